@@ -1,0 +1,1 @@
+"""A local exchange that speaks the broker Fyers' protocols to its unmodified SDK."""

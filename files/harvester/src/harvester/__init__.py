@@ -1,0 +1,1 @@
+"""Records market depth of NSE stocks, proves what it recorded, and delivers it."""

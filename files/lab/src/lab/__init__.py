@@ -1,0 +1,1 @@
+"""Real booted Linux hosts on this machine, and the stand-ins around them."""
