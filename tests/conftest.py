@@ -1,0 +1,82 @@
+"""Shared by every suite: the repository's root, the recorded data beside it, and measured figures with their bounds."""
+
+import json
+import operator
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDED_DATA = ROOT.parent / "shared" / "data"
+COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "==": operator.eq}
+FIGURES = pytest.StashKey[dict[str, dict[str, object]]]()
+
+Figure = Callable[..., None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the cases that take minutes, too")
+    parser.addoption("--figures", type=Path, metavar="FILE", help="write cases, passed and figures as JSON to FILE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def recorded_data() -> Path:
+    """Real recorded market data, read in place: its licences forbid a copy in this repository."""
+    if not RECORDED_DATA.is_dir():
+        pytest.skip("the recorded market data is not beside this checkout")
+    return RECORDED_DATA
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Record a measured figure with its bound, such as `figure("lost", 0, bound="== 0", unit="records", gate=True)`.
+
+    With gate=True a figure out of its bound fails the test: for correctness, never for timings.
+    """
+
+    def record(name: str, value: float, *, bound: str, unit: str, gate: bool = False) -> None:
+        request.config.stash[FIGURES][name] = {"value": value, "bound": bound, "unit": unit}
+        comparison, limit = bound.split()
+        within = COMPARE[comparison](value, float(limit))
+        assert within or not gate, f"{name} is {value} {unit}, its bound is {bound}"
+
+    return record
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" or report.outcome != "passed":
+        _outcomes[report.nodeid] = report.outcome
+
+
+_outcomes: dict[str, str] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash[FIGURES]
+    if figures:
+        terminalreporter.section("figures")
+    for name, row in figures.items():
+        terminalreporter.line(f"{name} = {row['value']} {row['unit']} (bound {row['bound']})")
+    target = config.getoption("--figures")
+    if target:
+        ran = [outcome for outcome in _outcomes.values() if outcome != "skipped"]
+        summary = {"cases": len(ran), "passed": ran.count("passed"), "figures": figures}
+        target.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
