@@ -1,0 +1,207 @@
+"""Application settings: the model, its defaults and its rules. The one reader of the configuration file."""
+
+import hashlib
+import json
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationError, model_validator
+
+from harvester.clock import NS_PER_SECOND
+from harvester.errors import ConfigError
+from harvester.validation import StrictModel, explain
+
+DEFAULT_PATH = Path("/etc/harvester/config.json")
+PATH_VARIABLE = "HARVESTER_CONFIG"
+PHASES = ("pre_open", "continuous", "closing_auction", "post_close")
+
+Symbol = Annotated[str, StringConstraints(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}$")]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: _require_absolute(path))]
+PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
+
+
+def _require_absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+def _this_host() -> str:
+    return re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "host"
+
+
+class BrokerSettings(StrictModel):
+    """Where the broker is, as whom we call it, and how often it lets us."""
+
+    app_id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{5,20}-[0-9]{3}$")]
+    """App ID as the broker's API dashboard shows it, such as ABCDE12345-100."""
+    api_url: HttpsUrl = "https://api-t1.fyers.in"
+    """Base URL of the REST API; https only."""
+    public_url: HttpsUrl = "https://public.fyers.in"
+    """Base URL of the symbol master download; https only."""
+    requests_per_second: PositiveInt = 10
+    """The broker's limit per second over all calls of the account (Fyers API docs, rate limits)."""
+    requests_per_minute: PositiveInt = 200
+    """The broker's limit per minute; three breaches a day block the account (600 on the paid plan)."""
+    requests_per_day: PositiveInt = 100_000
+    """The broker's limit per day."""
+
+
+class PollSettings(StrictModel):
+    """The schedule of REST polls."""
+
+    interval_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 5.0
+    """Seconds from one poll of a symbol to the next, in whole milliseconds."""
+    timeout_seconds: Annotated[float, Field(ge=0.5, le=60.0)] | None = None
+    """Seconds after which one poll is given up, in all; at most the interval. Default: 80 % of the interval."""
+
+    @property
+    def interval_ns(self) -> int:
+        return round(self.interval_seconds * 1000) * (NS_PER_SECOND // 1000)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds, with the default filled in."""
+        return self.timeout_seconds or max(0.5, 0.8 * self.interval_seconds)
+
+    @model_validator(mode="after")
+    def _check(self) -> "PollSettings":
+        if abs(self.interval_seconds * 1000 - round(self.interval_seconds * 1000)) > 1e-6:
+            raise ValueError("interval_seconds must be a whole number of milliseconds")
+        if self.timeout > self.interval_seconds:
+            raise ValueError("timeout_seconds must not be longer than interval_seconds, or polls would pile up")
+        return self
+
+
+class CalendarSettings(StrictModel):
+    """When to record."""
+
+    file: AbsolutePath | None = None
+    """Calendar file that replaces the one in the package; read again when it changes."""
+    phases: Annotated[tuple[PhaseName, ...], Field(min_length=1)] = ("pre_open", "continuous", "closing_auction")
+    """Phases of the trading day to record."""
+
+
+class JournalSettings(StrictModel):
+    """How the journal is written."""
+
+    sync_interval_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
+    """Milliseconds between two fdatasync calls: at most this much is lost to a power cut."""
+    segment_bytes: Annotated[int, Field(ge=65_536, le=1_073_741_824)] = 67_108_864
+    """Bytes after which a segment is sealed."""
+    segment_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    """Seconds after which a segment is sealed."""
+
+
+class TokenSettings(StrictModel):
+    """Where the token agent finds the broker's access token, and where the recorder does."""
+
+    source: Literal["file", "ssm"] = "file"
+    """Where the agent looks: a file on this host, or an SSM SecureString parameter."""
+    file: AbsolutePath = Path("/var/lib/harvester-token/credential")
+    """The token file, when the source is `file`."""
+    parameter: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]{1,500}$")] | None = None
+    """Name of the SSM parameter, when the source is `ssm`."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    """AWS region of the parameter; default: the region of the environment."""
+    handover: AbsolutePath = Path("/run/harvester-token/access-token")
+    """File through which the agent hands the token to the recorder."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "TokenSettings":
+        if self.source == "ssm" and self.parameter is None:
+            raise ValueError("source is ssm, so parameter must name the SSM parameter")
+        return self
+
+
+class Settings(StrictModel):
+    """Everything a host can be told. Times are in the unit that the key names, paths are absolute."""
+
+    host_id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
+        default_factory=_this_host
+    )
+    """Name of this host in the lake's layout; default: the host name."""
+    data_dir: AbsolutePath = Path("/var/lib/harvester")
+    """Directory of the journal and the lake."""
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=10_000)]
+    """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ."""
+    broker: BrokerSettings
+    """The broker."""
+    poll: PollSettings = PollSettings()
+    """The polling schedule."""
+    calendar: CalendarSettings = CalendarSettings()
+    """The trading calendar."""
+    journal: JournalSettings = JournalSettings()
+    """The journal."""
+    token: TokenSettings = TokenSettings()
+    """The access token."""
+    status_file: AbsolutePath = Path("/run/harvester-recorder/status.json")
+    """Where the recorder publishes its state for `harvester health`."""
+    disk_reserve_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
+    """Recording stops, with a gap of cause disk_full, when the disk has less than this free."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Settings":
+        twice = sorted({symbol for symbol in self.symbols if self.symbols.count(symbol) > 1})
+        if twice:
+            raise ValueError("symbols names twice: " + ", ".join(twice[:5]))
+        return self
+
+    @property
+    def journal_dir(self) -> Path:
+        return self.data_dir / "journal"
+
+    @property
+    def lake_dir(self) -> Path:
+        return self.data_dir / "lake"
+
+
+def settings_path(option: Path | None = None) -> Path:
+    """The file in force: the --config option, else $HARVESTER_CONFIG, else /etc/harvester/config.json."""
+    return option or Path(os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
+    path = settings_path(path)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: the configuration cannot be read ({error.strerror}). Give its path with --config or in"
+            f" ${PATH_VARIABLE}, or deploy it with ./inv deploy."
+        ) from error
+    return parse_settings(text, path)
+
+
+def parse_settings(text: bytes, path: Path) -> Settings:
+    """Check the bytes of a configuration file. Raises ConfigError."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{path}: not valid JSON: {error}. Correct the file and run harvester config check."
+        ) from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: the file must hold one JSON object with keys such as symbols and broker.")
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: the configuration is refused:\n{explain(error, Settings)}") from error
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    keys = [key for key, _ in pairs]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        raise ValueError(f"the key {min(twice)!r} is set twice")
+    return dict(pairs)
+
+
+def config_hash(path: Path) -> str:
+    """First 12 hex digits of the SHA-256 of the file's bytes: names a configuration in status, health and journal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
