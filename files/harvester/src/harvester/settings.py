@@ -5,23 +5,23 @@ import json
 import os
 import re
 import socket
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationError, model_validator
 
+from harvester.calendar import PhaseName
 from harvester.clock import NS_PER_SECOND
 from harvester.errors import ConfigError
 from harvester.validation import StrictModel, explain
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
-PHASES = ("pre_open", "continuous", "closing_auction", "post_close")
 
 Symbol = Annotated[str, StringConstraints(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}$")]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: _require_absolute(path))]
-PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
 
 
 def _require_absolute(path: Path) -> Path:
@@ -146,7 +146,7 @@ class Settings(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Settings":
-        twice = sorted({symbol for symbol in self.symbols if self.symbols.count(symbol) > 1})
+        twice = sorted(symbol for symbol, count in Counter(self.symbols).items() if count > 1)
         if twice:
             raise ValueError("symbols names twice: " + ", ".join(twice[:5]))
         return self

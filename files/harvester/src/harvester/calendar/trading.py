@@ -1,0 +1,135 @@
+"""Questions to the calendar: which phases a date has, whether a moment is inside one, when that changes next."""
+
+import json
+from collections.abc import Collection
+from datetime import date, timedelta
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from harvester.calendar.model import CalendarFile, PhaseName, Phases
+from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.errors import ConfigError
+from harvester.validation import explain
+
+SATURDAY = 5
+SEARCH_DAYS = 400
+
+
+class Phase(NamedTuple):
+    """One phase of one day: [open_ns, close_ns) in wall nanoseconds."""
+
+    name: PhaseName
+    open_ns: int
+    close_ns: int
+
+
+class Session(NamedTuple):
+    """One trading day. `kind` is "ordinary", or that of a special session such as "muhurat"."""
+
+    date: date
+    kind: str
+    phases: tuple[Phase, ...]
+
+
+class TradingCalendar:
+    """When the market is open. After `valid_until` the last phase rule goes on: polling on a holiday is harmless."""
+
+    def __init__(self, data: CalendarFile) -> None:
+        self.valid_until = data.valid_until
+        self._rules = data.phase_rules
+        self._holidays = {holiday.date for holiday in data.holidays}
+        self._special = {special.date: special for special in data.special_sessions}
+        self._merged = lru_cache(maxsize=8)(self._merge_windows)
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> "TradingCalendar":
+        """Read a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
+        source = path or files("harvester.calendar").joinpath("nse.json")
+        try:
+            return cls(CalendarFile.model_validate(json.loads(source.read_bytes())))
+        except OSError as error:
+            raise ConfigError(
+                f"{source}: the trading calendar cannot be read ({error.strerror}). Correct calendar.file in the"
+                " configuration, or remove the key to use the calendar in the package."
+            ) from error
+        except ValidationError as error:
+            raise ConfigError(f"{source}: the trading calendar is refused:\n{explain(error, CalendarFile)}") from error
+        except ValueError as error:
+            raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error
+
+    def session(self, day: date) -> Session | None:
+        """The trading day, or None when the market is closed all day."""
+        special = self._special.get(day)
+        if special:
+            return Session(day, special.kind, _phases(day, special.phases))
+        if day.weekday() >= SATURDAY or day in self._holidays:
+            return None
+        for rule in self._rules:
+            if rule.first <= day and (rule.last is None or day <= rule.last):
+                return Session(day, "ordinary", _phases(day, rule.phases))
+        return None
+
+    def windows(self, day: date, phases: Collection[PhaseName]) -> list[tuple[int, int]]:
+        """Windows [open_ns, close_ns) of the named phases, in order; phases that touch make one window."""
+        return list(self._merged(day, frozenset(phases)))
+
+    def _merge_windows(self, day: date, phases: frozenset[PhaseName]) -> list[tuple[int, int]]:
+        session = self.session(day)
+        merged: list[tuple[int, int]] = []
+        for phase in session.phases if session else ():
+            if phase.name not in phases:
+                continue
+            if merged and merged[-1][1] == phase.open_ns:
+                merged[-1] = (merged[-1][0], phase.close_ns)
+            else:
+                merged.append((phase.open_ns, phase.close_ns))
+        return merged
+
+    def window_at(self, wall_ns: int, phases: Collection[PhaseName]) -> tuple[int, int] | None:
+        """The window that holds the moment, or None."""
+        for window in self.windows(self.trading_date(wall_ns), phases):
+            if window[0] <= wall_ns < window[1]:
+                return window
+        return None
+
+    def is_open(self, wall_ns: int, phases: Collection[PhaseName]) -> bool:
+        """Whether the moment is inside one of the named phases."""
+        return self.window_at(wall_ns, phases) is not None
+
+    def phases_at(self, wall_ns: int) -> list[PhaseName]:
+        """Names of the phases that are on at the moment: one or none."""
+        session = self.session(self.trading_date(wall_ns))
+        return [phase.name for phase in session.phases if phase.open_ns <= wall_ns < phase.close_ns] if session else []
+
+    def next_change(self, wall_ns: int, phases: Collection[PhaseName]) -> int | None:
+        """The next moment after `wall_ns` when a window of the named phases opens or closes; None: not within a year."""
+        day = self.trading_date(wall_ns)
+        for offset in range(SEARCH_DAYS):
+            for window in self.windows(day + timedelta(days=offset), phases):
+                for edge in window:
+                    if edge > wall_ns:
+                        return edge
+        return None
+
+    @staticmethod
+    def trading_date(wall_ns: int) -> date:
+        """The date in India at the moment."""
+        return to_ist(wall_ns).date()
+
+    def days_left(self, day: date) -> int:
+        """Days until the calendar's facts end; negative when they have."""
+        return (self.valid_until - day).days
+
+
+def _phases(day: date, phases: Phases) -> tuple[Phase, ...]:
+    midnight = midnight_ns(day)
+    spans = [
+        Phase(name, midnight + opens * NS_PER_SECOND, midnight + closes * NS_PER_SECOND)
+        for name, windows in phases.items()
+        for opens, closes in windows
+    ]
+    return tuple(sorted(spans, key=lambda phase: phase.open_ns))
