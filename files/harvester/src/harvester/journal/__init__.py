@@ -1,0 +1,1 @@
+"""The journal: append-only segments of checksummed records, the one truth about what was received."""

@@ -1,0 +1,143 @@
+"""Journal format 1: how a record looks on disk, and how bytes become a record or are refused.
+
+A segment is a sequence of records and nothing else. A record is a little-endian header of 40 bytes and a payload:
+
+    magic 4s | length u32 | crc32c u32 | kind u8 | feed u8 | stream u16 | seq u64 | wall_ns i64 | mono_ns i64 | payload
+
+The checksum covers everything after itself. The magic starts with 0xF5, which no UTF-8 text contains, so that
+JSON bodies hold no false starts.
+"""
+
+import json
+import struct
+import uuid
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import google_crc32c
+
+from harvester.errors import HarvesterError
+
+FORMAT = 1
+MAGIC = b"\xf5AHJ"
+HEADER = struct.Struct("<4sIIBBHQqq")
+PREFIX = struct.Struct("<4sII")
+REST = struct.Struct("<BBHQqq")
+MAX_PAYLOAD = 1 << 20
+MAX_RECORD = HEADER.size + MAX_PAYLOAD
+
+DATA, CONTROL = 0, 1
+FYERS_REST, FYERS_HSM, FYERS_TBT = 1, 2, 3
+FEED_NAMES = {FYERS_REST: "fyers-rest", FYERS_HSM: "fyers-hsm", FYERS_TBT: "fyers-tbt"}
+
+POLL = struct.Struct("<qqH")
+
+
+class JournalError(HarvesterError):
+    """The journal cannot be written, or another process is writing it."""
+
+
+class Record(NamedTuple):
+    """One record. `wall_ns` and `mono_ns` are the moment of receipt, `seq` counts the records of a run."""
+
+    kind: int
+    feed: int
+    stream: int
+    seq: int
+    wall_ns: int
+    mono_ns: int
+    payload: bytes
+
+
+class Poll(NamedTuple):
+    """Payload of a fyers-rest data record: due and sent times (wall ns), the HTTP status, the body as received."""
+
+    sched_ns: int
+    sent_ns: int
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What identifies one start of the recorder; the first record of each of its segments says it."""
+
+    host_id: str
+    release: str
+    config_hash: str
+    streams: dict[int, str]
+    """Stream number of each symbol recorded, such as {0: "NSE:SBIN-EQ"}."""
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    boot_id: str = field(default_factory=lambda: _boot_id())
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def encode(record: Record) -> bytes:
+    """The bytes of a record. Raises JournalError for a payload over 1 MiB."""
+    if len(record.payload) > MAX_PAYLOAD:
+        raise JournalError(
+            f"A journal record holds at most {MAX_PAYLOAD} bytes, not {len(record.payload)}. Cap what a feed receives."
+        )
+    tail = REST.pack(*record[:6]) + record.payload
+    return PREFIX.pack(MAGIC, len(record.payload), google_crc32c.value(tail)) + tail
+
+
+def encode_control(record: dict[str, Any]) -> bytes:
+    """Payload of a control record: compact JSON."""
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def decode_control(payload: bytes) -> dict[str, Any] | None:
+    """The object in a control record's payload, or None when it is none with a text under "type"."""
+    try:
+        value = json.loads(payload.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+
+
+def encode_poll(poll: Poll) -> bytes:
+    """Payload of a fyers-rest data record."""
+    return POLL.pack(poll.sched_ns, poll.sent_ns, poll.status) + poll.body
+
+
+def decode_poll(payload: bytes) -> Poll | None:
+    """The poll in a fyers-rest data record, or None when the payload is too short to be one."""
+    if len(payload) < POLL.size:
+        return None
+    sched_ns, sent_ns, status = POLL.unpack_from(payload)
+    return Poll(sched_ns, sent_ns, status, payload[POLL.size :])
+
+
+def segment_name(wall_ns: int, pid: int) -> str:
+    """Name of a segment without its suffix: `.open` while written, `.seg` when sealed."""
+    return f"{wall_ns}-{pid}"
+
+
+def segment_header(run: RunInfo, wall_ns: int, mono_ns: int) -> dict[str, Any]:
+    """The control record with which each segment begins, so that it can be read alone."""
+    return {
+        "type": "segment",
+        "format": FORMAT,
+        "run_id": run.run_id,
+        "boot_id": run.boot_id,
+        "host_id": run.host_id,
+        "release": run.release,
+        "config_hash": run.config_hash,
+        "wall_ns": wall_ns,
+        "mono_ns": mono_ns,
+        "streams": {str(number): symbol for number, symbol in run.streams.items()},
+    }
+
+
+def day_directory(journal: Path, day: date) -> Path:
+    """Where the segments of a trading date (India time) lie."""
+    return journal / day.isoformat()
