@@ -1,0 +1,207 @@
+"""A lab from up to down: its address, its stand-ins, its hosts, and the removal of all of it."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab import claims, hosts, keys, network, stand_ins
+from lab.base.build import Variant
+from lab.base.cache import provide_tree
+from lab.base.suites import DEFAULT_SUITE, find_suite
+from lab.calendar import provide_calendar
+from lab.claims import HostClaim, LabClaim, locked
+from lab.errors import LabUsageError
+from lab.garbage import collect_garbage, remove_lab
+from lab.inventory import write_inventory
+from lab.locking import wait_for_lock
+from lab.login import settle
+from lab.machine import require_lab_machine
+from lab.overlay import EXCHANGE_CA, personalise
+from lab.stand_ins import NAMES, Name
+
+Progress = Callable[[str], None]
+MARKER = "this-is-a-lab"
+
+
+@dataclass(frozen=True)
+class HostWish:
+    """A host somebody asks for."""
+
+    name: str
+    suite: str = DEFAULT_SUITE
+    variant: Variant = "full"
+    disk_path: str | None = None
+    disk_bytes: int | None = None
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """A host that came up: seconds until its SSH server answered and until systemd had settled, and its state then."""
+
+    host: HostClaim
+    banner_seconds: float
+    settled_seconds: float
+    system_state: str
+
+
+def bring_up(
+    state: Path, wishes: Iterable[HostWish], progress: Progress, wanted: Iterable[Name] = NAMES
+) -> list[Started]:
+    """Make the lab at `state` have the wished hosts and stand-ins; what is already there and runs is left alone.
+
+    Raises LabError; whatever this call had made of a failed host is then removed.
+    """
+    require_lab_machine()
+    _make_state(state)
+    collect_garbage()
+    wishes = list(wishes)
+    with wait_for_lock(state, announce=lambda: progress("waiting for another `lab up` of this lab")):
+        trees = {wish: _provide_tree(wish, progress) for wish in wishes}
+        lab = _provide_lab(state, wanted, progress)
+        missing = [wish for wish in wishes if not _is_there(state, wish, progress)]
+        return _start_hosts(lab, {wish: trees[wish] for wish in missing}, progress)
+
+
+def bring_down(state: Path) -> bool:
+    """Remove the lab at `state` with everything it has, also what a killed command left; False: there was nothing."""
+    require_lab_machine()
+    with locked():
+        lab = claims.find_lab(state)
+        found = lab is not None or bool(claims.find_hosts(state))
+        for host in claims.find_hosts(state):
+            hosts.remove(host)
+        if lab:
+            remove_lab(lab)
+    collect_garbage()
+    if (state / MARKER).exists():
+        shutil.rmtree(state)
+        found = True
+    return found
+
+
+def remove_host(state: Path, name: str) -> None:
+    """Remove one host of the lab and forget its keys; the rest goes on."""
+    with locked():
+        for host in claims.find_hosts(state):
+            if host.name == name:
+                hosts.remove(host)
+        lab = claims.find_lab(state)
+    if lab:
+        _publish(lab)
+
+
+def find_host(state: Path, name: str) -> HostClaim:
+    """The lab's host called `name`; LabUsageError names those that exist."""
+    known = {host.name: host for host in claims.find_hosts(state)}
+    if name not in known:
+        raise LabUsageError(f"The lab at {state} has no host {name!r}; it has {', '.join(known) or 'none'}.")
+    return known[name]
+
+
+def _make_state(state: Path) -> None:
+    if state.is_dir() and any(state.iterdir()) and not (state / MARKER).exists():
+        raise LabUsageError(f"{state} is not a lab's folder and is not empty. Name another one with --state.")
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (state / MARKER).write_text("`lab down` removes this folder.\n", encoding="ascii")
+
+
+def _provide_tree(wish: HostWish, progress: Progress) -> Path:
+    in_use = {host.base for host in claims.find_hosts()}
+    return provide_tree(find_suite(wish.suite), wish.variant, in_use, progress)
+
+
+def _provide_lab(state: Path, wanted: Iterable[Name], progress: Progress) -> LabClaim:
+    with locked():
+        lab = claims.find_lab(state)
+        if lab is None:
+            lab = LabClaim(number=claims.free_number("labs"), state=state)
+            claims.save(lab)
+        network.ensure_hub()
+        network.add_lab_address(lab)
+    provide_calendar(stand_ins.calendar_file(state))
+    for name in wanted:
+        if stand_ins.find_running(lab, name) is None:
+            progress(f"starting {name} on {lab.address}")
+            stand_ins.start(lab, name)
+    lab = lab.model_copy(update={"ready": True})
+    with locked():
+        claims.save(lab)
+    return lab
+
+
+def _is_there(state: Path, wish: HostWish, progress: Progress) -> bool:
+    with locked():
+        for host in claims.find_hosts(state):
+            if host.name != wish.name:
+                continue
+            if host.ready and hosts.is_running(host):
+                if (host.suite, host.variant) != (wish.suite, wish.variant):
+                    raise LabUsageError(
+                        f"Host {host.name} is already there as {host.suite} ({host.variant}), not {wish.suite} "
+                        f"({wish.variant}). `lab down` first, or choose another --name."
+                    )
+                progress(f"{host.name} is already up at {host.address} ({host.suite})")
+                return True
+            hosts.remove(host)
+    return False
+
+
+def _start_hosts(lab: LabClaim, trees: dict[HostWish, Path], progress: Progress) -> list[Started]:
+    claimed: list[HostClaim] = []
+    try:
+        for wish, tree in trees.items():
+            claimed.append(_claim_host(lab, wish, tree))
+        started = time.monotonic()
+        launchers = {host.number: _launch(lab, host) for host in claimed}
+        _publish(lab)
+        return [_finish(lab, host, launchers[host.number], started, progress) for host in claimed]
+    except BaseException:
+        with locked():
+            for host in claimed:
+                hosts.remove(host)
+        _publish(lab)
+        raise
+
+
+def _claim_host(lab: LabClaim, wish: HostWish, tree: Path) -> HostClaim:
+    with locked():
+        host = HostClaim(
+            number=claims.free_number("hosts"),
+            state=lab.state,
+            tier="nspawn",
+            base=tree,
+            **asdict(wish),
+        )
+        claims.save(host)
+    return host
+
+
+def _launch(lab: LabClaim, host: HostClaim) -> "subprocess.Popen[bytes]":
+    certificate = stand_ins.exchange_folder(lab.state) / "ca.pem"
+    authority = certificate.read_text(encoding="ascii") if certificate.exists() else None
+    personalise(host, lab.address, keys.make_key(lab.state / keys.USER_KEY, "lab"), authority)
+    return hosts.start(host)
+
+
+def _finish(
+    lab: LabClaim, host: HostClaim, launcher: "subprocess.Popen[bytes]", started: float, progress: Progress
+) -> Started:
+    hosts.wait_for_banner(host, launcher)
+    banner = time.monotonic() - started
+    system_state = settle(lab.state, host, trust_exchange=(host.folder / "upper" / EXCHANGE_CA).exists())
+    settled = time.monotonic() - started
+    with locked():
+        claims.save(host.model_copy(update={"ready": True}))
+    progress(f"{host.name} is up at {host.address} ({host.suite}, systemd {system_state}) after {settled:.1f} s")
+    return Started(host, banner, settled, system_state)
+
+
+def _publish(lab: LabClaim) -> None:
+    known = [host for host in claims.find_hosts(lab.state) if (host.folder / "host_key.pub").exists()]
+    keys.write_known_hosts(lab.state, known)
+    keys.write_ssh_config(lab.state, known)
+    write_inventory(lab, known)

@@ -1,0 +1,150 @@
+"""Programs on the controller's side that stand for the outside world: moto for AWS, the exchange for the broker.
+
+They listen on the lab's own address and run in a control group of the lab, so that nothing of them outlives it.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lab import cgroups, machine
+from lab.claims import LabClaim
+from lab.errors import LabError
+
+Name = Literal["moto", "exchange"]
+NAMES: tuple[Name, ...] = ("moto", "exchange")
+MOTO_PORT = 5000
+EXCHANGE_PORT = 443
+STARTS_WITHIN_SECONDS = 60
+# Enter the groups first, then become the program: whatever it starts is in them, too.
+ENTER_GROUPS = 'for group; do [ "$group" = -- ] && shift && break; echo $$ >"$group"; shift; done; exec "$@"'
+
+# Without these moto refuses AWS's own policies and lets through images and key pairs that do not exist.
+MOTO_SETTINGS = {
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    "MOTO_ENABLE_AMI_VALIDATION": "1",
+    "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "1",
+    "MOTO_ENABLE_KEYPAIR_VALIDATION": "1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "ap-south-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started stand-in: its process, by id and start time, and whether it still runs."""
+
+    pid: int
+    start: int
+
+    @property
+    def alive(self) -> bool:
+        return machine.process_start(self.pid) == self.start
+
+
+def exchange_folder(state: Path) -> Path:
+    """Where the exchange of the lab keeps its certificates, its app and its control socket."""
+    return state / "exchange"
+
+
+def calendar_file(state: Path) -> Path:
+    """The lab's trading calendar, shared by the exchange and the hosts."""
+    return state / "calendar.json"
+
+
+def read_app_id(state: Path) -> str | None:
+    """The broker app id that the lab's exchange made up, if it has started once."""
+    path = exchange_folder(state) / "app.json"
+    if not path.exists():
+        return None
+    app_id: str = json.loads(path.read_bytes())["app_id"]
+    return app_id
+
+
+def find_running(lab: LabClaim, name: Name) -> Running | None:
+    """The recorded process of a stand-in, if it still runs."""
+    record = lab.folder / f"{name}.json"
+    if not record.exists():
+        return None
+    running = Running(**json.loads(record.read_bytes()))
+    return running if running.alive else None
+
+
+def start(lab: LabClaim, name: Name) -> None:
+    """Start a stand-in and return when it serves."""
+    {"moto": start_moto, "exchange": start_exchange}[name](lab)
+
+
+def start_moto(lab: LabClaim) -> None:
+    """Start moto's server and return when it accepts connections."""
+    command = [sys.executable, "-m", "moto.server", "--host", lab.address, "--port", str(MOTO_PORT)]
+    process = _start(lab, "moto", command, MOTO_SETTINGS)
+    _wait(lab, "moto", process, lambda: _accepts(lab.address, MOTO_PORT))
+
+
+def start_exchange(lab: LabClaim) -> None:
+    """Start the exchange and return when it says that it is ready; its CA is then in its folder."""
+    folder = exchange_folder(lab.state)
+    ready = folder / "ready.json"
+    ready.unlink(missing_ok=True)
+    program = Path(sys.executable).with_name("exchange")
+    command = [str(program), "serve", "--state", str(folder), "--address", lab.address]
+    command += ["--port", str(EXCHANGE_PORT), "--calendar", str(calendar_file(lab.state))]
+    process = _start(lab, "exchange", command, {})
+    _wait(lab, "exchange", process, lambda: ready.exists() and _accepts(lab.address, EXCHANGE_PORT))
+
+
+def stop(lab: LabClaim) -> None:
+    """End every stand-in of the lab; nothing happens when none runs."""
+    for name in NAMES:
+        running = find_running(lab, name)
+        if running:
+            os.kill(running.pid, 15)
+    deadline = time.monotonic() + 3
+    while cgroups.has_processes(lab.group) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    cgroups.end_group(lab.group)
+
+
+def _start(lab: LabClaim, name: Name, command: list[str], settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    entrances = map(str, cgroups.make_group(lab.group))
+    with (lab.state / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            ["sh", "-c", ENTER_GROUPS, name, *entrances, "--", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, **settings},
+        )
+    record = {"pid": process.pid, "start": machine.process_start(process.pid)}
+    (lab.folder / f"{name}.json").write_text(json.dumps(record) + "\n", encoding="ascii")
+    return process
+
+
+def _wait(lab: LabClaim, name: Name, process: "subprocess.Popen[bytes]", is_ready: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+    while not is_ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            log = lab.state / f"{name}.log"
+            said = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:])
+            raise LabError(f"The lab's {name} did not start on {lab.address}; {log} ends with:\n{said}")
+        time.sleep(0.05)
+
+
+def _accepts(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
