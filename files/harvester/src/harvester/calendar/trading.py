@@ -106,7 +106,7 @@ class TradingCalendar:
         return [phase.name for phase in session.phases if phase.open_ns <= wall_ns < phase.close_ns] if session else []
 
     def next_change(self, wall_ns: int, phases: Collection[PhaseName]) -> int | None:
-        """The next moment after `wall_ns` when a window of the named phases opens or closes; None: not within a year."""
+        """When, after `wall_ns`, a window of the named phases opens or closes next; None: not within a year."""
         day = self.trading_date(wall_ns)
         for offset in range(SEARCH_DAYS):
             for window in self.windows(day + timedelta(days=offset), phases):
@@ -114,6 +114,11 @@ class TradingCalendar:
                     if edge > wall_ns:
                         return edge
         return None
+
+    def longest_day_ns(self, phases: Collection[PhaseName]) -> int:
+        """The time that the named phases take on the longest ordinary day of any rule."""
+        days = [_phases(rule.first, rule.phases) for rule in self._rules]
+        return max(sum(phase.close_ns - phase.open_ns for phase in day if phase.name in phases) for day in days)
 
     @staticmethod
     def trading_date(wall_ns: int) -> date:
