@@ -1,0 +1,129 @@
+"""What operators' tasks print: results of harvester.ops as tables and sentences. The only place here that prints."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from harvester.clock import to_ist
+from harvester.ops.console import console, human_bytes, table
+
+if TYPE_CHECKING:
+    from harvester.ops.cleanup import Plan
+    from harvester.ops.delivery import Delivery
+    from harvester.ops.doctor import Finding
+    from harvester.ops.query import Answer
+    from harvester.ops.status import HostStatus
+    from harvester.ops.token_push import Pushed
+
+MOST_ROWS = 500
+
+
+def show_json(content: Any) -> None:
+    """Machine-readable output, alone on standard output."""
+    sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
+
+
+def show_status(answers: Sequence["HostStatus"]) -> None:
+    """One row per host, then what is wrong and how to put it right."""
+    out = console()
+    columns = ("host", "health", "release", "session", "updates#", "last update", "open gaps#", "token", "disk free#")
+    out.print(table("", columns, [_status_row(answer) for answer in answers]))
+    for answer in answers:
+        if answer.error:
+            out.print(f"[red]{answer.host}[/]: {answer.error}", markup=True)
+        for check in answer.failed_checks:
+            out.print(f"[red]{answer.host}: {check['name']}[/]: {check['detail']} {check.get('fix') or ''}")
+
+
+def _status_row(answer: "HostStatus") -> tuple[object, ...]:
+    if answer.report is None:
+        return (answer.host, "[red]no answer[/]", *[""] * 7)
+    status = answer.report.get("status") or {}
+    symbols = (status.get("symbols") or {}).values()
+    received = [facts["last_recv_ns"] for facts in symbols if facts.get("last_recv_ns")]
+    window = status.get("window") or {}
+    token = status.get("token") or {}
+    free = (status.get("disk") or {}).get("free_bytes")
+    return (
+        answer.host,
+        "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
+        answer.report.get("release", ""),
+        "open" if window.get("open") else "closed",
+        f"{sum(facts.get('updates', 0) for facts in symbols):,}",
+        f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
+        len(status.get("open_gaps") or []),
+        f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),
+        human_bytes(free) if free is not None else "",
+    )
+
+
+def show_delivery(delivery: "Delivery") -> None:
+    """What came, what was here, what is missing, and where the report is."""
+    out = console()
+    rows = [
+        (
+            host.host,
+            len(host.dates),
+            len(host.fetched),
+            human_bytes(host.fetched_bytes),
+            len(host.present),
+            len(host.problems) or "none",
+        )
+        for host in delivery.hosts
+    ]
+    columns = ("host", "days#", "files fetched#", "size#", "here before#", "problems#")
+    out.print(table("Every file fetched was checked against its SHA-256", columns, rows))
+    for path in delivery.csv_files:
+        out.print(f"CSV: {path}", markup=False)
+    if delivery.report:
+        out.print(f"Report: {delivery.report}", markup=False)
+    for problem in delivery.problems:
+        out.print(f"[red]missing[/] {problem.host} {problem.path}: {problem.why}")
+
+
+def show_plan(plan: "Plan") -> None:
+    """The clean-up plan of one host by day."""
+    from harvester.ops.cleanup import summary
+
+    rows = [(row["date"], row["what"], row["files"], human_bytes(row["bytes"])) for row in summary(plan)]
+    title = f"{plan.host}: {len(plan.removals)} files may go, {human_bytes(plan.bytes)}"
+    console().print(table(title, ("day", "what, and why", "files#", "size#"), rows))
+
+
+def show_answer(answer: "Answer") -> None:
+    """Rows as a table; beyond the most a screen is good for, the number of those left out."""
+    out = console()
+    if not answer.columns:
+        out.print("Done; the statement has no rows.")
+        return
+    rows = [["" if value is None else value for value in row] for row in answer.rows[:MOST_ROWS]]
+    out.print(table("", answer.columns, rows), markup=False)
+    left = len(answer.rows) - MOST_ROWS
+    out.print(f"{len(answer.rows):,} rows" + (f"; {left:,} not shown, use --csv or --json for all" if left > 0 else ""))
+
+
+def show_pushed(pushed: "Pushed") -> None:
+    """Whose token is in use now, until when, and when to come again."""
+    out = console()
+    hosts = ", ".join(f"{host} ({version})" for host, version in pushed.versions.items())
+    out.print(f"In use on {hosts}.", markup=False)
+    account = pushed.account or "an account that the token does not name"
+    out.print(f"Account {account}, valid until {pushed.expires_at:%a %d %b %Y %H:%M} IST.", markup=False)
+    if pushed.next_session:
+        out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M} IST.", markup=False)
+
+
+def show_findings(findings: Iterable["Finding"]) -> bool:
+    """Findings as they come, each fix below its finding; whether nothing failed is returned."""
+    out = console()
+    marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
+    counts = dict.fromkeys(marks, 0)
+    for finding in findings:
+        counts[finding.level] += 1
+        out.print(f"{marks[finding.level]} {finding.name}: ", end="")
+        out.print(finding.detail, markup=False)
+        if finding.fix:
+            out.print(f"     -> {finding.fix}", markup=False)
+    out.print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)
+    return counts["fail"] == 0

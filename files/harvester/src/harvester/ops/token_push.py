@@ -1,0 +1,185 @@
+"""token-push: a fresh access token from the operator's hands to the hosts, and proof that the service uses it.
+
+The token goes through memory, SSM's API or a private temporary file; never through an argument, a log or a message.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from harvester.calendar import TradingCalendar
+from harvester.clock import to_ist
+from harvester.errors import ConfigError, UnhealthyError
+from harvester.ops.inventory import Host
+from harvester.ops.playbook import Target, run
+from harvester.ops.status import HostStatus, gather
+from harvester.redaction import register_secret
+from harvester.settings import TokenSettings
+from harvester.tokens.claims import Claims, check_token
+
+ADOPTION_SECONDS = 60
+ASK_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What was pushed: whose token, until when, under which versions, and when to log in next."""
+
+    account: str
+    expires_at: datetime
+    versions: Mapping[str, str]
+    next_session: datetime | None
+
+
+def read_token(text: str) -> tuple[SecretStr, Claims]:
+    """A token as pasted or piped, checked for shape, kind and expiry. Raises TokenError."""
+    token = SecretStr(text.strip())
+    register_secret(token)
+    return token, check_token(token, time.time_ns())
+
+
+def push(
+    token: SecretStr,
+    claims: Claims,
+    hosts: Sequence[Host],
+    target: Target,
+    *,
+    ask: Callable[[Sequence[Host]], list[HostStatus]] = gather,
+    adoption_seconds: float = ADOPTION_SECONDS,
+) -> Pushed:
+    """Store the token where each host looks for it and wait until each host's service says that it is in use.
+
+    UnhealthyError when a host does not adopt it in time: the token is stored then, and the message says what to do.
+    """
+    wanted = {host.name: token_settings(host) for host in hosts}
+    versions: dict[str, str] = {}
+    for (parameter, region), names in _by_parameter(wanted).items():
+        with aws_environment(next(host for host in hosts if host.name in names)):
+            version = _store_in_ssm(token, parameter, region)
+        versions |= dict.fromkeys(names, version)
+    by_file = [name for name, settings in wanted.items() if settings.source == "file"]
+    if by_file:
+        _store_in_file(token, target, by_file)
+        digest = hashlib.sha256(token.get_secret_value().encode()).hexdigest()
+        versions |= dict.fromkeys(by_file, f"file:{digest[:8]}")
+    _await_adoption(hosts, versions, ask, adoption_seconds)
+    expires_at = to_ist(claims.expires_at_ns)
+    return Pushed(claims.account, expires_at, versions, next_session_after(expires_at))
+
+
+def token_settings(host: Host) -> TokenSettings:
+    """The token settings that the inventory gives a host, with the defaults filled in; ConfigError when refused."""
+    try:
+        return TokenSettings.model_validate(host.settings.get("token") or {})
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise ConfigError(
+            f"The inventory's harvester_settings.token of {host.name} is refused at {key or 'token'}: {fault['msg']}. "
+            "Correct it in the inventory's group_vars."
+        ) from None
+
+
+def next_session_after(moment: datetime, calendar: TradingCalendar | None = None) -> datetime | None:
+    """When the first session opens that a token valid until `moment` does not cover; None when none is known."""
+    calendar = calendar or TradingCalendar.load()
+    day: date = moment.date()
+    for _ in range(15):
+        session = calendar.session(day)
+        if session and session.phases and to_ist(session.phases[-1].close_ns) > moment:
+            return to_ist(session.phases[0].open_ns)
+        day += timedelta(days=1)
+    return None
+
+
+@contextmanager
+def aws_environment(host: Host) -> Iterator[None]:
+    """The inventory's AWS endpoint and credentials file in this process's environment while a client is used.
+
+    Both are addresses, not secrets; without them (a real account) the operator's own AWS configuration counts.
+    """
+    names = {"AWS_ENDPOINT_URL": "aws_endpoint_url", "AWS_SHARED_CREDENTIALS_FILE": "aws_credentials_file"}
+    wanted = {name: str(host.variables[key]) for name, key in names.items() if host.variables.get(key)}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _by_parameter(wanted: Mapping[str, TokenSettings]) -> dict[tuple[str, str | None], list[str]]:
+    groups: dict[tuple[str, str | None], list[str]] = {}
+    for name, settings in wanted.items():
+        if settings.source == "ssm" and settings.parameter:
+            groups.setdefault((settings.parameter, settings.region), []).append(name)
+    return groups
+
+
+def _store_in_ssm(token: SecretStr, parameter: str, region: str | None) -> str:
+    from harvester.tokens.stores import SsmStore
+
+    return SsmStore(parameter, region).write(token)
+
+
+def _store_in_file(token: SecretStr, target: Target, names: Sequence[str]) -> None:
+    """Have the token_push playbook copy the token from a file that only this user can read, and that is gone after."""
+    with tempfile.TemporaryDirectory(prefix="token-") as folder:
+        path = Path(folder) / "credential"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(token.get_secret_value() + "\n")
+        limited = Target(target.root, target.inventory, ",".join(names))
+        variables: dict[str, Any] = {"harvester_token_push_file": str(path)}
+        run("token_push", limited, variables)
+
+
+def _await_adoption(
+    hosts: Sequence[Host],
+    versions: Mapping[str, str],
+    ask: Callable[[Sequence[Host]], list[HostStatus]],
+    adoption_seconds: float,
+) -> None:
+    deadline = time.monotonic() + adoption_seconds
+    waiting = list(hosts)
+    last: dict[str, HostStatus] = {}
+    while waiting:
+        last = {answer.host: answer for answer in ask(waiting)}
+        waiting = [host for host in waiting if not _adopted(last[host.name], versions[host.name])]
+        if waiting and time.monotonic() > deadline:
+            reasons = "; ".join(_why_not(last[host.name], versions[host.name]) for host in waiting)
+            raise UnhealthyError(
+                f"The token is stored, but not in use after {adoption_seconds:.0f} s: {reasons}. Look with "
+                "`./inv status` and `./inv logs --unit harvester-token-agent`."
+            )
+        if waiting:
+            time.sleep(ASK_AGAIN_SECONDS)
+
+
+def _adopted(answer: HostStatus, version: str) -> bool:
+    report = answer.report or {}
+    state = ((report.get("status") or {}).get("token") or {}).get("state")
+    return report.get("token_version") == version and state == "ok"
+
+
+def _why_not(answer: HostStatus, version: str) -> str:
+    if answer.report is None:
+        return answer.error
+    token = (answer.report.get("status") or {}).get("token") or {}
+    return (
+        f"{answer.host} reports version {answer.report.get('token_version') or 'none'} in state "
+        f"{token.get('state', 'unknown')}, wanted is {version} in state ok"
+    )
