@@ -1,6 +1,7 @@
 """The certificate of a day: for each symbol what was expected, what came, and what explains the rest."""
 
 import json
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -149,8 +150,9 @@ def _check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapR
     recorded = slots & set(have)
     flaws = []
     covered: set[int] = set()
+    ordered = sorted(slots)
     for gap in gaps:
-        inside = {slot for slot in slots if gap.from_ns <= slot < gap.to_ns}
+        inside = set(ordered[bisect_left(ordered, gap.from_ns) : bisect_left(ordered, gap.to_ns)])
         if len(inside) != gap.slots or inside & covered:
             flaws.append(f"the gap at {gap.from_ns} does not hold the {gap.slots} slots it names, each once")
         covered |= inside

@@ -1,9 +1,9 @@
 """Absence as data: every slot without data gets a cause, so that data and gaps together are what was expected."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,9 +47,9 @@ class Ledger:
 
     def rows(self, symbol: str, present: set[int], bad: Mapping[int, BadResponse]) -> list[GapRow]:
         """The gaps of one symbol, from the slots that have data and those whose answer was no data."""
-        known = _bound(self.events, symbol, sorted(present))
+        known = self._recorded(symbol, sorted(present))
         missing = [number for number, slot in enumerate(self.grid.slots) if slot not in present]
-        reasons = {number: self._explain(self.grid.slots[number], symbol, known, bad) for number in missing}
+        reasons = {number: self._explain(number, symbol, known.get(number), bad) for number in missing}
 
         def together(item: tuple[int, int]) -> tuple[int, _Reason, object]:
             position, number = item  # consecutive numbers have the same difference to their position
@@ -62,10 +62,20 @@ class Ledger:
             rows.append(GapRow(symbol, begin, end, reason.cause, reason.detail, len(numbers), reason.source))
         return rows
 
-    def _explain(self, slot: int, symbol: str, known: list[KnownGap], bad: Mapping[int, BadResponse]) -> _Reason:
-        for gap in known:
-            if gap.to_ns is not None and gap.from_ns <= slot < gap.to_ns:
-                return _Reason(gap.cause, gap.detail, RECORDED)
+    def _recorded(self, symbol: str, present: list[int]) -> dict[int, KnownGap]:
+        """The recorded gap of each slot number that has one; where two overlap, the one opened last."""
+        slots = self.grid.slots
+        gaps = [gap for gap in self.events.gaps if symbol in gap.symbols]
+        return {
+            number: gap
+            for gap, end in _bound(gaps, self.events.runs, present)
+            for number in range(bisect_left(slots, gap.from_ns), bisect_left(slots, end))
+        }
+
+    def _explain(self, number: int, symbol: str, known: KnownGap | None, bad: Mapping[int, BadResponse]) -> _Reason:
+        slot = self.grid.slots[number]
+        if known:
+            return _Reason(known.cause, known.detail, RECORDED)
         if slot in bad:
             return _Reason(bad[slot].cause, bad[slot].reason, DERIVED)
         return _Reason(*self._absence(slot, symbol), DERIVED)
@@ -97,25 +107,20 @@ def _after(run: Run) -> tuple[str, str]:
     return "not_running", "the recorder wrote nothing more and no new run had begun"
 
 
-def _bound(events: Events, symbol: str, present: list[int]) -> list[KnownGap]:
-    """The symbol's recorded gaps, the one opened last first. One that nothing closed ends at the first sign of life:
-    the next good slot, the next gap of the symbol, or the end of its run."""
-    lives = {run.run_id: run.last_ns for run in events.runs}
-    bounded: list[KnownGap] = []
-    following: int | None = None
-    for gap in sorted((g for g in events.gaps if symbol in g.symbols), key=lambda g: g.opened_at, reverse=True):
+def _bound(gaps: list[KnownGap], runs: list[Run], present: list[int]) -> list[tuple[KnownGap, int]]:
+    """Each gap of one symbol with its end, in the order opened. One that nothing closed ends at the first sign of
+    life: the next good slot, the next gap of the symbol, or the end of its run."""
+    lives = {run.run_id: run.last_ns for run in runs}
+    ordered = sorted(gaps, key=lambda gap: gap.opened_at)
+    bounded = []
+    for gap, following in zip_longest(ordered, ordered[1:]):
         end = gap.to_ns
         if end is None:
             good = bisect_right(present, gap.from_ns)
-            limits = [lives.get(gap.run_id, gap.from_ns) + 1, following, present[good] if good < len(present) else None]
-            end = max(gap.from_ns, min(limit for limit in limits if limit is not None))
-        bounded.append(_closed(gap, end))
-        following = gap.from_ns
+            limits = [lives.get(gap.run_id, gap.from_ns) + 1, *present[good : good + 1]]
+            end = min([*limits, following.from_ns] if following else limits)
+        bounded.append((gap, end))
     return bounded
-
-
-def _closed(gap: KnownGap, end: int) -> KnownGap:
-    return KnownGap(gap.gap_id, gap.run_id, gap.symbols, gap.from_ns, gap.cause, gap.detail, gap.opened_at, end)
 
 
 def write_gaps(rows: Iterable[GapRow], path: Path) -> int:

@@ -7,7 +7,6 @@ symbol, reading each record again where it lies.
 import hashlib
 import os
 import shutil
-import tempfile
 from array import array
 from collections.abc import Iterator
 from contextlib import closing
@@ -117,20 +116,23 @@ class Spool:
     """Gives archived segments back their uncompressed form, in temporary files, for reading at random."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix=".spool-", dir=directory)
+        """`directory` is made when it is needed, and anew: what a killed process left in it is of no use."""
+        self._directory = directory
 
     def __enter__(self) -> "Spool":
+        shutil.rmtree(self._directory, ignore_errors=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._directory.cleanup()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def plain(self, source: Source) -> Path:
         """Path of the uncompressed bytes. Raises OSError."""
         if source.path.suffix != COMPRESSED:
             return source.path
-        path = Path(self._directory.name, source.name)
+        path = self._directory / source.name
         if not path.exists():
+            self._directory.mkdir(exist_ok=True)
             with closing(open_segment(source.path)) as packed, path.open("wb") as plain:
                 shutil.copyfileobj(packed, plain, CHUNK_BYTES)
         return path
