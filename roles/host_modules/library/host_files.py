@@ -23,9 +23,10 @@ options:
     default: []
   files:
     description:
-      - Files with path, content, mode, owner, group and validate.
+      - Files with path, content, mode, owner, group, validate and frozen.
       - C(validate) is a command in which C({paths}) stands for the changed files that name the same command,
         staged in one directory under their final names.
+      - C(frozen), if not empty, is the reason for which a difference of this file is an error instead of a change.
     type: list
     elements: dict
     default: []
@@ -34,10 +35,10 @@ options:
     type: list
     elements: path
     default: []
-  frozen:
-    description: If not empty, a difference is refused with this reason.
-    type: str
-    default: ""
+  links:
+    description: Symbolic links with their targets, replaced atomically.
+    type: dict
+    default: {}
 author: Alpha Harvester
 """
 
@@ -64,7 +65,8 @@ paths:
 
 ATTRIBUTES = {"path": {"type": "path", "required": True}, "mode": {"type": "str", "required": True},
               "owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}  # fmt: skip
-FILE = {**ATTRIBUTES, "content": {"type": "str", "required": True}, "validate": {"type": "str", "default": ""}}
+TEXT = {"type": "str", "default": ""}
+FILE = {**ATTRIBUTES, "content": {"type": "str", "required": True}, "validate": TEXT, "frozen": TEXT}
 
 
 def read_text(path: str) -> str | None:
@@ -81,8 +83,6 @@ class HostFiles:
         self.diffs: list[dict[str, str]] = []
 
     def note(self, path: str, before: str, after: str) -> None:
-        if self.module.params["frozen"]:
-            self.module.fail_json(msg=f"{path} differs, but must not change now: {self.module.params['frozen']}")
         if path not in self.paths:
             self.paths.append(path)
         self.diffs.append({"before": before, "after": after, "before_header": path, "after_header": path})
@@ -130,6 +130,8 @@ class HostFiles:
         before = {file["path"]: read_text(file["path"]) for file in files}
         changed = [file for file in files if before[file["path"]] != file["content"]]
         for file in changed:
+            if file["frozen"]:
+                self.module.fail_json(msg=f"{file['path']} differs, but must not change now: {file['frozen']}")
             self.note(file["path"], before[file["path"]] or "", file["content"])
         if changed and not self.module.check_mode:
             self.validate(changed)
@@ -138,6 +140,18 @@ class HostFiles:
                 self.module.atomic_move(self.stage(file, self.module.tmpdir), file["path"])
         for file in files:
             self.settle_attributes(file, existed=before[file["path"]] is not None)
+
+    def settle_link(self, path: str, target: str) -> None:
+        link = Path(path)
+        before = str(link.readlink()) if link.is_symlink() else ""
+        if before == target:
+            return
+        self.note(path, before, f"-> {target}\n")
+        if not self.module.check_mode:
+            candidate = link.with_name(f".{link.name}.new")
+            candidate.unlink(missing_ok=True)
+            candidate.symlink_to(target)
+            candidate.replace(link)
 
     def settle_absent(self, path: str) -> None:
         if not Path(path).is_symlink() and not Path(path).exists():
@@ -153,7 +167,7 @@ def main() -> None:
             "directories": {"type": "list", "elements": "dict", "default": [], "options": ATTRIBUTES},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
             "absent": {"type": "list", "elements": "path", "default": []},
-            "frozen": {"type": "str", "default": ""},
+            "links": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -161,6 +175,8 @@ def main() -> None:
     for directory in module.params["directories"]:
         host.settle_directory(directory)
     host.settle_files(module.params["files"])
+    for path, target in module.params["links"].items():
+        host.settle_link(path, target)
     for path in module.params["absent"]:
         host.settle_absent(path)
     module.exit_json(changed=bool(host.paths), paths=host.paths, diff=host.diffs)

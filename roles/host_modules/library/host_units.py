@@ -23,6 +23,10 @@ options:
     type: list
     elements: dict
     required: true
+  frozen:
+    description: If not empty, the reason for which a running unit must not be restarted now.
+    type: str
+    default: ""
 author: Alpha Harvester
 """
 
@@ -103,7 +107,10 @@ def act(module: AnsibleModule, verb: str, names: list[str]) -> None:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"units": {"type": "list", "elements": "dict", "required": True, "options": UNIT}},
+        argument_spec={
+            "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT},
+            "frozen": {"type": "str", "default": ""},
+        },
         supports_check_mode=True,
     )
     units = {unit["name"]: unit for unit in module.params["units"]}
@@ -123,6 +130,8 @@ def main() -> None:
     wanted = [name for name, unit in units.items() if unit["started"]]
     start = [name for name in wanted if state[name]["ActiveState"] not in ("active", "reloading")]
     restart = [name for name in wanted if name not in start and is_stale(state[name], units[name]["files"])]
+    if restart and module.params["frozen"]:
+        module.fail_json(msg=f"{', '.join(restart)} must start anew, but not now: {module.params['frozen']}")
     act(module, "enable", enable)
     act(module, "restart", start + restart)
     module.exit_json(changed=bool(enable or start or restart), enabled=enable, started=start + restart)
