@@ -31,7 +31,7 @@ def archive_segment(source: Source, directory: Path) -> Path:
         return target
     if not target.exists():
         make_directory(directory)
-        temporary = directory / f".{target.name}.tmp"
+        temporary = directory / f".{target.name}"
         _compress(source.path, temporary)
         _compare(temporary, source)
         publish(temporary, target)

@@ -120,8 +120,8 @@ def delete_files(lake: Path, verdicts: list[Verdict], receipt: Receipt) -> int:
                 freed += entry.bytes
         except OSError as error:
             raise HarvesterError(
-                f"{lake}: clean-up stopped at {partition.date} ({error.strerror}: {error.filename}). Run the command again"
-                " as the user that owns the lake."
+                f"{lake}: clean-up stopped at {partition.date} ({error.strerror}: {error.filename}). Run the"
+                " command again as the user that owns the lake."
             ) from error
     return freed
 
@@ -149,9 +149,8 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         going = [verdict for verdict in verdicts if verdict.keep_because is None]
         kept = len(verdicts) - len(going)
         if args.apply:
-            print(
-                f"{len(going)} files deleted, {delete_files(settings.lake_dir, verdicts, receipt)} bytes freed, {kept} kept"
-            )
+            freed = delete_files(settings.lake_dir, verdicts, receipt)
+            print(f"{len(going)} files deleted, {freed} bytes freed, {kept} kept")
         else:
             size = sum(verdict.entry.bytes for verdict in going)
             print(f"{len(going)} files of {size} bytes would be deleted, {kept} kept")

@@ -6,6 +6,8 @@ journal has more of it; that is a new generation, and the files it replaces move
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -51,7 +53,7 @@ def close_day(
     *, journal: Path, lake: Path, partition: Partition, expectation: Expectation, now_ns: int, rebuild: bool = False
 ) -> Closing:
     """Build one day. Raises NotOverError before its last window ends, HarvesterError when it cannot be built."""
-    with locked(lake):
+    with locked(lake), _explaining(partition):
         before = load_manifest(lake, partition)
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
         day = read_day(partition, read_index(sources), expectation)
@@ -75,6 +77,17 @@ def close_day(
         write_manifest(lake, partition, manifest)
         set_superseded_aside(lake, manifest, partition)
     return Closing(partition, CLOSED, manifest, certificate)
+
+
+@contextmanager
+def _explaining(partition: Partition) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HarvesterError(
+            f"{partition.date}: the day cannot be closed: {error.filename or 'a file'}: {error.strerror}. The journal"
+            " keeps everything; free disk space or correct owners and modes, then run the command again."
+        ) from error
 
 
 def _segments(day: Day) -> tuple[SegmentEntry, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harvester.errors import HarvesterError
-from harvester.journal.files import sync_directory, write_all
+from harvester.journal.files import make_directory, sync_directory, write_all
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
 
 MANIFEST_FORMAT = 1
@@ -132,6 +132,7 @@ def _check_path(path: str, partition: Partition) -> None:
 def write_manifest(lake: Path, partition: Partition, manifest: Manifest) -> Path:
     """Put the manifest in force, atomically and durably; the one before stays as manifest-<generation>.json."""
     directory = lake / partition.path(MANIFEST)
+    make_directory(directory)
     path = directory / MANIFEST_NAME
     if path.exists():
         kept = directory / f"manifest-{manifest.generation - 1}.json"

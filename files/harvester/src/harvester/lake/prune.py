@@ -76,8 +76,8 @@ def delete_segments(verdicts: list[Verdict]) -> int:
                 sync_directory(verdict.path.parent)
             except OSError as error:
                 raise HarvesterError(
-                    f"{verdict.path}: the segment cannot be deleted ({error.strerror}). Run the command as the user that"
-                    " owns the journal."
+                    f"{verdict.path}: the segment cannot be deleted ({error.strerror}). Run the command as the user"
+                    " that owns the journal."
                 ) from error
             freed += verdict.bytes
     return freed

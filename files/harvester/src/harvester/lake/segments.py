@@ -98,11 +98,12 @@ class DayIndex:
 def find_sources(journal_day: Path, archive: Path) -> list[Source]:
     """Segments of the day: those in the journal, and archived ones that the journal no longer has. Sorted by name."""
     found: dict[str, Source] = {}
-    for path in sorted(archive.glob(f"*{SEALED}{COMPRESSED}")):
-        found[path.name.split(".")[0]] = Source(path.name.split(".")[0], path)
+    for path in sorted(archive.glob(f"[!.]*{SEALED}{COMPRESSED}")):
+        name = path.name.split(".", 1)[0]
+        found[name] = Source(name, path)
     for suffix in (OPEN, SEALED):
-        for path in sorted(journal_day.glob(f"*{suffix}")):
-            if path.is_file() and not path.is_symlink() and not path.name.startswith("."):
+        for path in sorted(journal_day.glob(f"[!.]*{suffix}")):
+            if path.is_file() and not path.is_symlink():
                 found[path.stem] = Source(path.stem, path)
     return sorted(found.values(), key=lambda source: _order(source.name))
 

@@ -18,7 +18,7 @@ from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.archive import hash_unpacked
 from harvester.lake.certificate import check_ledger
-from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, Partition, find_partitions
+from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
 from harvester.lake.removals import read_removals
 
@@ -58,8 +58,8 @@ def verify_lake(lake: Path) -> LakeReport:
     partitions = find_partitions(lake) if lake.is_dir() else []
     if not partitions:
         raise HarvesterError(
-            f"{lake}: no manifest under {MANIFEST}/ here, so this is not a lake with a closed day. Name the directory that"
-            " holds depth/, gaps/ and manifest/."
+            f"{lake}: no manifest under {MANIFEST}/ here, so this is not a lake with a closed day. Name the directory"
+            " that holds depth/, gaps/ and manifest/."
         )
     listed: set[Path] = set()
     days = []
