@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -32,8 +31,7 @@ def install(release: Path, wheelhouse: Path, wheel: Path) -> None:
     python = release / "bin" / "python3"
     pip = [python, "-I", "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
     with tempfile.TemporaryDirectory(dir=release.parent.parent) as scratch:
-        with tarfile.open(wheelhouse) as tar:
-            tar.extractall(scratch, filter="data")
+        run("tar", "--extract", "--no-same-owner", "--file", wheelhouse, "--directory", scratch)
         run(sys.executable, "-m", "venv", release)
         lock = ["--require-hashes", "--find-links", scratch, "--requirement", Path(scratch) / "requirements.txt"]
         run(*pip, "install", "--no-index", "--no-deps", "--no-compile", *lock)
