@@ -73,7 +73,8 @@ async def history(request: web.Request) -> web.Response:
         return refuse(INVALID_INPUT, str(error))
     if asked.symbol not in world.instruments:
         return refuse(*INVALID_SYMBOL)
-    rows = await asyncio.to_thread(candles, world.candle_model, asked, world.clock.wall_ns())
+    async with world.candle_lock:
+        rows = await asyncio.to_thread(candles, world.candle_model, asked, world.clock.wall_ns())
     return reply({"s": "ok" if rows else "no_data", "candles": rows})
 
 

@@ -59,6 +59,7 @@ class Exchange:
         self.options = options
         self.clock = clock or SystemClock()
         self.state = StateDir(options.state).prepare()
+        self.state.lock()
         self.world = self._make_world()
         app = build_app(self.world)
         self.listener = Listener(app, options.address, options.port, server_context(self.state.path))
@@ -114,6 +115,7 @@ class Exchange:
         await self._control.stop()
         await self.listener.stop()
         self.world.served.close()
+        self.state.unlock()
 
     def describe(self) -> dict[str, object]:
         """What a client needs to know; no secret."""

@@ -13,15 +13,28 @@ from harvester.clock import NS_PER_SECOND, Clock
 from harvester.errors import ConfigError
 from harvester.validation import StrictModel, explain
 
-RequestAction = Literal["error", "rate_limit", "slow", "hang", "garbage", "html", "huge", "truncate", "reset", "date"]
-WorldAction = Literal["refuse", "restart", "revoke"]
+Action = Literal[
+    "error",
+    "rate_limit",
+    "slow",
+    "hang",
+    "garbage",
+    "html",
+    "huge",
+    "truncate",
+    "reset",
+    "date",
+    "refuse",
+    "restart",
+    "revoke",
+]
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
 
 
 class Fault(StrictModel):
     """One entry of a fault script."""
 
-    action: RequestAction | WorldAction = Field(description="what goes wrong")
+    action: Action = Field(description="what goes wrong")
     name: str | None = Field(None, description="how the served log calls it; the action when not given")
     at_seconds: Annotated[float, Field(ge=0)] = Field(0, description="begin so long after the script was given")
     after_requests: Annotated[int, Field(ge=0)] | None = Field(

@@ -14,7 +14,7 @@ from exchange.faults import Armed
 from exchange.replies import dump, refuse, reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-DEFAULT_HUGE = 64 * 1024 * 1024
+DEFAULT_HUGE = 16 * 1024 * 1024
 DEFAULT_GARBAGE = 512
 LONGEST_HANG = 3600.0
 LOOK_SECONDS = 0.2

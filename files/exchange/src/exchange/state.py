@@ -1,13 +1,15 @@
 """The state directory: the app's credentials, keys, certificates and what tokens were revoked."""
 
+import fcntl
 import json
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from exchange.certificates import ensure_certificates
 from exchange.files import write_file
-from harvester.errors import ConfigError
+from harvester.errors import ConfigError, HarvesterError
 
 APP_ID_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
@@ -40,6 +42,7 @@ class StateDir:
         self.control = self.path / "control.sock"
         self.served = self.path / "served.jsonl"
         self.revoked = self.path / "revoked.json"
+        self._lock: TextIO | None = None
         self._app = self.path / "app.json"
         self._key = self.path / "token.key"
 
@@ -58,6 +61,23 @@ class StateDir:
                 " this user may write with --state."
             ) from error
         return self
+
+    def lock(self) -> None:
+        """Keep a second exchange off this directory until `unlock`, or until this process ends."""
+        self._lock = (self.path / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.unlock()
+            raise HarvesterError(
+                f"{self.path}: another exchange runs on this state directory. Stop it, or choose another with --state."
+            ) from error
+
+    def unlock(self) -> None:
+        """Let others have the directory."""
+        if self._lock:
+            self._lock.close()
+            self._lock = None
 
     def app(self) -> App:
         """The registered application."""

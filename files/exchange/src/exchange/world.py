@@ -1,6 +1,7 @@
 """What the request handlers share: the clock, the market, tokens, limits, faults and the served log of one exchange."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -54,6 +55,7 @@ class World:
     faults: FaultSchedule
     served: ServedLog
     refresh_allowed: bool = False
+    candle_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 WORLD: web.AppKey[World] = web.AppKey("world", World)

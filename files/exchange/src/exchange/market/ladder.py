@@ -1,84 +1,96 @@
 """The levels behind the best quotes: gaps and quantities that hold until their next event."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, repeat
 
 from exchange.market.book import Level
-from exchange.market.draws import BURN_IN, latest
+from exchange.market.draws import BURN_IN
 from exchange.market.plan import DayPlan
 from exchange.market.profile import LEVELS, TABLE, Side
 from exchange.market.randomness import UNIT, columns
 from exchange.market.tape import Tape
 
+Played = list[tuple[list[int], list[tuple[int, int]]]]
+"""Of each level, per update: gap in ticks to the level before, and (quantity, orders)."""
 NO_LEVEL = Level(0, 0, 0)
 PER_LEVEL = 2
+SCATTER = 40_503
+"""Odd multiplier that makes a second number of a first one, for order counts."""
 
 
-@lru_cache(maxsize=8192)
-def _draw(seed: int, symbol: str, side: str, start_ns: int, updates: int, levels: int) -> list[Sequence[int]]:
-    return columns(PER_LEVEL * levels, updates, seed, symbol, start_ns, side)
+def follow(numbers: Sequence[int], chances: Iterable[int]) -> Iterator[int]:
+    """What a component shows after each update: the number of its last event, scaled to [0, UNIT)."""
+    held = numbers[0]
+    for number, chance in zip(numbers, chances, strict=False):
+        if number < chance:
+            held = number * UNIT // chance
+        yield held
 
 
 class Ladder:
-    """Both sides of the book within one slice, which follows another slice or nothing."""
+    """Both sides of the book within one slice. The end of the slice before is played first, so that books run on."""
 
     def __init__(self, seed: int, plan: DayPlan, index: int, tape: Tape, tape_before: Tape | None, levels: int) -> None:
         self._plan = plan
         self._tape = tape
-        self._moved_before = tape_before.moved if tape_before else []
+        self._seed = seed
         self._levels = levels
-        pieces = [plan[index], *([plan[index - 1]] if tape_before else [])]
-        drawn = {
-            side: [_draw(seed, plan.instrument.ticker, side, piece.start_ns, piece.updates, levels) for piece in pieces]
-            for side in ("bid", "ask")
-        }
-        self._now = {side: columns[0] for side, columns in drawn.items()}
-        self._before = {
-            side: columns[1] if tape_before else [()] * PER_LEVEL * levels for side, columns in drawn.items()
-        }
+        self._burn_in = min(BURN_IN, len(tape_before.times)) if tape_before else 0
+        pieces = [plan[index - 1], plan[index]] if tape_before else [plan[index]]
+        self._spans = [(piece.start_ns, piece.updates) for piece in pieces]
+        spreads = [*(tape_before.spreads[-self._burn_in :] if tape_before else ()), *tape.spreads]
+        moved = [*(tape_before.moved[-self._burn_in :] if tape_before else ()), *tape.moved]
+        widened = [True, *(left != right for left, right in pairwise(spreads))]
+        self._bids = self._play("bid", plan.profile.bid, moved)
+        self._asks = self._play("ask", plan.profile.ask, [a or b for a, b in zip(moved, widened, strict=True)])
 
     def at(self, place: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Bids and asks after one update, best first."""
         bid = self._tape.bids[place]
         ask = bid + self._tape.spreads[place]
-        profile = self._plan.profile
-        return self._side("bid", profile.bid, bid, -1, place), self._side("ask", profile.ask, ask, 1, place)
+        return self._side(self._bids, bid, -1, place), self._side(self._asks, ask, 1, place)
 
-    def _side(self, name: str, side: Side, best: int, direction: int, place: int) -> tuple[Level, ...]:
-        now, before = self._now[name], self._before[name]
-        price, levels = best, []
+    def _play(self, name: str, side: Side, moved: list[bool]) -> Played:
+        """Each level's gap to the level before, and its quantity and orders, after each update."""
+        ticker = self._plan.instrument.ticker
+        drawn = [columns(PER_LEVEL * self._levels, n, self._seed, ticker, start, name) for start, n in self._spans]
+        played = []
         for level in range(self._levels):
-            column = PER_LEVEL * level
+            gap_numbers, quantity_numbers = (self._join(drawn, PER_LEVEL * level + which) for which in range(PER_LEVEL))
             shape = min(level, LEVELS - 1)
+            gaps = [0] * len(moved)
             if level:
-                table, chance = side.gap_tables[shape - 1], side.gap_chances[shape - 1]
-                number = latest(now[column], before[column], chance, place)
-                price += direction * table[number * TABLE // UNIT]
-            number = self._quantity_number(now[column + 1], before[column + 1], side.quantity_chances[shape], place)
-            inside = self._plan.lower <= price <= self._plan.upper
-            levels.append(self._level(price, side.quantity_tables[shape], number) if inside else NO_LEVEL)
+                table = side.gap_tables[shape - 1]
+                held = follow(gap_numbers, repeat(side.gap_chances[shape - 1]))
+                gaps = [table[number * TABLE // UNIT] for number in held]
+                moved = [moved[0], *(m or a != b for m, (a, b) in zip(moved[1:], pairwise(gaps), strict=True))]
+            chances = side.quantity_chances[shape]
+            numbers = list(follow(quantity_numbers, [chances[m] for m in moved]))[self._burn_in :]
+            sizes = {number: self._size(side.quantity_tables[shape], number) for number in set(numbers)}
+            played.append((gaps[self._burn_in :], [sizes[number] for number in numbers]))
+        return played
+
+    def _join(self, drawn: list[list[Sequence[int]]], column: int) -> Sequence[int]:
+        now = drawn[-1][column]
+        return [*drawn[0][column][-self._burn_in :], *now] if self._burn_in else now
+
+    def _side(self, played: Played, price: int, direction: int, place: int) -> tuple[Level, ...]:
+        plan, levels = self._plan, []
+        tick = plan.instrument.tick
+        for gaps, sizes in played:
+            price += direction * gaps[place]
+            inside = plan.lower <= price <= plan.upper
+            levels.append(Level(price * tick, *sizes[place]) if inside else NO_LEVEL)
         return tuple(levels)
 
-    def _quantity_number(self, now: Sequence[int], before: Sequence[int], chances: tuple[int, int], place: int) -> int:
-        """Like `latest`, with a chance that is higher while the best price moves."""
-        for index in range(place, -1, -1):
-            chance = chances[self._tape.moved[index]]
-            if now[index] < chance:
-                return now[index] * UNIT // chance
-        for index in range(len(before) - 1, max(-1, len(before) - 1 - BURN_IN), -1):
-            chance = chances[self._moved_before[index]]
-            if before[index] < chance:
-                return before[index] * UNIT // chance
-        return now[0]
-
-    def _level(self, price: int, table: Sequence[float], number: int) -> Level:
+    def _size(self, table: Sequence[float], number: int) -> tuple[int, int]:
+        """Quantity in shares, and orders it is made of."""
         plan, profile = self._plan, self._plan.profile
         value = table[number * TABLE // UNIT]
-        scatter = (number * 40_503 & 0xFFFF) / UNIT
-        tick = plan.instrument.tick
+        scatter = (number * SCATTER & 0xFFFF) / UNIT
         if profile.quantity_in_lots:
             lots = max(1, round(value))
-            return Level(price * tick, lots * plan.lot, max(1, round(lots / (1 + 2 * scatter))))
-        shares = max(1, round(value * 100 / (plan.previous_close * tick)))
-        quantity = max(plan.lot, shares // plan.lot * plan.lot)
-        return Level(price * tick, quantity, max(1, round(quantity / (profile.shares_per_order * (0.5 + scatter)))))
+            return lots * plan.lot, max(1, round(lots / (1 + 2 * scatter)))
+        shares = round(value * 100 / (plan.previous_close * plan.instrument.tick))
+        quantity = max(1, shares // plan.lot) * plan.lot
+        return quantity, max(1, round(quantity / (profile.shares_per_order * (0.5 + scatter))))

@@ -20,6 +20,7 @@ from harvester.clock import to_ist
 
 PLANS = 4096
 TAPES = 2048
+LADDERS = 1024
 STANDING_SHARE = (0.03, 0.05)
 """Waiting orders beyond the shown levels, as a share of a day's volume: least, and how far it swings."""
 
@@ -48,6 +49,7 @@ class BookModel:
     def forget(self) -> None:
         """Drop what depends on the calendar, after that has changed."""
         self._plans: OrderedDict[tuple[str, date], DayPlan | None] = OrderedDict()
+        self._ladders: OrderedDict[tuple[str, int, int], Ladder] = OrderedDict()
         self._tapes: OrderedDict[tuple[str, int], Tape] = OrderedDict()
 
     def _profile(self, symbol: str) -> Profile:
@@ -140,8 +142,15 @@ class BookModel:
                     yield self._book(plan, index, place, ladder)
 
     def _ladder(self, plan: DayPlan, index: int, levels: int) -> Ladder:
+        key = (plan.instrument.ticker, plan[index].start_ns, levels)
+        if key in self._ladders:
+            self._ladders.move_to_end(key)
+            return self._ladders[key]
         before = self.tape(plan, index - 1) if index else None
-        return Ladder(self.seed, plan, index, self.tape(plan, index), before, levels)
+        ladder = self._ladders[key] = Ladder(self.seed, plan, index, self.tape(plan, index), before, levels)
+        if len(self._ladders) > LADDERS:
+            self._ladders.popitem(last=False)
+        return ladder
 
     def _book(self, plan: DayPlan, index: int, place: int, ladder: Ladder) -> Book:
         piece, tape = plan[index], self.tape(plan, index)

@@ -19,6 +19,8 @@ SESSION_MINUTES = 375
 """Length of the session in which the intraday shapes were measured."""
 Z95 = NormalDist().inv_cdf(0.95)
 FORCED_TRADES_A_MINUTE = 4
+VISIBLE_MOVES = 0.9
+"""Share of redrawn best prices that differ from the price before."""
 TAIL_CLASS = 13
 TAIL_SPAN = 12
 BANDS = ((1, 2_000, 24_000), (5, 25_000, 99_000), (10, 100_000, 490_000), (50, 500_000, 990_000), (100, 1e6, 1.9e6))
@@ -104,19 +106,26 @@ def _threshold(chance: float) -> int:
     return round(min(max(chance, 0.0), 1.0) * UNIT)
 
 
-def _side(name: str, shape: dict[str, Any], move: float, tables: tuple[tuple[float, ...], ...]) -> Side:
+def _side(name: str, shape: dict[str, Any], moves: float, tables: tuple[tuple[float, ...], ...]) -> Side:
+    """Event chances that give the measured change probabilities, level by level. `moves`: of the best price.
+
+    A quantity is redrawn more often when its level's price changes, as measured: P(both) = P(price) + P(quantity) -
+    P(either).
+    """
     changes = _parameters()["p_level_changes"][name]
     gaps = tuple(gap_table(tuple(map(tuple, pmf))) for pmf in shape["level_gap_ticks"][name])
     gap_chances, quantity_chances = [], []
-    price_changes = changes["price"]
+    prices = changes["price"]
+    still = 1 - moves
     for level in range(LEVELS):
-        price, quantity, either = price_changes[level], changes["qty"][level], changes["either"][level]
+        price, quantity, either = prices[level], changes["qty"][level], changes["either"][level]
         if level:
-            still = (1 - price) / (1 - max(price_changes[:level]))
-            gap_chances.append(_threshold((1 - still) / chance_of_new(gaps[level - 1])))
+            own = max(0.0, 1 - (1 - price) / (1 - max(prices[:level])))
+            gap_chances.append(_threshold(own / chance_of_new(gaps[level - 1])))
+            still *= 1 - own
         visible = chance_of_new(tables[level])
         when_moved = min(1.0, (price + quantity - either) / price / visible)
-        when_still = (quantity / visible - move * when_moved) / (1 - move)
+        when_still = max(0.0, (quantity / visible - (1 - still) * when_moved) / still)
         quantity_chances.append((_threshold(when_still), _threshold(when_moved)))
     return Side(gaps, tuple(gap_chances), tables, tuple(quantity_chances))
 
@@ -140,7 +149,8 @@ def build_profile(seed: int, instrument: Instrument) -> Profile:
     """The behaviour of one instrument: its own figures where measured, those of its kind otherwise."""
     parameters = _parameters()
     shape = parameters["future" if instrument.is_future else "stock"]
-    own = {**parameters["stock"], **shape, **parameters["instruments"].get(instrument.ticker, {})}
+    particular = {**shape, **parameters["instruments"].get(instrument.ticker, {})}
+    own = {**parameters["stock"], **particular}
     measured = "price" in own
     volume = (
         own["daily_volume"] if measured else own["daily_volume"] * (0.2 + 2 * uniform(seed, instrument.ticker, "v"))
@@ -150,13 +160,17 @@ def build_profile(seed: int, instrument: Instrument) -> Profile:
 
     rate = own["updates_per_second"]
     forced = min(0.5, FORCED_TRADES_A_MINUTE / (60 * rate))
-    moves = parameters["p_level_changes"]["bid"]["price"][0]
-    ask_moves = parameters["p_level_changes"]["ask"]["price"][0]
+    moves, ask_moves = (parameters["p_level_changes"][side]["price"][0] for side in ("bid", "ask"))
+    spread_change = 1 - (1 - ask_moves) / (1 - moves)
+    if "p_ltp_changes" in particular:
+        # Trades alternate between bid and ask at random, so half of them change the price when the quotes stay.
+        moves = (1 - 2 * (1 - own["p_ltp_changes"] / own["p_trade"])) / VISIBLE_MOVES
     sides = {}
     for name in ("bid", "ask"):
         values = own[levels_key][name]
         rows = values if instrument.is_future else [values] * LEVELS
-        sides[name] = _side(name, own, moves, tuple(quantile_table(probabilities, tuple(row)) for row in rows))
+        best_moves = moves if name == "bid" else 1 - (1 - moves) * (1 - spread_change)
+        sides[name] = _side(name, own, best_moves, tuple(quantile_table(probabilities, tuple(row)) for row in rows))
     spreads, in_ticks = _spread(shape)
     buckets = parameters["bucket_minutes"]
     ends = [sum(buckets[: index + 1]) / SESSION_MINUTES for index in range(len(buckets))]
@@ -164,10 +178,10 @@ def build_profile(seed: int, instrument: Instrument) -> Profile:
         price=round(own["price"] * 100) if measured else _invented_price(seed, instrument),
         rate=rate,
         trade_chance=max(0.0, (own["p_trade"] - forced) / (1 - forced)),
-        move_chance=_threshold((1 - (1 - moves) / (1 - forced)) / 0.95),
+        move_chance=_threshold((1 - (1 - moves) / (1 - forced)) / VISIBLE_MOVES),
         spread_table=spreads,
         spread_in_ticks=in_ticks,
-        spread_change=1 - (1 - ask_moves) / (1 - moves),
+        spread_change=spread_change,
         bid=sides["bid"],
         ask=sides["ask"],
         quantity_in_lots=instrument.is_future,
