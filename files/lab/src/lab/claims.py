@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -43,9 +43,11 @@ class Claimed(BaseModel):
 
     def is_abandoned(self) -> bool:
         """True when nobody can use or finish it any more."""
-        if self.boot_id != machine.boot_id() or not self.state.is_dir():
+        if self.boot_id != machine.boot_id():
             return True
-        return not self.ready and machine.process_start(self.maker_pid) != self.maker_start
+        if self.ready:
+            return not self.state.is_dir()
+        return machine.process_start(self.maker_pid) != self.maker_start
 
 
 class LabClaim(Claimed):
@@ -92,12 +94,12 @@ def locked() -> Iterator[None]:
 
 def find_labs() -> list[LabClaim]:
     """Every lab of this machine."""
-    return [LabClaim.model_validate_json(path.read_bytes()) for path in _claim_files("labs")]
+    return [LabClaim.model_validate_json(content) for content in _read_claims("labs")]
 
 
 def find_hosts(state: Path | None = None) -> list[HostClaim]:
     """Every host of this machine, or those of the lab whose state is `state`."""
-    hosts = [HostClaim.model_validate_json(path.read_bytes()) for path in _claim_files("hosts")]
+    hosts = [HostClaim.model_validate_json(content) for content in _read_claims("hosts")]
     return [host for host in hosts if state is None or host.state == state]
 
 
@@ -129,8 +131,10 @@ def unclaimed_folders() -> list[Path]:
     return [folder for folder in SCRATCH.glob("*/*") if not (folder / CLAIM_FILE).exists()]
 
 
-def _claim_files(kind: str) -> list[Path]:
-    return sorted((SCRATCH / kind).glob(f"*/{CLAIM_FILE}"))
+def _read_claims(kind: str) -> Iterator[bytes]:
+    for path in sorted((SCRATCH / kind).glob(f"*/{CLAIM_FILE}"), key=lambda path: int(path.parent.name)):
+        with suppress(FileNotFoundError):  # removed since it was listed
+            yield path.read_bytes()
 
 
 def _make_scratch() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harvester.errors import HarvesterError
-from lab import labs
+from lab import faults, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
 from lab.claims import find_hosts, find_lab, find_labs
@@ -64,10 +64,15 @@ def _read_wish(text: str, options: argparse.Namespace) -> labs.HostWish:
     name, suite, variant, *rest = [*text.split(":"), "", ""]
     if not HOST_NAME.fullmatch(name) or any(rest) or variant not in ("", "full", "bare"):
         raise LabUsageError(f"--name {text!r} is not NAME, NAME:SUITE or NAME:SUITE:bare; NAME is a host name.")
+    disk_path, _, disk_bytes = (options.disk or "").partition("=")
+    if options.disk and not (disk_path.startswith("/") and disk_bytes.isdigit()):
+        raise LabUsageError(f"--disk {options.disk!r} is not PATH=BYTES, such as /var/lib/harvester=268435456.")
     return labs.HostWish(
         name,
         find_suite(suite or options.suite).name,
         "bare" if options.bare or variant == "bare" else "full",
+        disk_path=disk_path or None,
+        disk_bytes=int(disk_bytes) if options.disk else None,
         memory_bytes=options.memory_bytes,
     )
 
@@ -103,6 +108,25 @@ def _exec(options: argparse.Namespace) -> int:
     os.execvp("ssh", ["ssh", "-F", str(options.state / SSH_CONFIG), host.name, *options.command])  # noqa: S606
 
 
+def _fault(options: argparse.Namespace) -> int:
+    require_lab_machine()
+    host = labs.find_host(options.state, options.name)
+    match options.kind:
+        case "loss":
+            faults.lose_packets(host, options.percent)
+        case "partition":
+            faults.partition(host, options.address, options.port)
+        case "slow":
+            faults.slow_down(host, options.kilobits)
+        case "cut":
+            faults.cut(host)
+        case "disk-full":
+            faults.fill_disk(host, options.leave_bytes)
+        case "heal":
+            faults.heal(host)
+    return 0
+
+
 def _base(options: argparse.Namespace) -> int:
     require_lab_machine()
     in_use = {host.base for host in find_hosts()}
@@ -122,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES, help="userland (default: %(default)s)")
     up.add_argument("--bare", action="store_true", help="without the roles' packages, which apt finds in its cache")
     up.add_argument("--without", action="append", default=[], choices=NAMES, help="a stand-in to leave out")
+    up.add_argument("--disk", metavar="PATH=BYTES", help="give each host a disk of its own, mounted at PATH")
     up.add_argument("--memory-bytes", type=int, help="cap what each host's processes may have together")
 
     up.add_argument("--json", action="store_true", help="print what was started as JSON")
@@ -136,10 +161,30 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("name")
     execute.add_argument("command", nargs=argparse.REMAINDER)
 
+    _add_faults(commands)
+
     base = _add(commands, "base", _base, "build the base tree of a suite, if the cache has none")
     base.add_argument("suite", choices=SUITES)
     base.add_argument("--bare", action="store_true", help="without the roles' packages")
     return parser
+
+
+def _add_faults(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fault = _add(commands, "fault", _fault, "disturb a host on purpose, until `lab fault heal`")
+    kinds = fault.add_subparsers(required=True, metavar="KIND", dest="kind")
+    loss = kinds.add_parser("loss", help="lose packets at random")
+    loss.add_argument("--percent", type=int, default=20, help="share of packets (default: %(default)s)")
+    partition = kinds.add_parser("partition", help="cut the host off from one address")
+    partition.add_argument("--address", required=True, help="the address that it can no longer send to")
+    partition.add_argument("--port", type=int, help="only this TCP port of it")
+    slow = kinds.add_parser("slow", help="let little through to the host")
+    slow.add_argument("--kilobits", type=int, default=256, help="kilobits a second (default: %(default)s)")
+    cut = kinds.add_parser("cut", help="pull the cable")
+    disk = kinds.add_parser("disk-full", help="fill the host's extra disk")
+    disk.add_argument("--leave-bytes", type=int, default=0, help="bytes that stay free (default: %(default)s)")
+    heal = kinds.add_parser("heal", help="undo every fault of the host")
+    for kind in (loss, partition, slow, cut, disk, heal):
+        kind.add_argument("name", help="the host")
 
 
 def _add(

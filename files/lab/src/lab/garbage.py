@@ -9,6 +9,7 @@ from lab.base.cache import remove_unfinished_builds
 from lab.claims import LabClaim, locked
 from lab.command import succeeds
 from lab.inventory import control_folder
+from lab.state import remove_folder
 
 OUR_NAMESPACE = re.compile(r"ah-(\d+)")
 OUR_GROUP = re.compile(r"ah-(?:lab-)?(\d+)")
@@ -34,11 +35,12 @@ def collect_garbage() -> list[str]:
 
 
 def remove_lab(lab: LabClaim) -> None:
-    """End the lab's stand-ins and give its address back, its claim last; the machine-wide lock must be held."""
+    """End the lab's stand-ins and remove its address and its folder, its claim last; the lock must be held."""
     for master in control_folder(lab).glob("*"):
         succeeds("ssh", "-O", "exit", "-o", f"ControlPath={master}", "lab")
     stand_ins.stop(lab)
     network.remove_lab_address(lab)
+    remove_folder(lab.state)
     hosts.remove_folder(lab.folder)
 
 

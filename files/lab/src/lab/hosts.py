@@ -45,6 +45,16 @@ def is_running(host: HostClaim) -> bool:
     return cgroups.has_processes(host.group)
 
 
+def leader(host: HostClaim) -> int:
+    """The process that keeps the host's mounts: its launcher, found in its control group."""
+    processes = (cgroups.mounted_trees()[0] / host.group).rglob("cgroup.procs")
+    numbers = sorted(int(pid) for path in processes for pid in path.read_text(encoding="ascii").split())
+    for pid in numbers:
+        if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "systemd-nspawn":
+            return pid
+    raise LabError(f"Host {host.name} does not run. `lab up --name {host.name}` starts it anew.")
+
+
 def remove(host: HostClaim) -> None:
     """End the host and remove everything it had, its claim last; the machine-wide lock must be held."""
     remove_kernel_objects(host.number)

@@ -1,6 +1,5 @@
 """A lab from up to down: its address, its stand-ins, its hosts, and the removal of all of it."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -21,9 +20,9 @@ from lab.login import settle
 from lab.machine import require_lab_machine
 from lab.overlay import EXCHANGE_CA, personalise
 from lab.stand_ins import NAMES, Name
+from lab.state import make_folder, refuse_foreign_folder, remove_folder
 
 Progress = Callable[[str], None]
-MARKER = "this-is-a-lab"
 
 
 @dataclass(frozen=True)
@@ -53,34 +52,35 @@ def bring_up(
 ) -> list[Started]:
     """Make the lab at `state` have the wished hosts and stand-ins; what is already there and runs is left alone.
 
-    Raises LabError; whatever this call had made of a failed host is then removed.
+    Raises LabError; what this call had made by then is removed.
     """
     require_lab_machine()
-    _make_state(state)
+    refuse_foreign_folder(state)
     collect_garbage()
-    wishes = list(wishes)
-    with wait_for_lock(state, announce=lambda: progress("waiting for another `lab up` of this lab")):
-        trees = {wish: _provide_tree(wish, progress) for wish in wishes}
-        lab = _provide_lab(state, wanted, progress)
-        missing = [wish for wish in wishes if not _is_there(state, wish, progress)]
-        return _start_hosts(lab, {wish: trees[wish] for wish in missing}, progress)
+    is_new = _claim_lab(state)
+    make_folder(state)
+    try:
+        with wait_for_lock(state, announce=lambda: progress("waiting for another `lab up` of this lab")):
+            return _complete(state, list(wishes), list(wanted), progress)
+    except BaseException:
+        if is_new:
+            bring_down(state)
+        raise
 
 
 def bring_down(state: Path) -> bool:
     """Remove the lab at `state` with everything it has, also what a killed command left; False: there was nothing."""
     require_lab_machine()
     with locked():
+        members = claims.find_hosts(state)
         lab = claims.find_lab(state)
-        found = lab is not None or bool(claims.find_hosts(state))
-        for host in claims.find_hosts(state):
+        for host in members:
             hosts.remove(host)
         if lab:
             remove_lab(lab)
+    remains = remove_folder(state)
     collect_garbage()
-    if (state / MARKER).exists():
-        shutil.rmtree(state)
-        found = True
-    return found
+    return lab is not None or bool(members) or remains
 
 
 def remove_host(state: Path, name: str) -> None:
@@ -102,11 +102,22 @@ def find_host(state: Path, name: str) -> HostClaim:
     return known[name]
 
 
-def _make_state(state: Path) -> None:
-    if state.is_dir() and any(state.iterdir()) and not (state / MARKER).exists():
-        raise LabUsageError(f"{state} is not a lab's folder and is not empty. Name another one with --state.")
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (state / MARKER).write_text("`lab down` removes this folder.\n", encoding="ascii")
+def _claim_lab(state: Path) -> bool:
+    with locked():
+        if claims.find_lab(state):
+            return False
+        claims.save(LabClaim(number=claims.free_number("labs"), state=state))
+    return True
+
+
+def _complete(state: Path, wishes: list[HostWish], wanted: list[Name], progress: Progress) -> list[Started]:
+    trees = {wish: _provide_tree(wish, progress) for wish in wishes}
+    lab = _provide_lab(state, wanted, progress)
+    missing = [wish for wish in wishes if not _is_there(state, wish, progress)]
+    started = _start_hosts(lab, {wish: trees[wish] for wish in missing}, progress)
+    with locked():
+        claims.save(lab.model_copy(update={"ready": True}))
+    return started
 
 
 def _provide_tree(wish: HostWish, progress: Progress) -> Path:
@@ -114,11 +125,12 @@ def _provide_tree(wish: HostWish, progress: Progress) -> Path:
     return provide_tree(find_suite(wish.suite), wish.variant, in_use, progress)
 
 
-def _provide_lab(state: Path, wanted: Iterable[Name], progress: Progress) -> LabClaim:
+def _provide_lab(state: Path, wanted: list[Name], progress: Progress) -> LabClaim:
     with locked():
         lab = claims.find_lab(state)
-        if lab is None:
-            lab = LabClaim(number=claims.free_number("labs"), state=state)
+        if lab is None or not lab.ready:
+            # The process that claimed it may have died since; from here on it is this one's.
+            lab = LabClaim(number=lab.number if lab else claims.free_number("labs"), state=state)
             claims.save(lab)
         network.ensure_hub()
         network.add_lab_address(lab)
@@ -127,9 +139,6 @@ def _provide_lab(state: Path, wanted: Iterable[Name], progress: Progress) -> Lab
         if stand_ins.find_running(lab, name) is None:
             progress(f"starting {name} on {lab.address}")
             stand_ins.start(lab, name)
-    lab = lab.model_copy(update={"ready": True})
-    with locked():
-        claims.save(lab)
     return lab
 
 

@@ -5,6 +5,7 @@ They listen on the lab's own address and run in a control group of the lab, so t
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ NAMES: tuple[Name, ...] = ("moto", "exchange")
 MOTO_PORT = 5000
 EXCHANGE_PORT = 443
 STARTS_WITHIN_SECONDS = 60
+ENDS_WITHIN_SECONDS = 3
 # Enter the groups first, then become the program: whatever it starts is in them, too.
 ENTER_GROUPS = 'for group; do [ "$group" = -- ] && shift && break; echo $$ >"$group"; shift; done; exec "$@"'
 
@@ -73,7 +75,7 @@ def read_app_id(state: Path) -> str | None:
 def find_running(lab: LabClaim, name: Name) -> Running | None:
     """The recorded process of a stand-in, if it still runs."""
     record = lab.folder / f"{name}.json"
-    if not record.exists():
+    if not record.exists() or lab.boot_id != machine.boot_id():
         return None
     running = Running(**json.loads(record.read_bytes()))
     return running if running.alive else None
@@ -105,12 +107,11 @@ def start_exchange(lab: LabClaim) -> None:
 
 def stop(lab: LabClaim) -> None:
     """End every stand-in of the lab; nothing happens when none runs."""
-    for name in NAMES:
-        running = find_running(lab, name)
-        if running:
-            os.kill(running.pid, 15)
-    deadline = time.monotonic() + 3
-    while cgroups.has_processes(lab.group) and time.monotonic() < deadline:
+    running = [process for name in NAMES if (process := find_running(lab, name))]
+    for process in running:
+        os.kill(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+    while any(process.alive for process in running) and time.monotonic() < deadline:
         time.sleep(0.02)
     cgroups.end_group(lab.group)
 
