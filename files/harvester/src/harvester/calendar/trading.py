@@ -17,6 +17,7 @@ from harvester.validation import explain
 
 SATURDAY = 5
 SEARCH_DAYS = 400
+DAY_NS = 86_400 * NS_PER_SECOND
 
 
 class Phase(NamedTuple):
@@ -43,6 +44,7 @@ class TradingCalendar:
         self._rules = data.phase_rules
         self._holidays = {holiday.date for holiday in data.holidays}
         self._special = {special.date: special for special in data.special_sessions}
+        self._changes: dict[frozenset[PhaseName], tuple[int, int | None]] = {}
         self._merged = lru_cache(maxsize=8)(self._merge_windows)
 
     @classmethod
@@ -107,9 +109,18 @@ class TradingCalendar:
 
     def next_change(self, wall_ns: int, phases: Collection[PhaseName]) -> int | None:
         """When, after `wall_ns`, a window of the named phases opens or closes next; None: not within a year."""
+        key = frozenset(phases)
+        asked_ns, change_ns = self._changes.get(key, (wall_ns + 1, None))
+        if asked_ns <= wall_ns < (change_ns or asked_ns + DAY_NS):
+            return change_ns
+        change_ns = self._find_change(wall_ns, key)
+        self._changes[key] = (wall_ns, change_ns)
+        return change_ns
+
+    def _find_change(self, wall_ns: int, phases: frozenset[PhaseName]) -> int | None:
         day = self.trading_date(wall_ns)
         for offset in range(SEARCH_DAYS):
-            for window in self.windows(day + timedelta(days=offset), phases):
+            for window in self._merged(day + timedelta(days=offset), phases):
                 for edge in window:
                     if edge > wall_ns:
                         return edge
