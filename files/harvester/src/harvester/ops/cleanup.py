@@ -6,14 +6,15 @@ Manifests, certificates and gap ledgers stay on the host for good: they are smal
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from harvester.errors import HarvesterError
-from harvester.lake.layout import DEPTH, RAW
+from harvester.errors import ConfigError, HarvesterError
+from harvester.lake.cleanup import KEEP_DAYS, REMOVABLE
+from harvester.lake.layout import RAW
 from harvester.lake.manifest import FileEntry
 from harvester.ops import receipt
 from harvester.ops.hashing import CHUNK_BYTES
@@ -21,9 +22,6 @@ from harvester.ops.manifests import DayManifest, kind_of, parse
 from harvester.ops.playbook import Target, run
 from harvester.ops.store import Store, sync_directory, writing
 from harvester.ops.transport import Transport
-
-KEEP_DAYS = 2
-REMOVABLE = frozenset({DEPTH, RAW})
 
 
 @dataclass(frozen=True)
@@ -92,6 +90,21 @@ def make_plan(transport: Transport, store: Store, *, keep_days: int = KEEP_DAYS)
     candidates = [file for manifest in manifests for file in manifest.files if kind_of(file) in REMOVABLE]
     proven = receipt.prove(store, candidates)
     return decide(transport.host, manifests, transport.list_files(), proven, keep_days=keep_days)
+
+
+def look(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
+    """The plan for the host that `connect` reaches; ConfigError when fewer days are to be kept than hosts insist on."""
+    if keep_days < KEEP_DAYS:
+        raise ConfigError(
+            f"--keep-days {keep_days} is less than {KEEP_DAYS}, and a host gives up nothing of its newest {KEEP_DAYS} "
+            f"days. Give {KEEP_DAYS} or more."
+        )
+    transport = connect()
+    try:
+        with store.locked():
+            return make_plan(transport, store, keep_days=keep_days)
+    finally:
+        transport.close()
 
 
 def apply(plan: Plan, store: Store, target: Target) -> Path | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from harvester.errors import HarvesterError
-from harvester.ops.catalogue import check_symbols, load_days, require_days
+from harvester.errors import ConfigError
+from harvester.ops.catalogue import Day, check_symbols, known_symbols, load_days, require_days
 from harvester.ops.inventory import Host
 from harvester.ops.plan import Selection
 from harvester.ops.pull import HostResult, Problem, Progress, pull
@@ -31,6 +31,13 @@ class Delivery:
     @property
     def problems(self) -> list[Problem]:
         return [problem for host in self.hosts for problem in host.problems]
+
+
+def parse_format(text: str) -> bool:
+    """Whether CSV is wanted besides Parquet; ConfigError for a format that there is not."""
+    if text.lower() not in FORMATS:
+        raise ConfigError(f"--format {text!r} is none of {' and '.join(FORMATS)}. Parquet is always brought.")
+    return text.lower() == "csv"
 
 
 def lake_of(host: Host) -> str:
@@ -64,7 +71,7 @@ def deliver(
         return delivery
     check_symbols(symbols, days)
     if csv:
-        delivery.csv_files = export_days(store, sorted({day.date.isoformat() for day in days}), symbols)
+        delivery.csv_files = export_days(store, days, symbols)
     delivery.report = write_report(
         store.lake,
         store.reports / REPORT_NAME,
@@ -76,6 +83,14 @@ def deliver(
     return delivery
 
 
-def export_days(store: Store, dates: Sequence[str], symbols: Sequence[str]) -> list[Path]:
-    """One CSV per day in the old format, of all symbols or of these."""
-    raise HarvesterError("CSV export is not available yet.")
+def export_days(store: Store, days: Sequence[Day], symbols: Sequence[str]) -> list[Path]:
+    """One CSV per day in the old harvester's format, of all symbols or of these that the day has."""
+    from harvester.lake.export import export_csv
+
+    written = []
+    for date in sorted({day.date for day in days}):
+        known = known_symbols(day for day in days if day.date == date)
+        wanted = [symbol for symbol in symbols if symbol in known]
+        if not symbols or wanted:
+            written.append(export_csv(store.lake, date, store.csv, wanted)[0])
+    return written

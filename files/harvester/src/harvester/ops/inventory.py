@@ -26,16 +26,17 @@ CONNECTION_VARIABLES = (
     "ansible_ssh_private_key_file",
     "ansible_ssh_common_args",
     "ansible_ssh_extra_args",
+    "ansible_control_path_dir",
     "inventory_dir",
 )
 OPERATOR_VARIABLES = (
     "harvester_settings",
-    "aws_endpoint_url",  # set where AWS is not the real one
-    "aws_credentials_file",
-    "broker_secret_file",  # JSON with "secret" (and "redirect_uri"), or the bare app secret
+    "broker_secret_file",  # JSON with "secret" and "redirect_uri", or the bare app secret
+    "broker_secret_parameter",  # or the name of an SSM parameter with it; without either, it is asked for
     "broker_redirect_uri",
-    "broker_ca_file",  # set where the broker is not the real one
-    "broker_connect_address",
+    "broker_proxy",  # these three where broker and AWS are stand-ins
+    "broker_ca_file",
+    "aws_endpoint_url",
 )
 
 
@@ -49,6 +50,7 @@ class Host:
     user: str | None = None
     key_file: Path | None = None
     ssh_arguments: tuple[str, ...] = ()
+    control_directory: Path | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -112,6 +114,7 @@ def _refusal(inventory: str | None, why: str) -> str:
 
 def _host(name: str, variables: dict[str, Any], root: Path) -> Host:
     key = variables["ansible_ssh_private_key_file"]
+    control = variables["ansible_control_path_dir"]
     arguments = [variables["ansible_ssh_common_args"], variables["ansible_ssh_extra_args"]]
     return Host(
         name=name,
@@ -120,5 +123,6 @@ def _host(name: str, variables: dict[str, Any], root: Path) -> Host:
         user=variables["ansible_user"],
         key_file=root / Path(key).expanduser() if key else None,
         ssh_arguments=tuple(shlex.split(" ".join(text for text in arguments if text))),
+        control_directory=Path(control).expanduser() if control else None,
         variables=variables,
     )

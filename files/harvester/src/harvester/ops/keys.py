@@ -1,5 +1,6 @@
 """rotate-ssh-key: a new login key on every host that has the old one, proven before the old one goes."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,28 +12,37 @@ from harvester.ops.inventory import Host
 from harvester.ops.playbook import Target, run
 from harvester.ops.ssh import SshConnection
 
+FORMER = re.compile(r"\.\d{8}T\d{6}Z")
+
 
 def rotate(hosts: Sequence[Host], target: Target) -> Path:
-    """Rotate the key that these hosts share; the old private key's new place is returned.
+    """Rotate the key that these hosts share; the path of the key, now a new one, is returned.
 
     The order makes every interruption harmless: the new key is added and tried on all hosts before the old one is
-    taken away, and the old key stays usable until then. Running it again after an interruption begins anew.
+    taken away. A former key lies beside the key until the hosts refuse it; running this again after an interruption
+    begins anew and sweeps such keys, too.
     """
     key = shared_key(hosts)
     fresh = key.with_name(f"{key.name}.next")
     fresh.unlink(missing_ok=True)
     make_key(fresh, f"alpha-harvester {datetime.now(UTC):%Y-%m-%d}")
-    old_public, new_public = public_key(key), public_key(fresh)
+    new_public = public_key(fresh)
     run("rotate_ssh_key", target, {"rotate_ssh_key_add": new_public})
     for host in hosts:
         _prove(replace(host, key_file=fresh))
-    previous = key.with_name(f"{key.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    key.rename(previous)
+    key.rename(key.with_name(f"{key.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
     fresh.rename(key)
     key.with_name(f"{key.name}.pub").write_text(new_public + "\n", encoding="ascii")
     fresh.with_name(f"{fresh.name}.pub").unlink(missing_ok=True)
-    run("rotate_ssh_key", target, {"rotate_ssh_key_remove": old_public})
-    return previous
+    for former in former_keys(key):
+        run("rotate_ssh_key", target, {"rotate_ssh_key_remove": public_key(former)})
+        former.unlink()
+    return key
+
+
+def former_keys(key: Path) -> list[Path]:
+    """Keys that were replaced here and that a host may still accept, oldest first."""
+    return sorted(path for path in key.parent.glob(f"{key.name}.*") if FORMER.fullmatch(path.name[len(key.name) :]))
 
 
 def shared_key(hosts: Sequence[Host]) -> Path:

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harvester.clock import to_ist
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from harvester.ops.query import Answer
     from harvester.ops.status import HostStatus
     from harvester.ops.token_push import Pushed
+    from harvester.ops.verification import Verification
 
 MOST_ROWS = 500
 
@@ -82,6 +84,37 @@ def show_delivery(delivery: "Delivery") -> None:
         out.print(f"[red]missing[/] {problem.host} {problem.path}: {problem.why}")
 
 
+def show_verification(result: "Verification") -> None:
+    """One row per day, then every problem, missing day and stranger."""
+    out = console()
+    columns = ("day", "host", "files#", "size#", "updates#", "polls answered#", "missed, by cause", "verdict")
+    rows = [
+        (
+            day.date,
+            day.host,
+            day.files,
+            human_bytes(day.bytes),
+            f"{day.rows:,}",
+            f"{100 * day.coverage:.2f} %" if day.coverage is not None else "none due",
+            ", ".join(f"{cause} {slots}" for cause, slots in day.gaps_by_cause.items()) or "none",
+            "[red]wrong[/]" if day.problems else "[green]ok[/]",
+        )
+        for day in result.days
+    ]
+    out.print(table("", columns, rows))
+    for verdict in result.days:
+        for problem in verdict.problems:
+            out.print(f"wrong: {verdict.date} {verdict.host}: {problem}", markup=False)
+    if result.missing_days:
+        out.print(
+            f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
+            "`harvester close --date DAY` there writes down why.",
+            markup=False,
+        )
+    for stranger in result.strangers:
+        out.print(f"in no manifest, so not used: {stranger}", markup=False)
+
+
 def show_plan(plan: "Plan") -> None:
     """The clean-up plan of one host by day."""
     from harvester.ops.cleanup import summary
@@ -114,16 +147,17 @@ def show_pushed(pushed: "Pushed") -> None:
         out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M} IST.", markup=False)
 
 
-def show_findings(findings: Iterable["Finding"]) -> bool:
-    """Findings as they come, each fix below its finding; whether nothing failed is returned."""
+def show_finding(finding: "Finding") -> None:
+    """One finding as it comes, its fix below it."""
     out = console()
-    marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
-    counts = dict.fromkeys(marks, 0)
-    for finding in findings:
-        counts[finding.level] += 1
-        out.print(f"{marks[finding.level]} {finding.name}: ", end="")
-        out.print(finding.detail, markup=False)
-        if finding.fix:
-            out.print(f"     -> {finding.fix}", markup=False)
-    out.print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)
-    return counts["fail"] == 0
+    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.level]
+    out.print(f"[{colour}]{finding.level:4}[/] {finding.name}: ", end="")
+    out.print(finding.detail, markup=False)
+    if finding.fix:
+        out.print(f"     -> {finding.fix}", markup=False)
+
+
+def show_sum(findings: Sequence["Finding"]) -> None:
+    """How many findings there were of each level."""
+    counts = Counter(str(finding.level) for finding in findings)
+    console().print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)

@@ -64,7 +64,7 @@ class SshConnection:
         arguments = [*host.ssh_arguments]  # first, for of two values of an option ssh takes the first
         for option in OPTIONS:
             arguments += ["-o", option]
-        arguments += ["-o", f"ControlPath={_control_directory()}/%C"]
+        arguments += ["-o", f"ControlPath={_control_directory(host)}/ops-%C"]
         if host.key_file:
             arguments += ["-i", str(host.key_file), "-o", "IdentitiesOnly=yes"]
         arguments += ["-p", str(host.port)] if host.port else []
@@ -123,11 +123,11 @@ class SshConnection:
         return UnreachableError(f"Cannot reach {where}: {said}. Run `./inv doctor` to find the reason.")
 
 
-def _control_directory() -> Path:
+def _control_directory(host: Host) -> Path:
     """A directory of this user alone for the connection's socket; a short path, for sockets allow 108 bytes."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    directory = Path(base) / f"alpha-harvester-{os.getuid()}"
-    directory.mkdir(mode=0o700, exist_ok=True)
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    directory = host.control_directory or base / f"alpha-harvester-{os.getuid()}"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = directory.lstat()
     if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or directory.is_symlink():
         raise RemoteError(

@@ -3,16 +3,16 @@
 The token goes through memory, SSM's API or a private temporary file; never through an argument, a log or a message.
 """
 
+import getpass
 import hashlib
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -22,11 +22,13 @@ from harvester.errors import ConfigError, UnhealthyError
 from harvester.ops.inventory import Host
 from harvester.ops.playbook import Target, run
 from harvester.ops.status import HostStatus, gather
+from harvester.ops.surroundings import surroundings_of
 from harvester.redaction import register_secret
 from harvester.settings import TokenSettings
 from harvester.tokens.claims import Claims, check_token
 
 ADOPTION_SECONDS = 60
+MAX_CHARACTERS = 65_536
 ASK_AGAIN_SECONDS = 2.0
 
 
@@ -47,6 +49,26 @@ def read_token(text: str) -> tuple[SecretStr, Claims]:
     return token, check_token(token, time.time_ns())
 
 
+def obtain(
+    host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste: bool = False
+) -> tuple[SecretStr, Claims]:
+    """A token from standard input, or from a login of the person at the terminal. Raises TokenError, LoginError."""
+    if stdin:
+        return read_piped()
+    from harvester.ops.broker_login import log_in, page_opener, read_app
+
+    secret = SecretStr(sys.stdin.readline().strip()) if secret_stdin else None
+    app = read_app(host, secret)
+    opener = page_opener(app.redirect_uri, lambda text: print(text, file=sys.stderr, flush=True), paste=paste)
+    return log_in(host, opener, secret=app.secret)
+
+
+def read_piped() -> tuple[SecretStr, Claims]:
+    """The token on standard input; at a terminal it is asked for without echo. Raises TokenError."""
+    text = getpass.getpass("Access token (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
+    return read_token(text)
+
+
 def push(
     token: SecretStr,
     claims: Claims,
@@ -63,7 +85,7 @@ def push(
     wanted = {host.name: token_settings(host) for host in hosts}
     versions: dict[str, str] = {}
     for (parameter, region), names in _by_parameter(wanted).items():
-        with aws_environment(next(host for host in hosts if host.name in names)):
+        with surroundings_of(next(host for host in hosts if host.name in names)):
             version = _store_in_ssm(token, parameter, region)
         versions |= dict.fromkeys(names, version)
     by_file = [name for name, settings in wanted.items() if settings.source == "file"]
@@ -101,26 +123,6 @@ def next_session_after(moment: datetime, calendar: TradingCalendar | None = None
     return None
 
 
-@contextmanager
-def aws_environment(host: Host) -> Iterator[None]:
-    """The inventory's AWS endpoint and credentials file in this process's environment while a client is used.
-
-    Both are addresses, not secrets; without them (a real account) the operator's own AWS configuration counts.
-    """
-    names = {"AWS_ENDPOINT_URL": "aws_endpoint_url", "AWS_SHARED_CREDENTIALS_FILE": "aws_credentials_file"}
-    wanted = {name: str(host.variables[key]) for name, key in names.items() if host.variables.get(key)}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _by_parameter(wanted: Mapping[str, TokenSettings]) -> dict[tuple[str, str | None], list[str]]:
     groups: dict[tuple[str, str | None], list[str]] = {}
     for name, settings in wanted.items():
@@ -143,8 +145,7 @@ def _store_in_file(token: SecretStr, target: Target, names: Sequence[str]) -> No
         with open(descriptor, "w", encoding="ascii") as file:
             file.write(token.get_secret_value() + "\n")
         limited = Target(target.root, target.inventory, ",".join(names))
-        variables: dict[str, Any] = {"harvester_token_push_file": str(path)}
-        run("token_push", limited, variables)
+        run("token_push", limited, {"harvester_token_push_file": str(path)})
 
 
 def _await_adoption(

@@ -11,7 +11,8 @@ from harvester.ops.doctor.finding import Finding, fail, ok, warn
 from harvester.ops.inventory import Host
 from harvester.ops.ssh import SshConnection
 from harvester.ops.status import HostStatus, gather
-from harvester.ops.token_push import aws_environment, token_settings
+from harvester.ops.surroundings import surroundings_of
+from harvester.ops.token_push import token_settings
 from harvester.settings import Settings
 from harvester.validation import explain
 
@@ -70,7 +71,7 @@ def check_store(host: Host) -> Finding:
             return ok(name, f"a file on the host, {settings.file}")
         from harvester.tokens.stores import SsmStore
 
-        with aws_environment(host):
+        with surroundings_of(host):
             stored = SsmStore(settings.parameter, settings.region).read()
     except HarvesterError as error:
         return fail(
