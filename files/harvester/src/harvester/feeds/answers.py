@@ -52,7 +52,7 @@ def _judge_failure(status: int, answer: dict[str, Any] | None) -> Verdict | None
     text = f"HTTP {status}" + (f", code {code}: {_message(answer or {})}" if isinstance(code, int) else "")
     if status == 429 or code == RATE_CODE:
         return Verdict("rate_limited", text)
-    if status in (401, 403) or (code in TOKEN_CODES and isinstance(code, int)):
+    if status in (401, 403) or (isinstance(code, int) and code in TOKEN_CODES):
         return Verdict("token_refused", text)
     if status >= 500:
         return Verdict("server_error", text)
