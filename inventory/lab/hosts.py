@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 STATE = Path(os.environ.get("LAB_STATE") or Path(__file__).resolve().parents[2] / ".lab").resolve()
-# Enough for `ansible-inventory` and `--syntax-check`; a connection says that the host is not there.
+NO_HOST = "there-is-no-lab-run-inv-lab-up.invalid"
+# Enough for `ansible-inventory` and `--syntax-check`; a connection fails at once, with a name that says what to do.
 WITHOUT_A_LAB: dict[str, Any] = {
     "all": {
         "vars": {
@@ -21,7 +22,7 @@ WITHOUT_A_LAB: dict[str, Any] = {
             "lab_calendar_file": str(STATE / "calendar.json"),
             "lab_exchange_state": str(STATE / "exchange"),
         },
-        "children": {"harvesters": {"hosts": {"h1": {"ansible_host": "198.51.100.11", "ansible_user": "ubuntu"}}}},
+        "children": {"harvesters": {"hosts": {"h1": {"ansible_host": NO_HOST, "ansible_user": "ubuntu"}}}},
     }
 }
 

@@ -135,10 +135,10 @@ def _provide_lab(state: Path, wanted: list[Name], progress: Progress) -> LabClai
         network.ensure_hub()
         network.add_lab_address(lab)
     provide_calendar(stand_ins.calendar_file(state))
-    for name in wanted:
-        if stand_ins.find_running(lab, name) is None:
-            progress(f"starting {name} on {lab.address}")
-            stand_ins.start(lab, name)
+    missing = [name for name in wanted if stand_ins.find_running(lab, name) is None]
+    if missing:
+        progress(f"starting {' and '.join(missing)} on {lab.address}")
+        stand_ins.start(lab, missing)
     return lab
 
 

@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lab import cgroups, machine
 from lab.claims import LabClaim
@@ -34,11 +34,9 @@ MOTO_SETTINGS = {
     "MOTO_ENABLE_AMI_VALIDATION": "1",
     "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "1",
     "MOTO_ENABLE_KEYPAIR_VALIDATION": "1",
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_DEFAULT_REGION": "ap-south-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
 }
+# moto takes any credentials, but the clients want to have some.
+CREDENTIALS = "[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n"
 
 
 @dataclass(frozen=True)
@@ -81,28 +79,31 @@ def find_running(lab: LabClaim, name: Name) -> Running | None:
     return running if running.alive else None
 
 
-def start(lab: LabClaim, name: Name) -> None:
-    """Start a stand-in and return when it serves."""
-    {"moto": start_moto, "exchange": start_exchange}[name](lab)
+def start(lab: LabClaim, names: Iterable[Name]) -> None:
+    """Start these stand-ins beside each other and return when all of them serve."""
+    (lab.state / "aws_credentials").write_text(CREDENTIALS, encoding="ascii")
+    (exchange_folder(lab.state) / "ready.json").unlink(missing_ok=True)
+    starting = [(name, *_commands(lab)[name]) for name in names]
+    processes = [(name, _start(lab, name, command), is_ready) for name, command, is_ready in starting]
+    for name, process, is_ready in processes:
+        _wait(lab, name, process, is_ready)
 
 
-def start_moto(lab: LabClaim) -> None:
-    """Start moto's server and return when it accepts connections."""
-    command = [sys.executable, "-m", "moto.server", "--host", lab.address, "--port", str(MOTO_PORT)]
-    process = _start(lab, "moto", command, MOTO_SETTINGS)
-    _wait(lab, "moto", process, lambda: _accepts(lab.address, MOTO_PORT))
-
-
-def start_exchange(lab: LabClaim) -> None:
-    """Start the exchange and return when it says that it is ready; its CA is then in its folder."""
+def _commands(lab: LabClaim) -> dict[Name, tuple[list[str], Callable[[], bool]]]:
+    """How each stand-in is started, and how to see that it serves."""
     folder = exchange_folder(lab.state)
     ready = folder / "ready.json"
-    ready.unlink(missing_ok=True)
-    program = Path(sys.executable).with_name("exchange")
-    command = [str(program), "serve", "--state", str(folder), "--address", lab.address]
-    command += ["--port", str(EXCHANGE_PORT), "--calendar", str(calendar_file(lab.state))]
-    process = _start(lab, "exchange", command, {})
-    _wait(lab, "exchange", process, lambda: ready.exists() and _accepts(lab.address, EXCHANGE_PORT))
+    at = ["--address", lab.address, "--port", str(EXCHANGE_PORT)]
+    exchange = [_program("exchange"), "serve", "--state", str(folder), *at, "--calendar", str(calendar_file(lab.state))]
+    moto = [sys.executable, "-m", "moto.server", "--host", lab.address, "--port", str(MOTO_PORT)]
+    return {
+        "moto": (moto, lambda: _accepts(lab.address, MOTO_PORT)),
+        "exchange": (exchange, lambda: ready.exists() and _accepts(lab.address, EXCHANGE_PORT)),
+    }
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
 
 
 def stop(lab: LabClaim) -> None:
@@ -116,7 +117,7 @@ def stop(lab: LabClaim) -> None:
     cgroups.end_group(lab.group)
 
 
-def _start(lab: LabClaim, name: Name, command: list[str], settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _start(lab: LabClaim, name: Name, command: list[str]) -> "subprocess.Popen[bytes]":
     entrances = map(str, cgroups.make_group(lab.group))
     with (lab.state / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
@@ -126,14 +127,14 @@ def _start(lab: LabClaim, name: Name, command: list[str], settings: Mapping[str,
             stderr=log,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, **settings},
+            env={**os.environ, **(MOTO_SETTINGS if name == "moto" else {})},
         )
     record = {"pid": process.pid, "start": machine.process_start(process.pid)}
     (lab.folder / f"{name}.json").write_text(json.dumps(record) + "\n", encoding="ascii")
     return process
 
 
-def _wait(lab: LabClaim, name: Name, process: "subprocess.Popen[bytes]", is_ready: Callable[[], Any]) -> None:
+def _wait(lab: LabClaim, name: Name, process: "subprocess.Popen[bytes]", is_ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_SECONDS
     while not is_ready():
         if process.poll() is not None or time.monotonic() > deadline:

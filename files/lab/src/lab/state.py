@@ -6,11 +6,15 @@ from pathlib import Path
 from lab.errors import LabUsageError
 
 MARKER = "this-is-a-lab"
+# May be there before the lab is: whoever wants a session of its own writes it first.
+BROUGHT_ALONG = {"calendar.json"}
 
 
 def refuse_foreign_folder(state: Path) -> None:
     """LabUsageError when `state` is a folder with somebody else's files."""
-    if state.exists() and not (state / MARKER).exists() and (not state.is_dir() or any(state.iterdir())):
+    if not state.exists() or (state / MARKER).exists():
+        return
+    if not state.is_dir() or {entry.name for entry in state.iterdir()} - BROUGHT_ALONG:
         raise LabUsageError(f"{state} is not a lab's folder and is not empty. Name another one with --state.")
 
 
