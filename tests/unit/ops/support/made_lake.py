@@ -32,6 +32,7 @@ class LakeMaker:
     root: Path
     host: str = "lab1"
     raw_bytes: int = 300_000
+    claim_too_much: bool = False
 
     def add_day(self, day: str, *, mark: str = "") -> Path:
         files = [self._depth(day), self._gaps(day), self._certificate(day), self._raw(day, mark)]
@@ -93,7 +94,7 @@ class LakeMaker:
         missed = len(CLOSED_SLOTS)
         facts = {
             "expected": SLOTS,
-            "updates": SLOTS - missed,
+            "updates": SLOTS - missed + self.claim_too_much,
             "recorded_slots": SLOTS - missed,
             "duplicates": 0,
             "coverage": (SLOTS - missed) / SLOTS,
@@ -109,6 +110,14 @@ class LakeMaker:
             "release": "dev",
             "windows": [[open_ns(day), open_ns(day) + SLOTS * INTERVAL_NS]],
             "interval_ns": INTERVAL_NS,
+            "schedule": [
+                {
+                    "from_ns": open_ns(day),
+                    "to_ns": open_ns(day) + SLOTS * INTERVAL_NS,
+                    "anchor_ns": open_ns(day),
+                    "interval_ns": INTERVAL_NS,
+                }
+            ],
             "symbols": dict.fromkeys(SYMBOLS, facts),
             "unexplained_slots": 0,
         }

@@ -1,5 +1,6 @@
 """rotate-ssh-key: a new login key on every host that has the old one, proven before the old one goes."""
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ def rotate(hosts: Sequence[Host], target: Target) -> Path:
     run("rotate_ssh_key", target, {"rotate_ssh_key_add": new_public})
     for host in hosts:
         _prove(replace(host, key_file=fresh))
-    key.rename(key.with_name(f"{key.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
-    fresh.rename(key)
+    os.link(key, key.with_name(f"{key.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
+    fresh.replace(key)
     key.with_name(f"{key.name}.pub").write_text(new_public + "\n", encoding="ascii")
     fresh.with_name(f"{fresh.name}.pub").unlink(missing_ok=True)
     for former in former_keys(key):

@@ -59,12 +59,9 @@ def ask(sql: str, lake: Path) -> Answer:
             if relation is None:
                 return Answer([], [])
             table = relation.to_arrow_table()
-        except duckdb.IOException as error:
-            raise HarvesterError(
-                f"A file of {lake} cannot be read: {_first(error)}. `./inv verify-data` says which, `./inv pull-data` "
-                "brings it again."
-            ) from error
         except duckdb.Error as error:
+            if _is_about_a_file(error):
+                raise _damaged(lake, error) from error
             raise ConfigError(_advice(error, connection)) from error
     columns = [column.to_pylist() for column in table.columns]
     return Answer(table.column_names, list(zip(*columns, strict=True)))
@@ -80,7 +77,10 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
     days = require_days(lake, load_days(lake, since=since, until=until))
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute(f"set TimeZone='{TIME_ZONE}'")
-    _create_views(connection, parquet_files(lake, days, DEPTH), parquet_files(lake, days, GAPS))
+    try:
+        _create_views(connection, parquet_files(lake, days, DEPTH), parquet_files(lake, days, GAPS))
+    except duckdb.Error as error:
+        raise _damaged(lake, error) from error
     connection.register("certificate", _certificates(days))
     return connection
 
@@ -103,7 +103,7 @@ def _create_views(connection: "duckdb.DuckDBPyConnection", depth: list[Path], ga
 
 
 def _empty(schema: Any) -> Any:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     return pa.schema([*schema, ("date", pa.date32()), ("host", pa.string())]).empty_table()
 
@@ -153,6 +153,18 @@ def _advice(error: "duckdb.Error", connection: "duckdb.DuckDBPyConnection") -> s
     return (
         f"DuckDB refused the query: {_first(error)}. The views are {', '.join(views)}; `describe depth` lists the "
         "columns of one."
+    )
+
+
+def _is_about_a_file(error: Exception) -> bool:
+    """DuckDB has no class for a damaged file; its message names the file."""
+    return ".parquet" in str(error)
+
+
+def _damaged(lake: Path, error: Exception) -> HarvesterError:
+    return HarvesterError(
+        f"A file of {lake} cannot be read: {_first(error)}. `./inv verify-data` says what else is wrong, and "
+        "`./inv pull-data` brings the file again."
     )
 
 
