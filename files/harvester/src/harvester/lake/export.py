@@ -8,7 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from harvester.clock import to_ist
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
@@ -47,6 +48,11 @@ def export_csv(lake: Path, day: date, output: Path, symbols: Collection[str] = (
             for row in _merge(tables, symbols):
                 writer.writerow(_format(row))
                 count += 1
+    except pa.ArrowException as error:
+        raise HarvesterError(
+            f"{lake}: a depth table of {day} cannot be read ({str(error).splitlines()[0][:120]}). Nothing is exported;"
+            " run harvester verify to see what is damaged."
+        ) from error
     except OSError as error:
         raise HarvesterError(
             f"{path}: the export cannot be written ({error.strerror}). Nothing in the lake is changed by this: name"

@@ -1,6 +1,6 @@
 """Columns of the lake's tables, schema 1. Prices are paise (rupees x 100), times are ns UTC, quantities are shares."""
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
 
