@@ -1,7 +1,7 @@
 """Operators' tasks: parse, call one function, print. `./inv --list` names them, `./inv --help TASK` explains one."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ OUTPUT = {"output": "directory of pulled data (default: pulled)"}
 FORCE = {"force": "also while a session is open, when this would interrupt recording"}
 
 
-def operator(**helps: str) -> Callable[[Callable[..., None]], Any]:
+def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callable[..., None]], Any]:
     """A task whose HarvesterError ends it with one paragraph and its documented exit code."""
 
     def decorate(function: Callable[..., None]) -> Any:
@@ -36,7 +36,7 @@ def operator(**helps: str) -> Callable[[Callable[..., None]], Any]:
             except HarvesterError as error:
                 raise Exit(f"{function.__name__.replace('_', '-')}: {error}", code=error.exit_code) from None
 
-        return task(help=helps)(run)
+        return task(help=helps, iterable=iterable)(run)
 
     return decorate
 
@@ -285,6 +285,39 @@ def lab_up(_: Context, hosts: int = 1, suite: str | None = None) -> None:
 
     names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
     code = main(["up", *names, *(["--suite", suite] if suite else [])])
+    if code:
+        raise Exit(code=code)
+
+
+@operator(
+    here="as ordinary processes, without a host and without Ansible: where root or namespaces are not to be had",
+    down="take the lab down at the end",
+    seconds="length of the trading session",
+    summary="file to write the summary to, as JSON",
+)
+def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, summary: str | None = None) -> None:
+    """Boot a host, build it with site.yml, harvest a session, pull and verify it; needs no account anywhere."""
+    from lab.demo import demonstrate
+
+    target = Path(summary).resolve() if summary else None
+    demonstrate(ROOT, on_host=not here, session_seconds=seconds, summary_file=target, down=down)
+
+
+@operator(
+    iterable=["suite"],
+    fast="only what boots no host: under two minutes",
+    suite="one suite; repeatable",
+    long="also the cases that take minutes",
+    json="file to write cases, passed and figures to",
+)
+def test(
+    _: Context, fast: bool = False, suite: list[str] | None = None, long: bool = False, json: str | None = None
+) -> None:
+    """Run the tests, suite by suite, with their figures: everything that must pass."""
+    import runpy
+
+    suites = runpy.run_path(str(ROOT / "tests" / "suites.py"))
+    code = suites["run"](fast=fast, names=suite, long=long, report=Path(json).resolve() if json else None)
     if code:
         raise Exit(code=code)
 

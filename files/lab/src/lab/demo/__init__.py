@@ -33,7 +33,7 @@ def demonstrate(root: Path, *, on_host: bool, session_seconds: int, summary_file
         summary_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     summary.show(found, console)
     if not down and on_host:
-        console.print(LOOK_AROUND.format(lake=f"{demo.output}/lake"), highlight=False)
+        console.print(LOOK_AROUND.format(lake=found["lake"]), highlight=False)
     if not summary.is_complete(found):
         raise HarvesterError("The demonstration did not record what it should have; see the summary above.")
 

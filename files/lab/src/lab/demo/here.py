@@ -64,6 +64,7 @@ def run(demo: Demo) -> dict[str, Any]:
         seconds=demo.progress.seconds,
         sdk=observed,
         exchange=vars(compared),
+        lake=f"{demo.output}/lake",
         report=f"{demo.output}/reports/{REPORT_NAME}",
     )
 
