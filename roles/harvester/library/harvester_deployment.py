@@ -31,6 +31,7 @@ options:
     description: If set, remove what is neither current nor previous nor among this many others, the youngest.
     type: int
   spare: {description: Release that stays in any case., type: str, default: ""}
+  spare_wheelhouse: {description: The one wheelhouse that stays., type: str, default: ""}
   users:
     description: Users, each with a group after a colon, whose existence is to be looked at.
     type: list
@@ -140,7 +141,7 @@ class Deployments:
             replace_link(self.root / "previous", f"deployments/{previous}")
         replace_link(self.root / "current", f"deployments/{current}")
 
-    def surplus(self, keep: int, spare: str) -> list[Path]:
+    def surplus(self, keep: int, spare: str, wheelhouse: str) -> list[Path]:
         """What can go: deployments by the plan, then releases and configurations that no deployment needs."""
         state = self.state()
         deployments = [path.name for path in by_age(self.folder)]
@@ -152,6 +153,7 @@ class Deployments:
             *(self.folder / name for name in gone),
             *(path for path in by_age(self.root / "releases") if path.name not in releases),
             *(path for path in by_age(self.generations) if path.name not in configurations),
+            *(path for path in by_age(self.root / "wheelhouse") if path.suffix == ".tar" and path.stem != wheelhouse),
         ]
 
 
@@ -165,6 +167,7 @@ def main() -> None:
             "previous": {"type": "str"},
             "keep": {"type": "int"},
             "spare": text,
+            "spare_wheelhouse": text,
             "users": {"type": "list", "elements": "str", "default": []},
             "status_file": {"type": "path"},
         },
@@ -177,7 +180,11 @@ def main() -> None:
     if switch and not module.check_mode:
         left = before["current"] if wanted["previous"] is None else wanted["previous"]
         deployments.switch(wanted["current"], left)
-    surplus = [] if wanted["keep"] is None else deployments.surplus(wanted["keep"], wanted["spare"])
+    surplus = (
+        []
+        if wanted["keep"] is None
+        else deployments.surplus(wanted["keep"], wanted["spare"], wanted["spare_wheelhouse"])
+    )
     for path in [] if module.check_mode else surplus:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     module.exit_json(

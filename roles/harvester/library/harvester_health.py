@@ -33,7 +33,7 @@ EXAMPLES = r"""
 RETURN = r"""
 deployment: {description: The current deployment., returned: always, type: str}
 health: {description: The answer of C(harvester health --json)., returned: always, type: dict}
-waits_for_token: {description: Whether a token is all it lacks., returned: always, type: bool}
+waits_for_token: {description: Whether it has no token that the broker accepts., returned: always, type: bool}
 """
 
 FAIL_WITHOUT_TOKEN = ("token", "data")
@@ -61,9 +61,13 @@ def complaints(health: dict, deployment: str, decisive: list[str]) -> list[str]:
     return found + [f"{check['name']}: {check['detail']} {check.get('fix') or ''}".rstrip() for check in counted]
 
 
-def comes_of_no_token(health: dict, check: dict) -> bool:
+def lacks_token(health: dict) -> bool:
     token = (health.get("status") or {}).get("token") or {}
-    return check["name"] in FAIL_WITHOUT_TOKEN and token.get("state") in ("missing", "expired", "refused")
+    return token.get("state") in ("missing", "expired", "refused")
+
+
+def comes_of_no_token(health: dict, check: dict) -> bool:
+    return check["name"] in FAIL_WITHOUT_TOKEN and lacks_token(health)
 
 
 def main() -> None:
@@ -86,7 +90,7 @@ def main() -> None:
         time.sleep(PAUSE_SECONDS)
     if reasons:
         module.fail_json(msg="The harvester is not well: " + "; ".join(reasons), deployment=deployment, health=health)
-    module.exit_json(deployment=deployment, health=health, waits_for_token=not health["healthy"])
+    module.exit_json(deployment=deployment, health=health, waits_for_token=lacks_token(health))
 
 
 if __name__ == "__main__":
