@@ -81,7 +81,6 @@ def read_events(index: DayIndex) -> Events:
         except (KeyError, TypeError, ValueError):
             events.malformed += 1
     events.gaps = list(gaps.values())
-    events.windows.sort()
     return events
 
 

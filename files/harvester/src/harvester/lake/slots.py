@@ -56,7 +56,7 @@ def build_grid(recorded: Sequence[WindowOpen], calendar: Iterable[Window], inter
     fills what no recorder spoke about. A shorter close said later for the same opening replaces the longer one.
     """
     stretches: list[Stretch] = []
-    for said in sorted(recorded):
+    for said in sorted(recorded, key=lambda window: window.said_ns):
         stretches = _overrule(stretches, said, said.interval_ns or interval_ns)
     for opens, closes in sorted(calendar):
         stretches += _fill(stretches, opens, closes, interval_ns)
