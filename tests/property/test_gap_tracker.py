@@ -92,9 +92,16 @@ def test_symbols_do_not_disturb_each_other(events: list[tuple[str, str]]) -> Non
 
 def test_an_adopted_gap_is_closed_by_its_own_name() -> None:
     tracker = GapTracker("second", INTERVAL)
-    tracker.adopt(Gap("first-7", "S", 10, "stopped", ""))
+    tracker.adopt(Gap("first-7", "S", 10, "stopped", ""), 25)
 
     assert tracker.report_good("S", 30) == [{"type": "gap_close", "gap_id": "first-7", "to_ns": 30}]
+
+
+def test_an_adopted_gap_covers_the_time_in_which_nobody_ran() -> None:
+    tracker = GapTracker("second", INTERVAL)
+    tracker.adopt(Gap("first-7", "S", 10, "stopped", ""), 25)
+
+    assert tracker.close_all() == [{"type": "gap_close", "gap_id": "first-7", "to_ns": 30}]
 
 
 def test_a_row_of_bad_slots_may_be_reported_by_its_ends() -> None:

@@ -21,19 +21,16 @@ class Absence:
         """Take in what earlier runs of the day left in the journal."""
         self._history.read(day_directory(self._capture.directory, day))
 
-    def settle(self, wall_ns: int) -> None:
-        """Outside a window: gaps left open by a run that died end here, where no slot follows."""
-        for gap in self._history.open_gaps.values():
-            self._close(gap, wall_ns)
-
     def account(self, window: tuple[int, int], resumes_ns: int) -> None:
-        """Inside `window`: nothing was recorded from each symbol's last slot up to `resumes_ns`, the next slot."""
+        """Nothing was recorded in `window` from each symbol's last slot to `resumes_ns`, the next slot or the close."""
         unseen = {symbol: self._first_unseen(symbol, window) for symbol in self._capture.symbols}
         for gap in self._history.open_gaps.values():
-            if gap.from_ns < window[0] or gap.symbol not in unseen:
-                self._close(gap, max(gap.from_ns, window[0]))
+            if not window[0] <= gap.from_ns < window[1]:
+                continue
+            if gap.symbol not in unseen:
+                self._close(gap, resumes_ns)
             elif gap.cause == "stopped":
-                self._capture.adopt_gap(gap)
+                self._capture.adopt_gap(gap, resumes_ns - self._interval_ns)
                 del unseen[gap.symbol]
             else:
                 died_ns = next_slot(window, self._interval_ns, self._history.last_wall_ns) or window[1]
@@ -43,8 +40,10 @@ class Absence:
             self._miss(symbol, window, first_ns, resumes_ns)
 
     def _first_unseen(self, symbol: str, window: tuple[int, int]) -> int:
-        last = self._history.last_slot.get(symbol)
-        return window[0] if last is None or last < window[0] else last + self._interval_ns
+        """The first slot of `window` that has neither data nor a closed gap."""
+        last_slot = self._history.last_slot.get(symbol, 0)
+        known_ns = max(last_slot + self._interval_ns, self._history.gaps_until.get(symbol, 0))
+        return next_slot(window, self._interval_ns, max(window[0], known_ns)) or window[1]
 
     def _miss(self, symbol: str, window: tuple[int, int], first_ns: int, resumes_ns: int) -> None:
         slots = range(first_ns, resumes_ns, self._interval_ns)

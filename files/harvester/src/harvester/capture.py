@@ -82,9 +82,9 @@ class Capture:
         for slot_ns in dict.fromkeys([slots[0], slots[-1]]):
             self._report_bad(symbol, slot_ns, cause, detail)
 
-    def adopt_gap(self, gap: Gap) -> None:
-        """Go on with a gap of an earlier run."""
-        self._gaps.adopt(gap)
+    def adopt_gap(self, gap: Gap, last_ns: int) -> None:
+        """Go on with a gap of an earlier run, which holds the slots up to `last_ns`."""
+        self._gaps.adopt(gap, last_ns)
 
     def close_gaps(self, limit_ns: int | None = None) -> None:
         """End all gaps: the window closes at `limit_ns`, or the clock stepped."""

@@ -51,10 +51,10 @@ class GapTracker:
     def open_gaps(self) -> list[Gap]:
         return list(self._open.values())
 
-    def adopt(self, gap: Gap) -> None:
-        """Go on with a gap that an earlier run opened and left open."""
+    def adopt(self, gap: Gap, last_ns: int) -> None:
+        """Go on with a gap that an earlier run left open; slots up to `last_ns` are known to lie in it."""
         self._open[gap.symbol] = gap
-        self._latest[gap.symbol] = gap.from_ns
+        self._latest[gap.symbol] = max(gap.from_ns, last_ns)
 
     def report_good(self, symbol: str, slot_ns: int) -> list[ControlRecord]:
         """The slot has data: close the symbol's gap, if one is open."""

@@ -1,4 +1,4 @@
-"""What earlier runs of the day left in the journal: the last slot of each symbol, and gaps still open."""
+"""What earlier runs of the day left in the journal: how far each symbol is accounted for, and gaps still open."""
 
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ class DayHistory:
 
     def __init__(self) -> None:
         self.last_slot: dict[str, int] = {}
+        self.gaps_until: dict[str, int] = {}
         self.open_gaps: dict[str, Gap] = {}
         self.last_wall_ns = 0
         self._streams: dict[int, str] = {}
@@ -39,4 +40,6 @@ class DayHistory:
                 gap_id = record["gap_id"]
                 self.open_gaps[gap_id] = Gap(gap_id, symbol, record["from_ns"], record["cause"], record["detail"])
         elif kind == "gap_close":
-            self.open_gaps.pop(record["gap_id"], None)
+            gap = self.open_gaps.pop(record["gap_id"], None)
+            if gap:
+                self.gaps_until[gap.symbol] = max(self.gaps_until.get(gap.symbol, 0), record["to_ns"])

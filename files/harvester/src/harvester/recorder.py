@@ -96,16 +96,18 @@ class Recorder:
             await self._finish()
 
     def _account_for_absence(self) -> None:
-        """Whoever starts inside a window has missed what came before."""
+        """Slots of today that nobody recorded: in windows that have closed, and up to now in the open one."""
         absence = Absence(self._capture, self._settings.poll.interval_ns)
-        absence.read(self.calendar.trading_date(self._clock.wall_ns()))
+        today = self.calendar.trading_date(self._clock.wall_ns())
+        absence.read(today)
         wall_ns = self._clock.wall_ns()
-        window = self.calendar.window_at(wall_ns, self._phases)
-        if window is None:
-            absence.settle(wall_ns)
-            return
-        cursor = self._enter_window(window, after_ns=wall_ns)
-        absence.account(window, cursor.next_ns or window[1])
+        for window in self.calendar.windows(today, self._phases):
+            if window[1] <= wall_ns:
+                absence.account(window, window[1])
+                self._capture.close_gaps(window[1])
+            elif window[0] <= wall_ns:
+                cursor = self._enter_window(window, after_ns=wall_ns)
+                absence.account(window, cursor.next_ns or window[1])
 
     def _tick(self) -> None:
         """Everything that may be due now; polls first, for they must not wait for the rest."""
