@@ -91,11 +91,15 @@ def push(
     by_file = [name for name, settings in wanted.items() if settings.source == "file"]
     if by_file:
         _store_in_file(token, target, by_file)
-        digest = hashlib.sha256(token.get_secret_value().encode()).hexdigest()
-        versions |= dict.fromkeys(by_file, f"file:{digest[:8]}")
+        versions |= dict.fromkeys(by_file, file_version(token))
     _await_adoption(hosts, versions, ask, adoption_seconds)
     expires_at = to_ist(claims.expires_at_ns)
     return Pushed(claims.account, expires_at, versions, next_session_after(expires_at))
+
+
+def file_version(token: SecretStr) -> str:
+    """How a host's file store names this token."""
+    return f"file:{hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:8]}"
 
 
 def token_settings(host: Host) -> TokenSettings:
