@@ -193,8 +193,8 @@ def load_settings(path: Path | None = None) -> Settings:
 def parse_settings(text: bytes, path: Path) -> Settings:
     """Check the bytes of a configuration file. Raises ConfigError."""
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path}: not valid JSON: {error}. Correct the file and run harvester config check."
         ) from error

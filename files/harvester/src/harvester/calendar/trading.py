@@ -60,7 +60,7 @@ class TradingCalendar:
             ) from error
         except ValidationError as error:
             raise ConfigError(f"{source}: the trading calendar is refused:\n{explain(error, CalendarFile)}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error
 
     def session(self, day: date) -> Session | None:
