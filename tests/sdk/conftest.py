@@ -13,7 +13,8 @@ from fyers_apiv3 import fyersModel
 
 from exchange.client import open_client
 from exchange.environment import client_environment
-from exchange.exchange import Exchange, Options
+from exchange.exchange import Exchange
+from exchange.options import Options
 from exchange.state import App
 from harvester.clock import NS_PER_SECOND, SystemClock
 

@@ -1,4 +1,4 @@
-"""The `exchange` command."""
+"""The `exchange` command. Subcommands import what they need themselves, so that each starts fast."""
 
 import argparse
 import asyncio
@@ -7,12 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
-
-from exchange.client import call_control
-from exchange.commands import run, serve
-from exchange.exchange import Options
-from exchange.faults import load_faults, parse_faults
+from exchange.options import Options
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import SystemClock
@@ -108,19 +103,17 @@ def _positive(text: str) -> int:
 
 
 def _configure_log(*, debug: bool) -> None:
-    level = logging.DEBUG if debug else logging.INFO
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
     )
+    logging.getLogger("asyncio").setLevel(logging.INFO)
 
 
 def _options(arguments: argparse.Namespace) -> Options:
+    from exchange.faults import load_faults
+
     return Options(
         state=arguments.state,
         calendar=arguments.calendar,
@@ -136,12 +129,16 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from exchange.commands import serve
+
     options = _options(arguments)
     options.address, options.port = arguments.address, arguments.port
     return asyncio.run(serve(options))
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from exchange.commands import run
+
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words:
         raise ConfigError(
@@ -157,6 +154,9 @@ def _token(arguments: argparse.Namespace) -> int:
 
 
 def _fault(arguments: argparse.Namespace) -> int:
+    from exchange.client import call_control
+    from exchange.faults import load_faults, parse_faults
+
     if arguments.script is None and not arguments.clear:
         raise ConfigError("No fault script was given. Name a JSON file, or give the JSON itself, or --clear.")
     inline = arguments.script is not None and arguments.script.lstrip()[:1] in ("[", "{")
@@ -171,5 +171,7 @@ def _fault(arguments: argparse.Namespace) -> int:
 
 
 def _log(arguments: argparse.Namespace) -> int:
+    from exchange.client import call_control
+
     sys.stdout.write(call_control(arguments.state, "GET", f"/log?since_ns={arguments.since_ns}").text)
     return 0

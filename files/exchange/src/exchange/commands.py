@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from exchange.environment import app_environment, client_environment
-from exchange.exchange import Exchange, Options
+from exchange.exchange import Exchange
 from exchange.files import write_file
+from exchange.options import Options
 from harvester.clock import to_ist
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
@@ -63,6 +64,21 @@ def _warn_when_closed(exchange: Exchange) -> None:
 
 
 async def _run_command(command: list[str], environment: dict[str, str]) -> int:
+    """Signals that come meanwhile are handed on, those that come before the command is there as well.
+
+    A terminal sends Ctrl-C to the command itself; a second one does no harm.
+    """
+    loop, waiting, children = asyncio.get_running_loop(), list[int](), list[asyncio.subprocess.Process]()
+
+    def hand_on(number: int) -> None:
+        if not children:
+            waiting.append(number)
+        for child in children:
+            with suppress(ProcessLookupError):
+                child.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, hand_on, number)
     try:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
     except FileNotFoundError:
@@ -71,14 +87,8 @@ async def _run_command(command: list[str], environment: dict[str, str]) -> int:
     except OSError as error:
         print(f"exchange: {command[0]}: cannot be run ({error.strerror}).", file=sys.stderr)
         return NOT_EXECUTABLE
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, _forward, process, number)
+    children.append(process)
+    for early in waiting:
+        hand_on(early)
     code = await process.wait()
     return code if code >= 0 else BY_SIGNAL - code
-
-
-def _forward(process: asyncio.subprocess.Process, number: int) -> None:
-    """Hand a signal on. A terminal sends Ctrl-C to the command as well; a second one does no harm."""
-    with suppress(ProcessLookupError):
-        process.send_signal(number)

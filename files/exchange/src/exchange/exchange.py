@@ -3,15 +3,12 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import structlog
-
-from exchange.certificates import server_context
+from exchange.certificates import ensure_certificates, server_context
 from exchange.control import Control
-from exchange.faults import Armed, Fault, FaultSchedule
+from exchange.faults import Armed, FaultSchedule
 from exchange.files import write_file
 from exchange.hosts import BROKER_HOSTS
 from exchange.limits import RateLimits
@@ -19,6 +16,7 @@ from exchange.listener import Listener
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions
+from exchange.options import Options
 from exchange.proxy import Proxy
 from exchange.served import ServedLog
 from exchange.server import build_app
@@ -31,25 +29,7 @@ from harvester.errors import ConfigError, HarvesterError
 LOOK_SECONDS = 0.05
 CALENDAR_SECONDS = 1.0
 RESTART_SECONDS = 1.0
-log = structlog.get_logger("exchange")
-
-
-@dataclass
-class Options:
-    """What the command line chooses."""
-
-    state: Path
-    address: str = "127.0.0.1"
-    port: int = 0
-    calendar: Path | None = None
-    always_open: bool = False
-    seed: int = 1
-    symbols_file: Path | None = None
-    replay: Path | None = None
-    faults: list[Fault] = field(default_factory=list)
-    rate_limits: bool = True
-    refresh_allowed: bool = False
-    token_seconds: int | None = None
+log = logging.getLogger("exchange")
 
 
 class Exchange:
@@ -60,6 +40,7 @@ class Exchange:
         self.clock = clock or SystemClock()
         self.state = StateDir(options.state).prepare()
         self.state.lock()
+        ensure_certificates(self.state.path)
         self.world = self._make_world()
         app = build_app(self.world)
         self.listener = Listener(app, options.address, options.port, server_context(self.state.path))
@@ -145,7 +126,7 @@ class Exchange:
 
     async def _happen(self, armed: Armed) -> None:
         fault = armed.fault
-        log.info("fault", name=fault.label, action=fault.action)
+        log.info("fault %s: %s", fault.label, fault.action)
         if fault.action == "revoke":
             self.world.tokens.revoke_all()
             return
@@ -154,7 +135,7 @@ class Exchange:
         try:
             await self.listener.open()
         except HarvesterError as error:
-            log.error("listener not restored", reason=str(error))
+            log.error("the listener is not restored: %s", error)
 
     def _follow_calendar(self) -> None:
         sessions = self.world.sessions
@@ -166,4 +147,4 @@ class Exchange:
                 self.world.candle_model.forget()
                 log.info("calendar read again")
         except ConfigError as error:
-            log.error("calendar refused", reason=str(error))
+            log.error("%s", error)

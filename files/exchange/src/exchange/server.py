@@ -1,8 +1,8 @@
 """The HTTP application: routes by host name, and what every request passes through."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
-import structlog
 from aiohttp import web
 
 from exchange import account, data, mishaps, public, signin
@@ -14,7 +14,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEPTH_PATH = "/data/depth"
 OPEN_PATHS = {"/api/v3/generate-authcode", "/api/v3/validate-authcode", "/api/v3/validate-refresh-token"}
 MAX_BODY = 1024 * 1024
-log = structlog.get_logger("exchange")
+log = logging.getLogger("exchange")
 
 
 def build_app(world: World) -> web.Application:
@@ -50,7 +50,7 @@ def _symbols(request: web.Request) -> list[str]:
 async def _log(request: web.Request, handler: Handler) -> web.StreamResponse:
     """One line per request: method, path and status; never a query, header or body, which may hold secrets."""
     response = await handler(request)
-    log.debug("request", method=request.method, host=request.host, path=request.path, status=response.status)
+    log.debug("%s %s%s %d", request.method, request.host, request.path, response.status)
     return response
 
 

@@ -2,10 +2,13 @@
 
 import hmac
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from aiohttp import web
-from jinja2 import Environment, PackageLoader, Template
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 from exchange.world import World, world_of
 
@@ -21,7 +24,9 @@ HEADERS = {
 
 
 @lru_cache(maxsize=1)
-def _template() -> Template:
+def _template() -> "Template":
+    from jinja2 import Environment, PackageLoader  # slow to import, and needed by the first person to sign in
+
     return Environment(loader=PackageLoader("exchange"), autoescape=True).get_template("login.html")
 
 

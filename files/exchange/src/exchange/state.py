@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from exchange.certificates import ensure_certificates
 from exchange.files import write_file
 from harvester.errors import ConfigError, HarvesterError
 
@@ -54,7 +53,6 @@ class StateDir:
                 write_file(self._app, (json.dumps(asdict(App.invent()), indent=2) + "\n").encode())
             if not self._key.exists():
                 write_file(self._key, secrets.token_bytes(32))
-            ensure_certificates(self.path)
         except OSError as error:
             raise ConfigError(
                 f"{self.path}: the exchange cannot keep its state there ({error.strerror}). Name a directory that"

@@ -88,8 +88,8 @@ def _lines(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
 
 
 def _load_table(path: Path, start_ns: int, instruments: Mapping[str, Instrument]) -> ReplayDepth:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path, partitioning=None)
