@@ -10,19 +10,10 @@ import pytest
 from lab import faults, hosts, labs
 from lab.errors import LabUsageError
 from lab.labs import HostWish
-from lab.testing import RunningLab
+from lab.testing import LAB, RunningLab, wait_until
 
 HOSTS = pytest.mark.parametrize("host", ["d13", "d12"])
 Figure = Callable[..., None]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 @HOSTS
@@ -88,7 +79,7 @@ def test_changed_host_key_is_refused(lab: RunningLab, host: str, tmp_path: Path)
 def test_timer_in_the_host_fires(lab: RunningLab, host: str) -> None:
     lab.ssh(host, "sudo systemd-run --on-calendar='*:*:*' --timer-property=AccuracySec=1ms touch /run/timer-fired")
 
-    assert wait_until(lambda: lab.ssh(host, "test -e /run/timer-fired", check=False).returncode == 0, 10)
+    assert wait_until(lambda: lab.succeeds(host, "test -e /run/timer-fired"), 10)
 
 
 @HOSTS
@@ -137,17 +128,17 @@ def test_cron_fires_and_a_reboot_keeps_address_keys_and_files(lab: RunningLab, h
     assert wait_until(lambda: hosts.has_banner(address), 30)
     figure(f"{host}_reboot_s", round(time.monotonic() - started, 2), bound="<= 8", unit="s")
 
-    assert wait_until(lambda: lab.ssh(host, "sudo test -e /root/cron-fired", check=False).returncode == 0, 20)
+    assert wait_until(lambda: lab.succeeds(host, "sudo test -e /root/cron-fired"), 20)
     assert lab.ssh(host, "cat /proc/sys/kernel/random/boot_id").stdout != before
     lab.ssh(host, "sudo rm /etc/cron.d/lab-test")
 
 
 def test_disk_of_the_host_fills_up_and_heals(lab: RunningLab) -> None:
     write = "sudo dd if=/dev/zero of=/srv/disk/file bs=4k count=4"
-    subprocess.run(["lab", "--state", lab.state, "fault", "disk-full", "d13"], check=True)
+    subprocess.run([LAB, "--state", lab.state, "fault", "disk-full", "d13"], check=True)
 
     full = lab.ssh("d13", write, check=False)
-    subprocess.run(["lab", "--state", lab.state, "fault", "heal", "d13"], check=True)
+    subprocess.run([LAB, "--state", lab.state, "fault", "heal", "d13"], check=True)
     healed = lab.ssh("d13", write, check=False)
 
     assert "No space left on device" in full.stderr
@@ -155,13 +146,14 @@ def test_disk_of_the_host_fills_up_and_heals(lab: RunningLab) -> None:
 
 
 def test_partition_loss_and_cut_bite_and_heal(lab: RunningLab) -> None:
-    host, other = lab.host("d13"), lab.host("d12").address
+    host = lab.host("d13")
 
     def received() -> int:
-        ping = f"sudo ping -q -i 0.02 -c 50 -W 1 {other} | grep -o '[0-9]* received'"
-        return int(lab.ssh("d13", ping, check=False).stdout.split()[0])
+        """Answers to 50 pings from the healthy host."""
+        ping = f"sudo ping -q -i 0.02 -c 50 -W 1 {host.address} | grep -o '[0-9]* received'"
+        return int(lab.ssh("d12", ping, check=False).stdout.split()[0])
 
-    faults.partition(host, other)
+    faults.partition(host, lab.host("d12").address)
     partitioned = received()
     faults.heal(host)
     faults.lose_packets(host, 30)
@@ -183,3 +175,14 @@ def test_second_up_leaves_a_running_host_alone_and_refuses_another_suite(lab: Ru
     with pytest.raises(LabUsageError, match="already there as bookworm"):
         labs.bring_up(lab.state, [HostWish("d12", "trixie")], lab.said.append, wanted=())
     assert lab.ssh("d12", "true").returncode == 0
+
+
+def test_host_with_ssh_socket_starts_the_server_on_demand(lab: RunningLab) -> None:
+    labs.bring_up(lab.state, [HostWish("socket", "trixie", ssh_socket=True)], lab.said.append, wanted=())
+
+    said = lab.ssh("socket", "systemctl is-active ssh.socket; systemctl is-enabled ssh.service", check=False).stdout
+    labs.remove_host(lab.state, "socket")
+
+    assert said.split() == ["active", "disabled"]
+    assert lab.ssh("socket", "true", check=False).returncode != 0
+    assert lab.ssh("d13", "true").returncode == 0

@@ -14,7 +14,7 @@ import pytest
 from lab import claims, labs
 from lab.garbage import collect_garbage
 from lab.labs import HostWish
-from lab.testing import leftovers
+from lab.testing import LAB, leftovers
 
 WISH = HostWish("gone")
 Figure = Callable[..., None]
@@ -34,7 +34,7 @@ def somebody_elses() -> Iterator[list[Path]]:
 
 def start_and_kill(state: Path, after_seconds: float, *arguments: str) -> None:
     process = subprocess.Popen(
-        ["lab", "--state", state, "up", "--name", "gone", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
+        [LAB, "--state", state, "up", "--name", "gone", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
     )
     time.sleep(after_seconds)
     process.kill()
@@ -66,7 +66,7 @@ def test_sigkill_of_up_at_any_moment_leaves_nothing_after_down_or_gc(
 
     for _ in range(kills):
         start_and_kill(state, moments.uniform(0.2, 2.5), "--without", "exchange", "--without", "moto")
-        subprocess.run(["lab", "--state", state, cure], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([LAB, "--state", state, cure], check=True, stderr=subprocess.DEVNULL)
         if claims.find_lab(state):  # it had come up before the kill
             labs.bring_down(state)
         assert leftovers() - before == set()
@@ -113,8 +113,8 @@ def test_stand_in_ends_with_the_lab_even_when_its_record_is_lost(remove_afterwar
 def test_up_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
 
-    refused = subprocess.run(["lab", "--state", tmp_path, "up"], capture_output=True, text=True, check=False)
-    subprocess.run(["lab", "--state", tmp_path, "down"], check=True, stderr=subprocess.DEVNULL)
+    refused = subprocess.run([LAB, "--state", tmp_path, "up"], capture_output=True, text=True, check=False)
+    subprocess.run([LAB, "--state", tmp_path, "down"], check=True, stderr=subprocess.DEVNULL)
 
     assert refused.returncode == 2
     assert "not a lab's folder" in refused.stderr
@@ -125,7 +125,7 @@ def test_up_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
 def test_killed_build_of_a_base_tree_leaves_no_mounts_and_no_tree(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     mounts = Path("/proc/self/mounts").read_text()
-    build = subprocess.Popen(["lab", "base", "trixie"], env=environment, stderr=subprocess.PIPE, text=True)
+    build = subprocess.Popen([LAB, "base", "trixie"], env=environment, stderr=subprocess.PIPE, text=True)
     assert build.stderr is not None
     for line in build.stderr:
         if "installing remaining packages" in line:
@@ -133,7 +133,7 @@ def test_killed_build_of_a_base_tree_leaves_no_mounts_and_no_tree(tmp_path: Path
 
     build.send_signal(signal.SIGKILL)
     build.wait()
-    subprocess.run(["lab", "gc"], env=environment, check=True)
+    subprocess.run([LAB, "gc"], env=environment, check=True)
 
     assert Path("/proc/self/mounts").read_text() == mounts
     assert not [path.name for path in (tmp_path / "alpha-harvester" / "bases").iterdir() if path.is_dir()]

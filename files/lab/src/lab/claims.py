@@ -28,7 +28,8 @@ CLAIM_FILE = "claim.json"
 class Claimed(BaseModel):
     """Common to labs and hosts: which process made the claim, under which boot, and whether it got to the end."""
 
-    model_config = ConfigDict(extra="forbid")
+    # Another checkout's newer lab may say more than this one knows.
+    model_config = ConfigDict(extra="ignore")
 
     number: int
     state: Path
@@ -70,6 +71,7 @@ class HostClaim(Claimed):
     suite: str
     variant: Literal["full", "bare"]
     base: Path
+    ssh_socket: bool = False
     disk_path: str | None = None
     disk_bytes: int | None = None
     memory_bytes: int | None = None

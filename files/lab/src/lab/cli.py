@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harvester.errors import HarvesterError
-from lab import faults, labs
+from lab import faults, hosts, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
 from lab.claims import find_hosts, find_lab, find_labs
 from lab.errors import LabUsageError
 from lab.garbage import collect_garbage
-from lab.hosts import is_running
 from lab.keys import SSH_CONFIG
 from lab.machine import require_lab_machine
 from lab.paths import default_state
@@ -65,12 +64,16 @@ def _read_wish(text: str, options: argparse.Namespace) -> labs.HostWish:
     if not HOST_NAME.fullmatch(name) or any(rest) or variant not in ("", "full", "bare"):
         raise LabUsageError(f"--name {text!r} is not NAME, NAME:SUITE or NAME:SUITE:bare; NAME is a host name.")
     disk_path, _, disk_bytes = (options.disk or "").partition("=")
+    if options.disk and options.tier == "uml":
+        raise LabUsageError("--disk is for hosts of tier nspawn; a host with its own kernel has a whole disk.")
     if options.disk and not (disk_path.startswith("/") and disk_bytes.isdigit()):
         raise LabUsageError(f"--disk {options.disk!r} is not PATH=BYTES, such as /var/lib/harvester=268435456.")
     return labs.HostWish(
         name,
         find_suite(suite or options.suite).name,
         "bare" if options.bare or variant == "bare" else "full",
+        tier=options.tier,
+        ssh_socket=options.ssh_socket,
         disk_path=disk_path or None,
         disk_bytes=int(disk_bytes) if options.disk else None,
         memory_bytes=options.memory_bytes,
@@ -98,7 +101,7 @@ def _status(options: argparse.Namespace) -> int:
         programs = ", ".join(f"{name} (pid {process.pid})" for name, process in running.items() if process)
         print(f"lab {lab.state}: {lab.address}, {programs or 'no stand-ins'}")
         for host in find_hosts(lab.state):
-            condition = "up" if is_running(host) else "down"
+            condition = "up" if hosts.is_running(host) else "down"
             print(f"  {host.name}: {host.address}, {host.suite} {host.variant}, {host.tier}, {condition}")
     return 0 if find_lab(options.state) else 1
 
@@ -122,6 +125,8 @@ def _fault(options: argparse.Namespace) -> int:
             faults.cut(host)
         case "disk-full":
             faults.fill_disk(host, options.leave_bytes)
+        case "power-cut":
+            hosts.cut_power(host)
         case "heal":
             faults.heal(host)
     return 0
@@ -144,8 +149,10 @@ def _parser() -> argparse.ArgumentParser:
     up = _add(commands, "up", _up, "make the lab, or what is missing of it")
     up.add_argument("--name", action="append", metavar="NAME[:SUITE[:bare]]", help="a host; repeatable (default: h1)")
     up.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES, help="userland (default: %(default)s)")
+    up.add_argument("--tier", default="nspawn", choices=("nspawn", "uml"), help="container, or a kernel of its own")
     up.add_argument("--bare", action="store_true", help="without the roles' packages, which apt finds in its cache")
     up.add_argument("--without", action="append", default=[], choices=NAMES, help="a stand-in to leave out")
+    up.add_argument("--ssh-socket", action="store_true", help="start the SSH server by its socket, as Ubuntu does")
     up.add_argument("--disk", metavar="PATH=BYTES", help="give each host a disk of its own, mounted at PATH")
     up.add_argument("--memory-bytes", type=int, help="cap what each host's processes may have together")
 
@@ -182,8 +189,9 @@ def _add_faults(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     cut = kinds.add_parser("cut", help="pull the cable")
     disk = kinds.add_parser("disk-full", help="fill the host's extra disk")
     disk.add_argument("--leave-bytes", type=int, default=0, help="bytes that stay free (default: %(default)s)")
+    power = kinds.add_parser("power-cut", help="end the host without a warning and boot it again")
     heal = kinds.add_parser("heal", help="undo every fault of the host")
-    for kind in (loss, partition, slow, cut, disk, heal):
+    for kind in (loss, partition, slow, cut, disk, power, heal):
         kind.add_argument("name", help="the host")
 
 

@@ -11,7 +11,6 @@ from lab.command import succeeds
 from lab.inventory import control_folder
 from lab.state import remove_folder
 
-OUR_NAMESPACE = re.compile(r"ah-(\d+)")
 OUR_GROUP = re.compile(r"ah-(?:lab-)?(\d+)")
 
 
@@ -47,7 +46,7 @@ def remove_lab(lab: LabClaim) -> None:
 def _remove_unclaimed() -> list[str]:
     removed = []
     claimed_hosts = {host.number for host in claims.find_hosts()}
-    for number in sorted(_numbers_in_use() - claimed_hosts):
+    for number in sorted(network.connected_numbers() - claimed_hosts):
         hosts.remove_kernel_objects(number)
         removed.append(f"what was left of host number {number}")
     claimed_groups = {host.group for host in claims.find_hosts()} | {lab.group for lab in claims.find_labs()}
@@ -57,11 +56,6 @@ def _remove_unclaimed() -> list[str]:
     for folder in claims.unclaimed_folders():
         shutil.rmtree(folder)
     return removed
-
-
-def _numbers_in_use() -> set[int]:
-    names = [path.name for path in network.NAMESPACES.glob("ah-*")]
-    return {int(match[1]) for name in names if (match := OUR_NAMESPACE.fullmatch(name))}
 
 
 def _our_groups() -> set[str]:

@@ -4,9 +4,10 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from lab import cgroups, claims, network, nspawn
+from lab import cgroups, claims, network, nspawn, uml
 from lab.claims import HostClaim
 from lab.errors import LabError
 
@@ -16,19 +17,39 @@ BOOTS_WITHIN_SECONDS = {"nspawn": 60, "uml": 180}
 
 def start(host: HostClaim) -> "subprocess.Popen[bytes]":
     """Start a claimed and personalised host in the background."""
-    return nspawn.start(host)
+    return uml.start(host) if host.tier == "uml" else nspawn.start(host)
 
 
-def wait_for_banner(host: HostClaim, launcher: "subprocess.Popen[bytes]") -> None:
-    """Return when an SSH server answers; LabError with the console's last lines when it does not."""
-    limit = BOOTS_WITHIN_SECONDS[host.tier]
-    deadline = time.monotonic() + limit
-    while not has_banner(host.address):
-        if launcher.poll() is not None:
-            raise LabError(f"Host {host.name} ended while booting. Its console said:\n{_console_tail(host)}")
-        if time.monotonic() > deadline:
-            raise LabError(f"Host {host.name} has no SSH after {limit} s. Its console said:\n{_console_tail(host)}")
+def cut_power(host: HostClaim) -> None:
+    """End the host without a warning, boot it again from its disk and return when it answers.
+
+    Only in tier B does it lose what was not synced: the page cache of tier A is the machine's.
+    """
+    cgroups.end_group(host.group)
+    wait_for_banners({host.number: (host, start(host))})
+
+
+def wait_for_banners(launched: "Mapping[int, tuple[HostClaim, subprocess.Popen[bytes]]]") -> dict[int, float]:
+    """Seconds from now until the SSH server of each host answered, by number.
+
+    LabError with the console's last lines when a host ends or does not answer in time.
+    """
+    started = time.monotonic()
+    answered: dict[int, float] = {}
+    while len(answered) < len(launched):
+        for number in launched.keys() - answered.keys():
+            host, launcher = launched[number]
+            waited = time.monotonic() - started
+            if has_banner(host.address):
+                answered[number] = waited
+            elif launcher.poll() is not None:
+                raise LabError(f"Host {host.name} ended while booting. {_console_tail(host)}")
+            elif waited > BOOTS_WITHIN_SECONDS[host.tier]:
+                raise LabError(
+                    f"Host {host.name} has no SSH after {waited:.0f} s. Its console said:\n{_console_tail(host)}"
+                )
         time.sleep(0.05)
+    return answered
 
 
 def has_banner(address: str) -> bool:
@@ -63,9 +84,8 @@ def remove(host: HostClaim) -> None:
 
 def remove_kernel_objects(number: int) -> None:
     """End the processes of host `number` and remove its groups and its network; nothing happens when all is gone."""
-    group = f"ah-{number}"
-    cgroups.end_group(group)
-    network.remove_namespace(group)
+    cgroups.end_group(f"ah-{number}")
+    network.disconnect_host(number)
 
 
 def remove_folder(folder: Path) -> None:
@@ -80,4 +100,5 @@ def remove_folder(folder: Path) -> None:
 
 def _console_tail(host: HostClaim) -> str:
     console = host.folder / "console.log"
-    return "\n".join(console.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]) or "nothing"
+    lines = console.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "Its console said:\n" + ("\n".join(lines[-15:]) or "nothing")

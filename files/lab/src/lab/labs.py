@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
-from lab import claims, hosts, keys, network, stand_ins
+from lab import claims, hosts, keys, network, stand_ins, uml
 from lab.base.build import Variant
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, find_suite
@@ -32,6 +33,8 @@ class HostWish:
     name: str
     suite: str = DEFAULT_SUITE
     variant: Variant = "full"
+    tier: Literal["nspawn", "uml"] = "nspawn"
+    ssh_socket: bool = False
     disk_path: str | None = None
     disk_bytes: int | None = None
     memory_bytes: int | None = None
@@ -111,6 +114,8 @@ def _claim_lab(state: Path) -> bool:
 
 
 def _complete(state: Path, wishes: list[HostWish], wanted: list[Name], progress: Progress) -> list[Started]:
+    if any(wish.tier == "uml" for wish in wishes):
+        uml.provide_kernel(progress)
     trees = {wish: _provide_tree(wish, progress) for wish in wishes}
     lab = _provide_lab(state, wanted, progress)
     missing = [wish for wish in wishes if not _is_there(state, wish, progress)]
@@ -165,9 +170,11 @@ def _start_hosts(lab: LabClaim, trees: dict[HostWish, Path], progress: Progress)
         for wish, tree in trees.items():
             claimed.append(_claim_host(lab, wish, tree))
         started = time.monotonic()
-        launchers = {host.number: _launch(lab, host) for host in claimed}
+        launched = {host.number: (host, _launch(lab, host)) for host in claimed}
         _publish(lab)
-        return [_finish(lab, host, launchers[host.number], started, progress) for host in claimed]
+        since = time.monotonic() - started
+        answered = hosts.wait_for_banners(launched)
+        return [_finish(lab, host, since + answered[host.number], started, progress) for host in claimed]
     except BaseException:
         with locked():
             for host in claimed:
@@ -181,7 +188,6 @@ def _claim_host(lab: LabClaim, wish: HostWish, tree: Path) -> HostClaim:
         host = HostClaim(
             number=claims.free_number("hosts"),
             state=lab.state,
-            tier="nspawn",
             base=tree,
             **asdict(wish),
         )
@@ -196,11 +202,7 @@ def _launch(lab: LabClaim, host: HostClaim) -> "subprocess.Popen[bytes]":
     return hosts.start(host)
 
 
-def _finish(
-    lab: LabClaim, host: HostClaim, launcher: "subprocess.Popen[bytes]", started: float, progress: Progress
-) -> Started:
-    hosts.wait_for_banner(host, launcher)
-    banner = time.monotonic() - started
+def _finish(lab: LabClaim, host: HostClaim, banner: float, started: float, progress: Progress) -> Started:
     system_state = settle(lab.state, host, trust_exchange=(host.folder / "upper" / EXCHANGE_CA).exists())
     settled = time.monotonic() - started
     with locked():

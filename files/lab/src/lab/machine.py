@@ -8,6 +8,8 @@ from pathlib import Path
 from lab.errors import LabError
 
 TOOLS = ("systemd-nspawn", "mmdebstrap", "ip", "nft", "unshare", "nsenter", "ssh", "ssh-keygen")
+# For `sh -c`: enter the control groups up to `--`, then become the program, so that all it starts is in them, too.
+ENTER_GROUPS = 'for group; do shift; [ "$group" = -- ] && break; echo $$ >"$group"; done; exec "$@"'
 
 
 def require_lab_machine() -> None:

@@ -5,6 +5,7 @@ forwarding is off on the machine's end, so nothing can leave the machine.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ HUB = "ah-hub"
 BRIDGE = "br0"
 UPLINK = "ahlab0"
 NAMESPACES = Path("/run/netns")
+OUR_NAME = re.compile(r"(?:ah-|v)(\d+)")
 
 
 def ensure_hub() -> None:
@@ -65,6 +67,31 @@ def connect_host(host: HostClaim) -> None:
     run(*f"ip -n {host.group} link set lo up".split())
     run(*f"ip -n {host.group} link set host0 up".split())
     run(*f"ip -n {HUB} link set {cable} master {BRIDGE} up".split())
+
+
+def connect_tap(host: HostClaim) -> None:
+    """Make the host's end in the hub for a kernel that brings its own network stack."""
+    tap = hub_interface(host)
+    if not _link_exists(tap, HUB):
+        run("ip", "-n", HUB, "tuntap", "add", tap, "mode", "tap")
+    run("ip", "-n", HUB, "link", "set", tap, "master", BRIDGE, "up")
+
+
+def disconnect_host(number: int) -> None:
+    """Remove the network of host `number`; nothing happens when there is none."""
+    remove_namespace(f"ah-{number}")
+    if _link_exists(f"v{number}", HUB):
+        run("ip", "-n", HUB, "link", "del", f"v{number}")
+
+
+def connected_numbers() -> set[int]:
+    """Numbers of the hosts that have a namespace or an end in the hub, claimed or not."""
+    names = [path.name for path in NAMESPACES.glob("ah-*")]
+    links: list[dict[str, Any]] = []
+    if (NAMESPACES / HUB).exists():
+        links = json.loads(run("ip", "-n", HUB, "-json", "link", "show") or "[]")
+    names += [link["ifname"] for link in links]
+    return {int(match[1]) for name in names if (match := OUR_NAME.fullmatch(name))}
 
 
 def hub_interface(host: HostClaim) -> str:

@@ -1,6 +1,7 @@
 """A host's writable layer, filled before the boot: who it is, who may log in, and what it trusts."""
 
 import os
+import stat
 import time
 import uuid
 from dataclasses import dataclass
@@ -47,6 +48,20 @@ class Layer:
         target.chmod(mode)
         os.chown(target, *owner)
 
+    def link(self, name: str, target: str) -> None:
+        """Make a symbolic link, in place of whatever the tree has there."""
+        path = self.upper / name
+        self._make_folder(path.parent)
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+
+    def hide(self, name: str) -> None:
+        """Let a file of the tree be missing: overlayfs takes a device 0/0 as a sign of that."""
+        path = self.upper / name
+        self._make_folder(path.parent)
+        path.unlink(missing_ok=True)
+        os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
+
     def _make_folder(self, folder: Path) -> tuple[int, int]:
         if not folder.exists():
             owner = self._make_folder(folder.parent)
@@ -90,6 +105,11 @@ def personalise(host: HostClaim, controller_address: str, user_key: str, exchang
     # Without egress a package index can only be as fresh as the base tree; hosts call it fresh.
     layer.write("var/lib/apt/periodic/update-success-stamp", "")
     os.utime(layer.upper / "var/lib/apt/periodic/update-success-stamp", (time.time(), time.time()))
+    if host.ssh_socket:
+        # As Ubuntu has it since 22.10: systemd listens and starts the server for the first connection.
+        layer.hide("etc/systemd/system/multi-user.target.wants/ssh.service")
+        layer.hide("etc/systemd/system/sshd.service")
+        layer.link("etc/systemd/system/sockets.target.wants/ssh.socket", "/usr/lib/systemd/system/ssh.socket")
     if exchange_ca:
         layer.write(EXCHANGE_CA, exchange_ca)
 

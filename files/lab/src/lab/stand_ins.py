@@ -18,6 +18,7 @@ from typing import Literal
 from lab import cgroups, machine
 from lab.claims import LabClaim
 from lab.errors import LabError
+from lab.machine import ENTER_GROUPS
 
 Name = Literal["moto", "exchange"]
 NAMES: tuple[Name, ...] = ("moto", "exchange")
@@ -25,8 +26,6 @@ MOTO_PORT = 5000
 EXCHANGE_PORT = 443
 STARTS_WITHIN_SECONDS = 60
 ENDS_WITHIN_SECONDS = 3
-# Enter the groups first, then become the program: whatever it starts is in them, too.
-ENTER_GROUPS = 'for group; do [ "$group" = -- ] && shift && break; echo $$ >"$group"; shift; done; exec "$@"'
 
 # Without these moto refuses AWS's own policies and lets through images and key pairs that do not exist.
 MOTO_SETTINGS = {

@@ -2,6 +2,9 @@
 
 import re
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +12,8 @@ from lab import claims, labs
 from lab.labs import Started
 from lab.machine import process_start
 from lab.paths import SCRATCH
+
+LAB = Path(sys.executable).with_name("lab")
 
 
 @dataclass
@@ -33,9 +38,23 @@ class RunningLab:
         ]
         return subprocess.run(arguments, capture_output=True, text=True, check=check, timeout=90)
 
+    def succeeds(self, name: str, command: str) -> bool:
+        """Whether a command in a host ends with exit code 0."""
+        return self.ssh(name, command, check=False).returncode == 0
+
     def host(self, name: str) -> claims.HostClaim:
         """The claim of a host: its number, address and folder."""
         return labs.find_host(self.state, name)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Ask until the condition holds; False when it did not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def leftovers() -> set[str]:

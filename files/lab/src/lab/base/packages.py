@@ -14,8 +14,8 @@ from lab.paths import REPOSITORY
 
 CLOUD_IMAGE = (
     *("systemd", "systemd-sysv", "libpam-systemd", "libnss-systemd", "dbus", "rsyslog", "logrotate", "cron"),
-    *("openssh-server", "sudo", "iproute2", "iputils-ping", "procps", "curl", "ca-certificates"),
-    *("python3", "python3-apt"),
+    *("openssh-server", "sudo", "iproute2", "iputils-ping", "procps", "kmod", "curl"),
+    *("ca-certificates", "python3", "python3-apt"),
 )
 ROLES = ("host_baseline", "host_hardening", "harvester")
 
