@@ -39,5 +39,6 @@ class SlotCursor:
         return Due(range(first, latest, self._interval_ns), latest)
 
     def rewind(self, wall_ns: int) -> None:
-        """The clock was set back to `wall_ns`: slots from there on come again."""
-        self.next_ns = next_slot(self._window, self._interval_ns, wall_ns)
+        """The clock was set back to `wall_ns`: slots from there on come again, and none is skipped."""
+        again = next_slot(self._window, self._interval_ns, wall_ns)
+        self.next_ns = min((slot for slot in (again, self.next_ns) if slot is not None), default=None)
