@@ -1,6 +1,7 @@
 """The `exchange` command: readiness, exit codes, one-paragraph errors, a clean stop."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -66,6 +67,9 @@ def test_serve_is_ready_at_once_and_says_where(tmp_path, figure):
     began = time.monotonic()
     with serving(tmp_path / "s", "--always-open") as (process, ready):
         figure("exchange_ready", round(time.monotonic() - began, 2), bound="<= 2", unit="s")
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        spent = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        figure("exchange_ready_processor_time", spent, bound="<= 2", unit="s")
         assert ready["ready"] is True and ready["pid"] == process.pid
         assert json.loads((tmp_path / "s" / "ready.json").read_text()) == ready
         with socket.create_connection((ready["address"], ready["port"]), timeout=5):

@@ -39,7 +39,7 @@ def rupees(paise):
 
 def test_minute_candles_are_made_of_the_trades_that_the_books_showed(model):
     rows = {row[0]: row for row in ask(model, "1", "2026-11-20", "2026-11-20", at(20))}
-    books = list(model.updates(SYMBOL, at(9, 0), at(16)))
+    books = list(model.updates(SYMBOL, at(9, 0), at(16), levels=1))
     trades = {}
     for before, after in pairwise(books):
         if after.volume > before.volume:
