@@ -14,7 +14,7 @@ module: host_files
 short_description: Directories, whole files and absent paths in one round trip
 description:
   - Creates directories, then writes files whole and atomically, then removes what must be absent.
-  - Nothing is replaced before every changed file has passed its validation.
+  - Files that name the same validation are replaced together once they passed it, in the order of their first.
 options:
   directories:
     description: Directories with path, mode, owner and group.
@@ -111,15 +111,14 @@ class HostFiles:
                 Path(wanted["path"]).mkdir(parents=True, exist_ok=True)
         self.settle_attributes(wanted, existed=existed)
 
-    def validate(self, changed: list[dict]) -> None:
-        for command in dict.fromkeys(file["validate"] for file in changed if file["validate"]):
-            with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as staging:
-                staged = [self.stage(file, staging) for file in changed if file["validate"] == command]
-                argv = [part for word in shlex.split(command) for part in (staged if word == "{paths}" else [word])]
-                code, out, error = self.module.run_command(argv)
-                if code:
-                    names = ", ".join(file["path"] for file in changed if file["validate"] == command)
-                    self.module.fail_json(msg=f"refused by '{command}', nothing was replaced: {names}\n{out}{error}")
+    def validate(self, command: str, files: list[dict]) -> None:
+        with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as staging:
+            staged = [self.stage(file, staging) for file in files]
+            argv = [part for word in shlex.split(command) for part in (staged if word == "{paths}" else [word])]
+            code, out, error = self.module.run_command(argv)
+        if code:
+            names = ", ".join(file["path"] for file in files)
+            self.module.fail_json(msg=f"{Path(argv[0]).name} refused what was to replace {names}:\n{out}{error}")
 
     def stage(self, file: dict, directory: str) -> str:
         staged = Path(directory) / Path(file["path"]).name
@@ -133,9 +132,11 @@ class HostFiles:
             if file["frozen"]:
                 self.module.fail_json(msg=f"{file['path']} differs, but must not change now: {file['frozen']}")
             self.note(file["path"], before[file["path"]] or "", file["content"])
-        if changed and not self.module.check_mode:
-            self.validate(changed)
-            for file in changed:
+        for command in [] if self.module.check_mode else dict.fromkeys(file["validate"] for file in changed):
+            together = [file for file in changed if file["validate"] == command]
+            if command:
+                self.validate(command, together)
+            for file in together:
                 Path(file["path"]).parent.mkdir(parents=True, exist_ok=True)
                 self.module.atomic_move(self.stage(file, self.module.tmpdir), file["path"])
         for file in files:
