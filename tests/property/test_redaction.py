@@ -29,6 +29,7 @@ def clean() -> Iterator[None]:
     logging.getLogger().handlers.clear()
 
 
+@settings(deadline=None)
 @given(st.lists(secrets, min_size=1, max_size=4), words, words)
 def test_no_registered_value_survives(values: list[str], before: str, after: str) -> None:
     forget_secrets()
@@ -40,7 +41,7 @@ def test_no_registered_value_survives(values: list[str], before: str, after: str
     assert not any(value in cleaned for value in values if value not in "[redacted]")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(secrets, words, st.sampled_from(("event", "key", "nested", "exception", "library")))
 def test_no_log_line_shows_a_secret(value: str, around: str, way: str) -> None:
     forget_secrets()

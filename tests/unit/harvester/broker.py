@@ -109,6 +109,7 @@ class FakeBroker:
         self.answer: Answer = answer_well
         self.accepts: set[str] | None = None
         self.requests: list[tuple[float, str, str]] = []
+        self.extra_routes: dict[str, Answer] = {}
         self.url = ""
         self._certificate = certificate
         self._runner: web.AppRunner | None = None
@@ -116,7 +117,8 @@ class FakeBroker:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/data/depth", self._serve)
-        app.router.add_get("/api/v3/profile", self._serve)
+        for path, route in {"/api/v3/profile": self._serve, **self.extra_routes}.items():
+            app.router.add_route("*", path, route)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await self.listen(0)

@@ -135,9 +135,11 @@ def test_a_session_of_real_time_on_schedule_and_within_memory(
     tmp_path: Path, certificate: tuple[Path, Path], figure: Figure
 ) -> None:
     async def story() -> dict[str, Any]:
-        async with serving(tmp_path, certificate, opens_in=9, seconds=25) as service:
-            await asyncio.sleep(27)
-            status = service.status
+        async with serving(tmp_path, certificate, opens_in=3600, seconds=3700) as service:
+            await service.wait_for("not status['window']['open']", 60)
+            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-4, after_seconds=20)
+            await service.wait_for("status['window']['open']")
+            status = await service.wait_for("not status['window']['open']", 60)
             memory = Path(f"/proc/{service.process.pid}/status").read_text()
             figure("recorder_rss_mib", kib(memory, "VmHWM") / 1024, bound="<= 64", unit="MiB", gate=True)
             figure("poll_deviation_p99_ms", status["deviation_ms"]["p99"], bound="<= 50", unit="ms")

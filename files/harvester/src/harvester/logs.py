@@ -33,7 +33,7 @@ def configure_logs(*, debug: bool = False) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_RedactingFormatter("event=%(message)r logger=%(name)s level=%(levelname)s"))
+    handler.setFormatter(_RedactingFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -60,5 +60,10 @@ def _plain(value: Any) -> Any:
 
 
 class _RedactingFormatter(logging.Formatter):
+    """Lines of libraries in our shape; masked before quoting, because an escape could hide a secret."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        line = f"level={record.levelname.lower()} event={redact(record.getMessage())!r} logger={record.name}"
+        if record.exc_info:
+            line += f" exception={redact(self.formatException(record.exc_info))!r}"
+        return redact(line)
