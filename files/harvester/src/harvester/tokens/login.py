@@ -61,7 +61,7 @@ class Profile(NamedTuple):
 
 def begin_login(app: App, api_url: str) -> Login:
     """The address for the browser, as the broker's own SDK builds it."""
-    from fyers_apiv3.fyersModel import SessionModel  # type: ignore[import-untyped]
+    from fyers_apiv3.fyersModel import SessionModel
 
     state = secrets.token_urlsafe(24)
     session = SessionModel(client_id=app.app_id, redirect_uri=app.redirect_uri, response_type="code", state=state)

@@ -10,7 +10,7 @@ from harvester.errors import HarvesterError
 from harvester.settings import TokenSettings
 
 if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
 MAX_BYTES = 65_536
 MISSING = "ParameterNotFound"
@@ -92,8 +92,8 @@ class SsmStore:
 
     def _connect(self) -> Any:
         if self._client is None:
-            import boto3  # type: ignore[import-untyped]
-            from botocore.config import Config  # type: ignore[import-untyped]
+            import boto3
+            from botocore.config import Config
 
             limits = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
             self._client = boto3.client("ssm", region_name=self._region, config=limits)
