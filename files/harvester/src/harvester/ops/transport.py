@@ -13,6 +13,7 @@ from harvester.ops.inventory import Host
 from harvester.ops.ssh import REFUSED, RemoteError, SshConnection
 
 PIPE_BYTES = 1 << 20
+READING = ("iflag=skip_bytes", "bs=256K", "status=none")
 
 
 class Transport(Protocol):
@@ -100,7 +101,7 @@ class SshTransport:
 
     @contextmanager
     def open(self, path: str, offset: int) -> Iterator[IO[bytes]]:
-        command = [*self._privilege(), "tail", "-c", f"+{offset + 1}", "--", f"{self.lake}/{path}"]
+        command = [*self._privilege(), "dd", f"if={self.lake}/{path}", f"skip={offset}", *READING]
         process = self.connection.start(command)
         assert process.stdout is not None and process.stderr is not None  # noqa: S101  # both are pipes; tells mypy
         fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
