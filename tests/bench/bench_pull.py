@@ -33,7 +33,7 @@ def test_pull_keeps_up_with_scp(tmp_path: Path, ssh_server: Server, figure: Call
     assert tree(tmp_path / "pull0" / "lake") == tree(lake.root)
     speed = size / MEBIBYTE / min(ours)
     figure("pull_mib_per_second", round(speed), bound=">= 50", unit="MiB/s")
-    ratio = round(statistics.median(theirs) / min(ours), 2)
+    ratio = round(min(theirs) / min(ours), 2)
     figure("pull_speed_beside_scp", ratio, bound=">= 0.5", unit="x")
 
 
