@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab import faults, hosts, labs
-from lab.errors import LabUsageError
+from lab.base.mirrors import find_archive
+from lab.base.suites import find_suite
+from lab.errors import LabError, LabUsageError
 from lab.labs import HostWish
 from lab.testing import LAB, RunningLab, wait_until
 
@@ -175,6 +177,28 @@ def test_second_up_leaves_a_running_host_alone_and_refuses_another_suite(lab: Ru
     with pytest.raises(LabUsageError, match="already there as bookworm"):
         labs.bring_up(lab.state, [HostWish("d12", "trixie")], lab.said.append, wanted=())
     assert lab.ssh("d12", "true").returncode == 0
+
+
+def test_host_that_was_switched_off_boots_again_with_its_files(lab: RunningLab) -> None:
+    lab.ssh("d13", "touch kept; sudo systemctl poweroff", check=False)
+    assert wait_until(lambda: not hosts.is_running(lab.host("d13")), 20)
+
+    labs.bring_up(lab.state, [HostWish("d13", "trixie")], lab.said.append, wanted=())
+
+    assert wait_until(lambda: lab.succeeds("d13", "test -e kept"), 10)
+
+
+def test_real_ubuntu_where_its_archive_answers(lab: RunningLab) -> None:
+    try:
+        find_archive(find_suite("noble"))
+    except LabError as error:
+        pytest.skip(f"tested on the look-alikes trixie and bookworm only: {error}")
+    labs.bring_up(lab.state, [HostWish("noble", "noble")], lab.said.append, wanted=())
+
+    release = lab.ssh("noble", ". /etc/os-release; echo $NAME $VERSION_CODENAME").stdout.split()
+    labs.remove_host(lab.state, "noble")
+
+    assert release == ["Ubuntu", "noble"]
 
 
 def test_host_with_ssh_socket_starts_the_server_on_demand(lab: RunningLab) -> None:

@@ -61,11 +61,11 @@ def test_sigkill_of_up_at_any_moment_leaves_nothing_after_down_or_gc(
 ) -> None:
     state = remove_afterwards
     moments = random.Random(cure)
-    kills = 25 if request.config.getoption("--long") else 5
+    kills = 25 if request.config.getoption("--long") else 3
     before = leftovers()
 
     for _ in range(kills):
-        start_and_kill(state, moments.uniform(0.2, 2.5), "--without", "exchange", "--without", "moto")
+        start_and_kill(state, moments.uniform(0.5, 2.5), "--without", "exchange", "--without", "moto")
         subprocess.run([LAB, "--state", state, cure], check=True, stderr=subprocess.DEVNULL)
         if claims.find_lab(state):  # it had come up before the kill
             labs.bring_down(state)

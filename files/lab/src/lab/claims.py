@@ -89,6 +89,7 @@ class HostClaim(Claimed):
 def locked() -> Iterator[None]:
     """Hold the machine-wide lock on claims and on the shared network; short steps only."""
     with wait_for_lock(SCRATCH, make=_make_scratch):
+        _make_scratch()
         yield
         if not any(SCRATCH.glob("*/*")):
             shutil.rmtree(SCRATCH)
@@ -140,9 +141,10 @@ def _read_claims(kind: str) -> Iterator[bytes]:
 
 
 def _make_scratch() -> None:
-    for kind in ("labs", "hosts"):
-        (SCRATCH / kind).mkdir(mode=0o700, parents=True, exist_ok=True)
+    SCRATCH.mkdir(mode=0o700, exist_ok=True)
     status = SCRATCH.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise LabError(f"{SCRATCH} exists and is not root's own folder. Somebody put it there: look, then remove it.")
-    SCRATCH.chmod(0o700)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise LabError(f"{SCRATCH} is not a folder of root's alone. Somebody else made it: look, then remove it.")
+    for kind in ("labs", "hosts"):
+        with suppress(FileNotFoundError):  # removed by its last holder since; the next try makes it anew
+            (SCRATCH / kind).mkdir(exist_ok=True)

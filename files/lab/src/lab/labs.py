@@ -148,20 +148,23 @@ def _provide_lab(state: Path, wanted: list[Name], progress: Progress) -> LabClai
 
 
 def _is_there(state: Path, wish: HostWish, progress: Progress) -> bool:
-    with locked():
-        for host in claims.find_hosts(state):
-            if host.name != wish.name:
-                continue
-            if host.ready and hosts.is_running(host):
-                if (host.suite, host.variant) != (wish.suite, wish.variant):
-                    raise LabUsageError(
-                        f"Host {host.name} is already there as {host.suite} ({host.variant}), not {wish.suite} "
-                        f"({wish.variant}). `lab down` first, or choose another --name."
-                    )
-                progress(f"{host.name} is already up at {host.address} ({host.suite})")
-                return True
+    host = next((host for host in claims.find_hosts(state) if host.name == wish.name), None)
+    if host is None:
+        return False
+    if not host.ready:
+        with locked():
             hosts.remove(host)
-    return False
+        return False
+    if (host.suite, host.variant, host.tier) != (wish.suite, wish.variant, wish.tier):
+        raise LabUsageError(
+            f"Host {host.name} is already there as {host.suite} ({host.variant}, {host.tier}), not {wish.suite} "
+            f"({wish.variant}, {wish.tier}). `lab down` first, or choose another --name."
+        )
+    if not hosts.is_running(host):
+        progress(f"{host.name} had been switched off; booting it again with its files")
+        hosts.cut_power(host)
+    progress(f"{host.name} is up already at {host.address} ({host.suite})")
+    return True
 
 
 def _start_hosts(lab: LabClaim, trees: dict[HostWish, Path], progress: Progress) -> list[Started]:

@@ -15,14 +15,17 @@ def _nothing() -> None:
 def wait_for_lock(
     path: Path, *, announce: Callable[[], None] = _nothing, make: Callable[[], None] = _nothing
 ) -> Iterator[None]:
-    """Hold the lock at `path`, a file or a folder.
+    """Hold the lock at `path`: a folder, or a file called `.lock`.
 
     `announce` is called once when another process has it; `make` before each try, for a folder that its last holder
     may remove.
     """
     while True:
         make()
-        descriptor = _open(path)
+        try:
+            descriptor = _open(path)
+        except FileNotFoundError:
+            continue  # its last holder removed it between the two steps
         try:
             if not _take(descriptor, wait=False):
                 announce()
@@ -46,8 +49,9 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 
 def _open(path: Path) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY if path.is_dir() else os.O_RDWR | os.O_CREAT
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    if path.suffix == ".lock":
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _take(descriptor: int, *, wait: bool) -> bool:

@@ -61,9 +61,8 @@ def leftovers() -> set[str]:
     """What this machine has of hosts and labs that no claim of another lab explains; read from the kernel."""
     known = {host.group for host in claims.find_hosts()} | {lab.group for lab in claims.find_labs()}
     found = {f"namespace {path.name}" for path in Path("/run/netns").glob("ah-*") if path.name not in known}
-    for group in Path("/sys/fs/cgroup").glob("*/ah-*"):
-        if group.name not in known:
-            found.add(f"group {group}")
+    groups = [*Path("/sys/fs/cgroup").glob("ah-*"), *Path("/sys/fs/cgroup").glob("*/ah-*")]
+    found |= {f"group {group}" for group in groups if group.name not in known}
     found |= {f"folder {folder}" for folder in SCRATCH.glob("*/*") if not (folder / "claim.json").exists()}
     found |= {f"mount {line}" for line in Path("/proc/self/mounts").read_text().splitlines() if "harvester-lab" in line}
     found |= _processes_in_unknown_groups(known)

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.base.suites import Suite
 from lab.command import run
@@ -22,6 +23,8 @@ class Archive:
 
 def find_archive(suite: Suite) -> Archive:
     """The archive to build `suite` from; LabError tells what to set when this machine's apt knows none."""
+    if suite.keyring and not Path(suite.keyring).exists():
+        raise LabError(f"{suite.name} is checked against {suite.keyring}: install ubuntu-keyring, then try again.")
     ubuntu = os.environ.get(UBUNTU_MIRROR)
     if suite.distribution == "ubuntu" and ubuntu:
         return Archive(ubuntu, ubuntu)
