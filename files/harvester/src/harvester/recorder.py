@@ -168,7 +168,8 @@ class Recorder:
     def _enter_window(self, window: Window, *, after_ns: int) -> SlotCursor:
         self.window = window
         phases = list(self._phases)
-        self._capture.write({"type": "window_open", "open_ns": window[0], "close_ns": window[1], "phases": phases})
+        schedule = {"open_ns": window[0], "close_ns": window[1], "interval_ns": self._settings.poll.interval_ns}
+        self._capture.write({"type": "window_open", **schedule, "phases": phases})
         log.info("window_opened", phases=",".join(phases))
         self._cursor = SlotCursor(window, self._settings.poll.interval_ns, after_ns=after_ns)
         return self._cursor
