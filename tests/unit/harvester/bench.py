@@ -47,6 +47,7 @@ class FakeFeed:
         self.script: Script = lambda symbol, slot_ns: GOOD
         self.polls: list[tuple[str, int, int, str]] = []
         self.proofs = 0
+        self.clock_off_ns = 0
         self.most_in_flight = 0
         self._in_flight = 0
         self._clock = clock
@@ -65,13 +66,22 @@ class FakeFeed:
         status = 0 if behaviour.cause in ("timeout", "disconnect") else behaviour.status
         body = depth_body(symbol) if behaviour.cause is None else b"{}"
         return Arrival(
-            symbol, scheduled_ns, sent_ns, wall_ns, mono_ns, status, body, behaviour.cause, "as the script says"
+            symbol,
+            scheduled_ns,
+            sent_ns,
+            wall_ns,
+            mono_ns,
+            status,
+            body,
+            behaviour.cause,
+            "as the script says",
+            server_date_ns=wall_ns - self.clock_off_ns,
         )
 
     async def prove_token(self, token: SecretStr) -> Arrival:
         self.proofs += 1
         now = self._clock.wall_ns()
-        return Arrival("", 0, now, now, self._clock.mono_ns(), 200, b"{}")
+        return Arrival("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
 
     async def close(self) -> None:
         return None
@@ -148,6 +158,8 @@ class Ledger:
         self.controls: list[dict[str, Any]] = []
         for path in sorted(journal.glob("*/*.seg"), key=lambda path: path.name):
             self._read(path)
+        for control in self.of_type("gap_close"):
+            self.gaps[control["gap_id"]]["to_ns"] = control["to_ns"]
 
     def _read(self, path: Path) -> None:
         streams: dict[str, str] = {}
@@ -158,8 +170,6 @@ class Ledger:
                 self.controls.append(control)
                 if control["type"] == "gap_open":
                     self.gaps[control["gap_id"]] = {**control, "to_ns": None}
-                elif control["type"] == "gap_close":
-                    self.gaps[control["gap_id"]]["to_ns"] = control["to_ns"]
             else:
                 poll = decode_poll(record.payload)
                 assert poll is not None

@@ -481,3 +481,32 @@ def test_the_service_survives_a_feed_that_raises(settings: Settings) -> None:
         await clock.advance(90)
 
     assert words(record(settings, clock, story, script)) == {"data": 59, "unknown": 1}
+
+
+def test_a_clock_off_by_minutes_is_recorded_when_the_broker_shows_it(settings: Settings) -> None:
+    clock = at(-5)
+    hand_over(settings, clock)
+
+    async def story(bench: Bench) -> None:
+        bench.feed.clock_off_ns = 180 * SECOND
+        await clock.advance(20)
+        assert bench.recorder._watch.is_off
+        bench.feed.clock_off_ns = 0
+        await clock.advance(60)
+
+    ledger = record(settings, clock, story)
+
+    assert words(ledger) == {"data": 60}
+    assert [note["off"] for note in ledger.of_type("clock")] == [True, False]
+
+
+def test_the_window_record_says_how_slots_lie(settings: Settings) -> None:
+    clock = at(-5)
+    hand_over(settings, clock)
+
+    async def story(bench: Bench) -> None:
+        await clock.advance(90)
+
+    (window,) = record(settings, clock, story).of_type("window_open")
+
+    assert (window["open_ns"], window["close_ns"], window["interval_ns"]) == (*WINDOW, SECOND)

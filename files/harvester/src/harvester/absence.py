@@ -24,7 +24,7 @@ class Absence:
     def account(self, window: tuple[int, int], resumes_ns: int) -> None:
         """Nothing was recorded in `window` from each symbol's last slot to `resumes_ns`, the next slot or the close."""
         unseen = {symbol: self._first_unseen(symbol, window) for symbol in self._capture.symbols}
-        for gap in self._history.open_gaps.values():
+        for gap in self._history.open_gaps:
             if not window[0] <= gap.from_ns < window[1]:
                 continue
             if gap.symbol not in unseen:
@@ -42,7 +42,7 @@ class Absence:
     def _first_unseen(self, symbol: str, window: tuple[int, int]) -> int:
         """The first slot of `window` that has neither data nor a closed gap."""
         last_slot = self._history.last_slot.get(symbol, 0)
-        known_ns = max(last_slot + self._interval_ns, self._history.gaps_until.get(symbol, 0))
+        known_ns = max(last_slot + self._interval_ns, self._history.gaps_until(symbol))
         return next_slot(window, self._interval_ns, max(window[0], known_ns)) or window[1]
 
     def _miss(self, symbol: str, window: tuple[int, int], first_ns: int, resumes_ns: int) -> None:

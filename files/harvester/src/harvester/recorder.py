@@ -63,6 +63,7 @@ class Recorder:
         self._late: Reason = STALL
         self._accounted_ns = 0
         self._reopen_mono_ns = 0
+        self._clock_was_off = False
         self._stopping = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -121,6 +122,7 @@ class Recorder:
         if self.window is None and (adopted or self._keeper.is_proof_due(self.next_change_ns, wall_ns)):
             self.run_background(self._keeper.prove())
         self._look_after_disk(mono_ns)
+        self._note_clock_offset()
         if self._capture.take_unsynced():
             self.run_background(asyncio.to_thread(self._capture.sync))
         if not self._poller.is_stuck:
@@ -209,6 +211,14 @@ class Recorder:
             self._accounted_ns = min(self._accounted_ns, wall_ns)
             if self._cursor:
                 self._cursor.rewind(wall_ns)
+
+    def _note_clock_offset(self) -> None:
+        """A clock that is off by more than the network explains makes every time in the journal doubtful."""
+        if self._watch.is_off == self._clock_was_off:
+            return
+        self._clock_was_off = self._watch.is_off
+        self._capture.write({"type": "clock", "offset_ns": self._watch.offset_ns, "off": self._clock_was_off})
+        log.error("clock_is_off" if self._clock_was_off else "clock_is_right", offset_ns=self._watch.offset_ns)
 
     def _look_after_disk(self, mono_ns: int) -> None:
         if self.disk.check():
