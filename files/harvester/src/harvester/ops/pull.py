@@ -48,6 +48,10 @@ class Problem:
     path: str
     why: str
 
+    def __str__(self) -> str:
+        """In one line; a problem of the whole host has no path."""
+        return f"{self.host}: {self.path + ': ' if self.path else ''}{self.why}"
+
 
 @dataclass
 class HostResult:
