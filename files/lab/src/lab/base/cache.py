@@ -17,9 +17,7 @@ EXPIRES_AFTER_SECONDS = 7 * 24 * 3600
 UNFINISHED = ".building"
 
 
-def provide_tree(
-    suite: Suite, variant: Variant, find_used: Callable[[], Collection[Path]], progress: Progress
-) -> Path:
+def provide_tree(suite: Suite, variant: Variant, find_used: Callable[[], Collection[Path]], progress: Progress) -> Path:
     """The cached tree for `suite`, built first when there is none younger than a week.
 
     Superseded trees are removed, except those that a host uses by then, as `find_used` says.
