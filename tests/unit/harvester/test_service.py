@@ -28,6 +28,9 @@ COMMAND = [sys.executable, "-c", "from harvester.cli import main; main()"]
 INTERVAL_NS = NS_PER_SECOND
 
 
+UNHEALTHY = 3
+
+
 class Service(NamedTuple):
     """A running `harvester run` and its surroundings."""
 
@@ -50,6 +53,13 @@ class Service(NamedTuple):
                     return status
             await asyncio.sleep(0.1)
         raise AssertionError(f"never: {condition}")
+
+    async def wait_until_unhealthy(self, seconds: float = 30) -> None:
+        """Wait until `harvester health` ends with its exit code for it."""
+        deadline = time.monotonic() + seconds
+        while (code := (await asyncio.to_thread(self.run, "health")).returncode) != UNHEALTHY:
+            assert time.monotonic() < deadline, f"health still ends with exit code {code}"
+            await asyncio.sleep(0.5)
 
     def hand_over(self, token: str, version: str) -> None:
         expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
@@ -174,8 +184,7 @@ def test_trouble_rotation_and_stop_leave_no_silent_slot(
             await service.wait_for("all(symbol['updates'] >= 2 for symbol in status['symbols'].values())")
             broker.answer = answer(500, b"oops")
             await service.wait_for("len(status['open_gaps']) == 5")
-            unhealthy = service.run("health")
-            assert unhealthy.returncode == 3 or "server_error" in unhealthy.stdout
+            await service.wait_until_unhealthy()
             broker.answer = hang_up
             await service.wait_for("all(gap['cause'] == 'disconnect' for gap in status['open_gaps'])")
             broker.answer = answer_well
