@@ -18,18 +18,31 @@ WORKERS = 3  # on two cores: many cases wait for clocks and processes
 
 @dataclass(frozen=True)
 class Suite:
-    """One folder of tests. `host`: boots lab hosts (root and some minutes). `slow`: left out by --fast all the same."""
+    """Folders of tests, by default the one of its name.
+
+    `host`: boots lab hosts (root and some minutes). `slow`: left out by --fast all the same.
+    """
 
     name: str
     proves: str
     host: bool = False
     slow: bool = False
+    folders: tuple[str, ...] = ()
 
 
+STORAGE = ("unit/decode", "unit/journal", "unit/lab", "unit/lake")
 SUITES = (
-    Suite("unit", "each part does what its docstring says, bad input included"),
+    Suite(
+        "recorder",
+        "calendar, settings, recorder, tokens and health, also as real processes",
+        folders=("unit/harvester",),
+    ),
+    Suite(
+        "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
+    ),
     Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged"),
     Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange"),
+    Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite("here", "the whole data path as ordinary processes"),
     Suite("contract", "roles, settings, tasks, documents and imports keep their interfaces"),
@@ -61,7 +74,8 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
         report = Path(folder) / "figures.json"
-        command = [sys.executable, "-m", "pytest", f"tests/{suite.name}", f"--figures={report}", "-rs"]
+        folders = [f"tests/{folder}" for folder in suite.folders or (suite.name,)]
+        command = [sys.executable, "-m", "pytest", *folders, f"--figures={report}", "-rs"]
         command += ["--long"] if long else []
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
         done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]
