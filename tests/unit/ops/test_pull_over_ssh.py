@@ -52,7 +52,7 @@ def test_a_file_that_is_gone_on_the_host_is_named(make_lake: MakeLake, store: St
     result = pull_over_ssh(ssh_server.host(), lake.root, store)
 
     assert [problem.path.split("/")[0] for problem in result.problems] == ["depth"]
-    assert "No such file" in result.problems[0].why
+    assert "it is not there" in result.problems[0].why
 
 
 def test_a_file_longer_than_promised_is_refused_over_ssh(make_lake: MakeLake, store: Store, ssh_server: Server) -> None:
