@@ -15,7 +15,9 @@ MakeLake = Callable[..., LakeMaker]
 
 
 def test_depth_has_prices_in_paise_and_times_with_a_zone(make_lake: MakeLake) -> None:
-    answer = ask("select ltp, recv_time, date, host from depth order by recv_ns limit 1", make_lake(days=1).root)
+    sql = "select ltp, recv_time, date, host from depth order by recv_ns, symbol limit 1"
+
+    answer = ask(sql, make_lake(days=1).root)
 
     [(ltp, time, day, host)] = answer.rows
     assert (ltp, str(day), host) == (150_000, "2026-11-20", "lab1")

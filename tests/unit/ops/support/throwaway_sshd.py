@@ -50,6 +50,8 @@ def running(folder: Path) -> Iterator[Server]:
     options = {"HostKey": folder / "host_key", "AuthorizedKeysFile": folder / "authorized_keys", "UsePAM": "no"}
     options |= {"StrictModes": "no", "PidFile": "none", "PermitRootLogin": "yes", "MaxStartups": "100"}
     options |= {"KbdInteractiveAuthentication": "no", "PasswordAuthentication": "no", "Subsystem": "sftp internal-sftp"}
+    # so that bash does not take itself for a login and read the user's own, perhaps slow, start-up files
+    options["SetEnv"] = "SHLVL=1"
     (folder / "config").write_text("".join(f"{key} {value}\n" for key, value in options.items()))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
