@@ -1,0 +1,1 @@
+"""Wire formats: one module each, from recorded bytes to exact integers."""
