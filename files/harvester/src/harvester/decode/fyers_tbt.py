@@ -143,9 +143,7 @@ def _lay_out(levels: Levels, places: Ints, total_buy: Ints, total_sell: Ints) ->
 
 
 def _books(parts: Parts, merged: Ints, places: Ints, snapshot: Flags, suspect: Flags, changed: Flags) -> Books:
-    columns = np.empty_like(merged)
-    for height, column in enumerate(columns):
-        merged[height].take(places, out=column, mode="clip")
+    columns = merged.take(places, axis=1)
     qty = columns[QTYS]
     empty = qty <= 0
     if empty.any():

@@ -30,9 +30,7 @@ def to_columns(words: Words, order: NDArray[np.intp], kind: Kind) -> Ints:
     The wire's words are signed. Quantities, counts and times are never negative: there the sign bit counts, so that
     a day's volume beyond 2,147,483,647 stays right.
     """
-    columns = np.empty((len(words), len(order)), np.int64)
-    for field, column in enumerate(columns):
-        column[:] = words[field].take(order, mode="clip")
+    columns = words.take(order, axis=1).astype(np.int64)
     if words.size and words.min() < 0:
         absent = columns == UNCHANGED
         unsigned = columns[kind.unsigned]

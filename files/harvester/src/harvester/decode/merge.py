@@ -10,6 +10,10 @@ from harvester.decode.frames import Flags, Ints
 Matrix = NDArray[np.signedinteger[Any]]
 
 
+BLOCK = 1 << 15
+"""Values filled at a time, so that the arrays stay in the processor's cache."""
+
+
 def firsts(streams: Ints) -> Flags:
     """Marks the first update of each stream, given updates by stream."""
     marks = np.ones(len(streams), np.bool_)
@@ -37,15 +41,22 @@ def merge(values: Matrix, resets: Flags, firsts: Flags, carried: Matrix, absent:
 
     known = values != absent
     known[:, firsts | resets] = True
-    if known.all():
-        merged = values
-    else:
-        source = np.multiply(known, np.arange(values.shape[1], dtype=np.int32), dtype=np.int32)
-        np.maximum.accumulate(source, axis=1, out=source)
-        merged = np.empty_like(values)
-        for field in range(len(values)):
-            values[field].take(source[field], out=merged[field], mode="clip")
+    merged = values if known.all() else _fill(values, known)
     return merged, _changed(merged, resets, first, carried)
+
+
+def _fill(values: Matrix, known: Flags) -> Matrix:
+    """Each value that is not known becomes the last known one before it in its row. The first of a row is known."""
+    height, width = values.shape
+    merged = np.empty_like(values)
+    rows = max(1, BLOCK // width)
+    places = np.arange(rows * width)
+    for top in range(0, height, rows):
+        block = known[top : top + rows]
+        source = block.ravel() * places[: block.size]
+        source = np.maximum.accumulate(source.reshape(block.shape), axis=1)
+        values[top : top + rows].take(source, out=merged[top : top + rows], mode="clip")
+    return merged
 
 
 def _changed(merged: Matrix, resets: Flags, first: NDArray[np.intp], carried: Matrix) -> Flags:

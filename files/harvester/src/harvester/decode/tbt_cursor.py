@@ -4,6 +4,9 @@ Only the form that every protobuf writer gives a message is followed: known fiel
 most 35 bits. Whatever differs is marked irregular and left to the exact parser.
 """
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,21 +29,35 @@ MORE = _u64(0x8080808080)
 """Continuation bits of a number: set in each byte but its last."""
 
 
-def _by_size(patterns: dict[int, int], otherwise: int) -> Words:
-    table = np.full(256, otherwise, np.uint64)
-    for size, pattern in patterns.items():
-        table[size] = pattern
+_SIZES = {0, *range(2, LONGEST + 2)}
+"""Sizes of the content of a regular wrapper: empty, or a tag and a number."""
+_NONE = 256 + 2
+"""Step over a wrapper that has no regular size."""
+
+
+def _by_step(pattern_of_size: Callable[[int], int], none: int) -> Words:
+    """Table by a wrapper's step, which is its size and two; step 0 is no wrapper at all."""
+    table = np.full(_NONE + 1, none, np.uint64)
+    table[0] = 0
+    for size in _SIZES:
+        table[size + 2] = pattern_of_size(size)
     return table
 
 
-_CONTENT = _by_size({0: 0} | {size: (1 << 8 * size) - 1 for size in range(2, LONGEST + 2)}, 0)
-"""Masks the content of a wrapper of that many bytes."""
+_CONTENT = _by_step(lambda size: (1 << 8 * size) - 1, 0)
+"""Masks the content of a wrapper."""
 _FORM = _u64(0x8080808080FF)
 """The bits of a wrapper's content that its size determines: the tag and the continuation bits."""
-_REGULAR = _by_size(
-    {0: 0} | {size: WRAPPED_TAG | 0x80808080 % (1 << 8 * (size - 2)) << 8 for size in range(2, LONGEST + 2)}, 1
-)
+_REGULAR = _by_step(lambda size: (WRAPPED_TAG | 0x80808080 % (1 << 8 * (size - 2)) << 8) if size else 0, 1)
 """Those bits of a regular wrapper; a value they never have for a size that no regular one has."""
+
+
+@cache
+def _steps(tag: int) -> Ints:
+    """Step over the wrapper by two bytes: 0 where the first is another tag."""
+    steps = np.zeros(1 << 16, np.int64)
+    steps[tag::256] = [size + 2 if size in _SIZES else _NONE for size in range(256)]
+    return steps
 
 
 def words_at_each_byte(raw: bytes) -> Words:
@@ -76,18 +93,14 @@ class Cursor:
 
     def wrapper(self, tag: int) -> Ints:
         """The number in the wrapper with this tag, ABSENT where it is not next."""
-        word, there = self._look(tag)
-        size = ((word >> _u64(8)) & OCTET).view(np.int64)
-        content = (word >> _u64(16)) & _CONTENT[size]
-        irregular = (content & _FORM) != _REGULAR[size]
+        word = self.words[self.at]
+        step = _steps(tag).take(word.astype(np.uint16))
+        content = (word >> _u64(16)) & _CONTENT.take(step)
+        self.irregular |= (content & _FORM) != _REGULAR.take(step)
         value: Ints = _compact(content >> _u64(8)).view(np.int64)
-        size += 2
-        if not there.all():
-            value = np.where(there, value, ABSENT)
-            irregular &= there
-            size *= there
-        self.irregular |= irregular
-        self.at = self.at + size
+        if np.count_nonzero(step) < len(step):
+            value[step == 0] = ABSENT
+        self.at = self.at + step
         return value
 
     def number(self, tag: int) -> Ints:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harvester.decode.frames import Flags, Ints
 from harvester.decode.tbt_cursor import OCTET, Cursor, Words
@@ -13,6 +14,17 @@ BLOCK = 8192
 FEW = 16
 """Below so many messages, walking them one by one is cheaper than a round of array operations."""
 UINT32 = (1 << 32) - 1
+
+
+def _steps() -> Ints:
+    steps = np.full(1 << 16, 1 << 40)
+    for tag in (ASKS, BIDS):
+        steps[tag : 128 << 8 : 256] = 2 + np.arange(128)
+    return steps
+
+
+STEPS = _steps()
+"""Size of a level by its first two bytes, tag and length; beyond any end for what is no level of the usual form."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +55,9 @@ class Depths:
 class _Finder:
     """Where the levels of depth messages lie: (messages, places) of each round."""
 
-    def __init__(self, raw: bytes, words: Words, total: int) -> None:
+    def __init__(self, raw: bytes, total: int) -> None:
         self.raw = raw
-        self.words = words
+        self.heads: NDArray[np.uint16] = np.ndarray((len(raw) - 2,), "<u2", raw, strides=(1,))
         self.counts = np.zeros(total, np.int64)
         self.rounds: list[tuple[Ints, Ints]] = []
         self.rests: list[tuple[int, list[int]]] = []
@@ -54,19 +66,15 @@ class _Finder:
         """All messages side by side, one level each a round. Returns those that are not levels to their very end."""
         irregular: list[int] = []
         while message.size >= FEW:
-            word = self.words[at]
-            tag = word & OCTET
-            size = (word >> np.uint64(8)).astype(np.int8)
-            going = (tag == ASKS) | (tag == BIDS)
-            going &= at < end
-            going &= size >= 0
-            if not going.all():
+            following = STEPS.take(self.heads[at])
+            following += at
+            going = following <= end
+            if np.count_nonzero(going) < len(going):
                 self.counts[message] = len(self.rounds)
                 irregular += message[~going & (at != end)].tolist()
-                message, at, end, size = (column[going] for column in (message, at, end, size))
+                message, at, end, following = (column[going] for column in (message, at, end, following))
             self.rounds.append((message, at))
-            at = at + size
-            at += 2
+            at = following
         self.counts[message] = len(self.rounds)
         for one, place, stop in zip(message.tolist(), at.tolist(), end.tolist(), strict=True):
             if not self._walk_one(one, place, stop):
@@ -111,7 +119,7 @@ def read_depths(raw: bytes, words: Words, start: Ints, end: Ints) -> Depths:
     head = Cursor(words, start, end)
     total_buy, total_sell = head.wrapper(TOTAL_BUY), head.wrapper(TOTAL_SELL)
     irregular = head.irregular | (head.at > end)
-    finder = _Finder(raw, words, len(start))
+    finder = _Finder(raw, len(start))
     fine = np.flatnonzero(~irregular)
     irregular[finder.walk(fine, head.at[fine], end[fine])] = True
     message, place = finder.found()
