@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harvester.decode.frames import Flags, FrameBatch, Ints, Leftover, Octets, Reason
+from harvester.decode.frames import Flags, FrameBatch, Ints, Leftover, Octets, Reason, keep_heap_pages
 from harvester.decode.hsm_control import Control, read_control
 from harvester.decode.hsm_entries import HEADER_SIZE, Entries, locate
 from harvester.decode.hsm_layout import FEED, KINDS, LITE, SNAPSHOT, UNCHANGED, UNKNOWN_KIND, WIDEST, Kind, Topic
@@ -91,6 +91,7 @@ class HsmDecoder:
     """
 
     def __init__(self) -> None:
+        keep_heap_pages()
         self._table = TopicTable()
         self._state = np.empty((TOPIC_IDS, WIDEST), np.int32)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harvester.decode.frames import ABSENT, Flags, FrameBatch, Ints, Leftover
+from harvester.decode.frames import ABSENT, Flags, FrameBatch, Ints, Leftover, keep_heap_pages
 from harvester.decode.merge import firsts, lasts, merge
 from harvester.decode.tbt_layout import SLOTS
 from harvester.decode.tbt_levels import Levels
@@ -71,6 +71,7 @@ class TbtDecoder:
     """Decodes the frames of one connection in their order. Make another for the next: a book does not outlive it."""
 
     def __init__(self) -> None:
+        keep_heap_pages()
         self._symbols = Symbols()
         self._state = np.empty((HEIGHT, 0), np.int64)
         self._sequence = np.empty(0, np.int64)
