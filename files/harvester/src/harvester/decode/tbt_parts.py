@@ -127,22 +127,23 @@ class ExactReader:
     def read(self, frame: int, start: int, end: int) -> None:
         """Take one message. Raises MalformedError, and has then taken nothing of it."""
         message = parse(self.raw, start, end, SOCKET_MESSAGE)
-        entries = {entry.get(KEY, ""): entry.get(VALUE, {}) for entry in message.get(FEEDS, ())}
+        entries = message.get(FEEDS, ())
         if len(entries) > MOST_FEEDS:
             raise MalformedError("more symbols than a connection can have")
         outer = bool(message.get(SNAPSHOT, 0))
-        parts, levels = [], []
-        for key, feed in entries.items():
+        feeds = {}
+        for entry in entries:  # of entries with the same key the last counts, as in any map
+            key, feed = entry.get(KEY, ""), entry.get(VALUE, {})
             body: Fields = {}
-            for span in feed.get(DEPTH, ()):
-                parse(self.raw, span[0], span[1], DEPTH_BODY, body)
+            for start, end in feed.get(DEPTH, ()):
+                parse(self.raw, start, end, DEPTH_BODY, body)
             symbol = feed.get(TICKER) or feed.get(TOKEN) or key
-            parts.append((symbol, _part(feed, body, outer)))
-            place = len(self.parts) + len(parts) - 1
-            levels += [_level(place, True, level) for level in body.get(ASKS, ())]
-            levels += [_level(place, False, level) for level in body.get(BIDS, ())]
-        self.parts += [(frame, self.symbols.code(symbol), *part) for symbol, part in parts]
-        self.levels += levels
+            feeds[key] = symbol, _part(feed, body, outer), body
+        for symbol, part, body in feeds.values():
+            place = len(self.parts)
+            self.parts.append((frame, self.symbols.code(symbol), *part))
+            self.levels += [_level(place, True, level) for level in body.get(ASKS, ())]
+            self.levels += [_level(place, False, level) for level in body.get(BIDS, ())]
         text, is_error = message.get(MESSAGE, ""), bool(message.get(ERROR, 0))
         if text or is_error:
             self.notices.append(Notice(frame, message.get(KIND, 0), text, is_error))
