@@ -90,14 +90,15 @@ def seconds(run: Run, frames: Sequence[bytes]) -> float:
     return time.process_time() - began
 
 
-def measure(case: Case) -> tuple[float, float]:
-    """Updates per CPU second, ours and the SDK's."""
+def measure(case: Case) -> tuple[float, float, float]:
+    """Updates per CPU second, ours and the SDK's, and the median of the ratios of passes side by side."""
     part = case.frames[: len(case.frames) // case.sdk_share]
     ours, sdk = [], []
     for _ in range(PASSES):
         sdk.append(seconds(case.sdk, part) * case.sdk_share)
         ours.append(seconds(case.ours, case.frames))
-    return case.updates / statistics.median(ours), case.updates / statistics.median(sdk)
+    ratio = statistics.median(theirs / mine for mine, theirs in zip(ours, sdk, strict=True))
+    return case.updates / statistics.median(ours), case.updates / statistics.median(sdk), ratio
 
 
 def main() -> int:
@@ -109,12 +110,12 @@ def main() -> int:
     passed = 0
     print(f"{'':50}{'ours/s':>12}{'SDK/s':>10}{'ratio':>8}")
     for case in (*hsm_cases(), *tbt_cases()):
-        ours, sdk = measure(case)
-        print(f"{case.label:50}{ours:>12,.0f}{sdk:>10,.0f}{ours / sdk:>8.1f}", flush=True)
+        ours, sdk, ratio = measure(case)
+        print(f"{case.label:50}{ours:>12,.0f}{sdk:>10,.0f}{ratio:>8.1f}", flush=True)
         if case.figure:
             bound = BOUNDS[case.figure]
-            passed += ours / sdk >= bound
-            figures[case.figure] = {"value": round(ours / sdk, 1), "bound": f">= {bound:g}", "unit": "x"}
+            passed += ratio >= bound
+            figures[case.figure] = {"value": round(ratio, 1), "bound": f">= {bound:g}", "unit": "x"}
     if arguments.json:
         report = {"cases": len(figures), "passed": passed, "figures": figures}
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
