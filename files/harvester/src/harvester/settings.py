@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationError, model_validator
 
-from harvester.calendar import PhaseName
+from harvester.calendar import PhaseName, TradingCalendar
 from harvester.clock import NS_PER_SECOND
 from harvester.errors import ConfigError
+from harvester.schedule import Limits, start_offsets
 from harvester.validation import StrictModel, explain
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
@@ -149,7 +150,18 @@ class Settings(StrictModel):
         twice = sorted(symbol for symbol, count in Counter(self.symbols).items() if count > 1)
         if twice:
             raise ValueError("symbols names twice: " + ", ".join(twice[:5]))
+        self.start_offsets()
         return self
+
+    @property
+    def limits(self) -> Limits:
+        broker = self.broker
+        return Limits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
+
+    def start_offsets(self) -> tuple[int, ...]:
+        """Nanoseconds after its slot at which each symbol is polled. Raises ValueError when the limits forbid it."""
+        day_ns = TradingCalendar.load().longest_day_ns(self.calendar.phases)
+        return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, day_ns)
 
     @property
     def journal_dir(self) -> Path:
@@ -181,8 +193,8 @@ def load_settings(path: Path | None = None) -> Settings:
 def parse_settings(text: bytes, path: Path) -> Settings:
     """Check the bytes of a configuration file. Raises ConfigError."""
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{path}: not valid JSON: {error}. Correct the file and run harvester config check."
         ) from error

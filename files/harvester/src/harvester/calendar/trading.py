@@ -17,6 +17,7 @@ from harvester.validation import explain
 
 SATURDAY = 5
 SEARCH_DAYS = 400
+DAY_NS = 86_400 * NS_PER_SECOND
 
 
 class Phase(NamedTuple):
@@ -43,6 +44,7 @@ class TradingCalendar:
         self._rules = data.phase_rules
         self._holidays = {holiday.date for holiday in data.holidays}
         self._special = {special.date: special for special in data.special_sessions}
+        self._changes: dict[frozenset[PhaseName], tuple[int, int | None]] = {}
         self._merged = lru_cache(maxsize=8)(self._merge_windows)
 
     @classmethod
@@ -58,7 +60,7 @@ class TradingCalendar:
             ) from error
         except ValidationError as error:
             raise ConfigError(f"{source}: the trading calendar is refused:\n{explain(error, CalendarFile)}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error
 
     def session(self, day: date) -> Session | None:
@@ -106,14 +108,28 @@ class TradingCalendar:
         return [phase.name for phase in session.phases if phase.open_ns <= wall_ns < phase.close_ns] if session else []
 
     def next_change(self, wall_ns: int, phases: Collection[PhaseName]) -> int | None:
-        """The next moment after `wall_ns` when a window of the named phases opens or closes; None: not within a year."""
+        """When, after `wall_ns`, a window of the named phases opens or closes next; None: not within a year."""
+        key = frozenset(phases)
+        asked_ns, change_ns = self._changes.get(key, (wall_ns + 1, None))
+        if asked_ns <= wall_ns < (change_ns or asked_ns + DAY_NS):
+            return change_ns
+        change_ns = self._find_change(wall_ns, key)
+        self._changes[key] = (wall_ns, change_ns)
+        return change_ns
+
+    def _find_change(self, wall_ns: int, phases: frozenset[PhaseName]) -> int | None:
         day = self.trading_date(wall_ns)
         for offset in range(SEARCH_DAYS):
-            for window in self.windows(day + timedelta(days=offset), phases):
+            for window in self._merged(day + timedelta(days=offset), phases):
                 for edge in window:
                     if edge > wall_ns:
                         return edge
         return None
+
+    def longest_day_ns(self, phases: Collection[PhaseName]) -> int:
+        """The time that the named phases take on the longest ordinary day of any rule."""
+        days = [_phases(rule.first, rule.phases) for rule in self._rules]
+        return max(sum(phase.close_ns - phase.open_ns for phase in day if phase.name in phases) for day in days)
 
     @staticmethod
     def trading_date(wall_ns: int) -> date:

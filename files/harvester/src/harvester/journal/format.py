@@ -90,6 +90,17 @@ def encode(record: Record) -> bytes:
     return PREFIX.pack(MAGIC, len(record.payload), google_crc32c.value(tail)) + tail
 
 
+def decode(frame: bytes) -> Record | None:
+    """The record whose bytes these are, no more and no fewer, or None when they are not a whole undamaged record."""
+    if len(frame) < HEADER.size:
+        return None
+    magic, length, crc = PREFIX.unpack_from(frame)
+    if magic != MAGIC or len(frame) != HEADER.size + length or google_crc32c.value(frame[PREFIX.size :]) != crc:
+        return None
+    kind, feed, stream, seq, wall_ns, mono_ns = REST.unpack_from(frame, PREFIX.size)
+    return Record(kind, feed, stream, seq, wall_ns, mono_ns, frame[HEADER.size :])
+
+
 def encode_control(record: dict[str, Any]) -> bytes:
     """Payload of a control record: compact JSON."""
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")

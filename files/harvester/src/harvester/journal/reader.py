@@ -6,8 +6,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-import google_crc32c
-
 from harvester.journal.format import (
     CONTROL,
     DATA,
@@ -15,9 +13,9 @@ from harvester.journal.format import (
     MAGIC,
     MAX_PAYLOAD,
     PREFIX,
-    REST,
     JournalError,
     Record,
+    decode,
     decode_control,
 )
 
@@ -93,14 +91,10 @@ class RecordStream:
     def _match(self) -> Record | None:
         if not self._has(HEADER.size):
             return None
-        magic, length, crc = PREFIX.unpack_from(self._buffer, self._at)
+        magic, length, _ = PREFIX.unpack_from(self._buffer, self._at)
         if magic != MAGIC or length > MAX_PAYLOAD or not self._has(HEADER.size + length):
             return None
-        covered = self._buffer[self._at + PREFIX.size : self._at + HEADER.size + length]
-        if google_crc32c.value(covered) != crc:
-            return None
-        kind, feed, stream, seq, wall_ns, mono_ns = REST.unpack_from(covered)
-        return Record(kind, feed, stream, seq, wall_ns, mono_ns, covered[REST.size :])
+        return decode(self._buffer[self._at : self._at + HEADER.size + length])
 
     def _next_start(self) -> int:
         """Position of the next magic, or as far as there is surely none."""

@@ -37,6 +37,11 @@ class RecoveryReport:
     """One sentence for each thing that could not be put right; the file stays as it is."""
 
     @property
+    def changed(self) -> bool:
+        """Whether there was anything to put right."""
+        return bool(self.sealed or self.quarantined)
+
+    @property
     def damaged_bytes(self) -> int:
         return sum(end - start for _, start, end in self.damaged)
 

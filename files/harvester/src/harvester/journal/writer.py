@@ -216,8 +216,8 @@ class JournalWriter:
                 segment.mark_suspect()
         place = segment.path if segment else self._directory
         self.failure = JournalError(
-            f"{place}: the journal cannot be {verb} ({error.strerror}). Recording stops; {self.durable_seq} records of this"
-            " run are durable, and the file is kept. Free disk space or repair the disk, then start the recorder:"
+            f"{place}: the journal cannot be {verb} ({error.strerror}). Recording stops; {self.durable_seq} records of"
+            " this run are durable, and the file is kept. Free disk space or repair the disk, then start the recorder:"
             " it recovers the rest."
         )
         raise self.failure from error

@@ -1,0 +1,105 @@
+"""Market data endpoints: /data/depth, /data/quotes, /data/history, and /data/marketStatus."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from exchange.market.history import BadHistoryRequest, candles, parse_request
+from exchange.quotes import quote
+from exchange.replies import refuse, reply, success
+from exchange.world import World, world_of
+from harvester.clock import to_ist
+
+MAX_QUOTES = 50
+SERVED_NS: web.ResponseKey[int] = web.ResponseKey("served_ns", int)
+INVALID_SYMBOL = (-300, "Please provide a valid symbol")
+INVALID_INPUT = -50
+OHLCV_KEYS = ("o", "h", "l", "c", "v")
+EXCHANGE_NSE, SEGMENT_CASH, SEGMENT_DERIVATIVES = 10, 10, 11
+
+
+async def depth(request: web.Request) -> web.Response:
+    """Five levels a side of one symbol (Fyers API docs, market depth)."""
+    world = world_of(request)
+    symbol = request.query.get("symbol", "")
+    row = world.depth.row(symbol, world.clock.wall_ns())
+    if row is None:
+        return refuse(*INVALID_SYMBOL)
+    if request.query.get("ohlcv_flag") != "1":
+        row = {key: value for key, value in row.items() if key not in OHLCV_KEYS}
+    return reply({"s": "ok", "d": {symbol: row}, "message": ""})
+
+
+async def quotes(request: web.Request) -> web.Response:
+    """Quotes of at most fifty symbols (Fyers API docs, quotes)."""
+    return _quotes(world_of(request), request.query.get("symbols", "").split(","))
+
+
+async def quotes_by_post(request: web.Request) -> web.Response:
+    """The same with a JSON body, as SDK 3.2.0 sends it from quotes_v2."""
+    try:
+        body = await request.json()
+        symbols = [str(symbol) for symbol in body["symbols"]]
+    except (ValueError, KeyError, TypeError):
+        return refuse(INVALID_INPUT, "Please provide symbols as a list")
+    return _quotes(world_of(request), symbols)
+
+
+def _quotes(world: World, symbols: list[str]) -> web.Response:
+    wanted = [symbol for symbol in symbols if symbol]
+    if not wanted:
+        return refuse(*INVALID_SYMBOL)
+    if len(wanted) > MAX_QUOTES:
+        return refuse(INVALID_INPUT, f"Only {MAX_QUOTES} symbols are allowed in one request")
+    now = world.clock.wall_ns()
+    return reply({"s": "ok", "code": 200, "message": "", "d": [_quote(world, symbol, now) for symbol in wanted]})
+
+
+def _quote(world: World, symbol: str, now: int) -> dict[str, Any]:
+    row, instrument = world.depth.row(symbol, now), world.instruments.get(symbol)
+    if row is None or instrument is None:
+        code, message = INVALID_SYMBOL
+        return {"n": symbol, "s": "error", "v": {"s": "error", "code": code, "errmsg": message}}
+    return quote(row, instrument)
+
+
+async def history(request: web.Request) -> web.Response:
+    """Candles (Fyers API docs, history)."""
+    world = world_of(request)
+    try:
+        asked = parse_request(request.query, world.clock.wall_ns())
+    except BadHistoryRequest as error:
+        return refuse(INVALID_INPUT, str(error))
+    if asked.symbol not in world.instruments:
+        return refuse(*INVALID_SYMBOL)
+    async with world.candle_lock:
+        rows = await asyncio.to_thread(candles, world.candle_model, asked, world.clock.wall_ns())
+    return reply({"s": "ok" if rows else "no_data", "candles": rows})
+
+
+async def market_status(request: web.Request) -> web.Response:
+    """Status of the cash and the derivatives segment, by the calendar (Fyers API docs, market status)."""
+    status = _status(world_of(request))
+    rows = [
+        {"exchange": EXCHANGE_NSE, "segment": segment, "market_type": "NORMAL", "status": status}
+        for segment in (SEGMENT_CASH, SEGMENT_DERIVATIVES)
+    ]
+    return success(marketStatus=rows)
+
+
+def _status(world: World) -> str:
+    """What the docs call the moment; the closing auction has no documented word and counts as open."""
+    now = world.clock.wall_ns()
+    session = world.sessions.session(to_ist(now).date())
+    phases = session.phases if session else ()
+    for phase in phases:
+        if phase.open_ns <= now < phase.close_ns:
+            names = {"pre_open": "PREOPEN", "post_close": "POSTCLOSE_START"}
+            return names.get(phase.name, "OPEN")
+    if any(phase.name == "pre_open" and phase.close_ns <= now for phase in phases) and now < phases[-1].open_ns:
+        opened = any(phase.name == "continuous" and phase.open_ns <= now for phase in phases)
+        return "CLOSED" if opened else "PREOPEN_CLOSED"
+    if phases and phases[-1].name == "post_close" and now >= phases[-1].close_ns:
+        return "POSTCLOSE_CLOSED"
+    return "CLOSED"

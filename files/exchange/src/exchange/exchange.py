@@ -1,0 +1,150 @@
+"""One whole exchange: state directory, world, listener, control socket and proxy, started and stopped together."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+
+from exchange.certificates import ensure_certificates, server_context
+from exchange.control import Control
+from exchange.faults import Armed, FaultSchedule
+from exchange.files import write_file
+from exchange.hosts import BROKER_HOSTS
+from exchange.limits import RateLimits
+from exchange.listener import Listener
+from exchange.market.instruments import load_instruments
+from exchange.market.model import BookModel
+from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions
+from exchange.options import Options
+from exchange.proxy import Proxy
+from exchange.served import ServedLog
+from exchange.server import build_app
+from exchange.state import StateDir
+from exchange.tokens import Tokens
+from exchange.world import DepthSource, ModelDepth, World
+from harvester.clock import Clock, SystemClock
+from harvester.errors import ConfigError, HarvesterError
+
+LOOK_SECONDS = 0.05
+CALENDAR_SECONDS = 1.0
+RESTART_SECONDS = 1.0
+log = logging.getLogger("exchange")
+
+
+class Exchange:
+    """Use as `async with Exchange(options) as exchange:`."""
+
+    def __init__(self, options: Options, clock: Clock | None = None) -> None:
+        self.options = options
+        self.clock = clock or SystemClock()
+        self.state = StateDir(options.state).prepare()
+        self.state.lock()
+        ensure_certificates(self.state.path)
+        self.world = self._make_world()
+        app = build_app(self.world)
+        self.listener = Listener(app, options.address, options.port, server_context(self.state.path))
+        self._control = Control(self.state.control, app)
+        self._watch: asyncio.Task[None] | None = None
+        self.proxy_url = ""
+
+    def _make_world(self) -> World:
+        options = self.options
+        sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar)
+        instruments = load_instruments(options.symbols_file)
+        model = BookModel(options.seed, instruments, sessions)
+        return World(
+            state=self.state,
+            app=self.state.app(),
+            clock=self.clock,
+            sessions=sessions,
+            instruments=instruments,
+            model=model,
+            candle_model=BookModel(options.seed, instruments, sessions),
+            depth=self._depth(model),
+            tokens=Tokens(self.state, self.clock, valid_seconds=options.token_seconds),
+            limits=RateLimits(self.clock, enabled=options.rate_limits),
+            faults=FaultSchedule(self.clock),
+            served=ServedLog(self.state.served),
+            refresh_allowed=options.refresh_allowed,
+        )
+
+    def _depth(self, model: BookModel) -> DepthSource:
+        if self.options.replay is None:
+            return ModelDepth(model)
+        from exchange.market.replay import load_replay  # pyarrow is slow to import and seldom needed
+
+        return load_replay(self.options.replay, self.clock.wall_ns(), model.instruments)
+
+    async def __aenter__(self) -> "Exchange":
+        await self.listener.start()
+        await self._control.start()
+        self._proxy = Proxy((self.options.address, self.listener.port))
+        self.proxy_url = await self._proxy.start()
+        self.world.faults.arm(self.options.faults)
+        self._watch = asyncio.create_task(self._watch_clock())
+        write_file(self.state.ready, (json.dumps(self.describe()) + "\n").encode(), mode=0o644)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watch:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        self.state.ready.unlink(missing_ok=True)
+        await self._proxy.stop()
+        await self._control.stop()
+        await self.listener.stop()
+        self.world.served.close()
+        self.state.unlock()
+
+    def describe(self) -> dict[str, object]:
+        """What a client needs to know; no secret."""
+        return {
+            "ready": True,
+            "pid": os.getpid(),
+            "address": self.options.address,
+            "port": self.listener.port,
+            "hosts": list(BROKER_HOSTS),
+            "proxy": self.proxy_url,
+            "ca": str(self.state.ca),
+            "control": str(self.state.control),
+            "app_id": self.world.app.app_id,
+        }
+
+    async def _watch_clock(self) -> None:
+        """Carry out the faults of the whole exchange when they are due, and follow the calendar file."""
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for armed in self.world.faults.due():
+                await self._happen(armed)
+            looks += 1
+            if looks * LOOK_SECONDS >= CALENDAR_SECONDS:
+                looks = 0
+                self._follow_calendar()
+
+    async def _happen(self, armed: Armed) -> None:
+        fault = armed.fault
+        log.info("fault %s: %s", fault.label, fault.action)
+        if fault.action == "revoke":
+            self.world.tokens.revoke_all()
+            return
+        await self.listener.close()
+        await asyncio.sleep(fault.duration_seconds or RESTART_SECONDS)
+        try:
+            await self.listener.open()
+        except HarvesterError as error:
+            log.error("the listener is not restored: %s", error)
+
+    def _follow_calendar(self) -> None:
+        sessions = self.world.sessions
+        if not isinstance(sessions, CalendarSessions):
+            return
+        try:
+            if sessions.reload_if_changed():
+                self.world.model.forget()
+                self.world.candle_model.forget()
+                log.info("calendar read again")
+        except ConfigError as error:
+            log.error("%s", error)

@@ -1,0 +1,170 @@
+"""Faults on demand: a script says what goes wrong, when, for which requests and for how long."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from harvester.clock import NS_PER_SECOND, Clock
+from harvester.errors import ConfigError
+from harvester.validation import StrictModel, explain
+
+Action = Literal[
+    "error",
+    "rate_limit",
+    "slow",
+    "hang",
+    "garbage",
+    "html",
+    "huge",
+    "truncate",
+    "reset",
+    "date",
+    "refuse",
+    "restart",
+    "revoke",
+]
+WORLD_ACTIONS = ("refuse", "restart", "revoke")
+
+
+class Fault(StrictModel):
+    """One entry of a fault script."""
+
+    action: Action = Field(description="what goes wrong")
+    name: str | None = Field(None, description="how the served log calls it; the action when not given")
+    at_seconds: Annotated[float, Field(ge=0)] = Field(0, description="begin so long after the script was given")
+    after_requests: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="begin with the first matching request after so many, instead of at a time"
+    )
+    duration_seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="end so long after the beginning")
+    count: Annotated[int, Field(gt=0)] | None = Field(None, description="end after so many requests")
+    path: str = Field("*", description="requests whose path matches this pattern, such as */depth")
+    symbol: str = Field("*", description="requests whose symbol matches this pattern, such as NSE:SBIN-*")
+    status: Annotated[int, Field(ge=200, le=599)] | None = Field(None, description="HTTP status of error and html")
+    code: int = Field(-99, description="the broker's error code of error")
+    message: str = Field("Something went wrong", description="text of error")
+    retry_after_seconds: Annotated[int, Field(ge=0)] | None = Field(None, description="header of rate_limit and error")
+    delay_seconds: Annotated[float, Field(ge=0)] = Field(5, description="how slow is slow")
+    size_bytes: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="size of huge and garbage; what is sent of truncate"
+    )
+    offset_seconds: float = Field(0, description="how far the Date header is off, for date")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.action == "refuse" and self.duration_seconds is None:
+            raise ValueError("refuse needs duration_seconds, or nothing could ever connect again")
+        return self
+
+    @property
+    def label(self) -> str:
+        """How the served log calls it."""
+        return self.name or self.action
+
+
+class FaultScript(StrictModel):
+    """A whole script."""
+
+    faults: list[Fault]
+
+
+def parse_faults(text: str | bytes, source: str) -> list[Fault]:
+    """Read a fault script: a JSON list, or one fault alone. Raises ConfigError naming the entry and the key."""
+    try:
+        data = json.loads(text)
+        return FaultScript.model_validate({"faults": [data] if isinstance(data, dict) else data}).faults
+    except ValidationError as error:
+        raise ConfigError(f"{source}: the fault script is refused:\n{explain(error, FaultScript)}") from error
+    except ValueError as error:
+        raise ConfigError(f"{source}: the fault script is not valid JSON: {error}.") from error
+
+
+def load_faults(path: Path) -> list[Fault]:
+    """Read a fault script from a file."""
+    try:
+        return parse_faults(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the fault script cannot be read ({error}).") from error
+
+
+@dataclass
+class Armed:
+    """A fault with its history."""
+
+    fault: Fault
+    armed_ns: int
+    began_ns: int | None = None
+    matched: int = 0
+    used: int = 0
+
+    def begin_if_due(self, now_ns: int) -> bool:
+        """Whether it has begun at the moment, by time or by requests counted."""
+        if self.began_ns is None:
+            limit = self.fault.after_requests
+            due_ns = self.armed_ns + int(self.fault.at_seconds * NS_PER_SECOND)
+            if limit is not None and self.matched > limit:
+                self.began_ns = now_ns
+            elif limit is None and now_ns >= due_ns:
+                self.began_ns = due_ns
+        return self.began_ns is not None
+
+    def is_over(self, now_ns: int) -> bool:
+        """Whether its time or its count is used up."""
+        fault = self.fault
+        if fault.count is not None and self.used >= fault.count:
+            return True
+        if fault.duration_seconds is None or self.began_ns is None:
+            return False
+        return now_ns >= self.began_ns + int(fault.duration_seconds * NS_PER_SECOND)
+
+    def left_seconds(self, now_ns: int) -> float | None:
+        """Seconds until its time is over; None when it has no end."""
+        if self.fault.duration_seconds is None or self.began_ns is None:
+            return None
+        return max(0.0, self.fault.duration_seconds - (now_ns - self.began_ns) / NS_PER_SECOND)
+
+
+class FaultSchedule:
+    """The faults armed so far; the first active one of each kind that matches a request is applied to it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.armed: list[Armed] = []
+
+    def arm(self, faults: Iterable[Fault]) -> list[Armed]:
+        """Start the clocks of a script."""
+        new = [Armed(fault, self._clock.mono_ns()) for fault in faults]
+        self.armed.extend(new)
+        return new
+
+    def clear(self) -> None:
+        """Forget all faults, also the running ones."""
+        self.armed.clear()
+
+    def match(self, path: str, symbols: list[str]) -> list[Armed]:
+        """The faults to apply to one request, at most one besides `date`. Counts the request."""
+        now = self._clock.mono_ns()
+        chosen: list[Armed] = []
+        for armed in self.armed:
+            fault = armed.fault
+            if not fnmatchcase(path, fault.path) or not any(fnmatchcase(s, fault.symbol) for s in symbols or [""]):
+                continue
+            armed.matched += 1
+            if not armed.begin_if_due(now) or armed.is_over(now) or fault.action in WORLD_ACTIONS:
+                continue
+            if fault.action == "date" or all(other.fault.action == "date" for other in chosen):
+                armed.used += 1
+                chosen.append(armed)
+        return chosen
+
+    def due(self) -> list[Armed]:
+        """Faults of the whole exchange (refuse, restart, revoke) that begin now; each is returned once."""
+        now = self._clock.mono_ns()
+        fresh = [a for a in self.armed if a.fault.action in WORLD_ACTIONS and not a.used and a.begin_if_due(now)]
+        for armed in fresh:
+            armed.used = 1
+        return fresh

@@ -1,0 +1,218 @@
+"""The exchange's order books: for any symbol at any instant, a pure function of the seed, the symbol and the time."""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from exchange.market.book import Book
+from exchange.market.instruments import Instrument
+from exchange.market.ladder import Ladder
+from exchange.market.path import closing_ticks
+from exchange.market.plan import DayPlan, Slice, circuit_limits, plan_day
+from exchange.market.profile import LEVELS, Profile, build_profile
+from exchange.market.randomness import uniform
+from exchange.market.sessions import Sessions, always_open, previous_session
+from exchange.market.tape import Print, Tape, record_tape
+from harvester.clock import to_ist
+
+PLANS = 4096
+TAPES = 2048
+LADDERS = 1024
+STANDING_SHARE = (0.03, 0.05)
+"""Waiting orders beyond the shown levels, as a share of a day's volume: least, and how far it swings."""
+
+
+class PriceLimits(NamedTuple):
+    """Paise."""
+
+    previous_close: int
+    lower: int
+    upper: int
+
+
+class BookModel:
+    """Books of the given instruments on the days of `sessions`.
+
+    Plans and tapes are cached, never changed: dropping them costs time, not sameness. Not for several threads at once.
+    """
+
+    def __init__(self, seed: int, instruments: Mapping[str, Instrument], sessions: Sessions) -> None:
+        self.seed = seed
+        self.instruments = instruments
+        self.sessions = sessions
+        self.profile = lru_cache(maxsize=PLANS)(self._profile)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what depends on the calendar, after that has changed."""
+        self._plans: OrderedDict[tuple[str, date], DayPlan | None] = OrderedDict()
+        self._ladders: OrderedDict[tuple[str, int, int], Ladder] = OrderedDict()
+        self._tapes: OrderedDict[tuple[str, int], Tape] = OrderedDict()
+
+    def _profile(self, symbol: str) -> Profile:
+        return build_profile(self.seed, self.instruments[symbol])
+
+    def plan(self, symbol: str, day: date) -> DayPlan | None:
+        """The plan of one day, None when the market is closed. Raises KeyError for an unknown symbol."""
+        key = (symbol, day)
+        if key in self._plans:
+            self._plans.move_to_end(key)
+            return self._plans[key]
+        session = self.sessions.session(day)
+        plan = None
+        if session and session.phases:
+            before = previous_session(self.sessions, day)
+            previous_day = before.date if before else day - timedelta(days=1)
+            plan = plan_day(self.seed, self.instruments[symbol], self.profile(symbol), session, previous_day)
+        self._plans[key] = plan if plan is not None and len(plan) else None
+        if len(self._plans) > PLANS:
+            self._plans.popitem(last=False)
+        return self._plans[key]
+
+    def tape(self, plan: DayPlan, index: int) -> Tape:
+        """The updates of one slice."""
+        key = (plan.instrument.ticker, plan[index].start_ns)
+        if key in self._tapes:
+            self._tapes.move_to_end(key)
+            return self._tapes[key]
+        tape = self._tapes[key] = record_tape(self.seed, plan, index)
+        if len(self._tapes) > TAPES:
+            self._tapes.popitem(last=False)
+        return tape
+
+    def locate(self, symbol: str, wall_ns: int) -> tuple[DayPlan, int, int]:
+        """Plan, slice and update in force at a moment; the last session's last update while the market is closed."""
+        day = to_ist(wall_ns).date()
+        plan = self.plan(symbol, day)
+        index = plan.find(wall_ns) if plan else -1
+        if plan and index >= 0:
+            times = self.tape(plan, index).times
+            place = bisect_right(times, wall_ns) - 1
+            if place >= 0:
+                return plan, index, place
+            if index > 0:
+                return plan, index - 1, plan[index - 1].updates - 1
+        return self._end_of_previous(symbol, day)
+
+    def _end_of_previous(self, symbol: str, day: date) -> tuple[DayPlan, int, int]:
+        session = previous_session(self.sessions, day)
+        plan = self.plan(symbol, session.date) if session else None
+        if plan is None:
+            plan = self._stand_in(symbol, day - timedelta(days=1))
+        return plan, len(plan) - 1, plan[len(plan) - 1].updates - 1
+
+    def _stand_in(self, symbol: str, day: date) -> DayPlan:
+        """A day to show when the calendar knows no earlier one."""
+        session = always_open(day)
+        return plan_day(self.seed, self.instruments[symbol], self.profile(symbol), session, day - timedelta(days=1))
+
+    def book_at(self, symbol: str, wall_ns: int, levels: int = LEVELS) -> Book:
+        """The book in force at a moment. Raises KeyError for an unknown symbol."""
+        plan, index, place = self.locate(symbol, wall_ns)
+        return self._book(plan, index, place, self._ladder(plan, index, levels))
+
+    def limits(self, symbol: str, wall_ns: int) -> PriceLimits:
+        """Previous close and circuit limits of the moment's day, in paise, without planning that day."""
+        day = to_ist(wall_ns).date()
+        before = previous_session(self.sessions, day)
+        instrument = self.instruments[symbol]
+        previous_day = before.date if before else day - timedelta(days=1)
+        close = closing_ticks(self.seed, instrument, self.profile(symbol), previous_day)
+        return PriceLimits(*(ticks * instrument.tick for ticks in (close, *circuit_limits(close))))
+
+    def updates(self, symbol: str, from_ns: int, to_ns: int, levels: int = LEVELS) -> Iterator[Book]:
+        """Every change of the book in [from_ns, to_ns), in order, at any length: days follow each other."""
+        day, last = to_ist(from_ns).date(), to_ist(to_ns - 1).date()
+        while day <= last:
+            plan = self.plan(symbol, day)
+            if plan:
+                yield from self._updates_of(plan, from_ns, to_ns, levels)
+            day += timedelta(days=1)
+
+    def _updates_of(self, plan: DayPlan, from_ns: int, to_ns: int, levels: int) -> Iterator[Book]:
+        for index in range(max(0, plan.find(from_ns)), len(plan)):
+            if plan[index].start_ns >= to_ns:
+                return
+            ladder = self._ladder(plan, index, levels)
+            for place, time_ns in enumerate(self.tape(plan, index).times):
+                if from_ns <= time_ns < to_ns:
+                    yield self._book(plan, index, place, ladder)
+
+    def _ladder(self, plan: DayPlan, index: int, levels: int) -> Ladder:
+        key = (plan.instrument.ticker, plan[index].start_ns, levels)
+        if key in self._ladders:
+            self._ladders.move_to_end(key)
+            return self._ladders[key]
+        before = self.tape(plan, index - 1) if index else None
+        ladder = self._ladders[key] = Ladder(self.seed, plan, index, self.tape(plan, index), before, levels)
+        if len(self._ladders) > LADDERS:
+            self._ladders.popitem(last=False)
+        return ladder
+
+    def _book(self, plan: DayPlan, index: int, place: int, ladder: Ladder) -> Book:
+        piece, tape = plan[index], self.tape(plan, index)
+        tick, print_ = plan.instrument.tick, tape.prints[place]
+        traded = self._last_trade(plan, index, print_)
+        bids, asks = ladder.at(place)
+        buys, sells = self._standing(plan, piece, tape.times[place])
+        average = print_.turnover * tick // print_.volume if print_.volume else 0
+        return Book(
+            symbol=plan.instrument.ticker,
+            time_ns=tape.times[place],
+            sequence=piece.updates_before + place,
+            bids=bids,
+            asks=asks,
+            last_price=print_.price * tick,
+            last_quantity=traded.quantity,
+            last_trade_ns=traded.time_ns,
+            volume=print_.volume,
+            average_price=average,
+            open=plan.open * tick if print_.volume else 0,
+            high=print_.high * tick,
+            low=print_.low * tick,
+            previous_close=plan.previous_close * tick,
+            total_buy=buys + sum(level.quantity for level in bids),
+            total_sell=sells + sum(level.quantity for level in asks),
+            lower_circuit=plan.lower * tick,
+            upper_circuit=plan.upper * tick,
+            open_interest=self.open_interest(plan, print_.volume),
+            previous_open_interest=plan.profile.open_interest // plan.lot * plan.lot,
+        )
+
+    def _last_trade(self, plan: DayPlan, index: int, print_: Print) -> Print:
+        """The last print with a trade; an auction's slices look back, before the first trade to the day before."""
+        while not print_.time_ns and index > 0:
+            index -= 1
+            print_ = self.tape(plan, index).prints[-1]
+        if print_.time_ns:
+            return print_
+        session = previous_session(self.sessions, plan.day)
+        before = self.plan(plan.instrument.ticker, session.date) if session else None
+        if before and any(piece.trading for piece in before.slices()):
+            return self._last_trade(before, len(before) - 1, self.tape(before, len(before) - 1).prints[-1])
+        return print_
+
+    def _standing(self, plan: DayPlan, piece: Slice, time_ns: int) -> tuple[int, int]:
+        """Waiting quantity beyond the shown levels of each side, moving from minute to minute."""
+        share = (time_ns - piece.start_ns) / (piece.end_ns - piece.start_ns)
+        symbol, volume, lot = plan.instrument.ticker, plan.profile.daily_volume, plan.lot
+        left = _standing_shares(self.seed, symbol, piece.start_ns)
+        right = _standing_shares(self.seed, symbol, piece.end_ns)
+        buy, sell = (int(volume * (a * (1 - share) + b * share)) // lot * lot for a, b in zip(left, right, strict=True))
+        return buy, sell
+
+    def open_interest(self, plan: DayPlan, volume: int) -> int:
+        """Open contracts after so much volume of a day; 0 where there are none."""
+        if not plan.profile.open_interest:
+            return 0
+        direction = 1 if uniform(self.seed, plan.instrument.ticker, plan.day, "oi") > 0.5 else -1
+        return (plan.profile.open_interest + direction * volume // 50) // plan.lot * plan.lot
+
+
+@lru_cache(maxsize=8192)
+def _standing_shares(seed: int, symbol: str, wall_ns: int) -> tuple[float, float]:
+    least, swing = STANDING_SHARE
+    return least + swing * uniform(seed, symbol, "buy", wall_ns), least + swing * uniform(seed, symbol, "sell", wall_ns)

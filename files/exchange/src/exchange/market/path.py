@@ -1,0 +1,137 @@
+"""Prices and volumes of a day's minutes: a random walk with the measured intraday shape, ending at the day's close."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import date
+from itertools import pairwise
+from math import exp, log, sqrt
+from typing import NamedTuple, Protocol
+
+from exchange.market.drift import drift
+from exchange.market.instruments import Instrument
+from exchange.market.profile import SESSION_MINUTES, TABLE, Profile
+from exchange.market.randomness import UNIT, columns, gauss, normal_of
+
+NS_PER_MINUTE = 60_000_000_000
+VOLUME_NOISE = 0.7
+DAY_VOLUME_NOISE = 0.35
+MINIMUM_LOTS = 4
+"""Trades that a bar needs to show its open, high, low and close apart."""
+LOWEST_PRICE = 20
+
+
+class Bar(NamedTuple):
+    """Prices in ticks and volume in shares of one slice."""
+
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+
+
+class Day(Protocol):
+    """What the path needs to know about the day it is made for."""
+
+    instrument: Instrument
+    profile: Profile
+    day: date
+    previous_close: int
+    lower: int
+    upper: int
+    lot: int
+    spreads: Sequence[int]
+
+
+def daily_variances(profile: Profile) -> tuple[float, float]:
+    """Variance of the log return within an ordinary session, and overnight."""
+    ends = (0.0, *profile.bucket_ends)
+    minutes = [(right - left) * SESSION_MINUTES for left, right in pairwise(ends)]
+    inside = sum(v * m for v, m in zip(profile.minute_variance, minutes, strict=True))
+    return inside, profile.gap_deviation**2
+
+
+def closing_ticks(seed: int, instrument: Instrument, profile: Profile, day: date) -> int:
+    """The day's closing price in ticks, a pure function of the date."""
+    price = profile.price * exp(sqrt(sum(daily_variances(profile))) * drift(seed, instrument.ticker, day))
+    return max(LOWEST_PRICE, round(price / instrument.tick))
+
+
+def plan_bars(seed: int, day: Day, continuous: list[tuple[int, int]], updates: list[int]) -> list[Bar]:
+    """One bar for each continuous slice (start, end), which the book changes so many times."""
+    if not continuous:
+        return []
+    ticker = day.instrument.ticker
+    variances, shares = _seasonality(day.profile, continuous)
+    steps, highs, lows, noises, sides = columns(5, len(continuous), seed, ticker, day.day, "plan")
+    target = closing_ticks(seed, day.instrument, day.profile, day.day)
+    path = _walk(seed, day, target, variances, steps)
+    half = day.spreads[TABLE // 2] / 2
+    busy = day.profile.daily_volume * exp(DAY_VOLUME_NOISE * gauss(seed, ticker, day.day, "volume"))
+    bars = []
+    for index, share in enumerate(shares):
+        left, right = path[index], path[index + 1]
+        spread = variances[index] * left * left
+        high = _extreme(left, right, spread, highs[index]) + half
+        low = -_extreme(-left, -right, spread, lows[index]) - half
+        opened = left + (half if sides[index] & 1 else -half)
+        closed = right + (half if sides[index] & 2 else -half)
+        if index == len(shares) - 1:
+            closed = target
+        lots = max(MINIMUM_LOTS, round(busy * share * _noise(noises[index]) / day.lot))
+        bars.append(_bar(day, updates[index], opened, high, low, closed, lots * day.lot))
+    return bars
+
+
+def _seasonality(profile: Profile, continuous: list[tuple[int, int]]) -> tuple[list[float], list[float]]:
+    """Variance of the log price, and share of the day's volume, of each slice by its place in the session."""
+    total = sum(end - start for start, end in continuous)
+    variances, shares, elapsed = [], [], 0
+    for start, end in continuous:
+        bucket = min(bisect_right(profile.bucket_ends, elapsed / total), len(profile.bucket_ends) - 1)
+        minutes = (end - start) / NS_PER_MINUTE
+        variances.append(profile.minute_variance[bucket] * minutes)
+        shares.append(profile.minute_volume_share[bucket] * minutes)
+        elapsed += end - start
+    return variances, shares
+
+
+def _extreme(left: float, right: float, variance: float, number: int) -> float:
+    """A draw of the highest point of a Brownian bridge between two prices."""
+    return (left + right + sqrt((right - left) ** 2 - 2 * variance * log((number + 0.5) / UNIT))) / 2
+
+
+def _noise(number: int) -> float:
+    return exp(VOLUME_NOISE * normal_of(number) - VOLUME_NOISE**2 / 2)
+
+
+def _bar(day: Day, updates: int, opened: float, high: float, low: float, closed: float, volume: int) -> Bar:
+    """A consistent bar inside the circuit limits, which so many updates can show."""
+    first, top, bottom, last = (min(max(round(price), day.lower), day.upper) for price in (opened, high, low, closed))
+    if updates == 1:
+        return Bar(last, last, last, last, volume)
+    if updates < MINIMUM_LOTS:
+        return Bar(first, max(first, last), min(first, last), last, volume)
+    return Bar(first, max(top, first, last), min(bottom, first, last), last, volume)
+
+
+def _walk(seed: int, day: Day, target: int, variances: list[float], steps: Sequence[int]) -> list[float]:
+    """Prices in ticks at the slices' ends: an overnight gap, then a random walk bent to end at the close.
+
+    The gap takes its share of the whole move and the rest of its own variance, so that gap and session are
+    independent and each has the measured deviation.
+    """
+    inside, overnight = daily_variances(day.profile)
+    move = log(target / day.previous_close)
+    share = overnight / (overnight + inside)
+    gap = share * move + sqrt(overnight * (1 - share)) * gauss(seed, day.instrument.ticker, day.day, "gap")
+    walk = [0.0]
+    for variance, step in zip(variances, steps, strict=True):
+        walk.append(walk[-1] + sqrt(variance) * normal_of(step))
+    total, done, path = sum(variances), 0.0, []
+    missing = move - gap - walk[-1]
+    for level, variance in zip(walk, (*variances, 0.0), strict=True):
+        price = day.previous_close * exp(gap + level + missing * done / total)
+        path.append(min(max(price, float(day.lower)), float(day.upper)))
+        done += variance
+    return path

@@ -1,0 +1,103 @@
+"""What a fault does to one request."""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from aiohttp import web
+
+from exchange.faults import Armed
+from exchange.replies import dump, refuse, reply
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+DEFAULT_HUGE = 16 * 1024 * 1024
+DEFAULT_GARBAGE = 512
+LONGEST_HANG = 3600.0
+LOOK_SECONDS = 0.2
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class NoAnswerError(Exception):
+    """The request gets no HTTP answer; its connection is closed or was left hanging."""
+
+
+async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handler) -> web.Response:
+    """Answer a request as its fault wants it. Raises NoAnswerError for those that send nothing."""
+    fault = armed.fault
+    retry = {"Retry-After": str(fault.retry_after_seconds)} if fault.retry_after_seconds is not None else None
+    match fault.action:
+        case "error":
+            return refuse(fault.code, fault.message, status=fault.status or 500, headers=retry)
+        case "rate_limit":
+            return refuse(-429, "request limit reached", status=429, headers=retry)
+        case "slow":
+            await asyncio.sleep(fault.delay_seconds)
+            return await _answer(handler, request)
+        case "hang":
+            await _hang(request, armed.left_seconds(now_ns))
+        case "reset":
+            _reset(request)
+        case "garbage":
+            size = DEFAULT_GARBAGE if fault.size_bytes is None else fault.size_bytes
+            return web.Response(body=os.urandom(size), content_type="application/json")
+        case "html":
+            text = "<html><head><title>Gateway</title></head><body><h1>Please try again later</h1></body></html>\n"
+            return web.Response(text=text, status=fault.status or 502, content_type="text/html")
+        case "huge":
+            size = DEFAULT_HUGE if fault.size_bytes is None else fault.size_bytes
+            return reply({"s": "ok", "d": {}, "message": "x" * size})
+        case "truncate":
+            return Truncated(await _answer(handler, request), fault.size_bytes)
+    raise NoAnswerError(fault.action)
+
+
+async def _answer(handler: Handler, request: web.Request) -> web.Response:
+    response = await handler(request)
+    return response if isinstance(response, web.Response) else web.Response(body=dump({}))
+
+
+def shift_date(response: web.StreamResponse, offset_seconds: float) -> None:
+    """Make the server's clock look wrong."""
+    moment = datetime.now(UTC) + timedelta(seconds=offset_seconds)
+    response.headers["Date"] = format_datetime(moment, usegmt=True)
+
+
+async def _hang(request: web.Request, seconds: float | None) -> None:
+    """Keep the connection without a word until the fault ends or the client leaves."""
+    left = LONGEST_HANG if seconds is None else seconds
+    while left > 0 and request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(min(left, LOOK_SECONDS))
+        left -= LOOK_SECONDS
+    if request.transport is not None:
+        request.transport.abort()
+
+
+def _reset(request: web.Request) -> None:
+    """Close with a TCP reset."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        request.transport.abort()
+
+
+class Truncated(web.Response):
+    """Announces the whole body and closes the connection after a part of it."""
+
+    def __init__(self, whole: web.Response, size: int | None) -> None:
+        body = whole.body if isinstance(whole.body, bytes) else b""
+        super().__init__(body=body, status=whole.status, content_type="application/json")
+        self._sent = len(body) // 2 if size is None else min(size, max(0, len(body) - 1))
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        del data
+        request, body = self._req, self.body
+        if request is None or self._payload_writer is None or not isinstance(body, bytes):
+            return
+        await self._payload_writer.write(body[: self._sent])
+        if request.transport is not None:
+            request.transport.close()

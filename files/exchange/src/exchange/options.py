@@ -1,0 +1,26 @@
+"""What the command line chooses about an exchange."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exchange.faults import Fault
+
+
+@dataclass
+class Options:
+    """Defaults are those of the command line, except for the port."""
+
+    state: Path
+    address: str = "127.0.0.1"
+    port: int = 0
+    calendar: Path | None = None
+    always_open: bool = False
+    seed: int = 1
+    symbols_file: Path | None = None
+    replay: Path | None = None
+    faults: list["Fault"] = field(default_factory=list)
+    rate_limits: bool = True
+    refresh_allowed: bool = False
+    token_seconds: int | None = None

@@ -1,0 +1,66 @@
+"""Files of the public host: symbol masters as CSV and JSON, and the map of index names."""
+
+import csv
+import io
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from exchange.market.instruments import Instrument
+from exchange.replies import reply, rupees
+from exchange.world import World, world_of
+
+SEGMENTS = {
+    "NSE_CM": (10, 10), "NSE_FO": (10, 11), "NSE_CD": (10, 12), "NSE_COM": (10, 20),
+    "BSE_CM": (12, 10), "BSE_FO": (12, 11), "MCX_COM": (11, 20),
+}  # fmt: skip
+INDEX_NAMES = {"NSE:NIFTY50-INDEX": "Nifty 50", "NSE:NIFTYBANK-INDEX": "Nifty Bank"}
+KEYS = (
+    "fyToken", "symDetails", "exInstType", "minLotSize", "tickSize", "isin", "tradingSession", "lastUpdate",
+    "expiryDate", "symTicker", "exchange", "segment", "exToken", "exSymbol", "underFyTok", "strikePrice", "optType",
+)  # fmt: skip
+
+
+def _select(world: World, name: str) -> Iterable[Instrument]:
+    return (item for item in world.instruments.values() if (item.exchange, item.segment) == SEGMENTS[name])
+
+
+async def symbol_master_csv(request: web.Request) -> web.Response:
+    """The symbol master without a header, 21 columns."""
+    name = request.match_info["name"]
+    if name not in SEGMENTS:
+        raise web.HTTPNotFound
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(item.row for item in _select(world_of(request), name))
+    return web.Response(text=text.getvalue(), content_type="text/csv")
+
+
+async def symbol_master_json(request: web.Request) -> web.Response:
+    """The symbol master as an object by ticker, with prices of the day."""
+    world, name = world_of(request), request.match_info["name"]
+    if name not in SEGMENTS:
+        raise web.HTTPNotFound
+    return reply({item.ticker: _details(world, item) for item in _select(world, name)})
+
+
+def _details(world: World, item: Instrument) -> dict[str, object]:
+    row = dict(zip(KEYS, (*item.row[:14], item.row[17], item.row[15], item.row[16]), strict=True))
+    prices = world.model.limits(item.ticker, world.clock.wall_ns())
+    return {
+        **row,
+        "exInstType": int(item.kind),
+        "minLotSize": item.lot,
+        "tickSize": rupees(item.tick),
+        "exchange": item.exchange,
+        "segment": item.segment,
+        "previousClose": rupees(prices.previous_close),
+        "upperPrice": rupees(prices.upper),
+        "lowerPrice": rupees(prices.lower),
+        "qtyMultiplier": 1.0,
+        "tradeStatus": 1,
+    }
+
+
+async def index_map(_: web.Request) -> web.Response:
+    """Names by which the data socket knows the indices."""
+    return reply(INDEX_NAMES)

@@ -1,0 +1,85 @@
+"""Books in the broker's JSON: the /depth row and the /quotes values."""
+
+from typing import Any
+
+from exchange.market.book import Book, Level
+from exchange.market.instruments import Instrument
+from exchange.replies import rupees, trimmed
+from harvester.clock import NS_PER_SECOND
+
+NO_LEVELS = [{"price": 0, "volume": 0, "ord": 0}] * 5
+
+
+def depth_row(book: Book, instrument: Instrument) -> dict[str, Any]:
+    """The row under the symbol in a /depth answer; keys, order, spelling and types as captured from the broker."""
+    index = instrument.is_index
+    change = book.last_price - book.previous_close
+    return {
+        "totalbuyqty": 0 if index else book.total_buy,
+        "totalsellqty": 0 if index else book.total_sell,
+        "ask": NO_LEVELS if index else _levels(book.asks),
+        "bids": NO_LEVELS if index else _levels(book.bids),
+        "o": rupees(book.open),
+        "h": rupees(book.high),
+        "l": rupees(book.low),
+        "c": rupees(book.previous_close),
+        "chp": trimmed(100 * change / book.previous_close),
+        "tick_Size": rupees(instrument.tick),
+        "ch": rupees_signed(change),
+        "ltq": 0 if index else book.last_quantity,
+        "ltt": book.last_trade_ns // NS_PER_SECOND,
+        "ltp": rupees(book.last_price),
+        "v": 0 if index else book.volume,
+        "atp": 0 if index else rupees(book.average_price),
+        "lower_ckt": 0 if index else rupees(book.lower_circuit),
+        "upper_ckt": 0 if index else rupees(book.upper_circuit),
+        "expiry": instrument.expiry,
+        "oi": book.open_interest,
+        "oiflag": bool(book.open_interest),
+        "pdoi": book.previous_open_interest,
+        "oipercent": _percent(book.open_interest, book.previous_open_interest),
+    }
+
+
+def _levels(levels: tuple[Level, ...]) -> list[dict[str, int | float]]:
+    return [{"price": rupees(level.price), "volume": level.quantity, "ord": level.orders} for level in levels]
+
+
+def rupees_signed(paise: int) -> int | float:
+    """Like `rupees`, for differences."""
+    return -rupees(-paise) if paise < 0 else rupees(paise)
+
+
+def _percent(now: int, before: int) -> int | float:
+    return trimmed(100 * (now - before) / before) if before else 0
+
+
+def quote(row: dict[str, Any], instrument: Instrument) -> dict[str, Any]:
+    """One entry of a /quotes answer, from the symbol's /depth row."""
+    bid, ask = row["bids"][0]["price"], row["ask"][0]["price"]
+    exchange, _, short = instrument.ticker.partition(":")
+    return {
+        "n": instrument.ticker,
+        "s": "ok",
+        "v": {
+            "ch": row["ch"],
+            "chp": row["chp"],
+            "lp": row["ltp"],
+            "spread": trimmed(ask - bid),
+            "ask": ask,
+            "bid": bid,
+            "open_price": row["o"],
+            "high_price": row["h"],
+            "low_price": row["l"],
+            "prev_close_price": row["c"],
+            "atp": row["atp"],
+            "volume": row["v"],
+            "short_name": short,
+            "exchange": exchange,
+            "description": instrument.ticker,
+            "original_name": instrument.ticker,
+            "symbol": instrument.ticker,
+            "fyToken": instrument.token,
+            "tt": str(row["ltt"]),
+        },
+    }

@@ -1,0 +1,46 @@
+"""Answers in the broker's form: JSON with `s`, `code` and `message`, numbers written as its servers write them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from exchange.tokens import Refusal
+
+
+def dump(data: object) -> bytes:
+    """Compact JSON as on the wire."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def reply(data: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON answer."""
+    return web.Response(body=dump(data), status=status, content_type="application/json", headers=headers)
+
+
+def success(**fields: Any) -> web.Response:
+    """An answer with s, code 200 and an empty message, and the given fields."""
+    return reply({"s": "ok", "code": 200, "message": "", **fields})
+
+
+def refuse(code: int, message: str, *, status: int = 400, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The broker's error body with an HTTP status."""
+    return reply({"s": "error", "code": code, "message": message}, status=status, headers=headers)
+
+
+def unauthorized(refusal: Refusal) -> web.Response:
+    """HTTP 401 for a token that is missing, wrong, expired or revoked."""
+    return refuse(refusal.code, refusal.message, status=401)
+
+
+def rupees(paise: int) -> int | float:
+    """A price as the broker's JSON has it: whole rupees without a decimal point."""
+    whole, rest = divmod(paise, 100)
+    return paise / 100 if rest else whole
+
+
+def trimmed(number: float) -> int | float:
+    """Two decimals, none when they are zero."""
+    number = round(number, 2)
+    return int(number) if number == int(number) else number

@@ -1,0 +1,117 @@
+"""The HTTP application: routes by host name, and what every request passes through."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from exchange import account, data, mishaps, public, signin
+from exchange.hosts import API_HOST, PUBLIC_HOST
+from exchange.replies import refuse, unauthorized
+from exchange.world import WORLD, World, world_of
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+DEPTH_PATH = "/data/depth"
+OPEN_PATHS = {"/api/v3/generate-authcode", "/api/v3/validate-authcode", "/api/v3/validate-refresh-token"}
+MAX_BODY = 1024 * 1024
+log = logging.getLogger("exchange")
+
+
+def build_app(world: World) -> web.Application:
+    """All endpoints of one exchange."""
+    app = web.Application(middlewares=[_log, _mishap, _host, _admit], client_max_size=MAX_BODY)
+    app[WORLD] = world
+    app.add_routes(
+        [
+            web.get("/api/v3/generate-authcode", signin.show),
+            web.post("/api/v3/generate-authcode", signin.submit),
+            web.post("/api/v3/validate-authcode", account.validate_authcode),
+            web.post("/api/v3/validate-refresh-token", account.validate_refresh_token),
+            web.post("/api/v3/logout", account.logout),
+            web.get("/api/v3/profile", account.profile),
+            web.get(DEPTH_PATH, data.depth),
+            web.get("/data/quotes", data.quotes),
+            web.post("/data/quotes", data.quotes_by_post),
+            web.get("/data/history", data.history),
+            web.get("/data/marketStatus", data.market_status),
+            web.get("/sym_details/index_hsm_mapping.json", public.index_map),
+            web.get("/sym_details/{name}_sym_master.json", public.symbol_master_json),
+            web.get("/sym_details/{name}.csv", public.symbol_master_csv),
+        ]
+    )
+    return app
+
+
+def _symbols(request: web.Request) -> list[str]:
+    return [name for key in ("symbol", "symbols") for name in request.query.get(key, "").split(",") if name]
+
+
+@web.middleware
+async def _log(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One line per request: method, path and status; never a query, header or body, which may hold secrets."""
+    response = await handler(request)
+    log.debug("%s %s%s %d", request.method, request.host, request.path, response.status)
+    return response
+
+
+@web.middleware
+async def _mishap(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Apply the faults that match, and write what became of a /depth request to the served log."""
+    world = world_of(request)
+    chosen = world.faults.match(request.path, _symbols(request))
+    shifts = [armed for armed in chosen if armed.fault.action == "date"]
+    others = [armed for armed in chosen if armed.fault.action != "date"]
+    label = chosen[0].fault.label if chosen else None
+    response: web.StreamResponse
+    try:
+        if others:
+            response = await mishaps.apply(others[0], world.clock.mono_ns(), request, handler)
+        else:
+            response = await handler(request)
+    except mishaps.NoAnswerError:
+        _note(request, None, label)
+        raise web.HTTPServiceUnavailable from None  # the connection is gone: this reaches nobody
+    for armed in shifts:
+        mishaps.shift_date(response, armed.fault.offset_seconds)
+    _note(request, response, label)
+    return response
+
+
+def _note(request: web.Request, response: web.StreamResponse | None, fault: str | None) -> None:
+    if request.path != DEPTH_PATH:
+        return
+    world = world_of(request)
+    body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else None
+    gone = request.transport is None or request.transport.is_closing()
+    delivered = not gone and response is not None and not isinstance(response, mishaps.Truncated)
+    status = response.status if response is not None else 0
+    world.served.add(world.clock.wall_ns(), request.query.get("symbol", ""), status, body, fault, delivered=delivered)
+
+
+@web.middleware
+async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Each path belongs to one of the broker's hosts."""
+    wanted = PUBLIC_HOST if request.path.startswith("/sym_details/") else API_HOST
+    if request.host.partition(":")[0].lower() != wanted:
+        return refuse(404, "not found", status=404)
+    return await handler(request)
+
+
+@web.middleware
+async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Check the token, then count the request against the app's limits."""
+    if request.host.startswith(PUBLIC_HOST) or request.path in OPEN_PATHS:
+        return await handler(request)
+    if request.match_info.http_exception is not None:
+        return refuse(404, "not found", status=404)
+    world = world_of(request)
+    header = request.headers.get("Authorization")
+    refusal = world.tokens.check_header(header)
+    if refusal:
+        return unauthorized(refusal)
+    wait = world.limits.take((header or "").partition(":")[0])
+    if wait is None:
+        return await handler(request)
+    transactional = request.path.startswith("/api/")
+    headers = {"Retry-After": str(int(wait) + 1), "X-Retry-After-Ms": str(int(wait * 1000) + 1)}
+    return refuse(-429, "request limit reached", status=429, headers=headers if transactional else None)

@@ -1,0 +1,148 @@
+"""Access tokens and auth codes: minted with the claims seen on the wire, checked, revoked."""
+
+import hashlib
+import json
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from exchange import jwt
+from exchange.files import write_file
+from exchange.state import StateDir
+from harvester.clock import IST, NS_PER_SECOND, Clock
+
+EXPIRY_HOUR, EXPIRY_MINUTE = 6, 30
+"""Tokens end at 06:30 India time (Fyers API docs, as reviewed in 2026)."""
+AUTH_CODE_SECONDS = 30_000
+"""Life of an auth code, as `exp - iat` in a public sample."""
+AUDIENCE = '["x:0", "x:1", "x:2", "d:1", "d:2", "x:1", "x:0"]'
+HSM_KEY_BYTES = 28
+NOT_BEFORE_SLACK = 600
+
+
+class Refusal(NamedTuple):
+    """Why a request is not let in: the broker's error code and text."""
+
+    code: int
+    message: str
+
+
+NOT_AUTHENTICATED = Refusal(-16, "Could not authenticate the user")
+INVALID = Refusal(-15, "Please provide a valid token")
+EXPIRED = Refusal(-8, "Your token has expired. Please generate a token")
+ENDED = Refusal(-17, "Your token is either invalid or has expired. Please generate a new token")
+
+
+class Tokens:
+    """Mints and checks the tokens of one state directory."""
+
+    def __init__(self, state: StateDir, clock: Clock, *, valid_seconds: int | None = None) -> None:
+        self._app = state.app()
+        self._key = state.token_key()
+        self._path = state.revoked
+        self._clock = clock
+        self._valid_seconds = valid_seconds
+        self._used_codes: set[str] = set()
+        known: dict[str, Any] = {"tokens": [], "before": 0}
+        if self._path.exists():
+            known = json.loads(self._path.read_text())
+        self._revoked: set[str] = set(known["tokens"])
+        self._revoked_before: float = known["before"]
+
+    def _now(self) -> float:
+        return self._clock.wall_ns() / NS_PER_SECOND
+
+    def _claims(self, subject: str, valid_seconds: float, **more: object) -> dict[str, Any]:
+        now = self._now()
+        return {
+            "iss": f"api{'.login' if subject == 'auth_code' else ''}.fyers.in",
+            "iat": int(now),
+            "exp": int(now + valid_seconds),
+            "nbf": int(now) - (NOT_BEFORE_SLACK if subject == "auth_code" else 0),
+            "aud": AUDIENCE,
+            "sub": subject,
+            "display_name": self._app.user,
+            "oms": "K1",
+            "hsm_key": secrets.token_hex(HSM_KEY_BYTES),
+            "jti": secrets.token_hex(8),
+            **more,
+        }
+
+    def mint_access_token(self, valid_seconds: int | None = None) -> str:
+        """A new access token, valid for so long or else until the next daily end."""
+        seconds = valid_seconds or self._valid_seconds or self._seconds_until_daily_end()
+        at_hash = f"gAAAAA{secrets.token_urlsafe(80)}"
+        more = {"at_hash": at_hash, "isDdpiEnabled": "N", "isMtfEnabled": "N", "fy_id": self._app.user, "appType": 100}
+        return jwt.encode(self._claims("access_token", seconds, issued=self._now(), **more), self._key)
+
+    def mint_refresh_token(self) -> str:
+        """A token for the old refresh flow, valid for 15 days."""
+        claims = self._claims("refresh_token", timedelta(days=15).total_seconds(), fy_id=self._app.user)
+        return jwt.encode(claims, self._key)
+
+    def mint_auth_code(self, nonce: str) -> str:
+        """A code for one exchange into an access token."""
+        app_id = self._app.app_id.partition("-")[0]
+        more = {"nonce": nonce, "app_id": app_id, "uuid": secrets.token_hex(16), "ipAddr": "0.0.0.0", "scope": ""}  # noqa: S104
+        return jwt.encode(self._claims("auth_code", AUTH_CODE_SECONDS, **more), self._key)
+
+    def _seconds_until_daily_end(self) -> float:
+        now = datetime.fromtimestamp(self._now(), IST)
+        end = now.replace(hour=EXPIRY_HOUR, minute=EXPIRY_MINUTE, second=0, microsecond=0)
+        return ((end if end > now else end + timedelta(days=1)) - now).total_seconds()
+
+    def redeem(self, code: str) -> str | None:
+        """Take an auth code out of circulation; what is wrong with it, or None when it was good."""
+        try:
+            claims = jwt.decode(code, self._key)
+        except jwt.BadTokenError:
+            return "invalid auth code"
+        if claims.get("sub") != "auth_code" or claims["jti"] in self._used_codes:
+            return "invalid auth code"
+        if claims["exp"] <= self._now():
+            return "auth code expired"
+        self._used_codes.add(claims["jti"])
+        return None
+
+    def check_refresh_token(self, token: str) -> Refusal | None:
+        """None when the old refresh flow may hand out an access token for it."""
+        return self._check(token, "refresh_token")
+
+    def check_header(self, header: str | None) -> Refusal | None:
+        """Judge an Authorization header `app_id:token`; None lets the request in."""
+        app_id, colon, token = (header or "").partition(":")
+        if not colon or app_id.strip() != self._app.app_id or not token:
+            return NOT_AUTHENTICATED
+        return self._check(token.strip(), "access_token")
+
+    def _check(self, token: str, subject: str) -> Refusal | None:
+        try:
+            claims = jwt.decode(token, self._key)
+        except jwt.BadTokenError:
+            return INVALID
+        if claims.get("sub") != subject:
+            return INVALID
+        if claims["exp"] <= self._now():
+            return EXPIRED
+        if _fingerprint(token) in self._revoked or claims.get("issued", claims["iat"]) <= self._revoked_before:
+            return ENDED
+        return None
+
+    def revoke(self, token: str) -> None:
+        """End one token."""
+        self._revoked.add(_fingerprint(token))
+        self._save()
+
+    def revoke_all(self) -> None:
+        """End every token minted until now."""
+        self._revoked_before = self._now()
+        self._revoked.clear()
+        self._save()
+
+    def _save(self) -> None:
+        known = {"tokens": sorted(self._revoked), "before": self._revoked_before}
+        write_file(self._path, json.dumps(known).encode())
+
+
+def _fingerprint(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

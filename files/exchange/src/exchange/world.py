@@ -1,0 +1,66 @@
+"""What the request handlers share: the clock, the market, tokens, limits, faults and the served log of one exchange."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from exchange.faults import FaultSchedule
+from exchange.limits import RateLimits
+from exchange.market.instruments import Instrument
+from exchange.market.model import BookModel
+from exchange.market.sessions import Sessions
+from exchange.quotes import depth_row
+from exchange.served import ServedLog
+from exchange.state import App, StateDir
+from exchange.tokens import Tokens
+from harvester.clock import Clock
+
+
+class DepthSource(Protocol):
+    """Where /depth rows come from: the book model or a recorded day."""
+
+    def row(self, symbol: str, wall_ns: int) -> dict[str, Any] | None:
+        """The row in force at a moment in the broker's JSON form, None for a symbol it does not know."""
+        ...
+
+
+class ModelDepth:
+    """Rows from the book model."""
+
+    def __init__(self, model: BookModel) -> None:
+        self._model = model
+
+    def row(self, symbol: str, wall_ns: int) -> dict[str, Any] | None:
+        instrument = self._model.instruments.get(symbol)
+        return depth_row(self._model.book_at(symbol, wall_ns), instrument) if instrument else None
+
+
+@dataclass
+class World:
+    """One running exchange."""
+
+    state: StateDir
+    app: App
+    clock: Clock
+    sessions: Sessions
+    instruments: dict[str, Instrument]
+    model: BookModel
+    candle_model: BookModel
+    """Equal to `model`, for the thread that makes candles."""
+    depth: DepthSource
+    tokens: Tokens
+    limits: RateLimits
+    faults: FaultSchedule
+    served: ServedLog
+    refresh_allowed: bool = False
+    candle_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+WORLD: web.AppKey[World] = web.AppKey("world", World)
+
+
+def world_of(request: web.Request) -> World:
+    """The exchange that a request came to."""
+    return request.app[WORLD]

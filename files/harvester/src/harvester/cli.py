@@ -1,0 +1,93 @@
+"""The `harvester` command: each subcommand is a module of its own, imported only when it is the one to run."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from harvester.errors import HarvesterError
+from harvester.release import release_id
+
+FAILURE = 1
+
+
+class Command(NamedTuple):
+    """A module with add_arguments(parser) and run(args, settings) -> exit code; settings are None where not needed."""
+
+    module: str
+    summary: str
+    needs_settings: bool = True
+
+
+COMMANDS = {
+    "run": Command("harvester.commands.run", "record until stopped: the recording service"),
+    "health": Command("harvester.commands.health", "say whether the recorder does its work, and what to do if not"),
+    "sessions": Command("harvester.commands.sessions", "print the trading sessions of a date"),
+    "token-agent": Command("harvester.commands.token_agent", "hand new access tokens to the recorder"),
+    "token-check": Command("harvester.commands.token_check", "describe the access token on standard input", False),
+    "config": Command("harvester.commands.config", "check a configuration file, or print what it may hold", False),
+    "recover": Command("harvester.commands.recover", "seal what a dead recorder left in the journal"),
+    "close": Command("harvester.lake.close", "build the lake of a closed trading day"),
+    "export": Command("harvester.lake.export", "write a day of the lake as CSV"),
+    "verify": Command("harvester.lake.verify", "check the lake against its manifests", False),
+    "prune-journal": Command("harvester.lake.prune", "delete journal segments that the lake provably holds"),
+    "cleanup": Command("harvester.lake.cleanup", "delete lake files that a receipt proves to be pulled"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; every error becomes a message on stderr and an exit code."""
+    args = _parse(arguments)
+    try:
+        return _dispatch(args)
+    except HarvesterError as error:
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return FAILURE
+    except BrokenPipeError:
+        return FAILURE
+    except Exception as error:
+        if args.debug:
+            _complain(traceback.format_exc())
+        _complain(f"unexpected {type(error).__name__}: {error}. Run again with --debug for the traceback.")
+        return FAILURE
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    command = COMMANDS[args.command]
+    settings = None
+    if command.needs_settings:
+        from harvester.settings import load_settings
+
+        settings = load_settings(args.config)
+    code: int = import_module(command.module).run(args, settings)
+    return code
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="harvester", description="Records market depth and proves what it recorded.")
+    parser.add_argument("--version", action="version", version=release_id(), help="print the release id")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    wanted = next((word for word in arguments if word in COMMANDS), None)
+    for name, command in COMMANDS.items():
+        child = commands.add_parser(name, help=command.summary, description=command.summary)
+        child.add_argument("--config", type=Path, metavar="FILE", help="configuration instead of $HARVESTER_CONFIG")
+        child.add_argument("--debug", action="store_true", help="say more, and show tracebacks")
+        if name == wanted:
+            import_module(command.module).add_arguments(child)
+    return parser.parse_args(arguments)
+
+
+def _complain(message: str) -> None:
+    """Print to stderr, without any secret this process has learnt."""
+    redaction = sys.modules.get("harvester.redaction")
+    print(f"harvester: {redaction.redact(message) if redaction else message}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Subcommands of `harvester`: thin modules that read arguments and call the package."""

@@ -1,0 +1,31 @@
+"""harvester token-agent: keep the recorder supplied with the newest access token."""
+
+import argparse
+import asyncio
+import signal
+
+from harvester.clock import SystemClock
+from harvester.logs import configure_logs
+from harvester.notify import Notifier
+from harvester.settings import Settings
+from harvester.tokens.agent import TokenAgent
+from harvester.tokens.stores import open_store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "SIGHUP makes it look for a new token at once."
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    configure_logs(debug=args.debug)
+    asyncio.run(_serve(settings))
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    agent = TokenAgent(open_store(settings.token), settings.token.handover, clock=SystemClock(), notifier=Notifier())
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, agent.look_now)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.stop)
+    await agent.run()

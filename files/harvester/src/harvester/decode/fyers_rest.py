@@ -1,0 +1,173 @@
+"""The broker's /depth answer as exact integers (Fyers API docs, market depth).
+
+    {"s":"ok","d":{"NSE:SBIN-EQ":{"bids":[{"price":800.1,"volume":5,"ord":1},...],"ask":[...],"ltp":800.15,...}}}
+
+The sell side is spelled `ask`. A price may come as an integer. A side has up to five levels, best first; missing ones
+are left out or filled with zeros. What the decoder cannot take is a BadResponse, never an exception.
+"""
+
+import json
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any, NamedTuple, NoReturn
+
+from harvester.feeds.answers import judge_depth
+from harvester.gaps import Cause
+from harvester.journal.format import Poll
+
+LEVELS = 5
+PAISE_PER_RUPEE = 100
+FLOAT_NOISE = Decimal("0.1")
+"""Paise by which a price may miss a whole number: a 32-bit float in the broker's chain misses by less."""
+NO_NOISE = Decimal(0)
+INT32 = 2**31 - 1
+INT64 = 2**63 - 1
+MAX_EXPONENT = 18
+"""Decimal exponent beyond which a number is out of range; it is not even multiplied."""
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+
+class Level(NamedTuple):
+    """One price level: price in paise (None when the level is absent), quantity in shares, number of orders."""
+
+    price: int | None
+    quantity: int
+    orders: int
+
+
+ABSENT = Level(None, 0, 0)
+
+
+class Depth(NamedTuple):
+    """One decoded answer. Prices in paise, quantities in shares, `ltt` in seconds since 1970.
+
+    `bids` and `asks` have five levels, best first. Other values that the answer lacks are None.
+    """
+
+    ltp: int
+    total_buy_qty: int
+    total_sell_qty: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    ltq: int | None
+    ltt: int | None
+    volume: int | None
+    open: int | None
+    high: int | None
+    low: int | None
+    prev_close: int | None
+    atp: int | None
+    upper_ckt: int | None
+    lower_ckt: int | None
+    oi: int | None
+
+
+class BadResponse(NamedTuple):
+    """Why an answer is not data: the cause of a gap, and one printable line."""
+
+    cause: Cause
+    reason: str
+
+
+class _UnfitError(Exception):
+    """The answer says "ok", but a value in it is not what the documentation promises."""
+
+
+def decode_depth(poll: Poll, symbol: str) -> Depth | BadResponse:
+    """Decode the answer to one poll of `symbol`. Never raises, whatever the bytes are.
+
+    Last price, totals and both sides are required: without them there is no row. The rest may be missing or odd.
+    """
+    verdict = judge_depth(poll.status, poll.body, symbol)
+    if verdict.cause:
+        return BadResponse(verdict.cause, verdict.detail)
+    try:
+        answer = json.loads(poll.body, parse_float=Decimal, parse_constant=_refuse_constant)
+        return _read(answer["d"][symbol])
+    except _UnfitError as error:
+        return BadResponse("bad_response", str(error))
+    except (ValueError, ArithmeticError, RecursionError):
+        return BadResponse("bad_response", "the body is not strict JSON")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _read(book: dict[str, Any]) -> Depth:
+    return Depth(
+        ltp=_require(_paise(book.get("ltp")), "ltp"),
+        total_buy_qty=_require(_whole(book.get("totalbuyqty")), "totalbuyqty"),
+        total_sell_qty=_require(_whole(book.get("totalsellqty")), "totalsellqty"),
+        bids=_side(book, "bids"),
+        asks=_side(book, "ask"),
+        ltq=_whole(book.get("ltq")),
+        ltt=_whole(book.get("ltt")),
+        volume=_whole(book.get("v")),
+        open=_paise(book.get("o")),
+        high=_paise(book.get("h")),
+        low=_paise(book.get("l")),
+        prev_close=_paise(book.get("c")),
+        atp=_paise(book.get("atp"), noise=None),
+        upper_ckt=_paise(book.get("upper_ckt")),
+        lower_ckt=_paise(book.get("lower_ckt")),
+        oi=_whole(book.get("oi")),
+    )
+
+
+def _side(book: dict[str, Any], key: str) -> tuple[Level, ...]:
+    """Five levels. More than five come when answers were run together: which are whose cannot be told."""
+    if key not in book:
+        raise _UnfitError(f"the book has no {key!r}")
+    levels = [] if book[key] is None else book[key]
+    if not isinstance(levels, list) or len(levels) > LEVELS:
+        raise _UnfitError(f"{key!r} is not a list of at most {LEVELS} levels")
+    read = [_level(level) for level in levels]
+    if None in read:
+        raise _UnfitError(f"{key}[{read.index(None)}] is not a level with a price and a volume that fit")
+    return (*(level for level in read if level), *[ABSENT] * (LEVELS - len(read)))
+
+
+def _level(level: object) -> Level | None:
+    if not isinstance(level, dict):
+        return None
+    price = _paise(level.get("price"))
+    quantity = _whole(level.get("volume"))
+    orders = _whole(level.get("ord", 0), INT32)
+    if price is None or quantity is None or orders is None:
+        return None
+    return Level(price, quantity, orders) if price or quantity or orders else ABSENT
+
+
+def _require(value: int | None, place: str) -> int:
+    if value is None:
+        raise _UnfitError(f"{place} is missing or not a number that fits")
+    return value
+
+
+def _whole(value: object, limit: int = INT64) -> int | None:
+    """A count: not negative, without a fraction."""
+    if type(value) is int:
+        return value if 0 <= value <= limit else None
+    number = _scale(value, 1, noise=NO_NOISE)
+    return number if number is not None and 0 <= number <= limit else None
+
+
+def _paise(value: object, noise: Decimal | None = FLOAT_NOISE) -> int | None:
+    """A price in rupees as paise. With `noise` None it is an average: rounded to the nearest paisa, half to even."""
+    number = _scale(value, PAISE_PER_RUPEE, noise)
+    return number if number is not None and 0 <= number <= INT64 else None
+
+
+def _scale(value: object, factor: int, noise: Decimal | None) -> int | None:
+    if type(value) is int:
+        return value * factor
+    if type(value) is not Decimal or value.adjusted() > MAX_EXPONENT:
+        return None
+    scaled = EXACT.multiply(value, factor)
+    number = int(scaled)
+    if number == scaled:
+        return number
+    nearest = EXACT.to_integral_value(scaled)
+    if noise is not None and abs(EXACT.subtract(scaled, nearest)) > noise:
+        return None
+    return int(nearest)

@@ -1,0 +1,110 @@
+"""Open gaps of the running recorder: one per symbol at most, opened at the first slot without data."""
+
+from typing import Any, Literal, NamedTuple
+
+Cause = Literal[
+    "not_started",
+    "not_running",
+    "no_token",
+    "token_refused",
+    "disconnect",
+    "timeout",
+    "rate_limited",
+    "server_error",
+    "bad_response",
+    "stall",
+    "clock_step",
+    "disk_full",
+    "exchange_halt",
+    "stopped",
+    "unknown",
+]
+ControlRecord = dict[str, Any]
+
+
+class Gap(NamedTuple):
+    """A stretch of slots of one symbol that has no data, from `from_ns` on."""
+
+    gap_id: str
+    symbol: str
+    from_ns: int
+    cause: Cause
+    detail: str
+
+
+class GapTracker:
+    """Turns "this slot has data, that one has none" into gap_open and gap_close records, both in scheduled wall ns.
+
+    Every slot reported bad lies in exactly one gap [from_ns, to_ns), every slot reported good in none. A slot may be
+    reported late, after later ones. Bad slots in a row may be reported by the first and the last of them. `close_all`
+    ends a row (a window, or the stretch up to a clock step).
+    """
+
+    def __init__(self, run_id: str, interval_ns: int) -> None:
+        self._run_id = run_id
+        self._interval_ns = interval_ns
+        self._count = 0
+        self._open: dict[str, Gap] = {}
+        self._latest: dict[str, int] = {}
+
+    @property
+    def open_gaps(self) -> list[Gap]:
+        return list(self._open.values())
+
+    def adopt(self, gap: Gap, last_ns: int) -> None:
+        """Go on with a gap that an earlier run left open; slots up to `last_ns` are known to lie in it."""
+        self._open[gap.symbol] = gap
+        self._latest[gap.symbol] = max(gap.from_ns, last_ns)
+
+    def report_good(self, symbol: str, slot_ns: int) -> list[ControlRecord]:
+        """The slot has data: close the symbol's gap, if one is open."""
+        if self._is_late(symbol, slot_ns):
+            return []
+        gap = self._open.pop(symbol, None)
+        return [_close(gap, slot_ns)] if gap else []
+
+    def report_bad(self, symbol: str, slot_ns: int, cause: Cause, detail: str) -> list[ControlRecord]:
+        """The slot has no data: open a gap, or a new one where the cause changed."""
+        if self._is_late(symbol, slot_ns):
+            gap = self._new_gap(symbol, slot_ns, cause, detail)
+            return [_open(gap), _close(gap, slot_ns + self._interval_ns)]
+        before = self._open.get(symbol)
+        if before and before.cause == cause:
+            return []
+        opened = self._open[symbol] = self._new_gap(symbol, slot_ns, cause, detail)
+        return [_close(before, slot_ns), _open(opened)] if before else [_open(opened)]
+
+    def close_all(self, limit_ns: int | None = None) -> list[ControlRecord]:
+        """Close every gap behind its last bad slot, but not later than `limit_ns` (the close of the window)."""
+        records = []
+        for gap in self._open.values():
+            end = self._latest[gap.symbol] + self._interval_ns
+            records.append(_close(gap, end if limit_ns is None else min(end, limit_ns)))
+        self._open.clear()
+        self._latest.clear()
+        return records
+
+    def _is_late(self, symbol: str, slot_ns: int) -> bool:
+        late = slot_ns < self._latest.get(symbol, slot_ns)
+        if not late:
+            self._latest[symbol] = slot_ns
+        return late
+
+    def _new_gap(self, symbol: str, slot_ns: int, cause: Cause, detail: str) -> Gap:
+        self._count += 1
+        return Gap(f"{self._run_id}-{self._count}", symbol, slot_ns, cause, detail)
+
+
+def _open(gap: Gap) -> ControlRecord:
+    return {
+        "type": "gap_open",
+        "gap_id": gap.gap_id,
+        "symbols": [gap.symbol],
+        "from_ns": gap.from_ns,
+        "cause": gap.cause,
+        "detail": gap.detail,
+    }
+
+
+def _close(gap: Gap, to_ns: int) -> ControlRecord:
+    return {"type": "gap_close", "gap_id": gap.gap_id, "to_ns": max(to_ns, gap.from_ns)}

@@ -1,0 +1,170 @@
+"""The certificate of a day: for each symbol what was expected, what came, and what explains the rest."""
+
+import json
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from harvester.clock import NS_PER_MS
+from harvester.lake.depth import SymbolData, read_batches
+from harvester.lake.events import Events
+from harvester.lake.gaps import GapRow, read_gaps
+from harvester.lake.layout import Partition
+from harvester.lake.segments import DayIndex
+from harvester.lake.slots import Grid, Stretch, Window
+
+CERTIFICATE_FORMAT = 1
+Json = dict[str, Any]
+
+
+def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
+    """One symbol's entry. `expected` = `recorded_slots` + the slots in `gaps_by_cause`."""
+    expected = set(grid.slots)
+    recorded = expected & set(data.sched_ns)
+    causes: Counter[str] = Counter()
+    for gap in gaps:
+        causes[gap.cause] += gap.slots
+    return {
+        "expected": len(expected),
+        "updates": len(data.sched_ns),
+        "recorded_slots": len(recorded),
+        "coverage": round(len(recorded) / len(expected), 6) if expected else None,
+        "duplicates": len(data.sched_ns) - len(set(data.sched_ns)),
+        "off_schedule": sum(slot not in expected for slot in data.sched_ns),
+        "bad_records": data.bad_records,
+        "gaps_by_cause": dict(sorted(causes.items())),
+        "longest_silence_ns": longest_silence(data.recv_ns, grid.windows),
+        "poll_deviation_ms": _percentiles(data.deviation_ns),
+    }
+
+
+def longest_silence(recv_ns: Iterable[int], windows: Iterable[Window]) -> int:
+    """The longest time inside one window without an update, the window's edges included. `recv_ns` ascending."""
+    moments = list(recv_ns)
+    longest = 0
+    for opens, closes in windows:
+        inside = [opens, *(moment for moment in moments if opens <= moment < closes), closes]
+        longest = max(longest, *(later - earlier for earlier, later in pairwise(inside)))
+    return longest
+
+
+def _percentiles(deviation_ns: list[int]) -> Json | None:
+    """Nearest rank, in milliseconds."""
+    if not deviation_ns:
+        return None
+    ordered = sorted(deviation_ns)
+
+    def rank(share: int) -> float:
+        return round(ordered[-(-len(ordered) * share // 100) - 1] / NS_PER_MS, 3)
+
+    return {"p50": rank(50), "p99": rank(99), "max": rank(100)}
+
+
+def certify_day(
+    partition: Partition,
+    release: str,
+    grid: Grid,
+    symbols: Mapping[str, Json],
+    index: DayIndex,
+    events: Events,
+    files: list[Json],
+) -> Json:
+    """The whole certificate. It says nothing that a second build of the same segments would not say, too."""
+    return {
+        "format": CERTIFICATE_FORMAT,
+        "date": partition.date.isoformat(),
+        "host": partition.host,
+        "release": release,
+        "windows": [list(window) for window in grid.windows],
+        "interval_ns": grid.stretches[0].interval_ns if grid.stretches else None,
+        "schedule": [stretch._asdict() for stretch in grid.stretches],
+        "symbols": dict(sorted(symbols.items())),
+        "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
+        "files": files,
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "release": run.release,
+                "boot_id": run.boot_id,
+                "first_ns": run.first_ns,
+                "last_ns": run.last_ns,
+                "stopped": run.stopped,
+            }
+            for run in events.runs
+        ],
+        "journal": {
+            "segments": len(index.sources),
+            "records": sum(source.records for source in index.sources),
+            "damaged_bytes": sum(end - start for source in index.sources for start, end in source.damaged),
+            "torn_bytes": events.torn_bytes,
+            "unattributed_records": index.unattributed,
+            "other_feed_records": index.other_feeds,
+            "malformed_control_records": events.malformed,
+        },
+        "clock": {
+            "steps": len(events.clock_steps_ns),
+            "largest_step_ns": max(events.clock_steps_ns, key=abs, default=0),
+            "notes": events.clock_notes,
+        },
+    }
+
+
+def _unexplained(entry: Json) -> int:
+    return int(entry["expected"] - entry["recorded_slots"] - sum(entry["gaps_by_cause"].values()))
+
+
+def check_ledger(certificate: Json, depth: Path, gaps: Path) -> list[str]:
+    """Count anew, from the files alone, whether data and gaps are exactly what was expected; one line per flaw.
+
+    Raises HarvesterError for a depth file that is none, and KeyError, TypeError or ValueError for such a certificate.
+    """
+    slots = {slot for entry in certificate["schedule"] for slot in Stretch(**entry).slots()}
+    present = _slots_present(depth)
+    rows: dict[str, list[GapRow]] = {}
+    for row in read_gaps(gaps):
+        rows.setdefault(row.symbol, []).append(row)
+    flaws = [
+        f"{name}: has data or gaps, but no entry" for name in sorted({*present, *rows} - {*certificate["symbols"]})
+    ]
+    for symbol, entry in certificate["symbols"].items():
+        have = present.get(symbol, [])
+        flaws += [f"{symbol}: {flaw}" for flaw in _check_symbol(entry, slots, have, rows.get(symbol, []))]
+    if certificate["unexplained_slots"]:
+        flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
+    return flaws
+
+
+def _slots_present(depth: Path) -> dict[str, list[int]]:
+    present: dict[str, list[int]] = {}
+    for batch in read_batches(depth, ["symbol", "sched_ns"]):
+        names = batch.column("symbol").to_pylist()
+        for name, slot in zip(names, batch.column("sched_ns").to_pylist(), strict=True):
+            present.setdefault(name, []).append(slot)
+    return present
+
+
+def _check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRow]) -> list[str]:
+    recorded = slots & set(have)
+    flaws = []
+    covered: set[int] = set()
+    ordered = sorted(slots)
+    for gap in gaps:
+        inside = set(ordered[bisect_left(ordered, gap.from_ns) : bisect_left(ordered, gap.to_ns)])
+        if len(inside) != gap.slots or inside & covered:
+            flaws.append(f"the gap at {gap.from_ns} does not hold the {gap.slots} slots it names, each once")
+        covered |= inside
+    if covered & recorded:
+        flaws.append(f"{len(covered & recorded)} slots have data and are in a gap")
+    if slots - recorded - covered:
+        flaws.append(f"{len(slots - recorded - covered)} slots have neither data nor a gap")
+    counted = {"expected": len(slots), "updates": len(have), "recorded_slots": len(recorded)}
+    flaws += [f"{key} is {entry[key]}, counted {number}" for key, number in counted.items() if entry[key] != number]
+    return flaws
+
+
+def encode_certificate(certificate: Json) -> bytes:
+    """The file's bytes, the same for the same certificate."""
+    return (json.dumps(certificate, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")

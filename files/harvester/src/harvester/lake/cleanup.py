@@ -1,0 +1,157 @@
+"""`harvester cleanup`: delete lake files that a receipt proves to be verified somewhere else.
+
+Only depth tables and archived segments go, never a manifest, certificate or gap ledger, and nothing of the newest
+days. What goes is written down first, beside the manifest.
+"""
+
+import argparse
+import hashlib
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from harvester.errors import ConfigError, HarvesterError
+from harvester.journal.files import sync_directory
+from harvester.journal.format import day_directory
+from harvester.journal.segment import SEALED
+from harvester.lake.layout import DEPTH, RAW, Partition, find_partitions
+from harvester.lake.lock import locked
+from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
+from harvester.lake.removals import read_removals, write_removals
+
+if TYPE_CHECKING:
+    from harvester.settings import Settings
+
+RECEIPT_FORMAT = 1
+KEEP_DAYS = 2
+REMOVABLE = (DEPTH, RAW)
+
+
+class Receipt(NamedTuple):
+    """What another place verified: the hash of each file there, by its path in the lake."""
+
+    sha256: str
+    files: dict[str, str]
+
+
+class Verdict(NamedTuple):
+    """Whether a file may go, and why not when it may not."""
+
+    partition: Partition
+    entry: FileEntry
+    keep_because: str | None
+
+
+def load_receipt(path: Path) -> Receipt:
+    """Read a receipt. Raises ConfigError for a file that is none."""
+    try:
+        data = path.read_bytes()
+        value: dict[str, Any] = json.loads(data)
+        if value["format"] != RECEIPT_FORMAT:
+            raise ValueError(f"format {value['format']!r} is not {RECEIPT_FORMAT}")
+        files = {str(entry["path"]): str(entry["sha256"]) for entry in value["files"]}
+    except OSError as error:
+        raise ConfigError(f"{path}: the receipt cannot be read ({error.strerror}).") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: not a receipt of a pull ({error}). Nothing is deleted without one: ./inv cleanup makes it after"
+            " hashing every file where it was pulled to."
+        ) from error
+    return Receipt(hashlib.sha256(data).hexdigest(), files)
+
+
+def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[Verdict]:
+    """A verdict on every removable file that is here, hashes computed anew. Deletes nothing.
+
+    Raises HarvesterError when a manifest cannot be trusted, ConfigError when `keep_days` is negative.
+    """
+    if keep_days < 0:
+        raise ConfigError(f"--keep-days is {keep_days}, and must not be negative.")
+    partitions = find_partitions(lake)
+    newest = set(sorted({partition.date for partition in partitions})[-keep_days:] if keep_days else [])
+    verdicts = []
+    for partition in partitions:
+        manifest = load_manifest(lake, partition)
+        for entry in _removable(manifest) if manifest else []:
+            if (lake / entry.path).exists():
+                verdicts.append(Verdict(partition, entry, _why_keep(lake, journal, partition, entry, receipt, newest)))
+    return verdicts
+
+
+def _removable(manifest: Manifest) -> list[FileEntry]:
+    return [entry for kind in REMOVABLE for entry in manifest.find(kind)]
+
+
+def _why_keep(
+    lake: Path, journal: Path, partition: Partition, entry: FileEntry, receipt: Receipt, newest: set[date]
+) -> str | None:
+    if partition.date in newest:
+        return "it is of the newest days"
+    if entry.path not in receipt.files:
+        return "the receipt does not name it"
+    if receipt.files[entry.path] != entry.sha256:
+        return "the receipt proves another content"
+    segment = day_directory(journal, partition.date) / f"{Path(entry.path).name.split('.', 1)[0]}{SEALED}"
+    if entry.path.startswith(f"{RAW}/") and segment.exists():
+        return "the journal still has its segment; run harvester prune-journal first"
+    try:
+        unchanged = hash_file(lake / entry.path) == (entry.bytes, entry.sha256)
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return None if unchanged else "it is not what its manifest says; run harvester verify"
+
+
+def delete_files(lake: Path, verdicts: list[Verdict], receipt: Receipt) -> int:
+    """Write down and delete the files that may go; the bytes freed are returned. The caller holds the lake.
+
+    Raises HarvesterError when the lake cannot be written.
+    """
+    freed = 0
+    for partition in sorted({verdict.partition for verdict in verdicts}):
+        going = [v.entry for v in verdicts if v.partition == partition and v.keep_because is None]
+        noted = {entry.path for entry in read_removals(lake, partition)}
+        try:
+            if any(entry.path not in noted for entry in going):
+                write_removals(lake, partition, [entry for entry in going if entry.path not in noted], receipt.sha256)
+            for entry in going:
+                (lake / entry.path).unlink()
+                sync_directory((lake / entry.path).parent)
+                freed += entry.bytes
+        except OSError as error:
+            raise HarvesterError(
+                f"{lake}: clean-up stopped at {partition.date} ({error.strerror}: {error.filename}). Run the"
+                " command again as the user that owns the lake."
+            ) from error
+    return freed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
+    choice.add_argument("--apply", action="store_true", help="delete it")
+    parser.add_argument(
+        "--receipt", type=Path, metavar="FILE", required=True, help="proof of verified copies elsewhere"
+    )
+    parser.add_argument(
+        "--keep-days", type=int, default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
+    )
+
+
+def run(args: argparse.Namespace, settings: "Settings") -> int:
+    """Clean up, or say what clean-up would do."""
+    receipt = load_receipt(args.receipt)
+    with locked(settings.lake_dir):
+        verdicts = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
+        for verdict in verdicts:
+            fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
+            print(f"{verdict.entry.path}: {fate}")
+        going = [verdict for verdict in verdicts if verdict.keep_because is None]
+        kept = len(verdicts) - len(going)
+        if args.apply:
+            freed = delete_files(settings.lake_dir, verdicts, receipt)
+            print(f"{len(going)} files deleted, {freed} bytes freed, {kept} kept")
+        else:
+            size = sum(verdict.entry.bytes for verdict in going)
+            print(f"{len(going)} files of {size} bytes would be deleted, {kept} kept")
+    return 0

@@ -1,0 +1,246 @@
+"""`harvester close`: build the lake of closed trading days from the journal.
+
+A day is built when its windows are over and no segment with data is still open. The manifest comes last: without it
+nothing of the day counts, and the next run begins anew. A day that was closed before is built again only when the
+journal has more of it; that is a new generation, and the files it replaces move to superseded/.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harvester.calendar import PhaseName, TradingCalendar
+from harvester.clock import NS_PER_SECOND, SystemClock, to_ist
+from harvester.errors import ConfigError, HarvesterError
+from harvester.journal.format import day_directory
+from harvester.journal.lock import is_locked
+from harvester.lake.build import Day, Expectation, build_day, read_day
+from harvester.lake.certificate import Json
+from harvester.lake.layout import RAW, Partition, find_partitions
+from harvester.lake.lock import locked
+from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, self_hash_of, write_manifest
+from harvester.lake.placing import set_superseded_aside
+from harvester.lake.removals import read_removals
+from harvester.lake.segments import find_sources, read_index
+from harvester.release import release_id
+
+if TYPE_CHECKING:
+    from harvester.settings import Settings
+
+LOOK_BACK_DAYS = 31
+CLOSED, UNCHANGED, NOTHING = "closed", "unchanged", "nothing"
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What closing a day came to: "closed", "unchanged" (it was closed before), or "nothing" to close."""
+
+    partition: Partition
+    outcome: str
+    manifest: Manifest | None = None
+    certificate: Json | None = None
+
+
+class NotOverError(HarvesterError):
+    """The day's session is still going on."""
+
+
+def close_day(
+    *, journal: Path, lake: Path, partition: Partition, expectation: Expectation, now_ns: int, rebuild: bool = False
+) -> Closing:
+    """Build one day. Raises NotOverError before its last window ends, HarvesterError when it cannot be built."""
+    with locked(lake), _explaining(partition):
+        before = load_manifest(lake, partition)
+        sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
+        day = read_day(partition, read_index(sources), expectation)
+        _check_over(day, now_ns)
+        _check_sealed(day, journal)
+        if not before and not day.grid.slots and not any(source.data_records for source in sources):
+            return Closing(partition, NOTHING)
+        if before and not _must_build(lake, day, before, rebuild):
+            set_superseded_aside(lake, before, partition)
+            return Closing(partition, UNCHANGED, before)
+        files, certificate = build_day(lake, day, expectation, release_id())
+        manifest = Manifest(
+            date=partition.date.isoformat(),
+            host=partition.host,
+            generation=before.generation + 1 if before else 1,
+            built_by=release_id(),
+            files=tuple(files),
+            segments=_segments(day),
+            supersedes=self_hash_of(lake, partition) if before else None,
+        )
+        write_manifest(lake, partition, manifest)
+        set_superseded_aside(lake, manifest, partition)
+    return Closing(partition, CLOSED, manifest, certificate)
+
+
+@contextmanager
+def _explaining(partition: Partition) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HarvesterError(
+            f"{partition.date}: the day cannot be closed: {error.filename or 'a file'}: {error.strerror}. The journal"
+            " keeps everything; free disk space or correct owners and modes, then run the command again."
+        ) from error
+
+
+def _segments(day: Day) -> tuple[SegmentEntry, ...]:
+    return tuple(
+        SegmentEntry(source.name, source.bytes, source.sha256, source.records)
+        for source in day.index.sources
+        if not source.is_open
+    )
+
+
+def _check_over(day: Day, now_ns: int) -> None:
+    end = max((closes for _, closes in day.grid.windows), default=0)
+    if now_ns < end:
+        raise NotOverError(
+            f"{day.partition.date}: the session goes on until {to_ist(end):%H:%M:%S} India time. Close the day then."
+        )
+
+
+def _check_sealed(day: Day, journal: Path) -> None:
+    """An open segment with data is a day unfinished. One with control records only is read, and archived later."""
+    for source in day.index.sources:
+        if source.is_open and source.data_records:
+            advice = (
+                "The recorder is still writing it, and seals it when its window closes: run the command again then."
+                if is_locked(journal)
+                else "Its run died: start the recorder, which seals it, or run harvester recover."
+            )
+            raise HarvesterError(f"{source.path}: the segment is not sealed, so the day is not complete. {advice}")
+
+
+def _must_build(lake: Path, day: Day, before: Manifest, rebuild: bool) -> bool:
+    known = {segment.name: segment.sha256 for segment in before.segments}
+    here = {segment.name: segment.sha256 for segment in _segments(day)}
+    altered = sorted(name for name in known.keys() & here.keys() if known[name] != here[name])
+    if altered:
+        raise HarvesterError(
+            f"{day.partition.date}: segment {altered[0]} is not what it was when the day was closed. Nothing was"
+            " changed. Look for the other copy in the journal or under raw/ in the lake, and move the damaged one away."
+        )
+    removed = {entry.path for entry in read_removals(lake, day.partition)}
+    lost = [entry.path for entry in before.files if entry.path not in removed and not (lake / entry.path).exists()]
+    if not (rebuild or lost or here.keys() - known.keys()):
+        return False
+    gone = sorted(known.keys() - here.keys())
+    if gone:
+        raise HarvesterError(
+            f"{day.partition.date}: {len(gone)} segments of the closed day are no longer here (first: {gone[0]}),"
+            " so building it again would lose their data. Bring their archived copies back from where they were pulled"
+            f" to, under {day.partition.path(RAW)} in the lake, then run the command again."
+        )
+    return True
+
+
+def pending_days(
+    journal: Path, lake: Path, host: str, calendar: TradingCalendar, phases: tuple[PhaseName, ...], today: date
+) -> list[date]:
+    """Days up to `today` that have segments no manifest knows, and trading days that have no manifest at all."""
+    closed = [partition.date for partition in find_partitions(lake) if partition.host == host]
+    recorded = [day for day in _journal_days(journal) if day <= today]
+    earliest = max(min([*closed, *recorded, today]), today - timedelta(days=LOOK_BACK_DAYS))
+    span = (earliest + timedelta(days=number) for number in range((today - earliest).days + 1))
+    missed = {day for day in span if day not in closed and calendar.windows(day, phases)}
+    fresh = {day for day in recorded if _has_news(journal, lake, Partition(day, host))}
+    return sorted(missed | fresh)
+
+
+def _journal_days(journal: Path) -> list[date]:
+    days = []
+    for path in sorted(journal.glob("????-??-??")):
+        try:
+            days.append(date.fromisoformat(path.name))
+        except ValueError:
+            continue  # a stray, which recovery reports
+    return days
+
+
+def _has_news(journal: Path, lake: Path, partition: Partition) -> bool:
+    manifest = load_manifest(lake, partition)
+    known = {segment.name for segment in manifest.segments} if manifest else set()
+    return any(path.stem not in known for path in day_directory(journal, partition.date).glob("*.seg"))
+
+
+def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Expectation:
+    """What configuration and calendar expect of a day."""
+    return Expectation(
+        symbols=settings.symbols,
+        windows=tuple(calendar.windows(day, settings.calendar.phases)),
+        interval_ns=settings.poll.interval_ns,
+        grace_ns=settings.poll.interval_ns + round(settings.poll.timeout * NS_PER_SECOND),
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--date", metavar="YYYY-MM-DD", help="close this day only; default: every day not closed yet")
+    parser.add_argument("--rebuild", action="store_true", help="build the day again although nothing was added to it")
+
+
+def run(args: argparse.Namespace, settings: "Settings") -> int:
+    """Close the day named, or all that are pending; one that fails does not keep the others from being closed."""
+    calendar = TradingCalendar.load(settings.calendar.file)
+    clock = SystemClock()
+    journal, lake, host = settings.journal_dir, settings.lake_dir, settings.host_id
+    if args.rebuild and not args.date:
+        raise ConfigError("--rebuild needs --date: say which day is to be built again.")
+    today = to_ist(clock.wall_ns()).date()
+    days = (
+        [parse_date(args.date)]
+        if args.date
+        else pending_days(journal, lake, host, calendar, settings.calendar.phases, today)
+    )
+    errors = []
+    for day in days:
+        try:
+            closing = close_day(
+                journal=journal,
+                lake=lake,
+                partition=Partition(day, host),
+                expectation=expect_day(settings, calendar, day),
+                now_ns=clock.wall_ns(),
+                rebuild=args.rebuild,
+            )
+            print(describe(closing))
+        except NotOverError as error:
+            if args.date:
+                raise
+            print(error)
+        except HarvesterError as error:
+            errors.append(str(error))
+    if not days:
+        print("Every day is closed.")
+    if errors:
+        raise HarvesterError("\n".join(errors))
+    return 0
+
+
+def parse_date(text: str) -> date:
+    """A date of the command line. Raises ConfigError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is not a date; write it as YYYY-MM-DD, such as 2026-11-23.") from None
+
+
+def describe(closing: Closing) -> str:
+    """The outcome for a person, in one line per day and one per symbol."""
+    day = closing.partition.date
+    if closing.outcome == NOTHING:
+        return f"{day}: no session and no data, nothing to close."
+    if closing.certificate is None or closing.manifest is None:
+        return f"{day}: closed before, nothing new."
+    lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
+    for symbol, entry in closing.certificate["symbols"].items():
+        causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
+        share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
+        lines.append(f"  {symbol}: {entry['updates']} updates of {entry['expected']}, {share}; gap slots: {causes}")
+    return "\n".join(lines)

@@ -1,0 +1,150 @@
+"""The manifest of a day: every file with size, hash and rows, sealed by a hash over itself; written last."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harvester.errors import HarvesterError
+from harvester.journal.files import make_directory, sync_directory, write_all
+from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
+
+MANIFEST_FORMAT = 1
+SELF = "self_sha256"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file of the lake; `path` is relative to the lake. `rows` are records in an archived segment."""
+
+    path: str
+    bytes: int
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class SegmentEntry:
+    """A journal segment that went into the day: size and hash of its uncompressed bytes."""
+
+    name: str
+    bytes: int
+    sha256: str
+    records: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a day consists of now. `generation` counts the builds that changed something, from 1."""
+
+    date: str
+    host: str
+    generation: int
+    built_by: str
+    files: tuple[FileEntry, ...]
+    segments: tuple[SegmentEntry, ...]
+    supersedes: str | None = field(default=None)
+    """Self hash of the manifest before this one, which lies beside it under its number."""
+
+    def find(self, kind: str) -> list[FileEntry]:
+        """The files of one kind, such as "depth"."""
+        return [entry for entry in self.files if entry.path.split("/", 1)[0] == kind]
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a file. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return file.tell(), digest
+
+
+def describe_file(lake: Path, path: Path, rows: int) -> FileEntry:
+    """The entry of a file that lies in the lake. Raises OSError."""
+    size, digest = hash_file(path)
+    return FileEntry(path.relative_to(lake).as_posix(), size, digest, rows)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The file's bytes: JSON with the hash of its canonical form without that hash."""
+    value: dict[str, Any] = {"format": MANIFEST_FORMAT, **asdict(manifest)}
+    return (json.dumps({**value, SELF: _self_hash(value)}, indent=1) + "\n").encode()
+
+
+def _self_hash(value: dict[str, Any]) -> str:
+    """SHA-256 of the JSON with sorted keys, without spaces, in ASCII."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
+    """The manifest in force, or None when the day has none. Raises HarvesterError for one that cannot be trusted."""
+    path = lake / partition.path(MANIFEST) / MANIFEST_NAME
+    try:
+        return parse_manifest(path.read_bytes(), partition)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HarvesterError(
+            f"{path}: the manifest cannot be read ({error.strerror}). Correct its owner and mode."
+        ) from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise HarvesterError(
+            f"{path}: the manifest cannot be trusted ({error}). Nothing that it lists is deleted or replaced. Restore"
+            " it from its other copy, or move it away and close the day again with harvester close --date."
+        ) from error
+
+
+def self_hash_of(lake: Path, partition: Partition) -> str:
+    """The self hash of the manifest in force, which `load_manifest` has accepted."""
+    path = lake / partition.path(MANIFEST) / MANIFEST_NAME
+    return str(json.loads(path.read_bytes())[SELF])
+
+
+def parse_manifest(data: bytes, partition: Partition) -> Manifest:
+    """Check everything about a manifest's bytes. Raises KeyError, TypeError or ValueError saying what is wrong."""
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise TypeError("it is not a JSON object")
+    claimed = value.pop(SELF)
+    if claimed != _self_hash(value):
+        raise ValueError("its own hash does not match")
+    if value.pop("format") != MANIFEST_FORMAT:
+        raise ValueError("it has another format than this release reads")
+    if (value["date"], value["host"]) != (partition.date.isoformat(), partition.host):
+        raise ValueError("it is of another day or host")
+    files = tuple(FileEntry(**entry) for entry in value.pop("files"))
+    for entry in files:
+        _check_path(entry.path, partition)
+    return Manifest(files=files, segments=tuple(SegmentEntry(**entry) for entry in value.pop("segments")), **value)
+
+
+def _check_path(path: str, partition: Partition) -> None:
+    """A path must stay in its partition, whoever wrote the manifest."""
+    pure = PurePosixPath(path)
+    kind = pure.parts[0] if pure.parts else ""
+    inside = len(pure.parts) == 4 and pure.parent == PurePosixPath(partition.path(kind).as_posix())
+    if not inside or ".." in pure.parts or pure.as_posix() != path:
+        raise ValueError(f"it lists {path!r}, which is not in its partition")
+
+
+def write_manifest(lake: Path, partition: Partition, manifest: Manifest) -> Path:
+    """Put the manifest in force, atomically and durably; the one before stays as manifest-<generation>.json."""
+    directory = lake / partition.path(MANIFEST)
+    make_directory(directory)
+    path = directory / MANIFEST_NAME
+    if path.exists():
+        kept = directory / f"manifest-{manifest.generation - 1}.json"
+        if not kept.exists():
+            os.link(path, kept)
+    temporary = directory / f".{MANIFEST_NAME}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    try:
+        write_all(descriptor, encode_manifest(manifest))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_directory(directory)
+    return path

@@ -1,0 +1,106 @@
+"""`harvester prune-journal`: delete sealed segments of which the lake provably holds a copy."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from harvester.errors import HarvesterError
+from harvester.journal.files import sync_directory
+from harvester.journal.segment import SEALED
+from harvester.lake.archive import archive_path, hash_unpacked
+from harvester.lake.layout import RAW, Partition, find_partitions
+from harvester.lake.manifest import Manifest, hash_file, load_manifest
+
+if TYPE_CHECKING:
+    from harvester.settings import Settings
+
+
+class Verdict(NamedTuple):
+    """Whether a segment may go, and why not when it may not."""
+
+    path: Path
+    bytes: int
+    keep_because: str | None
+
+
+def judge_segments(journal: Path, lake: Path) -> list[Verdict]:
+    """A verdict on every sealed segment of a journal, hashes computed anew. Deletes nothing."""
+    verdicts = []
+    for path in sorted(journal.glob(f"????-??-??/*{SEALED}")):
+        if path.is_file() and not path.is_symlink():
+            verdicts.append(Verdict(path, path.stat().st_size, _why_keep(path, lake)))
+    return verdicts
+
+
+def _why_keep(path: Path, lake: Path) -> str | None:
+    partitions = [part for part in find_partitions(lake) if part.date.isoformat() == path.parent.name]
+    reasons = [_why_keep_by(path, lake, partition) for partition in partitions]
+    if None in reasons:
+        return None
+    return reasons[0] if reasons else "its day is not closed"
+
+
+def _why_keep_by(path: Path, lake: Path, partition: Partition) -> str | None:
+    """None only when this manifest, the archived copy and the segment itself all agree."""
+    try:
+        manifest = load_manifest(lake, partition)
+        size, digest = hash_file(path)
+    except (HarvesterError, OSError) as error:
+        return str(error)
+    segments = {segment.name: segment for segment in manifest.segments} if manifest else {}
+    known = segments.get(path.stem)
+    if manifest is None or known is None:
+        return "its day was closed without it"
+    if (known.bytes, known.sha256) != (size, digest):
+        return "it is not what it was when its day was closed"
+    return _why_distrust(lake, archive_path(lake / partition.path(RAW), path.stem), manifest, digest)
+
+
+def _why_distrust(lake: Path, copy: Path, manifest: Manifest, digest: str) -> str | None:
+    listed = {entry.path: entry for entry in manifest.files}.get(copy.relative_to(lake).as_posix())
+    try:
+        if listed is None or hash_file(copy) != (listed.bytes, listed.sha256):
+            return "its archived copy is not what the manifest says"
+        return None if hash_unpacked(copy) == digest else "its archived copy does not unpack to it"
+    except OSError as error:
+        return f"its archived copy cannot be read ({error.strerror})"
+
+
+def delete_segments(verdicts: list[Verdict]) -> int:
+    """Delete the segments that may go, durably; the bytes freed are returned. Raises HarvesterError."""
+    freed = 0
+    for verdict in verdicts:
+        if verdict.keep_because is None:
+            try:
+                verdict.path.unlink()
+                sync_directory(verdict.path.parent)
+            except OSError as error:
+                raise HarvesterError(
+                    f"{verdict.path}: the segment cannot be deleted ({error.strerror}). Run the command as the user"
+                    " that owns the journal."
+                ) from error
+            freed += verdict.bytes
+    return freed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
+    choice.add_argument("--apply", action="store_true", help="delete it")
+
+
+def run(args: argparse.Namespace, settings: "Settings") -> int:
+    """Prune, or say what pruning would do."""
+    verdicts = judge_segments(settings.journal_dir, settings.lake_dir)
+    for verdict in verdicts:
+        fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
+        print(f"{verdict.path.parent.name}/{verdict.path.name}: {fate}")
+    going = [verdict for verdict in verdicts if verdict.keep_because is None]
+    if args.apply:
+        print(
+            f"{len(going)} segments deleted, {delete_segments(verdicts)} bytes freed, {len(verdicts) - len(going)} kept"
+        )
+    else:
+        size = sum(verdict.bytes for verdict in going)
+        print(f"{len(going)} segments of {size} bytes would be deleted, {len(verdicts) - len(going)} kept")
+    return 0

@@ -1,0 +1,232 @@
+"""The segments of a day, in the journal or in the lake's archive, and an index of the records in them.
+
+The index holds some 20 bytes a record, not the records: so a day of any size is built in bounded memory, symbol by
+symbol, reading each record again where it lies.
+"""
+
+import hashlib
+import os
+import shutil
+from array import array
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from harvester.errors import HarvesterError
+from harvester.journal.format import CONTROL, DATA, FORMAT, FYERS_REST, HEADER, Record, decode, decode_control
+from harvester.journal.reader import CHUNK_BYTES, COMPRESSED, RecordStream, control_of, open_segment
+from harvester.journal.segment import OPEN, SEALED
+
+
+@dataclass
+class Source:
+    """One segment and what is in it. `name` has no suffix; sizes and hashes are of the uncompressed bytes."""
+
+    name: str
+    path: Path
+    bytes: int = 0
+    sha256: str = ""
+    records: int = 0
+    data_records: int = 0
+    damaged: tuple[tuple[int, int], ...] = ()
+    header: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        return self.path.suffix == OPEN
+
+    @property
+    def streams(self) -> dict[int, str]:
+        streams = self.header.get("streams")
+        if not isinstance(streams, dict):
+            return {}
+        return {int(number): str(symbol) for number, symbol in streams.items() if str(number).isdecimal()}
+
+    @property
+    def run_id(self) -> str:
+        return str(self.header.get("run_id", ""))
+
+
+class Positions:
+    """Where the data records of one symbol are: receive time, number of the source, byte range."""
+
+    def __init__(self) -> None:
+        self.recv_ns = array("q")
+        self.source = array("I")
+        self.offset = array("Q")
+        self.length = array("I")
+
+    def __len__(self) -> int:
+        return len(self.recv_ns)
+
+    def add(self, recv_ns: int, source: int, offset: int, length: int) -> None:
+        self.recv_ns.append(recv_ns)
+        self.source.append(source)
+        self.offset.append(offset)
+        self.length.append(length)
+
+    def in_order(self) -> list[int]:
+        """Indices by receive time; records of the same moment stay in the order they were written."""
+        return sorted(range(len(self)), key=self.recv_ns.__getitem__)
+
+
+class Control(NamedTuple):
+    """One control record with the number of its source."""
+
+    source: int
+    seq: int
+    wall_ns: int
+    mono_ns: int
+    value: dict[str, Any]
+
+
+@dataclass
+class DayIndex:
+    """All segments of one day, read once."""
+
+    sources: list[Source]
+    symbols: dict[str, Positions] = field(default_factory=dict)
+    controls: list[Control] = field(default_factory=list)
+    unattributed: int = 0
+    """Data records whose symbol cannot be told, because the head of their segment is damaged."""
+    other_feeds: int = 0
+    """Data records of feeds that have no decoder here; they are in the archive."""
+
+
+def find_sources(journal_day: Path, archive: Path) -> list[Source]:
+    """Segments of the day: those in the journal, and archived ones that the journal no longer has. Sorted by name."""
+    found: dict[str, Source] = {}
+    for path in sorted(archive.glob(f"[!.]*{SEALED}{COMPRESSED}")):
+        name = path.name.split(".", 1)[0]
+        found[name] = Source(name, path)
+    for suffix in (OPEN, SEALED):
+        for path in sorted(journal_day.glob(f"[!.]*{suffix}")):
+            if path.is_file() and not path.is_symlink():
+                found[path.stem] = Source(path.stem, path)
+    return sorted(found.values(), key=lambda source: _order(source.name))
+
+
+def _order(name: str) -> tuple[int, str]:
+    begun = name.partition("-")[0]
+    return (int(begun) if begun.isdecimal() else 0, name)
+
+
+class Spool:
+    """Gives archived segments back their uncompressed form, in temporary files, for reading at random."""
+
+    def __init__(self, directory: Path) -> None:
+        """`directory` is made when it is needed, and anew: what a killed process left in it is of no use."""
+        self._directory = directory
+
+    def __enter__(self) -> "Spool":
+        shutil.rmtree(self._directory, ignore_errors=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def plain(self, source: Source) -> Path:
+        """Path of the uncompressed bytes. Raises OSError."""
+        if source.path.suffix != COMPRESSED:
+            return source.path
+        path = self._directory / source.name
+        if not path.exists():
+            self._directory.mkdir(exist_ok=True)
+            with closing(open_segment(source.path)) as packed, path.open("wb") as plain:
+                shutil.copyfileobj(packed, plain, CHUNK_BYTES)
+        return path
+
+
+class _Hashing:
+    """A file that hashes what is read from it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, count: int) -> bytes:
+        chunk = self._file.read(count)
+        self.digest.update(chunk)
+        return chunk
+
+
+def read_index(sources: list[Source]) -> DayIndex:
+    """Read every segment once: fill in the sources, collect control records, note where data records lie."""
+    index = DayIndex(sources)
+    heads: dict[str, dict[str, Any]] = {}
+    for number, source in enumerate(sources):
+        try:
+            with closing(open_segment(source.path)) as file:
+                _read_source(file, number, source, index, heads)
+        except OSError as error:
+            raise HarvesterError(
+                f"{source.path}: the segment cannot be read ({error.strerror}). The day is not built without it:"
+                " correct its owner and mode, or restore it from its other copy."
+            ) from error
+    return index
+
+
+def _read_source(
+    file: BinaryIO, number: int, source: Source, index: DayIndex, heads: dict[str, dict[str, Any]]
+) -> None:
+    hashing = _Hashing(file)
+    stream = RecordStream(cast(BinaryIO, hashing))
+    process = source.name.partition("-")[2]
+    source.header = heads.get(process, {})  # of this process's segment before, in case this one's head is damaged
+    streams = source.streams
+    for offset, record in stream:
+        source.records += 1
+        head = control_of(record, "segment") if record.kind == CONTROL else None
+        if head:
+            _check_format(source, head)
+            source.header = heads[process] = head
+            streams = source.streams
+        _note(record, offset, number, streams, index)
+        source.data_records += record.kind == DATA
+    source.bytes, source.sha256 = stream.size, hashing.digest.hexdigest()
+    source.damaged = tuple(stream.damaged)
+
+
+def _check_format(source: Source, head: dict[str, Any]) -> None:
+    if head.get("format") != FORMAT:
+        raise HarvesterError(
+            f"{source.path}: journal format {head.get('format')!r}, and this release reads format {FORMAT}. Use the"
+            " release that recorded the day, or a newer one."
+        )
+
+
+def _note(record: Record, offset: int, number: int, streams: dict[int, str], index: DayIndex) -> None:
+    if record.kind == CONTROL:
+        value = decode_control(record.payload)
+        if value:
+            index.controls.append(Control(number, record.seq, record.wall_ns, record.mono_ns, value))
+    elif record.feed != FYERS_REST:
+        index.other_feeds += 1
+    elif record.stream not in streams:
+        index.unattributed += 1
+    else:
+        length = HEADER.size + len(record.payload)
+        index.symbols.setdefault(streams[record.stream], Positions()).add(record.wall_ns, number, offset, length)
+
+
+def read_in_order(index: DayIndex, symbol: str, spool: Spool) -> Iterator[tuple[Source, Record]]:
+    """The data records of one symbol by receive time. Raises HarvesterError when a segment changed under us."""
+    positions = index.symbols.get(symbol, Positions())
+    current, descriptor = -1, -1
+    try:
+        for at in positions.in_order():
+            if positions.source[at] != current:
+                if descriptor >= 0:
+                    os.close(descriptor)
+                current = positions.source[at]
+                descriptor = os.open(spool.plain(index.sources[current]), os.O_RDONLY | os.O_CLOEXEC)
+            source = index.sources[current]
+            record = decode(os.pread(descriptor, positions.length[at], positions.offset[at]))
+            if record is None:
+                raise HarvesterError(f"{source.path}: the segment changed while it was read. Run the command again.")
+            yield source, record
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)

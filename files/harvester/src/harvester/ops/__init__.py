@@ -1,0 +1,1 @@
+"""What an operator does from the controller: pull and verify data, push tokens, look after hosts."""

@@ -1,0 +1,88 @@
+"""How operators' tasks look on a terminal: one progress bar, plain tables, a question before anything is deleted."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+
+def console(*, stderr: bool = False) -> Console:
+    """The terminal; rich itself drops colours and motion when the output is a file or NO_COLOR is set."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table of plain values; columns whose name ends in `#` are right-aligned numbers, shown without the mark."""
+    grid = Table(title=title, title_justify="left", header_style="bold")
+    for name in columns:
+        grid.add_column(name.removesuffix("#"), justify="right" if name.endswith("#") else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(str(value) for value in row))
+    return grid
+
+
+def confirm(question: str) -> bool:
+    """Ask for an explicit yes; anything else, and no terminal to ask at, is a no."""
+    if not sys.stdin.isatty():
+        return False
+    return console().input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def human_bytes(count: int) -> str:
+    """A size as a person says it: 812 B, 3.4 MiB."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+class PullBar:
+    """A pull's progress as one bar over all bytes of a host, on standard error."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=console(stderr=True),
+        )
+        self._task: TaskID | None = None
+        self._host = ""
+
+    def __enter__(self) -> "PullBar":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, host: str, files: int, total_bytes: int) -> None:
+        self._host = host
+        self._task = self._progress.add_task(f"{host}: {files} files to fetch", total=total_bytes or None)
+        if not files:
+            self._progress.update(self._task, description=f"{host}: nothing new", total=1, completed=1)
+
+    def file(self, path: str) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, description=f"{self._host}: {path.split('/', 1)[0]} {path.split('/')[1]}")
+
+    def advance(self, count: int) -> None:
+        if self._task is not None:
+            self._progress.advance(self._task, count)

@@ -1,0 +1,80 @@
+"""One file from a host into the store: resumed where it stopped, checked whole, and only then under its name."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from harvester.lake.manifest import FileEntry
+from harvester.ops.hashing import CHUNK_BYTES, feed
+from harvester.ops.ssh import RemoteError
+from harvester.ops.store import Store, sync_directory, writing
+from harvester.ops.transport import Transport
+
+Advance = Callable[[int], None]
+
+
+class MismatchError(RemoteError):
+    """What arrived is not what the host's manifest promised; it is in quarantine."""
+
+
+def fetch(transport: Transport, file: FileEntry, store: Store, advance: Advance) -> None:
+    """Bring `file` to its final place. What a former attempt left is kept and continued.
+
+    `advance` hears the number of bytes each step adds (the first step: what was here already). Raises MismatchError
+    when the hash is wrong, RemoteError when the host fails, HarvesterError when the disk is full; in every case
+    nothing appears under the final name.
+    """
+    partial = store.partial / file.sha256
+    with writing(partial):
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        digest = _download(transport, file, partial, advance)
+    if digest != file.sha256:
+        kept = store.set_aside(partial)
+        raise MismatchError(
+            f"{transport.host}: {file.path} arrived with SHA-256 {digest[:12]}..., its manifest says "
+            f"{file.sha256[:12]}.... What came is kept as {kept}. Pull again; if it stays so, the file is damaged on "
+            f"the host: run `harvester verify` there."
+        )
+    final = store.lake / file.path
+    with writing(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial.rename(final)
+        sync_directory(final.parent)
+
+
+def _download(transport: Transport, file: FileEntry, partial: Path, advance: Advance) -> str:
+    """Append what is missing to `partial`, make it durable, and return the digest of the whole."""
+    digest = hashlib.sha256()
+    with partial.open("a+b", buffering=0) as target:
+        if target.seek(0, os.SEEK_END) > file.bytes:
+            target.truncate(0)
+        target.seek(0)
+        have = feed(digest, target)
+        advance(have)
+        if have < file.bytes:
+            with transport.open(file.path, have) as source:
+                while have < file.bytes and (chunk := source.read(min(CHUNK_BYTES, file.bytes - have))):
+                    _write_all(target.fileno(), chunk)
+                    digest.update(chunk)
+                    have += len(chunk)
+                    advance(len(chunk))
+                # one byte more than promised is as wrong as one byte less
+                longer = source.read(1)
+        else:
+            longer = b""
+        os.fsync(target.fileno())
+    if have < file.bytes:
+        raise RemoteError(
+            f"{transport.host}: {file.path} ended after {have} of {file.bytes} bytes. Pull again to continue; if it "
+            "stays so, the file is cut short on the host: run `harvester verify` there."
+        )
+    if longer:
+        digest.update(longer)
+    return digest.hexdigest()
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,163 @@
+"""What operators' tasks print: results of harvester.ops as tables and sentences. The only place here that prints."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harvester.clock import to_ist
+from harvester.ops.console import console, human_bytes, table
+
+if TYPE_CHECKING:
+    from harvester.ops.cleanup import Plan
+    from harvester.ops.delivery import Delivery
+    from harvester.ops.doctor import Finding
+    from harvester.ops.query import Answer
+    from harvester.ops.status import HostStatus
+    from harvester.ops.token_push import Pushed
+    from harvester.ops.verification import Verification
+
+MOST_ROWS = 500
+
+
+def show_json(content: Any) -> None:
+    """Machine-readable output, alone on standard output."""
+    sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
+
+
+def show_status(answers: Sequence["HostStatus"]) -> None:
+    """One row per host, then what is wrong and how to put it right."""
+    out = console()
+    columns = ("host", "health", "release", "session", "updates#", "last update", "open gaps#", "token", "disk free#")
+    out.print(table("", columns, [_status_row(answer) for answer in answers]))
+    for answer in answers:
+        if answer.error:
+            out.print(f"[red]{answer.host}[/]: {answer.error}", markup=True)
+        for check in answer.failed_checks:
+            out.print(f"[red]{answer.host}: {check['name']}[/]: {check['detail']} {check.get('fix') or ''}")
+
+
+def _status_row(answer: "HostStatus") -> tuple[object, ...]:
+    if answer.report is None:
+        return (answer.host, "[red]no answer[/]", *[""] * 7)
+    status = answer.report.get("status") or {}
+    symbols = (status.get("symbols") or {}).values()
+    received = [facts["last_recv_ns"] for facts in symbols if facts.get("last_recv_ns")]
+    window = status.get("window") or {}
+    token = status.get("token") or {}
+    free = (status.get("disk") or {}).get("free_bytes")
+    return (
+        answer.host,
+        "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
+        answer.report.get("release", ""),
+        "open" if window.get("open") else "closed",
+        f"{sum(facts.get('updates', 0) for facts in symbols):,}",
+        f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
+        len(status.get("open_gaps") or []),
+        f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),
+        human_bytes(free) if free is not None else "",
+    )
+
+
+def show_delivery(delivery: "Delivery") -> None:
+    """What came, what was here, what is missing, and where the report is."""
+    out = console()
+    rows = [
+        (
+            host.host,
+            len(host.dates),
+            len(host.fetched),
+            human_bytes(host.fetched_bytes),
+            len(host.present),
+            len(host.problems) or "none",
+        )
+        for host in delivery.hosts
+    ]
+    columns = ("host", "days#", "files fetched#", "size#", "here before#", "problems#")
+    out.print(table("Every file fetched was checked against its SHA-256", columns, rows))
+    for path in delivery.csv_files:
+        out.print(f"CSV: {path}", markup=False)
+    if delivery.report:
+        out.print(f"Report: {delivery.report}", markup=False)
+    for problem in delivery.problems:
+        out.print(f"[red]missing[/] {problem.host} {problem.path}: {problem.why}")
+
+
+def show_verification(result: "Verification") -> None:
+    """One row per day, then every problem, missing day and stranger."""
+    out = console()
+    columns = ("day", "host", "files#", "size#", "updates#", "polls answered#", "missed, by cause", "verdict")
+    rows = [
+        (
+            day.date,
+            day.host,
+            day.files,
+            human_bytes(day.bytes),
+            f"{day.rows:,}",
+            f"{100 * day.coverage:.2f} %" if day.coverage is not None else "none due",
+            ", ".join(f"{cause} {slots}" for cause, slots in day.gaps_by_cause.items()) or "none",
+            "[red]wrong[/]" if day.problems else "[green]ok[/]",
+        )
+        for day in result.days
+    ]
+    out.print(table("", columns, rows))
+    for verdict in result.days:
+        for problem in verdict.problems:
+            out.print(f"wrong: {verdict.date} {verdict.host}: {problem}", markup=False)
+    if result.missing_days:
+        out.print(
+            f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
+            "`harvester close --date DAY` there writes down why.",
+            markup=False,
+        )
+    for stranger in result.strangers:
+        out.print(f"in no manifest, so not used: {stranger}", markup=False)
+
+
+def show_plan(plan: "Plan") -> None:
+    """The clean-up plan of one host by day."""
+    from harvester.ops.cleanup import summary
+
+    rows = [(row["date"], row["what"], row["files"], human_bytes(row["bytes"])) for row in summary(plan)]
+    title = f"{plan.host}: {len(plan.removals)} files may go, {human_bytes(plan.bytes)}"
+    console().print(table(title, ("day", "what, and why", "files#", "size#"), rows))
+
+
+def show_answer(answer: "Answer") -> None:
+    """Rows as a table; beyond the most a screen is good for, the number of those left out."""
+    out = console()
+    if not answer.columns:
+        out.print("Done; the statement has no rows.")
+        return
+    rows = [["" if value is None else value for value in row] for row in answer.rows[:MOST_ROWS]]
+    out.print(table("", answer.columns, rows), markup=False)
+    left = len(answer.rows) - MOST_ROWS
+    out.print(f"{len(answer.rows):,} rows" + (f"; {left:,} not shown, use --csv or --json for all" if left > 0 else ""))
+
+
+def show_pushed(pushed: "Pushed") -> None:
+    """Whose token is in use now, until when, and when to come again."""
+    out = console()
+    hosts = ", ".join(f"{host} ({version})" for host, version in pushed.versions.items())
+    out.print(f"In use on {hosts}.", markup=False)
+    account = pushed.account or "an account that the token does not name"
+    out.print(f"Account {account}, valid until {pushed.expires_at:%a %d %b %Y %H:%M} IST.", markup=False)
+    if pushed.next_session:
+        out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M} IST.", markup=False)
+
+
+def show_finding(finding: "Finding") -> None:
+    """One finding as it comes, its fix below it."""
+    out = console()
+    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.level]
+    out.print(f"[{colour}]{finding.level:4}[/] {finding.name}: ", end="")
+    out.print(finding.detail, markup=False)
+    if finding.fix:
+        out.print(f"     -> {finding.fix}", markup=False)
+
+
+def show_sum(findings: Sequence["Finding"]) -> None:
+    """How many findings there were of each level."""
+    counts = Counter(str(finding.level) for finding in findings)
+    console().print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)

@@ -1,0 +1,42 @@
+"""The environment that leads clients in this process to where the inventory says AWS and the broker are.
+
+Only addresses and file names enter the environment, never a secret of the operator. With an inventory that names
+none of them, as for the real AWS and the real broker, the operator's own configuration counts unchanged.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from harvester.ops.inventory import Host
+
+# An AWS that is not the real one must never see the operator's real keys, and asks for some.
+STAND_IN_KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_SESSION_TOKEN": ""}
+
+
+@contextmanager
+def surroundings_of(host: Host) -> Iterator[None]:
+    """Set the environment of this process to the host's surroundings, and set it back afterwards."""
+    wanted = _wanted(host.variables)
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _wanted(variables: Mapping[str, object]) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    if variables.get("aws_endpoint_url"):
+        wanted |= {"AWS_ENDPOINT_URL": str(variables["aws_endpoint_url"]), **STAND_IN_KEYS}
+    if variables.get("broker_proxy"):
+        proxy = str(variables["broker_proxy"])
+        wanted |= {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}
+    if variables.get("broker_ca_file"):
+        wanted["SSL_CERT_FILE"] = str(variables["broker_ca_file"])
+    return wanted

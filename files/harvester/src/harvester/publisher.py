@@ -1,0 +1,103 @@
+"""Puts the recorder's state together for the status file."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from harvester.capture import Capture
+from harvester.clock import NS_PER_MS, NS_PER_SECOND, Clock
+from harvester.gate import Gate
+from harvester.journal.format import RunInfo
+from harvester.poller import Poller
+from harvester.recorder import Recorder
+from harvester.status import write_status
+from harvester.symbolcheck import SymbolCheck
+from harvester.tokenkeeper import TokenKeeper
+from harvester.watches import ClockWatch
+
+log = structlog.get_logger()
+EVERY_NS = NS_PER_SECOND - 50 * NS_PER_MS
+
+
+class StatusPublisher:
+    """Called after every turn of the recorder's loop; writes the file about once a second."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        run: RunInfo,
+        clock: Clock,
+        capture: Capture,
+        poller: Poller,
+        gate: Gate,
+        keeper: TokenKeeper,
+        watch: ClockWatch,
+        symbol_check: SymbolCheck,
+    ) -> None:
+        self._path = path
+        self._run = run
+        self._clock = clock
+        self._capture = capture
+        self._poller = poller
+        self._gate = gate
+        self._keeper = keeper
+        self._watch = watch
+        self._symbol_check = symbol_check
+        self._started_at_ns = clock.wall_ns()
+        self._next_mono_ns = 0
+        self._failing = False
+
+    def __call__(self, recorder: Recorder) -> None:
+        """Publish when a second has passed; a file that cannot be written is a log line, not an end."""
+        mono_ns = self._clock.mono_ns()
+        if mono_ns < self._next_mono_ns:
+            return
+        self._next_mono_ns = mono_ns + EVERY_NS
+        try:
+            write_status(self._path, self.describe(recorder))
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                log.error("status_not_written", path=str(self._path), detail=str(error))
+            self._failing = True
+
+    def describe(self, recorder: Recorder) -> dict[str, Any]:
+        """The whole state as JSON data. Times are wall ns unless the key says otherwise."""
+        wall_ns = self._clock.wall_ns()
+        today = recorder.calendar.trading_date(wall_ns)
+        token = self._gate.token
+        return {
+            "release": self._run.release,
+            "config_hash": self._run.config_hash,
+            "run_id": self._run.run_id,
+            "pid": os.getpid(),
+            "started_at_ns": self._started_at_ns,
+            "written_at_ns": wall_ns,
+            "window": {
+                "open": recorder.window is not None,
+                "open_ns": recorder.window[0] if recorder.window else None,
+                "phases": recorder.calendar.phases_at(wall_ns),
+                "next_change_ns": recorder.next_change_ns,
+            },
+            "symbols": {name: symbol.describe() for name, symbol in self._capture.symbols.items()},
+            "open_gaps": [gap._asdict() for gap in self._capture.open_gaps],
+            "token": {
+                "state": self._gate.token_state(wall_ns),
+                "version": token.version if token else None,
+                "expires_at_ns": token.expires_at_ns if token else None,
+                "problem": self._keeper.problem,
+            },
+            "journal": self._capture.describe(),
+            "deviation_ms": self._poller.deviations.describe(),
+            "disk": {"free_bytes": recorder.disk.free_bytes, "full": recorder.disk.is_full},
+            "calendar": {
+                "valid_until": recorder.calendar.valid_until.isoformat(),
+                "days_left": recorder.calendar.days_left(today),
+                "problem": recorder.calendar_problem,
+            },
+            "clock": {"offset_ns": self._watch.offset_ns, "off": self._watch.is_off, "steps": self._watch.steps},
+            "unknown_symbols": self._symbol_check.unknown,
+        }

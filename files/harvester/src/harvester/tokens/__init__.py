@@ -1,0 +1,1 @@
+"""The broker's access token: where it comes from, what it says about itself, how it reaches the recorder."""

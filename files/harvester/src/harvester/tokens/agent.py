@@ -1,0 +1,107 @@
+"""The token agent: asks the store for a new token, checks its shape, hands it to the recorder."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import structlog
+
+from harvester.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.errors import HarvesterError
+from harvester.notify import Notifier
+from harvester.redaction import register_secret
+from harvester.tokens.claims import TokenError, check_token
+from harvester.tokens.handover import Token, write_handover
+from harvester.tokens.stores import StoredToken, StoreError, TokenStore
+
+log = structlog.get_logger()
+POLL_SECONDS = 10.0
+BACKOFF_LAST_SECONDS = 300.0
+NAP_SECONDS = 5.0
+"""The watchdog is told at least this often while the agent waits."""
+
+
+class TokenAgent:
+    """Polls the store. Whatever goes wrong, the token handed over last stays where it is."""
+
+    def __init__(self, store: TokenStore, handover: Path, *, clock: Clock, notifier: Notifier) -> None:
+        self._store = store
+        self._handover = handover
+        self._clock = clock
+        self._notifier = notifier
+        self._handed_over: str | None = None
+        self._refused: str | None = None
+        self._failures = 0
+        self._state = "no token yet"
+        self._stopping = False
+        self._wake = asyncio.Event()
+
+    def look_now(self) -> None:
+        """Ask the store at once; for SIGHUP."""
+        self._failures = 0
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the service; for SIGTERM."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Poll until stopped."""
+        await self.poll()
+        self._notifier.ready(self._state)
+        while not self._stopping:
+            await self._wait(self._delay_seconds())
+            if not self._stopping:
+                await self.poll()
+        self._notifier.stopping("stopping")
+
+    async def poll(self) -> None:
+        """Ask the store once and hand over what is new and sound; anything else is a log line."""
+        try:
+            stored = await asyncio.to_thread(self._store.read)
+        except StoreError as error:
+            self._failures += 1
+            log.warning("token_store_failed", detail=str(error), retry_seconds=round(self._delay_seconds()))
+            return
+        self._failures = 0
+        if stored is None:
+            self._state = "no token has been stored yet"
+        elif stored.version not in (self._handed_over, self._refused):
+            self._offer(stored)
+
+    def _offer(self, stored: StoredToken) -> None:
+        register_secret(stored.value)
+        try:
+            claims = check_token(stored.value, self._clock.wall_ns())
+        except TokenError as error:
+            self._refused = stored.version
+            self._state = f"refused {stored.version}"
+            log.error("token_refused", version=stored.version, detail=str(error))
+            return
+        try:
+            write_handover(self._handover, Token(stored.value, stored.version, claims.expires_at_ns))
+        except HarvesterError as error:
+            log.error("token_not_handed_over", version=stored.version, detail=str(error))
+            return
+        self._handed_over, self._refused = stored.version, None
+        expires = to_ist(claims.expires_at_ns)
+        self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M} India time"
+        log.info("token_handed_over", version=stored.version, expires=expires.isoformat())
+
+    def _delay_seconds(self) -> float:
+        if not self._failures:
+            return POLL_SECONDS
+        backoff = POLL_SECONDS * 2.0 ** min(self._failures - 1, 10)
+        return min(BACKOFF_LAST_SECONDS, backoff) * random.uniform(0.75, 1.25)
+
+    async def _wait(self, seconds: float) -> None:
+        """Sleep in short naps, so that the watchdog hears from the loop that does the work."""
+        until_ns = self._clock.mono_ns() + int(seconds * NS_PER_SECOND)
+        while not self._wake.is_set() and (left_ns := until_ns - self._clock.mono_ns()) > 0:
+            self._notifier.alive(self._state)
+            try:
+                await asyncio.wait_for(self._wake.wait(), min(NAP_SECONDS, left_ns / NS_PER_SECOND))
+            except TimeoutError:
+                continue
+        self._wake.clear()

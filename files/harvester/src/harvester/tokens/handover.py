@@ -1,0 +1,91 @@
+"""The file through which the token agent hands the token to the recorder: written whole, readable by one group."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from harvester.errors import HarvesterError
+from harvester.redaction import register_secret
+
+MODE = 0o440
+MAX_BYTES = 65_536
+
+
+class Token(NamedTuple):
+    """An access token as handed over; `version` names it in logs and status."""
+
+    access_token: SecretStr
+    version: str
+    expires_at_ns: int
+
+
+def write_handover(path: Path, token: Token) -> None:
+    """Replace the handover file in one step, mode 0440. Raises HarvesterError."""
+    text = json.dumps(
+        {
+            "access_token": token.access_token.get_secret_value(),
+            "version": token.version,
+            "expires_at_ns": token.expires_at_ns,
+        }
+    )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+        with open(descriptor, "w", encoding="ascii") as file:
+            os.fchmod(descriptor, MODE)
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise HarvesterError(
+            f"{path}: the token could not be handed over ({error.strerror}). The directory must be writable for the"
+            " token agent's user; the recorder keeps the token it has."
+        ) from error
+
+
+class HandoverReader:
+    """Notices a new handover file by its stat; the token once read stays good when the file goes away."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+
+    def read_new(self) -> Token | None:
+        """The token, if the file changed since the last call and holds a whole one; else None.
+
+        Raises HarvesterError, once per change of the file, when it cannot be read or is not a handover.
+        """
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise HarvesterError(f"{self._path}: the token cannot be reached ({error.strerror}).") from error
+        identity = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if identity == self._seen:
+            return None
+        self._seen = identity
+        token = self._parse()
+        register_secret(token.access_token)
+        return token
+
+    def _parse(self) -> Token:
+        try:
+            with self._path.open("rb") as file:
+                data = json.loads(file.read(MAX_BYTES))
+            token = Token(SecretStr(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
+            if not isinstance(data["access_token"], str) or not data["access_token"].isascii():
+                raise ValueError("not text")
+        except OSError as error:
+            raise HarvesterError(
+                f"{self._path}: the token cannot be read ({error.strerror}); the recorder's user must be in its group."
+            ) from error
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise HarvesterError(f"{self._path}: not a token handover; restart the token agent.") from None
+        return token

@@ -1,0 +1,75 @@
+"""Control groups: every process of a host or a lab is in a group of its own, so that all of it can be ended at once."""
+
+import time
+from pathlib import Path
+
+from lab.errors import LabError
+
+ENDS_WITHIN_SECONDS = 20
+
+
+def mounted_trees() -> list[Path]:
+    """The hierarchies a host's processes must leave: the unified one first, then v1's name=systemd and memory.
+
+    Two containers started from a shared group would both use its sub-groups and tangle.
+    """
+    unified: list[Path] = []
+    version_1: list[Path] = []
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        _, target, kind, options, *_ = line.split()
+        if kind == "cgroup2":
+            unified.append(Path(target))
+        elif kind == "cgroup" and {"name=systemd", "memory"} & set(options.split(",")):
+            version_1.append(Path(target))
+    if not unified:
+        raise LabError("This machine has no cgroup v2 tree mounted, and systemd in a host needs one. Mount cgroup2.")
+    return unified[:1] + version_1
+
+
+def make_group(name: str) -> list[Path]:
+    """Make the group `name` in every hierarchy; returns the `cgroup.procs` files to enter it by."""
+    groups = [tree / name for tree in mounted_trees()]
+    for group in groups:
+        group.mkdir(exist_ok=True)
+    return [group / "cgroup.procs" for group in groups]
+
+
+def limit_memory(name: str, limit_bytes: int) -> None:
+    """Cap the whole group, where the machine's v1 hierarchy holds the memory controller."""
+    for tree in mounted_trees():
+        limit = tree / name / "memory.limit_in_bytes"
+        if limit.exists():
+            limit.write_text(str(limit_bytes), encoding="ascii")
+            return
+    raise LabError("A host's memory can be capped only where the v1 memory controller is mounted; leave --memory out.")
+
+
+def has_processes(name: str) -> bool:
+    """Whether anything still runs in the group."""
+    events = mounted_trees()[0] / name / "cgroup.events"
+    return events.exists() and "populated 1" in events.read_text(encoding="ascii")
+
+
+def end_group(name: str) -> None:
+    """Kill whatever runs in the group and remove it; nothing happens when there is none."""
+    trees = mounted_trees()
+    kill = trees[0] / name / "cgroup.kill"
+    if kill.exists():
+        kill.write_text("1", encoding="ascii")
+    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+    for tree in reversed(trees):
+        _remove(tree / name, deadline)
+
+
+def _remove(group: Path, deadline: float) -> None:
+    while group.is_dir():
+        below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
+        try:
+            for path in [*below, group]:
+                path.rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise LabError(f"The control group {group} cannot be removed: {error}.") from error
+            time.sleep(0.02)

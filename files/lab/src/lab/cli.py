@@ -1,0 +1,210 @@
+"""The `lab` command."""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harvester.errors import HarvesterError
+from lab import faults, hosts, labs
+from lab.base.cache import provide_tree
+from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
+from lab.claims import find_hosts, find_lab, find_labs
+from lab.errors import LabUsageError
+from lab.garbage import collect_garbage
+from lab.keys import SSH_CONFIG
+from lab.machine import require_lab_machine
+from lab.paths import default_state
+from lab.stand_ins import NAMES, find_running
+
+HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 ok, 1 failure, 2 usage."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except HarvesterError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _up(options: argparse.Namespace) -> int:
+    wishes = [_read_wish(text, options) for text in options.name or ["h1"]]
+    wanted = [name for name in NAMES if name not in options.without]
+    started = labs.bring_up(options.state, wishes, _say, wanted)
+    _say(f"log in with: ssh -F {options.state / SSH_CONFIG} {wishes[0].name}")
+    if options.json:
+        print(json.dumps({"started": [_summary(host) for host in started]}, indent=2))
+    return 0
+
+
+def _summary(started: labs.Started) -> dict[str, object]:
+    return {
+        "name": started.host.name,
+        "address": started.host.address,
+        "suite": started.host.suite,
+        "banner_seconds": round(started.banner_seconds, 3),
+        "settled_seconds": round(started.settled_seconds, 3),
+        "system_state": started.system_state,
+    }
+
+
+def _read_wish(text: str, options: argparse.Namespace) -> labs.HostWish:
+    name, suite, variant, *rest = [*text.split(":"), "", ""]
+    if not HOST_NAME.fullmatch(name) or any(rest) or variant not in ("", "full", "bare"):
+        raise LabUsageError(f"--name {text!r} is not NAME, NAME:SUITE or NAME:SUITE:bare; NAME is a host name.")
+    disk_path, _, disk_bytes = (options.disk or "").partition("=")
+    if options.disk and options.tier == "uml":
+        raise LabUsageError("--disk is for hosts of tier nspawn; a host with its own kernel has a whole disk.")
+    if options.disk and not (disk_path.startswith("/") and disk_bytes.isdigit()):
+        raise LabUsageError(f"--disk {options.disk!r} is not PATH=BYTES, such as /var/lib/harvester=268435456.")
+    return labs.HostWish(
+        name,
+        find_suite(suite or options.suite).name,
+        "bare" if options.bare or variant == "bare" else "full",
+        tier=options.tier,
+        ssh_socket=options.ssh_socket,
+        disk_path=disk_path or None,
+        disk_bytes=int(disk_bytes) if options.disk else None,
+        memory_bytes=options.memory_bytes,
+    )
+
+
+def _down(options: argparse.Namespace) -> int:
+    removed = labs.bring_down(options.state)
+    _say("the lab is gone" if removed else f"there is no lab at {options.state}")
+    if options.json:
+        print(json.dumps({"removed": removed}))
+    return 0
+
+
+def _gc(options: argparse.Namespace) -> int:
+    require_lab_machine()
+    for line in collect_garbage():
+        _say(f"removed {line}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    for lab in find_labs():
+        running = {name: find_running(lab, name) for name in NAMES}
+        programs = ", ".join(f"{name} (pid {process.pid})" for name, process in running.items() if process)
+        print(f"lab {lab.state}: {lab.address}, {programs or 'no stand-ins'}")
+        for host in find_hosts(lab.state):
+            condition = "up" if hosts.is_running(host) else "down"
+            print(f"  {host.name}: {host.address}, {host.suite} {host.variant}, {host.tier}, {condition}")
+    return 0 if find_lab(options.state) else 1
+
+
+def _exec(options: argparse.Namespace) -> int:
+    host = labs.find_host(options.state, options.name)
+    os.execvp("ssh", ["ssh", "-F", str(options.state / SSH_CONFIG), host.name, *options.command])  # noqa: S606
+
+
+def _fault(options: argparse.Namespace) -> int:
+    require_lab_machine()
+    host = labs.find_host(options.state, options.name)
+    match options.kind:
+        case "loss":
+            faults.lose_packets(host, options.percent)
+        case "partition":
+            faults.partition(host, options.address, options.port)
+        case "slow":
+            faults.slow_down(host, options.kilobits)
+        case "cut":
+            faults.cut(host)
+        case "disk-full":
+            faults.fill_disk(host, options.leave_bytes)
+        case "power-cut":
+            hosts.cut_power(host)
+        case "heal":
+            faults.heal(host)
+    return 0
+
+
+def _base(options: argparse.Namespace) -> int:
+    require_lab_machine()
+    in_use = {host.base for host in find_hosts()}
+    print(provide_tree(find_suite(options.suite), "bare" if options.bare else "full", in_use, _say))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lab", description="Real booted hosts on this machine, and their stand-ins.")
+    parser.add_argument(
+        "--state", type=_folder, default=default_state(), help="the lab's folder (default: LAB_STATE, or %(default)s)"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = _add(commands, "up", _up, "make the lab, or what is missing of it")
+    up.add_argument("--name", action="append", metavar="NAME[:SUITE[:bare]]", help="a host; repeatable (default: h1)")
+    up.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES, help="userland (default: %(default)s)")
+    up.add_argument("--tier", default="nspawn", choices=("nspawn", "uml"), help="container, or a kernel of its own")
+    up.add_argument("--bare", action="store_true", help="without the roles' packages, which apt finds in its cache")
+    up.add_argument("--without", action="append", default=[], choices=NAMES, help="a stand-in to leave out")
+    up.add_argument("--ssh-socket", action="store_true", help="start the SSH server by its socket, as Ubuntu does")
+    up.add_argument("--disk", metavar="PATH=BYTES", help="give each host a disk of its own, mounted at PATH")
+    up.add_argument("--memory-bytes", type=int, help="cap what each host's processes may have together")
+
+    up.add_argument("--json", action="store_true", help="print what was started as JSON")
+
+    down = _add(commands, "down", _down, "remove the lab and everything it has")
+    down.add_argument("--json", action="store_true", help="print whether there was anything to remove as JSON")
+
+    _add(commands, "gc", _gc, "remove what killed commands and vanished checkouts left on this machine")
+    _add(commands, "status", _status, "list the labs of this machine; exit code 1 when this one is not up")
+
+    execute = _add(commands, "exec", _exec, "run a command in a host, or log in to it")
+    execute.add_argument("name")
+    execute.add_argument("command", nargs=argparse.REMAINDER)
+
+    _add_faults(commands)
+
+    base = _add(commands, "base", _base, "build the base tree of a suite, if the cache has none")
+    base.add_argument("suite", choices=SUITES)
+    base.add_argument("--bare", action="store_true", help="without the roles' packages")
+    return parser
+
+
+def _add_faults(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fault = _add(commands, "fault", _fault, "disturb a host on purpose, until `lab fault heal`")
+    kinds = fault.add_subparsers(required=True, metavar="KIND", dest="kind")
+    loss = kinds.add_parser("loss", help="lose packets at random")
+    loss.add_argument("--percent", type=int, default=20, help="share of packets (default: %(default)s)")
+    partition = kinds.add_parser("partition", help="cut the host off from one address")
+    partition.add_argument("--address", required=True, help="the address that it can no longer send to")
+    partition.add_argument("--port", type=int, help="only this TCP port of it")
+    slow = kinds.add_parser("slow", help="let little through to the host")
+    slow.add_argument("--kilobits", type=int, default=256, help="kilobits a second (default: %(default)s)")
+    cut = kinds.add_parser("cut", help="pull the cable")
+    disk = kinds.add_parser("disk-full", help="fill the host's extra disk")
+    disk.add_argument("--leave-bytes", type=int, default=0, help="bytes that stay free (default: %(default)s)")
+    power = kinds.add_parser("power-cut", help="end the host without a warning and boot it again")
+    heal = kinds.add_parser("heal", help="undo every fault of the host")
+    for kind in (loss, partition, slow, cut, disk, power, heal):
+        kind.add_argument("name", help="the host")
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary)
+    command.set_defaults(run=run)
+    return command
+
+
+def _folder(text: str) -> Path:
+    return Path(text).resolve()

@@ -1,0 +1,61 @@
+"""`./inv demo`: the main job from nothing to verified data, on embedded stand-ins."""
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from harvester.errors import HarvesterError
+from harvester.ops.inventory import program
+from lab.demo import here, host, summary
+from lab.demo.progress import Progress
+
+SESSION_SECONDS = 40
+
+
+def demonstrate(root: Path, *, on_host: bool, session_seconds: int, summary_file: Path | None, down: bool) -> None:
+    """Run the demonstration, print its summary, write it as JSON; HarvesterError when anything was not as promised."""
+    console = Console(soft_wrap=True)
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    state = root / ".lab" if on_host else root / ".here" / stamp
+    demo = host.Demo(root, state, root / "pulled" / f"demo-{stamp}", session_seconds, Progress(console))
+    if not on_host:
+        console.print("Without a host and without Ansible: the data path as ordinary processes on this machine.")
+    try:
+        found = (host if on_host else here).run(demo)
+    finally:
+        if down:
+            take_down(demo, on_host=on_host)
+    if summary_file:
+        summary_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    summary.show(found, console)
+    if not down and on_host:
+        console.print(LOOK_AROUND.format(lake=found["lake"]), highlight=False)
+    if not summary.is_complete(found):
+        raise HarvesterError("The demonstration did not record what it should have; see the summary above.")
+
+
+LOOK_AROUND = """
+The lab is still running. Look around:
+  ./inv status                      what the host says of itself
+  ./inv logs --follow               the journal of its services
+  ssh -F .lab/ssh_config h1         log in
+  ./inv query "select symbol, count(*) from depth group by symbol" --lake {lake}
+  ./inv lab-down                    remove everything"""
+
+
+def take_down(demo: host.Demo, *, on_host: bool) -> None:
+    """Remove the lab, or what the processes left."""
+    with demo.progress.step("take the lab down"):
+        if on_host:
+            demo.progress.run([program("lab"), "down"], cwd=demo.root)
+        else:
+            shutil.rmtree(demo.state)
+
+
+def is_possible_on_host() -> bool:
+    """Whether a host can be booted here: that takes root."""
+    return os.geteuid() == 0

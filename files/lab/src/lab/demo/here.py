@@ -1,0 +1,155 @@
+"""The same data path as ordinary processes, where root or namespaces are not to be had: no host, no Ansible, no SSH."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from exchange.client import open_client, read_ready
+from exchange.environment import client_environment
+from exchange.login import login_as_a_person
+from exchange.state import StateDir
+from harvester.errors import HarvesterError
+from harvester.ops.delivery import REPORT_NAME
+from harvester.ops.inventory import program
+from harvester.settings import PATH_VARIABLE, BrokerSettings
+from harvester.tokens.login import App, begin_login, exchange_code, fetch_profile, read_redirect
+from lab.demo import evidence, session, summary
+from lab.demo.host import Demo, ask_with_sdk, wait_until
+
+LEAD_SECONDS = 4
+READY_SECONDS = 60
+END_SECONDS = 10
+SYMBOLS = ("NSE:HDFCBANK-EQ", "NSE:RELIANCE-EQ", "NSE:ADANIENT-EQ", "NSE:INFY-EQ", "NSE:SBIN-EQ")
+INTERVAL_SECONDS = 2.0
+
+
+def run(demo: Demo) -> dict[str, Any]:
+    """Run all steps in `demo.state`; the summary document. Raises HarvesterError naming what failed."""
+    step = demo.progress.step
+    demo.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    session.write_calendar(demo.calendar, session.closed_calendar(session.today_in_india()))
+    serve = [program("exchange"), "serve", "--state", str(demo.exchange), "--port", "0"]
+    began = time.time_ns()
+    with process(demo, "exchange", [*serve, "--calendar", str(demo.calendar)], dict(os.environ)) as exchange:
+        with step("start the exchange, log in at the broker"):
+            wait_for(demo.exchange / "ready.json", exchange)
+            env = {
+                **os.environ,
+                **client_environment(read_ready(demo.exchange)),
+                PATH_VARIABLE: str(write_config(demo)),
+            }
+            log_in(demo)
+        with step(f"record a session of {demo.session_seconds} s"):
+            day, observed = record(demo, env)
+    with step("close the session and build the lake"):
+        demo.progress.run([program("harvester"), "close", "--date", day], cwd=demo.root, env=env)
+    with step("pull it and verify it"):
+        inventory = write_inventory(demo)
+        demo.invoke("pull-data", "--raw", "--output", demo.output, "--inventory", str(inventory))
+        demo.invoke("verify-data", "--output", demo.output)
+    compared = evidence.compare(
+        demo.exchange / "served.jsonl", demo.pulled / "lake/raw", since_ns=began, others=observed["asked"]
+    )
+    return summary.summarise(
+        demo.pulled,
+        day,
+        where="ordinary processes on this machine, without a host and without Ansible",
+        seconds=demo.progress.seconds,
+        sdk=observed,
+        exchange=vars(compared),
+        lake=f"{demo.output}/lake",
+        report=f"{demo.output}/reports/{REPORT_NAME}",
+    )
+
+
+def record(demo: Demo, env: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """Run token agent and recorder through one session; the trading date and what the SDK saw."""
+    with (
+        process(demo, "token-agent", [program("harvester"), "token-agent"], env) as agent,
+        process(demo, "recorder", [program("harvester"), "run"], env) as recorder,
+    ):
+        wait_for(demo.state / "access-token", agent)
+        wait_for(demo.state / "status.json", recorder)
+        opens, closes = session.announce(demo.calendar, lead_seconds=LEAD_SECONDS, seconds=demo.session_seconds)
+        demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
+        wait_until(opens.timestamp() + 2)
+        observed = ask_with_sdk(demo, list(SYMBOLS))
+        demo.progress.note(f"the unmodified SDK sees the same market: {observed['books']}")
+        wait_until(closes.timestamp() + 2)
+    return opens.date().isoformat(), observed
+
+
+@contextmanager
+def process(demo: Demo, name: str, command: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program in the background with its output in a log file; it must live until it is told to end, and end well."""
+    log = demo.state / f"{name}.log"
+    with log.open("wb") as output:
+        running = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            yield running
+        finally:
+            died = running.poll() is not None
+            running.terminate()
+            code = running.wait(END_SECONDS)
+            if died or code != 0:
+                words = log.read_text("utf-8")[-1500:]
+                raise HarvesterError(f"{name} ended too early or badly, with exit code {code}; its last words: {words}")
+
+
+def wait_for(path: Path, writer: "subprocess.Popen[bytes]") -> None:
+    """Return when a program has written a file, or has ended. Raises HarvesterError after some seconds."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not path.exists() and writer.poll() is None:
+        if time.monotonic() > deadline:
+            raise HarvesterError(f"{path} did not appear within {READY_SECONDS} s: the program that writes it hangs.")
+        time.sleep(0.05)
+
+
+def write_config(demo: Demo) -> Path:
+    """The harvester's configuration: everything under the demo's state folder."""
+    state = demo.state
+    config = {
+        "host_id": "here",
+        "data_dir": str(state / "data"),
+        "symbols": SYMBOLS,
+        "broker": {"app_id": StateDir(demo.exchange).app().app_id},
+        "poll": {"interval_seconds": INTERVAL_SECONDS},
+        "calendar": {"file": str(demo.calendar)},
+        "token": {"source": "file", "file": str(state / "credential"), "handover": str(state / "access-token")},
+        "status_file": str(state / "status.json"),
+    }
+    path = state / "config.json"
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def write_inventory(demo: Demo) -> Path:
+    """An inventory of this machine, for the commands that ask where the data is."""
+    settings = {"data_dir": str(demo.state / "data")}
+    host = {"ansible_connection": "local", "harvester_settings": settings}
+    path = demo.state / "inventory.json"
+    path.write_text(json.dumps({"harvesters": {"hosts": {"here": host}}}), encoding="utf-8")
+    return path
+
+
+def log_in(demo: Demo) -> None:
+    """Sign in on the exchange's login page and keep the token, proven, in the token agent's file."""
+    made_up = StateDir(demo.exchange).app()
+    app = App(made_up.app_id, SecretStr(made_up.secret), made_up.redirect_uri)
+    api_url = str(BrokerSettings.model_fields["api_url"].default)
+    begun = begin_login(app, api_url)
+    with open_client(demo.exchange) as client:
+        address = login_as_a_person(begun.url, demo.exchange, client)
+        token = exchange_code(app, read_redirect(address, app, begun.state), api_url=api_url, client=client)
+        profile = fetch_profile(app, token, api_url=api_url, client=client)
+    demo.progress.note(f"logged in as {profile.account}")
+    credential = demo.state / "credential"
+    credential.touch(mode=0o600)
+    credential.write_text(token.get_secret_value(), encoding="ascii")

@@ -1,0 +1,152 @@
+"""The main job on a real booted host: built by site.yml, fed by the local exchange, pulled over SSH.
+
+Every step is a command that a person could type; only the login page is filled in by a program.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exchange.client import read_ready
+from exchange.environment import app_environment, client_environment
+from exchange.state import StateDir
+from exchange.tokens import Tokens
+from harvester.clock import SystemClock
+from harvester.errors import HarvesterError
+from harvester.ops.delivery import REPORT_NAME
+from harvester.ops.inventory import load_hosts, program
+from harvester.ops.playbook import mitogen_strategies
+from harvester.ops.status import gather
+from lab.demo import evidence, session, summary
+from lab.demo.login import push_token
+from lab.demo.progress import Progress
+
+LEAD_SECONDS = 12  # from writing the calendar to the open: the time to bring it to the host
+WATCH_SECONDS = 4
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demonstration in the checkout `root`, with the lab's state folder and what was asked for."""
+
+    root: Path
+    state: Path
+    pulled: Path
+    session_seconds: int
+    progress: Progress
+
+    @property
+    def exchange(self) -> Path:
+        return self.state / "exchange"
+
+    @property
+    def calendar(self) -> Path:
+        return self.state / "calendar.json"
+
+    @property
+    def output(self) -> str:
+        """The pull's target as the runbook's commands take it."""
+        return str(self.pulled.relative_to(self.root))
+
+    def invoke(self, *words: str) -> None:
+        """Run one of the runbook's commands, as a person would."""
+        self.progress.note("$ ./inv " + " ".join(words))
+        self.progress.run([program("invoke"), *words], cwd=self.root)
+
+    def ansible(self, *words: str) -> None:
+        """Run ansible-playbook, with mitogen where it is installed."""
+        strategies = mitogen_strategies()
+        env = dict(os.environ)
+        if strategies:
+            env |= {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": strategies}
+        self.progress.note("$ ansible-playbook " + " ".join(words))
+        self.progress.run([program("ansible-playbook"), *words], cwd=self.root, env=env)
+
+
+def run(demo: Demo) -> dict[str, Any]:
+    """Run all steps; the summary document. Raises HarvesterError naming what failed."""
+    step = demo.progress.step
+    began = time.time_ns()
+    with step("boot a Linux host on this machine, start the exchange and moto"):
+        demo.state.mkdir(mode=0o700, exist_ok=True)
+        session.write_calendar(demo.calendar, session.closed_calendar(session.today_in_india()))
+        demo.progress.run([program("lab"), "up"], cwd=demo.root)
+    with step("build the host: ansible-playbook site.yml"):
+        demo.ansible("site.yml")
+    with step("log in at the broker, push the token"):
+        demo.progress.note("$ ./inv token-push")
+        demo.progress.note(push_token([program("invoke"), "token-push"], demo.exchange, cwd=demo.root))
+    with step(f"record a session of {demo.session_seconds} s"):
+        day, observed = record(demo)
+    with step("close the session and build the lake"):
+        demo.ansible("playbooks/close.yml", "-e", json.dumps({"harvester_close_date": day}))
+    with step("pull it home and verify it"):
+        demo.invoke("pull-data", "--raw", "--output", demo.output)
+        demo.invoke("verify-data", "--output", demo.output)
+    compared = evidence.compare(
+        demo.exchange / "served.jsonl", demo.pulled / "lake/raw", since_ns=began, others=observed["asked"]
+    )
+    return summary.summarise(
+        demo.pulled,
+        day,
+        where="a real booted host in the lab",
+        seconds=demo.progress.seconds,
+        sdk=observed,
+        exchange=vars(compared),
+        lake=f"{demo.output}/lake",
+        report=f"{demo.output}/reports/{REPORT_NAME}",
+    )
+
+
+def record(demo: Demo) -> tuple[str, dict[str, Any]]:
+    """Announce a session, watch it, let the SDK look at the same market; the trading date and what the SDK saw."""
+    opens, closes = session.announce(demo.calendar, lead_seconds=LEAD_SECONDS, seconds=demo.session_seconds)
+    demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
+    demo.ansible("site.yml", "--tags", "harvester_config")
+    wait_until(opens.timestamp() + 2)
+    host = load_hosts(demo.root)[0]
+    observed = ask_with_sdk(demo, list(host.settings["symbols"]))
+    demo.progress.note(f"the unmodified SDK sees the same market: {observed['books']}")
+    while time.time() < closes.timestamp():
+        watch(demo, host)
+        wait_until(min(time.time() + WATCH_SECONDS, closes.timestamp()))
+    wait_until(closes.timestamp() + 2)
+    return opens.date().isoformat(), observed
+
+
+def watch(demo: Demo, host: Any) -> None:
+    """One line about what the recorder has so far."""
+    answer = gather([host])[0]
+    status = (answer.report or {}).get("status") or {}
+    counts = {symbol: row["updates"] for symbol, row in (status.get("symbols") or {}).items()}
+    gaps = len(status.get("open_gaps") or [])
+    demo.progress.note(f"updates {counts}, open gaps {gaps}" if counts else f"no status yet: {answer.error}")
+
+
+def ask_with_sdk(demo: Demo, symbols: list[str]) -> dict[str, Any]:
+    """What the unmodified SDK sees of the symbols, in a process of its own."""
+    state = StateDir(demo.exchange)
+    token_file = demo.state / "observer-token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(Tokens(state, SystemClock()).mint_access_token(), encoding="ascii")
+    env = {
+        **os.environ,
+        **client_environment(read_ready(demo.exchange)),
+        **app_environment(state.app(), token_file),
+    }
+    command = [sys.executable, "-m", "lab.demo.observer", *symbols]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise HarvesterError(f"The broker's SDK did not get through to the exchange: {result.stderr.strip()[-2000:]}")
+    observed: dict[str, Any] = json.loads(result.stdout)
+    return observed
+
+
+def wait_until(moment: float) -> None:
+    """Sleep until a POSIX time."""
+    time.sleep(max(0.0, moment - time.time()))

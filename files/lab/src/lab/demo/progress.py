@@ -1,0 +1,69 @@
+"""Progress of a demonstration on the terminal: named steps with their time, and what each is doing."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from harvester.errors import HarvesterError
+
+TAIL_LINES = 40
+
+
+class Progress:
+    """Prints a line when a step starts and one when it ends; keeps the seconds of each step."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step; a failure is named before it goes on up."""
+        self.console.print(f"[bold]▸ {name}[/bold]")
+        began = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.console.print(f"[red]✗ {name}[/red] after {time.monotonic() - began:.1f} s")
+            raise
+        self.seconds[name] = round(time.monotonic() - began, 1)
+        self.console.print(f"[green]✓ {name}[/green] {self.seconds[name]:.1f} s")
+
+    def note(self, text: str) -> None:
+        """One line about what the current step is doing."""
+        self.console.print(f"  [dim]{text}[/dim]", highlight=False)
+
+    def run(self, command: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> None:
+        """Run a program, showing what it says; of Ansible's lines only the tasks and the recap.
+
+        Raises HarvesterError with the last lines when it fails.
+        """
+        tail: list[str] = []
+        with subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            for line in process.stdout or ():
+                tail = [*tail[-TAIL_LINES:], line.rstrip()]
+                self._show(line.rstrip(), ansible="ansible" in command[0])
+        if process.returncode != 0:
+            raise HarvesterError(
+                f"{' '.join(command)} ended with exit code {process.returncode}. Its last lines:\n" + "\n".join(tail)
+            )
+
+    def _show(self, line: str, *, ansible: bool) -> None:
+        if not ansible:
+            self.note(line)
+        elif line.startswith("TASK ["):
+            self.note(line[6 : line.rindex("]")])
+        elif "changed=" in line:
+            self.note(line)

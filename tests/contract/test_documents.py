@@ -1,0 +1,41 @@
+"""What the documents say is what the programs do."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harvester.ops.inventory import program
+
+DOCUMENTS = ("README.md", "docs/architecture.md", "docs/runbook.md", "docs/formats.md", "docs/verified.md")
+HARVESTER_COMMANDS = re.compile(r"`(?:sudo -u \S+ \S*/)?harvester ([a-z-]+)")
+
+
+def output(root: Path, *command: str) -> str:
+    return subprocess.run(
+        [program(command[0]), *command[1:]], cwd=root, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_settings_table_is_what_the_program_prints(root: Path) -> None:
+    assert output(root, "harvester", "config", "schema") in (root / "docs/settings.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(root: Path, document: str) -> None:
+    path = root / document
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text("utf-8"))
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_in_the_documents_exist(root: Path, document: str) -> None:
+    text = (root / document).read_text("utf-8")
+    tasks = set(re.findall(r"^  ([a-z-]+)", output(root, "invoke", "--list"), re.MULTILINE))
+    named = set(re.findall(r"(?:\./inv|`invoke) ([a-z][a-z-]+)", text))
+    helped = output(root, "harvester", "--help")
+
+    assert named - tasks == set()
+    assert [name for name in HARVESTER_COMMANDS.findall(text) if name not in helped] == []

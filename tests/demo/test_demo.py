@@ -1,0 +1,118 @@
+"""The main job on a booted host, and what an operator does with it afterwards; one host serves all cases, in order."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harvester.ops.inventory import program
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="booting a host takes root")
+SESSION_SECONDS = 40
+INTERVAL_SECONDS = 2
+
+
+def invoke(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program("invoke"), *words], cwd=root, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The summary of a demonstration whose lab is left running for the cases of this file."""
+    root = request.config.rootpath
+    target = tmp_path_factory.mktemp("demo") / "summary.json"
+    result = invoke(root, "demo", "--seconds", str(SESSION_SECONDS), "--summary", str(target))
+    try:
+        assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-4000:]
+        yield json.loads(target.read_text("utf-8"))
+    finally:
+        invoke(root, "lab-down")
+
+
+def test_every_expected_poll_is_data_or_in_the_ledger(demo: dict[str, Any], figure: Any) -> None:
+    expected = SESSION_SECONDS // INTERVAL_SECONDS
+    for row in demo["symbols"].values():
+        assert row["expected"] == expected
+        assert row["updates"] + sum(row["gaps"].values()) == expected
+    figure("unexplained_polls", demo["unexplained"], bound="== 0", unit="polls", gate=True)
+    figure("coverage", demo["updates"] / demo["expected"], bound=">= 0.95", unit="share", gate=True)
+    figure("demo_set_up_s", sum(list(demo["seconds"].values())[:3]), bound="<= 90", unit="s")
+    figure("demo_total_s", sum(demo["seconds"].values()), bound="<= 300", unit="s")
+
+
+def test_what_the_exchange_served_came_home(demo: dict[str, Any], figure: Any) -> None:
+    figure("served_and_not_recorded", demo["exchange"]["missing"], bound="== 0", unit="answers", gate=True)
+    figure("recorded_and_never_served", demo["exchange"]["foreign"], bound="== 0", unit="answers", gate=True)
+    assert set(demo["sdk"]["books"]) == set(demo["symbols"])
+
+
+def test_the_files_are_here_with_their_hashes(demo: dict[str, Any], root: Path) -> None:
+    assert {Path(file["path"]).parts[0] for file in demo["files"]} >= {"depth", "gaps", "certificate", "raw"}
+    for file in demo["files"]:
+        content = (root / demo["lake"] / file["path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
+
+
+def test_a_second_site_run_changes_nothing(demo: dict[str, Any], root: Path, figure: Any) -> None:
+    began = time.monotonic()
+    result = invoke(root, "deploy")
+    seconds = round(time.monotonic() - began, 1)
+
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr
+    changed = sum(int(count) for count in re.findall(r"changed=(\d+)", result.stdout))
+    figure("second_run_changed", changed, bound="== 0", unit="tasks", gate=True)
+    figure("second_run_s", seconds, bound="<= 15", unit="s")
+
+
+def test_the_operator_sees_a_healthy_host(demo: dict[str, Any], root: Path) -> None:
+    result = invoke(root, "status", "--json")
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [answer["healthy"] for answer in json.loads(result.stdout)] == [True]
+
+
+def test_a_second_pull_brings_nothing_again(demo: dict[str, Any], root: Path) -> None:
+    output = str(Path(demo["lake"]).parent)
+    before = {path: path.stat().st_mtime_ns for path in (root / demo["lake"]).rglob("*") if path.is_file()}
+
+    result = invoke(root, "pull-data", "--raw", "--output", output)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {path: path.stat().st_mtime_ns for path in (root / demo["lake"]).rglob("*") if path.is_file()} == before
+
+
+def test_the_lake_answers_in_sql(demo: dict[str, Any], root: Path) -> None:
+    result = invoke(
+        root, "query", "select symbol, count(*) n from depth group by symbol", "--json", "--lake", demo["lake"]
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert {row["symbol"]: row["n"] for row in json.loads(result.stdout)} == {
+        symbol: row["updates"] for symbol, row in demo["symbols"].items()
+    }
+
+
+def test_the_clean_up_plan_takes_nothing_of_the_newest_days(demo: dict[str, Any], root: Path) -> None:
+    result = invoke(root, "cleanup", "--dry-run", "--output", str(Path(demo["lake"]).parent))
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_restart_is_accounted_for(demo: dict[str, Any], root: Path) -> None:
+    assert invoke(root, "restart").returncode == 0
+    assert invoke(root, "status").returncode == 0
+
+
+def test_the_lab_goes_without_a_trace(demo: dict[str, Any], root: Path) -> None:
+    assert invoke(root, "lab-down").returncode == 0
+
+    assert not (root / ".lab").exists()
+    namespaces = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout
+    assert "ah-hub" not in namespaces

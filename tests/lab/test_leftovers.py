@@ -1,0 +1,139 @@
+"""Nothing of a lab is left behind, however it ended, and nothing of anybody else's is touched."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import claims, labs
+from lab.garbage import collect_garbage
+from lab.labs import HostWish
+from lab.testing import LAB, leftovers
+
+WISH = HostWish("gone")
+Figure = Callable[..., None]
+
+
+@pytest.fixture
+def somebody_elses() -> Iterator[list[Path]]:
+    """A namespace and a control group with names like ours that are not ours."""
+    name = "ah-of-somebody-else"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    group = Path("/sys/fs/cgroup/unified" if Path("/sys/fs/cgroup/unified").is_dir() else "/sys/fs/cgroup") / name
+    group.mkdir()
+    yield [Path("/run/netns") / name, group]
+    group.rmdir()
+    subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def start_and_kill(state: Path, after_seconds: float, *arguments: str) -> None:
+    process = subprocess.Popen(
+        [LAB, "--state", state, "up", "--name", "gone", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(after_seconds)
+    process.kill()
+    process.wait()
+
+
+def test_down_removes_everything_and_is_idempotent(remove_afterwards: Path, figure: Figure) -> None:
+    state = remove_afterwards
+    before = leftovers()
+    labs.bring_up(state, [WISH], print, wanted=())
+
+    started = time.monotonic()
+    assert labs.bring_down(state)
+    figure("lab_down_s", round(time.monotonic() - started, 2), bound="<= 5", unit="s")
+
+    assert not labs.bring_down(state)
+    assert leftovers() - before == set()
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("cure", ["down", "gc"])
+def test_sigkill_of_up_at_any_moment_leaves_nothing_after_down_or_gc(
+    remove_afterwards: Path, cure: str, somebody_elses: list[Path], figure: Figure, request: pytest.FixtureRequest
+) -> None:
+    state = remove_afterwards
+    moments = random.Random(cure)
+    kills = 25 if request.config.getoption("--long") else 3
+    before = leftovers()
+
+    for _ in range(kills):
+        start_and_kill(state, moments.uniform(0.5, 2.5), "--without", "exchange", "--without", "moto")
+        subprocess.run([LAB, "--state", state, cure], check=True, stderr=subprocess.DEVNULL)
+        if claims.find_lab(state):  # it had come up before the kill
+            labs.bring_down(state)
+        assert leftovers() - before == set()
+        assert not state.exists()
+
+    figure(f"sigkills_of_up_then_{cure}", kills, bound=f">= {kills}", unit="kills")
+    assert all(path.exists() for path in somebody_elses)
+
+
+def test_gc_removes_a_lab_whose_folder_vanished_and_spares_a_lab_in_use(remove_afterwards: Path) -> None:
+    state = remove_afterwards
+    other = state.with_name("other")
+    before = leftovers()
+    labs.bring_up(state, [WISH], print, wanted=())
+    labs.bring_up(other, [WISH], print, wanted=())
+
+    subprocess.run(["rm", "-r", state], check=True)
+    collect_garbage()
+
+    assert claims.find_lab(state) is None
+    assert [host.name for host in claims.find_hosts(other)] == ["gone"]
+    assert labs.bring_up(other, [WISH], print, wanted=()) == []
+    labs.bring_down(other)
+    assert leftovers() - before == set()
+
+
+def test_stand_in_ends_with_the_lab_even_when_its_record_is_lost(remove_afterwards: Path) -> None:
+    state = remove_afterwards
+    before = leftovers()
+    labs.bring_up(state, [], print, wanted=["moto"])
+    lab = claims.find_lab(state)
+    assert lab is not None
+    record = lab.folder / "moto.json"
+    pid = json.loads(record.read_text())["pid"]
+
+    record.unlink()
+    labs.bring_down(state)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert leftovers() - before == set()
+
+
+def test_up_refuses_a_folder_with_other_files(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+
+    refused = subprocess.run([LAB, "--state", tmp_path, "up"], capture_output=True, text=True, check=False)
+    subprocess.run([LAB, "--state", tmp_path, "down"], check=True, stderr=subprocess.DEVNULL)
+
+    assert refused.returncode == 2
+    assert "not a lab's folder" in refused.stderr
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.long
+def test_killed_build_of_a_base_tree_leaves_no_mounts_and_no_tree(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    mounts = Path("/proc/self/mounts").read_text()
+    build = subprocess.Popen([LAB, "base", "trixie"], env=environment, stderr=subprocess.PIPE, text=True)
+    assert build.stderr is not None
+    for line in build.stderr:
+        if "installing remaining packages" in line:
+            break
+
+    build.send_signal(signal.SIGKILL)
+    build.wait()
+    subprocess.run([LAB, "gc"], env=environment, check=True)
+
+    assert Path("/proc/self/mounts").read_text() == mounts
+    assert not [path.name for path in (tmp_path / "alpha-harvester" / "bases").iterdir() if path.is_dir()]

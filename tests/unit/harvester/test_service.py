@@ -1,0 +1,272 @@
+"""The recorder as systemd runs it: a real process, a real broker on loopback, a real notify socket."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic import SecretStr
+from tests.conftest import Figure
+from tests.unit.harvester.bench import Ledger
+from tests.unit.harvester.broker import FakeBroker, answer, answer_well, hang_up
+from tests.unit.harvester.fakes import make_config, make_token, session_around
+
+from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.tokens.handover import Token, write_handover
+
+FIVE = [f"NSE:{name}-EQ" for name in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN")]
+COMMAND = [sys.executable, "-c", "from harvester.cli import main; main()"]
+INTERVAL_NS = NS_PER_SECOND
+
+
+class Service(NamedTuple):
+    """A running `harvester run` and its surroundings."""
+
+    process: asyncio.subprocess.Process
+    broker: FakeBroker
+    directory: Path
+    notices: list[str]
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return json.loads((self.directory / "status.json").read_text())  # type: ignore[no-any-return]
+
+    async def wait_for(self, condition: str, seconds: float = 20) -> dict[str, Any]:
+        """Wait until an expression about `status` holds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if (self.directory / "status.json").exists():
+                status = self.status
+                if eval(condition, {"status": status}):  # noqa: S307 - expressions of this file
+                    return status
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"never: {condition}")
+
+    def hand_over(self, token: str, version: str) -> None:
+        expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
+        write_handover(self.directory / "access-token", Token(SecretStr(token), version, expires_ns))
+
+    async def end(self) -> tuple[int, float]:
+        """SIGTERM; exit code and seconds until the end."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(self.process.wait(), 10)
+        assert self.process.returncode is not None
+        return self.process.returncode, time.monotonic() - began
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another harvester command with the same configuration."""
+        return run_command(self.directory, *arguments)
+
+
+def run_command(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HARVESTER_CONFIG": str(directory / "config.json")}
+    return subprocess.run([*COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+@asynccontextmanager
+async def serving(
+    directory: Path, certificate: tuple[Path, Path], *, seconds: int = 60, opens_in: int = 0, token: bool = True
+) -> AsyncIterator[Service]:
+    """A recorder of five symbols at one-second intervals, killed at the end if it still runs."""
+    async with FakeBroker(certificate) as broker:
+        now = time.time_ns()
+        calendar = session_around(directory / "cal.json", now, before_seconds=-opens_in, after_seconds=seconds)
+        broker_settings = {
+            "api_url": broker.url,
+            "public_url": broker.url,
+            "requests_per_minute": 600,
+            "requests_per_day": 200_000,
+        }
+        config = make_config(directory, symbols=FIVE, broker=broker_settings, calendar={"file": str(calendar)})
+        (directory / "data").mkdir(exist_ok=True)
+        (directory / "config.json").write_text(json.dumps(config))
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.bind(str(directory / "notify"))
+        notify.setblocking(False)
+        notices: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.add_reader(notify, lambda: notices.append(notify.recv(4096).decode()))
+        environment = {
+            **os.environ,
+            "SSL_CERT_FILE": str(certificate[0]),
+            "HARVESTER_CONFIG": str(directory / "config.json"),
+            "NOTIFY_SOCKET": str(directory / "notify"),
+        }
+        if token:
+            expires_ns = now + 3600 * NS_PER_SECOND
+            text = make_token(expires_ns / NS_PER_SECOND)
+            write_handover(directory / "access-token", Token(SecretStr(text), "file:00000001", expires_ns))
+        log = (directory / "log").open("a")
+        process = await asyncio.create_subprocess_exec(*COMMAND, "run", env=environment, stdout=log, stderr=log)
+        try:
+            yield Service(process, broker, directory, notices)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            loop.remove_reader(notify)
+            notify.close()
+            log.close()
+
+
+def ledger_table(directory: Path, symbol: str) -> list[str]:
+    """Fates of the slots of the one window in the configuration's calendar."""
+    calendar = json.loads((directory / "cal.json").read_text())["special_sessions"][0]
+    bounds = calendar["phases"]["continuous"][0]
+    midnight = midnight_ns(to_ist(time.time_ns()).date())
+    opens, closes = (
+        midnight + sum(int(part) * unit for part, unit in zip(text.split(":"), (3600, 60, 1), strict=True)) * 10**9
+        for text in bounds
+    )
+    return Ledger(directory / "data" / "journal").table(symbol, (opens, closes), INTERVAL_NS)
+
+
+def test_a_session_of_real_time_on_schedule_and_within_memory(
+    tmp_path: Path, certificate: tuple[Path, Path], figure: Figure
+) -> None:
+    async def story() -> dict[str, Any]:
+        async with serving(tmp_path, certificate, opens_in=3600, seconds=3700) as service:
+            await service.wait_for("not status['window']['open']", 60)
+            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-4, after_seconds=20)
+            await service.wait_for("status['window']['open']")
+            status = await service.wait_for("not status['window']['open']", 60)
+            memory = Path(f"/proc/{service.process.pid}/status").read_text()
+            figure("recorder_rss_mib", kib(memory, "VmHWM") / 1024, bound="<= 64", unit="MiB", gate=True)
+            figure("poll_deviation_p99_ms", status["deviation_ms"]["p99"], bound="<= 50", unit="ms")
+            health = service.run("health", "--json")
+            assert health.returncode == 0, health.stdout
+            code, seconds = await service.end()
+            assert code == 0
+            assert seconds < 5
+            assert service.notices[0].startswith("READY=1")
+            assert any(notice.startswith("WATCHDOG=1") for notice in service.notices)
+            assert service.notices[-1].startswith("STOPPING=1")
+            return status
+
+    status = asyncio.run(story())
+
+    assert {symbol["updates"] for symbol in status["symbols"].values()} == {16}
+    for symbol in FIVE:
+        assert ledger_table(tmp_path, symbol) == ["data"] * 16
+
+
+def kib(memory: str, key: str) -> int:
+    return next(int(line.split()[1]) for line in memory.splitlines() if line.startswith(key))
+
+
+def test_trouble_rotation_and_stop_leave_no_silent_slot(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    async def story() -> None:
+        async with serving(tmp_path, certificate, seconds=60) as service:
+            broker = service.broker
+            dead, living = make_token(time.time() + 3600), make_token(time.time() + 7200)
+            await service.wait_for("all(symbol['updates'] >= 2 for symbol in status['symbols'].values())")
+            broker.answer = answer(500, b"oops")
+            await service.wait_for("len(status['open_gaps']) == 5")
+            unhealthy = service.run("health")
+            assert unhealthy.returncode == 3 or "server_error" in unhealthy.stdout
+            broker.answer = hang_up
+            await service.wait_for("all(gap['cause'] == 'disconnect' for gap in status['open_gaps'])")
+            broker.answer = answer_well
+            await service.wait_for("not status['open_gaps']")
+            broker.accepts = {dead, living}
+            service.hand_over(dead, "file:00000002")
+            await service.wait_for("status['token']['version'] == 'file:00000002'")
+            broker.accepts = {living}
+            await service.wait_for("status['token']['state'] == 'refused'")
+            before = len(broker.depth_calls)
+            await asyncio.sleep(2.5)
+            assert len(broker.depth_calls) - before <= 5, "a refused token is not tried again at every slot"
+            service.hand_over(living, "file:00000003")
+            await service.wait_for("status['token']['state'] == 'ok' and not status['open_gaps']", 5)
+            code, _ = await service.end()
+            assert code == 0
+
+    asyncio.run(story())
+
+    for symbol in FIVE:
+        fates = ledger_table(tmp_path, symbol)
+        assert not {"SILENT", "CONTRADICTION"} & set(fates)
+        assert {"data", "server_error", "disconnect", "token_refused", "stopped"} <= set(fates)
+    log = (tmp_path / "log").read_text()
+    assert make_token(0)[:30] not in log, "no token in the log"
+
+
+def test_a_second_recorder_is_refused_within_a_second_or_two(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    async def story() -> None:
+        async with serving(tmp_path, certificate) as service:
+            await service.wait_for("status['window']['open']")
+            second = service.run("run")
+            assert second.returncode == 1
+            assert "another" in second.stderr
+            assert "Traceback" not in second.stderr
+            await service.wait_for("all(symbol['updates'] >= 3 for symbol in status['symbols'].values())")
+
+    asyncio.run(story())
+
+
+def test_a_killed_recorder_starts_again_and_accounts_for_its_absence(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    async def story() -> None:
+        async with serving(tmp_path, certificate, seconds=40) as service:
+            await service.wait_for("all(symbol['updates'] >= 2 for symbol in status['symbols'].values())")
+            service.process.kill()
+            await service.process.wait()
+            await asyncio.sleep(2.2)
+        (tmp_path / "notify").unlink()
+        (tmp_path / "status.json").unlink()
+        calendar = (tmp_path / "cal.json").read_bytes()
+        async with serving(tmp_path, certificate, seconds=40) as service:
+            (tmp_path / "cal.json").write_bytes(calendar)
+            await service.wait_for("all(symbol['updates'] >= 2 for symbol in status['symbols'].values())")
+            await service.end()
+
+    asyncio.run(story())
+
+    for symbol in FIVE:
+        fates = ledger_table(tmp_path, symbol)
+        assert "SILENT" not in fates
+        assert "not_running" in fates
+
+
+def test_foreground_debug_shows_each_poll(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    async def story() -> str:
+        async with serving(tmp_path, certificate) as service:
+            await service.end()
+            (tmp_path / "status.json").unlink(missing_ok=True)
+            environment = {
+                **os.environ,
+                "SSL_CERT_FILE": str(certificate[0]),
+                "HARVESTER_CONFIG": str(tmp_path / "config.json"),
+            }
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, "run", "--foreground", "--debug", env=environment, stdout=subprocess.PIPE
+            )
+            await service.wait_for("all(symbol['updates'] >= 2 for symbol in status['symbols'].values())")
+            process.terminate()
+            output, _ = await process.communicate()
+            return output.decode()
+
+    output = asyncio.run(story())
+
+    assert "NSE:SBIN-EQ           LTP      845.5  bid        845.45 x 10  ask         845.5 x 20" in output
+
+
+@pytest.mark.parametrize("module", ["harvester.commands.run", "harvester.commands.token_agent"])
+def test_small_processes_import_nothing_heavy(module: str) -> None:
+    probe = f"import sys, {module}; print(' '.join(sorted(sys.modules)))"
+    modules = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
+
+    forbidden = ("boto3", "botocore", "pyarrow", "duckdb", "jinja2", "aiohttp", "fyers_apiv3", "requests", "pandas")
+    assert not [name for name in modules if name.split(".")[0] in forbidden]
+    assert not [name for name in modules if name.startswith(("harvester.lake", "harvester.ops", "harvester.decode"))]

@@ -1,0 +1,108 @@
+"""rotate-ssh-key against a real SSH server: the new key is proven before the old one goes."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from throwaway_sshd import Server
+
+from harvester.errors import ConfigError
+from harvester.ops import keys
+from harvester.ops.inventory import Host
+from harvester.ops.playbook import PlaybookError, Target
+from harvester.ops.ssh import SshConnection, UnreachableError
+
+TARGET = Target(Path("/nowhere"))
+
+
+@pytest.fixture
+def host(ssh_server: Server, tmp_path: Path) -> Host:
+    """The server with a copy of its key that may be rotated, without touching the one other tests use."""
+    key = tmp_path / "id"
+    shutil.copy(ssh_server.key, key)
+    return replace(ssh_server.host(), key_file=key, control_directory=tmp_path / "c")
+
+
+class Playbook:
+    """Does to authorized_keys what the playbook does; fails where told."""
+
+    def __init__(self, authorized: Path, *, fail_on: str = "") -> None:
+        self.authorized, self.fail_on, self.done = authorized, fail_on, []
+        self.before = authorized.read_text()
+
+    def __call__(self, name: str, target: Target, variables: Mapping[str, Any]) -> None:
+        [(action, key)] = variables.items()
+        if action.endswith(self.fail_on or "never"):
+            raise PlaybookError("stopped")
+        self.done.append(action)
+        lines = self.authorized.read_text().splitlines()
+        material = key.split()[1]
+        lines = [*lines, key] if action.endswith("add") else [line for line in lines if material not in line]
+        self.authorized.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def playbook(ssh_server: Server, monkeypatch: pytest.MonkeyPatch) -> "Playbook":
+    played = Playbook(ssh_server.key.with_name("authorized_keys"))
+    monkeypatch.setattr(keys, "run", played)
+    yield played
+    played.authorized.write_text(played.before)
+
+
+def works(host: Host, key: Path) -> bool:
+    alone = replace(host, key_file=key, ssh_arguments=("-o", "ControlPath=none", *host.ssh_arguments))
+    try:
+        return SshConnection(alone).run(["true"]).returncode == 0
+    except UnreachableError:
+        return False
+
+
+def test_the_key_is_replaced_and_the_old_one_is_refused(host: Host, playbook: Playbook, tmp_path: Path) -> None:
+    assert host.key_file is not None
+    old = tmp_path / "old"
+    shutil.copy(host.key_file, old)
+
+    keys.rotate([host], TARGET)
+
+    assert playbook.done == ["rotate_ssh_key_add", "rotate_ssh_key_remove"]
+    assert works(host, host.key_file)
+    assert not works(host, old)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("id")) == ["id", "id.pub"]
+    assert host.key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_the_host_does_not_take_leaves_everything_as_it_was(
+    host: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert host.key_file is not None
+    before = host.key_file.read_bytes()
+    monkeypatch.setattr(keys, "run", lambda *_: None)
+
+    with pytest.raises(UnreachableError):
+        keys.rotate([host], TARGET)
+
+    assert host.key_file.read_bytes() == before
+    assert works(host, host.key_file)
+
+
+def test_an_old_key_that_could_not_be_removed_is_swept_by_the_next_run(host: Host, playbook: Playbook) -> None:
+    assert host.key_file is not None
+    playbook.fail_on = "remove"
+    with pytest.raises(PlaybookError):
+        keys.rotate([host], TARGET)
+    assert len(keys.former_keys(host.key_file)) == 1
+    assert works(host, host.key_file)
+
+    playbook.fail_on = ""
+    keys.rotate([host], TARGET)
+
+    assert keys.former_keys(host.key_file) == []
+    assert len([line for line in playbook.authorized.read_text().splitlines() if line]) == 1
+
+
+def test_hosts_without_one_common_key_are_refused(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not name one"):
+        keys.shared_key([host, replace(host, key_file=tmp_path / "other")])
