@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from harvester.errors import ConfigError, HarvesterError, UnhealthyError
+from harvester.errors import HarvesterError, UnhealthyError
 
 ROOT = Path(__file__).resolve().parent
 WHERE = {
@@ -165,7 +165,7 @@ def pull_data(
         )
     presentation.show_delivery(result)
     if result.problems:
-        raise HarvesterError(f"{len(result.problems)} problems, listed above; what came is verified. Run it again.")
+        raise HarvesterError("not everything came, see above; what came is verified. Run it again to bring the rest.")
 
 
 @operator(json="print the findings as JSON", **RANGE, **OUTPUT)
@@ -256,7 +256,7 @@ def doctor(
             presentation.show_finding(finding)
     presentation.show_json([finding.to_dict() for finding in findings]) if json else presentation.show_sum(findings)
     if any(finding.level == Level.FAIL for finding in findings):
-        raise ConfigError("something is wrong; each finding above says what to do.")
+        raise HarvesterError("something is wrong; each finding above says what to do.")
 
 
 @operator(**WHERE)
@@ -305,7 +305,7 @@ def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, 
 
 @operator(
     iterable=["suite"],
-    fast="only what boots no host: under two minutes",
+    fast="only what boots no host, without the linters, side by side: under two minutes",
     suite="one suite; repeatable",
     long="also the cases that take minutes",
     json="file to write cases, passed and figures to",

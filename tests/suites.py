@@ -5,30 +5,48 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harvester.errors import ConfigError
+
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 3  # on two cores: many cases wait for clocks and processes
 
 
 @dataclass(frozen=True)
 class Suite:
-    """One folder of tests; `host` says that it boots lab hosts (root and some minutes)."""
+    """Folders of tests, by default the one of its name.
+
+    `host`: boots lab hosts (root and some minutes). `slow`: left out by --fast all the same.
+    """
 
     name: str
     proves: str
     host: bool = False
+    slow: bool = False
+    folders: tuple[str, ...] = ()
 
 
+STORAGE = ("unit/decode", "unit/journal", "unit/lab", "unit/lake")
 SUITES = (
-    Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing"),
-    Suite("unit", "each part does what its docstring says, bad input included"),
-    Suite("property", "formats, plans, schedules and redaction hold for any input"),
-    Suite("contract", "roles, settings, tasks, documents and imports keep their interfaces"),
-    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange"),
+    Suite(
+        "recorder",
+        "calendar, settings, recorder, tokens and health, also as real processes",
+        folders=("unit/harvester",),
+    ),
+    Suite(
+        "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
+    ),
     Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged"),
+    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange"),
+    Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
+    Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite("here", "the whole data path as ordinary processes"),
+    Suite("contract", "roles, settings, tasks, documents and imports keep their interfaces"),
+    Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
     Suite("lab", "lab hosts are real and leave nothing behind", host=True),
     Suite("molecule", "the roles converge, stay converged, upgrade and roll back on booted hosts", host=True),
     Suite("demo", "one command builds a host that harvests, and the data comes home verified", host=True),
@@ -36,25 +54,44 @@ SUITES = (
 
 
 def choose(fast: bool, names: list[str]) -> list[Suite]:
-    """The suites to run, in order; an unknown name raises ValueError naming the known ones."""
+    """The suites to run, in order; an unknown name raises ConfigError naming the known ones."""
     known = {suite.name: suite for suite in SUITES}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"no suite named {', '.join(unknown)}; there are: {', '.join(known)}")
+        raise ConfigError(f"There is no suite named {', '.join(unknown)}. There are: {', '.join(known)}.")
     chosen = [known[name] for name in names] or list(SUITES)
-    return [suite for suite in chosen if not (fast and suite.host)]
+    return [suite for suite in chosen if not (fast and (suite.host or suite.slow))]
 
 
-def run_suite(suite: Suite, *, long: bool) -> dict[str, Any]:
-    """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "figures"}."""
-    print(f"\n== {suite.name}: {suite.proves}", flush=True)
+def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, Any]:
+    """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "figures"}.
+
+    With `capture` its output is printed in one piece at its end.
+    """
+    heading = f"\n== {suite.name}: {suite.proves}"
+    if not capture:
+        print(heading, flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
         report = Path(folder) / "figures.json"
-        command = [sys.executable, "-m", "pytest", f"tests/{suite.name}", f"--figures={report}", "-rs"]
-        code = subprocess.run([*command, "--long"] if long else command, cwd=ROOT, check=False).returncode
+        folders = [f"tests/{folder}" for folder in suite.folders or (suite.name,)]
+        command = [sys.executable, "-m", "pytest", *folders, f"--figures={report}", "-rs"]
+        command += ["--long"] if long else []
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
+        done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]
         result = json.loads(report.read_text("utf-8")) if report.exists() else {"cases": 0, "passed": 0, "figures": {}}
-    return {"exit": code, "seconds": round(time.monotonic() - began, 1), **result}
+    if capture:
+        print(f"{heading}\n{done.stdout}", end="", flush=True)
+    return {"exit": done.returncode, "seconds": round(time.monotonic() - began, 1), **result}
+
+
+def run_suites(suites: list[Suite], *, long: bool, side_by_side: bool) -> dict[str, dict[str, Any]]:
+    """The results by name. Side by side is for a quick answer: timings are then upper bounds."""
+    if not side_by_side:
+        return {suite.name: run_suite(suite, long=long) for suite in suites}
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        results = pool.map(lambda suite: run_suite(suite, long=long, capture=True), suites)
+        return {suite.name: result for suite, result in zip(suites, results, strict=True)}
 
 
 def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -71,7 +108,7 @@ def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def run(*, fast: bool = False, names: list[str] | None = None, long: bool = False, report: Path | None = None) -> int:
     """Run the chosen suites, print a table and one closing line, write the JSON report; 0 when all passed."""
-    results = {suite.name: run_suite(suite, long=long) for suite in choose(fast, names or [])}
+    results = run_suites(choose(fast, names or []), long=long, side_by_side=fast)
     merged = merge(results)
     if report:
         report.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from harvester.journal import reader, recovery, repair, segment
-from harvester.lake import depth, prune
+from harvester.lake import depth
 
 
 def plant(name: str) -> None:
@@ -61,13 +61,6 @@ def _drop_the_last_row() -> None:
     depth.DepthWriter._write = lambda self, rows: write(self, rows[:-1])  # type: ignore[method-assign]
 
 
-def _trust_the_manifest_without_hashes() -> None:
-    """Pruning that looks for the name only."""
-    prune._why_keep_by = lambda path, lake, partition: (  # type: ignore[assignment]
-        None if (lake / partition.path("raw") / f"{path.name}.zst").exists() else "no copy"
-    )
-
-
 def _never_sync() -> None:
     """No fsync anywhere: a kill cannot show it, a power cut must."""
     os.fsync = lambda descriptor: None  # type: ignore[assignment]
@@ -80,6 +73,5 @@ BUGS = {
     "overwrite sealed segments": _overwrite_sealed_segments,
     "skip the checksum": _skip_the_checksum,
     "drop the last row": _drop_the_last_row,
-    "trust the manifest without hashes": _trust_the_manifest_without_hashes,
     "never sync": _never_sync,
 }

@@ -61,6 +61,7 @@ class Scenario:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            timeout=900,
         )
         assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
         return done.stdout

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.unit.harvester.broker import make_certificate
 
 from harvester.redaction import forget_secrets
@@ -23,6 +24,9 @@ def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(autouse=True)
-def no_secrets_kept() -> Iterator[None]:
+def nothing_kept_between_tests() -> Iterator[None]:
+    """A test that configures logging or registers secrets leaves none of it to the next."""
+    structlog.reset_defaults()
     yield
+    structlog.reset_defaults()
     forget_secrets()

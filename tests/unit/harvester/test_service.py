@@ -28,6 +28,9 @@ COMMAND = [sys.executable, "-c", "from harvester.cli import main; main()"]
 INTERVAL_NS = NS_PER_SECOND
 
 
+UNHEALTHY = 3
+
+
 class Service(NamedTuple):
     """A running `harvester run` and its surroundings."""
 
@@ -50,6 +53,13 @@ class Service(NamedTuple):
                     return status
             await asyncio.sleep(0.1)
         raise AssertionError(f"never: {condition}")
+
+    async def wait_until_unhealthy(self, seconds: float = 30) -> None:
+        """Wait until `harvester health` ends with its exit code for it."""
+        deadline = time.monotonic() + seconds
+        while (code := (await asyncio.to_thread(self.run, "health")).returncode) != UNHEALTHY:
+            assert time.monotonic() < deadline, f"health still ends with exit code {code}"
+            await asyncio.sleep(0.5)
 
     def hand_over(self, token: str, version: str) -> None:
         expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
@@ -137,7 +147,7 @@ def test_a_session_of_real_time_on_schedule_and_within_memory(
     async def story() -> dict[str, Any]:
         async with serving(tmp_path, certificate, opens_in=3600, seconds=3700) as service:
             await service.wait_for("not status['window']['open']", 60)
-            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-4, after_seconds=20)
+            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-4, after_seconds=14)
             await service.wait_for("status['window']['open']")
             status = await service.wait_for("not status['window']['open']", 60)
             memory = Path(f"/proc/{service.process.pid}/status").read_text()
@@ -155,16 +165,18 @@ def test_a_session_of_real_time_on_schedule_and_within_memory(
 
     status = asyncio.run(story())
 
-    assert {symbol["updates"] for symbol in status["symbols"].values()} == {16}
+    assert {symbol["updates"] for symbol in status["symbols"].values()} == {10}
     for symbol in FIVE:
-        assert ledger_table(tmp_path, symbol) == ["data"] * 16
+        assert ledger_table(tmp_path, symbol) == ["data"] * 10
 
 
 def kib(memory: str, key: str) -> int:
     return next(int(line.split()[1]) for line in memory.splitlines() if line.startswith(key))
 
 
-def test_trouble_rotation_and_stop_leave_no_silent_slot(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+def test_trouble_rotation_and_stop_leave_no_silent_slot(
+    tmp_path: Path, certificate: tuple[Path, Path], figure: Figure
+) -> None:
     async def story() -> None:
         async with serving(tmp_path, certificate, seconds=60) as service:
             broker = service.broker
@@ -172,8 +184,7 @@ def test_trouble_rotation_and_stop_leave_no_silent_slot(tmp_path: Path, certific
             await service.wait_for("all(symbol['updates'] >= 2 for symbol in status['symbols'].values())")
             broker.answer = answer(500, b"oops")
             await service.wait_for("len(status['open_gaps']) == 5")
-            unhealthy = service.run("health")
-            assert unhealthy.returncode == 3 or "server_error" in unhealthy.stdout
+            await service.wait_until_unhealthy()
             broker.answer = hang_up
             await service.wait_for("all(gap['cause'] == 'disconnect' for gap in status['open_gaps'])")
             broker.answer = answer_well
@@ -193,9 +204,12 @@ def test_trouble_rotation_and_stop_leave_no_silent_slot(tmp_path: Path, certific
 
     asyncio.run(story())
 
-    for symbol in FIVE:
-        fates = ledger_table(tmp_path, symbol)
-        assert not {"SILENT", "CONTRADICTION"} & set(fates)
+    tables = {symbol: ledger_table(tmp_path, symbol) for symbol in FIVE}
+    silent = sum(fates.count("SILENT") for fates in tables.values())
+    after_stop = sum(1 for fates in tables.values() if fates[-1] != "stopped")
+    figure("recorder_silent_slots", silent + after_stop, bound="== 0", unit="slots", gate=True)
+    for fates in tables.values():
+        assert "CONTRADICTION" not in fates
         assert {"data", "server_error", "disconnect", "token_refused", "stopped"} <= set(fates)
     log = (tmp_path / "log").read_text()
     assert make_token(0)[:30] not in log, "no token in the log"

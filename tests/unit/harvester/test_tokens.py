@@ -33,16 +33,16 @@ GARBAGE = [
     "!!!.???.***",
     "{}",
     "x" * 10_000,
-    make_token(NOW + 60)[:-40].rsplit(".", 1)[0],
-    make_token(NOW + 60).replace(".", "..", 1),
-    "ABCDE12345-100:" + make_token(NOW + 60),
+    make_token(NOW + 36_000)[:-40].rsplit(".", 1)[0],
+    make_token(NOW + 36_000).replace(".", "..", 1),
+    "ABCDE12345-100:" + make_token(NOW + 36_000),
     make_token(NOW - 1),
-    make_token(NOW + 60, sub="auth_code"),
-    make_token(NOW + 60, exp="tomorrow"),
-    make_token(NOW + 60, exp=None),
-    make_token(NOW + 60, exp=True),
-    make_token(NOW + 60, exp=1e300),
-    make_token(NOW + 60, exp=-5),
+    make_token(NOW + 36_000, sub="auth_code"),
+    make_token(NOW + 36_000, exp="tomorrow"),
+    make_token(NOW + 36_000, exp=None),
+    make_token(NOW + 36_000, exp=True),
+    make_token(NOW + 36_000, exp=1e300),
+    make_token(NOW + 36_000, exp=-5),
     "eyJhbGciOiJIUzI1NiJ9.W10.c2ln",
     "eyJhbGciOiJIUzI1NiJ9.bm90IGpzb24.c2ln",
 ]
@@ -115,6 +115,19 @@ def test_a_broken_handover_is_reported_once(tmp_path: Path, content: str) -> Non
     assert reader.read_new() is None
 
 
+def test_a_handover_whose_mode_is_corrected_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "access-token"
+    path.write_text("{")
+    reader = HandoverReader(path)
+    with pytest.raises(HarvesterError):
+        reader.read_new()
+
+    path.chmod(0o600)
+
+    with pytest.raises(HarvesterError):
+        reader.read_new()
+
+
 class FakeStore:
     """Holds what a test puts in; raises it when it is an error."""
 
@@ -144,7 +157,7 @@ def test_the_agent_hands_over_what_is_sound_and_keeps_it_through_trouble(tmp_pat
 
     async def story() -> list[str | None]:
         seen = []
-        good, garbage = SecretStr(make_token(NOW + 60)), SecretStr("garbage-garbage")
+        good, garbage = SecretStr(make_token(NOW + 36_000)), SecretStr("garbage-garbage")
         for content in (
             None,
             StoredToken(good, "ssm:1"),
@@ -199,7 +212,7 @@ def test_sighup_makes_the_agent_look_at_once(tmp_path: Path) -> None:
     async def story() -> None:
         running = asyncio.create_task(agent.run())
         await asyncio.sleep(0.05)
-        store.content = StoredToken(SecretStr(make_token(NOW + 60)), "file:2")
+        store.content = StoredToken(SecretStr(make_token(NOW + 36_000)), "file:2")
         agent.look_now()
         await asyncio.sleep(0.1)
         agent.stop()

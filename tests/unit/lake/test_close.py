@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS
@@ -12,6 +13,7 @@ from harvester.calendar import TradingCalendar
 from harvester.errors import HarvesterError
 from harvester.lake import manifest as manifest_module
 from harvester.lake.close import NotOverError, pending_days
+from harvester.lake.depth import DepthWriter
 from harvester.lake.verify import verify_lake
 
 SLOTS = 20
@@ -229,6 +231,30 @@ def test_a_journal_of_a_newer_format_is_refused(place) -> None:
     recorder.stop()
     with pytest.raises(HarvesterError, match="journal format 2"):
         place.close()
+
+
+@pytest.mark.parametrize("column", ["ltp", "ask_px_3", "bid_ord_5", "recv_ns", "symbol", "oi"])
+def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: pytest.MonkeyPatch, column: str) -> None:
+    """A disk, or a library, that gives back one other value than it was given."""
+    finish = DepthWriter.__exit__
+
+    def spoil(writer: DepthWriter, *error: object) -> None:
+        finish(writer, *error)
+        (path,) = place.lake.glob("depth/*/*/.depth.parquet.tmp")
+        table = pq.read_table(path)
+        values = table.column(column).to_pylist()
+        values[17] = "NSE:X-EQ" if column == "symbol" else (values[17] or 0) + 1
+        field = table.schema.field(column)
+        number = table.schema.get_field_index(column)
+        pq.write_table(table.set_column(number, field, pa.array(values, type=field.type)), path)
+
+    monkeypatch.setattr(DepthWriter, "__exit__", spoil)
+    place.record_all()
+    with pytest.raises(HarvesterError, match="reading the file back gives other values"):
+        place.close()
+    assert not (place.lake / "manifest").exists()
+    monkeypatch.undo()
+    assert place.close().outcome == "closed"
 
 
 def test_two_closes_at_once_are_one(place) -> None:

@@ -4,14 +4,17 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from harvester.errors import ConfigError, HarvesterError
 from harvester.lake import cleanup, prune, verify
 from harvester.lake.cleanup import delete_files, judge_files, load_receipt
+from harvester.lake.manifest import _self_hash
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.verify import verify_lake
 
@@ -62,7 +65,7 @@ def test_wrong_accounts_are_found_although_every_hash_is_right(closed) -> None:
     certificate = json.loads(path.read_bytes())
     certificate["symbols"]["NSE:SBIN-EQ"]["updates"] = 21
     path.write_text(json.dumps(certificate))
-    _relist(closed, "certificate", path)
+    _relist(closed, path)
     assert "updates is 21, counted 20" in problems(closed.lake)
 
 
@@ -72,21 +75,27 @@ def test_a_missing_slot_is_found_although_every_hash_is_right(closed) -> None:
     path = closed.current("depth")
     table = pq.read_table(path)
     pq.write_table(table.slice(1), path)
-    _relist(closed, "depth", path, rows=table.num_rows - 1)
+    _relist(closed, path, rows=table.num_rows - 1)
     assert "1 slots have neither data nor a gap" in problems(closed.lake)
 
 
-def _relist(place, kind: str, path: Path, **changes: object) -> None:
-    """Forge the manifest, so that only what comes after the hashes can tell."""
-    from harvester.lake.manifest import _self_hash
+def _relist(place, path: Path, **changes: object) -> None:
+    """Have the manifest vouch for what is in a file now, so that only what comes after the hashes can tell."""
 
+    def relist(value: dict[str, Any]) -> None:
+        (entry,) = [e for e in value["files"] if e["path"] == path.relative_to(place.lake).as_posix()]
+        data = path.read_bytes()
+        entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), **changes)
+
+    _forge(place, relist)
+
+
+def _forge(place, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a manifest and make its own hash right again."""
     target = place.lake / place.partition.path("manifest") / "manifest.json"
     value = json.loads(target.read_bytes())
-    for entry in value["files"]:
-        if entry["path"].startswith(f"{kind}/"):
-            data = path.read_bytes()
-            entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), **changes)
     value.pop("self_sha256")
+    change(value)
     target.write_text(json.dumps({**value, "self_sha256": _self_hash(value)}))
 
 
@@ -107,7 +116,7 @@ def test_files_in_no_manifest_are_told_and_are_no_fault(closed) -> None:
 def test_a_csv_in_place_of_a_table_is_told_in_a_sentence(closed) -> None:
     path = closed.current("depth")
     path.write_text("timestamp,symbol\n")
-    _relist(closed, "depth", path)
+    _relist(closed, path)
     assert "cannot be read" in problems(closed.lake)
 
 
@@ -150,13 +159,35 @@ def test_without_proof_a_segment_stays(closed, harm: str) -> None:
     assert len(list(closed.journal.glob("2*/*.seg"))) == 2
 
 
-def test_a_manifest_trusted_by_name_alone_would_lose_data(closed) -> None:
-    """The copy has the right name and size, and other bytes that unpack: only the hashes can tell."""
+def test_a_copy_with_other_bytes_stays_unproven_even_when_they_unpack_to_the_segment(closed) -> None:
+    """Only the hash of the copy itself can tell."""
     import zstandard
 
     for path in (closed.lake / closed.partition.path("raw")).iterdir():
-        path.write_bytes(zstandard.compress(b"other bytes"))
+        plain = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
+        path.write_bytes(zstandard.compress(plain, level=1))
     assert all(verdict.keep_because for verdict in judge_segments(closed.journal, closed.lake))
+
+
+def test_a_copy_that_the_manifest_vouches_for_must_still_unpack_to_the_segment(closed) -> None:
+    import zstandard
+
+    path = closed.current("raw")
+    path.write_bytes(zstandard.compress(b"other bytes"))
+    _relist(closed, path)
+    reasons = [verdict.keep_because for verdict in judge_segments(closed.journal, closed.lake)]
+    assert "its archived copy does not unpack to it" in reasons
+    assert "does not unpack" in problems(closed.lake)
+
+
+def test_a_segment_that_the_manifest_describes_otherwise_stays(closed) -> None:
+    def forge(value: dict[str, Any]) -> None:
+        for segment in value["segments"]:
+            segment["sha256"] = "0" * 64
+
+    _forge(closed, forge)
+    reasons = {verdict.keep_because for verdict in judge_segments(closed.journal, closed.lake)}
+    assert reasons == {"it is not what it was when its day was closed"}
 
 
 @pytest.fixture

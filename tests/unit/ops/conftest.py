@@ -1,6 +1,7 @@
 """A made-up lake, a store to pull it into, and a throw-away SSH server to pull it from."""
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def make_lake(tmp_path: Path) -> Callable[..., LakeMaker]:
         return maker
 
     return make
+
+
+@pytest.fixture
+def control() -> Iterator[Path]:
+    """A folder for an SSH connection's socket: its path is short, and it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="c-", dir="/tmp") as name:  # TMPDIR may be long
+        yield Path(name)
 
 
 @pytest.fixture

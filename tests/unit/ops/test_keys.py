@@ -19,11 +19,11 @@ TARGET = Target(Path("/nowhere"))
 
 
 @pytest.fixture
-def host(ssh_server: Server, tmp_path: Path) -> Host:
+def host(ssh_server: Server, tmp_path: Path, control: Path) -> Host:
     """The server with a copy of its key that may be rotated, without touching the one other tests use."""
     key = tmp_path / "id"
     shutil.copy(ssh_server.key, key)
-    return replace(ssh_server.host(), key_file=key, control_directory=tmp_path / "c")
+    return replace(ssh_server.host(), key_file=key, control_directory=control)
 
 
 class Playbook:

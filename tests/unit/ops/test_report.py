@@ -10,7 +10,7 @@ from made_lake import SYMBOLS, LakeMaker
 
 from harvester.errors import ConfigError
 from harvester.ops.drawing import heat_paths, line_paths, spans
-from harvester.ops.report import write_report
+from harvester.ops.report import say_duration, write_report
 
 MakeLake = Callable[..., LakeMaker]
 VOID = {"meta", "link", "br", "img", "input", "hr", "path", "rect"}
@@ -110,7 +110,14 @@ def test_heat_leaves_out_zeros_and_scales_to_the_deepest() -> None:
     assert paths == [(1, "M2 0h1v1h-1z"), (8, "M1 0h1v1h-1z")]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (35, "35.0 s"), (725, "12 min 5 s"), (46272.4, "12 h 51 min")]
+)
+def test_durations_are_said_as_a_person_does(seconds: float, said: str) -> None:
+    assert say_duration(int(seconds * 1e9)) == said
+
+
 def test_a_line_breaks_where_there_is_no_value() -> None:
     path, top = line_paths([10.0, None, 5.0], 20.0)
 
-    assert (path, top) == ("M0.5 2.00M2.5 11.00", 10.0)
+    assert (path, top) == ("M0 2.00h1M2 11.00h1", 10.0)

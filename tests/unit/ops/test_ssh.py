@@ -14,8 +14,8 @@ HOST = Host("h1", "192.0.2.1", 2222, "ubuntu", Path("/keys/id"), ("-o", "UserKno
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return replace(HOST, control_directory=tmp_path / "control")
+def host(control: Path) -> Host:
+    return replace(HOST, control_directory=control)
 
 
 def test_the_inventorys_settings_come_first_so_that_they_win(host: Host) -> None:
@@ -62,12 +62,19 @@ def test_each_refusal_is_called_by_its_cause(host: Host, message: str, said: str
     assert "\n" not in str(error)
 
 
-def test_a_control_directory_that_others_may_write_is_not_used(host: Host, tmp_path: Path) -> None:
-    (tmp_path / "control").mkdir(mode=0o777)
-    (tmp_path / "control").chmod(0o777)
+def test_a_control_directory_that_others_may_write_is_not_used(host: Host, control: Path) -> None:
+    control.chmod(0o777)
 
     with pytest.raises(RemoteError, match="may be written by others"):
         SshConnection(host).argv(["true"])
+
+
+def test_the_path_of_the_connections_socket_stays_short_enough(host: Host, tmp_path: Path) -> None:
+    argv = SshConnection(replace(host, control_directory=tmp_path / ("long" * 20))).argv(["true"])
+
+    [path] = [word.removeprefix("ControlPath=") for word in argv if word.startswith("ControlPath=")]
+    Path(path).parent.rmdir()
+    assert len(path.replace("%C", "0" * 40)) + 17 <= 107
 
 
 def test_the_journal_is_asked_for_by_unit_and_lines_or_time() -> None:

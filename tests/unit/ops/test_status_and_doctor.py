@@ -31,7 +31,7 @@ FakeSsh = Callable[..., Host]
 
 
 @pytest.fixture
-def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSsh:
+def fake_ssh(tmp_path: Path, control: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSsh:
     """Put an `ssh` on PATH that runs a piece of Python with the remote command in `said`; a host to reach by it."""
 
     def make(code: str, **fields: object) -> Host:
@@ -40,7 +40,7 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSsh:
         program.write_text(f"#!{sys.executable}\nimport sys, time\nsaid = sys.argv[-1]\n{code}\n")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-        return Host("h1", "192.0.2.1", control_directory=tmp_path / "c", **fields)  # type: ignore[arg-type]
+        return Host("h1", "192.0.2.1", control_directory=control, **fields)  # type: ignore[arg-type]
 
     return make
 

@@ -89,4 +89,4 @@ class FileWatch:
             stat = self._path.stat() if self._path else None
         except OSError:
             return None
-        return (stat.st_ino, stat.st_mtime_ns, stat.st_size) if stat else None
+        return (stat.st_ino, stat.st_ctime_ns, stat.st_size) if stat else None

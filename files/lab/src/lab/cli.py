@@ -12,7 +12,7 @@ from harvester.errors import HarvesterError
 from lab import faults, hosts, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
-from lab.claims import find_hosts, find_lab, find_labs
+from lab.claims import find_hosts, find_lab, find_labs, find_used_trees
 from lab.errors import LabUsageError
 from lab.garbage import collect_garbage
 from lab.keys import SSH_CONFIG
@@ -134,8 +134,7 @@ def _fault(options: argparse.Namespace) -> int:
 
 def _base(options: argparse.Namespace) -> int:
     require_lab_machine()
-    in_use = {host.base for host in find_hosts()}
-    print(provide_tree(find_suite(options.suite), "bare" if options.bare else "full", in_use, _say))
+    print(provide_tree(find_suite(options.suite), "bare" if options.bare else "full", find_used_trees, _say))
     return 0
 
 

@@ -126,8 +126,7 @@ def _complete(state: Path, wishes: list[HostWish], wanted: list[Name], progress:
 
 
 def _provide_tree(wish: HostWish, progress: Progress) -> Path:
-    in_use = {host.base for host in claims.find_hosts()}
-    return provide_tree(find_suite(wish.suite), wish.variant, in_use, progress)
+    return provide_tree(find_suite(wish.suite), wish.variant, claims.find_used_trees, progress)
 
 
 def _provide_lab(state: Path, wanted: list[Name], progress: Progress) -> LabClaim:

@@ -23,6 +23,7 @@ from lab.machine import ENTER_GROUPS
 Name = Literal["moto", "exchange"]
 NAMES: tuple[Name, ...] = ("moto", "exchange")
 MOTO_PORT = 5000
+TOKEN_SECONDS = 86_400  # a lab must not lose its token at 06:30 India time, as the broker's do
 EXCHANGE_PORT = 443
 STARTS_WITHIN_SECONDS = 60
 ENDS_WITHIN_SECONDS = 3
@@ -93,7 +94,8 @@ def _commands(lab: LabClaim) -> dict[Name, tuple[list[str], Callable[[], bool]]]
     folder = exchange_folder(lab.state)
     ready = folder / "ready.json"
     at = ["--address", lab.address, "--port", str(EXCHANGE_PORT)]
-    exchange = [_program("exchange"), "serve", "--state", str(folder), *at, "--calendar", str(calendar_file(lab.state))]
+    market = ["--calendar", str(calendar_file(lab.state)), "--token-seconds", str(TOKEN_SECONDS)]
+    exchange = [_program("exchange"), "serve", "--state", str(folder), *at, *market]
     moto = [sys.executable, "-m", "moto.server", "--host", lab.address, "--port", str(MOTO_PORT)]
     return {
         "moto": (moto, lambda: _accepts(lab.address, MOTO_PORT)),

@@ -16,7 +16,7 @@ def note(host) -> Note:
     """Hand a figure to the suite's report, under the name of the host; the report judges gates."""
 
     def write(name: str, value: float, *, bound: str, unit: str, gate: bool = True) -> None:
-        row = {"name": f"{host.backend.host}.{name}", "value": value, "bound": bound, "unit": unit, "gate": gate}
+        row = {"name": f"{host.backend.hostname}.{name}", "value": value, "bound": bound, "unit": unit, "gate": gate}
         if target := os.environ.get("SCENARIO_FIGURES"):
             with Path(target).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
@@ -26,7 +26,8 @@ def note(host) -> Note:
 
 @pytest.fixture
 def address(host) -> str:
-    return host.backend.get_variables()["ansible_host"]
+    inventory = json.loads((Path(os.environ["LAB_STATE"]) / "inventory.json").read_text("utf-8"))
+    return inventory["all"]["children"]["harvesters"]["hosts"][host.backend.hostname]["ansible_host"]
 
 
 @pytest.fixture
@@ -35,7 +36,17 @@ def login(host) -> Callable[[str], "subprocess.CompletedProcess[str]"]:
 
     def run(command: str) -> "subprocess.CompletedProcess[str]":
         config = Path(os.environ["LAB_STATE"]) / "ssh_config"
-        argv = ["ssh", "-F", str(config), "-o", "ControlPath=none", "-o", "BatchMode=yes", host.backend.host, command]
+        argv = [
+            "ssh",
+            "-F",
+            str(config),
+            "-o",
+            "ControlPath=none",
+            "-o",
+            "BatchMode=yes",
+            host.backend.hostname,
+            command,
+        ]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
     return run

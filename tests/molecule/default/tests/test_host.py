@@ -1,5 +1,14 @@
 """The host itself: packages, clock, journal, upgrades."""
 
+OVERRIDES = """
+our %nrconf;
+do "/etc/needrestart/needrestart.conf"; die $@ if $@;
+for my $unit ("harvester-recorder.service", "cron.service") {
+    my ($found) = grep { $unit =~ /$_/ } keys %{$nrconf{override_rc}};
+    print "$unit ", (defined $found ? $nrconf{override_rc}{$found} : "free"), "\\n";
+}
+"""
+
 
 def test_no_unit_has_failed(host):
     assert host.check_output("systemctl list-units --failed --plain --no-legend") == ""
@@ -19,14 +28,7 @@ def test_upgrades_wait_for_the_night_before_a_sunday_morning(host):
 
 
 def test_needrestart_leaves_the_harvester_alone(host):
-    script = """
-        our %nrconf; do '/etc/needrestart/needrestart.conf' or die $@ || $!;
-        for my $unit ('harvester-recorder.service', 'cron.service') {
-            my ($found) = grep { $unit =~ /$_/ } keys %{$nrconf{override_rc}};
-            print "$unit ", (defined $found ? $nrconf{override_rc}{$found} : 'free'), "\\n";
-        }
-    """
-    answer = host.check_output(f'perl -e "{script}"'.replace("$", r"\$"))
+    answer = host.check_output(f"perl - <<'E'\n{OVERRIDES}\nE")
 
     assert answer.splitlines() == ["harvester-recorder.service 0", "cron.service free"]
 

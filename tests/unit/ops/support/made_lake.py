@@ -75,7 +75,10 @@ class LakeMaker:
                     row |= {f"bid_ord_{level}": level, f"ask_ord_{level}": level}
                 rows.append(row)
         path = self._folder("depth", day) / "depth.parquet"
-        pq.write_table(pa.Table.from_pylist(rows, DEPTH_SCHEMA), path, compression="zstd")
+        with pq.ParquetWriter(path, DEPTH_SCHEMA, compression="zstd") as writer:
+            for symbol in SYMBOLS:  # a row group each, as the close job writes them
+                of_one = [row for row in rows if row["symbol"] == symbol]
+                writer.write_table(pa.Table.from_pylist(of_one, DEPTH_SCHEMA))
         return path
 
     def _gaps(self, day: str) -> Path:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,15 +17,18 @@ from rich.progress import (
 )
 from rich.table import Table
 
+WIDTH_OF_FILES = 160  # where the output is not a terminal
+
 
 def console(*, stderr: bool = False) -> Console:
     """The terminal; rich itself drops colours and motion when the output is a file or NO_COLOR is set."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    plain = Console(stderr=stderr, highlight=False)
+    return plain if plain.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_OF_FILES)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table of plain values; columns whose name ends in `#` are right-aligned numbers, shown without the mark."""
-    grid = Table(title=title, title_justify="left", header_style="bold")
+    grid = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         grid.add_column(name.removesuffix("#"), justify="right" if name.endswith("#") else "left", overflow="fold")
     for row in rows:
@@ -75,9 +79,7 @@ class PullBar:
 
     def begin(self, host: str, files: int, total_bytes: int) -> None:
         self._host = host
-        self._task = self._progress.add_task(f"{host}: {files} files to fetch", total=total_bytes or None)
-        if not files:
-            self._progress.update(self._task, description=f"{host}: nothing new", total=1, completed=1)
+        self._task = self._progress.add_task(f"{host}: {files} files to fetch", total=total_bytes) if files else None
 
     def file(self, path: str) -> None:
         if self._task is not None:

@@ -78,7 +78,7 @@ def deliver(
         symbols=symbols,
         since=selection.since,
         until=selection.until,
-        problems=[f"{problem.host} {problem.path}: {problem.why}" for problem in delivery.problems],
+        problems=[str(problem) for problem in delivery.problems],
     )
     return delivery
 

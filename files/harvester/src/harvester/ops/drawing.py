@@ -46,7 +46,7 @@ def heat_paths(cells: Iterable[tuple[int, int, float]], ceiling: float) -> list[
 
 
 def line_paths(values: Sequence[float | None], height: float) -> tuple[str, float]:
-    """A polyline path over columns 0, 1, ... scaled to `height` from zero, broken where there is no value; its top."""
+    """A path of steps over columns 0, 1, ... scaled to `height` from zero, broken where there is no value; its top."""
     top = max((value for value in values if value is not None), default=0.0)
     parts, pen_up = [], True
     for column, value in enumerate(values):
@@ -54,6 +54,6 @@ def line_paths(values: Sequence[float | None], height: float) -> tuple[str, floa
             pen_up = True
             continue
         y = height - (HEADROOM * height * value / top if top else 0)
-        parts.append(f"{'M' if pen_up else 'L'}{column + 0.5:g} {y:.2f}")
+        parts.append(f"{'M' if pen_up else 'L'}{column} {y:.2f}h1")
         pen_up = False
     return "".join(parts), top

@@ -113,9 +113,10 @@ def _explain(name: str, failures: list[dict[str, str]], output: str) -> str:
     more = f" ({others} more host{'s' if others > 1 else ''} failed, too.)" if others else ""
     last = failures[-1]
     if last["message"] != first["message"] and last["host"] == first["host"]:
-        more += f" It ended with «{last['task']}»: {last['message']}"
+        more += f" It ended with «{last['task']}»: {last['message'].rstrip('. ')}."
     if first["kind"] == "unreachable":
         remedy = "Run `./inv doctor` to see which part of the connection is at fault."
     else:
         remedy = "Nothing later was done on that host. Correct the cause and run the same command again: it goes on."
-    return f"Playbook {name} stopped on {first['host']} at «{first['task']}»: {first['message']}{more} {remedy}"
+    message = first["message"].rstrip(". ")
+    return f"Playbook {name} stopped on {first['host']} at «{first['task']}»: {message}.{more} {remedy}"

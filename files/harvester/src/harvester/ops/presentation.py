@@ -29,13 +29,14 @@ def show_json(content: Any) -> None:
 def show_status(answers: Sequence["HostStatus"]) -> None:
     """One row per host, then what is wrong and how to put it right."""
     out = console()
-    columns = ("host", "health", "release", "session", "updates#", "last update", "open gaps#", "token", "disk free#")
+    columns = ("host", "health", "session", "updates#", "last", "gaps#", "token", "free#", "release")
     out.print(table("", columns, [_status_row(answer) for answer in answers]))
     for answer in answers:
         if answer.error:
-            out.print(f"[red]{answer.host}[/]: {answer.error}", markup=True)
+            out.print(f"{answer.host}: {answer.error}", markup=False)
         for check in answer.failed_checks:
-            out.print(f"[red]{answer.host}: {check['name']}[/]: {check['detail']} {check.get('fix') or ''}")
+            out.print(f"{answer.host}: {check['name']}: {check['detail']}", markup=False)
+            out.print(f"     -> {check.get('fix') or 'See ./inv logs.'}", markup=False)
 
 
 def _status_row(answer: "HostStatus") -> tuple[object, ...]:
@@ -50,13 +51,13 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
     return (
         answer.host,
         "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
-        answer.report.get("release", ""),
         "open" if window.get("open") else "closed",
         f"{sum(facts.get('updates', 0) for facts in symbols):,}",
         f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
         len(status.get("open_gaps") or []),
         f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),
         human_bytes(free) if free is not None else "",
+        answer.report.get("release", ""),
     )
 
 
@@ -81,7 +82,7 @@ def show_delivery(delivery: "Delivery") -> None:
     if delivery.report:
         out.print(f"Report: {delivery.report}", markup=False)
     for problem in delivery.problems:
-        out.print(f"[red]missing[/] {problem.host} {problem.path}: {problem.why}")
+        out.print(f"missing: {problem}", markup=False)
 
 
 def show_verification(result: "Verification") -> None:

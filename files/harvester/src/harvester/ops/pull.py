@@ -48,6 +48,10 @@ class Problem:
     path: str
     why: str
 
+    def __str__(self) -> str:
+        """In one line; a problem of the whole host has no path."""
+        return f"{self.host}: {self.path + ': ' if self.path else ''}{self.why}"
+
 
 @dataclass
 class HostResult:
@@ -89,6 +93,7 @@ def _pull_host(
     try:
         manifests = _read_manifests(transport, selection, result)
         missing = [file for manifest in manifests for file in _missing(manifest, store, ledger, selection, result)]
+        missing = _still_there(transport, missing, result)
         _check_room(store, missing)
         progress.begin(transport.host, len(missing), bytes_wanted(missing))
         for file in missing:
@@ -137,6 +142,21 @@ def _missing(
         else:
             missing.append(file)
     return missing
+
+
+def _still_there(transport: Transport, missing: list[FileEntry], result: HostResult) -> list[FileEntry]:
+    """Those of `missing` that the host still has; the others are problems, and not worth an attempt each."""
+    if not missing:
+        return []
+    on_host = transport.list_files()
+    for file in missing:
+        if file.path not in on_host:
+            why = (
+                "the host's manifest lists it, but it is not there. If a clean-up took it, a verified copy is where it "
+                "was pulled to then; otherwise run `harvester verify` on the host."
+            )
+            result.problems.append(Problem(transport.host, file.path, why))
+    return [file for file in missing if file.path in on_host]
 
 
 def _is_here(file: FileEntry, store: Store, ledger: Ledger, host: str) -> bool:

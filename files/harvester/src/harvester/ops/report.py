@@ -89,7 +89,7 @@ def write_report(
         sections = [_section(connection, day, symbols) for day in reversed(drawn)]
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     engine = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    engine.filters["grouped"] = lambda number: f"{number:,}"
+    engine.filters |= {"grouped": lambda number: f"{number:,}", "duration": say_duration}
     page = engine.get_template("report.html.j2").render(
         sections=sections,
         problems=list(problems),
@@ -101,6 +101,15 @@ def write_report(
     )
     write_durably(target, page.encode())
     return target
+
+
+def say_duration(ns: int) -> str:
+    """A duration as a person says it: 35.0 s, 12 min 5 s, 3 h 20 min."""
+    seconds = ns / 1e9
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _section(connection: "duckdb.DuckDBPyConnection", day: Day, symbols: Sequence[str]) -> DaySection:

@@ -3,6 +3,7 @@
 Nothing secret is ever part of a command here: arguments are visible to every user of both machines.
 """
 
+import hashlib
 import os
 import shlex
 import subprocess
@@ -14,6 +15,8 @@ from harvester.errors import HarvesterError
 from harvester.ops.inventory import Host
 
 REFUSED = 255  # ssh's own exit code; a command's code is passed through unchanged
+# A socket's path has at most 107 bytes; ssh needs 45 for its name and 17 for a temporary ending.
+LONGEST_DIRECTORY = 107 - 1 - 45 - 17
 OPTIONS = (
     "BatchMode=yes",
     "ConnectTimeout=10",
@@ -124,9 +127,12 @@ class SshConnection:
 
 
 def _control_directory(host: Host) -> Path:
-    """A directory of this user alone for the connection's socket; a short path, for sockets allow 108 bytes."""
+    """A directory of this user alone for the connection's socket; one with a short path, for a socket's is limited."""
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     directory = host.control_directory or base / f"alpha-harvester-{os.getuid()}"
+    if len(os.fsencode(directory)) > LONGEST_DIRECTORY:
+        name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]
+        directory = Path("/tmp") / f"alpha-harvester-{os.getuid()}-{name}"  # noqa: S108  # checked below
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = directory.lstat()
     if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or directory.is_symlink():

@@ -67,7 +67,7 @@ class HandoverReader:
             return None
         except OSError as error:
             raise HarvesterError(f"{self._path}: the token cannot be reached ({error.strerror}).") from error
-        identity = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        identity = (stat.st_ino, stat.st_ctime_ns, stat.st_size)  # ctime: a corrected mode counts as a change
         if identity == self._seen:
             return None
         self._seen = identity

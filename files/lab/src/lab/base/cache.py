@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from lab import paths
@@ -17,10 +17,10 @@ EXPIRES_AFTER_SECONDS = 7 * 24 * 3600
 UNFINISHED = ".building"
 
 
-def provide_tree(suite: Suite, variant: Variant, in_use: Collection[Path], progress: Progress) -> Path:
+def provide_tree(suite: Suite, variant: Variant, find_used: Callable[[], Collection[Path]], progress: Progress) -> Path:
     """The cached tree for `suite`, built first when there is none younger than a week.
 
-    Superseded trees are removed, except those `in_use` by a host.
+    Superseded trees are removed, except those that a host uses by then, as `find_used` says.
     """
     prefix = f"{suite.name}-{variant}"
     key = _key(suite, variant)
@@ -35,8 +35,9 @@ def provide_tree(suite: Suite, variant: Variant, in_use: Collection[Path], progr
         building = _folder() / f"{UNFINISHED}-{prefix}-{key}"
         build_tree(building, suite, variant, progress)
         tree = building.rename(_folder() / f"{prefix}-{key}-{int(time.time())}")
+        used = find_used()  # now, for another lab may have booted from an old tree while this one was built
         for old in _trees(prefix):
-            if old != tree and old not in in_use:
+            if old != tree and old not in used:
                 shutil.rmtree(old)
     return tree
 

@@ -26,7 +26,7 @@ from lab.demo import evidence, session, summary
 from lab.demo.login import push_token
 from lab.demo.progress import Progress
 
-LEAD_SECONDS = 12  # from writing the calendar to the open: the time to bring it to the host
+BUILD = "build the host: ansible-playbook site.yml"
 WATCH_SECONDS = 4
 
 
@@ -76,7 +76,7 @@ def run(demo: Demo) -> dict[str, Any]:
         demo.state.mkdir(mode=0o700, exist_ok=True)
         session.write_calendar(demo.calendar, session.closed_calendar(session.today_in_india()))
         demo.progress.run([program("lab"), "up"], cwd=demo.root)
-    with step("build the host: ansible-playbook site.yml"):
+    with step(BUILD):
         demo.ansible("site.yml")
     with step("log in at the broker, push the token"):
         demo.progress.note("$ ./inv token-push")
@@ -105,7 +105,10 @@ def run(demo: Demo) -> dict[str, Any]:
 
 def record(demo: Demo) -> tuple[str, dict[str, Any]]:
     """Announce a session, watch it, let the SDK look at the same market; the trading date and what the SDK saw."""
-    opens, closes = session.announce(demo.calendar, lead_seconds=LEAD_SECONDS, seconds=demo.session_seconds)
+    lead_seconds = 8 + round(
+        demo.progress.seconds[BUILD] / 4
+    )  # to bring the calendar to the host; slow machines need more
+    opens, closes = session.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
     demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
     demo.ansible("site.yml", "--tags", "harvester_config")
     wait_until(opens.timestamp() + 2)
