@@ -46,6 +46,9 @@ SUITES = (
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite("here", "the whole data path as ordinary processes"),
     Suite("contract", "roles, settings, tasks, documents and imports keep their interfaces"),
+    Suite(
+        "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
+    ),
     Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
     Suite("lab", "lab hosts are real and leave nothing behind", host=True),
     Suite("molecule", "the roles converge, stay converged, upgrade and roll back on booted hosts", host=True),

@@ -1,0 +1,183 @@
+"""Data-socket (HSM) frames to exact integer columns, whole batches at a time.
+
+Every entry becomes a row with the full state of its topic. Prices stay integers in units of 1/scale, the scale
+being what the topic's snapshot says. Bytes that cannot be read are listed with the reason and never stop the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harvester.decode.frames import Flags, FrameBatch, Ints, Leftover, Octets, Reason, keep_heap_pages
+from harvester.decode.hsm_control import Control, read_control
+from harvester.decode.hsm_entries import HEADER_SIZE, Entries, locate
+from harvester.decode.hsm_layout import FEED, KINDS, LITE, SNAPSHOT, UNCHANGED, UNKNOWN_KIND, WIDEST, Kind, Topic
+from harvester.decode.hsm_topics import NO_KIND, TOPIC_IDS, Headers, TopicTable
+from harvester.decode.hsm_values import Words, read_values, to_columns
+from harvester.decode.merge import firsts, lasts, merge
+
+WIDTHS = np.array([*(len(kind.fields) for kind in KINDS), 0, 0])
+"""Values known of each kind; none of UNKNOWN_KIND and NO_KIND."""
+HAS_LTP = np.array([*(kind.has_ltp for kind in KINDS), True, True])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The entries of one kind of topic in order of arrival, each with the full state after it."""
+
+    kind: Kind
+    frame: Ints
+    """Number of the frame in the batch."""
+    topic: Ints
+    """Place in the batch's `topics`."""
+    scale: Ints
+    """Prices are in units of 1/scale of the currency; 0 when unknown."""
+    form: Octets
+    """SNAPSHOT, UPDATE or LITE."""
+    changed: Flags
+    """False for an entry that repeats what was known."""
+    values: Ints
+    """One row a field of the kind, one column an entry; ABSENT where the wire has not given a value."""
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def column(self, name: str) -> Ints:
+        """The values of one field."""
+        column: Ints = self.values[self.kind.fields.index(name)]
+        return column
+
+
+@dataclass(frozen=True)
+class HsmBatch:
+    """What the frames of a batch hold."""
+
+    rows: tuple[Rows, ...]
+    """One for each of KINDS."""
+    topics: Sequence[Topic]
+    controls: list[Control]
+    leftovers: list[Leftover]
+    entries: int
+    """Entries found, unreadable ones included."""
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """The entries of a batch by topic id and then by arrival."""
+
+    entries: Entries
+    arrival: NDArray[np.intp]
+    """Place of each in order of arrival."""
+    headers: Headers
+    topics: Ints
+    kinds: Octets
+
+
+@dataclass(frozen=True)
+class _Final:
+    """Full states at the end of a batch, one column for each of `ids`."""
+
+    kind: int
+    ids: Ints
+    state: Words
+
+
+class HsmDecoder:
+    """Decodes the frames of one connection in their order.
+
+    Topic ids and values mean nothing beyond the connection: make another decoder for the next.
+    """
+
+    def __init__(self) -> None:
+        keep_heap_pages()
+        self._table = TopicTable()
+        self._state = np.empty((TOPIC_IDS, WIDEST), np.int32)
+
+    def decode(self, frames: Sequence[bytes]) -> HsmBatch:
+        """The next frames of the connection; some thousands at a time are the fastest."""
+        batch = FrameBatch.of(frames)
+        is_feed = (batch.ends - batch.starts >= HEADER_SIZE) & (batch.octets[batch.starts + 2] == FEED)
+        controls, leftovers = _read_controls(frames, np.flatnonzero(~is_feed).tolist())
+        entries, lost = locate(batch, np.flatnonzero(is_feed))
+        ordered = self._order(batch, entries)
+        leftovers += lost
+        leftovers += _unread(batch, ordered, self._table)
+        rows = self._rows(batch, ordered)
+        leftovers.sort()
+        return HsmBatch(rows, self._table.topics, controls, leftovers, len(entries))
+
+    def _order(self, batch: FrameBatch, entries: Entries) -> _Ordered:
+        headers = Headers(batch, entries, self._table)
+        arrival = np.argsort(headers.ids.astype(np.uint16), kind="stable")
+        headers.reorder(arrival)
+        topics = self._table.assign(headers.ids, headers.snapshots, headers.defined)
+        return _Ordered(entries.pick(arrival), arrival, headers, topics, self._table.kinds(topics))
+
+    def _rows(self, batch: FrameBatch, ordered: _Ordered) -> tuple[Rows, ...]:
+        """Rows of each kind; states are stored at the end, since an id may pass from one kind to another."""
+        results = [self._rows_of_kind(batch, ordered, kind) for kind in range(len(KINDS))]
+        for _, final in results:
+            holds = self._table.kinds_now(final.ids) == final.kind
+            self._state[final.ids[holds], : len(final.state)] = final.state[:, holds].T
+        return tuple(rows for rows, _ in results)
+
+    def _rows_of_kind(self, batch: FrameBatch, ordered: _Ordered, number: int) -> tuple[Rows, _Final]:
+        kind = KINDS[number]
+        width = len(kind.fields)
+        is_ours = ordered.kinds == number
+        if not kind.has_ltp:
+            is_ours &= ordered.entries.form != LITE
+        ours = np.flatnonzero(is_ours)
+        headers, entries = ordered.headers, ordered.entries.pick(ours)
+        ids = headers.ids[ours]
+        first = firsts(ids)
+        carried = self._state[ids[first], :width].T
+        words = read_values(batch, headers.places[ours], headers.counts[ours], width)
+        merged, changed = merge(words, entries.form == SNAPSHOT, first, carried, UNCHANGED)
+        last = lasts(first)
+        back = _back_to_arrival(ordered.arrival[ours], len(ordered.arrival))
+        topics = ordered.topics[ours][back]
+        columns = to_columns(merged, back, kind)
+        scales = self._table.scales(topics)
+        rows = Rows(kind, entries.frame[back], topics, scales, entries.form[back], changed[back], columns)
+        return rows, _Final(number, ids[last], merged[:, last])
+
+
+def _read_controls(frames: Sequence[bytes], numbers: list[int]) -> tuple[list[Control], list[Leftover]]:
+    read = [read_control(number, frames[number]) for number in numbers]
+    return [control for control, _ in read if control], [left for _, left in read if left]
+
+
+def _back_to_arrival(arrival: NDArray[np.intp], total: int) -> NDArray[np.intp]:
+    """Order that brings some entries back to arrival, given the place of each among the `total` that arrived."""
+    places = np.full(total, -1)
+    places[arrival] = np.arange(len(arrival))
+    return places if len(arrival) == total else places[places >= 0]
+
+
+def _unread(batch: FrameBatch, ordered: _Ordered, table: TopicTable) -> list[Leftover]:
+    """Entries, or parts of them, whose meaning is not known."""
+    kinds, entries, headers = ordered.kinds, ordered.entries, ordered.headers
+    extra = (kinds < UNKNOWN_KIND) & (headers.counts > WIDTHS[kinds])
+    found = {
+        Reason.NO_SNAPSHOT: kinds == NO_KIND,
+        Reason.UNKNOWN_TOPIC: kinds == UNKNOWN_KIND,
+        Reason.NO_PRICE: (entries.form == LITE) & ~HAS_LTP[kinds],
+        Reason.EXTRA_VALUES: extra,
+        Reason.BAD_SCALE: headers.snapshots.copy(),
+    }
+    named = found[Reason.BAD_SCALE]
+    named[named] = table.scales(ordered.topics[named]) == 0
+    leftovers = []
+    for reason, marks in found.items():
+        for entry in np.flatnonzero(marks).tolist():
+            frame, start = int(entries.frame[entry]), int(entries.start[entry])
+            end = start + int(entries.size[entry])
+            if reason is Reason.EXTRA_VALUES:
+                start = int(headers.places[entry]) + 4 * int(WIDTHS[kinds[entry]])
+                end = int(headers.places[entry]) + 4 * int(headers.counts[entry])
+            begin = int(batch.starts[frame])
+            leftovers.append(Leftover(frame, start - begin, end - begin, reason))
+    return leftovers

@@ -1,0 +1,167 @@
+"""50-level depth messages (TBT) to exact integer columns, whole batches at a time.
+
+Every symbol's part of a message becomes a row with the full book after it. Levels go by their number, a snapshot
+forgets what was before it, and a level without quantity is empty. Prices are paise, times epoch seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harvester.decode.frames import ABSENT, Flags, FrameBatch, Ints, Leftover, keep_heap_pages
+from harvester.decode.merge import firsts, lasts, merge
+from harvester.decode.tbt_layout import SLOTS
+from harvester.decode.tbt_levels import Levels
+from harvester.decode.tbt_parts import Notice, Parts, Symbols, read_messages
+from harvester.decode.tbt_sequence import SequenceBreak, find_breaks, find_suspects
+
+SIDES = 2 * SLOTS
+"""Slots of both sides, the bids first."""
+PRICES, QTYS, ORDERS = (slice(part * SIDES, (part + 1) * SIDES) for part in range(3))
+TOTAL_BUY, TOTAL_SELL = 3 * SIDES, 3 * SIDES + 1
+HEIGHT = 3 * SIDES + 2
+
+
+@dataclass(frozen=True)
+class Books:
+    """Rows in order of arrival, each the book of a symbol after its part of a message.
+
+    The level columns have one row a slot, the best first, and one column an update. A slot without a quantity has
+    the price ABSENT, quantity 0 and orders 0. ABSENT elsewhere: the wire has not given the value.
+    """
+
+    frame: Ints
+    """Number of the frame in the batch."""
+    symbol: Ints
+    """Place in the batch's `tickers`."""
+    sequence: Ints
+    feed_time: Ints
+    send_time: Ints
+    snapshot: Flags
+    suspect: Flags
+    """No snapshot came yet on this connection, or numbers are missing since the last."""
+    changed: Flags
+    """False for a part that repeats what was known."""
+    total_buy: Ints
+    total_sell: Ints
+    bid_px: Ints
+    bid_qty: Ints
+    bid_ord: Ints
+    ask_px: Ints
+    ask_qty: Ints
+    ask_ord: Ints
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True)
+class TbtBatch:
+    """What the frames of a batch hold."""
+
+    books: Books
+    tickers: Sequence[str]
+    breaks: list[SequenceBreak]
+    notices: list[Notice]
+    leftovers: list[Leftover]
+
+
+class TbtDecoder:
+    """Decodes the frames of one connection in their order. Make another for the next: a book does not outlive it."""
+
+    def __init__(self) -> None:
+        keep_heap_pages()
+        self._symbols = Symbols()
+        self._state = np.empty((HEIGHT, 0), np.int64)
+        self._sequence = np.empty(0, np.int64)
+        self._suspect = np.empty(0, np.bool_)
+
+    def decode(self, frames: Sequence[bytes]) -> TbtBatch:
+        """The next frames of the connection; some hundreds at a time are the fastest."""
+        messages = read_messages(FrameBatch.of(frames), self._symbols)
+        self._make_room()
+        books, breaks = self._books(messages.parts, messages.levels)
+        return TbtBatch(books, self._symbols.tickers, breaks, messages.notices, sorted(messages.leftovers))
+
+    def _make_room(self) -> None:
+        new = len(self._symbols.tickers) - len(self._sequence)
+        self._state = np.append(self._state, np.full((HEIGHT, new), ABSENT), axis=1)
+        self._sequence = np.append(self._sequence, np.zeros(new, np.int64))
+        self._suspect = np.append(self._suspect, np.ones(new, np.bool_))
+
+    def _books(self, parts: Parts, levels: Levels) -> tuple[Books, list[SequenceBreak]]:
+        order = np.argsort(parts.symbol, kind="stable")
+        symbol, frame, sequence = parts.symbol[order], parts.frame[order], parts.sequence[order]
+        snapshot = _snapshots(parts)[order]
+        first = firsts(symbol)
+        last = lasts(first)
+        breaks = find_breaks(sequence, first, self._sequence[symbol[first]])
+        suspect = find_suspects(breaks, snapshot, first, self._suspect[symbol[first]])
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        values = _lay_out(levels, places, parts.total_buy[order], parts.total_sell[order])
+        merged, changed = merge(values, snapshot, first, self._state[:, symbol[first]], ABSENT)
+        expected = np.append(0, sequence[:-1]) + 1
+        expected[first] = self._sequence[symbol[first]] + 1
+        listed = [
+            SequenceBreak(
+                int(frame[row]), int(symbol[row]), int(expected[row]), int(sequence[row]), bool(snapshot[row])
+            )
+            for row in np.flatnonzero(breaks).tolist()
+        ]
+        self._state[:, symbol[last]] = merged[:, last]
+        self._sequence[symbol[last]] = sequence[last]
+        self._suspect[symbol[last]] = suspect[last]
+        return _books(parts, merged, places, snapshot, suspect, changed), sorted(listed)
+
+
+def _snapshots(parts: Parts) -> Flags:
+    """Which parts are snapshots: those that say so themselves; where none of a message does, the message's word."""
+    has_own_flag = np.zeros(int(parts.frame[-1]) + 1 if len(parts.frame) else 0, np.bool_)
+    has_own_flag[parts.frame[parts.snapshot]] = True
+    return parts.snapshot | (parts.message_snapshot & ~has_own_flag[parts.frame])
+
+
+def _lay_out(levels: Levels, places: Ints, total_buy: Ints, total_sell: Ints) -> Ints:
+    """What each part says, one row a slot and value, one column a part at its place; ABSENT elsewhere."""
+    values = np.full((HEIGHT, len(places)), ABSENT)
+    values[TOTAL_BUY], values[TOTAL_SELL] = total_buy, total_sell
+    slot = levels.num + SLOTS * levels.is_ask
+    column = places[levels.message]
+    known = (levels.num >= 0) & (levels.num < SLOTS)
+    if not known.all():
+        levels, slot, column = levels.pick(known), slot[known], column[known]
+    place = slot * len(places) + column
+    for part, numbers in ((PRICES, levels.price), (QTYS, levels.qty), (ORDERS, levels.orders)):
+        flat = values[part].reshape(-1)
+        if numbers.size and numbers.min() == ABSENT:  # a field not given leaves what an earlier level gave
+            given = numbers != ABSENT
+            flat[place[given]] = numbers[given]
+        else:
+            flat[place] = numbers
+    return values
+
+
+def _books(parts: Parts, merged: Ints, places: Ints, snapshot: Flags, suspect: Flags, changed: Flags) -> Books:
+    columns = merged.take(places, axis=1)
+    qty = columns[QTYS]
+    empty = qty <= 0
+    if empty.any():
+        columns[PRICES][empty] = ABSENT
+        qty[empty] = 0
+        columns[ORDERS][empty] = 0
+    levels = [columns[part][side] for side in (slice(SLOTS), slice(SLOTS, SIDES)) for part in (PRICES, QTYS, ORDERS)]
+    return Books(
+        parts.frame,
+        parts.symbol,
+        parts.sequence,
+        parts.feed_time,
+        parts.send_time,
+        snapshot[places],
+        suspect[places],
+        changed[places],
+        columns[TOTAL_BUY],
+        columns[TOTAL_SELL],
+        *levels,
+    )

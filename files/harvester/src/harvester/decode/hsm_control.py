@@ -1,0 +1,77 @@
+"""Control frames of the data socket (HSM): answers, notices and pings."""
+
+from typing import NamedTuple
+
+from harvester.decode.frames import Leftover, Reason
+from harvester.decode.hsm_layout import (
+    AUTH,
+    BUFFER,
+    FEED,
+    MODE,
+    NOTICE,
+    PAUSE,
+    PING,
+    RESUME,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+)
+
+WITH_FIELDS = {AUTH, SUBSCRIBE, UNSUBSCRIBE, PAUSE, RESUME, MODE, NOTICE}
+WITHOUT_FIELDS = {PING, BUFFER}
+HEADER_SIZE = 4
+
+
+class Control(NamedTuple):
+    """A control frame: its type and the values of its fields by id, as received."""
+
+    frame: int
+    type: int
+    fields: dict[int, bytes]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server's answer is yes."""
+        return self.fields.get(1) == b"K"
+
+    @property
+    def notice(self) -> tuple[int, str] | None:
+        """Code and text of a notice, such as 51001 for the plan's symbol limit; None for other frames."""
+        if self.type != NOTICE:
+            return None
+        return int.from_bytes(self.fields.get(1, b""), "big", signed=True), self.fields.get(2, b"").decode(
+            "utf-8", "backslashreplace"
+        )
+
+
+def read_control(number: int, frame: bytes) -> tuple[Control | None, Leftover | None]:
+    """A frame that is no feed frame: what it says, and what of it is not as it should be.
+
+    The length at the start is not looked at: the server's clients cannot rely on it.
+    """
+    if len(frame) < 3:
+        return None, Leftover(number, 0, len(frame), Reason.SHORT)
+    kind = frame[2]
+    if kind == FEED:
+        return None, Leftover(number, 0, len(frame), Reason.SHORT)
+    if kind in WITHOUT_FIELDS:
+        return Control(number, kind, {}), None
+    if kind not in WITH_FIELDS:
+        return None, Leftover(number, 0, len(frame), Reason.UNKNOWN_TYPE)
+    fields, end = _read_fields(frame)
+    left = None if end == len(frame) else Leftover(number, end, len(frame), Reason.MALFORMED)
+    return Control(number, kind, fields), left
+
+
+def _read_fields(frame: bytes) -> tuple[dict[int, bytes], int]:
+    """The whole fields, and where what is wrong begins: the frame's end when nothing is."""
+    fields: dict[int, bytes] = {}
+    if len(frame) < HEADER_SIZE:
+        return fields, 0
+    at = HEADER_SIZE
+    for _ in range(frame[3]):
+        end = at + 3 + int.from_bytes(frame[at + 1 : at + 3], "big")
+        if end > len(frame):
+            return fields, min(at, len(frame) - 1)
+        fields[frame[at]] = frame[at + 3 : end]
+        at = end
+    return fields, at

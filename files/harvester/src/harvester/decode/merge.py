@@ -1,0 +1,68 @@
+"""Partial updates to full states: what is unchanged becomes the last known value, for all streams at once."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harvester.decode.frames import Flags, Ints
+
+Matrix = NDArray[np.signedinteger[Any]]
+
+
+BLOCK = 1 << 15
+"""Values filled at a time, so that the arrays stay in the processor's cache."""
+
+
+def firsts(streams: Ints) -> Flags:
+    """Marks the first update of each stream, given updates by stream."""
+    marks = np.ones(len(streams), np.bool_)
+    np.not_equal(streams[1:], streams[:-1], out=marks[1:])
+    return marks
+
+
+def lasts(firsts: Flags) -> NDArray[np.intp]:
+    """Places of the last update of each stream, given the marks of the first."""
+    return np.flatnonzero(np.append(firsts[1:], True)[: len(firsts)])
+
+
+def merge(values: Matrix, resets: Flags, firsts: Flags, carried: Matrix, absent: int) -> tuple[Matrix, Flags]:
+    """The full state after each update, and whether the update changed anything.
+
+    `values` has one row a field and one column an update, sorted by stream and then by time; `absent` stands for
+    unchanged. `resets` marks updates before which everything is forgotten (snapshots), `firsts` the first of each
+    stream; `carried` has the state before each of these, one column each. `values` is overwritten in part.
+    """
+    first = np.flatnonzero(firsts)
+    opening = values[:, first]
+    continued = (opening == absent) & ~resets[first]
+    opening[continued] = carried[continued]
+    values[:, first] = opening
+
+    known = values != absent
+    known[:, firsts | resets] = True
+    merged = values if known.all() else _fill(values, known)
+    return merged, _changed(merged, resets, first, carried)
+
+
+def _fill(values: Matrix, known: Flags) -> Matrix:
+    """Each value that is not known becomes the last known one before it in its row. The first of a row is known."""
+    height, width = values.shape
+    merged = np.empty_like(values)
+    rows = max(1, BLOCK // width)
+    places = np.arange(rows * width)
+    for top in range(0, height, rows):
+        block = known[top : top + rows]
+        source = block.ravel() * places[: block.size]
+        source = np.maximum.accumulate(source.reshape(block.shape), axis=1)
+        values[top : top + rows].take(source, out=merged[top : top + rows], mode="clip")
+    return merged
+
+
+def _changed(merged: Matrix, resets: Flags, first: NDArray[np.intp], carried: Matrix) -> Flags:
+    changed = np.ones(merged.shape[1], np.bool_)
+    if len(changed):
+        (merged[:, 1:] != merged[:, :-1]).any(axis=0, out=changed[1:])
+    changed[first] = (merged[:, first] != carried).any(axis=0)
+    changed[resets] = True
+    return changed

@@ -1,0 +1,73 @@
+"""Frames from the journal are decoded by connection: nothing is carried across a reconnect or a restart."""
+
+import pytest
+
+from exchange.wire import hsm
+from harvester.decode.connections import Received, decode_records
+from harvester.decode.frames import ABSENT, Reason
+from harvester.decode.fyers_hsm import HsmBatch, HsmDecoder
+from harvester.journal.format import CONTROL, DATA, FYERS_HSM, FYERS_TBT, Record, encode_control
+
+SNAPSHOT = hsm.feed(1, [hsm.snapshot(1, hsm.Topic("sf|nse_cm|3045"), [100, 5])])
+UPDATE = hsm.feed(2, [hsm.update(1, [101])])
+
+
+def data(seq: int, frame: bytes, stream: int = 0, feed: int = FYERS_HSM) -> Record:
+    return Record(DATA, feed, stream, seq, 1_000 + seq, seq, frame)
+
+
+def control(seq: int, **fields: object) -> Record:
+    return Record(CONTROL, 0, 0, seq, 1_000 + seq, seq, encode_control(fields))
+
+
+def decode(*records: Record, frames: int = 100) -> list[Received[HsmBatch]]:
+    return list(decode_records(records, FYERS_HSM, HsmDecoder, frames))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 100])
+def test_batches_of_any_size_carry_the_state_on(frames: int) -> None:
+    received = decode(data(1, SNAPSHOT), data(2, UPDATE), frames=frames)
+
+    prices = [price for each in received for price in each.batch.rows[0].column("ltp").tolist()]
+    volumes = [volume for each in received for volume in each.batch.rows[0].column("volume").tolist()]
+    assert (prices, volumes) == ([100, 101], [5, 5])
+    assert [int(at) for each in received for at in each.wall_ns] == [1_001, 1_002]
+
+
+@pytest.mark.parametrize("end", [{"type": "connect", "feed": FYERS_HSM, "stream": 0}, {"type": "start"}])
+def test_nothing_is_carried_across_a_reconnect(end: dict[str, object]) -> None:
+    before, after = decode(data(1, SNAPSHOT), control(2, **end), data(3, UPDATE))
+
+    assert len(before.batch.rows[0]) == 1 and before.connection == 0
+    assert len(after.batch.rows[0]) == 0 and after.connection == 1
+    assert [left.reason for left in after.batch.leftovers] == [Reason.NO_SNAPSHOT]
+
+
+def test_a_value_known_before_a_reconnect_is_unknown_after_it() -> None:
+    again = hsm.feed(1, [hsm.snapshot(1, hsm.Topic("sf|nse_cm|3045"), [100])])
+    connect = control(2, type="connect", feed=FYERS_HSM, stream=0)
+
+    _, after = decode(data(1, SNAPSHOT), connect, data(3, again))
+
+    assert after.batch.rows[0].column("volume").tolist() == [ABSENT]
+
+
+def test_other_streams_feeds_and_control_records_change_nothing() -> None:
+    (received,) = decode(
+        data(1, SNAPSHOT),
+        control(2, type="connect", feed=FYERS_HSM, stream=1),
+        control(3, type="connect", feed=FYERS_TBT, stream=0),
+        control(4, type="token", version="file:1"),
+        data(5, b"other", feed=FYERS_TBT),
+        data(6, UPDATE),
+    )
+
+    assert received.batch.rows[0].column("volume").tolist() == [5, 5]
+    assert received.seq.tolist() == [1, 6]
+
+
+def test_streams_have_ids_of_their_own() -> None:
+    first, second = decode(data(1, SNAPSHOT), data(2, UPDATE, stream=1))
+
+    assert (first.stream, len(first.batch.rows[0])) == (0, 1)
+    assert (second.stream, len(second.batch.rows[0])) == (1, 0)
