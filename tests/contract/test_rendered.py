@@ -1,0 +1,130 @@
+"""What the role renders: accepted by those who will read it. Rendered by Ansible itself, as in a deploy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harvester.errors import ConfigError
+from harvester.settings import Settings, load_settings
+
+BIN = Path(sys.executable).parent
+ONLINE = ("harvester-recorder.service", "harvester-token-agent.service")
+OFFLINE = (
+    "harvester-close.service",
+    "harvester-prune.service",
+    "harvester-verify.service",
+    "harvester-failure@.service",
+)
+HOST = "harvesters: {hosts: {rendered: {}}}\n"
+
+
+def ansible(root: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    argv = ["ansible-playbook", *arguments]
+    done = subprocess.run(argv, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=["lab", "aws"])
+def rendered(request, tmp_path_factory) -> Path:
+    """A folder with what an inventory gives the host `rendered`."""
+    root = Path(__file__).resolve().parents[2]
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "hosts.yml").write_text(HOST, encoding="utf-8")
+    inventories = ["--inventory", f"inventory/{request.param}", "--inventory", str(folder / "hosts.yml")]
+    extra = ["--limit", "rendered", "--tags", "render", "--extra-vars", f"render_folder={folder}"]
+    ansible(root, "tests/contract/playbooks/render.yml", *inventories, *extra)
+    return folder
+
+
+def test_the_application_accepts_the_lab_and_asks_for_the_app_id_of_a_real_user(rendered):
+    file = rendered / "rendered.config.json"
+
+    if rendered.name.startswith("lab"):
+        assert load_settings(file).symbols
+    else:
+        with pytest.raises(ConfigError, match="app_id"):
+            load_settings(file)
+        file.write_text(file.read_text("utf-8").replace("PUT-YOURS-HERE", "ABCDE12345-100"), encoding="utf-8")
+        assert load_settings(file).token.source == "ssm"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
+@pytest.mark.parametrize(("units", "bound"), [(ONLINE, 1.5), (OFFLINE, 0.5)])
+def test_the_units_are_exposed_little(rendered, units, bound):
+    for unit in units:
+        limit = f"--threshold={bound * 10:.0f}"
+        argv = ["systemd-analyze", "security", "--offline=true", "--no-pager", limit, str(rendered / unit)]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+def test_every_unit_reports_its_failure_and_has_a_memory_ceiling(rendered):
+    for unit in (*ONLINE, *OFFLINE):
+        text = (rendered / unit).read_text("utf-8")
+        assert "\nMemoryMax=" in text
+        assert "\nOnFailure=harvester-failure@%n.service" in text or unit.startswith("harvester-failure")
+
+
+def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
+    ceilings = [
+        int(line.removeprefix("MemoryMax=").rstrip("M"))
+        for unit in (*ONLINE, "harvester-close.service", "harvester-failure@.service")
+        for line in (rendered / unit).read_text("utf-8").splitlines()
+        if line.startswith("MemoryMax=")
+    ]
+
+    assert sum(ceilings) + 256 < 1024
+
+
+def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendered):
+    settings = Settings.model_validate({"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "ABCDE12345-100"}})
+    recorder = (rendered / "harvester-recorder.service").read_text("utf-8")
+    agent = (rendered / "harvester-token-agent.service").read_text("utf-8")
+
+    assert f"ReadWritePaths={settings.journal_dir}\n" in recorder
+    assert f"RuntimeDirectory={settings.status_file.parent.name}\n" in recorder
+    assert f"RuntimeDirectory={settings.token.handover.parent.name}\n" in agent
+    assert f"ReadOnlyPaths={settings.token.file.parent}\n" in agent
+
+
+def test_every_schedule_says_its_time_zone(rendered):
+    for timer in rendered.glob("*.timer"):
+        lines = [line for line in timer.read_text("utf-8").splitlines() if line.startswith("OnCalendar=")]
+        assert lines
+        assert all(line.endswith(" Asia/Kolkata") for line in lines)
+
+
+def test_the_tags_of_the_site_are_those_that_the_roles_document(root):
+    listed = ansible(root, "site.yml", "--list-tags")
+    tags = {
+        tag.strip()
+        for line in listed.splitlines()
+        if "TASK TAGS:" in line
+        for tag in line[line.index("[") + 1 : -1].split(",")
+    }
+    readmes = "\n".join(
+        (root / "roles" / name / "README.md").read_text("utf-8")
+        for name in ("host_baseline", "host_hardening", "harvester")
+    )
+
+    assert tags - {"", "always"} == {
+        "host_baseline",
+        "host_hardening",
+        "harvester",
+        "harvester_config",
+        "harvester_schedule",
+        "verify",
+    }
+    assert all(f"`{tag}`" in readmes for tag in tags - {"", "always"})
+
+
+def test_every_playbook_says_what_it_is_for(root):
+    for playbook in sorted({*(root / "playbooks").glob("*.yml")} - {*(root / "playbooks").glob("lab_*.yml")}):
+        first = playbook.read_text("utf-8").splitlines()[1]
+        assert first.startswith("# "), f"{playbook.name} has no comment that says what it is for"
