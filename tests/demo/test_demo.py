@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from harvester.ops.inventory import program
+from harvester.ops.playbook import environment
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="booting a host takes root")
 SESSION_SECONDS = 40
@@ -21,6 +23,14 @@ INTERVAL_SECONDS = 2
 
 def invoke(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program("invoke"), *words], cwd=root, capture_output=True, text=True, check=False)
+
+
+def run_playbook(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """ansible-playbook as the runbook's commands run it: with mitogen where it is installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = environment(Path(folder) / "failures")
+        command = [program("ansible-playbook"), *words]
+        return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +72,7 @@ def test_the_files_are_here_with_their_hashes(demo: dict[str, Any], root: Path) 
 
 def test_a_second_site_run_changes_nothing(demo: dict[str, Any], root: Path, figure: Any) -> None:
     began = time.monotonic()
-    result = invoke(root, "deploy")
+    result = run_playbook(root, "site.yml")
     seconds = round(time.monotonic() - began, 1)
 
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr

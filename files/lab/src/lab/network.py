@@ -30,6 +30,7 @@ def ensure_hub() -> None:
     if not _link_exists(UPLINK):
         run("ip", "link", "add", UPLINK, "type", "veth", "peer", "name", "uplink", "netns", HUB)
     _set_interface("ipv4", "forwarding", "0")
+    _set_interface("ipv4", "promote_secondaries", "1")  # or the first lab's address takes the others' with it
     _set_interface("ipv6", "disable_ipv6", "1")
     run("ip", "-n", HUB, "link", "set", "uplink", "master", BRIDGE, "up")
     run("ip", "link", "set", UPLINK, "up")
