@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from lab import claims, labs
 from lab.garbage import collect_garbage
 from lab.labs import HostWish
+from lab.stand_ins import MOTO_PORT
 from lab.testing import LAB, leftovers
 
 WISH = HostWish("gone")
@@ -90,6 +92,22 @@ def test_gc_removes_a_lab_whose_folder_vanished_and_spares_a_lab_in_use(remove_a
     assert [host.name for host in claims.find_hosts(other)] == ["gone"]
     assert labs.bring_up(other, [WISH], print, wanted=()) == []
     labs.bring_down(other)
+    assert leftovers() - before == set()
+
+
+def test_taking_one_lab_down_leaves_another_its_address(remove_afterwards: Path) -> None:
+    first, second = remove_afterwards, remove_afterwards.with_name("second")
+    before = leftovers()
+    labs.bring_up(first, [], print, wanted=())
+    labs.bring_up(second, [], print, wanted=["moto"])
+    kept = claims.find_lab(second)
+    assert kept is not None
+
+    labs.bring_down(first)
+
+    with socket.create_connection((kept.address, MOTO_PORT), timeout=5):
+        pass
+    labs.bring_down(second)
     assert leftovers() - before == set()
 
 
