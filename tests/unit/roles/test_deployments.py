@@ -1,0 +1,113 @@
+"""The module that switches and removes deployments."""
+
+import os
+
+import pytest
+
+MODULE = "harvester/library/harvester_deployment.py"
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A host's folders with three complete releases, one that is half built, and their configurations."""
+    for name in ("a1", "b2", "c3"):
+        (tmp_path / "opt/releases" / name / "bin").mkdir(parents=True)
+        (tmp_path / "opt/releases" / name / ".complete").touch()
+    (tmp_path / "opt/releases/half").mkdir()
+    (tmp_path / "etc").mkdir()
+    for name in ("0", "1", "2"):
+        (tmp_path / f"etc/config-{name}.json").write_text(name)
+    return tmp_path
+
+
+@pytest.fixture
+def deployment(run_module, host):
+    def run(**arguments):
+        return run_module(MODULE, root=str(host / "opt"), generations=str(host / "etc"), **arguments)
+
+    return run
+
+
+def test_a_bare_host_has_nothing(run_module, tmp_path):
+    answer = run_module(MODULE, root=str(tmp_path / "opt"), generations=str(tmp_path / "etc"), users=["nobody-here"])
+
+    assert not answer["changed"]
+    assert (answer["current"], answer["previous"], answer["releases"]) == ("", "", [])
+    assert answer["users_missing"] == ["nobody-here"]
+
+
+def test_a_half_built_release_does_not_count(deployment):
+    assert sorted(deployment()["releases"]) == ["a1", "b2", "c3"]
+
+
+def test_a_switch_changes_code_and_configuration_together(deployment, host):
+    deployment(current="a1-0")
+    answer = deployment(current="b2-1")
+
+    current = host / "opt/current"
+    assert answer["changed"]
+    assert (answer["current"], answer["previous"]) == ("b2-1", "a1-0")
+    assert (current / "bin").resolve() == host / "opt/releases/b2/bin"
+    assert (current / "config.json").read_text() == "1"
+
+
+def test_a_switch_to_what_is_current_changes_nothing(deployment):
+    deployment(current="a1-0")
+
+    assert not deployment(current="a1-0")["changed"]
+
+
+def test_the_way_back_restores_both_links(deployment):
+    deployment(current="a1-0")
+    deployment(current="b2-1")
+    deployment(current="c3-2")
+
+    answer = deployment(current="b2-1", previous="a1-0")
+
+    assert (answer["current"], answer["previous"]) == ("b2-1", "a1-0")
+
+
+def test_the_way_back_to_a_first_deployment_leaves_no_previous_one(deployment):
+    deployment(current="a1-0")
+    deployment(current="b2-1")
+
+    assert deployment(current="a1-0", previous="")["previous"] == ""
+
+
+def test_check_mode_switches_nothing(deployment, host):
+    answer = deployment(current="a1-0", check=True)
+
+    assert answer["changed"]
+    assert not (host / "opt/current").exists()
+
+
+def test_removal_keeps_what_is_linked_and_what_it_needs(deployment, host):
+    for name in ("a1-0", "b2-0", "b2-1", "c3-1"):
+        deployment(current=name)
+
+    answer = deployment(keep=0)
+
+    assert answer["changed"]
+    assert sorted(path.name for path in (host / "opt/deployments").iterdir()) == ["b2-1", "c3-1"]
+    assert sorted(path.name for path in (host / "opt/releases").iterdir()) == ["b2", "c3"]
+    assert [path.name for path in (host / "etc").iterdir()] == ["config-1.json"]
+    assert (host / "opt/current/config.json").read_text() == "1"
+
+
+def test_removal_spares_a_release_that_waits_for_the_end_of_a_session(deployment, host):
+    deployment(current="a1-0")
+
+    deployment(keep=0, spare="c3")
+
+    assert sorted(path.name for path in (host / "opt/releases").iterdir()) == ["a1", "c3"]
+
+
+def test_the_state_of_a_recorder_that_stopped_long_ago_is_no_state(deployment, host):
+    status = host / "status.json"
+    status.write_text('{"window": {"open": true}}')
+
+    assert deployment(status_file=str(status))["status"] == {"window": {"open": True}}
+    os.utime(status, (1, 1))
+    assert deployment(status_file=str(status))["status"] == {}
+    status.write_text("{")
+    assert deployment(status_file=str(status))["status"] == {}
