@@ -305,7 +305,7 @@ def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, 
 
 @operator(
     iterable=["suite"],
-    fast="only what boots no host, without the linters, side by side: under two minutes",
+    fast="the quick part: boots no host, no crash harness, no linters; suites side by side",
     suite="one suite; repeatable",
     long="also the cases that take minutes",
     json="file to write cases, passed and figures to",

@@ -40,7 +40,7 @@ SUITES = (
     Suite(
         "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
     ),
-    Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged"),
+    Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True),
     Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange"),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
