@@ -22,6 +22,6 @@ def test_there_is_no_previous_release_to_fall_back_to_by_mistake(host):
 
 
 def test_the_failure_is_in_the_journal(host):
-    log = host.check_output("journalctl --no-pager -o cat -t harvester-failure")
+    log = host.check_output("journalctl --no-pager -o cat -u harvester-recorder.service")
 
-    assert "harvester-recorder.service failed: timeout" in log
+    assert "start operation timed out" in log
