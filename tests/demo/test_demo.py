@@ -50,7 +50,7 @@ def test_every_expected_poll_is_data_or_in_the_ledger(demo: dict[str, Any], figu
     expected = SESSION_SECONDS // INTERVAL_SECONDS
     for row in demo["symbols"].values():
         assert row["expected"] == expected
-        assert row["updates"] + sum(row["gaps"].values()) == expected
+        assert row["recorded"] + sum(row["gaps"].values()) == expected
     figure("unexplained_polls", demo["unexplained"], bound="== 0", unit="polls", gate=True)
     figure("coverage", demo["updates"] / demo["expected"], bound=">= 0.95", unit="share", gate=True)
     figure("demo_set_up_s", sum(list(demo["seconds"].values())[:3]), bound="<= 90", unit="s")

@@ -16,13 +16,13 @@ from exchange.environment import client_environment
 from exchange.login import login_as_a_person
 from exchange.state import StateDir
 from harvester.errors import HarvesterError
-from harvester.ops.delivery import REPORT_NAME
 from harvester.ops.inventory import program
 from harvester.settings import PATH_VARIABLE, BrokerSettings
 from harvester.tokens.login import App, begin_login, exchange_code, fetch_profile, read_redirect
-from lab.demo import evidence, session, summary
-from lab.demo.host import Demo, ask_with_sdk, wait_until
+from lab.demo import session
+from lab.demo.host import Demo, ask_with_sdk, conclude, wait_until
 
+WHERE = "ordinary processes on this machine, without a host and without Ansible"
 LEAD_SECONDS = 4
 READY_SECONDS = 60
 END_SECONDS = 10
@@ -54,19 +54,7 @@ def run(demo: Demo) -> dict[str, Any]:
         inventory = write_inventory(demo)
         demo.invoke("pull-data", "--raw", "--output", demo.output, "--inventory", str(inventory))
         demo.invoke("verify-data", "--output", demo.output)
-    compared = evidence.compare(
-        demo.exchange / "served.jsonl", demo.pulled / "lake/raw", since_ns=began, others=observed["asked"]
-    )
-    return summary.summarise(
-        demo.pulled,
-        day,
-        where="ordinary processes on this machine, without a host and without Ansible",
-        seconds=demo.progress.seconds,
-        sdk=observed,
-        exchange=vars(compared),
-        lake=f"{demo.output}/lake",
-        report=f"{demo.output}/reports/{REPORT_NAME}",
-    )
+    return conclude(demo, day, observed, since_ns=began, where=WHERE)
 
 
 def record(demo: Demo, env: dict[str, str]) -> tuple[str, dict[str, Any]]:

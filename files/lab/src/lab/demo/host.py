@@ -88,13 +88,17 @@ def run(demo: Demo) -> dict[str, Any]:
     with step("pull it home and verify it"):
         demo.invoke("pull-data", "--raw", "--output", demo.output)
         demo.invoke("verify-data", "--output", demo.output)
-    compared = evidence.compare(
-        demo.exchange / "served.jsonl", demo.pulled / "lake/raw", since_ns=began, others=observed["asked"]
-    )
+    return conclude(demo, day, observed, since_ns=began, where="a real booted host in the lab")
+
+
+def conclude(demo: Demo, day: str, observed: dict[str, Any], *, since_ns: int, where: str) -> dict[str, Any]:
+    """The summary document of a day that was pulled, with what the SDK saw and what the exchange says it served."""
+    served = demo.exchange / "served.jsonl"
+    compared = evidence.compare(served, demo.pulled / "lake/raw", since_ns=since_ns, others=observed["asked"])
     return summary.summarise(
         demo.pulled,
         day,
-        where="a real booted host in the lab",
+        where=where,
         seconds=demo.progress.seconds,
         sdk=observed,
         exchange=vars(compared),
@@ -105,9 +109,8 @@ def run(demo: Demo) -> dict[str, Any]:
 
 def record(demo: Demo) -> tuple[str, dict[str, Any]]:
     """Announce a session, watch it, let the SDK look at the same market; the trading date and what the SDK saw."""
-    lead_seconds = 8 + round(
-        demo.progress.seconds[BUILD] / 4
-    )  # to bring the calendar to the host; slow machines need more
+    # The calendar has to reach the host before the open, and a slow machine needs longer for it.
+    lead_seconds = 8 + round(demo.progress.seconds[BUILD] / 4)
     opens, closes = session.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
     demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
     demo.ansible("site.yml", "--tags", "harvester_config")

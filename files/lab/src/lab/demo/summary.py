@@ -10,21 +10,24 @@ from rich.table import Table
 from harvester.errors import HarvesterError
 
 
-def read_one(folder: Path, kind: str, day: str) -> dict[str, Any]:
-    """The newest certificate or manifest of the day; HarvesterError when the pull did not bring one."""
-    found = sorted(folder.glob(f"lake/{kind}/date={day}/host=*/{kind}.json"))
+def read_day(pulled: Path, day: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Manifest and certificate of the day; HarvesterError when the pull did not bring them."""
+    lake = pulled / "lake"
+    found = sorted(lake.glob(f"manifest/date={day}/host=*/manifest.json"))
     if not found:
-        raise HarvesterError(f"No {kind} of {day} under {folder}: the close job or the pull did not finish.")
-    document: dict[str, Any] = json.loads(found[-1].read_text("utf-8"))
-    return document
+        raise HarvesterError(f"No manifest of {day} under {lake}: the close job or the pull did not finish.")
+    manifest: dict[str, Any] = json.loads(found[-1].read_text("utf-8"))
+    certificate = next(file["path"] for file in manifest["files"] if file["path"].startswith("certificate/"))
+    return manifest, json.loads((lake / certificate).read_text("utf-8"))
 
 
 def symbol_rows(certificate: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Per symbol: updates, expected, coverage, and gaps as slots by cause."""
+    """Per symbol: updates, expected polls, those recorded, coverage, and gaps as polls by cause."""
     return {
         symbol: {
             "updates": row["updates"],
             "expected": row["expected"],
+            "recorded": row["recorded_slots"],
             "coverage": row["coverage"],
             "gaps": row["gaps_by_cause"],
         }
@@ -34,10 +37,9 @@ def symbol_rows(certificate: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def summarise(pulled: Path, day: str, *, where: str, seconds: dict[str, float], **extra: Any) -> dict[str, Any]:
     """The summary document: per-symbol figures, files with their hashes, where the report is, time of each step."""
-    certificate = read_one(pulled, "certificate", day)
-    manifest = read_one(pulled, "manifest", day)
+    manifest, certificate = read_day(pulled, day)
     symbols = symbol_rows(certificate)
-    explained = all(row["updates"] + sum(row["gaps"].values()) == row["expected"] for row in symbols.values())
+    explained = all(row["recorded"] + sum(row["gaps"].values()) == row["expected"] for row in symbols.values())
     return {
         "date": day,
         "where": where,
