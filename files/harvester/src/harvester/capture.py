@@ -74,13 +74,12 @@ class Capture:
             symbol.last_error = ""
             self._write_all(self._gaps.report_good(arrival.symbol, arrival.scheduled_ns))
         else:
-            self._report_bad(arrival.symbol, arrival.scheduled_ns, cause, detail)
+            self._report_bad(arrival.symbol, (arrival.scheduled_ns, arrival.scheduled_ns), cause, detail)
 
     def miss(self, symbol: str, slots: Sequence[int], cause: Cause, detail: str) -> None:
         """These slots, in order, were not polled."""
         self.symbols[symbol].slots += len(slots)
-        for slot_ns in dict.fromkeys([slots[0], slots[-1]]):
-            self._report_bad(symbol, slot_ns, cause, detail)
+        self._report_bad(symbol, (slots[0], slots[-1]), cause, detail)
 
     def adopt_gap(self, gap: Gap, last_ns: int) -> None:
         """Go on with a gap of an earlier run, which holds the slots up to `last_ns`."""
@@ -170,10 +169,10 @@ class Capture:
             return False
         return True
 
-    def _report_bad(self, symbol: str, slot_ns: int, cause: Cause, detail: str) -> None:
+    def _report_bad(self, symbol: str, slots: tuple[int, int], cause: Cause, detail: str) -> None:
         status = self.symbols[symbol]
         status.last_error = f"{cause}: {detail}"
-        records = self._gaps.report_bad(symbol, slot_ns, cause, detail)
+        records = self._gaps.report_bad(symbol, slots, cause, detail)
         self._write_all(records)
         if records:
             self._unsynced = True

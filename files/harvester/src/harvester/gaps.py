@@ -35,9 +35,9 @@ class Gap(NamedTuple):
 class GapTracker:
     """Turns "this slot has data, that one has none" into gap_open and gap_close records, both in scheduled wall ns.
 
-    Every slot reported bad lies in exactly one gap [from_ns, to_ns), every slot reported good in none. A slot may be
-    reported late, after later ones. Bad slots in a row may be reported by the first and the last of them. `close_all`
-    ends a row (a window, or the stretch up to a clock step).
+    Every slot reported bad lies in exactly one gap [from_ns, to_ns), every slot reported good in none, and a slot that
+    was not reported yet in none either: it may be reported late, after later ones. `close_all` ends a row (a window, or
+    the stretch up to a clock step).
     """
 
     def __init__(self, run_id: str, interval_ns: int) -> None:
@@ -60,35 +60,41 @@ class GapTracker:
         """The slot has data: close the symbol's gap, if one is open."""
         if self._is_late(symbol, slot_ns):
             return []
-        gap = self._open.pop(symbol, None)
-        return [_close(gap, slot_ns)] if gap else []
+        records = self._end(symbol)
+        self._latest[symbol] = slot_ns
+        return records
 
-    def report_bad(self, symbol: str, slot_ns: int, cause: Cause, detail: str) -> list[ControlRecord]:
-        """The slot has no data: open a gap, or a new one where the cause changed."""
-        if self._is_late(symbol, slot_ns):
-            gap = self._new_gap(symbol, slot_ns, cause, detail)
-            return [_open(gap), _close(gap, slot_ns + self._interval_ns)]
+    def report_bad(self, symbol: str, slots: tuple[int, int], cause: Cause, detail: str) -> list[ControlRecord]:
+        """The slots from the first to the last have no data: open a gap, or go on with the one right before them."""
+        first_ns, last_ns = slots
+        if self._is_late(symbol, first_ns):
+            gap = self._new_gap(symbol, first_ns, cause, detail)
+            return [_open(gap), _close(gap, last_ns + self._interval_ns)]
         before = self._open.get(symbol)
-        if before and before.cause == cause:
-            return []
-        opened = self._open[symbol] = self._new_gap(symbol, slot_ns, cause, detail)
-        return [_close(before, slot_ns), _open(opened)] if before else [_open(opened)]
+        goes_on = before and before.cause == cause and first_ns <= self._latest[symbol] + self._interval_ns
+        records = [] if goes_on else self._end(symbol)
+        self._latest[symbol] = last_ns
+        if goes_on:
+            return records
+        opened = self._open[symbol] = self._new_gap(symbol, first_ns, cause, detail)
+        return [*records, _open(opened)]
 
     def close_all(self, limit_ns: int | None = None) -> list[ControlRecord]:
         """Close every gap behind its last bad slot, but not later than `limit_ns` (the close of the window)."""
-        records = []
-        for gap in self._open.values():
-            end = self._latest[gap.symbol] + self._interval_ns
-            records.append(_close(gap, end if limit_ns is None else min(end, limit_ns)))
-        self._open.clear()
+        records = [record for symbol in list(self._open) for record in self._end(symbol, limit_ns)]
         self._latest.clear()
         return records
 
+    def _end(self, symbol: str, limit_ns: int | None = None) -> list[ControlRecord]:
+        """Close the symbol's gap, if one is open, behind its last bad slot."""
+        gap = self._open.pop(symbol, None)
+        if gap is None:
+            return []
+        end_ns = self._latest[symbol] + self._interval_ns
+        return [_close(gap, end_ns if limit_ns is None else min(end_ns, limit_ns))]
+
     def _is_late(self, symbol: str, slot_ns: int) -> bool:
-        late = slot_ns < self._latest.get(symbol, slot_ns)
-        if not late:
-            self._latest[symbol] = slot_ns
-        return late
+        return slot_ns < self._latest.get(symbol, slot_ns)
 
     def _new_gap(self, symbol: str, slot_ns: int, cause: Cause, detail: str) -> Gap:
         self._count += 1
