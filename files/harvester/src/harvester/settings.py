@@ -119,6 +119,21 @@ class TokenSettings(StrictModel):
         return self
 
 
+class UploadSettings(StrictModel):
+    """The bucket that gets a verified copy of every closed day; without a bucket nothing is uploaded."""
+
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    """Name of the S3 bucket; default: no upload."""
+    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]+/)*$", max_length=200)] = "lake/"
+    """What the keys begin with, ending in a slash; empty for the bucket's top. Below it, keys are paths of the lake."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    """AWS region of the bucket; default: the region of the environment."""
+    endpoint_url: Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")] | None = None
+    """Another S3 service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
+    proof: Literal["s3", "pull", "both"] = "both"
+    """Which verified copies clean-up demands before a file may go from the host; without a bucket, the pulled one."""
+
+
 class Settings(StrictModel):
     """Everything a host can be told. Times are in the unit that the key names, paths are absolute."""
 
@@ -140,6 +155,8 @@ class Settings(StrictModel):
     """The journal."""
     token: TokenSettings = TokenSettings()
     """The access token."""
+    upload: UploadSettings = UploadSettings()
+    """The copy in S3."""
     status_file: AbsolutePath = Path("/run/harvester-recorder/status.json")
     """Where the recorder publishes its state for `harvester health`."""
     disk_reserve_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
