@@ -1,18 +1,8 @@
-"""Names of the parameters that hold secrets: the only place where they are built."""
+"""Names of the parameters that hold secrets, for callers that know an environment alone."""
 
-import re
-
-from harvester.errors import ConfigError
-
-PREFIX = "/alpha-harvester"
-ENVIRONMENT = re.compile(r"^[a-z0-9][a-z0-9-]{0,30}$")
+from harvester.aws_names import Names
 
 
 def access_token_parameter(environment: str) -> str:
     """SSM parameter of the access token, such as /alpha-harvester/lab/fyers/access-token. Raises ConfigError."""
-    if not ENVIRONMENT.match(environment):
-        raise ConfigError(
-            f"environment {environment!r}: the name may have lower-case letters, digits and dashes only,"
-            " such as lab or production."
-        )
-    return f"{PREFIX}/{environment}/fyers/access-token"
+    return Names(environment).parameter("access_token")
