@@ -20,13 +20,15 @@ WORKERS = 3  # on two cores: many cases wait for clocks and processes
 class Suite:
     """Folders of tests, by default the one of its name.
 
-    `host`: boots lab hosts (root and some minutes). `slow`: left out by --fast all the same.
+    `host`: boots lab hosts (root and some minutes). `slow`: left out by --fast all the same. `alone`: its figures are
+    times, and need the machine to themselves.
     """
 
     name: str
     proves: str
     host: bool = False
     slow: bool = False
+    alone: bool = False
     folders: tuple[str, ...] = ()
 
 
@@ -35,13 +37,14 @@ SUITES = (
     Suite(
         "recorder",
         "calendar, settings, recorder, tokens and health, also as real processes",
+        alone=True,
         folders=("unit/harvester",),
     ),
     Suite(
         "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
     ),
-    Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True),
-    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange"),
+    Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
+    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", alone=True),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite("here", "the whole data path as ordinary processes"),
@@ -88,13 +91,16 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
     return {"exit": done.returncode, "seconds": round(time.monotonic() - began, 1), **result}
 
 
-def run_suites(suites: list[Suite], *, long: bool, side_by_side: bool) -> dict[str, dict[str, Any]]:
-    """The results by name. Side by side is for a quick answer: timings are then upper bounds."""
-    if not side_by_side:
-        return {suite.name: run_suite(suite, long=long) for suite in suites}
+def run_suites(suites: list[Suite], *, long: bool, fast: bool) -> dict[str, dict[str, Any]]:
+    """The results by name. What can runs side by side; with `fast` everything does, and times are then upper bounds."""
+    shared = [suite for suite in suites if fast or not (suite.host or suite.alone)]
+    if len(shared) < 2:
+        shared = []
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        results = pool.map(lambda suite: run_suite(suite, long=long, capture=True), suites)
-        return {suite.name: result for suite, result in zip(suites, results, strict=True)}
+        together = pool.map(lambda suite: run_suite(suite, long=long, capture=True), shared)
+        results = {suite.name: result for suite, result in zip(shared, together, strict=True)}
+    results |= {suite.name: run_suite(suite, long=long) for suite in suites if suite not in shared}
+    return {suite.name: results[suite.name] for suite in suites}
 
 
 def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -111,7 +117,7 @@ def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def run(*, fast: bool = False, names: list[str] | None = None, long: bool = False, report: Path | None = None) -> int:
     """Run the chosen suites, print a table and one closing line, write the JSON report; 0 when all passed."""
-    results = run_suites(choose(fast, names or []), long=long, side_by_side=fast)
+    results = run_suites(choose(fast, names or []), long=long, fast=fast)
     merged = merge(results)
     if report:
         report.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")
