@@ -17,6 +17,11 @@ Cause = Literal[
     "disk_full",
     "exchange_halt",
     "stopped",
+    "mute",
+    "no_snapshot",
+    "sequence_break",
+    "refused",
+    "slow_consumer",
     "unknown",
 ]
 ControlRecord = dict[str, Any]

@@ -5,22 +5,21 @@ import json
 import os
 import re
 import socket
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationError, model_validator
 
+from harvester.aws_names import LAKE_PREFIX
 from harvester.calendar import PhaseName, TradingCalendar
-from harvester.clock import NS_PER_SECOND
 from harvester.errors import ConfigError
+from harvester.feedsettings import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, repeated
 from harvester.schedule import Limits, start_offsets
 from harvester.validation import StrictModel, explain
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
 
-Symbol = Annotated[str, StringConstraints(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}$")]
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: _require_absolute(path))]
 
@@ -50,32 +49,6 @@ class BrokerSettings(StrictModel):
     """The broker's limit per minute; three breaches a day block the account (600 on the paid plan)."""
     requests_per_day: PositiveInt = 100_000
     """The broker's limit per day."""
-
-
-class PollSettings(StrictModel):
-    """The schedule of REST polls."""
-
-    interval_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 5.0
-    """Seconds from one poll of a symbol to the next, in whole milliseconds."""
-    timeout_seconds: Annotated[float, Field(ge=0.5, le=60.0)] | None = None
-    """Seconds after which one poll is given up, in all; at most the interval. Default: 80 % of the interval."""
-
-    @property
-    def interval_ns(self) -> int:
-        return round(self.interval_seconds * 1000) * (NS_PER_SECOND // 1000)
-
-    @property
-    def timeout(self) -> float:
-        """Seconds, with the default filled in."""
-        return self.timeout_seconds or max(0.5, 0.8 * self.interval_seconds)
-
-    @model_validator(mode="after")
-    def _check(self) -> "PollSettings":
-        if abs(self.interval_seconds * 1000 - round(self.interval_seconds * 1000)) > 1e-6:
-            raise ValueError("interval_seconds must be a whole number of milliseconds")
-        if self.timeout > self.interval_seconds:
-            raise ValueError("timeout_seconds must not be longer than interval_seconds, or polls would pile up")
-        return self
 
 
 class CalendarSettings(StrictModel):
@@ -124,7 +97,7 @@ class UploadSettings(StrictModel):
 
     bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
     """Name of the S3 bucket; default: no upload."""
-    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]+/)*$", max_length=200)] = "lake/"
+    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]+/)*$", max_length=200)] = LAKE_PREFIX
     """What the keys begin with, ending in a slash; empty for the bucket's top. Below it, keys are paths of the lake."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
     """AWS region of the bucket; default: the region of the environment."""
@@ -147,8 +120,16 @@ class Settings(StrictModel):
     """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ."""
     broker: BrokerSettings
     """The broker."""
+    feeds: Annotated[tuple[FeedName, ...], Field(min_length=1)] = ("fyers-rest",)
+    """What records: polls (fyers-rest), the data socket (fyers-hsm, 5 levels), the 50-level socket (fyers-tbt)."""
+    connect_before_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
+    """Seconds before a window opens at which the sockets connect; between windows they are closed."""
     poll: PollSettings = PollSettings()
     """The polling schedule."""
+    hsm: HsmSettings = HsmSettings()
+    """The data socket."""
+    tbt: TbtSettings = TbtSettings()
+    """The 50-level socket."""
     calendar: CalendarSettings = CalendarSettings()
     """The trading calendar."""
     journal: JournalSettings = JournalSettings()
@@ -164,10 +145,15 @@ class Settings(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Settings":
-        twice = sorted(symbol for symbol, count in Counter(self.symbols).items() if count > 1)
-        if twice:
-            raise ValueError("symbols names twice: " + ", ".join(twice[:5]))
-        self.start_offsets()
+        for key, names in {"symbols": self.symbols, "feeds": self.feeds}.items():
+            if twice := repeated(names):
+                raise ValueError(f"{key} names twice: " + ", ".join(twice))
+        if self.poll.when == "fallback" and not {"fyers-rest", "fyers-hsm"} <= set(self.feeds):
+            raise ValueError("poll.when is fallback, so feeds must hold fyers-rest and fyers-hsm")
+        if "fyers-tbt" in self.feeds and not self.tbt.symbols:
+            raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
+        if "fyers-rest" in self.feeds:
+            self.start_offsets()
         return self
 
     @property
