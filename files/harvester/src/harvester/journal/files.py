@@ -25,7 +25,10 @@ def make_directory(directory: Path) -> None:
 
 def write_all(descriptor: int, data: bytes) -> None:
     """Write all of `data`, however short the single writes are. Raises OSError; a part may be written then."""
-    view = memoryview(data)
+    written = os.write(descriptor, data)
+    if written == len(data):
+        return
+    view = memoryview(data)[written:]
     while view:
         view = view[os.write(descriptor, view) :]
 

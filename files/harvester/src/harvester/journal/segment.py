@@ -1,21 +1,33 @@
 """One segment file being written: created durably, appended to, synced, sealed."""
 
 import os
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
+from harvester.clock import midnight_ns
 from harvester.journal.files import make_directory, sync_directory, write_all
-from harvester.journal.format import day_directory, segment_name
+from harvester.journal.format import HEADER, Frame, day_directory, segment_name
 
 OPEN, SEALED, SUSPECT = ".open", ".seg", ".suspect"
+
+
+class Limits(NamedTuple):
+    """When a segment is full: the bytes it may hold, and the nanoseconds it may be open."""
+
+    max_bytes: int
+    max_age_ns: int
 
 
 class SegmentFile:
     """An `.open` file of this process. Every method may raise OSError; after one, the file must be abandoned."""
 
-    def __init__(self, journal: Path, day: date, *, wall_ns: int, mono_ns: int) -> None:
-        self.day = day
-        self.opened_mono_ns = mono_ns
+    def __init__(self, journal: Path, day: date, limits: Limits, *, wall_ns: int, mono_ns: int) -> None:
+        self._max_bytes, self._max_age_ns = limits
+        self._opened_mono_ns = mono_ns
+        self._day_begins_ns = midnight_ns(day)
+        self._day_ends_ns = midnight_ns(day + timedelta(days=1))
         self.size = 0
         self.records = 0
         self.first_seq = 0
@@ -29,12 +41,35 @@ class SegmentFile:
             self.abandon()
             raise
 
-    def write(self, frame: bytes, seq: int) -> None:
-        """Append one encoded record; on return the kernel has it."""
-        write_all(self._descriptor, frame)
-        self.size += len(frame)
-        self.records += 1
-        self.first_seq = self.first_seq or seq
+    def takes(self, frame: Frame) -> bool:
+        """Whether the frame belongs here: of this day, before the segment is old, and not over its bytes."""
+        payload, wall_ns, mono_ns = frame
+        return (
+            (self.size + HEADER.size + len(payload) <= self._max_bytes or self.records <= 1)
+            and self._day_begins_ns <= wall_ns < self._day_ends_ns
+            and mono_ns - self._opened_mono_ns < self._max_age_ns
+        )
+
+    def takes_many(self, frames: Sequence[Frame], start: int) -> int:
+        """How many of the frames from `start` on belong here, one at least."""
+        size = self.size + HEADER.size + len(frames[start][0])
+        for at in range(start + 1, len(frames)):
+            payload, wall_ns, _ = frames[at]
+            size += HEADER.size + len(payload)
+            if size > self._max_bytes or not self._day_begins_ns <= wall_ns < self._day_ends_ns:
+                return at - start
+        return len(frames) - start
+
+    def is_old(self, mono_ns: int) -> bool:
+        """Whether it has been open for as long as it may be."""
+        return mono_ns - self._opened_mono_ns >= self._max_age_ns
+
+    def write(self, encoded: bytes, first_seq: int, records: int = 1) -> None:
+        """Append encoded records, of which the first has that number; on return the kernel has them."""
+        write_all(self._descriptor, encoded)
+        self.size += len(encoded)
+        self.records += records
+        self.first_seq = self.first_seq or first_seq
 
     def sync(self) -> None:
         """Return when what was written survives a power cut."""

@@ -6,6 +6,7 @@ report success the next time, so nothing is retried. The file stays as it is and
 
 import contextlib
 import threading
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -15,18 +16,18 @@ from harvester.clock import NS_PER_SECOND, Clock, to_ist
 from harvester.journal.format import (
     CONTROL,
     DATA,
-    HEADER,
+    Frame,
     JournalError,
-    Record,
     RunInfo,
+    check_sizes,
     encode,
     encode_control,
     segment_header,
 )
 from harvester.journal.lock import JournalLock
-from harvester.journal.segment import SegmentFile
+from harvester.journal.segment import Limits, SegmentFile
 
-__all__ = ["JournalError", "JournalWriter", "RunInfo"]
+__all__ = ["Frame", "JournalError", "JournalWriter", "RunInfo"]
 
 CLOSES_SEGMENT = "window_close"
 
@@ -54,8 +55,7 @@ class JournalWriter:
         self._directory = directory
         self._clock = clock
         self._run = run
-        self._segment_bytes = segment_bytes
-        self._segment_ns = segment_seconds * NS_PER_SECOND
+        self._limits = Limits(segment_bytes, segment_seconds * NS_PER_SECOND)
         self._seq = 0
         self._segment: SegmentFile | None = None
         self._write_lock = threading.RLock()
@@ -96,13 +96,30 @@ class JournalWriter:
 
         Raises JournalError: with `failure` set when the journal cannot go on, without it for a payload over 1 MiB.
         """
-        return self._append(DATA, feed, stream, payload, wall_ns, mono_ns)
+        return self._append(DATA, feed, stream, (payload, wall_ns, mono_ns))
+
+    def append_many(self, feed: int, stream: int, frames: Sequence[Frame]) -> int:
+        """Write data records that are at hand together, such as the frames of one read, with one write(2).
+
+        The number of the last is returned once the kernel has them all. Raises JournalError: with `failure` set when
+        the journal cannot go on, without it when a payload is over 1 MiB, and then none of them is written.
+        """
+        with self._write_lock:
+            self._raise_failure()
+            check_sizes(frames)
+            written = 0
+            while written < len(frames):
+                segment = self._segment_for(frames[written])
+                run = frames[written : written + segment.takes_many(frames, written)]
+                self._write_run(segment, feed, stream, run)
+                written += len(run)
+            return self._seq
 
     def append_control(self, record: dict[str, Any]) -> int:
         """Write one control record, a JSON object with a "type"; its number is returned. Raises JournalError."""
         with self._write_lock:
             now = self._clock.wall_ns(), self._clock.mono_ns()
-            seq = self._append(CONTROL, 0, 0, encode_control(record), *now)
+            seq = self._append(CONTROL, 0, 0, (encode_control(record), *now))
             if record["type"] == CLOSES_SEGMENT:
                 self.seal()
         return seq
@@ -129,7 +146,7 @@ class JournalWriter:
                 return
             first, last = segment.first_seq, self._seq
             record = {"type": "seal", "records": segment.records, "first_seq": first, "last_seq": last}
-            self._write(segment, CONTROL, encode_control(record), self._clock.wall_ns(), self._clock.mono_ns())
+            self._write_control(segment, record, self._clock.wall_ns(), self._clock.mono_ns())
             try:
                 segment.seal()
             except OSError as error:
@@ -164,51 +181,54 @@ class JournalWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _append(self, kind: int, feed: int, stream: int, payload: bytes, wall_ns: int, mono_ns: int) -> int:
+    def _append(self, kind: int, feed: int, stream: int, frame: Frame) -> int:
         with self._write_lock:
-            self._raise_failure()
-            day = to_ist(wall_ns).date()
-            if self._segment and self._is_full(self._segment, day, len(payload)):
-                self.seal()
-            segment = self._segment or self._begin_segment(day)
-            return self._write(segment, kind, payload, wall_ns, mono_ns, feed, stream)
+            if self.failure:
+                self._raise_failure()
+            return self._write(self._segment_for(frame), kind, feed, stream, frame)
 
-    def _is_full(self, segment: SegmentFile, day: date, payload_bytes: int) -> bool:
-        over = segment.records > 1 and segment.size + HEADER.size + payload_bytes > self._segment_bytes
-        return over or day != segment.day or self._is_old(segment)
-
-    def _is_old(self, segment: SegmentFile) -> bool:
-        return self._clock.mono_ns() - segment.opened_mono_ns >= self._segment_ns
+    def _segment_for(self, frame: Frame) -> SegmentFile:
+        """The open segment when it takes the frame, else a new one."""
+        segment = self._segment
+        if segment:
+            if segment.takes(frame):
+                return segment
+            self.seal()
+        return self._begin_segment(to_ist(frame[1]).date())
 
     def _begin_segment(self, day: date) -> SegmentFile:
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         try:
-            segment = SegmentFile(self._directory, day, wall_ns=wall_ns, mono_ns=mono_ns)
+            segment = SegmentFile(self._directory, day, self._limits, wall_ns=wall_ns, mono_ns=mono_ns)
         except OSError as error:
             self._fail("created", None, error)
         self._segment = segment
         header = segment_header(self._run, wall_ns, mono_ns)
-        self._write(segment, CONTROL, encode_control(header), wall_ns, mono_ns)
+        self._write_control(segment, header, wall_ns, mono_ns)
         return segment
 
-    def _write(
-        self,
-        segment: SegmentFile,
-        kind: int,
-        payload: bytes,
-        wall_ns: int,
-        mono_ns: int,
-        feed: int = 0,
-        stream: int = 0,
-    ) -> int:
-        seq = self._seq + 1
-        frame = encode(Record(kind, feed, stream, seq, wall_ns, mono_ns, payload))
+    def _write_control(self, segment: SegmentFile, record: dict[str, Any], wall_ns: int, mono_ns: int) -> None:
+        self._write(segment, CONTROL, 0, 0, (encode_control(record), wall_ns, mono_ns))
+
+    def _write(self, segment: SegmentFile, kind: int, feed: int, stream: int, frame: Frame) -> int:
+        payload, wall_ns, mono_ns = frame
+        return self._put(segment, encode((kind, feed, stream, self._seq + 1, wall_ns, mono_ns, payload)), 1)
+
+    def _write_run(self, segment: SegmentFile, feed: int, stream: int, frames: Sequence[Frame]) -> None:
+        encoded = [
+            encode((DATA, feed, stream, seq, wall_ns, mono_ns, payload))
+            for seq, (payload, wall_ns, mono_ns) in enumerate(frames, self._seq + 1)
+        ]
+        self._put(segment, b"".join(encoded), len(encoded))
+
+    def _put(self, segment: SegmentFile, encoded: bytes, records: int) -> int:
+        """Have the kernel take the next records, then count them as acknowledged."""
         try:
-            segment.write(frame, seq)
+            segment.write(encoded, self._seq + 1, records)
         except OSError as error:
             self._fail("written", segment, error)
-        self._seq = seq
-        return seq
+        self._seq += records
+        return self._seq
 
     def _fail(self, verb: str, segment: SegmentFile | None, error: OSError) -> NoReturn:
         if segment and verb != "written":
@@ -237,7 +257,7 @@ class JournalWriter:
     def _seal_when_old(self) -> None:
         """A segment that gets no more records is sealed in time, too."""
         segment = self._segment
-        if segment and self._is_old(segment):
+        if segment and segment.is_old(self._clock.mono_ns()):
             with self._write_lock:
                 if self._segment is segment:
                     self.seal()
