@@ -13,10 +13,12 @@ import pytest
 
 from harvester.errors import ConfigError, HarvesterError
 from harvester.lake import cleanup, prune, verify
-from harvester.lake.cleanup import delete_files, judge_files, load_receipt
+from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.manifest import _self_hash
+from harvester.lake.proof import load_receipt
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.verify import verify_lake
+from harvester.settings import UploadSettings
 
 
 @pytest.fixture
@@ -276,12 +278,12 @@ def test_what_is_no_receipt_is_refused(tmp_path: Path, content: str) -> None:
 
 
 def test_the_commands_plan_before_they_delete(closed, receipt: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = SimpleNamespace(journal_dir=closed.journal, lake_dir=closed.lake)
+    settings = SimpleNamespace(journal_dir=closed.journal, lake_dir=closed.lake, upload=UploadSettings())
     assert prune.run(argparse.Namespace(plan=True, apply=False), settings) == 0
     assert "2 segments" in capsys.readouterr().out
     assert len(list(closed.journal.glob("2*/*.seg"))) == 2
     assert prune.run(argparse.Namespace(plan=False, apply=True), settings) == 0
-    plan = argparse.Namespace(plan=True, apply=False, receipt=receipt, keep_days=0)
+    plan = argparse.Namespace(plan=True, apply=False, receipt=[receipt], keep_days=0)
     assert cleanup.run(plan, settings) == 0
     assert "3 files of" in capsys.readouterr().out
     assert closed.current("depth").exists()

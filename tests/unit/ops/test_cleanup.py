@@ -10,7 +10,8 @@ import pytest
 from made_lake import LakeMaker, trading_days, tree
 
 from harvester.errors import ConfigError, HarvesterError
-from harvester.lake.cleanup import judge_files, load_receipt
+from harvester.lake.cleanup import judge_files
+from harvester.lake.proof import load_receipt
 from harvester.ops import cleanup
 from harvester.ops.plan import Selection
 from harvester.ops.playbook import Target

@@ -34,7 +34,8 @@ COMMANDS = {
     "export": Command("harvester.lake.export", "write a day of the lake as CSV"),
     "verify": Command("harvester.lake.verify", "check the lake against its manifests", False),
     "prune-journal": Command("harvester.lake.prune", "delete journal segments that the lake provably holds"),
-    "cleanup": Command("harvester.lake.cleanup", "delete lake files that a receipt proves to be pulled"),
+    "upload": Command("harvester.upload.command", "bring closed days into the bucket, verified"),
+    "cleanup": Command("harvester.lake.cleanup", "delete lake files that receipts prove to be elsewhere"),
 }
 
 

@@ -1,15 +1,13 @@
-"""`harvester cleanup`: delete lake files that a receipt proves to be verified somewhere else.
+"""`harvester cleanup`: delete lake files that receipts prove to be verified somewhere else.
 
 Only depth tables and archived segments go, never a manifest, certificate or gap ledger, and nothing of the newest
 days. What goes is written down first, beside the manifest.
 """
 
 import argparse
-import hashlib
-import json
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harvester.errors import ConfigError, HarvesterError
 from harvester.journal.files import sync_directory
@@ -18,21 +16,14 @@ from harvester.journal.segment import SEALED
 from harvester.lake.layout import DEPTH, RAW, Partition, find_partitions
 from harvester.lake.lock import locked
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
+from harvester.lake.proof import Receipt, accept, load_receipt
 from harvester.lake.removals import read_removals, write_removals
 
 if TYPE_CHECKING:
     from harvester.settings import Settings
 
-RECEIPT_FORMAT = 1
 KEEP_DAYS = 2
 REMOVABLE = (DEPTH, RAW)
-
-
-class Receipt(NamedTuple):
-    """What another place verified: the hash of each file there, by its path in the lake."""
-
-    sha256: str
-    files: dict[str, str]
 
 
 class Verdict(NamedTuple):
@@ -41,24 +32,6 @@ class Verdict(NamedTuple):
     partition: Partition
     entry: FileEntry
     keep_because: str | None
-
-
-def load_receipt(path: Path) -> Receipt:
-    """Read a receipt. Raises ConfigError for a file that is none."""
-    try:
-        data = path.read_bytes()
-        value: dict[str, Any] = json.loads(data)
-        if value["format"] != RECEIPT_FORMAT:
-            raise ValueError(f"format {value['format']!r} is not {RECEIPT_FORMAT}")
-        files = {str(entry["path"]): str(entry["sha256"]) for entry in value["files"]}
-    except OSError as error:
-        raise ConfigError(f"{path}: the receipt cannot be read ({error.strerror}).") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{path}: not a receipt of a pull ({error}). Nothing is deleted without one: ./inv cleanup makes it after"
-            " hashing every file where it was pulled to."
-        ) from error
-    return Receipt(hashlib.sha256(data).hexdigest(), files)
 
 
 def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[Verdict]:
@@ -73,13 +46,14 @@ def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KE
     verdicts = []
     for partition in partitions:
         manifest = load_manifest(lake, partition)
-        for entry in _removable(manifest) if manifest else []:
+        for entry in removable(manifest) if manifest else []:
             if (lake / entry.path).exists():
                 verdicts.append(Verdict(partition, entry, _why_keep(lake, journal, partition, entry, receipt, newest)))
     return verdicts
 
 
-def _removable(manifest: Manifest) -> list[FileEntry]:
+def removable(manifest: Manifest) -> list[FileEntry]:
+    """The files of a day that may ever go: the large ones."""
     return [entry for kind in REMOVABLE for entry in manifest.find(kind)]
 
 
@@ -131,7 +105,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
     choice.add_argument("--apply", action="store_true", help="delete it")
     parser.add_argument(
-        "--receipt", type=Path, metavar="FILE", required=True, help="proof of verified copies elsewhere"
+        "--receipt",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        required=True,
+        help="proof of verified copies elsewhere; one for each place that upload.proof demands",
     )
     parser.add_argument(
         "--keep-days", type=int, default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
@@ -140,7 +119,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Clean up, or say what clean-up would do."""
-    receipt = load_receipt(args.receipt)
+    receipt = accept([load_receipt(path) for path in args.receipt], settings.upload)
     with locked(settings.lake_dir):
         verdicts = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
         for verdict in verdicts:

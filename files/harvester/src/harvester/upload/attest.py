@@ -1,0 +1,52 @@
+"""A fresh look at the bucket for clean-up: which removable files of the lake are there now, with the right checksum.
+
+The uploader may not delete, and clean-up has no network: so this one looks, writes down what it saw, and clean-up
+takes the paper only while it is fresh.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harvester.lake.cleanup import removable
+from harvester.lake.layout import find_partitions
+from harvester.lake.manifest import FileEntry, load_manifest
+from harvester.upload import receipts
+from harvester.upload.bucket import Bucket, matches
+from harvester.upload.fingerprint import take_file
+from harvester.upload.patience import Patience
+from harvester.upload.trouble import AbsentError
+
+ATTESTED_NAME = "attested.json"
+
+
+def attest(lake: Path, bucket: Bucket, patience: Patience) -> list[FileEntry]:
+    """The removable files here whose objects, asked for one by one, have the content that the files have now.
+
+    Raises HarvesterError when a manifest cannot be trusted or the bucket cannot be asked.
+    """
+    return [entry for entry in _candidates(lake) if _is_there(lake / entry.path, entry, bucket, patience)]
+
+
+def _candidates(lake: Path) -> Iterator[FileEntry]:
+    for partition in find_partitions(lake):
+        manifest = load_manifest(lake, partition)
+        yield from (entry for entry in removable(manifest) if (lake / entry.path).exists()) if manifest else ()
+
+
+def _is_there(path: Path, entry: FileEntry, bucket: Bucket, patience: Patience) -> bool:
+    try:
+        content = take_file(path, bucket.sizes)
+        if (content.size, content.sha256) != (entry.bytes, entry.sha256):
+            return False
+        return matches(patience.retry(lambda: bucket.head(entry.path)), content)
+    except (AbsentError, OSError):
+        return False
+
+
+def write_attested(folder: Path, host: str, bucket: Bucket, files: list[FileEntry], seen_from: str) -> Path:
+    """Write the receipt that clean-up reads; `seen_from` is when the look began. Its path is returned."""
+    path = folder / ATTESTED_NAME
+    rows = [{"path": entry.path, "bytes": entry.bytes, "sha256": entry.sha256} for entry in files]
+    content = {"format": receipts.FORMAT, "host": host, "home": bucket.home, "verified_at": seen_from, "files": rows}
+    receipts.write(path, content)
+    return path

@@ -1,0 +1,117 @@
+"""What S3 says of an object's content when it was put with SHA-256, computed here from the file itself.
+
+An object of one part has the SHA-256 of its content; one of several parts the SHA-256 of the parts' digests, with
+the number of parts behind a dash (Amazon S3 user guide, "Checking object integrity").
+"""
+
+import hashlib
+import io
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+SINGLE_BYTES = 64 << 20
+PART_BYTES = 32 << 20
+CHUNK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Up to `single` bytes go as one part, more in parts of `part` bytes. S3 asks for at least 5 MiB a part."""
+
+    single: int = SINGLE_BYTES
+    part: int = PART_BYTES
+
+    def cut(self, size: int) -> list[int]:
+        """The sizes of the parts of a file."""
+        if size <= self.single:
+            return [size]
+        whole, rest = divmod(size, self.part)
+        return [self.part] * whole + ([rest] if rest else [])
+
+
+SIZES = Sizes()
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Size in bytes, SHA-256 in hex, and the digest of each part that S3 is sent."""
+
+    size: int
+    sha256: str
+    parts: tuple[bytes, ...]
+
+    @property
+    def checksum(self) -> str:
+        """As S3 states it, in base64."""
+        if len(self.parts) == 1:
+            return encode(self.parts[0])
+        return f"{encode(hashlib.sha256(b''.join(self.parts)).digest())}-{len(self.parts)}"
+
+
+def encode(digest: bytes) -> str:
+    """A digest in the base64 of S3's headers."""
+    return b64encode(digest).decode()
+
+
+def take(source: IO[bytes], sizes: Sizes = SIZES) -> Fingerprint:
+    """Read a file once, from its start, in bounded memory. Raises OSError."""
+    size = source.seek(0, io.SEEK_END)
+    source.seek(0)
+    whole = hashlib.sha256()
+    cuts = sizes.cut(size)
+    parts = []
+    for length in cuts:
+        part = hashlib.sha256() if len(cuts) > 1 else whole
+        for chunk in _chunks(source, length):
+            whole.update(chunk)
+            if part is not whole:
+                part.update(chunk)
+        parts.append(part.digest())
+    return Fingerprint(source.tell(), whole.hexdigest(), tuple(parts))
+
+
+def take_file(path: Path, sizes: Sizes = SIZES) -> Fingerprint:
+    """The fingerprint of a file by its path. Raises OSError."""
+    with path.open("rb", buffering=0) as source:
+        return take(source, sizes)
+
+
+def _chunks(source: IO[bytes], length: int) -> Iterator[bytes]:
+    while length and (chunk := source.read(min(CHUNK_BYTES, length))):
+        length -= len(chunk)
+        yield chunk
+
+
+class Window(io.RawIOBase):
+    """A stretch of an open file as a file of its own: what is sent as one part, never in memory as a whole."""
+
+    def __init__(self, source: IO[bytes], start: int, length: int) -> None:
+        self._source, self._start, self._length, self._at = source, start, length, 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        wanted = min(len(buffer), max(0, self._length - self._at))
+        self._source.seek(self._start + self._at)
+        data = self._source.read(wanted) if wanted else b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

@@ -1,0 +1,97 @@
+"""What the uploader verified, day by day: it saves asking again, and tells a person what is safe since when.
+
+`<data_dir>/uploads/<date>_<host>.json`. Nothing is deleted on its word: clean-up wants a fresh look, see attest.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harvester.errors import HarvesterError
+from harvester.journal.files import make_directory, sync_directory, write_all
+from harvester.lake.layout import Partition
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One object as it was seen in the bucket; `checksum` is S3's own, in base64."""
+
+    path: str
+    bytes: int
+    sha256: str
+    key: str
+    checksum: str
+    etag: str
+    version_id: str | None
+    verified_at: str
+
+
+@dataclass
+class DayReceipt:
+    """The verified objects of one day of one host. `manifest` is the self hash of the manifest that is up as well."""
+
+    date: str
+    host: str
+    home: str
+    manifest: str | None = None
+    files: dict[str, Proof] = field(default_factory=dict)
+
+    def covers(self, path: str, sha256: str) -> bool:
+        """Whether this content of this file was verified."""
+        return path in self.files and self.files[path].sha256 == sha256
+
+
+def now() -> str:
+    """The time as receipts state it: ISO, UTC, seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def receipt_path(folder: Path, partition: Partition) -> Path:
+    """Where the receipt of a day lies."""
+    return folder / f"{partition.date.isoformat()}_{partition.host}.json"
+
+
+def load(folder: Path, partition: Partition, home: str) -> DayReceipt:
+    """The receipt of a day; an empty one when there is none, when it is of another place, or cannot be read.
+
+    A receipt only saves work: without it everything is put again, and found to be there.
+    """
+    try:
+        value = json.loads(receipt_path(folder, partition).read_bytes())
+        if (value.pop("format"), value["home"]) == (FORMAT, home):
+            files = {row["path"]: Proof(**row) for row in value.pop("files")}
+            return DayReceipt(**value, files=files)
+    except (OSError, KeyError, TypeError, ValueError):
+        pass
+    return DayReceipt(partition.date.isoformat(), partition.host, home)
+
+
+def save(folder: Path, partition: Partition, receipt: DayReceipt) -> None:
+    """Write a day's receipt. Raises HarvesterError when the folder cannot be written."""
+    rows = [asdict(proof) for _, proof in sorted(receipt.files.items())]
+    write(receipt_path(folder, partition), {"format": FORMAT, **asdict(receipt), "files": rows})
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Replace a receipt as a whole, durably. Raises HarvesterError when that is refused."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        make_directory(path.parent)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        try:
+            write_all(descriptor, (json.dumps(content, indent=1) + "\n").encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise HarvesterError(
+            f"{path}: the upload's receipt cannot be written ({error.strerror}). Run the command as the user that owns"
+            f" {path.parent}; what is in the bucket stays, and is found there by the next run."
+        ) from error

@@ -1,0 +1,158 @@
+"""A closed day into the bucket: each file of its manifest once, verified there, and the manifest last.
+
+An object under the manifest's key means that everything it lists was verified in the bucket before.
+"""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from harvester.errors import HarvesterError
+from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition, find_partitions
+from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest
+from harvester.lake.removals import read_removals
+from harvester.upload import receipts
+from harvester.upload.bucket import Bucket, Stored, matches
+from harvester.upload.fingerprint import Fingerprint, take
+from harvester.upload.patience import Patience
+from harvester.upload.receipts import DayReceipt, Proof
+from harvester.upload.trouble import TakenError, TransientError
+
+HEADS = 3  # an answer can be garbled on its way; an object does not change
+
+
+@dataclass
+class DayOutcome:
+    """What a run did for one day of one host."""
+
+    partition: Partition
+    put: int = 0
+    bytes: int = 0
+    complete: bool = False
+    new: bool = False
+    """Whether this run completed it."""
+    left_out: str = ""
+    """Why the day cannot be in the bucket, where that is no fault."""
+    problems: list[str] = field(default_factory=list)
+
+
+class ForeignObjectError(TakenError):
+    """The bucket holds something else under a key of ours."""
+
+
+def manifest_path(partition: Partition, generation: int) -> str:
+    """A manifest's path in the bucket. Each generation has its own: nothing in a bucket is ever replaced."""
+    return (partition.path(MANIFEST) / f"manifest-{generation}.json").as_posix()
+
+
+class Uploader:
+    """Uploads the days of one lake; `folder` is where receipts are kept."""
+
+    def __init__(self, lake: Path, folder: Path, bucket: Bucket, patience: Patience) -> None:
+        self.lake, self.folder, self.bucket, self.patience = lake, folder, bucket, patience
+
+    def upload(self, partitions: list[Partition] | None = None) -> list[DayOutcome]:
+        """Upload these days, by default all that are not up, oldest first; one in trouble does not hold up the others.
+
+        Raises BucketError when the bucket refuses everything alike, TransientError when there is no more patience,
+        HarvesterError when no receipt can be written. What is verified until then is in the receipts.
+        """
+        wanted = find_partitions(self.lake) if partitions is None else partitions
+        return [self._upload_day(partition) for partition in wanted]
+
+    def _upload_day(self, partition: Partition) -> DayOutcome:
+        outcome = DayOutcome(partition)
+        try:
+            content, files, generation, seal = self._read(partition)
+            removed = {entry.path for entry in read_removals(self.lake, partition)}
+        except HarvesterError as error:
+            outcome.problems.append(str(error))
+            return outcome
+        receipt = receipts.load(self.folder, partition, self.bucket.home)
+        if receipt.manifest == seal:
+            outcome.complete = True
+            return outcome
+        todo = [entry for entry in files if not receipt.covers(entry.path, entry.sha256)]
+        gone = [entry.path for entry in todo if entry.path in removed and not (self.lake / entry.path).exists()]
+        if gone:
+            outcome.left_out = f"{len(gone)} files were cleaned up before they were uploaded, such as {gone[0]}"
+            return outcome
+        try:
+            for entry in todo:
+                self._upload_file(entry, receipt, outcome)
+            if not outcome.problems:
+                self._upload_manifest(manifest_path(partition, generation), content, receipt)
+                receipt.manifest = seal
+                outcome.complete = outcome.new = True
+        except (ForeignObjectError, TransientError) as error:
+            self._note(error, outcome)
+        finally:
+            receipts.save(self.folder, partition, receipt)
+        return outcome
+
+    def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:
+        """The manifest in force: its bytes, files, generation and self hash."""
+        manifest = load_manifest(self.lake, partition)
+        path = self.lake / partition.path(MANIFEST) / MANIFEST_NAME
+        content = path.read_bytes()
+        if manifest is None or parse_manifest(content, partition) != manifest:
+            raise HarvesterError(f"{path}: the day is being closed just now. The next run uploads it.")
+        return content, manifest.files, manifest.generation, str(json.loads(content)[SELF])
+
+    def _upload_file(self, entry: FileEntry, receipt: DayReceipt, outcome: DayOutcome) -> None:
+        """One file, or why it is not up."""
+        path = self.lake / entry.path
+        try:
+            with path.open("rb", buffering=0) as source:
+                content = take(source, self.bucket.sizes)
+                if (content.size, content.sha256) != (entry.bytes, entry.sha256):
+                    outcome.problems.append(f"{path}: it is not what its manifest says; run harvester verify.")
+                    return
+                seen = self._send(entry.path, source, content)
+        except OSError as error:
+            outcome.problems.append(f"{path}: it cannot be read ({error.strerror}); run harvester verify.")
+        except (ForeignObjectError, TransientError) as error:
+            self._note(error, outcome)
+        else:
+            receipt.files[entry.path] = self._proof(entry.path, entry.bytes, entry.sha256, seen)
+            outcome.put += 1
+            outcome.bytes += entry.bytes
+
+    def _upload_manifest(self, path: str, content: bytes, receipt: DayReceipt) -> None:
+        digest = hashlib.sha256(content)
+        expected = Fingerprint(len(content), digest.hexdigest(), (digest.digest(),))
+        seen = self._send(path, io.BytesIO(content), expected)
+        receipt.files[path] = self._proof(path, expected.size, expected.sha256, seen)
+
+    def _note(self, error: HarvesterError, outcome: DayOutcome) -> None:
+        if self.patience.used_up:
+            raise error
+        outcome.problems.append(str(error))
+
+    def _send(self, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
+        """Put what is not there, and see it there. An answer that got lost makes the next try find our own object."""
+
+        def put() -> None:
+            try:
+                self.bucket.put(path, source, content)
+            except TakenError:
+                return  # a try before did arrive, or an earlier run; the look below tells whose it is
+
+        self.patience.retry(put)
+        for _ in range(HEADS):
+            seen = self.patience.retry(lambda: self.bucket.head(path))
+            if matches(seen, content):
+                return seen
+        raise ForeignObjectError(
+            f"{self.bucket.place(path)} is another object than the file here: {seen.bytes} bytes with SHA-256"
+            f" {seen.checksum or 'unknown'}, and {content.size} bytes with {content.checksum} are expected. Nothing was"
+            " overwritten and nothing goes from here. If another host has the same host_id, give this one its own; else"
+            " look at the object, move it away with an operator's rights, and run harvester upload again."
+        )
+
+    def _proof(self, path: str, size: int, sha256: str, seen: Stored) -> Proof:
+        checksum = seen.checksum or ""
+        return Proof(path, size, sha256, self.bucket.key(path), checksum, seen.etag, seen.version_id, receipts.now())
