@@ -101,8 +101,10 @@ def test_login_works_when_systemd_listens_for_ssh(host, login):
         assert login("sudo systemctl try-restart ssh.service; echo restarted").stdout == "restarted\n"
         assert login("echo in again").stdout == "in again\n"
     finally:
-        host.check_output("systemctl disable --quiet --now ssh.socket; systemctl reset-failed ssh.service")
-        host.check_output("systemctl enable --quiet ssh.service; systemctl restart ssh.service")
+        # A session that is just ending may still hold the socket that systemd handed over.
+        host.check_output("systemctl disable --quiet --now ssh.socket; systemctl stop ssh.service")
+        host.check_output("timeout 20 sh -c 'while ss -Htln sport = :22 | grep -q .; do sleep 0.1; done'")
+        host.check_output("systemctl reset-failed ssh.service; systemctl enable --quiet --now ssh.service")
     assert login("systemctl is-active ssh.service").stdout == "active\n"
 
 
