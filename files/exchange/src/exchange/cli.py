@@ -2,17 +2,20 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from exchange.options import Options
+from exchange.sockets.rules import TOPIC_LIMIT, HsmRules
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import SystemClock
 from harvester.errors import ConfigError, HarvesterError
 
+MOST_BUSY = 1000
 CONTROL_HELP = "state directory of the running exchange"
 
 
@@ -71,7 +74,28 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)
     one.add_argument("--since-ns", type=int, default=0, help="only answers from this wall time on")
     one.set_defaults(command=_log)
+
+    one = commands.add_parser(
+        "sockets", help="print the sockets' connections, what each was sent and why it ended, as JSON lines"
+    )
+    one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)
+    one.set_defaults(command=_sockets)
     return parser
+
+
+def _add_socket_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-frames", action="store_true", help="keep what the sockets send, byte for byte, in frames/ of the state"
+    )
+    parser.add_argument(
+        "--topic-limit",
+        type=_positive,
+        default=TOPIC_LIMIT,
+        help="topics of a data-socket connection (default %(default)s)",
+    )
+    parser.add_argument(
+        "--ack-every", type=_positive, help="have the data socket ask for an acknowledgement every so many frames"
+    )
 
 
 def _add_market_options(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +103,9 @@ def _add_market_options(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
     when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
     parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
+    parser.add_argument(
+        "--busy", type=_factor, default=1.0, help="book updates so many times as often as measured (default 1)"
+    )
     parser.add_argument("--symbols-file", type=Path, help="symbol master in the broker's CSV format, also gzipped")
     parser.add_argument("--replay", type=Path, help="serve recorded depth (.jsonl or .parquet) instead of the model")
     parser.add_argument("--faults", type=Path, help="fault script to arm at the start")
@@ -92,6 +119,7 @@ def _add_market_options(parser: argparse.ArgumentParser) -> None:
         help="whether the broker's old refresh flow works (default %(default)s)",
     )
     parser.add_argument("--token-seconds", type=_positive, help="life of tokens (default: until 06:30 India time)")
+    _add_socket_options(parser)
     parser.add_argument("--debug", action="store_true", help="log every request to standard error")
 
 
@@ -99,6 +127,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number <= 0:
         raise argparse.ArgumentTypeError("must be above zero")
+    return number
+
+
+def _factor(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= MOST_BUSY:
+        raise argparse.ArgumentTypeError(f"must be above zero and at most {MOST_BUSY}")
     return number
 
 
@@ -119,12 +154,15 @@ def _options(arguments: argparse.Namespace) -> Options:
         calendar=arguments.calendar,
         always_open=arguments.always_open,
         seed=arguments.seed,
+        busy=arguments.busy,
         symbols_file=arguments.symbols_file,
         replay=arguments.replay,
         faults=load_faults(arguments.faults) if arguments.faults else [],
         rate_limits=arguments.rate_limits == "documented",
         refresh_allowed=arguments.refresh_tokens == "allowed",
         token_seconds=arguments.token_seconds,
+        keep_frames=arguments.keep_frames,
+        hsm=HsmRules(topic_limit=arguments.topic_limit, ack_every=arguments.ack_every),
     )
 
 
@@ -174,4 +212,12 @@ def _log(arguments: argparse.Namespace) -> int:
     from exchange.client import call_control
 
     sys.stdout.write(call_control(arguments.state, "GET", f"/log?since_ns={arguments.since_ns}").text)
+    return 0
+
+
+def _sockets(arguments: argparse.Namespace) -> int:
+    from exchange.client import call_control
+
+    for row in call_control(arguments.state, "GET", "/sockets").json():
+        print(json.dumps(row))
     return 0

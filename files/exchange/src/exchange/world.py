@@ -13,6 +13,7 @@ from exchange.market.model import BookModel
 from exchange.market.sessions import Sessions
 from exchange.quotes import depth_row
 from exchange.served import ServedLog
+from exchange.sockets.registry import Sockets
 from exchange.state import App, StateDir
 from exchange.tokens import Tokens
 from harvester.clock import Clock
@@ -54,6 +55,7 @@ class World:
     limits: RateLimits
     faults: FaultSchedule
     served: ServedLog
+    sockets: Sockets
     refresh_allowed: bool = False
     candle_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
