@@ -8,14 +8,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from exchange.market.load import MOST_SYMBOLS
 from exchange.options import Options
-from exchange.sockets.rules import TOPIC_LIMIT, HsmRules
+from exchange.sockets.rules import FRAME_ENTRIES, TOPIC_LIMIT, HsmRules
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import SystemClock
 from harvester.errors import ConfigError, HarvesterError
 
 MOST_BUSY = 1000
+MOST_LOAD_RATE = 100.0
 CONTROL_HELP = "state directory of the running exchange"
 
 
@@ -94,6 +96,20 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
         help="topics of a data-socket connection (default %(default)s)",
     )
     parser.add_argument(
+        "--frame-entries",
+        type=_entries,
+        default=FRAME_ENTRIES,
+        help="most entries of a data-socket frame (default %(default)s)",
+    )
+    parser.add_argument(
+        "--load-symbols",
+        type=_symbols,
+        default=0,
+        metavar="N",
+        help="serve N synthetic symbols besides, NSE:LOAD00000-EQ and on, with --load-rate updates a second each",
+    )
+    parser.add_argument("--load-rate", type=_load_rate, default=2.0, metavar="R", help="(default %(default)s)")
+    parser.add_argument(
         "--ack-every", type=_positive, help="have the data socket ask for an acknowledgement every so many frames"
     )
 
@@ -130,6 +146,27 @@ def _positive(text: str) -> int:
     return number
 
 
+def _symbols(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= MOST_SYMBOLS:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {MOST_SYMBOLS}")
+    return number
+
+
+def _entries(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= FRAME_ENTRIES:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {FRAME_ENTRIES}")
+    return number
+
+
+def _load_rate(text: str) -> float:
+    number = float(text)
+    if not MOST_LOAD_RATE / 10_000 <= number <= MOST_LOAD_RATE:
+        raise argparse.ArgumentTypeError(f"must be from {MOST_LOAD_RATE / 10_000} to {MOST_LOAD_RATE}")
+    return number
+
+
 def _factor(text: str) -> float:
     number = float(text)
     if not 0 < number <= MOST_BUSY:
@@ -162,7 +199,9 @@ def _options(arguments: argparse.Namespace) -> Options:
         refresh_allowed=arguments.refresh_tokens == "allowed",
         token_seconds=arguments.token_seconds,
         keep_frames=arguments.keep_frames,
-        hsm=HsmRules(topic_limit=arguments.topic_limit, ack_every=arguments.ack_every),
+        load_symbols=arguments.load_symbols,
+        load_rate=arguments.load_rate,
+        hsm=HsmRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every),
     )
 
 

@@ -13,7 +13,8 @@ from exchange.files import write_file
 from exchange.hosts import BROKER_HOSTS
 from exchange.limits import RateLimits
 from exchange.listener import Listener
-from exchange.market.instruments import Instrument, load_instruments
+from exchange.market.instruments import load_instruments
+from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions
 from exchange.options import Options
@@ -55,33 +56,35 @@ class Exchange:
         sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar)
         instruments = load_instruments(options.symbols_file)
         model = BookModel(options.seed, instruments, sessions, busy=options.busy)
+        load = LoadMarket(options.load_symbols, options.load_rate, options.seed)
         return World(
             state=self.state,
             app=self.state.app(),
             clock=self.clock,
             sessions=sessions,
-            instruments=instruments,
+            instruments=instruments | load.instruments,
+            load=load,
             model=model,
             candle_model=BookModel(options.seed, instruments, sessions, busy=options.busy),
-            depth=self._depth(model),
+            depth=self._depth(model, load),
             tokens=Tokens(self.state, self.clock, valid_seconds=options.token_seconds),
             limits=RateLimits(self.clock, enabled=options.rate_limits),
             faults=FaultSchedule(self.clock),
             served=ServedLog(self.state.served),
-            sockets=self._sockets(model, instruments),
+            sockets=self._sockets(model, load),
             refresh_allowed=options.refresh_allowed,
         )
 
-    def _sockets(self, model: BookModel, instruments: dict[str, Instrument]) -> Sockets:
+    def _sockets(self, model: BookModel, load: LoadMarket) -> Sockets:
         keep = None
         if self.options.keep_frames:
             keep = self.state.frames
             keep.mkdir(exist_ok=True)
-        return Sockets(MarketFeeds(model, self.clock, instruments), self.clock, self.options.hsm, keep)
+        return Sockets(MarketFeeds(model, load, self.clock), self.clock, self.options.hsm, keep)
 
-    def _depth(self, model: BookModel) -> DepthSource:
+    def _depth(self, model: BookModel, load: LoadMarket) -> DepthSource:
         if self.options.replay is None:
-            return ModelDepth(model)
+            return ModelDepth(model, load)
         from exchange.market.replay import load_replay  # pyarrow is slow to import and seldom needed
 
         return load_replay(self.options.replay, self.clock.wall_ns(), model.instruments)

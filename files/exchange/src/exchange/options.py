@@ -28,4 +28,6 @@ class Options:
     refresh_allowed: bool = False
     token_seconds: int | None = None
     keep_frames: bool = False
+    load_symbols: int = 0
+    load_rate: float = 2.0
     hsm: HsmRules = field(default_factory=HsmRules)

@@ -45,7 +45,7 @@ async def symbol_master_json(request: web.Request) -> web.Response:
 
 def _details(world: World, item: Instrument) -> dict[str, object]:
     row = dict(zip(KEYS, (*item.row[:14], item.row[17], item.row[15], item.row[16]), strict=True))
-    prices = world.model.limits(item.ticker, world.clock.wall_ns())
+    prices = world.price_limits(item.ticker)
     return {
         **row,
         "exInstType": int(item.kind),

@@ -13,8 +13,6 @@ from exchange.wire import hsm
 
 LIMIT_CODE = 51001
 LIMIT_TEXT = "Symbol limit exceeded"
-MOST_ENTRIES = 250
-"""Entries of one frame: its length must fit into 16 bits."""
 SCHEMA = json.dumps(
     {
         part: [{"id": place, "name": name} for place, name in enumerate(hsm.FIELDS[kind])]
@@ -52,8 +50,9 @@ class HsmClient:
 
     def flush(self) -> None:
         entries, self._entries = self._entries, []
-        for start in range(0, len(entries), MOST_ENTRIES):
-            part = entries[start : start + MOST_ENTRIES]
+        most = self._rules.frame_entries
+        for start in range(0, len(entries), most):
+            part = entries[start : start + most]
             self._message += 1
             self.connection.send(hsm.feed(self._message, part), len(part), self._message)
 
