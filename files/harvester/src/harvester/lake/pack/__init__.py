@@ -5,6 +5,6 @@ already known: a level's quantity by the last quantity at that price, a price by
 Whatever does not fit the model goes through as it is. The format is described in docs/formats.md.
 """
 
-from harvester.lake.pack.container import MAGIC, PackError, Unpacker, pack_file
+from harvester.lake.pack.container import PackError, Unpacker, pack_file
 
-__all__ = ["MAGIC", "PackError", "Unpacker", "pack_file"]
+__all__ = ["PackError", "Unpacker", "pack_file"]

@@ -2,7 +2,6 @@
 
 import hashlib
 import struct
-from pathlib import Path
 from typing import BinaryIO
 
 import google_crc32c
@@ -37,7 +36,7 @@ def pack_file(source: BinaryIO, target: BinaryIO) -> None:
     digest, total, memory, rest = hashlib.sha256(), 0, Memory(), b""
     target.write(MAGIC)
     while True:
-        chunk = source.read(BLOCK_BYTES - len(rest))
+        chunk = source.read(BLOCK_BYTES)
         data = rest + chunk
         records, taken = split(data, is_last=not chunk)
         rest = data[taken:]
@@ -125,8 +124,3 @@ class Unpacker:
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
-
-
-def unpack(path: Path) -> Unpacker:
-    """Open a packed segment for reading. Raises OSError."""
-    return Unpacker(path.open("rb"))

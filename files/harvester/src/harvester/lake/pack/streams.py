@@ -9,7 +9,7 @@ Flags = NDArray[np.bool_]
 Magnitudes = NDArray[np.uint64]
 
 LEVEL = 19
-LONGEST = 1 << 26
+LONGEST = 10 << 20
 """Bytes or numbers that one stream holds at most: no damaged count makes a reader ask for all memory."""
 
 
