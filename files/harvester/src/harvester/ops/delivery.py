@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from harvester.errors import ConfigError
+from harvester.ops.bringing import Progress
 from harvester.ops.catalogue import Day, check_symbols, known_symbols, load_days, require_days
 from harvester.ops.inventory import Host
 from harvester.ops.plan import Selection
-from harvester.ops.pull import HostResult, Problem, Progress, pull
+from harvester.ops.pull import HostResult, Problem, pull
 from harvester.ops.report import write_report
 from harvester.ops.store import Store
 from harvester.ops.transport import LocalTransport, SshTransport, Transport
