@@ -5,7 +5,7 @@ import time
 from tests.sdk.sockets import asynchronous, bare, sockets, wait_for
 
 from exchange.market.load import FIRST_TOKEN, TICK_NS, load_ticker
-from exchange.sockets.rules import HsmRules
+from exchange.sockets.rules import SocketRules
 from exchange.sockets.sent import digest_of, read_sent
 from harvester.decode.fyers_hsm import HsmDecoder
 
@@ -18,7 +18,7 @@ def names(kind):
 
 @asynchronous
 async def test_load_comes_at_its_rate_without_a_loss(start, figure):
-    server = start(load_symbols=COUNT, load_rate=RATE, keep_frames=True, hsm=HsmRules(frame_entries=20))
+    server = start(load_symbols=COUNT, load_rate=RATE, keep_frames=True, sockets=SocketRules(frame_entries=20))
     async with bare(server) as client:
         await client.login(server)
         for kind in ("sf", "dp"):

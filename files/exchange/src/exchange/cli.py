@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exchange.market.load import MOST_SYMBOLS
 from exchange.options import Options
-from exchange.sockets.rules import FRAME_ENTRIES, TOPIC_LIMIT, HsmRules
+from exchange.sockets.rules import FRAME_ENTRIES, SLOW_BYTES, TOPIC_LIMIT, SocketRules
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import SystemClock
@@ -100,6 +100,12 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
         type=_entries,
         default=FRAME_ENTRIES,
         help="most entries of a data-socket frame (default %(default)s)",
+    )
+    parser.add_argument(
+        "--slow-bytes",
+        type=_positive,
+        default=SLOW_BYTES,
+        help="cut a socket's client off when it leaves so much unread (default %(default)s)",
     )
     parser.add_argument(
         "--load-symbols",
@@ -201,7 +207,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         keep_frames=arguments.keep_frames,
         load_symbols=arguments.load_symbols,
         load_rate=arguments.load_rate,
-        hsm=HsmRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every),
+        sockets=SocketRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every, arguments.slow_bytes),
     )
 
 

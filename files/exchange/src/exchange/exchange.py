@@ -44,6 +44,7 @@ class Exchange:
         self.state = StateDir(options.state).prepare()
         self.state.lock()
         ensure_certificates(self.state.path)
+        self.faults = FaultSchedule(self.clock)
         self.world = self._make_world()
         app = build_app(self.world)
         self.listener = Listener(app, options.address, options.port, server_context(self.state.path))
@@ -69,7 +70,7 @@ class Exchange:
             depth=self._depth(model, load),
             tokens=Tokens(self.state, self.clock, valid_seconds=options.token_seconds),
             limits=RateLimits(self.clock, enabled=options.rate_limits),
-            faults=FaultSchedule(self.clock),
+            faults=self.faults,
             served=ServedLog(self.state.served),
             sockets=self._sockets(model, load),
             refresh_allowed=options.refresh_allowed,
@@ -80,7 +81,7 @@ class Exchange:
         if self.options.keep_frames:
             keep = self.state.frames
             keep.mkdir(exist_ok=True)
-        return Sockets(MarketFeeds(model, load, self.clock), self.clock, self.options.hsm, keep)
+        return Sockets(MarketFeeds(model, load, self.clock), self.clock, self.options.sockets, self.faults, keep)
 
     def _depth(self, model: BookModel, load: LoadMarket) -> DepthSource:
         if self.options.replay is None:
@@ -108,6 +109,7 @@ class Exchange:
         self.state.ready.unlink(missing_ok=True)
         await self._proxy.stop()
         await self._control.stop()
+        self.world.sockets.end_all()
         await self.listener.stop()
         await self.world.sockets.stop()
         self.world.served.close()
@@ -134,12 +136,12 @@ class Exchange:
             await asyncio.sleep(LOOK_SECONDS)
             for armed in self.world.faults.due():
                 await self._happen(armed)
+            self.world.sockets.disturb()
             looks += 1
             if looks * LOOK_SECONDS >= CALENDAR_SECONDS:
                 looks = 0
                 self._follow_calendar()
-                tokens = self.world.tokens
-                self.world.sockets.drop_refused(tokens.check_hsm_key, tokens.check_header)
+                self.world.sockets.drop_refused()
 
     async def _happen(self, armed: Armed) -> None:
         fault = armed.fault

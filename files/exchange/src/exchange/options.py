@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exchange.sockets.rules import HsmRules
+from exchange.sockets.rules import SocketRules
 
 if TYPE_CHECKING:
     from exchange.faults import Fault
@@ -30,4 +30,4 @@ class Options:
     keep_frames: bool = False
     load_symbols: int = 0
     load_rate: float = 2.0
-    hsm: HsmRules = field(default_factory=HsmRules)
+    sockets: SocketRules = field(default_factory=SocketRules)
