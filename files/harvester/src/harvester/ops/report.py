@@ -141,7 +141,8 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: Day, symbols: Sequenc
 
 def _panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, facts: dict[str, Any], axis: Axis) -> Panel:
     gaps = connection.execute(
-        "select from_ns, to_ns, cause, slots from gaps where date = ? and host = ? and symbol = ? order by from_ns",
+        "select from_ns, to_ns, cause, slots from gaps"
+        " where feed = 'fyers-rest' and date = ? and host = ? and symbol = ? order by from_ns",
         [day.date, day.host, symbol],
     ).fetchall()
     strip = [
@@ -158,8 +159,8 @@ def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Day,
     quantities = [f"ask_qty_{n}" for n in range(LEVELS, 0, -1)] + [f"bid_qty_{n}" for n in range(1, LEVELS + 1)]
     means = ", ".join(f"avg({name})" for name in quantities)
     statement = f"""
-        select least(? - 1, (sched_ns - ?) * ? // ?) as bucket, median(ask_px_1 - bid_px_1), {means}
-        from depth where date = ? and host = ? and symbol = ? and sched_ns >= ? and sched_ns < ?
+        select least(? - 1, (recv_ns - ?) * ? // ?) as bucket, median(ask_px_1 - bid_px_1), {means}
+        from depth where date = ? and host = ? and symbol = ? and recv_ns >= ? and recv_ns < ?
         group by bucket order by bucket"""  # noqa: S608  # column names of our own schema
     length = max(1, axis.end - axis.begin)
     bucket_of = [axis.columns, axis.begin, axis.columns, length]
