@@ -98,15 +98,15 @@ def test_the_sdk_receives_the_models_values(busy, figure):
 
 
 def test_lite_mode_brings_the_sdk_the_last_price_alone(start):
-    busy = start(busy=50.0)
+    busy = start(busy=20.0)
     began = busy.clock.wall_ns()
     with sdk_data(busy, ([FUTURE, SBIN], "SymbolUpdate"), lite=True) as client:
-        wait_for(lambda: len(client.of(FUTURE, "sf")) >= 3)
+        wait_for(lambda: len(client.of(SBIN, "sf")) >= 3)
         answers = [message["type"] for message in client.messages if message["type"] not in ("sf", "dp", "if")]
-        ticks = client.of(FUTURE, "sf")
+        ticks = client.of(SBIN, "sf")
     assert answers == ["cn", "lit", "sub"]
     assert all(set(tick) == {"ltp", "symbol", "type"} for tick in ticks)
-    prices = [rupees(book.last_price) for book in books_since(busy, FUTURE, began)]
+    prices = [rupees(book.last_price) for book in books_since(busy, SBIN, began)]
     assert_follows(ticks, [{"ltp": price} for price in prices])
 
 
