@@ -32,7 +32,13 @@ def test_the_data_path_as_ordinary_processes(root: Path, tmp_path: Path) -> None
     summary = json.loads(target.read_text("utf-8"))
     assert summary["expected"] == SYMBOLS * SESSION_SECONDS // INTERVAL_SECONDS
     assert summary["every_expected_poll_is_data_or_in_the_ledger"] is True
-    assert summary["exchange"]["missing"] == 0
+    assert summary["unexplained_stream_ns"] == 0
+    for compared in (summary["exchange"], summary["sockets"]):
+        assert compared["recorded"] > 0
+        assert compared["missing"] == compared["foreign"] == 0
+    for symbol in summary["symbols"]:
+        assert summary["streams"][symbol]["fyers-hsm"]["updates"]["depth"] > 0
+    assert sum("fyers-tbt" in feeds for feeds in summary["streams"].values()) == 1
     for file in summary["files"]:
         found = root / summary["lake"] / file["path"]
         assert hashlib.sha256(found.read_bytes()).hexdigest() == file["sha256"]
