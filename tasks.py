@@ -216,6 +216,12 @@ def cleanup(
 
     store, target = _store(output), _target(inventory, limit)
     for host in _hosts(inventory, limit):
+        demands = cleanup.demands_of(host)
+        if demands == {"s3"}:
+            cleanup.by_bucket(host.name, target, check=True)
+            if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
+                cleanup.by_bucket(host.name, target, check=False)
+            continue
         plan = cleanup.look(delivery.connect_to(host), store, keep_days=keep_days)
         presentation.show_plan(plan)
         if dry_run or not plan.removals:
@@ -224,7 +230,7 @@ def cleanup(
             raise Exit("Nothing was removed. Answer y, or give --yes where nobody can be asked.", code=1)
         if archive:
             cleanup.archive(plan, store, Path(archive))
-        cleanup.apply(plan, store, target)
+        cleanup.apply(plan, store, target, look_at_bucket="s3" in demands)
 
 
 @operator(

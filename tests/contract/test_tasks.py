@@ -166,7 +166,7 @@ def test_cleanup_removes_nothing_unless_it_is_told_yes(
     monkeypatch.setattr(cleanup, "look", lambda *_, **__: plan)
     monkeypatch.setattr("sys.stdin", (tmp_path / "nobody").open("w+"))
     applied: list[object] = []
-    monkeypatch.setattr(cleanup, "apply", lambda *given: applied.append(given[0]))
+    monkeypatch.setattr(cleanup, "apply", lambda *given, **_: applied.append(given[0]))
 
     with pytest.raises(Exit, match="Nothing was removed"):
         TASKS["cleanup"](MockContext(), output=str(tmp_path))

@@ -7,20 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import IO, Any, TypeVar
-
-from pydantic import ValidationError
+from typing import IO, TypeVar
 
 from harvester.errors import ConfigError
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME
-from harvester.ops.inventory import Host
 from harvester.ops.objects import WORKERS, Found, Objects
 from harvester.ops.ssh import RemoteError, UnreachableError
 from harvester.settings import UploadSettings
 from harvester.upload.bucket import open_client
 from harvester.upload.patience import Patience
 from harvester.upload.trouble import AbsentError, BucketError, TakenError, TransientError
-from harvester.validation import explain
 
 Result = TypeVar("Result")
 NUMBERED = re.compile(
@@ -126,25 +122,3 @@ def connections(lake: BucketLake, hosts: str | None = None) -> list[Callable[[],
             " --from host pulls over SSH."
         )
     return [partial(BucketTransport, host, lake, manifests) for host, manifests in parts.items()]
-
-
-def find_bucket(hosts: Iterable[Host], bucket: str | None) -> UploadSettings:
-    """The bucket of --bucket, else that of the inventory. Raises ConfigError when there is none, or more than one."""
-    if bucket:
-        name, _, prefix = bucket.removeprefix("s3://").partition("/")
-        stated = {"bucket": name} | ({"prefix": prefix} if prefix else {})
-        return _parse_upload(stated, "--bucket")
-    found = [host.settings.get("upload") or {} for host in hosts]
-    different = [row for number, row in enumerate(found) if row not in found[:number]]
-    if len(different) != 1 or not different[0].get("bucket"):
-        raise ConfigError(
-            "The inventory names no bucket (harvester_settings.upload.bucket), or several. Name one with --bucket."
-        )
-    return _parse_upload(different[0], "harvester_settings.upload")
-
-
-def _parse_upload(stated: dict[str, Any], where: str) -> UploadSettings:
-    try:
-        return UploadSettings.model_validate(stated)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {explain(error, UploadSettings)}") from None
