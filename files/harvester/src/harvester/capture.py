@@ -23,7 +23,8 @@ class Capture:
     """Owns the journal and the gaps of one recorder. A journal that fails is reopened when the disk allows."""
 
     def __init__(self, settings: RunSettings, *, clock: Clock, run: RunInfo, feed: int) -> None:
-        self.symbols = {symbol: SymbolStatus() for symbol in settings.symbols}
+        polled = settings.symbols if "fyers-rest" in settings.feeds else ()
+        self.symbols = {symbol: SymbolStatus() for symbol in polled}
         self.failure: str | None = None
         self._settings = settings
         self._clock = clock

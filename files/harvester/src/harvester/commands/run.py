@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    checked = load_run_settings(args.config)
-    calendar = _load_calendar(args.config)
+    checked, facts = load_run_settings(args.config)
+    calendar = TradingCalendar(facts)
     info = RunInfo(
         host_id=checked.host_id,
         release=release_id(),

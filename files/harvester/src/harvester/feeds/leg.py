@@ -93,7 +93,7 @@ class Leg:
             "state": self.state,
             "attempt": self.attempt,
             "symbols": len(self._symbols),
-            "missing": len(session.missing()) if session else len(self._symbols),
+            "missing": len(self.missing()) if self.is_running else 0,
             "frames": self.frames + (link.frames if link else 0),
             "bytes": self.size + (link.size if link else 0),
             "unknown": self.unknown + (session.unknown if session else 0),
