@@ -71,6 +71,22 @@ class Server:
         return hsm.update(topic_id, changed) if any(value is not None for value in changed) else None
 
 
+def book_frames(updates: Iterable[Update]) -> Iterator[bytes]:
+    """A frame of 133 bytes for each update: the values of its book that changed, after `book_snapshots`."""
+    known = {share: [0] * 30 for share in range(len(SHARES))}
+    for number, update in enumerate(updates, 1):
+        values = book_values(update)
+        changed = [now if now != before else None for now, before in zip(values, known[update.share], strict=True)]
+        known[update.share] = values
+        yield hsm.feed(number, [hsm.update(2 * update.share + 1, changed)])
+
+
+def book_snapshots() -> list[bytes]:
+    """Frames that define the topics of `book_frames`."""
+    names = enumerate(name for name in TOPICS if name.startswith("dp"))
+    return [hsm.feed(0, [hsm.snapshot(2 * share + 1, hsm.Topic(name), [0] * 30)]) for share, name in names]
+
+
 def arrivals(updates: Iterable[Update], seed: int = 5) -> Iterator[Arrival]:
     """A frame for each update."""
     server, chance, first_ns = Server(), random.Random(seed), None
