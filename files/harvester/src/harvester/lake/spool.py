@@ -16,7 +16,7 @@ import zstandard
 
 from harvester.decode.frames import Ints
 
-FLUSH_BYTES = 32 << 20
+FLUSH_BYTES = 16 << 20
 LEVEL = 1
 
 
