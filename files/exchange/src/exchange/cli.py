@@ -5,11 +5,14 @@ import asyncio
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from exchange.market.load import MOST_SYMBOLS
 from exchange.options import Options
+from exchange.replay.options import SETTLE_SECONDS, ReplayOptions
 from exchange.sockets.rules import FRAME_ENTRIES, SLOW_BYTES, TOPIC_LIMIT, SocketRules
 from exchange.state import StateDir
 from exchange.tokens import Tokens
@@ -17,13 +20,18 @@ from harvester.clock import SystemClock
 from harvester.errors import ConfigError, HarvesterError
 
 MOST_BUSY = 1000
+MOST_SECONDS = 3600
+MOST_SPEED = 100_000
 MOST_LOAD_RATE = 100.0
 CONTROL_HELP = "state directory of the running exchange"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; the exit code."""
-    options = _parser().parse_args(arguments)
+    given, command = _split(list(sys.argv[1:] if arguments is None else arguments))
+    options = _parser().parse_args(given)
+    if command:
+        options.words = command
     _configure_log(debug=getattr(options, "debug", False))
     try:
         code: int = options.command(options)
@@ -33,6 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Our own words, and those of the command that `replay` runs."""
+    if words[:1] != ["replay"] or "--" not in words:
+        return words, []
+    place = words.index("--")
+    return words[:place], words[place + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +76,38 @@ def _parser() -> argparse.ArgumentParser:
     _add_market_options(one)
     one.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
     one.set_defaults(command=_run)
+
+    one = commands.add_parser(
+        "replay",
+        help="serve a recorded day through the real protocols, alone or around a command",
+        usage="exchange replay [options] --date YYYY-MM-DD DIR [-- COMMAND [ARGUMENT ...]]",
+        description="Serves the day that a recorder's raw journal holds: the data socket, the 50-level socket and"
+        " /depth, in the recorded order and pace. A client with all topics of a recorded connection gets its frames"
+        " byte for byte. The day begins when somebody has subscribed and then asked for nothing more for --settle,"
+        " or at once when all that was recorded is subscribed. With COMMAND it runs like `exchange run`.",
+    )
+    one.add_argument("folder", type=Path, metavar="DIR", help="data directory, journal, lake, or directory of segments")
+    one.add_argument("--date", type=_date, required=True, help="trading date of the recording")
+    one.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        help="times the recorded pace, or max: as fast as clients take it, nothing dropped (default 1)",
+    )
+    one.add_argument("--start-at-once", action="store_true", help="begin without waiting for a subscriber")
+    one.add_argument(
+        "--settle",
+        type=_seconds,
+        default=SETTLE_SECONDS,
+        metavar="SECONDS",
+        help="begin when no subscription has come for so long (default %(default)s)",
+    )
+    one.add_argument("--stop-at-end", action="store_true", help="end when the day is over and its frames are taken")
+    one.add_argument("--state", type=Path, default=Path(), help="state directory (default: a temporary one)")
+    one.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    one.add_argument("--port", type=int, default=0, help="port to listen on, 0 for a free one (default %(default)s)")
+    _add_market_options(one)
+    one.set_defaults(command=_replay, words=[])
 
     one = commands.add_parser("token", help="print an access token made without a login, for tests")
     one.add_argument("--state", type=Path, required=True, help="state directory of the exchange")
@@ -173,6 +221,29 @@ def _load_rate(text: str) -> float:
     return number
 
 
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {MOST_SECONDS}")
+    return number
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be a date such as 2026-11-23") from error
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    number = float(text)
+    if not 0 < number <= MOST_SPEED:
+        raise argparse.ArgumentTypeError(f"must be above zero and at most {MOST_SPEED}, or max")
+    return number
+
+
 def _factor(text: str) -> float:
     number = float(text)
     if not 0 < number <= MOST_BUSY:
@@ -228,6 +299,27 @@ def _run(arguments: argparse.Namespace) -> int:
             "No command was given. Put it after two dashes, such as: exchange run --always-open -- python my_bot.py"
         )
     return asyncio.run(run(_options(arguments), words))
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from exchange.commands import run, serve
+
+    options = _options(arguments)
+    options.address, options.port = arguments.address, arguments.port
+    options.day = ReplayOptions(
+        arguments.folder,
+        arguments.date,
+        arguments.speed,
+        wait=not arguments.start_at_once,
+        settle_seconds=arguments.settle,
+    )
+    options.stop_at_end = arguments.stop_at_end
+    if arguments.words:
+        return asyncio.run(run(options, arguments.words))
+    with tempfile.TemporaryDirectory(prefix="exchange-") as scratch:
+        if options.state == Path():
+            options.state = Path(scratch)
+        return asyncio.run(serve(options))
 
 
 def _token(arguments: argparse.Namespace) -> int:
