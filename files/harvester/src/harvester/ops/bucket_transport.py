@@ -4,6 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
@@ -80,7 +81,9 @@ class BucketTransport:
         return sorted(self._manifests)
 
     def read_manifests(self, paths: Iterable[str]) -> dict[str, bytes]:
-        return {path: self._lake.ask(lambda path=path: self._read(self._manifests[path])) for path in paths}  # type: ignore[misc]
+        wanted = [*paths]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return dict(zip(wanted, pool.map(self._read, wanted), strict=True))
 
     def list_files(self) -> dict[str, int]:
         part = f"/host={self.host}/"
@@ -100,10 +103,14 @@ class BucketTransport:
     def close(self) -> None:
         """The connections are shared with the other hosts of the bucket."""
 
-    def _read(self, found: Found) -> bytes:
-        objects = self._lake.objects
-        with objects.reading(found.path, objects.start(found.path, 0, found.etag)) as body:
-            return body.read()
+    def _read(self, path: str) -> bytes:
+        found, objects = self._manifests[path], self._lake.objects
+
+        def read() -> bytes:
+            with objects.reading(found.path, objects.start(found.path, 0, found.etag)) as body:
+                return body.read()
+
+        return self._lake.ask(read)
 
 
 def open_lake(upload: UploadSettings) -> BucketLake:
