@@ -87,17 +87,24 @@ def is_covered(status: dict[str, Any]) -> bool:
 
 
 def compare(audit: Audit, state: Path) -> tuple[int, int]:
-    """How many frames both sides have, and how many of those the exchange sent before the end are not recorded."""
+    """How many frames both sides have, and how many the exchange sent long before the last that was recorded.
+
+    What a connection recorded must be the beginning of what was sent on it; at its end some are still on their way.
+    """
     sent = {
-        path.name: [frame.payload for frame in read_sent(path) if frame.opcode == BINARY]
+        path.name: [(frame.wall_ns, frame.payload) for frame in read_sent(path) if frame.opcode == BINARY]
         for path in sorted((state / "frames").iterdir())
     }
     same = lost = 0
     for connection in audit.connections:
         recorded = connection.payloads
-        twin = next(name for name, frames in sent.items() if frames[: len(recorded)] == recorded and recorded)
+        assert recorded
+        twin = next(
+            name for name, frames in sent.items() if [payload for _, payload in frames[: len(recorded)]] == recorded
+        )
         same += len(recorded)
-        lost += max(0, len(sent.pop(twin)) - len(recorded) - 2)  # two may be on their way at the end
+        late_ns = connection.messages[-1][0] - 2 * NS_PER_SECOND
+        lost += sum(1 for wall_ns, _ in sent.pop(twin)[len(recorded) :] if wall_ns < late_ns)
     assert not any(sent.values()), "a connection that the recorder knows nothing of"
     return same, lost
 

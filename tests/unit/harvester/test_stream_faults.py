@@ -134,10 +134,12 @@ def test_polls_stand_in_for_a_socket_that_stays_down(tmp_path: Path, certificate
 def test_a_kill_is_a_gap_from_the_last_message_to_the_next_snapshot(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
+    short = BOTH | {"journal": {"segment_seconds": 1}}
+
     async def story() -> None:
-        async with serving(tmp_path, certificate, broker=SocketBroker(certificate), seconds=90, **BOTH) as service:
+        async with serving(tmp_path, certificate, broker=SocketBroker(certificate), seconds=90, **short) as service:
             await service.wait_for(f"'fyers-hsm' in status['feeds'] and {covered()} and {covered('fyers-tbt')}")
-            await take_in(service)
+            await take_in(service, updates=100)
             second = await asyncio.to_thread(service.run, "run")
             assert second.returncode == 1
             assert "another" in second.stderr
@@ -148,13 +150,14 @@ def test_a_kill_is_a_gap_from_the_last_message_to_the_next_snapshot(
         calendar = (tmp_path / "cal.json").read_bytes()
         broker = SocketBroker(certificate)
         del broker.extra_routes["/sym_details/NSE_CM.csv"]
-        async with serving(tmp_path, certificate, broker=broker, calendar_bytes=calendar, **BOTH) as service:
+        async with serving(tmp_path, certificate, broker=broker, calendar_bytes=calendar, **short) as service:
             await service.wait_for(f"'fyers-hsm' in status['feeds'] and {covered()} and {covered('fyers-tbt')}")
             await service.end()
 
     asyncio.run(story())
     audit = Audit(tmp_path / "data" / "journal")
 
+    assert len(audit.of_type("state")) > 3
     for feed in (FYERS_HSM, FYERS_TBT):
         audit.check_gaps(SBIN, feed)
         first, second = audit.of(feed)

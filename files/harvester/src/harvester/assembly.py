@@ -85,7 +85,7 @@ class Assembly:
                 lines.append(Line(number, symbols, desk, session, redundant=hsm.redundant, may_overlap=True))
             return lines
 
-        return StreamFeed(desk, new_lines, self._book.remember)
+        return StreamFeed(desk, new_lines, topics=self._book.known, recall=self._book.remember)
 
     def _tbt(self) -> StreamFeed:
         tbt = self._settings.tbt

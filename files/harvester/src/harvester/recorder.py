@@ -19,6 +19,7 @@ from harvester.pollschedule import PollSchedule
 from harvester.runsettings import RunSettings
 from harvester.session import SessionWatch
 from harvester.slots import EARLY_NS
+from harvester.standing import describe_standing
 from harvester.streamabsence import StreamAbsence
 from harvester.streamgaps import Reason
 from harvester.streams import StreamFeed
@@ -73,6 +74,7 @@ class Recorder:
         self._calendar_file = FileWatch(settings.calendar.file)
         self._new_calendar: TradingCalendar | None = None
         self._schedule = PollSchedule(settings, clock=clock, capture=capture, poller=poller, hold=self._hold)
+        self._settled: set[Window] = set()
         self._reopen_mono_ns = 0
         self._clock_was_off = False
         self._stopping = asyncio.Event()
@@ -120,7 +122,12 @@ class Recorder:
         history = absence.read(today)
         streams.recall(history)
         wall_ns = self._clock.wall_ns()
+        self._settled = history.settled
+        for name, symbol in self._capture.symbols.items():
+            symbol.accounted_ns = history.accounted_until(name, self._settings.poll.interval_ns)
         for window in self.calendar.windows(today, self._phases):
+            if window in history.settled:
+                continue
             if window[1] <= wall_ns:
                 absence.account(window, window[1])
                 self._capture.close_gaps(window[1])
@@ -143,6 +150,7 @@ class Recorder:
         self._prove_token(wall_ns, adopted=adopted)
         self._look_after_disk(mono_ns)
         self._note_clock_offset()
+        self._note_standing()
         if self._capture.take_unsynced():
             self.run_background(asyncio.to_thread(self._capture.sync))
         if not self._poller.is_stuck:
@@ -224,6 +232,7 @@ class Recorder:
         for feed in self.streams:
             self._capture.write_all(feed.ledger.close_window())
         self._capture.write({"type": "window_close", "open_ns": self.window[0], "close_ns": self.window[1]})
+        self._settled.add(self.window)
         log.info("window_closed")
         self.window = None
         self._schedule.leave()
@@ -264,6 +273,13 @@ class Recorder:
         self._clock_was_off = self._watch.is_off
         self._capture.write({"type": "clock", "offset_ns": self._watch.offset_ns, "off": self._clock_was_off})
         log.error("clock_is_off" if self._clock_was_off else "clock_is_right", offset_ns=self._watch.offset_ns)
+
+    def _note_standing(self) -> None:
+        """Each segment says how the recorder stood, so that a later start need not read the ones before it."""
+        if self._capture.has_new_segment() and not self._capture.failure:
+            record = describe_standing(self._capture, self.streams, self._settled)
+            if record:
+                self._capture.write(record)
 
     def _look_after_disk(self, mono_ns: int) -> None:
         if self.disk.check():

@@ -25,6 +25,8 @@ class SymbolStatus:
 
     updates: int = 0
     slots: int = 0
+    accounted_ns: int = 0
+    """Up to where each slot is known to have data or a gap."""
     last_recv_ns: int | None = None
     last_http: int | None = None
     last_error: str = ""

@@ -81,6 +81,10 @@ class Leg:
             self._account(link, reason)
         self.state = "idle"
 
+    def standing(self) -> tuple[list[str], int] | None:
+        """Symbols of the open connection, and the wall ns of its last message."""
+        return (list(self._symbols), self._link.last_wall_ns) if self.is_open and self._link else None
+
     def tallies(self) -> dict[str, Tally]:
         """What came by symbol, over all connections of this leg."""
         return _add(self.past, self._session.tallies()) if self._session else self.past
