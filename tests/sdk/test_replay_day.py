@@ -124,14 +124,14 @@ def test_who_comes_late_gets_snapshots_of_that_moment(start, recorded):
 def test_the_unmodified_sdk_sees_the_day(start, recorded, tmp_path):
     kept = [each for each in recorded[1] if each[0] == FYERS_HSM]
     write_recording(tmp_path, kept, TOPICS, [])
-    server = serve(start, (tmp_path, kept, recorded[2]), 4.0, settle=60)
-    with sdk_data(server, ([SBIN, NIFTY], "SymbolUpdate"), ([SBIN, MAHINDRA], "DepthUpdate")) as client:
-        wait_for(lambda: server.world.replay()["state"] == "ended", 15)
-        wait_for(lambda: client.of(SBIN, "dp"))
-    everything = HsmDecoder().decode(of_feed(recorded[1], FYERS_HSM))
+    everything = HsmDecoder().decode(of_feed(kept, FYERS_HSM))
     depth = everything.rows[1]
     mine = depth.topic == [each.name for each in everything.topics].index("dp|nse_cm|3045")
     wanted = [price / 100 for price in depth.column("bid_px_1")[mine & depth.changed].tolist()]
+    server = serve(start, (tmp_path, kept, recorded[2]), 4.0, settle=60)
+    with sdk_data(server, ([SBIN, NIFTY], "SymbolUpdate"), ([SBIN, MAHINDRA], "DepthUpdate")) as client:
+        wait_for(lambda: server.world.replay()["state"] == "ended", 20)
+        wait_for(lambda: len(client.of(SBIN, "dp")) >= len(wanted))
     assert [tick["bid_price1"] for tick in client.of(SBIN, "dp")] == wanted
     assert not client.errors
 

@@ -30,8 +30,7 @@ class RecordedDepth:
 
     def _from_topics(self, topics: dict[str, str], instrument: Instrument) -> dict[str, Any]:
         """Nothing is known before the first snapshot, so all is 0 until then."""
-        symbol = {name: value or 0 for name, value in self._values(topics, "sf", "if").items()}
-        depth = {name: value or 0 for name, value in self._values(topics, "dp").items()}
+        symbol, depth = self._values(topics, "sf", "if"), self._values(topics, "dp")
 
         def number(name: str) -> int:
             return symbol.get(name, 0)
@@ -60,6 +59,6 @@ class RecordedDepth:
             "expiry": instrument.expiry, "oi": number("OI"), "oiflag": bool(number("OI")), "pdoi": 0, "oipercent": 0,
         }  # fmt: skip
 
-    def _values(self, topics: dict[str, str], *kinds: str) -> dict[str, int | None]:
+    def _values(self, topics: dict[str, str], *kinds: str) -> dict[str, int]:
         name = next((topics[kind] for kind in kinds if kind in topics), None)
         return self._player.hsm.values(name) if name else {}

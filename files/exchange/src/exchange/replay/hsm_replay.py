@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exchange.replay.entries import LITE, SNAPSHOT, UPDATE, BadFrameError, Entry, is_feed, renumber, split
-from exchange.replay.states import HsmState
+from exchange.replay.hsm_state import HsmState
 from exchange.sockets.feeds import HsmListener
 from exchange.wire import hsm
 
@@ -91,8 +91,8 @@ class ReplayHsm:
         wanted = {name for client in self._listeners.values() for name in client.topics}
         return wanted >= self._topics.keys()
 
-    def values(self, topic: str) -> dict[str, int | None]:
-        """Values of a topic as they are now; empty when they are not known."""
+    def values(self, topic: str) -> dict[str, int]:
+        """Values of a topic as they are now by name, 0 for absent ones; empty when there are none yet."""
         source = self._sources.get(self._owners.get(topic, -1))
         return source.state.values(topic) if source else {}
 
@@ -116,7 +116,6 @@ class ReplayHsm:
         except BadFrameError:
             self._play_damaged(stream, frame)
             return
-        source.state.take(frame)
         named = [found for entry in entries if (found := self._find(source, stream, entry)) is not None]
         same = len(named) == len(entries) and all(new is old for (new, _), old in zip(named, entries, strict=True))
         for listener, client in self._listeners.items():
@@ -130,6 +129,8 @@ class ReplayHsm:
         if entry.form == SNAPSHOT:
             source.names[entry.id] = entry.name
         name = source.names.get(entry.id)
+        if name is not None:
+            source.state.take(entry, name)
         if name is None or self._owners.get(name, stream) != stream:
             return None
         if name not in self._owners:

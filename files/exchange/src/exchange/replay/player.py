@@ -1,6 +1,7 @@
 """Plays a recorded day: each record at its time, or as fast as the clients take it."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from exchange.replay.options import ReplayOptions
 from exchange.replay.pace import Lateness
 from exchange.replay.recording import Event, Recording, body_of
 from exchange.replay.tbt_replay import ReplayTbt
+from exchange.replay.tbt_state import warm_up
 from harvester.clock import NS_PER_SECOND
 from harvester.journal.format import DATA, FYERS_HSM, FYERS_REST, FYERS_TBT
 
@@ -42,6 +44,8 @@ class Player:
 
     async def run(self) -> None:
         """Play the day once."""
+        warm_up()
+        gc.freeze()  # what is here now stays: a full collection would hold frames up
         if self._options.wait:
             await self._wait_for_subscribers()
         self._begun = True

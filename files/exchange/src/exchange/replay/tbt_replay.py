@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from exchange.replay.states import TbtState
+from exchange.replay.tbt_state import TbtState
 from exchange.sockets.feeds import TbtListener
 from harvester.decode.protobuf import MalformedError, read_length, read_tag, skip
 from harvester.decode.tbt_layout import FEEDS, TICKER, VALUE
