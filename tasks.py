@@ -332,6 +332,21 @@ def test(
         raise Exit(code=code)
 
 
+@operator(
+    name="one benchmark: capture, decode, lake, storage, recovery, load, s3 or pull (default: all)",
+    long="the long forms, such as ten minutes of 5,000 symbols",
+    json="file to write cases, passed and figures to",
+)
+def bench(_: Context, name: str | None = None, long: bool = False, json: str | None = None) -> None:
+    """Measure against the usual ways in one run: capture, decoding, bytes at rest, query, recovery, load."""
+    import runpy
+
+    benchmarks = runpy.run_module("tests.bench.run")
+    code = benchmarks["run"](name=name, long=long, report=Path(json).resolve() if json else None)
+    if code:
+        raise Exit(code=code)
+
+
 @operator()
 def lab_down(_: Context) -> None:
     """Remove the lab and everything that it left."""

@@ -37,10 +37,10 @@ def leave_open(journal: Path) -> None:
 
 def run(report: Report, *, long: bool) -> None:
     """Recover in a fresh process; the best of some, since others may load the machine."""
-    found = min((_once() for _ in range(5 if long else 3)), key=lambda each: each["wall_s"])
+    found = min((_once() for _ in range(5 if long else 3)), key=lambda each: each["cpu_s"])
     rows = [["recovery", found["records"], found["cpu_s"], found["wall_s"], found["rss_mib"]]]
     report.table("Recovery of a torn segment", ["", "records", "CPU-s", "wall s", "RSS MiB"], rows)
-    report.figure("recovery_s", round(found["wall_s"], 2), bound="<= 2", unit="s")
+    report.figure("recovery_s", round(found["cpu_s"], 2), bound="<= 2", unit="s")
 
 
 def _once() -> dict[str, float]:

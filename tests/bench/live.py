@@ -4,6 +4,7 @@ Runs in a network and mount namespace of its own, where the broker's host names 
 SDK's environment would lead through the exchange's proxy goes straight to it.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +23,9 @@ from exchange.client import call_control, read_ready
 from exchange.environment import client_environment
 from exchange.hosts import BROKER_HOSTS
 from exchange.market.load import load_ticker
-from exchange.sockets.sent import digest_of, read_sent
+from exchange.sockets.sent import LENGTH, read_sent
 from exchange.state import StateDir
+from exchange.wire.hsm import FEED
 from harvester.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.journal import read_segment
 from harvester.journal.format import DATA, FYERS_HSM
@@ -47,9 +50,11 @@ class Load(NamedTuple):
     updates: int
     """Entries that the exchange sent, of quotes and of books."""
     lost: int
-    """Frames sent and not in the journal, but for those of the last second, which a hang-up may cut off."""
-    cut_off: int
-    """Frames on their way when the recorder hung up."""
+    """Frames missing between others in the journal, or altered."""
+    unread: int
+    """Frames on their way when the recorder hung up, in the server's buffers and the network's."""
+    unread_s: float
+    """How long the server takes to make so many."""
     core_share: float
     """Per cent of one core that the recorder took, from soon after the open until the close."""
     rss_mib: float
@@ -97,26 +102,42 @@ def _judge(
 ) -> Load:
     """Compare what the exchange says it has sent with the journal, connection by connection."""
     segments = sorted((place / "data" / "journal").glob("2*/*.seg"))
-    lost = cut_off = 0
+    lost = unread = 0
+    unread_s = 0.0
     latencies: list[int] = []
     for stream, row in zip(_streams(segments), rows, strict=True):
-        frames = [(record.payload, record.wall_ns) for record in _of_stream(segments, stream)]
-        missing = row["frames"] - len(frames)
-        last_second = row["frames"] * NS_PER_SECOND // max(1, row["last_ns"] - row["first_ns"]) + 1
-        if missing == 0:
-            lost += digest_of([payload for payload, _ in frames]) != row["sha256"]
-        cut_off += min(missing, last_second)
-        lost += max(0, missing - last_second) + _holes([payload for payload, _ in frames])
-        if row["file"]:
-            pairs = zip(read_sent(Path(row["file"])), frames, strict=False)
-            for sent, (payload, wall_ns) in pairs:
-                lost += sent.payload != payload
-                latencies.append(wall_ns - sent.wall_ns)
+        kept = _Kept()
+        sent = read_sent(Path(row["file"])) if row["file"] else repeat(None)
+        for record, other in zip(_of_stream(segments, stream), sent, strict=False):
+            kept.add(record.payload)
+            if other:
+                latencies.append(record.wall_ns - other.wall_ns)
+        missing = row["frames"] - kept.frames
+        lost += kept.holes + (missing == 0 and kept.digest.hexdigest() != row["sha256"])
+        unread += missing
+        unread_s = max(unread_s, missing / row["frames"] * (row["last_ns"] - row["first_ns"]) / NS_PER_SECOND)
     latencies.sort()
     size = sum(path.stat().st_size for path in segments)
     entries = sum(row["entries"] for row in rows)
     latency = (_share(latencies, 50), _share(latencies, 99)) if latencies else None
-    return Load(symbols, seconds, frame_entries, entries, lost, cut_off, 100 * share, rss, size, latency)
+    return Load(symbols, seconds, frame_entries, entries, lost, unread, unread_s, 100 * share, rss, size, latency)
+
+
+class _Kept:
+    """Counts the frames of one connection in the journal; message numbers of feed frames rise by one."""
+
+    def __init__(self) -> None:
+        self.frames = self.holes = 0
+        self.digest = hashlib.sha256()
+        self._number = 0
+
+    def add(self, frame: bytes) -> None:
+        self.frames += 1
+        self.digest.update(LENGTH.pack(len(frame)) + frame)
+        if len(frame) > 7 and frame[2] == FEED:
+            number = int.from_bytes(frame[3:7], "big")
+            self.holes += abs(number - self._number - 1)
+            self._number = number
 
 
 def _share(ordered: list[int], per_cent: int) -> float:
@@ -135,12 +156,6 @@ def _of_stream(segments: list[Path], stream: int) -> Iterator[Any]:
 
 def _is_frame(record: Any) -> bool:
     return record.kind == DATA and record.feed == FYERS_HSM
-
-
-def _holes(frames: list[bytes]) -> int:
-    """Message numbers that are missing among the feed frames; they rise by one."""
-    numbers = [int.from_bytes(frame[3:7], "big") for frame in frames if len(frame) > 7 and frame[2] == 6]
-    return numbers[-1] - numbers[0] + 1 - len(numbers) if numbers else 1
 
 
 def _configure(place: Path, symbols: list[str]) -> Path:

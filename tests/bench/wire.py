@@ -113,14 +113,18 @@ class MovedClock:
 
 
 def record(journal: Path, frames: Sequence[Arrival], **limits: int) -> list[Path]:
-    """Write a journal of one connection through the writer; the sealed segments are returned, in order."""
-    clock = MovedClock(frames[0].wall_ns, frames[0].mono_ns)
+    """Write a window's journal of one connection through the writer; the sealed segments are returned, in order."""
+    clock = MovedClock(*frames[0][1:])
+    window = {"open_ns": frames[0].wall_ns, "close_ns": frames[-1].wall_ns + 1}
     run = RunInfo("bench", "r1", "c0ffee", {})
     with JournalWriter(journal, clock=clock, run=run, sync_interval_ms=3_600_000, **limits) as writer:
+        plan = {"interval_ns": None, "phases": ["continuous"], "feeds": [FYERS_HSM]}
+        writer.append_control({"type": "window_open", **window, **plan})
         tickers = [share.ticker for share in SHARES]
         connect = {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": tickers, "attempt": 1}
         writer.append_control({**connect, "topics": TOPICS})
         for arrival in frames:
             clock.now = arrival[1:]
             writer.append(FYERS_HSM, 0, arrival.frame, wall_ns=arrival.wall_ns, mono_ns=arrival.mono_ns)
+        writer.append_control({"type": "window_close", **window})
     return sorted(journal.glob("2*/*.seg"))

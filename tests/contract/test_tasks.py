@@ -21,10 +21,10 @@ from harvester.ops.inventory import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
-    "audit", "cleanup", "demo", "deploy", "doctor", "lab-down", "lab-up", "logs", "pull-data", "query", "restart",
+    "audit", "bench", "cleanup", "demo", "deploy", "doctor", "lab-down", "lab-up", "logs", "pull-data", "query", "restart",
     "rollback", "rotate-ssh-key", "start", "status", "stop", "test", "token-push", "verify-data",
 }  # fmt: skip
-OPERATORS = sorted(PROMISED - {"demo", "test"})
+OPERATORS = sorted(PROMISED - {"bench", "demo", "test"})
 
 
 def load_tasks() -> ModuleType:
