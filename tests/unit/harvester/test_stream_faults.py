@@ -15,6 +15,7 @@ from tests.unit.harvester.sockets import SocketBroker, welcome
 from tests.unit.harvester.streaming import BOTH, HSM, SBIN, covered, record, snapshot_of, take_in, until
 
 from harvester.clock import NS_PER_SECOND
+from harvester.history import DayHistory
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 
 MUTE_SECONDS = 2.0
@@ -158,6 +159,8 @@ def test_a_kill_is_a_gap_from_the_last_message_to_the_next_snapshot(
     audit = Audit(tmp_path / "data" / "journal")
 
     assert len(audit.of_type("state")) > 3
+    (day,) = (path for path in (tmp_path / "data" / "journal").iterdir() if path.name[0] == "2")
+    assert know(day) == know(day, whole=True), "reading on from how the recorder stood tells the same"
     for feed in (FYERS_HSM, FYERS_TBT):
         audit.check_gaps(SBIN, feed)
         first, second = audit.of(feed)
@@ -165,6 +168,16 @@ def test_a_kill_is_a_gap_from_the_last_message_to_the_next_snapshot(
         assert audit.gaps_of(SBIN, feed)[1][1] == first.messages[-1][0]
     assert audit.gaps_of(SBIN, FYERS_HSM)[1][2] == snapshot_of(second := audit.of(FYERS_HSM)[1])
     assert second.topics, "known from the journal, though the symbol master could not be had"
+
+
+def know(day: Path, *, whole: bool = False) -> list[Any]:
+    """What a start would know of the day, from the last segments alone or from all."""
+    history = DayHistory()
+    history.read(day, whole=whole)
+    return [
+        (number, feed.seen_until[SBIN], sorted(feed.opened), feed.topics.get(SBIN))
+        for number, feed in sorted(history.feeds.items())
+    ]
 
 
 def test_a_full_disk_stops_loudly_and_recording_resumes(tmp_path: Path, certificate: tuple[Path, Path]) -> None:

@@ -66,9 +66,10 @@ class DayHistory:
         self._opened: dict[str, Gap] = {}
         self._closed: dict[str, int] = {}
 
-    def read(self, day_directory: Path) -> None:
-        """Take in every sealed segment of the day; damage is skipped."""
-        for path in _needed(sorted(day_directory.glob("*.seg"))):
+    def read(self, day_directory: Path, *, whole: bool = False) -> None:
+        """Take in the sealed segments of the day, all of them or those that are needed; damage is skipped."""
+        segments = sorted(day_directory.glob("*.seg"))
+        for path in segments if whole else _needed(segments):
             for record in read_segment(path):
                 self.last_wall_ns = max(self.last_wall_ns, record.wall_ns)
                 if record.kind == CONTROL:
