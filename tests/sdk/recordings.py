@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.journals import HandClock
 from tests.sdk.conftest import Running
 from tests.sdk.sockets import DEPTH_SOCKET, Bare, bare
 
-from harvester.clock import to_ist
-from harvester.journal.format import CONTROL, DATA, FYERS_HSM, FYERS_TBT, encode
+from harvester.clock import NS_PER_SECOND, to_ist
+from harvester.journal.format import CONTROL, DATA, FYERS_HSM, FYERS_TBT, RunInfo, encode
+from harvester.journal.writer import JournalWriter
+from harvester.lake.build import Expectation
+from harvester.lake.close import close_day
+from harvester.lake.layout import Partition
 
 Kept = list[tuple[int, int, int, int, bytes]]
 """Feed, stream, wall ns, monotonic ns and payload of each frame."""
@@ -94,3 +99,36 @@ def write_recording(folder: Path, kept: Kept, topics: dict[str, str], symbols: S
         segment.data(feed, stream, wall, frame, mono)
     segment.write(folder)
     return kept
+
+
+def build_lake(folder: Path, kept: Kept, topics: dict[str, str], symbols: Sequence[str]) -> Path:
+    """Record the frames with the recorder's own writer, close the day, and return the lake."""
+    first_ns = kept[0][2]
+    end_ns = kept[-1][2] + NS_PER_SECOND
+    clock = HandClock(first_ns)
+    run = RunInfo("lab1", "r1", "c0ffee", {})
+    writer = JournalWriter(folder / "journal", clock=clock, run=run)
+    writer.append_control({"type": "start"})
+    window = {"open_ns": first_ns, "close_ns": end_ns}
+    writer.append_control(
+        {"type": "window_open", **window, "interval_ns": None, "phases": ["continuous"], "feeds": [2, 3]}
+    )
+    hsm_symbols = sorted(set(topics.values()))
+    writer.append_control(
+        {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": hsm_symbols, "topics": topics, "attempt": 1}
+    )
+    writer.append_control({"type": "connect", "feed": FYERS_TBT, "stream": 0, "symbols": list(symbols), "attempt": 1})
+    for feed, stream, wall_ns, mono_ns, frame in kept:
+        clock.now_ns = wall_ns
+        writer.append(feed, stream, frame, wall_ns=wall_ns, mono_ns=mono_ns)
+    clock.now_ns = end_ns
+    writer.append_control({"type": "window_close", **window})
+    writer.close()
+    close_day(
+        journal=folder / "journal",
+        lake=folder / "lake",
+        partition=Partition(to_ist(first_ns).date(), "lab1"),
+        expectation=Expectation((), ((first_ns, end_ns),), None, 0),
+        now_ns=end_ns,
+    )
+    return folder / "lake"

@@ -6,9 +6,10 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tests.sdk.conftest import running
-from tests.sdk.recordings import Segment, listen, of_feed, write_recording
+from tests.sdk.recordings import Segment, build_lake, listen, of_feed, write_recording
 from tests.sdk.sockets import (
     FUTURE,
     MAHINDRA,
@@ -35,6 +36,7 @@ DAY = date(2026, 11, 20)
 BEGAN_NS = 1_795_147_200 * NS_PER_SECOND
 TOPICS = {"sf|nse_cm|3045": SBIN, "dp|nse_cm|3045": SBIN, "dp|nse_cm|2031": MAHINDRA, "if|nse_cm|Nifty 50": NIFTY}
 DEPTH50 = [SBIN, FUTURE]
+RECEIPT = {"recv_ns", "mono_ns", "mono_offset_ns", "seq", "run_id", "sched_ns", "sent_ns"}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,31 @@ def test_who_subscribes_all_gets_the_recorded_frames_byte_for_byte(start, record
     frames = len(of_feed(kept, FYERS_HSM)) + len(of_feed(kept, FYERS_TBT))
     figure("replay_frames_equal", frames, bound=">= 20", unit="frames", gate=True)
     assert server.world.replay()["state"] == "ended"
+
+
+def test_recording_a_replay_gives_the_same_lake_rows(start, recorded, tmp_path, figure):
+    again = [each for each in hear(serve(start, recorded)) if each[0] == FYERS_TBT or each[4][2] == 6]
+    first = [each for each in recorded[1] if each[0] == FYERS_TBT or each[4][2] == 6]
+    rows = 0
+    tables = [
+        _tables(build_lake(tmp_path / name, kept, TOPICS, DEPTH50)) for name, kept in (("one", first), ("two", again))
+    ]
+    assert tables[0].keys() == tables[1].keys() >= {"depth", "quotes", "index", "depth50"}
+    for kind, table in tables[0].items():
+        assert table == tables[1][kind], kind
+        rows += len(table)
+    figure("replay_lake_rows_equal", rows, bound=">= 20", unit="rows", gate=True)
+
+
+def _tables(lake):
+    """The rows of each table in their order, without what says when and where they were received."""
+    found = {}
+    for path in sorted(lake.glob("*/date=*/host=*/*.parquet")):
+        table = pq.read_table(path, partitioning=None)
+        kept = [name for name in table.column_names if name not in RECEIPT]
+        if path.stem in ("depth", "quotes", "index", "depth50"):
+            found[path.stem] = table.select(kept).to_pylist()
+    return found
 
 
 def test_the_recorded_pace_is_kept(start, recorded, figure):
