@@ -1,6 +1,6 @@
 """The benchmarks behind `./inv bench`. Figures are CPU seconds, bytes and ratios of one run.
 
-So others may use the machine meanwhile. A figure out of its bound makes the run fail; the test suites gate on none of them.
+So others may use the machine meanwhile. A figure out of its bound makes the run fail; the test suites gate on none.
 """
 
 import json
