@@ -7,22 +7,14 @@ import logging
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
-from exchange.market.load import MOST_SYMBOLS
-from exchange.options import Options
-from exchange.replay.options import SETTLE_SECONDS, ReplayOptions
-from exchange.sockets.rules import FRAME_ENTRIES, SLOW_BYTES, TOPIC_LIMIT, SocketRules
+from exchange.arguments import add_market_options, add_replay_options, exchange_options, positive, replay_options
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import SystemClock
 from harvester.errors import ConfigError, HarvesterError
 
-MOST_BUSY = 1000
-MOST_SECONDS = 3600
-MOST_SPEED = 100_000
-MOST_LOAD_RATE = 100.0
 CONTROL_HELP = "state directory of the running exchange"
 
 
@@ -61,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--state", type=Path, required=True, help="directory for credentials, keys, logs; made if missing")
     one.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
     one.add_argument("--port", type=int, default=443, help="port to listen on, 0 for a free one (default %(default)s)")
-    _add_market_options(one)
+    add_market_options(one)
     one.set_defaults(command=_serve)
 
     one = commands.add_parser(
@@ -73,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         " credentials.",
     )
     one.add_argument("--state", type=Path, default=Path(), help="keep the state in this directory (default: temporary)")
-    _add_market_options(one)
+    add_market_options(one)
     one.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
     one.set_defaults(command=_run)
 
@@ -86,32 +78,16 @@ def _parser() -> argparse.ArgumentParser:
         " byte for byte. The day begins when somebody has subscribed and then asked for nothing more for --settle,"
         " or at once when all that was recorded is subscribed. With COMMAND it runs like `exchange run`.",
     )
-    one.add_argument("folder", type=Path, metavar="DIR", help="data directory, journal, lake, or directory of segments")
-    one.add_argument("--date", type=_date, required=True, help="trading date of the recording")
-    one.add_argument(
-        "--speed",
-        type=_speed,
-        default=1.0,
-        help="times the recorded pace, or max: as fast as clients take it, nothing dropped (default 1)",
-    )
-    one.add_argument("--start-at-once", action="store_true", help="begin without waiting for a subscriber")
-    one.add_argument(
-        "--settle",
-        type=_seconds,
-        default=SETTLE_SECONDS,
-        metavar="SECONDS",
-        help="begin when no subscription has come for so long (default %(default)s)",
-    )
-    one.add_argument("--stop-at-end", action="store_true", help="end when the day is over and its frames are taken")
+    add_replay_options(one)
     one.add_argument("--state", type=Path, default=Path(), help="state directory (default: a temporary one)")
     one.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
     one.add_argument("--port", type=int, default=0, help="port to listen on, 0 for a free one (default %(default)s)")
-    _add_market_options(one)
+    add_market_options(one)
     one.set_defaults(command=_replay, words=[])
 
     one = commands.add_parser("token", help="print an access token made without a login, for tests")
     one.add_argument("--state", type=Path, required=True, help="state directory of the exchange")
-    one.add_argument("--valid-seconds", type=_positive, help="life of the token (default: until 06:30 India time)")
+    one.add_argument("--valid-seconds", type=positive, help="life of the token (default: until 06:30 India time)")
     one.set_defaults(command=_token)
 
     one = commands.add_parser("fault", help="arm a fault script in a running exchange")
@@ -133,124 +109,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_socket_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--keep-frames", action="store_true", help="keep what the sockets send, byte for byte, in frames/ of the state"
-    )
-    parser.add_argument(
-        "--topic-limit",
-        type=_positive,
-        default=TOPIC_LIMIT,
-        help="topics of a data-socket connection (default %(default)s)",
-    )
-    parser.add_argument(
-        "--frame-entries",
-        type=_entries,
-        default=FRAME_ENTRIES,
-        help="most entries of a data-socket frame (default %(default)s)",
-    )
-    parser.add_argument(
-        "--slow-bytes",
-        type=_positive,
-        default=SLOW_BYTES,
-        help="cut a socket's client off when it leaves so much unread (default %(default)s)",
-    )
-    parser.add_argument(
-        "--load-symbols",
-        type=_symbols,
-        default=0,
-        metavar="N",
-        help="serve N synthetic symbols besides, NSE:LOAD00000-EQ and on, with --load-rate updates a second each",
-    )
-    parser.add_argument("--load-rate", type=_load_rate, default=2.0, metavar="R", help="(default %(default)s)")
-    parser.add_argument(
-        "--ack-every", type=_positive, help="have the data socket ask for an acknowledgement every so many frames"
-    )
-
-
-def _add_market_options(parser: argparse.ArgumentParser) -> None:
-    when = parser.add_mutually_exclusive_group()
-    when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
-    when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
-    parser.add_argument(
-        "--busy", type=_factor, default=1.0, help="book updates so many times as often as measured (default 1)"
-    )
-    parser.add_argument("--symbols-file", type=Path, help="symbol master in the broker's CSV format, also gzipped")
-    parser.add_argument("--replay", type=Path, help="serve recorded depth (.jsonl or .parquet) instead of the model")
-    parser.add_argument("--faults", type=Path, help="fault script to arm at the start")
-    parser.add_argument(
-        "--rate-limits", choices=("documented", "none"), default="documented", help="(default %(default)s)"
-    )
-    parser.add_argument(
-        "--refresh-tokens",
-        choices=("discontinued", "allowed"),
-        default="discontinued",
-        help="whether the broker's old refresh flow works (default %(default)s)",
-    )
-    parser.add_argument("--token-seconds", type=_positive, help="life of tokens (default: until 06:30 India time)")
-    _add_socket_options(parser)
-    parser.add_argument("--debug", action="store_true", help="log every request to standard error")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError("must be above zero")
-    return number
-
-
-def _symbols(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= MOST_SYMBOLS:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {MOST_SYMBOLS}")
-    return number
-
-
-def _entries(text: str) -> int:
-    number = int(text)
-    if not 0 < number <= FRAME_ENTRIES:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {FRAME_ENTRIES}")
-    return number
-
-
-def _load_rate(text: str) -> float:
-    number = float(text)
-    if not MOST_LOAD_RATE / 10_000 <= number <= MOST_LOAD_RATE:
-        raise argparse.ArgumentTypeError(f"must be from {MOST_LOAD_RATE / 10_000} to {MOST_LOAD_RATE}")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {MOST_SECONDS}")
-    return number
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError("must be a date such as 2026-11-23") from error
-
-
-def _speed(text: str) -> float | None:
-    if text == "max":
-        return None
-    number = float(text)
-    if not 0 < number <= MOST_SPEED:
-        raise argparse.ArgumentTypeError(f"must be above zero and at most {MOST_SPEED}, or max")
-    return number
-
-
-def _factor(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= MOST_BUSY:
-        raise argparse.ArgumentTypeError(f"must be above zero and at most {MOST_BUSY}")
-    return number
-
-
 def _configure_log(*, debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO,
@@ -260,32 +118,10 @@ def _configure_log(*, debug: bool) -> None:
     logging.getLogger("asyncio").setLevel(logging.INFO)
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    from exchange.faults import load_faults
-
-    return Options(
-        state=arguments.state,
-        calendar=arguments.calendar,
-        always_open=arguments.always_open,
-        seed=arguments.seed,
-        busy=arguments.busy,
-        symbols_file=arguments.symbols_file,
-        replay=arguments.replay,
-        faults=load_faults(arguments.faults) if arguments.faults else [],
-        rate_limits=arguments.rate_limits == "documented",
-        refresh_allowed=arguments.refresh_tokens == "allowed",
-        token_seconds=arguments.token_seconds,
-        keep_frames=arguments.keep_frames,
-        load_symbols=arguments.load_symbols,
-        load_rate=arguments.load_rate,
-        sockets=SocketRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every, arguments.slow_bytes),
-    )
-
-
 def _serve(arguments: argparse.Namespace) -> int:
     from exchange.commands import serve
 
-    options = _options(arguments)
+    options = exchange_options(arguments)
     options.address, options.port = arguments.address, arguments.port
     return asyncio.run(serve(options))
 
@@ -298,21 +134,15 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             "No command was given. Put it after two dashes, such as: exchange run --always-open -- python my_bot.py"
         )
-    return asyncio.run(run(_options(arguments), words))
+    return asyncio.run(run(exchange_options(arguments), words))
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     from exchange.commands import run, serve
 
-    options = _options(arguments)
+    options = exchange_options(arguments)
     options.address, options.port = arguments.address, arguments.port
-    options.day = ReplayOptions(
-        arguments.folder,
-        arguments.date,
-        arguments.speed,
-        wait=not arguments.start_at_once,
-        settle_seconds=arguments.settle,
-    )
+    options.day = replay_options(arguments)
     options.stop_at_end = arguments.stop_at_end
     if arguments.words:
         return asyncio.run(run(options, arguments.words))
