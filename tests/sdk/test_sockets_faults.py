@@ -122,7 +122,9 @@ def test_sequence_numbers_of_a_symbol_break(busy, action, breaks):
             for _ in range(2):
                 await client.next()
             arm(busy, action)
-            for _ in range(6):
+            while not busy.world.faults.armed[0].used:
+                await client.next()
+            for _ in range(8):  # some were on their way before it
                 await client.next()
         batch = TbtDecoder().decode(client.frames)
         assert len(batch.breaks) == breaks and batch.books.suspect.any()
