@@ -194,15 +194,17 @@ def test_a_lost_connect_record_is_made_good_by_another_of_the_day(streamed) -> N
 def test_data_outside_the_window_is_kept_and_flagged(streamed) -> None:
     recorder = streamed.sockets()
     recorder.open()
-    recorder.connect(0, [SBIN])
+    recorder.connect(0, [SBIN, INFY])
     recorder.snapshots(0, SBIN)
     recorder.at(100)
     recorder.books(0, SBIN, 2)
+    recorder.entries(0, hsm.snapshot(9, hsm.Topic("sf|nse_cm|1594"), quote(1)))
     recorder.close()
     recorder.stop()
     streamed.close()
     assert [row["in_session"] for row in streamed.table("depth")] == [True, False]
     assert streamed.facts(SBIN)["off_session"] == 1
+    assert [row["symbol"] for row in streamed.table("bars")] == [SBIN], "a quote after the close makes no bar"
 
 
 def test_rows_stay_sorted_when_the_clock_was_set_back(streamed) -> None:
