@@ -39,7 +39,7 @@ def test_a_session_of_real_time_on_schedule_and_within_memory(
     async def story() -> dict[str, Any]:
         async with serving(tmp_path, certificate, opens_in=3600, seconds=3700) as service:
             await service.wait_for("not status['window']['open']", 60)
-            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-4, after_seconds=14)
+            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-8, after_seconds=18)
             await service.wait_for("status['window']['open']")
             status = await service.wait_for("not status['window']['open']", 60)
             memory = Path(f"/proc/{service.process.pid}/status").read_text()
