@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from tests.conftest import Figure
 from tests.unit.harvester.audit import Audit
@@ -50,6 +51,7 @@ def test_a_mute_socket_is_noticed_in_time(tmp_path: Path, certificate: tuple[Pat
     figure("mute_noticed_after_limit_s", round(slowest, 2), bound="<= 2", unit="s", gate=True)
 
 
+@pytest.mark.long
 def test_a_half_open_socket_is_noticed_outside_trading_and_costs_no_gap(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_half_open_socket_is_noticed_outside_trading_and_costs_no_gap(
     assert audit.causes(SBIN, FYERS_HSM) == ["stopped"], "covered before the window opened"
 
 
+@pytest.mark.long
 def test_one_of_two_connections_down_is_no_gap(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     async def story(service: Service, broker: SocketBroker) -> None:
         await service.wait_for(f"'fyers-hsm' in status['feeds'] and {covered()}")
@@ -102,6 +105,7 @@ def test_one_of_two_connections_down_is_no_gap(tmp_path: Path, certificate: tupl
     assert audit.causes(SBIN, FYERS_HSM) == ["not_started", "stopped"]
 
 
+@pytest.mark.long
 def test_polls_stand_in_for_a_socket_that_stays_down(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     async def refuse(request: web.Request) -> web.Response:
         return web.Response(status=502)
