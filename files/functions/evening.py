@@ -1,8 +1,8 @@
 """evening: a snapshot of each host's disk, and the stop, once the day is closed and uploaded; never before.
 
-Called every 15 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is done is read from the bucket: its manifest is
-the last file that the uploader puts. When the last call of an evening still finds a day undone, people are told, and
-the host goes on running.
+Called every 15 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is done is read
+from the bucket: its manifest is the last file that the uploader puts. When an evening ends with a day undone, people
+are told, and the host goes on running.
 """
 
 import os

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.aws_outcome import run
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+from harvester.ops.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_bucket
 short_description: A bucket, closed to the public, with policy and lifecycle
 description:
-  - Versioned, encrypted, owned by the account, closed to the public, with exactly this policy and these lifecycle rules.
+  - Versioned, encrypted, owned by the account, closed to the public, with exactly this policy and these rules.
 options:
   name:
     description: Name of the bucket.
@@ -62,4 +64,4 @@ def ensure(module: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(ARGUMENTS, ensure)
+    run(AnsibleAWSModule, ARGUMENTS, ensure)

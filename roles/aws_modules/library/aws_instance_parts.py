@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.aws_outcome import run
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+from harvester.ops.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_instance_parts
@@ -22,7 +24,7 @@ options:
     description: Smallest size of the root volume in GiB.
     type: int
     required: true
-  profile:
+  instance_profile:
     description: Instance profile.
     type: str
     required: true
@@ -42,7 +44,7 @@ EXAMPLES = r"""
   aws_instance_parts:
     hosts: {alpha-harvester-production-1: i-0123456789abcdef0}
     volume_gib: 20
-    profile: alpha-harvester-production-host
+    instance_profile: alpha-harvester-production-host
     elastic_ip: true
     tags: "{{ __aws_names.tags }}"
 """
@@ -57,7 +59,7 @@ addresses:
 ARGUMENTS: dict[str, Any] = {
     "hosts": {"type": "dict", "required": True},
     "volume_gib": {"type": "int", "required": True},
-    "profile": {"type": "str", "required": True},
+    "instance_profile": {"type": "str", "required": True},
     "elastic_ip": {"type": "bool", "required": True},
     "tags": {"type": "dict", "required": True},
 }
@@ -71,4 +73,4 @@ def ensure(module: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(ARGUMENTS, ensure)
+    run(AnsibleAWSModule, ARGUMENTS, ensure)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.aws_outcome import run
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+from harvester.ops.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_key_pair
@@ -55,4 +57,4 @@ def ensure(module: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(ARGUMENTS, ensure)
+    run(AnsibleAWSModule, ARGUMENTS, ensure)

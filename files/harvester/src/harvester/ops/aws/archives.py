@@ -10,7 +10,7 @@ from harvester import aws_names, errors
 from harvester.aws_names import FUNCTIONS
 from harvester.calendar import TradingCalendar
 from harvester.clock import IST
-from harvester.ops.aws.trading_days import first_of_month, sessions_file
+from harvester.ops.aws.trading_days import day_schedules, first_of_month, sessions_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 SHARED = ("market.py",)
@@ -55,10 +55,12 @@ def _source(path: str | None) -> bytes:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m harvester.ops.aws.archives SOURCES TARGET [CALENDAR]`: build, and print the paths as JSON."""
+    """`python -m harvester.ops.aws.archives SOURCES TARGET [CALENDAR]`: build; print archives and schedules as JSON."""
     calendar = TradingCalendar.load(Path(arguments[2]) if len(arguments) > 2 and arguments[2] else None)
-    built = build(Path(arguments[0]), Path(arguments[1]), calendar, datetime.now(IST).date())
-    print(json.dumps({name: str(path) for name, path in built.items()}))
+    today = datetime.now(IST).date()
+    built = build(Path(arguments[0]), Path(arguments[1]), calendar, today)
+    schedules = day_schedules(calendar, first_of_month(today))
+    print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "schedules": schedules}))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def ensure_budget(
 
     A budget that differs is replaced: its history is the account's own cost history, so nothing is lost.
     """
-    budgets = clients.client("budgets", region_name=REGION)
+    budgets = clients.client("budgets", region=REGION)
     found = read_budget(budgets, account, name)
     before = {name: found} if found else {}
     wanted = {

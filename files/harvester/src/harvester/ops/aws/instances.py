@@ -13,19 +13,22 @@ def ensure_parts(
     tags: Mapping[str, str],
     *,
     volume_gib: int,
-    profile: str,
+    instance_profile: str,
     elastic_ip: bool,
     dry: bool = False,
 ) -> Outcome:
     """Give each host (name to instance id) its volume size and type, its tags, its profile and its address.
 
-    A volume never shrinks. ConfigError for what cannot be mended in place: an unencrypted root volume.
+    A host without an id is yet to be made, as in a check. A volume never shrinks. ConfigError for what cannot be mended in place: an unencrypted root volume.
     """
     ec2 = clients.client("ec2")
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     addresses: dict[str, str] = {}
     for name, instance_id in hosts.items():
+        if not instance_id:
+            after[name] = f"{volume_gib} GiB of gp3, {'with' if elastic_ip else 'without'} an address of its own"
+            continue
         instance = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
         volume = _root_volume(ec2, instance)
         address = _address(ec2, name, tags, instance_id)
@@ -40,13 +43,13 @@ def ensure_parts(
         after[name] = {
             "volume": {"gib": max(volume["Size"], volume_gib), "type": "gp3"},
             "volume_tags": with_tags(own_tags, before[name]["volume_tags"]),
-            "profile": profile,
+            "profile": instance_profile,
             "elastic_ip": elastic_ip,
         }
         if not dry:
             _mend_volume(ec2, volume, before[name], after[name])
-            if worn.get("name") != profile:
-                _wear(ec2, instance_id, profile, worn.get("association"))
+            if worn.get("name") != instance_profile:
+                _wear(ec2, instance_id, instance_profile, worn.get("association"))
             address = _mend_address(ec2, instance_id, address, own_tags, wanted=elastic_ip)
         addresses[name] = (address or {}).get("PublicIp", "") or instance.get("PublicIpAddress", "")
     return Outcome(before, after, {"addresses": addresses})

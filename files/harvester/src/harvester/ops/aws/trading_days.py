@@ -1,14 +1,11 @@
 """The trading calendar as AWS needs it: sessions for the functions, and cron expressions that name each trading day."""
 
-import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 from harvester.calendar import TradingCalendar
-from harvester.clock import IST, to_ist
+from harvester.clock import to_ist
 
 LEAD = timedelta(minutes=10)
 """The host starts so long before the day's first phase: 08:50 on an ordinary day."""
@@ -54,7 +51,7 @@ def day_schedules(calendar: TradingCalendar, first: date) -> dict[str, dict[str,
 
 
 def month_crons(moments: Iterable[datetime]) -> dict[str, str]:
-    """One cron expression for each month and time of day, by a name such as 2026-11-0850; days are listed, not ruled."""
+    """One cron expression for each month and time of day, by a name such as 2026-11-0850; days are listed."""
     groups: dict[tuple[int, int, int, int], list[int]] = defaultdict(list)
     for moment in moments:
         groups[(moment.year, moment.month, moment.hour, moment.minute)].append(moment.day)
@@ -63,13 +60,3 @@ def month_crons(moments: Iterable[datetime]) -> dict[str, str]:
         days = ",".join(map(str, found))
         expressions[f"{year}-{month:02d}-{hour:02d}{minute:02d}"] = f"cron({minute} {hour} {days} {month} ? {year})"
     return expressions
-
-
-def main(arguments: list[str]) -> None:
-    """`python -m harvester.ops.aws.trading_days [CALENDAR]`: print the cron expressions as JSON."""
-    calendar = TradingCalendar.load(Path(arguments[0]) if arguments and arguments[0] else None)
-    print(json.dumps(day_schedules(calendar, first_of_month(datetime.now(IST).date()))))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,11 +1,11 @@
-"""Shared by the modules beside it: from Ansible's arguments to one function of harvester.ops.aws and back."""
+"""Shared by the modules of the role aws_modules: from Ansible's arguments to one function of this package and back.
 
-from __future__ import annotations
+It lies here and not in the role, because modules with helpers of their own lose the warm interpreter they run in.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harvester.errors import HarvesterError
@@ -13,14 +13,19 @@ from harvester.ops.aws.outcome import Outcome
 from harvester.ops.aws.trouble import explain
 
 
-def run(argument_spec: dict[str, Any], ensure: Callable[[AnsibleAWSModule, dict[str, Any]], Outcome]) -> None:
-    """Call `ensure(module, arguments)` and report it: changed, diff, values; an error in one paragraph."""
-    module = AnsibleAWSModule(argument_spec=argument_spec, supports_check_mode=True)
+def run(
+    make: Callable[..., Any], argument_spec: dict[str, Any], ensure: Callable[[Any, dict[str, Any]], Outcome]
+) -> None:
+    """Call `ensure(module, arguments)` and report it: changed, diff, values; an error in one paragraph.
+
+    `make` is AnsibleAWSModule, which the module itself has to import, for Ansible to pack it.
+    """
+    module = make(argument_spec=argument_spec, supports_check_mode=True)
     arguments = {name: module.params[name] for name in argument_spec}
     try:
         outcome = ensure(module, arguments)
     except (BotoCoreError, ClientError) as error:
-        module.fail_json(msg=explain(error))
+        module.fail_json(msg=explain(error, module.params.get("profile") or ""))
     except HarvesterError as error:
         module.fail_json(msg=str(error))
     # AnsibleAWSModule would turn keys into snake case, also those of policies in the diff

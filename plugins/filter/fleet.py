@@ -1,0 +1,23 @@
+"""Filters for inventory and playbooks: names and shares of a fleet's hosts, and AWS's errors in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harvester.aws_names import Names
+from harvester.ops.aws.trouble import explain_result
+from harvester.ops.sharing import share_of
+
+
+def fleet_names(count: int, project: str, environment: str) -> list[str]:
+    """The names of so many hosts."""
+    names = Names(environment, project)
+    return [names.host(number) for number in range(1, int(count) + 1)]
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"fleet_names": fleet_names, "share_of": share_of, "explain_aws": explain_result}
