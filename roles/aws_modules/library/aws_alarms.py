@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible.module_utils.basic import AnsibleModule
 
 from harvester.ops.aws.ansible_module import run
 
@@ -61,16 +61,16 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def ensure(module: Any, arguments: dict[str, Any]) -> Any:
-    """One call, with the client of this module."""
+def ensure(here: Any, arguments: dict[str, Any]) -> Any:
+    """One call of the function that does the work."""
     from harvester.ops.aws.alarms import ensure_alarms, ensure_dashboard
     from harvester.ops.aws.outcome import Outcome
 
     keys = ("prefix", "alarms", "tags")
-    alarms = ensure_alarms(module, **{key: arguments[key] for key in keys}, dry=module.check_mode)
-    board = ensure_dashboard(module, arguments["dashboard"], arguments["dashboard_body"], dry=module.check_mode)
+    alarms = ensure_alarms(here, **{key: arguments[key] for key in keys}, dry=here.dry)
+    board = ensure_dashboard(here, arguments["dashboard"], arguments["dashboard_body"], dry=here.dry)
     return Outcome({"alarms": alarms.before, **board.before}, {"alarms": alarms.after, **board.after})
 
 
 if __name__ == "__main__":
-    run(AnsibleAWSModule, ARGUMENTS, ensure)
+    run(AnsibleModule, ARGUMENTS, ensure)

@@ -5,20 +5,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible.module_utils.basic import AnsibleModule
 
 from harvester.ops.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_functions
-short_description: Concurrency, failure destination and URL of functions
+short_description: Logs, concurrency, failure destination and URL of functions
 description:
-  - Reserved concurrency, where the events of failed calls go, and a public URL with the two permissions that it needs.
+  - The log group with its retention, reserved concurrency, where the events of failed calls go, and a public URL with the two permissions that it needs.
 options:
   functions:
-    description: Functions with C(name), C(concurrency), C(on_failure) and C(public_url).
+    description: Functions with C(name), C(log_group), C(concurrency), C(on_failure) and C(public_url).
     type: list
     elements: dict
+    required: true
+  log_days:
+    description: Days for which logs are kept.
+    type: int
+    required: true
+  tags:
+    description: Tags of the log groups; tags that a person added are left alone.
+    type: dict
     required: true
 author: Alpha Harvester
 """
@@ -27,7 +35,9 @@ EXAMPLES = r"""
 - name: Settle the functions
   aws_functions:
     functions:
-      - {name: alpha-harvester-production-dead-man, on_failure: "{{ __topic_arn }}"}
+      - {name: my-function, log_group: /aws/lambda/my-function, on_failure: "{{ __topic_arn }}"}
+    log_days: 30
+    tags: "{{ __aws_names.tags }}"
 """
 
 RETURN = r"""
@@ -39,15 +49,17 @@ urls:
 
 ARGUMENTS: dict[str, Any] = {
     "functions": {"type": "list", "elements": "dict", "required": True},
+    "log_days": {"type": "int", "required": True},
+    "tags": {"type": "dict", "required": True},
 }
 
 
-def ensure(module: Any, arguments: dict[str, Any]) -> Any:
-    """One call, with the client of this module."""
+def ensure(here: Any, arguments: dict[str, Any]) -> Any:
+    """One call of the function that does the work."""
     from harvester.ops.aws.functions import ensure_settings
 
-    return ensure_settings(module, **arguments, dry=module.check_mode)
+    return ensure_settings(here, **arguments, dry=here.dry)
 
 
 if __name__ == "__main__":
-    run(AnsibleAWSModule, ARGUMENTS, ensure)
+    run(AnsibleModule, ARGUMENTS, ensure)

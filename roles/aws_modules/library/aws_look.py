@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible.module_utils.basic import AnsibleModule
 
 from harvester.ops.aws.ansible_module import run
 
@@ -69,16 +69,16 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def ensure(module: Any, arguments: dict[str, Any]) -> Any:
-    """One call, with the client of this module."""
+def ensure(here: Any, arguments: dict[str, Any]) -> Any:
+    """One call of the function that does the work."""
     from harvester.aws_names import Names
     from harvester.ops.aws.look import look
     from harvester.ops.aws.outcome import Outcome
 
-    names = Names(arguments["environment"], arguments["project"], module.region, arguments["bucket"])
+    names = Names(arguments["environment"], arguments["project"], here.region, arguments["bucket"])
     keys = ("expected_account", "instance_type", "subnet")
-    return Outcome({}, {}, {"look": look(module, names, **{key: arguments[key] for key in keys})})
+    return Outcome({}, {}, {"look": look(here, names, **{key: arguments[key] for key in keys})})
 
 
 if __name__ == "__main__":
-    run(AnsibleAWSModule, ARGUMENTS, ensure)
+    run(AnsibleModule, ARGUMENTS, ensure)

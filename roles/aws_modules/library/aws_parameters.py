@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible.module_utils.basic import AnsibleModule
 
 from harvester.ops.aws.ansible_module import run
 
@@ -57,12 +57,12 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-def ensure(module: Any, arguments: dict[str, Any]) -> Any:
-    """One call, with the client of this module."""
+def ensure(here: Any, arguments: dict[str, Any]) -> Any:
+    """One call of the function that does the work."""
     from harvester.ops.aws.parameters import ensure_parameters
 
-    return ensure_parameters(module, **arguments, dry=module.check_mode)
+    return ensure_parameters(here, **arguments, dry=here.dry)
 
 
 if __name__ == "__main__":
-    run(AnsibleAWSModule, ARGUMENTS, ensure)
+    run(AnsibleModule, ARGUMENTS, ensure)

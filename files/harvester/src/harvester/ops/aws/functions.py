@@ -1,10 +1,10 @@
-"""What Ansible's lambda module does not know: concurrency, where failures go, and a function's own URL."""
+"""What Ansible's lambda module does not know: logs, concurrency, where failures go, and a function's own URL."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harvester.ops.aws.outcome import Clients, Outcome
+from harvester.ops.aws.outcome import Clients, Outcome, as_tag_dict, with_tags
 
 URL_STATEMENTS: dict[str, dict[str, Any]] = {
     # Since late 2025 a public URL needs both: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
@@ -13,26 +13,57 @@ URL_STATEMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def ensure_settings(clients: Clients, functions: Sequence[Mapping[str, Any]], *, dry: bool = False) -> Outcome:
-    """Settle each function: {"name", "concurrency": reserved or None, "on_failure": ARN or None, "public_url": bool}.
+def ensure_settings(
+    clients: Clients,
+    functions: Sequence[Mapping[str, Any]],
+    tags: Mapping[str, str],
+    *,
+    log_days: int,
+    dry: bool = False,
+) -> Outcome:
+    """Settle each function and its log group.
 
+    A function: {"name", "log_group", "concurrency": reserved or None, "on_failure": ARN or None, "public_url": bool}.
     `values["urls"]` has the address of each public one. In a check a function that is not there yet counts as new.
     """
-    client = clients.client("lambda")
+    client, logs = clients.client("lambda"), clients.client("logs")
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     for function in functions:
-        name = function["name"]
-        found = _read(client, name)
+        name, group = function["name"], function["log_group"]
+        found, kept = _read(client, name), read_log_group(logs, group)
         wanted = {key: function.get(key) for key in ("concurrency", "on_failure")}
         wanted["public_url"] = bool(function.get("public_url"))
-        if found:
-            before[name] = found
-        after[name] = wanted
+        before |= {key: value for key, value in ((name, found), (group, kept)) if value is not None}
+        after |= {name: wanted, group: {"days": log_days, "tags": with_tags(tags, kept["tags"] if kept else {})}}
         if not dry:
             _write(client, name, found or {}, wanted)
-    urls = {name: url for name in after if not dry and (url := _url(client, name))}
+            _keep_logs(logs, group, kept, after[group])
+    urls = {function["name"]: url for function in functions if not dry and (url := _url(client, function["name"]))}
     return Outcome(before, after, {"urls": urls})
+
+
+def read_log_group(logs: Any, name: str) -> dict[str, Any] | None:
+    """Days and tags of a log group, or None."""
+    groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    found = [group for group in groups if group["logGroupName"] == name]
+    if not found:
+        return None
+    tags = logs.list_tags_for_resource(resourceArn=found[0]["arn"].removesuffix(":*"))["tags"]
+    return {
+        "days": found[0].get("retentionInDays"),
+        "tags": as_tag_dict({"Key": k, "Value": v} for k, v in tags.items()),
+    }
+
+
+def _keep_logs(logs: Any, name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> None:
+    if found is None:
+        logs.create_log_group(logGroupName=name, tags=wanted["tags"])
+    elif found["tags"] != wanted["tags"]:
+        arn = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["arn"].removesuffix(":*")
+        logs.tag_resource(resourceArn=arn, tags=wanted["tags"])
+    if (found or {}).get("days") != wanted["days"]:
+        logs.put_retention_policy(logGroupName=name, retentionInDays=wanted["days"])
 
 
 def _read(client: Any, name: str) -> dict[str, Any] | None:

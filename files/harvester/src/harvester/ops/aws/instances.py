@@ -19,7 +19,8 @@ def ensure_parts(
 ) -> Outcome:
     """Give each host (name to instance id) its volume size and type, its tags, its profile and its address.
 
-    A host without an id is yet to be made, as in a check. A volume never shrinks. ConfigError for what cannot be mended in place: an unencrypted root volume.
+    A host without an id is yet to be made, as in a check. A volume never shrinks. ConfigError for what cannot be
+    mended in place: an unencrypted root volume.
     """
     ec2 = clients.client("ec2")
     before: dict[str, Any] = {}
