@@ -13,7 +13,8 @@ DOCUMENTATION = r"""
 module: aws_functions
 short_description: Logs, concurrency, failure destination and URL of functions
 description:
-  - The log group with its retention, reserved concurrency, where the events of failed calls go, and a public URL with the two permissions that it needs.
+  - The log group with its retention, reserved concurrency, and where the events of failed calls go.
+  - A public URL with the two permissions that it needs.
 options:
   functions:
     description: Functions with C(name), C(log_group), C(concurrency), C(on_failure) and C(public_url).

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harvester.ops.aws.outcome import Clients, Outcome, as_tag_dict, with_tags
+from harvester.ops.aws.outcome import Clients, Outcome, with_tags
 
 URL_STATEMENTS: dict[str, dict[str, Any]] = {
     # Since late 2025 a public URL needs both: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
@@ -50,10 +50,8 @@ def read_log_group(logs: Any, name: str) -> dict[str, Any] | None:
     if not found:
         return None
     tags = logs.list_tags_for_resource(resourceArn=found[0]["arn"].removesuffix(":*"))["tags"]
-    return {
-        "days": found[0].get("retentionInDays"),
-        "tags": as_tag_dict({"Key": k, "Value": v} for k, v in tags.items()),
-    }
+    own = {key: value for key, value in tags.items() if not key.startswith("aws:")}
+    return {"days": found[0].get("retentionInDays"), "tags": own}
 
 
 def _keep_logs(logs: Any, name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> None:
