@@ -134,12 +134,16 @@ def rollback(_: Context, force: bool = False, inventory: str | None = None, limi
 @operator(
     format="parquet, or csv to write the old CSV format besides",
     raw="also bring the raw journal segments, which a clean-up of raw data needs",
+    from_="host (over SSH, the default) or s3 (the bucket that the hosts upload to)",
+    bucket="with --from s3: name or s3://name/prefix/ of the bucket (default: what the inventory says)",
     **RANGE,
     **OUTPUT,
     **WHERE,
 )
 def pull_data(
     _: Context,
+    from_: str = "host",
+    bucket: str | None = None,
     since: str | None = None,
     until: str | None = None,
     symbols: str | None = None,
@@ -158,7 +162,7 @@ def pull_data(
 
     selection = plan.parse_selection(since, until, raw=raw)
     csv = delivery.parse_format(format)
-    connections = [delivery.connect_to(host) for host in _hosts(inventory, limit)]
+    connections = delivery.choose(from_, bucket, limit, lambda: _hosts(inventory, None if from_ == "s3" else limit))
     with PullBar() as bar:
         result = delivery.deliver(
             connections, _store(output), selection, symbols=plan.parse_symbols(symbols), csv=csv, progress=bar

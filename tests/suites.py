@@ -43,6 +43,7 @@ SUITES = (
     Suite(
         "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
     ),
+    Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do"),
     Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
     Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", alone=True),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),

@@ -125,3 +125,9 @@ def start(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def server(start: Start) -> Running:
     """An exchange whose market never closes, without rate limits."""
     return start()
+
+
+@pytest.fixture
+def busy(start: Start) -> Running:
+    """The same, with ten times the updates: for tests of the sockets."""
+    return start(busy=10.0)

@@ -44,6 +44,7 @@ def test_the_environment_alone_leads_requests_httpx_and_websockets(server):
     assert requests.get(url, timeout=5).status_code == 200
     with httpx.Client() as client:
         assert client.get(url).status_code == 200
+    websocket.create_connection("wss://socket.fyers.in/hsm/v1-5/prod", timeout=5).close()
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
-        websocket.create_connection("wss://socket.fyers.in/hsm/v1-5/prod", timeout=5)
+        websocket.create_connection("wss://socket.fyers.in/hsm/v1-4/prod", timeout=5)
     assert refused.value.status_code == 404

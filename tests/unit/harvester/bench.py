@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from tests.unit.harvester.broker import depth_body
 from tests.unit.harvester.fakes import FakeClock, make_token
 
+from harvester.calendar import TradingCalendar
 from harvester.capture import Capture
 from harvester.clock import NS_PER_SECOND
 from harvester.feeds.arrival import Arrival
@@ -20,7 +21,8 @@ from harvester.journal.reader import read_segment
 from harvester.notify import Notifier
 from harvester.poller import Poller
 from harvester.recorder import Recorder
-from harvester.settings import Settings
+from harvester.runsettings import RunSettings
+from harvester.session import SessionWatch
 from harvester.tokenkeeper import TokenKeeper
 from harvester.tokens.handover import HandoverReader, Token, write_handover
 from harvester.watches import ClockWatch
@@ -103,7 +105,7 @@ class Bench(NamedTuple):
         await self.task
 
 
-def hand_over(settings: Settings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
+def hand_over(settings: RunSettings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
     """Put a token where the recorder looks; returns the token."""
     expires_ns = clock.wall_ns() + int(hours * 3600) * NS_PER_SECOND
     token = make_token(expires_ns / NS_PER_SECOND, version=version)
@@ -112,7 +114,7 @@ def hand_over(settings: Settings, clock: FakeClock, version: str = "file:0000000
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: FakeClock, script: Script | None = None) -> AsyncIterator[Bench]:
+async def running(settings: RunSettings, clock: FakeClock, script: Script | None = None) -> AsyncIterator[Bench]:
     """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
     run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
     feed, gate, watch, notifier = FakeFeed(clock), Gate(settings.limits), ClockWatch(), Notifier("")
@@ -124,11 +126,15 @@ async def running(settings: Settings, clock: FakeClock, script: Script | None = 
         capture=capture,
         watch=watch,
         clock=clock,
-        offsets=dict(zip(settings.symbols, settings.start_offsets(), strict=True)),
+        offsets=dict(zip(settings.symbols, settings.poll.offsets, strict=True)),
         timeout_ns=int(settings.poll.timeout * NS_PER_SECOND),
     )
     reader = HandoverReader(settings.token.handover)
     keeper = TokenKeeper(reader, gate=gate, feed=feed, capture=capture, watch=watch, clock=clock)
+
+    async def load_calendar() -> TradingCalendar:
+        return TradingCalendar.load(settings.calendar.file)
+
     recorder = Recorder(
         settings,
         clock=clock,
@@ -136,7 +142,11 @@ async def running(settings: Settings, clock: FakeClock, script: Script | None = 
         poller=poller,
         keeper=keeper,
         watch=watch,
+        streams=(),
+        session=SessionWatch(clock),
         notifier=notifier,
+        calendar=TradingCalendar.load(settings.calendar.file),
+        load_calendar=load_calendar,
         after_tick=lambda _: None,
     )
     task = asyncio.create_task(recorder.run())

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.runsettings import RunSettings, from_plain
 from harvester.settings import Settings
+from harvester.settings_plain import to_plain
 
 SYMBOLS = ("NSE:SBIN-EQ", "NSE:INFY-EQ")
 APP_ID = "ABCDE12345-100"
@@ -121,7 +123,7 @@ def make_config(directory: Path, **changes: Any) -> dict[str, Any]:
     return config
 
 
-def make_settings(directory: Path, **changes: Any) -> Settings:
-    """Settings from `make_config`, with the data directory made."""
+def make_settings(directory: Path, **changes: Any) -> RunSettings:
+    """Settings from `make_config` as the recorder holds them, with the data directory made."""
     (directory / "data").mkdir(exist_ok=True)
-    return Settings.model_validate(make_config(directory, **changes))
+    return from_plain(RunSettings, to_plain(Settings.model_validate(make_config(directory, **changes)), "0"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ from harvester.feeds.answers import judge_depth, read_date, read_retry_after
 from harvester.feeds.arrival import Arrival
 from harvester.feeds.fyers_rest import FyersRestFeed
 from harvester.redaction import register_secret
-from harvester.settings import BrokerSettings
+from harvester.runsettings import BrokerSettings
 
 SBIN = SYMBOLS[0]
 TOKEN = SecretStr("header.payload.signature")
@@ -44,8 +45,9 @@ def poll(
     async def play() -> Arrival:
         async with FakeBroker(certificate) as broker:
             broker.answer = behaviour
-            settings = BrokerSettings(app_id=APP_ID, api_url=broker.url)
-            feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, connections=5, clock=SystemClock())
+            settings = BrokerSettings(APP_ID, broker.url, broker.url)
+            tls = ssl.create_default_context()
+            feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=tls, clock=SystemClock())
             try:
                 return await story(feed, broker) if story else await feed.fetch(SBIN, 7, TOKEN)
             finally:
@@ -138,8 +140,8 @@ def test_a_half_open_connection_is_given_up_in_time(trusted: tuple[Path, Path]) 
     async def play() -> Arrival:
         server = await asyncio.start_server(accept_and_ignore, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        settings = BrokerSettings(app_id=APP_ID, api_url=f"https://localhost:{port}")
-        feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, connections=1, clock=SystemClock())
+        settings = BrokerSettings(APP_ID, f"https://localhost:{port}", "")
+        feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock())
         try:
             return await feed.fetch(SBIN, 7, TOKEN)
         finally:
@@ -164,8 +166,8 @@ def test_a_certificate_nobody_vouches_for_is_refused(
 
 def test_a_certificate_for_another_host_is_refused(trusted: tuple[Path, Path]) -> None:
     async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
-        settings = BrokerSettings(app_id=APP_ID, api_url=broker.url.replace("localhost", "ip6-localhost.localdomain"))
-        other = FyersRestFeed(settings, timeout_seconds=TIMEOUT, connections=1, clock=SystemClock())
+        settings = BrokerSettings(APP_ID, broker.url.replace("localhost", "ip6-localhost.localdomain"), "")
+        other = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock())
         try:
             return await other.fetch(SBIN, 7, TOKEN)
         finally:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.unit.harvester.fakes import SYMBOLS, FakeClock, make_calendar, make_s
 
 from harvester.clock import NS_PER_SECOND, midnight_ns
 from harvester.errors import HarvesterError
-from harvester.settings import Settings
+from harvester.runsettings import RunSettings
 
 DAY = date(2026, 8, 5)
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
@@ -23,7 +24,7 @@ SBIN, INFY = SYMBOLS
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> RunSettings:
     file = make_calendar(tmp_path / "calendar.json", DAY, {"continuous": [["10:00:00", "10:01:00"]]})
     return make_settings(tmp_path, calendar={"file": str(file)})
 
@@ -33,7 +34,7 @@ def at(seconds: float) -> FakeClock:
     return FakeClock(OPEN_NS + int(seconds * SECOND))
 
 
-def record(settings: Settings, clock: FakeClock, story: Callable[[Bench], Awaitable[None]], script=None) -> Ledger:  # type: ignore[no-untyped-def]
+def record(settings: RunSettings, clock: FakeClock, story: Callable[[Bench], Awaitable[None]], script=None) -> Ledger:  # type: ignore[no-untyped-def]
     """Run a recorder through a story to its regular stop, and read what it journalled."""
 
     async def play() -> None:
@@ -50,7 +51,7 @@ def words(ledger: Ledger, symbol: str = SBIN) -> dict[str, int]:
     return dict(Counter(ledger.table(symbol, WINDOW, SECOND)))
 
 
-def test_a_whole_session_is_recorded_slot_by_slot(settings: Settings) -> None:
+def test_a_whole_session_is_recorded_slot_by_slot(settings: RunSettings) -> None:
     clock = at(-30)
     hand_over(settings, clock)
 
@@ -67,7 +68,7 @@ def test_a_whole_session_is_recorded_slot_by_slot(settings: Settings) -> None:
     ]
 
 
-def test_nothing_is_polled_outside_the_window(settings: Settings) -> None:
+def test_nothing_is_polled_outside_the_window(settings: RunSettings) -> None:
     clock = at(-3600)
     hand_over(settings, clock)
 
@@ -82,7 +83,7 @@ def test_nothing_is_polled_outside_the_window(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("cause", ["timeout", "disconnect", "server_error", "bad_response"])
-def test_a_failing_stretch_is_one_gap_with_its_cause(settings: Settings, cause: str) -> None:
+def test_a_failing_stretch_is_one_gap_with_its_cause(settings: RunSettings, cause: str) -> None:
     clock = at(-5)
     hand_over(settings, clock)
     bad = range(OPEN_NS + 10 * SECOND, OPEN_NS + 20 * SECOND)
@@ -100,7 +101,7 @@ def test_a_failing_stretch_is_one_gap_with_its_cause(settings: Settings, cause: 
     assert len(ledger.gaps) == 1
 
 
-def test_a_change_of_cause_begins_a_new_gap(settings: Settings) -> None:
+def test_a_change_of_cause_begins_a_new_gap(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -118,7 +119,7 @@ def test_a_change_of_cause_begins_a_new_gap(settings: Settings) -> None:
     assert words(ledger) == {"data": 57, "disconnect": 2, "timeout": 1}
 
 
-def test_without_a_token_nothing_is_sent_and_the_gap_says_so(settings: Settings) -> None:
+def test_without_a_token_nothing_is_sent_and_the_gap_says_so(settings: RunSettings) -> None:
     clock = at(-5)
 
     async def story(bench: Bench) -> None:
@@ -132,7 +133,7 @@ def test_without_a_token_nothing_is_sent_and_the_gap_says_so(settings: Settings)
     assert words(ledger) == {"no_token": 30, "data": 30}
 
 
-def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: Settings) -> None:
+def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: RunSettings) -> None:
     clock = at(-5)
     dead = hand_over(settings, clock)
 
@@ -153,7 +154,7 @@ def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: 
     assert [token["version"] for token in ledger.of_type("token")] == ["file:00000001", "file:00000002"]
 
 
-def test_rate_limiting_pauses_all_symbols(settings: Settings) -> None:
+def test_rate_limiting_pauses_all_symbols(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -170,7 +171,7 @@ def test_rate_limiting_pauses_all_symbols(settings: Settings) -> None:
     assert words(ledger, INFY)["rate_limited"] == words(ledger, SBIN)["rate_limited"]
 
 
-def test_polls_never_pile_up(settings: Settings) -> None:
+def test_polls_never_pile_up(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -186,7 +187,7 @@ def test_polls_never_pile_up(settings: Settings) -> None:
     assert words(ledger) == {"timeout": 20, "data": 40}
 
 
-def test_a_frozen_process_accounts_for_the_slots_it_slept_through(settings: Settings) -> None:
+def test_a_frozen_process_accounts_for_the_slots_it_slept_through(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -200,7 +201,7 @@ def test_a_frozen_process_accounts_for_the_slots_it_slept_through(settings: Sett
     assert words(ledger) == {"data": 41, "stall": 19}
 
 
-def test_a_freeze_over_the_close_leaves_no_silent_slot(settings: Settings) -> None:
+def test_a_freeze_over_the_close_leaves_no_silent_slot(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -215,7 +216,7 @@ def test_a_freeze_over_the_close_leaves_no_silent_slot(settings: Settings) -> No
     assert len(ledger.of_type("window_close")) == 1
 
 
-def test_a_freeze_over_the_whole_window_is_noticed_by_the_next_start_of_accounting(settings: Settings) -> None:
+def test_a_freeze_over_the_whole_window_is_noticed_by_the_next_start_of_accounting(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -228,7 +229,7 @@ def test_a_freeze_over_the_whole_window_is_noticed_by_the_next_start_of_accounti
     assert words(ledger) == {"stall": 25, "data": 35}
 
 
-def test_a_clock_set_forward_is_recorded_with_its_slots(settings: Settings) -> None:
+def test_a_clock_set_forward_is_recorded_with_its_slots(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -243,7 +244,7 @@ def test_a_clock_set_forward_is_recorded_with_its_slots(settings: Settings) -> N
     assert [round(step["delta_ns"] / SECOND) for step in ledger.of_type("clock_step")] == [20]
 
 
-def test_a_clock_set_back_repeats_slots_and_loses_none(settings: Settings) -> None:
+def test_a_clock_set_back_repeats_slots_and_loses_none(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -258,7 +259,7 @@ def test_a_clock_set_back_repeats_slots_and_loses_none(settings: Settings) -> No
     assert words(ledger) == {"data": 60}
 
 
-def test_a_start_inside_the_window_says_not_started(settings: Settings) -> None:
+def test_a_start_inside_the_window_says_not_started(settings: RunSettings) -> None:
     clock = at(20.5)
     hand_over(settings, clock)
 
@@ -270,7 +271,7 @@ def test_a_start_inside_the_window_says_not_started(settings: Settings) -> None:
     assert words(ledger) == {"not_started": 21, "data": 39}
 
 
-def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: Settings) -> None:
+def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -288,7 +289,7 @@ def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: Settings) -
     assert [gap["to_ns"] is None for gap in ledger.gaps.values()] == [False, False]
 
 
-def test_a_killed_run_is_told_from_a_stopped_one(settings: Settings) -> None:
+def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -306,7 +307,7 @@ def test_a_killed_run_is_told_from_a_stopped_one(settings: Settings) -> None:
     assert words(ledger) == {"data": 51, "not_running": 9}
 
 
-def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: Settings) -> None:
+def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -327,7 +328,7 @@ def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: Settings) -> No
     assert words(ledger) == {"data": 45, "server_error": 6, "not_running": 9}
 
 
-def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: Settings) -> None:
+def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -343,7 +344,7 @@ def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: Settings) 
 
 
 def test_a_nearly_full_disk_pauses_recording_until_there_is_room(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = at(-5)
     hand_over(settings, clock)
@@ -366,7 +367,7 @@ def test_a_nearly_full_disk_pauses_recording_until_there_is_room(
 
 
 def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = at(-5)
     hand_over(settings, clock)
@@ -395,7 +396,7 @@ def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
     assert 10 <= words(ledger)["disk_full"] <= 16
 
 
-def test_a_changed_calendar_is_followed_without_a_restart(settings: Settings) -> None:
+def test_a_changed_calendar_is_followed_without_a_restart(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
     assert settings.calendar.file is not None
@@ -413,7 +414,7 @@ def test_a_changed_calendar_is_followed_without_a_restart(settings: Settings) ->
     assert len(ledger.of_type("calendar_reload")) == 1
 
 
-def test_a_broken_calendar_changes_nothing_but_is_shown(settings: Settings) -> None:
+def test_a_broken_calendar_changes_nothing_but_is_shown(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
     assert settings.calendar.file is not None
@@ -452,7 +453,7 @@ def test_many_symbols_start_in_batches_that_the_broker_allows(tmp_path: Path) ->
     assert all(ledger.table(symbol, WINDOW, 5 * SECOND) == ["data"] * 12 for symbol in symbols)
 
 
-def test_gaps_are_made_durable_when_they_open(settings: Settings) -> None:
+def test_gaps_are_made_durable_when_they_open(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -464,11 +465,11 @@ def test_gaps_are_made_durable_when_they_open(settings: Settings) -> None:
         assert writer is not None
         assert writer.durable_seq == writer.seq
 
-    slow = settings.model_copy(update={"journal": settings.journal.model_copy(update={"sync_interval_ms": 10_000})})
+    slow = replace(settings, journal=replace(settings.journal, sync_interval_ms=10_000))
     record(slow, clock, story)
 
 
-def test_the_service_survives_a_feed_that_raises(settings: Settings) -> None:
+def test_the_service_survives_a_feed_that_raises(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -483,7 +484,7 @@ def test_the_service_survives_a_feed_that_raises(settings: Settings) -> None:
     assert words(record(settings, clock, story, script)) == {"data": 59, "unknown": 1}
 
 
-def test_a_clock_off_by_minutes_is_recorded_when_the_broker_shows_it(settings: Settings) -> None:
+def test_a_clock_off_by_minutes_is_recorded_when_the_broker_shows_it(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 
@@ -500,7 +501,7 @@ def test_a_clock_off_by_minutes_is_recorded_when_the_broker_shows_it(settings: S
     assert [note["off"] for note in ledger.of_type("clock")] == [True, False]
 
 
-def test_the_window_record_says_how_slots_lie(settings: Settings) -> None:
+def test_the_window_record_says_how_slots_lie(settings: RunSettings) -> None:
     clock = at(-5)
     hand_over(settings, clock)
 

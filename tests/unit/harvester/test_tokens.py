@@ -16,6 +16,7 @@ from tests.unit.harvester.fakes import make_token
 from harvester.clock import NS_PER_SECOND, SystemClock
 from harvester.errors import ConfigError, HarvesterError
 from harvester.notify import Notifier
+from harvester.redaction import Masked
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.claims import TokenError, check_token, read_claims
 from harvester.tokens.handover import HandoverReader, Token, write_handover
@@ -96,12 +97,12 @@ def test_the_reader_sees_each_token_once_and_survives_its_removal(tmp_path: Path
     assert reader.read_new() is None
 
     write_handover(path, Token(SecretStr("aaaa.b.c"), "file:1", 5))
-    assert reader.read_new() == Token(SecretStr("aaaa.b.c"), "file:1", 5)
+    assert reader.read_new() == Token(Masked("aaaa.b.c"), "file:1", 5)
     assert reader.read_new() is None
     path.unlink()
     assert reader.read_new() is None
     write_handover(path, Token(SecretStr("dddd.e.f"), "file:2", 5))
-    assert reader.read_new() == Token(SecretStr("dddd.e.f"), "file:2", 5)
+    assert reader.read_new() == Token(Masked("dddd.e.f"), "file:2", 5)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"access_token": 1, "version": "x", "expires_at_ns": 1}'])

@@ -2,17 +2,22 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from exchange.market.load import MOST_SYMBOLS
 from exchange.options import Options
+from exchange.sockets.rules import FRAME_ENTRIES, TOPIC_LIMIT, HsmRules
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import SystemClock
 from harvester.errors import ConfigError, HarvesterError
 
+MOST_BUSY = 1000
+MOST_LOAD_RATE = 100.0
 CONTROL_HELP = "state directory of the running exchange"
 
 
@@ -71,7 +76,42 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)
     one.add_argument("--since-ns", type=int, default=0, help="only answers from this wall time on")
     one.set_defaults(command=_log)
+
+    one = commands.add_parser(
+        "sockets", help="print the sockets' connections, what each was sent and why it ended, as JSON lines"
+    )
+    one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)
+    one.set_defaults(command=_sockets)
     return parser
+
+
+def _add_socket_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-frames", action="store_true", help="keep what the sockets send, byte for byte, in frames/ of the state"
+    )
+    parser.add_argument(
+        "--topic-limit",
+        type=_positive,
+        default=TOPIC_LIMIT,
+        help="topics of a data-socket connection (default %(default)s)",
+    )
+    parser.add_argument(
+        "--frame-entries",
+        type=_entries,
+        default=FRAME_ENTRIES,
+        help="most entries of a data-socket frame (default %(default)s)",
+    )
+    parser.add_argument(
+        "--load-symbols",
+        type=_symbols,
+        default=0,
+        metavar="N",
+        help="serve N synthetic symbols besides, NSE:LOAD00000-EQ and on, with --load-rate updates a second each",
+    )
+    parser.add_argument("--load-rate", type=_load_rate, default=2.0, metavar="R", help="(default %(default)s)")
+    parser.add_argument(
+        "--ack-every", type=_positive, help="have the data socket ask for an acknowledgement every so many frames"
+    )
 
 
 def _add_market_options(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +119,9 @@ def _add_market_options(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
     when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
     parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
+    parser.add_argument(
+        "--busy", type=_factor, default=1.0, help="book updates so many times as often as measured (default 1)"
+    )
     parser.add_argument("--symbols-file", type=Path, help="symbol master in the broker's CSV format, also gzipped")
     parser.add_argument("--replay", type=Path, help="serve recorded depth (.jsonl or .parquet) instead of the model")
     parser.add_argument("--faults", type=Path, help="fault script to arm at the start")
@@ -92,6 +135,7 @@ def _add_market_options(parser: argparse.ArgumentParser) -> None:
         help="whether the broker's old refresh flow works (default %(default)s)",
     )
     parser.add_argument("--token-seconds", type=_positive, help="life of tokens (default: until 06:30 India time)")
+    _add_socket_options(parser)
     parser.add_argument("--debug", action="store_true", help="log every request to standard error")
 
 
@@ -99,6 +143,34 @@ def _positive(text: str) -> int:
     number = int(text)
     if number <= 0:
         raise argparse.ArgumentTypeError("must be above zero")
+    return number
+
+
+def _symbols(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= MOST_SYMBOLS:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {MOST_SYMBOLS}")
+    return number
+
+
+def _entries(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= FRAME_ENTRIES:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {FRAME_ENTRIES}")
+    return number
+
+
+def _load_rate(text: str) -> float:
+    number = float(text)
+    if not MOST_LOAD_RATE / 10_000 <= number <= MOST_LOAD_RATE:
+        raise argparse.ArgumentTypeError(f"must be from {MOST_LOAD_RATE / 10_000} to {MOST_LOAD_RATE}")
+    return number
+
+
+def _factor(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= MOST_BUSY:
+        raise argparse.ArgumentTypeError(f"must be above zero and at most {MOST_BUSY}")
     return number
 
 
@@ -119,12 +191,17 @@ def _options(arguments: argparse.Namespace) -> Options:
         calendar=arguments.calendar,
         always_open=arguments.always_open,
         seed=arguments.seed,
+        busy=arguments.busy,
         symbols_file=arguments.symbols_file,
         replay=arguments.replay,
         faults=load_faults(arguments.faults) if arguments.faults else [],
         rate_limits=arguments.rate_limits == "documented",
         refresh_allowed=arguments.refresh_tokens == "allowed",
         token_seconds=arguments.token_seconds,
+        keep_frames=arguments.keep_frames,
+        load_symbols=arguments.load_symbols,
+        load_rate=arguments.load_rate,
+        hsm=HsmRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every),
     )
 
 
@@ -174,4 +251,12 @@ def _log(arguments: argparse.Namespace) -> int:
     from exchange.client import call_control
 
     sys.stdout.write(call_control(arguments.state, "GET", f"/log?since_ns={arguments.since_ns}").text)
+    return 0
+
+
+def _sockets(arguments: argparse.Namespace) -> int:
+    from exchange.client import call_control
+
+    for row in call_control(arguments.state, "GET", "/sockets").json():
+        print(json.dumps(row))
     return 0

@@ -44,6 +44,10 @@ async def _get_log(request: web.Request) -> web.StreamResponse:
     return web.Response(body=rows, content_type="application/x-ndjson")
 
 
+async def _get_sockets(request: web.Request) -> web.Response:
+    return reply(world_of(request).sockets.describe())
+
+
 async def _revoke(request: web.Request) -> web.Response:
     world_of(request).tokens.revoke_all()
     return reply({"revoked": True})
@@ -81,6 +85,7 @@ class Control:
                 web.get("/faults", _get_faults),
                 web.delete("/faults", _delete_faults),
                 web.get("/log", _get_log),
+                web.get("/sockets", _get_sockets),
                 web.post("/revoke", _revoke),
                 web.get("/state", _state),
             ]

@@ -71,7 +71,7 @@ async def history(request: web.Request) -> web.Response:
         asked = parse_request(request.query, world.clock.wall_ns())
     except BadHistoryRequest as error:
         return refuse(INVALID_INPUT, str(error))
-    if asked.symbol not in world.instruments:
+    if asked.symbol not in world.model.instruments:
         return refuse(*INVALID_SYMBOL)
     async with world.candle_lock:
         rows = await asyncio.to_thread(candles, world.candle_model, asked, world.clock.wall_ns())

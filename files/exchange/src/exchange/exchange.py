@@ -14,12 +14,15 @@ from exchange.hosts import BROKER_HOSTS
 from exchange.limits import RateLimits
 from exchange.listener import Listener
 from exchange.market.instruments import load_instruments
+from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions
 from exchange.options import Options
 from exchange.proxy import Proxy
 from exchange.served import ServedLog
 from exchange.server import build_app
+from exchange.sockets.market import MarketFeeds
+from exchange.sockets.registry import Sockets
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from exchange.world import DepthSource, ModelDepth, World
@@ -52,31 +55,42 @@ class Exchange:
         options = self.options
         sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar)
         instruments = load_instruments(options.symbols_file)
-        model = BookModel(options.seed, instruments, sessions)
+        model = BookModel(options.seed, instruments, sessions, busy=options.busy)
+        load = LoadMarket(options.load_symbols, options.load_rate, options.seed)
         return World(
             state=self.state,
             app=self.state.app(),
             clock=self.clock,
             sessions=sessions,
-            instruments=instruments,
+            instruments=instruments | load.instruments,
+            load=load,
             model=model,
-            candle_model=BookModel(options.seed, instruments, sessions),
-            depth=self._depth(model),
+            candle_model=BookModel(options.seed, instruments, sessions, busy=options.busy),
+            depth=self._depth(model, load),
             tokens=Tokens(self.state, self.clock, valid_seconds=options.token_seconds),
             limits=RateLimits(self.clock, enabled=options.rate_limits),
             faults=FaultSchedule(self.clock),
             served=ServedLog(self.state.served),
+            sockets=self._sockets(model, load),
             refresh_allowed=options.refresh_allowed,
         )
 
-    def _depth(self, model: BookModel) -> DepthSource:
+    def _sockets(self, model: BookModel, load: LoadMarket) -> Sockets:
+        keep = None
+        if self.options.keep_frames:
+            keep = self.state.frames
+            keep.mkdir(exist_ok=True)
+        return Sockets(MarketFeeds(model, load, self.clock), self.clock, self.options.hsm, keep)
+
+    def _depth(self, model: BookModel, load: LoadMarket) -> DepthSource:
         if self.options.replay is None:
-            return ModelDepth(model)
+            return ModelDepth(model, load)
         from exchange.market.replay import load_replay  # pyarrow is slow to import and seldom needed
 
         return load_replay(self.options.replay, self.clock.wall_ns(), model.instruments)
 
     async def __aenter__(self) -> "Exchange":
+        self.world.sockets.start()
         await self.listener.start()
         await self._control.start()
         self._proxy = Proxy((self.options.address, self.listener.port))
@@ -95,6 +109,7 @@ class Exchange:
         await self._proxy.stop()
         await self._control.stop()
         await self.listener.stop()
+        await self.world.sockets.stop()
         self.world.served.close()
         self.state.unlock()
 
@@ -123,6 +138,8 @@ class Exchange:
             if looks * LOOK_SECONDS >= CALENDAR_SECONDS:
                 looks = 0
                 self._follow_calendar()
+                tokens = self.world.tokens
+                self.world.sockets.drop_refused(tokens.check_hsm_key, tokens.check_header)
 
     async def _happen(self, armed: Armed) -> None:
         fault = armed.fault
@@ -145,6 +162,7 @@ class Exchange:
             if sessions.reload_if_changed():
                 self.world.model.forget()
                 self.world.candle_model.forget()
+                self.world.sockets.feeds.forget()
                 log.info("calendar read again")
         except ConfigError as error:
             log.error("%s", error)

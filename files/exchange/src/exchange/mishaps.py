@@ -25,7 +25,7 @@ class NoAnswerError(Exception):
     """The request gets no HTTP answer; its connection is closed or was left hanging."""
 
 
-async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handler) -> web.Response:
+async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request as its fault wants it. Raises NoAnswerError for those that send nothing."""
     fault = armed.fault
     retry = {"Retry-After": str(fault.retry_after_seconds)} if fault.retry_after_seconds is not None else None
@@ -36,7 +36,7 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
             return refuse(-429, "request limit reached", status=429, headers=retry)
         case "slow":
             await asyncio.sleep(fault.delay_seconds)
-            return await _answer(handler, request)
+            return await handler(request)
         case "hang":
             await _hang(request, armed.left_seconds(now_ns))
         case "reset":

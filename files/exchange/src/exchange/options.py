@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exchange.sockets.rules import HsmRules
+
 if TYPE_CHECKING:
     from exchange.faults import Fault
 
@@ -18,9 +20,14 @@ class Options:
     calendar: Path | None = None
     always_open: bool = False
     seed: int = 1
+    busy: float = 1.0
     symbols_file: Path | None = None
     replay: Path | None = None
     faults: list["Fault"] = field(default_factory=list)
     rate_limits: bool = True
     refresh_allowed: bool = False
     token_seconds: int | None = None
+    keep_frames: bool = False
+    load_symbols: int = 0
+    load_rate: float = 2.0
+    hsm: HsmRules = field(default_factory=HsmRules)

@@ -44,6 +44,8 @@ class Proxy:
             await self._serve(reader, writer)
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError):
             pass  # a client that broke off, or never spoke HTTP
+        except asyncio.CancelledError:
+            writer.transport.abort()  # `stop`; nobody else ends these tasks
         finally:
             writer.close()
 

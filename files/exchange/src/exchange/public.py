@@ -8,13 +8,13 @@ from aiohttp import web
 
 from exchange.market.instruments import Instrument
 from exchange.replies import reply, rupees
+from exchange.sockets.topics import INDEX_SUFFIX, index_name
 from exchange.world import World, world_of
 
 SEGMENTS = {
     "NSE_CM": (10, 10), "NSE_FO": (10, 11), "NSE_CD": (10, 12), "NSE_COM": (10, 20),
     "BSE_CM": (12, 10), "BSE_FO": (12, 11), "MCX_COM": (11, 20),
 }  # fmt: skip
-INDEX_NAMES = {"NSE:NIFTY50-INDEX": "Nifty 50", "NSE:NIFTYBANK-INDEX": "Nifty Bank"}
 KEYS = (
     "fyToken", "symDetails", "exInstType", "minLotSize", "tickSize", "isin", "tradingSession", "lastUpdate",
     "expiryDate", "symTicker", "exchange", "segment", "exToken", "exSymbol", "underFyTok", "strikePrice", "optType",
@@ -45,7 +45,7 @@ async def symbol_master_json(request: web.Request) -> web.Response:
 
 def _details(world: World, item: Instrument) -> dict[str, object]:
     row = dict(zip(KEYS, (*item.row[:14], item.row[17], item.row[15], item.row[16]), strict=True))
-    prices = world.model.limits(item.ticker, world.clock.wall_ns())
+    prices = world.price_limits(item.ticker)
     return {
         **row,
         "exInstType": int(item.kind),
@@ -61,6 +61,7 @@ def _details(world: World, item: Instrument) -> dict[str, object]:
     }
 
 
-async def index_map(_: web.Request) -> web.Response:
+async def index_map(request: web.Request) -> web.Response:
     """Names by which the data socket knows the indices."""
-    return reply(INDEX_NAMES)
+    tickers = [ticker for ticker in world_of(request).instruments if ticker.endswith(INDEX_SUFFIX)]
+    return reply({ticker: index_name(ticker) for ticker in tickers})

@@ -6,13 +6,24 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from exchange import account, data, mishaps, public, signin
-from exchange.hosts import API_HOST, PUBLIC_HOST
+from exchange.hosts import (
+    API_HOST,
+    DATA_SOCKET_PATH,
+    DEPTH_ADDRESS_PATH,
+    DEPTH_SOCKET_HOST,
+    DEPTH_SOCKET_PATH,
+    PUBLIC_HOST,
+    SOCKET_HOST,
+    SYMBOL_TOKEN_PATH,
+)
 from exchange.replies import refuse, unauthorized
+from exchange.sockets import handlers
 from exchange.world import WORLD, World, world_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEPTH_PATH = "/data/depth"
 OPEN_PATHS = {"/api/v3/generate-authcode", "/api/v3/validate-authcode", "/api/v3/validate-refresh-token"}
+SOCKET_HOSTS = {DATA_SOCKET_PATH: SOCKET_HOST, DEPTH_SOCKET_PATH: DEPTH_SOCKET_HOST}
 MAX_BODY = 1024 * 1024
 log = logging.getLogger("exchange")
 
@@ -34,6 +45,10 @@ def build_app(world: World) -> web.Application:
             web.post("/data/quotes", data.quotes_by_post),
             web.get("/data/history", data.history),
             web.get("/data/marketStatus", data.market_status),
+            web.post(SYMBOL_TOKEN_PATH, handlers.symbol_token),
+            web.get(DEPTH_ADDRESS_PATH, handlers.depth_address),
+            web.get(DATA_SOCKET_PATH, handlers.data_socket),
+            web.get(DEPTH_SOCKET_PATH, handlers.depth_socket),
             web.get("/sym_details/index_hsm_mapping.json", public.index_map),
             web.get("/sym_details/{name}_sym_master.json", public.symbol_master_json),
             web.get("/sym_details/{name}.csv", public.symbol_master_csv),
@@ -91,7 +106,7 @@ def _note(request: web.Request, response: web.StreamResponse | None, fault: str 
 @web.middleware
 async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Each path belongs to one of the broker's hosts."""
-    wanted = PUBLIC_HOST if request.path.startswith("/sym_details/") else API_HOST
+    wanted = PUBLIC_HOST if request.path.startswith("/sym_details/") else SOCKET_HOSTS.get(request.path, API_HOST)
     if request.host.partition(":")[0].lower() != wanted:
         return refuse(404, "not found", status=404)
     return await handler(request)
@@ -100,12 +115,14 @@ async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check the token, then count the request against the app's limits."""
-    if request.host.startswith(PUBLIC_HOST) or request.path in OPEN_PATHS:
+    if request.host.startswith(PUBLIC_HOST) or request.path in OPEN_PATHS or request.path == DATA_SOCKET_PATH:
         return await handler(request)
     if request.match_info.http_exception is not None:
         return refuse(404, "not found", status=404)
     world = world_of(request)
     header = request.headers.get("Authorization")
+    if request.path == SYMBOL_TOKEN_PATH and header and ":" not in header:
+        header = f"{world.app.app_id}:{header}"  # the SDK sends the bare token here
     refusal = world.tokens.check_header(header)
     if refusal:
         return unauthorized(refusal)

@@ -40,6 +40,7 @@ class StateDir:
         self.ready = self.path / "ready.json"
         self.control = self.path / "control.sock"
         self.served = self.path / "served.jsonl"
+        self.frames = self.path / "frames"
         self.revoked = self.path / "revoked.json"
         self._lock: TextIO | None = None
         self._app = self.path / "app.json"

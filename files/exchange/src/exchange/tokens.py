@@ -1,8 +1,11 @@
 """Access tokens and auth codes: minted with the claims seen on the wire, checked, revoked."""
 
 import hashlib
+import hmac
 import json
 import secrets
+import struct
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -16,7 +19,8 @@ EXPIRY_HOUR, EXPIRY_MINUTE = 6, 30
 AUTH_CODE_SECONDS = 30_000
 """Life of an auth code, as `exp - iat` in a public sample."""
 AUDIENCE = '["x:0", "x:1", "x:2", "d:1", "d:2", "x:1", "x:0"]'
-HSM_KEY_BYTES = 28
+HSM_KEY = struct.Struct(">Iq16s")
+"""What the data socket's key holds: end (epoch s), issue (wall ns), signature. 56 hexadecimal digits, as seen."""
 NOT_BEFORE_SLACK = 600
 
 
@@ -48,22 +52,24 @@ class Tokens:
             known = json.loads(self._path.read_text())
         self._revoked: set[str] = set(known["tokens"])
         self._revoked_before: float = known["before"]
+        self._revoked_keys: set[str] = set(known.get("keys", []))
 
     def _now(self) -> float:
         return self._clock.wall_ns() / NS_PER_SECOND
 
     def _claims(self, subject: str, valid_seconds: float, **more: object) -> dict[str, Any]:
         now = self._now()
+        end = int(now + valid_seconds)
         return {
             "iss": f"api{'.login' if subject == 'auth_code' else ''}.fyers.in",
             "iat": int(now),
-            "exp": int(now + valid_seconds),
+            "exp": end,
             "nbf": int(now) - (NOT_BEFORE_SLACK if subject == "auth_code" else 0),
             "aud": AUDIENCE,
             "sub": subject,
             "display_name": self._app.user,
             "oms": "K1",
-            "hsm_key": secrets.token_hex(HSM_KEY_BYTES),
+            "hsm_key": self._hsm_key(end, self._clock.wall_ns()),
             "jti": secrets.token_hex(8),
             **more,
         }
@@ -115,6 +121,25 @@ class Tokens:
             return NOT_AUTHENTICATED
         return self._check(token.strip(), "access_token")
 
+    def _hsm_key(self, end: int, issued_ns: int) -> str:
+        """The key of the data socket: signed like the token, so that every process of this state can make it."""
+        signed = hmac.new(self._key, b"hsm%d|%d" % (end, issued_ns), hashlib.sha256).digest()[:16]
+        return HSM_KEY.pack(end, issued_ns, signed).hex()
+
+    def check_hsm_key(self, key: str) -> Refusal | None:
+        """Judge the `hsm_key` claim with which the data socket is authenticated; None lets the client in."""
+        try:
+            end, issued_ns, _ = HSM_KEY.unpack(bytes.fromhex(key))
+        except (ValueError, struct.error):
+            return INVALID
+        if not hmac.compare_digest(self._hsm_key(end, issued_ns).encode(), key.encode()):
+            return INVALID
+        if end <= self._now():
+            return EXPIRED
+        if key in self._revoked_keys or issued_ns <= int(self._revoked_before * NS_PER_SECOND):
+            return ENDED
+        return None
+
     def _check(self, token: str, subject: str) -> Refusal | None:
         try:
             claims = jwt.decode(token, self._key)
@@ -131,16 +156,19 @@ class Tokens:
     def revoke(self, token: str) -> None:
         """End one token."""
         self._revoked.add(_fingerprint(token))
+        with suppress(jwt.BadTokenError, KeyError):  # what is no token of ours has no key of ours either
+            self._revoked_keys.add(str(jwt.decode(token, self._key)["hsm_key"]))
         self._save()
 
     def revoke_all(self) -> None:
         """End every token minted until now."""
         self._revoked_before = self._now()
         self._revoked.clear()
+        self._revoked_keys.clear()
         self._save()
 
     def _save(self) -> None:
-        known = {"tokens": sorted(self._revoked), "before": self._revoked_before}
+        known = {"tokens": sorted(self._revoked), "before": self._revoked_before, "keys": sorted(self._revoked_keys)}
         write_file(self._path, json.dumps(known).encode())
 
 

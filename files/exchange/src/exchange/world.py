@@ -9,10 +9,12 @@ from aiohttp import web
 from exchange.faults import FaultSchedule
 from exchange.limits import RateLimits
 from exchange.market.instruments import Instrument
-from exchange.market.model import BookModel
+from exchange.market.load import LoadMarket
+from exchange.market.model import BookModel, PriceLimits
 from exchange.market.sessions import Sessions
 from exchange.quotes import depth_row
 from exchange.served import ServedLog
+from exchange.sockets.registry import Sockets
 from exchange.state import App, StateDir
 from exchange.tokens import Tokens
 from harvester.clock import Clock
@@ -27,12 +29,16 @@ class DepthSource(Protocol):
 
 
 class ModelDepth:
-    """Rows from the book model."""
+    """Rows from the book model, and of the synthetic symbols."""
 
-    def __init__(self, model: BookModel) -> None:
+    def __init__(self, model: BookModel, load: LoadMarket) -> None:
         self._model = model
+        self._load = load
 
     def row(self, symbol: str, wall_ns: int) -> dict[str, Any] | None:
+        synthetic = self._load.instruments.get(symbol)
+        if synthetic:
+            return depth_row(self._load.book_at(symbol, wall_ns), synthetic)
         instrument = self._model.instruments.get(symbol)
         return depth_row(self._model.book_at(symbol, wall_ns), instrument) if instrument else None
 
@@ -46,6 +52,8 @@ class World:
     clock: Clock
     sessions: Sessions
     instruments: dict[str, Instrument]
+    load: LoadMarket
+    """Synthetic symbols; the model does not know them."""
     model: BookModel
     candle_model: BookModel
     """Equal to `model`, for the thread that makes candles."""
@@ -54,8 +62,15 @@ class World:
     limits: RateLimits
     faults: FaultSchedule
     served: ServedLog
+    sockets: Sockets
     refresh_allowed: bool = False
     candle_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def price_limits(self, symbol: str) -> PriceLimits:
+        """Of the day, for a symbol of `instruments`."""
+        if symbol in self.load.instruments:
+            return self.load.limits(symbol)
+        return self.model.limits(symbol, self.clock.wall_ns())
 
 
 WORLD: web.AppKey[World] = web.AppKey("world", World)

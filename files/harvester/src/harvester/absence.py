@@ -12,23 +12,27 @@ from harvester.schedule import next_slot
 class Absence:
     """Settles, once at a start, what earlier runs of the day left open, and accounts for the slots since."""
 
-    def __init__(self, capture: Capture, interval_ns: int) -> None:
+    def __init__(self, capture: Capture, interval_ns: int, *, scheduled: bool = True) -> None:
+        """`scheduled`: polls were due at every slot of a window, not only while they stood in for a socket."""
         self._capture = capture
         self._interval_ns = interval_ns
+        self._scheduled = scheduled
         self._history = DayHistory()
 
-    def read(self, day: date) -> None:
+    def read(self, day: date) -> DayHistory:
         """Take in what earlier runs of the day left in the journal."""
         self._history.read(day_directory(self._capture.directory, day))
+        return self._history
 
     def account(self, window: tuple[int, int], resumes_ns: int) -> None:
         """Nothing was recorded in `window` from each symbol's last slot to `resumes_ns`, the next slot or the close."""
-        unseen = {symbol: self._first_unseen(symbol, window) for symbol in self._capture.symbols}
+        symbols = self._capture.symbols if self._scheduled else ()
+        unseen = {symbol: self._first_unseen(symbol, window) for symbol in symbols}
         for gap in self._history.open_gaps:
             if not window[0] <= gap.from_ns < window[1]:
                 continue
             if gap.symbol not in unseen:
-                self._close(gap, resumes_ns)
+                self._close(gap, resumes_ns if self._scheduled else max(gap.from_ns, self._history.last_wall_ns))
             elif gap.cause == "stopped":
                 self._capture.adopt_gap(gap, resumes_ns - self._interval_ns)
                 del unseen[gap.symbol]

@@ -12,7 +12,7 @@ from harvester.gaps import Cause, ControlRecord, Gap, GapTracker
 from harvester.journal.format import JournalError, Poll, RunInfo, encode_poll
 from harvester.journal.recovery import recover
 from harvester.journal.writer import JournalWriter
-from harvester.settings import Settings
+from harvester.runsettings import RunSettings
 from harvester.status import SymbolStatus
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ PENDING_LIMIT = 100_000
 class Capture:
     """Owns the journal and the gaps of one recorder. A journal that fails is reopened when the disk allows."""
 
-    def __init__(self, settings: Settings, *, clock: Clock, run: RunInfo, feed: int) -> None:
+    def __init__(self, settings: RunSettings, *, clock: Clock, run: RunInfo, feed: int) -> None:
         self.symbols = {symbol: SymbolStatus() for symbol in settings.symbols}
         self.failure: str | None = None
         self._settings = settings
@@ -72,7 +72,7 @@ class Capture:
             symbol.updates += 1
             symbol.last_recv_ns = arrival.wall_ns
             symbol.last_error = ""
-            self._write_all(self._gaps.report_good(arrival.symbol, arrival.scheduled_ns))
+            self.write_all(self._gaps.report_good(arrival.symbol, arrival.scheduled_ns))
         else:
             self._report_bad(arrival.symbol, (arrival.scheduled_ns, arrival.scheduled_ns), cause, detail)
 
@@ -87,7 +87,7 @@ class Capture:
 
     def close_gaps(self, limit_ns: int | None = None) -> None:
         """End all gaps: the window closes at `limit_ns`, or the clock stepped."""
-        self._write_all(self._gaps.close_all(limit_ns))
+        self.write_all(self._gaps.close_all(limit_ns))
 
     def write(self, record: ControlRecord) -> None:
         """Append a control record; while the journal is broken it is kept for later."""
@@ -99,6 +99,23 @@ class Capture:
         except JournalError as error:
             self._fail(error)
             self._keep(record)
+
+    def write_all(self, records: list[ControlRecord]) -> None:
+        """Append control records of a ledger; a gap among them is made durable at once."""
+        for record in records:
+            self.write(record)
+            self._unsynced |= record["type"] == "gap_open"
+
+    def append(self, feed: int, stream: int, message: bytes, wall_ns: int, mono_ns: int) -> bool:
+        """Append a message of a socket as received; False when the journal did not take it."""
+        if self._writer is None or self.failure:
+            return False
+        try:
+            self._writer.append(feed, stream, message, wall_ns=wall_ns, mono_ns=mono_ns)
+        except JournalError as error:
+            self._fail(error)
+            return False
+        return True
 
     def take_unsynced(self) -> bool:
         """Whether a gap was opened since the last call, which must be made durable at once."""
@@ -131,7 +148,7 @@ class Capture:
         self.failure = None
         log.warning("journal_reopened", run_id=self._run.run_id)
         pending, self._pending = self._pending, []
-        self._write_all(pending)
+        self.write_all(pending)
         return self.failure is None
 
     def close(self) -> None:
@@ -158,29 +175,17 @@ class Capture:
         }
 
     def _append(self, arrival: Arrival) -> bool:
-        if self._writer is None or self.failure:
-            return False
         payload = encode_poll(Poll(arrival.scheduled_ns, arrival.sent_ns, arrival.status, arrival.body))
         stream = self._streams[arrival.symbol]
-        try:
-            self._writer.append(self._feed, stream, payload, wall_ns=arrival.wall_ns, mono_ns=arrival.mono_ns)
-        except JournalError as error:
-            self._fail(error)
-            return False
-        return True
+        return self.append(self._feed, stream, payload, arrival.wall_ns, arrival.mono_ns)
 
     def _report_bad(self, symbol: str, slots: tuple[int, int], cause: Cause, detail: str) -> None:
         status = self.symbols[symbol]
         status.last_error = f"{cause}: {detail}"
         records = self._gaps.report_bad(symbol, slots, cause, detail)
-        self._write_all(records)
+        self.write_all(records)
         if records:
-            self._unsynced = True
             log.warning("gap_opened", symbol=symbol, cause=cause, detail=detail)
-
-    def _write_all(self, records: list[ControlRecord]) -> None:
-        for record in records:
-            self.write(record)
 
     def _keep(self, record: ControlRecord) -> None:
         if len(self._pending) < PENDING_LIMIT:

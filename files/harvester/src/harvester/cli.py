@@ -23,7 +23,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "run": Command("harvester.commands.run", "record until stopped: the recording service"),
+    "run": Command("harvester.commands.run", "record until stopped: the recording service", False),
     "health": Command("harvester.commands.health", "say whether the recorder does its work, and what to do if not"),
     "sessions": Command("harvester.commands.sessions", "print the trading sessions of a date"),
     "token-agent": Command("harvester.commands.token_agent", "hand new access tokens to the recorder"),

@@ -74,7 +74,7 @@ class GapTracker:
         first_ns, last_ns = slots
         if self._is_late(symbol, first_ns):
             gap = self._new_gap(symbol, first_ns, cause, detail)
-            return [_open(gap), _close(gap, last_ns + self._interval_ns)]
+            return [open_record(gap), close_record(gap, last_ns + self._interval_ns)]
         before = self._open.get(symbol)
         goes_on = before and before.cause == cause and first_ns <= self._latest[symbol] + self._interval_ns
         records = [] if goes_on else self._end(symbol)
@@ -82,7 +82,7 @@ class GapTracker:
         if goes_on:
             return records
         opened = self._open[symbol] = self._new_gap(symbol, first_ns, cause, detail)
-        return [*records, _open(opened)]
+        return [*records, open_record(opened)]
 
     def close_all(self, limit_ns: int | None = None) -> list[ControlRecord]:
         """Close every gap behind its last bad slot, but not later than `limit_ns` (the close of the window)."""
@@ -96,7 +96,7 @@ class GapTracker:
         if gap is None:
             return []
         end_ns = self._latest[symbol] + self._interval_ns
-        return [_close(gap, end_ns if limit_ns is None else min(end_ns, limit_ns))]
+        return [close_record(gap, end_ns if limit_ns is None else min(end_ns, limit_ns))]
 
     def _is_late(self, symbol: str, slot_ns: int) -> bool:
         return slot_ns < self._latest.get(symbol, slot_ns)
@@ -106,7 +106,8 @@ class GapTracker:
         return Gap(f"{self._run_id}-{self._count}", symbol, slot_ns, cause, detail)
 
 
-def _open(gap: Gap) -> ControlRecord:
+def open_record(gap: Gap, feed: int | None = None) -> ControlRecord:
+    """The control record that opens a gap; `feed` is its number, left out for polls."""
     return {
         "type": "gap_open",
         "gap_id": gap.gap_id,
@@ -114,8 +115,9 @@ def _open(gap: Gap) -> ControlRecord:
         "from_ns": gap.from_ns,
         "cause": gap.cause,
         "detail": gap.detail,
-    }
+    } | ({} if feed is None else {"feed": feed})
 
 
-def _close(gap: Gap, to_ns: int) -> ControlRecord:
+def close_record(gap: Gap, to_ns: int) -> ControlRecord:
+    """The control record that closes a gap, never before it began."""
     return {"type": "gap_close", "gap_id": gap.gap_id, "to_ns": max(to_ns, gap.from_ns)}

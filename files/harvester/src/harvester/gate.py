@@ -57,22 +57,37 @@ class Gate:
         return "expired" if self.token.expires_at_ns <= wall_ns else "ok"
 
     def refuse(self, wall_ns: int, mono_ns: int) -> Refusal | None:
-        """Why nothing may be sent now, or None: send, and the request is counted as sent.
+        """Why nothing may be sent now, or None: send, and the request is counted as sent."""
+        if self.token and mono_ns < self._wait_until_ns:
+            return Refusal("rate_limited", "waiting as the broker's rate limit demands")
+        refusal = self._doubt(wall_ns, mono_ns)
+        if refusal:
+            return refusal
+        if not self._within_limits(mono_ns):
+            return Refusal("rate_limited", "the broker's limit is used up; not sent")
+        self._note_try(wall_ns, mono_ns)
+        return None
+
+    def doubt(self, wall_ns: int, mono_ns: int) -> Refusal | None:
+        """Why no connection may be opened with the token now, or None: it counts as tried.
 
         A token that was refused, or has expired by our clock, is tried once a minute: our clock may be the wrong one.
         """
+        refusal = self._doubt(wall_ns, mono_ns)
+        if refusal is None:
+            self._note_try(wall_ns, mono_ns)
+        return refusal
+
+    def _doubt(self, wall_ns: int, mono_ns: int) -> Refusal | None:
         if self.token is None:
             return NO_TOKEN
-        if mono_ns < self._wait_until_ns:
-            return Refusal("rate_limited", "waiting as the broker's rate limit demands")
-        doubtful = self.token_state(wall_ns) != "ok"
-        if doubtful and mono_ns < self._try_again_ns:
+        if self.token_state(wall_ns) != "ok" and mono_ns < self._try_again_ns:
             return Refusal("token_refused", self._refused or "the access token has expired")
-        if not self._within_limits(mono_ns):
-            return Refusal("rate_limited", "the broker's limit is used up; not sent")
-        if doubtful:
-            self._try_again_ns = mono_ns + REFUSED_RETRY_NS
         return None
+
+    def _note_try(self, wall_ns: int, mono_ns: int) -> None:
+        if self.token_state(wall_ns) != "ok":
+            self._try_again_ns = mono_ns + REFUSED_RETRY_NS
 
     def learn(self, arrival: Arrival, token: Token) -> None:
         """Take note of how a poll with `token` ended."""

@@ -1,5 +1,6 @@
 """What earlier runs of the day left in the journal: how far each symbol is accounted for, and gaps still open."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,50 @@ from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, decode_con
 from harvester.journal.reader import read_segment
 
 
+@dataclass
+class StreamHistory:
+    """What a socket feed left. Times are wall ns."""
+
+    streams: dict[int, list[str]] = field(default_factory=dict)
+    """Symbols of each stream's last connection."""
+    last_ns: dict[int, int] = field(default_factory=dict)
+    """When the last message of each stream came."""
+    seen_until: dict[str, int] = field(default_factory=dict)
+    """For each symbol, the last message of connections that have ended."""
+    topics: dict[str, list[str]] = field(default_factory=dict)
+    """What the data socket called each symbol."""
+    opened: dict[str, Gap] = field(default_factory=dict)
+
+    def connect(self, record: dict[str, Any]) -> None:
+        """A connection of a stream begins, so the one before has ended."""
+        self.disconnect(record["stream"])
+        self.streams[record["stream"]] = record["symbols"]
+        for topic, symbol in record.get("topics", {}).items():
+            names = self.topics.setdefault(symbol, [])
+            if topic not in names:
+                names.append(topic)
+
+    def disconnect(self, stream: int) -> None:
+        """What the stream's connection saw ends with its last message."""
+        last_ns = self.last_ns.pop(stream, 0)
+        for symbol in self.streams.pop(stream, ()):
+            self.seen_until[symbol] = max(self.seen_until.get(symbol, 0), last_ns)
+
+    def end(self) -> None:
+        """A run has ended, with all its connections."""
+        for stream in list(self.streams):
+            self.disconnect(stream)
+
+
 class DayHistory:
     """Read once at a start. Times are wall ns. Segments may be out of order where the clock was set back."""
 
     def __init__(self) -> None:
         self.last_slot: dict[str, int] = {}
         self.last_wall_ns = 0
+        self.feeds: dict[int, StreamHistory] = {}
+        self.settled: set[tuple[int, int]] = set()
+        """Windows that a run recorded to their close."""
         self._streams: dict[int, str] = {}
         self._opened: dict[str, Gap] = {}
         self._closed: dict[str, int] = {}
@@ -25,19 +64,27 @@ class DayHistory:
                 self.last_wall_ns = max(self.last_wall_ns, record.wall_ns)
                 if record.kind == CONTROL:
                     self._take_control(decode_control(record.payload) or {})
-                elif record.kind == DATA and record.feed == FYERS_REST and len(record.payload) >= POLL.size:
+                elif record.kind == DATA and record.feed != FYERS_REST:
+                    self.feed(record.feed).last_ns[record.stream] = record.wall_ns
+                elif record.kind == DATA and len(record.payload) >= POLL.size:
                     scheduled_ns = POLL.unpack_from(record.payload)[0]
                     symbol = self._streams.get(record.stream)
                     if symbol:
                         self.last_slot[symbol] = max(self.last_slot.get(symbol, 0), scheduled_ns)
+        for feed in self.feeds.values():
+            feed.end()
+
+    def feed(self, number: int) -> StreamHistory:
+        """What a socket feed left."""
+        return self.feeds.setdefault(number, StreamHistory())
 
     @property
     def open_gaps(self) -> list[Gap]:
-        """Gaps that nothing closed."""
+        """Gaps of polls that nothing closed."""
         return [gap for gap_id, gap in self._opened.items() if gap_id not in self._closed]
 
     def gaps_until(self, symbol: str) -> int:
-        """Where the last closed gap of the symbol ends; 0 when it has none."""
+        """Where the last closed gap of the symbol's polls ends; 0 when it has none."""
         ends = (to_ns for gap_id, to_ns in self._closed.items() if self._symbol_of(gap_id) == symbol)
         return max(ends, default=0)
 
@@ -51,6 +98,28 @@ class DayHistory:
             self._streams = {int(number): symbol for number, symbol in record["streams"].items()}
         elif kind == "gap_open":
             gap_id, symbol = record["gap_id"], record["symbols"][0]
-            self._opened[gap_id] = Gap(gap_id, symbol, record["from_ns"], record["cause"], record["detail"])
+            gap = Gap(gap_id, symbol, record["from_ns"], record["cause"], record["detail"])
+            number = record.get("feed", FYERS_REST)
+            opened = self._opened if number == FYERS_REST else self.feed(number).opened
+            opened[gap_id] = gap
         elif kind == "gap_close":
-            self._closed[record["gap_id"]] = record["to_ns"]
+            self._close(record["gap_id"], record["to_ns"])
+        elif kind == "connect":
+            self.feed(record["feed"]).connect(record)
+        elif kind == "disconnect":
+            self.feed(record["feed"]).disconnect(record["stream"])
+        elif kind == "window_close":
+            self.settled.add((record["open_ns"], record["close_ns"]))
+        elif kind == "start":
+            for feed in self.feeds.values():
+                feed.end()
+
+    def _close(self, gap_id: str, to_ns: int) -> None:
+        """A gap of a socket ended with evidence of its own, or was taken up by a later run."""
+        if gap_id in self._opened:
+            self._closed[gap_id] = to_ns
+            return
+        for feed in self.feeds.values():
+            gap = feed.opened.pop(gap_id, None)
+            if gap:
+                feed.seen_until[gap.symbol] = max(feed.seen_until.get(gap.symbol, 0), to_ns)

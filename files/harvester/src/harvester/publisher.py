@@ -12,13 +12,15 @@ from harvester.gate import Gate
 from harvester.journal.format import RunInfo
 from harvester.poller import Poller
 from harvester.recorder import Recorder
-from harvester.status import write_status
-from harvester.symbolcheck import SymbolCheck
+from harvester.status import describe_symbols, write_status
+from harvester.symbolbook import SymbolBook
 from harvester.tokenkeeper import TokenKeeper
 from harvester.watches import ClockWatch
 
 log = structlog.get_logger()
 EVERY_NS = NS_PER_SECOND - 50 * NS_PER_MS
+MANY, MANY_EVERY_NS = 500, 5 * NS_PER_SECOND
+"""With so many symbols the file is large, and is written less often."""
 
 
 class StatusPublisher:
@@ -35,7 +37,7 @@ class StatusPublisher:
         gate: Gate,
         keeper: TokenKeeper,
         watch: ClockWatch,
-        symbol_check: SymbolCheck,
+        book: SymbolBook,
     ) -> None:
         self._path = path
         self._run = run
@@ -45,7 +47,7 @@ class StatusPublisher:
         self._gate = gate
         self._keeper = keeper
         self._watch = watch
-        self._symbol_check = symbol_check
+        self._book = book
         self._started_at_ns = clock.wall_ns()
         self._next_mono_ns = 0
         self._failing = False
@@ -55,7 +57,7 @@ class StatusPublisher:
         mono_ns = self._clock.mono_ns()
         if mono_ns < self._next_mono_ns:
             return
-        self._next_mono_ns = mono_ns + EVERY_NS
+        self._next_mono_ns = mono_ns + (EVERY_NS if len(self._capture.symbols) < MANY else MANY_EVERY_NS)
         try:
             write_status(self._path, self.describe(recorder))
             self._failing = False
@@ -82,8 +84,13 @@ class StatusPublisher:
                 "phases": recorder.calendar.phases_at(wall_ns),
                 "next_change_ns": recorder.next_change_ns,
             },
-            "symbols": {name: symbol.describe() for name, symbol in self._capture.symbols.items()},
-            "open_gaps": [gap._asdict() for gap in self._capture.open_gaps],
+            "symbols": describe_symbols(self._capture.symbols, recorder.streams),
+            "feeds": {feed.name: feed.describe() for feed in recorder.streams},
+            "polling": recorder.is_polling,
+            "open_gaps": [
+                *(gap._asdict() for gap in self._capture.open_gaps),
+                *(gap._asdict() | {"feed": feed.name} for feed in recorder.streams for gap in feed.ledger.open_gaps),
+            ],
             "token": {
                 "state": self._gate.token_state(wall_ns),
                 "version": token.version if token else None,
@@ -99,5 +106,5 @@ class StatusPublisher:
                 "problem": recorder.calendar_problem,
             },
             "clock": {"offset_ns": self._watch.offset_ns, "off": self._watch.is_off, "steps": self._watch.steps},
-            "unknown_symbols": self._symbol_check.unknown,
+            "unknown_symbols": self._book.unknown,
         }

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -12,11 +12,16 @@ from harvester.calendar import TradingCalendar
 from harvester.capture import Capture
 from harvester.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from harvester.errors import HarvesterError
-from harvester.gaps import Cause
+from harvester.journal.format import FEED_NAMES
 from harvester.notify import Notifier
 from harvester.poller import Poller
-from harvester.settings import Settings
-from harvester.slots import EARLY_NS, SlotCursor
+from harvester.pollschedule import PollSchedule
+from harvester.runsettings import RunSettings
+from harvester.session import SessionWatch
+from harvester.slots import EARLY_NS
+from harvester.streamabsence import StreamAbsence
+from harvester.streamgaps import Reason
+from harvester.streams import StreamFeed
 from harvester.tokenkeeper import TokenKeeper
 from harvester.watches import ClockWatch, DiskWatch, FileWatch
 
@@ -24,10 +29,10 @@ log = structlog.get_logger()
 TICK_NS = NS_PER_SECOND
 REOPEN_NS = 5 * NS_PER_SECOND
 Window = tuple[int, int]
-Reason = tuple[Cause, str]
-STALL: Reason = ("stall", "the recorder did not run on time")
-STEP: Reason = ("clock_step", "the clock was set forward")
-LATE_CALENDAR: Reason = ("not_started", "the calendar was changed after this window had opened")
+STEP = Reason("clock_step", "the clock was set forward")
+LATE_CALENDAR = Reason("not_started", "the calendar was changed after this window had opened")
+STOPPED = Reason("stopped", "the recorder was told to stop")
+BETWEEN = Reason("not_started", "between windows the sockets are closed")
 
 
 class Recorder:
@@ -35,33 +40,39 @@ class Recorder:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         *,
         clock: Clock,
         capture: Capture,
         poller: Poller,
+        streams: Sequence[StreamFeed],
         keeper: TokenKeeper,
         watch: ClockWatch,
+        session: SessionWatch,
         notifier: Notifier,
+        calendar: TradingCalendar,
+        load_calendar: Callable[[], Awaitable[TradingCalendar]],
         after_tick: Callable[["Recorder"], None],
     ) -> None:
-        self.calendar = TradingCalendar.load(settings.calendar.file)
+        self.calendar = calendar
         self.calendar_problem = ""
         self.disk = DiskWatch(settings.data_dir, settings.disk_reserve_bytes)
         self.window: Window | None = None
+        self.streams = streams
         self._settings = settings
         self._clock = clock
         self._capture = capture
         self._poller = poller
         self._keeper = keeper
         self._watch = watch
+        self._session = session
         self._notifier = notifier
+        self._load_calendar = load_calendar
         self._after_tick = after_tick
         self._phases = settings.calendar.phases
         self._calendar_file = FileWatch(settings.calendar.file)
-        self._cursor: SlotCursor | None = None
-        self._late: Reason = STALL
-        self._accounted_ns = 0
+        self._new_calendar: TradingCalendar | None = None
+        self._schedule = PollSchedule(settings, clock=clock, capture=capture, poller=poller, hold=self._hold)
         self._reopen_mono_ns = 0
         self._clock_was_off = False
         self._stopping = asyncio.Event()
@@ -70,6 +81,11 @@ class Recorder:
     def stop(self) -> None:
         """Ask the service to end; for signal handlers."""
         self._stopping.set()
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether polls are due now."""
+        return self._schedule.next_ns is not None
 
     @property
     def next_change_ns(self) -> int | None:
@@ -97,18 +113,22 @@ class Recorder:
             await self._finish()
 
     def _account_for_absence(self) -> None:
-        """Slots of today that nobody recorded: in windows that have closed, and up to now in the open one."""
-        absence = Absence(self._capture, self._settings.poll.interval_ns)
+        """What nobody recorded today: in windows that have closed, and up to now in the open one."""
+        absence = Absence(self._capture, self._settings.poll.interval_ns, scheduled=self._schedule.is_always)
+        streams = StreamAbsence(self._capture, self.streams)
         today = self.calendar.trading_date(self._clock.wall_ns())
-        absence.read(today)
+        history = absence.read(today)
+        streams.recall(history)
         wall_ns = self._clock.wall_ns()
         for window in self.calendar.windows(today, self._phases):
             if window[1] <= wall_ns:
                 absence.account(window, window[1])
                 self._capture.close_gaps(window[1])
+                streams.account_closed(window, history)
             elif window[0] <= wall_ns:
-                cursor = self._enter_window(window, after_ns=wall_ns)
-                absence.account(window, cursor.next_ns or window[1])
+                self._enter_window(window, after_ns=wall_ns)
+                absence.account(window, self._schedule.next_ns or window[1])
+                streams.account_open(window, history)
 
     def _tick(self) -> None:
         """Everything that may be due now; polls first, for they must not wait for the rest."""
@@ -118,9 +138,9 @@ class Recorder:
             self._note_clock_step(step_ns, wall_ns)
         adopted = self._keeper.adopt_new()
         self._follow_calendar(wall_ns)
-        self._poll_due(wall_ns, mono_ns, STEP if step_ns > 0 else self._late)
-        if self.window is None and (adopted or self._keeper.is_proof_due(self.next_change_ns, wall_ns)):
-            self.run_background(self._keeper.prove())
+        self._schedule.poll_due(wall_ns, mono_ns, STEP if step_ns > 0 else None)
+        self._follow_streams(wall_ns, adopted=adopted)
+        self._prove_token(wall_ns, adopted=adopted)
         self._look_after_disk(mono_ns)
         self._note_clock_offset()
         if self._capture.take_unsynced():
@@ -129,73 +149,98 @@ class Recorder:
             self._notifier.alive(self._summary())
         self._after_tick(self)
 
-    def _poll_due(self, wall_ns: int, mono_ns: int, late: Reason) -> None:
-        """Poll the slot that is due now; one that went by has its cause."""
-        if self._cursor is None:
-            return
-        due = self._cursor.take(wall_ns)
-        if due.missed:
-            self._miss(due.missed, late)
-        if due.slot_ns is not None:
-            hold = self._hold()
-            if hold:
-                self._miss([due.slot_ns], hold)
-            else:
-                self._poller.start(due.slot_ns, mono_ns + due.slot_ns - wall_ns)
-        if due.missed or due.slot_ns is not None:
-            self._late = STALL
-            self._accounted_ns = (due.slot_ns or due.missed[-1]) + 1
+    def _prove_token(self, wall_ns: int, *, adopted: bool) -> None:
+        due = self.window is None and (adopted or self._keeper.is_proof_due(self.next_change_ns, wall_ns))
+        if self._session.take_doubt() or due:
+            self.run_background(self._keeper.prove())
 
-    def _miss(self, slots: Sequence[int], reason: Reason) -> None:
-        for symbol in self._settings.symbols:
-            self._capture.miss(symbol, slots, *reason)
+    def _follow_streams(self, wall_ns: int, *, adopted: bool) -> None:
+        """Sockets are up in a window and shortly before it, unless nothing may be recorded."""
+        trading = self.window is not None and "continuous" in self.calendar.phases_at(wall_ns)
+        self._session.follow(trading=trading)
+        hold = self._hold()
+        opens_ns = None if self.window else self.next_change_ns
+        ahead_ns = self._settings.connect_before_seconds * NS_PER_SECOND
+        near = self.window is not None or (opens_ns is not None and opens_ns - wall_ns <= ahead_ns)
+        for feed in self.streams:
+            feed.follow(wanted=near and hold is None, reason=hold or BETWEEN)
+            if adopted:
+                feed.change_token()
+        if self.window and self._schedule.is_fallback:
+            self._stand_in(wall_ns)
+
+    def _stand_in(self, wall_ns: int) -> None:
+        """Poll while a connection of the data socket is down for long."""
+        down_ns = max((feed.down_for() for feed in self.streams if feed.name == "fyers-hsm"), default=0)
+        if down_ns >= self._settings.poll.fallback_ns:
+            self._schedule.stand_in(wall_ns)
+        elif down_ns == 0:
+            self._schedule.stand_down()
 
     def _hold(self) -> Reason | None:
         """Why nothing may be recorded although the market is open."""
         if self._capture.failure:
-            return "disk_full", self._capture.failure
+            return Reason("disk_full", self._capture.failure)
         if self.disk.is_full:
-            return "disk_full", f"{self.disk.free_bytes} bytes free, reserve {self._settings.disk_reserve_bytes}"
+            reserve = self._settings.disk_reserve_bytes
+            return Reason("disk_full", f"{self.disk.free_bytes} bytes free, reserve {reserve}")
         return None
 
     def _follow_calendar(self, wall_ns: int) -> None:
-        reloaded = self._calendar_file.has_changed() and self._reload_calendar()
+        if self._calendar_file.has_changed():
+            self.run_background(self._reload_calendar())
+        reloaded = self._take_calendar()
         window = self.calendar.window_at(wall_ns + EARLY_NS, self._phases)
         if self.window and window != self.window:
             self._leave_window(wall_ns)
         if window and self.window is None:
-            self._enter_window(window, after_ns=max(window[0], self._accounted_ns))
-            self._late = LATE_CALENDAR if reloaded else STALL
+            self._enter_window(window)
+            self._open_gaps(window)
+            if reloaded:
+                self._schedule.late = LATE_CALENDAR
 
-    def _enter_window(self, window: Window, *, after_ns: int) -> SlotCursor:
+    def _enter_window(self, window: Window, after_ns: int | None = None) -> None:
         self.window = window
         phases = list(self._phases)
-        schedule = {"open_ns": window[0], "close_ns": window[1], "interval_ns": self._settings.poll.interval_ns}
-        self._capture.write({"type": "window_open", **schedule, "phases": phases})
+        feeds = [number for number, name in FEED_NAMES.items() if name in self._settings.feeds]
+        times = {"open_ns": window[0], "close_ns": window[1], "interval_ns": self._schedule.interval_ns}
+        self._capture.write({"type": "window_open", **times, "phases": phases, "feeds": feeds})
         log.info("window_opened", phases=",".join(phases))
-        self._cursor = SlotCursor(window, self._settings.poll.interval_ns, after_ns=after_ns)
-        return self._cursor
+        self._schedule.enter(window, after_ns)
+
+    def _open_gaps(self, window: Window) -> None:
+        for feed in self.streams:
+            self._capture.write_all(feed.ledger.open_window(window))
 
     def _leave_window(self, wall_ns: int) -> None:
         """Close the window, once its last polls have ended."""
         if self.window is None:
             return
         if wall_ns + EARLY_NS >= self.window[1]:
-            self._poll_due(wall_ns, self._clock.mono_ns(), self._late)
+            self._schedule.poll_due(wall_ns, self._clock.mono_ns())
             if not self._poller.is_idle:
                 return
         self._capture.close_gaps(self.window[1])
+        for feed in self.streams:
+            self._capture.write_all(feed.ledger.close_window())
         self._capture.write({"type": "window_close", "open_ns": self.window[0], "close_ns": self.window[1]})
         log.info("window_closed")
-        self.window = self._cursor = None
+        self.window = None
+        self._schedule.leave()
 
-    def _reload_calendar(self) -> bool:
+    async def _reload_calendar(self) -> None:
         try:
-            self.calendar = TradingCalendar.load(self._settings.calendar.file)
+            self._new_calendar = await self._load_calendar()
         except HarvesterError as error:
             self.calendar_problem = str(error)
             log.error("calendar_refused", detail=self.calendar_problem)
+
+    def _take_calendar(self) -> bool:
+        """Go by a calendar that was read anew, if there is one."""
+        new, self._new_calendar = self._new_calendar, None
+        if new is None:
             return False
+        self.calendar = new
         self.calendar_problem = ""
         valid_until = self.calendar.valid_until.isoformat()
         self._capture.write({"type": "calendar_reload", "valid_until": valid_until})
@@ -207,10 +252,10 @@ class Recorder:
         self._capture.close_gaps(self.window[1] if self.window else None)
         self._capture.write({"type": "clock_step", "delta_ns": step_ns})
         log.warning("clock_stepped", delta_ms=step_ns // NS_PER_MS)
+        for feed in self.streams:
+            self._capture.write_all(feed.ledger.step(step_ns, wall_ns))
         if step_ns < 0:
-            self._accounted_ns = min(self._accounted_ns, wall_ns)
-            if self._cursor:
-                self._cursor.rewind(wall_ns)
+            self._schedule.rewind(wall_ns)
 
     def _note_clock_offset(self) -> None:
         """A clock that is off by more than the network explains makes every time in the journal doubtful."""
@@ -232,13 +277,14 @@ class Recorder:
         if self.window is None:
             return "market closed, waiting"
         updates = sum(symbol.updates for symbol in self._capture.symbols.values())
-        gaps = len(self._capture.open_gaps)
-        return f"recording {len(self._settings.symbols)} symbols, {updates} updates, {gaps} gaps open"
+        updates += sum(tally.updates for feed in self.streams for tally in feed.tallies().values())
+        gaps = len(self._capture.open_gaps) + sum(len(feed.ledger.open_gaps) for feed in self.streams)
+        return f"recording {len(self._settings.all_symbols)} symbols, {updates} updates, {gaps} gaps open"
 
     async def _sleep(self) -> None:
         """Until the next slot or tick, or until told to stop."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        next_ns = (self._cursor and self._cursor.next_ns) or self.next_change_ns or wall_ns + TICK_NS
+        next_ns = self._schedule.next_ns or self.next_change_ns or wall_ns + TICK_NS
         nap = asyncio.create_task(self._clock.sleep_until(mono_ns + max(0, min(TICK_NS, next_ns - wall_ns))))
         stop = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({nap, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -247,12 +293,7 @@ class Recorder:
 
     async def _finish(self) -> None:
         self._notifier.stopping("stopping")
-        unanswered = await self._poller.cancel()
-        next_ns = self._cursor.next_ns if self._cursor else None
-        for symbol in self._settings.symbols if self.window else ():
-            slot_ns = unanswered.get(symbol, next_ns)
-            if slot_ns is not None:
-                self._capture.miss(symbol, [slot_ns], "stopped", "the recorder was told to stop")
+        await asyncio.gather(self._schedule.finish(), *(feed.stop(STOPPED) for feed in self.streams))
         self._capture.write({"type": "stop", "asked": self._stopping.is_set()})
         for task in self._background:
             task.cancel()

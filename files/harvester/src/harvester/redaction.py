@@ -1,8 +1,7 @@
 """Secrets by value: whatever is registered here never leaves the process in a log line, a message or a traceback."""
 
+from typing import Protocol
 from urllib.parse import quote
-
-from pydantic import SecretStr
 
 MASK = "[redacted]"
 MIN_LENGTH = 6
@@ -11,9 +10,41 @@ MIN_LENGTH = 6
 _secrets: set[str] = set()
 
 
-def register_secret(secret: SecretStr) -> None:
+class Secret(Protocol):
+    """A value that shows itself only when asked to, such as pydantic's SecretStr."""
+
+    def get_secret_value(self) -> str: ...
+
+
+class Masked:
+    """A secret for processes that have no room for pydantic."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def get_secret_value(self) -> str:
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Masked) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return f"Masked({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+
+def register_secret(secret: Secret) -> None:
     """Mask this value, and its percent-encoded form, from now on."""
-    value = secret.get_secret_value()
+    register_text(secret.get_secret_value())
+
+
+def register_text(value: str) -> None:
+    """The same for a value at hand."""
     if len(value) >= MIN_LENGTH:
         _secrets.update({value, quote(value, safe="")})
 

@@ -4,10 +4,15 @@ import json
 from array import array
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harvester.clock import NS_PER_MS
 from harvester.errors import UnhealthyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harvester.streams import StreamFeed
 
 KEPT = 5000
 
@@ -24,6 +29,22 @@ class SymbolStatus:
 
     def describe(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def describe_symbols(polled: dict[str, SymbolStatus], streams: "Sequence[StreamFeed]") -> dict[str, Any]:
+    """Each symbol of any feed: what came in all, and what of it by which socket."""
+    symbols = {name: symbol.describe() | {"feeds": {}} for name, symbol in polled.items()}
+    for feed in streams:
+        tallies = feed.tallies()
+        for name in feed.ledger.symbols:
+            tally = tallies.get(name)
+            last_ns = tally.last_ns or None if tally else None
+            updates = tally.updates if tally else 0
+            whole = symbols.setdefault(name, SymbolStatus().describe() | {"feeds": {}})
+            whole["feeds"][feed.name] = {"updates": updates, "last_recv_ns": last_ns}
+            whole["updates"] += updates
+            whole["last_recv_ns"] = max(whole["last_recv_ns"] or 0, last_ns or 0) or None
+    return symbols
 
 
 class Deviations:

@@ -3,16 +3,20 @@
 import asyncio
 import csv
 import difflib
+import json
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
 from harvester.errors import ConfigError, HarvesterError
+from harvester.topics import INDEX
 
 COLUMNS = 21
-TICKER = 9
+FY_TOKEN, TICKER = 0, 9
+INDEX_NAMES = "index_hsm_mapping.json"
 DOWNLOAD_SECONDS = 60.0
 DOWNLOAD_LIMIT = 64 << 20
 NEAR_MATCHES = 3
@@ -28,13 +32,18 @@ def master_file(symbol: str) -> str:
 
 def read_tickers(lines: Iterable[str], source: str) -> Iterator[str]:
     """Tickers of a master's lines. Raises HarvesterError where a line does not have its 21 columns."""
+    return (ticker for ticker, _ in read_tokens(lines, source))
+
+
+def read_tokens(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
+    """Ticker and fyToken of each of a master's lines. Raises HarvesterError as `read_tickers` does."""
     for number, row in enumerate(csv.reader(lines), start=1):
         if len(row) != COLUMNS:
             raise HarvesterError(
                 f"{source}: line {number} has {len(row)} columns instead of {COLUMNS}, so this is not the broker's"
                 " symbol master. Download it again."
             )
-        yield row[TICKER]
+        yield row[TICKER], row[FY_TOKEN]
 
 
 def find_unknown(symbols: Iterable[str], tickers: Iterable[str]) -> dict[str, list[str]]:
@@ -68,23 +77,53 @@ def check_symbols(symbols: Iterable[str], master: Path) -> None:
         )
 
 
+class Found(NamedTuple):
+    """What the broker's masters say of some symbols."""
+
+    tokens: dict[str, str]
+    """fyToken of each symbol that is listed."""
+    unknown: dict[str, list[str]]
+    """Symbols that are not, each with tickers that look like it."""
+    index_names: dict[str, str]
+    """What the data socket calls each index; empty when there is no index among the symbols."""
+
+
 async def download_unknown(symbols: Iterable[str], public_url: str) -> dict[str, list[str]]:
     """Ask the broker's own masters which symbols they do not list. Raises HarvesterError when they cannot be had."""
+    return (await download_symbols(symbols, public_url)).unknown
+
+
+async def download_symbols(symbols: Iterable[str], public_url: str) -> Found:
+    """Look the symbols up in the broker's own masters. Raises HarvesterError when they cannot be had."""
     by_file: dict[str, list[str]] = {}
     for symbol in symbols:
         by_file.setdefault(master_file(symbol), []).append(symbol)
-    unknown: dict[str, list[str]] = {}
+    found = Found({}, {}, {})
     async with httpx.AsyncClient(verify=ssl.create_default_context(), timeout=DOWNLOAD_SECONDS) as client:
         for name, wanted in by_file.items():
-            url = f"{public_url}/sym_details/{name}"
-            tickers = await _download_tickers(client, url)
-            unknown |= await asyncio.to_thread(find_unknown, wanted, tickers)
-    return unknown
+            listed: dict[str, str] = {}
+            async for line in _download(client, f"{public_url}/sym_details/{name}"):
+                listed.update(read_tokens([line], name))
+            found.tokens.update({symbol: listed[symbol] for symbol in wanted if symbol in listed})
+            found.unknown.update(await asyncio.to_thread(find_unknown, wanted, listed))
+        if any(symbol.endswith(INDEX) for symbols in by_file.values() for symbol in symbols):
+            text = "".join([line async for line in _download(client, f"{public_url}/sym_details/{INDEX_NAMES}")])
+            found.index_names.update(_parse_names(text))
+    return found
 
 
-async def _download_tickers(client: httpx.AsyncClient, url: str) -> list[str]:
-    """The tickers of a master, line by line and within limits, so that a large one never lies in memory."""
-    tickers: list[str] = []
+def _parse_names(text: str) -> dict[str, str]:
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, dict):
+        raise HarvesterError(f"{INDEX_NAMES}: not a list of index names. Try again later.")
+    return {str(ticker): name for ticker, name in names.items() if isinstance(name, str)}
+
+
+async def _download(client: httpx.AsyncClient, url: str) -> AsyncIterator[str]:
+    """The lines of a file, one by one and within limits, so that a large one never lies in memory."""
     size = 0
     try:
         async with asyncio.timeout(DOWNLOAD_SECONDS), client.stream("GET", url) as response:
@@ -93,7 +132,6 @@ async def _download_tickers(client: httpx.AsyncClient, url: str) -> list[str]:
                 size += len(line)
                 if size > DOWNLOAD_LIMIT:
                     raise HarvesterError(f"{url}: longer than {DOWNLOAD_LIMIT} bytes; not a symbol master.")
-                tickers.extend(read_tickers([line], url))
+                yield line
     except (httpx.HTTPError, TimeoutError) as error:
         raise HarvesterError(f"{url}: the symbol master could not be downloaded ({type(error).__name__}).") from error
-    return tickers

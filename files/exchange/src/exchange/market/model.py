@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from harvester.clock import to_ist
 PLANS = 4096
 TAPES = 2048
 LADDERS = 1024
+YEAR = 366
 STANDING_SHARE = (0.03, 0.05)
 """Waiting orders beyond the shown levels, as a share of a day's volume: least, and how far it swings."""
 
@@ -33,14 +35,38 @@ class PriceLimits(NamedTuple):
     upper: int
 
 
+@dataclass(frozen=True)
+class Playback:
+    """The books of one slice of a plan, kept apart from the model's caches for who goes through them one by one."""
+
+    model: "BookModel"
+    plan: DayPlan
+    index: int
+    tape: Tape
+    ladder: Ladder
+
+    @property
+    def times(self) -> list[int]:
+        """Wall ns of each book."""
+        return self.tape.times
+
+    def book(self, place: int) -> Book:
+        """One of them, by its place in `times`."""
+        return self.model.make_book(self.plan, self.index, place, self.tape, self.ladder)
+
+
 class BookModel:
     """Books of the given instruments on the days of `sessions`.
 
     Plans and tapes are cached, never changed: dropping them costs time, not sameness. Not for several threads at once.
     """
 
-    def __init__(self, seed: int, instruments: Mapping[str, Instrument], sessions: Sessions) -> None:
+    def __init__(
+        self, seed: int, instruments: Mapping[str, Instrument], sessions: Sessions, *, busy: float = 1.0
+    ) -> None:
+        """`busy`: how many times the measured number of updates a second; another market than with 1."""
         self.seed = seed
+        self.busy = busy
         self.instruments = instruments
         self.sessions = sessions
         self.profile = lru_cache(maxsize=PLANS)(self._profile)
@@ -53,7 +79,8 @@ class BookModel:
         self._tapes: OrderedDict[tuple[str, int], Tape] = OrderedDict()
 
     def _profile(self, symbol: str) -> Profile:
-        return build_profile(self.seed, self.instruments[symbol])
+        profile = build_profile(self.seed, self.instruments[symbol])
+        return profile._replace(rate=profile.rate * self.busy)
 
     def plan(self, symbol: str, day: date) -> DayPlan | None:
         """The plan of one day, None when the market is closed. Raises KeyError for an unknown symbol."""
@@ -112,7 +139,11 @@ class BookModel:
     def book_at(self, symbol: str, wall_ns: int, levels: int = LEVELS) -> Book:
         """The book in force at a moment. Raises KeyError for an unknown symbol."""
         plan, index, place = self.locate(symbol, wall_ns)
-        return self._book(plan, index, place, self._ladder(plan, index, levels))
+        return self.play(plan, index, levels).book(place)
+
+    def play(self, plan: DayPlan, index: int, levels: int) -> "Playback":
+        """The books of one slice."""
+        return Playback(self, plan, index, self.tape(plan, index), self._ladder(plan, index, levels))
 
     def limits(self, symbol: str, wall_ns: int) -> PriceLimits:
         """Previous close and circuit limits of the moment's day, in paise, without planning that day."""
@@ -122,6 +153,12 @@ class BookModel:
         previous_day = before.date if before else day - timedelta(days=1)
         close = closing_ticks(self.seed, instrument, self.profile(symbol), previous_day)
         return PriceLimits(*(ticks * instrument.tick for ticks in (close, *circuit_limits(close))))
+
+    def year_range(self, symbol: str, day: date) -> tuple[int, int]:
+        """Highest and lowest close of the year before a day, in paise."""
+        instrument, profile = self.instruments[symbol], self.profile(symbol)
+        closes = [closing_ticks(self.seed, instrument, profile, day - timedelta(days=back)) for back in range(1, YEAR)]
+        return max(closes) * instrument.tick, min(closes) * instrument.tick
 
     def updates(self, symbol: str, from_ns: int, to_ns: int, levels: int = LEVELS) -> Iterator[Book]:
         """Every change of the book in [from_ns, to_ns), in order, at any length: days follow each other."""
@@ -136,10 +173,10 @@ class BookModel:
         for index in range(max(0, plan.find(from_ns)), len(plan)):
             if plan[index].start_ns >= to_ns:
                 return
-            ladder = self._ladder(plan, index, levels)
-            for place, time_ns in enumerate(self.tape(plan, index).times):
+            playback = self.play(plan, index, levels)
+            for place, time_ns in enumerate(playback.times):
                 if from_ns <= time_ns < to_ns:
-                    yield self._book(plan, index, place, ladder)
+                    yield playback.book(place)
 
     def _ladder(self, plan: DayPlan, index: int, levels: int) -> Ladder:
         key = (plan.instrument.ticker, plan[index].start_ns, levels)
@@ -152,8 +189,9 @@ class BookModel:
             self._ladders.popitem(last=False)
         return ladder
 
-    def _book(self, plan: DayPlan, index: int, place: int, ladder: Ladder) -> Book:
-        piece, tape = plan[index], self.tape(plan, index)
+    def make_book(self, plan: DayPlan, index: int, place: int, tape: Tape, ladder: Ladder) -> Book:
+        """One book, from the tape and the ladder of its slice."""
+        piece = plan[index]
         tick, print_ = plan.instrument.tick, tape.prints[place]
         traded = self._last_trade(plan, index, print_)
         bids, asks = ladder.at(place)

@@ -1,15 +1,19 @@
 """The calendar file: dated phase rules, holidays and special sessions, each with the circular it comes from."""
 
+import json
 import re
 from datetime import date
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from harvester.validation import StrictModel
+from harvester.calendar.facts import Facts, PhaseName, Rule, Special
+from harvester.errors import ConfigError
+from harvester.validation import StrictModel, explain
 
-PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
 TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?$")
 DAY_SECONDS = 86_400
 
@@ -88,3 +92,29 @@ class CalendarFile(StrictModel):
         if len(days) != len(set(days)):
             raise ValueError("special_sessions names a date twice; give that date all its windows in one entry")
         return self
+
+    @property
+    def facts(self) -> Facts:
+        """The same without circulars and names."""
+        return Facts(
+            self.valid_until,
+            tuple(Rule(rule.first, rule.last, rule.phases) for rule in self.phase_rules),
+            frozenset(holiday.date for holiday in self.holidays),
+            {special.date: Special(special.kind, special.phases) for special in self.special_sessions},
+        )
+
+
+def read_calendar(path: Path | None = None) -> Facts:
+    """Check a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
+    source = path or files("harvester.calendar").joinpath("nse.json")
+    try:
+        return CalendarFile.model_validate(json.loads(source.read_bytes())).facts
+    except OSError as error:
+        raise ConfigError(
+            f"{source}: the trading calendar cannot be read ({error.strerror}). Correct calendar.file in the"
+            " configuration, or remove the key to use the calendar in the package."
+        ) from error
+    except ValidationError as error:
+        raise ConfigError(f"{source}: the trading calendar is refused:\n{explain(error, CalendarFile)}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error

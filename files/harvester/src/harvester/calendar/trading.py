@@ -1,19 +1,13 @@
 """Questions to the calendar: which phases a date has, whether a moment is inside one, when that changes next."""
 
-import json
 from collections.abc import Collection
 from datetime import date, timedelta
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from harvester.calendar.model import CalendarFile, PhaseName, Phases
+from harvester.calendar.facts import Facts, PhaseName, Phases
 from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
-from harvester.errors import ConfigError
-from harvester.validation import explain
 
 SATURDAY = 5
 SEARCH_DAYS = 400
@@ -39,29 +33,20 @@ class Session(NamedTuple):
 class TradingCalendar:
     """When the market is open. After `valid_until` the last phase rule goes on: polling on a holiday is harmless."""
 
-    def __init__(self, data: CalendarFile) -> None:
-        self.valid_until = data.valid_until
-        self._rules = data.phase_rules
-        self._holidays = {holiday.date for holiday in data.holidays}
-        self._special = {special.date: special for special in data.special_sessions}
+    def __init__(self, facts: Facts) -> None:
+        self.valid_until = facts.valid_until
+        self._rules = facts.rules
+        self._holidays = facts.holidays
+        self._special = facts.specials
         self._changes: dict[frozenset[PhaseName], tuple[int, int | None]] = {}
         self._merged = lru_cache(maxsize=8)(self._merge_windows)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "TradingCalendar":
         """Read a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
-        source = path or files("harvester.calendar").joinpath("nse.json")
-        try:
-            return cls(CalendarFile.model_validate(json.loads(source.read_bytes())))
-        except OSError as error:
-            raise ConfigError(
-                f"{source}: the trading calendar cannot be read ({error.strerror}). Correct calendar.file in the"
-                " configuration, or remove the key to use the calendar in the package."
-            ) from error
-        except ValidationError as error:
-            raise ConfigError(f"{source}: the trading calendar is refused:\n{explain(error, CalendarFile)}") from error
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error
+        from harvester.calendar.model import read_calendar  # large: the recorder has a child read it
+
+        return cls(read_calendar(path))
 
     def session(self, day: date) -> Session | None:
         """The trading day, or None when the market is closed all day."""

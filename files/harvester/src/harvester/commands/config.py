@@ -2,13 +2,19 @@
 
 import argparse
 import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
 from harvester.calendar import TradingCalendar
+from harvester.calendar.model import read_calendar
 from harvester.errors import ConfigError
-from harvester.settings import Settings, load_settings, settings_path
+from harvester.runsettings import RunSettings, from_plain
+from harvester.settings import Settings, config_hash, load_settings, settings_path
+from harvester.settings_plain import to_plain
 from harvester.settings_table import describe_settings
-from harvester.symbols import check_symbols, describe_unknown, download_unknown
+from harvester.symbols import check_symbols, describe_unknown, download_symbols, download_unknown
+from harvester.topics import topics_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +24,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--master", type=Path, metavar="CSV", help="symbol master to look the symbols up in")
     check.add_argument("--online", action="store_true", help="look the symbols up in the broker's own symbol master")
     actions.add_parser("schema", help="print every key with its type, default and meaning")
+    actions.add_parser("show", help="print the configuration in force as JSON, defaults filled in")
+    actions.add_parser("calendar", help="print the trading calendar in force as JSON")
+    actions.add_parser("topics", help="look all symbols up at the broker and print what its sockets call them, as JSON")
 
 
 def run(args: argparse.Namespace, settings: None) -> int:
     if args.action == "schema":
         print(describe_settings(Settings))
         return 0
+    if args.action == "check":
+        _check(args)
+        return 0
+    path = settings_path(args.config)
+    print(json.dumps(PRINTED[args.action](load_settings(path), path)))
+    return 0
+
+
+def _show(settings: Settings, path: Path) -> dict[str, Any]:
+    return to_plain(settings, config_hash(path))
+
+
+def _show_calendar(settings: Settings, path: Path) -> dict[str, Any]:
+    return read_calendar(settings.calendar.file).to_json()
+
+
+def _show_topics(settings: Settings, path: Path) -> dict[str, Any]:
+    symbols = from_plain(RunSettings, _show(settings, path)).all_symbols
+    found = asyncio.run(download_symbols(symbols, settings.broker.public_url))
+    topics = {symbol: topics_of(symbol, token, found.index_names) for symbol, token in found.tokens.items()}
+    return {"topics": topics, "unknown": found.unknown}
+
+
+PRINTED = {"show": _show, "calendar": _show_calendar, "topics": _show_topics}
+
+
+def _check(args: argparse.Namespace) -> None:
     path = settings_path(args.file or args.config)
     checked = load_settings(path)
     TradingCalendar.load(checked.calendar.file)
@@ -33,7 +69,6 @@ def run(args: argparse.Namespace, settings: None) -> int:
         _check_online(checked)
     interval = f"{checked.poll.interval_seconds:g} s"
     print(f"{path}: valid; {len(checked.symbols)} symbols every {interval}, as {checked.host_id}")
-    return 0
 
 
 def _check_online(settings: Settings) -> None:

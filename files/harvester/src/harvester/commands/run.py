@@ -3,13 +3,20 @@
 import argparse
 import asyncio
 import signal
+import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import structlog
 
+from harvester.assembly import Assembly
+from harvester.calendar import TradingCalendar
+from harvester.calendar.facts import Facts
 from harvester.capture import Capture
+from harvester.child import ask
 from harvester.clock import NS_PER_SECOND, SystemClock
-from harvester.commands.terminal import print_arrival
+from harvester.feeds.arrival import Arrival
 from harvester.feeds.fyers_rest import FyersRestFeed
 from harvester.gate import Gate
 from harvester.journal.format import RunInfo
@@ -19,36 +26,53 @@ from harvester.poller import Poller
 from harvester.publisher import StatusPublisher
 from harvester.recorder import Recorder
 from harvester.release import release_id
-from harvester.settings import Settings, config_hash, settings_path
-from harvester.symbolcheck import SymbolCheck
+from harvester.runsettings import RunSettings, config_command, load_run_settings
+from harvester.session import SessionWatch
+from harvester.symbolbook import SymbolBook
 from harvester.tokenkeeper import TokenKeeper
 from harvester.tokens.handover import HandoverReader
 from harvester.watches import ClockWatch
 
 THREADS = 4
+Observer = Callable[[Arrival], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--foreground", action="store_true", help="print each poll to the terminal with --debug")
 
 
-def run(args: argparse.Namespace, settings: Settings) -> int:
+def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
+    checked = load_run_settings(args.config)
+    calendar = _load_calendar(args.config)
     info = RunInfo(
-        host_id=settings.host_id,
+        host_id=checked.host_id,
         release=release_id(),
-        config_hash=config_hash(settings_path(args.config)),
-        streams=dict(enumerate(settings.symbols)),
+        config_hash=checked.config_hash,
+        streams=dict(enumerate(checked.symbols)),
     )
     structlog.contextvars.bind_contextvars(release=info.release, run_id=info.run_id[:8])
-    asyncio.run(_record(settings, info, show=args.foreground and args.debug))
+    observer = _observer() if args.foreground and args.debug else None
+    asyncio.run(_record(checked, info, calendar, args.config, observer))
     return 0
 
 
-async def _record(settings: Settings, info: RunInfo, *, show: bool) -> None:
+def _observer() -> Observer:
+    from harvester.commands.terminal import print_arrival  # decodes, which the service does not
+
+    return print_arrival
+
+
+def _load_calendar(option: Path | None) -> TradingCalendar:
+    return TradingCalendar(Facts.from_json(ask(config_command(option, "calendar"))))
+
+
+async def _record(
+    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS))  # name look-ups and syncs; more threads only cost memory
-    recorder, feed = build_recorder(settings, info, show=show)
+    recorder, feed = build_recorder(settings, info, calendar, option, observer)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, recorder.stop)
     try:
@@ -57,11 +81,13 @@ async def _record(settings: Settings, info: RunInfo, *, show: bool) -> None:
         await feed.close()
 
 
-def build_recorder(settings: Settings, info: RunInfo, *, show: bool) -> tuple[Recorder, FyersRestFeed]:
-    """Put the service together from its parts, for the machine's clock and the broker's REST feed."""
+def build_recorder(
+    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+) -> tuple[Recorder, FyersRestFeed]:
+    """Put the service together from its parts, for the machine's clock and the broker's feeds."""
     clock, notifier, watch, gate = SystemClock(), Notifier(), ClockWatch(), Gate(settings.limits)
-    timeout = settings.poll.timeout
-    feed = FyersRestFeed(settings.broker, timeout_seconds=timeout, connections=len(settings.symbols), clock=clock)
+    timeout, tls = settings.poll.timeout, ssl.create_default_context()
+    feed = FyersRestFeed(settings.broker, timeout_seconds=timeout, tls=tls, clock=clock)
     capture = Capture(settings, clock=clock, run=info, feed=feed.number)
     poller = Poller(
         feed,
@@ -69,13 +95,25 @@ def build_recorder(settings: Settings, info: RunInfo, *, show: bool) -> tuple[Re
         capture=capture,
         watch=watch,
         clock=clock,
-        offsets=dict(zip(settings.symbols, settings.start_offsets(), strict=True)),
+        offsets=dict(zip(settings.symbols, settings.poll.offsets, strict=False)),
         timeout_ns=int(timeout * NS_PER_SECOND),
-        observer=print_arrival if show else None,
+        observer=observer,
     )
     reader = HandoverReader(settings.token.handover)
     keeper = TokenKeeper(reader, gate=gate, feed=feed, capture=capture, watch=watch, clock=clock)
-    symbol_check = SymbolCheck(settings, clock)
+    book = SymbolBook(lambda: ask(config_command(option, "topics")), clock)
+    session = SessionWatch(clock)
+    streams = Assembly(
+        settings,
+        clock=clock,
+        capture=capture,
+        gate=gate,
+        rest=feed,
+        book=book,
+        tls=tls,
+        run_id=info.run_id,
+        session=session,
+    ).feeds()
     publisher = StatusPublisher(
         settings.status_file,
         run=info,
@@ -85,22 +123,29 @@ def build_recorder(settings: Settings, info: RunInfo, *, show: bool) -> tuple[Re
         gate=gate,
         keeper=keeper,
         watch=watch,
-        symbol_check=symbol_check,
+        book=book,
     )
 
     def after_tick(recorder: Recorder) -> None:
         publisher(recorder)
-        if symbol_check.is_due(recorder.next_change_ns):
-            recorder.run_background(symbol_check.run())
+        if book.is_due(recorder.next_change_ns):
+            recorder.run_background(book.run())
+
+    async def load_calendar() -> TradingCalendar:
+        return await asyncio.to_thread(_load_calendar, option)
 
     recorder = Recorder(
         settings,
         clock=clock,
         capture=capture,
         poller=poller,
+        streams=streams,
         keeper=keeper,
         watch=watch,
+        session=session,
         notifier=notifier,
+        calendar=calendar,
+        load_calendar=load_calendar,
         after_tick=after_tick,
     )
     return recorder, feed

@@ -27,6 +27,8 @@ class Received(Generic[Batch]):
     stream: int
     connection: int
     """0 for the first connection of the stream in these records, then 1, and so on."""
+    opened_seq: int
+    """Number of the control record with which the connection began; 0 when these records have none."""
     seq: Ints
     wall_ns: Ints
     mono_ns: Ints
@@ -37,49 +39,74 @@ class Received(Generic[Batch]):
 class _Connection(Generic[Batch]):
     decoder: Decoder[Batch]
     number: int = 0
+    opened_seq: int = 0
     waiting: list[Record] = field(default_factory=list)
 
     def take(self, stream: int) -> Received[Batch]:
         records, self.waiting = self.waiting, []
         seq, wall_ns, mono_ns = np.array([(each.seq, each.wall_ns, each.mono_ns) for each in records], np.int64).T
         batch = self.decoder.decode([record.payload for record in records])
-        return Received(stream, self.number, seq, wall_ns, mono_ns, batch)
+        return Received(stream, self.number, self.opened_seq, seq, wall_ns, mono_ns, batch)
+
+
+class Rounds(Generic[Batch]):
+    """Gathers the frames of one feed and decodes them in rounds: one batch a connection, each round after the last.
+
+    A control record {"type": "connect", "feed": ..., "stream": ...} ends the connection before it, as does the start
+    of another run of the recorder, {"type": "start"}: from there on a new decoder knows nothing of the old one's state.
+    """
+
+    def __init__(self, feed: int, new_decoder: Callable[[], Decoder[Batch]], frames: int) -> None:
+        """A round is over when the connections together have so many `frames`."""
+        self._feed = feed
+        self._new_decoder = new_decoder
+        self._frames = frames
+        self._waiting = 0
+        self._connections: dict[int, _Connection[Batch]] = {}
+
+    def data(self, record: Record) -> list[Received[Batch]]:
+        """Take a data record of the feed; the round that it completes is returned, or nothing."""
+        if record.stream not in self._connections:
+            self._connections[record.stream] = _Connection(self._new_decoder())
+        self._connections[record.stream].waiting.append(record)
+        self._waiting += 1
+        return self.finish() if self._waiting >= self._frames else []
+
+    def control(self, record: Record) -> list[Received[Batch]]:
+        """Take a control record; the round that ends with it is returned."""
+        value = decode_control(record.payload)
+        if value is None:
+            return []
+        if value["type"] == "start":
+            round_ = self.finish()
+            for stream in list(self._connections):
+                self._begin(stream, 0)
+            return round_
+        if value["type"] != "connect" or value.get("feed") != self._feed or type(value.get("stream")) is not int:
+            return []
+        before = self._connections.get(value["stream"])
+        round_ = self.finish() if before and before.waiting else []
+        self._begin(value["stream"], record.seq)
+        return round_
+
+    def finish(self) -> list[Received[Batch]]:
+        """Decode what is waiting, by stream."""
+        self._waiting = 0
+        return [each.take(stream) for stream, each in sorted(self._connections.items()) if each.waiting]
+
+    def _begin(self, stream: int, seq: int) -> None:
+        before = self._connections.get(stream)
+        self._connections[stream] = _Connection(self._new_decoder(), before.number + 1 if before else 0, seq)
 
 
 def decode_records(
     records: Iterable[Record], feed: int, new_decoder: Callable[[], Decoder[Batch]], batch_frames: int
 ) -> Iterator[Received[Batch]]:
-    """The decoded batches of a feed's records, in order within each stream.
-
-    A control record {"type": "connect", "feed": …, "stream": …} ends the connection before it, as does the start of
-    another run of the recorder, {"type": "start"}: from there on a new decoder knows nothing of the old one's state.
-    """
-    connections: dict[int, _Connection[Batch]] = {}
+    """The decoded batches of a feed's records, in order within each stream."""
+    rounds = Rounds(feed, new_decoder, batch_frames)
     for record in records:
         if record.kind == CONTROL:
-            for stream in _ended(record, feed, list(connections)):
-                old = connections[stream]
-                if old.waiting:
-                    yield old.take(stream)
-                connections[stream] = _Connection(new_decoder(), old.number + 1)
+            yield from rounds.control(record)
         elif record.kind == DATA and record.feed == feed:
-            if record.stream not in connections:
-                connections[record.stream] = _Connection(new_decoder())
-            current = connections[record.stream]
-            current.waiting.append(record)
-            if len(current.waiting) >= batch_frames:
-                yield current.take(record.stream)
-    for stream, rest in connections.items():
-        if rest.waiting:
-            yield rest.take(stream)
-
-
-def _ended(record: Record, feed: int, streams: list[int]) -> list[int]:
-    """Streams whose connection this control record ends."""
-    control = decode_control(record.payload)
-    if control is None:
-        return []
-    if control["type"] == "start":
-        return streams
-    ends = control["type"] == "connect" and control.get("feed") == feed and control.get("stream") in streams
-    return [control["stream"]] if ends else []
+            yield from rounds.data(record)
+    yield from rounds.finish()

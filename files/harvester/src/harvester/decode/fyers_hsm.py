@@ -30,6 +30,8 @@ class Rows:
     kind: Kind
     frame: Ints
     """Number of the frame in the batch."""
+    entry: Ints
+    """Place among the entries of the frame, from 0."""
     topic: Ints
     """Place in the batch's `topics`."""
     scale: Ints
@@ -73,6 +75,8 @@ class _Ordered:
     headers: Headers
     topics: Ints
     kinds: Octets
+    frames: Ints
+    """The frame of each entry in order of arrival."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class HsmDecoder:
         arrival = np.argsort(headers.ids.astype(np.uint16), kind="stable")
         headers.reorder(arrival)
         topics = self._table.assign(headers.ids, headers.snapshots, headers.defined)
-        return _Ordered(entries.pick(arrival), arrival, headers, topics, self._table.kinds(topics))
+        return _Ordered(entries.pick(arrival), arrival, headers, topics, self._table.kinds(topics), entries.frame)
 
     def _rows(self, batch: FrameBatch, ordered: _Ordered) -> tuple[Rows, ...]:
         """Rows of each kind; states are stored at the end, since an id may pass from one kind to another."""
@@ -141,7 +145,9 @@ class HsmDecoder:
         topics = ordered.topics[ours][back]
         columns = to_columns(merged, back, kind)
         scales = self._table.scales(topics)
-        rows = Rows(kind, entries.frame[back], topics, scales, entries.form[back], changed[back], columns)
+        frames = entries.frame[back]
+        place = ordered.arrival[ours][back] - np.searchsorted(ordered.frames, frames)
+        rows = Rows(kind, frames, place, topics, scales, entries.form[back], changed[back], columns)
         return rows, _Final(number, ids[last], merged[:, last])
 
 

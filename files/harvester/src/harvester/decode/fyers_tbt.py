@@ -33,6 +33,8 @@ class Books:
 
     frame: Ints
     """Number of the frame in the batch."""
+    entry: Ints
+    """Place among the frame's parts that have a book, from 0."""
     symbol: Ints
     """Place in the batch's `tickers`."""
     sequence: Ints
@@ -154,6 +156,7 @@ def _books(parts: Parts, merged: Ints, places: Ints, snapshot: Flags, suspect: F
     levels = [columns[part][side] for side in (slice(SLOTS), slice(SLOTS, SIDES)) for part in (PRICES, QTYS, ORDERS)]
     return Books(
         parts.frame,
+        np.arange(len(parts.frame)) - np.searchsorted(parts.frame, parts.frame),
         parts.symbol,
         parts.sequence,
         parts.feed_time,

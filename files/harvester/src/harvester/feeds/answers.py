@@ -1,6 +1,7 @@
 """What the broker's answers mean (Fyers API docs, error codes): data of a slot, or the cause of a gap."""
 
 import json
+import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ RATE_CODE = -429
 PARSE_LIMIT = 65_536
 """A depth answer has about 1,500 bytes; what is far larger is not parsed, so that it cannot fill our memory."""
 MAX_RETRY_AFTER = 3600.0
+SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?$")
 
 
 class Verdict(NamedTuple):
@@ -45,6 +47,18 @@ def judge_profile(status: int, body: bytes) -> Verdict:
         return failure
     proven = answer is not None and answer.get("s") == "ok"
     return Verdict(None, "") if proven else Verdict("bad_response", f"HTTP {status}: {_message(answer or {})}")
+
+
+def judge_look_up(status: int, body: bytes) -> Verdict:
+    """Whether an answer of the 50-level socket's look-up may hold its address."""
+    return _judge_failure(status, _parse(body)) or Verdict(None, "")
+
+
+def read_socket_url(body: bytes) -> str | None:
+    """The address in an answer of the 50-level socket's look-up; None where there is no secure one."""
+    data = (_parse(body) or {}).get("data")
+    url = data.get("socket_url") if isinstance(data, dict) else None
+    return url if isinstance(url, str) and SOCKET_URL.match(url) else None
 
 
 def _judge_failure(status: int, answer: dict[str, Any] | None) -> Verdict | None:

@@ -2,9 +2,8 @@
 
 from typing import NamedTuple, Protocol
 
-from pydantic import SecretStr
-
 from harvester.gaps import Cause
+from harvester.redaction import Secret
 
 
 class Arrival(NamedTuple):
@@ -32,11 +31,11 @@ class PolledFeed(Protocol):
     number: int
     """Identifies the feed in a journal record."""
 
-    async def fetch(self, symbol: str, scheduled_ns: int, token: SecretStr) -> Arrival:
+    async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> Arrival:
         """Ask once. Never raises for what the network or the broker does; ends within the feed's timeout."""
         ...
 
-    async def prove_token(self, token: SecretStr) -> Arrival:
+    async def prove_token(self, token: Secret) -> Arrival:
         """Ask for what only a living token gets; an arrival of no symbol and no slot."""
         ...
 

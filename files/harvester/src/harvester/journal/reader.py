@@ -1,7 +1,7 @@
 """Reading segments: every undamaged record, none that is not one, in memory that does not grow with the file."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -21,6 +21,12 @@ from harvester.journal.format import (
 
 CHUNK_BYTES = 1 << 20
 COMPRESSED = ".zst"
+Unpacking = Callable[[BinaryIO], BinaryIO]
+ARCHIVED: dict[str, Unpacking] = {}
+"""Suffix of each archived form of a segment, and what makes of such an open file the segment as it was.
+
+Forms whose reading needs more than the journal may import are put in here by who knows them.
+"""
 
 
 class SegmentScan(NamedTuple):
@@ -132,14 +138,21 @@ class _Inflated:
         self._file.close()
 
 
+ARCHIVED[COMPRESSED] = lambda file: cast(BinaryIO, _Inflated(file))
+
+
 def open_segment(path: Path) -> BinaryIO:
-    """Open a segment for reading from its begin to its end, also a compressed one (`.zst`). Raises OSError."""
+    """Open a segment for reading from its begin to its end, also an archived one. Raises OSError."""
     file = cast(BinaryIO, path.open("rb", buffering=0))
-    return cast(BinaryIO, _Inflated(file)) if path.suffix == COMPRESSED else file
+    try:
+        return ARCHIVED[path.suffix](file) if path.suffix in ARCHIVED else file
+    except BaseException:
+        file.close()
+        raise
 
 
 def read_segment(path: Path) -> Iterator[Record]:
-    """Every undamaged record of a segment (`.open`, `.seg`, `.seg.zst`), in order. Raises JournalError."""
+    """Every undamaged record of a segment (`.open`, `.seg`, or archived), in order. Raises JournalError."""
     with _explaining(path), closing(open_segment(path)) as file:
         for _, record in RecordStream(file):
             yield record

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from harvester.errors import HarvesterError
 from harvester.journal.format import CONTROL, DATA, FORMAT, FYERS_REST, HEADER, Record, decode, decode_control
-from harvester.journal.reader import CHUNK_BYTES, COMPRESSED, RecordStream, control_of, open_segment
+from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, RecordStream, control_of, open_segment
 from harvester.journal.segment import OPEN, SEALED
 
 
@@ -98,9 +98,10 @@ class DayIndex:
 def find_sources(journal_day: Path, archive: Path) -> list[Source]:
     """Segments of the day: those in the journal, and archived ones that the journal no longer has. Sorted by name."""
     found: dict[str, Source] = {}
-    for path in sorted(archive.glob(f"[!.]*{SEALED}{COMPRESSED}")):
+    for path in sorted(archive.glob(f"[!.]*{SEALED}.*")):
         name = path.name.split(".", 1)[0]
-        found[name] = Source(name, path)
+        if path.suffix in ARCHIVED:
+            found[name] = Source(name, path)
     for suffix in (OPEN, SEALED):
         for path in sorted(journal_day.glob(f"[!.]*{suffix}")):
             if path.is_file() and not path.is_symlink():
@@ -129,7 +130,7 @@ class Spool:
 
     def plain(self, source: Source) -> Path:
         """Path of the uncompressed bytes. Raises OSError."""
-        if source.path.suffix != COMPRESSED:
+        if source.path.suffix not in ARCHIVED:
             return source.path
         path = self._directory / source.name
         if not path.exists():

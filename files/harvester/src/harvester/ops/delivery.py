@@ -53,6 +53,22 @@ def connect_to(host: Host) -> Connect:
     return partial(SshTransport, host, lake_of(host))
 
 
+def choose(source: str, bucket: str | None, limit: str | None, hosts: Callable[[], Sequence[Host]]) -> list[Connect]:
+    """What to pull from: the inventory's hosts, or their parts of a bucket, where `limit` is a pattern of host names.
+
+    The inventory is not asked where a bucket is named: what is in it may be of hosts that are long gone. Raises
+    ConfigError for a source that there is not.
+    """
+    if source == "host" and bucket is None:
+        return [connect_to(host) for host in hosts()]
+    if source != "s3":
+        raise ConfigError(f"--from {source!r} is none of host and s3. A --bucket needs --from s3.")
+    from harvester.ops import bucket_transport
+
+    lake = bucket_transport.open_lake(bucket_transport.find_bucket([] if bucket else hosts(), bucket))
+    return [*bucket_transport.connections(lake, limit)]
+
+
 def deliver(
     connections: Sequence[Connect],
     store: Store,

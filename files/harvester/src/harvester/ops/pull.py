@@ -6,6 +6,7 @@ host's manifest. Symbols are selected when the data is read: in CSV exports, que
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -96,9 +97,7 @@ def _pull_host(
         missing = _still_there(transport, missing, result)
         _check_room(store, missing)
         progress.begin(transport.host, len(missing), bytes_wanted(missing))
-        for file in missing:
-            progress.file(file.path)
-            _bring(transport, file, store, ledger, result, progress)
+        _bring_all(transport, missing, store, ledger, result, progress)
         bad = {problem.path for problem in result.problems}
         for manifest in manifests:
             if bad.isdisjoint(file.path for file in selection.files(manifest)):
@@ -173,10 +172,55 @@ def _is_here(file: FileEntry, store: Store, ledger: Ledger, host: str) -> bool:
     return False
 
 
-def _bring(
-    transport: Transport, file: FileEntry, store: Store, ledger: Ledger, result: HostResult, progress: Progress
+def _bring_all(
+    transport: Transport,
+    missing: list[FileEntry],
+    store: Store,
+    ledger: Ledger,
+    result: HostResult,
+    progress: Progress,
 ) -> None:
-    """Fetch one file, trying again after a broken connection or a mismatch; a lasting failure is a problem."""
+    """Fetch the files, as many at a time as the transport likes; what came is noted here, in one thread.
+
+    Raises UnreachableError when the host is gone; files under way are brought to their end first.
+    """
+
+    def note(file: FileEntry, trouble: RemoteError | None) -> None:
+        if trouble:
+            result.problems.append(Problem(transport.host, file.path, str(trouble)))
+        else:
+            ledger.add(file.path, file.sha256, transport.host)
+            result.fetched.append(file)
+
+    def bring(files: list[FileEntry]) -> list[tuple[FileEntry, RemoteError | None]]:
+        return [(file, _bring(transport, file, store, progress)) for file in files]
+
+    if transport.workers == 1:
+        for file in missing:
+            note(file, _bring(transport, file, store, progress))
+        return
+    same: dict[str, list[FileEntry]] = {}  # one content is one partial file, so one worker's
+    for file in missing:
+        same.setdefault(file.sha256, []).append(file)
+    with ThreadPoolExecutor(transport.workers) as pool:
+        left = {pool.submit(bring, files) for files in same.values()}
+        try:
+            for future in as_completed(list(left)):
+                left.remove(future)
+                for file, trouble in future.result():
+                    note(file, trouble)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            for future in left:
+                if not future.cancelled() and not future.exception():
+                    for file, trouble in future.result():
+                        note(file, trouble)
+            raise
+
+
+def _bring(transport: Transport, file: FileEntry, store: Store, progress: Progress) -> RemoteError | None:
+    """Fetch one file, trying again after a broken connection or a mismatch; what lasts is returned."""
+    progress.file(file.path)
     for attempt in range(1, ATTEMPTS + 1):
         try:
             fetch(transport, file, store, progress.advance)
@@ -185,11 +229,10 @@ def _bring(
                 continue
             if isinstance(error, UnreachableError):
                 raise
-            result.problems.append(Problem(transport.host, file.path, str(error)))
+            return error
         else:
-            ledger.add(file.path, file.sha256, transport.host)
-            result.fetched.append(file)
-            return
+            return None
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _check_room(store: Store, missing: Sequence[FileEntry]) -> None:

@@ -20,6 +20,8 @@ class Transport(Protocol):
     """Read access to one host's lake. Paths are relative to it; RemoteError when the host or a file fails."""
 
     host: str
+    workers: int
+    """How many files it likes to hand out at a time."""
 
     def list_manifests(self) -> list[str]:
         """Paths of the current manifests, `manifest/date=.../host=.../manifest.json`."""
@@ -39,6 +41,8 @@ class Transport(Protocol):
 
 class LocalTransport:
     """The lake of a harvester that runs on this very machine."""
+
+    workers = 1
 
     def __init__(self, host: str, lake: Path) -> None:
         self.host = host
@@ -72,6 +76,8 @@ class LocalTransport:
 
 class SshTransport:
     """A host's lake through OpenSSH; `sudo -n` is used only where the login user may not read by itself."""
+
+    workers = 1
 
     def __init__(self, host: Host, lake: str) -> None:
         self.host = host.name

@@ -6,10 +6,9 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from pydantic import SecretStr
-
 from harvester.clock import NS_PER_SECOND, to_ist
 from harvester.errors import HarvesterError
+from harvester.redaction import Secret, register_text
 
 JWT = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")
 MAX_LENGTH = 8192
@@ -28,8 +27,25 @@ class Claims(NamedTuple):
     subject: str
 
 
-def read_claims(token: SecretStr) -> Claims:
+def read_claims(token: Secret) -> Claims:
     """Decode a token's claims without checking its signature. Raises TokenError."""
+    payload = _read_payload(token)
+    expires = payload.get("exp")
+    if isinstance(expires, bool) or not isinstance(expires, int | float) or not 0 < expires < 1e11:
+        raise TokenError(f"The token has no usable expiry (claim exp). {REMEDY}")
+    return Claims(int(expires) * NS_PER_SECOND, str(payload.get("fy_id", "")), str(payload.get("sub", "")))
+
+
+def read_hsm_key(token: Secret) -> str:
+    """The claim with which the data socket is opened; it is masked in all output from now on. Raises TokenError."""
+    key = _read_payload(token).get("hsm_key")
+    if not isinstance(key, str) or not key or not key.isascii() or len(key) > MAX_LENGTH:
+        raise TokenError(f"The token has no usable claim hsm_key, which the data socket asks for. {REMEDY}")
+    register_text(key)
+    return key
+
+
+def _read_payload(token: Secret) -> dict[str, Any]:
     text = token.get_secret_value()
     if ":" in text and JWT.match(text.partition(":")[2]):
         raise TokenError("The token has the app ID in front (app_id:token); store the part after the colon alone.")
@@ -38,14 +54,10 @@ def read_claims(token: SecretStr) -> Claims:
             f"This is not an access token: it must be three parts of letters and digits with dots between, and it is"
             f" {len(text)} characters of something else. {REMEDY}"
         )
-    payload = _decode(text.split(".")[1])
-    expires = payload.get("exp")
-    if isinstance(expires, bool) or not isinstance(expires, int | float) or not 0 < expires < 1e11:
-        raise TokenError(f"The token has no usable expiry (claim exp). {REMEDY}")
-    return Claims(int(expires) * NS_PER_SECOND, str(payload.get("fy_id", "")), str(payload.get("sub", "")))
+    return _decode(text.split(".")[1])
 
 
-def check_token(token: SecretStr, wall_ns: int) -> Claims:
+def check_token(token: Secret, wall_ns: int) -> Claims:
     """The claims of a token that is worth trying at `wall_ns`. Raises TokenError for anything else."""
     claims = read_claims(token)
     if claims.subject and claims.subject != "access_token":

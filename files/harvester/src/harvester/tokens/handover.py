@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import SecretStr
-
 from harvester.errors import HarvesterError
-from harvester.redaction import register_secret
+from harvester.redaction import Masked, Secret, register_secret
 
 MODE = 0o440
 MAX_BYTES = 65_536
@@ -18,7 +16,7 @@ MAX_BYTES = 65_536
 class Token(NamedTuple):
     """An access token as handed over; `version` names it in logs and status."""
 
-    access_token: SecretStr
+    access_token: Secret
     version: str
     expires_at_ns: int
 
@@ -79,7 +77,7 @@ class HandoverReader:
         try:
             with self._path.open("rb") as file:
                 data = json.loads(file.read(MAX_BYTES))
-            token = Token(SecretStr(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
+            token = Token(Masked(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
             if not isinstance(data["access_token"], str) or not data["access_token"].isascii():
                 raise ValueError("not text")
         except OSError as error:

@@ -120,8 +120,12 @@ class Bucket:
 
 
 def matches(stored: Stored, content: Fingerprint) -> bool:
-    """Whether an object has the size and the checksum of a file."""
-    return (stored.bytes, stored.checksum) == (content.size, content.checksum)
+    """Whether an object has the size and the checksum of a file.
+
+    Some services leave out the number of parts; the digest in front of it is over the parts' digests all the same.
+    """
+    digest = content.checksum.partition("-")[0]
+    return stored.bytes == content.size and stored.checksum in {content.checksum, digest}
 
 
 def open_bucket(settings: UploadSettings) -> Bucket:

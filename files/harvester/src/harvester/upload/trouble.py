@@ -22,6 +22,7 @@ from harvester.errors import HarvesterError
 
 TRANSIENT = frozenset(
     {
+        "400",  # all that the answer to HEAD tells of a RequestTimeout
         "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "InternalError", "InvalidPart", "NoSuchUpload",
         "OperationAborted", "RequestLimitExceeded", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling",
         "ThrottlingException", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",

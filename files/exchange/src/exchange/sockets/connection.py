@@ -1,0 +1,171 @@
+"""One client's connection to a socket: what goes out, in order, and what became of it."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import WSMsgType, web
+
+from exchange.sockets.sent import Sent
+from harvester.clock import Clock
+
+SLOW_BYTES = 16 * 1024 * 1024
+"""A client that leaves so much unread is cut off. What the broker allows is not known."""
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+MAX_MESSAGE = 1024 * 1024
+log = logging.getLogger("exchange")
+
+
+class Outgoing(NamedTuple):
+    """A frame that waits for the network."""
+
+    frame: bytes | str
+    entries: int = 0
+    message: int = 0
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it carries market data."""
+        return self.entries > 0
+
+
+class Connection:
+    """A WebSocket with a queue of frames. `feed` is fyers-hsm or fyers-tbt."""
+
+    def __init__(self, number: int, feed: str, request: web.Request, clock: Clock, keep: Path | None) -> None:
+        self.number = number
+        self.feed = feed
+        self.path = request.path
+        self.clock = clock
+        self.opened_ns = clock.wall_ns()
+        self.closed_ns: int | None = None
+        self.cause = ""
+        self.received = self.dropped = 0
+        self.muted = False
+        """Nothing goes out, pings are not answered."""
+        self.frozen = asyncio.Event()
+        """Set while the connection takes part in the network: cleared, nothing is read either."""
+        self.frozen.set()
+        self.sent = Sent(keep)
+        self.slow_bytes = SLOW_BYTES
+        self._ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=MAX_MESSAGE)
+        self._request = request
+        self._queue: deque[Outgoing] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The connection below, while there is one."""
+        return self._request.transport
+
+    @property
+    def queued_bytes(self) -> int:
+        """What the client has not taken yet, without what the kernel holds."""
+        return self._queued_bytes
+
+    async def open(self) -> web.WebSocketResponse:
+        """Answer the handshake; then frames may be sent."""
+        await self._ws.prepare(self._request)
+        self._sender = asyncio.create_task(self._send_all())
+        return self._ws
+
+    async def receive(self) -> bytes | str | None:
+        """The next message of the client, its pings answered; None at the end of the connection."""
+        while True:
+            message = await self._ws.receive()
+            await self.frozen.wait()
+            self.received += 1
+            if message.type is WSMsgType.PING and not self.muted:
+                with contextlib.suppress(OSError):
+                    await self._ws.pong(message.data)
+            elif message.type in (WSMsgType.BINARY, WSMsgType.TEXT):
+                data: bytes | str = message.data
+                return data
+            elif message.type not in (WSMsgType.PING, WSMsgType.PONG):
+                self._note(f"client closed ({self._ws.close_code})")
+                return None
+
+    def send(self, frame: bytes | str, entries: int = 0, message: int = 0) -> None:
+        """Put a frame into the queue. A client that does not read for long is cut off."""
+        if self.muted or self.closed_ns is not None:
+            self.dropped += 1
+            return
+        self._queue.append(Outgoing(frame, entries, message))
+        self._queued_bytes += len(frame)
+        self._wake.set()
+        if self._queued_bytes > self.slow_bytes:
+            log.warning("connection %d: slow consumer, %d bytes wait; cut off", self.number, self._queued_bytes)
+            self.abort("slow consumer")
+
+    async def drained(self, limit: int) -> None:
+        """Wait until no more than `limit` bytes are in the queue, or the connection is gone."""
+        while self._queued_bytes > limit and self.closed_ns is None:
+            await asyncio.sleep(0.001)
+
+    async def _send_all(self) -> None:
+        try:
+            while True:
+                while self._queue:
+                    await self._hand_over(self._queue.popleft())
+                self._wake.clear()
+                await self._wake.wait()
+        except OSError as error:
+            self._note(f"lost ({error})")
+
+    async def _hand_over(self, out: Outgoing) -> None:
+        await self.frozen.wait()
+        self._queued_bytes -= len(out.frame)
+        if isinstance(out.frame, bytes):
+            await self._ws.send_bytes(out.frame)
+        else:
+            await self._ws.send_str(out.frame)
+        self.sent.add(self.clock.wall_ns(), out.frame, out.entries, out.message)
+
+    def abort(self, cause: str, *, reset: bool = False) -> None:
+        """End the connection without a word of farewell, with `reset` by a TCP reset."""
+        self._note(cause)
+        self._queue.clear()
+        self._queued_bytes = 0
+        self.frozen.set()
+        transport = self.transport
+        if transport is None:
+            return
+        plain = transport.get_extra_info("socket")
+        if reset and plain is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        transport.abort()
+
+    def _note(self, cause: str) -> None:
+        if self.closed_ns is None:
+            self.closed_ns = self.clock.wall_ns()
+            self.cause = cause
+
+    async def finish(self) -> None:
+        """The client's handler has ended: stop sending."""
+        self._note("ended")
+        if self._sender:
+            self._sender.cancel()
+            await asyncio.gather(self._sender, return_exceptions=True)
+        self.sent.close()
+
+    def describe(self) -> dict[str, object]:
+        """What control answers and the log show of it; no secret."""
+        return {
+            "connection": self.number,
+            "feed": self.feed,
+            "path": self.path,
+            "opened_ns": self.opened_ns,
+            "closed_ns": self.closed_ns,
+            "cause": self.cause,
+            "received": self.received,
+            "dropped": self.dropped,
+            "queued_bytes": self._queued_bytes,
+            **self.sent.describe(),
+        }

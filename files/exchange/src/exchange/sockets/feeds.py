@@ -1,0 +1,60 @@
+"""What the sockets need of a market: the live model, synthetic load and a recorded day all offer it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class HsmListener(Protocol):
+    """A client of the data socket, as a feed sees it."""
+
+    def add(self, entry: bytes) -> None:
+        """Put an entry into the frame that is being made."""
+        ...
+
+    def flush(self) -> None:
+        """Send what was added."""
+        ...
+
+    def send_frame(self, frame: bytes, entries: int, message: int) -> None:
+        """Send a whole feed frame as it is."""
+        ...
+
+
+class HsmFeed(Protocol):
+    """Topics of the data socket."""
+
+    def knows(self, topic: str) -> bool:
+        """Whether there is such a topic."""
+        ...
+
+    def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
+        """Send snapshots, and updates from now on. Who joins again gets snapshots again."""
+        ...
+
+    def leave(self, listener: HsmListener, topics: Sequence[str]) -> None:
+        """No more updates; topics not joined are passed over."""
+        ...
+
+
+class TbtListener(Protocol):
+    """A client of the 50-level socket, as a feed sees it."""
+
+    def send_message(self, message: bytes, books: int) -> None:
+        """Send one message with so many books."""
+        ...
+
+
+class TbtFeed(Protocol):
+    """Symbols of the 50-level socket."""
+
+    def serves(self, symbol: str) -> bool:
+        """Whether the symbol is offered there."""
+        ...
+
+    def join(self, listener: TbtListener, symbol: str) -> None:
+        """Send a snapshot, and differences from now on. Who joins again gets a snapshot again."""
+        ...
+
+    def leave(self, listener: TbtListener, symbol: str) -> None:
+        """No more of this symbol; one not joined is passed over."""
+        ...

@@ -1,0 +1,154 @@
+"""A client of the data socket: authentication, subscriptions by channel, and its feed frames."""
+
+import json
+import logging
+from collections.abc import Callable
+
+from exchange.sockets import hsm_requests as requests
+from exchange.sockets.connection import Connection
+from exchange.sockets.feeds import HsmFeed
+from exchange.sockets.hsm_requests import BadRequestError, Request
+from exchange.sockets.rules import HsmRules
+from exchange.wire import hsm
+
+LIMIT_CODE = 51001
+LIMIT_TEXT = "Symbol limit exceeded"
+SCHEMA = json.dumps(
+    {
+        part: [{"id": place, "name": name} for place, name in enumerate(hsm.FIELDS[kind])]
+        for part, kind in (("scrip", "sf"), ("index", "if"), ("depth", "dp"))
+    },
+    separators=(",", ":"),
+).encode()
+log = logging.getLogger("exchange")
+
+
+class HsmClient:
+    """Answers one client's frames and feeds it. `admit` judges the key of its token: None is good."""
+
+    def __init__(
+        self, connection: Connection, feed: HsmFeed, admit: Callable[[str], object | None], rules: HsmRules
+    ) -> None:
+        self.connection = connection
+        self._feed = feed
+        self._admit = admit
+        self._rules = rules
+        self.key: str | None = None
+        """Of the token that was accepted."""
+        self.topics: dict[str, int] = {}
+        """Channel of each topic."""
+        self._paused: set[int] = set()
+        self._lite: set[int] = set()
+        self._entries: list[bytes] = []
+        self._message = 0
+        self.acks = 0
+
+    # what feeds call
+
+    def add(self, entry: bytes) -> None:
+        self._entries.append(entry)
+
+    def flush(self) -> None:
+        entries, self._entries = self._entries, []
+        most = self._rules.frame_entries
+        for start in range(0, len(entries), most):
+            part = entries[start : start + most]
+            self._message += 1
+            self.connection.send(hsm.feed(self._message, part), len(part), self._message)
+
+    def send_frame(self, frame: bytes, entries: int, message: int) -> None:
+        self._message = message
+        self.connection.send(frame, entries, message)
+
+    # what the client asks for
+
+    def take(self, data: bytes) -> None:
+        """Answer one frame. A frame that is none is answered with nothing, and named in the log."""
+        try:
+            request = requests.parse(data)
+            self._answer(request)
+        except BadRequestError as error:
+            log.warning("connection %d: not a frame of the data socket: %s", self.connection.number, error)
+
+    def _answer(self, request: Request) -> None:
+        if request.kind == requests.AUTH:
+            self._authenticate(request)
+        elif request.kind == requests.ACK:
+            self.acks += 1
+        elif request.kind in (requests.SUBSCRIBE, requests.UNSUBSCRIBE, requests.PAUSE, requests.RESUME, requests.MODE):
+            if self.key is None:
+                self.connection.send(hsm.reply(request.kind, accepted=False))
+                return
+            {
+                requests.SUBSCRIBE: self._subscribe,
+                requests.UNSUBSCRIBE: self._unsubscribe,
+                requests.PAUSE: self._pause,
+                requests.RESUME: self._resume,
+                requests.MODE: self._mode,
+            }[request.kind](request)
+
+    def _authenticate(self, request: Request) -> None:
+        key = request.field(1).decode("latin-1")
+        refusal = self._admit(key)
+        self.key = key if refusal is None else None
+        if refusal is not None:
+            log.info("connection %d: not let in: %s", self.connection.number, refusal)
+        reply = hsm.auth_reply(accepted=refusal is None, schema=SCHEMA, ack_every=self._rules.ack_every)
+        self.connection.send(reply)
+
+    def _subscribe(self, request: Request) -> None:
+        names, channel = request.topics, request.channel
+        known = [name for name in dict.fromkeys(names) if self._feed.knows(name)]
+        if len(self.topics.keys() | set(known)) > self._rules.topic_limit:
+            self.connection.send(hsm.notice(LIMIT_CODE, LIMIT_TEXT, hsm.SUBSCRIBE))
+            self.connection.send(hsm.reply(hsm.SUBSCRIBE, accepted=False))
+            return
+        self.connection.send(hsm.reply(hsm.SUBSCRIBE))
+        self.topics.update(dict.fromkeys(known, channel))
+        if channel not in self._paused:
+            self._feed.join(self, known, lite=channel in self._lite)
+
+    def _unsubscribe(self, request: Request) -> None:
+        gone = [name for name in request.topics if self.topics.pop(name, None) is not None]
+        self._feed.leave(self, gone)
+        self.connection.send(hsm.reply(hsm.UNSUBSCRIBE))
+
+    def _pause(self, request: Request) -> None:
+        for channel in request.channels - self._paused:
+            self._feed.leave(self, self._of(channel))
+        self._paused |= request.channels
+        self.connection.send(hsm.reply(hsm.PAUSE))
+
+    def _resume(self, request: Request) -> None:
+        again = request.channels & self._paused
+        self._paused -= again
+        self.connection.send(hsm.reply(hsm.RESUME))
+        for channel in sorted(again):
+            self._feed.join(self, self._of(channel), lite=channel in self._lite)
+
+    def _mode(self, request: Request) -> None:
+        channels, lite = request.channels, request.field(2) == requests.LITE
+        turned = {channel for channel in channels if (channel in self._lite) != lite}
+        self._lite = self._lite | channels if lite else self._lite - channels
+        self.connection.send(hsm.reply(hsm.MODE))
+        for channel in sorted(turned - self._paused):
+            self._feed.join(self, self._of(channel), lite=lite)
+
+    def _of(self, channel: int) -> list[str]:
+        return [name for name, one in self.topics.items() if one == channel]
+
+    # what the exchange does
+
+    def refresh(self) -> None:
+        """Send snapshots of everything, after frames were withheld."""
+        self._entries.clear()
+        for channel in sorted(set(self.topics.values()) - self._paused):
+            self._feed.join(self, self._of(channel), lite=channel in self._lite)
+
+    def leave(self) -> None:
+        """The connection is over."""
+        self._feed.leave(self, list(self.topics))
+
+    def describe(self) -> dict[str, object]:
+        """What control answers show besides the connection's own facts."""
+        return {"topics": len(self.topics), "acks": self.acks, "authenticated": self.key is not None}

@@ -1,0 +1,117 @@
+"""Plays the model's books of the followed symbols as their times come, all from one schedule."""
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable
+
+from exchange.market.book import Book
+from exchange.market.model import BookModel
+from exchange.market.stream import FAR_NS, BookStream
+from harvester.clock import NS_PER_SECOND, Clock
+
+NEXT, PREPARE, LOOK = 0, 1, 2
+JUMP_NS = 10 * NS_PER_SECOND
+"""A clock that moved by more was set: books in between are not played."""
+LOOK_NS = NS_PER_SECOND
+SHORTEST, LONGEST = 0.004, 0.05
+"""Seconds between looks: books that come closer together go out together."""
+MOST = 2000
+"""Books between two turns of the event loop."""
+log = logging.getLogger("exchange")
+
+
+class BookPump:
+    """Calls `on_book` for each book as it comes, and `on_pause` after those that came together."""
+
+    def __init__(
+        self,
+        model: BookModel,
+        clock: Clock,
+        levels: int,
+        on_book: Callable[[Book], None],
+        on_pause: Callable[[], None],
+    ) -> None:
+        self._model, self._clock, self._levels = model, clock, levels
+        self._on_book, self._on_pause = on_book, on_pause
+        self._streams: dict[str, BookStream] = {}
+        self._due: list[tuple[int, str, int]] = []
+        self._wanted = asyncio.Event()
+        self._last_ns = 0
+        self.updates = 0
+
+    def follow(self, symbol: str) -> Book:
+        """Play a symbol from now on; the book in force."""
+        stream = self._streams.get(symbol)
+        if stream is None:
+            now = self._clock.wall_ns()
+            self._last_ns = self._last_ns or now
+            stream = self._streams[symbol] = BookStream(self._model, symbol, self._levels, now)
+            self._plan(stream, now)
+            heapq.heappush(self._due, (stream.prepare_ns, symbol, PREPARE))
+            self._wanted.set()
+        return stream.book
+
+    def unfollow(self, symbol: str) -> None:
+        """Play it no more."""
+        self._streams.pop(symbol, None)
+        if not self._streams:
+            self._wanted.clear()
+            self._due.clear()
+            self._last_ns = 0
+
+    def forget(self) -> None:
+        """The calendar has changed: go to the books that are now in force."""
+        self._seek_all(self._clock.wall_ns())
+
+    def _plan(self, stream: BookStream, now: int) -> None:
+        if stream.next_ns == FAR_NS:
+            heapq.heappush(self._due, (now + LOOK_NS, stream.symbol, LOOK))
+        else:
+            heapq.heappush(self._due, (stream.next_ns, stream.symbol, NEXT))
+
+    def _seek_all(self, now: int) -> None:
+        self._due.clear()
+        for stream in self._streams.values():
+            before = stream.book
+            if stream.seek(now) != before:
+                self._on_book(stream.book)
+            self._plan(stream, now)
+            heapq.heappush(self._due, (stream.prepare_ns, stream.symbol, PREPARE))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wanted.wait()
+            now = self._clock.wall_ns()
+            if self._last_ns and not -JUMP_NS < now - self._last_ns < JUMP_NS:
+                self._seek_all(now)
+            self._last_ns = now
+            self._play(now)
+            self._on_pause()
+            left = (self._due[0][0] - self._clock.wall_ns()) / NS_PER_SECOND if self._due else LONGEST
+            await asyncio.sleep(min(max(left, SHORTEST), LONGEST))
+
+    def _play(self, now: int) -> None:
+        for _ in range(MOST):
+            if not self._due or self._due[0][0] > now:
+                return
+            when, symbol, what = heapq.heappop(self._due)
+            stream = self._streams.get(symbol)
+            if stream is None:
+                continue
+            if what == PREPARE:
+                stream.prepare(now)
+            elif what == LOOK:
+                stream.look(now)
+                self._plan(stream, now)
+            elif when == stream.next_ns:
+                self._advance(stream, now)
+
+    def _advance(self, stream: BookStream, now: int) -> None:
+        slice_ns = stream.prepare_ns
+        self._on_book(stream.advance(now))
+        self.updates += 1
+        self._plan(stream, now)
+        if stream.prepare_ns != slice_ns:
+            heapq.heappush(self._due, (stream.prepare_ns, stream.symbol, PREPARE))

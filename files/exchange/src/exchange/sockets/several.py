@@ -1,0 +1,25 @@
+"""Several feeds of the data socket behind one."""
+
+from collections.abc import Sequence
+
+from exchange.sockets.feeds import HsmFeed, HsmListener
+
+
+class SeveralHsm:
+    """Each topic belongs to the first feed that knows it."""
+
+    def __init__(self, feeds: Sequence[HsmFeed]) -> None:
+        self._feeds = feeds
+
+    def knows(self, topic: str) -> bool:
+        return any(feed.knows(topic) for feed in self._feeds)
+
+    def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
+        for feed in self._feeds:
+            mine = [name for name in topics if feed.knows(name)]
+            if mine:
+                feed.join(listener, mine, lite=lite)
+
+    def leave(self, listener: HsmListener, topics: Sequence[str]) -> None:
+        for feed in self._feeds:
+            feed.leave(listener, topics)

@@ -1,0 +1,116 @@
+"""Puts the socket feeds together from the settings."""
+
+import ssl
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from harvester.capture import Capture
+from harvester.clock import NS_PER_SECOND, Clock
+from harvester.feeds.desk import Desk
+from harvester.feeds.fyers_hsm import HsmSession
+from harvester.feeds.fyers_rest import FyersRestFeed
+from harvester.feeds.fyers_tbt import CONNECTIONS, SYMBOLS_A_CONNECTION, TbtSession
+from harvester.feeds.line import Line
+from harvester.feeds.session import Covered, Session
+from harvester.gate import Gate
+from harvester.journal.format import FYERS_HSM, FYERS_TBT
+from harvester.runsettings import RunSettings
+from harvester.session import SessionWatch
+from harvester.streamgaps import Reason, StreamLedger
+from harvester.streams import StreamFeed
+from harvester.symbolbook import SymbolBook
+from harvester.tokens.handover import Token
+
+NOT_LISTED = Reason("refused", "the broker's symbol master does not list it, or not for its data socket")
+
+
+class Assembly:
+    """What the socket feeds have in common with the rest of the recorder."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        *,
+        clock: Clock,
+        capture: Capture,
+        gate: Gate,
+        rest: FyersRestFeed,
+        book: SymbolBook,
+        tls: ssl.SSLContext,
+        run_id: str,
+        session: SessionWatch,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._capture = capture
+        self._gate = gate
+        self._rest = rest
+        self._book = book
+        self._tls = tls
+        self._run_id = run_id
+        self._session = session
+
+    def feeds(self) -> list[StreamFeed]:
+        """The socket feeds that the settings name."""
+        makers = {"fyers-hsm": self._hsm, "fyers-tbt": self._tbt}
+        return [makers[name]() for name in self._settings.feeds if name in makers]
+
+    def _desk(self, feed: int, symbols: Iterable[str], mute_seconds: float) -> Desk:
+        return Desk(
+            feed=feed,
+            capture=self._capture,
+            ledger=StreamLedger(self._run_id, feed, symbols),
+            gate=self._gate,
+            clock=self._clock,
+            tls=self._tls,
+            mute_ns=int(mute_seconds * NS_PER_SECOND),
+            session=self._session,
+        )
+
+    def _hsm(self) -> StreamFeed:
+        hsm = self._settings.hsm
+        desk = self._desk(FYERS_HSM, hsm.symbols, hsm.mute_seconds)
+
+        def new_session(topics: dict[str, str], covered: Covered) -> Session:
+            return HsmSession(topics, hsm.url, covered)
+
+        async def new_lines() -> list[Line]:
+            topics = await self._book.topics(hsm.symbols)
+            unlisted = [symbol for symbol in hsm.symbols if symbol not in topics]
+            desk.explain(unlisted, self._clock.wall_ns(), NOT_LISTED)
+            lines = []
+            for number, symbols in enumerate(_groups(tuple(topics), hsm.symbols_per_connection)):
+                owners = {topic: symbol for symbol in symbols for topic in topics[symbol]}
+                session = partial(new_session, owners)
+                lines.append(Line(number, symbols, desk, session, redundant=hsm.redundant, may_overlap=True))
+            return lines
+
+        return StreamFeed(desk, new_lines, self._book.remember)
+
+    def _tbt(self) -> StreamFeed:
+        tbt = self._settings.tbt
+        desk = self._desk(FYERS_TBT, tbt.symbols, tbt.mute_seconds)
+        groups = _groups(tbt.symbols, SYMBOLS_A_CONNECTION)
+
+        def new_session(symbols: tuple[str, ...], covered: Covered) -> Session:
+            app_id = self._settings.broker.app_id
+            return TbtSession(symbols, app_id=app_id, url=tbt.url, look_up=self._look_up, covered=covered)
+
+        async def new_lines() -> list[Line]:
+            spare = len(groups) < CONNECTIONS
+            return [
+                Line(number, symbols, desk, partial(new_session, symbols), redundant=False, may_overlap=spare)
+                for number, symbols in enumerate(groups)
+            ]
+
+        return StreamFeed(desk, new_lines)
+
+    async def _look_up(self, token: Token) -> str | None:
+        """Ask for the 50-level socket's address, unless the broker's limits forbid it."""
+        if self._gate.refuse(self._clock.wall_ns(), self._clock.mono_ns()):
+            return None
+        return await self._rest.find_socket(token.access_token)
+
+
+def _groups(symbols: tuple[str, ...], size: int) -> Sequence[tuple[str, ...]]:
+    return [symbols[first : first + size] for first in range(0, len(symbols), size)]

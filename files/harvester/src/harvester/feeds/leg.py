@@ -1,0 +1,232 @@
+"""One stream of a socket feed: a connection that is made again whenever it ends, for as long as it is wanted."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from harvester.feeds.backoff import Backoff
+from harvester.feeds.desk import Desk
+from harvester.feeds.ending import Ended
+from harvester.feeds.link import Handlers, Link, connect
+from harvester.feeds.session import Covered, Session, Tally
+from harvester.feeds.vigil import Vigil
+from harvester.gate import Refusal
+from harvester.journal.format import FEED_NAMES
+from harvester.redaction import redact
+from harvester.streamgaps import Reason
+from harvester.tokens.handover import Token
+
+log = structlog.get_logger()
+WAIT_SECONDS = 0.5
+TEXT_LIMIT = 1000
+NewSession = Callable[[Covered], Session]
+
+
+class Leg:
+    """Keeps one connection up. Its stream number names it in the journal."""
+
+    def __init__(self, stream: int, symbols: tuple[str, ...], desk: Desk, new_session: NewSession) -> None:
+        self.stream = stream
+        self.state = "idle"
+        self.attempt = 0
+        self.reason: Reason | None = None
+        """Why the last connection ended, or could not be made."""
+        self.token: Token | None = None
+        self.frames = 0
+        self.size = 0
+        self.unknown = 0
+        """Of connections that have ended."""
+        self.past: dict[str, Tally] = {}
+        self._symbols = symbols
+        self._desk = desk
+        self._new_session = new_session
+        self._backoff = Backoff()
+        self._task: asyncio.Task[None] | None = None
+        self._link: Link | None = None
+        self._session: Session | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None
+
+    @property
+    def is_open(self) -> bool:
+        return self._link is not None and not self._link.is_over
+
+    def missing(self) -> set[str]:
+        """Symbols of which not all has come on the present connection."""
+        return set(self._session.missing() if self.is_open and self._session else self._symbols)
+
+    def start(self) -> None:
+        """Connect, and go on connecting."""
+        if self._task is None:
+            self._backoff.succeed()
+            self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(self._report)
+
+    async def stop(self, reason: Reason) -> None:
+        """Hang up and stay away; `reason` is why its symbols are not covered from now on."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        link = self._link
+        if link:
+            await link.hang_up()
+            self._account(link, reason)
+        self.state = "idle"
+
+    def tallies(self) -> dict[str, Tally]:
+        """What came by symbol, over all connections of this leg."""
+        return _add(self.past, self._session.tallies()) if self._session else self.past
+
+    def describe(self) -> dict[str, Any]:
+        """The connection's part of the status file. Times are wall ns."""
+        link, session = self._link, self._session
+        return {
+            "stream": self.stream,
+            "state": self.state,
+            "attempt": self.attempt,
+            "symbols": len(self._symbols),
+            "missing": len(session.missing()) if session else len(self._symbols),
+            "frames": self.frames + (link.frames if link else 0),
+            "bytes": self.size + (link.size if link else 0),
+            "unknown": self.unknown + (session.unknown if session else 0),
+            "last_recv_ns": link.last_wall_ns or None if link else None,
+            "cause": self.reason.cause if self.reason else None,
+            "detail": self.reason.detail if self.reason else "",
+        }
+
+    async def _run(self) -> None:
+        while True:
+            token = await self._wait_for_token()
+            self.attempt += 1
+            self.state = "connecting"
+            try:
+                ended = await self._connect_and_serve(token)
+            except Ended as error:
+                ended = error
+            self._end(ended)
+            if ended.about_token:
+                self._desk.session.doubt_token()
+            await asyncio.sleep(self._backoff.fail(ended.cause))
+
+    async def _wait_for_token(self) -> Token:
+        desk = self._desk
+        while True:
+            wall_ns = desk.clock.wall_ns()
+            failure = desk.capture.failure
+            refusal = Refusal("disk_full", failure) if failure else desk.gate.doubt(wall_ns, desk.clock.mono_ns())
+            if refusal is None and desk.gate.token:
+                self.token = desk.gate.token
+                return self.token
+            if refusal:
+                self.state = "waiting"
+                self.reason = Reason(*refusal)
+                desk.explain(self._symbols, wall_ns, self.reason)
+            await asyncio.sleep(WAIT_SECONDS)
+
+    async def _connect_and_serve(self, token: Token) -> Ended:
+        """From the look-up to the end of one connection."""
+        session = self._new_session(self._cover)
+        address = await session.locate(token)
+
+        def opened() -> None:
+            self._open(link, session)
+
+        handlers = Handlers(self._record, session.look, self._hear, self._refuse_size, opened)
+        link = Link(handlers)
+        await connect(link, address.url, address.headers, self._desk.tls)
+        vigil = Vigil(link, session, self._desk)
+        watch = asyncio.create_task(vigil.keep())
+        greet = asyncio.create_task(self._greet(link, session, token))
+        try:
+            ended = await link.wait_over()
+        finally:
+            watch.cancel()
+            greet.cancel()
+        if vigil.has_delivered:
+            self._backoff.succeed()
+        return ended
+
+    async def _greet(self, link: Link, session: Session, token: Token) -> None:
+        try:
+            await session.greet(link, token)
+            self.state = "subscribed"
+        except Ended as error:
+            link.end(error.cause, error.detail, about_token=error.about_token)
+
+    def _record(self, message: bytes, wall_ns: int, mono_ns: int) -> bool:
+        return self._desk.capture.append(self._desk.feed, self.stream, message, wall_ns, mono_ns)
+
+    def _open(self, link: Link, session: Session) -> None:
+        """The upgrade was made; from now on the connection has an end that must be accounted for."""
+        self.state, self._link, self._session = "open", link, session
+        names = {"feed": self._desk.feed, "stream": self.stream, "symbols": list(session.symbols)}
+        self._desk.capture.write({"type": "connect", **names, "attempt": self.attempt, **session.describe()})
+        log.info("connected", feed=FEED_NAMES[self._desk.feed], stream=self.stream, attempt=self.attempt)
+
+    def _cover(self, symbol: str, wall_ns: int) -> None:
+        self._desk.cover(symbol, self.stream, wall_ns)
+
+    def _hear(self, text: str) -> None:
+        session = self._session
+        if session is None or not session.hear(text):
+            kept = redact(text)[:TEXT_LIMIT]
+            self._write({"type": "text", "text": kept})
+
+    def _refuse_size(self, size: int) -> None:
+        self._write({"type": "oversize", "bytes": size})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        kind = record.pop("type")
+        self._desk.capture.write({"type": kind, "feed": self._desk.feed, "stream": self.stream, **record})
+
+    def _end(self, ended: Ended) -> None:
+        """A connection has ended, or an attempt failed."""
+        self.state = "waiting"
+        reason = Reason(ended.cause, ended.detail)
+        log.warning("not_connected", feed=FEED_NAMES[self._desk.feed], stream=self.stream, **reason._asdict())
+        if self._link:
+            self._account(self._link, reason)
+        else:
+            self.reason = reason
+            self._desk.explain(self._symbols, self._desk.clock.wall_ns(), reason)
+
+    def _account(self, link: Link, reason: Reason) -> None:
+        """Close the books of the connection that has just ended."""
+        self.reason = reason
+        self._write({"type": "disconnect", **reason._asdict()})
+        self._desk.lose(self.stream, link.last_wall_ns, reason)
+        self._desk.explain(self._symbols, self._desk.clock.wall_ns(), reason)
+        self.frames += link.frames
+        self.size += link.size
+        if self._session:
+            self.past = _add(self.past, self._session.tallies())
+            self.unknown += self._session.unknown
+        self._link = self._session = None
+
+    def _report(self, task: "asyncio.Task[None]") -> None:
+        """A run never ends by itself; if it does, that is a defect, and the leg must not stay away for it."""
+        if task.cancelled() or self._task is not task:
+            return
+        log.error("connection_failed", stream=self.stream, exc_info=task.exception())
+        ended = Ended("unknown", f"{type(task.exception()).__name__} in the recorder")
+        if self._link:
+            self._link.end(ended.cause, ended.detail)
+        self._end(ended)
+        self._task = None
+        asyncio.get_running_loop().call_later(WAIT_SECONDS, self.start)
+
+
+def _add(one: dict[str, Tally], other: dict[str, Tally]) -> dict[str, Tally]:
+    total = dict(one)
+    for symbol, tally in other.items():
+        before = total.get(symbol, Tally(0, 0))
+        total[symbol] = Tally(before.updates + tally.updates, max(before.last_ns, tally.last_ns))
+    return total

@@ -1,0 +1,117 @@
+"""The least that must be known of 50-level (TBT) messages while recording: whose book changed, and who had a snapshot.
+
+A message is protobuf: SocketMessage {1 type, 2 feeds map<string, MarketFeed>, 3 snapshot, 4 msg, 5 error}, and of a
+MarketFeed only field 11, the ticker, is looked at (schema: msg.proto of the broker's SDK 3.2.0).
+"""
+
+from collections.abc import Callable, Iterator
+
+FEEDS, IS_SNAPSHOT, TEXT, IS_ERROR = 2, 3, 4, 5
+KEY, VALUE, TICKER = 1, 2, 11
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+Snapshot = Callable[[str, int], None]
+"""Called with a ticker and the message's wall ns when its book came whole."""
+
+
+class TbtPeek:
+    """Counts of one connection by ticker. Times are wall ns."""
+
+    def __init__(self, symbols: frozenset[str], on_snapshot: Snapshot) -> None:
+        self.unknown = 0
+        """Messages that are not of the schema, and feeds of tickers that were not asked for."""
+        self.updates = dict.fromkeys(symbols, 0)
+        self.last_ns: dict[str, int] = {}
+        self.error = ""
+        """What the server said when it last refused something."""
+        self._symbols = symbols
+        self._by_key: dict[bytes, str] = {}
+        self._on_snapshot = on_snapshot
+
+    def look(self, message: bytes, wall_ns: int) -> bool:
+        """Take in one binary message; True when it holds a feed."""
+        tickers: list[str] = []
+        snapshot = False
+        try:
+            for field, start, end in _fields(message, 0, len(message)):
+                if field == FEEDS:
+                    tickers.append(self._ticker(message, start, end))
+                elif field == IS_SNAPSHOT:
+                    snapshot = start != 0
+                elif field == IS_ERROR and start:
+                    self.error = _text(message) or "no text"
+        except (IndexError, ValueError):
+            self.unknown += 1
+        for ticker in tickers:
+            if ticker not in self._symbols:
+                self.unknown += 1
+                continue
+            self.updates[ticker] += 1
+            self.last_ns[ticker] = wall_ns
+            if snapshot:
+                self._on_snapshot(ticker, wall_ns)
+        return bool(tickers)
+
+    def _ticker(self, message: bytes, start: int, end: int) -> str:
+        """Whose feed a map entry is. The key may be a ticker or a number, so what it stands for is learnt."""
+        size = message[start + 1]
+        if message[start] == KEY << 3 | BYTES and size < 0x80:
+            key = message[start + 2 : start + 2 + size]
+            known = self._by_key.get(key)
+            if known is None:
+                known = self._by_key[key] = _find_ticker(message, start, end) or key.decode("utf-8", "replace")
+                if len(self._by_key) > 4 * len(self._symbols) + 16:
+                    self._by_key.clear()  # a server that makes keys up must not fill our memory
+            return known
+        return _find_ticker(message, start, end)
+
+
+def _find_ticker(message: bytes, start: int, end: int) -> str:
+    for field, value_start, value_end in _fields(message, start, end):
+        if field == VALUE:
+            for inner, ticker_start, ticker_end in _fields(message, value_start, value_end):
+                if inner == TICKER:
+                    return message[ticker_start:ticker_end].decode("utf-8", "replace")
+    return ""
+
+
+def _text(message: bytes) -> str:
+    for field, start, end in _fields(message, 0, len(message)):
+        if field == TEXT:
+            return " ".join(message[start:end][:200].decode("utf-8", "backslashreplace").split())
+    return ""
+
+
+def _fields(message: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Field number with start and end of its bytes; of a varint, its value as start. Raises IndexError, ValueError."""
+    while at < end:
+        tag, at = _varint(message, at)
+        wire = tag & 7
+        if wire == BYTES:
+            size, at = _varint(message, at)
+            if at + size > end:
+                raise IndexError
+            yield tag >> 3, at, at + size
+            at += size
+        elif wire == VARINT:
+            value, at = _varint(message, at)
+            yield tag >> 3, value, 0
+        elif wire == FIXED64:
+            at += 8
+        elif wire == FIXED32:
+            at += 4
+        else:
+            raise ValueError
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = message[at]
+    if value < 0x80:
+        return value, at + 1
+    value &= 0x7F
+    for shift in range(7, 70, 7):
+        at += 1
+        octet = message[at]
+        value |= (octet & 0x7F) << shift
+        if octet < 0x80:
+            return value, at + 1
+    raise ValueError

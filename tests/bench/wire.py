@@ -1,0 +1,110 @@
+"""Market updates as the data socket sends them and as a recorder keeps them."""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.bench.market import SHARES, Update
+
+from exchange.wire import hsm
+from harvester.clock import NS_PER_SECOND
+from harvester.journal import JournalWriter, RunInfo
+from harvester.journal.format import FYERS_HSM
+
+BOOT_NS = 86_400 * NS_PER_SECOND
+"""Monotonic clock at the first update."""
+READ_NS = 20
+"""How much later the second clock is read, give or take: the standard deviation here."""
+TOPICS = {
+    f"{kind}|nse_cm|{1000 + number}": share.ticker for kind in ("dp", "sf") for number, share in enumerate(SHARES)
+}
+
+
+class Arrival(NamedTuple):
+    """A frame with the clocks at its receipt."""
+
+    frame: bytes
+    wall_ns: int
+    mono_ns: int
+
+
+def book_values(update: Update) -> list[int]:
+    """The 30 values of a book's topic."""
+    return [*update.prices, *update.sizes, *update.orders]
+
+
+def quote_values(update: Update, traded_s: int) -> list[int]:
+    """The 21 values of a quote's topic: last trade, times, best prices and quantities; the rest stays 0."""
+    prices, sizes = update.prices, update.sizes
+    head = [update.ltp, update.volume, traded_s, update.exchange_s, sizes[0], sizes[5], prices[0], prices[5]]
+    return [*head, update.ltq, *[0] * 12]
+
+
+class Server:
+    """What the broker's server sends on one connection: of each topic first a snapshot, then what changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, list[int]] = {}
+        self._number = 0
+
+    def frame(self, update: Update) -> bytes:
+        """The frame of one update: an entry for the book, and one for the quote when it changed."""
+        quote = 2 * update.share + 2
+        known = self._known.get(quote)
+        traded_s = known[2] if known and known[1] == update.volume else update.exchange_s
+        entries = [
+            self._entry(quote - 1, "dp", update.share, book_values(update)),
+            self._entry(quote, "sf", update.share, quote_values(update, traded_s)),
+        ]
+        self._number += 1
+        return hsm.feed(self._number, [entry for entry in entries if entry])
+
+    def _entry(self, topic_id: int, kind: str, share: int, values: list[int]) -> bytes | None:
+        known = self._known.get(topic_id)
+        self._known[topic_id] = values
+        if known is None:
+            token = str(1000 + share)
+            topic = hsm.Topic(f"{kind}|nse_cm|{token}", 1, 2, "nse_cm", token, SHARES[share].ticker[4:])
+            return hsm.snapshot(topic_id, topic, values)
+        changed = [None if now == before else now for now, before in zip(values, known, strict=True)]
+        return hsm.update(topic_id, changed) if any(value is not None for value in changed) else None
+
+
+def arrivals(updates: Iterable[Update], seed: int = 5) -> Iterator[Arrival]:
+    """A frame for each update."""
+    server, chance, first_ns = Server(), random.Random(seed), None
+    for update in updates:
+        first_ns = first_ns or update.recv_ns
+        late_ns = round(abs(chance.gauss(0, READ_NS)))
+        yield Arrival(server.frame(update), update.recv_ns, update.recv_ns - first_ns + BOOT_NS + late_ns)
+
+
+class MovedClock:
+    """A clock that shows what it is told."""
+
+    def __init__(self, wall_ns: int, mono_ns: int) -> None:
+        self.now = (wall_ns, mono_ns)
+
+    def wall_ns(self) -> int:
+        return self.now[0]
+
+    def mono_ns(self) -> int:
+        return self.now[1]
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        raise NotImplementedError("nothing waits for this clock")
+
+
+def record(journal: Path, frames: Sequence[Arrival], **limits: int) -> list[Path]:
+    """Write a journal of one connection through the writer; the sealed segments are returned, in order."""
+    clock = MovedClock(frames[0].wall_ns, frames[0].mono_ns)
+    run = RunInfo("bench", "r1", "c0ffee", {})
+    with JournalWriter(journal, clock=clock, run=run, sync_interval_ms=3_600_000, **limits) as writer:
+        tickers = [share.ticker for share in SHARES]
+        connect = {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": tickers, "attempt": 1}
+        writer.append_control({**connect, "topics": TOPICS})
+        for arrival in frames:
+            clock.now = arrival[1:]
+            writer.append(FYERS_HSM, 0, arrival.frame, wall_ns=arrival.wall_ns, mono_ns=arrival.mono_ns)
+    return sorted(journal.glob("2*/*.seg"))

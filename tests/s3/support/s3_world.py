@@ -1,0 +1,109 @@
+"""A bucket behind the faulty proxy, lakes to upload to it, and a look behind the proxy's back."""
+
+import hashlib
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import fault_proxy
+from made_lake import LakeMaker, trading_days
+from moto.s3.models import s3_backends
+
+from harvester.lake.layout import find_partitions
+from harvester.lake.manifest import describe_file, load_manifest, write_manifest
+from harvester.ops.bucket_transport import BucketLake
+from harvester.ops.objects import Objects
+from harvester.settings import UploadSettings
+from harvester.upload.bucket import Bucket, open_client
+from harvester.upload.patience import Patience
+from harvester.upload.uploader import DayOutcome, Uploader
+
+REGION = "ap-south-1"
+NUMBERS = count(1)
+
+
+def add_generation(lake: LakeMaker, segments: int = 1) -> list[Path]:
+    """Build a lake's newest day once more, with more archived segments; their paths are returned."""
+    partition = find_partitions(lake.root)[-1]
+    before = load_manifest(lake.root, partition)
+    assert before is not None
+    more = [lake.root / partition.path("raw") / f"{number}-9.seg.zst" for number in range(segments)]
+    for number, path in enumerate(more):
+        path.write_bytes(hashlib.shake_256(str(number).encode()).digest(lake.raw_bytes))
+    files = (*before.files, *(describe_file(lake.root, path, 1) for path in more))
+    write_manifest(lake.root, partition, replace(before, generation=before.generation + 1, files=files))
+    return more
+
+
+class S3:
+    """moto through the proxy, and directly; clients are dear, so all tests share them."""
+
+    def __init__(self, proxy: fault_proxy.Proxy) -> None:
+        self.proxy = proxy
+        self.client = open_client(REGION, proxy.url)
+        self.direct = open_client(REGION, "http://{}:{}".format(*proxy.target))
+
+
+class World:
+    """One bucket, reached through the proxy (`bucket`) or behind its back (`direct`)."""
+
+    def __init__(self, folder: Path, s3: S3) -> None:
+        self.folder, self.proxy, self.direct = folder, s3.proxy, s3.direct
+        self.proxy.reset()
+        self.name = f"test-{next(NUMBERS)}"
+        self.settings = UploadSettings(bucket=self.name, region=REGION, endpoint_url=s3.proxy.url)
+        self.bucket = Bucket(s3.client, self.name, self.settings.prefix)
+        self.direct.create_bucket(Bucket=self.name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.direct.put_bucket_versioning(Bucket=self.name, VersioningConfiguration={"Status": "Enabled"})
+        self.waited: list[float] = []
+        self.uploads = folder / "uploads"
+
+    def lake(self, days: int = 2, host: str = "lab1", raw_bytes: int = 20_000) -> LakeMaker:
+        maker = LakeMaker(self.folder / f"{host}-data" / "lake", host, raw_bytes)
+        for day in trading_days(days):
+            maker.add_day(day)
+        return maker
+
+    def patience(self, total: float = 900) -> Patience:
+        """Patience whose pauses are only noted."""
+        return Patience(total, self.waited.append)
+
+    def upload(self, lake: LakeMaker, patience: Patience | None = None) -> list[DayOutcome]:
+        return Uploader(lake.root, self.uploads, self.bucket, patience or self.patience()).upload()
+
+    def reader(self) -> BucketLake:
+        """The bucket as a pull reads it."""
+        return BucketLake(Objects(self.bucket.client, self.name, self.bucket.prefix), self.patience())
+
+    def original(self, path: str) -> bytes:
+        return self.get(self.bucket.key(path))
+
+    def spoil(self, path: str, content: bytes) -> bytes:
+        """Change what lies in the bucket as a failing disk does: ETag, checksum and time stay. The old bytes return."""
+        key = s3_backends["123456789012"]["aws"].buckets[self.name].keys[self.bucket.key(path)]
+        key._value_buffer.seek(0)
+        before = bytes(key._value_buffer.read())
+        key._value_buffer.seek(0)
+        key._value_buffer.truncate()
+        key._value_buffer.write(content)
+        key.contentsize = len(content)
+        return before
+
+    def stored(self) -> dict[str, bytes]:
+        """Every object by its path, as it is in the bucket."""
+        pages = self.direct.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        keys = [row["Key"] for page in pages for row in page.get("Contents", [])]
+        return {key.removeprefix(self.bucket.prefix): self.get(key) for key in keys}
+
+    def get(self, key: str) -> bytes:
+        return bytes(self.direct.get_object(Bucket=self.name, Key=key)["Body"].read())
+
+    def put(self, path: str, content: bytes) -> None:
+        """Another writer's object under one of our keys."""
+        self.direct.put_object(Bucket=self.name, Key=self.bucket.key(path), Body=content)
+
+    def versions(self) -> list[dict[str, Any]]:
+        """Every version and delete marker there ever was."""
+        answer = self.direct.list_object_versions(Bucket=self.name)
+        return [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]
