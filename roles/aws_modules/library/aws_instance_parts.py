@@ -50,8 +50,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-addresses:
-  description: Public address of each host.
+hosts:
+  description: Instance id and public address of each host.
   returned: always
   type: dict
 """

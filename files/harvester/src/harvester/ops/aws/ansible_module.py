@@ -27,8 +27,8 @@ class Here:
     def region(self) -> str:
         return self.account.region
 
-    def client(self, service: str, **options: Any) -> Any:
-        return self.account.client(service, **options)
+    def client(self, service: str, region: str | None = None) -> Any:
+        return self.account.client(service, region)
 
 
 Ensure = Callable[[Here, dict[str, Any]], Outcome]

@@ -25,7 +25,7 @@ def ensure_parts(
     ec2 = clients.client("ec2")
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
-    addresses: dict[str, str] = {}
+    reached: dict[str, dict[str, str]] = {}
     for name, instance_id in hosts.items():
         if not instance_id:
             after[name] = f"{volume_gib} GiB of gp3, {'with' if elastic_ip else 'without'} an address of its own"
@@ -52,8 +52,9 @@ def ensure_parts(
             if worn.get("name") != instance_profile:
                 _wear(ec2, instance_id, instance_profile, worn.get("association"))
             address = _mend_address(ec2, instance_id, address, own_tags, wanted=elastic_ip)
-        addresses[name] = (address or {}).get("PublicIp", "") or instance.get("PublicIpAddress", "")
-    return Outcome(before, after, {"addresses": addresses})
+        public = (address or {}).get("PublicIp", "") or instance.get("PublicIpAddress", "")
+        reached[name] = {"id": instance_id, "address": public}
+    return Outcome(before, after, {"hosts": reached})
 
 
 def _root_volume(ec2: Any, instance: Mapping[str, Any]) -> Any:

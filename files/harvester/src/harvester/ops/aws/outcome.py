@@ -8,7 +8,7 @@ from typing import Any, Protocol
 class Clients(Protocol):
     """Gives boto3 clients by the name of the service, as Ansible's AWS modules and `session.Account` do."""
 
-    def client(self, service: str, **options: Any) -> Any: ...
+    def client(self, service: str, region: str | None = None) -> Any: ...
 
 
 @dataclass(frozen=True)
