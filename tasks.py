@@ -370,7 +370,7 @@ def destroy(
     output: str = "pulled",
     inventory: str | None = "inventory/aws",
 ) -> None:
-    """List and remove everything of an environment in AWS; refuses while data would be lost, proves that nothing is left."""
+    """List and remove everything of an environment in AWS; refuses while data would be lost."""
     from harvester.ops.aws import destroy, environment, presentation
     from harvester.ops.console import confirm, console
 

@@ -16,6 +16,8 @@ from harvester.ops.plan import Selection
 from harvester.ops.pull import Progress
 from harvester.ops.store import Store
 
+UNREACHED = "is there in AWS, and the inventory does not reach it (stopped, perhaps): what it has is not known"
+
 
 def look(environment: Environment, account: str) -> list[Doomed]:
     """What destroy would remove."""

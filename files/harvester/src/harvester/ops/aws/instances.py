@@ -1,10 +1,13 @@
-"""What belongs to a host and what Ansible's ec2_instance leaves as it is: volume, address, profile."""
+"""What belongs to a host and what Ansible's ec2_instance leaves as it is: volume, metadata, address, profile."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harvester.errors import ConfigError
 from harvester.ops.aws.outcome import Clients, Outcome, as_tag_dict, as_tag_list, with_tags
+
+METADATA = {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+"""IMDSv2 alone, and no further than the host itself."""
 
 
 def ensure_parts(
@@ -38,17 +41,21 @@ def ensure_parts(
         before[name] = {
             "volume": {"gib": volume["Size"], "type": volume["VolumeType"]},
             "volume_tags": as_tag_dict(volume.get("Tags")),
+            "metadata": {key: instance["MetadataOptions"].get(key) for key in METADATA},
             "profile": worn.get("name"),
             "elastic_ip": (address or {}).get("InstanceId") == instance_id,
         }
         after[name] = {
             "volume": {"gib": max(volume["Size"], volume_gib), "type": "gp3"},
             "volume_tags": with_tags(own_tags, before[name]["volume_tags"]),
+            "metadata": METADATA,
             "profile": instance_profile,
             "elastic_ip": elastic_ip,
         }
         if not dry:
             _mend_volume(ec2, volume, before[name], after[name])
+            if before[name]["metadata"] != METADATA:
+                ec2.modify_instance_metadata_options(InstanceId=instance_id, **METADATA)
             if worn.get("name") != instance_profile:
                 _wear(ec2, instance_id, instance_profile, worn.get("association"))
             address = _mend_address(ec2, instance_id, address, own_tags, wanted=elastic_ip)

@@ -91,6 +91,9 @@ def explain_code(code: str, message: str, operation: str = "", profile: str = ""
 
 def explain_result(result: Mapping[str, Any]) -> str:
     """One paragraph for the failed result of an Ansible module of amazon.aws or community.aws, or of ours."""
+    items = [item for item in result.get("results", ()) if isinstance(item, Mapping) and item.get("failed")]
+    if items:
+        return explain_result(items[0])
     error = result.get("error")
     if isinstance(error, Mapping) and error.get("code"):
         return explain_code(str(error["code"]), str(error.get("message", "")))
