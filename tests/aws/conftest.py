@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.aws.account import Cloud, Run
 
 TASKS = 28

@@ -82,7 +82,7 @@ def find_subnet(ec2: Any, instance_type: str, wanted: str = "") -> dict[str, str
     if not subnets:
         raise ConfigError(
             "This region has no default subnet. Make one with `aws ec2 create-default-vpc`, or name a public subnet in "
-            "aws_host_subnet."
+            "aws_account_subnet."
         )
     first = min(subnets, key=lambda subnet: str(subnet["AvailabilityZone"]))
     return {"subnet_id": first["SubnetId"], "vpc_id": first["VpcId"], "zone": first["AvailabilityZone"]}

@@ -55,7 +55,7 @@ def _attempt(
 def check_place(here: Environment, _: str) -> Iterator[Finding]:
     """The instance type is offered here, there is a subnet, and the vendor's parameter names an image."""
     ec2, kind = here.account.client("ec2"), str(here.variables["aws_host_instance_type"])
-    place = find_subnet(ec2, kind, str(here.variables["aws_host_subnet"] or ""))
+    place = find_subnet(ec2, kind, str(here.variables["aws_account_subnet"] or ""))
     image, _device = find_image(here.account, ec2, kind)
     yield ok("place", f"{kind} in {place['zone']}, today's Ubuntu 24.04 is {image}")
 
