@@ -216,6 +216,12 @@ def cleanup(
 
     store, target = _store(output), _target(inventory, limit)
     for host in _hosts(inventory, limit):
+        demands = cleanup.demands_of(host)
+        if demands == {"s3"}:
+            cleanup.by_bucket(host.name, target, check=True)
+            if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
+                cleanup.by_bucket(host.name, target, check=False)
+            continue
         plan = cleanup.look(delivery.connect_to(host), store, keep_days=keep_days)
         presentation.show_plan(plan)
         if dry_run or not plan.removals:
@@ -224,7 +230,7 @@ def cleanup(
             raise Exit("Nothing was removed. Answer y, or give --yes where nobody can be asked.", code=1)
         if archive:
             cleanup.archive(plan, store, Path(archive))
-        cleanup.apply(plan, store, target)
+        cleanup.apply(plan, store, target, look_at_bucket="s3" in demands)
 
 
 @operator(
@@ -429,6 +435,21 @@ def test(
 
     suites = runpy.run_path(str(ROOT / "tests" / "suites.py"))
     code = suites["run"](fast=fast, names=suite, long=long, report=Path(json).resolve() if json else None)
+    if code:
+        raise Exit(code=code)
+
+
+@operator(
+    name="one benchmark: capture, decode, lake, storage, recovery, load, s3 or pull (default: all)",
+    long="the long forms, such as ten minutes of 5,000 symbols",
+    json="file to write cases, passed and figures to",
+)
+def bench(_: Context, name: str | None = None, long: bool = False, json: str | None = None) -> None:
+    """Measure against the usual ways in one run: capture, decoding, bytes at rest, query, recovery, load."""
+    import runpy
+
+    benchmarks = runpy.run_module("tests.bench.run")
+    code = benchmarks["run"](name=name, long=long, report=Path(json).resolve() if json else None)
     if code:
         raise Exit(code=code)
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from harvester.decode.fyers_rest import BadResponse
 from harvester.gaps import Cause
-from harvester.lake.certificate import _check_symbol, certify_symbol
+from harvester.lake.balance import check_symbol
+from harvester.lake.certificate import certify_symbol
 from harvester.lake.depth import SymbolData
-from harvester.lake.events import Events, KnownGap, Run, WindowOpen
+from harvester.lake.events import DEFAULT, Events, KnownGap, Run, WindowOpen
 from harvester.lake.gaps import Ledger
 from harvester.lake.slots import Grid, build_grid
 
@@ -29,7 +30,7 @@ def windows(draw: st.DrawFn) -> tuple[int, int]:
 @st.composite
 def grids(draw: st.DrawFn) -> Grid:
     said = [
-        WindowOpen(draw(MOMENT), *window, draw(st.one_of(st.none(), INTERVAL)))
+        WindowOpen(draw(MOMENT), *window, draw(st.one_of(st.none(), st.just(DEFAULT), INTERVAL)))
         for window in draw(st.lists(windows(), max_size=4))
     ]
     return build_grid(said, draw(st.lists(windows(), max_size=3)), draw(INTERVAL))
@@ -73,7 +74,7 @@ def test_data_and_gaps_cover_what_was_expected_exactly(
     rows = Ledger(grid, Events(runs=lives, gaps=gaps), grace).rows(SYMBOL, set(grid.slots) & set(good), bad)
     entry = certify_symbol(SymbolData(recv_ns=sorted(good), sched_ns=good, bad=bad), rows, grid)
     assert entry["expected"] == entry["recorded_slots"] + sum(row.slots for row in rows)
-    assert _check_symbol(json.loads(json.dumps(entry)), set(grid.slots), good, rows) == []
+    assert check_symbol(json.loads(json.dumps(entry)), set(grid.slots), good, rows) == []
     assert all(row.from_ns < row.to_ns and row.slots > 0 and row.cause for row in rows)
     assert all(earlier.to_ns <= later.from_ns for earlier, later in pairwise(rows))
 
@@ -99,6 +100,6 @@ def test_every_moment_of_the_calendar_is_in_a_window_and_no_slot_is_outside(
 @given(windows(), INTERVAL, st.lists(MOMENT, max_size=4))
 def test_restarts_that_say_the_same_change_nothing(window: tuple[int, int], interval: int, moments: list[int]) -> None:
     plain = build_grid([], [window], interval)
-    again = build_grid([WindowOpen(moment, *window, None) for moment in moments], [window], interval)
+    again = build_grid([WindowOpen(moment, *window, DEFAULT) for moment in moments], [window], interval)
     assert again.slots == plain.slots == tuple(range(window[0], window[1], interval))
     assert again.windows == plain.windows

@@ -1,5 +1,6 @@
 """pull-data --from s3: what the host proved is what arrives, whatever the network and the bucket do."""
 
+import hashlib
 import json
 import random
 from collections.abc import Callable
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import pytest
 from made_lake import LakeMaker, trading_days, tree
-from s3_world import World, add_generation
+from s3_world import STALL_SECONDS, World, add_generation
 
 from harvester.errors import ConfigError
-from harvester.ops.bucket_transport import connections, find_bucket
+from harvester.lake.manifest import describe_file
+from harvester.ops.bucket_transport import connections
 from harvester.ops.inventory import Host
 from harvester.ops.plan import Selection
 from harvester.ops.pull import HostResult, pull
 from harvester.ops.store import Store
+from harvester.ops.uploads import find_bucket
 
 FAULTS_DOWN = ("503", "slow_down", "500", "timeout", "stall", "half_sent", "flip_down", "lost_answer")
 
@@ -112,8 +115,10 @@ def test_hosts_of_one_bucket_are_told_apart(world: World, store: Store) -> None:
 @pytest.mark.parametrize("kind", FAULTS_DOWN)
 def test_faults_on_the_way_lose_nothing(world: World, store: Store, kind: str) -> None:
     lake = uploaded(world)
-    for number in range(2 if kind == "stall" else 5):
-        world.proxy.add(kind, lambda method, path, at=number: len(world.proxy.asked) == 2 * at + 2, seconds=1.2)
+    for number in range(1 if kind == "stall" else 5):
+        world.proxy.add(
+            kind, lambda method, path, at=number: len(world.proxy.asked) == 2 * at + 2, seconds=STALL_SECONDS
+        )
 
     [result] = pull_all(world, store)
 
@@ -127,10 +132,12 @@ def test_faults_on_the_way_lose_nothing(world: World, store: Store, kind: str) -
 
 
 def test_a_broken_off_object_is_continued_where_it_ended(world: World, store: Store) -> None:
-    uploaded(world, days=1, raw_bytes=400_000)
+    lake = uploaded(world, days=1, raw_bytes=400_000)
+    raw = next(lake.root.glob("raw/*/*/*"))
+    partial_file = store.partial / hashlib.sha256(raw.read_bytes()).hexdigest()
+    sizes: list[int] = []
     world.proxy.add("half_sent", lambda method, path: "/raw/" in path)
-    sizes = []
-    world.proxy.add("pass", lambda method, path: "/raw/" in path, before=lambda: sizes.append(partial_size(store)))
+    world.proxy.add("", lambda method, path: "/raw/" in path, before=lambda: sizes.append(partial_file.stat().st_size))
 
     [result] = pull_all(world, store)
 
@@ -138,8 +145,21 @@ def test_a_broken_off_object_is_continued_where_it_ended(world: World, store: St
     assert sizes == [200_000]
 
 
-def partial_size(store: Store) -> int:
-    return max(path.stat().st_size for path in store.partial.iterdir())
+def test_two_files_of_one_content_both_come(world: World, store: Store) -> None:
+    lake = world.lake(days=4, raw_bytes=1000)
+    same = next(lake.root.glob("raw/*/*/*")).read_bytes()
+    for path in lake.root.glob("raw/*/*/*"):
+        path.write_bytes(same)
+    for manifest in lake.root.glob("manifest/*/*/manifest.json"):
+        manifest.unlink()
+    for day in trading_days(4):
+        lake._manifest(day, [describe_file(lake.root, path, 1) for path in lake.root.glob(f"*/date={day}/*/*.*")])
+    world.upload(lake)
+
+    [result] = pull_all(world, store)
+
+    assert result.problems == []
+    assert data_of(store.lake) == data_of(lake.root)
 
 
 def test_a_missing_object_is_a_named_problem_and_the_rest_comes(world: World, store: Store) -> None:
@@ -171,7 +191,7 @@ def test_an_object_replaced_between_listing_and_reading_is_never_taken(world: Wo
     lake = uploaded(world, days=1)
     path = next(lake.root.glob("raw/*/*/*")).relative_to(lake.root).as_posix()
     other = bytes(len((lake.root / path).read_bytes()))
-    world.proxy.add("pass", lambda method, asked: "/raw/" in asked, before=lambda: world.put(path, other))
+    world.proxy.add("", lambda method, asked: "/raw/" in asked, before=lambda: world.put(path, other))
 
     [result] = pull_all(world, store)
 

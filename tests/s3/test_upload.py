@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_lake import trading_days
-from s3_world import World, add_generation
+from s3_world import STALL_SECONDS, World, add_generation
 
 from harvester.errors import HarvesterError
 from harvester.upload.trouble import BucketError, TransientError, explain
@@ -86,8 +86,10 @@ def test_a_new_generation_gets_keys_of_its_own_and_the_old_one_stays(world: Worl
 @pytest.mark.parametrize("kind", FAULTS_UP)
 def test_one_fault_on_any_request_loses_nothing(world: World, kind: str) -> None:
     lake = world.lake(days=1, raw_bytes=200_000)
-    for number in range(2 if kind == "stall" else 5):  # every second request, whatever it is
-        world.proxy.add(kind, lambda method, path, at=number: len(world.proxy.asked) == 2 * at + 1, seconds=1.2)
+    for number in range(1 if kind == "stall" else 5):  # every second request, whatever it is
+        world.proxy.add(
+            kind, lambda method, path, at=number: len(world.proxy.asked) == 2 * at + 1, seconds=STALL_SECONDS
+        )
 
     [outcome] = world.upload(lake)
 

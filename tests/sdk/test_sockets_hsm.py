@@ -18,7 +18,7 @@ from tests.sdk.sockets import (
 )
 
 from exchange.market.model import BookModel
-from exchange.sockets.rules import HsmRules
+from exchange.sockets.rules import SocketRules
 from exchange.sockets.sent import digest_of, read_sent
 from harvester.clock import NS_PER_SECOND, to_ist
 from harvester.decode.fyers_hsm import HsmDecoder
@@ -97,15 +97,16 @@ def test_the_sdk_receives_the_models_values(busy, figure):
     figure("sdk_hsm_ticks_right", len(ticks), bound=">= 15", unit="ticks", gate=True)
 
 
-def test_lite_mode_brings_the_sdk_the_last_price_alone(busy):
+def test_lite_mode_brings_the_sdk_the_last_price_alone(start):
+    busy = start(busy=20.0)
     began = busy.clock.wall_ns()
     with sdk_data(busy, ([FUTURE, SBIN], "SymbolUpdate"), lite=True) as client:
-        wait_for(lambda: len(client.of(FUTURE, "sf")) >= 3, 20)
+        wait_for(lambda: len(client.of(SBIN, "sf")) >= 3)
         answers = [message["type"] for message in client.messages if message["type"] not in ("sf", "dp", "if")]
-        ticks = client.of(FUTURE, "sf")
+        ticks = client.of(SBIN, "sf")
     assert answers == ["cn", "lit", "sub"]
     assert all(set(tick) == {"ltp", "symbol", "type"} for tick in ticks)
-    prices = [rupees(book.last_price) for book in books_since(busy, FUTURE, began)]
+    prices = [rupees(book.last_price) for book in books_since(busy, SBIN, began)]
     assert_follows(ticks, [{"ltp": price} for price in prices])
 
 
@@ -220,12 +221,12 @@ async def test_unsubscribed_topics_fall_silent(busy):
         await client.subscribe([topic(busy, SBIN, "dp")])
         assert (await client.subscribe([topic(busy, SBIN, "dp")], kind=5))[7:8] == b"K"
         with pytest.raises(TimeoutError):
-            await client.next_of(6, 3)
+            await client.next_of(6, 1)
 
 
 @asynchronous
 async def test_more_topics_than_allowed_are_refused_whole(start):
-    busy = start(busy=10.0, hsm=HsmRules(topic_limit=2))
+    busy = start(busy=10.0, sockets=SocketRules(topic_limit=2))
     names = [topic(busy, symbol, kind) for symbol in (SBIN, MAHINDRA) for kind in ("sf", "dp")]
     async with bare(busy) as client:
         await client.login(busy)
@@ -233,16 +234,22 @@ async def test_more_topics_than_allowed_are_refused_whole(start):
         assert (await client.subscribe(names[2:]))[7:8] == b"N"
         notice = next(frame for frame in client.frames if frame[2] == 51)
     assert struct.unpack_from(">i", notice, 7)[0] == 51001
-    with sdk_data(busy, ([SBIN, MAHINDRA, FUTURE], "SymbolUpdate")) as sdk:
-        wait_for(lambda: sdk.errors)
-    assert (sdk.errors[0]["code"], sdk.errors[0]["type"]) == (51001, "sub")
 
 
+@pytest.mark.long
 def test_the_sdk_acknowledges_when_asked_to(start):
-    busy = start(busy=10.0, hsm=HsmRules(ack_every=2))
+    busy = start(busy=10.0, sockets=SocketRules(ack_every=2))
     with sdk_data(busy, ([SBIN, FUTURE, MAHINDRA], "SymbolUpdate")) as client:
         wait_for(lambda: sockets(busy)[0]["acks"] >= 2, 15)
     assert client.ticks
+
+
+@pytest.mark.long
+def test_the_sdk_is_told_of_the_limit(start):
+    busy = start(busy=10.0, sockets=SocketRules(topic_limit=2))
+    with sdk_data(busy, ([SBIN, MAHINDRA, FUTURE], "SymbolUpdate")) as sdk:
+        wait_for(lambda: sdk.errors)
+    assert (sdk.errors[0]["code"], sdk.errors[0]["type"]) == (51001, "sub")
 
 
 @asynchronous

@@ -13,7 +13,8 @@ DOCUMENTATION = r"""
 module: aws_instance_parts
 short_description: What ec2_instance leaves as it is: volume, address, profile
 description:
-  - Grows and converts the root volume, tags it, requires IMDSv2, puts the profile on, and gives or takes the Elastic IP.
+  - Grows and converts the root volume, tags it, requires IMDSv2, puts the profile on.
+  - Gives or takes the Elastic IP.
   - Never shrinks a volume.
 options:
   hosts:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import fault_proxy
+import pytest
 from made_lake import LakeMaker, trading_days
 from moto.s3.models import s3_backends
 
@@ -15,12 +16,15 @@ from harvester.lake.manifest import describe_file, load_manifest, write_manifest
 from harvester.ops.bucket_transport import BucketLake
 from harvester.ops.objects import Objects
 from harvester.settings import UploadSettings
+from harvester.upload import bucket
 from harvester.upload.bucket import Bucket, open_client
 from harvester.upload.patience import Patience
 from harvester.upload.uploader import DayOutcome, Uploader
 
 REGION = "ap-south-1"
 NUMBERS = count(1)
+STALL_SECONDS = 2.5
+"""How long a stalled answer takes: a little longer than clients wait for one."""
 
 
 def add_generation(lake: LakeMaker, segments: int = 1) -> list[Path]:
@@ -41,8 +45,11 @@ class S3:
 
     def __init__(self, proxy: fault_proxy.Proxy) -> None:
         self.proxy = proxy
-        self.client = open_client(REGION, proxy.url)
         self.direct = open_client(REGION, "http://{}:{}".format(*proxy.target))
+        self.direct.list_buckets()  # moto loads what it needs at the first call, which takes seconds
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bucket, "READ_SECONDS", STALL_SECONDS - 0.5)
+            self.client = open_client(REGION, proxy.url)
 
 
 class World:
@@ -90,10 +97,10 @@ class World:
         key.contentsize = len(content)
         return before
 
-    def stored(self) -> dict[str, bytes]:
-        """Every object by its path, as it is in the bucket."""
+    def stored(self, host: str = "") -> dict[str, bytes]:
+        """Every object, or every one of a host, by its path, as it is in the bucket."""
         pages = self.direct.get_paginator("list_objects_v2").paginate(Bucket=self.name)
-        keys = [row["Key"] for page in pages for row in page.get("Contents", [])]
+        keys = [row["Key"] for page in pages for row in page.get("Contents", []) if f"host={host}" in row["Key"]]
         return {key.removeprefix(self.bucket.prefix): self.get(key) for key in keys}
 
     def get(self, key: str) -> bytes:

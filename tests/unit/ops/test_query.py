@@ -9,7 +9,7 @@ from made_lake import SLOTS, LakeMaker
 
 from harvester.errors import ConfigError, HarvesterError
 from harvester.lake.schema import DEPTH_SCHEMA
-from harvester.ops.query import PRICE_COLUMNS, ask
+from harvester.ops.query import LEVEL_COLUMNS, PRICE_COLUMNS, ask
 
 MakeLake = Callable[..., LakeMaker]
 
@@ -35,11 +35,11 @@ def test_depth_rupees_has_exact_decimals(make_lake: MakeLake) -> None:
 
 
 def test_every_price_column_of_the_schema_is_turned_into_rupees() -> None:
-    quantities = {"volume", "ltq", "ltt", "oi", "seq"}
+    quantities = {"volume", "ltq", "ltt", "oi", "seq", "exchange_time"}
     numbers = {field.name for field in DEPTH_SCHEMA if str(field.type) == "int64"}
     others = {name for name in numbers if name.endswith("_ns") or "_qty" in name} | quantities
 
-    assert set(PRICE_COLUMNS) == numbers - others
+    assert set(PRICE_COLUMNS) == numbers - others | {name for name in LEVEL_COLUMNS if "_px_" in name}
 
 
 def test_gaps_and_certificate_tell_the_same_misses(make_lake: MakeLake) -> None:
@@ -71,7 +71,7 @@ def test_a_day_without_tables_leaves_empty_views(make_lake: MakeLake) -> None:
 
 @pytest.mark.parametrize("sql", ["selec 1", "select nothing from depth", "select * from dept"])
 def test_wrong_sql_is_answered_with_the_views_there_are(make_lake: MakeLake, sql: str) -> None:
-    with pytest.raises(ConfigError, match="certificate, depth, depth_rupees, gaps"):
+    with pytest.raises(ConfigError, match="bars, certificate, depth, depth50, depth_rupees, gaps, index, quotes"):
         ask(sql, make_lake(days=1).root)
 
 

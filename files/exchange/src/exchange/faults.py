@@ -1,7 +1,7 @@
 """Faults on demand: a script says what goes wrong, when, for which requests and for how long."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,8 +27,21 @@ Action = Literal[
     "refuse",
     "restart",
     "revoke",
+    "cut",
+    "mute",
+    "half_open",
+    "refuse_auth",
+    "garbage_frame",
+    "truncated_frame",
+    "skip",
+    "reorder",
 ]
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
+CONNECTION_ACTIONS = ("cut", "mute", "half_open")
+FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
+SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
+ONCE = ("cut", *FRAME_ACTIONS)
+"""Done once unless the script says how often or how long."""
 
 
 class Fault(StrictModel):
@@ -38,10 +51,14 @@ class Fault(StrictModel):
     name: str | None = Field(None, description="how the served log calls it; the action when not given")
     at_seconds: Annotated[float, Field(ge=0)] = Field(0, description="begin so long after the script was given")
     after_requests: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="begin with the first matching request after so many, instead of at a time"
+        None,
+        description="begin with the first matching request (for a socket's fault: data frame) after so many, instead of"
+        " at a time",
     )
     duration_seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="end so long after the beginning")
-    count: Annotated[int, Field(gt=0)] | None = Field(None, description="end after so many requests")
+    count: Annotated[int, Field(gt=0)] | None = Field(
+        None, description="end after so many requests, connections or frames"
+    )
     path: str = Field("*", description="requests whose path matches this pattern, such as */depth")
     symbol: str = Field("*", description="requests whose symbol matches this pattern, such as NSE:SBIN-*")
     status: Annotated[int, Field(ge=200, le=599)] | None = Field(None, description="HTTP status of error and html")
@@ -50,7 +67,7 @@ class Fault(StrictModel):
     retry_after_seconds: Annotated[int, Field(ge=0)] | None = Field(None, description="header of rate_limit and error")
     delay_seconds: Annotated[float, Field(ge=0)] = Field(5, description="how slow is slow")
     size_bytes: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="size of huge and garbage; what is sent of truncate"
+        None, description="size of huge, garbage and garbage_frame; what is sent of truncate and truncated_frame"
     )
     offset_seconds: float = Field(0, description="how far the Date header is off, for date")
 
@@ -64,6 +81,19 @@ class Fault(StrictModel):
     def label(self) -> str:
         """How the served log calls it."""
         return self.name or self.action
+
+    @property
+    def most(self) -> int | None:
+        """How often it is applied at most; None when no number ends it."""
+        if self.count is None and self.action in ONCE and self.duration_seconds is None:
+            return 1
+        return self.count
+
+    def concerns(self, path: str, symbols: Callable[[], Iterable[str]]) -> bool:
+        """Whether its patterns match; `symbols` is asked only when it matters."""
+        if not fnmatchcase(path, self.path):
+            return False
+        return self.symbol == "*" or any(fnmatchcase(symbol, self.symbol) for symbol in symbols())
 
 
 class FaultScript(StrictModel):
@@ -115,7 +145,7 @@ class Armed:
     def is_over(self, now_ns: int) -> bool:
         """Whether its time or its count is used up."""
         fault = self.fault
-        if fault.count is not None and self.used >= fault.count:
+        if fault.most is not None and self.used >= fault.most:
             return True
         if fault.duration_seconds is None or self.began_ns is None:
             return False
@@ -151,7 +181,7 @@ class FaultSchedule:
         chosen: list[Armed] = []
         for armed in self.armed:
             fault = armed.fault
-            if not fnmatchcase(path, fault.path) or not any(fnmatchcase(s, fault.symbol) for s in symbols or [""]):
+            if fault.action in SOCKET_ACTIONS or not fault.concerns(path, lambda: symbols or [""]):
                 continue
             armed.matched += 1
             if not armed.begin_if_due(now) or armed.is_over(now) or fault.action in WORLD_ACTIONS:
@@ -160,6 +190,28 @@ class FaultSchedule:
                 armed.used += 1
                 chosen.append(armed)
         return chosen
+
+    def count_frame(self, path: str, symbols: Callable[[], Iterable[str]]) -> None:
+        """A socket is about to send a data frame."""
+        for armed in self.armed:
+            if armed.fault.action in SOCKET_ACTIONS and armed.fault.concerns(path, symbols):
+                armed.matched += 1
+
+    def of_socket(self, actions: tuple[str, ...], path: str, symbols: Callable[[], Iterable[str]]) -> list[Armed]:
+        """Active faults of these actions that match a connection, in the script's order. Counts nothing."""
+        now = self._clock.mono_ns()
+        return [
+            armed
+            for armed in self.armed
+            if armed.fault.action in actions
+            and armed.begin_if_due(now)
+            and not armed.is_over(now)
+            and armed.fault.concerns(path, symbols)
+        ]
+
+    def goes_on(self, armed: Armed) -> bool:
+        """Whether a fault is still armed and its time is not over, whatever its count says."""
+        return armed in self.armed and armed.left_seconds(self._clock.mono_ns()) != 0
 
     def due(self) -> list[Armed]:
         """Faults of the whole exchange (refuse, restart, revoke) that begin now; each is returned once."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exchange.sockets.rules import HsmRules
+from exchange.sockets.rules import SocketRules
 
 if TYPE_CHECKING:
     from exchange.faults import Fault
+    from exchange.replay.options import ReplayOptions
 
 
 @dataclass
@@ -23,6 +24,10 @@ class Options:
     busy: float = 1.0
     symbols_file: Path | None = None
     replay: Path | None = None
+    day: "ReplayOptions | None" = None
+    """A recorded day to serve instead of the model."""
+    stop_at_end: bool = False
+    """End `serve` when that day is over."""
     faults: list["Fault"] = field(default_factory=list)
     rate_limits: bool = True
     refresh_allowed: bool = False
@@ -30,4 +35,4 @@ class Options:
     keep_frames: bool = False
     load_symbols: int = 0
     load_rate: float = 2.0
-    hsm: HsmRules = field(default_factory=HsmRules)
+    sockets: SocketRules = field(default_factory=SocketRules)

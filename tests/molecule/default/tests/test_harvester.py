@@ -17,6 +17,7 @@ PATHS = {
     "/var/lib/harvester/journal": "harvester-recorder harvester 2750",
     "/var/lib/harvester/lake": "harvester-close harvester 2750",
     "/var/lib/harvester/receipts": "root harvester 2750",
+    "/var/lib/harvester/uploads": "harvester-upload harvester 2750",
     "/var/lib/harvester-token": "harvester-token harvester-token 700",
     "/run/harvester-recorder": "harvester-recorder harvester 750",
     "/run/harvester-token": "harvester-token harvester-recorder 750",
@@ -25,11 +26,15 @@ PATHS = {
 
 
 def test_each_service_has_a_user_that_cannot_log_in(host):
-    rows = host.check_output("getent passwd harvester-recorder harvester-token harvester-close").splitlines()
+    rows = host.check_output(
+        "getent passwd harvester-recorder harvester-token harvester-close harvester-upload"
+    ).splitlines()
 
-    assert len(rows) == 3
+    assert len(rows) == 4
     assert all(row.endswith("/nologin") and int(row.split(":")[2]) < 1000 for row in rows)
-    shadow = host.check_output("getent shadow harvester-recorder harvester-token harvester-close").splitlines()
+    shadow = host.check_output(
+        "getent shadow harvester-recorder harvester-token harvester-close harvester-upload"
+    ).splitlines()
     assert all(row.split(":")[1].startswith("!") for row in shadow)
 
 
@@ -61,7 +66,7 @@ def test_the_services_run_the_deployment_that_is_current(host):
 
 
 def test_units_run_now_and_after_a_boot(host):
-    units = [*ONLINE, "harvester-close.timer", "harvester-verify.timer", "cron.service"]
+    units = [*ONLINE, "harvester-close.timer", "harvester-upload.timer", "harvester-verify.timer", "cron.service"]
     answer = host.check_output(f"systemctl is-active {' '.join(units)}; systemctl is-enabled {' '.join(units)}")
 
     assert answer.split() == ["active"] * len(units) + ["enabled"] * len(units)

@@ -68,11 +68,13 @@ class LakeMaker:
                     "feed": "fyers-rest",
                 }
                 row |= dict.fromkeys(("open", "high", "low", "prev_close", "atp", "upper_ckt", "lower_ckt"), price)
-                row |= {"mono_ns": slot, "sent_ns": scheduled, "total_buy_qty": 900, "total_sell_qty": 800, "oi": 0}
-                for level in range(1, 6):
-                    row |= {f"bid_px_{level}": price - 5 * level, f"ask_px_{level}": price + 5 * level}
-                    row |= {f"bid_qty_{level}": 100 * level, f"ask_qty_{level}": 90 * level}
-                    row |= {f"bid_ord_{level}": level, f"ask_ord_{level}": level}
+                row |= {"mono_offset_ns": slot, "entry": 0, "connection": None, "in_session": True}
+                row |= {"exchange_time": None}
+                row |= {"sent_ns": scheduled, "total_buy_qty": 900, "total_sell_qty": 800, "oi": 0}
+                levels = range(1, 6)
+                row |= {"bid_px": [price - 5 * n for n in levels], "ask_px": [price + 5 * n for n in levels]}
+                row |= {"bid_qty": [100 * n for n in levels], "ask_qty": [90 * n for n in levels]}
+                row |= {"bid_ord": [*levels], "ask_ord": [*levels]}
                 rows.append(row)
         path = self._folder("depth", day) / "depth.parquet"
         with pq.ParquetWriter(path, DEPTH_SCHEMA, compression="zstd") as writer:
@@ -85,8 +87,8 @@ class LakeMaker:
         first, last = CLOSED_SLOTS.start, CLOSED_SLOTS.stop
         begin, end = (open_ns(day) + slot * INTERVAL_NS for slot in (first, last))
         rows = [
-            {"symbol": symbol, "from_ns": begin, "to_ns": end, "cause": "no_token", "detail": "", "slots": last - first}
-            | {"source": "recorded"}
+            {"symbol": symbol, "feed": "fyers-rest", "from_ns": begin, "to_ns": end, "slots": last - first}
+            | {"cause": "no_token", "detail": "", "source": "recorded"}
             for symbol in SYMBOLS
         ]
         path = self._folder("gaps", day) / "gaps.parquet"

@@ -6,6 +6,7 @@ import logging
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,6 @@ from aiohttp import WSMsgType, web
 from exchange.sockets.sent import Sent
 from harvester.clock import Clock
 
-SLOW_BYTES = 16 * 1024 * 1024
-"""A client that leaves so much unread is cut off. What the broker allows is not known."""
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 MAX_MESSAGE = 1024 * 1024
 log = logging.getLogger("exchange")
@@ -27,6 +26,8 @@ class Outgoing(NamedTuple):
     frame: bytes | str
     entries: int = 0
     message: int = 0
+    symbol: str = ""
+    """Of a message of the depth socket."""
 
     @property
     def is_data(self) -> bool:
@@ -37,7 +38,9 @@ class Outgoing(NamedTuple):
 class Connection:
     """A WebSocket with a queue of frames. `feed` is fyers-hsm or fyers-tbt."""
 
-    def __init__(self, number: int, feed: str, request: web.Request, clock: Clock, keep: Path | None) -> None:
+    def __init__(
+        self, number: int, feed: str, request: web.Request, clock: Clock, keep: Path | None, slow_bytes: int
+    ) -> None:
         self.number = number
         self.feed = feed
         self.path = request.path
@@ -48,11 +51,13 @@ class Connection:
         self.received = self.dropped = 0
         self.muted = False
         """Nothing goes out, pings are not answered."""
-        self.frozen = asyncio.Event()
-        """Set while the connection takes part in the network: cleared, nothing is read either."""
-        self.frozen.set()
+        self._thawed = asyncio.Event()
+        """Cleared while the connection is half-open: nothing is read either."""
+        self._thawed.set()
         self.sent = Sent(keep)
-        self.slow_bytes = SLOW_BYTES
+        self.alter: Callable[[Outgoing], list[Outgoing]] = lambda out: [out]
+        """What becomes of a data frame on its way out."""
+        self._slow_bytes = slow_bytes
         self._ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=MAX_MESSAGE)
         self._request = request
         self._queue: deque[Outgoing] = deque()
@@ -80,7 +85,7 @@ class Connection:
         """The next message of the client, its pings answered; None at the end of the connection."""
         while True:
             message = await self._ws.receive()
-            await self.frozen.wait()
+            await self._thawed.wait()
             self.received += 1
             if message.type is WSMsgType.PING and not self.muted:
                 with contextlib.suppress(OSError):
@@ -92,17 +97,28 @@ class Connection:
                 self._note(f"client closed ({self._ws.close_code})")
                 return None
 
-    def send(self, frame: bytes | str, entries: int = 0, message: int = 0) -> None:
+    def send(self, frame: bytes | str, entries: int = 0, message: int = 0, symbol: str = "") -> None:
         """Put a frame into the queue. A client that does not read for long is cut off."""
-        if self.muted or self.closed_ns is not None:
+        if self.is_silent or self.closed_ns is not None:
             self.dropped += 1
             return
-        self._queue.append(Outgoing(frame, entries, message))
+        self._queue.append(Outgoing(frame, entries, message, symbol))
         self._queued_bytes += len(frame)
         self._wake.set()
-        if self._queued_bytes > self.slow_bytes:
+        if self._queued_bytes > self._slow_bytes:
             log.warning("connection %d: slow consumer, %d bytes wait; cut off", self.number, self._queued_bytes)
             self.abort("slow consumer")
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a fault withholds all frames."""
+        return self.muted or not self._thawed.is_set()
+
+    def freeze(self) -> None:
+        """From now on the connection is as if this machine had gone: nothing is read, sent or closed, until `abort`."""
+        self._thawed.clear()
+        if self.transport is not None:
+            self.transport.pause_reading()
 
     async def drained(self, limit: int) -> None:
         """Wait until no more than `limit` bytes are in the queue, or the connection is gone."""
@@ -119,9 +135,15 @@ class Connection:
         except OSError as error:
             self._note(f"lost ({error})")
 
-    async def _hand_over(self, out: Outgoing) -> None:
-        await self.frozen.wait()
-        self._queued_bytes -= len(out.frame)
+    async def _hand_over(self, waiting: Outgoing) -> None:
+        self._queued_bytes -= len(waiting.frame)
+        for out in self.alter(waiting) if waiting.is_data else [waiting]:
+            await self._write(out)
+
+    async def _write(self, out: Outgoing) -> None:
+        if self.is_silent:
+            self.dropped += 1
+            return
         if isinstance(out.frame, bytes):
             await self._ws.send_bytes(out.frame)
         else:
@@ -133,7 +155,7 @@ class Connection:
         self._note(cause)
         self._queue.clear()
         self._queued_bytes = 0
-        self.frozen.set()
+        self._thawed.set()
         transport = self.transport
         if transport is None:
             return

@@ -23,8 +23,8 @@ class HsmListener(Protocol):
 class HsmFeed(Protocol):
     """Topics of the data socket."""
 
-    def knows(self, topic: str) -> bool:
-        """Whether there is such a topic."""
+    def symbol_of(self, topic: str) -> str | None:
+        """Whose topic it is; None when there is no such topic."""
         ...
 
     def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
@@ -39,8 +39,8 @@ class HsmFeed(Protocol):
 class TbtListener(Protocol):
     """A client of the 50-level socket, as a feed sees it."""
 
-    def send_message(self, message: bytes, books: int) -> None:
-        """Send one message with so many books."""
+    def send_message(self, message: bytes, books: int, symbol: str) -> None:
+        """Send one message with so many books, `symbol` being the first's."""
         ...
 
 

@@ -38,7 +38,8 @@ async def data_socket(request: web.Request) -> web.StreamResponse:
     connection.muted = "Authorization" in request.headers
     socket = await connection.open()
     client = HsmClient(connection, world.sockets.feeds.hsm, world.tokens.check_hsm_key, world.sockets.rules)
-    with world.sockets.serving(client):
+    with world.sockets.serving(client) as disorder:
+        client.refuses = disorder.refuses_auth
         try:
             while (data := await connection.receive()) is not None:
                 if isinstance(data, bytes) and not connection.muted:
@@ -55,7 +56,7 @@ async def depth_socket(request: web.Request) -> web.StreamResponse:
         return refuse(*TOO_MANY, status=429)
     connection = world.sockets.connection("fyers-tbt", request)
     socket = await connection.open()
-    client = TbtClient(connection, world.sockets.feeds.tbt, request.headers["Authorization"])
+    client = TbtClient(connection, world.sockets.feeds.tbt, world.tokens.check_header, request.headers["Authorization"])
     with world.sockets.serving(client):
         try:
             while (data := await connection.receive()) is not None:

@@ -2,13 +2,13 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from exchange.sockets import hsm_requests as requests
 from exchange.sockets.connection import Connection
 from exchange.sockets.feeds import HsmFeed
 from exchange.sockets.hsm_requests import BadRequestError, Request
-from exchange.sockets.rules import HsmRules
+from exchange.sockets.rules import SocketRules
 from exchange.wire import hsm
 
 LIMIT_CODE = 51001
@@ -27,14 +27,16 @@ class HsmClient:
     """Answers one client's frames and feeds it. `admit` judges the key of its token: None is good."""
 
     def __init__(
-        self, connection: Connection, feed: HsmFeed, admit: Callable[[str], object | None], rules: HsmRules
+        self, connection: Connection, feed: HsmFeed, admit: Callable[[str], object | None], rules: SocketRules
     ) -> None:
         self.connection = connection
         self._feed = feed
         self._admit = admit
         self._rules = rules
-        self.key: str | None = None
+        self._key: str | None = None
         """Of the token that was accepted."""
+        self.refuses: Callable[[], bool] = lambda: False
+        """Whether a fault keeps this client out."""
         self.topics: dict[str, int] = {}
         """Channel of each topic."""
         self._paused: set[int] = set()
@@ -76,7 +78,7 @@ class HsmClient:
         elif request.kind == requests.ACK:
             self.acks += 1
         elif request.kind in (requests.SUBSCRIBE, requests.UNSUBSCRIBE, requests.PAUSE, requests.RESUME, requests.MODE):
-            if self.key is None:
+            if self._key is None:
                 self.connection.send(hsm.reply(request.kind, accepted=False))
                 return
             {
@@ -89,8 +91,8 @@ class HsmClient:
 
     def _authenticate(self, request: Request) -> None:
         key = request.field(1).decode("latin-1")
-        refusal = self._admit(key)
-        self.key = key if refusal is None else None
+        refusal = "a fault" if self.refuses() else self._admit(key)
+        self._key = key if refusal is None else None
         if refusal is not None:
             log.info("connection %d: not let in: %s", self.connection.number, refusal)
         reply = hsm.auth_reply(accepted=refusal is None, schema=SCHEMA, ack_every=self._rules.ack_every)
@@ -98,7 +100,7 @@ class HsmClient:
 
     def _subscribe(self, request: Request) -> None:
         names, channel = request.topics, request.channel
-        known = [name for name in dict.fromkeys(names) if self._feed.knows(name)]
+        known = [name for name in dict.fromkeys(names) if self._feed.symbol_of(name) is not None]
         if len(self.topics.keys() | set(known)) > self._rules.topic_limit:
             self.connection.send(hsm.notice(LIMIT_CODE, LIMIT_TEXT, hsm.SUBSCRIBE))
             self.connection.send(hsm.reply(hsm.SUBSCRIBE, accepted=False))
@@ -139,6 +141,14 @@ class HsmClient:
 
     # what the exchange does
 
+    def is_let_in(self) -> bool:
+        return self._key is None or self._admit(self._key) is None
+
+    @property
+    def symbols(self) -> Iterable[str]:
+        found = map(self._feed.symbol_of, self.topics)
+        return {symbol for symbol in found if symbol is not None}
+
     def refresh(self) -> None:
         """Send snapshots of everything, after frames were withheld."""
         self._entries.clear()
@@ -151,4 +161,4 @@ class HsmClient:
 
     def describe(self) -> dict[str, object]:
         """What control answers show besides the connection's own facts."""
-        return {"topics": len(self.topics), "acks": self.acks, "authenticated": self.key is not None}
+        return {"topics": len(self.topics), "acks": self.acks, "authenticated": self._key is not None}

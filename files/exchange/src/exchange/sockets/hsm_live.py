@@ -42,8 +42,9 @@ class LiveHsm:
         self._years: dict[tuple[str, object], tuple[int, int]] = {}
         self._waiting: set[HsmListener] = set()
 
-    def knows(self, topic: str) -> bool:
-        return self._map.find(topic) is not None
+    def symbol_of(self, topic: str) -> str | None:
+        found = self._map.find(topic)
+        return found[1].ticker if found else None
 
     def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
         for name in topics:

@@ -48,8 +48,9 @@ class LoadHsm:
         self._tick = 0
         self.updates = 0
 
-    def knows(self, topic: str) -> bool:
-        return self._map.find(topic) is not None
+    def symbol_of(self, topic: str) -> str | None:
+        found = self._map.find(topic)
+        return found[1].ticker if found else None
 
     def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
         """`lite` is not served: load is of whole entries."""

@@ -4,25 +4,27 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
 
+from exchange.faults import FaultSchedule
+from exchange.sockets.clients import Client
 from exchange.sockets.connection import Connection
+from exchange.sockets.disorder import Disorder
 from exchange.sockets.feeds import HsmFeed, TbtFeed
-from exchange.sockets.hsm_client import HsmClient
-from exchange.sockets.rules import HsmRules
+from exchange.sockets.rules import SocketRules
 from exchange.sockets.tbt_client import TbtClient
 from harvester.clock import Clock
 
 REMEMBERED = 1000
 """Connections that are over and still shown."""
+DRAINED_BYTES = 256 * 1024
 TBT_CONNECTIONS = 3
 """Of one app and user (Fyers API docs, TBT)."""
 log = logging.getLogger("exchange")
-Client = HsmClient | TbtClient
 
 
 class Feeds(Protocol):
@@ -46,13 +48,16 @@ class Feeds(Protocol):
 class Sockets:
     """`keep` is a directory for the frames as sent, or None."""
 
-    def __init__(self, feeds: Feeds, clock: Clock, rules: HsmRules, keep: Path | None) -> None:
+    def __init__(
+        self, feeds: Feeds, clock: Clock, rules: SocketRules, faults: FaultSchedule, keep: Path | None
+    ) -> None:
         self.feeds = feeds
         self.rules = rules
         self._clock = clock
+        self._faults = faults
         self._keep = keep
         self._count = 0
-        self.clients: list[Client] = []
+        self._clients: dict[Client, Disorder] = {}
         self._over: deque[dict[str, object]] = deque(maxlen=REMEMBERED)
         self._running: list[asyncio.Task[None]] = []
 
@@ -73,36 +78,47 @@ class Sockets:
         """A new connection of `feed` (fyers-hsm or fyers-tbt)."""
         self._count += 1
         path = self._keep / f"{self._count}-{feed}.frames" if self._keep else None
-        return Connection(self._count, feed, request, self._clock, path)
+        return Connection(self._count, feed, request, self._clock, path, self.rules.slow_bytes)
 
     @contextlib.contextmanager
-    def serving(self, client: Client) -> Iterator[None]:
+    def serving(self, client: Client) -> Iterator[Disorder]:
         """Keep the client in the list while its handler runs."""
-        self.clients.append(client)
+        self._clients[client] = disorder = Disorder(self._faults, client)
         try:
-            yield
+            yield disorder
         finally:
             client.leave()
-            self.clients.remove(client)
+            del self._clients[client]
             self._over.append(_describe(client))
 
     def has_room_for_depth(self) -> bool:
         """Whether one more 50-level connection is allowed."""
-        return sum(isinstance(client, TbtClient) for client in self.clients) < TBT_CONNECTIONS
+        return sum(isinstance(client, TbtClient) for client in self._clients) < TBT_CONNECTIONS
 
-    def drop_refused(self, hsm_key: Callable[[str], object], header: Callable[[str], object]) -> None:
+    def drop_refused(self) -> None:
         """End the connections whose token is no longer good."""
-        for client in list(self.clients):
-            if isinstance(client, HsmClient):
-                refusal = hsm_key(client.key) if client.key else None
-            else:
-                refusal = header(client.token)
-            if refusal and client.connection.closed_ns is None:
+        for client in list(self._clients):
+            if client.connection.closed_ns is None and not client.is_let_in():
                 client.connection.abort("token no longer good")
+
+    def disturb(self) -> None:
+        """Let faults begin and end."""
+        for disorder in list(self._clients.values()):
+            disorder.look()
+
+    async def drained(self, most: int = DRAINED_BYTES) -> None:
+        """Wait until no client has more bytes than that before it."""
+        for client in list(self._clients):
+            await client.connection.drained(most)
+
+    def end_all(self) -> None:
+        """The exchange stops: all connections break off."""
+        for client in list(self._clients):
+            client.connection.abort("exchange stopped")
 
     def describe(self) -> list[dict[str, object]]:
         """All connections, those that are over first."""
-        return [*self._over, *map(_describe, self.clients)]
+        return [*self._over, *map(_describe, self._clients)]
 
 
 def _describe(client: Client) -> dict[str, object]:

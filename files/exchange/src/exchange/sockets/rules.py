@@ -1,4 +1,4 @@
-"""What the command line chooses about the data socket."""
+"""What the command line chooses about the sockets."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,12 @@ FRAME_ENTRIES = 250
 """Most entries of a frame: its length must fit into 16 bits."""
 
 
+SLOW_BYTES = 16 * 1024 * 1024
+"""A client that leaves so much unread is cut off. What the broker allows is not known."""
+
+
 @dataclass(frozen=True)
-class HsmRules:
+class SocketRules:
     """Limits and forms that differ from account to account, or are not known."""
 
     topic_limit: int = TOPIC_LIMIT
@@ -19,3 +23,4 @@ class HsmRules:
     """Updates that come together go out in frames of at most so many entries."""
     ack_every: int | None = None
     """Ask clients to acknowledge every so many frames, in the 4-byte form that they read; None: the live 2-byte one."""
+    slow_bytes: int = SLOW_BYTES

@@ -11,12 +11,12 @@ class SeveralHsm:
     def __init__(self, feeds: Sequence[HsmFeed]) -> None:
         self._feeds = feeds
 
-    def knows(self, topic: str) -> bool:
-        return any(feed.knows(topic) for feed in self._feeds)
+    def symbol_of(self, topic: str) -> str | None:
+        return next((symbol for feed in self._feeds if (symbol := feed.symbol_of(topic)) is not None), None)
 
     def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
         for feed in self._feeds:
-            mine = [name for name in topics if feed.knows(name)]
+            mine = [name for name in topics if feed.symbol_of(name) is not None]
             if mine:
                 feed.join(listener, mine, lite=lite)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from exchange.sockets.connection import Connection
@@ -27,10 +28,13 @@ class BadTextError(ValueError):
 class TbtClient:
     """Answers one client's texts and feeds it."""
 
-    def __init__(self, connection: Connection, feed: TbtFeed, token: str) -> None:
+    def __init__(
+        self, connection: Connection, feed: TbtFeed, admit: Callable[[str], object | None], token: str
+    ) -> None:
+        """`token` is the `app_id:token` that the handshake was accepted with; `admit` judges it: None is good."""
         self.connection = connection
-        self.token = token
-        """The `app_id:token` that the handshake was accepted with."""
+        self._token = token
+        self._admit = admit
         self._feed = feed
         self._channels: dict[str, dict[str, None]] = {}
         self._resumed: set[str] = set()
@@ -38,8 +42,11 @@ class TbtClient:
         """Resumed channels over the limit: they deliver nothing."""
         self._joined: set[str] = set()
 
-    def send_message(self, message: bytes, books: int) -> None:
-        self.connection.send(message, books)
+    def send_message(self, message: bytes, books: int, symbol: str) -> None:
+        self.connection.send(message, books, symbol=symbol)
+
+    def is_let_in(self) -> bool:
+        return self._admit(self._token) is None
 
     def take(self, text: str) -> None:
         """Answer one text."""

@@ -50,7 +50,7 @@ class LiveTbt:
             self._symbols[symbol] = state
         state.listeners[listener] = None
         listener.send_message(
-            encode_snapshot(state.book, self._token(symbol), state.sequence, self._clock.wall_ns()), 1
+            encode_snapshot(state.book, self._token(symbol), state.sequence, self._clock.wall_ns()), 1, symbol
         )
 
     def leave(self, listener: TbtListener, symbol: str) -> None:
@@ -72,4 +72,4 @@ class LiveTbt:
         state.sequence += 1
         message = encode_difference(before, book, self._token(book.symbol), state.sequence, self._clock.wall_ns())
         for listener in state.listeners:
-            listener.send_message(message, 1)
+            listener.send_message(message, 1, book.symbol)

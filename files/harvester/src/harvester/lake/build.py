@@ -1,23 +1,25 @@
 """Building one day: from its segments to the files of the lake, each read back and compared."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
 from harvester.clock import to_ist
 from harvester.errors import HarvesterError
 from harvester.lake.archive import archive_segment
-from harvester.lake.certificate import Json, certify_day, certify_symbol, check_ledger, encode_certificate
-from harvester.lake.depth import DepthWriter, check_written
+from harvester.lake.balance import check_day
+from harvester.lake.certificate import Json, certify_day, encode_certificate
 from harvester.lake.events import Events, read_events
-from harvester.lake.gaps import GapRow, Ledger, read_gaps, write_gaps
-from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, RAW, Partition
+from harvester.lake.gaps import in_order, read_gaps, write_gaps
+from harvester.lake.layout import CERTIFICATE, GAPS, RAW, Partition
 from harvester.lake.manifest import FileEntry, describe_file
 from harvester.lake.placing import place, temporary_for
-from harvester.lake.segments import DayIndex, Spool, read_in_order
+from harvester.lake.segments import DayIndex
 from harvester.lake.slots import Grid, Window, build_grid
+from harvester.lake.streams import SOCKETS
+from harvester.lake.writing import write_tables
 
-DEPTH_NAME, GAPS_NAME, CERTIFICATE_NAME = "depth.parquet", "gaps.parquet", "certificate.json"
+GAPS_NAME, CERTIFICATE_NAME = "gaps.parquet", "certificate.json"
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,12 @@ class Expectation:
 
     symbols: tuple[str, ...]
     windows: tuple[Window, ...]
-    interval_ns: int
+    interval_ns: int | None
+    """From one poll of a symbol to the next; None when no polls are scheduled."""
     grace_ns: int
     """How long a poll may take until its answer is in the journal."""
+    sockets: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Symbols that the sockets should bring, by number of the feed."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,26 @@ class Day:
     events: Events
     grid: Grid
     symbols: tuple[str, ...]
+    """Those polled."""
+    sockets: dict[int, tuple[str, ...]]
+    """Those of each socket, expected or served."""
 
 
 def read_day(partition: Partition, index: DayIndex, expectation: Expectation) -> Day:
     """Put an index and an expectation together. Symbols are those expected and those recorded."""
     events = read_events(index)
     recorded = [window for window in events.windows if _date_of(window.open_ns) == partition.date]
-    grid = build_grid(recorded, expectation.windows, expectation.interval_ns)
+    grid = build_grid(recorded, expectation.windows, expectation.interval_ns, events.pollings)
     symbols = {*expectation.symbols, *index.symbols, *(name for run in events.runs for name in run.symbols)}
-    return Day(partition, index, events, grid, tuple(sorted(symbols)))
+    sockets = {
+        feed: tuple(sorted({*expectation.sockets.get(feed, ()), *events.links.symbols(feed), *_in_gaps(events, feed)}))
+        for feed in SOCKETS
+    }
+    return Day(partition, index, events, grid, tuple(sorted(symbols)), sockets)
+
+
+def _in_gaps(events: Events, feed: int) -> set[str]:
+    return {symbol for gap in events.gaps if gap.feed == feed for symbol in gap.symbols}
 
 
 def _date_of(wall_ns: int) -> date | None:
@@ -65,21 +81,28 @@ def build_day(lake: Path, day: Day, expectation: Expectation, release: str) -> t
     """
     partition = day.partition
     archived = _archive(lake, day)
-    depth, symbols, gaps = _write_depth(lake, day, expectation)
+    written = write_tables(lake, day, expectation.grace_ns)
     temporary = temporary_for(lake, partition, GAPS, GAPS_NAME)
-    rows = write_gaps(gaps, temporary)
+    rows = write_gaps(written.gaps, temporary)
     ledger = describe_file(lake, place(temporary, GAPS_NAME), rows)
-    if read_gaps(lake / ledger.path) != sorted(gaps):
+    if read_gaps(lake / ledger.path) != in_order(written.gaps):
         raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
-    files = [depth, ledger, *archived]
+    files = [*written.files, ledger, *archived]
     certificate = certify_day(
-        partition, release, day.grid, symbols, day.index, day.events, [asdict(entry) for entry in files]
+        partition,
+        release,
+        day.grid,
+        written.symbols,
+        written.streams,
+        day.index,
+        day.events,
+        [asdict(entry) for entry in files],
     )
-    _check_balance(certificate, lake / depth.path, lake / ledger.path)
+    _check_balance(lake, certificate, files)
     temporary = temporary_for(lake, partition, CERTIFICATE, CERTIFICATE_NAME)
     temporary.write_bytes(encode_certificate(certificate))
     placed = place(temporary, CERTIFICATE_NAME)
-    return [*files, describe_file(lake, placed, len(symbols))], certificate
+    return [*files, describe_file(lake, placed, len(written.symbols))], certificate
 
 
 def _archive(lake: Path, day: Day) -> list[FileEntry]:
@@ -91,26 +114,10 @@ def _archive(lake: Path, day: Day) -> list[FileEntry]:
     ]
 
 
-def _write_depth(lake: Path, day: Day, expectation: Expectation) -> tuple[FileEntry, dict[str, Json], list[GapRow]]:
-    temporary = temporary_for(lake, day.partition, DEPTH, DEPTH_NAME)
-    ledger = Ledger(day.grid, day.events, expectation.grace_ns)
-    slots = set(day.grid.slots)
-    symbols: dict[str, Json] = {}
-    gaps: list[GapRow] = []
-    with Spool(temporary.with_name(".spool")) as spool, DepthWriter(temporary) as writer:
-        for symbol in day.symbols:
-            data = writer.add_symbol(symbol, read_in_order(day.index, symbol, spool))
-            missing = ledger.rows(symbol, slots & set(data.sched_ns), data.bad)
-            symbols[symbol] = certify_symbol(data, missing, day.grid)
-            gaps += missing
-    check_written(temporary, writer.rows, writer.digest.hexdigest())
-    return describe_file(lake, place(temporary, DEPTH_NAME), writer.rows), symbols, gaps
-
-
-def _check_balance(certificate: Json, depth: Path, gaps: Path) -> None:
-    flaws = check_ledger(certificate, depth, gaps)
+def _check_balance(lake: Path, certificate: Json, files: list[FileEntry]) -> None:
+    flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(
-            f"{depth.parent}: data and gaps are not what was expected: {'; '.join(flaws[:5])}. The day is not closed,"
-            " and the journal keeps everything; report this as a defect, with the journal of the day."
+            f"{certificate['date']}: data and gaps are not what was expected: {'; '.join(flaws[:5])}. The day is not"
+            " closed, and the journal keeps everything; report this as a defect, with the journal of the day."
         )

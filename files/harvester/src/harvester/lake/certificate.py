@@ -1,22 +1,22 @@
 """The certificate of a day: for each symbol what was expected, what came, and what explains the rest."""
 
 import json
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from harvester.clock import NS_PER_MS
-from harvester.lake.depth import SymbolData, read_batches
+from harvester.lake.depth import SymbolData
 from harvester.lake.events import Events
-from harvester.lake.gaps import GapRow, read_gaps
+from harvester.lake.gaps import GapRow
 from harvester.lake.layout import Partition
 from harvester.lake.segments import DayIndex
-from harvester.lake.slots import Grid, Stretch, Window
+from harvester.lake.slots import Grid, Window
 
 CERTIFICATE_FORMAT = 1
+MOST_MESSAGES = 100
+"""Texts of servers that a certificate quotes."""
 Json = dict[str, Any]
 
 
@@ -26,7 +26,7 @@ def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
     recorded = expected & set(data.sched_ns)
     causes: Counter[str] = Counter()
     for gap in gaps:
-        causes[gap.cause] += gap.slots
+        causes[gap.cause] += gap.slots or 0
     return {
         "expected": len(expected),
         "updates": len(data.sched_ns),
@@ -68,6 +68,7 @@ def certify_day(
     release: str,
     grid: Grid,
     symbols: Mapping[str, Json],
+    streams: Mapping[str, Json],
     index: DayIndex,
     events: Events,
     files: list[Json],
@@ -83,6 +84,7 @@ def certify_day(
         "schedule": [stretch._asdict() for stretch in grid.stretches],
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
+        "streams": dict(streams),
         "files": files,
         "runs": [
             {
@@ -109,60 +111,12 @@ def certify_day(
             "largest_step_ns": max(events.clock_steps_ns, key=abs, default=0),
             "notes": events.clock_notes,
         },
+        "messages": events.messages[:MOST_MESSAGES],
     }
 
 
 def _unexplained(entry: Json) -> int:
     return int(entry["expected"] - entry["recorded_slots"] - sum(entry["gaps_by_cause"].values()))
-
-
-def check_ledger(certificate: Json, depth: Path, gaps: Path) -> list[str]:
-    """Count anew, from the files alone, whether data and gaps are exactly what was expected; one line per flaw.
-
-    Raises HarvesterError for a depth file that is none, and KeyError, TypeError or ValueError for such a certificate.
-    """
-    slots = {slot for entry in certificate["schedule"] for slot in Stretch(**entry).slots()}
-    present = _slots_present(depth)
-    rows: dict[str, list[GapRow]] = {}
-    for row in read_gaps(gaps):
-        rows.setdefault(row.symbol, []).append(row)
-    flaws = [
-        f"{name}: has data or gaps, but no entry" for name in sorted({*present, *rows} - {*certificate["symbols"]})
-    ]
-    for symbol, entry in certificate["symbols"].items():
-        have = present.get(symbol, [])
-        flaws += [f"{symbol}: {flaw}" for flaw in _check_symbol(entry, slots, have, rows.get(symbol, []))]
-    if certificate["unexplained_slots"]:
-        flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
-    return flaws
-
-
-def _slots_present(depth: Path) -> dict[str, list[int]]:
-    present: dict[str, list[int]] = {}
-    for batch in read_batches(depth, ["symbol", "sched_ns"]):
-        names = batch.column("symbol").to_pylist()
-        for name, slot in zip(names, batch.column("sched_ns").to_pylist(), strict=True):
-            present.setdefault(name, []).append(slot)
-    return present
-
-
-def _check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRow]) -> list[str]:
-    recorded = slots & set(have)
-    flaws = []
-    covered: set[int] = set()
-    ordered = sorted(slots)
-    for gap in gaps:
-        inside = set(ordered[bisect_left(ordered, gap.from_ns) : bisect_left(ordered, gap.to_ns)])
-        if len(inside) != gap.slots or inside & covered:
-            flaws.append(f"the gap at {gap.from_ns} does not hold the {gap.slots} slots it names, each once")
-        covered |= inside
-    if covered & recorded:
-        flaws.append(f"{len(covered & recorded)} slots have data and are in a gap")
-    if slots - recorded - covered:
-        flaws.append(f"{len(slots - recorded - covered)} slots have neither data nor a gap")
-    counted = {"expected": len(slots), "updates": len(have), "recorded_slots": len(recorded)}
-    flaws += [f"{key} is {entry[key]}, counted {number}" for key, number in counted.items() if entry[key] != number]
-    return flaws
 
 
 def encode_certificate(certificate: Json) -> bytes:

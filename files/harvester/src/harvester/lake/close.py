@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.clock import NS_PER_SECOND, SystemClock, to_ist
 from harvester.errors import ConfigError, HarvesterError
-from harvester.journal.format import day_directory
+from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
 from harvester.lake.build import Day, Expectation, build_day, read_day
 from harvester.lake.certificate import Json
@@ -59,7 +59,7 @@ def close_day(
         day = read_day(partition, read_index(sources), expectation)
         _check_over(day, now_ns)
         _check_sealed(day, journal)
-        if not before and not day.grid.slots and not any(source.data_records for source in sources):
+        if not before and not day.grid.windows and not any(source.data_records for source in sources):
             return Closing(partition, NOTHING)
         if before and not _must_build(lake, day, before, rebuild):
             set_superseded_aside(lake, before, partition)
@@ -172,11 +172,19 @@ def _has_news(journal: Path, lake: Path, partition: Partition) -> bool:
 
 def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Expectation:
     """What configuration and calendar expect of a day."""
+    poll, feeds = settings.poll, settings.feeds
+    sockets: dict[int, tuple[str, ...]] = {FYERS_HSM: (), FYERS_TBT: ()}
+    if FEED_NAMES[FYERS_HSM] in feeds:
+        sockets[FYERS_HSM] = (*(settings.hsm.symbols or settings.symbols), *settings.hsm.index_symbols)
+    if FEED_NAMES[FYERS_TBT] in feeds:
+        sockets[FYERS_TBT] = settings.tbt.symbols
+    polled = FEED_NAMES[FYERS_REST] in feeds
     return Expectation(
-        symbols=settings.symbols,
+        symbols=settings.symbols if polled else (),
         windows=tuple(calendar.windows(day, settings.calendar.phases)),
-        interval_ns=settings.poll.interval_ns,
-        grace_ns=settings.poll.interval_ns + round(settings.poll.timeout * NS_PER_SECOND),
+        interval_ns=poll.interval_ns if polled and poll.when == "always" else None,
+        grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
+        sockets=sockets,
     )
 
 
@@ -243,4 +251,11 @@ def describe(closing: Closing) -> str:
         causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
         share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
         lines.append(f"  {symbol}: {entry['updates']} updates of {entry['expected']}, {share}; gap slots: {causes}")
+    for feed, facts in closing.certificate["streams"].items():
+        for symbol, entry in facts["symbols"].items():
+            sums = entry["gaps_by_cause"].items()
+            causes = ", ".join(f"{cause} {each['ns'] / NS_PER_SECOND:.1f} s" for cause, each in sums) or "none"
+            share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
+            rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
+            lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
     return "\n".join(lines)

@@ -1,30 +1,17 @@
-"""The depth table: from index and segments to Parquet, one symbol after the other, in bounded memory.
+"""Answers of REST polls as rows of the depth table, by symbol and in bounded memory."""
 
-Read back before anything relies on it: a running hash per column over what was decoded is compared with one over
-what the file says.
-"""
-
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import numpy as np
 
-from harvester.decode.fyers_rest import BadResponse, Depth, decode_depth
-from harvester.errors import HarvesterError
-from harvester.journal.format import FEED_NAMES, Poll, Record, decode_poll
-from harvester.lake.schema import DEPTH_SCHEMA, OPTIONAL
+from harvester.decode.frames import ABSENT, Ints
+from harvester.decode.fyers_rest import BadResponse, Depth, Level, decode_depth
+from harvester.journal.format import Poll, Record, decode_poll
+from harvester.lake.schema import DEPTH_TABLE
 from harvester.lake.segments import Source
 
-BATCH_ROWS = 8192
-ABSENT = -(2**63)
-SORTING = [pq.SortingColumn(DEPTH_SCHEMA.get_field_index(name)) for name in ("symbol", "recv_ns")]
-Row = tuple[Any, ...]
+BATCH_ROWS = 4096
 
 
 @dataclass
@@ -40,46 +27,26 @@ class SymbolData:
     bad_records: int = 0
 
 
-class DepthWriter:
-    """Writes the table to a new file. `rows` and `digest` are complete after the last symbol."""
+def read_polls(
+    symbol: str, records: Iterable[tuple[Source, Record]], run_numbers: dict[str, int], data: SymbolData
+) -> Iterator[Ints]:
+    """Matrices of the depth table from one symbol's records, given by receive time; `data` is filled in.
 
-    def __init__(self, path: Path) -> None:
-        self.rows = 0
-        self.digest = ColumnDigest()
-        self._writer = pq.ParquetWriter(path, DEPTH_SCHEMA, compression="zstd", sorting_columns=SORTING)
-
-    def add_symbol(self, symbol: str, records: Iterable[tuple[Source, Record]]) -> SymbolData:
-        """Decode and write one symbol's records, given by receive time. Symbols must come in ascending order."""
-        data = SymbolData()
-        batch: list[Row] = []
-        for source, record in records:
-            row = _read_row(symbol, source, record, data)
-            if row:
-                batch.append(row)
-            if len(batch) >= BATCH_ROWS:
-                self._write(batch)
-                batch = []
-        self._write(batch)
-        return data
-
-    def _write(self, rows: list[Row]) -> None:
-        if not rows:
-            return
-        columns = zip(zip(*rows, strict=True), DEPTH_SCHEMA, strict=True)
-        arrays = [pa.array(values, type=column.type) for values, column in columns]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=DEPTH_SCHEMA)
-        self.digest.update(batch)
-        self._writer.write_batch(batch)
-        self.rows += len(rows)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._writer.close()
+    The column in_session is left 0. `run_numbers` has the number of each run id.
+    """
+    batch: list[list[int]] = []
+    for source, record in records:
+        row = _read_row(symbol, run_numbers[source.run_id], record, data)
+        if row:
+            batch.append(row)
+        if len(batch) >= BATCH_ROWS:
+            yield np.array(batch, np.int64).T
+            batch = []
+    if batch:
+        yield np.array(batch, np.int64).T
 
 
-def _read_row(symbol: str, source: Source, record: Record, data: SymbolData) -> Row | None:
+def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> list[int] | None:
     poll = decode_poll(record.payload)
     depth = decode_depth(poll, symbol) if poll else BadResponse("bad_response", "the record is too short to be a poll")
     if poll is None or isinstance(depth, BadResponse):
@@ -90,76 +57,39 @@ def _read_row(symbol: str, source: Source, record: Record, data: SymbolData) -> 
     data.recv_ns.append(record.wall_ns)
     data.sched_ns.append(poll.sched_ns)
     data.deviation_ns.append(poll.sent_ns - poll.sched_ns)
-    return _flatten(symbol, source, record, poll, depth)
+    return _flatten(run, record, poll, depth)
 
 
-def _flatten(symbol: str, source: Source, record: Record, poll: Poll, depth: Depth) -> Row:
-    return (
-        record.wall_ns,
-        record.mono_ns,
-        poll.sched_ns,
-        poll.sent_ns,
-        symbol,
-        FEED_NAMES[record.feed],
-        source.run_id,
-        record.seq,
-        depth.ltp,
-        depth.total_buy_qty,
-        depth.total_sell_qty,
-        *(value for level in depth.bids for value in level),
-        *(value for level in depth.asks for value in level),
-        *(getattr(depth, name) for name in OPTIONAL),
-    )
+def _flatten(run: int, record: Record, poll: Poll, depth: Depth) -> list[int]:
+    """The values in the order of the table's columns."""
+    origin = {
+        "recv_ns": record.wall_ns,
+        "mono_offset_ns": record.wall_ns - record.mono_ns,
+        "feed": record.feed,
+        "run_id": run,
+        "seq": record.seq,
+        "entry": 0,
+        "connection": ABSENT,
+        "in_session": 0,
+        "sched_ns": poll.sched_ns,
+        "sent_ns": poll.sent_ns,
+        "exchange_time": ABSENT,
+    }
+    sides = {"bid": depth.bids, "ask": depth.asks}
+    row: list[int] = []
+    for column in DEPTH_TABLE.columns:
+        if column.kind == "list":
+            side, what = column.name.split("_")
+            row += _level_values(sides[side], what)
+        elif column.name in origin:
+            row.append(origin[column.name])
+        else:
+            value = getattr(depth, column.name)
+            row.append(ABSENT if value is None else value)
+    return row
 
 
-class ColumnDigest:
-    """A hash per column, the same however the rows are cut into batches."""
-
-    def __init__(self) -> None:
-        self._columns = [hashlib.sha256() for _ in DEPTH_SCHEMA]
-
-    def update(self, batch: pa.RecordBatch) -> None:
-        """Add rows with the columns of the schema."""
-        for digest, column in zip(self._columns, batch.columns, strict=True):
-            digest.update(_canonical(column))
-
-    def hexdigest(self) -> str:
-        return hashlib.sha256(b"".join(digest.digest() for digest in self._columns)).hexdigest()
-
-
-def _canonical(column: pa.Array) -> bytes:
-    """Integers as 8 bytes each with a value of its own for null, texts each with its end."""
-    if not pa.types.is_integer(column.type):
-        return "".join(f"{text}\0" for text in column.to_pylist()).encode()
-    filled = pa.concat_arrays([pc.fill_null(pc.cast(column, pa.int64()), ABSENT)])
-    size = pa.int64().bit_width // 8
-    buffer = filled.buffers()[1]
-    return memoryview(buffer)[filled.offset * size : (filled.offset + len(filled)) * size].tobytes() if buffer else b""
-
-
-def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The table in batches of bounded size. Raises HarvesterError for what is no depth table of this schema."""
-    try:
-        with pq.ParquetFile(path) as file:
-            missing = set(DEPTH_SCHEMA.names) - set(file.schema_arrow.names)
-            if missing:
-                raise HarvesterError(f"{path}: not a depth table of schema 1: it has no column {min(missing)}.")
-            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
-    except pa.ArrowException as error:
-        raise HarvesterError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0][:120]}). If it is damaged, restore it"
-            " from its other copy; a CSV export is not the lake's format."
-        ) from error
-
-
-def check_written(path: Path, rows: int, digest: str) -> None:
-    """Read the file back and compare it with what was decoded. Raises HarvesterError when they differ."""
-    found, again = 0, ColumnDigest()
-    for batch in read_batches(path, DEPTH_SCHEMA.names):
-        found += batch.num_rows
-        again.update(batch)
-    if (found, again.hexdigest()) != (rows, digest):
-        raise HarvesterError(
-            f"{path}: reading the file back gives other values than were written ({found} rows, not {rows}). The"
-            " day is not closed and the journal keeps everything: check the disk, then run the command again."
-        )
+def _level_values(levels: tuple[Level, ...], what: str) -> list[int]:
+    if what == "px":
+        return [ABSENT if level.price is None else level.price for level in levels]
+    return [level.quantity if what == "qty" else level.orders for level in levels]

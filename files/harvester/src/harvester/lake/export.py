@@ -19,15 +19,18 @@ from harvester.lake.close import parse_date
 from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
 from harvester.lake.placing import replace_file
+from harvester.lake.schema import TABLES
+from harvester.lake.tables import check_columns
 
 if TYPE_CHECKING:
     from harvester.settings import Settings
 
 BATCH_ROWS = 1024
+TOTALS = ("total_buy_qty", "total_sell_qty")
 LEVEL_NAMES = [f"{side}_{what}_{n}" for side in ("bid", "ask") for n in range(1, LEVELS + 1) for what in ("px", "qty")]
-HEADER = ["timestamp", "symbol", "ltp", "total_buy_qty", "total_sell_qty", *LEVEL_NAMES]
-COLUMNS = ["recv_ns", *HEADER[1:]]
-PRICES = frozenset(name for name in HEADER if name == "ltp" or "_px_" in name)
+HEADER = ["timestamp", "symbol", "ltp", *TOTALS, *LEVEL_NAMES]
+SIDES = [f"{side}_{what}" for side in ("bid", "ask") for what in ("px", "qty")]
+COLUMNS = ["recv_ns", "symbol", "ltp", *TOTALS, *SIDES]
 Row = dict[str, Any]
 
 
@@ -100,11 +103,10 @@ def _merge(tables: list[Path], symbols: Collection[str]) -> Iterator[Row]:
 def _groups_by_symbol(path: Path, file: pq.ParquetFile) -> dict[str, list[int]]:
     """The row groups of each symbol: the depth writer never puts two symbols into one."""
     groups: dict[str, list[int]] = {}
-    names = file.schema_arrow.names
-    if not set(COLUMNS) <= set(names):
-        raise HarvesterError(f"{path}: not a depth table of schema 1.")
+    check_columns(path, file.schema_arrow, TABLES[DEPTH])
+    place = file.schema_arrow.get_field_index("symbol")
     for number in range(file.num_row_groups):
-        statistics = file.metadata.row_group(number).column(names.index("symbol")).statistics
+        statistics = file.metadata.row_group(number).column(place).statistics
         if statistics is None or statistics.min != statistics.max:
             raise HarvesterError(f"{path}: row group {number} is not of one symbol; run harvester verify.")
         groups.setdefault(statistics.min, []).append(number)
@@ -118,7 +120,12 @@ def _rows(file: pq.ParquetFile, groups: list[int]) -> Iterator[Row]:
 
 def _format(row: Row) -> list[str | int]:
     time = to_ist(row["recv_ns"]).isoformat(timespec="microseconds")
-    return [time, *(_rupees(row[name]) if name in PRICES else row[name] for name in HEADER[1:])]
+    totals = ["" if row[name] is None else row[name] for name in TOTALS]
+    levels: list[str | int] = []
+    for side in ("bid", "ask"):
+        for price, quantity in zip(row[f"{side}_px"], row[f"{side}_qty"], strict=True):
+            levels += [_rupees(price), quantity]
+    return [time, row["symbol"], _rupees(row["ltp"]), *totals, *levels]
 
 
 def _rupees(paise: int | None) -> str:

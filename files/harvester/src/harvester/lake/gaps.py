@@ -11,22 +11,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.decode.fyers_rest import BadResponse
+from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.events import Events, KnownGap, Run
 from harvester.lake.schema import GAPS_SCHEMA
 from harvester.lake.slots import Grid
 
 RECORDED, DERIVED = "recorded", "derived"
+REST = FEED_NAMES[FYERS_REST]
 
 
 class GapRow(NamedTuple):
-    """A stretch [from_ns, to_ns) of `slots` slots of one symbol without data, and why."""
+    """A stretch [from_ns, to_ns) of one symbol without data of one feed, and why.
+
+    `slots` is the number of polls that it holds; None for a socket.
+    """
 
     symbol: str
+    feed: str
     from_ns: int
     to_ns: int
     cause: str
     detail: str
-    slots: int
+    slots: int | None
     source: str
     """"recorded" by the recorder when it happened, or "derived" afterwards from what is in the journal."""
 
@@ -53,22 +59,22 @@ class Ledger:
 
         def together(item: tuple[int, int]) -> tuple[int, _Reason, object]:
             position, number = item  # consecutive numbers have the same difference to their position
-            return number - position, reasons[number], self.grid.window_of(self.grid.slots[number])
+            return number - position, reasons[number], self.grid.block_of(self.grid.slots[number])
 
         rows = []
         for (_, reason, _), group in groupby(enumerate(missing), key=together):
             numbers = [number for _, number in group]
             begin, end = self.grid.slots[numbers[0]], self.grid.end_of(numbers[-1])
-            rows.append(GapRow(symbol, begin, end, reason.cause, reason.detail, len(numbers), reason.source))
+            rows.append(GapRow(symbol, REST, begin, end, reason.cause, reason.detail, len(numbers), reason.source))
         return rows
 
     def _recorded(self, symbol: str, present: list[int]) -> dict[int, KnownGap]:
         """The recorded gap of each slot number that has one; where two overlap, the one opened last."""
         slots = self.grid.slots
-        gaps = [gap for gap in self.events.gaps if symbol in gap.symbols]
+        gaps = self.events.gaps_of(FYERS_REST, symbol)
         return {
             number: gap
-            for gap, end in _bound(gaps, self.events.runs, present)
+            for gap, end in bound(gaps, self.events.runs, present)
             for number in range(bisect_left(slots, gap.from_ns), bisect_left(slots, end))
         }
 
@@ -90,30 +96,30 @@ class Ledger:
             return "not_started", "before the first run of the day"
         run = runs[number]
         if slot >= run.last_ns:
-            return _after(run)
+            return after(run)
         if symbol not in run.symbols:
             return "not_running", "the symbol was not in the configuration of this run"
         if slot + self.grace_ns > run.last_ns:
-            cause, detail = _after(run)
+            cause, detail = after(run)
             return cause, f"{detail}; the poll was under way"
         if slot < run.first_ns + self.grace_ns:
             return "not_started" if number == 0 else "not_running", "the recorder was starting"
         return "unknown", "the recorder was running and wrote down no cause"
 
 
-def _after(run: Run) -> tuple[str, str]:
+def after(run: Run) -> tuple[str, str]:
+    """Cause and words of an absence after the last record of a run."""
     if run.stopped:
         return "stopped", "the recorder was stopped"
     return "not_running", "the recorder wrote nothing more and no new run had begun"
 
 
-def _bound(gaps: list[KnownGap], runs: list[Run], present: list[int]) -> list[tuple[KnownGap, int]]:
-    """Each gap of one symbol with its end, in the order opened. One that nothing closed ends at the first sign of
-    life: the next good slot, the next gap of the symbol, or the end of its run."""
+def bound(gaps: list[KnownGap], runs: list[Run], present: list[int]) -> list[tuple[KnownGap, int]]:
+    """Each gap of one symbol with its end, given in the order opened. One that nothing closed ends at the first sign
+    of life: the next moment in `present` (ascending), the next gap of the symbol, or the end of its run."""
     lives = {run.run_id: run.last_ns for run in runs}
-    ordered = sorted(gaps, key=lambda gap: gap.opened_at)
     bounded = []
-    for gap, following in zip_longest(ordered, ordered[1:]):
+    for gap, following in zip_longest(gaps, gaps[1:]):
         end = gap.to_ns
         if end is None:
             good = bisect_right(present, gap.from_ns)
@@ -125,10 +131,15 @@ def _bound(gaps: list[KnownGap], runs: list[Run], present: list[int]) -> list[tu
 
 def write_gaps(rows: Iterable[GapRow], path: Path) -> int:
     """Write the ledger as Parquet, by symbol and time; the number of rows is returned."""
-    ordered = sorted(rows)
+    ordered = in_order(rows)
     columns = list(zip(*ordered, strict=True)) or [()] * len(GAPS_SCHEMA)
     pq.write_table(pa.table(columns, schema=GAPS_SCHEMA), path, compression="zstd")
     return len(ordered)
+
+
+def in_order(rows: Iterable[GapRow]) -> list[GapRow]:
+    """By symbol, feed and time."""
+    return sorted(rows, key=lambda row: (row.symbol, row.feed, row.from_ns))
 
 
 def read_gaps(path: Path) -> list[GapRow]:

@@ -2,6 +2,7 @@
 
 depth/date=D/host=H/depth.parquet          raw/date=D/host=H/<segment>.seg.zst
 gaps/date=D/host=H/gaps.parquet            certificate/date=D/host=H/certificate.json
+quotes, index, depth50, bars               likewise, on days with data of the sockets
 manifest/date=D/host=H/manifest.json       superseded/...  what a later build of the day replaced
 """
 
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 DEPTH, GAPS, RAW, CERTIFICATE, MANIFEST = "depth", "gaps", "raw", "certificate", "manifest"
-BUILT = (DEPTH, GAPS, CERTIFICATE)
+QUOTES, INDEX, DEPTH50, BARS = "quotes", "index", "depth50", "bars"
+STREAMED = (QUOTES, INDEX, DEPTH50, BARS)
+"""Tables that a day has only when the sockets gave data for them."""
+BUILT = (DEPTH, GAPS, CERTIFICATE, *STREAMED)
 """Kinds of which a manifest lists exactly the current files; older ones move to superseded/."""
 SUPERSEDED = "superseded"
 LOCK_NAME = ".lock"

@@ -1,58 +1,164 @@
-"""Columns of the lake's tables, schema 1. Prices are paise (rupees x 100), times are ns UTC, quantities are shares."""
+"""Columns of the lake's tables, schema 2. Prices are paise (rupees x 100), times are ns UTC, quantities are shares.
+
+The five, or fifty, levels of a side are one list a row, the best first. Stored so, the levels of a row lie side by
+side, and a compressor finds a level again that moved up or down a rank: a day takes a fifth less than with a column a
+level, and a thirtieth of the time to compress as small.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import pyarrow as pa
 
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
+from harvester.decode.hsm_layout import INDEX as INDEX_TOPIC
+from harvester.decode.hsm_layout import SYMBOL as SYMBOL_TOPIC
+from harvester.decode.tbt_layout import SLOTS
+from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA = {"schema": str(SCHEMA_VERSION), "price_scale": str(PAISE_PER_RUPEE)}
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
-
-def _field(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable=nullable)
+Kind = Literal["int64", "int32", "bool", "name", "list"]
 
 
-def _side_fields(side: str) -> list[pa.Field]:
-    """`<side>_px_1` is the best level. An absent level has no price, quantity 0 and 0 orders."""
-    return [
-        field
-        for level in range(1, LEVELS + 1)
-        for field in (
-            _field(f"{side}_px_{level}", pa.int64(), nullable=True),
-            _field(f"{side}_qty_{level}", pa.int64()),
-            _field(f"{side}_ord_{level}", pa.int32()),
-        )
-    ]
+@dataclass(frozen=True)
+class Column:
+    """One column. `steady` values are near their neighbours in the column, and stored as differences."""
+
+    name: str
+    kind: Kind = "int64"
+    nullable: bool = False
+    steady: bool = False
+    width: int = 1
+    """Values of a row: levels of a list."""
+
+    @property
+    def field(self) -> pa.Field:
+        plain = {"int64": pa.int64(), "int32": pa.int32(), "bool": pa.bool_(), "name": DICTIONARY}
+        if self.kind != "list":
+            return pa.field(self.name, plain[self.kind], nullable=self.nullable)
+        element = pa.field("element", pa.int64(), nullable=self.nullable)
+        return pa.field(self.name, pa.list_(element), nullable=False)
+
+    @property
+    def path(self) -> str:
+        """Its name in Parquet's own schema."""
+        return f"{self.name}.list.element" if self.kind == "list" else self.name
 
 
+@dataclass(frozen=True)
+class Table:
+    """A kind of table. `columns` has all but the symbol, which is the second column of each file."""
+
+    name: str
+    columns: tuple[Column, ...]
+    lead: str = "recv_ns"
+    """The column after the symbol by which rows are sorted."""
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        first, *rest = (column.field for column in self.columns)
+        return pa.schema([first, pa.field("symbol", DICTIONARY, nullable=False), *rest], metadata=METADATA)
+
+    @cached_property
+    def height(self) -> int:
+        """Values of a row, lists spread out: rows of a matrix of this table."""
+        return sum(column.width for column in self.columns)
+
+    @cached_property
+    def places(self) -> dict[str, slice]:
+        """Rows of a matrix that hold each column."""
+        places, at = {}, 0
+        for column in self.columns:
+            places[column.name] = slice(at, at + column.width)
+            at += column.width
+        return places
+
+    def at(self, name: str) -> int:
+        """The row of a matrix that holds a column of single values."""
+        return int(self.places[name].start)
+
+
+def _steady(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, steady=True) for name in names)
+
+
+def _optional(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, nullable=True, steady=name in STEADY) for name in names)
+
+
+def _sides(width: int) -> tuple[Column, ...]:
+    """An absent level has no price, quantity 0 and 0 orders."""
+    return tuple(
+        Column(f"{side}_{what}", "list", nullable=what == "px", width=width)
+        for side in ("bid", "ask")
+        for what in ("px", "qty", "ord")
+    )
+
+
+STEADY = frozenset({"sched_ns", "sent_ns", "ltt", "exchange_time", "volume", "sequence", "feed_time", "send_time"})
+"""Optional values that grow steadily."""
 OPTIONAL = ("ltq", "ltt", "volume", "open", "high", "low", "prev_close", "atp", "upper_ckt", "lower_ckt", "oi")
 """Values that an answer may lack; null then."""
 
-DEPTH_SCHEMA = pa.schema(
-    [
-        *(_field(name, pa.int64()) for name in ("recv_ns", "mono_ns", "sched_ns", "sent_ns")),
-        _field("symbol", DICTIONARY),
-        _field("feed", DICTIONARY),
-        _field("run_id", DICTIONARY),
-        _field("seq", pa.int64()),
-        *(_field(name, pa.int64()) for name in ("ltp", "total_buy_qty", "total_sell_qty")),
-        *_side_fields("bid"),
-        *_side_fields("ask"),
-        *(_field(name, pa.int64(), nullable=True) for name in OPTIONAL),
-    ],
-    metadata=METADATA,
+_ORIGIN = (
+    *_steady("recv_ns", "mono_offset_ns"),
+    Column("feed", "name"),
+    Column("run_id", "name"),
+    *_steady("seq"),
+    Column("entry", "int32"),
+    Column("connection", "int32", nullable=True),
+    Column("in_session", "bool"),
 )
+"""When a row's data came and where it is in the journal."""
+
+DEPTH_TABLE = Table(
+    DEPTH,
+    (
+        *_ORIGIN,
+        *_optional("sched_ns", "sent_ns", "ltp", "total_buy_qty", "total_sell_qty"),
+        *_sides(LEVELS),
+        *_optional(*OPTIONAL, "exchange_time"),
+    ),
+)
+QUOTES_TABLE = Table(QUOTES, (*_ORIGIN, *_optional(*SYMBOL_TOPIC.fields)))
+INDEX_TABLE = Table(INDEX, (*_ORIGIN, *_optional(*INDEX_TOPIC.fields)))
+DEPTH50_TABLE = Table(
+    DEPTH50,
+    (
+        *_ORIGIN,
+        *_optional("sequence", "feed_time", "send_time"),
+        Column("snapshot", "bool"),
+        Column("suspect", "bool"),
+        *_optional("total_buy_qty", "total_sell_qty"),
+        *_sides(SLOTS),
+    ),
+)
+BARS_TABLE = Table(
+    BARS,
+    (
+        *_steady("begin_ns"),
+        *_optional("open", "high", "low", "close", "volume", "bid_px", "ask_px"),
+        *_steady("updates", "gap_ns"),
+    ),
+    lead="begin_ns",
+)
+TABLES = {table.name: table for table in (DEPTH_TABLE, QUOTES_TABLE, INDEX_TABLE, DEPTH50_TABLE, BARS_TABLE)}
+DEPTH_SCHEMA = DEPTH_TABLE.schema
 
 GAPS_SCHEMA = pa.schema(
     [
-        _field("symbol", pa.string()),
-        _field("from_ns", pa.int64()),
-        _field("to_ns", pa.int64()),
-        _field("cause", pa.string()),
-        _field("detail", pa.string()),
-        _field("slots", pa.int64()),
-        _field("source", pa.string()),
+        pa.field("symbol", pa.string(), nullable=False),
+        pa.field("feed", pa.string(), nullable=False),
+        pa.field("from_ns", pa.int64(), nullable=False),
+        pa.field("to_ns", pa.int64(), nullable=False),
+        pa.field("cause", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("slots", pa.int64(), nullable=True),
+        pa.field("source", pa.string(), nullable=False),
     ],
     metadata=METADATA,
 )

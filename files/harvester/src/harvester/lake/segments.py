@@ -15,9 +15,21 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from harvester.errors import HarvesterError
-from harvester.journal.format import CONTROL, DATA, FORMAT, FYERS_REST, HEADER, Record, decode, decode_control
+from harvester.journal.format import (
+    CONTROL,
+    DATA,
+    FEED_NAMES,
+    FORMAT,
+    FYERS_REST,
+    HEADER,
+    Record,
+    decode,
+    decode_control,
+)
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, RecordStream, control_of, open_segment
 from harvester.journal.segment import OPEN, SEALED
+
+NEVER = 2**63
 
 
 @dataclass
@@ -30,6 +42,11 @@ class Source:
     sha256: str = ""
     records: int = 0
     data_records: int = 0
+    feeds: set[int] = field(default_factory=set)
+    """Numbers of the feeds that it has data of."""
+    first_ns: int = NEVER
+    last_ns: int = 0
+    """Wall clock at the receipt of its first and its last data record."""
     damaged: tuple[tuple[int, int], ...] = ()
     header: dict[str, Any] = field(default_factory=dict)
 
@@ -92,7 +109,7 @@ class DayIndex:
     unattributed: int = 0
     """Data records whose symbol cannot be told, because the head of their segment is damaged."""
     other_feeds: int = 0
-    """Data records of feeds that have no decoder here; they are in the archive."""
+    """Data records of feeds that nobody knows here; they are in the archive."""
 
 
 def find_sources(journal_day: Path, archive: Path) -> list[Source]:
@@ -185,7 +202,11 @@ def _read_source(
             source.header = heads[process] = head
             streams = source.streams
         _note(record, offset, number, streams, index)
-        source.data_records += record.kind == DATA
+        if record.kind == DATA:
+            source.data_records += 1
+            source.feeds.add(record.feed)
+            source.first_ns = min(source.first_ns, record.wall_ns)
+            source.last_ns = max(source.last_ns, record.wall_ns)
     source.bytes, source.sha256 = stream.size, hashing.digest.hexdigest()
     source.damaged = tuple(stream.damaged)
 
@@ -204,7 +225,7 @@ def _note(record: Record, offset: int, number: int, streams: dict[int, str], ind
         if value:
             index.controls.append(Control(number, record.seq, record.wall_ns, record.mono_ns, value))
     elif record.feed != FYERS_REST:
-        index.other_feeds += 1
+        index.other_feeds += record.feed not in FEED_NAMES
     elif record.stream not in streams:
         index.unattributed += 1
     else:

@@ -17,15 +17,15 @@ from harvester.errors import HarvesterError
 from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.archive import hash_unpacked
-from harvester.lake.certificate import check_ledger
-from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
+from harvester.lake.balance import check_day
+from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
 from harvester.lake.removals import read_removals
 
 if TYPE_CHECKING:
     from harvester.settings import Settings
 
-KINDS = (DEPTH, GAPS, RAW, CERTIFICATE)
+KINDS = (*BUILT, RAW)
 
 
 @dataclass
@@ -133,12 +133,12 @@ def _count_records(path: Path, manifest: Manifest) -> int:
 
 def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
     """The ledger's completeness; nothing to say about a day whose tables were cleaned away."""
-    files = {kind: lake / entry.path for kind in KINDS for entry in manifest.find(kind)}
-    if not all(kind in files and files[kind].exists() for kind in (DEPTH, GAPS, CERTIFICATE)):
+    files = {kind: lake / entry.path for kind in BUILT for entry in manifest.find(kind)}
+    if not {DEPTH, GAPS, CERTIFICATE} <= files.keys() or not all(path.exists() for path in files.values()):
         return []
     try:
         certificate = json.loads(files[CERTIFICATE].read_bytes())
-        return check_ledger(certificate, files[DEPTH], files[GAPS])
+        return check_day(lake, certificate, manifest.files)
     except (KeyError, TypeError, ValueError, HarvesterError, pa.ArrowException) as error:
         return [f"{files[CERTIFICATE].name}: the accounts cannot be checked ({error})"]
 

@@ -51,7 +51,7 @@ def require_days(lake: Path, days: list[Day]) -> list[Day]:
 
 
 def parquet_files(lake: Path, days: Iterable[Day], kind: str) -> list[Path]:
-    """The Parquet files of one kind (depth, gaps) that are here; HarvesterError for one that is not Parquet."""
+    """The Parquet files of a kind, such as depth, that are here; HarvesterError for one that is not Parquet."""
     paths = [lake / file.path for day in days for file in day.manifest.find(kind)]
     present = [path for path in paths if path.exists()]
     for path in present:
@@ -78,7 +78,12 @@ def check_parquet(path: Path) -> None:
 
 def known_symbols(days: Iterable[Day]) -> list[str]:
     """Every symbol that a certificate of these days names, sorted."""
-    return sorted({symbol for day in days for symbol in day.certificate["symbols"]})
+    return sorted({symbol for day in days for symbol in (*day.certificate["symbols"], *streamed_symbols(day))})
+
+
+def streamed_symbols(day: Day) -> set[str]:
+    """The symbols that a socket brought, or should have."""
+    return {symbol for facts in day.certificate.get("streams", {}).values() for symbol in facts["symbols"]}
 
 
 def check_symbols(wanted: Iterable[str], days: Iterable[Day]) -> None:

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from harvester.errors import ConfigError
+from harvester.ops.bringing import Progress
 from harvester.ops.catalogue import Day, check_symbols, known_symbols, load_days, require_days
 from harvester.ops.inventory import Host
 from harvester.ops.plan import Selection
-from harvester.ops.pull import HostResult, Problem, Progress, pull
+from harvester.ops.pull import HostResult, Problem, pull
 from harvester.ops.report import write_report
 from harvester.ops.store import Store
 from harvester.ops.transport import LocalTransport, SshTransport, Transport
@@ -64,8 +65,9 @@ def choose(source: str, bucket: str | None, limit: str | None, hosts: Callable[[
     if source != "s3":
         raise ConfigError(f"--from {source!r} is none of host and s3. A --bucket needs --from s3.")
     from harvester.ops import bucket_transport
+    from harvester.ops.uploads import find_bucket
 
-    lake = bucket_transport.open_lake(bucket_transport.find_bucket([] if bucket else hosts(), bucket))
+    lake = bucket_transport.open_lake(find_bucket([] if bucket else hosts(), bucket))
     return [*bucket_transport.connections(lake, limit)]
 
 

@@ -1,14 +1,14 @@
-"""One file from a host into the store: resumed where it stopped, checked whole, and only then under its name."""
+"""Files from a host into the store: resumed where they stopped, checked whole, and only then under their names."""
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harvester.lake.manifest import FileEntry
 from harvester.ops.hashing import CHUNK_BYTES, feed
 from harvester.ops.ssh import RemoteError
-from harvester.ops.store import Store, sync_directory, writing
+from harvester.ops.store import Store, sync_directory, sync_file, sync_files, writing
 from harvester.ops.transport import Transport
 
 Advance = Callable[[int], None]
@@ -19,15 +19,20 @@ class MismatchError(RemoteError):
 
 
 def fetch(transport: Transport, file: FileEntry, store: Store, advance: Advance) -> None:
-    """Bring `file` to its final place. What a former attempt left is kept and continued.
+    """Bring `file` to its final place; see `download` and `settle`."""
+    download(transport, file, store, advance)
+    settle(store, [file])
+
+
+def download(transport: Transport, file: FileEntry, store: Store, advance: Advance) -> None:
+    """Bring `file` among the partial ones, whole and hashed. What a former attempt left is kept and continued.
 
     `advance` hears the number of bytes each step adds (the first step: what was here already). Raises MismatchError
-    when the hash is wrong, RemoteError when the host fails, HarvesterError when the disk is full; in every case
-    nothing appears under the final name.
+    when the hash is wrong, RemoteError when the host fails, HarvesterError when the disk is full.
     """
     partial = store.partial / file.sha256
     with writing(partial):
-        partial.parent.mkdir(parents=True, exist_ok=True)
+        store.partial.mkdir(parents=True, exist_ok=True)
         digest = _download(transport, file, partial, advance)
     if digest != file.sha256:
         kept = store.set_aside(partial)
@@ -36,21 +41,37 @@ def fetch(transport: Transport, file: FileEntry, store: Store, advance: Advance)
             f"{file.sha256[:12]}.... What came is kept as {kept}. Pull again; if it stays so, the file is damaged on "
             f"the host: run `harvester verify` there."
         )
-    final = store.lake / file.path
-    with writing(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        partial.rename(final)
-        sync_directory(final.parent)
+
+
+def settle(store: Store, files: Sequence[FileEntry]) -> None:
+    """Make downloaded files durable, then give them their final names: until here nothing has appeared under those.
+
+    Many files are synced at once, for one by one each would wait for the disk. Raises HarvesterError.
+    """
+    with writing(store.lake):
+        if len(files) == 1:
+            sync_file(store.partial / files[0].sha256)
+        else:
+            sync_files(store.partial, [store.partial / file.sha256 for file in files])
+        folders = {file.path.rpartition("/")[0] for file in files}
+        for folder in folders:
+            (store.lake / folder).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            os.rename(store.partial / file.sha256, store.lake / file.path)  # noqa: PTH104  # a thousand files
+        for folder in folders:
+            sync_directory(store.lake / folder)
 
 
 def _download(transport: Transport, file: FileEntry, partial: Path, advance: Advance) -> str:
-    """Append what is missing to `partial`, make it durable, and return the digest of the whole."""
+    """Append what is missing to `partial` and return the digest of the whole."""
     digest = hashlib.sha256()
     with partial.open("a+b", buffering=0) as target:
-        if target.seek(0, os.SEEK_END) > file.bytes:
+        size = target.tell()
+        if size > file.bytes:
             target.truncate(0)
-        target.seek(0)
-        have = feed(digest, target)
+        elif size:
+            target.seek(0)
+        have = feed(digest, target) if size else 0
         advance(have)
         if have < file.bytes:
             with transport.open(file.path, have) as source:
@@ -63,7 +84,6 @@ def _download(transport: Transport, file: FileEntry, partial: Path, advance: Adv
                 longer = source.read(1)
         else:
             longer = b""
-        os.fsync(target.fileno())
     if have < file.bytes:
         raise RemoteError(
             f"{transport.host}: {file.path} ended after {have} of {file.bytes} bytes. Pull again to continue; if it "

@@ -6,7 +6,8 @@ saves work; it proves nothing. Receipts are written after hashing anew.
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.ops.store import Store, writing
@@ -44,12 +45,18 @@ class Ledger:
 
     def add(self, path: str, sha256: str, host: str) -> None:
         """Note that the file at `path` was hashed just now."""
-        facts = (self._store.lake / path).stat()
-        entry = Entry(path, facts.st_size, sha256, facts.st_mtime_ns, host)
-        self._entries[path] = entry
-        line = json.dumps(asdict(entry), separators=(",", ":")) + "\n"
+        self.add_all([(path, sha256)], host)
+
+    def add_all(self, files: Iterable[tuple[str, str]], host: str) -> None:
+        """Note that these files (path, SHA-256) were hashed just now."""
+        lines = []
+        for path, sha256 in files:
+            facts = (self._store.lake / path).stat()
+            entry = Entry(path, facts.st_size, sha256, facts.st_mtime_ns, host)
+            self._entries[path] = entry
+            lines.append(json.dumps(vars(entry), separators=(",", ":")) + "\n")
         with writing(self._store.ledger), self._store.ledger.open("ab") as file:
-            file.write(line.encode() if _ends_clean(file.name) else b"\n" + line.encode())
+            file.write(("" if _ends_clean(file.name) else "\n").encode() + "".join(lines).encode())
 
 
 def _read(path: Path) -> dict[str, Entry]:

@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from harvester.errors import HarvesterError
-from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, MANIFEST_NAME, PARTITION, RAW, Partition
+from harvester.lake.layout import BUILT, MANIFEST_NAME, PARTITION, RAW, Partition
 from harvester.lake.manifest import FileEntry, Manifest, load_manifest, parse_manifest
 from harvester.ops.store import sync_directory, write_durably
 
-KINDS = frozenset({DEPTH, GAPS, RAW, CERTIFICATE})
+KINDS = frozenset({*BUILT, RAW})
 FILE_NAME = re.compile(r"\w[\w.-]{0,200}", re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -39,7 +39,7 @@ class DayManifest:
 
 
 def kind_of(file: FileEntry) -> str:
-    """depth, gaps, raw or certificate: the first part of the path."""
+    """depth, gaps, raw, certificate and so on: the first part of the path."""
     return file.path.split("/", 1)[0]
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harvester.clock import to_ist
+from harvester.clock import NS_PER_SECOND, to_ist
 from harvester.ops.console import console, human_bytes, table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harvester.ops.query import Answer
     from harvester.ops.status import HostStatus
     from harvester.ops.token_push import Pushed
-    from harvester.ops.verification import Verification
+    from harvester.ops.verification import DayVerdict, Verification
 
 MOST_ROWS = 500
 
@@ -88,7 +88,17 @@ def show_delivery(delivery: "Delivery") -> None:
 def show_verification(result: "Verification") -> None:
     """One row per day, then every problem, missing day and stranger."""
     out = console()
-    columns = ("day", "host", "files#", "size#", "updates#", "polls answered#", "missed, by cause", "verdict")
+    columns = (
+        "day",
+        "host",
+        "files#",
+        "size#",
+        "updates#",
+        "polls answered#",
+        "sockets covered#",
+        "missed, by cause",
+        "verdict",
+    )
     rows = [
         (
             day.date,
@@ -96,8 +106,9 @@ def show_verification(result: "Verification") -> None:
             day.files,
             human_bytes(day.bytes),
             f"{day.rows:,}",
-            f"{100 * day.coverage:.2f} %" if day.coverage is not None else "none due",
-            ", ".join(f"{cause} {slots}" for cause, slots in day.gaps_by_cause.items()) or "none",
+            _share(day.coverage),
+            _share(day.socket_coverage),
+            _missed(day),
             "[red]wrong[/]" if day.problems else "[green]ok[/]",
         )
         for day in result.days
@@ -114,6 +125,17 @@ def show_verification(result: "Verification") -> None:
         )
     for stranger in result.strangers:
         out.print(f"in no manifest, so not used: {stranger}", markup=False)
+
+
+def _share(share: float | None) -> str:
+    return f"{100 * share:.2f} %" if share is not None else "none due"
+
+
+def _missed(day: "DayVerdict") -> str:
+    """Polls by cause, and seconds of the sockets."""
+    polls = [f"{cause} {slots}" for cause, slots in day.gaps_by_cause.items()]
+    seconds = [f"{cause} {lost / NS_PER_SECOND:.1f} s" for cause, lost in day.lost_ns_by_cause.items()]
+    return ", ".join([*polls, *seconds]) or "none"
 
 
 def show_plan(plan: "Plan") -> None:

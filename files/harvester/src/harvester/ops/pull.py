@@ -6,31 +6,20 @@ host's manifest. Symbols are selected when the data is read: in CSV exports, que
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from harvester.errors import HarvesterError
 from harvester.lake.manifest import FileEntry
 from harvester.ops import receipt
-from harvester.ops.fetch import fetch
+from harvester.ops.bringing import Progress, bring
 from harvester.ops.ledger import Ledger
 from harvester.ops.manifests import DayManifest, install, parse
 from harvester.ops.plan import Selection, bytes_wanted
-from harvester.ops.ssh import RemoteError, UnreachableError
+from harvester.ops.ssh import RemoteError
 from harvester.ops.store import Store
 from harvester.ops.transport import Transport
 
-ATTEMPTS = 3  # per file; a broken connection is continued, not begun anew
 RESERVE_BYTES = 64 << 20
-
-
-class Progress(Protocol):
-    """Hears how a pull goes on; a console shows it as a bar."""
-
-    def begin(self, host: str, files: int, total_bytes: int) -> None: ...
-    def file(self, path: str) -> None: ...
-    def advance(self, count: int) -> None: ...
 
 
 class Silent:
@@ -97,7 +86,7 @@ def _pull_host(
         missing = _still_there(transport, missing, result)
         _check_room(store, missing)
         progress.begin(transport.host, len(missing), bytes_wanted(missing))
-        _bring_all(transport, missing, store, ledger, result, progress)
+        _bring(transport, missing, store, ledger, result, progress)
         bad = {problem.path for problem in result.problems}
         for manifest in manifests:
             if bad.isdisjoint(file.path for file in selection.files(manifest)):
@@ -172,7 +161,7 @@ def _is_here(file: FileEntry, store: Store, ledger: Ledger, host: str) -> bool:
     return False
 
 
-def _bring_all(
+def _bring(
     transport: Transport,
     missing: list[FileEntry],
     store: Store,
@@ -180,59 +169,16 @@ def _bring_all(
     result: HostResult,
     progress: Progress,
 ) -> None:
-    """Fetch the files, as many at a time as the transport likes; what came is noted here, in one thread.
+    """Fetch the files and keep the books of it; UnreachableError when the host is gone."""
 
-    Raises UnreachableError when the host is gone; files under way are brought to their end first.
-    """
+    def came(files: list[FileEntry]) -> None:
+        ledger.add_all([(file.path, file.sha256) for file in files], transport.host)
+        result.fetched += files
 
-    def note(file: FileEntry, trouble: RemoteError | None) -> None:
-        if trouble:
-            result.problems.append(Problem(transport.host, file.path, str(trouble)))
-        else:
-            ledger.add(file.path, file.sha256, transport.host)
-            result.fetched.append(file)
+    def failed(file: FileEntry, error: RemoteError) -> None:
+        result.problems.append(Problem(transport.host, file.path, str(error)))
 
-    def bring(files: list[FileEntry]) -> list[tuple[FileEntry, RemoteError | None]]:
-        return [(file, _bring(transport, file, store, progress)) for file in files]
-
-    if transport.workers == 1:
-        for file in missing:
-            note(file, _bring(transport, file, store, progress))
-        return
-    same: dict[str, list[FileEntry]] = {}  # one content is one partial file, so one worker's
-    for file in missing:
-        same.setdefault(file.sha256, []).append(file)
-    with ThreadPoolExecutor(transport.workers) as pool:
-        left = {pool.submit(bring, files) for files in same.values()}
-        try:
-            for future in as_completed(list(left)):
-                left.remove(future)
-                for file, trouble in future.result():
-                    note(file, trouble)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            for future in left:
-                if not future.cancelled() and not future.exception():
-                    for file, trouble in future.result():
-                        note(file, trouble)
-            raise
-
-
-def _bring(transport: Transport, file: FileEntry, store: Store, progress: Progress) -> RemoteError | None:
-    """Fetch one file, trying again after a broken connection or a mismatch; what lasts is returned."""
-    progress.file(file.path)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            fetch(transport, file, store, progress.advance)
-        except RemoteError as error:
-            if attempt < ATTEMPTS:
-                continue
-            if isinstance(error, UnreachableError):
-                raise
-            return error
-        else:
-            return None
-    raise AssertionError("the last attempt returns or raises")
+    bring(transport, missing, store, progress, came, failed)
 
 
 def _check_room(store: Store, missing: Sequence[FileEntry]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harvester.calendar import TradingCalendar
 from harvester.errors import HarvesterError
+from harvester.lake.layout import BUILT
 from harvester.ops.catalogue import Day, check_parquet, check_symbols, load_days
 from harvester.ops.plan import Selection
 from harvester.ops.store import Store
@@ -27,11 +28,20 @@ class DayVerdict:
     expected: int = 0
     recorded: int = 0
     gaps_by_cause: dict[str, int] = field(default_factory=dict)
+    window_ns: int = 0
+    covered_ns: int = 0
+    lost_ns_by_cause: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
     def coverage(self) -> float | None:
+        """Share of the polls that were answered."""
         return self.recorded / self.expected if self.expected else None
+
+    @property
+    def socket_coverage(self) -> float | None:
+        """Share of the sockets' time that is covered, over all symbols."""
+        return self.covered_ns / self.window_ns if self.window_ns else None
 
 
 @dataclass
@@ -108,7 +118,7 @@ def _readable_days(lake: Path, verdicts: list[DayVerdict]) -> dict[tuple[str, st
 
 def _account(verdict: DayVerdict, day: Day, symbols: Collection[str], lake: Path) -> None:
     """Fill in the figures, and hold the accounts against the tables where `verify_lake` stopped at unpulled files."""
-    from harvester.lake.certificate import check_ledger
+    from harvester.lake.balance import check_day
 
     causes: Counter[str] = Counter()
     for symbol, facts in day.certificate["symbols"].items():
@@ -119,12 +129,25 @@ def _account(verdict: DayVerdict, day: Day, symbols: Collection[str], lake: Path
         verdict.recorded += facts["recorded_slots"]
         causes.update(facts["gaps_by_cause"])
     verdict.gaps_by_cause = dict(sorted(causes.items()))
-    tables = [lake / entry.path for kind in ("depth", "gaps") for entry in day.manifest.find(kind)]
-    if verdict.raw_left_on_host and not verdict.problems and len(tables) == 2 and all(map(Path.exists, tables)):
+    _account_sockets(verdict, day, symbols)
+    tables = [lake / entry.path for kind in BUILT for entry in day.manifest.find(kind)]
+    if verdict.raw_left_on_host and not verdict.problems and all(map(Path.exists, tables)):
         try:
-            verdict.problems += check_ledger(day.certificate, *tables)
+            verdict.problems += check_day(lake, day.certificate, day.manifest.files)
         except (KeyError, TypeError, ValueError) as error:
             verdict.problems.append(f"the certificate's accounts cannot be checked ({error})")
+
+
+def _account_sockets(verdict: DayVerdict, day: Day, symbols: Collection[str]) -> None:
+    lost: Counter[str] = Counter()
+    for facts in day.certificate.get("streams", {}).values():
+        for symbol, entry in facts["symbols"].items():
+            if not symbols or symbol in symbols:
+                verdict.rows += sum(entry["updates"].values())
+                verdict.window_ns += entry["window_ns"]
+                verdict.covered_ns += entry["covered_ns"]
+                lost.update({cause: sums["ns"] for cause, sums in entry["gaps_by_cause"].items()})
+    verdict.lost_ns_by_cause = dict(sorted(lost.items()))
 
 
 def _is_unpulled_raw(problem: str, lake: Path) -> bool:

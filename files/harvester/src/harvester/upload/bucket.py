@@ -41,6 +41,8 @@ def open_client(region: str | None, endpoint_url: str | None) -> Any:
     )
     with explained(endpoint_url or "s3://"):
         session = botocore.session.get_session()
+        # Listings state a time for each object, which nobody here reads, and which takes long to parse.
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
         return session.create_client("s3", region_name=region, endpoint_url=endpoint_url, config=options)
 
 

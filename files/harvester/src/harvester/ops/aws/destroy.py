@@ -11,10 +11,11 @@ from harvester.ops.aws.host_keys import forget
 from harvester.ops.aws.look import find_instances
 from harvester.ops.aws.risk import Risk, find_risks
 from harvester.ops.aws.teardown import Doomed, left_with_tags, plan, terminate
+from harvester.ops.bringing import Progress
 from harvester.ops.inventory import Host, load_hosts
 from harvester.ops.plan import Selection
-from harvester.ops.pull import Progress
 from harvester.ops.store import Store
+from harvester.ops.uploads import find_bucket
 
 UNREACHED = "is there in AWS, and the inventory does not reach it (stopped, perhaps): what it has is not known"
 
@@ -40,7 +41,7 @@ def risks(environment: Environment, account: str, root: Path, inventory: str | N
     ]
     bucket = environment.names.bucket(account)
     if bucket_exists(environment.account.client("s3"), bucket):
-        wanted = bucket_transport.find_bucket([], f"s3://{bucket}")
+        wanted = find_bucket([], f"s3://{bucket}")
         found += _in_bucket(bucket_transport.open_lake(wanted), store)
     return found
 

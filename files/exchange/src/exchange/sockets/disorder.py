@@ -1,0 +1,83 @@
+"""What faults do to the sockets' connections and frames."""
+
+import os
+
+from exchange.faults import CONNECTION_ACTIONS, FRAME_ACTIONS, SOCKET_ACTIONS, Armed, FaultSchedule
+from exchange.sockets.clients import Client
+from exchange.sockets.connection import Outgoing
+
+DEFAULT_GARBAGE = 64
+REFUSE_AUTH = ("refuse_auth",)
+
+
+class Disorder:
+    """The faults as one client meets them."""
+
+    def __init__(self, schedule: FaultSchedule, client: Client) -> None:
+        self._schedule = schedule
+        self._client = client
+        self._held: list[Outgoing] = []
+        self._silence: Armed | None = None
+        client.connection.alter = self.alter
+
+    def _active(self, actions: tuple[str, ...]) -> list[Armed]:
+        return self._schedule.of_socket(actions, self._client.connection.path, lambda: self._client.symbols)
+
+    def alter(self, out: Outgoing) -> list[Outgoing]:
+        """What goes out instead of a data frame."""
+        armed = [each for each in self._schedule.armed if each.fault.action in SOCKET_ACTIONS]
+        if armed:
+            self._schedule.count_frame(self._client.connection.path, lambda: self._client.symbols)
+        chosen = self._active(FRAME_ACTIONS) if armed else []
+        frames = self._spoil(chosen[0], out) if chosen else [out]
+        late = [held for held in self._held if held is not out and held.symbol == out.symbol]
+        self._held = [held for held in self._held if held not in late]
+        return [*frames, *late]
+
+    def _spoil(self, armed: Armed, out: Outgoing) -> list[Outgoing]:
+        armed.used += 1
+        size = armed.fault.size_bytes
+        if armed.fault.action == "garbage_frame":
+            return [Outgoing(os.urandom(DEFAULT_GARBAGE if size is None else size)), out]
+        if armed.fault.action == "truncated_frame":
+            return [out._replace(frame=out.frame[: len(out.frame) // 2 if size is None else size])]
+        if armed.fault.action == "reorder":
+            self._held.append(out)
+        else:
+            self._client.connection.dropped += 1
+        return []
+
+    def refuses_auth(self) -> bool:
+        """Whether this client is not to be let in."""
+        found = self._active(REFUSE_AUTH)
+        for armed in found[:1]:
+            armed.used += 1
+        return bool(found)
+
+    def look(self) -> None:
+        """Begin and end what happens to the connection as a whole."""
+        if self._client.connection.closed_ns is not None:
+            return
+        if self._silence is not None:
+            if not self._schedule.goes_on(self._silence):
+                self._end_silence()
+            return
+        for armed in self._active(CONNECTION_ACTIONS)[:1]:
+            armed.used += 1
+            if armed.fault.action == "cut":
+                self._client.connection.abort("fault: cut", reset=True)
+                continue
+            self._silence = armed
+            if armed.fault.action == "mute":
+                self._client.connection.muted = True
+            else:
+                self._client.connection.freeze()
+
+    def _end_silence(self) -> None:
+        """A mute connection goes on with snapshots; a half-open one turns out to be dead."""
+        armed, self._silence = self._silence, None
+        if armed is not None and armed.fault.action == "mute":
+            self._client.connection.muted = False
+            self._client.refresh()
+        else:
+            self._client.connection.abort("fault: half-open", reset=True)

@@ -1,0 +1,81 @@
+"""Two connections that carry the same symbols: one copy of each update, the one that came first.
+
+The data socket numbers nothing, so copies are known by their values. Both connections bring the same states of a topic
+in the same order: a state that the other side brought a short while ago is the second copy; older ones that it
+passes over on the way came on one side alone.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harvester.clock import NS_PER_SECOND
+from harvester.decode.frames import Ints
+
+PATIENCE_NS = 10 * NS_PER_SECOND
+"""How much later the second copy may come."""
+MOST_WAITING = 1024
+_FACTORS = np.random.default_rng(20261122).integers(0, 2**64, 512, np.uint64, endpoint=False) | np.uint64(1)
+
+
+@dataclass
+class Tally:
+    """Of each stream, by number: updates that it brought first of two, and updates that it alone brought."""
+
+    first: Counter[int] = field(default_factory=Counter)
+    alone: Counter[int] = field(default_factory=Counter)
+
+
+class Arbiter:
+    """Passes on one copy of each update of one topic, given in order of receipt."""
+
+    def __init__(self, content: slice, tally: Tally) -> None:
+        """`content`: the rows of a matrix that make up the state of the topic."""
+        self._content = content
+        self._tally = tally
+        self._waiting: dict[int, deque[tuple[int, int]]] = {}
+
+    def pick(self, matrix: Ints, streams: Ints) -> Ints:
+        """The columns of `matrix` that are first copies; `streams` has the stream of each column."""
+        states = _fingerprints(matrix[self._content])
+        keep = [
+            self._is_first(state, stream, at)
+            for state, stream, at in zip(states.tolist(), streams.tolist(), matrix[0].tolist(), strict=True)
+        ]
+        return matrix if all(keep) else matrix[:, np.array(keep, np.bool_)]
+
+    def finish(self) -> None:
+        """No more updates: what still waits for its copy came alone."""
+        for stream, waiting in self._waiting.items():
+            self._tally.alone[stream] += len(waiting)
+        self._waiting = {}
+
+    def _is_first(self, state: int, stream: int, at: int) -> bool:
+        for other, waiting in self._waiting.items():
+            if other == stream:
+                continue
+            while len(waiting) > 1 and waiting[0][1] < at - PATIENCE_NS:
+                waiting.popleft()
+                self._tally.alone[other] += 1
+            place = next((place for place, (known, _) in enumerate(waiting) if known == state), None)
+            if place is not None:
+                for _ in range(place + 1):
+                    waiting.popleft()
+                self._tally.alone[other] += place
+                self._tally.first[other] += 1
+                return False
+        mine = self._waiting.setdefault(stream, deque())
+        mine.append((state, at))
+        if len(mine) > MOST_WAITING:
+            mine.popleft()
+            self._tally.alone[stream] += 1
+        return True
+
+
+def _fingerprints(content: Ints) -> NDArray[np.uint64]:
+    """64 bits of each column that are different, as good as surely, when the columns are."""
+    products = np.ascontiguousarray(content).view(np.uint64) * _FACTORS[: len(content), None]
+    sums: NDArray[np.uint64] = np.add.reduce(products, axis=0, dtype=np.uint64)
+    return sums

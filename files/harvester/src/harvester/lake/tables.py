@@ -1,0 +1,196 @@
+"""Tables as Parquet: from integer matrices to files, a row group a symbol at most, read back before they count.
+
+A matrix has one row a value (lists spread out) and one column a row of the table; ABSENT stands for null. What was
+written is compared with what the file says by a running hash per column.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from harvester.decode.frames import ABSENT, Ints
+from harvester.errors import HarvesterError
+from harvester.journal.format import FEED_NAMES
+from harvester.lake.schema import SCHEMA_VERSION, Column, Table
+
+GROUP_ROWS = 16_384
+GROUP_BYTES = 16 << 20
+"""A row group is closed when either is reached: so much of a table is in memory at once."""
+PAGE_BYTES = 8 << 20
+FINE, FAST = 19, 6
+"""Levels of zstd: the fine one is an eighth smaller for thirty times the work."""
+FINE_ROWS = 400_000
+"""Up to so many rows a day is small enough for the fine level."""
+
+
+class TableWriter:
+    """Writes one table to a new file. `rows` and `digest` are complete after the last symbol."""
+
+    def __init__(self, path: Path, table: Table, run_ids: Sequence[str], *, level: int = FINE) -> None:
+        self.path = path
+        self.table = table
+        self.rows = 0
+        self.digest = ColumnDigest(table)
+        self._names = {"feed": [FEED_NAMES.get(number, "") for number in range(256)], "run_id": list(run_ids)}
+        self._waiting: list[Ints] = []
+        self._limit = min(GROUP_ROWS, GROUP_BYTES // (8 * table.height))
+        self._writer = pq.ParquetWriter(
+            path,
+            table.schema,
+            compression="zstd",
+            compression_level=level,
+            use_dictionary=["symbol", *(column.name for column in table.columns if column.kind == "name")],
+            column_encoding=_encodings(table),
+            write_statistics=[table.lead, "symbol"],
+            data_page_size=PAGE_BYTES,
+            sorting_columns=[pq.SortingColumn(table.schema.get_field_index(name)) for name in ("symbol", table.lead)],
+        )
+
+    def add(self, symbol: str, matrix: Ints) -> None:
+        """More rows of a symbol, sorted after those before. Symbols must come in ascending order."""
+        self._waiting.append(matrix)
+        while sum(part.shape[1] for part in self._waiting) >= self._limit:
+            together = np.concatenate(self._waiting, axis=1)
+            self._waiting = [together[:, self._limit :]]
+            self._write(symbol, together[:, : self._limit])
+
+    def end_symbol(self, symbol: str) -> None:
+        """No more rows of it: close the row group."""
+        if any(part.shape[1] for part in self._waiting):
+            self._write(symbol, np.concatenate(self._waiting, axis=1))
+        self._waiting = []
+
+    def _write(self, symbol: str, matrix: Ints) -> None:
+        batch = to_batch(self.table, symbol, matrix, self._names)
+        self.digest.update(batch)
+        self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=batch.num_rows)
+        self.rows += batch.num_rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._writer.close()
+
+
+def _encodings(table: Table) -> dict[str, str]:
+    return {
+        column.path: "DELTA_BINARY_PACKED" if column.steady else "PLAIN"
+        for column in table.columns
+        if column.kind != "name"
+    }
+
+
+def to_batch(table: Table, symbol: str, matrix: Ints, names: dict[str, list[str]]) -> pa.RecordBatch:
+    """The rows of a matrix as Arrow; `names` has the texts that the numbers of a name column stand for."""
+    count = matrix.shape[1]
+    arrays = [_array(column, matrix[table.places[column.name]], names) for column in table.columns]
+    symbols = pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [symbol])
+    return pa.RecordBatch.from_arrays([arrays[0], symbols, *arrays[1:]], schema=table.schema)
+
+
+def _array(column: Column, values: Ints, names: dict[str, list[str]]) -> pa.Array:
+    if column.kind == "list":
+        flat = np.ascontiguousarray(values.T).reshape(-1)
+        offsets = np.arange(0, len(flat) + 1, column.width, dtype=np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), _numbers(flat, pa.int64()), type=column.field.type)
+    if column.kind == "name":
+        used, codes = np.unique(values[0], return_inverse=True)
+        texts = [names[column.name][code] for code in used.tolist()]
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(texts, pa.string()))
+    if column.kind == "bool":
+        return pa.array(values[0] != 0)
+    return _numbers(values[0], column.field.type)
+
+
+def _numbers(values: Ints, kind: pa.DataType) -> pa.Array:
+    absent = values == ABSENT
+    if absent.any():
+        return pa.array(np.where(absent, 0, values), type=pa.int64(), mask=absent).cast(kind)
+    return pa.array(values, type=pa.int64()).cast(kind)
+
+
+class ColumnDigest:
+    """A hash per column, the same however the rows are cut into batches."""
+
+    def __init__(self, table: Table) -> None:
+        self._columns = [hashlib.sha256() for _ in table.schema]
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Add rows with the columns of the schema."""
+        for digest, column in zip(self._columns, batch.columns, strict=True):
+            digest.update(_canonical(column))
+
+    def hexdigest(self) -> str:
+        return hashlib.sha256(b"".join(digest.digest() for digest in self._columns)).hexdigest()
+
+
+def _canonical(column: pa.Array) -> bytes:
+    """Integers as 8 bytes each with a value of its own for null, lists with their lengths, texts with their end."""
+    if pa.types.is_list(column.type):
+        return b"".join(_canonical_list(column))
+    if pa.types.is_dictionary(column.type):
+        texts = [f"{text}\0".encode() for text in column.dictionary.to_pylist()]
+        return b"".join([texts[code] for code in column.indices.to_pylist()])
+    filled = pc.fill_null(pc.cast(column, pa.int64()), ABSENT)
+    return bytes(filled.to_numpy(zero_copy_only=False).tobytes())
+
+
+def _canonical_list(column: pa.Array) -> Iterator[bytes]:
+    """Row by row its length and its values; the lists of a batch are of one length, unless the file is wrong."""
+    lengths = np.unique(pc.list_value_length(column).to_numpy(zero_copy_only=False))
+    values = pc.fill_null(column.flatten(), ABSENT).to_numpy(zero_copy_only=False)
+    if len(lengths) == 1 and len(values):
+        yield np.insert(values.reshape(len(column), -1), 0, lengths[0], axis=1).tobytes()
+    elif len(column):
+        yield repr(column.to_pylist()).encode()
+
+
+def read_batches(path: Path, table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The table in batches of bounded size. Raises HarvesterError for what is no such table of this schema."""
+    rows = max(256, min(8192, GROUP_BYTES // (8 * table.height)))
+    try:
+        with pq.ParquetFile(path) as file:
+            check_columns(path, file.schema_arrow, table)
+            yield from file.iter_batches(batch_size=rows, columns=columns)
+    except pa.ArrowException as error:
+        raise HarvesterError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0][:120]}). If it is damaged, restore it"
+            " from its other copy; a CSV export is not the lake's format."
+        ) from error
+
+
+def check_columns(path: Path, schema: pa.Schema, table: Table) -> None:
+    """HarvesterError when a column of the table is missing, or is of another kind."""
+    for field in table.schema:
+        place = schema.get_field_index(field.name)
+        if place < 0 or _bare(schema.field(place).type) != _bare(field.type):
+            raise HarvesterError(
+                f"{path}: not a {table.name} table of schema {SCHEMA_VERSION}: its column {field.name} is missing or of"
+                " another type. The release that closed the day reads it."
+            )
+
+
+def _bare(kind: Any) -> Any:
+    return pa.list_(kind.value_type) if pa.types.is_list(kind) else kind
+
+
+def check_written(writer: TableWriter) -> None:
+    """Read the file back and compare it with what was written. Raises HarvesterError when they differ."""
+    found, again = 0, ColumnDigest(writer.table)
+    for batch in read_batches(writer.path, writer.table, writer.table.schema.names):
+        found += batch.num_rows
+        again.update(batch)
+    if (found, again.hexdigest()) != (writer.rows, writer.digest.hexdigest()):
+        raise HarvesterError(
+            f"{writer.path}: reading the file back gives other values than were written ({found} rows, not"
+            f" {writer.rows}). The day is not closed and the journal keeps everything: check the disk, then run the"
+            " command again."
+        )
