@@ -110,10 +110,11 @@ def test_the_tags_of_the_site_are_those_that_the_roles_document(root):
     }
     readmes = "\n".join(
         (root / "roles" / name / "README.md").read_text("utf-8")
-        for name in ("host_baseline", "host_hardening", "harvester")
+        for name in ("host_baseline", "host_hardening", "harvester", "aws_account")
     )
 
     assert tags - {"", "always"} == {
+        "aws",
         "host_baseline",
         "host_hardening",
         "harvester",

@@ -21,8 +21,9 @@ from harvester.ops.inventory import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
-    "audit", "bench", "cleanup", "demo", "deploy", "doctor", "lab-down", "lab-up", "logs", "pull-data", "query",
-    "restart", "rollback", "rotate-ssh-key", "start", "status", "stop", "test", "token-push", "verify-data",
+    "allow-me", "audit", "bench", "cleanup", "configure", "cost", "demo", "deploy", "destroy", "doctor", "lab-down",
+    "lab-up", "logs", "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "start", "status",
+    "stop", "test", "token-push", "verify-data",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "test"})
 

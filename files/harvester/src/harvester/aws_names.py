@@ -27,8 +27,8 @@ SECRETS = {
     "channels": "alerts/channels",
 }
 """Secrets by what they are, and their parameters below `/<project>/<environment>/`."""
-ROLES = ("host", "dead-man", "host-stop", "token-page", "token-refresh", "reminder", "scheduler", "operator")
-FUNCTIONS = ("dead-man", "host-stop", "token-page", "token-refresh", "reminder")
+ROLES = ("host", "dead-man", "evening", "token-page", "token-refresh", "reminder", "scheduler", "operator")
+FUNCTIONS = ("dead-man", "evening", "token-page", "token-refresh", "reminder")
 
 
 @dataclass(frozen=True)
