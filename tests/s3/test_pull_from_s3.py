@@ -20,7 +20,10 @@ from harvester.ops.pull import HostResult, pull
 from harvester.ops.store import Store
 from harvester.ops.uploads import find_bucket
 
-FAULTS_DOWN = ("503", "slow_down", "500", "timeout", "stall", "half_sent", "flip_down", "lost_answer")
+FAULTS_DOWN = (
+    *("503", "half_sent", "flip_down", "lost_answer"),
+    *(pytest.param(kind, marks=pytest.mark.long) for kind in ("slow_down", "500", "timeout", "stall")),
+)
 
 
 def data_of(root: Path) -> dict[str, str]:
