@@ -6,6 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("shared", deadline=None)  # how fast a shared machine is, is no property
+settings.load_profile("shared")
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED_DATA = ROOT.parent / "shared" / "data"
