@@ -76,7 +76,7 @@ def test_serve_is_ready_at_once_and_says_where(tmp_path, figure):
             pass
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_ends_it_cleanly(tmp_path, number):
     with serving(tmp_path / "s") as (process, _):
         process.send_signal(number)

@@ -102,6 +102,7 @@ def test_a_holiday_has_no_candles(model):
     assert ask(model, "1", "2026-11-21", "2026-11-22", at(20)) == []
 
 
+@pytest.mark.long
 def test_a_year_of_days_takes_seconds_at_most(model, figure):
     began = time.process_time()
     rows = ask(model, "D", "2025-11-20", "2026-11-20", at(20))

@@ -115,6 +115,7 @@ def test_the_futures_trades_are_as_measured(future_books, measured):
     assert same == pytest.approx(wanted["p_whole_book_identical"], abs=0.02)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", STOCKS)
 def test_stocks_update_and_trade_as_measured(stock_books, measured, name):
     books, wanted = stock_books[name], measured["per_symbol_summary"][name]
@@ -124,6 +125,7 @@ def test_stocks_update_and_trade_as_measured(stock_books, measured, name):
     assert changed(books, lambda b: b.volume) == pytest.approx(wanted["p_volume_changes_per_row_2021"], abs=0.03)
 
 
+@pytest.mark.long
 def test_stock_spreads_in_basis_points_are_as_cited(stock_books, measured):
     wanted = measured["cited_nse_equity_rates"]["spread_bps"]["5_level_feed"]
     medians, tails = [], []
@@ -135,7 +137,10 @@ def test_stock_spreads_in_basis_points_are_as_cited(stock_books, measured):
     assert mean(tails) == pytest.approx(wanted["p95"], rel=0.2)
 
 
-@pytest.mark.parametrize("name", ["HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN"])
+@pytest.mark.parametrize(
+    "name",
+    ["SBIN", *(pytest.param(each, marks=pytest.mark.long) for each in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY"))],
+)
 def test_volatility_and_volume_have_the_measured_shape_of_the_day(model, measured, name, figure):
     wanted = measured["per_symbol_summary"][name]
     first, midday, last, volumes, starts, ends = [], [], [], [], [], []

@@ -94,6 +94,7 @@ def _tables(lake):
     return found
 
 
+@pytest.mark.long
 def test_the_recorded_pace_is_kept(start, recorded, figure):
     server = serve(start, recorded, 1.0)
     kept = hear(server, seconds=SECONDS + 2)
@@ -106,6 +107,7 @@ def test_the_recorded_pace_is_kept(start, recorded, figure):
     assert abs((now[-1] - now[0]) - (then[-1] - then[0])) < 0.5 * NS_PER_SECOND
 
 
+@pytest.mark.long
 def test_a_part_is_served_with_the_same_values(start, recorded):
     server = serve(start, recorded)
     kept = hear(server, topics=("dp|nse_cm|2031",), symbols=(FUTURE,))
@@ -148,6 +150,7 @@ def test_who_comes_late_gets_snapshots_of_that_moment(start, recorded):
     assert round(row["bids"][0]["price"] * 100) == depth.column("bid_px_1")[depth.topic == place][-1]
 
 
+@pytest.mark.long
 def test_the_unmodified_sdk_sees_the_day(start, recorded, tmp_path):
     kept = [each for each in recorded[1] if each[0] == FYERS_HSM]
     write_recording(tmp_path, kept, TOPICS, [])
@@ -202,6 +205,7 @@ def test_two_recorded_connections_with_equal_ids_do_not_mix(start, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_rest_answers_are_those_of_the_replays_clock(start, tmp_path):
     segment = Segment()
     for number, price in enumerate((800.15, 801.0)):
@@ -216,6 +220,7 @@ def test_rest_answers_are_those_of_the_replays_clock(start, tmp_path):
     assert seen == [800.15, 801.0]
 
 
+@pytest.mark.long
 @asynchronous
 async def test_nothing_is_dropped_for_a_client_that_reads_slowly(start, tmp_path):
     segment = Segment()
@@ -253,6 +258,7 @@ async def test_damaged_frames_go_to_those_who_have_the_whole_connection(start, t
     assert of_feed(kept, FYERS_TBT) == [book, book[:-3], b"\xff"]
 
 
+@pytest.mark.long
 def test_the_command_line_replays_around_a_command(recorded, tmp_path):
     folder, _, day = recorded
     exchange = Path(sys.executable).with_name("exchange")

@@ -42,6 +42,7 @@ async def end_of(client, seconds=3):
             pass
 
 
+@pytest.mark.long
 def test_the_sdk_comes_back_after_a_cut(busy):
     with sdk_data(busy, ([SBIN], "DepthUpdate")) as client:
         wait_for(lambda: client.of(SBIN, "dp"))

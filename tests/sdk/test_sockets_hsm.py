@@ -97,6 +97,7 @@ def test_the_sdk_receives_the_models_values(busy, figure):
     figure("sdk_hsm_ticks_right", len(ticks), bound=">= 15", unit="ticks", gate=True)
 
 
+@pytest.mark.long
 def test_lite_mode_brings_the_sdk_the_last_price_alone(start):
     busy = start(busy=20.0)
     began = busy.clock.wall_ns()

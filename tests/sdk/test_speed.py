@@ -44,6 +44,7 @@ def two_thousand(tmp_path):
     return tmp_path / "many.csv"
 
 
+@pytest.mark.long
 def test_requests_a_second_on_one_core_and_memory(tmp_path, figure):
     state = tmp_path / "s"
     words = [EXCHANGE, "serve", "--state", str(state), "--port", "0", "--always-open", "--rate-limits", "none"]
@@ -71,6 +72,7 @@ def test_requests_a_second_on_one_core_and_memory(tmp_path, figure):
         process.wait(10)
 
 
+@pytest.mark.long
 def test_a_book_is_cheap_at_any_instant_for_thousands_of_symbols(two_thousand, figure):
     model = BookModel(1, load_instruments(two_thousand), CalendarSessions(None))
     symbols = list(model.instruments)[:100]
