@@ -74,12 +74,12 @@ class JournalSettings(StrictModel):
 class TokenSettings(StrictModel):
     """Where the token agent finds the broker's access token, and where the recorder does."""
 
-    source: Literal["file", "ssm"] = "file"
-    """Where the agent looks: a file on this host, or an SSM SecureString parameter."""
+    source: Literal["file", "ssm", "secretsmanager"] = "file"
+    """Where the agent looks: a file on this host, an SSM SecureString parameter, or a secret of Secrets Manager."""
     file: AbsolutePath = Path("/var/lib/harvester-token/credential")
     """The token file, when the source is `file`."""
     parameter: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]{1,500}$")] | None = None
-    """Name of the SSM parameter, when the source is `ssm`."""
+    """Name of the SSM parameter or of the secret, when the source is not `file`."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
     """AWS region of the parameter; default: the region of the environment."""
     handover: AbsolutePath = Path("/run/harvester-token/access-token")
@@ -87,8 +87,8 @@ class TokenSettings(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> "TokenSettings":
-        if self.source == "ssm" and self.parameter is None:
-            raise ValueError("source is ssm, so parameter must name the SSM parameter")
+        if self.source != "file" and self.parameter is None:
+            raise ValueError(f"source is {self.source}, so parameter must name the parameter or secret")
         return self
 
 
