@@ -90,6 +90,21 @@ def token_undo(_: Context, inventory: str | None = None, limit: str | None = Non
     print("The token before is in use" + "".join(f"; {host}: {version}" for host, version in versions.items()) + ".")
 
 
+@operator(listen="address:port to listen on, where a proxy of yours brings the app's redirect address", **WHERE)
+def token_page(_: Context, listen: str | None = None, inventory: str | None = None, limit: str | None = None) -> None:
+    """Serve the token page here for one login, by the handler that runs in AWS; prints its link."""
+    from harvester.ops import presentation, token_page
+
+    hosts, target = _hosts(inventory, limit), _target(inventory, limit)
+    presentation.show_pushed(token_page.serve(hosts, target, lambda line: print(line, flush=True), listen=listen))
+
+
+@operator(**WHERE)
+def notify_test(_: Context, inventory: str | None = None, limit: str | None = None) -> None:
+    """Send a test message from each host through every alert channel, and say how each took it."""
+    _playbook("notify_test", inventory, limit)
+
+
 @operator(name="app-secret, pin, page-key, channels or schwab-app-secret", **WHERE)
 def secret_put(_: Context, name: str, inventory: str | None = None, limit: str | None = None) -> None:
     """Store a secret that you type, or pipe in, encrypted in AWS; the value before is kept."""

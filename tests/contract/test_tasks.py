@@ -21,8 +21,9 @@ from harvester.ops.inventory import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
-    "audit", "cleanup", "demo", "deploy", "doctor", "lab-down", "lab-up", "logs", "pull-data", "query", "restart",
-    "rollback", "rotate-ssh-key", "start", "status", "stop", "test", "token-push", "verify-data",
+    "audit", "cleanup", "demo", "deploy", "doctor", "lab-down", "lab-up", "logs", "notify-test", "pull-data",
+    "query", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status", "stop", "test", "token-page",
+    "token-push", "token-status", "token-undo", "verify-data",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"demo", "test"})
 

@@ -28,7 +28,9 @@ COMMANDS = {
     "sessions": Command("harvester.commands.sessions", "print the trading sessions of a date"),
     "token-agent": Command("harvester.commands.token_agent", "hand new access tokens to the recorder"),
     "token-check": Command("harvester.commands.token_check", "describe the access token on standard input", False),
-    "token-file": Command("harvester.commands.token_file", "replace the token file, or go back to the one before", False),
+    "token-file": Command(
+        "harvester.commands.token_file", "replace the token file, or go back to the one before", False
+    ),
     "remind": Command("harvester.commands.remind", "ask for a login while today's session lacks a valid token"),
     "notify-test": Command("harvester.commands.notify_test", "send a test message through every alert channel"),
     "renew": Command("harvester.commands.renew", "get an access token without a login, where the account allows that"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 METADATA = "169.254.169.254"
-METADATA_USERS = {"root", "harvester-token", "harvester-recorder", "harvester-close", "ubuntu"}
+METADATA_USERS = {"root", "harvester-token", "harvester-recorder", "harvester-alert", "harvester-close", "ubuntu"}
 CONNECT = """
 import errno, socket, sys
 try:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from harvester.errors import ConfigError
 from harvester.ops.inventory import Host
 from harvester.settings import TokenSettings
-from harvester.tokens.names import beside
+from harvester.tokens.names import place, prefix_of
 
 KINDS = {"ssm": "ssm", "secretsmanager": "secret"}
 
@@ -40,13 +40,13 @@ def place_of(host: Host, secret: str) -> str | None:
         return None
     if secret == "access_token":  # noqa: S105  # the name of a secret
         return f"{KINDS[settings.source]}:{settings.parameter}"
-    return f"{KINDS[settings.source]}:{beside(settings.parameter, secret)}"
+    return place(KINDS[settings.source], prefix_of(settings.parameter), secret)
 
 
 def by_place(hosts: Sequence[Host]) -> dict[Place, list[Host]]:
     """The hosts by the store of their access token."""
     groups: dict[Place, list[Host]] = {}
     for host in hosts:
-        place = Place(place_of(host, "access_token"), token_settings(host).region)
-        groups.setdefault(place, []).append(host)
+        where = Place(place_of(host, "access_token"), token_settings(host).region)
+        groups.setdefault(where, []).append(host)
     return groups

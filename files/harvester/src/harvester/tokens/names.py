@@ -9,12 +9,21 @@ def access_token_parameter(environment: str) -> str:
     return Names(environment).parameter("access_token")
 
 
-def beside(access_token: str, secret: str) -> str:
-    """Name of one of SECRETS in the environment whose access token has this name. Raises ConfigError."""
+IN_SECRETS_MANAGER = {"pin"}
+"""What is worth a store of its own: with it and a refresh token anybody may log in."""
+
+
+def prefix_of(access_token: str) -> str:
+    """What the names of an environment begin with, from the name of its access token. Raises ConfigError."""
     ending = f"/{SECRETS['access_token']}"
     if not access_token.endswith(ending):
         raise ConfigError(
             f"token.parameter is {access_token}, which does not end in {ending}; so where the other secrets lie cannot"
             " be told. Name it by the rule, such as /alpha-harvester/production/fyers/access-token."
         )
-    return f"{access_token.removesuffix(ending)}/{SECRETS[secret]}"
+    return access_token.removesuffix(ending)
+
+
+def place(kind: str, prefix: str, secret: str) -> str:
+    """Where one of SECRETS is, such as ssm:/alpha-harvester/lab/fyers/app-secret; `kind` is ssm or secret."""
+    return f"{'secret' if secret in IN_SECRETS_MANAGER else kind}:{prefix}/{SECRETS[secret]}"
