@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,11 +40,14 @@ class SsmOnce:
         self._client = client or open_client("ssm", region)
 
     def claim(self, name: str, ends_ns: int) -> bool:
-        value = str(ends_ns // NS_PER_SECOND)
-        return self._call("put_parameter", Name=self._path + name, Value=value, Type="String", Overwrite=False)
+        value = f"{ends_ns // NS_PER_SECOND}.{secrets.token_hex(8)}"
+        if self._call("put_parameter", Name=self._path + name, Value=value, Type="String", Overwrite=False):
+            return True
+        # boto3 asks again when an answer is lost: then the one that was there first may be our own.
+        return self._read(name) == value
 
     def is_claimed(self, name: str) -> bool:
-        return self._call("get_parameter", Name=self._path + name)
+        return self._read(name) is not None
 
     def release(self, name: str) -> None:
         self._call("delete_parameter", Name=self._path + name)
@@ -52,8 +56,13 @@ class SsmOnce:
         found: list[dict[str, str]] = []
         self._call("get_parameters_by_path", found, Path=self._path)
         for parameter in found:
-            if int(parameter["Value"]) * NS_PER_SECOND < now_ns:
+            if int(parameter["Value"].partition(".")[0]) * NS_PER_SECOND < now_ns:
                 self._call("delete_parameter", Name=parameter["Name"])
+
+    def _read(self, name: str) -> str | None:
+        found: list[dict[str, str]] = []
+        self._call("get_parameter", found, Name=self._path + name)
+        return found[0]["Value"] if found else None
 
     def _call(self, operation: str, found: list[dict[str, str]] | None = None, **arguments: Any) -> bool:
         """False where it exists already, or does not exist."""
@@ -68,7 +77,7 @@ class SsmOnce:
         except BotoCoreError as error:
             raise StoreError(f"SSM does not say whether this link was used: {error}") from None
         if found is not None:
-            found += answer["Parameters"]
+            found += answer["Parameters"] if "Parameters" in answer else [answer["Parameter"]]
         return True
 
 

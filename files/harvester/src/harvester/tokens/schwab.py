@@ -20,7 +20,6 @@ from harvester.tokens.web import Answer, UnreachableError, ask
 API_URL = "https://api.schwabapi.com"
 REFRESH_SECONDS = 7 * 86_400
 ACCESS_SECONDS = 1_800
-DEAD = {"invalid_grant", "unsupported_token_type", "refresh_token_authentication_error"}
 AGAIN = "Log in again: ./inv token-push --broker schwab."
 
 
@@ -62,7 +61,7 @@ def renew(app: App, refresh: Opaque, *, wall_ns: int, api_url: str = API_URL) ->
         raise RefreshError("later", str(error)) from None
     if answer.status == 200:
         return _take(answer.body, wall_ns, refresh)
-    if answer.status in (400, 401) or answer.body.get("error") in DEAD:
+    if answer.status in (400, 401):
         raise RefreshError("refused", f"Schwab does not accept the refresh token {_told(answer)}. {AGAIN}")
     raise RefreshError("later", f"Schwab has no time to renew the token {_told(answer)}.")
 
