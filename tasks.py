@@ -264,6 +264,12 @@ def cleanup(
 
     store, target = _store(output), _target(inventory, limit)
     for host in _hosts(inventory, limit):
+        demands = cleanup.demands_of(host)
+        if demands == {"s3"}:
+            cleanup.by_bucket(host.name, target, check=True)
+            if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
+                cleanup.by_bucket(host.name, target, check=False)
+            continue
         plan = cleanup.look(delivery.connect_to(host), store, keep_days=keep_days)
         presentation.show_plan(plan)
         if dry_run or not plan.removals:
@@ -272,7 +278,7 @@ def cleanup(
             raise Exit("Nothing was removed. Answer y, or give --yes where nobody can be asked.", code=1)
         if archive:
             cleanup.archive(plan, store, Path(archive))
-        cleanup.apply(plan, store, target)
+        cleanup.apply(plan, store, target, look_at_bucket="s3" in demands)
 
 
 @operator(
@@ -293,16 +299,27 @@ def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str
         presentation.show_answer(answer)
 
 
-@operator(json="print the findings as JSON", **OUTPUT, **WHERE)
+@operator(
+    json="print the findings as JSON",
+    aws="look at the account in AWS, and at what no emulator can show",
+    **OUTPUT,
+    **WHERE,
+)
 def doctor(
-    _: Context, json: bool = False, output: str = "pulled", inventory: str | None = None, limit: str | None = None
+    _: Context,
+    json: bool = False,
+    aws: bool = False,
+    output: str = "pulled",
+    inventory: str | None = None,
+    limit: str | None = None,
 ) -> None:
     """Look at everything that can be wrong, here and on the hosts, and say how to put it right."""
     from harvester.ops import presentation
-    from harvester.ops.doctor import Level, examine
+    from harvester.ops.doctor import Level, examine, examine_aws
 
     findings = []
-    for finding in examine(ROOT, ROOT / output, inventory, limit):
+    rounds = examine_aws(ROOT, inventory) if aws else examine(ROOT, ROOT / output, inventory, limit)
+    for finding in rounds:
         findings.append(finding)
         if not json:
             presentation.show_finding(finding)
@@ -328,6 +345,102 @@ def rotate_ssh_key(_: Context, yes: bool = False, inventory: str | None = None, 
     if not yes and not confirm(question):
         raise Exit("Nothing was changed. Answer y, or give --yes where nobody can be asked.", code=1)
     console().print(f"{keys.rotate(hosts, target)} is a new key; the hosts refuse the old one now.", markup=False)
+
+
+@operator(
+    answers="JSON file with the answers instead of questions: profile, region, environment, symbols, app_id, email, "
+    "cap_dollars, connection, source, hosts",
+    output="directory to write to (default: inventory/aws)",
+)
+def configure(_: Context, answers: str | None = None, output: str = "inventory/aws") -> None:
+    """Ask the ten things that AWS needs, check each at once, write inventory/aws; creates nothing in AWS."""
+    from harvester.ops.aws import configure, presentation
+
+    given = configure.read_answers(Path(answers)) if answers else presentation.ask_answers()
+    written = configure.write(given, ROOT / output, configure.account_of(given))
+    presentation.show_configured(written, configure.explain_plan(given), output)
+
+
+@operator(json="print the table as JSON", inventory=WHERE["inventory"])
+def cost(_: Context, json: bool = False, inventory: str | None = "inventory/aws") -> None:
+    """Show what the configured environment costs in a month, with how it is computed and how old the prices are."""
+    from harvester.ops.aws import cost, environment, presentation
+
+    variables = environment.load(ROOT, inventory).variables
+    price = cost.prices(str(variables["aws_account_region"]))
+    presentation.show_costs(cost.estimate(cost.read_configuration(variables), price), price, variables, json=json)
+
+
+@operator(network="network to let in instead of your present address, such as 203.0.113.7/32", yes="do not ask",
+          inventory=WHERE["inventory"])  # fmt: skip
+def allow_me(
+    _: Context, network: str | None = None, yes: bool = False, inventory: str | None = "inventory/aws"
+) -> None:
+    """Open port 22 of the hosts to the address that you have today, and close it to the one you had before."""
+    from harvester.ops.aws import allow, environment
+    from harvester.ops.console import confirm, console
+
+    wanted = allow.check_network(network) if network else allow.my_network()
+    if not yes and not confirm(f"Let {wanted} in, and nobody else?"):
+        raise Exit("Nothing was changed. Answer y, or give --yes where nobody can be asked.", code=1)
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here):
+        former = allow.allow(here, wanted)
+    kept = allow.remember(ROOT / str(inventory), wanted)
+    console().print(f"port 22 is open to {wanted} alone (before: {', '.join(former) or 'the same'})", markup=False)
+    if not kept:
+        console().print(f"write it into aws_host_ssh_sources of {inventory}, too", markup=False)
+
+
+@operator(yes="do not ask", inventory=WHERE["inventory"], host="name of the host in the inventory", **OUTPUT)
+def replace_host(
+    _: Context, host: str, yes: bool = False, output: str = "pulled", inventory: str | None = "inventory/aws"
+) -> None:
+    """Move a host to a new instance: its data comes home verified, the old one goes, site.yml makes the new one."""
+    from harvester.ops.aws import destroy, environment
+    from harvester.ops.console import PullBar, confirm
+
+    [found] = _hosts(inventory, host)
+    if not yes and not confirm(f"Bring everything of {found.name} home, terminate it, and build it anew?"):
+        raise Exit("Nothing was changed. Answer y, or give --yes where nobody can be asked.", code=1)
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here), PullBar() as bar:
+        destroy.retire(here, found, _store(output), bar)
+    _playbook("site", inventory, None)
+
+
+@operator(
+    yes="do not ask; refused while data would be lost",
+    lose_data="name of the environment: says again that data which is nowhere else may go, too",
+    dry_run="list what would go and stop",
+    inventory=WHERE["inventory"],
+    **OUTPUT,
+)
+def destroy(
+    _: Context,
+    yes: bool = False,
+    lose_data: str = "",
+    dry_run: bool = False,
+    output: str = "pulled",
+    inventory: str | None = "inventory/aws",
+) -> None:
+    """List and remove everything of an environment in AWS; refuses while data would be lost."""
+    from harvester.ops.aws import destroy, environment, presentation
+    from harvester.ops.console import confirm, console
+
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here) as account:
+        doomed = destroy.look(here, account)
+        presentation.show_doomed(doomed, here.names.stem)
+        if dry_run or not doomed:
+            return
+        if lose_data != here.names.environment:
+            destroy.refuse(destroy.risks(here, account, ROOT, inventory, _store(output)))
+        if not yes and not confirm(f"Remove these {len(doomed)} things for good?"):
+            raise Exit("Nothing was removed. Answer y, or give --yes where nobody can be asked.", code=1)
+        destroy.remove(doomed, lambda line: console().print(line, markup=False))
+        destroy.prove(here, account)
+    console().print(f"nothing of {here.names.stem} is left in account {account}", markup=False)
 
 
 @operator(hosts="how many hosts", suite="their userland: trixie or bookworm (default: the lab's)")
@@ -370,6 +483,21 @@ def test(
 
     suites = runpy.run_path(str(ROOT / "tests" / "suites.py"))
     code = suites["run"](fast=fast, names=suite, long=long, report=Path(json).resolve() if json else None)
+    if code:
+        raise Exit(code=code)
+
+
+@operator(
+    name="one benchmark: capture, decode, lake, storage, recovery, load, s3 or pull (default: all)",
+    long="the long forms, such as ten minutes of 5,000 symbols",
+    json="file to write cases, passed and figures to",
+)
+def bench(_: Context, name: str | None = None, long: bool = False, json: str | None = None) -> None:
+    """Measure against the usual ways in one run: capture, decoding, bytes at rest, query, recovery, load."""
+    import runpy
+
+    benchmarks = runpy.run_module("tests.bench.run")
+    code = benchmarks["run"](name=name, long=long, report=Path(json).resolve() if json else None)
     if code:
         raise Exit(code=code)
 

@@ -62,6 +62,7 @@ SUITES = (
     Suite(
         "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
     ),
+    Suite("aws", "an account on moto: empty, built, spoiled, mended, killed in between, and empty again", slow=True),
     Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
     Suite("lab", "lab hosts are real and leave nothing behind", host=True),
     Suite("molecule", "the roles converge, stay converged, upgrade and roll back on booted hosts", host=True),

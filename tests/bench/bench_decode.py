@@ -1,28 +1,20 @@
-"""Our decoders against the broker's SDK on the same frames in one run: CPU time, median of alternating passes.
+"""Our decoders against the broker's SDK on the same frames in one run: CPU time, median of alternating passes."""
 
-Run: python tests/bench/bench_decode.py [--json FILE]
-"""
-
-import argparse
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench import days
+from tests.bench.report import Report
 from tests.differential.sdk import SdkHsm, SdkTbt
 
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
 
-PASSES = 9
+PASSES, LONG_PASSES = 9, 25
 HSM_BATCH, TBT_BATCH = 4096, 512
-BOUNDS = {"hsm_decode_vs_sdk": 20.0, "tbt_decode_vs_sdk": 8.0}
+BOUNDS = {"hsm_decode_vs_sdk": ">= 20", "tbt_decode_vs_sdk": ">= 8"}
 
 Run = Callable[[Sequence[bytes]], object]
 
@@ -90,37 +82,23 @@ def seconds(run: Run, frames: Sequence[bytes]) -> float:
     return time.process_time() - began
 
 
-def measure(case: Case) -> tuple[float, float, float]:
+def measure(case: Case, passes: int) -> tuple[float, float, float]:
     """Updates per CPU second, ours and the SDK's, and the median of the ratios of passes side by side."""
     part = case.frames[: len(case.frames) // case.sdk_share]
     ours, sdk = [], []
-    for _ in range(PASSES):
+    for _ in range(passes):
         sdk.append(seconds(case.sdk, part) * case.sdk_share)
         ours.append(seconds(case.ours, case.frames))
     ratio = statistics.median(theirs / mine for mine, theirs in zip(ours, sdk, strict=True))
     return case.updates / statistics.median(ours), case.updates / statistics.median(sdk), ratio
 
 
-def main() -> int:
-    """Print the table, write the figures, fail when one is out of its bound."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write cases, passed and figures as JSON to FILE")
-    arguments = parser.parse_args()
-    figures: dict[str, dict[str, object]] = {}
-    passed = 0
-    print(f"{'':50}{'ours/s':>12}{'SDK/s':>10}{'ratio':>8}")
+def run(report: Report, *, long: bool) -> None:
+    """Measure each kind of frames."""
+    rows = []
     for case in (*hsm_cases(), *tbt_cases()):
-        ours, sdk, ratio = measure(case)
-        print(f"{case.label:50}{ours:>12,.0f}{sdk:>10,.0f}{ratio:>8.1f}", flush=True)
+        ours, sdk, ratio = measure(case, LONG_PASSES if long else PASSES)
+        rows.append([case.label, round(ours), round(sdk), round(ratio, 1)])
         if case.figure:
-            bound = BOUNDS[case.figure]
-            passed += ratio >= bound
-            figures[case.figure] = {"value": round(ratio, 1), "bound": f">= {bound:g}", "unit": "x"}
-    if arguments.json:
-        report = {"cases": len(figures), "passed": passed, "figures": figures}
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return 0 if passed == len(figures) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            report.figure(case.figure, round(ratio, 1), bound=BOUNDS[case.figure], unit="x")
+    report.table("Decoding, updates per CPU second", ["frames", "ours", "SDK", "ratio"], rows)

@@ -71,6 +71,22 @@ class Server:
         return hsm.update(topic_id, changed) if any(value is not None for value in changed) else None
 
 
+def book_frames(updates: Iterable[Update]) -> Iterator[bytes]:
+    """A frame of 133 bytes for each update: the values of its book that changed, after `book_snapshots`."""
+    known = {share: [0] * 30 for share in range(len(SHARES))}
+    for number, update in enumerate(updates, 1):
+        values = book_values(update)
+        changed = [now if now != before else None for now, before in zip(values, known[update.share], strict=True)]
+        known[update.share] = values
+        yield hsm.feed(number, [hsm.update(2 * update.share + 1, changed)])
+
+
+def book_snapshots() -> list[bytes]:
+    """Frames that define the topics of `book_frames`."""
+    names = enumerate(name for name in TOPICS if name.startswith("dp"))
+    return [hsm.feed(0, [hsm.snapshot(2 * share + 1, hsm.Topic(name), [0] * 30)]) for share, name in names]
+
+
 def arrivals(updates: Iterable[Update], seed: int = 5) -> Iterator[Arrival]:
     """A frame for each update."""
     server, chance, first_ns = Server(), random.Random(seed), None
@@ -97,14 +113,18 @@ class MovedClock:
 
 
 def record(journal: Path, frames: Sequence[Arrival], **limits: int) -> list[Path]:
-    """Write a journal of one connection through the writer; the sealed segments are returned, in order."""
-    clock = MovedClock(frames[0].wall_ns, frames[0].mono_ns)
+    """Write a window's journal of one connection through the writer; the sealed segments are returned, in order."""
+    clock = MovedClock(*frames[0][1:])
+    window = {"open_ns": frames[0].wall_ns, "close_ns": frames[-1].wall_ns + 1}
     run = RunInfo("bench", "r1", "c0ffee", {})
     with JournalWriter(journal, clock=clock, run=run, sync_interval_ms=3_600_000, **limits) as writer:
+        plan = {"interval_ns": None, "phases": ["continuous"], "feeds": [FYERS_HSM]}
+        writer.append_control({"type": "window_open", **window, **plan})
         tickers = [share.ticker for share in SHARES]
         connect = {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": tickers, "attempt": 1}
         writer.append_control({**connect, "topics": TOPICS})
         for arrival in frames:
             clock.now = arrival[1:]
             writer.append(FYERS_HSM, 0, arrival.frame, wall_ns=arrival.wall_ns, mono_ns=arrival.mono_ns)
+        writer.append_control({"type": "window_close", **window})
     return sorted(journal.glob("2*/*.seg"))

@@ -18,6 +18,7 @@ ONLINE = (
     "harvester-remind.service",
     "harvester-renew.service",
 )
+UPLOAD = "harvester-upload.service"
 OFFLINE = (
     "harvester-close.service",
     "harvester-prune.service",
@@ -60,7 +61,7 @@ def test_the_application_accepts_the_lab_and_asks_for_the_app_id_of_a_real_user(
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
-@pytest.mark.parametrize(("units", "bound"), [(ONLINE, 1.5), (OFFLINE, 0.5)])
+@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD), 1.5), (OFFLINE, 0.5)])
 def test_the_units_are_exposed_little(rendered, units, bound):
     for unit in units:
         limit = f"--threshold={bound * 10:.0f}"
@@ -70,22 +71,22 @@ def test_the_units_are_exposed_little(rendered, units, bound):
 
 
 def test_every_unit_reports_its_failure_and_has_a_memory_ceiling(rendered):
-    for unit in (*ONLINE, *OFFLINE):
+    for unit in (*ONLINE, UPLOAD, *OFFLINE):
         text = (rendered / unit).read_text("utf-8")
         assert "\nMemoryMax=" in text
         assert "\nOnFailure=harvester-failure@%n.service" in text or unit.startswith("harvester-failure")
 
 
 def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
-    ceilings = [
-        int(line.removeprefix("MemoryMax=").rstrip("M"))
-        for unit in (*ONLINE, "harvester-close.service", "harvester-failure@.service")
-        if unit != "harvester-renew.service"  # at 07:00, when no other job runs
-        for line in (rendered / unit).read_text("utf-8").splitlines()
-        if line.startswith("MemoryMax=")
-    ]
+    def ceiling(unit):
+        [line] = [line for line in (rendered / unit).read_text("utf-8").splitlines() if line.startswith("MemoryMax=")]
+        return int(line.removeprefix("MemoryMax=").rstrip("M"))
 
-    assert sum(ceilings) + 256 < 1024
+    assert "harvester-close.service" in (rendered / UPLOAD).read_text("utf-8"), "it waits for the close job"
+    # The renewal runs at 07:00, when no other job does.
+    together = [unit for unit in (*ONLINE, "harvester-failure@.service") if unit != "harvester-renew.service"]
+    always = sum(map(ceiling, together))
+    assert always + max(ceiling("harvester-close.service"), ceiling(UPLOAD)) + 256 < 1024
 
 
 def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendered):
@@ -116,10 +117,11 @@ def test_the_tags_of_the_site_are_those_that_the_roles_document(root):
     }
     readmes = "\n".join(
         (root / "roles" / name / "README.md").read_text("utf-8")
-        for name in ("host_baseline", "host_hardening", "harvester")
+        for name in ("host_baseline", "host_hardening", "harvester", "aws_account")
     )
 
     assert tags - {"", "always"} == {
+        "aws",
         "host_baseline",
         "host_hardening",
         "harvester",

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-ROLES = ("host_baseline", "host_hardening", "harvester")
-TYPES = {"str": str, "path": str, "int": int, "bool": bool, "list": list, "dict": dict}
+ON_AWS = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
+ROLES = ("host_baseline", "host_hardening", "harvester", *ON_AWS)
+TYPES = {"str": str, "path": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 
 
 def load(path: Path) -> Any:
@@ -58,7 +59,8 @@ def test_no_default_names_a_group_or_needs_a_gathered_fact(root, role):
 def test_every_public_variable_is_used(root, role):
     folder = root / "roles" / role
     files = [path for name in ("tasks", "templates", "vars", "handlers") for path in (folder / name).rglob("*.*")]
-    text = "\n".join(path.read_text("utf-8") for path in [*files, root / "playbooks" / "configure.yml"])
+    files += [root / "playbooks" / name for name in ("configure.yml", "provision.yml")]
+    text = "\n".join(path.read_text("utf-8") for path in files)
 
     assert {name for name in options(root, role) if name not in text} == set()
 

@@ -21,11 +21,12 @@ from harvester.ops.inventory import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
-    "audit", "cleanup", "demo", "deploy", "doctor", "lab-down", "lab-up", "logs", "notify-test", "pull-data",
-    "query", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status", "stop", "test", "token-page",
-    "token-push", "token-status", "token-undo", "verify-data",
+    "allow-me", "audit", "bench", "cleanup", "configure", "cost", "demo", "deploy", "destroy", "doctor", "lab-down",
+    "lab-up", "logs", "notify-test", "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key",
+    "secret-put", "start", "status", "stop", "test", "token-page", "token-push", "token-status", "token-undo",
+    "verify-data",
 }  # fmt: skip
-OPERATORS = sorted(PROMISED - {"demo", "test"})
+OPERATORS = sorted(PROMISED - {"bench", "demo", "test"})
 
 
 def load_tasks() -> ModuleType:
@@ -167,7 +168,7 @@ def test_cleanup_removes_nothing_unless_it_is_told_yes(
     monkeypatch.setattr(cleanup, "look", lambda *_, **__: plan)
     monkeypatch.setattr("sys.stdin", (tmp_path / "nobody").open("w+"))
     applied: list[object] = []
-    monkeypatch.setattr(cleanup, "apply", lambda *given: applied.append(given[0]))
+    monkeypatch.setattr(cleanup, "apply", lambda *given, **_: applied.append(given[0]))
 
     with pytest.raises(Exit, match="Nothing was removed"):
         TASKS["cleanup"](MockContext(), output=str(tmp_path))

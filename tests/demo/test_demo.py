@@ -58,14 +58,26 @@ def test_every_expected_poll_is_data_or_in_the_ledger(demo: dict[str, Any], figu
     figure("demo_total_s", sum(demo["seconds"].values()), bound="<= 300", unit="s")
 
 
+def test_every_moment_of_the_sockets_is_data_or_in_the_ledger(demo: dict[str, Any], figure: Any) -> None:
+    figure("unexplained_stream_ns", demo["unexplained_stream_ns"], bound="== 0", unit="ns", gate=True)
+    covered = [stream["coverage"] for feeds in demo["streams"].values() for stream in feeds.values()]
+    figure("socket_coverage", min(covered), bound=">= 0.95", unit="share", gate=True)
+    levels = {symbol: set(feeds) for symbol, feeds in demo["streams"].items()}
+    assert all("fyers-hsm" in feeds for feeds in levels.values())
+    assert sum("fyers-tbt" in feeds for feeds in levels.values()) == 1
+    assert set(levels) == set(demo["symbols"])
+
+
 def test_what_the_exchange_served_came_home(demo: dict[str, Any], figure: Any) -> None:
     figure("served_and_not_recorded", demo["exchange"]["missing"], bound="== 0", unit="answers", gate=True)
     figure("recorded_and_never_served", demo["exchange"]["foreign"], bound="== 0", unit="answers", gate=True)
+    figure("frames_sent_and_not_recorded", demo["sockets"]["missing"], bound="== 0", unit="frames", gate=True)
+    figure("frames_recorded_and_never_sent", demo["sockets"]["foreign"], bound="== 0", unit="frames", gate=True)
     assert set(demo["sdk"]["books"]) == set(demo["symbols"])
 
 
 def test_the_files_are_here_with_their_hashes(demo: dict[str, Any], root: Path) -> None:
-    assert {Path(file["path"]).parts[0] for file in demo["files"]} >= {"depth", "gaps", "certificate", "raw"}
+    assert {Path(file["path"]).parts[0] for file in demo["files"]} >= {"depth", "quotes", "depth50", "bars", "gaps", "raw"}
     for file in demo["files"]:
         content = (root / demo["lake"] / file["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == file["sha256"]

@@ -1,38 +1,12 @@
 """Coverage-guided fuzzing of both socket decoders, by the checks of tests/property.
 
-Run: python tests/fuzz/fuzz_decode.py [--seconds 600]
-Needs the package atheris, which is not in our lock: install it into a venv of your own together with numpy, and put
-this repository's packages on PYTHONPATH. Without it, mutation without coverage runs for the same time.
+Run: python -m tests.fuzz.fuzz_decode [--seconds 600]
 """
 
-import argparse
-import random
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), *(str(ROOT / "files" / name / "src") for name in ("harvester", "exchange"))]
-
-try:
-    import atheris
-except ImportError:
-    atheris = None
+from tests.fuzz.driver import Target, fuzz, instrumented
 
 FEWEST_FRAMES_FOR_ROUNDS = 80
 """Frames repeated so often are walked by arrays, not one by one."""
-
-
-def load_checks() -> tuple[Callable[..., object], Callable[..., object]]:
-    """The checks, instrumented where atheris is there."""
-    if atheris is None:
-        from tests.property.decode_checks import check_hsm, check_tbt
-    else:
-        with atheris.instrument_imports(include=["harvester", "tests.property"]):
-            from tests.property.decode_checks import check_hsm, check_tbt
-    return check_hsm, check_tbt
 
 
 def split_frames(data: bytes) -> list[bytes]:
@@ -74,9 +48,10 @@ def seeds() -> list[bytes]:
     ]
 
 
-def make_target() -> Callable[[bytes], None]:
+def make_target() -> Target:
     """The function that any input must pass through unharmed."""
-    check_hsm, check_tbt = load_checks()
+    with instrumented():
+        from tests.property.decode_checks import check_hsm, check_tbt
 
     def target(data: bytes) -> None:
         if not data:
@@ -89,39 +64,6 @@ def make_target() -> Callable[[bytes], None]:
     return target
 
 
-def mutate(rng: random.Random, data: bytes) -> bytes:
-    """Some bytes changed, taken out, put in or repeated."""
-    out = bytearray(data)
-    for _ in range(rng.randint(1, 4)):
-        at, cut = rng.randint(0, len(out)), rng.randint(0, 8)
-        out[at : at + cut] = rng.choice([rng.randbytes(rng.randint(0, 4)), bytes(out[at : at + 2 * cut]), b"\xff"])
-    return bytes(out)
-
-
-def main() -> None:
-    """Fuzz for the time given; a failure ends with the input that caused it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=600)
-    seconds = parser.parse_args().seconds
-    target, inputs = make_target(), seeds()
-    if atheris is not None:
-        with tempfile.TemporaryDirectory(prefix="corpus-") as corpus:
-            for number, data in enumerate(inputs):
-                (Path(corpus) / f"seed-{number}").write_bytes(data)
-            atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=4096", corpus], target)
-            atheris.Fuzz()
-        return
-    rng, runs, end = random.Random(), 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        data = mutate(rng, rng.choice(inputs))
-        try:
-            target(data)
-        except Exception:
-            print(f"failing input: {data.hex()}", file=sys.stderr)
-            raise
-        runs += 1
-    print(f"{runs} inputs without coverage in {seconds} s, no failure")
-
-
 if __name__ == "__main__":
-    main()
+    assert __doc__
+    fuzz(make_target(), seeds(), __doc__)

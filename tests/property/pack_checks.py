@@ -1,8 +1,28 @@
-"""What holds for packed segments whatever the bytes, for tests and fuzzing."""
+"""What holds for journals and packed segments whatever the bytes, for tests and fuzzing."""
 
 import io
+from typing import BinaryIO, cast
 
+from harvester.journal.format import encode
+from harvester.journal.reader import RecordStream
 from harvester.lake.pack import PackError, Unpacker, container, pack_file
+
+
+def check_reader(data: bytes) -> None:
+    """Records and damage cover all bytes, each record is the bytes where it lies, and numbers rise."""
+    stream = RecordStream(cast(BinaryIO, io.BytesIO(data)))
+    spans = []
+    last_seq = -1
+    for offset, record in stream:
+        encoded = encode(record)
+        assert data[offset : offset + len(encoded)] == encoded and record.seq > last_seq
+        spans.append((offset, offset + len(encoded)))
+        last_seq = record.seq
+    at = 0
+    for start, end in sorted(spans + stream.damaged):
+        assert start == at and end > start
+        at = end
+    assert at == len(data) == stream.size
 
 
 def pack(data: bytes) -> bytes:

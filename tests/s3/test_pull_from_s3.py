@@ -13,11 +13,12 @@ from s3_world import STALL_SECONDS, World, add_generation
 
 from harvester.errors import ConfigError
 from harvester.lake.manifest import describe_file
-from harvester.ops.bucket_transport import connections, find_bucket
+from harvester.ops.bucket_transport import connections
 from harvester.ops.inventory import Host
 from harvester.ops.plan import Selection
 from harvester.ops.pull import HostResult, pull
 from harvester.ops.store import Store
+from harvester.ops.uploads import find_bucket
 
 FAULTS_DOWN = ("503", "slow_down", "500", "timeout", "stall", "half_sent", "flip_down", "lost_answer")
 

@@ -5,6 +5,7 @@ import base64
 import copy
 import functools
 import json
+import socket
 import ssl
 import struct
 import time
@@ -165,19 +166,45 @@ def hsm_frame(kind: int, *fields: tuple[int, bytes]) -> bytes:
     return struct.pack(">HBB", 0, kind, len(fields)) + body
 
 
+class _Direct(aiohttp.abc.AbstractResolver):
+    """All names are the exchange."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[Any]:
+        found = {"hostname": host, "host": "127.0.0.1", "port": self._port, "family": family, "proto": 0, "flags": 0}
+        return [found]
+
+    async def close(self) -> None:
+        pass
+
+
+def _narrow(found: Any) -> socket.socket:
+    """A socket whose receive buffer is small, so that a server soon notices who does not read."""
+    narrow = socket.socket(found[0], found[1], found[2])
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    return narrow
+
+
 @asynccontextmanager
-async def bare(server: Running, url: str = DATA_SOCKET, **more: Any) -> AsyncIterator[Bare]:
-    """Connect without the SDK, through the exchange's proxy."""
+async def bare(server: Running, url: str = DATA_SOCKET, *, narrow: bool = False, **more: Any) -> AsyncIterator[Bare]:
+    """Connect without the SDK, through the exchange's proxy; `narrow`: straight, with a small receive buffer."""
     ready = server.exchange.describe()
     context = ssl.create_default_context(cafile=str(ready["ca"]))
     headers = {"Authorization": bearer(server)} if url == DEPTH_SOCKET else {}
+    connector = None
+    if narrow:
+        connector = aiohttp.TCPConnector(resolver=_Direct(int(str(ready["port"]))), socket_factory=_narrow)
+        url = url.replace(".in/", f".in:{ready['port']}/")
+    proxy = None if narrow else str(ready["proxy"])
+    sent = more.pop("headers", headers)
     async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(
-            url, proxy=str(ready["proxy"]), ssl=context, headers=more.pop("headers", headers), max_msg_size=0, **more
-        ) as socket,
+        aiohttp.ClientSession(connector=connector) as session,
+        session.ws_connect(url, proxy=proxy, ssl=context, headers=sent, max_msg_size=0, **more) as connected,
     ):
-        yield Bare(socket)
+        yield Bare(connected)
 
 
 def topic(server: Running, symbol: str, kind: str) -> str:

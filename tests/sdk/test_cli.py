@@ -250,4 +250,12 @@ def test_run_says_when_the_market_is_closed(tmp_path, call):
 def test_help_names_every_command(call, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     text = call("--help").stdout
-    assert set(re.findall(r"^ {4}(\w+)", text, re.MULTILINE)) == {"serve", "run", "token", "fault", "log", "sockets"}
+    assert set(re.findall(r"^ {4}(\w+)", text, re.MULTILINE)) == {
+        "serve",
+        "run",
+        "token",
+        "fault",
+        "log",
+        "sockets",
+        "replay",
+    }

@@ -37,7 +37,7 @@ def test_every_variable_of_the_environment_is_listed(readme, tmp_path):
 def test_the_named_options_exist(readme, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     known = ""
-    for command in ("serve", "run", "token", "fault", "log"):
+    for command in ("serve", "run", "token", "fault", "log", "sockets", "replay"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         known += capsys.readouterr().out

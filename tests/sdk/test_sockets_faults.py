@@ -1,17 +1,13 @@
 """Faults of the sockets, as their clients see them."""
 
 import asyncio
-import socket
-import ssl
 
 import aiohttp
 import pytest
 from tests.sdk.sockets import (
-    DATA_SOCKET,
     DEPTH_SOCKET,
     MAHINDRA,
     SBIN,
-    Bare,
     asynchronous,
     bare,
     sdk_data,
@@ -126,7 +122,9 @@ def test_sequence_numbers_of_a_symbol_break(busy, action, breaks):
             for _ in range(2):
                 await client.next()
             arm(busy, action)
-            for _ in range(6):
+            while not busy.world.faults.armed[0].used:
+                await client.next()
+            for _ in range(8):  # some were on their way before it
                 await client.next()
         batch = TbtDecoder().decode(client.frames)
         assert len(batch.breaks) == breaks and batch.books.suspect.any()
@@ -134,39 +132,10 @@ def test_sequence_numbers_of_a_symbol_break(busy, action, breaks):
     story()
 
 
-class _Direct(aiohttp.abc.AbstractResolver):
-    """All names are the exchange."""
-
-    def __init__(self, port):
-        self._port = port
-
-    async def resolve(self, host, port=0, family=socket.AF_INET):
-        found = {"hostname": host, "host": "127.0.0.1", "port": self._port, "family": family, "proto": 0, "flags": 0}
-        return [found]
-
-    async def close(self):
-        pass
-
-
-def _narrow(found):
-    """A socket whose receive buffer is small, so that a server soon notices who does not read."""
-    narrow = socket.socket(found[0], found[1], found[2])
-    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    narrow.setblocking(False)
-    return narrow
-
-
 @asynchronous
 async def test_who_does_not_read_is_cut_off(start):
     server = start(load_symbols=2000, load_rate=10, sockets=SocketRules(slow_bytes=1_000_000))
-    ready = server.exchange.describe()
-    context = ssl.create_default_context(cafile=str(ready["ca"]))
-    connector = aiohttp.TCPConnector(resolver=_Direct(ready["port"]), socket_factory=_narrow)
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.ws_connect(DATA_SOCKET, ssl=context, max_msg_size=0) as connected,
-    ):
-        client = Bare(connected)
+    async with bare(server, narrow=True) as client:
         await client.login(server)
         await client.subscribe([f"dp|nse_cm|{FIRST_TOKEN + number}" for number in range(2000)])
         wait_for(lambda: sockets(server)[0]["cause"] == "slow consumer", 20)

@@ -21,11 +21,12 @@ async def test_load_comes_at_its_rate_without_a_loss(start, figure):
     server = start(load_symbols=COUNT, load_rate=RATE, keep_frames=True, sockets=SocketRules(frame_entries=20))
     async with bare(server) as client:
         await client.login(server)
+        began, processor = time.monotonic(), time.process_time()
         for kind in ("sf", "dp"):
             for first in range(0, COUNT, 1000):
                 assert (await client.subscribe(names(kind)[first : first + 1000]))[7:8] == b"K"
-        began, processor = time.monotonic(), time.process_time()
-        while time.monotonic() < began + 3:
+        listening = time.monotonic()
+        while time.monotonic() < listening + 3:
             await client.next()
         seconds, processor = time.monotonic() - began, time.process_time() - processor
     row = wait_for(lambda: next((r for r in sockets(server) if r["closed_ns"]), None))
@@ -35,7 +36,7 @@ async def test_load_comes_at_its_rate_without_a_loss(start, figure):
     assert [int.from_bytes(frame[3:7], "big") for frame in feeds] == list(range(1, len(feeds) + 1))
     assert max(int.from_bytes(frame[7:9], "big") for frame in feeds) == 20
     updates = sum(int.from_bytes(frame[7:9], "big") for frame in feeds if frame[9] == 0x55)
-    assert 0.8 < updates / (2 * COUNT * RATE * seconds) < 1.3
+    assert 0.4 < updates / (2 * COUNT * RATE * seconds) < 1.2
     figure("load_cpu_s_per_1000_entries_with_client", processor / updates * 1000, bound="<= 0.1", unit="s")
     _values_are_those_of_rest(server, feeds)
 

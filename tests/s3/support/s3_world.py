@@ -97,10 +97,10 @@ class World:
         key.contentsize = len(content)
         return before
 
-    def stored(self) -> dict[str, bytes]:
-        """Every object by its path, as it is in the bucket."""
+    def stored(self, host: str = "") -> dict[str, bytes]:
+        """Every object, or every one of a host, by its path, as it is in the bucket."""
         pages = self.direct.get_paginator("list_objects_v2").paginate(Bucket=self.name)
-        keys = [row["Key"] for page in pages for row in page.get("Contents", [])]
+        keys = [row["Key"] for page in pages for row in page.get("Contents", []) if f"host={host}" in row["Key"]]
         return {key.removeprefix(self.bucket.prefix): self.get(key) for key in keys}
 
     def get(self, key: str) -> bytes:

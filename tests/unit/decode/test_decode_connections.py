@@ -71,3 +71,32 @@ def test_streams_have_ids_of_their_own() -> None:
 
     assert (first.stream, len(first.batch.rows[0])) == (0, 1)
     assert (second.stream, len(second.batch.rows[0])) == (1, 0)
+
+
+def test_all_frames_of_a_round_come_before_those_of_the_next() -> None:
+    records = [data(seq, SNAPSHOT if seq < 3 else UPDATE, stream=seq % 2) for seq in range(1, 10)]
+
+    received = decode(*records, frames=4)
+
+    assert [(each.stream, each.seq.tolist()) for each in received] == [
+        (0, [2, 4]), (1, [1, 3]), (0, [6, 8]), (1, [5, 7]), (1, [9])
+    ]  # fmt: skip
+
+
+def test_a_batch_names_the_record_that_began_its_connection() -> None:
+    connect = control(2, type="connect", feed=FYERS_HSM, stream=0)
+
+    before, after = decode(data(1, SNAPSHOT), connect, data(3, SNAPSHOT))
+
+    assert (before.opened_seq, after.opened_seq) == (0, 2)
+
+
+def test_rows_know_their_place_in_the_frame() -> None:
+    depth = hsm.snapshot(2, hsm.Topic("dp|nse_cm|3045"), range(30))
+    frame = hsm.feed(3, [hsm.update(2, [5]), hsm.update(1, [6]), hsm.update(2, [7])])
+
+    (received,) = decode(data(1, SNAPSHOT), data(2, hsm.feed(2, [depth])), data(3, frame))
+
+    quotes, books, _ = received.batch.rows
+    assert (quotes.frame.tolist(), quotes.entry.tolist()) == ([0, 2], [0, 1])
+    assert (books.frame.tolist(), books.entry.tolist()) == ([1, 2, 2], [0, 0, 2])

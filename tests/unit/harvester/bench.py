@@ -11,6 +11,7 @@ from tests.unit.harvester.broker import depth_body
 from tests.unit.harvester.fakes import FakeClock, make_token
 
 from harvester.calendar import TradingCalendar
+from harvester.calendarkeeper import CalendarKeeper
 from harvester.capture import Capture
 from harvester.clock import NS_PER_SECOND
 from harvester.feeds.arrival import Arrival
@@ -145,8 +146,7 @@ async def running(settings: RunSettings, clock: FakeClock, script: Script | None
         streams=(),
         session=SessionWatch(clock),
         notifier=notifier,
-        calendar=TradingCalendar.load(settings.calendar.file),
-        load_calendar=load_calendar,
+        calendars=CalendarKeeper(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
         after_tick=lambda _: None,
     )
     task = asyncio.create_task(recorder.run())

@@ -75,7 +75,7 @@ def make_token(expires_at: float, **claims: Any) -> str:
     """A token of the broker's shape that expires at these epoch seconds; the signature is noise."""
     parts = [
         {"alg": "HS256", "typ": "JWT"},
-        {"sub": "access_token", "exp": int(expires_at), "fy_id": "XX00000", "hsm_key": "0123456789abcdef" * 3} | claims,
+        {"sub": "access_token", "exp": int(expires_at), "fy_id": "XX00000", "hsm_key": "k" * 56} | claims,
     ]
     coded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
     return ".".join([*coded, "c2lnbmF0dXJl"])

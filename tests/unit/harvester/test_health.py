@@ -29,7 +29,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def good_status() -> dict[str, Any]:
-    symbol = {"updates": 100, "slots": 100, "last_recv_ns": NOW - SECOND // 2, "last_http": 200, "last_error": ""}
+    polls = {"updates": 100, "last_recv_ns": NOW - SECOND // 2}
+    symbol = polls | {"slots": 100, "last_http": 200, "last_error": ""}
     return {
         "release": "r1",
         "config_hash": "abc",
@@ -41,7 +42,7 @@ def good_status() -> dict[str, Any]:
             "phases": ["continuous"],
             "next_change_ns": OPEN_NS + 600 * SECOND,
         },
-        "symbols": {name: dict(symbol) for name in SYMBOLS},
+        "symbols": {name: symbol | {"feeds": {"fyers-rest": dict(polls)}} for name in SYMBOLS},
         "open_gaps": [],
         "token": {"state": "ok", "version": "file:1", "expires_at_ns": NOW + 3600 * SECOND, "problem": ""},
         "journal": {"seq": 300, "durable_seq": 299, "segment": "x.open", "bytes": 5, "failure": None},
@@ -85,8 +86,8 @@ GAP = {"gap_id": "1", "symbol": SYMBOLS[0], "from_ns": NOW, "cause": "token_refu
         ("written_at_ns", NOW - 60 * SECOND, "running", "restart"),
         ("written_at_ns", NOW + 60 * SECOND, "running", "restart"),
         ("config_hash", "old", "config", "restart"),
-        (f"symbols/{SYMBOLS[0]}/last_recv_ns", NOW - 30 * SECOND, "data", "logs"),
-        (f"symbols/{SYMBOLS[0]}/last_recv_ns", None, "data", "logs"),
+        (f"symbols/{SYMBOLS[0]}/feeds/fyers-rest/last_recv_ns", NOW - 30 * SECOND, "data", "logs"),
+        (f"symbols/{SYMBOLS[0]}/feeds/fyers-rest/last_recv_ns", None, "data", "logs"),
         ("token/state", "missing", "token", "token-push"),
         ("token/state", "expired", "token", "token-push"),
         ("token/state", "refused", "token", "token-push"),
@@ -109,7 +110,7 @@ def test_each_trouble_fails_its_own_check_with_advice(
 
 
 def test_silence_is_explained_by_its_gap(settings: Settings) -> None:
-    status = change(good_status(), f"symbols/{SYMBOLS[0]}/last_recv_ns", NOW - 30 * SECOND)
+    status = change(good_status(), f"symbols/{SYMBOLS[0]}/feeds/fyers-rest/last_recv_ns", NOW - 30 * SECOND)
     status["open_gaps"] = [GAP]
 
     assert "token-push" in failing(settings, status)["data"]

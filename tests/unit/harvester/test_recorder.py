@@ -424,7 +424,7 @@ def test_a_broken_calendar_changes_nothing_but_is_shown(settings: RunSettings) -
         await clock.advance(30)
         path.write_text("{ broken")
         await clock.advance(60)
-        assert "calendar.json" in bench.recorder.calendar_problem
+        assert "calendar.json" in bench.recorder.calendars.problem
 
     assert words(record(settings, clock, story)) == {"data": 60}
 

@@ -3,130 +3,22 @@
 import asyncio
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from tests.conftest import Figure
 from tests.unit.harvester.bench import Ledger
-from tests.unit.harvester.broker import FakeBroker, answer, answer_well, hang_up
-from tests.unit.harvester.fakes import make_config, make_token, session_around
+from tests.unit.harvester.broker import answer, answer_well, hang_up
+from tests.unit.harvester.fakes import make_token, session_around
+from tests.unit.harvester.service import COMMAND, FIVE, kib, serving
 
 from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
-from harvester.tokens.handover import Token, write_handover
 
-FIVE = [f"NSE:{name}-EQ" for name in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN")]
-COMMAND = [sys.executable, "-c", "from harvester.cli import main; main()"]
 INTERVAL_NS = NS_PER_SECOND
-
-
-UNHEALTHY = 3
-
-
-class Service(NamedTuple):
-    """A running `harvester run` and its surroundings."""
-
-    process: asyncio.subprocess.Process
-    broker: FakeBroker
-    directory: Path
-    notices: list[str]
-
-    @property
-    def status(self) -> dict[str, Any]:
-        return json.loads((self.directory / "status.json").read_text())  # type: ignore[no-any-return]
-
-    async def wait_for(self, condition: str, seconds: float = 20) -> dict[str, Any]:
-        """Wait until an expression about `status` holds."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if (self.directory / "status.json").exists():
-                status = self.status
-                if eval(condition, {"status": status}):  # noqa: S307 - expressions of this file
-                    return status
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"never: {condition}")
-
-    async def wait_until_unhealthy(self, seconds: float = 30) -> None:
-        """Wait until `harvester health` ends with its exit code for it."""
-        deadline = time.monotonic() + seconds
-        while (code := (await asyncio.to_thread(self.run, "health")).returncode) != UNHEALTHY:
-            assert time.monotonic() < deadline, f"health still ends with exit code {code}"
-            await asyncio.sleep(0.5)
-
-    def hand_over(self, token: str, version: str) -> None:
-        expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
-        write_handover(self.directory / "access-token", Token(SecretStr(token), version, expires_ns))
-
-    async def end(self) -> tuple[int, float]:
-        """SIGTERM; exit code and seconds until the end."""
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(self.process.wait(), 10)
-        assert self.process.returncode is not None
-        return self.process.returncode, time.monotonic() - began
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another harvester command with the same configuration."""
-        return run_command(self.directory, *arguments)
-
-
-def run_command(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HARVESTER_CONFIG": str(directory / "config.json")}
-    return subprocess.run([*COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False)
-
-
-@asynccontextmanager
-async def serving(
-    directory: Path, certificate: tuple[Path, Path], *, seconds: int = 60, opens_in: int = 0, token: bool = True
-) -> AsyncIterator[Service]:
-    """A recorder of five symbols at one-second intervals, killed at the end if it still runs."""
-    async with FakeBroker(certificate) as broker:
-        now = time.time_ns()
-        calendar = session_around(directory / "cal.json", now, before_seconds=-opens_in, after_seconds=seconds)
-        broker_settings = {
-            "api_url": broker.url,
-            "public_url": broker.url,
-            "requests_per_minute": 600,
-            "requests_per_day": 200_000,
-        }
-        config = make_config(directory, symbols=FIVE, broker=broker_settings, calendar={"file": str(calendar)})
-        (directory / "data").mkdir(exist_ok=True)
-        (directory / "config.json").write_text(json.dumps(config))
-        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notify.bind(str(directory / "notify"))
-        notify.setblocking(False)
-        notices: list[str] = []
-        loop = asyncio.get_running_loop()
-        loop.add_reader(notify, lambda: notices.append(notify.recv(4096).decode()))
-        environment = {
-            **os.environ,
-            "SSL_CERT_FILE": str(certificate[0]),
-            "HARVESTER_CONFIG": str(directory / "config.json"),
-            "NOTIFY_SOCKET": str(directory / "notify"),
-        }
-        if token:
-            expires_ns = now + 3600 * NS_PER_SECOND
-            text = make_token(expires_ns / NS_PER_SECOND)
-            write_handover(directory / "access-token", Token(SecretStr(text), "file:00000001", expires_ns))
-        log = (directory / "log").open("a")
-        process = await asyncio.create_subprocess_exec(*COMMAND, "run", env=environment, stdout=log, stderr=log)
-        try:
-            yield Service(process, broker, directory, notices)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            loop.remove_reader(notify)
-            notify.close()
-            log.close()
 
 
 def ledger_table(directory: Path, symbol: str) -> list[str]:
@@ -147,11 +39,11 @@ def test_a_session_of_real_time_on_schedule_and_within_memory(
     async def story() -> dict[str, Any]:
         async with serving(tmp_path, certificate, opens_in=3600, seconds=3700) as service:
             await service.wait_for("not status['window']['open']", 60)
-            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-4, after_seconds=14)
+            session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-8, after_seconds=18)
             await service.wait_for("status['window']['open']")
             status = await service.wait_for("not status['window']['open']", 60)
             memory = Path(f"/proc/{service.process.pid}/status").read_text()
-            figure("recorder_rss_mib", kib(memory, "VmHWM") / 1024, bound="<= 64", unit="MiB", gate=True)
+            figure("recorder_rss_mib", kib(memory, "VmHWM") / 1024, bound="<= 40", unit="MiB", gate=True)
             figure("poll_deviation_p99_ms", status["deviation_ms"]["p99"], bound="<= 50", unit="ms")
             health = service.run("health", "--json")
             assert health.returncode == 0, health.stdout
@@ -168,10 +60,6 @@ def test_a_session_of_real_time_on_schedule_and_within_memory(
     assert {symbol["updates"] for symbol in status["symbols"].values()} == {10}
     for symbol in FIVE:
         assert ledger_table(tmp_path, symbol) == ["data"] * 10
-
-
-def kib(memory: str, key: str) -> int:
-    return next(int(line.split()[1]) for line in memory.splitlines() if line.startswith(key))
 
 
 def test_trouble_rotation_and_stop_leave_no_silent_slot(
@@ -282,5 +170,7 @@ def test_small_processes_import_nothing_heavy(module: str) -> None:
     modules = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
 
     forbidden = ("boto3", "botocore", "pyarrow", "duckdb", "jinja2", "aiohttp", "fyers_apiv3", "requests", "pandas")
+    if module == "harvester.commands.run":
+        forbidden += ("pydantic", "httpx", "anyio", "numpy")
     assert not [name for name in modules if name.split(".")[0] in forbidden]
     assert not [name for name in modules if name.startswith(("harvester.lake", "harvester.ops", "harvester.decode"))]

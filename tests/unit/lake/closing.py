@@ -1,4 +1,4 @@
-"""Closes a day in a process of its own and says what that took: DIR SLOTS INTERVAL_NS."""
+"""Closes a day in a process of its own and says what that took: DIR SECONDS INTERVAL_NS, 0 for no polls."""
 
 import json
 import sys
@@ -7,18 +7,19 @@ from pathlib import Path
 
 from tests.journals import DAY, OPEN_NS
 
+from harvester.clock import NS_PER_SECOND
 from harvester.lake.build import Expectation
 from harvester.lake.close import close_day
 from harvester.lake.layout import Partition
 
-root, slots, interval_ns = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-end_ns = OPEN_NS + slots * interval_ns
+root, seconds, interval_ns = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+end_ns = OPEN_NS + seconds * NS_PER_SECOND
 began = time.process_time()
 closing = close_day(
     journal=root / "journal",
     lake=root / "lake",
     partition=Partition(DAY, "lab1"),
-    expectation=Expectation((), ((OPEN_NS, end_ns),), interval_ns, 2 * interval_ns),
+    expectation=Expectation((), ((OPEN_NS, end_ns),), interval_ns or None, 2 * interval_ns),
     now_ns=end_ns,
 )
 assert closing.certificate is not None
@@ -29,6 +30,7 @@ report = {
     "cpu_seconds": time.process_time() - began,
     "updates": sum(entry["updates"] for entry in closing.certificate["symbols"].values()),
     "unexplained": closing.certificate["unexplained_slots"],
+    "streams": closing.certificate["streams"],
     "gap_slots": sum(sum(entry["gaps_by_cause"].values()) for entry in closing.certificate["symbols"].values()),
 }
 print(json.dumps(report))

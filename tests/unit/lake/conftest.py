@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS, HandClock, HandRecorder
+from tests.unit.lake.sockets import CLOSE_NS, SocketRecorder
 
 from harvester.clock import NS_PER_SECOND
 from harvester.lake.build import Expectation
@@ -83,3 +84,32 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+@pytest.fixture
+def streamed(tmp_path: Path) -> "StreamedPlace":
+    return StreamedPlace(tmp_path)
+
+
+@dataclass
+class StreamedPlace(Place):
+    """One host's data directory, whose session has no polls unless a test makes some."""
+
+    def sockets(self, **options: Any) -> SocketRecorder:
+        return SocketRecorder(self.journal, self.clock, **options)
+
+    def expectation(self, **changes: Any) -> Expectation:
+        plain = {"symbols": (), "windows": ((OPEN_NS, CLOSE_NS),), "interval_ns": None, "grace_ns": NS_PER_SECOND}
+        return Expectation(**{**plain, **changes})
+
+    def table(self, kind: str, symbol: str | None = None) -> list[dict[str, Any]]:
+        rows = pq.read_table(self.current(kind)).to_pylist()
+        return [row for row in rows if symbol in (None, row["symbol"])]
+
+    def facts(self, symbol: str, feed: str = "fyers-hsm") -> dict[str, Any]:
+        return self.certificate()["streams"][feed]["symbols"][symbol]
+
+    def lost(self, symbol: str, feed: str = "fyers-hsm") -> list[tuple[float, float, str]]:
+        """Gaps of a symbol in seconds after the opening, with their causes."""
+        rows = [gap for gap in self.gaps(symbol) if gap.feed == feed]
+        return [((g.from_ns - OPEN_NS) / NS_PER_SECOND, (g.to_ns - OPEN_NS) / NS_PER_SECOND, g.cause) for g in rows]

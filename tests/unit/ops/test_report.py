@@ -10,7 +10,8 @@ from made_lake import SYMBOLS, LakeMaker
 
 from harvester.errors import ConfigError
 from harvester.ops.drawing import heat_paths, line_paths, spans
-from harvester.ops.report import say_duration, write_report
+from harvester.ops.panels import say_duration
+from harvester.ops.report import write_report
 
 MakeLake = Callable[..., LakeMaker]
 VOID = {"meta", "link", "br", "img", "input", "hr", "path", "rect"}
@@ -121,3 +122,47 @@ def test_a_line_breaks_where_there_is_no_value() -> None:
     path, top = line_paths([10.0, None, 5.0], 20.0)
 
     assert (path, top) == ("M0 2.00h1M2 11.00h1", 10.0)
+
+
+@pytest.fixture
+def streamed_page(tmp_path: Path) -> str:
+    """The report over a day of both sockets with a gap and a break of the sequence."""
+    from tests.unit.lake.conftest import StreamedPlace
+    from tests.unit.lake.sockets import NIFTY, SBIN
+
+    place = StreamedPlace(tmp_path / "data")
+    recorder = place.sockets()
+    recorder.open(feeds=[2, 3])
+    recorder.connect(0, [SBIN, NIFTY])
+    recorder.connect(0, [SBIN], feed=3)
+    recorder.snapshots(0, SBIN, NIFTY)
+    recorder.book50(0, SBIN, 0, snapshot=True)
+    for second in range(1, 100):
+        recorder.at(second)
+        if not 40 <= second < 50:
+            recorder.books(0, SBIN, second)
+        recorder.book50(0, SBIN, second, sequence=second + 1 + 5 * (second >= 70))
+    recorder.lose(SBIN, 39, 50, "mute")
+    recorder.close()
+    recorder.stop()
+    place.close()
+    return write_report(place.lake, tmp_path / "report.html").read_text("utf-8")
+
+
+def test_sockets_have_a_strip_each_with_proof_and_skew(streamed_page: str) -> None:
+    balance = Balance()
+    balance.feed(streamed_page)
+
+    assert balance.open == [] and balance.loads == []
+    assert streamed_page.count('class="strip"') == 3
+    assert "mute: 09:15:39 to 09:15:50, 11.0 s" in streamed_page
+    assert "mute 11.0 s" in streamed_page and "sequence break 31.0 s" in streamed_page
+    assert "sequence numbers 1 to 105: 5 missing" in streamed_page
+    assert '<b class="bad">5</b>sequence numbers missing' in streamed_page
+    assert "p50 0 ms" in streamed_page and "polls answered" not in streamed_page
+
+
+def test_books_of_sockets_are_drawn_with_their_rate(streamed_page: str) -> None:
+    assert streamed_page.count('class="heat"') == 1
+    assert "Updates a second: median 0.96, top of the scale" in streamed_page
+    assert "median 10 paise" in streamed_page

@@ -5,25 +5,25 @@ import asyncio
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from exchange.market.load import MOST_SYMBOLS
-from exchange.options import Options
-from exchange.sockets.rules import FRAME_ENTRIES, SLOW_BYTES, TOPIC_LIMIT, SocketRules
+from exchange.arguments import add_market_options, add_replay_options, exchange_options, positive, replay_options
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import SystemClock
 from harvester.errors import ConfigError, HarvesterError
 
-MOST_BUSY = 1000
-MOST_LOAD_RATE = 100.0
 CONTROL_HELP = "state directory of the running exchange"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; the exit code."""
-    options = _parser().parse_args(arguments)
+    given, command = _split(list(sys.argv[1:] if arguments is None else arguments))
+    options = _parser().parse_args(given)
+    if command:
+        options.words = command
     _configure_log(debug=getattr(options, "debug", False))
     try:
         code: int = options.command(options)
@@ -33,6 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Our own words, and those of the command that `replay` runs."""
+    if words[:1] != ["replay"] or "--" not in words:
+        return words, []
+    place = words.index("--")
+    return words[:place], words[place + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--state", type=Path, required=True, help="directory for credentials, keys, logs; made if missing")
     one.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
     one.add_argument("--port", type=int, default=443, help="port to listen on, 0 for a free one (default %(default)s)")
-    _add_market_options(one)
+    add_market_options(one)
     one.set_defaults(command=_serve)
 
     one = commands.add_parser(
@@ -57,13 +65,29 @@ def _parser() -> argparse.ArgumentParser:
         " credentials.",
     )
     one.add_argument("--state", type=Path, default=Path(), help="keep the state in this directory (default: temporary)")
-    _add_market_options(one)
+    add_market_options(one)
     one.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
     one.set_defaults(command=_run)
 
+    one = commands.add_parser(
+        "replay",
+        help="serve a recorded day through the real protocols, alone or around a command",
+        usage="exchange replay [options] --date YYYY-MM-DD DIR [-- COMMAND [ARGUMENT ...]]",
+        description="Serves the day that a recorder's raw journal holds: the data socket, the 50-level socket and"
+        " /depth, in the recorded order and pace. A client with all topics of a recorded connection gets its frames"
+        " byte for byte. The day begins when somebody has subscribed and then asked for nothing more for --settle,"
+        " or at once when all that was recorded is subscribed. With COMMAND it runs like `exchange run`.",
+    )
+    add_replay_options(one)
+    one.add_argument("--state", type=Path, default=Path(), help="state directory (default: a temporary one)")
+    one.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    one.add_argument("--port", type=int, default=0, help="port to listen on, 0 for a free one (default %(default)s)")
+    add_market_options(one)
+    one.set_defaults(command=_replay, words=[])
+
     one = commands.add_parser("token", help="print an access token made without a login, for tests")
     one.add_argument("--state", type=Path, required=True, help="state directory of the exchange")
-    one.add_argument("--valid-seconds", type=_positive, help="life of the token (default: until 06:30 India time)")
+    one.add_argument("--valid-seconds", type=positive, help="life of the token (default: until 06:30 India time)")
     one.set_defaults(command=_token)
 
     one = commands.add_parser("fault", help="arm a fault script in a running exchange")
@@ -85,101 +109,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_socket_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--keep-frames", action="store_true", help="keep what the sockets send, byte for byte, in frames/ of the state"
-    )
-    parser.add_argument(
-        "--topic-limit",
-        type=_positive,
-        default=TOPIC_LIMIT,
-        help="topics of a data-socket connection (default %(default)s)",
-    )
-    parser.add_argument(
-        "--frame-entries",
-        type=_entries,
-        default=FRAME_ENTRIES,
-        help="most entries of a data-socket frame (default %(default)s)",
-    )
-    parser.add_argument(
-        "--slow-bytes",
-        type=_positive,
-        default=SLOW_BYTES,
-        help="cut a socket's client off when it leaves so much unread (default %(default)s)",
-    )
-    parser.add_argument(
-        "--load-symbols",
-        type=_symbols,
-        default=0,
-        metavar="N",
-        help="serve N synthetic symbols besides, NSE:LOAD00000-EQ and on, with --load-rate updates a second each",
-    )
-    parser.add_argument("--load-rate", type=_load_rate, default=2.0, metavar="R", help="(default %(default)s)")
-    parser.add_argument(
-        "--ack-every", type=_positive, help="have the data socket ask for an acknowledgement every so many frames"
-    )
-
-
-def _add_market_options(parser: argparse.ArgumentParser) -> None:
-    when = parser.add_mutually_exclusive_group()
-    when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
-    when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
-    parser.add_argument(
-        "--busy", type=_factor, default=1.0, help="book updates so many times as often as measured (default 1)"
-    )
-    parser.add_argument("--symbols-file", type=Path, help="symbol master in the broker's CSV format, also gzipped")
-    parser.add_argument("--replay", type=Path, help="serve recorded depth (.jsonl or .parquet) instead of the model")
-    parser.add_argument("--faults", type=Path, help="fault script to arm at the start")
-    parser.add_argument(
-        "--rate-limits", choices=("documented", "none"), default="documented", help="(default %(default)s)"
-    )
-    parser.add_argument(
-        "--refresh-tokens",
-        choices=("discontinued", "allowed"),
-        default="discontinued",
-        help="whether the broker's old refresh flow works (default %(default)s)",
-    )
-    parser.add_argument("--token-seconds", type=_positive, help="life of tokens (default: until 06:30 India time)")
-    _add_socket_options(parser)
-    parser.add_argument("--debug", action="store_true", help="log every request to standard error")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError("must be above zero")
-    return number
-
-
-def _symbols(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= MOST_SYMBOLS:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {MOST_SYMBOLS}")
-    return number
-
-
-def _entries(text: str) -> int:
-    number = int(text)
-    if not 0 < number <= FRAME_ENTRIES:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {FRAME_ENTRIES}")
-    return number
-
-
-def _load_rate(text: str) -> float:
-    number = float(text)
-    if not MOST_LOAD_RATE / 10_000 <= number <= MOST_LOAD_RATE:
-        raise argparse.ArgumentTypeError(f"must be from {MOST_LOAD_RATE / 10_000} to {MOST_LOAD_RATE}")
-    return number
-
-
-def _factor(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= MOST_BUSY:
-        raise argparse.ArgumentTypeError(f"must be above zero and at most {MOST_BUSY}")
-    return number
-
-
 def _configure_log(*, debug: bool) -> None:
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.INFO,
@@ -189,32 +118,10 @@ def _configure_log(*, debug: bool) -> None:
     logging.getLogger("asyncio").setLevel(logging.INFO)
 
 
-def _options(arguments: argparse.Namespace) -> Options:
-    from exchange.faults import load_faults
-
-    return Options(
-        state=arguments.state,
-        calendar=arguments.calendar,
-        always_open=arguments.always_open,
-        seed=arguments.seed,
-        busy=arguments.busy,
-        symbols_file=arguments.symbols_file,
-        replay=arguments.replay,
-        faults=load_faults(arguments.faults) if arguments.faults else [],
-        rate_limits=arguments.rate_limits == "documented",
-        refresh_allowed=arguments.refresh_tokens == "allowed",
-        token_seconds=arguments.token_seconds,
-        keep_frames=arguments.keep_frames,
-        load_symbols=arguments.load_symbols,
-        load_rate=arguments.load_rate,
-        sockets=SocketRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every, arguments.slow_bytes),
-    )
-
-
 def _serve(arguments: argparse.Namespace) -> int:
     from exchange.commands import serve
 
-    options = _options(arguments)
+    options = exchange_options(arguments)
     options.address, options.port = arguments.address, arguments.port
     return asyncio.run(serve(options))
 
@@ -227,7 +134,22 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             "No command was given. Put it after two dashes, such as: exchange run --always-open -- python my_bot.py"
         )
-    return asyncio.run(run(_options(arguments), words))
+    return asyncio.run(run(exchange_options(arguments), words))
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from exchange.commands import run, serve
+
+    options = exchange_options(arguments)
+    options.address, options.port = arguments.address, arguments.port
+    options.day = replay_options(arguments)
+    options.stop_at_end = arguments.stop_at_end
+    if arguments.words:
+        return asyncio.run(run(options, arguments.words))
+    with tempfile.TemporaryDirectory(prefix="exchange-") as scratch:
+        if options.state == Path():
+            options.state = Path(scratch)
+        return asyncio.run(serve(options))
 
 
 def _token(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,8 @@ from harvester.clock import to_ist
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 BY_SIGNAL = 128
+LAST_WORDS_SECONDS = 0.5
+"""For what the network still holds when a replay stops at its end."""
 
 
 async def serve(options: Options) -> int:
@@ -28,8 +30,21 @@ async def serve(options: Options) -> int:
         loop.add_signal_handler(number, stop.set)
     async with Exchange(options) as exchange:
         print(json.dumps(exchange.describe()), flush=True)
-        await stop.wait()
+        ends: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
+        if exchange.player and options.stop_at_end:
+            ends.append(asyncio.create_task(_until_taken(exchange)))
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in ends:
+            task.cancel()
     return 0
+
+
+async def _until_taken(exchange: Exchange) -> None:
+    """Until the recorded day is over and the clients have it, or are gone."""
+    if exchange.player:
+        await exchange.player.ended.wait()
+    await exchange.world.sockets.drained(0)
+    await asyncio.sleep(LAST_WORDS_SECONDS)
 
 
 async def run(options: Options, command: list[str]) -> int:

@@ -63,6 +63,7 @@ async def _state(request: web.Request) -> web.Response:
             "depth_answers": world.served.count,
             "rate_limits": world.limits.enabled,
             "faults": len(world.faults.armed),
+            "replay": world.replay() if world.replay else None,
         }
     )
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+from typing import TYPE_CHECKING
 
 from exchange.certificates import ensure_certificates, server_context
 from exchange.control import Control
@@ -22,12 +23,16 @@ from exchange.proxy import Proxy
 from exchange.served import ServedLog
 from exchange.server import build_app
 from exchange.sockets.market import MarketFeeds
-from exchange.sockets.registry import Sockets
+from exchange.sockets.registry import Feeds, Sockets
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from exchange.world import DepthSource, ModelDepth, World
 from harvester.clock import Clock, SystemClock
 from harvester.errors import ConfigError, HarvesterError
+
+if TYPE_CHECKING:
+    from exchange.replay.options import ReplayOptions
+    from exchange.replay.player import Player
 
 LOOK_SECONDS = 0.05
 CALENDAR_SECONDS = 1.0
@@ -45,6 +50,8 @@ class Exchange:
         self.state.lock()
         ensure_certificates(self.state.path)
         self.faults = FaultSchedule(self.clock)
+        self.player: Player | None = None
+        """Of a recorded day."""
         self.world = self._make_world()
         app = build_app(self.world)
         self.listener = Listener(app, options.address, options.port, server_context(self.state.path))
@@ -56,9 +63,14 @@ class Exchange:
         options = self.options
         sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar)
         instruments = load_instruments(options.symbols_file)
+        player = _open_day(options.day) if options.day else None
+        if player:
+            from exchange.replay.feeds import recorded_instruments
+
+            instruments = recorded_instruments(player, instruments)
+        load = LoadMarket(0 if player else options.load_symbols, options.load_rate, options.seed)
         model = BookModel(options.seed, instruments, sessions, busy=options.busy)
-        load = LoadMarket(options.load_symbols, options.load_rate, options.seed)
-        return World(
+        world = World(
             state=self.state,
             app=self.state.app(),
             clock=self.clock,
@@ -72,16 +84,31 @@ class Exchange:
             limits=RateLimits(self.clock, enabled=options.rate_limits),
             faults=self.faults,
             served=ServedLog(self.state.served),
-            sockets=self._sockets(model, load),
+            sockets=self._sockets(MarketFeeds(model, load, self.clock)),
             refresh_allowed=options.refresh_allowed,
         )
+        if player:
+            self._serve_day(world, player)
+        return world
 
-    def _sockets(self, model: BookModel, load: LoadMarket) -> Sockets:
+    def _serve_day(self, world: World, player: "Player") -> None:
+        """Put a recorded day in the place of the model."""
+        from exchange.replay.answers import RecordedDepth
+        from exchange.replay.feeds import ReplayFeeds, recorded_index_names
+
+        self.player = player
+        world.depth = RecordedDepth(player, world.instruments)
+        world.sockets = self._sockets(ReplayFeeds(player))
+        world.index_name = recorded_index_names(player)
+        world.replay = player.describe
+        player.drained = world.sockets.drained
+
+    def _sockets(self, feeds: Feeds) -> Sockets:
         keep = None
         if self.options.keep_frames:
             keep = self.state.frames
             keep.mkdir(exist_ok=True)
-        return Sockets(MarketFeeds(model, load, self.clock), self.clock, self.options.sockets, self.faults, keep)
+        return Sockets(feeds, self.clock, self.options.sockets, self.faults, keep)
 
     def _depth(self, model: BookModel, load: LoadMarket) -> DepthSource:
         if self.options.replay is None:
@@ -168,3 +195,10 @@ class Exchange:
                 log.info("calendar read again")
         except ConfigError as error:
             log.error("%s", error)
+
+
+def _open_day(options: "ReplayOptions") -> "Player":
+    from exchange.replay.player import Player  # numpy and the archive's reader, seldom needed
+    from exchange.replay.recording import open_recording
+
+    return Player(open_recording(options.folder, options.day), options)

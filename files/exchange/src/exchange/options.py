@@ -8,6 +8,7 @@ from exchange.sockets.rules import SocketRules
 
 if TYPE_CHECKING:
     from exchange.faults import Fault
+    from exchange.replay.options import ReplayOptions
 
 
 @dataclass
@@ -23,6 +24,10 @@ class Options:
     busy: float = 1.0
     symbols_file: Path | None = None
     replay: Path | None = None
+    day: "ReplayOptions | None" = None
+    """A recorded day to serve instead of the model."""
+    stop_at_end: bool = False
+    """End `serve` when that day is over."""
     faults: list["Fault"] = field(default_factory=list)
     rate_limits: bool = True
     refresh_allowed: bool = False

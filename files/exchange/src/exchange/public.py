@@ -8,7 +8,7 @@ from aiohttp import web
 
 from exchange.market.instruments import Instrument
 from exchange.replies import reply, rupees
-from exchange.sockets.topics import INDEX_SUFFIX, index_name
+from exchange.sockets.topics import INDEX_SUFFIX
 from exchange.world import World, world_of
 
 SEGMENTS = {
@@ -63,5 +63,6 @@ def _details(world: World, item: Instrument) -> dict[str, object]:
 
 async def index_map(request: web.Request) -> web.Response:
     """Names by which the data socket knows the indices."""
-    tickers = [ticker for ticker in world_of(request).instruments if ticker.endswith(INDEX_SUFFIX)]
-    return reply({ticker: index_name(ticker) for ticker in tickers})
+    world = world_of(request)
+    tickers = [ticker for ticker in world.instruments if ticker.endswith(INDEX_SUFFIX)]
+    return reply({ticker: world.index_name(ticker) for ticker in tickers})

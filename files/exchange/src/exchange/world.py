@@ -1,6 +1,7 @@
 """What the request handlers share: the clock, the market, tokens, limits, faults and the served log of one exchange."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from exchange.market.sessions import Sessions
 from exchange.quotes import depth_row
 from exchange.served import ServedLog
 from exchange.sockets.registry import Sockets
+from exchange.sockets.topics import index_name
 from exchange.state import App, StateDir
 from exchange.tokens import Tokens
 from harvester.clock import Clock
@@ -63,6 +65,10 @@ class World:
     faults: FaultSchedule
     served: ServedLog
     sockets: Sockets
+    index_name: Callable[[str], str] = index_name
+    """By what name the data socket knows an index."""
+    replay: Callable[[], dict[str, object]] | None = None
+    """Says where the replay of a recorded day is."""
     refresh_allowed: bool = False
     candle_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 

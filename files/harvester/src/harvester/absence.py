@@ -45,8 +45,7 @@ class Absence:
 
     def _first_unseen(self, symbol: str, window: tuple[int, int]) -> int:
         """The first slot of `window` that has neither data nor a closed gap."""
-        last_slot = self._history.last_slot.get(symbol, 0)
-        known_ns = max(last_slot + self._interval_ns, self._history.gaps_until(symbol))
+        known_ns = self._history.accounted_until(symbol, self._interval_ns)
         return next_slot(window, self._interval_ns, max(window[0], known_ns)) or window[1]
 
     def _miss(self, symbol: str, window: tuple[int, int], first_ns: int, resumes_ns: int) -> None:

@@ -1,13 +1,13 @@
 """Puts the socket feeds together from the settings."""
 
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from harvester.capture import Capture
 from harvester.clock import NS_PER_SECOND, Clock
 from harvester.feeds.desk import Desk
-from harvester.feeds.fyers_hsm import HsmSession
+from harvester.feeds.fyers_hsm import TOPICS_A_CONNECTION, HsmSession
 from harvester.feeds.fyers_rest import FyersRestFeed
 from harvester.feeds.fyers_tbt import CONNECTIONS, SYMBOLS_A_CONNECTION, TbtSession
 from harvester.feeds.line import Line
@@ -79,13 +79,13 @@ class Assembly:
             unlisted = [symbol for symbol in hsm.symbols if symbol not in topics]
             desk.explain(unlisted, self._clock.wall_ns(), NOT_LISTED)
             lines = []
-            for number, symbols in enumerate(_groups(tuple(topics), hsm.symbols_per_connection)):
-                owners = {topic: symbol for symbol in symbols for topic in topics[symbol]}
+            for number, owners in enumerate(_shares(topics, hsm.symbols_per_connection)):
+                symbols = tuple(dict.fromkeys(owners.values()))
                 session = partial(new_session, owners)
                 lines.append(Line(number, symbols, desk, session, redundant=hsm.redundant, may_overlap=True))
             return lines
 
-        return StreamFeed(desk, new_lines, self._book.remember)
+        return StreamFeed(desk, new_lines, topics=self._book.known, recall=self._book.remember)
 
     def _tbt(self) -> StreamFeed:
         tbt = self._settings.tbt
@@ -110,6 +110,20 @@ class Assembly:
         if self._gate.refuse(self._clock.wall_ns(), self._clock.mono_ns()):
             return None
         return await self._rest.find_socket(token.access_token)
+
+
+def _shares(topics: Mapping[str, list[str]], most_symbols: int) -> Iterator[dict[str, str]]:
+    """The topics of each connection with the symbols that they are of."""
+    share: dict[str, str] = {}
+    symbols = 0
+    for symbol, names in topics.items():
+        if share and (symbols == most_symbols or len(share) + len(names) > TOPICS_A_CONNECTION):
+            yield share
+            share, symbols = {}, 0
+        share |= dict.fromkeys(names, symbol)
+        symbols += 1
+    if share:
+        yield share
 
 
 def _groups(symbols: tuple[str, ...], size: int) -> Sequence[tuple[str, ...]]:

@@ -34,8 +34,8 @@ SECRETS = {
 """Secrets by what they are, and their parameters below `/<project>/<environment>/`; the states are kept like them."""
 USED_LINKS = "token-page/used/"
 """Below it, a parameter for each link and each login of the token page that was used."""
-ROLES = ("host", "dead-man", "host-stop", "token-page", "token-refresh", "reminder", "scheduler", "operator")
-FUNCTIONS = ("dead-man", "host-stop", "token-page", "token-refresh", "reminder")
+ROLES = ("host", "dead-man", "evening", "token-page", "token-refresh", "reminder", "scheduler", "operator")
+FUNCTIONS = ("dead-man", "evening", "token-page", "token-refresh", "reminder")
 
 
 @dataclass(frozen=True)

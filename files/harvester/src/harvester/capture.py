@@ -23,7 +23,8 @@ class Capture:
     """Owns the journal and the gaps of one recorder. A journal that fails is reopened when the disk allows."""
 
     def __init__(self, settings: RunSettings, *, clock: Clock, run: RunInfo, feed: int) -> None:
-        self.symbols = {symbol: SymbolStatus() for symbol in settings.symbols}
+        polled = settings.symbols if "fyers-rest" in settings.feeds else ()
+        self.symbols = {symbol: SymbolStatus() for symbol in polled}
         self.failure: str | None = None
         self._settings = settings
         self._clock = clock
@@ -33,6 +34,7 @@ class Capture:
         self._gaps = GapTracker(run.run_id, settings.poll.interval_ns)
         self._pending: list[ControlRecord] = []
         self._unsynced = False
+        self._segment: Path | None = None
         self._writer: JournalWriter | None = None
 
     @property
@@ -64,6 +66,7 @@ class Capture:
         """Journal what arrived, then say whether the slot has its data."""
         symbol = self.symbols[arrival.symbol]
         symbol.slots += 1
+        self._account(symbol, arrival.scheduled_ns)
         symbol.last_http = arrival.status or symbol.last_http
         cause, detail = arrival.cause, arrival.detail
         if arrival.status and not self._append(arrival):
@@ -79,6 +82,7 @@ class Capture:
     def miss(self, symbol: str, slots: Sequence[int], cause: Cause, detail: str) -> None:
         """These slots, in order, were not polled."""
         self.symbols[symbol].slots += len(slots)
+        self._account(self.symbols[symbol], slots[-1])
         self._report_bad(symbol, (slots[0], slots[-1]), cause, detail)
 
     def adopt_gap(self, gap: Gap, last_ns: int) -> None:
@@ -178,6 +182,17 @@ class Capture:
         payload = encode_poll(Poll(arrival.scheduled_ns, arrival.sent_ns, arrival.status, arrival.body))
         stream = self._streams[arrival.symbol]
         return self.append(self._feed, stream, payload, arrival.wall_ns, arrival.mono_ns)
+
+    def _account(self, symbol: SymbolStatus, slot_ns: int) -> None:
+        symbol.accounted_ns = max(symbol.accounted_ns, slot_ns + self._settings.poll.interval_ns)
+
+    def has_new_segment(self) -> bool:
+        """Whether another segment is being written than at the last call."""
+        segment = self._writer.segment if self._writer else None
+        if segment is None or segment == self._segment:
+            return False
+        self._segment = segment
+        return True
 
     def _report_bad(self, symbol: str, slots: tuple[int, int], cause: Cause, detail: str) -> None:
         status = self.symbols[symbol]

@@ -39,6 +39,7 @@ COMMANDS = {
     "close": Command("harvester.lake.close", "build the lake of a closed trading day"),
     "export": Command("harvester.lake.export", "write a day of the lake as CSV"),
     "verify": Command("harvester.lake.verify", "check the lake against its manifests", False),
+    "athena-ddl": Command("harvester.lake.athena", "print table definitions for Amazon Athena", False),
     "prune-journal": Command("harvester.lake.prune", "delete journal segments that the lake provably holds"),
     "upload": Command("harvester.upload.command", "bring closed days into the bucket, verified"),
     "cleanup": Command("harvester.lake.cleanup", "delete lake files that receipts prove to be elsewhere"),

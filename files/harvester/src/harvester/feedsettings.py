@@ -63,7 +63,7 @@ class HsmSettings(StrictModel):
     mute_seconds: MuteSeconds = 10.0
     """Seconds without data in continuous trading after which a connection counts as mute and is replaced."""
     symbols_per_connection: Annotated[int, Field(ge=1, le=5000)] = 5000
-    """Symbols of one connection; the broker allows 5000 (Fyers support, WebSocket symbol limit)."""
+    """Most symbols of one connection (Fyers support: 5000), which never has more than 5000 topics, two a symbol."""
     url: WssUrl | None = None
     """Address of the socket; default: the broker's."""
 

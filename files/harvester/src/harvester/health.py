@@ -1,36 +1,19 @@
 """Whether the recorder does its work, judged from its status file; each failing check says what to do."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from harvester.calendar import TradingCalendar
 from harvester.clock import NS_PER_SECOND, to_ist
 from harvester.settings import Settings
+from harvester.status import POLLS
+from harvester.streamhealth import check_streams
+from harvester.verdict import CAUSE_FIXES, LOGIN, Check
 
 STALE_NS = 10 * NS_PER_SECOND
 CALENDAR_DAYS = 30
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
 SYNC_PATIENCE_RECORDS = 10_000
-LOGIN = "Log in and push a new token: ./inv token-push."
-CAUSE_FIXES = {
-    "no_token": LOGIN,
-    "token_refused": LOGIN,
-    "rate_limited": "Another program may use the same account; poll less often, or record fewer symbols.",
-    "disk_full": "Free disk space: pull the data, then ./inv cleanup. Recording goes on by itself.",
-    "disconnect": "Check the host's network and name resolution: ./inv doctor.",
-    "timeout": "Check the host's network, and whether the broker is slow for everybody.",
-    "server_error": "The broker has trouble; recording goes on by itself.",
-    "bad_response": "See ./inv logs for what the broker answers; a renamed symbol is a frequent reason.",
-}
-
-
-class Check(NamedTuple):
-    """One finding. `fix` is empty when all is well."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
 
 
 def check_health(
@@ -41,6 +24,7 @@ def check_health(
         _check_running(status, wall_ns),
         _check_config(status, file_hash),
         *_check_data(settings, status, wall_ns),
+        *check_streams(status, wall_ns),
         _check_token(settings, status, calendar, wall_ns),
         _check_journal(status),
         _check_disk(settings, status),
@@ -70,17 +54,23 @@ def _check_data(settings: Settings, status: dict[str, Any], wall_ns: int) -> Ite
     if not window.get("open"):
         yield Check("data", True, f"market closed; next change {_when(window.get('next_change_ns'))}")
         return
+    polled = {name: symbol["feeds"] for name, symbol in status.get("symbols", {}).items() if POLLS in symbol["feeds"]}
+    if not polled or settings.poll.when != "always":
+        standing_in = ", polls stand in for a socket" if status.get("polling") else ""
+        yield Check("data", True, f"recorded by sockets{standing_in}")
+        return
     patience_ns = 2 * settings.poll.interval_ns + int(settings.poll.timeout * NS_PER_SECOND)
     since_ns = max(int(window.get("open_ns") or 0), int(status.get("started_at_ns", 0)))
     silent = [
         name
-        for name, symbol in status.get("symbols", {}).items()
-        if wall_ns - max(since_ns, symbol.get("last_recv_ns") or 0) > patience_ns
+        for name, feeds in polled.items()
+        if wall_ns - max(since_ns, feeds[POLLS]["last_recv_ns"] or 0) > patience_ns
     ]
     if not silent:
-        yield Check("data", True, f"all {len(status.get('symbols', {}))} symbols deliver")
+        yield Check("data", True, f"all {len(polled)} symbols deliver")
         return
-    gap = next((gap for gap in status.get("open_gaps", []) if gap["symbol"] in silent), None)
+    gaps = (gap for gap in status.get("open_gaps", []) if gap["symbol"] in silent and "feed" not in gap)
+    gap = next(gaps, None)
     cause = f"{gap['cause']}: {gap['detail']}" if gap else "no gap is open for them"
     fix = CAUSE_FIXES.get(gap["cause"], "") if gap else ""
     names = ", ".join(silent[:5]) + (" ..." if len(silent) > 5 else "")

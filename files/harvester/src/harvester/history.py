@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.gaps import Gap
-from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, decode_control
+from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, Record, decode_control
 from harvester.journal.reader import read_segment
 
 
@@ -32,6 +32,13 @@ class StreamHistory:
             if topic not in names:
                 names.append(topic)
 
+    def stand(self, state: dict[str, Any]) -> None:
+        """Take over how a running recorder stood."""
+        for stream, (symbols, last_ns) in state["streams"].items():
+            self.streams[int(stream)], self.last_ns[int(stream)] = symbols, last_ns
+        self.topics = state["topics"]
+        self.opened = {gap.gap_id: gap for gap in (Gap(*gap) for gap in state["open"])}
+
     def disconnect(self, stream: int) -> None:
         """What the stream's connection saw ends with its last message."""
         last_ns = self.last_ns.pop(stream, 0)
@@ -49,6 +56,8 @@ class DayHistory:
 
     def __init__(self) -> None:
         self.last_slot: dict[str, int] = {}
+        self.accounted: dict[str, int] = {}
+        """Up to where a symbol's polls were accounted for when the recorder last wrote how it stood."""
         self.last_wall_ns = 0
         self.feeds: dict[int, StreamHistory] = {}
         self.settled: set[tuple[int, int]] = set()
@@ -57,9 +66,10 @@ class DayHistory:
         self._opened: dict[str, Gap] = {}
         self._closed: dict[str, int] = {}
 
-    def read(self, day_directory: Path) -> None:
-        """Take in every sealed segment of the day; damage is skipped."""
-        for path in sorted(day_directory.glob("*.seg")):
+    def read(self, day_directory: Path, *, whole: bool = False) -> None:
+        """Take in the sealed segments of the day, all of them or those that are needed; damage is skipped."""
+        segments = sorted(day_directory.glob("*.seg"))
+        for path in segments if whole else _needed(segments):
             for record in read_segment(path):
                 self.last_wall_ns = max(self.last_wall_ns, record.wall_ns)
                 if record.kind == CONTROL:
@@ -88,6 +98,12 @@ class DayHistory:
         ends = (to_ns for gap_id, to_ns in self._closed.items() if self._symbol_of(gap_id) == symbol)
         return max(ends, default=0)
 
+    def accounted_until(self, symbol: str, interval_ns: int) -> int:
+        """Up to where each of the symbol's slots has data or a gap; 0 when nothing is known."""
+        last_slot = self.last_slot.get(symbol)
+        polled_ns = 0 if last_slot is None else last_slot + interval_ns
+        return max(polled_ns, self.gaps_until(symbol), self.accounted.get(symbol, 0))
+
     def _symbol_of(self, gap_id: str) -> str | None:
         gap = self._opened.get(gap_id)
         return gap.symbol if gap else None
@@ -108,11 +124,23 @@ class DayHistory:
             self.feed(record["feed"]).connect(record)
         elif kind == "disconnect":
             self.feed(record["feed"]).disconnect(record["stream"])
+        elif kind == "state":
+            self._stand(record)
         elif kind == "window_close":
             self.settled.add((record["open_ns"], record["close_ns"]))
         elif kind == "start":
             for feed in self.feeds.values():
                 feed.end()
+
+    def _stand(self, record: dict[str, Any]) -> None:
+        """All that came before is in this record."""
+        self.accounted = record["accounted"]
+        self._opened = {gap.gap_id: gap for gap in (Gap(*gap) for gap in record["open"])}
+        self._closed = {}
+        self.settled = {(opens, closes) for opens, closes in record["settled"]}
+        self.feeds = {}
+        for number, state in record["feeds"].items():
+            self.feed(int(number)).stand(state)
 
     def _close(self, gap_id: str, to_ns: int) -> None:
         """A gap of a socket ended with evidence of its own, or was taken up by a later run."""
@@ -123,3 +151,19 @@ class DayHistory:
             gap = feed.opened.pop(gap_id, None)
             if gap:
                 feed.seen_until[gap.symbol] = max(feed.seen_until.get(gap.symbol, 0), to_ns)
+
+
+def _needed(segments: list[Path]) -> list[Path]:
+    """From the last segment on that says how the recorder stood; all, where the clock was set back."""
+    written = [path.stat().st_mtime_ns for path in segments]
+    if written != sorted(written):
+        return segments
+    for place in range(len(segments) - 1, 0, -1):
+        if any(_is_state(record) for record in read_segment(segments[place])):
+            return segments[place:]
+    return segments
+
+
+def _is_state(record: Record) -> bool:
+    control = decode_control(record.payload) if record.kind == CONTROL else None
+    return control is not None and control["type"] == "state"

@@ -103,7 +103,7 @@ class StatusPublisher:
             "calendar": {
                 "valid_until": recorder.calendar.valid_until.isoformat(),
                 "days_left": recorder.calendar.days_left(today),
-                "problem": recorder.calendar_problem,
+                "problem": recorder.calendars.problem,
             },
             "clock": {"offset_ns": self._watch.offset_ns, "off": self._watch.is_off, "steps": self._watch.steps},
             "unknown_symbols": self._book.unknown,

@@ -2,16 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
 
 from harvester.absence import Absence
 from harvester.calendar import TradingCalendar
+from harvester.calendarkeeper import CalendarKeeper
 from harvester.capture import Capture
 from harvester.clock import NS_PER_MS, NS_PER_SECOND, Clock
-from harvester.errors import HarvesterError
 from harvester.journal.format import FEED_NAMES
 from harvester.notify import Notifier
 from harvester.poller import Poller
@@ -19,11 +19,12 @@ from harvester.pollschedule import PollSchedule
 from harvester.runsettings import RunSettings
 from harvester.session import SessionWatch
 from harvester.slots import EARLY_NS
+from harvester.standing import describe_standing
 from harvester.streamabsence import StreamAbsence
 from harvester.streamgaps import Reason
 from harvester.streams import StreamFeed
 from harvester.tokenkeeper import TokenKeeper
-from harvester.watches import ClockWatch, DiskWatch, FileWatch
+from harvester.watches import ClockWatch, DiskWatch
 
 log = structlog.get_logger()
 TICK_NS = NS_PER_SECOND
@@ -50,12 +51,10 @@ class Recorder:
         watch: ClockWatch,
         session: SessionWatch,
         notifier: Notifier,
-        calendar: TradingCalendar,
-        load_calendar: Callable[[], Awaitable[TradingCalendar]],
+        calendars: CalendarKeeper,
         after_tick: Callable[["Recorder"], None],
     ) -> None:
-        self.calendar = calendar
-        self.calendar_problem = ""
+        self.calendars = calendars
         self.disk = DiskWatch(settings.data_dir, settings.disk_reserve_bytes)
         self.window: Window | None = None
         self.streams = streams
@@ -67,12 +66,10 @@ class Recorder:
         self._watch = watch
         self._session = session
         self._notifier = notifier
-        self._load_calendar = load_calendar
         self._after_tick = after_tick
         self._phases = settings.calendar.phases
-        self._calendar_file = FileWatch(settings.calendar.file)
-        self._new_calendar: TradingCalendar | None = None
         self._schedule = PollSchedule(settings, clock=clock, capture=capture, poller=poller, hold=self._hold)
+        self._settled: set[Window] = set()
         self._reopen_mono_ns = 0
         self._clock_was_off = False
         self._stopping = asyncio.Event()
@@ -81,6 +78,11 @@ class Recorder:
     def stop(self) -> None:
         """Ask the service to end; for signal handlers."""
         self._stopping.set()
+
+    @property
+    def calendar(self) -> TradingCalendar:
+        """The calendar in force."""
+        return self.calendars.calendar
 
     @property
     def is_polling(self) -> bool:
@@ -120,7 +122,12 @@ class Recorder:
         history = absence.read(today)
         streams.recall(history)
         wall_ns = self._clock.wall_ns()
+        self._settled = history.settled
+        for name, symbol in self._capture.symbols.items():
+            symbol.accounted_ns = history.accounted_until(name, self._settings.poll.interval_ns)
         for window in self.calendar.windows(today, self._phases):
+            if window in history.settled:
+                continue
             if window[1] <= wall_ns:
                 absence.account(window, window[1])
                 self._capture.close_gaps(window[1])
@@ -143,6 +150,7 @@ class Recorder:
         self._prove_token(wall_ns, adopted=adopted)
         self._look_after_disk(mono_ns)
         self._note_clock_offset()
+        self._note_standing()
         if self._capture.take_unsynced():
             self.run_background(asyncio.to_thread(self._capture.sync))
         if not self._poller.is_stuck:
@@ -187,9 +195,13 @@ class Recorder:
         return None
 
     def _follow_calendar(self, wall_ns: int) -> None:
-        if self._calendar_file.has_changed():
-            self.run_background(self._reload_calendar())
-        reloaded = self._take_calendar()
+        reading = self.calendars.look()
+        if reading:
+            self.run_background(reading)
+        reloaded = self.calendars.take()
+        if reloaded:
+            valid_until = self.calendar.valid_until.isoformat()
+            self._capture.write({"type": "calendar_reload", "valid_until": valid_until})
         window = self.calendar.window_at(wall_ns + EARLY_NS, self._phases)
         if self.window and window != self.window:
             self._leave_window(wall_ns)
@@ -224,28 +236,10 @@ class Recorder:
         for feed in self.streams:
             self._capture.write_all(feed.ledger.close_window())
         self._capture.write({"type": "window_close", "open_ns": self.window[0], "close_ns": self.window[1]})
+        self._settled.add(self.window)
         log.info("window_closed")
         self.window = None
         self._schedule.leave()
-
-    async def _reload_calendar(self) -> None:
-        try:
-            self._new_calendar = await self._load_calendar()
-        except HarvesterError as error:
-            self.calendar_problem = str(error)
-            log.error("calendar_refused", detail=self.calendar_problem)
-
-    def _take_calendar(self) -> bool:
-        """Go by a calendar that was read anew, if there is one."""
-        new, self._new_calendar = self._new_calendar, None
-        if new is None:
-            return False
-        self.calendar = new
-        self.calendar_problem = ""
-        valid_until = self.calendar.valid_until.isoformat()
-        self._capture.write({"type": "calendar_reload", "valid_until": valid_until})
-        log.info("calendar_reloaded", valid_until=valid_until)
-        return True
 
     def _note_clock_step(self, step_ns: int, wall_ns: int) -> None:
         """End what was counted by the old clock; after a step back, slots come again."""
@@ -264,6 +258,13 @@ class Recorder:
         self._clock_was_off = self._watch.is_off
         self._capture.write({"type": "clock", "offset_ns": self._watch.offset_ns, "off": self._clock_was_off})
         log.error("clock_is_off" if self._clock_was_off else "clock_is_right", offset_ns=self._watch.offset_ns)
+
+    def _note_standing(self) -> None:
+        """Each segment says how the recorder stood, so that a later start need not read the ones before it."""
+        if self._capture.has_new_segment() and not self._capture.failure:
+            record = describe_standing(self._capture, self.streams, self._settled)
+            if record:
+                self._capture.write(record)
 
     def _look_after_disk(self, mono_ns: int) -> None:
         if self.disk.check():

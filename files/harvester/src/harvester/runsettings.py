@@ -5,7 +5,7 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from harvester.calendar.facts import PhaseName
+from harvester.calendar.facts import Facts, PhaseName
 from harvester.child import ask
 from harvester.schedule import Limits
 
@@ -97,9 +97,10 @@ class RunSettings:
         return tuple(dict.fromkeys(symbol for feed in self.feeds for symbol in streamed[feed]))
 
 
-def load_run_settings(option: Path | None) -> RunSettings:
-    """Have the configuration in force checked by a child. Raises ConfigError."""
-    return from_plain(RunSettings, ask(config_command(option, "show")))
+def load_run_settings(option: Path | None) -> tuple[RunSettings, Facts]:
+    """Have the configuration in force, and the calendar it names, checked by a child. Raises ConfigError."""
+    data = ask(config_command(option, "show"))
+    return from_plain(RunSettings, data), Facts.from_json(data["calendar_facts"])
 
 
 def config_command(option: Path | None, action: str) -> list[str]:

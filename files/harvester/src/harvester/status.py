@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harvester.clock import NS_PER_MS
 from harvester.errors import UnhealthyError
+from harvester.journal.format import FEED_NAMES, FYERS_REST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from harvester.streams import StreamFeed
 
 KEPT = 5000
+POLLS = FEED_NAMES[FYERS_REST]
 
 
 @dataclass
@@ -23,6 +25,8 @@ class SymbolStatus:
 
     updates: int = 0
     slots: int = 0
+    accounted_ns: int = 0
+    """Up to where each slot is known to have data or a gap."""
     last_recv_ns: int | None = None
     last_http: int | None = None
     last_error: str = ""
@@ -33,7 +37,10 @@ class SymbolStatus:
 
 def describe_symbols(polled: dict[str, SymbolStatus], streams: "Sequence[StreamFeed]") -> dict[str, Any]:
     """Each symbol of any feed: what came in all, and what of it by which socket."""
-    symbols = {name: symbol.describe() | {"feeds": {}} for name, symbol in polled.items()}
+    symbols = {
+        name: symbol.describe() | {"feeds": {POLLS: {"updates": symbol.updates, "last_recv_ns": symbol.last_recv_ns}}}
+        for name, symbol in polled.items()
+    }
     for feed in streams:
         tallies = feed.tallies()
         for name in feed.ledger.symbols:

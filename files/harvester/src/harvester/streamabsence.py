@@ -20,9 +20,7 @@ class StreamAbsence:
         self._feeds = feeds
 
     def account_closed(self, window: Window, history: DayHistory) -> None:
-        """A window that closed while no recorder ran; nothing is missing of one that a run closed."""
-        if window in history.settled:
-            return
+        """A window that closed while no recorder ran."""
         for feed in self._feeds:
             self._resume(feed.ledger, window, history, history.feed(feed.number))
             self._capture.write_all(feed.ledger.close_window())

@@ -24,9 +24,15 @@ class StreamFeed:
     """Starts and stops the lines of one feed, one after the other."""
 
     def __init__(
-        self, desk: Desk, new_lines: NewLines, recall: Callable[[dict[str, list[str]]], None] = lambda _: None
+        self,
+        desk: Desk,
+        new_lines: NewLines,
+        *,
+        topics: Callable[[], dict[str, list[str]]] = dict,
+        recall: Callable[[dict[str, list[str]]], None] = lambda _: None,
     ) -> None:
-        """`recall` takes in the topics that an earlier run of the day had looked up."""
+        """`topics` tells what was looked up, `recall` takes in what an earlier run of the day had looked up."""
+        self.topics = topics
         self.desk = desk
         self.number = desk.feed
         self.name = FEED_NAMES[desk.feed]
@@ -85,6 +91,10 @@ class StreamFeed:
                 before = total.get(symbol, Tally(0, 0))
                 total[symbol] = Tally(before.updates + tally.updates, max(before.last_ns, tally.last_ns))
         return total
+
+    def standing(self) -> dict[int, tuple[list[str], int]]:
+        """Of each open connection by stream: its symbols, and the wall ns of its last message."""
+        return {stream: standing for line in self._lines for stream, standing in line.standing().items()}
 
     def describe(self) -> dict[str, Any]:
         """The feed's part of the status file."""

@@ -52,6 +52,10 @@ class SymbolBook:
         """What an earlier run of the day had found out; it need not be asked again to go on recording."""
         self._topics = topics | self._topics
 
+    def known(self) -> dict[str, list[str]]:
+        """Topics of all symbols that were looked up."""
+        return self._topics
+
     async def topics(self, symbols: Iterable[str]) -> dict[str, list[str]]:
         """Topics of each symbol that has any. Raises HarvesterError when the broker cannot be asked."""
         wanted = list(symbols)

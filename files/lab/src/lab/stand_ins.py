@@ -94,7 +94,7 @@ def _commands(lab: LabClaim) -> dict[Name, tuple[list[str], Callable[[], bool]]]
     folder = exchange_folder(lab.state)
     ready = folder / "ready.json"
     at = ["--address", lab.address, "--port", str(EXCHANGE_PORT)]
-    market = ["--calendar", str(calendar_file(lab.state)), "--token-seconds", str(TOKEN_SECONDS)]
+    market = ["--calendar", str(calendar_file(lab.state)), "--token-seconds", str(TOKEN_SECONDS), "--keep-frames"]
     exchange = [_program("exchange"), "serve", "--state", str(folder), *at, *market]
     moto = [sys.executable, "-m", "moto.server", "--host", lab.address, "--port", str(MOTO_PORT)]
     return {

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 METADATA = "169.254.169.254"
-METADATA_USERS = {"root", "harvester-token", "harvester-recorder", "harvester-alert", "harvester-close", "ubuntu"}
+METADATA_USERS = {
+    "root",
+    "harvester-token",
+    "harvester-recorder",
+    "harvester-alert",
+    "harvester-close",
+    "harvester-upload",
+    "ubuntu",
+}
 CONNECT = """
 import errno, socket, sys
 try:
@@ -119,6 +127,7 @@ def test_the_metadata_service_is_there_for_root_and_the_token_agent_alone(host):
     assert {user for user, answer in answers.items() if answer == "ECONNREFUSED"} == METADATA_USERS - {
         "root",
         "harvester-token",
+        "harvester-upload",
     }
 
 

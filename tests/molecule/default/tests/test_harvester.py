@@ -10,7 +10,7 @@ OFFLINE = [
     "harvester-verify.service",
     "harvester-failure@x.service",
 ]
-SERVICE_USERS = "harvester-recorder harvester-token harvester-alert harvester-close"
+SERVICE_USERS = "harvester-recorder harvester-token harvester-alert harvester-close harvester-upload"
 PATHS = {
     "/opt/harvester/releases": "root root 755",
     "/etc/harvester": "root harvester 750",
@@ -19,6 +19,7 @@ PATHS = {
     "/var/lib/harvester/lake": "harvester-close harvester 2750",
     "/var/lib/harvester/receipts": "root harvester 2750",
     "/var/lib/harvester-alert": "harvester-alert harvester-alert 700",
+    "/var/lib/harvester/uploads": "harvester-upload harvester 2750",
     "/var/lib/harvester-token": "harvester-token harvester-token 700",
     "/run/harvester-recorder": "harvester-recorder harvester 750",
     "/run/harvester-token": "harvester-token harvester-recorder 750",
@@ -29,7 +30,7 @@ PATHS = {
 def test_each_service_has_a_user_that_cannot_log_in(host):
     rows = host.check_output(f"getent passwd {SERVICE_USERS}").splitlines()
 
-    assert len(rows) == 4
+    assert len(rows) == len(SERVICE_USERS.split())
     assert all(row.endswith("/nologin") and int(row.split(":")[2]) < 1000 for row in rows)
     shadow = host.check_output(f"getent shadow {SERVICE_USERS}").splitlines()
     assert all(row.split(":")[1].startswith("!") for row in shadow)
@@ -63,7 +64,8 @@ def test_the_services_run_the_deployment_that_is_current(host):
 
 
 def test_units_run_now_and_after_a_boot(host):
-    units = [*ONLINE, "harvester-close.timer", "harvester-verify.timer", "harvester-remind.timer", "cron.service"]
+    timers = [f"harvester-{name}.timer" for name in ("close", "upload", "verify", "remind")]
+    units = [*ONLINE, *timers, "cron.service"]
     answer = host.check_output(f"systemctl is-active {' '.join(units)}; systemctl is-enabled {' '.join(units)}")
 
     assert answer.split() == ["active"] * len(units) + ["enabled"] * len(units)

@@ -33,6 +33,7 @@ COUNT = len(re.findall(r'^    "[^"]+": ', PROBE.read_text("utf-8"), re.MULTILINE
         ("harvester-recorder", []),
         ("harvester-token-agent", ["see the token's store", "reach the metadata service"]),
         ("harvester-close", []),
+        ("harvester-upload", ["reach the metadata service"]),
     ],
 )
 def test_a_service_can_do_nothing_that_it_does_not_need(host, note, unit, may):

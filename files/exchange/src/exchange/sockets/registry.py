@@ -21,6 +21,7 @@ from harvester.clock import Clock
 
 REMEMBERED = 1000
 """Connections that are over and still shown."""
+DRAINED_BYTES = 256 * 1024
 TBT_CONNECTIONS = 3
 """Of one app and user (Fyers API docs, TBT)."""
 log = logging.getLogger("exchange")
@@ -104,6 +105,11 @@ class Sockets:
         """Let faults begin and end."""
         for disorder in list(self._clients.values()):
             disorder.look()
+
+    async def drained(self, most: int = DRAINED_BYTES) -> None:
+        """Wait until no client has more bytes than that before it."""
+        for client in list(self._clients):
+            await client.connection.drained(most)
 
     def end_all(self) -> None:
         """The exchange stops: all connections break off."""

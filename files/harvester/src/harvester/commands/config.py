@@ -13,7 +13,6 @@ from harvester.runsettings import RunSettings, from_plain
 from harvester.settings import Settings, config_hash, load_settings, settings_path
 from harvester.settings_plain import to_plain
 from harvester.settings_table import describe_settings
-from harvester.symbols import check_symbols, describe_unknown, download_symbols, download_unknown
 from harvester.topics import topics_of
 
 
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--master", type=Path, metavar="CSV", help="symbol master to look the symbols up in")
     check.add_argument("--online", action="store_true", help="look the symbols up in the broker's own symbol master")
     actions.add_parser("schema", help="print every key with its type, default and meaning")
-    actions.add_parser("show", help="print the configuration in force as JSON, defaults filled in")
+    actions.add_parser("show", help="print the configuration and the calendar in force as JSON, defaults filled in")
     actions.add_parser("calendar", help="print the trading calendar in force as JSON")
     actions.add_parser("topics", help="look all symbols up at the broker and print what its sockets call them, as JSON")
 
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace, settings: None) -> int:
 
 
 def _show(settings: Settings, path: Path) -> dict[str, Any]:
-    return to_plain(settings, config_hash(path))
+    return to_plain(settings, config_hash(path)) | {"calendar_facts": _show_calendar(settings, path)}
 
 
 def _show_calendar(settings: Settings, path: Path) -> dict[str, Any]:
@@ -50,7 +49,9 @@ def _show_calendar(settings: Settings, path: Path) -> dict[str, Any]:
 
 
 def _show_topics(settings: Settings, path: Path) -> dict[str, Any]:
-    symbols = from_plain(RunSettings, _show(settings, path)).all_symbols
+    from harvester.symbols import download_symbols  # large
+
+    symbols = from_plain(RunSettings, to_plain(settings, "")).all_symbols
     found = asyncio.run(download_symbols(symbols, settings.broker.public_url))
     topics = {symbol: topics_of(symbol, token, found.index_names) for symbol, token in found.tokens.items()}
     return {"topics": topics, "unknown": found.unknown}
@@ -64,6 +65,8 @@ def _check(args: argparse.Namespace) -> None:
     checked = load_settings(path)
     TradingCalendar.load(checked.calendar.file)
     if args.master:
+        from harvester.symbols import check_symbols
+
         check_symbols(checked.symbols, args.master)
     if args.online:
         _check_online(checked)
@@ -72,6 +75,8 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_online(settings: Settings) -> None:
+    from harvester.symbols import describe_unknown, download_unknown
+
     unknown = asyncio.run(download_unknown(settings.symbols, settings.broker.public_url))
     if unknown:
         raise ConfigError(f"symbols: {describe_unknown(unknown)} Correct the list; tickers change with company names.")

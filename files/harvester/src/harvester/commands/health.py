@@ -7,9 +7,10 @@ from typing import Any
 from harvester.calendar import TradingCalendar
 from harvester.clock import SystemClock
 from harvester.errors import HarvesterError, UnhealthyError
-from harvester.health import Check, check_health
+from harvester.health import check_health
 from harvester.settings import Settings, config_hash, settings_path
 from harvester.status import read_status
+from harvester.verdict import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

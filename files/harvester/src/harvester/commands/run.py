@@ -13,6 +13,7 @@ import structlog
 from harvester.assembly import Assembly
 from harvester.calendar import TradingCalendar
 from harvester.calendar.facts import Facts
+from harvester.calendarkeeper import CalendarKeeper
 from harvester.capture import Capture
 from harvester.child import ask
 from harvester.clock import NS_PER_SECOND, SystemClock
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    checked = load_run_settings(args.config)
-    calendar = _load_calendar(args.config)
+    checked, facts = load_run_settings(args.config)
+    calendar = TradingCalendar(facts)
     info = RunInfo(
         host_id=checked.host_id,
         release=release_id(),
@@ -144,8 +145,7 @@ def build_recorder(
         watch=watch,
         session=session,
         notifier=notifier,
-        calendar=calendar,
-        load_calendar=load_calendar,
+        calendars=CalendarKeeper(calendar, settings.calendar.file, load_calendar),
         after_tick=after_tick,
     )
     return recorder, feed

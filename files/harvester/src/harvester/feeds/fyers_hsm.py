@@ -26,6 +26,8 @@ from harvester.tokens.handover import Token
 
 URL = "wss://socket.fyers.in/hsm/v1-5/prod"
 SUBSCRIBE_PAUSE_SECONDS = 0.5
+TOPICS_A_CONNECTION = 5000
+"""The SDK counts topics, of which a symbol has two; the broker speaks of symbols. So we keep to both."""
 
 
 class HsmSession:

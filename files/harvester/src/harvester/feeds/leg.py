@@ -81,6 +81,10 @@ class Leg:
             self._account(link, reason)
         self.state = "idle"
 
+    def standing(self) -> tuple[list[str], int] | None:
+        """Symbols of the open connection, and the wall ns of its last message."""
+        return (list(self._symbols), self._link.last_wall_ns) if self.is_open and self._link else None
+
     def tallies(self) -> dict[str, Tally]:
         """What came by symbol, over all connections of this leg."""
         return _add(self.past, self._session.tallies()) if self._session else self.past
@@ -93,7 +97,7 @@ class Leg:
             "state": self.state,
             "attempt": self.attempt,
             "symbols": len(self._symbols),
-            "missing": len(session.missing()) if session else len(self._symbols),
+            "missing": len(self.missing()) if self.is_running else 0,
             "frames": self.frames + (link.frames if link else 0),
             "bytes": self.size + (link.size if link else 0),
             "unknown": self.unknown + (session.unknown if session else 0),

@@ -83,6 +83,10 @@ class Line:
                 found[symbol] = Tally(merged, max(before.last_ns, tally.last_ns))
         return found
 
+    def standing(self) -> dict[int, tuple[list[str], int]]:
+        """Of each open connection by stream: its symbols, and the wall ns of its last message."""
+        return {leg.stream: standing for leg in self._legs if (standing := leg.standing())}
+
     def describe(self) -> list[dict[str, Any]]:
         """The connections that are in use, or were."""
         return [leg.describe() for leg in self._legs if leg.is_running or leg.attempt]

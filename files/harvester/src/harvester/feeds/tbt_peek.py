@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 FEEDS, IS_SNAPSHOT, TEXT, IS_ERROR = 2, 3, 4, 5
 KEY, VALUE, TICKER = 1, 2, 11
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+MOST_KEYS = 100
+"""A server that makes keys up must not fill our memory."""
 Snapshot = Callable[[str, int], None]
 """Called with a ticker and the message's wall ns when its book came whole."""
 
@@ -24,11 +26,33 @@ class TbtPeek:
         self.error = ""
         """What the server said when it last refused something."""
         self._symbols = symbols
-        self._by_key: dict[bytes, str] = {}
+        self._by_key = {symbol.encode(): symbol for symbol in symbols}
         self._on_snapshot = on_snapshot
 
     def look(self, message: bytes, wall_ns: int) -> bool:
         """Take in one binary message; True when it holds a feed."""
+        symbol = self._usual(message)
+        if symbol:
+            self.updates[symbol] += 1
+            self.last_ns[symbol] = wall_ns
+            return True
+        return self._look(message, wall_ns)
+
+    def _usual(self, message: bytes) -> str | None:
+        """Whose change a message is that has the shape of nearly all: a type, and one feed of a known key."""
+        try:
+            if message[0] != 8 or message[2] != FEEDS << 3 | BYTES:
+                return None
+            size, at = message[3], 4
+            if size >= 0x80:
+                size, at = size & 0x7F | message[4] << 7, 5
+            if at + size != len(message) or message[at] != KEY << 3 | BYTES:
+                return None
+            return self._by_key.get(message[at + 2 : at + 2 + message[at + 1]])
+        except IndexError:
+            return None
+
+    def _look(self, message: bytes, wall_ns: int) -> bool:
         tickers: list[str] = []
         snapshot = False
         try:
@@ -52,17 +76,17 @@ class TbtPeek:
         return bool(tickers)
 
     def _ticker(self, message: bytes, start: int, end: int) -> str:
-        """Whose feed a map entry is. The key may be a ticker or a number, so what it stands for is learnt."""
+        """Whose feed a map entry is. The key may be a ticker or a number, so what a number stands for is learnt."""
         size = message[start + 1]
-        if message[start] == KEY << 3 | BYTES and size < 0x80:
-            key = message[start + 2 : start + 2 + size]
-            known = self._by_key.get(key)
-            if known is None:
-                known = self._by_key[key] = _find_ticker(message, start, end) or key.decode("utf-8", "replace")
-                if len(self._by_key) > 4 * len(self._symbols) + 16:
-                    self._by_key.clear()  # a server that makes keys up must not fill our memory
-            return known
-        return _find_ticker(message, start, end)
+        if message[start] != KEY << 3 | BYTES or size >= 0x80:
+            return _find_ticker(message, start, end)
+        key = message[start + 2 : start + 2 + size]
+        known = self._by_key.get(key)
+        if known is None:
+            known = _find_ticker(message, start, end)
+            if known in self._symbols and len(self._by_key) < MOST_KEYS:
+                self._by_key[key] = known
+        return known
 
 
 def _find_ticker(message: bytes, start: int, end: int) -> str:

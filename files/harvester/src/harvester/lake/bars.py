@@ -7,6 +7,7 @@ it. The first minute of the day counts from its own first quote. Bid and ask are
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,9 +53,10 @@ class Bars:
         """More quotes of the symbol, by time of receipt."""
         rows = quotes[:, (quotes[_IN_SESSION] != 0) & (quotes[_LTP] != ABSENT)]
         minutes = rows[_RECV] // MINUTE_NS
-        starts = np.flatnonzero(np.append(True, minutes[1:] != minutes[:-1])[: len(minutes)]).tolist()
-        for start, end in zip(starts, [*starts[1:], len(minutes)], strict=True):
-            self._add(rows[:, start:end], int(minutes[start]) * MINUTE_NS)
+        edges = [0, *(np.flatnonzero(np.diff(minutes)) + 1).tolist(), len(minutes)]
+        for start, end in pairwise(edges):
+            if start < end:
+                self._add(rows[:, start:end], int(minutes[start]) * MINUTE_NS)
 
     def _add(self, rows: Ints, begin_ns: int) -> None:
         prices = rows[_LTP]

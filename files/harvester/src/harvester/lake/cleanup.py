@@ -1,6 +1,6 @@
 """`harvester cleanup`: delete lake files that receipts prove to be verified somewhere else.
 
-Only depth tables and archived segments go, never a manifest, certificate or gap ledger, and nothing of the newest
+Only data tables and archived segments go, never a manifest, certificate or gap ledger, and nothing of the newest
 days. What goes is written down first, beside the manifest.
 """
 
@@ -13,7 +13,7 @@ from harvester.errors import ConfigError, HarvesterError
 from harvester.journal.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
-from harvester.lake.layout import DEPTH, RAW, Partition, find_partitions
+from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions
 from harvester.lake.lock import locked
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
 from harvester.lake.proof import Receipt, accept, load_receipt
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harvester.settings import Settings
 
 KEEP_DAYS = 2
-REMOVABLE = (DEPTH, RAW)
+REMOVABLE = (DEPTH, *STREAMED, RAW)
 
 
 class Verdict(NamedTuple):

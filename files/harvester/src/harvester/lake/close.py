@@ -251,4 +251,11 @@ def describe(closing: Closing) -> str:
         causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
         share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
         lines.append(f"  {symbol}: {entry['updates']} updates of {entry['expected']}, {share}; gap slots: {causes}")
+    for feed, facts in closing.certificate["streams"].items():
+        for symbol, entry in facts["symbols"].items():
+            sums = entry["gaps_by_cause"].items()
+            causes = ", ".join(f"{cause} {each['ns'] / NS_PER_SECOND:.1f} s" for cause, each in sums) or "none"
+            share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
+            rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
+            lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
     return "\n".join(lines)

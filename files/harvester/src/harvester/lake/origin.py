@@ -42,6 +42,10 @@ class Origin:
             self.symbols.append(symbol)
         return number
 
+    def knows(self, symbol: str) -> bool:
+        """Whether the symbol has a number."""
+        return symbol in self._numbers
+
     def in_session(self, recv_ns: Ints) -> Ints:
         """1 for a moment inside a window, else 0."""
         return np.searchsorted(self._edges, recv_ns, side="right") & 1

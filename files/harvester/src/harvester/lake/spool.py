@@ -16,7 +16,7 @@ import zstandard
 
 from harvester.decode.frames import Ints
 
-FLUSH_BYTES = 32 << 20
+FLUSH_BYTES = 16 << 20
 LEVEL = 1
 
 
@@ -85,7 +85,7 @@ class RowSpool:
         if extents is None:
             return
         count = len(extents.rows)
-        times = [self._piece(extents, number)[0] for number in range(count)]
+        times = [self._piece(extents, number)[0].copy() for number in range(count)]  # the piece itself may go
         together = np.concatenate(times)
         if (together[1:] >= together[:-1]).all():
             for number in range(count):

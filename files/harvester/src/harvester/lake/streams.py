@@ -113,7 +113,7 @@ class Streams:
 
     def rows(self, table: str, symbol: str) -> Iterator[Any]:
         """The rows of one symbol by time of receipt, in matrices."""
-        if table in self._spools and symbol in self.origin.symbols:
+        if table in self._spools and self.origin.knows(symbol):
             yield from self._spools[table].read(self.origin.number(symbol))
 
     def __enter__(self) -> Self:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harvester.clock import NS_PER_SECOND
-from harvester.decode.frames import ABSENT, Ints
+from harvester.decode.frames import Ints
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.arbitration import Arbiter, Tally
 from harvester.lake.bars import Bars
 from harvester.lake.coverage import Evidence
+from harvester.lake.events import DAY_NS
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.schema import TABLES, Table
 from harvester.lake.sequence import Sequences
@@ -23,6 +24,8 @@ STATE = {
     INDEX: slice(TABLES[INDEX].at("ltp"), TABLES[INDEX].height),
 }
 """Rows of a matrix that make up what a frame of the data socket says."""
+FAR_SECONDS = 2**33
+"""Beyond this a number of seconds is no time."""
 _TIME = {QUOTES: "exchange_time", INDEX: "exchange_time", DEPTH50: "feed_time"}
 
 
@@ -34,19 +37,20 @@ class Tracks:
     """Rows by table."""
     recv_ns: list[Ints] = field(default_factory=list)
     skew_ns: list[Ints] = field(default_factory=list)
-    """Receipt minus the exchange's own time, which has whole seconds."""
+    """Receipt minus the exchange's own time, which has whole seconds; a time more than a day off is none."""
     off_session: int = 0
     tally: Tally | None = None
 
     def see(self, table: Table, matrix: Ints) -> None:
         """Take note of rows, copies removed."""
         self.updates[table.name] = self.updates.get(table.name, 0) + matrix.shape[1]
-        self.recv_ns.append(matrix[0])
+        self.recv_ns.append(matrix[0].copy())  # the matrix itself may go
         self.off_session += int((matrix[table.at("in_session")] == 0).sum())
         if table.name in _TIME:
             times = matrix[table.at(_TIME[table.name])]
-            given = (times != ABSENT) & (times > 0) & (times < 2**33)
-            self.skew_ns.append(matrix[0][given] - times[given] * NS_PER_SECOND)
+            known = (times > 0) & (times < FAR_SECONDS)
+            skew = matrix[0][known] - times[known] * NS_PER_SECOND
+            self.skew_ns.append(skew[np.abs(skew) < DAY_NS])
 
 
 class SymbolRows:

@@ -20,13 +20,13 @@ from harvester.errors import HarvesterError
 from harvester.journal.format import FEED_NAMES
 from harvester.lake.schema import SCHEMA_VERSION, Column, Table
 
-GROUP_ROWS = 32_768
+GROUP_ROWS = 16_384
 GROUP_BYTES = 16 << 20
 """A row group is closed when either is reached: so much of a table is in memory at once."""
 PAGE_BYTES = 8 << 20
 FINE, FAST = 19, 6
-"""Levels of zstd: an eighth smaller for thirty times the work."""
-FINE_ROWS = 1_000_000
+"""Levels of zstd: the fine one is an eighth smaller for thirty times the work."""
+FINE_ROWS = 400_000
 """Up to so many rows a day is small enough for the fine level."""
 
 

@@ -4,23 +4,20 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import IO, Any, TypeVar
-
-from pydantic import ValidationError
+from typing import IO, TypeVar
 
 from harvester.errors import ConfigError
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME
-from harvester.ops.inventory import Host
 from harvester.ops.objects import WORKERS, Found, Objects
 from harvester.ops.ssh import RemoteError, UnreachableError
 from harvester.settings import UploadSettings
 from harvester.upload.bucket import open_client
 from harvester.upload.patience import Patience
 from harvester.upload.trouble import AbsentError, BucketError, TakenError, TransientError
-from harvester.validation import explain
 
 Result = TypeVar("Result")
 NUMBERED = re.compile(
@@ -84,7 +81,9 @@ class BucketTransport:
         return sorted(self._manifests)
 
     def read_manifests(self, paths: Iterable[str]) -> dict[str, bytes]:
-        return {path: self._lake.ask(lambda path=path: self._read(self._manifests[path])) for path in paths}  # type: ignore[misc]
+        wanted = [*paths]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return dict(zip(wanted, pool.map(self._read, wanted), strict=True))
 
     def list_files(self) -> dict[str, int]:
         part = f"/host={self.host}/"
@@ -104,10 +103,14 @@ class BucketTransport:
     def close(self) -> None:
         """The connections are shared with the other hosts of the bucket."""
 
-    def _read(self, found: Found) -> bytes:
-        objects = self._lake.objects
-        with objects.reading(found.path, objects.start(found.path, 0, found.etag)) as body:
-            return body.read()
+    def _read(self, path: str) -> bytes:
+        found, objects = self._manifests[path], self._lake.objects
+
+        def read() -> bytes:
+            with objects.reading(found.path, objects.start(found.path, 0, found.etag)) as body:
+                return body.read()
+
+        return self._lake.ask(read)
 
 
 def open_lake(upload: UploadSettings) -> BucketLake:
@@ -126,25 +129,3 @@ def connections(lake: BucketLake, hosts: str | None = None) -> list[Callable[[],
             " --from host pulls over SSH."
         )
     return [partial(BucketTransport, host, lake, manifests) for host, manifests in parts.items()]
-
-
-def find_bucket(hosts: Iterable[Host], bucket: str | None) -> UploadSettings:
-    """The bucket of --bucket, else that of the inventory. Raises ConfigError when there is none, or more than one."""
-    if bucket:
-        name, _, prefix = bucket.removeprefix("s3://").partition("/")
-        stated = {"bucket": name} | ({"prefix": prefix} if prefix else {})
-        return _parse_upload(stated, "--bucket")
-    found = [host.settings.get("upload") or {} for host in hosts]
-    different = [row for number, row in enumerate(found) if row not in found[:number]]
-    if len(different) != 1 or not different[0].get("bucket"):
-        raise ConfigError(
-            "The inventory names no bucket (harvester_settings.upload.bucket), or several. Name one with --bucket."
-        )
-    return _parse_upload(different[0], "harvester_settings.upload")
-
-
-def _parse_upload(stated: dict[str, Any], where: str) -> UploadSettings:
-    try:
-        return UploadSettings.model_validate(stated)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {explain(error, UploadSettings)}") from None

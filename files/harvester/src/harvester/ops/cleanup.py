@@ -7,7 +7,7 @@ Manifests, certificates and gap ledgers stay on the host for good: they are smal
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ from harvester.errors import ConfigError, HarvesterError
 from harvester.lake.cleanup import KEEP_DAYS, REMOVABLE
 from harvester.lake.layout import RAW
 from harvester.lake.manifest import FileEntry
+from harvester.lake.proof import demanded
 from harvester.ops import receipt
 from harvester.ops.hashing import CHUNK_BYTES
+from harvester.ops.inventory import Host
 from harvester.ops.manifests import DayManifest, kind_of, parse
 from harvester.ops.playbook import Target, run
 from harvester.ops.store import Store, sync_directory, writing
 from harvester.ops.transport import Transport
+from harvester.ops.uploads import parse_upload
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,21 @@ def look(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEE
         transport.close()
 
 
-def apply(plan: Plan, store: Store, target: Target) -> Path | None:
+def demands_of(host: Host) -> frozenset[str]:
+    """Which proofs a host's settings demand: PULL, S3 or both. Raises ConfigError."""
+    return demanded(parse_upload(host.settings.get("upload") or {}, "harvester_settings.upload"))
+
+
+def by_bucket(host: str, target: Target, *, check: bool) -> None:
+    """Let a host remove what its own look at the bucket proves; with `check` it only says what would go."""
+    run("cleanup", replace(target, limit=host), {"harvester_cleanup_s3": True}, check=check)
+
+
+def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = False) -> Path | None:
     """Write the receipt for the plan's files and let the host remove what it proves; None when there is nothing.
 
-    The copies are hashed once more, for a plan may have waited long for its answer.
+    The copies are hashed once more, for a plan may have waited long for its answer. With `look_at_bucket` the host
+    removes only what it sees in its bucket as well.
     """
     files = [removal.file for removal in plan.removals]
     if not files:
@@ -123,7 +137,8 @@ def apply(plan: Plan, store: Store, target: Target) -> Path | None:
             f"{min(file.path for file in lost)}. Nothing was removed from {plan.host}; run `./inv verify-data`."
         )
     proof = receipt.write(store, plan.host, proven)
-    run("cleanup", target, {"harvester_cleanup_receipt": str(proof.resolve())})
+    wanted = {"harvester_cleanup_receipt": str(proof.resolve())}
+    run("cleanup", target, wanted | ({"harvester_cleanup_s3": True} if look_at_bucket else {}))
     return proof
 
 

@@ -65,8 +65,9 @@ def choose(source: str, bucket: str | None, limit: str | None, hosts: Callable[[
     if source != "s3":
         raise ConfigError(f"--from {source!r} is none of host and s3. A --bucket needs --from s3.")
     from harvester.ops import bucket_transport
+    from harvester.ops.uploads import find_bucket
 
-    lake = bucket_transport.open_lake(bucket_transport.find_bucket([] if bucket else hosts(), bucket))
+    lake = bucket_transport.open_lake(find_bucket([] if bucket else hosts(), bucket))
     return [*bucket_transport.connections(lake, limit)]
 
 

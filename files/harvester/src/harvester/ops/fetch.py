@@ -63,13 +63,15 @@ def settle(store: Store, files: Sequence[FileEntry]) -> None:
 
 
 def _download(transport: Transport, file: FileEntry, partial: Path, advance: Advance) -> str:
-    """Append what is missing to `partial`, make it durable, and return the digest of the whole."""
+    """Append what is missing to `partial` and return the digest of the whole."""
     digest = hashlib.sha256()
     with partial.open("a+b", buffering=0) as target:
-        if target.seek(0, os.SEEK_END) > file.bytes:
+        size = target.tell()
+        if size > file.bytes:
             target.truncate(0)
-        target.seek(0)
-        have = feed(digest, target)
+        elif size:
+            target.seek(0)
+        have = feed(digest, target) if size else 0
         advance(have)
         if have < file.bytes:
             with transport.open(file.path, have) as source:

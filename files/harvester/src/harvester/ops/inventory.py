@@ -72,7 +72,7 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
     """
     if inventory and "," not in inventory and not (root / inventory).exists():
         raise ConfigError(f"There is no inventory at {root / inventory}. Correct --inventory (inventory/lab: the lab).")
-    answer = _ask_ansible(root, inventory, limit)
+    answer = ask_ansible(root, inventory, limit, GROUP, CONNECTION_VARIABLES + OPERATOR_VARIABLES)
     hosts = [_host(name, variables, root) for name, variables in answer.items()]
     if not hosts:
         where = inventory or "the default inventory of ansible.cfg"
@@ -90,10 +90,13 @@ def program(name: str) -> str:
     return str(beside) if beside.exists() else name
 
 
-def _ask_ansible(root: Path, inventory: str | None, limit: str | None) -> dict[str, dict[str, Any]]:
-    wanted = ", ".join(f"'{name}': {name} | default(none)" for name in CONNECTION_VARIABLES + OPERATOR_VARIABLES)
+def ask_ansible(
+    root: Path, inventory: str | None, limit: str | None, pattern: str, names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """These variables, rendered, of each host of the pattern; None for one not set. ConfigError on a refusal."""
+    wanted = ", ".join(f"'{name}': {name} | default(none)" for name in names)
     arguments = json.dumps({"msg": "{{ {" + wanted + "} }}"})
-    command = [program("ansible"), GROUP, "--module-name", "ansible.builtin.debug", "--args", arguments]
+    command = [program("ansible"), pattern, "--module-name", "ansible.builtin.debug", "--args", arguments]
     command += ["--inventory", inventory] if inventory else []
     command += ["--limit", limit] if limit else []
     environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}

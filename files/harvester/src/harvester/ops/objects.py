@@ -1,7 +1,7 @@
 """Reading a bucket: what is there, and objects from any byte on; needs s3:ListBucket and s3:GetObject, no more.
 
 Listing goes through the SDK. Objects are read through the connection pool below it: the SDK's own call takes several
-times the CPU that an object of 200 KB does, hashing included.
+times the CPU of what is done here.
 """
 
 import re

@@ -19,7 +19,7 @@ from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint, take
 from harvester.upload.patience import Patience
 from harvester.upload.receipts import DayReceipt, Proof
-from harvester.upload.trouble import TakenError, TransientError
+from harvester.upload.trouble import AbsentError, TakenError, TransientError
 
 HEADS = 3  # an answer can be garbled on its way; an object does not change
 
@@ -87,7 +87,7 @@ class Uploader:
                 self._upload_manifest(manifest_path(partition, generation), content, receipt)
                 receipt.manifest = seal
                 outcome.complete = outcome.new = True
-        except (ForeignObjectError, TransientError) as error:
+        except (ForeignObjectError, AbsentError, TransientError) as error:
             self._note(error, outcome)
         finally:
             receipts.save(self.folder, partition, receipt)
@@ -114,7 +114,7 @@ class Uploader:
                 seen = self._send(entry.path, source, content)
         except OSError as error:
             outcome.problems.append(f"{path}: it cannot be read ({error.strerror}); run harvester verify.")
-        except (ForeignObjectError, TransientError) as error:
+        except (ForeignObjectError, AbsentError, TransientError) as error:
             self._note(error, outcome)
         else:
             receipt.files[entry.path] = self._proof(entry.path, entry.bytes, entry.sha256, seen)

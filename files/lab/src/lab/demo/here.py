@@ -21,13 +21,15 @@ from harvester.settings import PATH_VARIABLE, BrokerSettings
 from harvester.tokens.login import App, begin_login, complete_login, read_redirect
 from harvester.tokens.stores import FileStore
 from lab.demo import session
-from lab.demo.host import Demo, ask_with_sdk, conclude, wait_until
+from lab.demo.host import Demo, Session, ask_with_sdk, conclude, wait_until
 
 WHERE = "ordinary processes on this machine, without a host and without Ansible"
-LEAD_SECONDS = 4
+LEAD_SECONDS = 15  # the recorder reads a changed calendar in a process of its own, which takes a while
 READY_SECONDS = 60
 END_SECONDS = 10
 SYMBOLS = ("NSE:HDFCBANK-EQ", "NSE:RELIANCE-EQ", "NSE:ADANIENT-EQ", "NSE:INFY-EQ", "NSE:SBIN-EQ")
+FEEDS = ("fyers-hsm", "fyers-tbt", "fyers-rest")
+CONNECT_SECONDS = 3
 INTERVAL_SECONDS = 2.0
 
 
@@ -36,7 +38,7 @@ def run(demo: Demo) -> dict[str, Any]:
     step = demo.progress.step
     demo.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     session.write_calendar(demo.calendar, session.closed_calendar(session.today_in_india()))
-    serve = [program("exchange"), "serve", "--state", str(demo.exchange), "--port", "0"]
+    serve = [program("exchange"), "serve", "--state", str(demo.exchange), "--port", "0", "--keep-frames"]
     began = time.time_ns()
     with process(demo, "exchange", [*serve, "--calendar", str(demo.calendar)], dict(os.environ)) as exchange:
         with step("start the exchange, log in at the broker"):
@@ -48,18 +50,18 @@ def run(demo: Demo) -> dict[str, Any]:
             }
             log_in(demo)
         with step(f"record a session of {demo.session_seconds} s"):
-            day, observed = record(demo, env)
+            recorded = record(demo, env)
     with step("close the session and build the lake"):
-        demo.progress.run([program("harvester"), "close", "--date", day], cwd=demo.root, env=env)
+        demo.progress.run([program("harvester"), "close", "--date", recorded.day], cwd=demo.root, env=env)
     with step("pull it and verify it"):
         inventory = write_inventory(demo)
         demo.invoke("pull-data", "--raw", "--output", demo.output, "--inventory", str(inventory))
         demo.invoke("verify-data", "--output", demo.output)
-    return conclude(demo, day, observed, since_ns=began, where=WHERE)
+    return conclude(demo, recorded, since_ns=began, where=WHERE)
 
 
-def record(demo: Demo, env: dict[str, str]) -> tuple[str, dict[str, Any]]:
-    """Run token agent and recorder through one session; the trading date and what the SDK saw."""
+def record(demo: Demo, env: dict[str, str]) -> Session:
+    """Run token agent and recorder through one session."""
     with (
         process(demo, "token-agent", [program("harvester"), "token-agent"], env) as agent,
         process(demo, "recorder", [program("harvester"), "run"], env) as recorder,
@@ -72,7 +74,7 @@ def record(demo: Demo, env: dict[str, str]) -> tuple[str, dict[str, Any]]:
         observed = ask_with_sdk(demo, list(SYMBOLS))
         demo.progress.note(f"the unmodified SDK sees the same market: {observed['books']}")
         wait_until(closes.timestamp() + 2)
-    return opens.date().isoformat(), observed
+    return Session(opens, closes, observed)
 
 
 @contextmanager
@@ -109,6 +111,9 @@ def write_config(demo: Demo) -> Path:
         "data_dir": str(state / "data"),
         "symbols": SYMBOLS,
         "broker": {"app_id": StateDir(demo.exchange).app().app_id},
+        "feeds": FEEDS,
+        "connect_before_seconds": CONNECT_SECONDS,
+        "tbt": {"symbols": SYMBOLS[:1]},
         "poll": {"interval_seconds": INTERVAL_SECONDS},
         "calendar": {"file": str(demo.calendar)},
         "token": {"source": "file", "file": str(state / "credential"), "handover": str(state / "access-token")},

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from exchange.client import read_ready
 from exchange.environment import app_environment, client_environment
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.clock import SystemClock
+from harvester.clock import NS_PER_SECOND, SystemClock
 from harvester.errors import HarvesterError
 from harvester.ops.delivery import REPORT_NAME
 from harvester.ops.inventory import load_hosts, program
 from harvester.ops.playbook import mitogen_strategies
 from harvester.ops.status import gather
-from lab.demo import evidence, session, summary
+from lab.demo import evidence, summary
+from lab.demo import session as sessions
 from lab.demo.login import push_token
 from lab.demo.progress import Progress
 
@@ -68,13 +70,30 @@ class Demo:
         self.progress.run([program("ansible-playbook"), *words], cwd=self.root, env=env)
 
 
+@dataclass(frozen=True)
+class Session:
+    """A session that was recorded: its bounds in IST, and what the broker's SDK saw of it."""
+
+    opens: datetime
+    closes: datetime
+    observed: dict[str, Any]
+
+    @property
+    def day(self) -> str:
+        return self.opens.date().isoformat()
+
+    @property
+    def closes_ns(self) -> int:
+        return int(self.closes.timestamp()) * NS_PER_SECOND
+
+
 def run(demo: Demo) -> dict[str, Any]:
     """Run all steps; the summary document. Raises HarvesterError naming what failed."""
     step = demo.progress.step
     began = time.time_ns()
     with step("boot a Linux host on this machine, start the exchange and moto"):
         demo.state.mkdir(mode=0o700, exist_ok=True)
-        session.write_calendar(demo.calendar, session.closed_calendar(session.today_in_india()))
+        sessions.write_calendar(demo.calendar, sessions.closed_calendar(sessions.today_in_india()))
         demo.progress.run([program("lab"), "up"], cwd=demo.root)
     with step(BUILD):
         demo.ansible("site.yml")
@@ -82,36 +101,39 @@ def run(demo: Demo) -> dict[str, Any]:
         demo.progress.note("$ ./inv token-push")
         demo.progress.note(push_token([program("invoke"), "token-push"], demo.exchange, cwd=demo.root))
     with step(f"record a session of {demo.session_seconds} s"):
-        day, observed = record(demo)
+        recorded = record(demo)
     with step("close the session and build the lake"):
-        demo.ansible("playbooks/close.yml", "-e", json.dumps({"harvester_close_date": day}))
+        demo.ansible("playbooks/close.yml", "-e", json.dumps({"harvester_close_date": recorded.day}))
     with step("pull it home and verify it"):
         demo.invoke("pull-data", "--raw", "--output", demo.output)
         demo.invoke("verify-data", "--output", demo.output)
-    return conclude(demo, day, observed, since_ns=began, where="a real booted host in the lab")
+    return conclude(demo, recorded, since_ns=began, where="a real booted host in the lab")
 
 
-def conclude(demo: Demo, day: str, observed: dict[str, Any], *, since_ns: int, where: str) -> dict[str, Any]:
+def conclude(demo: Demo, session: Session, *, since_ns: int, where: str) -> dict[str, Any]:
     """The summary document of a day that was pulled, with what the SDK saw and what the exchange says it served."""
+    raw = demo.pulled / "lake/raw"
     served = demo.exchange / "served.jsonl"
-    compared = evidence.compare(served, demo.pulled / "lake/raw", since_ns=since_ns, others=observed["asked"])
+    answers = evidence.compare(served, raw, since_ns=since_ns, others=session.observed["asked"])
+    frames = evidence.compare_sockets(demo.exchange / "frames", raw, until_ns=session.closes_ns)
     return summary.summarise(
         demo.pulled,
-        day,
+        session.day,
         where=where,
         seconds=demo.progress.seconds,
-        sdk=observed,
-        exchange=vars(compared),
+        sdk=session.observed,
+        exchange=vars(answers),
+        sockets=vars(frames),
         lake=f"{demo.output}/lake",
         report=f"{demo.output}/reports/{REPORT_NAME}",
     )
 
 
-def record(demo: Demo) -> tuple[str, dict[str, Any]]:
-    """Announce a session, watch it, let the SDK look at the same market; the trading date and what the SDK saw."""
+def record(demo: Demo) -> Session:
+    """Announce a session, watch it, let the SDK look at the same market."""
     # The calendar has to reach the host before the open, and a slow machine needs longer for it.
     lead_seconds = 8 + round(demo.progress.seconds[BUILD] / 4)
-    opens, closes = session.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
+    opens, closes = sessions.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
     demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
     demo.ansible("site.yml", "--tags", "harvester_config")
     wait_until(opens.timestamp() + 2)
@@ -122,7 +144,7 @@ def record(demo: Demo) -> tuple[str, dict[str, Any]]:
         watch(demo, host)
         wait_until(min(time.time() + WATCH_SECONDS, closes.timestamp()))
     wait_until(closes.timestamp() + 2)
-    return opens.date().isoformat(), observed
+    return Session(opens, closes, observed)
 
 
 def watch(demo: Demo, host: Any) -> None:

@@ -7,7 +7,11 @@ import json
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
+
+PAUSE_SECONDS = 0.4
+"""The limit of calls a second counts those of the harvester, too."""
 
 
 def main(symbols: list[str]) -> int:
@@ -19,6 +23,7 @@ def main(symbols: list[str]) -> int:
     with tempfile.TemporaryDirectory() as logs:  # the SDK writes its log files where it is told to
         broker = fyersModel.FyersModel(client_id=os.environ["FYERS_APP_ID"], token=token, log_path=logs)
         for symbol in symbols:
+            time.sleep(PAUSE_SECONDS)
             answer = broker.depth({"symbol": symbol, "ohlcv_flag": 1})
             if answer.get("s") != "ok":
                 print(f"the SDK got no depth of {symbol}: {answer}", file=sys.stderr)

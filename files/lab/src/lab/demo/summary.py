@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from harvester.clock import NS_PER_SECOND
 from harvester.errors import HarvesterError
 
 
@@ -35,18 +36,32 @@ def symbol_rows(certificate: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def stream_rows(certificate: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Per symbol and socket feed: updates by table, share of the session covered, and gaps in seconds by cause."""
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for feed, stream in certificate["streams"].items():
+        for symbol, row in stream["symbols"].items():
+            gaps = {cause: gap["ns"] / NS_PER_SECOND for cause, gap in row["gaps_by_cause"].items()}
+            rows.setdefault(symbol, {})[feed] = {"updates": row["updates"], "coverage": row["coverage"], "gaps": gaps}
+    return rows
+
+
 def summarise(pulled: Path, day: str, *, where: str, seconds: dict[str, float], **extra: Any) -> dict[str, Any]:
     """The summary document: per-symbol figures, files with their hashes, where the report is, time of each step."""
     manifest, certificate = read_day(pulled, day)
     symbols = symbol_rows(certificate)
+    streams = certificate["streams"].values()
     explained = all(row["recorded"] + sum(row["gaps"].values()) == row["expected"] for row in symbols.values())
     return {
         "date": day,
         "where": where,
         "symbols": symbols,
+        "streams": stream_rows(certificate),
         "updates": sum(row["updates"] for row in symbols.values()),
+        "stream_updates": sum(sum(row["updates"].values()) for stream in streams for row in stream["symbols"].values()),
         "expected": sum(row["expected"] for row in symbols.values()),
         "unexplained": certificate["unexplained_slots"],
+        "unexplained_stream_ns": sum(stream["unexplained_ns"] for stream in streams),
         "every_expected_poll_is_data_or_in_the_ledger": explained and certificate["unexplained_slots"] == 0,
         "files": [{key: file[key] for key in ("path", "bytes", "sha256")} for file in manifest["files"]],
         "seconds": seconds,
@@ -55,33 +70,59 @@ def summarise(pulled: Path, day: str, *, where: str, seconds: dict[str, float], 
 
 
 def is_complete(summary: dict[str, Any]) -> bool:
-    """Whether there is data, every expected poll is accounted for, and all that was served came home."""
-    exchange = summary["exchange"]
-    accounted = summary["every_expected_poll_is_data_or_in_the_ledger"]
-    return bool(summary["updates"] and accounted and exchange["missing"] == exchange["foreign"] == 0)
+    """Whether there is data of all feeds, all of it is accounted for, and all that was served came home."""
+    accounted = summary["every_expected_poll_is_data_or_in_the_ledger"] and summary["unexplained_stream_ns"] == 0
+    compared = (summary["exchange"], summary["sockets"])
+    same = all(each["recorded"] and each["missing"] == each["foreign"] == 0 for each in compared)
+    return bool(summary["updates"] and summary["stream_updates"] and accounted and same)
+
+
+def _causes(polls: dict[str, int], streams: list[dict[str, float]]) -> str:
+    """Each cause with the polls that it took, and the seconds of the socket that it kept away longest."""
+    parts = []
+    for cause in dict.fromkeys([*polls, *(cause for gaps in streams for cause in gaps)]):
+        seconds = max((gaps.get(cause, 0.0) for gaps in streams), default=0.0)
+        amounts = [f"{polls[cause]} polls"] if cause in polls else []
+        parts.append(" ".join([cause, *amounts, *([f"{seconds:.1f} s"] if seconds else [])]))
+    return ", ".join(parts) or "none"
 
 
 def show(summary: dict[str, Any], console: Console) -> None:
     """Print the summary as a person likes to read it."""
     table = Table(title=f"Recorded on {summary['date']}  ({summary['where']})", title_style="bold")
-    table.add_column("symbol")
-    for column in ("updates", "expected", "coverage"):
+    table.add_column("symbol", no_wrap=True)
+    for column in ("polls", "of", "5 levels", "quotes", "50 levels", "covered"):
         table.add_column(column, justify="right")
-    table.add_column("gaps (polls by cause)")
+    table.add_column("gaps, by cause")
     for symbol, row in summary["symbols"].items():
-        gaps = ", ".join(f"{cause} {slots}" for cause, slots in row["gaps"].items()) or "none"
-        table.add_row(symbol, str(row["updates"]), str(row["expected"]), f"{row['coverage']:.2%}", gaps)
+        streams = summary["streams"].get(symbol, {})
+        counts = {kind: count for stream in streams.values() for kind, count in stream["updates"].items()}
+        gaps = _causes(row["gaps"], [stream["gaps"] for stream in streams.values()])
+        coverage = min([row["coverage"], *(stream["coverage"] for stream in streams.values())])
+        streamed = [str(counts.get(kind, "")) for kind in ("depth", "quotes", "depth50")]
+        table.add_row(
+            symbol,
+            str(row["recorded"]),
+            str(row["expected"]),
+            *streamed,
+            f"{coverage:.2%}",
+            gaps,
+        )
     console.print(table)
+    _conclude(summary, console)
+
+
+def _conclude(summary: dict[str, Any], console: Console) -> None:
     size = sum(file["bytes"] for file in summary["files"])
     console.print(f"{len(summary['files'])} files, {size:,} bytes, every hash verified after the pull")
-    verdict = "every expected poll is data or in the gap ledger"
-    if summary["every_expected_poll_is_data_or_in_the_ledger"]:
+    verdict = "every expected poll and every moment of the sockets is data or in the gap ledger"
+    if summary["every_expected_poll_is_data_or_in_the_ledger"] and summary["unexplained_stream_ns"] == 0:
         console.print(f"[green]✓ {verdict}[/green]")
     else:
-        console.print(f"[red]✗ NOT {verdict}: {summary['unexplained']} unexplained[/red]")
-    exchange = summary["exchange"]
-    console.print(
-        f"the exchange served {exchange['served']} answers, {exchange['recorded']} came home byte for byte,"
-        f" {exchange['missing']} are missing; the broker's own SDK saw the same market"
-    )
+        console.print(f"[red]✗ NOT {verdict}: {summary['unexplained']} polls unexplained[/red]")
+    for name, each in (("answers", summary["exchange"]), ("socket frames", summary["sockets"])):
+        console.print(
+            f"the exchange served {each['served']} {name}, {each['recorded']} came home byte for byte,"
+            f" {each['missing']} are missing"
+        )
     console.print(f"set-up and all: {sum(summary['seconds'].values()):.0f} s; report: {summary['report']}")

@@ -11,7 +11,7 @@ from harvester.lake.pack.frames import Frames, Key, put_together, read_frames, t
 from harvester.lake.pack.grid import Layout, read_words, states_of, write_oddities
 from harvester.lake.pack.records import Records, join, read_headers, write_headers
 from harvester.lake.pack.slots import Memory, Slots, number_slots, read_slots, write_slots
-from harvester.lake.pack.streams import Ints, StreamError, StreamReader, StreamWriter
+from harvester.lake.pack.streams import LONGEST, Ints, StreamError, StreamReader, StreamWriter
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -60,9 +60,11 @@ def decode_block(body: bytes, memory: Memory) -> bytes:
     source = StreamReader(body)
     records = read_headers(source)
     frames, others = read_frames(records, source)
-    if frames.counts and min(frames.counts) < 1:
-        raise StreamError("a frame without entries")
+    if frames.counts and (min(frames.counts) < 1 or sum(frames.counts) > LONGEST):
+        raise StreamError("a frame without entries, or with too many")
     slots, entries = read_slots(_firsts(frames), sum(frames.counts), source)
+    if len(entries) and int(slots.widths()[entries].sum()) > LONGEST:
+        raise StreamError("more values than a block can hold")
     seconds = _seconds(records, frames)
     books: Table | None = None
     values: list[bytes] = [b""] * len(entries)

@@ -57,6 +57,8 @@ def write_slots(slots: Slots, entries: Ints, firsts: Ints, out: StreamWriter) ->
 def read_slots(firsts: Ints, count: int, source: StreamReader) -> tuple[Slots, Ints]:
     """What `write_slots` wrote, for `count` entries. Raises StreamError."""
     streams = np.cumsum(source.ints())
+    if len(streams) > count:
+        raise StreamError("more topics than entries")
     topics, widths, partners = (np.cumsum(source.ints(len(streams))) for _ in range(3))
     columns = ((streams, 0, 0xFFFF), (topics, 0, 0xFFFF), (widths, 1, 0xFF), (partners, 0, len(streams)))
     if any(len(column) and (column.min() < low or column.max() > high) for column, low, high in columns):

@@ -1,0 +1,188 @@
+"""Options that several subcommands share, and what their values may be."""
+
+import argparse
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from exchange.market.load import MOST_SYMBOLS
+from exchange.options import Options
+from exchange.replay.options import SETTLE_SECONDS, ReplayOptions
+from exchange.sockets.rules import FRAME_ENTRIES, SLOW_BYTES, TOPIC_LIMIT, SocketRules
+
+MOST_BUSY, LEAST_BUSY = 1000.0, 0.001
+MOST_LOAD_RATE, LEAST_LOAD_RATE = 100.0, 0.01
+MOST_SECONDS = 3600.0
+MOST_SPEED, LEAST_SPEED = 100_000.0, 0.001
+
+
+def positive(text: str) -> int:
+    """A whole number above zero."""
+    number = int(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError("must be above zero")
+    return number
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within bounds."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
+        return number
+
+    return parse
+
+
+def real(least: float, most: float) -> Callable[[str], float]:
+    """A number within bounds."""
+
+    def parse(text: str) -> float:
+        number = float(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be from {least:g} to {most:g}")
+        return number
+
+    return parse
+
+
+def day(text: str) -> date:
+    """A date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be a date such as 2026-11-23") from error
+
+
+def speed(text: str) -> float | None:
+    """A factor, or None for `max`."""
+    return None if text == "max" else real(LEAST_SPEED, MOST_SPEED)(text)
+
+
+def add_market_options(parser: argparse.ArgumentParser) -> None:
+    """What is served, and how the exchange behaves."""
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
+    when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
+    parser.add_argument(
+        "--busy",
+        type=real(LEAST_BUSY, MOST_BUSY),
+        default=1.0,
+        help="book updates so many times as often as measured (default 1)",
+    )
+    parser.add_argument("--symbols-file", type=Path, help="symbol master in the broker's CSV format, also gzipped")
+    parser.add_argument("--replay", type=Path, help="serve recorded depth (.jsonl or .parquet) instead of the model")
+    parser.add_argument("--faults", type=Path, help="fault script to arm at the start")
+    parser.add_argument(
+        "--rate-limits", choices=("documented", "none"), default="documented", help="(default %(default)s)"
+    )
+    parser.add_argument(
+        "--refresh-tokens",
+        choices=("discontinued", "allowed"),
+        default="discontinued",
+        help="whether the broker's old refresh flow works (default %(default)s)",
+    )
+    parser.add_argument("--token-seconds", type=positive, help="life of tokens (default: until 06:30 India time)")
+    _add_socket_options(parser)
+    parser.add_argument("--debug", action="store_true", help="log every request to standard error")
+
+
+def _add_socket_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-frames", action="store_true", help="keep what the sockets send, byte for byte, in frames/ of the state"
+    )
+    parser.add_argument(
+        "--topic-limit",
+        type=positive,
+        default=TOPIC_LIMIT,
+        help="topics of a data-socket connection (default %(default)s)",
+    )
+    parser.add_argument(
+        "--frame-entries",
+        type=whole(1, FRAME_ENTRIES),
+        default=FRAME_ENTRIES,
+        help="most entries of a data-socket frame (default %(default)s)",
+    )
+    parser.add_argument(
+        "--slow-bytes",
+        type=positive,
+        default=SLOW_BYTES,
+        help="cut a socket's client off when it leaves so much unread (default %(default)s)",
+    )
+    parser.add_argument(
+        "--load-symbols",
+        type=whole(0, MOST_SYMBOLS),
+        default=0,
+        metavar="N",
+        help="serve N synthetic symbols besides, NSE:LOAD00000-EQ and on, with --load-rate updates a second each",
+    )
+    parser.add_argument(
+        "--load-rate",
+        type=real(LEAST_LOAD_RATE, MOST_LOAD_RATE),
+        default=2.0,
+        metavar="R",
+        help="(default %(default)s)",
+    )
+    parser.add_argument(
+        "--ack-every", type=positive, help="have the data socket ask for an acknowledgement every so many frames"
+    )
+
+
+def add_replay_options(parser: argparse.ArgumentParser) -> None:
+    """Which recorded day, how fast, and from when on."""
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="data directory, journal, lake, or directory of segments"
+    )
+    parser.add_argument("--date", type=day, required=True, help="trading date of the recording")
+    parser.add_argument(
+        "--speed",
+        type=speed,
+        default=1.0,
+        help="times the recorded pace, or max: as fast as clients take it, nothing dropped (default 1)",
+    )
+    parser.add_argument("--start-at-once", action="store_true", help="begin without waiting for a subscriber")
+    parser.add_argument(
+        "--settle",
+        type=real(0, MOST_SECONDS),
+        default=SETTLE_SECONDS,
+        metavar="SECONDS",
+        help="begin when no subscription has come for so long (default %(default)s)",
+    )
+    parser.add_argument("--stop-at-end", action="store_true", help="end when the day is over and its frames are taken")
+
+
+def replay_options(arguments: argparse.Namespace) -> ReplayOptions:
+    """What these say."""
+    return ReplayOptions(
+        arguments.folder,
+        arguments.date,
+        arguments.speed,
+        wait=not arguments.start_at_once,
+        settle_seconds=arguments.settle,
+    )
+
+
+def exchange_options(arguments: argparse.Namespace) -> Options:
+    """What all options together say."""
+    from exchange.faults import load_faults
+
+    return Options(
+        state=arguments.state,
+        calendar=arguments.calendar,
+        always_open=arguments.always_open,
+        seed=arguments.seed,
+        busy=arguments.busy,
+        symbols_file=arguments.symbols_file,
+        replay=arguments.replay,
+        faults=load_faults(arguments.faults) if arguments.faults else [],
+        rate_limits=arguments.rate_limits == "documented",
+        refresh_allowed=arguments.refresh_tokens == "allowed",
+        token_seconds=arguments.token_seconds,
+        keep_frames=arguments.keep_frames,
+        load_symbols=arguments.load_symbols,
+        load_rate=arguments.load_rate,
+        sockets=SocketRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every, arguments.slow_bytes),
+    )

@@ -1,0 +1,61 @@
+"""dead-man: says of each host whether it fell silent inside a session, even when the host is gone.
+
+Called every 5 minutes. A host is silent when CloudWatch has neither a heartbeat nor an update of it for 5 minutes. The
+verdict is a metric, HostSilent, so that the alarm on it sends one message when it begins and one when it ends.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from market import session_at
+
+SILENCE = timedelta(minutes=5)
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """{"session": bool, "silent": [hosts]}. `event["now"]` stands for the clock in tests; Scheduler sends none."""
+    import boto3
+
+    now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
+    session = session_at(now)
+    if session is None or not session[0] + SILENCE <= now < session[1]:
+        return {"session": False, "silent": []}
+    cloudwatch = boto3.client("cloudwatch")
+    hosts = os.environ["HOSTS"].split(",")
+    silent = [host for host in hosts if is_silent(cloudwatch, host, now)]
+    cloudwatch.put_metric_data(
+        Namespace=os.environ["NAMESPACE"],
+        MetricData=[
+            {
+                "MetricName": "HostSilent",
+                "Dimensions": dimensions(host),
+                "Value": float(host in silent),
+                "Timestamp": now,
+            }
+            for host in hosts
+        ],
+    )
+    return {"session": True, "silent": silent}
+
+
+def is_silent(cloudwatch: Any, host: str, now: datetime) -> bool:
+    """Neither a heartbeat nor an update of the host in the last 5 minutes."""
+    queries = [
+        {
+            "Id": name.lower(),
+            "MetricStat": {
+                "Metric": {"Namespace": os.environ["NAMESPACE"], "MetricName": name, "Dimensions": dimensions(host)},
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+        for name in ("Heartbeat", "Updates")
+    ]
+    answer = cloudwatch.get_metric_data(MetricDataQueries=queries, StartTime=now - SILENCE, EndTime=now)
+    return not any(value > 0 for result in answer["MetricDataResults"] for value in result["Values"])
+
+
+def dimensions(host: str) -> list[dict[str, str]]:
+    return [{"Name": "Environment", "Value": os.environ["ENVIRONMENT"]}, {"Name": "Host", "Value": host}]

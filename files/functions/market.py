@@ -1,0 +1,25 @@
+"""Whether the market is open, from the sessions that the build wrote beside this file."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+ZONE = ZoneInfo("Asia/Kolkata")
+SESSIONS = Path(__file__).with_name("sessions.json")
+
+
+def session_at(moment: datetime, sessions: Path = SESSIONS) -> tuple[datetime, datetime, datetime] | None:
+    """Open, close, and begin of the evening of the moment's day in India, or None when the market is closed that day.
+
+    ValueError when the day is after the last one that the build knew: the archive must be built anew.
+    """
+    data = json.loads(sessions.read_bytes())
+    day = moment.astimezone(ZONE).date().isoformat()
+    if day > data["known_until"]:
+        raise ValueError(f"{day} is after {data['known_until']}, the last day this archive knows; run site.yml again")
+    found = data["sessions"].get(day)
+    if found is None:
+        return None
+    opens, closes, evening = map(datetime.fromisoformat, found)
+    return opens, closes, evening

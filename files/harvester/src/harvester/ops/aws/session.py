@@ -1,0 +1,37 @@
+"""Clients of AWS for the operator's side, with the same profile, region and patience everywhere."""
+
+import os
+from functools import lru_cache
+from typing import Any
+
+ATTEMPTS = 8
+"""How often a call is tried when AWS throttles or stumbles; the waits between double."""
+CONNECT_SECONDS = 10
+
+
+class Account:
+    """Gives boto3 clients; region, profile and endpoint come from the environment unless they are given."""
+
+    def __init__(self, region: str | None = None, profile: str | None = None) -> None:
+        self.region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+        self.profile = profile or os.environ.get("AWS_PROFILE") or ""
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A client of that service. Raises botocore's errors for a profile or region that is not there."""
+        from botocore.config import Config
+
+        patience = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=CONNECT_SECONDS)
+        session = _session(self.profile, tuple(sorted(_surroundings().items())))
+        return session.client(service, region_name=region or self.region or None, config=patience)
+
+
+@lru_cache(maxsize=4)
+def _session(profile: str, _: tuple[tuple[str, str], ...]) -> Any:
+    """One session for each surroundings: a session reads AWS's service descriptions, which takes most of its time."""
+    import boto3
+
+    return boto3.Session(profile_name=profile or None)
+
+
+def _surroundings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}

@@ -1,0 +1,119 @@
+"""AWS's errors in one paragraph: what happened, which action on which resource, and what to do next."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "403",
+}
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+UNKNOWN_KEYS = {"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId"}
+TAKEN = {"BucketAlreadyExists"}
+QUOTAS = {
+    "VcpuLimitExceeded": "the number of vCPUs (Running On-Demand Standard instances)",
+    "InstanceLimitExceeded": "the number of instances",
+    "AddressLimitExceeded": "the number of Elastic IP addresses",
+    "TooManyBuckets": "the number of buckets",
+    "LimitExceeded": "a quota",
+    "LimitExceededException": "a quota",
+    "ServiceQuotaExceededException": "a quota",
+    "ResourceLimitExceeded": "a quota",
+    "MaxSpotInstanceCountExceeded": "the number of spot instances",
+    "VolumeLimitExceeded": "the size of all volumes",
+    "SecurityGroupLimitExceeded": "the number of security groups",
+}
+THROTTLED = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"}
+ACTION = re.compile(r"not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9]+)")
+RESOURCE = re.compile(r"on resource:? (\S+)")
+WHO = re.compile(r"User: (\S+)")
+MAX_CHARACTERS = 300
+
+NO_CREDENTIALS = (
+    "No AWS credentials were found. Name your profile in aws_account_profile (./inv configure does), or log in with "
+    "`aws configure sso` once and `aws sso login` each time; an access key in the environment works, too."
+)
+EXPIRED_LOGIN = "The AWS login has expired. Run `aws sso login{profile}`, then the same command again: it goes on."
+
+
+def explain(error: BaseException, profile: str = "") -> str:
+    """One paragraph for an exception of botocore; any other exception's own words."""
+    kind = type(error).__name__
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+        return NO_CREDENTIALS
+    if "SSO" in kind or kind == "TokenRetrievalError":
+        return EXPIRED_LOGIN.format(profile=f" --profile {profile}" if profile else "")
+    if kind == "ProfileNotFound":
+        return f"{_words(error)}. Correct aws_account_profile, or make the profile with `aws configure sso`."
+    if kind in ("EndpointConnectionError", "ConnectTimeoutError", "NoRegionError", "InvalidRegionError"):
+        return f"{_words(error)}. Is aws_account_region a region of AWS, such as ap-south-1, and is the network up?"
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):
+        return explain_code(
+            str(response.get("Error", {}).get("Code", "")),
+            str(response.get("Error", {}).get("Message", "")),
+            str(getattr(error, "operation_name", "")),
+            profile,
+        )
+    return _words(error)
+
+
+def explain_code(code: str, message: str, operation: str = "", profile: str = "") -> str:
+    """One paragraph for AWS's error code and message."""
+    words = " ".join(message.split())[:MAX_CHARACTERS].rstrip(". ")
+    if code in DENIED:
+        return _denied(words, operation)
+    if code in EXPIRED:
+        return EXPIRED_LOGIN.format(profile=f" --profile {profile}" if profile else "")
+    if code in UNKNOWN_KEYS:
+        return "AWS does not know this access key. Is it deleted? Look with `aws sts get-caller-identity`."
+    if code == "OptInRequired":
+        return "This region is not switched on in the account. Switch it on in the console, or choose ap-south-1."
+    if code in TAKEN:
+        return (
+            f"The bucket's name is taken by another account: {words}. Bucket names are shared by the whole world; put "
+            "a name of your own in aws_account_bucket, then run it again."
+        )
+    if code in QUOTAS:
+        return (
+            f"AWS refuses {operation or 'this'}: {QUOTAS[code]} of the account is used up ({words}). Ask for more in "
+            "the console under Service Quotas, or remove what is not needed, then run it again: it goes on."
+        )
+    if code in THROTTLED:
+        return f"AWS asks for slower calls at {operation or 'a call'}, even after retries. Run it again: it goes on."
+    return f"AWS refused {operation or 'a call'} with {code or 'no code'}: {words}."
+
+
+def explain_result(result: Mapping[str, Any]) -> str:
+    """One paragraph for the failed result of an Ansible module of amazon.aws or community.aws, or of ours."""
+    items = [item for item in result.get("results", ()) if isinstance(item, Mapping) and item.get("failed")]
+    if items:
+        return explain_result(items[0])
+    error = result.get("error")
+    if isinstance(error, Mapping) and error.get("code"):
+        return explain_code(str(error["code"]), str(error.get("message", "")))
+    words = str(result.get("msg", "no reason was given"))
+    code = re.search(r"An error occurred \((\w+)\) when calling the (\w+) operation[^:]*: (.*)", words, re.DOTALL)
+    if code:
+        return explain_code(code[1], code[3], code[2])
+    if "Unable to locate credentials" in words:
+        return NO_CREDENTIALS
+    return " ".join(words.split())
+
+
+def _denied(words: str, operation: str) -> str:
+    action, resource, who = ACTION.search(words), RESOURCE.search(words), WHO.search(words)
+    return (
+        f"{who[1] if who else 'This login'} may not call {action[1] if action else operation or 'this action'}"
+        f"{f' on {resource[1]}' if resource else ''}. Have the account's administrator allow it (README of "
+        "inventory/aws lists what is needed), then run the same command again: it goes on."
+    )
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:MAX_CHARACTERS].rstrip(". ")

@@ -1,0 +1,27 @@
+"""A finding on the recorder's health, and what to do about each cause of a gap."""
+
+from typing import NamedTuple
+
+LOGIN = "Log in and push a new token: ./inv token-push."
+CAUSE_FIXES = {
+    "no_token": LOGIN,
+    "token_refused": LOGIN,
+    "rate_limited": "Another program may use the same account; poll less often, or record fewer symbols.",
+    "disk_full": "Free disk space: pull the data, then ./inv cleanup. Recording goes on by itself.",
+    "disconnect": "Check the host's network and name resolution: ./inv doctor.",
+    "timeout": "Check the host's network, and whether the broker is slow for everybody.",
+    "server_error": "The broker has trouble; recording goes on by itself.",
+    "refused": "See ./inv logs for what the broker says; is the plan's symbol limit reached, are all symbols listed?",
+    "mute": "The broker's socket is silent; recording goes on by itself once it sends.",
+    "no_snapshot": "The socket does not serve these symbols: correct them in the inventory, or see ./inv logs.",
+    "bad_response": "See ./inv logs for what the broker answers; a renamed symbol is a frequent reason.",
+}
+
+
+class Check(NamedTuple):
+    """One finding. `fix` is empty when all is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""

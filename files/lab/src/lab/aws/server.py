@@ -1,0 +1,115 @@
+"""moto's server, with the vendor's image and its public parameter, and with bucket policies judged in full.
+
+Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lab.aws.policies import Call, Verdict, judge
+
+REGION = "ap-south-1"
+ACCOUNT = "123456789012"
+IMAGE = "ami-0a1b2c3d4e5f60718"
+# https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
+IMAGE_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+IMAGE_NAME = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260901"
+# Without these moto refuses AWS's own policies and lets through images and key pairs that do not exist.
+SETTINGS = {
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
+    "MOTO_ENABLE_AMI_VALIDATION": "1",
+    "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "1",
+    "MOTO_ENABLE_KEYPAIR_VALIDATION": "1",
+}
+
+
+def image() -> dict[str, Any]:
+    """The vendor's image in the form of moto's list of images."""
+    return {
+        "ami_id": IMAGE,
+        "state": "available",
+        "public": True,
+        "owner_id": "099720109477",
+        "image_location": f"amazon/{IMAGE_NAME}",
+        "sriov": "simple",
+        "root_device_type": "ebs",
+        "root_device_name": "/dev/sda1",
+        "description": "Canonical, Ubuntu, 24.04, amd64 noble image",
+        "image_type": "machine",
+        "architecture": "x86_64",
+        "name": IMAGE_NAME,
+        "virtualization_type": "hvm",
+        "hypervisor": "xen",
+        "creation_date": "2026-09-01T00:00:00.000Z",
+    }
+
+
+def add_image_parameter() -> None:
+    """The vendor's public parameter, which moto lets nobody put."""
+    from moto.core.utils import utcnow
+    from moto.ssm.models import Parameter, ssm_backends
+
+    backend = ssm_backends[ACCOUNT][REGION]
+    backend._parameters[IMAGE_PARAMETER].append(
+        Parameter(  # type: ignore[abstract]
+            account_id=ACCOUNT,
+            name=IMAGE_PARAMETER,
+            value=IMAGE,
+            parameter_type="String",
+            description="",
+            allowed_pattern=None,
+            keyid=None,
+            last_modified_date=utcnow(),
+            version=1,
+            data_type="aws:ec2:image",
+        )
+    )
+
+
+def permission_in_bucket(bucket: Any, action: str, resource: str) -> Any:
+    """What the bucket's policy says to the request that is being served, conditions included.
+
+    moto takes every condition of a Deny for fulfilled. The lab speaks plain HTTP where AWS has TLS, so a request counts
+    as secure unless it says otherwise in the header x-lab-insecure, which tests send.
+    """
+    from flask import request
+    from moto.iam.access_control import PermissionResult
+
+    if bucket.policy is None:
+        return PermissionResult.NEUTRAL
+    headers = request.headers
+    context = {
+        "aws:SecureTransport": "false" if "x-lab-insecure" in headers else "true",
+        "aws:PrincipalAccount": ACCOUNT,
+    }
+    for header in ("If-None-Match", "If-Match"):
+        if header in headers:
+            context[f"s3:{header.lower()}"] = headers[header]
+    if action == "s3:PutObject":
+        context["s3:ObjectCreationOperation"] = str(not {"uploads", "uploadId"} & set(request.args)).lower()
+    verdict = judge([json.loads(bucket.policy)], Call(action, resource, context))
+    return {Verdict.ALLOW: PermissionResult.PERMITTED, Verdict.DENY: PermissionResult.DENIED}.get(
+        verdict, PermissionResult.NEUTRAL
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until a signal ends it."""
+    with tempfile.TemporaryDirectory(prefix="moto-") as folder:
+        images = Path(folder) / "images.json"
+        images.write_text(json.dumps([image()]), encoding="utf-8")
+        os.environ.update(SETTINGS, MOTO_AMIS_PATH=str(images))
+        from moto.s3.models import FakeBucket
+        from moto.server import main as serve
+
+        FakeBucket.get_permission = permission_in_bucket  # type: ignore[method-assign, assignment]
+        add_image_parameter()
+        serve(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,35 @@
+"""Filters for inventory and playbooks: names and shares of a fleet's hosts, and AWS's errors in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harvester.aws_names import Names
+from harvester.ops.aws.cost import volume_gib
+from harvester.ops.aws.trouble import explain_result
+from harvester.ops.sharing import share_of
+
+
+def fleet_names(count: int, project: str, environment: str) -> list[str]:
+    """The names of so many hosts."""
+    names = Names(environment, project)
+    return [names.host(number) for number in range(1, int(count) + 1)]
+
+
+def bucket_name(account: str, project: str, environment: str, region: str, override: str = "") -> str:
+    """The bucket of an environment."""
+    return Names(environment, project, region, override).bucket(account)
+
+
+class FilterModule:
+    """What Ansible loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "bucket_name": bucket_name,
+            "explain_aws": explain_result,
+            "fleet_names": fleet_names,
+            "share_of": share_of,
+            "volume_gib": volume_gib,
+        }

@@ -1,0 +1,61 @@
+#!/usr/bin/python
+"""Ansible module: SSH host keys of new hosts, read from their consoles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from harvester.ops.aws.ansible_module import run
+
+DOCUMENTATION = r"""
+module: aws_host_keys
+short_description: SSH host keys of new hosts, from their consoles
+description:
+  - Writes the host keys of addresses that the file does not know yet, as the instance printed them to its console.
+options:
+  hosts:
+    description: Hosts by name, each with C(id) and C(address).
+    type: dict
+    required: true
+  file:
+    description: File of known hosts.
+    type: path
+    required: true
+  wait_seconds:
+    description: How long a new host has to print its keys.
+    type: int
+    default: 300
+author: Alpha Harvester
+"""
+
+EXAMPLES = r"""
+- name: Know the hosts by their keys
+  aws_host_keys:
+    hosts: {alpha-harvester-production-1: {id: i-0123456789abcdef0, address: 203.0.113.10}}
+    file: ~/.ssh/known_hosts
+"""
+
+RETURN = r"""
+{}
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "hosts": {"type": "dict", "required": True},
+    "file": {"type": "path", "required": True},
+    "wait_seconds": {"type": "int", "default": 300},
+}
+
+
+def ensure(here: Any, arguments: dict[str, Any]) -> Any:
+    """One call of the function that does the work."""
+    from harvester.ops.aws.host_keys import ensure_known
+
+    file, wait = Path(arguments["file"]), arguments["wait_seconds"]
+    return ensure_known(here, arguments["hosts"], file, wait_seconds=wait, dry=here.dry)
+
+
+if __name__ == "__main__":
+    run(AnsibleModule, ARGUMENTS, ensure)

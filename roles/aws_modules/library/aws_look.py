@@ -1,0 +1,84 @@
+#!/usr/bin/python
+"""Ansible module: who and where we are in AWS, and what is there already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from harvester.ops.aws.ansible_module import run
+
+DOCUMENTATION = r"""
+module: aws_look
+short_description: One look at the account before anything changes
+description:
+  - Reads the caller, the subnet, the vendor's image and the hosts of this environment, and builds every name.
+  - Changes nothing. Fails when the credentials belong to another account than expected.
+options:
+  project:
+    description: Project, first part of every name.
+    type: str
+    required: true
+  environment:
+    description: Environment, second part of every name.
+    type: str
+    required: true
+  bucket:
+    description: Name of the bucket where the rule's name is taken.
+    type: str
+    default: ""
+  expected_account:
+    description: Account that the credentials must belong to. Empty means any.
+    type: str
+    default: ""
+  instance_type:
+    description: Instance type of new hosts; decides on image and zone.
+    type: str
+    required: true
+  subnet:
+    description: Subnet of new hosts. Empty means a default subnet.
+    type: str
+    default: ""
+author: Alpha Harvester
+"""
+
+EXAMPLES = r"""
+- name: Look at the account
+  aws_look:
+    project: alpha-harvester
+    environment: production
+    instance_type: t3.micro
+  register: __look
+"""
+
+RETURN = r"""
+look:
+  description: Account, names, image, subnet and instances.
+  returned: always
+  type: dict
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "project": {"type": "str", "required": True},
+    "environment": {"type": "str", "required": True},
+    "bucket": {"type": "str", "default": ""},
+    "expected_account": {"type": "str", "default": ""},
+    "instance_type": {"type": "str", "required": True},
+    "subnet": {"type": "str", "default": ""},
+}
+
+
+def ensure(here: Any, arguments: dict[str, Any]) -> Any:
+    """One call of the function that does the work."""
+    from harvester.aws_names import Names
+    from harvester.ops.aws.look import look
+    from harvester.ops.aws.outcome import Outcome
+
+    names = Names(arguments["environment"], arguments["project"], here.region, arguments["bucket"])
+    keys = ("expected_account", "instance_type", "subnet")
+    return Outcome({}, {}, {"look": look(here, names, **{key: arguments[key] for key in keys})})
+
+
+if __name__ == "__main__":
+    run(AnsibleModule, ARGUMENTS, ensure)

@@ -1,0 +1,68 @@
+#!/usr/bin/python
+"""Ansible module: kind and tags of the parameters that hold secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from harvester.ops.aws.ansible_module import run
+
+DOCUMENTATION = r"""
+module: aws_parameters
+short_description: Kind and tags of parameters, never their values
+description:
+  - Tags what commands stored below the prefix. Reads, writes and decrypts no value.
+  - Fails when a secret was stored as plain text.
+options:
+  prefix:
+    description: Path of the parameters.
+    type: str
+    required: true
+  known:
+    description: Names of the secrets by what they are.
+    type: dict
+    required: true
+  tags:
+    description: Tags of every resource; tags that a person added are left alone.
+    type: dict
+    required: true
+author: Alpha Harvester
+"""
+
+EXAMPLES = r"""
+- name: Look at the parameters
+  aws_parameters:
+    prefix: /alpha-harvester/production
+    known: "{{ __aws_names.parameters }}"
+    tags: "{{ __aws_names.tags }}"
+"""
+
+RETURN = r"""
+present:
+  description: Whether each known secret is stored.
+  returned: always
+  type: dict
+strangers:
+  description: Parameters below the prefix that are not known.
+  returned: always
+  type: list
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "prefix": {"type": "str", "required": True},
+    "known": {"type": "dict", "required": True},
+    "tags": {"type": "dict", "required": True},
+}
+
+
+def ensure(here: Any, arguments: dict[str, Any]) -> Any:
+    """One call of the function that does the work."""
+    from harvester.ops.aws.parameters import ensure_parameters
+
+    return ensure_parameters(here, **arguments, dry=here.dry)
+
+
+if __name__ == "__main__":
+    run(AnsibleModule, ARGUMENTS, ensure)

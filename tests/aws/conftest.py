@@ -1,0 +1,57 @@
+"""Two accounts: one is built, checked, spoiled, mended and destroyed; the other is built by runs that get killed."""
+
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.aws.account import Cloud, Run
+
+TASKS = 28
+SEED = 20261122
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An account that the tests of test_provision use one after the other."""
+    made = Cloud(tmp_path_factory.mktemp("cloud"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An account that tests may spoil."""
+    made = Cloud(tmp_path_factory.mktemp("other"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def interrupted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cloud: Cloud
+) -> Iterator[Callable[[], list[Any]]]:
+    """The end states of accounts built by killed runs; they are built beside the tests of the first account."""
+    long = request.config.getoption("--long")
+    draw = random.Random(SEED)
+    moments = [(draw.randint(5, TASKS), draw.random()) for _ in range(20 if long else 3)]
+    # In the short form one account takes all kills, later and later; in the long form each kill has its own account.
+    groups = [[moment] for moment in moments] if long else [sorted(moments)]
+    pool = ThreadPoolExecutor(max_workers=1)
+    futures: list[Future[Any]] = [
+        pool.submit(build_by_killed_runs, tmp_path_factory.mktemp("killed"), group) for group in groups
+    ]
+    yield lambda: [future.result() for future in futures]
+    pool.shutdown(cancel_futures=True)
+
+
+def build_by_killed_runs(folder: Path, moments: list[tuple[int, float]]) -> tuple[int, Run, Any]:
+    """(kills that struck, the run that finished the job, the state of the account)."""
+    cloud = Cloud(folder)
+    try:
+        kills = sum(cloud.interrupt(task, seconds) for task, seconds in moments)
+        return kills, cloud.run(), cloud.state()
+    finally:
+        cloud.close()

@@ -1,0 +1,111 @@
+"""Hands that change an account behind the inventory's back; each with the task that must notice and mend it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.aws.account import NAMES, Cloud
+
+Drift = Callable[[Cloud], Any]
+
+
+def group(cloud: Cloud) -> str:
+    filters = [{"Name": "group-name", "Values": [NAMES.security_group]}]
+    found: str = cloud.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"][0]["GroupId"]
+    return found
+
+
+def host(cloud: Cloud) -> str:
+    filters = [{"Name": "tag:Name", "Values": [NAMES.host(1)]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    reservations = cloud.client("ec2").describe_instances(Filters=filters)["Reservations"]
+    found: str = reservations[0]["Instances"][0]["InstanceId"]
+    return found
+
+
+def open_to_the_world(cloud: Cloud) -> None:
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    cloud.client("ec2").authorize_security_group_ingress(GroupId=group(cloud), IpPermissions=[rule])
+
+
+def weaken_metadata(cloud: Cloud) -> None:
+    cloud.client("ec2").modify_instance_metadata_options(
+        InstanceId=host(cloud), HttpTokens="optional", HttpPutResponseHopLimit=3
+    )
+
+
+def allow_termination(cloud: Cloud) -> None:
+    cloud.client("ec2").modify_instance_attribute(InstanceId=host(cloud), DisableApiTermination={"Value": False})
+
+
+def move_address(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    address = ec2.describe_addresses()["Addresses"][0]
+    ec2.disassociate_address(AssociationId=address["AssociationId"])
+
+
+def make_administrator(cloud: Cloud) -> None:
+    cloud.client("iam").attach_role_policy(
+        RoleName=NAMES.role("host"), PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+    )
+
+
+def widen_policy(cloud: Cloud) -> None:
+    everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+    cloud.client("iam").put_role_policy(
+        RoleName=NAMES.role("scheduler"), PolicyName="exactly-this", PolicyDocument=everything
+    )
+
+
+def open_bucket(cloud: Cloud) -> None:
+    s3, name = cloud.client("s3"), NAMES.bucket("123456789012")
+    s3.delete_public_access_block(Bucket=name)
+    s3.delete_bucket_policy(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Suspended"})
+
+
+def delete_alarm(cloud: Cloud) -> None:
+    cloud.client("cloudwatch").delete_alarms(AlarmNames=[NAMES.alarm(f"silent-{NAMES.host(1)}")])
+
+
+def add_schedule(cloud: Cloud) -> None:
+    scheduler = cloud.client("scheduler")
+    old = scheduler.get_schedule(GroupName=NAMES.schedule_group, Name="dead-man")
+    change = {"GroupName": NAMES.schedule_group, "Target": old["Target"], "FlexibleTimeWindow": {"Mode": "OFF"}}
+    scheduler.create_schedule(Name="stranger", ScheduleExpression="rate(1 hours)", **change)
+    scheduler.update_schedule(Name="dead-man", ScheduleExpression="rate(9 hours)", **change)
+
+
+def change_function(cloud: Cloud) -> None:
+    cloud.client("lambda").update_function_configuration(FunctionName=NAMES.function("evening"), Timeout=3)
+
+
+def forget_logs(cloud: Cloud) -> None:
+    cloud.client("logs").delete_retention_policy(logGroupName=NAMES.function_log_group("dead-man"))
+
+
+def unsubscribe(cloud: Cloud) -> None:
+    sns = cloud.client("sns")
+    for one in sns.list_subscriptions()["Subscriptions"]:
+        sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+
+
+def raise_budget(cloud: Cloud) -> None:
+    cloud.client("budgets", "us-east-1").delete_budget(AccountId="123456789012", BudgetName=NAMES.budget)
+
+
+HOSTS, PARTS = "aws_host : Make the hosts", "aws_host : Settle volumes, profiles and addresses"
+IDENTITY, STORAGE = "aws_identity : Make the roles", "aws_storage : Make the bucket"
+DRIFTS: tuple[tuple[Drift, str], ...] = (
+    (open_to_the_world, "aws_host : Open what must be open, and nothing else"),
+    (weaken_metadata, PARTS),
+    (allow_termination, HOSTS),
+    (move_address, PARTS),
+    (make_administrator, IDENTITY),
+    (widen_policy, IDENTITY),
+    (open_bucket, STORAGE),
+    (delete_alarm, "aws_watch : Settle alarms and dashboard"),
+    (add_schedule, "aws_watch : Settle the schedules"),
+    (change_function, "aws_functions : Deploy the functions"),
+    (forget_logs, "aws_functions : Settle the functions and their logs"),
+    (unsubscribe, "aws_watch : Topic | Make the topic"),
+    (raise_budget, "aws_watch : Cap the costs"),
+)

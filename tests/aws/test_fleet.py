@@ -1,0 +1,158 @@
+"""Shares, sizes, costs, host keys and risks: what the AWS tasks compute."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harvester.clock import IST
+from harvester.errors import ConfigError, HarvesterError
+from harvester.ops.aws.cost import Configuration, estimate, prices, read_configuration, volume_gib
+from harvester.ops.aws.destroy import refuse
+from harvester.ops.aws.host_keys import find_keys, forget
+from harvester.ops.aws.risk import Risk, find_risks
+from harvester.ops.sharing import share_of
+from harvester.ops.store import Store
+
+SYMBOLS = [f"NSE:S{number:04d}-EQ" for number in range(2000)]
+CONSOLE = """boot
+-----BEGIN SSH HOST KEY KEYS-----
+ecdsa-sha2-nistp256 AAAAE2VjZHNh= root@ip-172-31-0-1
+ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 root@ip-172-31-0-1
+-----END SSH HOST KEY KEYS-----
+login:"""
+
+
+@given(st.integers(1, 8), st.lists(st.sampled_from(SYMBOLS), unique=True, max_size=60))
+def test_each_symbol_falls_to_exactly_one_host(count: int, symbols: list[str]) -> None:
+    fleet = [f"h{number}" for number in range(count)]
+
+    shares = [share_of(symbols, host, fleet) for host in fleet]
+
+    assert sorted(symbol for share in shares for symbol in share) == sorted(symbols)
+
+
+def test_a_new_host_takes_its_share_and_moves_nothing_between_the_others(figure: Callable[..., None]) -> None:
+    fleet = [f"h{number}" for number in range(4)]
+    before = {symbol: host for host in fleet for symbol in share_of(SYMBOLS, host, fleet)}
+    after = {symbol: host for host in [*fleet, "h4"] for symbol in share_of(SYMBOLS, host, [*fleet, "h4"])}
+
+    moved = [symbol for symbol in SYMBOLS if before[symbol] != after[symbol]]
+    figure("symbols_moved_share", round(len(moved) / len(SYMBOLS), 3), bound="<= 0.25", unit="of all", gate=True)
+    assert {after[symbol] for symbol in moved} == {"h4"}
+    assert all(400 < len(share_of(SYMBOLS, host, fleet)) < 600 for host in fleet)
+    assert share_of(SYMBOLS, "elsewhere", fleet) == SYMBOLS
+
+
+def test_the_disk_is_sized_by_symbols_and_days_in_steps() -> None:
+    assert volume_gib(5, 1, 12, 30, 20) == 16
+    assert volume_gib(5, 1, 12, 30, 20) <= volume_gib(6, 1, 12, 30, 20) <= volume_gib(500, 1, 12, 30, 20)
+    assert volume_gib(500, 5, 12, 30, 20) == volume_gib(100, 1, 12, 30, 20)
+
+
+def test_costs_follow_the_configuration() -> None:
+    price = prices("ap-south-1")
+    small = Configuration("t3.micro", 1, 16, True, True, 100, 30)
+
+    def total(**different: Any) -> float:
+        return sum(line.dollars for line in estimate(Configuration(**{**vars(small), **different}), price))
+
+    assert {line.what for line in estimate(small, price)} == {
+        "host",
+        "disk",
+        "address",
+        "snapshots",
+        "bucket",
+        "watching",
+    }
+    assert total() < total(save_hours=False) < total(save_hours=False, hosts=2)
+    assert total() < total(volume_gib=100) and total() < total(megabytes_a_day=10_000)
+    [host] = [
+        line for line in estimate(Configuration("t3.micro", 1, 16, False, True, 0, 30), price) if line.what == "host"
+    ]
+    assert host.dollars == pytest.approx(730 * price["instance_hour"]["t3.micro"], abs=0.01)
+    assert price["as_of"] and price["source"]
+    with pytest.raises(ConfigError, match="No price is known"):
+        total(instance_type="x9.mega")
+    with pytest.raises(ConfigError, match="not for us-east-1"):
+        prices("us-east-1")
+
+
+def test_the_configuration_is_read_from_the_inventory() -> None:
+    variables = {
+        "aws_host_symbols": SYMBOLS[:10],
+        "aws_host_names": ["a", "b"],
+        "aws_host_instance_type": "t3.micro",
+        "aws_host_system_gib": 12,
+        "aws_host_kept_days": 30,
+        "aws_host_megabytes_per_symbol_day": 20,
+        "aws_host_elastic_ip": True,
+        "aws_watch_save_hours": True,
+        "aws_storage_cold_after_days": 30,
+    }
+
+    assert read_configuration(variables) == Configuration("t3.micro", 2, 16, True, True, 200.0, 30)
+
+
+def test_host_keys_are_read_from_the_console_and_forgotten_again(tmp_path: Path) -> None:
+    assert find_keys(CONSOLE) == ["ecdsa-sha2-nistp256 AAAAE2VjZHNh=", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"]
+    assert find_keys("no keys yet") == []
+    file = tmp_path / "known_hosts"
+    file.write_text("192.0.2.1 ssh-ed25519 A\n192.0.2.10 ssh-ed25519 B\n", encoding="utf-8")
+
+    forget(file, "192.0.2.1")
+
+    assert file.read_text("utf-8") == "192.0.2.10 ssh-ed25519 B\n"
+
+
+class Unreachable:
+    host = "h1"
+    workers = 1
+
+    def list_manifests(self) -> list[str]:
+        raise HarvesterError("no route")
+
+    def read_manifests(self, paths: Any) -> dict[str, bytes]:
+        raise NotImplementedError
+
+    def list_files(self) -> dict[str, int]:
+        raise NotImplementedError
+
+    def open(self, path: str, offset: int) -> AbstractContextManager[IO[bytes]]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Empty(Unreachable):
+    def list_manifests(self) -> list[str]:
+        return []
+
+    def read_manifests(self, paths: Any) -> dict[str, bytes]:
+        return {}
+
+
+def test_a_host_that_cannot_be_asked_is_a_risk_and_so_is_a_session_of_today(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    in_session = datetime(2026, 11, 20, 11, tzinfo=IST)
+    sunday = datetime(2026, 11, 22, 11, tzinfo=IST)
+
+    [unknown] = find_risks([Unreachable], store, recording=True, now=sunday)
+    assert "cannot be asked" in unknown.what
+    [today] = find_risks([Empty], store, recording=True, now=in_session)
+    assert "today's session" in today.what
+    assert find_risks([Empty], store, recording=True, now=sunday) == []
+    assert find_risks([Empty], store, recording=False, now=in_session) == []
+
+
+def test_destroy_refuses_in_one_paragraph_naming_what_would_be_lost() -> None:
+    refuse([])
+    with pytest.raises(HarvesterError, match=r"h1: 2026-11-20 .* and 2 more.*--lose-data") as caught:
+        refuse([Risk("h1", "2026-11-20 of h1: 1 of 4 files")] * 7)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,234 @@
+"""The functions as they are deployed: reproducible archives, unpacked, their handlers called on moto."""
+
+import importlib
+import json
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from harvester.calendar import TradingCalendar
+from harvester.clock import IST
+from harvester.ops.aws.archives import build
+from harvester.ops.aws.trading_days import day_schedules, sessions_file, trading_days
+from lab.aws.server import REGION
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "files" / "functions"
+TODAY = date(2026, 11, 20)
+HOST = "alpha-harvester-test-1"
+TAGS = {"Project": "alpha-harvester", "Environment": "test", "ManagedBy": "alpha-harvester"}
+VARIABLES = {
+    "ENVIRONMENT": "alpha-harvester-test",
+    "NAMESPACE": "AlphaHarvester",
+    "HOSTS": HOST,
+    "BUCKET": "lake-of-a-test",
+    "LAKE_PREFIX": "lake/",
+    "STOP": "true",
+    "TAGS": ",".join(f"{key}={value}" for key, value in TAGS.items()),
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return build(SOURCES, tmp_path_factory.mktemp("archives"), TradingCalendar.load(), TODAY)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield
+
+
+def unpacked(archive: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The handler's module, imported from what the archive holds and from nothing beside it."""
+    zipfile.ZipFile(archive).extractall(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    for name in ("market", "dead_man", "evening"):
+        sys.modules.pop(name, None)
+    module = importlib.import_module(archive.stem.replace("-", "_"))
+    assert module.__file__ is not None and module.__file__.startswith(str(folder))
+    return module
+
+
+def ist(text: str) -> str:
+    return datetime.fromisoformat(text).replace(tzinfo=IST).isoformat()
+
+
+def test_the_same_sources_make_the_same_bytes(archives: dict[str, Path], tmp_path: Path) -> None:
+    time.sleep(1.1)  # ZIP archives would store times of two seconds' grain
+    os.utime(SOURCES / "market.py")
+
+    again = build(SOURCES, tmp_path, TradingCalendar.load(), TODAY)
+
+    assert set(again) == {"dead-man", "evening"}
+    assert {name: path.read_bytes() for name, path in again.items()} == {
+        name: path.read_bytes() for name, path in archives.items()
+    }
+
+
+def beat(metric: str, when: str, value: float) -> None:
+    boto3.client("cloudwatch").put_metric_data(
+        Namespace="AlphaHarvester",
+        MetricData=[
+            {
+                "MetricName": metric,
+                "Value": value,
+                "Timestamp": datetime.fromisoformat(when),
+                "Dimensions": [
+                    {"Name": "Environment", "Value": "alpha-harvester-test"},
+                    {"Name": "Host", "Value": HOST},
+                ],
+            }
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "beaten", "expected"),
+    [
+        ("2026-11-20T11:00:00", None, {"session": True, "silent": [HOST]}),
+        ("2026-11-20T11:00:00", ("Heartbeat", "2026-11-20T10:57:00", 1), {"session": True, "silent": []}),
+        ("2026-11-20T11:00:00", ("Updates", "2026-11-20T10:58:00", 300), {"session": True, "silent": []}),
+        ("2026-11-20T11:00:00", ("Heartbeat", "2026-11-20T10:50:00", 1), {"session": True, "silent": [HOST]}),
+        ("2026-11-20T09:02:00", None, {"session": False, "silent": []}),  # the first minutes count for nobody
+        ("2026-11-20T20:00:00", None, {"session": False, "silent": []}),
+        ("2026-11-21T11:00:00", None, {"session": False, "silent": []}),  # a Saturday
+        ("2026-11-24T11:00:00", None, {"session": False, "silent": []}),  # a holiday
+        ("2026-11-08T18:30:00", None, {"session": True, "silent": [HOST]}),  # muhurat, on a Sunday evening
+    ],
+)
+def test_the_dead_man_notices_silence_inside_sessions_alone(
+    now: str, beaten: Any, expected: Any, aws: None, archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = unpacked(archives["dead-man"], tmp_path, monkeypatch)
+    if beaten:
+        beat(beaten[0], ist(beaten[1]), beaten[2])
+
+    answer = module.handler({"now": ist(now)}, None)
+
+    assert answer == expected
+    values = [one["MetricName"] for one in boto3.client("cloudwatch").list_metrics()["Metrics"]]
+    assert ("HostSilent" in values) == expected["session"]
+
+
+def test_a_day_beyond_what_the_archive_knows_is_an_error_and_no_silence(
+    aws: None, archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = unpacked(archives["dead-man"], tmp_path, monkeypatch)
+
+    with pytest.raises(ValueError, match=r"run site\.yml again"):
+        module.handler({"now": ist("2028-01-03T11:00:00")}, None)
+
+
+def make_host() -> str:
+    ec2 = boto3.client("ec2")
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    tags = [{"Key": key, "Value": value} for key, value in {**TAGS, "Name": HOST}.items()]
+    made = ec2.run_instances(
+        ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}]
+    )
+    identity: str = made["Instances"][0]["InstanceId"]
+    return identity
+
+
+def test_an_evening_waits_for_the_upload_then_snapshots_and_stops_once(
+    aws: None, archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+    queue = boto3.client("sqs").create_queue(QueueName="probe")["QueueUrl"]
+    arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    monkeypatch.setenv("TOPIC", topic)
+    s3, ec2 = boto3.client("s3"), boto3.client("ec2")
+    s3.create_bucket(Bucket="lake-of-a-test", CreateBucketConfiguration={"LocationConstraint": REGION})
+    identity = make_host()
+    module = unpacked(archives["evening"], tmp_path, monkeypatch)
+
+    def told() -> int:
+        return len(boto3.client("sqs").receive_message(QueueUrl=queue).get("Messages", []))
+
+    def running() -> bool:
+        found = ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]
+        return bool(found["State"]["Name"] == "running")
+
+    assert module.handler({"now": ist("2026-11-20T16:14:00")}, None) == {}
+    assert module.handler({"now": ist("2026-11-20T16:15:00")}, None) == {HOST: "not uploaded yet"}
+    assert (running(), told()) == (True, 0)
+    assert module.handler({"now": ist("2026-11-20T20:10:00")}, None) == {HOST: "not uploaded yet"}
+    assert (running(), told()) == (True, 1)
+
+    key = f"lake/manifest/date=2026-11-20/host={HOST}/manifest.json"
+    s3.put_object(Bucket="lake-of-a-test", Key=key, Body=b"{}")
+    assert module.handler({"now": ist("2026-11-20T16:30:00")}, None) == {HOST: "stopping"}
+    assert not running()
+    ec2.start_instances(InstanceIds=[identity])
+    assert module.handler({"now": ist("2026-11-20T16:45:00")}, None) == {HOST: "done before"}
+    assert running()
+
+
+def test_seven_snapshots_are_kept(aws: None, archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = unpacked(archives["evening"], tmp_path, monkeypatch)
+    ec2 = boto3.client("ec2")
+    instance = ec2.describe_instances(InstanceIds=[make_host()])["Reservations"][0]["Instances"][0]
+
+    for day in range(1, 12):
+        assert module.snapshot(ec2, instance, HOST, f"2026-11-{day:02d}")
+
+    kept = ec2.describe_snapshots(Filters=[{"Name": "tag:Name", "Values": [HOST]}])["Snapshots"]
+    days = sorted(tag["Value"] for one in kept for tag in one["Tags"] if tag["Key"] == "Day")
+    assert days == [f"2026-11-{day:02d}" for day in range(5, 12)]
+
+
+def test_schedules_name_every_trading_day_and_no_other() -> None:
+    calendar, first = TradingCalendar.load(), date(2026, 11, 1)
+    fired = {what: fire(crons) for what, crons in day_schedules(calendar, first).items()}
+
+    expected = list(trading_days(calendar, first))
+    assert [moment.isoformat() for moment in fired["start"]] == [
+        (opens - timedelta(minutes=10)).isoformat() for opens, _, _ in expected
+    ]
+    assert [moment.isoformat() for moment in fired["close"]] == [closes.isoformat() for _, closes, _ in expected]
+    starts = [moment.strftime("%Y-%m-%d %H:%M") for moment in fired["start"]]
+    assert "2026-11-20 08:50" in starts
+    assert "2026-11-08 18:05" in starts  # muhurat
+    assert not [start for start in starts if start.startswith(("2026-11-24", "2026-11-21", "2026-12-25"))]
+
+
+def fire(crons: dict[str, str]) -> list[datetime]:
+    """When expressions of the form cron(minute hour days month ? year) fire, in India."""
+    moments: list[datetime] = []
+    for expression in crons.values():
+        minute, hour, days, month, week_day, year = expression.removeprefix("cron(").removesuffix(")").split()
+        assert week_day == "?"
+        moments += [
+            datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=IST) for day in days.split(",")
+        ]
+    return sorted(moments)
+
+
+def test_the_evening_begins_when_every_phase_is_over() -> None:
+    sessions: Any = json.loads(json.dumps(sessions_file(TradingCalendar.load(), date(2026, 11, 1))))["sessions"]
+
+    assert sessions["2026-11-20"] == [
+        "2026-11-20T09:00:00+05:30",
+        "2026-11-20T15:35:00+05:30",
+        "2026-11-20T16:15:00+05:30",
+    ]

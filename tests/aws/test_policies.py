@@ -1,0 +1,217 @@
+"""Who may call what: the policies that the roles state, rendered by Ansible, judged call by call."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.aws.account import NAMES, ROOT
+
+from harvester.ops.aws.look import describe
+from lab.aws.policies import Call, Verdict, judge
+from lab.aws.server import ACCOUNT, REGION
+
+LAKE = f"arn:aws:s3:::{NAMES.bucket(ACCOUNT)}/lake/"
+BUCKET = f"arn:aws:s3:::{NAMES.bucket(ACCOUNT)}"
+HERE = f"{REGION}:{ACCOUNT}"
+TOKEN = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter('access_token')}"
+SECRET = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter('app_secret')}"
+TOPIC = f"arn:aws:sns:{HERE}:{NAMES.topic}"
+INSTANCE = f"arn:aws:ec2:{HERE}:instance/i-0123456789abcdef0"
+SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-0123456789abcdef0"
+VOLUME = f"arn:aws:ec2:{HERE}:volume/vol-0123456789abcdef0"
+OURS = {"aws:ResourceTag/Project": NAMES.project, "aws:ResourceTag/Environment": NAMES.environment}
+REQUESTED = {"aws:RequestTag/Project": NAMES.project, "aws:RequestTag/Environment": NAMES.environment}
+OTHERS = {"aws:ResourceTag/Project": NAMES.project, "aws:ResourceTag/Environment": "another"}
+METRICS = {"cloudwatch:namespace": "AlphaHarvester"}
+LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group('dead-man')}:log-stream:x"
+OTHER_LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group('evening')}:log-stream:x"
+FUNCTION = f"arn:aws:lambda:{HERE}:function:{NAMES.function('dead-man')}"
+ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('data-missing-x')}"
+
+MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("host", "s3:PutObject", f"{LAKE}depth/x.parquet", {}),
+    ("host", "s3:GetObject", f"{LAKE}manifest/m.json", {}),
+    ("host", "s3:AbortMultipartUpload", f"{LAKE}raw/x", {}),
+    ("host", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/raw/"}),
+    ("host", "ssm:GetParameter", TOKEN, {}),
+    ("host", "sns:Publish", TOPIC, {}),
+    ("host", "cloudwatch:PutMetricData", "*", METRICS),
+    ("dead-man", "cloudwatch:GetMetricData", "*", {}),
+    ("dead-man", "cloudwatch:PutMetricData", "*", METRICS),
+    ("dead-man", "logs:PutLogEvents", LOGS, {}),
+    ("dead-man", "sns:Publish", TOPIC, {}),
+    ("evening", "s3:GetObject", f"{LAKE}manifest/date=2026-11-20/host=x/manifest.json", {}),
+    ("evening", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/date=2026-11-20"}),
+    ("evening", "ec2:DescribeInstances", "*", {}),
+    ("evening", "ec2:StopInstances", INSTANCE, OURS),
+    ("evening", "ec2:CreateSnapshot", VOLUME, OURS),
+    ("evening", "ec2:CreateSnapshot", SNAPSHOT, REQUESTED),
+    ("evening", "ec2:CreateTags", SNAPSHOT, {"ec2:CreateAction": "CreateSnapshot"}),
+    ("evening", "ec2:DeleteSnapshot", SNAPSHOT, OURS),
+    ("evening", "sns:Publish", TOPIC, {}),
+    ("evening", "logs:CreateLogStream", OTHER_LOGS, {}),
+    ("scheduler", "lambda:InvokeFunction", FUNCTION, {}),
+    ("scheduler", "ec2:StartInstances", INSTANCE, OURS),
+    ("scheduler", "cloudwatch:DisableAlarmActions", ALARM, {}),
+    ("operator", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
+    ("operator", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/"}),
+    ("operator", "ssm:StartSession", f"arn:aws:ssm:{REGION}::document/AWS-StartSSHSession", {}),
+    ("operator", "ssm:PutParameter", TOKEN, {}),
+    ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "true"}),
+)
+MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("host", "s3:DeleteObject", f"{LAKE}depth/x.parquet", {}),
+    ("host", "s3:DeleteObjectVersion", f"{LAKE}depth/x.parquet", {}),
+    ("host", "s3:PutObject", f"{BUCKET}/elsewhere/x", {}),
+    ("host", "s3:PutBucketPolicy", BUCKET, {}),
+    ("host", "s3:ListBucket", BUCKET, {"s3:prefix": "elsewhere/"}),
+    ("host", "s3:ListBucket", BUCKET, {}),
+    ("host", "s3:GetObject", "arn:aws:s3:::another-bucket/lake/x", {}),
+    ("host", "ssm:GetParameter", SECRET, {}),
+    ("host", "ssm:GetParameter", f"{TOKEN}-2", {}),
+    ("host", "ssm:PutParameter", TOKEN, {}),
+    ("host", "ssm:GetParametersByPath", f"arn:aws:ssm:{HERE}:parameter/", {}),
+    ("host", "sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/{NAMES.role('operator')}", {}),
+    ("host", "iam:PassRole", "*", {}),
+    ("host", "ec2:TerminateInstances", INSTANCE, OURS),
+    ("host", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AWS/EC2"}),
+    ("host", "sns:Publish", f"arn:aws:sns:{HERE}:another", {}),
+    ("host", "ec2messages:GetMessages", "*", {}),
+    ("host", "ssmmessages:OpenDataChannel", "*", {}),
+    ("dead-man", "logs:PutLogEvents", OTHER_LOGS, {}),
+    ("dead-man", "ssm:GetParameter", TOKEN, {}),
+    ("dead-man", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
+    ("dead-man", "ec2:StopInstances", INSTANCE, OURS),
+    ("evening", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
+    ("evening", "s3:PutObject", f"{LAKE}depth/x.parquet", {}),
+    ("evening", "ec2:StopInstances", INSTANCE, OTHERS),
+    ("evening", "ec2:StopInstances", INSTANCE, {}),
+    ("evening", "ec2:TerminateInstances", INSTANCE, OURS),
+    ("evening", "ec2:DeleteSnapshot", SNAPSHOT, OTHERS),
+    ("evening", "ec2:CreateSnapshot", VOLUME, OTHERS),
+    ("evening", "ec2:CreateTags", SNAPSHOT, {}),
+    ("evening", "ec2:CreateTags", INSTANCE, {"ec2:CreateAction": "CreateSnapshot"}),
+    ("scheduler", "ec2:StopInstances", INSTANCE, OURS),
+    ("scheduler", "ec2:StartInstances", INSTANCE, OTHERS),
+    ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:another", {}),
+    ("scheduler", "cloudwatch:DisableAlarmActions", f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('disk-x')}", {}),
+    ("scheduler", "cloudwatch:DeleteAlarms", ALARM, {}),
+    ("operator", "s3:DeleteObject", f"{LAKE}depth/x.parquet", {}),
+    ("operator", "ssm:GetParameter", SECRET, {}),
+    ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "false"}),
+    ("operator", "ssm:StartSession", INSTANCE, {**OTHERS, "aws:MultiFactorAuthPresent": "true"}),
+    ("operator", "ssm:SendCommand", INSTANCE, OURS),
+)
+NARROWEST = {  # actions for which AWS knows no resource: service authorization reference
+    "cloudwatch:GetMetricData",
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSnapshots",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
+
+
+def render(folder: Path, *variables: str, session_manager: bool = False) -> Any:
+    """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
+    look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT)}
+    days = {f"aws_storage_{what}_days": 30 for what in ("cold_after", "expire", "undo")}
+    extra = {"aws_account_look": look, "aws_identity_session_manager": session_manager, **days}
+    play = [
+        {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars_files": [str(ROOT / f"roles/{role}/vars/main.yml") for role in ("aws_identity", "aws_storage")],
+            "tasks": [
+                {
+                    "ansible.builtin.copy": {
+                        "content": "{{ {" + ", ".join(f"'{name}': {name}" for name in variables) + "} | to_json }}",
+                        "dest": str(folder / "rendered.json"),
+                        "mode": "0600",
+                    }
+                }
+            ],
+        }
+    ]
+    (folder / "play.json").write_text(json.dumps(play), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "-i", "localhost,", str(folder / "play.json"), "--extra-vars", json.dumps(extra)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "rendered.json").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return render(tmp_path_factory.mktemp("policies"), "__aws_identity_roles", "__aws_storage_policy")
+
+
+@pytest.fixture(scope="module")
+def policies(rendered: Any) -> dict[str, Any]:
+    """The policy documents by role."""
+    by_name = {role["name"]: role["policy"] for role in rendered["__aws_identity_roles"]}
+    return {name: by_name[NAMES.role(name)] for name in ("host", "dead-man", "evening", "scheduler", "operator")}
+
+
+def test_the_table_of_calls(policies: dict[str, Any], figure: Callable[..., None]) -> None:
+    refused = [row for row in MUST if judge([policies[row[0]]], Call(*row[1:])) != Verdict.ALLOW]
+    allowed = [row for row in MUST_NOT if judge([policies[row[0]]], Call(*row[1:])) == Verdict.ALLOW]
+
+    figure("calls_judged", len(MUST) + len(MUST_NOT), bound=">= 60", unit="calls")
+    figure("unexpected_refusals", len(refused), bound="== 0", unit="calls", gate=True)
+    figure("unexpected_allows", len(allowed), bound="== 0", unit="calls", gate=True)
+    assert (refused, allowed) == ([], [])
+
+
+def test_no_action_has_a_wildcard_and_no_resource_is_wider_than_it_must_be(
+    policies: dict[str, Any], tmp_path: Path, figure: Callable[..., None]
+) -> None:
+    widest = render(tmp_path, "__aws_identity_roles", session_manager=True)["__aws_identity_roles"]
+    statements = [one for role in widest for one in role["policy"]["Statement"]]
+    pairs = [(action, one["Resource"]) for one in statements for action in as_list(one["Action"])]
+
+    wild = [action for action, _ in pairs if "*" in action]
+    wide = [action for action, resource in pairs if resource == "*" and action not in NARROWEST]
+    figure("wildcard_actions", len(wild), bound="== 0", unit="actions", gate=True)
+    assert (wild, wide) == ([], [])
+    assert all("NotAction" not in one and "NotResource" not in one and one["Effect"] == "Allow" for one in statements)
+
+
+def test_every_statement_of_every_role_is_needed(policies: dict[str, Any]) -> None:
+    idle = []
+    for role, policy in policies.items():
+        rows = [row for row in MUST if row[0] == role]
+        for statement in policy["Statement"]:
+            rest = {**policy, "Statement": [one for one in policy["Statement"] if one is not statement]}
+            if all(judge([rest], Call(*row[1:])) == Verdict.ALLOW for row in rows):
+                idle.append((role, statement["Sid"]))
+
+    assert idle == []
+
+
+def test_the_bucket_wants_tls_our_account_and_conditional_writes(rendered: Any) -> None:
+    policy = rendered["__aws_storage_policy"]
+    good = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT, "s3:ObjectCreationOperation": "true"}
+    good["aws:PrincipalIsAWSService"] = "false"
+
+    def verdict(**context: str) -> Verdict:
+        return judge([policy], Call("s3:PutObject", f"{LAKE}depth/x", {**good, **context}))
+
+    assert verdict(**{"s3:if-none-match": "*"}) == Verdict.NOTHING
+    assert verdict(**{"s3:if-match": '"abc"'}) == Verdict.NOTHING
+    assert verdict() == Verdict.DENY
+    assert verdict(**{"s3:ObjectCreationOperation": "false"}) == Verdict.NOTHING
+    assert verdict(**{"s3:if-none-match": "*", "aws:SecureTransport": "false"}) == Verdict.DENY
+    assert verdict(**{"s3:if-none-match": "*", "aws:PrincipalAccount": "999999999999"}) == Verdict.DENY
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

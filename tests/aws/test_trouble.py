@@ -1,0 +1,183 @@
+"""What can be wrong with account, answers and network: one paragraph each, never a traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ProfileNotFound,
+    SSOTokenLoadError,
+    UnauthorizedSSOTokenError,
+)
+from tests.aws.account import ANSWERS, NAMES, ROOT, Cloud
+
+from harvester.errors import ConfigError
+from harvester.ops.aws import allow, configure, questions
+from harvester.ops.aws.bucket import bucket_exists
+from harvester.ops.aws.look import look
+from harvester.ops.aws.trouble import explain, explain_result
+from lab.aws.server import ACCOUNT
+
+REFUSED = (
+    "User: arn:aws:iam::123456789012:user/me is not authorized to perform: ec2:RunInstances on resource: "
+    "arn:aws:ec2:ap-south-1:123456789012:instance/* because no identity-based policy allows the action"
+)
+
+
+def client_error(code: str, message: str = "no", operation: str = "RunInstances") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NoCredentialsError(), "No AWS credentials were found"),
+        (SSOTokenLoadError(error_msg="x"), "aws sso login --profile work"),
+        (UnauthorizedSSOTokenError(), "aws sso login --profile work"),
+        (ProfileNotFound(profile="x"), "aws_account_profile"),
+        (EndpointConnectionError(endpoint_url="https://ec2.mumbai.amazonaws.com/"), "such as ap-south-1"),
+        (client_error("ExpiredToken"), "The AWS login has expired"),
+        (client_error("InvalidClientTokenId"), "does not know this access key"),
+        (client_error("UnauthorizedOperation", REFUSED), "may not call ec2:RunInstances on arn:aws:ec2"),
+        (client_error("AccessDenied", "Access Denied", "PutObject"), "may not call PutObject"),
+        (client_error("BucketAlreadyExists", operation="CreateBucket"), "aws_account_bucket"),
+        (client_error("VcpuLimitExceeded"), "Service Quotas"),
+        (client_error("AddressLimitExceeded", operation="AllocateAddress"), "Elastic IP"),
+        (client_error("OptInRequired"), "not switched on"),
+        (client_error("RequestLimitExceeded"), "slower"),
+        (client_error("SomethingNew", "what it says"), "SomethingNew: what it says"),
+    ],
+)
+def test_an_error_of_aws_becomes_one_paragraph(error: Exception, said: str) -> None:
+    text = explain(error, "work")
+
+    assert said in text
+    assert "\n" not in text
+    assert text[-1] in ".?`"
+
+
+def test_a_failed_module_of_a_collection_is_explained_too() -> None:
+    loop = {"msg": "One or more items failed", "results": [{"changed": True}, {"failed": True, "msg": denied_words()}]}
+
+    assert "may not call ec2:RunInstances on arn:aws:ec2" in explain_result(loop)
+    assert "used up" in explain_result({"msg": "x", "error": {"code": "VcpuLimitExceeded", "message": "You have 0"}})
+    assert "No AWS credentials" in explain_result({"msg": "Couldn't connect to AWS: Unable to locate credentials"})
+
+
+def denied_words() -> str:
+    return (
+        "Failed to create: An error occurred (UnauthorizedOperation) when calling the RunInstances operation: "
+        + REFUSED
+    )
+
+
+def test_another_account_is_refused_before_anything_changes(other: Cloud) -> None:
+    with pytest.raises(ConfigError, match="belong to account 123456789012, and aws_account_id says 999999999999"):
+        look(other, NAMES, expected_account="999999999999", instance_type="t3.micro")
+
+
+def test_a_bucket_of_somebody_else_is_told_from_one_that_is_not_there(other: Cloud) -> None:
+    class Foreign:
+        exceptions = other.client("s3").exceptions
+
+        def head_bucket(self, Bucket: str) -> None:  # boto3's spelling
+            answer: Any = {"Error": {"Code": "403"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(answer, "HeadBucket")
+
+    assert not bucket_exists(other.client("s3"), "not-there")
+    with pytest.raises(ConfigError, match="taken by another account"):
+        bucket_exists(Foreign(), "theirs")
+
+
+def test_a_run_without_credentials_ends_in_one_paragraph(other: Cloud, tmp_path: Path) -> None:
+    inventory = tmp_path / "all.yml"
+    everything = {"aws_account_managed": True, "aws_account_region": "ap-south-1", "aws_host_names": ["x"]}
+    inventory.write_text(json.dumps({"all": {"vars": everything}}), encoding="utf-8")
+    environment = {name: value for name, value in other.variables().items() if not name.startswith("AWS_")}
+    environment |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    environment |= {"AWS_CONFIG_FILE": "/dev/null", "ANSIBLE_STDOUT_CALLBACK": "default"}
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "-i", str(inventory), "playbooks/provision.yml"]
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode != 0
+    assert "No AWS credentials were found" in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("region", "mumbai", "ap-south-1"),
+        ("environment", "Prod", "lower-case"),
+        ("symbols", "SBIN", "NSE:SBIN-EQ"),
+        ("symbols", "NSE:SBIN-EQ,NSE:SBIN-EQ", "twice"),
+        ("app_id", "abc", "API dashboard"),
+        ("email", "me", "e-mail"),
+        ("cap_dollars", "-1", "US dollars"),
+        ("connection", "telnet", "session-manager"),
+        ("source", "0.0.0.0/0", "203.0.113.7/32"),
+        ("source", "home", "203.0.113.7/32"),
+        ("hosts", "0", "write 1"),
+    ],
+)
+def test_a_wrong_answer_is_refused_at_once(key: str, value: str, said: str) -> None:
+    [question] = [one for one in questions.QUESTIONS if one.key == key]
+
+    with pytest.raises(ConfigError, match=said):
+        question.check(value, {**ANSWERS, key: value})
+
+
+def test_ten_questions_are_asked_again_until_each_answer_passes(
+    other: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in other.environment.items():
+        monkeypatch.setenv(name, value)
+    typed = {question.text: [ANSWERS[question.key]] for question in questions.QUESTIONS}
+    typed["E-mail address for alerts"] = ["nobody", ANSWERS["email"]]
+    said: list[str] = []
+
+    answers = configure.ask_all(lambda text, _: typed[text].pop(0), said.append)
+
+    assert answers == ANSWERS
+    assert len(questions.QUESTIONS) == 10
+    assert len(said) == 1 and "nobody" in said[0]
+    file = tmp_path / "answers.json"
+    file.write_text(json.dumps(ANSWERS), encoding="utf-8")
+    assert configure.read_answers(file) == ANSWERS
+    assert configure.account_of(answers) == ACCOUNT
+    file.write_text(json.dumps({**ANSWERS, "password": "x"}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="password is not asked for"):
+        configure.read_answers(file)
+
+
+def test_allow_me_lets_one_network_in_and_the_former_out(
+    other: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in other.environment.items():
+        monkeypatch.setenv(name, value)
+    group = other.client("ec2").create_security_group(GroupName=NAMES.security_group, Description="x")["GroupId"]
+    here: Any = type("Here", (), {"account": other, "names": NAMES})
+
+    assert allow.allow(here, "203.0.113.7/32") == []
+    assert allow.allow(here, "203.0.113.9/32") == ["203.0.113.7/32"]
+    assert allow.allow(here, "203.0.113.9/32") == []
+
+    rules = other.client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
+    assert [one["CidrIp"] for rule in rules for one in rule["IpRanges"]] == ["203.0.113.9/32"]
+    assert allow.remember(other.inventory, "203.0.113.9/32")
+    assert 'aws_host_ssh_sources: ["203.0.113.9/32"]' in (other.inventory / "group_vars/all.yml").read_text("utf-8")
+    assert not allow.remember(tmp_path, "203.0.113.9/32")
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "10.0.0.0/8", "203.0.113.7/24", "me"])
+def test_allow_me_refuses_what_is_no_small_network(network: str) -> None:
+    with pytest.raises(ConfigError, match=r"203\.0\.113\.7/32"):
+        allow.check_network(network)

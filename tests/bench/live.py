@@ -1,0 +1,228 @@
+"""The real recorder against the local exchange under load, each a process of its own: `python -m tests.bench.live`.
+
+Runs in a network and mount namespace of its own, where the broker's host names are this machine's loopback: what the
+SDK's environment would lead through the exchange's proxy goes straight to it.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+from tests.bench import child
+
+from exchange.client import call_control, read_ready
+from exchange.environment import client_environment
+from exchange.hosts import BROKER_HOSTS
+from exchange.market.load import load_ticker
+from exchange.sockets.sent import LENGTH, read_sent
+from exchange.state import StateDir
+from exchange.wire.hsm import FEED
+from harvester.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.journal import read_segment
+from harvester.journal.format import DATA, FYERS_HSM
+from harvester.ops.inventory import program
+from harvester.settings import PATH_VARIABLE
+from harvester.tokens.handover import Token, write_handover
+from lab.demo import session
+
+LEAD_SECONDS = 20
+SETTLE_SECONDS = 3
+READY_SECONDS = 60
+TOPICS = 20_000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Load(NamedTuple):
+    """What a recording of synthetic symbols cost and kept."""
+
+    symbols: int
+    seconds: float
+    entries_per_frame: int
+    updates: int
+    """Entries that the exchange sent, of quotes and of books."""
+    lost: int
+    """Frames missing between others in the journal, or altered."""
+    unread: int
+    """Frames on their way when the recorder hung up, in the server's buffers and the network's."""
+    unread_s: float
+    """How long the server takes to make so many."""
+    core_share: float
+    """Per cent of one core that the recorder took, from soon after the open until the close."""
+    rss_mib: float
+    journal_bytes: int
+    latency_ms: tuple[float, float] | None
+    """Median and 99th percentile from the exchange's send to the recorder's clock just before the journal's write."""
+
+
+def lead_names_here(place: Path) -> None:
+    """Have the broker's host names mean loopback, in this namespace alone. Raises CalledProcessError."""
+    hosts = place / "hosts"
+    hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *BROKER_HOSTS)), encoding="ascii")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
+
+
+def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_entries: int, keep: bool) -> Load:
+    """Record `symbols` synthetic symbols for so long. With `keep` the exchange keeps its frames, for latency."""
+    calendar = place / "calendar.json"
+    session.write_calendar(calendar, session.closed_calendar(session.today_in_india()))
+    serve = [program("exchange"), "serve", "--state", str(place / "exchange")]
+    serve += ["--calendar", str(calendar), "--topic-limit", str(TOPICS)]
+    serve += ["--load-symbols", str(symbols), "--load-rate", str(rate), "--frame-entries", str(frame_entries)]
+    with _running(place, "exchange", [*serve, *(["--keep-frames"] if keep else [])], {}) as server:
+        _wait_for(place / "exchange" / "ready.json", server)
+        environment = {"SSL_CERT_FILE": client_environment(read_ready(place / "exchange"))["SSL_CERT_FILE"]}
+        config = _configure(place, [load_ticker(number) for number in range(symbols)])
+        _hand_over(place)
+        command = [program("harvester"), "run"]
+        with _running(place, "recorder", command, {**environment, PATH_VARIABLE: str(config)}) as recorder:
+            _wait_for(place / "status.json", recorder)
+            opens, closes = session.announce(calendar, lead_seconds=LEAD_SECONDS, seconds=seconds)
+            _sleep_until(opens.timestamp() + SETTLE_SECONDS)
+            began, spent = time.monotonic(), _cpu_seconds(recorder.pid)
+            _sleep_until(closes.timestamp() - 1)
+            share = (_cpu_seconds(recorder.pid) - spent) / (time.monotonic() - began)
+            rss_mib = child.memory_kib("VmHWM", recorder.pid) / 1024
+            _sleep_until(closes.timestamp() + 2)
+        rows = [row for row in call_control(place / "exchange", "GET", "/sockets").json() if row["frames"]]
+    return _judge(place, rows, symbols, seconds, frame_entries, share, rss_mib)
+
+
+def _judge(
+    place: Path, rows: list[dict[str, Any]], symbols: int, seconds: int, frame_entries: int, share: float, rss: float
+) -> Load:
+    """Compare what the exchange says it has sent with the journal, connection by connection."""
+    segments = sorted((place / "data" / "journal").glob("2*/*.seg"))
+    lost = unread = 0
+    unread_s = 0.0
+    latencies: list[int] = []
+    for stream, row in zip(_streams(segments), rows, strict=True):
+        kept = _Kept()
+        sent = read_sent(Path(row["file"])) if row["file"] else repeat(None)
+        for record, other in zip(_of_stream(segments, stream), sent, strict=False):
+            kept.add(record.payload)
+            if other:
+                latencies.append(record.wall_ns - other.wall_ns)
+        missing = row["frames"] - kept.frames
+        lost += kept.holes + (missing == 0 and kept.digest.hexdigest() != row["sha256"])
+        unread += missing
+        unread_s = max(unread_s, missing / row["frames"] * (row["last_ns"] - row["first_ns"]) / NS_PER_SECOND)
+    latencies.sort()
+    size = sum(path.stat().st_size for path in segments)
+    entries = sum(row["entries"] for row in rows)
+    latency = (_share(latencies, 50), _share(latencies, 99)) if latencies else None
+    return Load(symbols, seconds, frame_entries, entries, lost, unread, unread_s, 100 * share, rss, size, latency)
+
+
+class _Kept:
+    """Counts the frames of one connection in the journal; message numbers of feed frames rise by one."""
+
+    def __init__(self) -> None:
+        self.frames = self.holes = 0
+        self.digest = hashlib.sha256()
+        self._number = 0
+
+    def add(self, frame: bytes) -> None:
+        self.frames += 1
+        self.digest.update(LENGTH.pack(len(frame)) + frame)
+        if len(frame) > 7 and frame[2] == FEED:
+            number = int.from_bytes(frame[3:7], "big")
+            self.holes += abs(number - self._number - 1)
+            self._number = number
+
+
+def _share(ordered: list[int], per_cent: int) -> float:
+    return ordered[len(ordered) * per_cent // 100] / NS_PER_MS
+
+
+def _streams(segments: list[Path]) -> list[int]:
+    """The connections in the journal in the order of their first frames."""
+    return list(dict.fromkeys(record.stream for path in segments for record in read_segment(path) if _is_frame(record)))
+
+
+def _of_stream(segments: list[Path], stream: int) -> Iterator[Any]:
+    for path in segments:
+        yield from (record for record in read_segment(path) if _is_frame(record) and record.stream == stream)
+
+
+def _is_frame(record: Any) -> bool:
+    return record.kind == DATA and record.feed == FYERS_HSM
+
+
+def _configure(place: Path, symbols: list[str]) -> Path:
+    config = {
+        "host_id": "bench",
+        "data_dir": str(place / "data"),
+        "symbols": symbols,
+        "broker": {"app_id": StateDir(place / "exchange").app().app_id},
+        "feeds": ["fyers-hsm"],
+        "connect_before_seconds": 12,
+        "calendar": {"file": str(place / "calendar.json")},
+        "token": {"source": "file", "file": str(place / "credential"), "handover": str(place / "access-token")},
+        "status_file": str(place / "status.json"),
+    }
+    path = place / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path
+
+
+def _hand_over(place: Path) -> None:
+    command = [program("exchange"), "token", "--state", str(place / "exchange")]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
+    write_handover(place / "access-token", Token(SecretStr(text), "file:bench", expires_ns))
+
+
+@contextmanager
+def _running(place: Path, name: str, command: list[str], more: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A program in the background; it must live until it is told to end, and end well."""
+    log = place / f"{name}.log"
+    with log.open("wb") as output:
+        running = subprocess.Popen(command, env={**os.environ, **more}, stdout=output, stderr=output)
+        try:
+            yield running
+        finally:
+            died = running.poll() is not None
+            running.terminate()
+            code = running.wait(30)
+    if died or code != 0:
+        raise RuntimeError(f"{name} ended too early or badly, with exit code {code}: {log.read_text('utf-8')[-1500:]}")
+
+
+def _wait_for(path: Path, writer: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not path.exists():
+        if writer.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{path} did not appear")
+        time.sleep(0.05)
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.time()))
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def main(place: str, symbols: str, seconds: str, rate: str, frame_entries: str, keep: str) -> None:
+    lead_names_here(Path(place))
+    load = record_load(
+        Path(place), int(symbols), int(seconds), rate=float(rate), frame_entries=int(frame_entries), keep=keep == "True"
+    )
+    print(json.dumps(load._asdict()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

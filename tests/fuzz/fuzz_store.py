@@ -1,0 +1,87 @@
+"""Fuzzing of the journal's reader and of packed segments, both ways, by the checks of tests/property.
+
+Run: python -m tests.fuzz.fuzz_store [--seconds 600]
+"""
+
+from tests.fuzz.driver import Target, fuzz, instrumented
+
+READ, READ_RECORDS, PACK, PACK_RECORDS, UNPACK, UNPACK_BLOCK = range(6)
+HEAD = 8
+
+
+def make_target() -> Target:
+    """The function that any input must pass through unharmed. Its first byte chooses what is done with the rest."""
+    with instrumented():
+        from tests.property.pack_checks import check_block, check_reader, check_round_trip, check_unpack
+
+        from harvester.journal.format import encode
+
+    def as_records(data: bytes) -> bytes:
+        """A segment of what each piece says: eight bytes for the header, the rest as payload; some pieces are junk."""
+        parts = []
+        for piece in split(data):
+            head, payload = piece[:HEAD], piece[HEAD:]
+            if len(head) < HEAD or head[0] == 0xFF:
+                parts.append(piece)
+                continue
+            wall_ns = int.from_bytes(head[4:7], "big") << 16
+            parts.append(
+                encode((head[0] & 1, 2 if head[1] < 200 else head[1], head[2] & 1, head[3], wall_ns, 0, payload))
+            )
+        return b"".join(parts)
+
+    checks = {
+        READ: check_reader,
+        READ_RECORDS: lambda data: check_reader(as_records(data)),
+        PACK: check_round_trip,
+        PACK_RECORDS: lambda data: check_round_trip(as_records(data)),
+        UNPACK: check_unpack,
+        UNPACK_BLOCK: check_block,
+    }
+
+    def target(data: bytes) -> None:
+        if data:
+            checks[data[0] % len(checks)](data[1:])
+
+    return target
+
+
+def split(data: bytes) -> list[bytes]:
+    """Pieces of an input: each is preceded by its length in two bytes, the last may be short."""
+    pieces = []
+    while data:
+        size = int.from_bytes(data[:2], "big") % 2048
+        pieces.append(data[2 : 2 + size])
+        data = data[2 + size :]
+    return pieces
+
+
+def seeds() -> list[bytes]:
+    """Inputs to begin with: a small journal, its pieces, and its packed form whole and as a block."""
+    from tests.bench.market import updates
+    from tests.bench.wire import arrivals
+    from tests.property.pack_checks import pack
+
+    from harvester.journal.format import encode
+    from harvester.lake.pack import container
+
+    frames = [arrival.frame for arrival in arrivals(updates(24))]
+    pieces = [bytes([0, 2, 0, number, 0, 0, number, 0]) + frame for number, frame in enumerate(frames)]
+    joined = b"".join(len(piece).to_bytes(2, "big") + piece for piece in pieces)
+    segment = b"".join(encode((0, 2, 0, number, number << 16, 0, frame)) for number, frame in enumerate(frames, 1))
+    small, packed = segment[:1500], pack(segment)
+    block = packed[len(container.MAGIC) + container.FRAME.size : -container.FRAME.size - container.ENDING.size]
+    return [
+        bytes([READ]) + small,
+        bytes([READ_RECORDS]) + joined[:2500],
+        bytes([PACK]) + small,
+        bytes([PACK_RECORDS]) + joined,
+        bytes([PACK_RECORDS]) + joined[-1500:],
+        bytes([UNPACK]) + packed,
+        bytes([UNPACK_BLOCK]) + block,
+    ]
+
+
+if __name__ == "__main__":
+    assert __doc__
+    fuzz(make_target(), seeds(), __doc__)

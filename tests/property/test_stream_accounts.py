@@ -1,0 +1,104 @@
+"""The ledger of a socket for any day: covered time and gaps are the windows, each moment once, always."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harvester.gaps import Cause
+from harvester.journal.format import FYERS_HSM
+from harvester.lake.balance import check_stream
+from harvester.lake.coverage import Evidence, StreamLedger
+from harvester.lake.events import Events, KnownGap, Run
+from harvester.lake.intervals import Interval, intersect, split, subtract, total, union
+from harvester.lake.links import Link, Links
+from harvester.lake.streamfacts import certify_stream, unexplained
+from harvester.lake.symbolrows import Tracks
+
+SYMBOL = "NSE:SBIN-EQ"
+MOMENT = st.integers(0, 300)
+CAUSES: list[Cause] = ["disconnect", "mute", "no_snapshot", "refused", "slow_consumer", "stopped"]
+INTERVALS = st.lists(st.tuples(MOMENT, MOMENT).map(sorted).map(tuple), max_size=5)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> list[Run]:
+    edges = sorted(draw(st.sets(MOMENT, max_size=6)))
+    lives = zip(edges[::2], edges[1::2], strict=False)
+    return [Run(str(n), begin, end, set(), "r", "b", draw(st.booleans())) for n, (begin, end) in enumerate(lives)]
+
+
+@st.composite
+def days(draw: st.DrawFn) -> tuple[Events, Evidence]:
+    lives = draw(runs())
+    links = Links()
+    evidence = Evidence()
+    for seq, run in enumerate(lives * draw(st.integers(0, 3)), start=1):
+        begin = draw(st.integers(run.first_ns, run.last_ns))
+        served = frozenset({SYMBOL} if draw(st.booleans()) else ())
+        link = links.open(Link(FYERS_HSM, draw(st.integers(0, 1)), run.run_id, seq, begin, served))
+        if draw(st.booleans()):
+            links.close(run.run_id, (FYERS_HSM, link.stream), draw(MOMENT), draw(st.sampled_from(CAUSES)), "")
+        if draw(st.booleans()):
+            evidence.seen[link.number] = begin + draw(st.integers(0, 50))
+    for _ in range(draw(st.integers(0, 2)) if evidence.seen else 0):
+        evidence.breaks.append((draw(MOMENT), draw(st.one_of(st.none(), MOMENT)), "12 came after 9"))
+    gaps = [
+        KnownGap(
+            str(at),
+            draw(st.sampled_from("0123")),
+            draw(st.sampled_from([frozenset({SYMBOL}), frozenset({"NSE:INFY-EQ"})])),
+            draw(MOMENT),
+            draw(st.sampled_from(CAUSES)),
+            "",
+            at,
+            draw(st.one_of(st.none(), MOMENT)),
+            draw(st.sampled_from([1, FYERS_HSM])),
+        )
+        for at in range(draw(st.integers(0, 4)))
+    ]
+    return Events(runs=lives, gaps=gaps, links=links), evidence
+
+
+@settings(max_examples=150, deadline=None)
+@given(INTERVALS.map(union), days())
+def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tuple[Events, Evidence]) -> None:
+    events, evidence = day
+    coverage = StreamLedger(FYERS_HSM, windows, events).account(SYMBOL, evidence)
+    gaps = sorted((gap.from_ns, gap.to_ns) for gap in coverage.gaps)
+    assert coverage.covered_ns + total(gaps) == total(windows)
+    assert all(begin < end for begin, end in gaps)
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(gaps))
+    assert intersect(gaps, windows) == gaps
+    entry = certify_stream(Tracks(), np.empty(0, np.int64), coverage, windows, None)
+    assert unexplained(entry) == 0
+    assert check_stream(json.loads(json.dumps(entry)), windows, coverage.gaps) == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(INTERVALS.map(union), days())
+def test_nothing_is_covered_that_no_frame_shows(windows: list[Interval], day: tuple[Events, Evidence]) -> None:
+    events, evidence = day
+    coverage = StreamLedger(FYERS_HSM, windows, events).account(SYMBOL, evidence)
+    lives = {run.run_id: run.last_ns for run in events.runs}
+    shown = [
+        (evidence.seen[link.number], min(lives[link.run_id], link.to_ns if link.to_ns is not None else 2**62))
+        for link in events.links
+        if link.number in evidence.seen
+    ]
+    covered = subtract(windows, union((gap.from_ns, gap.to_ns) for gap in coverage.gaps))
+    assert subtract(covered, union(shown)) == []
+
+
+@given(INTERVALS.map(union), INTERVALS.map(union), st.lists(MOMENT, max_size=5))
+def test_intervals_are_sets_of_moments(one: list[Interval], other: list[Interval], cuts: list[int]) -> None:
+    def moments(intervals: list[Interval]) -> set[int]:
+        return {moment for begin, end in intervals for moment in range(begin, end)}
+
+    assert moments(subtract(one, other)) == moments(one) - moments(other)
+    assert moments(intersect(one, other)) == moments(one) & moments(other)
+    assert moments(split(one, cuts)) == moments(one)
+    assert moments(union([*one, *other])) == moments(one) | moments(other)
+    assert not any(begin < cut < end for begin, end in split(one, cuts) for cut in cuts)

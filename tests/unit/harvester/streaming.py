@@ -1,0 +1,62 @@
+"""A recorder of sockets taken through a story, and its journal afterwards."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tests.unit.harvester.audit import Audit, Connection
+from tests.unit.harvester.service import Service, serving
+from tests.unit.harvester.sockets import SocketBroker
+
+SBIN = "NSE:SBIN-EQ"
+INDEX = "NSE:NIFTY50-INDEX"
+HSM: dict[str, Any] = {
+    "feeds": ["fyers-hsm"],
+    "hsm": lambda url: {"url": url.replace("https", "wss") + "/hsm", "mute_seconds": 2.0},
+}
+BOTH = HSM | {"feeds": ["fyers-hsm", "fyers-tbt"], "tbt": {"symbols": [SBIN]}}
+Story = Callable[[Service, SocketBroker], Awaitable[None]]
+
+
+def record(
+    tmp_path: Path, certificate: tuple[Path, Path], story: Story, broker: SocketBroker | None = None, **options: Any
+) -> tuple[Audit, SocketBroker]:
+    """Run the service through a story and stop it."""
+    broker = broker or SocketBroker(certificate)
+
+    async def play() -> None:
+        async with serving(tmp_path, certificate, broker=broker, **options) as service:
+            await story(service, broker)
+            if service.process.returncode is None:
+                code, _ = await service.end()
+                assert code == 0
+
+    asyncio.run(play())
+    return Audit(tmp_path / "data" / "journal"), broker
+
+
+def covered(feed: str = "fyers-hsm") -> str:
+    """All connections of the feed are up and nothing is missing."""
+    connections = f"status['feeds']['{feed}']['connections']"
+    return f"{connections} and all(one['missing'] == 0 for one in {connections}) and not status['open_gaps']"
+
+
+async def take_in(service: Service, feed: str = "fyers-hsm", updates: int = 5) -> None:
+    """Until some more updates of SBIN have come."""
+    now = service.status["symbols"][SBIN]["feeds"][feed]["updates"]
+    await service.wait_for(f"status['symbols']['{SBIN}']['feeds']['{feed}']['updates'] > {now + updates}")
+
+
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something that is seen in this process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def snapshot_of(connection: Connection) -> int:
+    """Wall ns of the message with the snapshots, which our server sends all at once."""
+    return next(wall for wall, payload in connection.messages if len(payload) > 9 and payload[2] == 6)
