@@ -85,6 +85,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         free.bind(("127.0.0.1", 0))
         redirect_uri = f"http://127.0.0.1:{free.getsockname()[1]}/callback"
     made_up = replace(App.invent(), redirect_uri=redirect_uri)
+    (state / "app.json").touch(mode=0o600)
     (state / "app.json").write_text(json.dumps(asdict(made_up)), encoding="utf-8")
     with serving(state, "--refresh-tokens", "allowed", "--rate-limits", "none"):
         yield state
