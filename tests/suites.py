@@ -52,6 +52,7 @@ SUITES = (
     Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", alone=True),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
+    Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie"),
     Suite("here", "the whole data path as ordinary processes"),
     Suite(
         "tokens",

@@ -6,12 +6,15 @@ repository's packages on PYTHONPATH.
 
 import argparse
 import random
+import resource
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import FrameType
 
 try:
     import atheris
@@ -20,6 +23,11 @@ except ImportError:
 
 Target = Callable[[bytes], None]
 LONGEST_INPUT = 4096
+LONGEST_SECONDS = 60
+"""More for one input is a failure, too."""
+MOST_MEMORY_MB = 2048
+EXECUTED = "stat::number_of_executed_units:"
+"""What stands before the number of inputs at the end of the output, in libFuzzer's words."""
 
 
 def instrumented() -> AbstractContextManager[object]:
@@ -34,29 +42,39 @@ def fuzz(target: Target, inputs: Sequence[bytes], description: str) -> None:
     """Fuzz for the time that the command line gives; a failure ends with the input that caused it."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seconds", type=int, default=600)
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--seed", type=int, default=0, help="the same inputs each time; 0: others each time")
+    chosen = parser.parse_args()
     if atheris is None:
-        _blindly(target, inputs, seconds)
+        _blindly(target, inputs, chosen.seconds, random.Random(chosen.seed or None))
         return
     with tempfile.TemporaryDirectory(prefix="corpus-") as corpus:
         for number, data in enumerate(inputs):
             (Path(corpus) / f"seed-{number}").write_bytes(data)
-        options = [f"-max_total_time={seconds}", f"-max_len={LONGEST_INPUT}", "-rss_limit_mb=2048"]
+        options = [f"-max_total_time={chosen.seconds}", f"-seed={chosen.seed}", f"-max_len={LONGEST_INPUT}"]
+        options += [f"-rss_limit_mb={MOST_MEMORY_MB}", f"-timeout={LONGEST_SECONDS}", "-print_final_stats=1"]
         atheris.Setup([sys.argv[0], *options, corpus], target)
         atheris.Fuzz()
 
 
-def _blindly(target: Target, inputs: Sequence[bytes], seconds: int) -> None:
-    rng, runs, end = random.Random(), 0, time.monotonic() + seconds
+def _blindly(target: Target, inputs: Sequence[bytes], seconds: int, rng: random.Random) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY_MB << 20, MOST_MEMORY_MB << 20))
+    signal.signal(signal.SIGALRM, _too_long)
+    runs, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
         data = _mutate(rng, rng.choice(inputs))
+        signal.alarm(LONGEST_SECONDS)
         try:
             target(data)
-        except Exception:
+        except BaseException:
             print(f"failing input: {data.hex()}", file=sys.stderr)
             raise
         runs += 1
-    print(f"{runs} inputs without coverage in {seconds} s, no failure")
+    signal.alarm(0)
+    print(f"without coverage, no failure\n{EXECUTED} {runs}")
+
+
+def _too_long(_: int, __: FrameType | None) -> None:
+    raise TimeoutError(f"one input took more than {LONGEST_SECONDS} s")
 
 
 def _mutate(rng: random.Random, data: bytes) -> bytes:

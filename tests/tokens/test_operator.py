@@ -91,7 +91,7 @@ def test_a_token_that_the_broker_has_ended_is_refused_though_it_looks_well(
     token = mint()
     call_control(exchange, "POST", "/faults", b'[{"action": "revoke"}]')
     deadline = time.monotonic() + 10
-    with pytest.raises(LoginError, match="While proving the token|data socket refuses"):
+    with pytest.raises(LoginError, match=r"While proving the token|data socket refuses"):
         while time.monotonic() < deadline:
             prove(host, Masked(token), check_token(Masked(token), time.time_ns()), "XX00000")
             time.sleep(0.1)

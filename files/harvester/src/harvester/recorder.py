@@ -12,6 +12,7 @@ from harvester.calendar import TradingCalendar
 from harvester.calendarkeeper import CalendarKeeper
 from harvester.capture import Capture
 from harvester.clock import NS_PER_MS, NS_PER_SECOND, Clock
+from harvester.clocknotes import ClockNotes
 from harvester.journal.format import FEED_NAMES
 from harvester.notify import Notifier
 from harvester.poller import Poller
@@ -71,7 +72,7 @@ class Recorder:
         self._schedule = PollSchedule(settings, clock=clock, capture=capture, poller=poller, hold=self._hold)
         self._settled: set[Window] = set()
         self._reopen_mono_ns = 0
-        self._clock_was_off = False
+        self._clock_notes = ClockNotes(watch, settings.clock_log)
         self._stopping = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -149,7 +150,8 @@ class Recorder:
         self._follow_streams(wall_ns, adopted=adopted)
         self._prove_token(wall_ns, adopted=adopted)
         self._look_after_disk(mono_ns)
-        self._note_clock_offset()
+        for note in self._clock_notes.take():
+            self._capture.write(note)
         self._note_standing()
         if self._capture.take_unsynced():
             self.run_background(asyncio.to_thread(self._capture.sync))
@@ -250,14 +252,6 @@ class Recorder:
             self._capture.write_all(feed.ledger.step(step_ns, wall_ns))
         if step_ns < 0:
             self._schedule.rewind(wall_ns)
-
-    def _note_clock_offset(self) -> None:
-        """A clock that is off by more than the network explains makes every time in the journal doubtful."""
-        if self._watch.is_off == self._clock_was_off:
-            return
-        self._clock_was_off = self._watch.is_off
-        self._capture.write({"type": "clock", "offset_ns": self._watch.offset_ns, "off": self._clock_was_off})
-        log.error("clock_is_off" if self._clock_was_off else "clock_is_right", offset_ns=self._watch.offset_ns)
 
     def _note_standing(self) -> None:
         """Each segment says how the recorder stood, so that a later start need not read the ones before it."""

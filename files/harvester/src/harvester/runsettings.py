@@ -82,6 +82,7 @@ class RunSettings:
     journal: JournalSettings
     token: TokenSettings
     status_file: Path
+    clock_log: Path
     disk_reserve_bytes: int
     config_hash: str
     """Of the file that was checked."""

@@ -169,6 +169,8 @@ class Settings(StrictModel):
     """The copy in S3."""
     status_file: AbsolutePath = Path("/run/harvester-recorder/status.json")
     """Where the recorder publishes its state for `harvester health`."""
+    clock_log: AbsolutePath = Path("/var/log/chrony/tracking.log")
+    """Where chrony logs what it measures; each new line goes into the journal, and so into the certificate."""
     disk_reserve_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
     """Recording stops, with a gap of cause disk_full, when the disk has less than this free."""
 

@@ -15,6 +15,7 @@ from harvester.lake.segments import DayIndex
 from harvester.lake.slots import Grid, Window
 
 CERTIFICATE_FORMAT = 1
+CHRONY = "chrony"
 MOST_MESSAGES = 100
 """Texts of servers that a certificate quotes."""
 Json = dict[str, Any]
@@ -109,9 +110,23 @@ def certify_day(
         "clock": {
             "steps": len(events.clock_steps_ns),
             "largest_step_ns": max(events.clock_steps_ns, key=abs, default=0),
-            "notes": events.clock_notes,
+            "notes": [note for note in events.clock_notes if note.get("source") != CHRONY],
+            "chrony": _summarise_chrony([note for note in events.clock_notes if note.get("source") == CHRONY]),
         },
         "messages": events.messages[:MOST_MESSAGES],
+    }
+
+
+def _summarise_chrony(notes: list[Json]) -> Json | None:
+    """How far the clock was off at most, and the largest bound of the error, by chrony's own measurements."""
+    offsets = [abs(note["offset_ns"]) for note in notes if isinstance(note.get("offset_ns"), int)]
+    errors = [note["error_ns"] for note in notes if isinstance(note.get("error_ns"), int)]
+    if not offsets:
+        return None
+    return {
+        "measurements": len(offsets),
+        "largest_offset_ns": max(offsets),
+        "largest_error_ns": max(errors, default=None),
     }
 
 
