@@ -39,7 +39,6 @@ OPERATOR_VARIABLES = (
     "schwab_app_id",
     "schwab_redirect_uri",
     "schwab_api_url",
-    "token_page_url",  # address of the token page, where there is one
     "broker_proxy",  # these three where broker and AWS are stand-ins
     "broker_ca_file",
     "aws_endpoint_url",
