@@ -1,6 +1,8 @@
 """The suites behind `./inv test`: what each proves, and how they run and report."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ WORKERS = 3  # on two cores: many cases wait for clocks and processes
 class Suite:
     """Folders of tests, by default the one of its name.
 
+    `packages`: a file in requirements/ with packages of the distribution that its tests skip without.
     `host`: boots lab hosts (root and some minutes). `slow`: left out by --fast all the same. `alone`: its figures are
     times, and need the machine to themselves.
     """
@@ -30,6 +33,7 @@ class Suite:
     slow: bool = False
     alone: bool = False
     folders: tuple[str, ...] = ()
+    packages: str = ""
 
 
 STORAGE = ("unit/decode", "unit/journal", "unit/lab", "unit/lake")
@@ -50,6 +54,11 @@ SUITES = (
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie"),
     Suite("here", "the whole data path as ordinary processes"),
+    Suite(
+        "tokens",
+        "the daily token: login page in a browser, reminders, refresh, undo, rights, and no secret in the open",
+        packages="apt-tokens.txt",
+    ),
     Suite("contract", "roles, settings, tasks, documents and imports keep their interfaces"),
     Suite(
         "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
@@ -78,6 +87,7 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
     With `capture` its output is printed in one piece at its end.
     """
     heading = f"\n== {suite.name}: {suite.proves}"
+    install(suite.packages)
     if not capture:
         print(heading, flush=True)
     began = time.monotonic()
@@ -92,6 +102,20 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
     if capture:
         print(f"{heading}\n{done.stdout}", end="", flush=True)
     return {"exit": done.returncode, "seconds": round(time.monotonic() - began, 1), **result}
+
+
+def install(packages: str) -> None:
+    """Bring what is missing from the distribution, where this user may; without it, tests skip and say why."""
+    if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    lines = (ROOT / "requirements" / packages).read_text("utf-8").splitlines()
+    wanted = [name for line in lines if (name := line.partition("#")[0].strip())]
+    if all(shutil.which(name) for name in wanted):
+        return
+    print(f"installing from the distribution: {' '.join(wanted)}", file=sys.stderr, flush=True)
+    quiet = {"check": False, "stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    subprocess.run(["apt-get", "-qq", "update"], **quiet)  # type: ignore[call-overload]
+    subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", *wanted], **quiet)  # type: ignore[call-overload]
 
 
 def run_suites(suites: list[Suite], *, long: bool, fast: bool) -> dict[str, dict[str, Any]]:

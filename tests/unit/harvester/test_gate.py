@@ -91,6 +91,18 @@ def test_an_expired_token_is_still_tried_once_a_minute_for_our_clock_may_be_wron
     assert len(sent) == 5
 
 
+def test_an_expired_token_means_that_nobody_logged_in_whatever_the_broker_says_to_it(gate: Gate) -> None:
+    late = WALL + 7200 * SECOND
+    gate.refuse(late, 0)
+
+    told = gate.learn(arrival(SECOND, "token_refused", 401)._replace(wall_ns=late), TOKEN)
+    refusal = gate.refuse(late, 2 * SECOND)
+
+    assert told.cause == "no_token"
+    assert refusal is not None and refusal.cause == "no_token"
+    assert gate.token_state(late) == "expired"
+
+
 def test_retry_after_is_obeyed(gate: Gate) -> None:
     gate.learn(arrival(0, "rate_limited", 429, retry_after=30), TOKEN)
 

@@ -17,7 +17,9 @@ from tests.unit.harvester.broker import FakeBroker
 from tests.unit.harvester.fakes import APP_ID, make_token
 
 from harvester.errors import HarvesterError
-from harvester.tokens.login import App, LoginError, begin_login, complete_login, read_redirect
+from harvester.redaction import Secret
+from harvester.tokens.login import App, LoginError, Profile, begin_login, read_redirect
+from harvester.tokens.login import complete_login as complete
 
 REDIRECT = "https://127.0.0.1:8080/callback"
 SECRET = "app-secret-hunter2"
@@ -80,6 +82,11 @@ def server(trusted: tuple[Path, Path]) -> Iterator[LoginServer]:
     server.start()
     yield server
     server.stop()
+
+
+def complete_login(app: App, address: str, state: str, *, api_url: str) -> tuple[Secret, Profile]:
+    grant, profile = complete(app, read_redirect(address, app, state), api_url=api_url)
+    return grant.access_token, profile
 
 
 def redirect(state: str, **changes: str) -> str:

@@ -10,8 +10,9 @@ from pydantic import SecretStr
 
 from harvester.logs import configure_logs
 from harvester.settings import TokenSettings
+from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.names import access_token_parameter
-from harvester.tokens.stores import FileStore, SsmStore, StoreError, open_store
+from harvester.tokens.stores import FileStore, StoreError, open_store
 
 NAME = access_token_parameter("lab")
 REGION = "ap-south-1"

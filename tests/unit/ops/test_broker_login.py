@@ -12,14 +12,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from exchange.client import open_client
 from exchange.login import login_as_a_person
 from harvester.errors import ConfigError, HarvesterError
-from harvester.ops.broker_login import catch_redirect, log_in, page_opener, read_app
+from harvester.ops.broker_login import log_in, page_opener, read_app
+from harvester.ops.catcher import Catcher
 from harvester.ops.inventory import Host
-from harvester.tokens.login import LoginError
+from harvester.redaction import Masked
+from harvester.tokens.login import Login, LoginError
 
 
 @pytest.fixture(scope="module")
@@ -55,58 +56,67 @@ def sign_in(state: Path, url: str) -> str:
 
 
 def test_a_login_at_the_exchange_gives_a_proven_token(exchange: Path, host: Host) -> None:
-    token, claims = log_in(host, lambda url: sign_in(exchange, url))
+    obtained = log_in(host, lambda login: sign_in(exchange, login.url), app=read_app(host))
 
-    assert claims.account == "XX00000"
-    assert token.get_secret_value().count(".") == 2
+    assert obtained.claims.account == "XX00000"
+    assert obtained.token.get_secret_value().count(".") == 2
+    assert obtained.notes == (), "the data socket was reached, and let the token in"
 
 
 def test_a_wrong_secret_is_refused_without_being_shown(exchange: Path, host: Host) -> None:
     with pytest.raises(LoginError, match="do not belong together") as caught:
-        log_in(host, lambda url: sign_in(exchange, url), secret=SecretStr("WRONGSECRET"))
+        log_in(host, lambda login: sign_in(exchange, login.url), app=read_app(host, Masked("WRONGSECRET")))
 
     assert "WRONGSECRET" not in str(caught.value)
 
 
 def test_an_address_of_another_login_is_not_used(exchange: Path, host: Host) -> None:
-    def stale(url: str) -> str:
-        return sign_in(exchange, url.replace("state=", "state=other"))
+    def stale(login: Login) -> str:
+        return sign_in(exchange, login.url.replace("state=", "state=other"))
 
     with pytest.raises(LoginError, match="another login"):
-        log_in(host, stale)
+        log_in(host, stale, app=read_app(host))
+
+
+def test_a_token_of_another_account_is_refused(exchange: Path, host: Host) -> None:
+    with pytest.raises(LoginError, match="the harvester records as AB12345"):
+        log_in(host, lambda login: sign_in(exchange, login.url), app=read_app(host), account="AB12345")
 
 
 def test_the_redirect_is_caught_on_its_loopback_port_and_strangers_are_ignored() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{free.getsockname()[1]}/back"
-    listening = threading.Event()
     answers: list[int] = []
+    good = f"{uri}?s=ok&auth_code=abc&state=xyz"
 
     def browser() -> None:
-        listening.wait(10)
-        for path in (uri.replace("/back", "/favicon.ico"), f"{uri}?s=ok&auth_code=abc&state=xyz"):
+        for path in (uri.replace("/back", "/favicon.ico"), uri, good.replace("xyz", "other")):
             answers.append(httpx.get(path, trust_env=False).status_code)
+        answers.append(httpx.get(good, trust_env=False, headers={"Host": "evil.example"}).status_code)
+        answers.append(httpx.post(good, trust_env=False).status_code)
+        answers.append(httpx.get(good, trust_env=False).status_code)
 
-    thread = threading.Thread(target=browser)
-    thread.start()
-    address = catch_redirect(uri, listening.set, 10)
+    with Catcher(uri, "xyz") as catcher:
+        thread = threading.Thread(target=browser)
+        thread.start()
+        address = catcher.wait(timeout_seconds=10)
     thread.join(10)
 
-    assert address == f"{uri}?s=ok&auth_code=abc&state=xyz"
-    assert answers == [404, 200]
+    assert address == good
+    assert answers == [404, 400, 400, 404, 501, 200]
 
 
 def test_nobody_coming_to_log_in_ends_with_the_way_out() -> None:
-    with pytest.raises(HarvesterError, match="--paste"):
-        catch_redirect("http://127.0.0.1:0/", lambda: None, 0.05)
+    with Catcher("http://127.0.0.1:0/", "xyz") as catcher, pytest.raises(HarvesterError, match="--paste"):
+        catcher.wait(timeout_seconds=0.05)
 
 
 def test_a_redirect_elsewhere_is_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("  https://example.org/back?s=ok&auth_code=1 \n"))
     told: list[str] = []
 
-    address = page_opener("https://example.org/back", told.append)("https://login")
+    address = page_opener("https://example.org/back", told.append)(Login("https://login", "xyz"))
 
     assert address == "https://example.org/back?s=ok&auth_code=1"
     assert "https://login" in told[0]

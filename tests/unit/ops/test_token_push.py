@@ -13,15 +13,16 @@ from zoneinfo import ZoneInfo
 import boto3
 import pytest
 from moto import mock_aws
-from pydantic import SecretStr
 
 from harvester.errors import ConfigError, UnhealthyError
-from harvester.ops import playbook, token_push
+from harvester.ops import adoption, places, playbook, token_push
+from harvester.ops.broker_login import Obtained
 from harvester.ops.inventory import Host
 from harvester.ops.playbook import Target
 from harvester.ops.status import HostStatus
 from harvester.ops.surroundings import surroundings_of
 from harvester.ops.token_push import next_session_after, push, read_token
+from harvester.redaction import Masked
 from harvester.tokens.claims import TokenError
 from harvester.tokens.names import access_token_parameter
 
@@ -60,7 +61,7 @@ class Asked:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_push, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(adoption, "ASK_AGAIN_SECONDS", 0.0)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -70,7 +71,7 @@ def test_a_token_in_ssm_is_stored_encrypted_once_and_waited_for(tmp_path: Path) 
     ask = answers("ssm:1", after=2)
 
     with mock_aws():
-        pushed = push(token, claims, [host("h1", SSM), host("h2", SSM)], Target(tmp_path), ask=ask)
+        pushed = push(Obtained(token, claims), [host("h1", SSM), host("h2", SSM)], Target(tmp_path), ask=ask)
         client = boto3.client("ssm", region_name="ap-south-1")
         parameter = client.get_parameter(Name=PARAMETER, WithDecryption=True)["Parameter"]
 
@@ -108,7 +109,7 @@ def test_a_token_for_the_file_store_travels_in_a_private_file_that_is_gone_after
     token, claims = read_token(text)
     version = token_push.file_version(token)
 
-    pushed = push(token, claims, [host("h1")], Target(tmp_path, "inv"), ask=answers(version))
+    pushed = push(Obtained(token, claims), [host("h1")], Target(tmp_path, "inv"), ask=answers(version))
 
     seen = json.loads(recorded.read_bytes())
     assert (seen["content"], seen["mode"], seen["folder"]) == (text + "\n", 0o600, 0o700)
@@ -118,13 +119,13 @@ def test_a_token_for_the_file_store_travels_in_a_private_file_that_is_gone_after
     assert pushed.versions == {"h1": version}
 
 
-@pytest.mark.parametrize("ask", [answers("ssm:9"), answers("ssm:1", state="refused")], ids=["other", "refused"])
+@pytest.mark.parametrize("ask", [answers("ssm:0"), answers("ssm:1", state="refused")], ids=["other", "refused"])
 def test_a_service_that_does_not_take_the_token_is_unhealthy_and_the_reason_is_told(tmp_path: Path, ask: Asked) -> None:
     text = make_token()
     token, claims = read_token(text)
 
     with mock_aws(), pytest.raises(UnhealthyError) as caught:
-        push(token, claims, [host("h1", SSM)], Target(tmp_path), ask=ask, adoption_seconds=0.0)
+        push(Obtained(token, claims), [host("h1", SSM)], Target(tmp_path), ask=ask, adoption_seconds=0.0)
 
     assert caught.value.exit_code == 3
     assert "wanted is ssm:1 in state ok" in str(caught.value)
@@ -150,7 +151,7 @@ def test_what_is_no_usable_token_is_refused_before_anything_is_stored(text: str,
 
 def test_token_settings_of_the_inventory_that_are_wrong_are_named() -> None:
     with pytest.raises(ConfigError, match=r"harvester_settings\.token of h1"):
-        token_push.token_settings(host("h1", {"source": "s3"}))
+        places.token_settings(host("h1", {"source": "s3"}))
 
 
 def test_the_next_login_is_before_the_first_session_that_the_token_does_not_cover() -> None:
@@ -185,5 +186,5 @@ def test_an_inventory_without_stand_ins_changes_nothing() -> None:
 def test_a_token_never_shows_in_a_representation() -> None:
     token, claims = read_token(make_token())
 
-    assert isinstance(token, SecretStr)
+    assert isinstance(token, Masked)
     assert token.get_secret_value() not in repr((token, claims))

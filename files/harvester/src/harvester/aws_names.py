@@ -23,10 +23,17 @@ SECRETS = {
     "app_secret": "fyers/app-secret",
     "refresh_token": "fyers/refresh-token",
     "pin": "fyers/pin",
+    "refresh_state": "fyers/refresh-state",
+    "schwab_access_token": "schwab/access-token",
+    "schwab_app_secret": "schwab/app-secret",
+    "schwab_refresh_token": "schwab/refresh-token",
     "page_key": "token-page/signing-key",
     "channels": "alerts/channels",
+    "reminder_state": "alerts/reminder-state",
 }
-"""Secrets by what they are, and their parameters below `/<project>/<environment>/`."""
+"""Secrets by what they are, and their parameters below `/<project>/<environment>/`; the states are kept like them."""
+USED_LINKS = "token-page/used/"
+"""Below it, a parameter for each link and each login of the token page that was used."""
 ROLES = ("host", "dead-man", "evening", "token-page", "token-refresh", "reminder", "scheduler", "operator")
 FUNCTIONS = ("dead-man", "evening", "token-page", "token-refresh", "reminder")
 

@@ -28,6 +28,12 @@ COMMANDS = {
     "sessions": Command("harvester.commands.sessions", "print the trading sessions of a date"),
     "token-agent": Command("harvester.commands.token_agent", "hand new access tokens to the recorder"),
     "token-check": Command("harvester.commands.token_check", "describe the access token on standard input", False),
+    "token-file": Command(
+        "harvester.commands.token_file", "replace the token file, or go back to the one before", False
+    ),
+    "remind": Command("harvester.commands.remind", "ask for a login while today's session lacks a valid token"),
+    "notify-test": Command("harvester.commands.notify_test", "send a test message through every alert channel"),
+    "renew": Command("harvester.commands.renew", "get an access token without a login, where the account allows that"),
     "config": Command("harvester.commands.config", "check a configuration file, or print what it may hold", False),
     "recover": Command("harvester.commands.recover", "seal what a dead recorder left in the journal"),
     "close": Command("harvester.lake.close", "build the lake of a closed trading day"),

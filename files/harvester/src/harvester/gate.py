@@ -27,6 +27,8 @@ class Refusal(NamedTuple):
 
 
 NO_TOKEN = Refusal("no_token", "no access token has been handed over")
+EXPIRED = Refusal("no_token", "the access token has expired, and nobody has logged in since")
+"""Also what a refusal of such a token comes to: whoever reads the ledger wants to know that the login was missed."""
 
 
 class Gate:
@@ -82,15 +84,17 @@ class Gate:
         if self.token is None:
             return NO_TOKEN
         if self.token_state(wall_ns) != "ok" and mono_ns < self._try_again_ns:
-            return Refusal("token_refused", self._refused or "the access token has expired")
+            return Refusal("token_refused", self._refused) if self._refused else EXPIRED
         return None
 
     def _note_try(self, wall_ns: int, mono_ns: int) -> None:
         if self.token_state(wall_ns) != "ok":
             self._try_again_ns = mono_ns + REFUSED_RETRY_NS
 
-    def learn(self, arrival: Arrival, token: Token) -> None:
-        """Take note of how a poll with `token` ended."""
+    def learn(self, arrival: Arrival, token: Token) -> Arrival:
+        """Take note of how a poll with `token` ended; the same arrival, with the cause that counts."""
+        if arrival.cause == "token_refused" and token.expires_at_ns <= arrival.wall_ns:
+            return arrival._replace(cause=EXPIRED.cause, detail=EXPIRED.detail)
         if arrival.cause == "token_refused":
             pause_ns = FORBIDDEN_RETRY_NS if arrival.status == FORBIDDEN else REFUSED_RETRY_NS
             self.refuse_token(token, arrival.detail, arrival.mono_ns, pause_ns)
@@ -100,6 +104,7 @@ class Gate:
             self._rate_limited = 0
             if token is self.token:
                 self._refused = ""
+        return arrival
 
     def refuse_token(self, token: Token, detail: str, mono_ns: int, pause_ns: int = REFUSED_RETRY_NS) -> None:
         """The broker does not accept this token; no word about another that came meanwhile."""

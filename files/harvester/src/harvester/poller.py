@@ -109,7 +109,7 @@ class Poller:
         except Exception as error:  # whatever a feed does, the slot gets its cause
             self._capture.miss(symbol, [slot_ns], "unknown", f"{type(error).__name__} in the feed")
             raise
-        self._gate.learn(arrival, token)
+        arrival = self._gate.learn(arrival, token)
         self._watch.compare(arrival.server_date_ns, arrival.wall_ns)
         self._capture.accept(arrival)
         if self._observer:

@@ -21,6 +21,7 @@ DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
 
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+StorePlace = Annotated[str, StringConstraints(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}$")]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: _require_absolute(path))]
 
 
@@ -71,25 +72,51 @@ class JournalSettings(StrictModel):
     """Seconds after which a segment is sealed."""
 
 
+class RenewSettings(StrictModel):
+    """Where the parts are for an access token without a login; only for accounts that still have that flow."""
+
+    refresh_token: StorePlace = "file:/var/lib/harvester-token/refresh-token"  # noqa: S105  # a place
+    """The refresh token."""
+    pin: StorePlace = "file:/var/lib/harvester-token/pin"
+    """The account's PIN."""
+    app_secret: StorePlace = "file:/var/lib/harvester-token/app-secret"  # noqa: S105
+    """The app's secret."""
+    state: StorePlace = "file:/var/lib/harvester-token/refresh-state"
+    """What the broker said to earlier tries: what it refused is not asked again."""
+
+
 class TokenSettings(StrictModel):
     """Where the token agent finds the broker's access token, and where the recorder does."""
 
-    source: Literal["file", "ssm"] = "file"
-    """Where the agent looks: a file on this host, or an SSM SecureString parameter."""
+    source: Literal["file", "ssm", "secretsmanager"] = "file"
+    """Where the agent looks: a file on this host, an SSM SecureString parameter, or a secret of Secrets Manager."""
     file: AbsolutePath = Path("/var/lib/harvester-token/credential")
     """The token file, when the source is `file`."""
     parameter: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]{1,500}$")] | None = None
-    """Name of the SSM parameter, when the source is `ssm`."""
+    """Name of the SSM parameter or of the secret, when the source is not `file`."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
     """AWS region of the parameter; default: the region of the environment."""
     handover: AbsolutePath = Path("/run/harvester-token/access-token")
     """File through which the agent hands the token to the recorder."""
+    renew: RenewSettings = RenewSettings()
+    """The automatic refresh."""
 
     @model_validator(mode="after")
     def _check(self) -> "TokenSettings":
-        if self.source == "ssm" and self.parameter is None:
-            raise ValueError("source is ssm, so parameter must name the SSM parameter")
+        if self.source != "file" and self.parameter is None:
+            raise ValueError(f"source is {self.source}, so parameter must name the parameter or secret")
         return self
+
+
+class AlertSettings(StrictModel):
+    """Messages to people: when nobody has logged in for the day's session."""
+
+    channels: StorePlace = "file:/var/lib/harvester-alert/channels"
+    """Where the channels are, one apprise address a line: file:/path or ssm:/name; without it nothing is sent."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    """AWS region of the channels; default: the region of the environment."""
+    memory: AbsolutePath = Path("/var/lib/harvester-alert/memory")
+    """File that remembers what was said, so that nobody is told twice."""
 
 
 class UploadSettings(StrictModel):
@@ -136,6 +163,8 @@ class Settings(StrictModel):
     """The journal."""
     token: TokenSettings = TokenSettings()
     """The access token."""
+    alerts: AlertSettings = AlertSettings()
+    """Messages to people."""
     upload: UploadSettings = UploadSettings()
     """The copy in S3."""
     status_file: AbsolutePath = Path("/run/harvester-recorder/status.json")

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 METADATA = "169.254.169.254"
-METADATA_USERS = {"root", "harvester-token", "harvester-recorder", "harvester-close", "harvester-upload", "ubuntu"}
+METADATA_USERS = {
+    "root",
+    "harvester-token",
+    "harvester-recorder",
+    "harvester-alert",
+    "harvester-close",
+    "harvester-upload",
+    "ubuntu",
+}
 CONNECT = """
 import errno, socket, sys
 try:

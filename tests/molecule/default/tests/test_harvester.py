@@ -10,6 +10,7 @@ OFFLINE = [
     "harvester-verify.service",
     "harvester-failure@x.service",
 ]
+SERVICE_USERS = "harvester-recorder harvester-token harvester-alert harvester-close harvester-upload"
 PATHS = {
     "/opt/harvester/releases": "root root 755",
     "/etc/harvester": "root harvester 750",
@@ -17,6 +18,7 @@ PATHS = {
     "/var/lib/harvester/journal": "harvester-recorder harvester 2750",
     "/var/lib/harvester/lake": "harvester-close harvester 2750",
     "/var/lib/harvester/receipts": "root harvester 2750",
+    "/var/lib/harvester-alert": "harvester-alert harvester-alert 700",
     "/var/lib/harvester/uploads": "harvester-upload harvester 2750",
     "/var/lib/harvester-token": "harvester-token harvester-token 700",
     "/run/harvester-recorder": "harvester-recorder harvester 750",
@@ -26,15 +28,11 @@ PATHS = {
 
 
 def test_each_service_has_a_user_that_cannot_log_in(host):
-    rows = host.check_output(
-        "getent passwd harvester-recorder harvester-token harvester-close harvester-upload"
-    ).splitlines()
+    rows = host.check_output(f"getent passwd {SERVICE_USERS}").splitlines()
 
-    assert len(rows) == 4
+    assert len(rows) == len(SERVICE_USERS.split())
     assert all(row.endswith("/nologin") and int(row.split(":")[2]) < 1000 for row in rows)
-    shadow = host.check_output(
-        "getent shadow harvester-recorder harvester-token harvester-close harvester-upload"
-    ).splitlines()
+    shadow = host.check_output(f"getent shadow {SERVICE_USERS}").splitlines()
     assert all(row.split(":")[1].startswith("!") for row in shadow)
 
 
@@ -66,7 +64,8 @@ def test_the_services_run_the_deployment_that_is_current(host):
 
 
 def test_units_run_now_and_after_a_boot(host):
-    units = [*ONLINE, "harvester-close.timer", "harvester-upload.timer", "harvester-verify.timer", "cron.service"]
+    timers = [f"harvester-{name}.timer" for name in ("close", "upload", "verify", "remind")]
+    units = [*ONLINE, *timers, "cron.service"]
     answer = host.check_output(f"systemctl is-active {' '.join(units)}; systemctl is-enabled {' '.join(units)}")
 
     assert answer.split() == ["active"] * len(units) + ["enabled"] * len(units)

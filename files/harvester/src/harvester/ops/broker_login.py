@@ -1,56 +1,97 @@
-"""The broker login of token-push: the app's credentials, the page in a browser, and the address it leads back to."""
+"""The broker login of token-push: the app's credentials, the page in a browser, and the proofs of what comes of it."""
 
 import getpass
 import json
+import os
 import sys
+import webbrowser
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
-
-from pydantic import SecretStr
+from typing import NamedTuple
 
 from harvester.clock import SystemClock
-from harvester.errors import ConfigError, HarvesterError
+from harvester.errors import ConfigError
+from harvester.ops import data_socket, places
+from harvester.ops.catcher import LOGIN_SECONDS, Catcher, can_catch
 from harvester.ops.inventory import Host
 from harvester.ops.surroundings import surroundings_of
-from harvester.redaction import register_secret
+from harvester.redaction import Masked, Secret, register_secret
 from harvester.settings import BrokerSettings
 from harvester.tokens.claims import Claims, check_token
-from harvester.tokens.login import App, begin_login, complete_login
+from harvester.tokens.login import (
+    App,
+    Login,
+    begin_login,
+    check_account,
+    complete_login,
+    fetch_profile,
+    read_redirect,
+)
+from harvester.tokens.stores import open_place
 
-LOOPBACK = {"127.0.0.1", "localhost"}
-LOGIN_SECONDS = 300
-THANKS = b"<!doctype html><title>Done</title><p>The login is done. You can close this page.</p>"
-
-OpenPage = Callable[[str], str]
+OpenPage = Callable[[Login], str]
+"""Shows a person the login page; returns the address that the browser was sent to."""
 
 
-def log_in(host: Host, open_page: OpenPage, *, secret: SecretStr | None = None) -> tuple[SecretStr, Claims]:
-    """A proven access token. `open_page` gets the login page's address and returns the one the person was sent to.
+class Obtained(NamedTuple):
+    """A proven token, what it says of itself, the refresh token that came with it, and what a person should know."""
 
-    Raises LoginError or ConfigError.
-    """
-    app = read_app(host, secret)
-    api_url = str((host.settings.get("broker") or {}).get("api_url") or BrokerSettings.model_fields["api_url"].default)
+    token: Secret
+    claims: Claims
+    refresh_token: Secret | None = None
+    notes: tuple[str, ...] = ()
+
+
+def log_in(host: Host, open_page: OpenPage, *, app: App, account: str | None = None) -> Obtained:
+    """A token of `account` that broker and data socket accept. Raises LoginError, TokenError or ConfigError."""
+    api_url = api_url_of(host)
     with surroundings_of(host):
         begun = begin_login(app, api_url)
-        address = open_page(begun.url)
-        token, _ = complete_login(app, address, begun.state, api_url=api_url)
-    return token, check_token(token, SystemClock().wall_ns())
+        code = read_redirect(open_page(begun), app, begun.state)
+        grant, _ = complete_login(app, code, api_url=api_url, account=account)
+        note = data_socket.prove(grant.access_token, socket_url_of(host))
+    claims = check_token(grant.access_token, SystemClock().wall_ns())
+    return Obtained(grant.access_token, claims, grant.refresh_token, (note,) if note else ())
 
 
-def read_app(host: Host, secret: SecretStr | None = None) -> App:
-    """The app as the inventory describes it, its secret from where the inventory says, or from the operator.
+def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obtained:
+    """The same proofs for a token that came without a login. Raises LoginError."""
+    check_account(claims.account, account)
+    app = App(app_id_of(host), Masked(""), "")
+    with surroundings_of(host):
+        profile = fetch_profile(app, token, api_url=api_url_of(host))
+        check_account(profile.account, account)
+        note = data_socket.prove(token, socket_url_of(host))
+    return Obtained(token, claims, None, (note,) if note else ())
 
-    Raises ConfigError when a part is missing.
-    """
+
+def api_url_of(host: Host) -> str:
+    """Where the broker's API is for this host."""
+    return str((host.settings.get("broker") or {}).get("api_url") or BrokerSettings.model_fields["api_url"].default)
+
+
+def socket_url_of(host: Host) -> str | None:
+    """Where the data socket is, if the inventory says."""
+    return (host.settings.get("hsm") or {}).get("url")
+
+
+def app_id_of(host: Host) -> str:
+    """The app ID of the inventory. Raises ConfigError."""
     app_id = (host.settings.get("broker") or {}).get("app_id")
     if not app_id:
         raise ConfigError(
             f"The inventory names no harvester_settings.broker.app_id for {host.name}. Copy it from the broker's API "
             "dashboard into group_vars; it looks like ABCDE12345-100."
         )
+    return str(app_id)
+
+
+def read_app(host: Host, secret: Secret | None = None) -> App:
+    """The app as the inventory describes it, its secret from where the inventory says, or from the operator.
+
+    Raises ConfigError when a part is missing.
+    """
+    app_id = app_id_of(host)
     stored_secret, stored_uri = _read_secret_file(host)
     redirect_uri = host.variables.get("broker_redirect_uri") or stored_uri
     if not redirect_uri:
@@ -58,74 +99,41 @@ def read_app(host: Host, secret: SecretStr | None = None) -> App:
             f"The inventory names no broker_redirect_uri for {host.name}. It must be the redirect URI registered for "
             "the app in the broker's API dashboard."
         )
-    secret = secret or stored_secret or _read_secret_parameter(host) or _ask_secret(str(app_id))
+    secret = secret or stored_secret or _read_secret_parameter(host) or _ask_secret(app_id)
     register_secret(secret)
-    return App(str(app_id), secret, str(redirect_uri))
+    return App(app_id, secret, str(redirect_uri))
 
 
 def page_opener(redirect_uri: str, tell: Callable[[str], None], *, paste: bool = False) -> OpenPage:
-    """How a person opens the page: caught on the loopback port where the app leads there, else pasted."""
-    where = urlsplit(redirect_uri)
-    catch = where.scheme == "http" and where.hostname in LOOPBACK and not paste
+    """How a person opens the page: caught on the loopback port where the app leads there, else pasted.
 
-    def open_page(url: str) -> str:
-        page = f"Open this page in a browser and log in:\n\n  {url}\n"
-        if catch:
-            hint = f"Waiting at {redirect_uri} for the login (--paste if the browser is on another machine) ..."
-            return catch_redirect(redirect_uri, lambda: tell(f"{page}\n{hint}"))
-        tell(f"{page}\nAfter the login, copy the whole address line of the browser and paste it here:")
-        return sys.stdin.readline().strip()
+    At a terminal the address may be pasted in any case: the browser may be on another machine.
+    """
+    at_terminal = sys.stdin.isatty()
+
+    def open_page(login: Login) -> str:
+        page = f"Open this page in a browser and log in:\n\n  {login.url}\n"
+        if paste or not can_catch(redirect_uri):
+            tell(f"{page}\nAfter the login, copy the whole address line of the browser and paste it here:")
+            return sys.stdin.readline().strip()
+        hint = "; or paste the address that your browser ends at" if at_terminal else ""
+        with Catcher(redirect_uri, login.state) as catcher:
+            tell(f"{page}\nWaiting at {redirect_uri} for the login, {LOGIN_SECONDS / 60:.0f} minutes long{hint} ...")
+            if at_terminal and _has_browser():
+                webbrowser.open(login.url)
+            return catcher.wait(paste=at_terminal)
 
     return open_page
 
 
-def catch_redirect(redirect_uri: str, listening: Callable[[], None], timeout_seconds: float = LOGIN_SECONDS) -> str:
-    """Wait on the loopback port of `redirect_uri` for the browser, and return the address it was sent to.
-
-    `listening` is called once the port is open. HarvesterError when the port is taken or nobody comes in time.
-    """
-    where = urlsplit(redirect_uri)
-    caught: list[str] = []
-
-    class Catcher(BaseHTTPRequestHandler):
-        timeout = 10
-
-        def do_GET(self) -> None:
-            path = urlsplit(self.path)
-            if path.path.rstrip("/") != where.path.rstrip("/") or not path.query:
-                self.send_error(404)
-                return
-            caught.append(f"{where.scheme}://{where.netloc}{self.path}")
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(THANKS)
-
-        def log_message(self, *_: object) -> None:
-            """Nothing: the address has the login's code in it."""
-
-    try:
-        server = HTTPServer(("127.0.0.1", where.port or 80), Catcher)
-    except OSError as error:
-        raise HarvesterError(
-            f"The port of {redirect_uri} cannot be listened on ({error.strerror}). End what uses it, or give --paste."
-        ) from error
-    with server:
-        listening()
-        deadline = SystemClock().mono_ns() + int(timeout_seconds * 1e9)
-        while not caught:
-            left = (deadline - SystemClock().mono_ns()) / 1e9
-            if left <= 0:
-                raise HarvesterError(
-                    f"Nobody logged in within {timeout_seconds:.0f} s. Run the command again; with --paste when the "
-                    "browser is on another machine."
-                )
-            server.timeout = left
-            server.handle_request()
-    return caught[0]
+def _has_browser() -> bool:
+    """Whether this person sits before this machine's own screen."""
+    if "SSH_CONNECTION" in os.environ:
+        return False
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _read_secret_file(host: Host) -> tuple[SecretStr | None, str | None]:
+def _read_secret_file(host: Host) -> tuple[Secret | None, str | None]:
     """Secret and redirect URI from the inventory's broker_secret_file: JSON with both, or the bare secret."""
     named = host.variables.get("broker_secret_file")
     if not named:
@@ -141,33 +149,33 @@ def _read_secret_file(host: Host) -> tuple[SecretStr | None, str | None]:
             "./inv lab-up makes it; else correct the inventory, or remove the entry to be asked."
         ) from error
     if not text.startswith("{"):
-        return SecretStr(text), None
+        return Masked(text), None
     try:
         content = json.loads(text)
-        return SecretStr(str(content["secret"])), content.get("redirect_uri")
+        return Masked(str(content["secret"])), content.get("redirect_uri")
     except (ValueError, KeyError) as error:
         raise ConfigError(f'{path} is not JSON with a key "secret". Write the bare secret or such JSON.') from error
 
 
-def _read_secret_parameter(host: Host) -> SecretStr | None:
-    """The secret from the SSM parameter that the inventory names as broker_secret_parameter, if it names one."""
+def _read_secret_parameter(host: Host) -> Secret | None:
+    """The secret from the place that the inventory names as broker_secret_parameter, else from its place by rule."""
     named = host.variables.get("broker_secret_parameter")
-    if not named:
+    place = places.place_of(host, "app_secret") if not named else f"ssm:{named}"
+    if place is None:
         return None
-    from harvester.tokens.stores import SsmStore
-
-    region = (host.settings.get("token") or {}).get("region")
     with surroundings_of(host):
-        stored = SsmStore(str(named), region).read()
-    if stored is None:
-        raise ConfigError(f"SSM has no parameter {named}. Store the app secret there as a SecureString.")
-    return stored.value
+        stored = open_place(place, places.token_settings(host).region).read()
+    if stored is None and named:
+        raise ConfigError(
+            f"SSM has no parameter {named}. Store the app's secret there: ./inv secret-put --name app-secret."
+        )
+    return stored.value if stored else None
 
 
-def _ask_secret(app_id: str) -> SecretStr:
+def _ask_secret(app_id: str) -> Secret:
     if not sys.stdin.isatty():
         raise ConfigError(
             f"The secret of app {app_id} is nowhere to be had: name broker_secret_file in the inventory, pipe it with "
             "--secret-stdin, or run this at a terminal."
         )
-    return SecretStr(getpass.getpass(f"Secret of app {app_id} (not shown): "))
+    return Masked(getpass.getpass(f"Secret of app {app_id} (not shown): "))

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from types import TracebackType
 
 from rich.box import SIMPLE_HEAD
@@ -51,6 +52,15 @@ def human_bytes(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     raise AssertionError("unreachable")
+
+
+def human_age(age: timedelta) -> str:
+    """A span as a person says it: 40 s, 12 min, 5 h, 3 days."""
+    seconds = max(0, int(age.total_seconds()))
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 class PullBar:

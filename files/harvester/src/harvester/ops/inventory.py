@@ -34,6 +34,11 @@ OPERATOR_VARIABLES = (
     "broker_secret_file",  # JSON with "secret" and "redirect_uri", or the bare app secret
     "broker_secret_parameter",  # or the name of an SSM parameter with it; without either, it is asked for
     "broker_redirect_uri",
+    "broker_account",  # client ID of the account that records; a login of another one is refused
+    "broker_refresh",  # true where the account still has the broker's refresh flow, and uses it
+    "schwab_app_id",
+    "schwab_redirect_uri",
+    "schwab_api_url",
     "broker_proxy",  # these three where broker and AWS are stand-ins
     "broker_ca_file",
     "aws_endpoint_url",

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harvester.clock import NS_PER_SECOND, to_ist
-from harvester.ops.console import console, human_bytes, table
+from harvester.ops.console import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
     from harvester.ops.cleanup import Plan
+    from harvester.ops.credentials import Standing
     from harvester.ops.delivery import Delivery
     from harvester.ops.doctor import Finding
     from harvester.ops.query import Answer
@@ -166,8 +167,28 @@ def show_pushed(pushed: "Pushed") -> None:
     out.print(f"In use on {hosts}.", markup=False)
     account = pushed.account or "an account that the token does not name"
     out.print(f"Account {account}, valid until {pushed.expires_at:%a %d %b %Y %H:%M} IST.", markup=False)
+    for note in pushed.notes:
+        out.print(note, markup=False)
     if pushed.next_session:
         out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M} IST.", markup=False)
+
+
+def show_credentials(standings: Sequence["Standing"]) -> None:
+    """Every credential: whether it is there, how old, until when, and what is to be done about it."""
+    rows = [
+        (
+            standing.name,
+            standing.version or "not stored",
+            human_age(standing.age) if standing.age is not None else "",
+            f"{to_ist(standing.expires_at_ns):%a %d %b %H:%M} IST" if standing.expires_at_ns else "",
+            "[green]ok[/]" if standing.good and standing.version else "" if standing.good else "[red]missing[/]",
+            standing.action,
+            standing.place,
+        )
+        for standing in standings
+    ]
+    columns = ("credential", "version", "age#", "expires", "", "next action", "kept in")
+    console().print(table("", columns, rows))
 
 
 def show_finding(finding: "Finding") -> None:

@@ -1,118 +1,110 @@
 """token-push: a fresh access token from the operator's hands to the hosts, and proof that the service uses it.
 
-The token goes through memory, SSM's API or a private temporary file; never through an argument, a log or a message.
+The token goes through memory, AWS's API or a private temporary file; never through an argument, a log or a message.
 """
 
 import getpass
-import hashlib
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pydantic import SecretStr, ValidationError
-
 from harvester.calendar import TradingCalendar
-from harvester.clock import to_ist
-from harvester.errors import ConfigError, UnhealthyError
+from harvester.clock import SystemClock, to_ist
+from harvester.ops import adoption, places
+from harvester.ops.broker_login import Obtained, log_in, page_opener, prove, read_app
 from harvester.ops.inventory import Host
 from harvester.ops.playbook import Target, run
-from harvester.ops.status import HostStatus, gather
 from harvester.ops.surroundings import surroundings_of
-from harvester.redaction import register_secret
-from harvester.settings import TokenSettings
-from harvester.tokens.claims import Claims, check_token
+from harvester.redaction import Masked, Secret, register_secret
+from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
+from harvester.tokens.stores import file_version, open_place
 
-ADOPTION_SECONDS = 60
 MAX_CHARACTERS = 65_536
-ASK_AGAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What was pushed: whose token, until when, under which versions, and when to log in next."""
+    """What was pushed: whose token, until when, under which versions, when to log in next, and what else to know."""
 
     account: str
     expires_at: datetime
     versions: Mapping[str, str]
     next_session: datetime | None
+    notes: tuple[str, ...] = ()
 
 
-def read_token(text: str) -> tuple[SecretStr, Claims]:
+def read_token(text: str) -> tuple[Secret, Claims]:
     """A token as pasted or piped, checked for shape, kind and expiry. Raises TokenError."""
-    token = SecretStr(text.strip())
+    token = Masked(text.strip())
     register_secret(token)
-    return token, check_token(token, time.time_ns())
+    return token, check_token(token, SystemClock().wall_ns())
 
 
-def obtain(
-    host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste: bool = False
-) -> tuple[SecretStr, Claims]:
-    """A token from standard input, or from a login of the person at the terminal. Raises TokenError, LoginError."""
+def obtain(host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste: bool = False) -> Obtained:
+    """A proven token from standard input, or from a login of the person at the terminal.
+
+    Raises TokenError or LoginError; nothing has been stored then.
+    """
+    account = expected_account(host)
     if stdin:
-        return read_piped()
-    from harvester.ops.broker_login import log_in, page_opener, read_app
-
-    secret = SecretStr(sys.stdin.readline().strip()) if secret_stdin else None
+        token, claims = read_piped()
+        return prove(host, token, claims, account)
+    secret = Masked(sys.stdin.readline().strip()) if secret_stdin else None
     app = read_app(host, secret)
     opener = page_opener(app.redirect_uri, lambda text: print(text, file=sys.stderr, flush=True), paste=paste)
-    return log_in(host, opener, secret=app.secret)
+    return log_in(host, opener, app=app, account=account)
 
 
-def read_piped() -> tuple[SecretStr, Claims]:
+def expected_account(host: Host) -> str | None:
+    """The account that records: as the inventory says, else that of the token stored last; None at the first login."""
+    stated = host.variables.get("broker_account")
+    place = places.place_of(host, "access_token")
+    if stated or place is None:
+        return str(stated) if stated else None
+    with surroundings_of(host):
+        stored = open_place(place, places.token_settings(host).region).read()
+    with suppress(TokenError):
+        return read_claims(stored.value).account or None if stored else None
+    return None
+
+
+def read_piped() -> tuple[Secret, Claims]:
     """The token on standard input; at a terminal it is asked for without echo. Raises TokenError."""
     text = getpass.getpass("Access token (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
     return read_token(text)
 
 
 def push(
-    token: SecretStr,
-    claims: Claims,
+    obtained: Obtained,
     hosts: Sequence[Host],
     target: Target,
     *,
-    ask: Callable[[Sequence[Host]], list[HostStatus]] = gather,
-    adoption_seconds: float = ADOPTION_SECONDS,
+    ask: adoption.Ask = adoption.gather,
+    adoption_seconds: float = adoption.SECONDS,
 ) -> Pushed:
     """Store the token where each host looks for it and wait until each host's service says that it is in use.
 
-    UnhealthyError when a host does not adopt it in time: the token is stored then, and the message says what to do.
+    The version before is kept. UnhealthyError when a host does not adopt it in time: the token is stored then, and the
+    message says what to do.
     """
-    wanted = {host.name: token_settings(host) for host in hosts}
     versions: dict[str, str] = {}
-    for (parameter, region), names in _by_parameter(wanted).items():
-        with surroundings_of(next(host for host in hosts if host.name in names)):
-            version = _store_in_ssm(token, parameter, region)
-        versions |= dict.fromkeys(names, version)
-    by_file = [name for name, settings in wanted.items() if settings.source == "file"]
-    if by_file:
-        _store_in_file(token, target, by_file)
-        versions |= dict.fromkeys(by_file, file_version(token))
-    _await_adoption(hosts, versions, ask, adoption_seconds)
-    expires_at = to_ist(claims.expires_at_ns)
-    return Pushed(claims.account, expires_at, versions, next_session_after(expires_at))
-
-
-def file_version(token: SecretStr) -> str:
-    """How a host's file store names this token."""
-    return f"file:{hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:8]}"
-
-
-def token_settings(host: Host) -> TokenSettings:
-    """The token settings that the inventory gives a host, with the defaults filled in; ConfigError when refused."""
-    try:
-        return TokenSettings.model_validate(host.settings.get("token") or {})
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        key = ".".join(str(part) for part in fault["loc"])
-        raise ConfigError(
-            f"The inventory's harvester_settings.token of {host.name} is refused at {key or 'token'}: {fault['msg']}. "
-            "Correct it in the inventory's group_vars."
-        ) from None
+    for place, members in places.by_place(hosts).items():
+        if place.name is None:
+            _store_in_file(obtained.token, target, [host.name for host in members])
+            version = file_version(obtained.token)
+        else:
+            with surroundings_of(members[0]):
+                version = open_place(place.name, place.region).write(obtained.token)
+                _keep_refresh_token(obtained, members[0])
+        versions |= dict.fromkeys((host.name for host in members), version)
+    notes = obtained.notes + adoption.wait(hosts, versions, ask=ask, seconds=adoption_seconds)
+    expires_at = to_ist(obtained.claims.expires_at_ns)
+    return Pushed(obtained.claims.account, expires_at, versions, next_session_after(expires_at), notes)
 
 
 def next_session_after(moment: datetime, calendar: TradingCalendar | None = None) -> datetime | None:
@@ -127,21 +119,14 @@ def next_session_after(moment: datetime, calendar: TradingCalendar | None = None
     return None
 
 
-def _by_parameter(wanted: Mapping[str, TokenSettings]) -> dict[tuple[str, str | None], list[str]]:
-    groups: dict[tuple[str, str | None], list[str]] = {}
-    for name, settings in wanted.items():
-        if settings.source == "ssm" and settings.parameter:
-            groups.setdefault((settings.parameter, settings.region), []).append(name)
-    return groups
+def _keep_refresh_token(obtained: Obtained, host: Host) -> None:
+    """For the automatic refresh, where the account has one; otherwise it would be a secret without a use."""
+    place = places.place_of(host, "refresh_token")
+    if host.variables.get("broker_refresh") and obtained.refresh_token and place:
+        open_place(place, places.token_settings(host).region).write(obtained.refresh_token)
 
 
-def _store_in_ssm(token: SecretStr, parameter: str, region: str | None) -> str:
-    from harvester.tokens.stores import SsmStore
-
-    return SsmStore(parameter, region).write(token)
-
-
-def _store_in_file(token: SecretStr, target: Target, names: Sequence[str]) -> None:
+def _store_in_file(token: Secret, target: Target, names: Sequence[str]) -> None:
     """Have the token_push playbook copy the token from a file that only this user can read, and that is gone after."""
     with tempfile.TemporaryDirectory(prefix="token-") as folder:
         path = Path(folder) / "credential"
@@ -150,41 +135,3 @@ def _store_in_file(token: SecretStr, target: Target, names: Sequence[str]) -> No
             file.write(token.get_secret_value() + "\n")
         limited = Target(target.root, target.inventory, ",".join(names))
         run("token_push", limited, {"harvester_token_push_file": str(path)})
-
-
-def _await_adoption(
-    hosts: Sequence[Host],
-    versions: Mapping[str, str],
-    ask: Callable[[Sequence[Host]], list[HostStatus]],
-    adoption_seconds: float,
-) -> None:
-    deadline = time.monotonic() + adoption_seconds
-    waiting = list(hosts)
-    last: dict[str, HostStatus] = {}
-    while waiting:
-        last = {answer.host: answer for answer in ask(waiting)}
-        waiting = [host for host in waiting if not _adopted(last[host.name], versions[host.name])]
-        if waiting and time.monotonic() > deadline:
-            reasons = "; ".join(_why_not(last[host.name], versions[host.name]) for host in waiting)
-            raise UnhealthyError(
-                f"The token is stored, but not in use after {adoption_seconds:.0f} s: {reasons}. Look with "
-                "`./inv status` and `./inv logs --unit harvester-token-agent`."
-            )
-        if waiting:
-            time.sleep(ASK_AGAIN_SECONDS)
-
-
-def _adopted(answer: HostStatus, version: str) -> bool:
-    report = answer.report or {}
-    state = ((report.get("status") or {}).get("token") or {}).get("state")
-    return report.get("token_version") == version and state == "ok"
-
-
-def _why_not(answer: HostStatus, version: str) -> str:
-    if answer.report is None:
-        return answer.error
-    token = (answer.report.get("status") or {}).get("token") or {}
-    return (
-        f"{answer.host} reports version {answer.report.get('token_version') or 'none'} in state "
-        f"{token.get('state', 'unknown')}, wanted is {version} in state ok"
-    )

@@ -15,7 +15,7 @@ from harvester.tokens.handover import Token, write_handover
 from harvester.tokens.stores import StoredToken, StoreError, TokenStore
 
 log = structlog.get_logger()
-POLL_SECONDS = 10.0
+POLL_SECONDS = 5.0
 BACKOFF_LAST_SECONDS = 300.0
 NAP_SECONDS = 5.0
 """The watchdog is told at least this often while the agent waits."""

@@ -1,8 +1,29 @@
-"""Names of the parameters that hold secrets, for callers that know an environment alone."""
+"""Names of the places that hold secrets, for callers that know an environment, or one name of it."""
 
-from harvester.aws_names import Names
+from harvester.aws_names import SECRETS, Names
+from harvester.errors import ConfigError
 
 
 def access_token_parameter(environment: str) -> str:
     """SSM parameter of the access token, such as /alpha-harvester/lab/fyers/access-token. Raises ConfigError."""
     return Names(environment).parameter("access_token")
+
+
+IN_SECRETS_MANAGER = {"pin"}
+"""What is worth a store of its own: with it and a refresh token anybody may log in."""
+
+
+def prefix_of(access_token: str) -> str:
+    """What the names of an environment begin with, from the name of its access token. Raises ConfigError."""
+    ending = f"/{SECRETS['access_token']}"
+    if not access_token.endswith(ending):
+        raise ConfigError(
+            f"token.parameter is {access_token}, which does not end in {ending}; so where the other secrets lie cannot"
+            " be told. Name it by the rule, such as /alpha-harvester/production/fyers/access-token."
+        )
+    return access_token.removesuffix(ending)
+
+
+def place(kind: str, prefix: str, secret: str) -> str:
+    """Where one of SECRETS is, such as ssm:/alpha-harvester/lab/fyers/app-secret; `kind` is ssm or secret."""
+    return f"{'secret' if secret in IN_SECRETS_MANAGER else kind}:{prefix}/{SECRETS[secret]}"

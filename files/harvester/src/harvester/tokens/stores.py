@@ -1,26 +1,29 @@
-"""Where an access token is kept: a private file, or an SSM SecureString parameter."""
+"""Where a secret is kept, behind one interface: a value, a version that names it, and the version before for undo.
 
+Here the interface and the private file; `aws_stores` has SSM and Secrets Manager.
+"""
+
+import contextlib
 import hashlib
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from pydantic import SecretStr
-
-from harvester.errors import HarvesterError
-from harvester.settings import TokenSettings
+from harvester.errors import ConfigError, HarvesterError
+from harvester.redaction import Masked, Secret
 
 if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from harvester.settings import TokenSettings
 
 MAX_BYTES = 65_536
-MISSING = "ParameterNotFound"
 
 
 class StoredToken(NamedTuple):
-    """What a store holds: the value, and a version that names it without revealing it."""
+    """What a store holds: the value, a version that names it without revealing it, and when it was written."""
 
-    value: SecretStr
+    value: Secret
     version: str
+    written_ns: int | None = None
 
 
 class StoreError(HarvesterError):
@@ -28,86 +31,126 @@ class StoreError(HarvesterError):
 
 
 class TokenStore(Protocol):
-    """A place that holds one token."""
+    """A place from which one token is read."""
 
     def read(self) -> StoredToken | None:
         """The token, or None where none has been stored yet. Raises StoreError."""
         ...
 
 
+class Store(TokenStore, Protocol):
+    """A place that keeps versions of one secret."""
+
+    @property
+    def place(self) -> str:
+        """How a person names it; no secret."""
+        ...
+
+    def write(self, value: Secret) -> str:
+        """Store a new version beside the ones before; its name. Raises StoreError: nothing has changed then."""
+        ...
+
+    def previous(self) -> StoredToken | None:
+        """The last value that was another than the present one, or None. Raises StoreError."""
+        ...
+
+    def undo(self) -> str:
+        """Make the previous value the present one, and the other way round; the version in force then.
+
+        Raises StoreError when there is none, or the store cannot be asked.
+        """
+        ...
+
+
 class FileStore:
-    """A file with the bare token, mode 0600 or stricter. Its version is the start of the token's SHA-256."""
+    """A file with the bare value, mode 0600 or stricter. Its version is the start of the value's SHA-256.
+
+    The value before is beside it, under the same name with `.previous`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._previous = path.with_name(f"{path.name}.previous")
+
+    @property
+    def place(self) -> str:
+        return str(self._path)
 
     def read(self) -> StoredToken | None:
+        return self._read(self._path)
+
+    def previous(self) -> StoredToken | None:
+        return self._read(self._previous)
+
+    def write(self, value: Secret) -> str:
+        before = self.read()
+        if before and before.value.get_secret_value() != value.get_secret_value():
+            self._replace(self._previous, before.value)
+        self._replace(self._path, value)
+        return file_version(value)
+
+    def undo(self) -> str:
+        previous = self.previous()
+        if previous is None:
+            raise nothing_before(self.place)
+        return self.write(previous.value)
+
+    def _read(self, path: Path) -> StoredToken | None:
         try:
-            with self._path.open("rb") as file:
+            with path.open("rb") as file:
                 content = file.read(MAX_BYTES)
+                written_ns = os.fstat(file.fileno()).st_mtime_ns
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StoreError(
-                f"{self._path}: the token file cannot be read ({error.strerror}). It must belong to the token agent's"
-                " user, mode 0600."
+                f"{path}: the file cannot be read ({error.strerror}). It must belong to the user that reads it, for a"
+                " token the token agent's, mode 0600."
             ) from error
-        value = content.decode("utf-8", "replace").strip()
-        return (
-            StoredToken(SecretStr(value), f"file:{hashlib.sha256(content.strip()).hexdigest()[:8]}") if value else None
-        )
+        value = Masked(content.decode("utf-8", "replace").strip())
+        return StoredToken(value, file_version(value), written_ns) if value.get_secret_value() else None
 
-
-class SsmStore:
-    """An SSM SecureString parameter. Its version is the parameter's. The endpoint may come from $AWS_ENDPOINT_URL."""
-
-    def __init__(self, parameter: str, region: str | None) -> None:
-        self._parameter = parameter
-        self._region = region
-        self._client: Any = None
-
-    def read(self) -> StoredToken | None:
-        answer = self._call("get_parameter", WithDecryption=True)
-        if answer is None:
-            return None
-        parameter = answer["Parameter"]
-        return StoredToken(SecretStr(str(parameter["Value"]).strip()), f"ssm:{parameter['Version']}")
-
-    def write(self, value: SecretStr) -> str:
-        """Store a new version and return its name, such as "ssm:7". Raises StoreError."""
-        answer = self._call("put_parameter", Value=value.get_secret_value(), Type="SecureString", Overwrite=True)
-        return f"ssm:{answer['Version']}"
-
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError
-
+    def _replace(self, path: Path, value: Secret) -> None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            return getattr(self._connect(), operation)(Name=self._parameter, **arguments)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == MISSING:
-                return None
-            raise self._explain(error) from None
-        except BotoCoreError as error:
-            raise self._explain(error) from None
-
-    def _connect(self) -> Any:
-        if self._client is None:
-            import boto3
-            from botocore.config import Config
-
-            limits = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-            self._client = boto3.client("ssm", region_name=self._region, config=limits)
-        return self._client
-
-    def _explain(self, error: "ClientError | BotoCoreError") -> StoreError:
-        return StoreError(
-            f"SSM parameter {self._parameter}: {error}. Check the region, the credentials of this host or user, and"
-            " that its role may read and decrypt the parameter."
-        )
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(value.get_secret_value() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror}). Its directory must exist and be this user's."
+            ) from error
 
 
-def open_store(settings: TokenSettings) -> TokenStore:
+def file_version(value: Secret) -> str:
+    """How a file store names a value: the first 8 hex digits of its SHA-256."""
+    return f"file:{hashlib.sha256(value.get_secret_value().encode()).hexdigest()[:8]}"
+
+
+def nothing_before(place: str) -> StoreError:
+    """What an undo says where there is nothing to go back to."""
+    return StoreError(f"{place}: no earlier version is kept, so there is nothing to go back to.")
+
+
+def open_place(place: str, region: str | None = None) -> Store:
+    """A store by its name: `ssm:/name`, `secret:/name`, or `file:/path`. Raises ConfigError."""
+    kind, _, name = place.partition(":")
+    if not name.startswith("/") or kind not in ("ssm", "secret", "file"):
+        raise ConfigError(f"{place!r} names no store; write ssm:/name, secret:/name or file:/path.")
+    if kind == "file":
+        return FileStore(Path(name))
+    from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
+
+    return SsmStore(name, region) if kind == "ssm" else SecretsManagerStore(name, region)
+
+
+def open_store(settings: "TokenSettings") -> Store:
     """The store that the settings name."""
-    if settings.source == "ssm" and settings.parameter:
-        return SsmStore(settings.parameter, settings.region)
-    return FileStore(settings.file)
+    if settings.parameter is None or settings.source == "file":
+        return FileStore(settings.file)
+    return open_place(f"{'ssm' if settings.source == 'ssm' else 'secret'}:{settings.parameter}", settings.region)

@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from exchange.client import open_client, read_ready
 from exchange.environment import client_environment
 from exchange.login import login_as_a_person
 from exchange.state import StateDir
 from harvester.errors import HarvesterError
-from harvester.ops.inventory import program
+from harvester.ops.inventory import Host, program
+from harvester.ops.surroundings import surroundings_of
+from harvester.redaction import Masked
 from harvester.settings import PATH_VARIABLE, BrokerSettings
-from harvester.tokens.login import App, begin_login, exchange_code, fetch_profile, read_redirect
+from harvester.tokens.login import App, begin_login, complete_login, read_redirect
+from harvester.tokens.stores import FileStore
 from lab.demo import session
 from lab.demo.host import Demo, Session, ask_with_sdk, conclude, wait_until
 
@@ -135,14 +136,13 @@ def write_inventory(demo: Demo) -> Path:
 def log_in(demo: Demo) -> None:
     """Sign in on the exchange's login page and keep the token, proven, in the token agent's file."""
     made_up = StateDir(demo.exchange).app()
-    app = App(made_up.app_id, SecretStr(made_up.secret), made_up.redirect_uri)
+    app = App(made_up.app_id, Masked(made_up.secret), made_up.redirect_uri)
     api_url = str(BrokerSettings.model_fields["api_url"].default)
     begun = begin_login(app, api_url)
-    with open_client(demo.exchange) as client:
+    ready = read_ready(demo.exchange)
+    stand_ins = Host("here", "", variables={"broker_proxy": ready["proxy"], "broker_ca_file": ready["ca"]})
+    with open_client(demo.exchange) as client, surroundings_of(stand_ins):
         address = login_as_a_person(begun.url, demo.exchange, client)
-        token = exchange_code(app, read_redirect(address, app, begun.state), api_url=api_url, client=client)
-        profile = fetch_profile(app, token, api_url=api_url, client=client)
+        grant, profile = complete_login(app, read_redirect(address, app, begun.state), api_url=api_url)
     demo.progress.note(f"logged in as {profile.account}")
-    credential = demo.state / "credential"
-    credential.touch(mode=0o600)
-    credential.write_text(token.get_secret_value(), encoding="ascii")
+    FileStore(demo.state / "credential").write(grant.access_token)

@@ -6,11 +6,11 @@ import zipfile
 from datetime import date, datetime
 from pathlib import Path
 
-from harvester import aws_names, errors
 from harvester.aws_names import FUNCTIONS
 from harvester.calendar import TradingCalendar
 from harvester.clock import IST
 from harvester.ops.aws.trading_days import day_schedules, first_of_month, sessions_file
+from harvester.ops.carried import modules_of
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 SHARED = ("market.py",)
@@ -31,8 +31,7 @@ def build(sources: Path, target: Path, calendar: TradingCalendar, today: date) -
 def contents(source: Path, sources: Path, calendar: TradingCalendar, today: date) -> dict[str, bytes]:
     """The files of a function's archive by name."""
     files = {name: (sources / name).read_bytes() for name in (source.name, *SHARED)}
-    package = {"__init__": b"", "aws_names": _source(aws_names.__file__), "errors": _source(errors.__file__)}
-    files |= {f"harvester/{name}.py": text for name, text in package.items()}
+    files |= modules_of(source)
     files["sessions.json"] = json.dumps(
         sessions_file(calendar, first_of_month(today)), indent=1, sort_keys=True
     ).encode()
@@ -48,10 +47,6 @@ def write_archive(path: Path, files: dict[str, bytes]) -> None:
             entry.external_attr = 0o644 << 16
             entry.create_system = 3
             archive.writestr(entry, files[name])
-
-
-def _source(path: str | None) -> bytes:
-    return Path(str(path)).read_bytes()
 
 
 def main(arguments: list[str]) -> None:

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 from harvester.errors import HarvesterError
 from harvester.ops.doctor.finding import Finding, fail, ok, warn
 from harvester.ops.inventory import Host
+from harvester.ops.places import token_settings
 from harvester.ops.ssh import SshConnection
 from harvester.ops.status import HostStatus, gather
 from harvester.ops.surroundings import surroundings_of
-from harvester.ops.token_push import token_settings
 from harvester.settings import Settings
+from harvester.tokens.stores import open_store
 from harvester.validation import explain
 
 CLOCK_WARN_SECONDS = 0.5
@@ -63,16 +64,15 @@ def check_key(host: Host) -> Finding:
 
 
 def check_store(host: Host) -> Finding:
-    """Whether the token's store can be asked from here, where it is SSM; its content is not shown."""
+    """Whether the token's store can be asked from here, where it is in AWS; its content is not shown."""
     name = f"{host.name}: token store"
     try:
         settings = token_settings(host)
-        if settings.source != "ssm" or not settings.parameter:
+        if settings.source == "file":
             return ok(name, f"a file on the host, {settings.file}")
-        from harvester.tokens.stores import SsmStore
-
+        store = open_store(settings)
         with surroundings_of(host):
-            stored = SsmStore(settings.parameter, settings.region).read()
+            stored = store.read()
     except HarvesterError as error:
         return fail(
             name,
@@ -80,8 +80,8 @@ def check_store(host: Host) -> Finding:
             "Check with `aws sts get-caller-identity` who you are there, and harvester_settings.token.",
         )
     if stored is None:
-        return warn(name, f"{settings.parameter} does not exist yet", "Push the first token: ./inv token-push.")
-    return ok(name, f"{settings.parameter} holds {stored.version}")
+        return warn(name, f"{store.place} does not exist yet", "Push the first token: ./inv token-push.")
+    return ok(name, f"{store.place} holds {stored.version}")
 
 
 def check_connection(host: Host, connection: SshConnection) -> Finding:

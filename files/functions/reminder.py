@@ -1,0 +1,43 @@
+"""reminder: asks for a login while today's session lacks a valid token. Called every five minutes in the morning."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from market import session_at
+
+from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.alerts.round import look
+from harvester.clock import NS_PER_SECOND
+from harvester.errors import HarvesterError
+from harvester.page.function import channels, remedy, store
+from harvester.redaction import redact
+from harvester.tokens.expiry import expires_at_ns
+from harvester.tokens.stores import StoreError
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
+    """{"sent": causes}. `event["now"]` stands for the clock in tests. Raises HarvesterError when nobody was reached."""
+    now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
+    now_ns, session = _ns(now), session_at(now)
+    day = Day(_ns(session[0]), _ns(session[1])) if session else None
+    done = look(now_ns, day, _standing(day, now_ns), memory=store("reminder_state"), channels=channels, remedy=remedy)
+    for delivery in done.deliveries:
+        print(redact(f"{delivery.channel}: {delivery.problem or 'sent'}"))
+    if done.trouble:
+        print(redact(done.trouble))
+    if done.reached_nobody:
+        raise HarvesterError("no channel took the message")
+    return {"sent": [message.cause for message in done.messages]}
+
+
+def _standing(day: Day | None, now_ns: int) -> Standing:
+    try:
+        stored = store("access_token").read()
+    except StoreError as error:
+        return Standing("store_down", f"the token's store cannot be asked ({redact(str(error))[:200]})")
+    return judge_token(expires_at_ns(stored.value) if stored else None, day, now_ns)
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * NS_PER_SECOND

@@ -1,0 +1,106 @@
+"""Channels to people: whatever apprise knows (Telegram, e-mail, Slack, ...), and an SNS topic where a function runs.
+
+An apprise address holds the channel's secret, so addresses are kept like secrets and only their kind is ever shown.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from harvester.alerts.message import Message, Severity
+from harvester.errors import ConfigError
+from harvester.redaction import Masked, Secret, redact, register_secret, register_text
+
+SUBJECT_LIMIT = 100
+"""SNS cuts subjects there, and refuses what is not plain ASCII."""
+SECRET_PART = re.compile(r"[^/:@?&=#\s]{8,}")
+KINDS = {Severity.CLEAR: "success", Severity.NOTICE: "info", Severity.WARNING: "warning"}
+
+
+class Delivery(NamedTuple):
+    """How one channel took a message: its kind, such as tgram, and what went wrong (empty: nothing)."""
+
+    channel: str
+    problem: str
+
+
+class Channel(Protocol):
+    """Something that brings a message to people."""
+
+    kind: str
+
+    def send(self, message: Message) -> str:
+        """Empty when it was taken, else what went wrong; never a secret."""
+        ...
+
+
+class AppriseChannel:
+    """One address as https://github.com/caronc/apprise/wiki lists them. Raises ConfigError for what is none."""
+
+    def __init__(self, address: Secret, number: int) -> None:
+        import apprise
+
+        text = address.get_secret_value()
+        self.kind = re.split(r"\W", text, maxsplit=1)[0][:20]
+        self._service: Any = apprise.Apprise()
+        if not self._service.add(text):
+            raise ConfigError(
+                f"Alert channel {number} ({self.kind or 'without a kind'}) is no address that apprise knows. Correct"
+                " that line; https://github.com/caronc/apprise/wiki has the form of each."
+            )
+
+    def send(self, message: Message) -> str:
+        try:
+            sent = self._service.notify(
+                body=message.body,
+                title=message.title,
+                notify_type=KINDS.get(message.severity, "failure"),
+                body_format="text",
+            )
+        except Exception as error:  # a plugin may raise what it likes; the other channels must still be tried
+            return redact(f"{type(error).__name__}: {error}")[:200]
+        return "" if sent else "it did not take the message"
+
+
+class SnsChannel:
+    """A topic of SNS, which brings it to e-mail and telephones."""
+
+    kind = "sns"
+
+    def __init__(self, topic: str, client: Callable[[], Any] | None = None) -> None:
+        self._topic = topic
+        self._client = client or _sns
+
+    def send(self, message: Message) -> str:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        subject = message.title.encode("ascii", "replace").decode()[:SUBJECT_LIMIT]
+        try:
+            self._client().publish(TopicArn=self._topic, Subject=subject, Message=f"{message.title}\n\n{message.body}")
+        except (BotoCoreError, ClientError) as error:
+            return redact(str(error))[:200]
+        return ""
+
+
+def parse_channels(value: Secret) -> list[Channel]:
+    """One apprise address a line; empty lines and those that begin with # are skipped. Raises ConfigError."""
+    lines = [line.strip() for line in value.get_secret_value().splitlines()]
+    addresses = [line for line in lines if line and not line.startswith("#")]
+    for address in addresses:
+        register_secret(Masked(address))
+        for part in SECRET_PART.findall(address):
+            register_text(part)
+    if not addresses:
+        raise ConfigError("There is no alert channel. Write one apprise address a line.")
+    return [AppriseChannel(Masked(address), number) for number, address in enumerate(addresses, 1)]
+
+
+def deliver(channels: Sequence[Channel], message: Message) -> list[Delivery]:
+    """Send through every channel, whatever became of the others."""
+    return [Delivery(channel.kind, channel.send(message)) for channel in channels]
+
+
+def _sns() -> Any:
+    from harvester.tokens.aws_stores import open_client
+
+    return open_client("sns", None)

@@ -1,0 +1,43 @@
+"""The reminders on a host: the recorder's own word for its token, the calendar, and the channels of the settings."""
+
+from collections.abc import Collection
+from datetime import date
+from typing import Any
+
+from harvester.alerts.channels import Channel, parse_channels
+from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.calendar import PhaseName, TradingCalendar
+from harvester.errors import ConfigError
+from harvester.health import STALE_NS
+from harvester.settings import AlertSettings
+from harvester.tokens.stores import open_place
+
+REMEDY = "Log in: ./inv token-push"
+
+
+def day_of(calendar: TradingCalendar, day: date, phases: Collection[PhaseName]) -> Day | None:
+    """The day's first opening and last close of the phases that are recorded; None when the market is closed."""
+    windows = calendar.windows(day, phases)
+    return Day(windows[0][0], windows[-1][1]) if windows else None
+
+
+def judge_status(status: dict[str, Any] | None, day: Day | None, now_ns: int) -> Standing:
+    """How the recorder's token stands by its own report; None: there is no report."""
+    if status is None or abs(now_ns - int(status.get("written_at_ns", 0))) > STALE_NS:
+        return Standing("recorder_down", "the recorder does not run, so whether it has a token cannot be said")
+    token = status.get("token") or {}
+    if token.get("state") == "refused":
+        return Standing("token_refused", f"the broker refuses the access token ({token.get('version')})")
+    return judge_token(token.get("expires_at_ns"), day, now_ns)
+
+
+def open_channels(settings: AlertSettings) -> list[Channel]:
+    """The channels of the settings. Raises ConfigError when there is none, StoreError when they cannot be read."""
+    store = open_place(settings.channels, settings.region)
+    stored = store.read()
+    if stored is None:
+        raise ConfigError(
+            f"{store.place}: no alert channel is configured, so nobody is told anything. Store apprise addresses there,"
+            " one a line: ./inv secret-put --name channels."
+        )
+    return parse_channels(stored.value)

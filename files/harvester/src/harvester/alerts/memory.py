@@ -1,0 +1,27 @@
+"""What was said to people, kept between runs like a secret: in a private file, or in AWS beside the others."""
+
+import json
+
+from harvester.alerts.reminders import Memory
+from harvester.redaction import Masked
+from harvester.tokens.stores import Store
+
+
+def read_memory(store: Store) -> Memory:
+    """What is remembered; nothing where the store has nothing, or nothing that can be read. Raises StoreError."""
+    stored = store.read()
+    if stored is None:
+        return Memory.none()
+    try:
+        content = json.loads(stored.value.get_secret_value())
+        said = {
+            str(cause): (int(day), int(severity), int(at)) for cause, (day, severity, at) in content["said"].items()
+        }
+        return Memory(said, bool(content["open"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Memory.none()
+
+
+def write_memory(store: Store, memory: Memory) -> None:
+    """Remember. Raises StoreError."""
+    store.write(Masked(json.dumps({"said": memory.said, "open": memory.open})))

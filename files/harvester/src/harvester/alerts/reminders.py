@@ -1,0 +1,106 @@
+"""When a person is asked to log in: a decision from the clock, the day's session, the token and what was said before.
+
+Nothing here looks at a clock, a store or a network, so a fortnight is decided in milliseconds.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from harvester.alerts.message import REPEAT_SECONDS, Message, Severity
+from harvester.clock import NS_PER_SECOND, to_ist
+
+MINUTE_NS = 60 * NS_PER_SECOND
+LOOK_NS = 5 * MINUTE_NS
+STEPS = (
+    (-60, Severity.NOTICE),
+    (-30, Severity.WARNING),
+    (-10, Severity.URGENT),
+    (5, Severity.CRITICAL),
+)
+"""Minutes from the opening of the day's first phase: 08:00, 08:30, 08:50 and 09:05 on an ordinary day."""
+TITLES = {
+    Severity.NOTICE: "Log in for today's session",
+    Severity.WARNING: "Still no login for today",
+    Severity.URGENT: "The session opens in minutes, without a token",
+    Severity.CRITICAL: "Nothing is recorded: no valid token",
+}
+
+
+class Day(NamedTuple):
+    """A trading day: opening of its first phase, close of its last, in wall ns."""
+
+    opens_ns: int
+    closes_ns: int
+
+
+class Standing(NamedTuple):
+    """How the token stands. `cause` is empty when it is in place for the whole session."""
+
+    cause: str
+    detail: str
+
+
+class Memory(NamedTuple):
+    """What was said: per cause the opening of the day, the severity and when. `open` while an all-clear is owed."""
+
+    said: dict[str, tuple[int, int, int]]
+    open: bool
+
+    @classmethod
+    def none(cls) -> "Memory":
+        return cls({}, False)
+
+
+def judge_token(expires_at_ns: int | None, day: Day | None, now_ns: int) -> Standing:
+    """How a token of this expiry stands; None: there is no token."""
+    if expires_at_ns is None:
+        return Standing("no_token", "no access token is stored")
+    ends = f"{to_ist(expires_at_ns):%a %d %b %H:%M} IST"
+    if expires_at_ns <= now_ns:
+        return Standing("no_token", f"the last access token expired {ends}")
+    if day and expires_at_ns < day.closes_ns:
+        return Standing("token_too_short", f"the access token ends {ends}, before the session does")
+    return Standing("", f"valid until {ends}")
+
+
+def decide(
+    now_ns: int, day: Day | None, standing: Standing, memory: Memory, remedy: Callable[[], str]
+) -> tuple[list[Message], Memory]:
+    """What to send now, and what to remember once it was sent. `remedy` makes the words on how to log in."""
+    if not standing.cause:
+        return ([_all_clear(standing)] if memory.open else []), Memory.none()
+    if day is None or now_ns >= day.closes_ns:
+        return [], memory
+    passed = [severity for minutes, severity in STEPS if now_ns >= day.opens_ns + minutes * MINUTE_NS]
+    if not passed:
+        return [], memory
+    severity = passed[-1]
+    before = memory.said.get(standing.cause)
+    if before and before[0] == day.opens_ns and not _is_due_again(severity, before, now_ns):
+        return [], memory
+    said = {cause: what for cause, what in memory.said.items() if what[0] == day.opens_ns}
+    said[standing.cause] = (day.opens_ns, int(severity), now_ns)
+    return [_request(severity, standing, day, remedy())], Memory(said, True)
+
+
+def is_step(now_ns: int, day: Day) -> bool:
+    """Whether this is the first look, five minutes after the one before, since one of the day's steps."""
+    return any(0 <= now_ns - (day.opens_ns + minutes * MINUTE_NS) < LOOK_NS for minutes, _ in STEPS)
+
+
+def _is_due_again(severity: Severity, before: tuple[int, int, int], now_ns: int) -> bool:
+    if severity > before[1]:
+        return True
+    repeat = REPEAT_SECONDS.get(severity)
+    return repeat is not None and now_ns - before[2] >= repeat * NS_PER_SECOND
+
+
+def _request(severity: Severity, standing: Standing, day: Day, remedy: str) -> Message:
+    opens = f"{to_ist(day.opens_ns):%H:%M}"
+    verb = "opened" if severity == Severity.CRITICAL else "opens"
+    body = f"The session {verb} at {opens} IST, and {standing.detail}.\n{remedy}"
+    return Message(severity, standing.cause, TITLES[severity], body)
+
+
+def _all_clear(standing: Standing) -> Message:
+    return Message(Severity.CLEAR, "token", "The token is in place", f"The access token is {standing.detail}.")

@@ -1,0 +1,56 @@
+"""One look of the reminders: decide, send, remember what was sent."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from harvester.alerts.channels import Channel, Delivery, deliver
+from harvester.alerts.memory import read_memory, write_memory
+from harvester.alerts.message import Message
+from harvester.alerts.reminders import Day, Memory, Standing, decide, is_step
+from harvester.tokens.stores import Store, StoreError
+
+
+class Round(NamedTuple):
+    """What was sent, how each channel took it, and trouble with the memory (empty: none)."""
+
+    messages: list[Message]
+    deliveries: list[Delivery]
+    trouble: str
+
+    @property
+    def reached_nobody(self) -> bool:
+        """There was something to say, and no channel took it."""
+        return bool(self.messages) and not any(not delivery.problem for delivery in self.deliveries)
+
+
+def look(
+    now_ns: int,
+    day: Day | None,
+    standing: Standing,
+    *,
+    memory: Store,
+    channels: Callable[[], Sequence[Channel]],
+    remedy: Callable[[], str],
+) -> Round:
+    """Send what is due. What no channel took is not remembered, so that the next look tries again.
+
+    While the memory cannot be read, only a look within five minutes of a step speaks: nobody is told the same every
+    five minutes, and nobody goes untold. Raises ConfigError when there is something to say and no channel for it.
+    """
+    trouble = ""
+    try:
+        known = read_memory(memory)
+    except StoreError as error:
+        known, trouble = Memory.none(), str(error)
+    messages, after = decide(now_ns, day, standing, known, remedy)
+    if trouble and not (day and is_step(now_ns, day)):
+        messages = []
+    ready = channels() if messages else []
+    deliveries = [delivery for message in messages for delivery in deliver(ready, message)]
+    done = Round(messages, deliveries, trouble)
+    if after != known and not done.reached_nobody:
+        try:
+            write_memory(memory, after)
+        except StoreError as error:
+            done = done._replace(trouble=str(error))
+    return done

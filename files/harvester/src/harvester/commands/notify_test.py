@@ -1,0 +1,28 @@
+"""harvester notify-test: a test message through every alert channel, and how each took it."""
+
+import argparse
+
+from harvester.alerts import host
+from harvester.alerts.channels import deliver
+from harvester.alerts.message import Message, Severity
+from harvester.errors import HarvesterError
+from harvester.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Shows the kind of each channel, never its address."
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Raises HarvesterError when a channel did not take the message, ConfigError when there is none."""
+    message = Message(
+        Severity.NOTICE, "test", "Test of the alert channels", f"{settings.host_id} can reach you. Nothing is wrong."
+    )
+    deliveries = deliver(host.open_channels(settings.alerts), message)
+    for delivery in deliveries:
+        print(f"{delivery.channel}: {delivery.problem or 'sent'}")
+    if any(delivery.problem for delivery in deliveries):
+        raise HarvesterError(
+            "not every channel took the message; correct its address, or look whether it is reachable."
+        )
+    return 0

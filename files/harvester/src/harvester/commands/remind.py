@@ -1,0 +1,60 @@
+"""harvester remind: one look at the token; a message to people when one is due. A timer runs it every five minutes."""
+
+import argparse
+
+import structlog
+
+from harvester.alerts import host
+from harvester.alerts.round import Round, look
+from harvester.calendar import TradingCalendar
+from harvester.clock import SystemClock
+from harvester.errors import ConfigError, HarvesterError, UnhealthyError
+from harvester.logs import configure_logs
+from harvester.settings import Settings
+from harvester.status import read_status
+from harvester.tokens.stores import FileStore
+
+log = structlog.get_logger()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "On a trading day 60, 30 and 10 minutes before the opening and 5 after it, then every two hours."
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Raises HarvesterError when there was something to say and no channel took it."""
+    configure_logs(debug=args.debug)
+    now_ns = SystemClock().wall_ns()
+    calendar = TradingCalendar.load(settings.calendar.file)
+    day = host.day_of(calendar, calendar.trading_date(now_ns), settings.calendar.phases)
+    try:
+        status = read_status(settings.status_file)
+    except UnhealthyError:
+        status = None
+    standing = host.judge_status(status, day, now_ns)
+    try:
+        done = look(
+            now_ns,
+            day,
+            standing,
+            memory=FileStore(settings.alerts.memory),
+            channels=lambda: host.open_channels(settings.alerts),
+            remedy=lambda: host.REMEDY,
+        )
+    except ConfigError as error:
+        log.warning("nobody_told", cause=standing.cause, detail=str(error))  # in the log is all that can be done
+        return 0
+    _report(done)
+    if done.reached_nobody:
+        raise HarvesterError("No channel took the message; the next look tries again. Try them: ./inv notify-test.")
+    return 0
+
+
+def _report(done: Round) -> None:
+    for message in done.messages:
+        log.info("message", severity=message.severity.name.lower(), cause=message.cause, title=message.title)
+    for delivery in done.deliveries:
+        if delivery.problem:
+            log.warning("channel_failed", channel=delivery.channel, detail=delivery.problem)
+    if done.trouble:
+        log.warning("memory_failed", detail=done.trouble)

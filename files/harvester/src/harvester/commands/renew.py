@@ -1,0 +1,54 @@
+"""harvester renew: an access token without a login, where the broker still allows that; a timer runs it at 07:00."""
+
+import argparse
+
+import structlog
+
+from harvester.alerts.channels import deliver
+from harvester.alerts.host import REMEDY, open_channels
+from harvester.alerts.message import Message
+from harvester.alerts.renewals import message_of
+from harvester.clock import SystemClock
+from harvester.errors import ConfigError, HarvesterError
+from harvester.logs import configure_logs
+from harvester.settings import Settings
+from harvester.tokens.renewal import Stores, forget, renew
+from harvester.tokens.stores import open_place, open_store
+
+log = structlog.get_logger()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--forget", action="store_true", help="forget what the broker refused, and try again")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Raises HarvesterError when the token was not renewed; a login is needed then."""
+    configure_logs(debug=args.debug)
+    places, region = settings.token.renew, settings.token.region
+    stores = Stores(
+        open_store(settings.token),
+        *(open_place(place, region) for place in (places.refresh_token, places.pin, places.app_secret, places.state)),
+    )
+    if args.forget:
+        forget(stores)
+    broker = settings.broker
+    outcome = renew(stores, app_id=broker.app_id, api_url=broker.api_url, account=None, wall_ns=SystemClock().wall_ns())
+    log.info("renewal", outcome=outcome.kind, detail=outcome.detail)
+    message = message_of(outcome, REMEDY)
+    if message:
+        _tell(settings, message)
+    if outcome.kind not in ("renewed", "not_set_up"):
+        raise HarvesterError(f"The token was not renewed: {outcome.detail}")
+    return 0
+
+
+def _tell(settings: Settings, message: Message) -> None:
+    try:
+        deliveries = deliver(open_channels(settings.alerts), message)
+    except ConfigError as error:
+        log.warning("nobody_told", cause=message.cause, detail=str(error))
+        return
+    for delivery in deliveries:
+        if delivery.problem:
+            log.warning("channel_failed", channel=delivery.channel, detail=delivery.problem)

@@ -1,0 +1,105 @@
+"""The automatic refresh: one try, what became of it, and the memory of refusals, so that none is asked for twice."""
+
+import hashlib
+import json
+from typing import Any, NamedTuple
+
+from harvester.redaction import Masked
+from harvester.tokens.claims import TokenError
+from harvester.tokens.login import App, LoginError, check_account, fetch_profile
+from harvester.tokens.refresh import RefreshError, days_left, refresh
+from harvester.tokens.stores import Store, StoredToken, StoreError
+
+ANNOUNCED_DAYS = (3, 1)
+
+
+class Stores(NamedTuple):
+    """Where each part of the refresh is."""
+
+    access_token: Store
+    refresh_token: Store
+    pin: Store
+    app_secret: Store
+    state: Store
+
+
+class Outcome(NamedTuple):
+    """What became of a try: renewed, gone, refused, later or not_set_up; `new` when people have not been told yet.
+
+    `days` is what to announce of the refresh token's life, 3 or 1, once each; None: nothing.
+    """
+
+    kind: str
+    detail: str
+    new: bool
+    days: int | None = None
+
+
+def renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> Outcome:
+    """Put a new access token into its store, unless an earlier refusal still holds. Raises nothing."""
+    try:
+        return _renew(stores, app_id=app_id, api_url=api_url, account=account, wall_ns=wall_ns)
+    except StoreError as error:
+        return Outcome("later", str(error), True)
+    except (LoginError, TokenError) as error:
+        return Outcome("refused", str(error), True)
+
+
+def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> Outcome:
+    state = _read_state(stores.state)
+    token, pin, secret = stores.refresh_token.read(), stores.pin.read(), stores.app_secret.read()
+    if token is None or pin is None or secret is None:
+        missing = next(store.place for store in stores[1:4] if store.read() is None)
+        return Outcome("not_set_up", f"{missing} does not exist, so tokens are not refreshed.", False)
+    asked = _fingerprint(token, pin, secret)
+    if state.get("gone"):
+        return Outcome("gone", str(state["gone"]), False)
+    if state.get("refused") == asked:
+        return Outcome("refused", str(state.get("detail")), False)
+    app = App(app_id, secret.value, "")
+    try:
+        refreshed = refresh(app, token.value, pin.value, api_url=api_url, wall_ns=wall_ns)
+        check_account(fetch_profile(app, refreshed.access_token, api_url=api_url).account, account)
+    except RefreshError as error:
+        _remember(stores.state, error.kind, str(error), asked)
+        return Outcome(error.kind, str(error), True)
+    version = stores.access_token.write(refreshed.access_token)
+    days = _due_announcement(stores, state, token, wall_ns)
+    return Outcome("renewed", f"{version} is in place; {refreshed.days_left} days left to refresh.", False, days)
+
+
+def forget(stores: Stores) -> None:
+    """Try again from now on, after a person has put right what was refused. Raises StoreError."""
+    stores.state.write(Masked("{}"))
+
+
+def _due_announcement(stores: Stores, state: dict[str, Any], token: StoredToken, wall_ns: int) -> int | None:
+    """3 or 1 when so few days are left and that was not announced of this token yet."""
+    left = days_left(token.value, wall_ns)
+    due = min((days for days in ANNOUNCED_DAYS if left <= days), default=None)
+    told = state.get("told") or {}
+    if due is None or (told.get("token") == token.version and told.get("days", 99) <= due):
+        return None
+    stores.state.write(Masked(json.dumps({"told": {"token": token.version, "days": due}})))
+    return due
+
+
+def _remember(store: Store, kind: str, detail: str, asked: str) -> None:
+    if kind == "gone":
+        store.write(Masked(json.dumps({"gone": detail})))
+    elif kind == "refused":
+        store.write(Masked(json.dumps({"refused": asked, "detail": detail})))
+
+
+def _read_state(store: Store) -> dict[str, Any]:
+    stored = store.read()
+    try:
+        content = json.loads(stored.value.get_secret_value()) if stored else {}
+    except ValueError:
+        content = {}
+    return content if isinstance(content, dict) else {}
+
+
+def _fingerprint(*parts: StoredToken) -> str:
+    """Names what was asked with, so that a new refresh token, PIN or secret is a new try."""
+    return hashlib.sha256("\n".join(part.version for part in parts).encode()).hexdigest()[:16]

@@ -1,0 +1,255 @@
+"""Planted secrets, looked for where they must not be: arguments, environments, logs, tracebacks, pages, Ansible."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tokens.conftest import PREFIX, REGION
+from tests.tokens.pages import KEY, Page, Phone
+
+from exchange.state import StateDir
+from exchange.tokens import Tokens
+from harvester.clock import SystemClock
+from harvester.ops.inventory import program
+from harvester.redaction import Masked
+from harvester.tokens.stores import FileStore, open_place
+
+ROOT = Path(__file__).resolve().parents[2]
+CHANNEL_SECRET = "canary-of-the-channel-5f3a9c"
+PIN = "canary-pin-771263"
+ADOPTED_SECONDS = 30
+
+
+class Watch(threading.Thread):
+    """Reads arguments and environment of every process that it can see, again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[bytes] = set()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(0.05):
+            for process in Path("/proc").glob("[0-9]*"):
+                for name in ("cmdline", "environ"):
+                    try:
+                        self.seen.add((process / name).read_bytes())
+                    except OSError:
+                        continue
+
+    def stop(self) -> bytes:
+        self._over.set()
+        self.join()
+        return b"\n".join(self.seen)
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[str, list[Any]]]:
+    """A channel's far end, as apprise's json:// reaches it."""
+    heard: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200 if CHANNEL_SECRET in self.path else 403)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"json://127.0.0.1:{server.server_address[1]}", heard
+        server.shutdown()
+        thread.join()
+
+
+def write_config(folder: Path, app: dict[str, str]) -> Path:
+    status = {"written_at_ns": time.time_ns(), "token": {"state": "missing"}}
+    (folder / "status.json").write_text(json.dumps(status))
+    opens = time.time() + 1800 + 19_800  # IST
+    clock = [time.strftime("%H:%M:00", time.gmtime(opens + seconds)) for seconds in (0, 60)]
+    config = {
+        "host_id": "test1",
+        "data_dir": str(folder),
+        "symbols": ["NSE:SBIN-EQ"],
+        "broker": {"app_id": app["app_id"]},
+        "token": {
+            "source": "ssm",
+            "parameter": f"{PREFIX}/fyers/access-token",
+            "region": REGION,
+            "handover": str(folder / "handover"),
+            "renew": {name: f"file:{folder / name}" for name in ("refresh_token", "pin", "app_secret", "state")},
+        },
+        "alerts": {"channels": f"file:{folder / 'channels'}", "memory": str(folder / "memory")},
+        "calendar": {"file": str(folder / "calendar.json"), "phases": ["continuous"]},
+        "status_file": str(folder / "status.json"),
+    }
+    day = time.strftime("%Y-%m-%d", time.gmtime(opens))
+    session = {"date": day, "kind": "test", "phases": {"continuous": [clock]}, "status": "confirmed", "reference": "x"}
+    calendar = {
+        "timezone": "Asia/Kolkata",
+        "market": "test",
+        "valid_until": "2099-12-31",
+        "phase_rules": [{"from": "2090-01-01", "to": None, "phases": {"continuous": [clock]}, "reference": "x"}],
+        "special_sessions": [session],
+    }
+    (folder / "calendar.json").write_text(json.dumps(calendar))
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def harvester(config: Path, *words: str) -> tuple[int, str]:
+    environment = {**os.environ, "HARVESTER_CONFIG": str(config)}
+    done = subprocess.run(
+        [program("harvester"), *words], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_no_planted_secret_is_anywhere_it_must_not_be(
+    tmp_path: Path,
+    aws: str,
+    app: dict[str, str],
+    exchange: Path,
+    reachable: dict[str, str],
+    listener: tuple[str, list[Any]],
+    figure: Any,
+) -> None:
+    tokens = Tokens(StateDir(exchange), SystemClock())
+    access, refresh = tokens.mint_access_token(30 * 86_400), tokens.mint_refresh_token()
+    planted = {
+        "access token": access,
+        "hsm key": json.loads(_middle(access))["hsm_key"],
+        "refresh token": refresh,
+        "app secret": app["secret"],
+        "PIN": PIN,
+        "channel": CHANNEL_SECRET,
+        "page key": KEY.get_secret_value(),
+    }
+    config = write_config(tmp_path, app)
+    address, heard = listener
+    for name, value in {"refresh_token": refresh, "pin": PIN, "app_secret": app["secret"]}.items():
+        FileStore(tmp_path / name).write(Masked(value))
+    channels = f"{address}/{CHANNEL_SECRET}\njson://127.0.0.1:9/{CHANNEL_SECRET}"
+    FileStore(tmp_path / "channels").write(Masked(channels))
+    watch = Watch()
+    watch.start()
+    told: dict[str, str] = {}
+
+    with Agent(config) as agent:
+        time.sleep(1)
+        stored = time.monotonic()
+        open_place(f"ssm:{PREFIX}/fyers/access-token", REGION).write(Masked(access))
+        agent.wait_for(tmp_path / "handover")
+        adopted = time.monotonic() - stored
+    told["token agent"] = agent.said
+    codes = {}
+    for name, words in {
+        "remind": ("remind", "--debug"),
+        "notify-test": ("notify-test", "--debug"),
+        "renew": ("renew", "--debug"),
+    }.items():
+        codes[name], told[name] = harvester(config, *words)
+    told["page"] = _page(tmp_path / "page", app, exchange, planted)
+    told["ansible"] = _ansible(tmp_path, access)
+    told["traceback"] = _traceback(access)
+    told["memory"] = (tmp_path / "memory").read_text() + (tmp_path / "state").read_text()
+    told["processes"] = watch.stop().decode("utf-8", "replace")
+
+    assert codes == {"remind": 0, "notify-test": 1, "renew": 1}, told
+    assert [message["title"] for message in heard][:2] == ["Still no login for today", "Test of the alert channels"]
+    hits = [
+        f"{secret} in {place}" for secret, value in planted.items() for place, text in told.items() if value in text
+    ]
+    figure("canary_hits", len(hits), bound="== 0", unit="places", gate=False)
+    assert hits == []
+    assert "changed" in told["ansible"] or "failed" in told["ansible"]
+    figure("token_stored_to_handed_over", round(adopted, 1), bound="<= 15", unit="s")
+
+
+class Agent:
+    """The token agent as a process."""
+
+    def __init__(self, config: Path) -> None:
+        self.said = ""
+        self._environment = {**os.environ, "HARVESTER_CONFIG": str(config)}
+
+    def __enter__(self) -> "Agent":
+        self._process = subprocess.Popen(
+            [program("harvester"), "token-agent", "--debug"],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self.said = self._process.communicate(timeout=20)[0]
+
+    def wait_for(self, path: Path) -> None:
+        deadline = time.monotonic() + ADOPTED_SECONDS
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert path.exists()
+
+
+def _middle(token: str) -> bytes:
+    import base64
+
+    part = token.split(".")[1]
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def _page(folder: Path, app: dict[str, str], exchange: Path, planted: dict[str, str]) -> str:
+    """A login by the page: everything it showed, sent and logged. Its own token joins the planted ones."""
+    page = Page(folder, app)
+    phone = Phone(exchange, page.answer)
+    begun = phone.get(page.link())
+    back = phone.sign_in(begun["headers"]["Location"])
+    planted["auth code"] = back.partition("auth_code=")[2].partition("&")[0]
+    done = phone.get(back)
+    planted["token of the page"] = page.kept[0].access_token.get_secret_value()
+    return json.dumps([begun["body"], done, page.said])
+
+
+def _ansible(folder: Path, access: str) -> str:
+    """What the playbook that carries a token says at its most talkative; without the user it cannot get to the end."""
+    FileStore(folder / "carried").write(Masked(access))
+    settings = {"token": {"source": "file", "file": str(folder / "target")}}
+    host = {"ansible_connection": "local", "harvester_settings": settings, "ansible_python_interpreter": sys.executable}
+    (folder / "inventory.json").write_text(json.dumps({"harvesters": {"hosts": {"here": host}}}))
+    command = [program("ansible-playbook"), "playbooks/token_push.yml", "--inventory", str(folder / "inventory.json")]
+    command += ["-vvv", "--diff", "--extra-vars", json.dumps({"harvester_token_push_file": str(folder / "carried")})]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return done.stdout + done.stderr
+
+
+def _traceback(access: str) -> str:
+    """A crash with a token in the frame: what the command line prints with --debug."""
+    code = (
+        "import sys, traceback\n"
+        "from harvester.redaction import Masked, redact, register_secret\n"
+        "from harvester.tokens.claims import check_token\n"
+        "token = Masked(sys.stdin.read())\n"
+        "register_secret(token)\n"
+        "try:\n"
+        "    raise ValueError(f'crash with {token} and {token.get_secret_value()}')\n"
+        "except ValueError:\n"
+        "    print(redact(traceback.format_exc()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=access, capture_output=True, text=True, check=False)
+    assert "crash with" in done.stdout
+    return done.stdout + done.stderr

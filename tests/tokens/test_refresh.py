@@ -1,0 +1,168 @@
+"""The automatic refresh against the exchange: done, ended for good, refused, and later."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from exchange.state import StateDir
+from exchange.tokens import Tokens
+from harvester.alerts.renewals import message_of
+from harvester.clock import NS_PER_SECOND, SystemClock
+from harvester.redaction import Masked
+from harvester.tokens.refresh import RefreshError, _explain
+from harvester.tokens.renewal import Outcome, Stores, forget, renew
+from harvester.tokens.stores import FileStore
+from harvester.tokens.web import Answer
+
+API_URL = "https://api-t1.fyers.in"
+DAY_NS = 86_400 * NS_PER_SECOND
+
+
+@pytest.fixture
+def stores(tmp_path: Path, exchange: Path, app: dict[str, str], reachable: dict[str, str]) -> Stores:
+    """All that a refresh needs, with a refresh token that the exchange gave."""
+    names = ("access_token", "refresh_token", "pin", "app_secret", "state")
+    made = Stores(*(FileStore(tmp_path / name) for name in names))
+    made.refresh_token.write(Masked(Tokens(StateDir(exchange), SystemClock()).mint_refresh_token()))
+    made.pin.write(Masked(app["pin"]))
+    made.app_secret.write(Masked(app["secret"]))
+    return made
+
+
+def attempt(stores: Stores, app: dict[str, str], *, wall_ns: int | None = None, account: str | None = None) -> Outcome:
+    return renew(
+        stores,
+        app_id=app["app_id"],
+        api_url=API_URL,
+        account=account or app["user"],
+        wall_ns=wall_ns or time.time_ns(),
+    )
+
+
+def test_refresh_token_and_pin_become_an_access_token(stores: Stores, app: dict[str, str]) -> None:
+    outcome = attempt(stores, app)
+
+    assert outcome.kind == "renewed", outcome
+    assert "14 days left" in outcome.detail
+    assert message_of(outcome, "") is None
+    stored = stores.access_token.read()
+    assert stored is not None and stored.value.get_secret_value() not in outcome.detail
+
+
+def test_few_days_left_are_announced_once_each(stores: Stores, app: dict[str, str]) -> None:
+    now = time.time_ns()
+
+    days = [attempt(stores, app, wall_ns=now + number * DAY_NS).days for number in (11, 11, 12, 13, 13, 14)]
+
+    assert days == [3, None, None, 1, None, None]
+    message = message_of(Outcome("renewed", "", False, 1), "Log in: link")
+    assert message is not None and message.title == "The refresh token ends within 1 day"
+
+
+def test_a_wrong_pin_is_refused_once_and_asked_again_when_it_was_put_right(stores: Stores, app: dict[str, str]) -> None:
+    stores.pin.write(Masked("000000"))
+
+    first, second = attempt(stores, app), attempt(stores, app)
+    stores.pin.write(Masked(app["pin"]))
+    third = attempt(stores, app)
+
+    assert (first.kind, first.new) == ("refused", True)
+    assert "secret-put --name pin" in first.detail
+    assert (second.kind, second.new) == ("refused", False)
+    assert third.kind == "renewed"
+
+
+def test_a_token_of_another_account_is_not_stored(stores: Stores, app: dict[str, str]) -> None:
+    outcome = attempt(stores, app, account="AB12345")
+
+    assert (outcome.kind, stores.access_token.read()) == ("refused", None)
+
+
+def test_an_expired_refresh_token_is_not_even_sent(stores: Stores, app: dict[str, str]) -> None:
+    outcome = attempt(stores, app, wall_ns=time.time_ns() + 16 * DAY_NS)
+
+    assert outcome.kind == "refused"
+    assert "expired" in outcome.detail
+
+
+def test_what_is_not_set_up_is_silent(stores: Stores, app: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "pin").unlink()
+
+    outcome = attempt(stores, app)
+
+    assert (outcome.kind, message_of(outcome, "")) == ("not_set_up", None)
+
+
+def test_an_outage_is_tried_again_and_remembered_by_nobody(
+    stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+    outcome = attempt(stores, app)
+
+    assert (outcome.kind, message_of(outcome, "")) == ("later", None)
+    assert stores.state.read() is None
+
+
+def refused(status: int, code: int, message: str) -> RefreshError:
+    return _explain(Answer(status, {"s": "error", "code": code, "message": message}, None))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "kind"),
+    [
+        (401, -16, "Refresh token API is currently disabled to comply with SEBI regulations.", "gone"),
+        (400, -14, "This API has been discontinued", "gone"),
+        (501, -501, "", "gone"),
+        (404, 404, "<html>", "gone"),
+        (401, -16, "Could not authenticate the user", "refused"),
+        (400, -50, "Please provide a valid pin", "refused"),
+        (401, -8, "Your token has expired", "refused"),
+        (400, -371, "Please provide sha256 hash", "refused"),
+        (429, -429, "limit", "later"),
+        (503, 0, "", "later"),
+    ],
+)
+def test_the_answer_says_what_follows(status: int, code: int, message: str, kind: str) -> None:
+    assert refused(status, code, message).kind == kind
+
+
+def test_a_flow_that_is_gone_is_remembered_told_once_and_never_asked_again(
+    stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def gone(*arguments: object, **_: object) -> Answer:
+        asked.append(arguments)
+        return Answer(
+            401, {"code": -16, "message": "Refresh token API is currently disabled to comply with SEBI"}, None
+        )
+
+    monkeypatch.setattr("harvester.tokens.refresh.ask", gone)
+    outcomes = [attempt(stores, app) for _ in range(5)]
+    stores.refresh_token.write(Masked(stores.refresh_token.read().value.get_secret_value()))  # type: ignore[union-attr]
+
+    assert [outcome.kind for outcome in outcomes] == ["gone"] * 5
+    assert [outcome.new for outcome in outcomes] == [True, False, False, False, False]
+    assert len(asked) == 1
+    message = message_of(outcomes[0], "Log in: link")
+    assert message is not None and "log in each day" in message.title and message.body.endswith("Log in: link")
+    forget(stores)
+    attempt(stores, app)
+    assert len(asked) == 2
+
+
+def test_no_part_of_the_login_is_in_what_is_remembered(stores: Stores, app: dict[str, str]) -> None:
+    stores.pin.write(Masked("000000"))
+    attempt(stores, app)
+
+    kept = stores.state.read()
+
+    assert kept is not None
+    remembered = json.dumps(kept.value.get_secret_value())
+    for store in stores[1:4]:
+        stored = store.read()
+        assert stored is not None and stored.value.get_secret_value() not in remembered

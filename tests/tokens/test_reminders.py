@@ -1,0 +1,210 @@
+"""When people are told what: the steps of a morning, silence, repetition, and one all-clear."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+
+import pytest
+
+from harvester.alerts import host
+from harvester.alerts.message import Message, Severity
+from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.alerts.round import look
+from harvester.calendar import TradingCalendar
+from harvester.clock import IST, NS_PER_SECOND
+from harvester.redaction import Masked
+from harvester.tokens.stores import FileStore, StoredToken, StoreError
+
+PHASES = ("pre_open", "continuous", "closing_auction")
+MISSING = Standing("no_token", "no access token is stored")
+GOOD = Standing("", "valid until tomorrow")
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
+
+
+def day_of(text: str) -> Day | None:
+    return host.day_of(TradingCalendar.load(), date.fromisoformat(text), PHASES)
+
+
+class Listener:
+    """A channel that writes down what it is told."""
+
+    kind = "test"
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+        self.deaf = False
+
+    def send(self, message: Message) -> str:
+        if self.deaf:
+            return "deaf"
+        self.heard.append(message)
+        return ""
+
+
+def morning(
+    tmp_path: Path, day: str, standing: Callable[[str], Standing], listener: Listener, *, to: str = "16:00"
+) -> list[str]:
+    """Looks every five minutes from 07:00 on; what was said, as "HH:MM severity cause"."""
+    said: list[str] = []
+    hour, minute = 7, 0
+    while (clock := f"{hour:02}:{minute:02}") <= to:
+        before = len(listener.heard)
+        look(
+            at(f"{day}T{clock}:00"),
+            day_of(day),
+            standing(clock),
+            memory=FileStore(tmp_path / "memory"),
+            channels=lambda: [listener],
+            remedy=lambda: "Log in",
+        )
+        said += [f"{clock} {heard.severity.name.lower()} {heard.cause}" for heard in listener.heard[before:]]
+        hour, minute = hour + (minute + 5) // 60, (minute + 5) % 60
+    return said
+
+
+def test_a_morning_without_a_login(tmp_path: Path) -> None:
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener()) == [
+        "08:00 notice no_token",
+        "08:30 warning no_token",
+        "08:50 urgent no_token",
+        "09:05 critical no_token",
+        "11:05 critical no_token",
+        "13:05 critical no_token",
+        "15:05 critical no_token",
+    ]
+
+
+def test_a_login_ends_the_reminders_with_one_all_clear(tmp_path: Path) -> None:
+    said = morning(tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:40" else GOOD, Listener())
+
+    assert said == ["08:00 notice no_token", "08:30 warning no_token", "08:40 clear token"]
+
+
+def test_who_logs_in_early_hears_nothing(tmp_path: Path) -> None:
+    assert morning(tmp_path, "2026-11-23", lambda clock: MISSING if clock < "07:40" else GOOD, Listener()) == []
+
+
+@pytest.mark.parametrize("day", ["2026-11-21", "2026-11-22", "2026-11-24"])
+def test_nobody_is_told_anything_on_a_day_without_trading(tmp_path: Path, day: str) -> None:
+    assert morning(tmp_path, day, lambda _: MISSING, Listener()) == []
+
+
+def test_a_new_cause_is_told_at_once_and_a_known_one_is_not(tmp_path: Path) -> None:
+    refused = Standing("token_refused", "the broker refuses it")
+
+    said = morning(
+        tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:10" else refused, Listener(), to="08:40"
+    )
+
+    assert said == ["08:00 notice no_token", "08:10 notice token_refused", "08:30 warning token_refused"]
+
+
+def test_what_was_owed_from_yesterday_is_cleared_once(tmp_path: Path) -> None:
+    listener = Listener()
+    morning(tmp_path, "2026-11-23", lambda _: MISSING, listener)
+
+    assert morning(tmp_path, "2026-11-25", lambda _: GOOD, listener) == ["07:00 clear token"]
+    assert morning(tmp_path, "2026-11-26", lambda _: GOOD, listener) == []
+
+
+def test_what_no_channel_took_is_said_again(tmp_path: Path) -> None:
+    listener = Listener()
+    listener.deaf = True
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == []
+    listener.deaf = False
+
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == ["08:00 notice no_token"]
+
+
+def test_steps_missed_while_the_host_was_down_come_as_the_last_one_alone(tmp_path: Path) -> None:
+    listener = Listener()
+    look(
+        at("2026-11-23T08:52:00"),
+        day_of("2026-11-23"),
+        MISSING,
+        memory=FileStore(tmp_path / "memory"),
+        channels=lambda: [listener],
+        remedy=lambda: "Log in",
+    )
+
+    assert [message.severity for message in listener.heard] == [Severity.URGENT]
+
+
+class Down:
+    """A store that cannot be asked."""
+
+    place = "SSM parameter /x"
+
+    def read(self) -> StoredToken | None:
+        raise StoreError("SSM is down")
+
+    def write(self, value: object) -> str:
+        raise StoreError("SSM is down")
+
+    def previous(self) -> StoredToken | None:
+        raise StoreError("SSM is down")
+
+    def undo(self) -> str:
+        raise StoreError("SSM is down")
+
+
+def test_without_its_memory_each_step_is_said_once_and_nothing_between(tmp_path: Path) -> None:
+    listener = Listener()
+    for minute in range(0, 60, 5):
+        look(
+            at(f"2026-11-23T08:{minute:02}:20"),
+            day_of("2026-11-23"),
+            MISSING,
+            memory=Down(),
+            channels=lambda: [listener],
+            remedy=lambda: "Log in",
+        )
+
+    assert [message.severity.name for message in listener.heard] == ["NOTICE", "WARNING", "URGENT"]
+
+
+def test_a_memory_that_is_damaged_is_an_empty_one(tmp_path: Path) -> None:
+    FileStore(tmp_path / "memory").write(Masked('{"said": [1], "open": true}'))
+
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener(), to="08:00") == ["08:00 notice no_token"]
+
+
+def test_an_evening_session_is_announced_in_its_own_time() -> None:
+    muhurat = day_of("2026-11-08")
+
+    assert muhurat is not None and muhurat.opens_ns == at("2026-11-08T18:15:00")
+
+
+@pytest.mark.parametrize(
+    ("ends", "cause"),
+    [
+        (None, "no_token"),
+        ("2026-11-23T06:30:00", "no_token"),
+        ("2026-11-23T12:00:00", "token_too_short"),
+        ("2026-11-24T06:30:00", ""),
+    ],
+)
+def test_a_token_must_last_for_the_whole_session(ends: str | None, cause: str) -> None:
+    now = at("2026-11-23T08:00:00")
+
+    assert judge_token(at(ends) if ends else None, day_of("2026-11-23"), now).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (None, "recorder_down"),
+        ({"written_at_ns": 0}, "recorder_down"),
+        ({"token": {"state": "missing", "expires_at_ns": None}}, "no_token"),
+        ({"token": {"state": "refused", "version": "ssm:3", "expires_at_ns": 9 * 10**18}}, "token_refused"),
+        ({"token": {"state": "ok", "expires_at_ns": 9 * 10**18}}, ""),
+    ],
+)
+def test_a_host_asks_its_recorder(status: dict[str, object] | None, cause: str) -> None:
+    now = at("2026-11-23T08:00:00")
+    told = {"written_at_ns": now, **status} if status is not None else None
+
+    assert host.judge_status(told, day_of("2026-11-23"), now).cause == cause

@@ -1,0 +1,145 @@
+"""The stores: one interface, three places, each with versions, an undo, and words for every trouble."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from harvester.errors import ConfigError
+from harvester.redaction import Masked
+from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
+from harvester.tokens.stores import FileStore, Store, StoreError, open_place
+
+REGION = "ap-south-1"
+NAME = "/alpha-harvester/lab/fyers/access-token"
+MAKERS: dict[str, Callable[[Path], Store]] = {
+    "file": lambda folder: FileStore(folder / "credential"),
+    "ssm": lambda _: SsmStore(NAME, REGION),
+    "secret": lambda _: SecretsManagerStore(NAME, REGION),
+}
+
+
+@pytest.fixture(params=list(MAKERS))
+def store(request: pytest.FixtureRequest, tmp_path: Path, aws: str) -> Store:
+    return MAKERS[request.param](tmp_path)
+
+
+def value(store: Store) -> str | None:
+    stored = store.read()
+    return stored.value.get_secret_value() if stored else None
+
+
+def test_nothing_is_there_before_the_first_write(store: Store) -> None:
+    assert store.read() is None
+    assert store.previous() is None
+    with pytest.raises(StoreError, match="nothing to go back to"):
+        store.undo()
+
+
+def test_a_write_is_a_new_version_and_the_one_before_is_kept(store: Store) -> None:
+    first = store.write(Masked("one.two.three"))
+    second = store.write(Masked("four.five.six"))
+
+    stored, before = store.read(), store.previous()
+
+    assert first != second
+    assert stored is not None and (stored.value.get_secret_value(), stored.version) == ("four.five.six", second)
+    assert stored.written_ns is not None
+    assert before is not None and before.value.get_secret_value() == "one.two.three"
+    assert "one" not in first + second
+
+
+def test_undo_goes_back_and_undo_again_comes_back(store: Store) -> None:
+    store.write(Masked("one.two.three"))
+    store.write(Masked("four.five.six"))
+
+    store.undo()
+    assert value(store) == "one.two.three"
+    store.undo()
+    assert value(store) == "four.five.six"
+
+
+def test_the_same_value_twice_does_not_push_the_one_before_out(store: Store) -> None:
+    if isinstance(store, SecretsManagerStore):
+        pytest.skip("Secrets Manager keeps exactly one version before, whatever it holds")
+    for text in ("one.two.three", "four.five.six", "four.five.six"):
+        store.write(Masked(text))
+
+    before = store.previous()
+
+    assert before is not None and before.value.get_secret_value() == "one.two.three"
+
+
+def test_a_parameter_is_encrypted_and_the_file_is_private(tmp_path: Path, ssm) -> None:
+    SsmStore(NAME, REGION).write(Masked("one.two.three"))
+    FileStore(tmp_path / "credential").write(Masked("a"))
+    FileStore(tmp_path / "credential").write(Masked("b"))
+
+    assert ssm.get_parameter(Name=NAME)["Parameter"]["Type"] == "SecureString"
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "credential": 0o600,
+        "credential.previous": 0o600,
+    }
+
+
+@pytest.mark.parametrize("length", [0, 8193])
+def test_a_value_that_does_not_fit_is_refused_before_aws_is_asked(store: Store, length: int) -> None:
+    if isinstance(store, FileStore):
+        pytest.skip("a file holds any length")
+    with pytest.raises(StoreError, match="1 to 8192 characters") as caught:
+        store.write(Masked("x" * length))
+
+    assert "xxx" not in str(caught.value)
+    assert store.read() is None
+
+
+def test_a_long_token_goes_into_the_tier_that_holds_it(ssm) -> None:
+    store = SsmStore(NAME, REGION)
+    store.write(Masked("x" * 8192))
+
+    assert len(store.read().value.get_secret_value()) == 8192  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("ThrottlingException", "last good token keeps working"),
+        ("InternalServerError", "SSM parameter"),
+        ("AccessDeniedException", "its role may"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["read", "write"])
+def test_an_outage_is_told_without_the_value(operation: str, code: str, said: str) -> None:
+    client = boto3.client("ssm", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    store = SsmStore(NAME, REGION)
+    store._client = client
+    with Stubber(client) as stub:
+        stub.add_client_error("get_parameter" if operation == "read" else "put_parameter", code, "no")
+        with pytest.raises(StoreError, match=said) as caught:
+            store.read() if operation == "read" else store.write(Masked("one.two.three"))
+
+    assert "one.two" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    with pytest.raises(StoreError, match="cannot be written"):
+        FileStore(folder / "credential").write(Masked("a"))
+
+    blocked = tmp_path / "credential"
+    FileStore(blocked).write(Masked("old"))
+    (tmp_path / f".credential.{os.getpid()}").mkdir()
+    with pytest.raises(StoreError):
+        FileStore(blocked).write(Masked("new"))
+    assert blocked.read_text() == "old\n"
+
+
+def test_a_place_names_its_store() -> None:
+    assert isinstance(open_place("file:/x"), FileStore)
+    assert isinstance(open_place("ssm:/x"), SsmStore)
+    assert isinstance(open_place("secret:/x"), SecretsManagerStore)
+    with pytest.raises(ConfigError, match="ssm:/name"):
+        open_place("vault:/x")
