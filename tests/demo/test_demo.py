@@ -77,7 +77,8 @@ def test_what_the_exchange_served_came_home(demo: dict[str, Any], figure: Any) -
 
 
 def test_the_files_are_here_with_their_hashes(demo: dict[str, Any], root: Path) -> None:
-    assert {Path(file["path"]).parts[0] for file in demo["files"]} >= {"depth", "quotes", "depth50", "bars", "gaps", "raw"}
+    kinds = {Path(file["path"]).parts[0] for file in demo["files"]}
+    assert kinds >= {"depth", "quotes", "depth50", "bars", "gaps", "raw"}
     for file in demo["files"]:
         content = (root / demo["lake"] / file["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == file["sha256"]
