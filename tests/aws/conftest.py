@@ -36,22 +36,19 @@ def interrupted(
     """The end states of accounts built by killed runs; they are built beside the tests of the first account."""
     long = request.config.getoption("--long")
     draw = random.Random(SEED)
-    moments = [(draw.randint(5, TASKS), draw.random()) for _ in range(20 if long else 3)]
-    # In the short form one account takes all kills, later and later; in the long form each kill has its own account.
-    groups = [[moment] for moment in moments] if long else [sorted(moments)]
+    moments = [(draw.randint(5, TASKS), draw.random()) for _ in range(20 if long else 1)]
     pool = ThreadPoolExecutor(max_workers=1)
     futures: list[Future[Any]] = [
-        pool.submit(build_by_killed_runs, tmp_path_factory.mktemp("killed"), group) for group in groups
+        pool.submit(build_by_killed_run, tmp_path_factory.mktemp("killed"), *moment) for moment in moments
     ]
     yield lambda: [future.result() for future in futures]
     pool.shutdown(cancel_futures=True)
 
 
-def build_by_killed_runs(folder: Path, moments: list[tuple[int, float]]) -> tuple[int, Run, Any]:
-    """(kills that struck, the run that finished the job, the state of the account)."""
+def build_by_killed_run(folder: Path, task: int, seconds: float) -> tuple[bool, Run, Any]:
+    """(whether the kill struck, the run that finished the job, the state of the account)."""
     cloud = Cloud(folder)
     try:
-        kills = sum(cloud.interrupt(task, seconds) for task, seconds in moments)
-        return kills, cloud.run(), cloud.state()
+        return cloud.interrupt(task, seconds), cloud.run(), cloud.state()
     finally:
         cloud.close()
