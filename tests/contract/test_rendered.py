@@ -13,7 +13,7 @@ from harvester.settings import Settings, load_settings
 
 BIN = Path(sys.executable).parent
 ONLINE = ("harvester-recorder.service", "harvester-token-agent.service")
-UPLOAD = "harvester-upload.service"
+UPLOAD, METRICS = "harvester-upload.service", "harvester-metrics.service"
 OFFLINE = (
     "harvester-close.service",
     "harvester-prune.service",
@@ -56,7 +56,7 @@ def test_the_application_accepts_the_lab_and_asks_for_the_app_id_of_a_real_user(
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
-@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD), 1.5), (OFFLINE, 0.5)])
+@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD, METRICS), 1.5), (OFFLINE, 0.5)])
 def test_the_units_are_exposed_little(rendered, units, bound):
     for unit in units:
         limit = f"--threshold={bound * 10:.0f}"
@@ -66,7 +66,7 @@ def test_the_units_are_exposed_little(rendered, units, bound):
 
 
 def test_every_unit_reports_its_failure_and_has_a_memory_ceiling(rendered):
-    for unit in (*ONLINE, UPLOAD, *OFFLINE):
+    for unit in (*ONLINE, UPLOAD, METRICS, *OFFLINE):
         text = (rendered / unit).read_text("utf-8")
         assert "\nMemoryMax=" in text
         assert "\nOnFailure=harvester-failure@%n.service" in text or unit.startswith("harvester-failure")
@@ -77,20 +77,23 @@ def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
         [line] = [line for line in (rendered / unit).read_text("utf-8").splitlines() if line.startswith("MemoryMax=")]
         return int(line.removeprefix("MemoryMax=").rstrip("M"))
 
-    assert "harvester-close.service" in (rendered / UPLOAD).read_text("utf-8"), "it waits for the close job"
+    for unit in (UPLOAD, METRICS):
+        assert "harvester-close.service" in (rendered / unit).read_text("utf-8"), "it waits for the close job"
     always = sum(ceiling(unit) for unit in (*ONLINE, "harvester-failure@.service"))
-    assert always + max(ceiling("harvester-close.service"), ceiling(UPLOAD)) + 256 < 1024
+    assert always + max(ceiling("harvester-close.service"), ceiling(UPLOAD) + ceiling(METRICS)) + 256 < 1024
 
 
 def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendered):
     settings = Settings.model_validate({"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "ABCDE12345-100"}})
     recorder = (rendered / "harvester-recorder.service").read_text("utf-8")
     agent = (rendered / "harvester-token-agent.service").read_text("utf-8")
+    metrics = (rendered / METRICS).read_text("utf-8")
 
     assert f"ReadWritePaths={settings.journal_dir}\n" in recorder
     assert f"RuntimeDirectory={settings.status_file.parent.name}\n" in recorder
     assert f"RuntimeDirectory={settings.token.handover.parent.name}\n" in agent
     assert f"ReadOnlyPaths={settings.token.file.parent}\n" in agent
+    assert f"RuntimeDirectory={settings.metrics.state_file.parent.name}\n" in metrics
 
 
 def test_every_schedule_says_its_time_zone(rendered):

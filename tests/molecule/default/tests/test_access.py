@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 METADATA = "169.254.169.254"
-METADATA_USERS = {"root", "harvester-token", "harvester-recorder", "harvester-close", "harvester-upload", "ubuntu"}
+METADATA_USERS = {"root", "harvester-token", "harvester-recorder", "harvester-close", "harvester-upload"}
+METADATA_USERS |= {"harvester-metrics", "ubuntu"}
 CONNECT = """
 import errno, socket, sys
 try:
@@ -120,6 +121,7 @@ def test_the_metadata_service_is_there_for_root_and_the_token_agent_alone(host):
         "root",
         "harvester-token",
         "harvester-upload",
+        "harvester-metrics",
     }
 
 

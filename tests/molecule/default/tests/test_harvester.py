@@ -27,13 +27,13 @@ PATHS = {
 
 def test_each_service_has_a_user_that_cannot_log_in(host):
     rows = host.check_output(
-        "getent passwd harvester-recorder harvester-token harvester-close harvester-upload"
+        "getent passwd harvester-recorder harvester-token harvester-close harvester-upload harvester-metrics"
     ).splitlines()
 
-    assert len(rows) == 4
+    assert len(rows) == 5
     assert all(row.endswith("/nologin") and int(row.split(":")[2]) < 1000 for row in rows)
     shadow = host.check_output(
-        "getent shadow harvester-recorder harvester-token harvester-close harvester-upload"
+        "getent shadow harvester-recorder harvester-token harvester-close harvester-upload harvester-metrics"
     ).splitlines()
     assert all(row.split(":")[1].startswith("!") for row in shadow)
 
