@@ -1,5 +1,6 @@
 """What the role renders: accepted by those who will read it. Rendered by Ansible itself, as in a deploy."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.aws_names import Names
 from harvester.errors import ConfigError
 from harvester.settings import Settings, load_settings
 
@@ -20,6 +22,7 @@ OFFLINE = (
     "harvester-verify.service",
     "harvester-failure@.service",
 )
+ACCOUNT = "123456789012"
 HOST = "harvesters: {hosts: {rendered: {}}}\n"
 
 
@@ -39,6 +42,8 @@ def rendered(request, tmp_path_factory) -> Path:
     (folder / "hosts.yml").write_text(HOST, encoding="utf-8")
     inventories = ["--inventory", f"inventory/{request.param}", "--inventory", str(folder / "hosts.yml")]
     extra = ["--limit", "rendered", "--tags", "render", "--extra-vars", f"render_folder={folder}"]
+    if request.param == "aws":
+        extra += ["--extra-vars", f'{{"aws_account_id": "{ACCOUNT}"}}']
     ansible(root, "tests/contract/playbooks/render.yml", *inventories, *extra)
     return folder
 
@@ -53,6 +58,15 @@ def test_the_application_accepts_the_lab_and_asks_for_the_app_id_of_a_real_user(
             load_settings(file)
         file.write_text(file.read_text("utf-8").replace("PUT-YOURS-HERE", "ABCDE12345-100"), encoding="utf-8")
         assert load_settings(file).token.source == "ssm"
+
+
+def test_metrics_are_published_where_the_alarms_of_an_account_read_them(rendered):
+    metrics = json.loads((rendered / "rendered.config.json").read_text("utf-8")).get("metrics", {})
+    [timer] = [unit for unit in json.loads((rendered / "timers.json").read_bytes()) if "metrics" in unit["name"]]
+    aws = not rendered.name.startswith("lab")
+
+    assert metrics.get("environment") == (Names("production").stem if aws else None)
+    assert timer["disabled"] is not aws
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")

@@ -14,13 +14,13 @@ short_description: systemd units enabled, running and up to date, in one round t
 description:
   - Reloads systemd when a unit file on disk is newer than what it has loaded.
   - Enables and starts units, and restarts those that started before one of their files changed.
-  - Disables and stops units that are to be off.
+  - Disables and stops units that are to be disabled.
   - The decision is taken from the state of the host, so a change whose restart was lost is made good by the next run.
 options:
   units:
     description:
-      - Units with C(name), C(enabled) (default true), C(started) (default true), C(files) and C(off) (default false),
-        which overrules the others.
+      - Units with C(name), C(enabled) (default true), C(started) (default true), C(files) and C(disabled)
+        (default false), which overrules the others.
       - C(files) are paths that the unit reads at its start; its own unit file and drop-ins always count.
     type: list
     elements: dict
@@ -65,7 +65,7 @@ UNIT = {
     "enabled": {"type": "bool", "default": True},
     "started": {"type": "bool", "default": True},
     "files": {"type": "list", "elements": "path", "default": []},
-    "off": {"type": "bool", "default": False},
+    "disabled": {"type": "bool", "default": False},
 }
 
 
@@ -97,7 +97,7 @@ def is_stale(properties: dict[str, str], files: list[str]) -> bool:
 
 
 def wants(unit: dict, what: str) -> bool:
-    return unit[what] and not unit["off"]
+    return unit[what] and not unit["disabled"]
 
 
 def needs_enable(properties: dict[str, str]) -> bool:
@@ -137,7 +137,7 @@ def main() -> None:
     ):
         act(module, "daemon-reload", ["--no-ask-password"])
         state = show(module, list(units))
-    missing = [name for name, unit in units.items() if state[name]["LoadState"] == "not-found" and not unit["off"]]
+    missing = [name for name, unit in units.items() if state[name]["LoadState"] == "not-found" and not unit["disabled"]]
     if missing and not module.check_mode:
         module.fail_json(
             msg=f"this host has no unit {', '.join(missing)}; the package or role that brings it did not run"
@@ -148,7 +148,7 @@ def main() -> None:
     restart = [name for name in wanted if name not in start and is_stale(state[name], units[name]["files"])]
     if restart and module.params["frozen"]:
         module.fail_json(msg=f"{', '.join(restart)} must start anew, but not now: {module.params['frozen']}")
-    stop = [name for name, unit in units.items() if unit["off"] and is_on(state[name])]
+    stop = [name for name, unit in units.items() if unit["disabled"] and is_on(state[name])]
     act(module, "disable", stop)
     act(module, "stop", stop)
     act(module, "enable", enable)
