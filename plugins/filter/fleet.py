@@ -17,6 +17,11 @@ def fleet_names(count: int, project: str, environment: str) -> list[str]:
     return [names.host(number) for number in range(1, int(count) + 1)]
 
 
+def fleet_stem(project: str, environment: str) -> str:
+    """What every name of an environment begins with."""
+    return Names(environment, project).stem
+
+
 def bucket_name(account: str, project: str, environment: str, region: str, override: str = "") -> str:
     """The bucket of an environment."""
     return Names(environment, project, region, override).bucket(account)
@@ -30,6 +35,7 @@ class FilterModule:
             "bucket_name": bucket_name,
             "explain_aws": explain_result,
             "fleet_names": fleet_names,
+            "fleet_stem": fleet_stem,
             "share_of": share_of,
             "volume_gib": volume_gib,
         }

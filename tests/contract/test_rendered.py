@@ -1,5 +1,6 @@
 """What the role renders: accepted by those who will read it. Rendered by Ansible itself, as in a deploy."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.aws_names import Names
 from harvester.errors import ConfigError
 from harvester.settings import Settings, load_settings
 
@@ -18,13 +20,14 @@ ONLINE = (
     "harvester-remind.service",
     "harvester-renew.service",
 )
-UPLOAD = "harvester-upload.service"
+UPLOAD, METRICS = "harvester-upload.service", "harvester-metrics.service"
 OFFLINE = (
     "harvester-close.service",
     "harvester-prune.service",
     "harvester-verify.service",
     "harvester-failure@.service",
 )
+ACCOUNT = "123456789012"
 HOST = "harvesters: {hosts: {rendered: {}}}\n"
 
 
@@ -44,6 +47,8 @@ def rendered(request, tmp_path_factory) -> Path:
     (folder / "hosts.yml").write_text(HOST, encoding="utf-8")
     inventories = ["--inventory", f"inventory/{request.param}", "--inventory", str(folder / "hosts.yml")]
     extra = ["--limit", "rendered", "--tags", "render", "--extra-vars", f"render_folder={folder}"]
+    if request.param == "aws":
+        extra += ["--extra-vars", f'{{"aws_account_id": "{ACCOUNT}"}}']
     ansible(root, "tests/contract/playbooks/render.yml", *inventories, *extra)
     return folder
 
@@ -60,8 +65,17 @@ def test_the_application_accepts_the_lab_and_asks_for_the_app_id_of_a_real_user(
         assert load_settings(file).token.source == "ssm"
 
 
+def test_metrics_are_published_where_the_alarms_of_an_account_read_them(rendered):
+    metrics = json.loads((rendered / "rendered.config.json").read_text("utf-8")).get("metrics", {})
+    [timer] = [unit for unit in json.loads((rendered / "timers.json").read_bytes()) if "metrics" in unit["name"]]
+    aws = not rendered.name.startswith("lab")
+
+    assert metrics.get("environment") == (Names("production").stem if aws else None)
+    assert timer["disabled"] is not aws
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
-@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD), 1.5), (OFFLINE, 0.5)])
+@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD, METRICS), 1.5), (OFFLINE, 0.5)])
 def test_the_units_are_exposed_little(rendered, units, bound):
     for unit in units:
         limit = f"--threshold={bound * 10:.0f}"
@@ -71,7 +85,7 @@ def test_the_units_are_exposed_little(rendered, units, bound):
 
 
 def test_every_unit_reports_its_failure_and_has_a_memory_ceiling(rendered):
-    for unit in (*ONLINE, UPLOAD, *OFFLINE):
+    for unit in (*ONLINE, UPLOAD, METRICS, *OFFLINE):
         text = (rendered / unit).read_text("utf-8")
         assert "\nMemoryMax=" in text
         assert "\nOnFailure=harvester-failure@%n.service" in text or unit.startswith("harvester-failure")
@@ -82,22 +96,25 @@ def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
         [line] = [line for line in (rendered / unit).read_text("utf-8").splitlines() if line.startswith("MemoryMax=")]
         return int(line.removeprefix("MemoryMax=").rstrip("M"))
 
-    assert "harvester-close.service" in (rendered / UPLOAD).read_text("utf-8"), "it waits for the close job"
+    for unit in (UPLOAD, METRICS):
+        assert "harvester-close.service" in (rendered / unit).read_text("utf-8"), "it waits for the close job"
     # The renewal runs at 07:00, when no other job does.
     together = [unit for unit in (*ONLINE, "harvester-failure@.service") if unit != "harvester-renew.service"]
     always = sum(map(ceiling, together))
-    assert always + max(ceiling("harvester-close.service"), ceiling(UPLOAD)) + 256 < 1024
+    assert always + max(ceiling("harvester-close.service"), ceiling(UPLOAD) + ceiling(METRICS)) + 256 < 1024
 
 
 def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendered):
     settings = Settings.model_validate({"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "ABCDE12345-100"}})
     recorder = (rendered / "harvester-recorder.service").read_text("utf-8")
     agent = (rendered / "harvester-token-agent.service").read_text("utf-8")
+    metrics = (rendered / METRICS).read_text("utf-8")
 
     assert f"ReadWritePaths={settings.journal_dir}\n" in recorder
     assert f"RuntimeDirectory={settings.status_file.parent.name}\n" in recorder
     assert f"RuntimeDirectory={settings.token.handover.parent.name}\n" in agent
     assert f"ReadOnlyPaths={settings.token.file.parent}\n" in agent
+    assert f"RuntimeDirectory={settings.metrics.state_file.parent.name}\n" in metrics
 
 
 def test_every_schedule_says_its_time_zone(rendered):

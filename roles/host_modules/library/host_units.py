@@ -14,11 +14,13 @@ short_description: systemd units enabled, running and up to date, in one round t
 description:
   - Reloads systemd when a unit file on disk is newer than what it has loaded.
   - Enables and starts units, and restarts those that started before one of their files changed.
+  - Disables and stops units that are to be disabled.
   - The decision is taken from the state of the host, so a change whose restart was lost is made good by the next run.
 options:
   units:
     description:
-      - Units with C(name), C(enabled) (default true), C(started) (default true) and C(files).
+      - Units with C(name), C(enabled) (default true), C(started) (default true), C(files) and C(disabled)
+        (default false), which overrules the others.
       - C(files) are paths that the unit reads at its start; its own unit file and drop-ins always count.
     type: list
     elements: dict
@@ -43,6 +45,11 @@ enabled:
   returned: always
   type: list
   elements: str
+stopped:
+  description: Units that were disabled and stopped.
+  returned: always
+  type: list
+  elements: str
 started:
   description: Units that were started or restarted.
   returned: always
@@ -58,6 +65,7 @@ UNIT = {
     "enabled": {"type": "bool", "default": True},
     "started": {"type": "bool", "default": True},
     "files": {"type": "list", "elements": "path", "default": []},
+    "disabled": {"type": "bool", "default": False},
 }
 
 
@@ -88,8 +96,16 @@ def is_stale(properties: dict[str, str], files: list[str]) -> bool:
     return newest_change([path for path in own + files if path]) > started_at(properties)
 
 
+def wants(unit: dict, what: str) -> bool:
+    return unit[what] and not unit["disabled"]
+
+
 def needs_enable(properties: dict[str, str]) -> bool:
     return properties["UnitFileState"] in ("disabled", "")
+
+
+def is_on(properties: dict[str, str]) -> bool:
+    return properties["UnitFileState"] == "enabled" or properties["ActiveState"] not in ("inactive", "failed")
 
 
 def act(module: AnsibleModule, verb: str, names: list[str]) -> None:
@@ -121,20 +137,24 @@ def main() -> None:
     ):
         act(module, "daemon-reload", ["--no-ask-password"])
         state = show(module, list(units))
-    missing = [name for name in units if state[name]["LoadState"] == "not-found"]
+    missing = [name for name, unit in units.items() if state[name]["LoadState"] == "not-found" and not unit["disabled"]]
     if missing and not module.check_mode:
         module.fail_json(
             msg=f"this host has no unit {', '.join(missing)}; the package or role that brings it did not run"
         )
-    enable = [name for name, unit in units.items() if unit["enabled"] and needs_enable(state[name])]
-    wanted = [name for name, unit in units.items() if unit["started"]]
+    enable = [name for name, unit in units.items() if wants(unit, "enabled") and needs_enable(state[name])]
+    wanted = [name for name, unit in units.items() if wants(unit, "started")]
     start = [name for name in wanted if state[name]["ActiveState"] not in ("active", "reloading")]
     restart = [name for name in wanted if name not in start and is_stale(state[name], units[name]["files"])]
     if restart and module.params["frozen"]:
         module.fail_json(msg=f"{', '.join(restart)} must start anew, but not now: {module.params['frozen']}")
+    stop = [name for name, unit in units.items() if unit["disabled"] and is_on(state[name])]
+    act(module, "disable", stop)
+    act(module, "stop", stop)
     act(module, "enable", enable)
     act(module, "restart", start + restart)
-    module.exit_json(changed=bool(enable or start or restart), enabled=enable, started=start + restart)
+    changed = bool(enable or start or restart or stop)
+    module.exit_json(changed=changed, enabled=enable, started=start + restart, stopped=stop)
 
 
 if __name__ == "__main__":

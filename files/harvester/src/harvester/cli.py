@@ -42,6 +42,7 @@ COMMANDS = {
     "athena-ddl": Command("harvester.lake.athena", "print table definitions for Amazon Athena", False),
     "prune-journal": Command("harvester.lake.prune", "delete journal segments that the lake provably holds"),
     "upload": Command("harvester.upload.command", "bring closed days into the bucket, verified"),
+    "metrics": Command("harvester.metrics.command", "publish this host's metrics in CloudWatch, once"),
     "cleanup": Command("harvester.lake.cleanup", "delete lake files that receipts prove to be elsewhere"),
 }
 

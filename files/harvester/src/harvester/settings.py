@@ -22,6 +22,8 @@ PATH_VARIABLE = "HARVESTER_CONFIG"
 
 HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 StorePlace = Annotated[str, StringConstraints(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}$")]
+AwsRegion = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+EndpointUrl = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: _require_absolute(path))]
 
 
@@ -94,7 +96,7 @@ class TokenSettings(StrictModel):
     """The token file, when the source is `file`."""
     parameter: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]{1,500}$")] | None = None
     """Name of the SSM parameter or of the secret, when the source is not `file`."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    region: AwsRegion | None = None
     """AWS region of the parameter; default: the region of the environment."""
     handover: AbsolutePath = Path("/run/harvester-token/access-token")
     """File through which the agent hands the token to the recorder."""
@@ -113,7 +115,7 @@ class AlertSettings(StrictModel):
 
     channels: StorePlace = "file:/var/lib/harvester-alert/channels"
     """Where the channels are, one apprise address a line: file:/path or ssm:/name; without it nothing is sent."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    region: AwsRegion | None = None
     """AWS region of the channels; default: the region of the environment."""
     memory: AbsolutePath = Path("/var/lib/harvester-alert/memory")
     """File that remembers what was said, so that nobody is told twice."""
@@ -126,12 +128,25 @@ class UploadSettings(StrictModel):
     """Name of the S3 bucket; default: no upload."""
     prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]+/)*$", max_length=200)] = LAKE_PREFIX
     """What the keys begin with, ending in a slash; empty for the bucket's top. Below it, keys are paths of the lake."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None
+    region: AwsRegion | None = None
     """AWS region of the bucket; default: the region of the environment."""
-    endpoint_url: Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")] | None = None
+    endpoint_url: EndpointUrl | None = None
     """Another S3 service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
     proof: Literal["s3", "pull", "both"] = "both"
     """Which verified copies clean-up demands before a file may go from the host; without a bucket, the pulled one."""
+
+
+class MetricsSettings(StrictModel):
+    """What the host publishes of itself in CloudWatch every minute; without an environment nothing is published."""
+
+    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
+    """Value of the dimension Environment, such as alpha-harvester-production; default: no metrics."""
+    region: AwsRegion | None = None
+    """AWS region of the metrics; default: the region of the environment."""
+    endpoint_url: EndpointUrl | None = None
+    """Another service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
+    state_file: AbsolutePath = Path("/run/harvester-metrics/published.json")
+    """What was counted when metrics were last published, so that each update counts once."""
 
 
 class Settings(StrictModel):
@@ -167,6 +182,8 @@ class Settings(StrictModel):
     """Messages to people."""
     upload: UploadSettings = UploadSettings()
     """The copy in S3."""
+    metrics: MetricsSettings = MetricsSettings()
+    """The host's metrics in CloudWatch."""
     status_file: AbsolutePath = Path("/run/harvester-recorder/status.json")
     """Where the recorder publishes its state for `harvester health`."""
     clock_log: AbsolutePath = Path("/var/log/chrony/tracking.log")

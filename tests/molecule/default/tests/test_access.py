@@ -17,6 +17,7 @@ METADATA_USERS = {
     "harvester-alert",
     "harvester-close",
     "harvester-upload",
+    "harvester-metrics",
     "ubuntu",
 }
 CONNECT = """
@@ -128,6 +129,7 @@ def test_the_metadata_service_is_there_for_root_and_the_token_agent_alone(host):
         "root",
         "harvester-token",
         "harvester-upload",
+        "harvester-metrics",
     }
 
 

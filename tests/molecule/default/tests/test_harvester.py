@@ -10,7 +10,7 @@ OFFLINE = [
     "harvester-verify.service",
     "harvester-failure@x.service",
 ]
-SERVICE_USERS = "harvester-recorder harvester-token harvester-alert harvester-close harvester-upload"
+SERVICE_USERS = "harvester-recorder harvester-token harvester-alert harvester-close harvester-upload harvester-metrics"
 PATHS = {
     "/opt/harvester/releases": "root root 755",
     "/etc/harvester": "root harvester 750",

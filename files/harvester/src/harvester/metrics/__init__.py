@@ -1,0 +1,1 @@
+"""What the host says of itself in CloudWatch every minute: the metrics that alarms, dashboard and dead-man read."""

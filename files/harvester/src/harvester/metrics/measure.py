@@ -1,0 +1,84 @@
+"""Measures disk and memory of the host, and takes the recorder's state from its status file."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harvester.clock import NS_PER_SECOND
+from harvester.errors import HarvesterError, UnhealthyError
+from harvester.health import STALE_NS
+from harvester.status import read_status
+from harvester.watches import HALF_SECOND_NS
+
+MEMINFO = Path("/proc/meminfo")
+
+
+class Metric(NamedTuple):
+    """One value; `unit` is one of CloudWatch's."""
+
+    name: str
+    value: float
+    unit: str
+
+
+class Tally(NamedTuple):
+    """Updates of all symbols that one run of the recorder has counted since its start."""
+
+    run_id: str
+    updates: int
+
+
+def measure_disk(directory: Path) -> Metric:
+    """Percent of the file system of `directory` that is used, as df counts it: of what is not reserved for root."""
+    try:
+        stat = os.statvfs(directory)
+    except OSError as error:
+        raise HarvesterError(
+            f"{directory}: the disk cannot be measured ({error.strerror}). Correct data_dir in harvester_settings, or"
+            " deploy anew, which makes the folder."
+        ) from error
+    used = stat.f_blocks - stat.f_bfree
+    return Metric("DiskUsedPercent", 100 * used / max(1, used + stat.f_bavail), "Percent")
+
+
+def measure_memory(meminfo: Path = MEMINFO) -> Metric:
+    """Percent of the memory that programs cannot have without swapping: all but MemAvailable (proc_meminfo(5))."""
+    try:
+        fields = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines())
+        total, available = (int(fields[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    except (OSError, ValueError, KeyError) as error:
+        raise HarvesterError(
+            f"{meminfo}: the memory cannot be measured ({error}). Is /proc hidden from this service? Its unit needs"
+            " ProcSubset=all."
+        ) from error
+    return Metric("MemoryUsedPercent", 100 * (total - available) / total, "Percent")
+
+
+def read_fresh(path: Path, wall_ns: int) -> dict[str, Any]:
+    """The recorder's state as of now. Raises UnhealthyError where there is none, or an old one."""
+    status = read_status(path)
+    age_ns = wall_ns - int(status.get("written_at_ns", 0))
+    if not -STALE_NS < age_ns < STALE_NS:
+        raise UnhealthyError(
+            f"{path}: published {age_ns / NS_PER_SECOND:.0f} s ago, so the recorder hangs or has ended: ./inv logs."
+        )
+    return status
+
+
+def count_updates(status: dict[str, Any]) -> Tally:
+    """What the recorder has counted so far."""
+    return Tally(str(status.get("run_id")), sum(symbol["updates"] for symbol in status.get("symbols", {}).values()))
+
+
+def measure_recorder(status: dict[str, Any], last: Tally | None) -> Iterator[Metric]:
+    """Metrics of a recorder at work. Updates are those since `last`; without it there is nothing to count from."""
+    yield Metric("Heartbeat", 1, "Count")
+    counted = count_updates(status)
+    if last is not None:
+        yield Metric("Updates", counted.updates - (last.updates if last.run_id == counted.run_id else 0), "Count")
+    offset_ns = status.get("clock", {}).get("offset_ns")
+    # The recorder compares its clock with the broker's answers, so only while it records.
+    if offset_ns is not None and status.get("window", {}).get("open"):
+        # The broker's header has whole seconds: half a second either way proves nothing.
+        yield Metric("ClockOffsetSeconds", max(0, abs(offset_ns) - HALF_SECOND_NS) / NS_PER_SECOND, "Seconds")
