@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harvester.streamgaps import Reason, StreamLedger
@@ -75,6 +75,14 @@ class World:
 
 
 @given(before=steps, during=steps)
+@example(  # one stream takes over only after the other had fallen silent
+    before=[],
+    during=[
+        (1, ("cover", "A", 1)),
+        (2, ("cover", "A", 0)),
+        (1, ("lose", 1, 2, "mute")),
+    ],
+)
 def test_each_moment_is_covered_or_in_exactly_one_gap(before: list[Any], during: list[Any]) -> None:
     world = World()
     now = 0

@@ -88,6 +88,7 @@ class Capture:
     def adopt_gap(self, gap: Gap, last_ns: int) -> None:
         """Go on with a gap of an earlier run, which holds the slots up to `last_ns`."""
         self._gaps.adopt(gap, last_ns)
+        self._account(self.symbols[gap.symbol], last_ns)
 
     def close_gaps(self, limit_ns: int | None = None) -> None:
         """End all gaps: the window closes at `limit_ns`, or the clock stepped."""

@@ -65,7 +65,7 @@ class GapTracker:
         """The slot has data: close the symbol's gap, if one is open."""
         if self._is_late(symbol, slot_ns):
             return []
-        records = self._end(symbol)
+        records = self._end(symbol, slot_ns)
         self._latest[symbol] = slot_ns
         return records
 
@@ -77,7 +77,7 @@ class GapTracker:
             return [open_record(gap), close_record(gap, last_ns + self._interval_ns)]
         before = self._open.get(symbol)
         goes_on = before and before.cause == cause and first_ns <= self._latest[symbol] + self._interval_ns
-        records = [] if goes_on else self._end(symbol)
+        records = [] if goes_on else self._end(symbol, first_ns)
         self._latest[symbol] = last_ns
         if goes_on:
             return records

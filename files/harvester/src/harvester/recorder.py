@@ -133,6 +133,7 @@ class Recorder:
                 absence.account(window, window[1])
                 self._capture.close_gaps(window[1])
                 streams.account_closed(window, history)
+                self._settled.add(window)
             elif window[0] <= wall_ns:
                 self._enter_window(window, after_ns=wall_ns)
                 absence.account(window, self._schedule.next_ns or window[1])

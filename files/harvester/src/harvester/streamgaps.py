@@ -1,7 +1,7 @@
 """Gaps of a stream: from the last frame that came to the first snapshot after, for each symbol of its own."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harvester.gaps import Cause, ControlRecord, Gap, close_record, open_record
@@ -21,13 +21,27 @@ NOT_YET = Reason("not_started", "no connection had been made yet")
 
 @dataclass(slots=True)
 class _Symbol:
-    streams: int = 0
-    """Bit n: stream n has delivered a snapshot and is connected."""
-    since_ns: int = 0
-    until_ns: int = 0
-    """Last evidence of a connection that has ended."""
+    since: dict[int, int] = field(default_factory=dict)
+    """Connected streams that have delivered a snapshot, and when."""
+    ended: tuple[Window, ...] = ()
+    """What streams that have ended delivered since `accounted_ns`: from snapshot to last frame."""
+    accounted_ns: int = 0
+    """Up to here every moment is settled; from here on a connected stream is believed until it ends."""
     reason: Reason = NOT_YET
     gap: Gap | None = None
+
+    def settle(self, until_ns: int) -> list[Window]:
+        """The stretches up to `until_ns` that no ended stream delivered."""
+        holes = []
+        for begun, last in sorted(self.ended):
+            if self.accounted_ns < min(begun, until_ns):
+                holes.append((self.accounted_ns, min(begun, until_ns)))
+            self.accounted_ns = max(self.accounted_ns, min(last, until_ns))
+        if self.accounted_ns < until_ns:
+            holes.append((self.accounted_ns, until_ns))
+            self.accounted_ns = until_ns
+        self.ended = tuple(each for each in self.ended if each[1] > self.accounted_ns)
+        return holes
 
 
 class StreamLedger:
@@ -54,18 +68,17 @@ class StreamLedger:
 
     def is_covered(self, symbol: str) -> bool:
         """Whether a connection delivers the symbol now."""
-        return self._symbols[symbol].streams != 0
+        return bool(self._symbols[symbol].since)
 
     def open_window(self, window: Window) -> list[ControlRecord]:
         """From now on the window counts, as a whole: what was not covered since its opening is a gap."""
         self._window = window
         records: list[ControlRecord] = []
         for symbol, state in self._symbols.items():
-            if not state.streams:
+            if not state.since:
                 records += self._begin(symbol, state, window[0])
-            elif state.since_ns > window[0]:
-                records += self._begin(symbol, state, window[0])
-                records += self._end(state, state.since_ns)
+            elif state.accounted_ns > window[0]:
+                records += self._note(symbol, state, (window[0], state.accounted_ns))
         return records
 
     def resume_window(self, window: Window, seen_until: dict[str, int], reason: Reason) -> list[ControlRecord]:
@@ -91,22 +104,26 @@ class StreamLedger:
     def cover(self, symbol: str, stream: int, wall_ns: int) -> list[ControlRecord]:
         """The symbol's snapshot came on this stream."""
         state = self._symbols[symbol]
-        if not state.streams:
-            state.since_ns = wall_ns
-        state.streams |= 1 << stream
+        if not state.since:
+            state.accounted_ns, state.ended = wall_ns, ()
+        state.since.setdefault(stream, wall_ns)
         return self._end(state, wall_ns)
 
     def lose(self, stream: int, last_ns: int, reason: Reason) -> list[ControlRecord]:
         """The connection of this stream has ended; its last frame came at `last_ns`."""
-        bit = 1 << stream
         records: list[ControlRecord] = []
         for symbol, state in self._symbols.items():
-            if state.streams & bit:
-                state.streams &= ~bit
-                state.until_ns = max(state.until_ns, last_ns)
-                if not state.streams:
-                    state.reason = reason
-                    records += self._begin(symbol, state, max(state.until_ns, state.since_ns))
+            begun = state.since.pop(stream, None)
+            if begun is None:
+                continue
+            state.ended = (*state.ended, (begun, max(begun, last_ns)))
+            # Another stream may have taken over only after this one had fallen silent.
+            believed_ns = min(state.since.values(), default=max(last for _, last in state.ended))
+            for hole in state.settle(believed_ns):
+                records += self._note(symbol, state, hole, reason)
+            if not state.since:
+                state.reason = reason
+                records += self._begin(symbol, state, state.accounted_ns)
         return records
 
     def explain(self, symbols: Iterable[str], at_ns: int, reason: Reason) -> list[ControlRecord]:
@@ -114,7 +131,7 @@ class StreamLedger:
         records: list[ControlRecord] = []
         for symbol in symbols:
             state = self._symbols[symbol]
-            if state.streams:
+            if state.since:
                 continue
             state.reason = reason
             gap = state.gap
@@ -128,12 +145,16 @@ class StreamLedger:
         before_ns = wall_ns - delta_ns
         records: list[ControlRecord] = []
         for symbol, state in self._symbols.items():
-            state.until_ns = min(state.until_ns, wall_ns)
-            state.since_ns = min(state.since_ns, wall_ns)
-            if state.streams and delta_ns > 0:
-                records += self._begin(symbol, state, before_ns, Reason("clock_step", "the clock was set forward"))
-                records += self._end(state, wall_ns)
-            elif state.gap and delta_ns < 0:
+            if delta_ns < 0:
+                state.accounted_ns = min(state.accounted_ns, wall_ns)
+                state.since = {stream: min(since, wall_ns) for stream, since in state.since.items()}
+                state.ended = tuple((begun, min(last, wall_ns)) for begun, last in state.ended if begun < wall_ns)
+            elif state.since:
+                skipped = Reason("clock_step", "the clock was set forward")
+                records += self._note(symbol, state, (before_ns, wall_ns), skipped)
+                state.accounted_ns, state.ended = wall_ns, ()
+                state.since = dict.fromkeys(state.since, wall_ns)
+            if state.gap and delta_ns < 0:
                 reason = Reason(state.gap.cause, state.gap.detail)
                 records += self._end(state, before_ns)
                 records += self._begin(symbol, state, wall_ns, reason)
@@ -148,6 +169,12 @@ class StreamLedger:
         self._count += 1
         state.gap = Gap(f"{self._run_id}-{self.feed}-{self._count}", symbol, from_ns, *(reason or state.reason))
         return [open_record(state.gap, self.feed)]
+
+    def _note(self, symbol: str, state: _Symbol, hole: Window, reason: Reason | None = None) -> list[ControlRecord]:
+        """A gap that is over when it is found."""
+        if self._window is None or hole[1] <= self._window[0]:
+            return []
+        return [*self._begin(symbol, state, hole[0], reason), *self._end(state, hole[1])]
 
     def _end(self, state: _Symbol, to_ns: int) -> list[ControlRecord]:
         gap, state.gap = state.gap, None
