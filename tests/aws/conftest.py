@@ -11,6 +11,7 @@ from tests.aws.account import Cloud, Run
 
 TASKS = 28
 SEED = 20261122
+KILLS = 20
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +31,10 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="session")
-def interrupted(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cloud: Cloud
-) -> Iterator[Callable[[], list[Any]]]:
+def interrupted(tmp_path_factory: pytest.TempPathFactory, cloud: Cloud) -> Iterator[Callable[[], list[Any]]]:
     """The end states of accounts built by killed runs; they are built beside the tests of the first account."""
-    long = request.config.getoption("--long")
     draw = random.Random(SEED)
-    moments = [(draw.randint(5, TASKS), draw.random()) for _ in range(20 if long else 1)]
+    moments = [(draw.randint(5, TASKS), draw.random()) for _ in range(KILLS)]
     pool = ThreadPoolExecutor(max_workers=1)
     futures: list[Future[Any]] = [
         pool.submit(build_by_killed_run, tmp_path_factory.mktemp("killed"), *moment) for moment in moments
