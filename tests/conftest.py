@@ -21,6 +21,7 @@ Figure = Callable[..., None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the cases that take minutes, too")
+    parser.addoption("--fast", action="store_true", help="leave out the cases that wait for real sessions")
     parser.addoption("--figures", type=Path, metavar="FILE", help="write cases, passed and figures as JSON to FILE")
 
 
@@ -29,11 +30,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long"):
-        return
+    left_out = {}
+    if not config.getoption("--long"):
+        left_out["long"] = "takes minutes; run with --long"
+    if config.getoption("--fast"):
+        left_out["session"] = "waits for a session of real time; run without --fast"
     for item in items:
-        if item.get_closest_marker("long"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+        for marker, reason in left_out.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture

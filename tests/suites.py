@@ -47,19 +47,24 @@ SUITES = (
     Suite(
         "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
     ),
-    Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do"),
+    Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
     Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
-    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", alone=True),
+    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", slow=True, alone=True),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie"),
-    Suite("here", "the whole data path as ordinary processes"),
+    Suite("here", "the whole data path as ordinary processes", slow=True),
     Suite(
         "tokens",
         "the daily token: login page in a browser, reminders, refresh, undo, rights, and no secret in the open",
+        slow=True,
         packages="apt-tokens.txt",
     ),
-    Suite("contract", "roles, settings, tasks, documents and imports keep their interfaces"),
+    Suite(
+        "contract",
+        "roles, settings, tasks, documents and imports keep their interfaces",
+        folders=("contract", "unit/roles"),
+    ),
     Suite(
         "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
     ),
@@ -81,7 +86,7 @@ def choose(fast: bool, names: list[str]) -> list[Suite]:
     return [suite for suite in chosen if not (fast and (suite.host or suite.slow))]
 
 
-def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, Any]:
+def run_suite(suite: Suite, *, long: bool, fast: bool = False, capture: bool = False) -> dict[str, Any]:
     """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "figures"}.
 
     With `capture` its output is printed in one piece at its end.
@@ -96,6 +101,7 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
         folders = [f"tests/{folder}" for folder in suite.folders or (suite.name,)]
         command = [sys.executable, "-m", "pytest", *folders, f"--figures={report}", "-rs"]
         command += ["--long"] if long else []
+        command += ["--fast"] if fast else []
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
         done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]
         result = json.loads(report.read_text("utf-8")) if report.exists() else {"cases": 0, "passed": 0, "figures": {}}
@@ -124,9 +130,9 @@ def run_suites(suites: list[Suite], *, long: bool, fast: bool) -> dict[str, dict
     if len(shared) < 2:
         shared = []
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        together = pool.map(lambda suite: run_suite(suite, long=long, capture=True), shared)
+        together = pool.map(lambda suite: run_suite(suite, long=long, fast=fast, capture=True), shared)
         results = {suite.name: result for suite, result in zip(shared, together, strict=True)}
-    results |= {suite.name: run_suite(suite, long=long) for suite in suites if suite not in shared}
+    results |= {suite.name: run_suite(suite, long=long, fast=fast) for suite in suites if suite not in shared}
     return {suite.name: results[suite.name] for suite in suites}
 
 

@@ -24,6 +24,8 @@ from harvester.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.tokens.handover import Token, write_handover
 
+pytestmark = pytest.mark.session
+
 SBIN, INDEX = "NSE:SBIN-EQ", "NSE:NIFTY50-INDEX"
 EXCHANGE = [sys.executable, "-c", "from exchange.cli import main; main()"]
 MANY, RATE = 5000, 2.0

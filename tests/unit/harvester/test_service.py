@@ -18,6 +18,8 @@ from tests.unit.harvester.service import COMMAND, FIVE, kib, serving
 
 from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
 
+pytestmark = pytest.mark.session
+
 INTERVAL_NS = NS_PER_SECOND
 
 

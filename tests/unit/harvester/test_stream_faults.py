@@ -19,6 +19,8 @@ from harvester.clock import NS_PER_SECOND
 from harvester.history import DayHistory
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 
+pytestmark = pytest.mark.session
+
 MUTE_SECONDS = 2.0
 
 

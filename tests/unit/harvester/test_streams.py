@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from tests.conftest import Figure
 from tests.unit.harvester.audit import NEVER
@@ -14,6 +15,8 @@ from tests.unit.harvester.sockets import SocketBroker, welcome
 from tests.unit.harvester.streaming import BOTH, HSM, INDEX, SBIN, covered, record, snapshot_of, take_in, until
 
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
+
+pytestmark = pytest.mark.session
 
 
 def test_both_sockets_are_recorded_byte_for_byte_and_gaps_have_exact_bounds(
