@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from harvester.journal import reader, recovery, repair, segment
-from harvester.lake import depth
+from harvester.lake import tables
 
 
 def plant(name: str) -> None:
@@ -57,8 +57,8 @@ def _skip_the_checksum() -> None:
 
 def _drop_the_last_row() -> None:
     """Compaction that forgets the last row of each batch."""
-    write = depth.DepthWriter._write
-    depth.DepthWriter._write = lambda self, rows: write(self, rows[:-1])  # type: ignore[method-assign]
+    write = tables.TableWriter._write
+    tables.TableWriter._write = lambda self, symbol, matrix: write(self, symbol, matrix[:, :-1])  # type: ignore[method-assign]
 
 
 def _never_sync() -> None:
