@@ -113,14 +113,14 @@ def test_a_second_pull_brings_nothing_again(demo: dict[str, Any], root: Path) ->
 
 
 def test_the_lake_answers_in_sql(demo: dict[str, Any], root: Path) -> None:
-    result = invoke(
-        root, "query", "select symbol, count(*) n from depth group by symbol", "--json", "--lake", demo["lake"]
-    )
+    question = "select symbol, feed, count(*) n from depth group by all"
+    result = invoke(root, "query", question, "--json", "--lake", demo["lake"])
 
     assert result.returncode == 0, result.stderr
-    assert {row["symbol"]: row["n"] for row in json.loads(result.stdout)} == {
-        symbol: row["updates"] for symbol, row in demo["symbols"].items()
-    }
+    found = {(row["symbol"], row["feed"]): row["n"] for row in json.loads(result.stdout)}
+    polled = {(symbol, "fyers-rest"): row["updates"] for symbol, row in demo["symbols"].items()}
+    streamed = {(symbol, "fyers-hsm"): row["fyers-hsm"]["updates"]["depth"] for symbol, row in demo["streams"].items()}
+    assert found == polled | streamed
 
 
 def test_the_clean_up_plan_takes_nothing_of_the_newest_days(demo: dict[str, Any], root: Path) -> None:
