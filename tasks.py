@@ -470,7 +470,7 @@ def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, 
 
 @operator(
     iterable=["suite"],
-    fast="the quick part, side by side: unit, property, fuzz and contract tests; no hosts, no real sessions",
+    fast="the quick part, side by side: unit and property tests; no hosts, no real sessions, no Ansible",
     suite="one suite; repeatable",
     long="also the cases that take minutes",
     json="file to write cases, passed and figures to",

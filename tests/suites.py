@@ -52,7 +52,7 @@ SUITES = (
     Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", slow=True, alone=True),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
-    Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie"),
+    Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie", slow=True),
     Suite("here", "the whole data path as ordinary processes", slow=True),
     Suite(
         "tokens",
@@ -63,6 +63,7 @@ SUITES = (
     Suite(
         "contract",
         "roles, settings, tasks, documents and imports keep their interfaces",
+        slow=True,
         folders=("contract", "unit/roles"),
     ),
     Suite(
