@@ -1,13 +1,13 @@
 """Any bytes on a socket: nothing raises, the readable part is read, the rest is listed, batching changes nothing."""
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.bench import days
 from tests.differential.sessions import HsmSession, hsm_sessions, tbt_sessions
 from tests.property.decode_checks import check_hsm, check_tbt
 
-from exchange.wire import hsm
+from exchange.wire import hsm, tbt
 from harvester.decode.frames import Reason
 
 FOUND_IS_ENOUGH = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -52,8 +52,15 @@ def test_any_bytes_on_the_depth_socket(frames: list[bytes]) -> None:
     check_tbt(frames)
 
 
+def breaks_of_two_symbols() -> list[bytes]:
+    """Both break in the last message, the only one of the usual form. Read with others it is read first: B before A."""
+    first = [tbt.Feed("NSE:A-EQ", sequence=1), tbt.Feed("NSE:B-EQ", sequence=2**40)]
+    return [tbt.socket_message(first), tbt.socket_message([tbt.Feed(f"NSE:{name}-EQ", sequence=3) for name in "BA"])]
+
+
 @settings(max_examples=25, deadline=None, phases=FOUND_IS_ENOUGH)
 @given(damaged_tbt())
+@example(breaks_of_two_symbols())
 def test_damaged_messages_of_the_depth_socket(frames: list[bytes]) -> None:
     check_tbt(frames)
 

@@ -80,6 +80,21 @@ def test_breaks_are_listed_by_symbol_and_a_snapshot_mends_the_book() -> None:
     assert batch.books.suspect.tolist() == [False, False, True, True, False, False, False, False]
 
 
+def test_breaks_are_listed_in_order_of_arrival() -> None:
+    names = ["NSE:A-EQ", "NSE:B-EQ"]
+    seen, broken = (
+        tbt.socket_message([tbt.Feed(name, sequence=number) for name in order])
+        for number, order in ((2**63 - 1, names), (4, names[::-1]))
+    )
+
+    batch = decode(seen, broken)
+
+    assert [(batch.tickers[each.symbol], each.expected, each.missing) for each in batch.breaks] == [
+        ("NSE:B-EQ", 2**63, 0),
+        ("NSE:A-EQ", 2**63, 0),
+    ]
+
+
 def test_a_number_that_no_column_can_hold_is_damage() -> None:
     batch = decode(message(2**63), message(2**63 - 1))
 

@@ -14,7 +14,7 @@ from harvester.decode.merge import firsts, lasts, merge
 from harvester.decode.tbt_layout import SLOTS
 from harvester.decode.tbt_levels import Levels
 from harvester.decode.tbt_parts import Notice, Parts, Symbols, read_messages
-from harvester.decode.tbt_sequence import SequenceBreak, find_breaks, find_suspects
+from harvester.decode.tbt_sequence import SequenceBreak, find_breaks, find_suspects, numbers_before
 
 SIDES = 2 * SLOTS
 """Slots of both sides, the bids first."""
@@ -65,6 +65,7 @@ class TbtBatch:
     books: Books
     tickers: Sequence[str]
     breaks: list[SequenceBreak]
+    """In order of arrival."""
     notices: list[Notice]
     leftovers: list[Leftover]
 
@@ -98,24 +99,24 @@ class TbtDecoder:
         snapshot = _snapshots(parts)[order]
         first = firsts(symbol)
         last = lasts(first)
-        breaks = find_breaks(sequence, first, self._sequence[symbol[first]])
+        before = numbers_before(sequence, first, self._sequence[symbol[first]])
+        breaks = find_breaks(sequence, before)
         suspect = find_suspects(breaks, snapshot, first, self._suspect[symbol[first]])
         places = np.empty_like(order)
         places[order] = np.arange(len(order))
         values = _lay_out(levels, places, parts.total_buy[order], parts.total_sell[order])
         merged, changed = merge(values, snapshot, first, self._state[:, symbol[first]], ABSENT)
-        expected = np.append(0, sequence[:-1]) + 1
-        expected[first] = self._sequence[symbol[first]] + 1
+        broken = np.flatnonzero(breaks)
         listed = [
             SequenceBreak(
-                int(frame[row]), int(symbol[row]), int(expected[row]), int(sequence[row]), bool(snapshot[row])
+                int(frame[row]), int(symbol[row]), int(before[row]) + 1, int(sequence[row]), bool(snapshot[row])
             )
-            for row in np.flatnonzero(breaks).tolist()
+            for row in broken[np.argsort(order[broken])].tolist()
         ]
         self._state[:, symbol[last]] = merged[:, last]
         self._sequence[symbol[last]] = sequence[last]
         self._suspect[symbol[last]] = suspect[last]
-        return _books(parts, merged, places, snapshot, suspect, changed), sorted(listed)
+        return _books(parts, merged, places, snapshot, suspect, changed), listed
 
 
 def _snapshots(parts: Parts) -> Flags:

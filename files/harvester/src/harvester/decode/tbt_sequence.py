@@ -23,14 +23,19 @@ class SequenceBreak(NamedTuple):
         return max(self.got - self.expected, 0)
 
 
-def find_breaks(sequence: Ints, firsts: Flags, before: Ints) -> Flags:
-    """Marks the numbers that do not follow the symbol's last one, given rows by symbol and then by arrival.
+def numbers_before(sequence: Ints, firsts: Flags, before: Ints) -> Ints:
+    """The number before each of the numbers, given rows by symbol and then by arrival.
 
-    `before` is the last number of each symbol so far. 0, on either side, is no number and proves nothing.
+    `before` is the last number of each symbol so far.
     """
     last = np.empty_like(sequence)
     last[1:] = sequence[:-1]
     last[firsts] = before
+    return last
+
+
+def find_breaks(sequence: Ints, last: Ints) -> Flags:
+    """Marks the numbers that do not follow the one before. 0, on either side, is no number and proves nothing."""
     breaks: Flags = (sequence != last + 1) & (sequence != 0) & (last != 0)
     return breaks
 
