@@ -1,10 +1,9 @@
 """Shares, sizes, costs, host keys and risks: what the AWS tasks compute."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +16,9 @@ from harvester.ops.aws.destroy import refuse
 from harvester.ops.aws.host_keys import find_keys, forget
 from harvester.ops.aws.risk import Risk, find_risks
 from harvester.ops.sharing import share_of
+from harvester.ops.ssh import RemoteError
 from harvester.ops.store import Store
+from harvester.ops.transport import LocalTransport
 
 SYMBOLS = [f"NSE:S{number:04d}-EQ" for number in range(2000)]
 CONSOLE = """boot
@@ -110,45 +111,23 @@ def test_host_keys_are_read_from_the_console_and_forgotten_again(tmp_path: Path)
     assert file.read_text("utf-8") == "192.0.2.10 ssh-ed25519 B\n"
 
 
-class Unreachable:
-    host = "h1"
-    workers = 1
-
+class Unreachable(LocalTransport):
     def list_manifests(self) -> list[str]:
-        raise HarvesterError("no route")
-
-    def read_manifests(self, paths: Any) -> dict[str, bytes]:
-        raise NotImplementedError
-
-    def list_files(self) -> dict[str, int]:
-        raise NotImplementedError
-
-    def open(self, path: str, offset: int) -> AbstractContextManager[IO[bytes]]:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Empty(Unreachable):
-    def list_manifests(self) -> list[str]:
-        return []
-
-    def read_manifests(self, paths: Any) -> dict[str, bytes]:
-        return {}
+        raise RemoteError("no route")
 
 
 def test_a_host_that_cannot_be_asked_is_a_risk_and_so_is_a_session_of_today(tmp_path: Path) -> None:
     store = Store(tmp_path)
+    gone, empty = Unreachable("h1", tmp_path / "host"), LocalTransport("h1", tmp_path / "host")
     in_session = datetime(2026, 11, 20, 11, tzinfo=IST)
     sunday = datetime(2026, 11, 22, 11, tzinfo=IST)
 
-    [unknown] = find_risks([Unreachable], store, recording=True, now=sunday)
+    [unknown] = find_risks([lambda: gone], store, recording=True, now=sunday)
     assert "cannot be asked" in unknown.what
-    [today] = find_risks([Empty], store, recording=True, now=in_session)
+    [today] = find_risks([lambda: empty], store, recording=True, now=in_session)
     assert "today's session" in today.what
-    assert find_risks([Empty], store, recording=True, now=sunday) == []
-    assert find_risks([Empty], store, recording=False, now=in_session) == []
+    assert find_risks([lambda: empty], store, recording=True, now=sunday) == []
+    assert find_risks([lambda: empty], store, recording=False, now=in_session) == []
 
 
 def test_destroy_refuses_in_one_paragraph_naming_what_would_be_lost() -> None:

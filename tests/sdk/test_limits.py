@@ -1,6 +1,7 @@
 """The documented request limits and what breaking them costs."""
 
 import pytest
+from tests.journals import HandClock
 
 from exchange.limits import MINUTE_BREACHES, PER_DAY, PER_MINUTE, PER_SECOND, RateLimits
 from harvester.clock import NS_PER_SECOND
@@ -8,26 +9,14 @@ from harvester.clock import NS_PER_SECOND
 NOON = 1_795_156_200 * NS_PER_SECOND  # 2026-11-20 12:00:00 in India
 
 
-class HandClock:
-    def __init__(self):
-        self.now = NOON
-
-    def wall_ns(self):
-        return self.now
-
-    def mono_ns(self):
-        return self.now
-
-    async def sleep_until(self, mono_ns):
-        raise NotImplementedError
-
+class SecondsClock(HandClock):
     def second(self, number=1):
-        self.now += number * NS_PER_SECOND
+        self.now_ns += number * NS_PER_SECOND
 
 
 @pytest.fixture
 def clock():
-    return HandClock()
+    return SecondsClock(NOON)
 
 
 @pytest.fixture
@@ -41,7 +30,7 @@ def burn_minute(limits, clock, requests):
     for start in range(0, requests, PER_SECOND):
         refused += sum(limits.take("app") is not None for _ in range(min(PER_SECOND, requests - start)))
         clock.second()
-    clock.now += 60 * NS_PER_SECOND - clock.now % (60 * NS_PER_SECOND)
+    clock.now_ns += 60 * NS_PER_SECOND - clock.now_ns % (60 * NS_PER_SECOND)
     return refused
 
 
@@ -71,7 +60,7 @@ def test_more_than_three_breached_minutes_block_the_day(limits, clock):
     burn_minute(limits, clock, PER_MINUTE + 1)
     wait = limits.take("app")
     assert wait == pytest.approx(12 * 3600 - 4 * 60)
-    clock.now += int(wait * NS_PER_SECOND)
+    clock.now_ns += int(wait * NS_PER_SECOND)
     assert limits.take("app") is None
 
 
@@ -81,7 +70,7 @@ def test_a_hundred_thousand_a_day(limits, clock):
         taken += PER_SECOND
         assert [limits.take("app") for _ in range(PER_SECOND)] == [None] * PER_SECOND
         clock.second(4)  # 150 a minute
-        if clock.now > NOON + 12 * 3600 * NS_PER_SECOND:
+        if clock.now_ns > NOON + 12 * 3600 * NS_PER_SECOND:
             pytest.fail("the day is too short for this test")
     assert limits.take("app") > 0
 
