@@ -23,13 +23,11 @@ class Suite:
     """Folders of tests, by default the one of its name.
 
     `packages`: a file in requirements/ with packages of the distribution that its tests skip without.
-    `host`: boots lab hosts (root and some minutes). `slow`: left out by --fast all the same. `alone`: its figures are
-    times, and need the machine to themselves.
+    `slow`: left out by --fast. `alone`: its figures are times, and need the machine to themselves.
     """
 
     name: str
     proves: str
-    host: bool = False
     slow: bool = False
     alone: bool = False
     folders: tuple[str, ...] = ()
@@ -47,6 +45,7 @@ SUITES = (
     Suite(
         "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
     ),
+    Suite("rollout", "booted hosts upgrade outside sessions only, go back, and survive a failed release", slow=True),
     Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
     Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
     Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", slow=True, alone=True),
@@ -71,9 +70,9 @@ SUITES = (
     ),
     Suite("aws", "an account on moto: empty, built, spoiled, mended, killed in between, and empty again", slow=True),
     Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
-    Suite("lab", "lab hosts are real and leave nothing behind", host=True),
-    Suite("molecule", "the roles converge, stay converged, upgrade and roll back on booted hosts", host=True),
-    Suite("demo", "one command builds a host that harvests, and the data comes home verified", host=True),
+    Suite("lab", "lab hosts are real and leave nothing behind", slow=True, alone=True),
+    Suite("molecule", "the roles converge on booted hosts and stay converged", slow=True, alone=True),
+    Suite("demo", "one command builds a host that harvests, and the data comes home verified", slow=True, alone=True),
 )
 
 
@@ -84,7 +83,7 @@ def choose(fast: bool, names: list[str]) -> list[Suite]:
     if unknown:
         raise ConfigError(f"There is no suite named {', '.join(unknown)}. There are: {', '.join(known)}.")
     chosen = [known[name] for name in names] or list(SUITES)
-    return [suite for suite in chosen if not (fast and (suite.host or suite.slow))]
+    return [suite for suite in chosen if not (fast and suite.slow)]
 
 
 def run_suite(suite: Suite, *, long: bool, fast: bool = False, capture: bool = False) -> dict[str, Any]:
@@ -127,7 +126,7 @@ def install(packages: str) -> None:
 
 def run_suites(suites: list[Suite], *, long: bool, fast: bool) -> dict[str, dict[str, Any]]:
     """The results by name. What can runs side by side; with `fast` everything does, and times are then upper bounds."""
-    shared = [suite for suite in suites if fast or not (suite.host or suite.alone)]
+    shared = [suite for suite in suites if fast or not suite.alone]
     if len(shared) < 2:
         shared = []
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:

@@ -2,4 +2,8 @@
 
 import os
 
+from tests.scenarios import lab_machine, scenario
+
+__all__ = ["lab_machine", "scenario"]
+
 collect_ignore_glob = [] if "MOLECULE_FILE" in os.environ else ["*/tests/*"]

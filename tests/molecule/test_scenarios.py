@@ -1,101 +1,16 @@
-"""Molecule's scenarios on booted hosts, with their figures."""
+"""Roles converge, stay converged and can be checked, on booted hosts, with their figures."""
 
-import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ansible_mitogen
-import pytest
-
-from lab import machine
-from lab.errors import LabError
-
-BIN = Path(sys.executable).parent
-RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lab_machine() -> None:
-    try:
-        machine.require_lab_machine()
-    except LabError as error:
-        pytest.skip(str(error))
-
-
-class Scenario:
-    """One scenario with a folder of its own, which holds its lab and a copy of the source."""
-
-    def __init__(self, root: Path, name: str, folder: Path) -> None:
-        self.root, self.name, self.folder = root, name, folder
-        self.environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))},
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            "LAB_STATE": str(folder / "lab"),
-            "MOLECULE_EPHEMERAL_DIRECTORY": str(folder),
-            "MOLECULE_GLOB": "tests/molecule/*/molecule.yml",
-            "SCENARIO_FIGURES": str(folder / "figures.jsonl"),
-        }
-
-    def molecule(self, *arguments: str) -> str:
-        return self.run(["molecule", *arguments, "--scenario-name", self.name])
-
-    def site(self, *arguments: str, **environment: str) -> tuple[str, float]:
-        """Output and wall time of site.yml with this scenario's hosts and source."""
-        source = f"harvester_source_dir={self.folder / 'source'}"
-        began = time.monotonic()
-        output = self.run(["ansible-playbook", "site.yml", "--extra-vars", source, *arguments], **environment)
-        return output, time.monotonic() - began
-
-    def run(self, command: list[str], **environment: str) -> str:
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=900,
-        )
-        assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
-        return done.stdout
-
-    def figures(self) -> list[dict[str, object]]:
-        file = self.folder / "figures.jsonl"
-        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
-
-
-@pytest.fixture
-def scenario(root: Path, tmp_path: Path) -> Iterator[Callable[[str], Scenario]]:
-    made: list[Scenario] = []
-
-    def make(name: str) -> Scenario:
-        made.append(Scenario(root, name, tmp_path))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.molecule("destroy")
-        shutil.rmtree(one.folder, ignore_errors=True)
+from tests.scenarios import changes
 
 
 def mitogen() -> dict[str, str]:
     """Environment that runs a playbook with mitogen; it must find nothing to do on a host built without it."""
     folder = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
     return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(folder)}
-
-
-def changes(output: str) -> int:
-    """Changed tasks over all hosts, from the recap."""
-    rows = RECAP.findall(output)
-    assert rows, f"no recap in:\n{output[-2000:]}"
-    return sum(int(changed) for _, changed, _, _ in rows)
 
 
 def test_default_converges_stays_converged_and_holds_what_it_promises(scenario, figure):
@@ -114,18 +29,6 @@ def test_default_converges_stays_converged_and_holds_what_it_promises(scenario, 
     default.molecule("verify")
     for row in default.figures():
         figure(row["name"], row["value"], bound=row["bound"], unit=row["unit"], gate=row["gate"])
-
-
-def test_upgrade_waits_for_the_session_to_end_and_can_go_back(scenario):
-    upgrade = scenario("upgrade")
-    for step in ("create", "converge", "side-effect", "verify"):
-        upgrade.molecule(step)
-
-
-def test_failed_deploy_leaves_the_old_release_running_and_says_why(scenario):
-    failed = scenario("failed_deploy")
-    for step in ("create", "converge", "side-effect", "verify"):
-        failed.molecule(step)
 
 
 def test_check_mode_passes_on_an_untouched_host(scenario):

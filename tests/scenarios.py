@@ -1,0 +1,91 @@
+"""One Molecule scenario on lab hosts of its own, for the suites that run scenarios."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import machine
+from lab.errors import LabError
+
+BIN = Path(sys.executable).parent
+RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lab_machine() -> None:
+    try:
+        machine.require_lab_machine()
+    except LabError as error:
+        pytest.skip(str(error))
+
+
+class Scenario:
+    """One scenario with a folder of its own, which holds its lab and a copy of the source."""
+
+    def __init__(self, root: Path, name: str, folder: Path) -> None:
+        self.root, self.name, self.folder = root, name, folder
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))},
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "LAB_STATE": str(folder / "lab"),
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(folder),
+            "MOLECULE_GLOB": "tests/molecule/*/molecule.yml",
+            "SCENARIO_FIGURES": str(folder / "figures.jsonl"),
+        }
+
+    def molecule(self, *arguments: str) -> str:
+        return self.run(["molecule", *arguments, "--scenario-name", self.name])
+
+    def site(self, *arguments: str, **environment: str) -> tuple[str, float]:
+        """Output and wall time of site.yml with this scenario's hosts and source."""
+        source = f"harvester_source_dir={self.folder / 'source'}"
+        began = time.monotonic()
+        output = self.run(["ansible-playbook", "site.yml", "--extra-vars", source, *arguments], **environment)
+        return output, time.monotonic() - began
+
+    def run(self, command: list[str], **environment: str) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+        assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+        return done.stdout
+
+    def figures(self) -> list[dict[str, object]]:
+        file = self.folder / "figures.jsonl"
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+
+
+@pytest.fixture
+def scenario(root: Path, tmp_path: Path) -> Iterator[Callable[[str], Scenario]]:
+    made: list[Scenario] = []
+
+    def make(name: str) -> Scenario:
+        made.append(Scenario(root, name, tmp_path))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.molecule("destroy")
+        shutil.rmtree(one.folder, ignore_errors=True)
+
+
+def changes(output: str) -> int:
+    """Changed tasks over all hosts, from the recap."""
+    rows = RECAP.findall(output)
+    assert rows, f"no recap in:\n{output[-2000:]}"
+    return sum(int(changed) for _, changed, _, _ in rows)
