@@ -21,6 +21,11 @@ options:
     type: list
     elements: dict
     required: true
+  absent:
+    description: Names of functions that are removed. Their logs stay.
+    type: list
+    elements: str
+    default: []
   log_days:
     description: Days for which logs are kept.
     type: int
@@ -50,6 +55,7 @@ urls:
 
 ARGUMENTS: dict[str, Any] = {
     "functions": {"type": "list", "elements": "dict", "required": True},
+    "absent": {"type": "list", "elements": "str", "default": []},
     "log_days": {"type": "int", "required": True},
     "tags": {"type": "dict", "required": True},
 }

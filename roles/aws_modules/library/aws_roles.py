@@ -21,6 +21,11 @@ options:
     type: list
     elements: dict
     required: true
+  absent:
+    description: Names of roles that are removed.
+    type: list
+    elements: str
+    default: []
   tags:
     description: Tags of every resource; tags that a person added are left alone.
     type: dict
@@ -41,6 +46,7 @@ RETURN = r"""
 
 ARGUMENTS: dict[str, Any] = {
     "roles": {"type": "list", "elements": "dict", "required": True},
+    "absent": {"type": "list", "elements": "str", "default": []},
     "tags": {"type": "dict", "required": True},
 }
 

@@ -17,7 +17,7 @@ from harvester.ops.inventory import ask_ansible
 from harvester.ops.surroundings import STAND_IN_KEYS
 
 ROLES = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
-ALSO = ("aws_account_managed", "aws_account_region", "aws_endpoint_url")
+ALSO = ("aws_account_managed", "aws_account_region", "aws_endpoint_url", "broker_account", "broker_refresh")
 
 
 @dataclass(frozen=True)
