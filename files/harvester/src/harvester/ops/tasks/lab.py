@@ -9,7 +9,7 @@ from harvester.ops.tasks.here import ROOT
 from harvester.ops.tasks.options import operator
 
 
-@operator(hosts="how many hosts", suite="their userland: trixie or bookworm (default: the lab's)")
+@operator(hosts="how many hosts", suite="their userland: trixie, bookworm or noble (default: trixie)")
 def lab_up(_: Context, hosts: int = 1, suite: str | None = None) -> None:
     """Boot the lab on this machine: hosts, local exchange and AWS stand-in (needs root)."""
     from lab.cli import main
