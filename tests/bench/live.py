@@ -50,7 +50,7 @@ class Load(NamedTuple):
     updates: int
     """Entries that the exchange sent, of quotes and of books."""
     lost: int
-    """Of all frames that the exchange handed to the network until it said goodbye: missing in the journal, or altered."""
+    """Frames that the exchange handed to the network before it said goodbye, and that the journal lacks or altered."""
     tail_gaps: int
     """Gaps of the window's end that the recorder itself recorded: what it knows not to have read."""
     core_share: float
