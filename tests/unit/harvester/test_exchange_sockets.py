@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from tests.conftest import Figure
+from tests.exchanges import serving
 from tests.unit.harvester.audit import Audit
 from tests.unit.harvester.fakes import make_config, session_around
 from tests.unit.harvester.service import COMMAND, FIVE, kib
@@ -35,14 +36,8 @@ Surroundings = tuple[dict[str, Any], dict[str, str]]
 @contextmanager
 def exchange(state: Path, *options: str) -> Iterator[Surroundings]:
     """An exchange that trades at all hours: what it says of itself, and the environment that leads to it."""
-    command = [*EXCHANGE, "serve", "--state", str(state), "--port", "0", "--always-open", "--keep-frames", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            ready = json.loads(process.stdout.readline())
-            yield ready, {**os.environ, **client_environment(ready)}
-        finally:
-            process.send_signal(signal.SIGTERM)
+    with serving(state, "--keep-frames", *options) as ready:
+        yield ready, {**os.environ, **client_environment(ready)}
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 from harvester.ops.tasks.here import ROOT
-from harvester.ops.tasks.options import operator
+from harvester.ops.tasks.options import end, operator
 
 
 @operator(hosts="how many hosts", suite="their userland: trixie, bookworm or noble (default: trixie)")
@@ -15,9 +14,7 @@ def lab_up(_: Context, hosts: int = 1, suite: str | None = None) -> None:
     from lab.cli import main
 
     names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
-    code = main(["up", *names, *(["--suite", suite] if suite else [])])
-    if code:
-        raise Exit(code=code)
+    end(main(["up", *names, *(["--suite", suite] if suite else [])]))
 
 
 @operator()
@@ -25,9 +22,7 @@ def lab_down(_: Context) -> None:
     """Remove the lab and everything that it left."""
     from lab.cli import main
 
-    code = main(["down"])
-    if code:
-        raise Exit(code=code)
+    end(main(["down"]))
 
 
 @operator(
