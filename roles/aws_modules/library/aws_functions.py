@@ -53,13 +53,6 @@ urls:
   type: dict
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "functions": {"type": "list", "elements": "dict", "required": True},
-    "absent": {"type": "list", "elements": "str", "default": []},
-    "log_days": {"type": "int", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -69,4 +62,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

@@ -72,18 +72,6 @@ look:
   type: dict
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "project": {"type": "str", "required": True},
-    "environment": {"type": "str", "required": True},
-    "bucket": {"type": "str", "default": ""},
-    "expected_account": {"type": "str", "default": ""},
-    "instance_type": {"type": "str", "required": True},
-    "subnet": {"type": "str", "default": ""},
-    "functions": {"type": "list", "elements": "str", "default": []},
-    "broker_account": {"type": "str", "default": ""},
-    "broker_refresh": {"type": "bool", "default": False},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -100,4 +88,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

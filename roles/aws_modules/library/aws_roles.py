@@ -40,16 +40,6 @@ EXAMPLES = r"""
     tags: "{{ __aws_names.tags }}"
 """
 
-RETURN = r"""
-{}
-"""
-
-ARGUMENTS: dict[str, Any] = {
-    "roles": {"type": "list", "elements": "dict", "required": True},
-    "absent": {"type": "list", "elements": "str", "default": []},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -59,4 +49,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)
