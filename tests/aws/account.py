@@ -224,7 +224,7 @@ class Cloud:
         raise AssertionError((self.folder / "moto.log").read_text("utf-8")[-2000:])
 
     def close(self) -> None:
-        """End moto, which has nothing to save, and what killed runs left: Ansible's workers have sessions of their own."""
+        """End moto, which has nothing to save, and the workers of killed runs, which are in sessions of their own."""
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if str(self.inventory).encode() in (entry / "cmdline").read_bytes():
