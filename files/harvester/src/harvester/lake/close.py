@@ -18,6 +18,7 @@ from harvester.clock import NS_PER_SECOND, SystemClock, to_ist
 from harvester.errors import ConfigError, HarvesterError
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
+from harvester.lake.archive import Form
 from harvester.lake.build import Day, Expectation, build_day, read_day
 from harvester.lake.certificate import Json
 from harvester.lake.layout import RAW, Partition, find_partitions
@@ -50,9 +51,19 @@ class NotOverError(HarvesterError):
 
 
 def close_day(
-    *, journal: Path, lake: Path, partition: Partition, expectation: Expectation, now_ns: int, rebuild: bool = False
+    *,
+    journal: Path,
+    lake: Path,
+    partition: Partition,
+    expectation: Expectation,
+    now_ns: int,
+    rebuild: bool = False,
+    form: Form = Form.ZSTD,
 ) -> Closing:
-    """Build one day. Raises NotOverError before its last window ends, HarvesterError when it cannot be built."""
+    """Build one day; `form` is that of segments archived now.
+
+    Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
+    """
     with locked(lake), _explaining(partition):
         before = load_manifest(lake, partition)
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
@@ -64,7 +75,7 @@ def close_day(
         if before and not _must_build(lake, day, before, rebuild):
             set_superseded_aside(lake, before, partition)
             return Closing(partition, UNCHANGED, before)
-        files, certificate = build_day(lake, day, expectation, release_id())
+        files, certificate = build_day(lake, day, expectation, release_id(), form)
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
@@ -216,6 +227,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
                 expectation=expect_day(settings, calendar, day),
                 now_ns=clock.wall_ns(),
                 rebuild=args.rebuild,
+                form=Form[settings.archive.upper()],
             )
             print(describe(closing))
         except NotOverError as error:
