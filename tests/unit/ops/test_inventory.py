@@ -65,5 +65,5 @@ def test_a_quote_that_is_not_closed_is_named_with_its_host(tmp_path: Path) -> No
     mistake = 'ansible_ssh_extra_args: -o "ProxyCommand=nc'
     where = write(tmp_path, f"harvesters:\n  hosts:\n    h7:\n      {mistake}\n")
 
-    with pytest.raises(ConfigError, match="SSH arguments of h7 .* cannot be read"):
+    with pytest.raises(ConfigError, match=r"SSH arguments of h7 .* cannot be read"):
         load_hosts(tmp_path, where)
