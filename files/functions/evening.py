@@ -63,14 +63,9 @@ def find_instance(ec2: Any, name: str) -> dict[str, Any] | None:
 
 
 def is_uploaded(s3: Any, name: str, day: str) -> bool:
-    key = f"{os.environ['LAKE_PREFIX']}manifest/date={day}/host={name}/manifest.json"
-    try:
-        s3.head_object(Bucket=os.environ["BUCKET"], Key=key)
-    except s3.exceptions.ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return False
-        raise
-    return True
+    """Whether the bucket has a manifest of the day; each build of a day has its own, manifest-<n>.json."""
+    prefix = f"{os.environ['LAKE_PREFIX']}manifest/date={day}/host={name}/manifest-"
+    return bool(s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix=prefix, MaxKeys=1).get("Contents"))
 
 
 def snapshot(ec2: Any, instance: Mapping[str, Any], name: str, day: str) -> bool:

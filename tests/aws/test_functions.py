@@ -21,11 +21,13 @@ from harvester.aws_names import FUNCTIONS
 from harvester.calendar import TradingCalendar
 from harvester.clock import IST
 from harvester.errors import ConfigError
+from harvester.lake.layout import Partition
 from harvester.ops.aws.archives import build
 from harvester.ops.aws.functions import chosen, ensure_settings
 from harvester.ops.aws.identity import ensure_roles
 from harvester.ops.aws.session import Account
 from harvester.ops.aws.trading_days import day_schedules, sessions_file, trading_days
+from harvester.upload.uploader import manifest_path
 from lab.aws.server import REGION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,7 +183,7 @@ def test_an_evening_waits_for_the_upload_then_snapshots_and_stops_once(
     assert module.handler({"now": ist("2026-11-20T20:10:00")}, None) == {HOST: "not uploaded yet"}
     assert (running(), told()) == (True, 1)
 
-    key = f"lake/manifest/date=2026-11-20/host={HOST}/manifest.json"
+    key = f"lake/{manifest_path(Partition(date(2026, 11, 20), HOST), 2)}"  # as the uploader names it; built twice
     s3.put_object(Bucket="lake-of-a-test", Key=key, Body=b"{}")
     assert module.handler({"now": ist("2026-11-20T16:30:00")}, None) == {HOST: "stopping"}
     assert not running()

@@ -57,7 +57,7 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("dead-man", "logs:PutLogEvents", LOGS, {}),
     ("dead-man", "sns:Publish", TOPIC, {}),
     ("evening", "s3:GetObject", f"{LAKE}manifest/date=2026-11-20/host=x/manifest.json", {}),
-    ("evening", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/date=2026-11-20"}),
+    ("evening", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/date=2026-11-20/host=x/manifest-"}),
     ("evening", "ec2:DescribeInstances", "*", {}),
     ("evening", "ec2:StopInstances", INSTANCE, OURS),
     ("evening", "ec2:CreateSnapshot", VOLUME, OURS),
