@@ -78,7 +78,7 @@ class LakeMaker:
                 rows.append(row)
         path = self._folder("depth", day) / "depth.parquet"
         with pq.ParquetWriter(path, DEPTH_SCHEMA, compression="zstd") as writer:
-            for symbol in SYMBOLS:  # a row group each, as the close job writes them
+            for symbol in SYMBOLS:
                 of_one = [row for row in rows if row["symbol"] == symbol]
                 writer.write_table(pa.Table.from_pylist(of_one, DEPTH_SCHEMA))
         return path
