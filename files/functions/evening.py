@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from market import ZONE, session_at
+from market import IST, session_at
 
 KEPT_SNAPSHOTS = 7
 EVENING = timedelta(hours=4)
@@ -26,7 +26,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
     session = session_at(now)
     if session is None or not session[2] <= now < session[2] + EVENING:
         return {}
-    day = now.astimezone(ZONE).date().isoformat()
+    day = now.astimezone(IST).date().isoformat()
     ec2, s3 = boto3.client("ec2"), boto3.client("s3")
     done = {name: settle(ec2, s3, name, day) for name in os.environ["HOSTS"].split(",")}
     late = sorted(name for name, what in done.items() if what == NOT_UPLOADED)

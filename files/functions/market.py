@@ -1,11 +1,10 @@
 """Whether the market is open, from the sessions that the build wrote beside this file."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-ZONE = ZoneInfo("Asia/Kolkata")
+IST = timezone(timedelta(hours=5, minutes=30))  # Lambda's image may lack the zones' files
 SESSIONS = Path(__file__).with_name("sessions.json")
 
 
@@ -15,7 +14,7 @@ def session_at(moment: datetime, sessions: Path = SESSIONS) -> tuple[datetime, d
     ValueError when the day is after the last one that the build knew: the archive must be built anew.
     """
     data = json.loads(sessions.read_bytes())
-    day = moment.astimezone(ZONE).date().isoformat()
+    day = moment.astimezone(IST).date().isoformat()
     if day > data["known_until"]:
         raise ValueError(f"{day} is after {data['known_until']}, the last day this archive knows; run site.yml again")
     found = data["sessions"].get(day)

@@ -1,13 +1,15 @@
-"""Filters for inventory and playbooks: names and shares of a fleet's hosts, and AWS's errors in plain words."""
+"""Filters for inventory and playbooks: a fleet, its shares, policies of functions, AWS's errors in plain words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from harvester.aws_names import Names
 from harvester.ops.aws.cost import volume_gib
 from harvester.ops.aws.trouble import explain_result
+from harvester.ops.function_policies import statements
 from harvester.ops.sharing import share_of
 
 
@@ -27,6 +29,13 @@ def bucket_name(account: str, project: str, environment: str, region: str, overr
     return Names(environment, project, region, override).bucket(account)
 
 
+def function_statements(function: str, look: Mapping[str, Any], table: str) -> list[dict[str, Any]]:
+    """The policy of a token function, in the account that was looked at; `table` is token_permissions.json."""
+    named = look["names"]
+    names = Names(named["tags"]["Environment"], named["tags"]["Project"], named["region"], named["bucket"])
+    return statements(Path(table), function, names, look["account"], look["partition"])
+
+
 class FilterModule:
     """What Ansible loads."""
 
@@ -36,6 +45,7 @@ class FilterModule:
             "explain_aws": explain_result,
             "fleet_names": fleet_names,
             "fleet_stem": fleet_stem,
+            "function_statements": function_statements,
             "share_of": share_of,
             "volume_gib": volume_gib,
         }

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree
@@ -15,13 +16,13 @@ from typing import Any
 
 import boto3
 
-from harvester.aws_names import FUNCTIONS, Names
+from harvester.aws_names import FUNCTIONS, ROLES, Names
 from harvester.ops.aws import configure
 from harvester.ops.aws.alarms import read_alarms
 from harvester.ops.aws.bucket import bucket_exists, read_bucket
 from harvester.ops.aws.budget import REGION as BUDGETS_REGION
 from harvester.ops.aws.budget import read_budget
-from harvester.ops.aws.functions import read_log_group
+from harvester.ops.aws.functions import read_function, read_log_group
 from harvester.ops.aws.identity import read_role
 from harvester.ops.aws.instances import METADATA
 from harvester.ops.aws.look import find_instances
@@ -94,6 +95,7 @@ class Cloud:
         with (self.inventory / "group_vars" / "all.yml").open("a", encoding="utf-8") as file:
             file.write(f"\naws_endpoint_url: {self.endpoint}\naws_host_trust_console: false\n")
             file.write(f"aws_functions_build_dir: {self.folder}/functions\n")
+            file.write("broker_account: XX00000\nbroker_refresh: true\n")
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A client of this account, also for the functions under test."""
@@ -164,10 +166,12 @@ class Cloud:
         ec2, logs = self.client("ec2"), self.client("logs")
         groups = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [NAMES.security_group]}])
         found = {
-            "roles": {name: read_role(self.client("iam"), NAMES.role(name)) for name in ("host", "scheduler")},
-            "evening": read_role(self.client("iam"), NAMES.role("evening")),
+            "roles": {name: read_role(self.client("iam"), NAMES.role(name)) for name in ROLES},
             "bucket": self._bucket(),
-            "group": [(group["IpPermissions"], group["IpPermissionsEgress"]) for group in groups["SecurityGroups"]],
+            "group": [
+                [_as_set(group["IpPermissions"]), _as_set(group["IpPermissionsEgress"])]
+                for group in groups["SecurityGroups"]
+            ],
             "hosts": [self._host(ec2, one["id"]) for one in find_instances(ec2, NAMES)],
             "addresses": len(ec2.describe_addresses()["Addresses"]),
             "keys": [pair["KeyName"] for pair in ec2.describe_key_pairs()["KeyPairs"]],
@@ -176,7 +180,7 @@ class Cloud:
             "schedules": read_schedules(self.client("scheduler"), NAMES.schedule_group),
             "group_tags": read_group(self.client("scheduler"), NAMES.schedule_group),
             "budget": read_budget(self.client("budgets", BUDGETS_REGION), ACCOUNT, NAMES.budget),
-            "functions": [self._function(name) for name in ("dead-man", "evening")],
+            "functions": {name: self._function(name) for name in FUNCTIONS},
             "logs": [read_log_group(logs, NAMES.function_log_group(name)) for name in FUNCTIONS],
             "subscribed": sorted(one["Endpoint"] for one in self.client("sns").list_subscriptions()["Subscriptions"]),
         }
@@ -203,9 +207,11 @@ class Cloud:
         }
 
     def _function(self, name: str) -> Any:
-        found = self.client("lambda").get_function(FunctionName=NAMES.function(name))
+        client = self.client("lambda")
+        found = client.get_function(FunctionName=NAMES.function(name))
         keys = ("CodeSha256", "Handler", "Runtime", "Timeout", "MemorySize", "Environment", "Role", "Architectures")
-        return {key: found["Configuration"].get(key) for key in keys}
+        settings = read_function(client, NAMES.function(name))
+        return {**{key: found["Configuration"].get(key) for key in keys}, "settings": settings}
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 60
@@ -218,8 +224,18 @@ class Cloud:
         raise AssertionError((self.folder / "moto.log").read_text("utf-8")[-2000:])
 
     def close(self) -> None:
-        self.process.kill()  # it has nothing to save
+        """End moto, which has nothing to save, and the workers of killed runs, which are in sessions of their own."""
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if str(self.inventory).encode() in (entry / "cmdline").read_bytes():
+                    os.kill(int(entry.name), signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
+
+
+def _as_set(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rules of a security group, which have no order in AWS; the emulator keeps the one in which they were made."""
+    return sorted(rules, key=lambda rule: json.dumps(rule, sort_keys=True))
 
 
 def _free_port() -> int:

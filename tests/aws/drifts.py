@@ -78,6 +78,13 @@ def change_function(cloud: Cloud) -> None:
     cloud.client("lambda").update_function_configuration(FunctionName=NAMES.function("evening"), Timeout=3)
 
 
+def open_the_page_wide(cloud: Cloud) -> None:
+    client, name = cloud.client("lambda"), NAMES.function("token-page")
+    client.delete_function_concurrency(FunctionName=name)
+    client.remove_permission(FunctionName=name, StatementId="public-url")
+    client.create_function_url_config(FunctionName=NAMES.function("reminder"), AuthType="NONE")
+
+
 def forget_logs(cloud: Cloud) -> None:
     cloud.client("logs").delete_retention_policy(logGroupName=NAMES.function_log_group("dead-man"))
 
@@ -105,6 +112,7 @@ DRIFTS: tuple[tuple[Drift, str], ...] = (
     (delete_alarm, "aws_watch : Settle alarms and dashboard"),
     (add_schedule, "aws_watch : Settle the schedules"),
     (change_function, "aws_functions : Deploy the functions"),
+    (open_the_page_wide, "aws_functions : Settle the functions and their logs"),
     (forget_logs, "aws_functions : Settle the functions and their logs"),
     (unsubscribe, "aws_watch : Topic | Make the topic"),
     (raise_budget, "aws_watch : Cap the costs"),

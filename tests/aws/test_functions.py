@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,11 @@ from moto import mock_aws
 from harvester.aws_names import FUNCTIONS
 from harvester.calendar import TradingCalendar
 from harvester.clock import IST
+from harvester.errors import ConfigError
 from harvester.ops.aws.archives import build
+from harvester.ops.aws.functions import chosen, ensure_settings
+from harvester.ops.aws.identity import ensure_roles
+from harvester.ops.aws.session import Account
 from harvester.ops.aws.trading_days import day_schedules, sessions_file, trading_days
 from lab.aws.server import REGION
 
@@ -233,3 +238,61 @@ def test_the_evening_begins_when_every_phase_is_over() -> None:
         "2026-11-20T15:35:00+05:30",
         "2026-11-20T16:15:00+05:30",
     ]
+
+
+@pytest.mark.parametrize(
+    ("named", "account", "refresh", "expected"),
+    [
+        ([], "", False, ["dead-man", "evening", "reminder"]),
+        ([], "XX00000", False, ["dead-man", "evening", "token-page", "reminder"]),
+        ([], "XX00000", True, list(FUNCTIONS)),
+        ([], "", True, ["dead-man", "evening", "reminder"]),
+        (["reminder", "dead-man"], "XX00000", True, ["dead-man", "reminder"]),
+    ],
+)
+def test_an_environment_has_the_functions_that_it_has_the_means_for(
+    named: list[str], account: str, refresh: bool, expected: list[str]
+) -> None:
+    assert chosen(named, account=account, refresh=refresh) == expected
+
+
+def test_a_function_that_cannot_work_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(ConfigError, match=r"token-page and token-refresh: .* broker_account"):
+        chosen(["token-refresh", "token-page"], account="", refresh=True)
+    with pytest.raises(ConfigError, match="there is no function tokenpage"):
+        chosen(["tokenpage"], account="XX00000", refresh=False)
+
+
+ANY_POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}]}
+
+
+def make_function(name: str) -> None:
+    role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    boto3.client("iam").put_role_policy(RoleName=name, PolicyName="exactly-this", PolicyDocument=json.dumps(ANY_POLICY))
+    code = {"ZipFile": b"PK\x05\x06" + bytes(18)}
+    boto3.client("lambda").create_function(
+        FunctionName=name, Runtime="python3.12", Role=role, Handler="x.handler", Code=code
+    )
+
+
+def test_a_function_that_is_left_out_goes_with_its_role_and_its_logs_stay(aws: None) -> None:
+    kept, gone = "a-page", "a-refresh"
+    for name in (kept, gone):
+        make_function(name)
+    wanted = [{"name": kept, "log_group": f"/aws/lambda/{kept}", "public_url": True, "concurrency": 2}]
+    both = [*wanted, {"name": gone, "log_group": f"/aws/lambda/{gone}"}]
+    here, lambdas, settle = Account(REGION), boto3.client("lambda"), partial(ensure_settings, tags=TAGS, log_days=30)
+
+    assert settle(here, both).changed and not settle(here, both).changed
+    assert settle(here, wanted, absent=[gone], dry=True).changed
+    assert ensure_roles(here, [], TAGS, absent=[gone], dry=True).changed
+    assert len(lambdas.list_functions()["Functions"]) == 2
+    settled = settle(here, wanted, absent=[gone])
+    ensure_roles(here, [], TAGS, absent=[gone])
+
+    assert [one["FunctionName"] for one in lambdas.list_functions()["Functions"]] == [kept]
+    assert [one["RoleName"] for one in boto3.client("iam").list_roles()["Roles"]] == [kept]
+    assert len(boto3.client("logs").describe_log_groups()["logGroups"]) == 2
+    assert settled.values["urls"].keys() == {kept}
+    assert not settle(here, wanted, absent=[gone]).changed
+    assert not ensure_roles(here, [], TAGS, absent=[gone]).changed

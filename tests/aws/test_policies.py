@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.aws.account import NAMES, ROOT
 
+from harvester.aws_names import FUNCTIONS, ROLES
 from harvester.ops.aws.look import describe
 from lab.aws.policies import Call, Verdict, judge
 from lab.aws.server import ACCOUNT, REGION
@@ -30,6 +31,17 @@ METRICS = {"cloudwatch:namespace": "AlphaHarvester"}
 LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group('dead-man')}:log-stream:x"
 OTHER_LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group('evening')}:log-stream:x"
 FUNCTION = f"arn:aws:lambda:{HERE}:function:{NAMES.function('dead-man')}"
+PAGE = f"arn:aws:lambda:{HERE}:function:{NAMES.function('token-page')}"
+REFRESH, KEY, CHANNELS, RENEWED, REMINDED = (
+    f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter(name)}"
+    for name in ("refresh_token", "page_key", "channels", "refresh_state", "reminder_state")
+)
+USED = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter_prefix}/token-page/used"
+PIN = f"arn:aws:secretsmanager:{HERE}:secret:{NAMES.parameter_prefix}/fyers/pin-AbCdEf"
+PAGE_LOGS, REFRESH_LOGS, REMINDER_LOGS = (
+    f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group(name)}:log-stream:x"
+    for name in ("token-page", "token-refresh", "reminder")
+)
 ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('data-missing-x')}"
 
 MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
@@ -54,13 +66,40 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("evening", "ec2:DeleteSnapshot", SNAPSHOT, OURS),
     ("evening", "sns:Publish", TOPIC, {}),
     ("evening", "logs:CreateLogStream", OTHER_LOGS, {}),
+    ("token-page", "ssm:GetParameter", SECRET, {}),
+    ("token-page", "ssm:GetParameter", KEY, {}),
+    ("token-page", "ssm:PutParameter", TOKEN, {}),
+    ("token-page", "ssm:PutParameter", REFRESH, {}),
+    ("token-page", "ssm:PutParameter", f"{USED}/x", {}),
+    ("token-page", "ssm:DeleteParameter", f"{USED}/x", {}),
+    ("token-page", "ssm:GetParametersByPath", USED, {}),
+    ("token-page", "logs:PutLogEvents", PAGE_LOGS, {}),
+    ("token-refresh", "ssm:GetParameter", SECRET, {}),
+    ("token-refresh", "ssm:GetParameter", REFRESH, {}),
+    ("token-refresh", "secretsmanager:GetSecretValue", PIN, {}),
+    ("token-refresh", "ssm:PutParameter", TOKEN, {}),
+    ("token-refresh", "ssm:PutParameter", RENEWED, {}),
+    ("token-refresh", "sns:Publish", TOPIC, {}),
+    ("token-refresh", "lambda:GetFunctionUrlConfig", PAGE, {}),
+    ("token-refresh", "logs:PutLogEvents", REFRESH_LOGS, {}),
+    ("reminder", "ssm:GetParameter", TOKEN, {}),
+    ("reminder", "ssm:GetParameter", KEY, {}),
+    ("reminder", "ssm:GetParameter", CHANNELS, {}),
+    ("reminder", "ssm:PutParameter", REMINDED, {}),
+    ("reminder", "sns:Publish", TOPIC, {}),
+    ("reminder", "lambda:GetFunctionUrlConfig", PAGE, {}),
+    ("reminder", "logs:PutLogEvents", REMINDER_LOGS, {}),
     ("scheduler", "lambda:InvokeFunction", FUNCTION, {}),
+    ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('token-refresh')}", {}),
+    ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('reminder')}", {}),
     ("scheduler", "ec2:StartInstances", INSTANCE, OURS),
     ("scheduler", "cloudwatch:DisableAlarmActions", ALARM, {}),
     ("operator", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
     ("operator", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/"}),
     ("operator", "ssm:StartSession", f"arn:aws:ssm:{REGION}::document/AWS-StartSSHSession", {}),
     ("operator", "ssm:PutParameter", TOKEN, {}),
+    ("operator", "ssm:GetParameter", TOKEN, {}),  # with it, undo finds the version before
+    ("operator", "ssm:PutParameter", REFRESH, {}),
     ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "true"}),
 )
 MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
@@ -95,6 +134,27 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("evening", "ec2:CreateSnapshot", VOLUME, OTHERS),
     ("evening", "ec2:CreateTags", SNAPSHOT, {}),
     ("evening", "ec2:CreateTags", INSTANCE, {"ec2:CreateAction": "CreateSnapshot"}),
+    ("token-page", "ssm:GetParameter", TOKEN, {}),
+    ("token-page", "ssm:GetParameter", REFRESH, {}),
+    ("token-page", "ssm:PutParameter", SECRET, {}),
+    ("token-page", "ssm:PutParameter", KEY, {}),
+    ("token-page", "ssm:DeleteParameter", TOKEN, {}),
+    ("token-page", "ssm:GetParametersByPath", f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter_prefix}", {}),
+    ("token-page", "secretsmanager:GetSecretValue", PIN, {}),
+    ("token-page", "sns:Publish", TOPIC, {}),
+    ("token-page", "logs:PutLogEvents", REMINDER_LOGS, {}),
+    ("token-refresh", "ssm:GetParameter", TOKEN, {}),
+    ("token-refresh", "ssm:PutParameter", REFRESH, {}),
+    ("token-refresh", "ssm:PutParameter", SECRET, {}),
+    ("token-refresh", "secretsmanager:GetSecretValue", PIN.replace("pin-", "pins-"), {}),
+    ("token-refresh", "secretsmanager:PutSecretValue", PIN, {}),
+    ("token-refresh", "lambda:InvokeFunction", PAGE, {}),
+    ("reminder", "ssm:PutParameter", TOKEN, {}),
+    ("reminder", "ssm:GetParameter", SECRET, {}),
+    ("reminder", "ssm:GetParameter", REFRESH, {}),
+    ("reminder", "lambda:UpdateFunctionConfiguration", PAGE, {}),
+    ("reminder", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
+    ("scheduler", "lambda:InvokeFunction", PAGE, {}),
     ("scheduler", "ec2:StopInstances", INSTANCE, OURS),
     ("scheduler", "ec2:StartInstances", INSTANCE, OTHERS),
     ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:another", {}),
@@ -102,6 +162,9 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("scheduler", "cloudwatch:DeleteAlarms", ALARM, {}),
     ("operator", "s3:DeleteObject", f"{LAKE}depth/x.parquet", {}),
     ("operator", "ssm:GetParameter", SECRET, {}),
+    ("operator", "ssm:GetParameter", REFRESH, {}),
+    ("operator", "ssm:DeleteParameter", TOKEN, {}),
+    ("operator", "secretsmanager:GetSecretValue", PIN, {}),
     ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "false"}),
     ("operator", "ssm:StartSession", INSTANCE, {**OTHERS, "aws:MultiFactorAuthPresent": "true"}),
     ("operator", "ssm:SendCommand", INSTANCE, OURS),
@@ -121,9 +184,10 @@ NARROWEST = {  # actions for which AWS knows no resource: service authorization 
 
 def render(folder: Path, *variables: str, session_manager: bool = False) -> Any:
     """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
-    look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT)}
+    look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT), "functions": FUNCTIONS}
     days = {f"aws_storage_{what}_days": 30 for what in ("cold_after", "expire", "undo")}
     extra = {"aws_account_look": look, "aws_identity_session_manager": session_manager, **days}
+    extra["aws_functions_source_dir"] = str(ROOT / "files" / "functions")
     play = [
         {
             "hosts": "localhost",
@@ -158,7 +222,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def policies(rendered: Any) -> dict[str, Any]:
     """The policy documents by role."""
     by_name = {role["name"]: role["policy"] for role in rendered["__aws_identity_roles"]}
-    return {name: by_name[NAMES.role(name)] for name in ("host", "dead-man", "evening", "scheduler", "operator")}
+    return {name: by_name[NAMES.role(name)] for name in ROLES}
 
 
 def test_the_table_of_calls(policies: dict[str, Any], figure: Callable[..., None]) -> None:

@@ -97,7 +97,6 @@ def differences(found: Any, wanted: Any, place: str = "") -> list[str]:
     return [] if found == wanted else [f"{place}: {found!r}, not {wanted!r}"]
 
 
-@pytest.mark.long
 def test_runs_that_were_killed_are_finished_by_the_next_one(
     interrupted: Callable[[], list[Any]], figure: Callable[..., None]
 ) -> None:
@@ -115,6 +114,7 @@ def test_destroy_removes_everything_and_proves_it(
 ) -> None:
     account: Account = as_account(cloud, monkeypatch)
     cloud.client("ssm").put_parameter(Name=NAMES.parameter("access_token"), Value="x.y.z", Type="SecureString")
+    cloud.client("secretsmanager").create_secret(Name=NAMES.parameter("pin"), SecretString="0000")
     put = {"Bucket": NAMES.bucket(ACCOUNT), "Key": "lake/depth/x", "Body": b"1"}
     cloud.client("s3").put_object(**put, IfNoneMatch="*")
 

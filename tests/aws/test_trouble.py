@@ -49,6 +49,15 @@ def client_error(code: str, message: str = "no", operation: str = "RunInstances"
         (client_error("BucketAlreadyExists", operation="CreateBucket"), "aws_account_bucket"),
         (client_error("VcpuLimitExceeded"), "Service Quotas"),
         (client_error("AddressLimitExceeded", operation="AllocateAddress"), "Elastic IP"),
+        (
+            client_error(
+                "InvalidParameterValueException",
+                "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+                "below its minimum value of [10].",
+                "PutFunctionConcurrency",
+            ),
+            "aws_functions_page_concurrency: 0",
+        ),
         (client_error("OptInRequired"), "not switched on"),
         (client_error("RequestLimitExceeded"), "slower"),
         (client_error("SomethingNew", "what it says"), "SomethingNew: what it says"),

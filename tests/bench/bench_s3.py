@@ -26,11 +26,14 @@ from harvester.ops.objects import Objects
 from harvester.ops.plan import Selection
 from harvester.ops.pull import pull
 from harvester.ops.store import Store
+from harvester.ops.surroundings import variables_set
 from harvester.upload.bucket import open_client
 from harvester.upload.uploader import manifest_path
 
 BIN = Path(sys.executable).parent
 REGION, BUCKET = "ap-south-1", "bench"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": REGION}
+"""Any will do: neither server looks at them."""
 DAYS, FILES_A_DAY, FILE_BYTES = 5, 100, 200_000
 MEGABYTES = DAYS * FILES_A_DAY * FILE_BYTES / 1e6
 
@@ -126,7 +129,7 @@ def _check(plain: Path, ours: Path) -> None:
 def run(report: Report, *, long: bool) -> None:
     """Rounds in turn, so that both meet the same load; the best round of each counts."""
     rounds = 8 if long else 4
-    with tempfile.TemporaryDirectory(prefix="bench-s3-") as folder, _credentials():
+    with tempfile.TemporaryDirectory(prefix="bench-s3-") as folder, variables_set(CREDENTIALS):
         week = make_week(Path(folder) / "week")
         for name, server in (("moto", moto), ("static", static_server)):
             times: dict[str, list[tuple[float, float]]] = {"s5cmd": [], "pull": []}
@@ -143,16 +146,3 @@ def run(report: Report, *, long: bool) -> None:
             report.table(f"500 files of 200 KB from {name}", ("tool", "wall s", "CPU s", "MB/s"), rows)
             ratio = best["s5cmd"][0] / best["pull"][0]
             report.figure(f"s3_pull_speed_beside_s5cmd.{name}", round(ratio, 2), bound=">= 0.9", unit="x")
-
-
-@contextmanager
-def _credentials() -> Iterator[None]:
-    """Any will do: neither server looks at them."""
-    made_up = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": REGION}
-    before = {name: os.environ.get(name) for name in made_up}
-    os.environ.update(made_up)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -28,7 +28,7 @@ from exchange.state import StateDir
 from exchange.wire.hsm import FEED
 from harvester.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.journal import read_segment
-from harvester.journal.format import DATA, FYERS_HSM
+from harvester.journal.format import CONTROL, DATA, FYERS_HSM, decode_control
 from harvester.ops.inventory import program
 from harvester.settings import PATH_VARIABLE
 from harvester.tokens.handover import Token, write_handover
@@ -50,11 +50,9 @@ class Load(NamedTuple):
     updates: int
     """Entries that the exchange sent, of quotes and of books."""
     lost: int
-    """Frames missing between others in the journal, or altered."""
-    unread: int
-    """Frames on their way when the recorder hung up, in the server's buffers and the network's."""
-    unread_s: float
-    """How long the server takes to make so many."""
+    """Frames that the exchange handed to the network before it said goodbye, and that the journal lacks or altered."""
+    tail_gaps: int
+    """Gaps of the window's end that the recorder itself recorded: what it knows not to have read."""
     core_share: float
     """Per cent of one core that the recorder took, from soon after the open until the close."""
     rss_mib: float
@@ -102,8 +100,7 @@ def _judge(
 ) -> Load:
     """Compare what the exchange says it has sent with the journal, connection by connection."""
     segments = sorted((place / "data" / "journal").glob("2*/*.seg"))
-    lost = unread = 0
-    unread_s = 0.0
+    lost = 0
     latencies: list[int] = []
     for stream, row in zip(_streams(segments), rows, strict=True):
         kept = _Kept()
@@ -113,14 +110,24 @@ def _judge(
             if other:
                 latencies.append(record.wall_ns - other.wall_ns)
         missing = row["frames"] - kept.frames
-        lost += kept.holes + (missing == 0 and kept.digest.hexdigest() != row["sha256"])
-        unread += missing
-        unread_s = max(unread_s, missing / row["frames"] * (row["last_ns"] - row["first_ns"]) / NS_PER_SECOND)
+        lost += kept.holes + abs(missing) + (missing == 0 and kept.digest.hexdigest() != row["sha256"])
     latencies.sort()
     size = sum(path.stat().st_size for path in segments)
     entries = sum(row["entries"] for row in rows)
     latency = (_share(latencies, 50), _share(latencies, 99)) if latencies else None
-    return Load(symbols, seconds, frame_entries, entries, lost, unread, unread_s, 100 * share, rss, size, latency)
+    return Load(symbols, seconds, frame_entries, entries, lost, _tail_gaps(segments), 100 * share, rss, size, latency)
+
+
+def _tail_gaps(segments: list[Path]) -> int:
+    """How many gaps were recorded after the window's close."""
+    controls = [
+        decode_control(record.payload) or {}
+        for path in segments
+        for record in read_segment(path)
+        if record.kind == CONTROL
+    ]
+    kinds = [control["type"] for control in controls]
+    return kinds[kinds.index("window_close") :].count("gap_open")
 
 
 class _Kept:

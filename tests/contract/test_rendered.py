@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harvester.aws_names import Names
+from harvester.commands.renew import PAUSES_SECONDS
 from harvester.errors import ConfigError
 from harvester.settings import Settings, load_settings
 
@@ -74,6 +75,16 @@ def test_metrics_are_published_where_the_alarms_of_an_account_read_them(rendered
     assert timer["disabled"] is not aws
 
 
+def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_what_became_of_it(rendered):
+    [timer] = [unit for unit in json.loads((rendered / "timers.json").read_bytes()) if "renew" in unit["name"]]
+    unit = (rendered / "harvester-renew.service").read_text("utf-8")
+
+    assert timer["disabled"] is True, "a timer that was once switched on must not stay on"
+    assert "\nSupplementaryGroups=harvester harvester-alert\n" in unit
+    [limit] = [line for line in unit.splitlines() if line.startswith("TimeoutStartSec=")]
+    assert limit == "TimeoutStartSec=1h" and sum(PAUSES_SECONDS) < 3600
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
 @pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD, METRICS), 1.5), (OFFLINE, 0.5)])
 def test_the_units_are_exposed_little(rendered, units, bound):
@@ -117,8 +128,12 @@ def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendere
     assert f"RuntimeDirectory={settings.metrics.state_file.parent.name}\n" in metrics
 
 
-def test_every_schedule_says_its_time_zone(rendered):
-    for timer in rendered.glob("*.timer"):
+def test_every_schedule_says_its_time_zone(root, rendered):
+    timers = list(rendered.glob("*.timer"))
+    assert {f"{timer.name}.j2" for timer in timers} == {
+        template.name for template in (root / "roles/harvester/templates").glob("*.timer.j2")
+    }
+    for timer in timers:
         lines = [line for line in timer.read_text("utf-8").splitlines() if line.startswith("OnCalendar=")]
         assert lines
         assert all(line.endswith(" Asia/Kolkata") for line in lines)

@@ -58,7 +58,7 @@ def _skip_the_checksum() -> None:
 def _drop_the_last_row() -> None:
     """Compaction that forgets the last row of each batch."""
     write = tables.TableWriter._write
-    tables.TableWriter._write = lambda self, symbol, matrix: write(self, symbol, matrix[:, :-1])  # type: ignore[method-assign]
+    tables.TableWriter._write = lambda self, parts: write(self, [(name, rows[:, :-1]) for name, rows in parts])  # type: ignore[method-assign]
 
 
 def _never_sync() -> None:

@@ -104,7 +104,9 @@ def test_a_long_busy_session_agrees_in_every_value(figure: Figure) -> None:
 
 
 def test_recorded_messages_come_back_from_their_values(recorded_data: Path) -> None:
-    for line in (recorded_data / "fyers_raw/ws_messages.jsonl").read_text("utf-8").splitlines():
+    lines = (recorded_data / "fyers_raw/ws_messages.jsonl").read_text("utf-8").splitlines()
+    assert lines
+    for line in lines:
         message: dict[str, Any] = json.loads(line)["message"]
         kind, ticker = message["type"], message["symbol"]
         values = [

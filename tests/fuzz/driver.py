@@ -30,6 +30,21 @@ EXECUTED = "stat::number_of_executed_units:"
 """What stands before the number of inputs at the end of the output, in libFuzzer's words."""
 
 
+def split(data: bytes) -> list[bytes]:
+    """Pieces of an input: each is preceded by its length in two bytes, the last may be short."""
+    pieces = []
+    while data:
+        size = int.from_bytes(data[:2], "big") % 2048
+        pieces.append(data[2 : 2 + size])
+        data = data[2 + size :]
+    return pieces
+
+
+def join(pieces: Sequence[bytes]) -> bytes:
+    """The input that these pieces come from."""
+    return b"".join(len(piece).to_bytes(2, "big") + piece for piece in pieces)
+
+
 def instrumented() -> AbstractContextManager[object]:
     """Imports within it are watched for coverage, where that is possible."""
     if atheris is None:

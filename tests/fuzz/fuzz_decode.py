@@ -3,25 +3,10 @@
 Run: python -m tests.fuzz.fuzz_decode [--seconds 600]
 """
 
-from tests.fuzz.driver import Target, fuzz, instrumented
+from tests.fuzz.driver import Target, fuzz, instrumented, join, split
 
 FEWEST_FRAMES_FOR_ROUNDS = 80
 """Frames repeated so often are walked by arrays, not one by one."""
-
-
-def split_frames(data: bytes) -> list[bytes]:
-    """Frames of an input: each is preceded by its length in two bytes, the last may be short."""
-    frames = []
-    while data:
-        size = int.from_bytes(data[:2], "big") % 2048
-        frames.append(data[2 : 2 + size])
-        data = data[2 + size :]
-    return frames
-
-
-def join_frames(frames: list[bytes]) -> bytes:
-    """The input that these frames come from."""
-    return b"".join(len(frame).to_bytes(2, "big") + frame for frame in frames)
 
 
 def seeds() -> list[bytes]:
@@ -39,12 +24,12 @@ def seeds() -> list[bytes]:
     messages = [tbt.socket_message([feed], snapshot=True), tbt.socket_message([later])]
     notices = [tbt.socket_message([], kind=tbt.RESPONSE, text="no", error=True), b"pong"]
     return [
-        b"\x00" + join_frames([feeds, update]),
-        b"\x00" + join_frames([*control, feeds]),
-        b"\x80" + join_frames([feeds, update]),
-        b"\x01" + join_frames(messages),
-        b"\x01" + join_frames(notices + messages),
-        b"\x81" + join_frames(messages),
+        b"\x00" + join([feeds, update]),
+        b"\x00" + join([*control, feeds]),
+        b"\x80" + join([feeds, update]),
+        b"\x01" + join(messages),
+        b"\x01" + join(notices + messages),
+        b"\x81" + join(messages),
     ]
 
 
@@ -56,7 +41,7 @@ def make_target() -> Target:
     def target(data: bytes) -> None:
         if not data:
             return
-        frames = split_frames(data[1:])
+        frames = split(data[1:])
         if data[0] & 0x80:
             frames *= FEWEST_FRAMES_FOR_ROUNDS // max(len(frames), 1) + 1
         (check_tbt if data[0] & 1 else check_hsm)(frames)

@@ -3,7 +3,7 @@
 Run: python -m tests.fuzz.fuzz_store [--seconds 600]
 """
 
-from tests.fuzz.driver import Target, fuzz, instrumented
+from tests.fuzz.driver import Target, fuzz, instrumented, split
 
 READ, READ_RECORDS, PACK, PACK_RECORDS, UNPACK, UNPACK_BLOCK = range(6)
 HEAD = 8
@@ -44,16 +44,6 @@ def make_target() -> Target:
             checks[data[0] % len(checks)](data[1:])
 
     return target
-
-
-def split(data: bytes) -> list[bytes]:
-    """Pieces of an input: each is preceded by its length in two bytes, the last may be short."""
-    pieces = []
-    while data:
-        size = int.from_bytes(data[:2], "big") % 2048
-        pieces.append(data[2 : 2 + size])
-        data = data[2 + size :]
-    return pieces
 
 
 def seeds() -> list[bytes]:

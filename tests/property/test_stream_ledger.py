@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harvester.streamgaps import Reason, StreamLedger
+from harvester.streamgaps import ENDED_KEPT, Reason, StreamLedger, Tail
 
 SYMBOLS = ("A", "B", "C")
 STREAMS = (0, 1)
@@ -69,6 +69,15 @@ class World:
         for (symbol, _), since in self.connected.items():
             self.seen[symbol].append((since, CLOSE))
 
+    def check(self) -> None:
+        """Each moment of the window was seen, or lies in exactly one gap."""
+        for symbol in SYMBOLS:
+            gaps = self.gaps_of(symbol)
+            for moment in range(OPEN, CLOSE):
+                seen = any(since <= moment < until for since, until in self.seen[symbol])
+                within = sum(1 for from_ns, to_ns in gaps if from_ns <= moment < to_ns)
+                assert within == (0 if seen else 1), (symbol, moment, gaps, self.seen[symbol])
+
     def gaps_of(self, symbol: str) -> list[tuple[int, int]]:
         found = [(gap["from_ns"], gap["to_ns"]) for gap in self.gaps.values() if gap["symbols"] == [symbol]]
         return [gap for gap in found if gap[0] < gap[1]]
@@ -96,12 +105,77 @@ def test_each_moment_is_covered_or_in_exactly_one_gap(before: list[Any], during:
         world.play(now, step)
     world.finish()
 
-    for symbol in SYMBOLS:
-        gaps = world.gaps_of(symbol)
-        for moment in range(OPEN, CLOSE):
-            seen = any(since <= moment < until for since, until in world.seen[symbol])
-            within = sum(1 for from_ns, to_ns in gaps if from_ns <= moment < to_ns)
-            assert within == (0 if seen else 1), (symbol, moment, gaps, world.seen[symbol])
+    world.check()
+
+
+@given(before=steps, after=steps, first_close=st.sampled_from([CLOSE - 300, CLOSE, CLOSE + 300]))
+def test_a_window_that_the_calendar_changes_is_counted_once(
+    before: list[Any], after: list[Any], first_close: int
+) -> None:
+    world = World()
+    world.take(world.ledger.open_window((OPEN, first_close)))
+    now = OPEN
+    for pause, step in before:
+        now = min(now + pause, OPEN + 600)
+        world.play(now, step)
+    world.take(world.ledger.close_window(now))
+    world.take(world.ledger.open_window((OPEN, CLOSE)))
+    for pause, step in after:
+        now = min(now + pause, CLOSE - 1)
+        world.play(now, step)
+    world.finish()
+
+    world.check()
+
+
+@given(during=steps, proven=st.lists(st.integers(OPEN, CLOSE + 50), min_size=2, max_size=2))
+def test_the_end_of_a_window_is_a_gap_where_its_connections_are_not_known_to_have_brought_it(
+    during: list[Any], proven: list[int]
+) -> None:
+    world = World()
+    world.take(world.ledger.open_window((OPEN, CLOSE)))
+    now = OPEN
+    for pause, step in during:
+        now = min(now + pause, CLOSE - 1)
+        world.play(now, step)
+    world.take(world.ledger.close_window())
+    for stream, until in zip(STREAMS, proven, strict=True):
+        until = max(until, world.last_frame[stream])
+        for symbol in SYMBOLS:
+            since = world.connected.pop((symbol, stream), None)
+            if since is not None:
+                world.seen[symbol].append((since, until))
+        tail = Tail(until, Reason("mute", ""))
+        world.take(world.ledger.lose(stream, CLOSE + 60, Reason("not_started", ""), tail))
+
+    world.check()
+
+
+def test_a_flapping_connection_beside_a_steady_one_leaves_nothing_behind() -> None:
+    ledger = StreamLedger("run", 2, SYMBOLS)
+    ledger.open_window((OPEN, CLOSE))
+    ledger.cover("A", 0, OPEN)
+    for now in range(OPEN, CLOSE, 2):
+        ledger.cover("A", 1, now)
+        assert not ledger.lose(1, now + 1, Reason("disconnect", ""))
+
+    assert len(ledger._symbols["A"].ended) <= ENDED_KEPT
+    opened, *_ = ledger.lose(0, CLOSE - 20, Reason("mute", ""))
+    assert opened["from_ns"] == CLOSE - 20 + 1, "what the other one saw in the seconds of silence still counts"
+
+
+def test_after_a_step_back_over_the_close_the_rest_of_the_window_is_counted_again_and_no_more() -> None:
+    world = World()
+    world.take(world.ledger.open_window((OPEN, CLOSE)))
+    world.play(OPEN + 10, ("cover", "A", 0))
+    world.take(world.ledger.close_window(CLOSE))
+    world.take(world.ledger.lose(0, CLOSE, Reason("stopped", "")))
+
+    world.take(world.ledger.step(-30, CLOSE - 25))
+    world.take(world.ledger.open_window((OPEN, CLOSE)))
+    world.take(world.ledger.close_window(CLOSE))
+
+    assert world.gaps_of("A") == [(OPEN, OPEN + 10), (CLOSE - 25, CLOSE)]
 
 
 @given(during=steps, covered_from=st.integers(0, 900))

@@ -86,20 +86,27 @@ class SdkData:
 
 
 @contextmanager
+def connected(socket: Any) -> Iterator[None]:
+    """A socket of the SDK, connected until the end of the context; it would come back for ever."""
+    socket.connect()
+    try:
+        yield
+    finally:
+        socket.restart_flag = False
+        [held] = [value for name, value in vars(socket).items() if name.endswith("__ws_object")]
+        if held is not None:
+            held.close()
+
+
+@contextmanager
 def sdk_data(
     server: Running, *subscriptions: tuple[list[str], str], lite: bool = False, token: str | None = None
 ) -> Iterator[SdkData]:
     """Connect the SDK's data socket and subscribe."""
     client = SdkData(server, token or server.token(), lite=lite)
     client.subscriptions = list(subscriptions)
-    client.socket.connect()
-    try:
+    with connected(client.socket):
         yield client
-    finally:
-        client.socket.restart_flag = False
-        held = client.socket._FyersDataSocket__ws_object
-        if held is not None:
-            held.close()
 
 
 def bearer(server: Running, token: str | None = None) -> str:

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from exchange.market.instruments import load_instruments
@@ -41,8 +43,6 @@ def test_rows_are_served_at_their_distance_from_the_first(tmp_path):
 
 
 def test_a_depth_table_of_the_lake_is_served_as_the_brokers_json(tmp_path):
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
     base = {
         "symbol": "NSE:SBIN-EQ", "ltp": 97105, "ltq": 3, "ltt": 1_795_000_000, "volume": 7, "total_buy_qty": 1,
         "total_sell_qty": 2, "open": 97000, "high": 97200, "low": 96900, "prev_close": 97000, "atp": 97050,

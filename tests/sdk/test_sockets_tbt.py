@@ -17,6 +17,7 @@ from tests.sdk.sockets import (
     asynchronous,
     bare,
     bearer,
+    connected,
     sockets,
     wait_for,
 )
@@ -70,14 +71,8 @@ class SdkDepth:
 def sdk_depth(server, symbols):
     """Connect the SDK's depth socket and subscribe."""
     client = SdkDepth(server, symbols)
-    client.socket.connect()
-    try:
+    with connected(client.socket):
         yield client
-    finally:
-        client.socket.restart_flag = False
-        held = client.socket._FyersTbtSocket__ws_object
-        if held is not None:
-            held.close()
 
 
 def sdk_book(depth):

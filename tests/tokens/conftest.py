@@ -3,11 +3,7 @@
 import json
 import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,6 +11,7 @@ import boto3
 import httpx
 import pytest
 import structlog
+from tests.exchanges import serving
 
 from exchange.state import App
 from harvester.ops.inventory import Host
@@ -62,19 +59,6 @@ def aws(aws_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def ssm(aws: str):
     return boto3.client("ssm", region_name=REGION)
-
-
-@contextmanager
-def serving(state: Path, *options: str) -> Iterator[Path]:
-    """An exchange as a process of its own; its state directory."""
-    program = Path(sys.executable).with_name("exchange")
-    command = [str(program), "serve", "--state", str(state), "--port", "0", "--always-open", *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while not (state / "ready.json").exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield state
-        process.terminate()
 
 
 @pytest.fixture(scope="session")

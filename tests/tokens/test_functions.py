@@ -175,6 +175,25 @@ def test_the_reminder_asks_with_a_link_once_and_gives_the_all_clear(
     assert asked["foreign"] == []
 
 
+@pytest.mark.parametrize("missing", ["page key", "page", "key too short"])
+def test_a_link_that_cannot_be_made_does_not_silence_the_reminder(
+    tmp_path: Path, stocked: dict[str, str], letters: Any, ssm, missing: str
+) -> None:
+    if missing == "page":
+        stocked["PAGE_FUNCTION"] = "not-there"
+    elif missing == "page key":
+        ssm.delete_parameter(Name=NAMES.parameter("page_key"))
+    else:
+        ssm.put_parameter(Name=NAMES.parameter("page_key"), Value="short", Type="SecureString", Overwrite=True)
+
+    asked = invoke(tmp_path, "reminder", [{"now": "2026-11-23T08:00:00+05:30"}], stocked)
+
+    assert asked["answers"] == [{"sent": ["no_token"]}], asked
+    [text] = letters()
+    assert "./inv token-push" in text and "?l=" not in text
+    assert "no link: " in asked["log"]
+
+
 def test_the_page_answers_function_urls_and_reads_nothing_for_strangers(
     tmp_path: Path, stocked: dict[str, str], reachable: dict[str, str]
 ) -> None:

@@ -130,6 +130,34 @@ def test_a_store_that_is_down_costs_the_login_and_not_the_link(page: Page, phone
     assert phone.log_in(link)["statusCode"] == 200
 
 
+def test_what_cannot_be_tidied_up_does_not_deny_a_stored_token(
+    page: Page, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise StoreError("SSM is being asked too often")
+
+    monkeypatch.setattr(page.service.once, "tidy", down)
+
+    assert "Done, valid until" in phone.log_in(page.link())["body"]
+    assert len(page.kept) == 1
+    assert any("asked too often" in line for line in page.said)
+
+
+def test_a_link_that_cannot_be_released_does_not_hide_why_the_login_failed(
+    page: Page, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise StoreError("SSM is down")
+
+    monkeypatch.setattr(page.service.once, "release", down)
+    page.trouble = StoreError("the parameter is too long")
+
+    answer = phone.log_in(page.link())
+
+    assert answer["statusCode"] == 502
+    assert "the parameter is too long" in answer["body"]
+
+
 def test_a_person_who_says_no_at_the_broker_is_told_so(page: Page, phone: Phone) -> None:
     state = parse_qs(urlsplit(phone.get(page.link())["headers"]["Location"]).query)["state"][0]
     words = urlencode({"s": "error", "code": "400", "message": "<b>user denied</b>", "state": state})
@@ -283,3 +311,13 @@ def test_what_nobody_needs_to_know_is_forgotten(once: Once) -> None:
     once.tidy(now)
 
     assert [once.is_claimed(f"link-000000000000000{number}") for number in (1, 2)] == [False, True]
+
+
+def test_more_old_links_than_one_page_of_ssm_are_forgotten(aws: str) -> None:
+    once, now = SsmOnce("/alpha-harvester/lab/token-page/used/"), time.time_ns()
+    for number in range(25):
+        once.claim(f"link-{number:016}", now + HOUR_NS if number < 12 else now - HOUR_NS)
+
+    once.tidy(now)
+
+    assert [once.is_claimed(f"link-{number:016}") for number in range(25)] == [number < 12 for number in range(25)]

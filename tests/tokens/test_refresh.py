@@ -3,13 +3,16 @@
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
+from harvester.alerts.message import Message, Severity
 from harvester.alerts.renewals import message_of
 from harvester.clock import NS_PER_SECOND, SystemClock
+from harvester.commands import renew as command
 from harvester.redaction import Masked
 from harvester.tokens.refresh import RefreshError, _explain
 from harvester.tokens.renewal import Outcome, Stores, forget, renew
@@ -107,8 +110,66 @@ def test_an_outage_is_tried_again_and_remembered_by_nobody(
     assert stores.state.read() is None
 
 
-def refused(status: int, code: int, message: str) -> RefreshError:
-    return _explain(Answer(status, {"s": "error", "code": code, "message": message}, None))
+def test_a_proof_that_cannot_be_had_now_is_tried_again(
+    stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token was given; only whose it is could not be asked. A person need not log in for that."""
+    monkeypatch.setattr("harvester.tokens.login.ask", lambda *_, **__: Answer(503, {}, None))
+
+    outcome = attempt(stores, app)
+
+    assert (outcome.kind, message_of(outcome, "")) == ("later", None)
+    assert stores.access_token.read() is None
+
+
+def test_a_host_tries_again_until_the_first_reminder_and_stores_then(
+    stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    settings = SimpleNamespace(broker=SimpleNamespace(app_id=app["app_id"], api_url=API_URL))
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            undo()
+
+    with monkeypatch.context() as patched:
+        undo = patched.undo
+        patched.setattr("harvester.tokens.login.ask", lambda *_, **__: Answer(503, {}, None))
+        outcome = command._try(settings, stores, sleep)  # type: ignore[arg-type]
+
+    assert outcome.kind == "renewed"
+    assert slept == [60, 300]
+    assert sum(command.PAUSES_SECONDS) < 55 * 60, "07:00 plus this is before the reminder of 08:00"
+
+
+def test_a_refusal_is_not_tried_again_at_once(stores: Stores, app: dict[str, str]) -> None:
+    settings = SimpleNamespace(broker=SimpleNamespace(app_id=app["app_id"], api_url=API_URL))
+    stores.pin.write(Masked("000000"))
+
+    outcome = command._try(settings, stores, lambda _: pytest.fail("it waited"))  # type: ignore[arg-type]
+
+    assert outcome.kind == "refused"
+
+
+def test_channels_that_cannot_be_read_do_not_hide_what_became_of_the_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = SimpleNamespace(alerts=SimpleNamespace(channels=f"file:{tmp_path}", region=None))
+
+    command._tell(settings, Message(Severity.WARNING, "refresh_gone", "title", "body"))  # type: ignore[arg-type]
+
+    assert "nobody_told" in capsys.readouterr().out
+
+
+def refused(status: int, code: int, message: str, pin: str = "482913") -> RefreshError:
+    return _explain(Answer(status, {"s": "error", "code": code, "message": message}, None), Masked(pin))
+
+
+def test_a_pin_that_the_broker_says_back_is_masked() -> None:
+    told = str(refused(400, -50, "Please provide a valid pin, not 4829", pin="4829"))
+
+    assert "4829" not in told and "PIN" in told
 
 
 @pytest.mark.parametrize(

@@ -48,18 +48,6 @@ EXAMPLES = r"""
     tags: "{{ __aws_names.tags }}"
 """
 
-RETURN = r"""
-{}
-"""
-
-ARGUMENTS: dict[str, Any] = {
-    "prefix": {"type": "str", "required": True},
-    "alarms": {"type": "dict", "required": True},
-    "dashboard": {"type": "str", "required": True},
-    "dashboard_body": {"type": "dict", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -73,4 +61,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

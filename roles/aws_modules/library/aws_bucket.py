@@ -44,17 +44,6 @@ EXAMPLES = r"""
     tags: "{{ __aws_names.tags }}"
 """
 
-RETURN = r"""
-{}
-"""
-
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "policy": {"type": "dict", "required": True},
-    "lifecycle": {"type": "list", "elements": "dict", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -64,4 +53,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

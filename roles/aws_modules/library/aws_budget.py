@@ -54,19 +54,6 @@ EXAMPLES = r"""
     filters: {}
 """
 
-RETURN = r"""
-{}
-"""
-
-ARGUMENTS: dict[str, Any] = {
-    "account": {"type": "str", "required": True},
-    "name": {"type": "str", "required": True},
-    "dollars": {"type": "float", "required": True},
-    "percents": {"type": "list", "elements": "float", "required": True},
-    "email": {"type": "str", "required": True},
-    "filters": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -76,4 +63,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

@@ -21,6 +21,11 @@ options:
     type: list
     elements: dict
     required: true
+  absent:
+    description: Names of functions that are removed. Their logs stay.
+    type: list
+    elements: str
+    default: []
   log_days:
     description: Days for which logs are kept.
     type: int
@@ -48,12 +53,6 @@ urls:
   type: dict
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "functions": {"type": "list", "elements": "dict", "required": True},
-    "log_days": {"type": "int", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -63,4 +62,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

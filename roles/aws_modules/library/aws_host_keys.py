@@ -38,16 +38,6 @@ EXAMPLES = r"""
     file: ~/.ssh/known_hosts
 """
 
-RETURN = r"""
-{}
-"""
-
-ARGUMENTS: dict[str, Any] = {
-    "hosts": {"type": "dict", "required": True},
-    "file": {"type": "path", "required": True},
-    "wait_seconds": {"type": "int", "default": 300},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -58,4 +48,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

@@ -11,7 +11,7 @@ from harvester.ops.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_instance_parts
-short_description: What ec2_instance leaves as it is: volume, address, profile
+short_description: Volume, metadata, profile and address, which ec2_instance leaves as they are
 description:
   - Grows and converts the root volume, tags it, requires IMDSv2, puts the profile on.
   - Gives or takes the Elastic IP.
@@ -57,14 +57,6 @@ hosts:
   type: dict
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "hosts": {"type": "dict", "required": True},
-    "volume_gib": {"type": "int", "required": True},
-    "instance_profile": {"type": "str", "required": True},
-    "elastic_ip": {"type": "bool", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -74,4 +66,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

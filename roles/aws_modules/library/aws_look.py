@@ -40,6 +40,19 @@ options:
     description: Subnet of new hosts. Empty means a default subnet.
     type: str
     default: ""
+  functions:
+    description: Functions of this environment. Empty means all that can work there.
+    type: list
+    elements: str
+    default: []
+  broker_account:
+    description: Client ID at the broker. Some functions need it.
+    type: str
+    default: ""
+  broker_refresh:
+    description: Whether that account has tokens that are refreshed without a login.
+    type: bool
+    default: false
 author: Alpha Harvester
 """
 
@@ -54,31 +67,25 @@ EXAMPLES = r"""
 
 RETURN = r"""
 look:
-  description: Account, names, image, subnet and instances.
+  description: Account, names, image, subnet, instances and functions.
   returned: always
   type: dict
 """
-
-ARGUMENTS: dict[str, Any] = {
-    "project": {"type": "str", "required": True},
-    "environment": {"type": "str", "required": True},
-    "bucket": {"type": "str", "default": ""},
-    "expected_account": {"type": "str", "default": ""},
-    "instance_type": {"type": "str", "required": True},
-    "subnet": {"type": "str", "default": ""},
-}
 
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
     from harvester.aws_names import Names
+    from harvester.ops.aws.functions import chosen
     from harvester.ops.aws.look import look
     from harvester.ops.aws.outcome import Outcome
 
     names = Names(arguments["environment"], arguments["project"], here.region, arguments["bucket"])
     keys = ("expected_account", "instance_type", "subnet")
-    return Outcome({}, {}, {"look": look(here, names, **{key: arguments[key] for key in keys})})
+    functions = chosen(arguments["functions"], account=arguments["broker_account"], refresh=arguments["broker_refresh"])
+    found = look(here, names, functions=functions, **{key: arguments[key] for key in keys})
+    return Outcome({}, {}, {"look": found})
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

@@ -50,12 +50,6 @@ strangers:
   type: list
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "prefix": {"type": "str", "required": True},
-    "known": {"type": "dict", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -65,4 +59,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

@@ -21,6 +21,11 @@ options:
     type: list
     elements: dict
     required: true
+  absent:
+    description: Names of roles that are removed.
+    type: list
+    elements: str
+    default: []
   tags:
     description: Tags of every resource; tags that a person added are left alone.
     type: dict
@@ -35,15 +40,6 @@ EXAMPLES = r"""
     tags: "{{ __aws_names.tags }}"
 """
 
-RETURN = r"""
-{}
-"""
-
-ARGUMENTS: dict[str, Any] = {
-    "roles": {"type": "list", "elements": "dict", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -53,4 +49,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

@@ -45,17 +45,6 @@ EXAMPLES = r"""
     tags: "{{ __aws_names.tags }}"
 """
 
-RETURN = r"""
-{}
-"""
-
-ARGUMENTS: dict[str, Any] = {
-    "group": {"type": "str", "required": True},
-    "schedules": {"type": "list", "elements": "dict", "required": True},
-    "timezone": {"type": "str", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -65,4 +54,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

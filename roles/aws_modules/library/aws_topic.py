@@ -45,12 +45,6 @@ pending:
   type: bool
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "arn": {"type": "str", "required": True},
-    "email": {"type": "str", "required": True},
-    "tags": {"type": "dict", "required": True},
-}
-
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
@@ -60,4 +54,4 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    run(AnsibleModule, ARGUMENTS, ensure)
+    run(AnsibleModule, DOCUMENTATION, ensure)

@@ -32,7 +32,9 @@ def reason(body: bytes, status: int = 200) -> str:
 
 def test_recorded_answers_decode_to_what_they_say(recorded_data: Path) -> None:
     (path,) = (recorded_data / "fyers_raw").glob("rest_depth_*.jsonl")
-    for line in path.read_text().splitlines():
+    lines = path.read_text().splitlines()
+    assert lines
+    for line in lines:
         entry = json.loads(line)
         body = json.dumps({"s": "ok", "d": {entry["symbol"]: entry["row"]}, "message": ""}).encode()
         depth = decode_depth(Poll(1, 2, 200, body), entry["symbol"])

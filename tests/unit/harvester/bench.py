@@ -1,7 +1,7 @@
 """A recorder on a bench: time moves by hand, the feed does as told, the journal is real."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,6 +105,17 @@ class Bench(NamedTuple):
         self.recorder.stop()
         await self.task
 
+    async def kill(self) -> None:
+        """As SIGKILL does: the segment stays open, and nothing more is written."""
+        writer, self.capture._writer = self.capture._writer, None
+        assert writer
+        writer._stopping.set()
+        writer._thread.join()
+        if writer._segment:
+            writer._segment.abandon()
+        writer._lock.release()
+        await self.stop()
+
 
 def hand_over(settings: RunSettings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
     """Put a token where the recorder looks; returns the token."""
@@ -115,7 +126,9 @@ def hand_over(settings: RunSettings, clock: FakeClock, version: str = "file:0000
 
 
 @asynccontextmanager
-async def running(settings: RunSettings, clock: FakeClock, script: Script | None = None) -> AsyncIterator[Bench]:
+async def running(
+    settings: RunSettings, clock: FakeClock, script: Script | None = None, streams: Sequence[Any] = ()
+) -> AsyncIterator[Bench]:
     """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
     run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
     feed, gate, watch, notifier = FakeFeed(clock), Gate(settings.limits), ClockWatch(), Notifier("")
@@ -143,7 +156,7 @@ async def running(settings: RunSettings, clock: FakeClock, script: Script | None
         poller=poller,
         keeper=keeper,
         watch=watch,
-        streams=(),
+        streams=streams,
         session=SessionWatch(clock),
         notifier=notifier,
         calendars=CalendarKeeper(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),

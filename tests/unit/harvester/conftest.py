@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 import structlog
 from tests.unit.harvester.broker import make_certificate
+from tests.unit.harvester.fakes import make_calendar, make_settings
+from tests.unit.harvester.minute import DAY
 
 from harvester.redaction import forget_secrets
+from harvester.runsettings import RunSettings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> RunSettings:
+    """Of a recorder whose day has the one window of tests.unit.harvester.minute."""
+    file = make_calendar(tmp_path / "calendar.json", DAY, {"continuous": [["10:00:00", "10:01:00"]]})
+    return make_settings(tmp_path, calendar={"file": str(file)})
 
 
 @pytest.fixture(scope="session")

@@ -177,6 +177,16 @@ def test_each_refusal_of_the_exchange_is_one_paragraph(
     assert "the-auth-code" not in message
 
 
+def test_a_secret_that_the_broker_says_back_is_masked_before_it_is_cut(server: LoginServer) -> None:
+    words = f"{'x' * 152} the-auth-code is no good"
+    server.exchange = (400, {"s": "error", "code": -9999, "message": words})
+
+    with pytest.raises(LoginError) as refused:
+        complete_login(APP, redirect("state-1"), "state-1", api_url=server.url)
+
+    assert "the-au" not in str(refused.value)
+
+
 def test_a_token_that_is_dead_on_arrival_is_found_by_the_profile(server: LoginServer) -> None:
     server.exchange = (200, {"s": "ok", "access_token": make_token(time.time() + 3600)})
     server.profile = (401, error(-16))

@@ -64,6 +64,15 @@ def test_the_glance_counts_entries_and_sees_snapshots() -> None:
     assert peek.updates == {5: 2, 6: 3}
 
 
+def test_an_update_that_nothing_named_hides_no_snapshot_behind_it() -> None:
+    seen: list[str] = []
+    peek = HsmPeek(lambda name, wall_ns: seen.append(name))
+
+    peek.look(hsm.feed(1, [hsm.update(99, [1] * 30), hsm.lite(98, 1), hsm.snapshot(5, DEPTH, [1] * 30)]), 1)
+
+    assert (seen, peek.unknown, peek.updates) == ([DEPTH.name], 2, {5: 1})
+
+
 @pytest.mark.parametrize("key", ["", "10100000003045"])
 def test_the_glance_at_books_knows_tickers_whatever_the_key(key: str) -> None:
     seen: list[str] = []

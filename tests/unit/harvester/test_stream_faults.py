@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,15 @@ def know(day: Path, *, whole: bool = False) -> list[Any]:
     ]
 
 
+async def hold_failing(service: Service) -> None:
+    """Stop the recorder while it says that the journal fails: it tries again sooner than health is looked at."""
+    service.process.send_signal(signal.SIGSTOP)
+    while not service.status["journal"]["failure"]:
+        service.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.2)
+        service.process.send_signal(signal.SIGSTOP)
+
+
 def test_a_full_disk_stops_loudly_and_recording_resumes(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     async def story(service: Service, broker: SocketBroker) -> None:
         await service.wait_for(f"'fyers-hsm' in status['feeds'] and {covered()}")
@@ -194,7 +204,9 @@ def test_a_full_disk_stops_loudly_and_recording_resumes(tmp_path: Path, certific
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (service.status["journal"]["bytes"] + 4000, unlimited[1]))
         await service.wait_for("status['journal']['failure'] and status['open_gaps']")
         assert {gap["cause"] for gap in service.status["open_gaps"]} == {"disk_full"}
+        await hold_failing(service)
         await service.wait_until_unhealthy()
+        service.process.send_signal(signal.SIGCONT)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
         await service.wait_for(f"not status['journal']['failure'] and {covered()}")
         await take_in(service)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from tests.unit.harvester.fakes import make_token
+from tests.unit.harvester.fakes import FakeClock, make_token
 
 from harvester.clock import NS_PER_SECOND, SystemClock
 from harvester.errors import ConfigError, HarvesterError
@@ -189,6 +189,21 @@ def test_garbage_is_reported_once_and_never_shown(tmp_path: Path, capsys: pytest
     assert printed.count("token_refused") == 1
     assert "ssm:9" in printed
     assert "very-secret-garbage" not in printed
+
+
+def test_a_token_that_was_refused_by_a_wrong_clock_is_taken_when_the_clock_is_right(tmp_path: Path) -> None:
+    now = time.time_ns()
+    clock = FakeClock(now + 48 * 3600 * NS_PER_SECOND)
+    store = FakeStore(StoredToken(SecretStr(make_token(time.time() + 3600)), "ssm:1"))
+    path = tmp_path / "access-token"
+    agent = TokenAgent(store, path, clock=clock, notifier=Notifier(""))
+
+    asyncio.run(agent.poll())
+    assert handed_over(path) is None
+    clock._wall_ns = now
+    asyncio.run(agent.poll())
+
+    assert handed_over(path) == "ssm:1"
 
 
 def test_the_agent_backs_off_while_the_store_fails(tmp_path: Path) -> None:

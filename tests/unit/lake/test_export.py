@@ -3,10 +3,12 @@
 import csv
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tests.journals import DAY, SYMBOLS, book
 
 from harvester.errors import ConfigError, HarvesterError
+from harvester.lake import tables
 from harvester.lake.export import export_csv
 
 SBIN, INFY = SYMBOLS
@@ -38,6 +40,26 @@ def test_rows_of_all_symbols_come_in_order_of_receipt(place) -> None:
     with path.open() as file:
         times = [row["timestamp"] for row in csv.DictReader(file)]
     assert times == sorted(times) and len(times) == 40
+
+
+@pytest.mark.parametrize(
+    ("shared_rows", "group_rows"),
+    [(1, 16_384), (5, 8), (30, 16)],
+    ids=["groups of one symbol", "tails share groups", "tails and whole symbols share groups"],
+)
+@pytest.mark.parametrize("symbols", [(), (INFY,), (SBIN,)])
+def test_the_export_does_not_depend_on_row_groups(
+    place, monkeypatch: pytest.MonkeyPatch, shared_rows: int, group_rows: int, symbols: tuple[str, ...]
+) -> None:
+    place.record_all()
+    place.close()
+    expected = export_csv(place.lake, DAY, place.root / "one group", symbols)[0].read_bytes()
+    monkeypatch.setattr(tables, "SHARED_ROWS", shared_rows)
+    monkeypatch.setattr(tables, "GROUP_ROWS", group_rows)
+    place.close(rebuild=True)
+
+    assert pq.read_metadata(place.current("depth")).num_row_groups > 1
+    assert export_csv(place.lake, DAY, place.root / "several", symbols)[0].read_bytes() == expected
 
 
 def test_an_absent_level_has_no_price(place) -> None:

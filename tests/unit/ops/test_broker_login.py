@@ -3,15 +3,14 @@
 import io
 import json
 import socket
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.exchanges import serving
 
 from exchange.client import open_client
 from exchange.login import login_as_a_person
@@ -27,14 +26,8 @@ from harvester.tokens.login import Login, LoginError
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A running exchange; its state directory."""
     state = tmp_path_factory.mktemp("exchange")
-    program = Path(sys.executable).with_name("exchange")
-    command = [str(program), "serve", "--state", str(state), "--port", "0", "--always-open"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while not (state / "ready.json").exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+    with serving(state):
         yield state
-        process.terminate()
 
 
 @pytest.fixture

@@ -45,7 +45,12 @@ def removed(plan: cleanup.Plan) -> set[tuple[str, str]]:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Mapping[str, Any]]]:
     """What the hosts were told to do."""
     calls: list[tuple[str, Mapping[str, Any]]] = []
-    monkeypatch.setattr(cleanup, "run", lambda name, target, variables: calls.append((name, variables)))
+
+    def run(name: str, target: Target, variables: Mapping[str, Any]) -> None:
+        assert target.limit == "lab1", "the proof of one host is no other host's business"
+        calls.append((name, variables))
+
+    monkeypatch.setattr(cleanup, "run", run)
     return calls
 
 

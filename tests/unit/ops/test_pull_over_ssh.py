@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
 from made_lake import LakeMaker, tree
 from pull_kills import kill_pulls
 from throwaway_sshd import Server
@@ -13,6 +14,7 @@ from throwaway_sshd import Server
 from harvester.ops.inventory import Host
 from harvester.ops.plan import Selection
 from harvester.ops.pull import HostResult, pull
+from harvester.ops.ssh import RemoteError
 from harvester.ops.store import Store
 from harvester.ops.transport import SshTransport
 
@@ -119,3 +121,23 @@ def test_ten_kills_at_random_moments_end_as_one_uninterrupted_pull(
     figure("pull_half_files_under_final_names", outcome.half_files, bound="== 0", unit="files", gate=True)
     figure("pull_files_different_after_kills", outcome.different, bound="== 0", unit="files", gate=True)
     assert outcome.partial_left == 0
+
+
+def test_a_login_shell_that_talks_is_named_and_no_traceback(
+    make_lake: MakeLake, store: Store, ssh_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a .bashrc with an echo does: its words come before the answer."""
+    lake = make_lake(days=1)
+    plain = SshTransport._run
+
+    def talking(transport: SshTransport, command: list[str], *, given: bytes | None = None) -> bytes:
+        return b"Welcome to this host!\n" + plain(transport, command, given=given)
+
+    monkeypatch.setattr(SshTransport, "_run", talking)
+    transport = SshTransport(ssh_server.host(), str(lake.root))
+    try:
+        for ask in (transport.list_files, lambda: transport.read_manifests(["manifest"])):
+            with pytest.raises(RemoteError, match="must be silent"):
+                ask()
+    finally:
+        transport.close()

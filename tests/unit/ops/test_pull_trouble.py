@@ -13,6 +13,7 @@ import pytest
 from made_lake import LakeMaker, tree
 
 from harvester.errors import HarvesterError
+from harvester.ops.manifests import parse
 from harvester.ops.plan import Selection
 from harvester.ops.pull import HostResult, pull
 from harvester.ops.store import Store
@@ -120,3 +121,23 @@ def test_a_partial_file_with_wrong_bytes_is_quarantined_and_the_file_still_comes
     assert pull_one(lake, store).problems == []
     assert tree(store.lake) == data_of(lake.root)
     assert len(list(store.quarantine.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../date=2026-11-20/host=lab1/manifest.json",
+        "/date=2026-11-20/host=lab1/manifest.json",
+        "depth/date=2026-11-20/host=lab1/manifest.json",
+        "manifest//date=2026-11-20/host=lab1/manifest.json",
+        "manifest/date=2026-11-20/host=lab1\n/manifest.json",
+        "manifest/date=2026-13-45/host=lab1/manifest.json",
+    ],
+)
+def test_a_manifest_where_none_belongs_is_refused_whatever_it_says(make_lake: MakeLake, path: str) -> None:
+    """The other side names the paths, so they must not lead out of the lake."""
+    lake = make_lake(days=1)
+    content = next(lake.root.glob("manifest/*/*/manifest.json")).read_bytes()
+
+    with pytest.raises(HarvesterError, match="where the layout puts manifests"):
+        parse(content, path)

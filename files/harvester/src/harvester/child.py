@@ -23,7 +23,10 @@ def ask(arguments: Sequence[str]) -> Any:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise HarvesterError(f"harvester {' '.join(arguments)}: no answer ({type(error).__name__}).") from error
     if done.returncode == 0:
-        return json.loads(done.stdout)
+        try:
+            return json.loads(done.stdout)
+        except ValueError as error:
+            raise HarvesterError(f"harvester {' '.join(arguments)}: the answer is not JSON ({error}).") from error
     message = done.stderr.strip().removeprefix(PREFIX) or f"ended with exit code {done.returncode}"
     if done.returncode == ConfigError.exit_code:
         raise ConfigError(message)

@@ -1,12 +1,17 @@
 """What earlier runs of the day left in the journal: how far each symbol is accounted for, and gaps still open."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from harvester.gaps import Gap
-from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, Record, decode_control
+from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, JournalError, Record, decode_control
 from harvester.journal.reader import read_segment
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -67,22 +72,34 @@ class DayHistory:
         self._closed: dict[str, int] = {}
 
     def read(self, day_directory: Path, *, whole: bool = False) -> None:
-        """Take in the sealed segments of the day, all of them or those that are needed; damage is skipped."""
+        """Take in the sealed segments of the day, all of them or those that are needed.
+
+        Damage is skipped, and so are a segment that cannot be read and a record of another form than ours, for nothing
+        in the journal may keep the recorder from starting: what is not known of counts as missed.
+        """
         segments = sorted(day_directory.glob("*.seg"))
         for path in segments if whole else _needed(segments):
-            for record in read_segment(path):
-                self.last_wall_ns = max(self.last_wall_ns, record.wall_ns)
-                if record.kind == CONTROL:
-                    self._take_control(decode_control(record.payload) or {})
-                elif record.kind == DATA and record.feed != FYERS_REST:
-                    self.feed(record.feed).last_ns[record.stream] = record.wall_ns
-                elif record.kind == DATA and len(record.payload) >= POLL.size:
-                    scheduled_ns = POLL.unpack_from(record.payload)[0]
-                    symbol = self._streams.get(record.stream)
-                    if symbol:
-                        self.last_slot[symbol] = max(self.last_slot.get(symbol, 0), scheduled_ns)
+            for record in _read(path):
+                try:
+                    self._take(record)
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    log.error("record_not_understood", file=path.name, seq=record.seq, detail=type(error).__name__)
         for feed in self.feeds.values():
             feed.end()
+
+    def _take(self, record: Record) -> None:
+        control = (decode_control(record.payload) or {}) if record.kind == CONTROL else {}
+        if not _is_of_recovery(control):
+            self.last_wall_ns = max(self.last_wall_ns, record.wall_ns)
+        if control:
+            self._take_control(control)
+        elif record.kind == DATA and record.feed != FYERS_REST:
+            self.feed(record.feed).last_ns[record.stream] = record.wall_ns
+        elif record.kind == DATA and len(record.payload) >= POLL.size:
+            scheduled_ns = POLL.unpack_from(record.payload)[0]
+            symbol = self._streams.get(record.stream)
+            if symbol:
+                self.last_slot[symbol] = max(self.last_slot.get(symbol, 0), scheduled_ns)
 
     def feed(self, number: int) -> StreamHistory:
         """What a socket feed left."""
@@ -159,9 +176,21 @@ def _needed(segments: list[Path]) -> list[Path]:
     if written != sorted(written):
         return segments
     for place in range(len(segments) - 1, 0, -1):
-        if any(_is_state(record) for record in read_segment(segments[place])):
+        if any(_is_state(record) for record in _read(segments[place])):
             return segments[place:]
     return segments
+
+
+def _read(path: Path) -> Iterator[Record]:
+    try:
+        yield from read_segment(path)
+    except JournalError as error:
+        log.error("journal_problem", detail=str(error))
+
+
+def _is_of_recovery(control: dict[str, Any]) -> bool:
+    """Whether recovery wrote the record, after the run had ended."""
+    return control.get("type") == "damage" or bool(control.get("recovered"))
 
 
 def _is_state(record: Record) -> bool:

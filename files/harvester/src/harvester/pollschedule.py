@@ -76,13 +76,14 @@ class PollSchedule:
         self._capture.close_gaps(to_ns)
         self._capture.write({"type": "polling_end", "to_ns": to_ns})
 
-    def poll_due(self, wall_ns: int, mono_ns: int, reason: Reason | None = None) -> None:
-        """Poll the slot that is due now; one that went by has its cause: `reason`, or why the recorder is late."""
+    def poll_due(self, wall_ns: int, mono_ns: int) -> None:
+        """Poll the slot that is due now; one that went by has its cause: why the recorder is `late` this time."""
+        late, self.late = self.late, STALL
         if self._cursor is None:
             return
         due = self._cursor.take(wall_ns)
         if due.missed:
-            self._miss(due.missed, reason or self.late)
+            self._miss(due.missed, late)
         if due.slot_ns is not None:
             hold = self._hold()
             if hold:
@@ -90,7 +91,6 @@ class PollSchedule:
             else:
                 self._poller.start(due.slot_ns, mono_ns + due.slot_ns - wall_ns)
         if due.missed or due.slot_ns is not None:
-            self.late = STALL
             self._accounted_ns = (due.slot_ns or due.missed[-1]) + 1
 
     def rewind(self, wall_ns: int) -> None:

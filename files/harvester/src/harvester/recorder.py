@@ -147,7 +147,7 @@ class Recorder:
             self._note_clock_step(step_ns, wall_ns)
         adopted = self._keeper.adopt_new()
         self._follow_calendar(wall_ns)
-        self._schedule.poll_due(wall_ns, mono_ns, STEP if step_ns > 0 else None)
+        self._schedule.poll_due(wall_ns, mono_ns)
         self._follow_streams(wall_ns, adopted=adopted)
         self._prove_token(wall_ns, adopted=adopted)
         self._look_after_disk(mono_ns)
@@ -228,18 +228,21 @@ class Recorder:
             self._capture.write_all(feed.ledger.open_window(window))
 
     def _leave_window(self, wall_ns: int) -> None:
-        """Close the window, once its last polls have ended."""
+        """Close the window, once its last polls have ended; one that the calendar has changed is left where it is."""
         if self.window is None:
             return
-        if wall_ns + EARLY_NS >= self.window[1]:
+        opens, closes = self.window
+        if wall_ns + EARLY_NS >= closes:
             self._schedule.poll_due(wall_ns, self._clock.mono_ns())
             if not self._poller.is_idle:
                 return
-        self._capture.close_gaps(self.window[1])
+        else:
+            closes = wall_ns
+        self._capture.close_gaps(closes)
         for feed in self.streams:
-            self._capture.write_all(feed.ledger.close_window())
-        self._capture.write({"type": "window_close", "open_ns": self.window[0], "close_ns": self.window[1]})
-        self._settled.add(self.window)
+            self._capture.write_all(feed.ledger.close_window(closes))
+        self._capture.write({"type": "window_close", "open_ns": opens, "close_ns": closes})
+        self._settled.add((opens, closes))
         log.info("window_closed")
         self.window = None
         self._schedule.leave()
@@ -253,6 +256,8 @@ class Recorder:
             self._capture.write_all(feed.ledger.step(step_ns, wall_ns))
         if step_ns < 0:
             self._schedule.rewind(wall_ns)
+        else:
+            self._schedule.late = STEP
 
     def _note_standing(self) -> None:
         """Each segment says how the recorder stood, so that a later start need not read the ones before it."""

@@ -49,7 +49,7 @@ class BrokerSettings(StrictModel):
     requests_per_second: PositiveInt = 10
     """The broker's limit per second over all calls of the account (Fyers API docs, rate limits)."""
     requests_per_minute: PositiveInt = 200
-    """The broker's limit per minute; three breaches a day block the account (600 on the paid plan)."""
+    """The broker's limit per minute; more than three breaches a day block the account (600 on the paid plan)."""
     requests_per_day: PositiveInt = 100_000
     """The broker's limit per day."""
 

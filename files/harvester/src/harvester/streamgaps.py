@@ -17,6 +17,16 @@ class Reason(NamedTuple):
 
 
 NOT_YET = Reason("not_started", "no connection had been made yet")
+ENDED_KEPT = 64
+"""Of the ended streams of a symbol that another one still covers, how many are remembered: they matter only for the
+seconds in which that other one may have been silent, unnoticed."""
+
+
+class Tail(NamedTuple):
+    """Up to when (wall ns) a connection is known to have brought all that was sent on it, and why not beyond."""
+
+    until_ns: int
+    reason: Reason
 
 
 @dataclass(slots=True)
@@ -57,6 +67,10 @@ class StreamLedger:
         self._count = 0
         self._symbols = {symbol: _Symbol() for symbol in symbols}
         self._window: Window | None = None
+        self._past: Window | None = None
+        """The window that was closed last: of its end more may become known."""
+        self._counted_ns = 0
+        """Up to here windows that were closed have counted."""
 
     @property
     def open_gaps(self) -> list[Gap]:
@@ -71,14 +85,18 @@ class StreamLedger:
         return bool(self._symbols[symbol].since)
 
     def open_window(self, window: Window) -> list[ControlRecord]:
-        """From now on the window counts, as a whole: what was not covered since its opening is a gap."""
+        """From now on the window counts: what was not covered since its opening is a gap.
+
+        A window that was left before its end, and is now another, goes on where it was left.
+        """
         self._window = window
+        begins_ns = max(window[0], self._counted_ns)
         records: list[ControlRecord] = []
         for symbol, state in self._symbols.items():
             if not state.since:
-                records += self._begin(symbol, state, window[0])
-            elif state.accounted_ns > window[0]:
-                records += self._note(symbol, state, (window[0], state.accounted_ns))
+                records += self._begin(symbol, state, begins_ns)
+            elif state.accounted_ns > begins_ns:
+                records += self._note(symbol, state, (begins_ns, state.accounted_ns))
         return records
 
     def resume_window(self, window: Window, seen_until: dict[str, int], reason: Reason) -> list[ControlRecord]:
@@ -94,12 +112,16 @@ class StreamLedger:
         """Go on with a gap that an earlier run left open."""
         self._symbols[gap.symbol].gap = gap
 
-    def close_window(self) -> list[ControlRecord]:
-        """End all gaps with the window."""
-        window, self._window = self._window, None
-        if window is None:
+    def close_window(self, at_ns: int | None = None) -> list[ControlRecord]:
+        """End all gaps with the window, or at `at_ns` when it is left before."""
+        if self._window is None:
             return []
-        return [record for state in self._symbols.values() for record in self._end(state, window[1])]
+        opens, closes = self._window
+        ends_ns = closes if at_ns is None else min(at_ns, closes)
+        records = [record for state in self._symbols.values() for record in self._end(state, ends_ns)]
+        self._window, self._past = None, (opens, ends_ns)
+        self._counted_ns = max(self._counted_ns, ends_ns)
+        return records
 
     def cover(self, symbol: str, stream: int, wall_ns: int) -> list[ControlRecord]:
         """The symbol's snapshot came on this stream."""
@@ -109,21 +131,29 @@ class StreamLedger:
         state.since.setdefault(stream, wall_ns)
         return self._end(state, wall_ns)
 
-    def lose(self, stream: int, last_ns: int, reason: Reason) -> list[ControlRecord]:
-        """The connection of this stream has ended; its last frame came at `last_ns`."""
+    def lose(self, stream: int, last_ns: int, reason: Reason, tail: Tail | None = None) -> list[ControlRecord]:
+        """The connection of this stream has ended; its last frame came at `last_ns`.
+
+        After the window's close `tail` counts instead: what may be missing of the window's end is a gap of its own.
+        """
+        if tail and self._window is None:
+            last_ns, reason = tail
         records: list[ControlRecord] = []
         for symbol, state in self._symbols.items():
             begun = state.since.pop(stream, None)
             if begun is None:
                 continue
-            state.ended = (*state.ended, (begun, max(begun, last_ns)))
+            state.ended = (*state.ended, (begun, max(begun, last_ns)))[-ENDED_KEPT:]
             # Another stream may have taken over only after this one had fallen silent.
             believed_ns = min(state.since.values(), default=max(last for _, last in state.ended))
             for hole in state.settle(believed_ns):
                 records += self._note(symbol, state, hole, reason)
             if not state.since:
                 state.reason = reason
-                records += self._begin(symbol, state, state.accounted_ns)
+                if self._window:
+                    records += self._begin(symbol, state, state.accounted_ns)
+                elif self._past:
+                    records += self._note(symbol, state, (state.accounted_ns, self._past[1]))
         return records
 
     def explain(self, symbols: Iterable[str], at_ns: int, reason: Reason) -> list[ControlRecord]:
@@ -143,6 +173,7 @@ class StreamLedger:
     def step(self, delta_ns: int, wall_ns: int) -> list[ControlRecord]:
         """The wall clock was set by `delta_ns` to `wall_ns`: what it skipped was not seen."""
         before_ns = wall_ns - delta_ns
+        self._counted_ns = min(self._counted_ns, wall_ns)
         records: list[ControlRecord] = []
         for symbol, state in self._symbols.items():
             if delta_ns < 0:
@@ -166,15 +197,20 @@ class StreamLedger:
         from_ns = max(from_ns, self._window[0])
         if from_ns >= self._window[1]:
             return []
-        self._count += 1
-        state.gap = Gap(f"{self._run_id}-{self.feed}-{self._count}", symbol, from_ns, *(reason or state.reason))
+        state.gap = self._new_gap(symbol, from_ns, reason or state.reason)
         return [open_record(state.gap, self.feed)]
 
     def _note(self, symbol: str, state: _Symbol, hole: Window, reason: Reason | None = None) -> list[ControlRecord]:
-        """A gap that is over when it is found."""
-        if self._window is None or hole[1] <= self._window[0]:
+        """A gap that is over when it is found, in the window or in the one before."""
+        window = self._window or self._past
+        if window is None or hole[1] <= window[0] or hole[0] >= window[1]:
             return []
-        return [*self._begin(symbol, state, hole[0], reason), *self._end(state, hole[1])]
+        gap = self._new_gap(symbol, max(hole[0], window[0]), reason or state.reason)
+        return [open_record(gap, self.feed), close_record(gap, min(hole[1], window[1]))]
+
+    def _new_gap(self, symbol: str, from_ns: int, reason: Reason) -> Gap:
+        self._count += 1
+        return Gap(f"{self._run_id}-{self.feed}-{self._count}", symbol, from_ns, *reason)
 
     def _end(self, state: _Symbol, to_ns: int) -> list[ControlRecord]:
         gap, state.gap = state.gap, None

@@ -1,7 +1,7 @@
 """A socket feed as the recorder sees it: wanted or not, up or down, with all its connections."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -44,6 +44,7 @@ class StreamFeed:
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
+        self._hanging_up = asyncio.Lock()
         self._began_ns = 0
 
     @property
@@ -56,26 +57,27 @@ class StreamFeed:
             return
         if wanted and not self.is_running:
             self._began_ns = self.desk.clock.mono_ns()
-            self._starting = asyncio.create_task(self._begin())
+            self._starting = self._beside(self._begin())
         elif not wanted and self.is_running:
-            self._stopping = asyncio.create_task(self.stop(reason))
+            self._stopping = self._beside(self.stop(reason))
 
     def change_token(self) -> None:
         """A new token was adopted: move to it."""
         if self._rotating is None or self._rotating.done():
-            self._rotating = asyncio.create_task(self._rotate())
+            self._rotating = self._beside(self._rotate())
 
     async def stop(self, reason: Reason) -> None:
-        """Hang up everywhere."""
-        for task in (self._rotating, self._starting):
-            if task:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        self._rotating = self._starting = None
-        await asyncio.gather(*(line.stop(reason) for line in self._lines))
-        self._past = self.tallies()
-        self._lines = []
-        self.desk.explain(self.ledger.symbols, self.desk.clock.wall_ns(), reason)
+        """Hang up everywhere, and close the books; returns when that is done, also where it was being done already."""
+        async with self._hanging_up:
+            for task in (self._rotating, self._starting):
+                if task:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+            self._rotating = self._starting = None
+            await asyncio.gather(*(line.stop(reason) for line in self._lines))
+            self._past = self.tallies()
+            self._lines = []
+            self.desk.explain(self.ledger.symbols, self.desk.clock.wall_ns(), reason)
 
     def down_for(self) -> int:
         """For how long, in ns, the line that is down longest has been down; 0: all are up."""
@@ -114,6 +116,20 @@ class StreamFeed:
                 await asyncio.sleep(backoff.fail("disconnect"))
         for line in self._lines:
             line.start()
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """A task of which nobody need wait for the end."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._report)
+        return task
+
+    def _report(self, task: "asyncio.Task[None]") -> None:
+        """Only a defect makes one of these tasks fail; a start that did is made again."""
+        if task.cancelled() or not (error := task.exception()):
+            return
+        log.error("feed_failed", feed=self.name, exc_info=error)
+        if task is self._starting:
+            self._starting = None
 
     async def _rotate(self) -> None:
         for line in self._lines:

@@ -144,10 +144,17 @@ class Connection:
         if self.is_silent:
             self.dropped += 1
             return
-        if isinstance(out.frame, bytes):
-            await self._ws.send_bytes(out.frame)
-        else:
-            await self._ws.send_str(out.frame)
+        try:
+            if isinstance(out.frame, bytes):
+                await self._ws.send_bytes(out.frame)
+            else:
+                await self._ws.send_str(out.frame)
+        except asyncio.CancelledError:  # it waits for the client to read; the frame itself is on its way
+            self._count(out)
+            raise
+        self._count(out)
+
+    def _count(self, out: Outgoing) -> None:
         self.sent.add(self.clock.wall_ns(), out.frame, out.entries, out.message)
 
     def abort(self, cause: str, *, reset: bool = False) -> None:

@@ -13,6 +13,7 @@ from harvester.redaction import Masked, Secret, redact, register_secret, registe
 
 SUBJECT_LIMIT = 100
 """SNS cuts subjects there, and refuses what is not plain ASCII."""
+KIND = re.compile(r"([A-Za-z][A-Za-z0-9]{1,19})://")
 SECRET_PART = re.compile(r"[^/:@?&=#\s]{8,}")
 KINDS = {Severity.CLEAR: "success", Severity.NOTICE: "info", Severity.WARNING: "warning"}
 
@@ -35,21 +36,27 @@ class Channel(Protocol):
 
 
 class AppriseChannel:
-    """One address as https://github.com/caronc/apprise/wiki lists them. Raises ConfigError for what is none."""
+    """One address as https://github.com/caronc/apprise/wiki lists them; one that is none takes nothing and says so.
+
+    It is no error of its own: a mistyped line must not silence the channels beside it.
+    """
 
     def __init__(self, address: Secret, number: int) -> None:
         import apprise
 
         text = address.get_secret_value()
-        self.kind = re.split(r"\W", text, maxsplit=1)[0][:20]
+        scheme = KIND.match(text)
+        self.kind = scheme[1] if scheme else "unknown"  # the line may be a bare password
+        self._number = number
         self._service: Any = apprise.Apprise()
-        if not self._service.add(text):
-            raise ConfigError(
-                f"Alert channel {number} ({self.kind or 'without a kind'}) is no address that apprise knows. Correct"
-                " that line; https://github.com/caronc/apprise/wiki has the form of each."
-            )
+        self._known = bool(self._service.add(text))
 
     def send(self, message: Message) -> str:
+        if not self._known:
+            return (
+                f"alert channel {self._number} is no address that apprise knows. Correct that line;"
+                " https://github.com/caronc/apprise/wiki has the form of each"
+            )
         try:
             sent = self._service.notify(
                 body=message.body,
@@ -83,7 +90,10 @@ class SnsChannel:
 
 
 def parse_channels(value: Secret) -> list[Channel]:
-    """One apprise address a line; empty lines and those that begin with # are skipped. Raises ConfigError."""
+    """One apprise address a line; empty lines and those that begin with # are skipped.
+
+    Raises ConfigError when there is none.
+    """
     lines = [line.strip() for line in value.get_secret_value().splitlines()]
     addresses = [line for line in lines if line and not line.startswith("#")]
     for address in addresses:

@@ -1,6 +1,8 @@
 """harvester renew: an access token without a login, where the broker still allows that; a timer runs it at 07:00."""
 
 import argparse
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -9,13 +11,15 @@ from harvester.alerts.host import REMEDY, open_channels
 from harvester.alerts.message import Message
 from harvester.alerts.renewals import message_of
 from harvester.clock import SystemClock
-from harvester.errors import ConfigError, HarvesterError
+from harvester.errors import HarvesterError
 from harvester.logs import configure_logs
 from harvester.settings import Settings
-from harvester.tokens.renewal import Stores, forget, renew
+from harvester.tokens.renewal import Outcome, Stores, forget, renew
 from harvester.tokens.stores import open_place, open_store
 
 log = structlog.get_logger()
+PAUSES_SECONDS = (60, 300, 900, 1800)
+"""Between tries while the broker or the store has no time; the last one is over before the first reminder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +36,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     )
     if args.forget:
         forget(stores)
-    broker = settings.broker
-    outcome = renew(stores, app_id=broker.app_id, api_url=broker.api_url, account=None, wall_ns=SystemClock().wall_ns())
+    outcome = _try(settings, stores)
     log.info("renewal", outcome=outcome.kind, detail=outcome.detail)
     message = message_of(outcome, REMEDY)
     if message:
@@ -43,10 +46,22 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _try(settings: Settings, stores: Stores, sleep: Callable[[float], None] = time.sleep) -> Outcome:
+    """What became of it in the end. A refusal is final; what may succeed later is tried again."""
+    broker, clock = settings.broker, SystemClock()
+    for pause in (*PAUSES_SECONDS, None):
+        outcome = renew(stores, app_id=broker.app_id, api_url=broker.api_url, account=None, wall_ns=clock.wall_ns())
+        if outcome.kind != "later" or pause is None:
+            break
+        log.warning("renewal_later", detail=outcome.detail, retry_seconds=pause)
+        sleep(pause)
+    return outcome
+
+
 def _tell(settings: Settings, message: Message) -> None:
     try:
         deliveries = deliver(open_channels(settings.alerts), message)
-    except ConfigError as error:
+    except HarvesterError as error:  # what became of the token counts, whoever can be told of it
         log.warning("nobody_told", cause=message.cause, detail=str(error))
         return
     for delivery in deliveries:

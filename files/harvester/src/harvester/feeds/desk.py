@@ -8,7 +8,7 @@ from harvester.capture import Capture
 from harvester.clock import Clock
 from harvester.gate import Gate
 from harvester.session import SessionWatch
-from harvester.streamgaps import Reason, StreamLedger
+from harvester.streamgaps import Reason, StreamLedger, Tail
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Desk:
     def cover(self, symbol: str, stream: int, wall_ns: int) -> None:
         self.capture.write_all(self.ledger.cover(symbol, stream, wall_ns))
 
-    def lose(self, stream: int, last_ns: int, reason: Reason) -> None:
-        self.capture.write_all(self.ledger.lose(stream, last_ns, reason))
+    def lose(self, stream: int, last_ns: int, reason: Reason, tail: Tail) -> None:
+        self.capture.write_all(self.ledger.lose(stream, last_ns, reason, tail))
 
     def explain(self, symbols: Iterable[str], at_ns: int, reason: Reason) -> None:
         self.capture.write_all(self.ledger.explain(symbols, at_ns, reason))

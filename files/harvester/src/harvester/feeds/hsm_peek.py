@@ -46,9 +46,13 @@ class HsmPeek:
                 if at > size:
                     self.unknown += 1
                     return True
-                updates[topic] += 1
+                try:
+                    updates[topic] += 1
+                except KeyError:  # an update of an id that nothing named; what follows may be well
+                    self.unknown += 1
+                    continue
                 self.last_ns[topic] = wall_ns
-        except (IndexError, KeyError):  # cut short, or an update of an id that nothing named
+        except IndexError:  # cut short
             self.unknown += 1
         return True
 

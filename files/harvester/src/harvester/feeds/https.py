@@ -1,4 +1,4 @@
-"""GET over TLS, kept small for the capture process: h11 speaks HTTP/1.1, asyncio moves the bytes.
+"""GET over TLS, kept small for the capture process (docs/architecture.md, Decisions): h11 speaks HTTP/1.1.
 
 Certificates are checked against the host's CA store. Connections are kept alive and shared out one request at a time.
 """

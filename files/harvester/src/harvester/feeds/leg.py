@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -10,13 +10,14 @@ import structlog
 from harvester.feeds.backoff import Backoff
 from harvester.feeds.desk import Desk
 from harvester.feeds.ending import Ended
+from harvester.feeds.farewell import hang_up
 from harvester.feeds.link import Handlers, Link, connect
 from harvester.feeds.session import Covered, Session, Tally
 from harvester.feeds.vigil import Vigil
 from harvester.gate import Refusal
 from harvester.journal.format import FEED_NAMES
 from harvester.redaction import redact
-from harvester.streamgaps import Reason
+from harvester.streamgaps import Reason, Tail
 from harvester.tokens.handover import Token
 
 log = structlog.get_logger()
@@ -65,7 +66,6 @@ class Leg:
         if self._task is None:
             self._backoff.succeed()
             self._task = asyncio.create_task(self._run())
-            self._task.add_done_callback(self._report)
 
     async def stop(self, reason: Reason) -> None:
         """Hang up and stay away; `reason` is why its symbols are not covered from now on."""
@@ -73,13 +73,15 @@ class Leg:
         if task is None:
             return
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        link = self._link
-        if link:
-            await link.hang_up()
-            self._account(link, reason)
-        self.state = "idle"
+        tail = None
+        try:
+            await asyncio.wait([task])
+            if self._link:
+                tail = await hang_up(self._link)
+        finally:  # who waits for this may lose patience; the books are closed all the same
+            if self._link:
+                self._account(self._link, reason, tail)
+            self.state = "idle"
 
     def standing(self) -> tuple[list[str], int] | None:
         """Symbols of the open connection, and the wall ns of its last message."""
@@ -115,6 +117,8 @@ class Leg:
                 ended = await self._connect_and_serve(token)
             except Ended as error:
                 ended = error
+            except Exception as error:  # a defect of ours: the leg must not stay away for it
+                ended = self._own_fault(error)
             self._end(ended)
             if ended.about_token:
                 self._desk.session.doubt_token()
@@ -147,13 +151,14 @@ class Leg:
         link = Link(handlers)
         await connect(link, address.url, address.headers, self._desk.tls)
         vigil = Vigil(link, session, self._desk)
-        watch = asyncio.create_task(vigil.keep())
-        greet = asyncio.create_task(self._greet(link, session, token))
+        helpers = [asyncio.create_task(vigil.keep()), asyncio.create_task(self._greet(link, session, token))]
+        for helper in helpers:
+            helper.add_done_callback(partial(self._look_after, link))
         try:
             ended = await link.wait_over()
         finally:
-            watch.cancel()
-            greet.cancel()
+            for helper in helpers:
+                helper.cancel()
         if vigil.has_delivered:
             self._backoff.succeed()
         return ended
@@ -164,6 +169,16 @@ class Leg:
             self.state = "subscribed"
         except Ended as error:
             link.end(error.cause, error.detail, about_token=error.about_token)
+
+    def _look_after(self, link: Link, helper: "asyncio.Task[None]") -> None:
+        """A connection that nobody watches, or that never said what it wants, is none."""
+        if not helper.cancelled() and (error := helper.exception()):
+            ended = self._own_fault(error)
+            link.end(ended.cause, ended.detail)
+
+    def _own_fault(self, error: BaseException) -> Ended:
+        log.error("connection_failed", stream=self.stream, exc_info=error)
+        return Ended("unknown", f"{type(error).__name__} in the recorder")
 
     def _record(self, message: bytes, wall_ns: int, mono_ns: int) -> bool:
         return self._desk.capture.append(self._desk.feed, self.stream, message, wall_ns, mono_ns)
@@ -202,11 +217,12 @@ class Leg:
             self.reason = reason
             self._desk.explain(self._symbols, self._desk.clock.wall_ns(), reason)
 
-    def _account(self, link: Link, reason: Reason) -> None:
-        """Close the books of the connection that has just ended."""
+    def _account(self, link: Link, reason: Reason, tail: Tail | None = None) -> None:
+        """Close the books of the connection, and the connection if it has not ended yet."""
+        link.end(*reason)
         self.reason = reason
         self._write({"type": "disconnect", **reason._asdict()})
-        self._desk.lose(self.stream, link.last_wall_ns, reason)
+        self._desk.lose(self.stream, link.last_wall_ns, reason, tail or Tail(link.whole_ns, reason))
         self._desk.explain(self._symbols, self._desk.clock.wall_ns(), reason)
         self.frames += link.frames
         self.size += link.size
@@ -214,18 +230,6 @@ class Leg:
             self.past = _add(self.past, self._session.tallies())
             self.unknown += self._session.unknown
         self._link = self._session = None
-
-    def _report(self, task: "asyncio.Task[None]") -> None:
-        """A run never ends by itself; if it does, that is a defect, and the leg must not stay away for it."""
-        if task.cancelled() or self._task is not task:
-            return
-        log.error("connection_failed", stream=self.stream, exc_info=task.exception())
-        ended = Ended("unknown", f"{type(task.exception()).__name__} in the recorder")
-        if self._link:
-            self._link.end(ended.cause, ended.detail)
-        self._end(ended)
-        self._task = None
-        asyncio.get_running_loop().call_later(WAIT_SECONDS, self.start)
 
 
 def _add(one: dict[str, Tally], other: dict[str, Tally]) -> dict[str, Tally]:

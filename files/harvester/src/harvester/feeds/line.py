@@ -18,6 +18,7 @@ from harvester.streamgaps import Reason
 log = structlog.get_logger()
 HANDOVER_SECONDS = 20.0
 LOOK_SECONDS = 0.1
+NOT_UP = "the new connection did not come up"
 ROTATION = Reason("stopped", "replaced by a connection with the new token")
 
 
@@ -66,9 +67,12 @@ class Line:
         """Replace connections that were opened with an older token, without a gap where two may be open."""
         for leg in [leg for leg in self._legs if leg.is_open and leg.token is not self._desk.gate.token]:
             if self._redundant:
+                missing = leg.missing()
                 await leg.stop(ROTATION)
                 leg.start()
-                await self._settles(leg, set())
+                if not await self._settles(leg, missing):
+                    log.warning("token_not_used_yet", stream=leg.stream, detail=NOT_UP)
+                    return  # the other one still delivers
             elif self._may_overlap:
                 await self._overlap(leg)
             # Where no second connection is allowed the old one stays: it delivers until the server ends it.
@@ -91,11 +95,6 @@ class Line:
         """The connections that are in use, or were."""
         return [leg.describe() for leg in self._legs if leg.is_running or leg.attempt]
 
-    @property
-    def is_up(self) -> bool:
-        """Whether each connection that is meant to be up is."""
-        return all(leg.is_open for leg in self._legs if leg.is_running)
-
     async def _overlap(self, old: Leg) -> None:
         new = self._legs[1] if old is self._legs[0] else self._legs[0]
         new.start()
@@ -103,7 +102,7 @@ class Line:
             self._active = new
             await old.stop(ROTATION)
         else:
-            log.warning("token_not_used_yet", stream=old.stream, detail="the new connection did not come up")
+            log.warning("token_not_used_yet", stream=old.stream, detail=NOT_UP)
             await new.stop(ROTATION)
 
     async def _settles(self, leg: Leg, missing: set[str]) -> bool:

@@ -6,8 +6,8 @@ There is no queue: while the disk is slow nothing is read, and the broker's side
 import asyncio
 import re
 import ssl
+import struct
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from time import monotonic_ns, time_ns
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -30,7 +30,8 @@ from harvester.journal.format import MAX_PAYLOAD
 from harvester.redaction import redact
 
 CONNECT_SECONDS = 10.0
-LINGER_SECONDS = 2.0
+STAMP = struct.Struct(">q")
+"""What a ping carries: its wall ns."""
 SIZE = re.compile(r"(\d+) > \d+")
 BINARY, TEXT, CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
 
@@ -64,6 +65,8 @@ class Link(WSListener):
         self.size = 0
         """Messages and bytes journalled."""
         self.answers_pings = False
+        self.proven_ns = 0
+        """All that the server had sent at this wall ns has come: it answered a ping, or said goodbye, after it."""
         self._record, self._look = handlers.record, handlers.look
         self._handlers = handlers
         self._transport: WSTransport | None = None
@@ -101,7 +104,7 @@ class Link(WSListener):
     def ping(self) -> None:
         """Ask the server's WebSocket layer for a sign of life."""
         if self._transport and self._ending is None and not self._choked:
-            self._transport.send_ping()
+            self._transport.send_ping(STAMP.pack(time_ns()))
 
     def end(self, cause: Cause, detail: str, *, about_token: bool = False) -> None:
         """Take nothing more and hang up; the first reason given counts."""
@@ -109,6 +112,16 @@ class Link(WSListener):
             self._ending = Ended(cause, detail, about_token=about_token)
         if self._transport:
             self._transport.disconnect(graceful=False)
+
+    def say_goodbye(self) -> None:
+        """Send a Close frame; what the server has sent before its own is taken in as ever."""
+        if self._transport and self._ending is None:
+            self._transport.send_close(WSCloseCode.OK)
+
+    @property
+    def whole_ns(self) -> int:
+        """Up to when (wall ns) all that the server sent has come, as far as can be known."""
+        return max(self.last_wall_ns, self.proven_ns)
 
     @property
     def is_over(self) -> bool:
@@ -123,15 +136,6 @@ class Link(WSListener):
         except Exception as error:  # what a callback raised, or what is not the protocol
             trouble = error
         return self._ending or self._explain(trouble)
-
-    async def hang_up(self) -> None:
-        """End on our own account, politely."""
-        if self._transport and not self.is_over:
-            self._ending = Ended("stopped", "closed by the recorder")
-            self._transport.send_close(WSCloseCode.OK)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.wait_over(), LINGER_SECONDS)
-            self._transport.disconnect(graceful=False)
 
     def _take(self, payload: bytes) -> None:
         wall_ns, mono_ns = time_ns(), monotonic_ns()
@@ -163,9 +167,13 @@ class Link(WSListener):
                     self._handlers.text(message.decode("utf-8", "backslashreplace"))
         elif kind is WSMsgType.PONG:
             self.answers_pings = True
+            stamp = frame.get_payload_as_bytes()
+            if len(stamp) == STAMP.size:
+                self.proven_ns = max(self.proven_ns, *STAMP.unpack(stamp))
         elif kind is WSMsgType.CLOSE:
             payload = frame.get_payload_as_bytes()
             reason = " ".join(payload[2:].decode("utf-8", "backslashreplace").split())[:200]
+            self.proven_ns = time_ns()
             said = f"the server closed with code {int.from_bytes(payload[:2], 'big')} {reason}"
             self.end("disconnect", redact(said.strip()))
 

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -86,36 +87,43 @@ def _listed(lake: Path, partition: Partition) -> list[str]:
 
 
 def _merge(tables: list[Path], symbols: Collection[str]) -> Iterator[Row]:
-    """Rows of all symbols by receive time. Each symbol is sorted already, so one batch of each is in memory."""
-    streams = []
+    """Rows of all symbols by receive time, then by symbol; those of the same moment in the order of the table.
+
+    A batch of each symbol that has row groups of its own is in memory, and each row group that some share.
+    """
+    streams: list[Iterator[Row]] = []
     known: set[str] = set()
     for path in tables:
         file = pq.ParquetFile(path)
-        groups = _groups_by_symbol(path, file)
-        known |= groups.keys()
-        streams += [_rows(file, groups[symbol]) for symbol in sorted(groups) if not symbols or symbol in symbols]
+        check_columns(path, file.schema_arrow, TABLES[DEPTH])
+        alone: dict[str, list[int]] = {}
+        shared: list[Iterator[Row]] = []
+        for number in range(file.num_row_groups):
+            names = set(file.read_row_group(number, ["symbol"]).column("symbol").unique().to_pylist())
+            known |= names
+            wanted = names & {*symbols} if symbols else names
+            if wanted and len(names) == 1:
+                alone.setdefault(names.pop(), []).append(number)
+            elif wanted:
+                shared.append(_rows_of_several(file, number, wanted))
+        streams += [_rows(file, groups) for groups in alone.values()]
+        streams += shared  # these after those: the last rows of a symbol may be in a shared group
     unknown = sorted(set(symbols) - known)
     if unknown:
         raise ConfigError(f"No data of {unknown[0]} on this day; there is: {', '.join(sorted(known)) or 'nothing'}.")
     return heapq.merge(*streams, key=lambda row: (row["recv_ns"], row["symbol"]))
 
 
-def _groups_by_symbol(path: Path, file: pq.ParquetFile) -> dict[str, list[int]]:
-    """The row groups of each symbol: the depth writer never puts two symbols into one."""
-    groups: dict[str, list[int]] = {}
-    check_columns(path, file.schema_arrow, TABLES[DEPTH])
-    place = file.schema_arrow.get_field_index("symbol")
-    for number in range(file.num_row_groups):
-        statistics = file.metadata.row_group(number).column(place).statistics
-        if statistics is None or statistics.min != statistics.max:
-            raise HarvesterError(f"{path}: row group {number} is not of one symbol; run harvester verify.")
-        groups.setdefault(statistics.min, []).append(number)
-    return groups
-
-
 def _rows(file: pq.ParquetFile, groups: list[int]) -> Iterator[Row]:
     for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=COLUMNS):
         yield from batch.to_pylist()
+
+
+def _rows_of_several(file: pq.ParquetFile, group: int, symbols: Collection[str]) -> Iterator[Row]:
+    table = file.read_row_group(group, columns=COLUMNS)
+    by_time = np.argsort(table.column("recv_ns").to_numpy(), kind="stable")  # it is sorted by symbol already
+    for batch in table.take(pa.array(by_time)).to_batches(max_chunksize=BATCH_ROWS):
+        yield from (row for row in batch.to_pylist() if row["symbol"] in symbols)
 
 
 def _format(row: Row) -> list[str | int]:

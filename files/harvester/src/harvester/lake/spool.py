@@ -40,12 +40,6 @@ class RowSpool:
         self._extents: dict[int, _Extents] = {}
 
     @property
-    def symbols(self) -> set[int]:
-        """Symbols that have rows."""
-        self.flush()
-        return set(self._extents)
-
-    @property
     def rows(self) -> int:
         """Rows of all symbols."""
         self.flush()

@@ -1,4 +1,4 @@
-"""Tables as Parquet: from integer matrices to files, a row group a symbol at most, read back before they count.
+"""Tables as Parquet: from integer matrices to files, in row groups by symbol, read back before they count.
 
 A matrix has one row a value (lists spread out) and one column a row of the table; ABSENT stands for null. What was
 written is compared with what the file says by a running hash per column.
@@ -23,15 +23,17 @@ from harvester.lake.schema import SCHEMA_VERSION, Column, Table
 GROUP_ROWS = 16_384
 GROUP_BYTES = 16 << 20
 """A row group is closed when either is reached: so much of a table is in memory at once."""
+SHARED_ROWS = 4_096
+"""Symbols with fewer rows share a row group until it has so many: a group costs its time however small it is."""
 PAGE_BYTES = 8 << 20
 FINE, FAST = 19, 6
 """Levels of zstd: the fine one is an eighth smaller for thirty times the work."""
-FINE_ROWS = 400_000
-"""Up to so many rows a day is small enough for the fine level."""
+FINE_ROWS, FINE_SYMBOLS = 400_000, 500
+"""Up to so many rows, of up to so many symbols, a day is small enough for the fine level."""
 
 
 class TableWriter:
-    """Writes one table to a new file. `rows` and `digest` are complete after the last symbol."""
+    """Writes one table to a new file. `rows` and `digest` are complete when it is closed."""
 
     def __init__(self, path: Path, table: Table, run_ids: Sequence[str], *, level: int = FINE) -> None:
         self.path = path
@@ -40,6 +42,8 @@ class TableWriter:
         self.digest = ColumnDigest(table)
         self._names = {"feed": [FEED_NAMES.get(number, "") for number in range(256)], "run_id": list(run_ids)}
         self._waiting: list[Ints] = []
+        self._shared: list[tuple[str, Ints]] = []
+        self._shared_rows = 0
         self._limit = min(GROUP_ROWS, GROUP_BYTES // (8 * table.height))
         self._writer = pq.ParquetWriter(
             path,
@@ -59,16 +63,32 @@ class TableWriter:
         while sum(part.shape[1] for part in self._waiting) >= self._limit:
             together = np.concatenate(self._waiting, axis=1)
             self._waiting = [together[:, self._limit :]]
-            self._write(symbol, together[:, : self._limit])
+            self._write_shared()
+            self._write([(symbol, together[:, : self._limit])])
 
     def end_symbol(self, symbol: str) -> None:
-        """No more rows of it: close the row group."""
-        if any(part.shape[1] for part in self._waiting):
-            self._write(symbol, np.concatenate(self._waiting, axis=1))
+        """No more rows of it."""
+        if not any(part.shape[1] for part in self._waiting):
+            return
+        rest = symbol, np.concatenate(self._waiting, axis=1)
         self._waiting = []
+        if rest[1].shape[1] >= SHARED_ROWS:
+            self._write_shared()
+            self._write([rest])
+            return
+        self._shared.append(rest)
+        self._shared_rows += rest[1].shape[1]
+        if self._shared_rows >= SHARED_ROWS:
+            self._write_shared()
 
-    def _write(self, symbol: str, matrix: Ints) -> None:
-        batch = to_batch(self.table, symbol, matrix, self._names)
+    def _write_shared(self) -> None:
+        if self._shared:
+            self._write(self._shared)
+            self._shared, self._shared_rows = [], 0
+
+    def _write(self, parts: Sequence[tuple[str, Ints]]) -> None:
+        """A row group of the rows of these symbols."""
+        batch = to_batch(self.table, parts, self._names)
         self.digest.update(batch)
         self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=batch.num_rows)
         self.rows += batch.num_rows
@@ -77,7 +97,11 @@ class TableWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._writer.close()
+        try:
+            if error is None:
+                self._write_shared()
+        finally:
+            self._writer.close()
 
 
 def _encodings(table: Table) -> dict[str, str]:
@@ -88,12 +112,14 @@ def _encodings(table: Table) -> dict[str, str]:
     }
 
 
-def to_batch(table: Table, symbol: str, matrix: Ints, names: dict[str, list[str]]) -> pa.RecordBatch:
-    """The rows of a matrix as Arrow; `names` has the texts that the numbers of a name column stand for."""
-    count = matrix.shape[1]
+def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: dict[str, list[str]]) -> pa.RecordBatch:
+    """Each symbol's matrix as Arrow; `names` has the texts that the numbers of a name column stand for."""
+    symbols, matrices = zip(*parts, strict=True)
+    matrix = np.concatenate(matrices, axis=1)
     arrays = [_array(column, matrix[table.places[column.name]], names) for column in table.columns]
-    symbols = pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [symbol])
-    return pa.RecordBatch.from_arrays([arrays[0], symbols, *arrays[1:]], schema=table.schema)
+    codes = np.repeat(np.arange(len(parts), dtype=np.int32), [part.shape[1] for part in matrices])
+    symbol = pa.DictionaryArray.from_arrays(codes, pa.array(symbols, pa.string()))
+    return pa.RecordBatch.from_arrays([arrays[0], symbol, *arrays[1:]], schema=table.schema)
 
 
 def _array(column: Column, values: Ints, names: dict[str, list[str]]) -> pa.Array:

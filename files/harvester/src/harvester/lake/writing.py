@@ -23,7 +23,7 @@ from harvester.lake.segments import Spool, read_in_order
 from harvester.lake.streamfacts import certify_feed, certify_stream
 from harvester.lake.streams import SOCKETS, Streams
 from harvester.lake.symbolrows import SymbolRows
-from harvester.lake.tables import FAST, FINE, FINE_ROWS, TableWriter, check_written
+from harvester.lake.tables import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
 
 if TYPE_CHECKING:
     from harvester.lake.build import Day
@@ -70,6 +70,9 @@ class _Job:
         self._sockets = {feed: StreamLedger(feed, day.grid.windows, day.events) for feed in SOCKETS}
         self._stream_numbers = np.array([link.stream for link in day.events.links], np.int64)
         self._slots = set(day.grid.slots)
+        self._polled = set(day.symbols)
+        self._expected = {feed: set(day.sockets[feed]) for feed in SOCKETS}
+        self._symbols = sorted(self._polled.union(*self._expected.values(), streams.origin.symbols))
         self._written = Written()
         self._facts: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
 
@@ -77,7 +80,7 @@ class _Job:
         """Write everything."""
         with ExitStack() as stack:
             writers = {name: stack.enter_context(self._writer(name)) for name in self._tables()}
-            for symbol in sorted({*self._day.symbols, *self._all_streamed()}):
+            for symbol in self._symbols:
                 self._write_symbol(symbol, writers)
         for name, writer in writers.items():
             check_written(writer)
@@ -95,13 +98,9 @@ class _Job:
 
     def _writer(self, name: str) -> TableWriter:
         polls = sum(len(positions) for positions in self._day.index.symbols.values()) if name == DEPTH else 0
-        level = FINE if self._streams.rows_of(name) + polls <= FINE_ROWS else FAST
+        is_small = self._streams.rows_of(name) + polls <= FINE_ROWS and len(self._symbols) <= FINE_SYMBOLS
         path = temporary_for(self._lake, self._day.partition, name, name_of(name))
-        return TableWriter(path, TABLES[name], self._run_ids, level=level)
-
-    def _all_streamed(self) -> set[str]:
-        served = {symbol for symbols in self._day.sockets.values() for symbol in symbols}
-        return served | {*self._streams.origin.symbols}
+        return TableWriter(path, TABLES[name], self._run_ids, level=FINE if is_small else FAST)
 
     def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> None:
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
@@ -114,7 +113,7 @@ class _Job:
         for name in (QUOTES, INDEX, DEPTH50):
             for matrix in rows.read(name):
                 writers[name].add(symbol, matrix)
-        if symbol in self._day.symbols:
+        if symbol in self._polled:
             missing = self._ledger.rows(symbol, self._slots & set(polls.sched_ns), polls.bad)
             self._written.symbols[symbol] = certify_symbol(polls, missing, self._day.grid)
             self._written.gaps += missing
@@ -132,7 +131,7 @@ class _Job:
     def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
         gaps: list[GapRow] = []
         for feed in SOCKETS:
-            if symbol not in self._day.sockets[feed] and symbol not in self._streams.findings[feed].evidence:
+            if symbol not in self._expected[feed] and symbol not in self._streams.findings[feed].evidence:
                 continue
             proof: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
             coverage = self._sockets[feed].account(symbol, rows.evidence[feed])

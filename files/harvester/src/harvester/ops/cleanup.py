@@ -137,8 +137,9 @@ def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = Fa
             f"{min(file.path for file in lost)}. Nothing was removed from {plan.host}; run `./inv verify-data`."
         )
     proof = receipt.write(store, plan.host, proven)
-    wanted = {"harvester_cleanup_receipt": str(proof.resolve())}
-    run("cleanup", target, wanted | ({"harvester_cleanup_s3": True} if look_at_bucket else {}))
+    wanted: dict[str, Any] = {"harvester_cleanup_receipt": str(proof.resolve())}
+    wanted |= {"harvester_cleanup_s3": True} if look_at_bucket else {}
+    run("cleanup", replace(target, limit=plan.host), wanted)
     return proof
 
 

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from harvester.errors import HarvesterError
-from harvester.lake.layout import BUILT, MANIFEST_NAME, PARTITION, RAW, Partition
+from harvester.lake.layout import BUILT, MANIFEST, MANIFEST_NAME, PARTITION, RAW, Partition
 from harvester.lake.manifest import FileEntry, Manifest, load_manifest, parse_manifest
 from harvester.ops.store import sync_directory, write_durably
 
@@ -48,10 +48,7 @@ def parse(content: bytes, path: str) -> DayManifest:
 
     HarvesterError when it is cut short, altered, or names anything but plain files of its own day.
     """
-    place = PARTITION.match(PurePosixPath(path).parent.as_posix().partition("/")[2])
-    if place is None or not path.endswith(f"/{MANIFEST_NAME}"):
-        raise _refuse(path, "it does not lie where the layout puts manifests")
-    partition = Partition(date.fromisoformat(place[1]), place[2])
+    partition = _partition_of(path)
     try:
         manifest = parse_manifest(content, partition)
         for file in manifest.files:
@@ -59,6 +56,18 @@ def parse(content: bytes, path: str) -> DayManifest:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise _refuse(path, str(error)) from error
     return DayManifest(path, partition, manifest, content)
+
+
+def _partition_of(path: str) -> Partition:
+    """The day and host of a manifest's path, which the other side named: only the layout's own path will do."""
+    place = PARTITION.match(PurePosixPath(path).parent.as_posix().partition("/")[2])
+    try:
+        partition = Partition(date.fromisoformat(place[1]), place[2]) if place else None
+    except ValueError:
+        partition = None
+    if partition is None or path != (partition.path(MANIFEST) / MANIFEST_NAME).as_posix():
+        raise _refuse(path, "it does not lie where the layout puts manifests")
+    return partition
 
 
 def install(day: DayManifest, lake: Path) -> None:

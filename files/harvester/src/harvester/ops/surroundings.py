@@ -6,7 +6,7 @@ none of them, as for the real AWS and the real broker, the operator's own config
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from harvester.ops.inventory import Host
 
@@ -15,9 +15,8 @@ STAND_IN_KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testi
 
 
 @contextmanager
-def surroundings_of(host: Host) -> Iterator[None]:
-    """Set the environment of this process to the host's surroundings, and set it back afterwards."""
-    wanted = _wanted(host.variables)
+def variables_set(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables of this process, and set them back afterwards."""
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -28,6 +27,11 @@ def surroundings_of(host: Host) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def surroundings_of(host: Host) -> AbstractContextManager[None]:
+    """Within it the environment of this process is the host's surroundings."""
+    return variables_set(_wanted(host.variables))
 
 
 def _wanted(variables: Mapping[str, object]) -> dict[str, str]:

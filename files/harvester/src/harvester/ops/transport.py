@@ -1,5 +1,6 @@
 """How a host's lake is read from here: over SSH, or from a directory of this machine."""
 
+import contextlib
 import fcntl
 import io
 import subprocess
@@ -91,8 +92,10 @@ class SshTransport:
 
     def list_files(self) -> dict[str, int]:
         rows = self._names(["find", self.lake, "-type", "f", "-printf", r"%s %P\0"])
-        pairs = (row.split(" ", 1) for row in rows)
-        return {path: int(size) for size, path in pairs}
+        try:
+            return {path: int(size) for size, path in (row.split(" ", 1) for row in rows)}
+        except ValueError:
+            raise self._garbled() from None
 
     def read_manifests(self, paths: Iterable[str]) -> dict[str, bytes]:
         """All of them in one round trip, as one archive."""
@@ -101,16 +104,20 @@ class SshTransport:
             return {}
         command = ["tar", "-C", self.lake, "-c", "-f", "-", "--ignore-failed-read", "--null", "-T", "-"]
         archive = self._run(command, given=names)
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-            members = ((member.name, tar.extractfile(member)) for member in tar)
-            return {name: file.read() for name, file in members if file}
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+                members = ((member.name, tar.extractfile(member)) for member in tar)
+                return {name: file.read() for name, file in members if file}
+        except tarfile.TarError:
+            raise self._garbled() from None
 
     @contextmanager
     def open(self, path: str, offset: int) -> Iterator[IO[bytes]]:
         command = [*self._privilege(), "dd", f"if={self.lake}/{path}", f"skip={offset}", *READING]
         process = self.connection.start(command)
         assert process.stdout is not None and process.stderr is not None  # noqa: S101  # both are pipes; tells mypy
-        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        with contextlib.suppress(AttributeError, OSError):  # it only saves time; not every system has or grants it
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         try:
             yield process.stdout
             if process.stdout.read(1):
@@ -128,7 +135,16 @@ class SshTransport:
         self.connection.close()
 
     def _names(self, command: list[str]) -> list[str]:
-        return [name.decode() for name in self._run(command).split(b"\0") if name]
+        try:
+            return [name.decode() for name in self._run(command).split(b"\0") if name]
+        except UnicodeDecodeError:
+            raise self._garbled() from None
+
+    def _garbled(self) -> RemoteError:
+        return RemoteError(
+            f"{self.host}: what came over SSH is not what was asked for. Does the login shell there print something of"
+            " its own (.bashrc, .profile)? It must be silent where no terminal is."
+        )
 
     def _run(self, command: list[str], *, given: bytes | None = None) -> bytes:
         done = self.connection.run([*self._privilege(), *command], given=given)

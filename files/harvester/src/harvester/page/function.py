@@ -11,11 +11,11 @@ from functools import lru_cache
 from harvester.alerts.channels import Channel, SnsChannel, parse_channels
 from harvester.aws_names import USED_LINKS
 from harvester.clock import NS_PER_SECOND, SystemClock
-from harvester.errors import ConfigError
+from harvester.errors import ConfigError, HarvesterError
 from harvester.page.links import Signer
 from harvester.page.once import Budget, SsmOnce
 from harvester.page.service import Service, link_address
-from harvester.redaction import Secret
+from harvester.redaction import Secret, redact
 from harvester.tokens.aws_stores import open_client
 from harvester.tokens.login import App, Grant
 from harvester.tokens.names import place
@@ -25,6 +25,7 @@ from harvester.tokens.stores import Store, open_place
 API_URL = "https://api-t1.fyers.in"
 CALLBACK_PATH = "/callback"
 KEPT_NS = 300 * NS_PER_SECOND
+WITHOUT_PAGE = "Log in: ./inv token-push"
 
 
 def setting(name: str) -> str:
@@ -74,20 +75,32 @@ def _open_page(domain: str, _: int) -> Service:
 
 
 def remedy() -> str:
-    """How to log in: the link of the day, where there is a token page."""
+    """How to log in: the link of the day, where there is a token page; a message without it is better than none."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     name = os.environ.get("PAGE_FUNCTION")
     if not name:
-        return "Log in: ./inv token-push"
-    url = str(open_client("lambda", None).get_function_url_config(FunctionName=name)["FunctionUrl"])
-    link = link_address(url, Signer(read("page_key"), setting("ENVIRONMENT")), SystemClock().wall_ns())
+        return WITHOUT_PAGE
+    try:
+        url = str(open_client("lambda", None).get_function_url_config(FunctionName=name)["FunctionUrl"])
+        link = link_address(url, Signer(read("page_key"), setting("ENVIRONMENT")), SystemClock().wall_ns())
+    except (HarvesterError, BotoCoreError, ClientError) as error:
+        print(redact(f"no link: {error}"))
+        return f"{WITHOUT_PAGE} (the page's link could not be made; the function's log says why)"
     return f"Log in: {link}"
 
 
 def channels() -> list[Channel]:
-    """The topic, and what is stored as channels where this archive carries apprise."""
+    """The topic, and what is stored as channels where this archive carries apprise and they can be read."""
     found: list[Channel] = [SnsChannel(setting("TOPIC"))]
-    stored = store("channels").read() if importlib.util.find_spec("apprise") else None
-    return found + (parse_channels(stored.value) if stored else [])
+    if not importlib.util.find_spec("apprise"):
+        return found
+    try:
+        stored = store("channels").read()
+        return found + (parse_channels(stored.value) if stored else [])
+    except HarvesterError as error:
+        print(redact(f"only the topic is told: {error}"))
+        return found
 
 
 def renewal_stores() -> Stores:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,11 +54,17 @@ class SsmOnce:
         self._call("delete_parameter", Name=self._path + name)
 
     def tidy(self, now_ns: int) -> None:
-        found: list[dict[str, str]] = []
-        self._call("get_parameters_by_path", found, Path=self._path)
-        for parameter in found:
+        for parameter in self._listed():
             if int(parameter["Value"].partition(".")[0]) * NS_PER_SECOND < now_ns:
                 self._call("delete_parameter", Name=parameter["Name"])
+
+    def _listed(self) -> list[dict[str, str]]:
+        """All of them: SSM gives ten at a time, and at times an empty page before the last."""
+        found: list[dict[str, str]] = []
+        with _explained():
+            for page in self._client.get_paginator("get_parameters_by_path").paginate(Path=self._path):
+                found += page["Parameters"]
+        return found
 
     def _read(self, name: str) -> str | None:
         found: list[dict[str, str]] = []
@@ -66,19 +73,24 @@ class SsmOnce:
 
     def _call(self, operation: str, found: list[dict[str, str]] | None = None, **arguments: Any) -> bool:
         """False where it exists already, or does not exist."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            answer = getattr(self._client, operation)(**arguments)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ("ParameterAlreadyExists", "ParameterNotFound"):
+        with _explained():
+            try:
+                answer = getattr(self._client, operation)(**arguments)
+            except (self._client.exceptions.ParameterAlreadyExists, self._client.exceptions.ParameterNotFound):
                 return False
-            raise StoreError(f"SSM does not say whether this link was used: {error}") from None
-        except BotoCoreError as error:
-            raise StoreError(f"SSM does not say whether this link was used: {error}") from None
         if found is not None:
-            found += answer["Parameters"] if "Parameters" in answer else [answer["Parameter"]]
+            found.append(answer["Parameter"])
         return True
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise StoreError(f"SSM does not say whether this link was used: {error}") from None
 
 
 class FolderOnce:

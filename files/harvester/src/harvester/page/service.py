@@ -91,9 +91,9 @@ def _finish(service: Service, fields: Mapping[str, str], cookies: Mapping[str, s
         grant, profile = complete_login(service.app, code, api_url=service.api_url, account=service.account)
         version = service.keep(grant)
     except HarvesterError:
-        service.once.release(f"link-{state.link}")
+        _housekeeping(service, lambda: service.once.release(f"link-{state.link}"))
         raise
-    service.once.tidy(now_ns)
+    _housekeeping(service, lambda: service.once.tidy(now_ns))
     ends = to_ist(read_claims(grant.access_token).expires_at_ns)
     answer = _page(
         200,
@@ -111,6 +111,14 @@ def _claim(service: Service, state: State) -> None:
         raise LinkError("This login was used already. If it said Done then, all is well.")
     if not service.once.claim(f"link-{state.link}", service.clock.wall_ns() + LINK_SECONDS * NS_PER_SECOND):
         raise LinkError("This link was used: a token is stored since. The next message has a new link.")
+
+
+def _housekeeping(service: Service, action: Callable[[], None]) -> None:
+    """What comes after the login's outcome, and must not hide it: its failure is a line in the log."""
+    try:
+        action()
+    except HarvesterError as error:
+        service.say(redact(json.dumps({"path": "callback", "outcome": f"the list of used links: {error}"})))
 
 
 def _cookie_name(service: Service) -> str:

@@ -67,7 +67,7 @@ class TokenAgent:
         self._failures = 0
         if stored is None:
             self._state = "no token has been stored yet"
-        elif stored.version not in (self._handed_over, self._refused):
+        elif stored.version != self._handed_over:
             self._offer(stored)
 
     def _offer(self, stored: StoredToken) -> None:
@@ -75,9 +75,11 @@ class TokenAgent:
         try:
             claims = check_token(stored.value, self._clock.wall_ns())
         except TokenError as error:
+            # Judged anew at each poll, for the clock may have been wrong; said once.
+            if stored.version != self._refused:
+                log.error("token_refused", version=stored.version, detail=str(error))
             self._refused = stored.version
             self._state = f"refused {stored.version}"
-            log.error("token_refused", version=stored.version, detail=str(error))
             return
         try:
             write_handover(self._handover, Token(stored.value, stored.version, claims.expires_at_ns))

@@ -37,6 +37,10 @@ class LoginError(HarvesterError):
     """The login did not lead to a working token; the message says at which step, and what to do."""
 
 
+class BusyError(LoginError):
+    """The broker did not answer, or has no time; the same again may succeed."""
+
+
 class App(NamedTuple):
     """The app registered in the broker's API dashboard."""
 
@@ -181,7 +185,7 @@ def _call(method: str, url: str, doing: str, **arguments: Any) -> Answer:
     try:
         answer = ask(method, url, **arguments)
     except UnreachableError as error:
-        raise LoginError(
+        raise BusyError(
             f"While {doing}: {error} Check the network of this machine, then start the login again."
         ) from None
     code = answer.body.get("code")
@@ -191,7 +195,8 @@ def _call(method: str, url: str, doing: str, **arguments: Any) -> Answer:
     if answer.status == 429:
         explanation = EXPLANATIONS[-429]
     told = f"HTTP {answer.status}, code {code}, {_clean(answer.body.get('message'))}"
-    raise LoginError(f"While {doing}, the broker says: {explanation or f'something unexpected. {AGAIN}'} ({told})")
+    kind = BusyError if answer.status == 429 or answer.status >= 500 else LoginError
+    raise kind(f"While {doing}, the broker says: {explanation or f'something unexpected. {AGAIN}'} ({told})")
 
 
 def _split(address: str) -> Any:
@@ -202,5 +207,5 @@ def _split(address: str) -> Any:
 
 
 def _clean(text: object) -> str:
-    """The broker's words on one printable line."""
-    return redact("".join(letter if letter.isprintable() else " " for letter in str(text or "no message")[:160]))
+    """The broker's words on one printable line; masked before they are cut, for half a secret is not known as one."""
+    return "".join(letter if letter.isprintable() else " " for letter in redact(str(text or "no message"))[:160])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from harvester.clock import NS_PER_SECOND
 from harvester.errors import HarvesterError
-from harvester.redaction import Secret, redact, register_secret
+from harvester.redaction import MASK, Secret, redact, register_secret
 from harvester.tokens.claims import TokenError, read_claims
 from harvester.tokens.login import App, app_hash, take_token
 from harvester.tokens.web import Answer, UnreachableError, ask
@@ -60,7 +60,7 @@ def refresh(app: App, token: Secret, pin: Secret, *, api_url: str, wall_ns: int)
         raise RefreshError("later", f"{error} The token that is in use goes on.") from None
     if answer.status == 200 and answer.body.get("s") == "ok":
         return Refreshed(take_token(answer), days)
-    raise _explain(answer)
+    raise _explain(answer, pin)
 
 
 def days_left(token: Secret, wall_ns: int) -> int:
@@ -71,9 +71,11 @@ def days_left(token: Secret, wall_ns: int) -> int:
     return (claims.expires_at_ns - wall_ns) // DAY_NS
 
 
-def _explain(answer: Answer) -> RefreshError:
+def _explain(answer: Answer, pin: Secret) -> RefreshError:
     code, message = answer.body.get("code"), str(answer.body.get("message", ""))
-    told = redact(f"(HTTP {answer.status}, code {code}, {' '.join(message.split())[:160] or 'no message'})")
+    # A PIN is too short for the masking of everything that is said, so it is masked here.
+    masked = redact(message).replace(pin.get_secret_value(), MASK)
+    told = f"(HTTP {answer.status}, code {code}, {' '.join(masked.split())[:160] or 'no message'})"
     if answer.status in GONE_STATUS or code in GONE_CODES or WORDS_OF_THE_END.search(message):
         return RefreshError("gone", f"The broker does not refresh tokens for this account any more {told}. Log in.")
     if answer.status == 429 or answer.status >= 500 or code == -429:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from harvester.redaction import Masked
 from harvester.tokens.claims import TokenError
-from harvester.tokens.login import App, LoginError, check_account, fetch_profile
+from harvester.tokens.login import App, BusyError, LoginError, check_account, fetch_profile
 from harvester.tokens.refresh import RefreshError, days_left, refresh
 from harvester.tokens.stores import Store, StoredToken, StoreError
 
@@ -39,7 +39,7 @@ def renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wal
     """Put a new access token into its store, unless an earlier refusal still holds. Raises nothing."""
     try:
         return _renew(stores, app_id=app_id, api_url=api_url, account=account, wall_ns=wall_ns)
-    except StoreError as error:
+    except (StoreError, BusyError) as error:
         return Outcome("later", str(error), True)
     except (LoginError, TokenError) as error:
         return Outcome("refused", str(error), True)

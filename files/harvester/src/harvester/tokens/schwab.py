@@ -39,6 +39,7 @@ def begin_login(app: App, api_url: str = API_URL, state: str | None = None) -> L
 
 def exchange_code(app: App, code: Secret, *, wall_ns: int, api_url: str = API_URL) -> Tokens:
     """Trade the code of the redirect for tokens. Raises LoginError."""
+    register_secret(code)
     form = {"grant_type": "authorization_code", "code": code.get_secret_value(), "redirect_uri": app.redirect_uri}
     try:
         answer = _ask(app, api_url, form)
@@ -87,4 +88,4 @@ def _take(body: Mapping[str, Any], wall_ns: int, before: Opaque | None) -> Token
 
 def _told(answer: Answer) -> str:
     words = str(answer.body.get("error_description") or answer.body.get("error") or "no message")
-    return redact(f"(HTTP {answer.status}, {' '.join(words.split())[:160]})")
+    return f"(HTTP {answer.status}, {' '.join(redact(words).split())[:160]})"

@@ -70,7 +70,7 @@ def ask(
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UnreachableError(
-            f"{url} could not be reached ({type(error).__name__}: {redact(' '.join(str(reason).split())[:200])})."
+            f"{url} could not be reached ({type(error).__name__}: {' '.join(redact(str(reason)).split())[:200]})."
         ) from None
 
 

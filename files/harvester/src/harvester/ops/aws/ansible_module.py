@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError
 
 from harvester.errors import HarvesterError
@@ -31,15 +32,22 @@ class Here:
         return self.account.client(service, region)
 
 
+def argument_spec(documentation: str) -> dict[str, dict[str, Any]]:
+    """The options of a module's DOCUMENTATION as AnsibleModule takes them."""
+    options: dict[str, dict[str, Any]] = yaml.safe_load(documentation)["options"]
+    return {name: {key: option[key] for key in option if key != "description"} for name, option in options.items()}
+
+
 Ensure = Callable[[Here, dict[str, Any]], Outcome]
 
 
-def run(make: Callable[..., Any], argument_spec: dict[str, Any], ensure: Ensure) -> None:
+def run(make: Callable[..., Any], documentation: str, ensure: Ensure) -> None:
     """Call `ensure(here, arguments)` and report it: changed, diff, values; an error in one paragraph.
 
     `make` is AnsibleModule, which the module itself has to import: by that Ansible knows what kind of module it is.
+    `documentation` is the module's DOCUMENTATION, whose options are what it takes: they are stated there alone.
     """
-    module = make(argument_spec=argument_spec, supports_check_mode=True)
+    module = make(argument_spec=argument_spec(documentation), supports_check_mode=True)
     account = Account()
     try:
         outcome = ensure(Here(account, module.check_mode), dict(module.params))

@@ -1,6 +1,5 @@
 """The environment in AWS that an inventory describes: its variables over the roles' defaults, its names and clients."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from harvester.errors import ConfigError
 from harvester.ops.aws.session import Account
 from harvester.ops.aws.trouble import explain
 from harvester.ops.inventory import ask_ansible
-from harvester.ops.surroundings import STAND_IN_KEYS
+from harvester.ops.surroundings import STAND_IN_KEYS, variables_set
 
 ROLES = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
-ALSO = ("aws_account_managed", "aws_account_region", "aws_endpoint_url")
+ALSO = ("aws_account_managed", "aws_account_region", "aws_endpoint_url", "broker_account", "broker_refresh")
 
 
 @dataclass(frozen=True)
@@ -62,16 +61,12 @@ def reaching(environment: Environment) -> Iterator[str]:
 
     endpoint = environment.variables.get("aws_endpoint_url")
     wanted = {"AWS_ENDPOINT_URL": str(endpoint), **STAND_IN_KEYS} if endpoint else {}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        found = environment.account.client("sts").get_caller_identity()["Account"]
-        expected = str(environment.variables["aws_account_id"] or found)
-        if found != expected:
-            raise ConfigError(f"These credentials belong to account {found}, and aws_account_id says {expected}.")
-        yield found
-    except (BotoCoreError, ClientError) as error:
-        raise ConfigError(explain(error, environment.profile)) from None
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+    with variables_set(wanted):
+        try:
+            found = environment.account.client("sts").get_caller_identity()["Account"]
+            expected = str(environment.variables["aws_account_id"] or found)
+            if found != expected:
+                raise ConfigError(f"These credentials belong to account {found}, and aws_account_id says {expected}.")
+            yield found
+        except (BotoCoreError, ClientError) as error:
+            raise ConfigError(explain(error, environment.profile)) from None

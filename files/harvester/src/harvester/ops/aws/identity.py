@@ -10,11 +10,16 @@ POLICY = "exactly-this"
 
 
 def ensure_roles(
-    clients: Clients, roles: Sequence[Mapping[str, Any]], tags: Mapping[str, str], *, dry: bool = False
+    clients: Clients,
+    roles: Sequence[Mapping[str, Any]],
+    tags: Mapping[str, str],
+    *,
+    absent: Sequence[str] = (),
+    dry: bool = False,
 ) -> Outcome:
     """Make each role as wanted: {"name", "description", "trust", "policy", "profile": whether hosts wear it}.
 
-    `policy` and `trust` are policy documents. The diff shows both in full.
+    `policy` and `trust` are policy documents. The diff shows both in full. Roles named in `absent` are removed.
     """
     iam = clients.client("iam")
     before: dict[str, Any] = {}
@@ -27,6 +32,11 @@ def ensure_roles(
         after[name] = _wanted(role, tags, found)
         if not dry and found != after[name]:
             _make(iam, role, found, after[name])
+    for name in absent:
+        if (found := read_role(iam, name)) is not None:
+            before[name] = found
+            if not dry:
+                remove_role(iam, name)
     return Outcome(before, after)
 
 

@@ -1,5 +1,6 @@
 """One look at the account before anything changes: who, where, which image and subnet, which hosts are there."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from harvester.aws_names import Names
@@ -12,8 +13,19 @@ ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 ALIVE = ["pending", "running", "stopping", "stopped"]
 
 
-def look(clients: Clients, names: Names, *, expected_account: str = "", instance_type: str, subnet: str = "") -> Any:
-    """Everything that the roles need to know, as one dictionary; ConfigError for an account that cannot be used."""
+def look(
+    clients: Clients,
+    names: Names,
+    *,
+    expected_account: str = "",
+    instance_type: str,
+    subnet: str = "",
+    functions: Sequence[str] = (),
+) -> Any:
+    """Everything that the roles need to know, as one dictionary; ConfigError for an account that cannot be used.
+
+    `functions`, those of the environment, are handed on: several roles go by them.
+    """
     caller = clients.client("sts").get_caller_identity()
     account = caller["Account"]
     if expected_account and account != expected_account:
@@ -31,6 +43,7 @@ def look(clients: Clients, names: Names, *, expected_account: str = "", instance
         "names": describe(names, account),
         "image_id": image_id,
         "root_device": device,
+        "functions": list(functions),
         "instances": find_instances(ec2, names),
         **place,
     }

@@ -30,7 +30,7 @@ def plan(clients: Clients, names: Names, account: str, partition: str = "aws") -
         *_functions(clients, names, account, partition),
         *_hosts(clients, names),
         *_identity(clients, names),
-        *_parameters(clients, names),
+        *_secrets(clients, names),
         *_budget(clients, names, account),
         *_bucket(clients, names, account),
     ]
@@ -106,10 +106,17 @@ def _identity(clients: Clients, names: Names) -> Iterator[Doomed]:
             yield Doomed("role", name, partial(identity.remove_role, iam, name))
 
 
-def _parameters(clients: Clients, names: Names) -> Iterator[Doomed]:
-    ssm = clients.client("ssm")
+def _secrets(clients: Clients, names: Names) -> Iterator[Doomed]:
+    """What commands and functions stored, in SSM and in Secrets Manager, under the environment's prefix."""
+    ssm, manager = clients.client("ssm"), clients.client("secretsmanager")
     for name in sorted(parameters.find_parameters(ssm, names.parameter_prefix)):
         yield Doomed("parameter", name, partial(ssm.delete_parameter, Name=name))
+    prefix = f"{names.parameter_prefix}/"
+    for secret in pages(manager, "list_secrets", "SecretList", Filters=[{"Key": "name", "Values": [prefix]}]):
+        name = secret["Name"]
+        if name.startswith(prefix):  # the filter takes it as the beginning of any word of the name
+            remove = partial(manager.delete_secret, SecretId=name, ForceDeleteWithoutRecovery=True)
+            yield Doomed("secret", name, remove)
 
 
 def _budget(clients: Clients, names: Names, account: str) -> Iterator[Doomed]:

@@ -84,6 +84,12 @@ def explain_code(code: str, message: str, operation: str = "", profile: str = ""
             f"AWS refuses {operation or 'this'}: {QUOTAS[code]} of the account is used up ({words}). Ask for more in "
             "the console under Service Quotas, or remove what is not needed, then run it again: it goes on."
         )
+    if "UnreservedConcurrentExecution" in words:
+        return (
+            "The account may run too few functions at a time to reserve some for the token page: new accounts have 10. "
+            "Ask for more in the console under Service Quotas (Lambda, concurrent executions), or set "
+            "aws_functions_page_concurrency: 0; then run it again."
+        )
     if code in THROTTLED:
         return f"AWS asks for slower calls at {operation or 'a call'}, even after retries. Run it again: it goes on."
     return f"AWS refused {operation or 'a call'} with {code or 'no code'}: {words}."

@@ -8,12 +8,14 @@ from harvester.errors import HarvesterError
 from harvester.ops.aws import environment as environments
 from harvester.ops.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from harvester.ops.aws.environment import Environment
+from harvester.ops.aws.functions import PAGE, deployed
 from harvester.ops.aws.look import find_image, find_instances, find_subnet
 from harvester.ops.aws.parameters import find_parameters
 from harvester.ops.aws.schedules import read_schedules
 from harvester.ops.doctor.finding import Finding, fail, ok, warn
 
 SITE = "Run ansible-playbook -i inventory/aws site.yml: it mends what differs."
+PAGE_SECONDS = 20
 SIMULATED = (
     ("host", "s3:DeleteObject", "arn:aws:s3:::{bucket}/lake/x", False),
     ("host", "s3:PutObject", "arn:aws:s3:::{bucket}/lake/x", True),
@@ -135,6 +137,10 @@ def check_secrets(here: Environment, _: str) -> Iterator[Finding]:
         yield warn("token", f"{token} is not stored", "./inv token-push --inventory inventory/aws")
     else:
         yield ok("token", f"{token} is stored, encrypted")
+    for secret in ("app_secret", "page_key") if PAGE in deployed(here.variables) else ():
+        if found.get(here.names.parameter(secret)) != "SecureString":
+            fix = f"./inv secret-put --name {secret.replace('_', '-')} --inventory inventory/aws"
+            yield warn("token page", f"{here.names.parameter(secret)} is not stored, so nobody can log in there", fix)
 
 
 def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
@@ -148,15 +154,37 @@ def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
 
 
 def check_functions(here: Environment, _: str) -> Iterator[Finding]:
-    """Each function runs: it is called for real, which no emulator here does."""
+    """Each function runs: it is called for real, which no emulator here does. The token page has a check of its own."""
     client = here.account.client("lambda")
-    for name in ("dead-man", "evening"):
+    for name in deployed(here.variables):
+        if name == PAGE:
+            continue
         answer = client.invoke(FunctionName=here.names.function(name), Payload=b"{}")
         if answer.get("FunctionError"):
             said = answer["Payload"].read(300).decode("utf-8", "replace")
             yield fail(name, f"failed when it was called: {said}", f"Look at {here.names.function_log_group(name)}.")
         else:
             yield ok(name, "was called and answered")
+
+
+def check_token_page(here: Environment, _: str) -> Iterator[Finding]:
+    """The page answers at its public address, and tells a stranger nothing."""
+    import httpx
+
+    if PAGE not in deployed(here.variables):
+        return
+    client, name = here.account.client("lambda"), here.names.function(PAGE)
+    url = client.get_function_url_config(FunctionName=name)["FunctionUrl"]
+    try:
+        status = httpx.get(url, timeout=PAGE_SECONDS).status_code
+    except httpx.HTTPError as error:
+        yield fail("token page", f"{url} does not answer ({error})", "Is the network up? If so: " + SITE)
+        return
+    if status == httpx.codes.NOT_FOUND:
+        yield ok("token page", f"{url} answers, and tells a stranger nothing")
+    else:
+        why = "its permissions are not both there" if status == httpx.codes.FORBIDDEN else "look at its log group"
+        yield fail("token page", f"{url} answers a stranger with {status}, not with 404: {why}", SITE)
 
 
 def check_rights(here: Environment, account: str) -> Iterator[Finding]:
@@ -185,5 +213,6 @@ CHECKS = (
     check_secrets,
     check_schedules,
     check_functions,
+    check_token_page,
     check_rights,
 )

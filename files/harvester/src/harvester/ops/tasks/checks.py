@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 from harvester.ops.tasks.here import ROOT
-from harvester.ops.tasks.options import operator
+from harvester.ops.tasks.options import end, operator
 
 
 @operator(
@@ -23,9 +22,7 @@ def test(
     import runpy
 
     suites = runpy.run_path(str(ROOT / "tests" / "suites.py"))
-    code = suites["run"](fast=fast, names=suite, long=long, report=Path(json).resolve() if json else None)
-    if code:
-        raise Exit(code=code)
+    end(suites["run"](fast=fast, names=suite, long=long, report=Path(json).resolve() if json else None))
 
 
 @operator(
@@ -38,6 +35,4 @@ def bench(_: Context, name: str | None = None, long: bool = False, json: str | N
     import runpy
 
     benchmarks = runpy.run_module("tests.bench.run")
-    code = benchmarks["run"](name=name, long=long, report=Path(json).resolve() if json else None)
-    if code:
-        raise Exit(code=code)
+    end(benchmarks["run"](name=name, long=long, report=Path(json).resolve() if json else None))

@@ -77,7 +77,10 @@ def verify_data(
     lake="lake to ask (default: pulled/lake)",
 )
 def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str = "pulled/lake") -> None:
-    """Ask the pulled lake in SQL (DuckDB). Views: depth, depth_rupees, gaps, certificate."""
+    """Ask the pulled lake in SQL (DuckDB).
+
+    Views: depth, depth_rupees, quotes, index, depth50, bars, gaps, certificate.
+    """
     from harvester.ops import presentation
     from harvester.ops.query import ask
 

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 from harvester.ops.tasks.here import ROOT
-from harvester.ops.tasks.options import operator
+from harvester.ops.tasks.options import end, operator
 
 
 @operator(
     hosts="how many hosts",
-    suite="their userland: trixie or bookworm (default: the lab's)",
+    suite="their userland: trixie, bookworm or noble (default: trixie)",
     aws="have site.yml provision an AWS account on the stand-in, too",
 )
 def lab_up(_: Context, hosts: int = 1, suite: str | None = None, aws: bool = False) -> None:
@@ -19,9 +18,7 @@ def lab_up(_: Context, hosts: int = 1, suite: str | None = None, aws: bool = Fal
     from lab.cli import main
 
     names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
-    code = main(["up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else [])])
-    if code:
-        raise Exit(code=code)
+    end(main(["up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else [])]))
 
 
 @operator()
@@ -29,9 +26,7 @@ def lab_down(_: Context) -> None:
     """Remove the lab and everything that it left."""
     from lab.cli import main
 
-    code = main(["down"])
-    if code:
-        raise Exit(code=code)
+    end(main(["down"]))
 
 
 @operator(

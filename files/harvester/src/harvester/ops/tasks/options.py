@@ -39,6 +39,12 @@ def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callabl
     return decorate
 
 
+def end(code: int) -> None:
+    """Exit with the code of what ran, unless all was well."""
+    if code:
+        raise Exit(code=code)
+
+
 def agree(question: str, refusal: str, *, yes: bool) -> None:
     """Go on when `yes` was given or a person says so; else Exit with the refusal and code 1."""
     from harvester.ops.console import confirm

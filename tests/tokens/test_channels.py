@@ -1,0 +1,68 @@
+"""Alert channels: one that is wrong or deaf never silences the ones beside it, and none shows its secret."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from harvester.alerts.channels import deliver, parse_channels
+from harvester.alerts.message import Message, Severity
+from harvester.errors import ConfigError
+from harvester.redaction import Masked
+
+MESSAGE = Message(Severity.NOTICE, "test", "Log in for today's session", "Log in: ./inv token-push")
+PASSWORD = "canary-of-a-channel-77120"  # planted
+
+
+@pytest.fixture
+def far_end() -> Iterator[tuple[str, list[Any]]]:
+    """What apprise's json:// reaches: its address, and what it heard."""
+    heard: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"json://127.0.0.1:{server.server_address[1]}", heard
+        server.shutdown()
+        thread.join()
+
+
+def test_a_mistyped_line_does_not_silence_the_others(far_end: tuple[str, list[Any]]) -> None:
+    address, heard = far_end
+    lines = ["# people", f"tgramm://{PASSWORD}/12345", "", f"{address}/{PASSWORD}", f"json://127.0.0.1:9/{PASSWORD}"]
+
+    deliveries = deliver(parse_channels(Masked("\n".join(lines))), MESSAGE)
+
+    assert [message["title"] for message in heard] == [MESSAGE.title]
+    assert [(delivery.channel, bool(delivery.problem)) for delivery in deliveries] == [
+        ("tgramm", True),
+        ("json", False),
+        ("json", True),
+    ]
+    assert "alert channel 1 is no address that apprise knows" in deliveries[0].problem
+    assert PASSWORD not in repr(deliveries)
+
+
+@pytest.mark.parametrize("line", [PASSWORD, "canarypassword77x", "123456:AAcanary77", "tgram:/AAcanary77"])
+def test_a_secret_without_its_address_is_not_taken_for_a_kind(line: str) -> None:
+    [delivery] = deliver(parse_channels(Masked(line)), MESSAGE)
+
+    assert delivery.channel == "unknown"
+    assert "canary" not in repr(delivery)
+
+
+def test_no_line_at_all_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="no alert channel"):
+        parse_channels(Masked("# nobody\n\n"))

@@ -1,0 +1,42 @@
+"""A window of one minute on a day of its own, and a recorder that is told what happens in it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import date
+
+from tests.unit.harvester.bench import Bench, Ledger, Script, running
+from tests.unit.harvester.fakes import SYMBOLS, FakeClock
+
+from harvester.clock import NS_PER_SECOND, midnight_ns
+from harvester.runsettings import RunSettings
+
+DAY = date(2026, 8, 5)
+OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
+WINDOW = (OPEN_NS, OPEN_NS + 60 * NS_PER_SECOND)
+SECOND = NS_PER_SECOND
+SBIN, INFY = SYMBOLS
+
+
+def at(seconds: float) -> FakeClock:
+    """A clock so many seconds after the open."""
+    return FakeClock(OPEN_NS + int(seconds * SECOND))
+
+
+def record(
+    settings: RunSettings, clock: FakeClock, story: Callable[[Bench], Awaitable[None]], script: Script | None = None
+) -> Ledger:
+    """Run a recorder through a story to its regular stop, and read what it journalled."""
+
+    async def play() -> None:
+        async with running(settings, clock, script) as bench:
+            await story(bench)
+            await bench.stop()
+
+    asyncio.run(play())
+    return Ledger(settings.journal_dir)
+
+
+def words(ledger: Ledger, symbol: str = SBIN) -> dict[str, int]:
+    """How many slots of the window have which fate."""
+    return dict(Counter(ledger.table(symbol, WINDOW, SECOND)))

@@ -1,0 +1,59 @@
+"""Tables as Parquet: which rows share a row group."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from harvester.lake import tables
+from harvester.lake.schema import BARS_TABLE
+
+
+def write(path: Path, rows: dict[str, int]) -> tables.TableWriter:
+    """A table of bars with so many rows of each symbol; the values are their numbers."""
+    with tables.TableWriter(path, BARS_TABLE, []) as writer:
+        for symbol, count in rows.items():
+            matrix = np.tile(np.arange(count), (BARS_TABLE.height, 1))
+            writer.add(symbol, matrix[:, : count // 2])
+            writer.add(symbol, matrix[:, count // 2 :])
+            writer.end_symbol(symbol)
+    return writer
+
+
+def test_small_symbols_share_row_groups_and_large_ones_have_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "SHARED_ROWS", 10)
+    monkeypatch.setattr(tables, "GROUP_ROWS", 20)
+    rows = {"A": 3, "B": 0, "C": 4, "D": 25, "E": 12, "F": 6, "G": 6, "H": 2}
+
+    writer = write(tmp_path / "bars.parquet", rows)
+
+    with pq.ParquetFile(writer.path) as file:
+        groups = [file.read_row_group(number).column("symbol").to_pylist() for number in range(file.num_row_groups)]
+        written = file.read().to_pylist()
+        statistics = [file.metadata.row_group(number).column(1).statistics for number in range(file.num_row_groups)]
+    assert [{symbol: group.count(symbol) for symbol in group} for group in groups] == [
+        {"A": 3, "C": 4},
+        {"D": 20},
+        {"D": 5},
+        {"E": 12},
+        {"F": 6, "G": 6},
+        {"H": 2},
+    ]
+    assert [(each.min, each.max) for each in statistics] == [(group[0], group[-1]) for group in groups]
+    assert [(row["symbol"], row["begin_ns"]) for row in written] == [
+        (symbol, number) for symbol, count in rows.items() for number in range(count)
+    ]
+    assert writer.rows == sum(rows.values())
+    tables.check_written(writer)
+
+
+def test_a_table_that_failed_is_closed_with_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "bars.parquet"
+    with pytest.raises(ValueError, match="no more"), tables.TableWriter(path, BARS_TABLE, []) as writer:
+        writer.add("A", np.zeros((BARS_TABLE.height, 3), np.int64))
+        writer.end_symbol("A")
+        raise ValueError("no more")
+    assert pq.read_metadata(path).num_rows == 0
