@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
-from tests.aws.drifts import DRIFTS
+from tests.aws.drifts import DRIFTS, open_bucket, unsubscribe, weaken_metadata
 
-from harvester.ops.aws.session import Account
+from harvester.errors import HarvesterError
+from harvester.ops.aws import destroy, environment
 from harvester.ops.aws.teardown import left_with_tags, plan
+from harvester.ops.doctor.aws import examine_aws
+from harvester.ops.store import Store
 from lab.aws.server import ACCOUNT
 
 KEPT: dict[str, Any] = {}
@@ -69,6 +73,30 @@ def test_the_host_is_made_as_it_must_be(cloud: Cloud) -> None:
     assert [(rule["FromPort"], rule["IpRanges"][0]["CidrIp"]) for rule in ingress] == [(22, "203.0.113.7/32")]
 
 
+def _refuse(url: str, **_: object) -> httpx.Response:
+    """No test asks the world for an address that the emulator made up."""
+    raise httpx.ConnectError("no such name")
+
+
+def test_the_doctor_finds_right_what_the_emulator_can_show_and_wrong_what_hands_changed(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_account(cloud, monkeypatch)
+    monkeypatch.setattr(httpx, "get", _refuse)
+    shown = {"account", "place", NAMES.host(1), "bucket", "alerts", "schedules"}
+
+    def good() -> set[str]:
+        found = list(examine_aws(ROOT, str(cloud.inventory)))
+        assert all(one.fix for one in found if one.level != "ok")
+        return {one.name for one in found} - {one.name for one in found if one.level != "ok"}
+
+    assert good() == shown
+    weaken_metadata(cloud)
+    open_bucket(cloud)
+    unsubscribe(cloud)
+    assert good() == shown - {NAMES.host(1), "bucket", "alerts"}
+
+
 def test_what_hands_changed_is_shown_by_the_check_and_mended_by_the_run(
     cloud: Cloud, figure: Callable[..., None]
 ) -> None:
@@ -109,18 +137,41 @@ def test_runs_that_were_killed_are_finished_by_the_next_one(
     assert wrong == []
 
 
-def test_destroy_removes_everything_and_proves_it(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, figure: Callable[..., None]
+def test_destroy_refuses_what_would_lose_data_then_removes_everything_and_proves_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, figure: Callable[..., None]
 ) -> None:
-    account: Account = as_account(cloud, monkeypatch)
+    as_account(cloud, monkeypatch)
+    here = environment.load(ROOT, str(cloud.inventory))
+    said: list[str] = []
     cloud.client("ssm").put_parameter(Name=NAMES.parameter("access_token"), Value="x.y.z", Type="SecureString")
     cloud.client("secretsmanager").create_secret(Name=NAMES.parameter("pin"), SecretString="0000")
     put = {"Bucket": NAMES.bucket(ACCOUNT), "Key": "lake/depth/x", "Body": b"1"}
     cloud.client("s3").put_object(**put, IfNoneMatch="*")
 
-    for one in plan(account, NAMES, ACCOUNT):
-        one.remove()
+    with environment.reaching(here) as account:
+        doomed = destroy.look(here, account)
+        # The emulator boots no host, so nobody can say what it has: that is a risk, and named.
+        with pytest.raises(HarvesterError, match=rf"{NAMES.host(1)}: .*--lose-data"):
+            destroy.refuse(destroy.risks(here, account, ROOT, str(cloud.inventory), Store(tmp_path)))
+        with pytest.raises(HarvesterError, match="Not everything is gone"):
+            destroy.prove(here, account)
+        destroy.remove(doomed, said.append)
+        destroy.prove(here, account)
 
-    left = left_with_tags(account, NAMES)
+    left = left_with_tags(here.account, NAMES)
     figure("tagged_resources_left", len(left), bound="== 0", unit="resources", gate=True)
-    assert (left, plan(account, NAMES, ACCOUNT)) == ([], [])
+    assert (left, plan(cloud, NAMES, ACCOUNT)) == ([], [])
+    assert len(said) == len(doomed)
+
+
+def test_an_account_without_the_environment_has_nothing_to_destroy_and_the_doctor_says_what_is_missing(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_account(cloud, monkeypatch)
+    monkeypatch.setattr(httpx, "get", _refuse)
+
+    found = {one.name: one for one in examine_aws(ROOT, str(cloud.inventory))}
+
+    missing = {NAMES.host(1), "bucket", "topic", "schedules", "functions", "token page"}
+    assert {name for name, one in found.items() if one.level == "fail"} >= missing
+    assert found["place"].level == "ok"

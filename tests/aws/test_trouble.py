@@ -15,6 +15,7 @@ from botocore.exceptions import (
     SSOTokenLoadError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 from tests.aws.account import ANSWERS, NAMES, ROOT, Cloud
 
 from harvester.errors import ConfigError
@@ -61,6 +62,7 @@ def client_error(code: str, message: str = "no", operation: str = "RunInstances"
         (client_error("OptInRequired"), "not switched on"),
         (client_error("RequestLimitExceeded"), "slower"),
         (client_error("SomethingNew", "what it says"), "SomethingNew: what it says"),
+        (ResponseParserError("Unable to parse <html>"), "not AWS"),
     ],
 )
 def test_an_error_of_aws_becomes_one_paragraph(error: Exception, said: str) -> None:

@@ -14,6 +14,8 @@ from tests.bench import child
 from tests.bench.report import Report
 
 DAY = 200_000
+MANY = 5_000
+"""Symbols of the broad day, which has as many updates."""
 HOST = "bench"
 QUESTION = """
     select symbol, recv_ns // 1000000000 as second, arg_max({bid} + {ask}, recv_ns) / 2 as mid from {table} group by all
@@ -24,27 +26,43 @@ WAYS = ("files", "views")
 
 def run(report: Report, *, long: bool) -> None:
     """Record a day, close it, ask."""
-    from tests.bench.market import updates
+    from tests.bench.market import namesakes, spread, updates
     from tests.bench.wire import arrivals, record
 
+    tickers = namesakes(MANY)
+    with tempfile.TemporaryDirectory(prefix="bench-lake-") as folder:
+        place = Path(folder)
+        record(place / "journal", list(arrivals(spread(updates(DAY), MANY), tickers=tickers)), tickers)
+        broad = child.run("tests.bench.bench_lake", "close", place)
+        broad_sizes = _sizes(place)
     with tempfile.TemporaryDirectory(prefix="bench-lake-") as folder:
         place = Path(folder)
         record(place / "journal", list(arrivals(updates(DAY))))
         closed = child.run("tests.bench.bench_lake", "close", place)
         asked = {way: _ask_often(way, place / "lake", times=5 if long else 3) for way in WAYS}
-        sizes = {
-            kind: sum(path.stat().st_size for path in (place / "lake" / kind).rglob("*.parquet"))
-            for kind in ("depth", "quotes", "bars", "gaps")
-        }
+        sizes = _sizes(place)
     answer = asked["files"]
     rows = [[f"table {kind}", size / DAY, "", ""] for kind, size in sizes.items()]
     rows.append(["closing the day", "", closed["cpu_s"], closed["rss_mib"]])
     for way, label in zip(WAYS, ("DuckDB on the files", "the views of ./inv query"), strict=True):
         rows.append([f"last mid per second, {label}", "", asked[way]["cpu_s"], asked[way]["rss_mib"]])
     report.table(f"Lake of {DAY:,} updates of five levels", ["", "bytes/update", "CPU-s", "RSS MiB"], rows)
+    rows = [[f"table {kind}", size / DAY, "", ""] for kind, size in broad_sizes.items()]
+    rows.append(["closing the day", "", broad["cpu_s"], broad["rss_mib"]])
+    report.table(f"Lake of {MANY:,} symbols with {DAY // MANY} updates", ["", "bytes/update", "CPU-s", "RSS MiB"], rows)
+    report.figure("close_5000_cpu_s", round(broad["cpu_s"], 1), bound="<= 60", unit="s")
+    report.figure("close_5000_rss_mib", round(broad["rss_mib"], 1), bound="<= 300", unit="MiB")
     report.figure("lake_bytes_per_update", round(sizes["depth"] / DAY, 2), bound="<= 22", unit="bytes")
     report.figure("query_cpu_s", round(answer["cpu_s"], 3), bound="<= 0.15", unit="s")
     report.figure("query_rss_mib", round(answer["rss_mib"], 1), bound="<= 120", unit="MiB")
+
+
+def _sizes(place: Path) -> dict[str, int]:
+    """Bytes of each table."""
+    return {
+        kind: sum(path.stat().st_size for path in (place / "lake" / kind).rglob("*.parquet"))
+        for kind in ("depth", "quotes", "bars", "gaps")
+    }
 
 
 def close(place: Path) -> dict[str, object]:

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +27,7 @@ from exchange.state import StateDir
 from exchange.wire.hsm import FEED
 from harvester.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.journal import read_segment
-from harvester.journal.format import CONTROL, DATA, FYERS_HSM, decode_control
+from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
 from harvester.ops.inventory import program
 from harvester.settings import PATH_VARIABLE
 from harvester.tokens.handover import Token, write_handover
@@ -50,7 +49,7 @@ class Load(NamedTuple):
     updates: int
     """Entries that the exchange sent, of quotes and of books."""
     lost: int
-    """Frames that the exchange handed to the network before it said goodbye, and that the journal lacks or altered."""
+    """Frames of the session, from the first to its close, that the journal lacks or has altered."""
     tail_gaps: int
     """Gaps of the window's end that the recorder itself recorded: what it knows not to have read."""
     core_share: float
@@ -92,41 +91,47 @@ def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_e
             rss_mib = child.memory_kib("VmHWM", recorder.pid) / 1024
             _sleep_until(closes.timestamp() + 2)
         rows = [row for row in call_control(place / "exchange", "GET", "/sockets").json() if row["frames"]]
-    return _judge(place, rows, symbols, seconds, frame_entries, share, rss_mib)
+    closes_ns = int(closes.timestamp()) * NS_PER_SECOND
+    lost, tail_gaps, latency = _judge(place, rows, closes_ns)
+    size = sum(path.stat().st_size for path in _segments(place))
+    entries = sum(row["entries"] for row in rows)
+    return Load(symbols, seconds, frame_entries, entries, lost, tail_gaps, 100 * share, rss_mib, size, latency)
 
 
-def _judge(
-    place: Path, rows: list[dict[str, Any]], symbols: int, seconds: int, frame_entries: int, share: float, rss: float
-) -> Load:
-    """Compare what the exchange says it has sent with the journal, connection by connection."""
-    segments = sorted((place / "data" / "journal").glob("2*/*.seg"))
+def _segments(place: Path) -> list[Path]:
+    return sorted((place / "data" / "journal").glob("2*/*.seg"))
+
+
+def _judge(place: Path, rows: list[dict[str, Any]], closes_ns: int) -> tuple[int, int, tuple[float, float] | None]:
+    """Compare what the exchange says it has sent with the journal, connection by connection.
+
+    Frames lost, gaps of the window's end, and the latency. Where the exchange kept its frames, those that it sent after
+    the close may be missing: a server that is slow to hear the goodbye sends some to nobody.
+    """
+    segments = _segments(place)
     lost = 0
     latencies: list[int] = []
-    for stream, row in zip(_streams(segments), rows, strict=True):
+    streams = _streams(segments)
+    for row in rows:
+        stream = streams[row["first_topic"]]
         kept = _Kept()
-        sent = read_sent(Path(row["file"])) if row["file"] else repeat(None)
-        for record, other in zip(_of_stream(segments, stream), sent, strict=False):
+        sent = read_sent(Path(row["file"])) if row["file"] else None
+        for record in _of_stream(segments, stream):
             kept.add(record.payload)
+            other = next(sent, None) if sent else None
             if other:
                 latencies.append(record.wall_ns - other.wall_ns)
         missing = row["frames"] - kept.frames
-        lost += kept.holes + abs(missing) + (missing == 0 and kept.digest.hexdigest() != row["sha256"])
+        lost += kept.holes + (missing == 0 and kept.digest.hexdigest() != row["sha256"])
+        lost += sum(frame.wall_ns <= closes_ns for frame in sent) if sent else abs(missing)
     latencies.sort()
-    size = sum(path.stat().st_size for path in segments)
-    entries = sum(row["entries"] for row in rows)
     latency = (_share(latencies, 50), _share(latencies, 99)) if latencies else None
-    return Load(symbols, seconds, frame_entries, entries, lost, _tail_gaps(segments), 100 * share, rss, size, latency)
+    return lost, _tail_gaps(segments), latency
 
 
 def _tail_gaps(segments: list[Path]) -> int:
     """How many gaps were recorded after the window's close."""
-    controls = [
-        decode_control(record.payload) or {}
-        for path in segments
-        for record in read_segment(path)
-        if record.kind == CONTROL
-    ]
-    kinds = [control["type"] for control in controls]
+    kinds = [control["type"] for control in _controls(segments)]
     return kinds[kinds.index("window_close") :].count("gap_open")
 
 
@@ -151,17 +156,23 @@ def _share(ordered: list[int], per_cent: int) -> float:
     return ordered[len(ordered) * per_cent // 100] / NS_PER_MS
 
 
-def _streams(segments: list[Path]) -> list[int]:
-    """The connections in the journal in the order of their first frames."""
-    return list(dict.fromkeys(record.stream for path in segments for record in read_segment(path) if _is_frame(record)))
+def _streams(segments: list[Path]) -> dict[str, int]:
+    """The stream of each connection in the journal, by the first of its topics."""
+    connects = [control for control in _controls(segments) if control["type"] == "connect"]
+    return {next(iter(control["topics"])): control["stream"] for control in connects}
 
 
-def _of_stream(segments: list[Path], stream: int) -> Iterator[Any]:
+def _controls(segments: list[Path]) -> list[dict[str, Any]]:
+    records = (record for path in segments for record in read_segment(path) if record.kind == CONTROL)
+    return [decode_control(record.payload) or {} for record in records]
+
+
+def _of_stream(segments: list[Path], stream: int) -> Iterator[Record]:
     for path in segments:
         yield from (record for record in read_segment(path) if _is_frame(record) and record.stream == stream)
 
 
-def _is_frame(record: Any) -> bool:
+def _is_frame(record: Record) -> bool:
     return record.kind == DATA and record.feed == FYERS_HSM
 
 

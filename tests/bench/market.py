@@ -10,7 +10,7 @@ import heapq
 import math
 import random
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 TICK = 5
@@ -43,7 +43,7 @@ class Update(NamedTuple):
     """One conflated update: the whole book and the last trade. Of each of bids and asks the best comes first."""
 
     share: int
-    """Place in SHARES."""
+    """Place in SHARES, or among their namesakes."""
     exchange_s: int
     recv_ns: int
     ltp: int
@@ -199,3 +199,17 @@ def updates(count: int = 200_000, seed: int = 11) -> Iterator[Update]:
         recv_ns = max(sent_ns + int(chance.lognormvariate(17.6, 0.35)), last_ns + chance.randint(500, 90_000))
         last_ns = recv_ns
         yield Update(number, sent_ns // NS, recv_ns, book.ltp, book.ltq, book.volume, *book.levels())
+
+
+def namesakes(count: int) -> list[str]:
+    """Tickers of so many shares, five of a kind; the number of a share here is its place."""
+    return [f"{SHARES[number % len(SHARES)].ticker[:-3]}{number // len(SHARES)}-EQ" for number in range(count)]
+
+
+def spread(updates: Iterable[Update], symbols: int) -> Iterator[Update]:
+    """The updates of each share given to its namesakes in turn: a day of many symbols with few updates each."""
+    seen = [0] * len(SHARES)
+    for update in updates:
+        place = seen[update.share] % (symbols // len(SHARES))
+        seen[update.share] += 1
+        yield update._replace(share=update.share + len(SHARES) * place)

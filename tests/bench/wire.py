@@ -16,9 +16,15 @@ BOOT_NS = 86_400 * NS_PER_SECOND
 """Monotonic clock at the first update."""
 READ_NS = 20
 """How much later the second clock is read, give or take: the standard deviation here."""
-TOPICS = {
-    f"{kind}|nse_cm|{1000 + number}": share.ticker for kind in ("dp", "sf") for number, share in enumerate(SHARES)
-}
+TICKERS = tuple(share.ticker for share in SHARES)
+
+
+def topics_of(tickers: Sequence[str]) -> dict[str, str]:
+    """The tickers of all topics."""
+    return {f"{kind}|nse_cm|{1000 + number}": name for kind in ("dp", "sf") for number, name in enumerate(tickers)}
+
+
+TOPICS = topics_of(TICKERS)
 
 
 class Arrival(NamedTuple):
@@ -44,7 +50,8 @@ def quote_values(update: Update, traded_s: int) -> list[int]:
 class Server:
     """What the broker's server sends on one connection: of each topic first a snapshot, then what changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, tickers: Sequence[str] = TICKERS) -> None:
+        self._tickers = tickers
         self._known: dict[int, list[int]] = {}
         self._number = 0
 
@@ -65,7 +72,7 @@ class Server:
         self._known[topic_id] = values
         if known is None:
             token = str(1000 + share)
-            topic = hsm.Topic(f"{kind}|nse_cm|{token}", 1, 2, "nse_cm", token, SHARES[share].ticker[4:])
+            topic = hsm.Topic(f"{kind}|nse_cm|{token}", 1, 2, "nse_cm", token, self._tickers[share][4:])
             return hsm.snapshot(topic_id, topic, values)
         changed = [None if now == before else now for now, before in zip(values, known, strict=True)]
         return hsm.update(topic_id, changed) if any(value is not None for value in changed) else None
@@ -87,9 +94,9 @@ def book_snapshots() -> list[bytes]:
     return [hsm.feed(0, [hsm.snapshot(2 * share + 1, hsm.Topic(name), [0] * 30)]) for share, name in names]
 
 
-def arrivals(updates: Iterable[Update], seed: int = 5) -> Iterator[Arrival]:
-    """A frame for each update."""
-    server, chance, first_ns = Server(), random.Random(seed), None
+def arrivals(updates: Iterable[Update], seed: int = 5, tickers: Sequence[str] = TICKERS) -> Iterator[Arrival]:
+    """A frame for each update, whose share is a place in `tickers`."""
+    server, chance, first_ns = Server(tickers), random.Random(seed), None
     for update in updates:
         first_ns = first_ns or update.recv_ns
         late_ns = round(abs(chance.gauss(0, READ_NS)))
@@ -114,7 +121,7 @@ class MovedClock:
         self.now = (wall_ns + waited_ns, now_ns + waited_ns)
 
 
-def record(journal: Path, frames: Sequence[Arrival], **limits: int) -> list[Path]:
+def record(journal: Path, frames: Sequence[Arrival], tickers: Sequence[str] = TICKERS, **limits: int) -> list[Path]:
     """Write a window's journal of one connection through the writer; the sealed segments are returned, in order."""
     clock = MovedClock(*frames[0][1:])
     window = {"open_ns": frames[0].wall_ns, "close_ns": frames[-1].wall_ns + 1}
@@ -122,9 +129,8 @@ def record(journal: Path, frames: Sequence[Arrival], **limits: int) -> list[Path
     with JournalWriter(journal, clock=clock, run=run, sync_interval_ms=3_600_000, **limits) as writer:
         plan = {"interval_ns": None, "phases": ["continuous"], "feeds": [FYERS_HSM]}
         writer.append_control({"type": "window_open", **window, **plan})
-        tickers = [share.ticker for share in SHARES]
-        connect = {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": tickers, "attempt": 1}
-        writer.append_control({**connect, "topics": TOPICS})
+        connect = {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": list(tickers), "attempt": 1}
+        writer.append_control({**connect, "topics": topics_of(tickers)})
         for arrival in frames:
             clock.now = arrival[1:]
             writer.append(FYERS_HSM, 0, arrival.frame, wall_ns=arrival.wall_ns, mono_ns=arrival.mono_ns)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.pages import KEY, Page, Phone
+from tests.tokens.watch import Watch
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
@@ -26,29 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CHANNEL_SECRET = "canary-of-the-channel-5f3a9c"
 PIN = "canary-pin-771263"
 ADOPTED_SECONDS = 30
-
-
-class Watch(threading.Thread):
-    """Reads arguments and environment of every process that it can see, again and again."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.seen: set[bytes] = set()
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        while not self._over.wait(0.05):
-            for process in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
-                    try:
-                        self.seen.add((process / name).read_bytes())
-                    except OSError:
-                        continue
-
-    def stop(self) -> bytes:
-        self._over.set()
-        self.join()
-        return b"\n".join(self.seen)
 
 
 @pytest.fixture

@@ -144,18 +144,19 @@ class Connection:
         if self.is_silent:
             self.dropped += 1
             return
+        sent_ns = self.clock.wall_ns()
         try:
             if isinstance(out.frame, bytes):
                 await self._ws.send_bytes(out.frame)
             else:
                 await self._ws.send_str(out.frame)
         except asyncio.CancelledError:  # it waits for the client to read; the frame itself is on its way
-            self._count(out)
+            self._count(out, sent_ns)
             raise
-        self._count(out)
+        self._count(out, sent_ns)
 
-    def _count(self, out: Outgoing) -> None:
-        self.sent.add(self.clock.wall_ns(), out.frame, out.entries, out.message)
+    def _count(self, out: Outgoing, sent_ns: int) -> None:
+        self.sent.add(sent_ns, out.frame, out.entries, out.message)
 
     def abort(self, cause: str, *, reset: bool = False) -> None:
         """End the connection without a word of farewell, with `reset` by a TCP reset."""

@@ -161,4 +161,6 @@ class HsmClient:
 
     def describe(self) -> dict[str, object]:
         """What control answers show besides the connection's own facts."""
-        return {"topics": len(self.topics), "acks": self.acks, "authenticated": self._key is not None}
+        first = next(iter(self.topics), "")
+        facts = {"topics": len(self.topics), "first_topic": first}
+        return {**facts, "acks": self.acks, "authenticated": self._key is not None}

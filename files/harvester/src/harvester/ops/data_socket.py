@@ -6,6 +6,7 @@ from typing import Any
 
 from harvester.feeds import fyers_hsm
 from harvester.feeds.ending import Ended
+from harvester.feeds.farewell import hang_up
 from harvester.feeds.hsm_wire import AUTH, Reply, auth, read_reply
 from harvester.feeds.link import Handlers, Link, connect
 from harvester.feeds.session import REPLY_SECONDS
@@ -55,7 +56,7 @@ async def _authenticate(key: str, url: str) -> Reply:
             return reply
         raise over.result() if over.done() else Ended("timeout", f"no answer within {REPLY_SECONDS:g} s")
     finally:
-        await link.hang_up()
+        await hang_up(link)
         over.cancel()
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError, ClientError
 
 from harvester.errors import HarvesterError
 from harvester.ops.aws.outcome import Outcome
 from harvester.ops.aws.session import Account
-from harvester.ops.aws.trouble import explain
+from harvester.ops.aws.trouble import explain, failures
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def run(make: Callable[..., Any], documentation: str, ensure: Ensure) -> None:
     account = Account()
     try:
         outcome = ensure(Here(account, module.check_mode), dict(module.params))
-    except (BotoCoreError, ClientError) as error:
+    except failures() as error:
         module.fail_json(msg=explain(error, account.profile))
     except HarvesterError as error:
         module.fail_json(msg=str(error))

@@ -35,10 +35,7 @@ def risks(environment: Environment, account: str, root: Path, inventory: str | N
     reachable = [host for host in hosts if host.name in there]
     found = find_risks([delivery.connect_to(host) for host in reachable], store, recording=True)
     strangers = there - {host.name for host in reachable}
-    found += [
-        Risk(name, "is there in AWS, and the inventory does not reach it (stopped, perhaps): what it has is not known")
-        for name in sorted(strangers)
-    ]
+    found += [Risk(name, UNREACHED) for name in sorted(strangers)]
     bucket = environment.names.bucket(account)
     if bucket_exists(environment.account.client("s3"), bucket):
         wanted = find_bucket([], f"s3://{bucket}")

@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from harvester.aws_names import Names
 from harvester.errors import ConfigError
 from harvester.ops.aws.session import Account
-from harvester.ops.aws.trouble import explain
+from harvester.ops.aws.trouble import explain, failures
 from harvester.ops.inventory import ask_ansible
 from harvester.ops.surroundings import STAND_IN_KEYS, variables_set
 
@@ -57,8 +57,6 @@ def load(root: Path, inventory: str | None) -> Environment:
 @contextmanager
 def reaching(environment: Environment) -> Iterator[str]:
     """Inside, clients reach this environment; gives the account's id. AWS's errors become one paragraph."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     endpoint = environment.variables.get("aws_endpoint_url")
     wanted = {"AWS_ENDPOINT_URL": str(endpoint), **STAND_IN_KEYS} if endpoint else {}
     with variables_set(wanted):
@@ -68,5 +66,5 @@ def reaching(environment: Environment) -> Iterator[str]:
             if found != expected:
                 raise ConfigError(f"These credentials belong to account {found}, and aws_account_id says {expected}.")
             yield found
-        except (BotoCoreError, ClientError) as error:
+        except failures() as error:
             raise ConfigError(explain(error, environment.profile)) from None

@@ -1,6 +1,6 @@
 """What belongs to a host and what Ansible's ec2_instance leaves as it is: volume, metadata, address, profile."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from harvester.errors import ConfigError
@@ -137,9 +137,3 @@ def release_address(ec2: Any, address: Mapping[str, Any]) -> None:
     if address.get("AssociationId"):
         ec2.disassociate_address(AssociationId=address["AssociationId"])
     ec2.release_address(AllocationId=address["AllocationId"])
-
-
-def surplus(found: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> list[str]:
-    """Names of hosts that are there and not wanted, and of those that are there twice."""
-    names = [instance["name"] for instance in found]
-    return sorted({name for name in names if name not in wanted or names.count(name) > 1})

@@ -41,6 +41,14 @@ NO_CREDENTIALS = (
 EXPIRED_LOGIN = "The AWS login has expired. Run `aws sso login{profile}`, then the same command again: it goes on."
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """What botocore raises when AWS cannot be asked, refuses, or something else answers in its place."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    return BotoCoreError, ClientError, ResponseParserError
+
+
 def explain(error: BaseException, profile: str = "") -> str:
     """One paragraph for an exception of botocore; any other exception's own words."""
     kind = type(error).__name__
@@ -52,6 +60,10 @@ def explain(error: BaseException, profile: str = "") -> str:
         return f"{_words(error)}. Correct aws_account_profile, or make the profile with `aws configure sso`."
     if kind in ("EndpointConnectionError", "ConnectTimeoutError", "NoRegionError", "InvalidRegionError"):
         return f"{_words(error)}. Is aws_account_region a region of AWS, such as ap-south-1, and is the network up?"
+    if kind == "ResponseParserError":
+        return (
+            "What answered is not AWS: a proxy, or a login page of this network, perhaps. Look there, then try again."
+        )
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):
         return explain_code(
