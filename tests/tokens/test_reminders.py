@@ -208,3 +208,21 @@ def test_a_host_asks_its_recorder(status: dict[str, object] | None, cause: str) 
     told = {"written_at_ns": now, **status} if status is not None else None
 
     assert host.judge_status(told, day_of("2026-11-23"), now).cause == cause
+
+
+def test_a_recorder_that_is_down_is_not_answered_with_a_login(tmp_path: Path) -> None:
+    standing, listener = host.judge_status(None, day_of("2026-11-23"), at("2026-11-23T08:00:00")), Listener()
+
+    look(
+        at("2026-11-23T08:00:00"),
+        day_of("2026-11-23"),
+        standing,
+        memory=FileStore(tmp_path / "memory"),
+        channels=lambda: [listener],
+        remedy=lambda: host.remedy_of(standing),
+    )
+
+    [message] = listener.heard
+    assert message.title == "The recorder does not run"
+    assert "./inv status" in message.body and "./inv start" in message.body
+    assert host.remedy_of(MISSING) == "Log in: ./inv token-push"

@@ -165,7 +165,8 @@ def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: RunSe
         writer.append_control({"type": "state", "open": [[1]]})
     day = day_directory(settings.journal_dir, DAY)
     planted = list(day.iterdir())
-    (day / "1-1.seg").mkdir()  # cannot be read
+    unreadable = day / "9000000000000000000-1.seg"
+    unreadable.mkdir()
 
     async def start() -> None:
         async with running(settings, clock) as bench:
@@ -173,7 +174,7 @@ def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: RunSe
             await bench.stop()
 
     asyncio.run(start())
-    (day / "1-1.seg").rmdir()
+    unreadable.rmdir()
     for path in planted:
         path.unlink()
 

@@ -13,7 +13,8 @@ from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS
 from harvester.calendar import TradingCalendar
 from harvester.errors import HarvesterError
 from harvester.lake import manifest as manifest_module
-from harvester.lake.close import NotOverError, pending_days
+from harvester.lake.close import NotOverError
+from harvester.lake.pending import pending_days
 from harvester.lake.tables import TableWriter
 from harvester.lake.verify import verify_lake
 

@@ -56,6 +56,20 @@ def test_a_recorded_gap_keeps_its_cause_and_ends_at_the_snapshot(streamed) -> No
     assert {gap.source for gap in streamed.gaps(SBIN)} == {"recorded"}
 
 
+def test_an_end_of_the_session_that_was_found_missing_after_the_close_counts(streamed) -> None:
+    recorder = start(streamed)
+    recorder.at(96)
+    recorder.books(0, SBIN, 1)
+    recorder.close()
+    recorder.at(END + 2)
+    recorder.control("disconnect", feed=FYERS_HSM, stream=0, cause="not_started", detail="between windows")
+    recorder.lose(SBIN, 96, END, "mute")
+    recorder.lose(INFY, 96, END, "mute")
+    recorder.stop()
+    streamed.close()
+    assert streamed.lost(SBIN) == streamed.lost(INFY) == [(96, END, "mute")]
+
+
 def test_what_the_recorder_did_not_write_down_is_found_in_the_frames(streamed) -> None:
     recorder = start(streamed)
     recorder.at(30)

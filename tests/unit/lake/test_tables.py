@@ -50,6 +50,15 @@ def test_small_symbols_share_row_groups_and_large_ones_have_their_own(
     tables.check_written(writer)
 
 
+def test_shared_row_groups_stay_in_their_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "GROUP_BYTES", 10 * 8 * BARS_TABLE.height)
+
+    writer = write(tmp_path / "bars.parquet", dict.fromkeys("ABCDEF", 4))
+
+    metadata = pq.read_metadata(writer.path)
+    assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [8, 8, 8]
+
+
 def test_a_table_that_failed_is_closed_with_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "bars.parquet"
     with pytest.raises(ValueError, match="no more"), tables.TableWriter(path, BARS_TABLE, []) as writer:

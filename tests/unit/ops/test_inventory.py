@@ -59,3 +59,11 @@ def test_an_inventory_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_template_that_cannot_be_rendered_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="could not read inv"):
         load_hosts(tmp_path, write(tmp_path, HOSTS))
+
+
+def test_a_quote_that_is_not_closed_is_named_with_its_host(tmp_path: Path) -> None:
+    mistake = 'ansible_ssh_extra_args: -o "ProxyCommand=nc'
+    where = write(tmp_path, f"harvesters:\n  hosts:\n    h7:\n      {mistake}\n")
+
+    with pytest.raises(ConfigError, match="SSH arguments of h7 .* cannot be read"):
+        load_hosts(tmp_path, where)

@@ -176,6 +176,8 @@ class Settings(StrictModel):
     """The trading calendar."""
     journal: JournalSettings = JournalSettings()
     """The journal."""
+    archive: Literal["zstd", "packed"] = "zstd"
+    """Form of archived segments: zstd, which any tool unpacks, or packed: a fourth of it at ten times the work."""
     token: TokenSettings = TokenSettings()
     """The access token."""
     alerts: AlertSettings = AlertSettings()

@@ -13,6 +13,7 @@ from harvester.settings import AlertSettings
 from harvester.tokens.stores import open_place
 
 REMEDY = "Log in: ./inv token-push"
+RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"
 
 
 def day_of(calendar: TradingCalendar, day: date, phases: Collection[PhaseName]) -> Day | None:
@@ -29,6 +30,11 @@ def judge_status(status: dict[str, Any] | None, day: Day | None, now_ns: int) ->
     if token.get("state") == "refused":
         return Standing("token_refused", f"the broker refuses the access token ({token.get('version')})")
     return judge_token(token.get("expires_at_ns"), day, now_ns)
+
+
+def remedy_of(standing: Standing) -> str:
+    """What to do about it: no login makes a recorder run."""
+    return RECORDER_REMEDY if standing.cause == "recorder_down" else REMEDY
 
 
 def open_channels(settings: AlertSettings) -> list[Channel]:

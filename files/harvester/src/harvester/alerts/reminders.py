@@ -24,6 +24,8 @@ TITLES = {
     Severity.URGENT: "The session opens in minutes, without a token",
     Severity.CRITICAL: "Nothing is recorded: no valid token",
 }
+OTHER_TITLES = {"recorder_down": "The recorder does not run"}
+"""By cause, where a login is not what is lacking."""
 
 
 class Day(NamedTuple):
@@ -99,7 +101,7 @@ def _request(severity: Severity, standing: Standing, day: Day, remedy: str) -> M
     opens = f"{to_ist(day.opens_ns):%H:%M}"
     verb = "opened" if severity == Severity.CRITICAL else "opens"
     body = f"The session {verb} at {opens} IST, and {standing.detail}.\n{remedy}"
-    return Message(severity, standing.cause, TITLES[severity], body)
+    return Message(severity, standing.cause, OTHER_TITLES.get(standing.cause, TITLES[severity]), body)
 
 
 def _all_clear(standing: Standing) -> Message:

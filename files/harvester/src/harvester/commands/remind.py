@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             standing,
             memory=FileStore(settings.alerts.memory),
             channels=lambda: host.open_channels(settings.alerts),
-            remedy=lambda: host.REMEDY,
+            remedy=lambda: host.remedy_of(standing),
         )
     except ConfigError as error:
         log.warning("nobody_told", cause=standing.cause, detail=str(error))  # in the log is all that can be done

@@ -25,7 +25,7 @@ class Form(StrEnum):
     ZSTD = COMPRESSED
     """Compressed as they are: quick, and any tool unpacks them."""
     PACKED = ".pack"
-    """A fifth of that for order books, at some ten times the work; see harvester.lake.pack."""
+    """A fourth to a fifth of that for order books, at some ten times the work; see harvester.lake.pack."""
 
 
 ARCHIVED[Form.PACKED] = lambda file: cast(BinaryIO, Unpacker(file))

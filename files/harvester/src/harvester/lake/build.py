@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harvester.clock import to_ist
 from harvester.errors import HarvesterError
-from harvester.lake.archive import archive_segment
+from harvester.lake.archive import Form, archive_segment
 from harvester.lake.balance import check_day
 from harvester.lake.certificate import Json, certify_day, encode_certificate
 from harvester.lake.events import Events, read_events
@@ -74,13 +74,13 @@ def _date_of(wall_ns: int) -> date | None:
         return None
 
 
-def build_day(lake: Path, day: Day, expectation: Expectation, release: str) -> tuple[list[FileEntry], Json]:
+def build_day(lake: Path, day: Day, expectation: Expectation, release: str, form: Form) -> tuple[list[FileEntry], Json]:
     """Archive, decode, account, certify: the entries of all files, and the certificate. The caller holds the lake.
 
     Raises HarvesterError when something read back is not what was written, or when the accounts do not balance.
     """
     partition = day.partition
-    archived = _archive(lake, day)
+    archived = _archive(lake, day, form)
     written = write_tables(lake, day, expectation.grace_ns)
     temporary = temporary_for(lake, partition, GAPS, GAPS_NAME)
     rows = write_gaps(written.gaps, temporary)
@@ -105,10 +105,10 @@ def build_day(lake: Path, day: Day, expectation: Expectation, release: str) -> t
     return [*files, describe_file(lake, placed, len(written.symbols))], certificate
 
 
-def _archive(lake: Path, day: Day) -> list[FileEntry]:
+def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:
     directory = lake / day.partition.path(RAW)
     return [
-        describe_file(lake, archive_segment(source, directory), source.records)
+        describe_file(lake, archive_segment(source, directory, form), source.records)
         for source in day.index.sources
         if not source.is_open
     ]

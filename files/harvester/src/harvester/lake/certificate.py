@@ -2,17 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
-from harvester.clock import NS_PER_MS
+import numpy as np
+
 from harvester.lake.depth import SymbolData
 from harvester.lake.events import Events
 from harvester.lake.gaps import GapRow
 from harvester.lake.layout import Partition
 from harvester.lake.segments import DayIndex
-from harvester.lake.slots import Grid, Window
+from harvester.lake.slots import Grid
+from harvester.lake.streamfacts import longest_silence, percentiles
 
 CERTIFICATE_FORMAT = 1
 CHRONY = "chrony"
@@ -37,31 +38,14 @@ def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
         "off_schedule": sum(slot not in expected for slot in data.sched_ns),
         "bad_records": data.bad_records,
         "gaps_by_cause": dict(sorted(causes.items())),
-        "longest_silence_ns": longest_silence(data.recv_ns, grid.windows),
-        "poll_deviation_ms": _percentiles(data.deviation_ns),
+        "longest_silence_ns": longest_silence(np.array(data.recv_ns, np.int64), grid.windows),
+        "poll_deviation_ms": _deviation(data.deviation_ns),
     }
 
 
-def longest_silence(recv_ns: Iterable[int], windows: Iterable[Window]) -> int:
-    """The longest time inside one window without an update, the window's edges included. `recv_ns` ascending."""
-    moments = list(recv_ns)
-    longest = 0
-    for opens, closes in windows:
-        inside = [opens, *(moment for moment in moments if opens <= moment < closes), closes]
-        longest = max(longest, *(later - earlier for earlier, later in pairwise(inside)))
-    return longest
-
-
-def _percentiles(deviation_ns: list[int]) -> Json | None:
-    """Nearest rank, in milliseconds."""
-    if not deviation_ns:
-        return None
-    ordered = sorted(deviation_ns)
-
-    def rank(share: int) -> float:
-        return round(ordered[-(-len(ordered) * share // 100) - 1] / NS_PER_MS, 3)
-
-    return {"p50": rank(50), "p99": rank(99), "max": rank(100)}
+def _deviation(deviation_ns: list[int]) -> Json | None:
+    found = percentiles(np.array(deviation_ns, np.int64))
+    return found and {name: found[name] for name in ("p50", "p99", "max")}
 
 
 def certify_day(

@@ -9,20 +9,22 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harvester.calendar import PhaseName, TradingCalendar
+from harvester.calendar import TradingCalendar
 from harvester.clock import NS_PER_SECOND, SystemClock, to_ist
 from harvester.errors import ConfigError, HarvesterError
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
+from harvester.lake.archive import Form
 from harvester.lake.build import Day, Expectation, build_day, read_day
 from harvester.lake.certificate import Json
-from harvester.lake.layout import RAW, Partition, find_partitions
+from harvester.lake.layout import RAW, Partition
 from harvester.lake.lock import locked
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, self_hash_of, write_manifest
+from harvester.lake.pending import pending_days
 from harvester.lake.placing import set_superseded_aside
 from harvester.lake.removals import read_removals
 from harvester.lake.segments import find_sources, read_index
@@ -31,7 +33,6 @@ from harvester.release import release_id
 if TYPE_CHECKING:
     from harvester.settings import Settings
 
-LOOK_BACK_DAYS = 31
 CLOSED, UNCHANGED, NOTHING = "closed", "unchanged", "nothing"
 
 
@@ -50,9 +51,19 @@ class NotOverError(HarvesterError):
 
 
 def close_day(
-    *, journal: Path, lake: Path, partition: Partition, expectation: Expectation, now_ns: int, rebuild: bool = False
+    *,
+    journal: Path,
+    lake: Path,
+    partition: Partition,
+    expectation: Expectation,
+    now_ns: int,
+    rebuild: bool = False,
+    form: Form = Form.ZSTD,
 ) -> Closing:
-    """Build one day. Raises NotOverError before its last window ends, HarvesterError when it cannot be built."""
+    """Build one day; `form` is that of segments archived now.
+
+    Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
+    """
     with locked(lake), _explaining(partition):
         before = load_manifest(lake, partition)
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
@@ -64,7 +75,7 @@ def close_day(
         if before and not _must_build(lake, day, before, rebuild):
             set_superseded_aside(lake, before, partition)
             return Closing(partition, UNCHANGED, before)
-        files, certificate = build_day(lake, day, expectation, release_id())
+        files, certificate = build_day(lake, day, expectation, release_id(), form)
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
@@ -141,35 +152,6 @@ def _must_build(lake: Path, day: Day, before: Manifest, rebuild: bool) -> bool:
     return True
 
 
-def pending_days(
-    journal: Path, lake: Path, host: str, calendar: TradingCalendar, phases: tuple[PhaseName, ...], today: date
-) -> list[date]:
-    """Days up to `today` that have segments no manifest knows, and trading days that have no manifest at all."""
-    closed = [partition.date for partition in find_partitions(lake) if partition.host == host]
-    recorded = [day for day in _journal_days(journal) if day <= today]
-    earliest = max(min([*closed, *recorded, today]), today - timedelta(days=LOOK_BACK_DAYS))
-    span = (earliest + timedelta(days=number) for number in range((today - earliest).days + 1))
-    missed = {day for day in span if day not in closed and calendar.windows(day, phases)}
-    fresh = {day for day in recorded if _has_news(journal, lake, Partition(day, host))}
-    return sorted(missed | fresh)
-
-
-def _journal_days(journal: Path) -> list[date]:
-    days = []
-    for path in sorted(journal.glob("????-??-??")):
-        try:
-            days.append(date.fromisoformat(path.name))
-        except ValueError:
-            continue  # a stray, which recovery reports
-    return days
-
-
-def _has_news(journal: Path, lake: Path, partition: Partition) -> bool:
-    manifest = load_manifest(lake, partition)
-    known = {segment.name for segment in manifest.segments} if manifest else set()
-    return any(path.stem not in known for path in day_directory(journal, partition.date).glob("*.seg"))
-
-
 def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Expectation:
     """What configuration and calendar expect of a day."""
     poll, feeds = settings.poll, settings.feeds
@@ -216,6 +198,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
                 expectation=expect_day(settings, calendar, day),
                 now_ns=clock.wall_ns(),
                 rebuild=args.rebuild,
+                form=Form[settings.archive.upper()],
             )
             print(describe(closing))
         except NotOverError as error:

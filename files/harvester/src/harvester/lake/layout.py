@@ -1,6 +1,6 @@
 """Where things lie in a lake. Partition folders are Hive style, so that engines read them as they are.
 
-depth/date=D/host=H/depth.parquet          raw/date=D/host=H/<segment>.seg.zst
+depth/date=D/host=H/depth.parquet          raw/date=D/host=H/<segment>.seg.zst or .seg.pack
 gaps/date=D/host=H/gaps.parquet            certificate/date=D/host=H/certificate.json
 quotes, index, depth50, bars               likewise, on days with data of the sockets
 manifest/date=D/host=H/manifest.json       superseded/...  what a later build of the day replaced

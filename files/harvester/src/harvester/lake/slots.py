@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from harvester.lake.events import DEFAULT, Polling, WindowOpen
+from harvester.lake.intervals import Interval, union
 
-Window = tuple[int, int]
+Window = Interval
 
 
 class Stretch(NamedTuple):
@@ -37,16 +38,11 @@ class Grid:
     @cached_property
     def polled(self) -> tuple[Window, ...]:
         """Where polls are scheduled."""
-        return _merge((s.from_ns, s.to_ns) for s in self.stretches if s.interval_ns is not None)
+        return tuple(union((s.from_ns, s.to_ns) for s in self.stretches if s.interval_ns is not None))
 
     def block_of(self, slot: int) -> Window:
         """The unbroken time of scheduled polls that holds the slot."""
         return self.polled[bisect_right(self.polled, (slot, 2**63)) - 1]
-
-    def window_of(self, moment_ns: int) -> Window | None:
-        """The window that holds the moment."""
-        at = bisect_right(self.windows, (moment_ns, 2**63)) - 1
-        return self.windows[at] if at >= 0 and moment_ns < self.windows[at][1] else None
 
     def end_of(self, number: int) -> int:
         """Where slot `number` ends: at the next slot, or where no more polls are scheduled."""
@@ -76,7 +72,7 @@ def build_grid(
         stretches = _stand_in(stretches, polling)
     stretches.sort(key=lambda stretch: stretch.from_ns)
     slots = {slot for stretch in stretches for slot in stretch.slots()}
-    return Grid(_merge((s.from_ns, s.to_ns) for s in stretches), tuple(stretches), tuple(sorted(slots)))
+    return Grid(tuple(union((s.from_ns, s.to_ns) for s in stretches)), tuple(stretches), tuple(sorted(slots)))
 
 
 def _overrule(stretches: list[Stretch], said: WindowOpen, interval_ns: int | None) -> list[Stretch]:
@@ -126,13 +122,3 @@ def _fill(stretches: list[Stretch], opens: int, closes: int, interval_ns: int | 
     if at < closes:
         holes.append(beat._replace(from_ns=at, to_ns=closes))
     return holes
-
-
-def _merge(windows: Iterable[Window]) -> tuple[Window, ...]:
-    merged: list[Window] = []
-    for opens, closes in sorted(windows):
-        if merged and opens <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], closes))
-        else:
-            merged.append((opens, closes))
-    return tuple(merged)

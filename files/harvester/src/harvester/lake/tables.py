@@ -45,6 +45,7 @@ class TableWriter:
         self._shared: list[tuple[str, Ints]] = []
         self._shared_rows = 0
         self._limit = min(GROUP_ROWS, GROUP_BYTES // (8 * table.height))
+        self._share = min(SHARED_ROWS, self._limit // 2)
         self._writer = pq.ParquetWriter(
             path,
             table.schema,
@@ -72,13 +73,13 @@ class TableWriter:
             return
         rest = symbol, np.concatenate(self._waiting, axis=1)
         self._waiting = []
-        if rest[1].shape[1] >= SHARED_ROWS:
+        if rest[1].shape[1] >= self._share:
             self._write_shared()
             self._write([rest])
             return
         self._shared.append(rest)
         self._shared_rows += rest[1].shape[1]
-        if self._shared_rows >= SHARED_ROWS:
+        if self._shared_rows >= self._share:
             self._write_shared()
 
     def _write_shared(self) -> None:

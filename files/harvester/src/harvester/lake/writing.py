@@ -17,9 +17,9 @@ from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry, describe_file
 from harvester.lake.origin import Origin
 from harvester.lake.placing import place, temporary_for
+from harvester.lake.rereading import Spool, read_in_order
 from harvester.lake.rows import merge_by_time
 from harvester.lake.schema import DEPTH_TABLE, TABLES
-from harvester.lake.segments import Spool, read_in_order
 from harvester.lake.streamfacts import certify_feed, certify_stream
 from harvester.lake.streams import SOCKETS, Streams
 from harvester.lake.symbolrows import SymbolRows

@@ -72,7 +72,7 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
     if inventory and "," not in inventory and not (root / inventory).exists():
         raise ConfigError(f"There is no inventory at {root / inventory}. Correct --inventory (inventory/lab: the lab).")
     answer = ask_ansible(root, inventory, limit, GROUP, CONNECTION_VARIABLES + OPERATOR_VARIABLES)
-    hosts = [_host(name, variables, root) for name, variables in answer.items()]
+    hosts = [_checked(name, variables, root) for name, variables in answer.items()]
     if not hosts:
         where = inventory or "the default inventory of ansible.cfg"
         which = f"no host matching {limit!r}" if limit else "no host"
@@ -118,6 +118,16 @@ def _refusal(inventory: str | None, why: str) -> str:
     where = inventory or "the default inventory of ansible.cfg"
     reason = " ".join(why.split())[:600] or "no reason given"
     return f"Ansible could not read {where}: {reason}. Look at it with `ansible-inventory --list` and correct the file."
+
+
+def _checked(name: str, variables: dict[str, Any], root: Path) -> Host:
+    try:
+        return _host(name, variables, root)
+    except ValueError as error:
+        raise ConfigError(
+            f"The SSH arguments of {name} in the inventory cannot be read ({error}). Correct the quotes in"
+            " ansible_ssh_common_args and ansible_ssh_extra_args."
+        ) from None
 
 
 def _host(name: str, variables: dict[str, Any], root: Path) -> Host:

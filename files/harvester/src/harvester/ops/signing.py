@@ -1,6 +1,9 @@
-"""AWS Signature Version 4 of a GET without a body, as S3 wants it; the SDK's own signer takes ten times as long.
+"""AWS Signature Version 4 of a GET without a body, as S3 wants it. A test holds it to the SDK's.
 
-Amazon S3 API reference, "Authenticating requests: using the authorization header". A test holds it to the SDK's.
+Ours takes 0.02 ms of CPU a request, botocore's S3SigV4Auth 0.20 ms: 0.1 s of the 1.3 s that a pull of 500 files of
+200 KB takes, which has to be at least 0.9 as fast as the fastest plain tool (measured with CPython 3.11).
+
+Amazon S3 API reference, "Authenticating requests: using the authorization header".
 """
 
 import hashlib
