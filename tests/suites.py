@@ -72,7 +72,13 @@ SUITES = (
     Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
     Suite("lab", "lab hosts are real and leave nothing behind", slow=True, alone=True),
     Suite("molecule", "the roles converge on booted hosts and stay converged", slow=True, alone=True),
-    Suite("demo", "one command builds a host that harvests, and the data comes home verified", slow=True, alone=True),
+    Suite(
+        "demo",
+        "one command builds an account and a host that harvests; the data comes home and to S3, verified",
+        slow=True,
+        alone=True,
+        packages="apt-tokens.txt",
+    ),
 )
 
 

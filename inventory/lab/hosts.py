@@ -18,9 +18,12 @@ WITHOUT_A_LAB: dict[str, Any] = {
             "lab_state": str(STATE),
             "lab_address": "198.51.100.1",
             "lab_aws_endpoint": "http://198.51.100.1:5000",
+            "lab_aws_account": False,
             "lab_app_id": None,
             "lab_calendar_file": str(STATE / "calendar.json"),
             "lab_exchange_state": str(STATE / "exchange"),
+            "lab_host_names": ["h1"],
+            "lab_public_key_file": str(STATE / "id_ed25519.pub"),
         },
         "children": {"harvesters": {"hosts": {"h1": {"ansible_host": NO_HOST, "ansible_user": "ubuntu"}}}},
     }

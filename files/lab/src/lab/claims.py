@@ -52,7 +52,12 @@ class Claimed(BaseModel):
 
 
 class LabClaim(Claimed):
-    """A lab: its controller-side address and the folder of the machine it may use."""
+    """A lab: its controller-side address and the folder of the machine it may use.
+
+    `aws_account`: site.yml is to provision the account of its AWS stand-in, too.
+    """
+
+    aws_account: bool = False
 
     @property
     def folder(self) -> Path:

@@ -41,7 +41,7 @@ def _say(line: str) -> None:
 def _up(options: argparse.Namespace) -> int:
     wishes = [_read_wish(text, options) for text in options.name or ["h1"]]
     wanted = [name for name in NAMES if name not in options.without]
-    started = labs.bring_up(options.state, wishes, _say, wanted)
+    started = labs.bring_up(options.state, wishes, _say, wanted, aws_account=options.aws)
     _say(f"log in with: ssh -F {options.state / SSH_CONFIG} {wishes[0].name}")
     if options.json:
         print(json.dumps({"started": [_summary(host) for host in started]}, indent=2))
@@ -151,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--tier", default="nspawn", choices=("nspawn", "uml"), help="container, or a kernel of its own")
     up.add_argument("--bare", action="store_true", help="without the roles' packages, which apt finds in its cache")
     up.add_argument("--without", action="append", default=[], choices=NAMES, help="a stand-in to leave out")
+    up.add_argument("--aws", action="store_true", help="have site.yml provision an AWS account, too, on the stand-in")
     up.add_argument("--ssh-socket", action="store_true", help="start the SSH server by its socket, as Ubuntu does")
     up.add_argument("--disk", metavar="PATH=BYTES", help="give each host a disk of its own, mounted at PATH")
     up.add_argument("--memory-bytes", type=int, help="cap what each host's processes may have together")

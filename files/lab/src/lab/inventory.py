@@ -22,9 +22,12 @@ def render_inventory(lab: LabClaim, hosts: list[HostClaim]) -> dict[str, Any]:
                 "lab_state": str(lab.state),
                 "lab_address": lab.address,
                 "lab_aws_endpoint": f"http://{lab.address}:{MOTO_PORT}",
+                "lab_aws_account": lab.aws_account,
                 "lab_app_id": read_app_id(lab.state),
                 "lab_calendar_file": str(calendar_file(lab.state)),
                 "lab_exchange_state": str(exchange_folder(lab.state)),
+                "lab_host_names": [host.name for host in hosts],
+                "lab_public_key_file": f"{lab.state / USER_KEY}.pub",
             },
             "children": {GROUP: {"hosts": {host.name: _host_variables(lab, host) for host in hosts}}},
         }

@@ -24,6 +24,8 @@ from lab.stand_ins import NAMES, Name
 from lab.state import make_folder, refuse_foreign_folder, remove_folder
 
 Progress = Callable[[str], None]
+BOOTS_AT = "boots at"
+"""What is said of a host from when the inventory names it."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,16 @@ class Started:
 
 
 def bring_up(
-    state: Path, wishes: Iterable[HostWish], progress: Progress, wanted: Iterable[Name] = NAMES
+    state: Path,
+    wishes: Iterable[HostWish],
+    progress: Progress,
+    wanted: Iterable[Name] = NAMES,
+    *,
+    aws_account: bool = False,
 ) -> list[Started]:
     """Make the lab at `state` have the wished hosts and stand-ins; what is already there and runs is left alone.
 
+    With `aws_account` the lab's inventory says that site.yml provisions the account of the AWS stand-in, too.
     Raises LabError; what this call had made by then is removed.
     """
     require_lab_machine()
@@ -64,7 +72,7 @@ def bring_up(
     make_folder(state)
     try:
         with wait_for_lock(state, announce=lambda: progress("waiting for another `lab up` of this lab")):
-            return _complete(state, list(wishes), list(wanted), progress)
+            return _complete(state, list(wishes), list(wanted), progress, aws_account=aws_account)
     except BaseException:
         if is_new:
             bring_down(state)
@@ -113,11 +121,13 @@ def _claim_lab(state: Path) -> bool:
     return True
 
 
-def _complete(state: Path, wishes: list[HostWish], wanted: list[Name], progress: Progress) -> list[Started]:
+def _complete(
+    state: Path, wishes: list[HostWish], wanted: list[Name], progress: Progress, *, aws_account: bool
+) -> list[Started]:
     if any(wish.tier == "uml" for wish in wishes):
         uml.provide_kernel(progress)
     trees = {wish: _provide_tree(wish, progress) for wish in wishes}
-    lab = _provide_lab(state, wanted, progress)
+    lab = _provide_lab(state, wanted, progress, aws_account=aws_account)
     missing = [wish for wish in wishes if not _is_there(state, wish, progress)]
     started = _start_hosts(lab, {wish: trees[wish] for wish in missing}, progress)
     with locked():
@@ -129,13 +139,14 @@ def _provide_tree(wish: HostWish, progress: Progress) -> Path:
     return provide_tree(find_suite(wish.suite), wish.variant, claims.find_used_trees, progress)
 
 
-def _provide_lab(state: Path, wanted: list[Name], progress: Progress) -> LabClaim:
+def _provide_lab(state: Path, wanted: list[Name], progress: Progress, *, aws_account: bool) -> LabClaim:
     with locked():
         lab = claims.find_lab(state)
         if lab is None or not lab.ready:
             # The process that claimed it may have died since; from here on it is this one's.
             lab = LabClaim(number=lab.number if lab else claims.free_number("labs"), state=state)
-            claims.save(lab)
+        lab = lab.model_copy(update={"aws_account": lab.aws_account or aws_account})
+        claims.save(lab)
         network.ensure_hub()
         network.add_lab_address(lab)
     provide_calendar(stand_ins.calendar_file(state))
@@ -174,6 +185,8 @@ def _start_hosts(lab: LabClaim, trees: dict[HostWish, Path], progress: Progress)
         started = time.monotonic()
         launched = {host.number: (host, _launch(lab, host)) for host in claimed}
         _publish(lab)
+        for host in claimed:
+            progress(f"{host.name} {BOOTS_AT} {host.address}")
         since = time.monotonic() - started
         answered = hosts.wait_for_banners(launched)
         return [_finish(lab, host, since + answered[host.number], started, progress) for host in claimed]

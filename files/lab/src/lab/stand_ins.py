@@ -28,13 +28,6 @@ EXCHANGE_PORT = 443
 STARTS_WITHIN_SECONDS = 60
 ENDS_WITHIN_SECONDS = 3
 
-# Without these moto refuses AWS's own policies and lets through images and key pairs that do not exist.
-MOTO_SETTINGS = {
-    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
-    "MOTO_ENABLE_AMI_VALIDATION": "1",
-    "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "1",
-    "MOTO_ENABLE_KEYPAIR_VALIDATION": "1",
-}
 # moto takes any credentials, but the clients want to have some.
 CREDENTIALS = "[default]\naws_access_key_id = testing\naws_secret_access_key = testing\n"
 
@@ -96,7 +89,7 @@ def _commands(lab: LabClaim) -> dict[Name, tuple[list[str], Callable[[], bool]]]
     at = ["--address", lab.address, "--port", str(EXCHANGE_PORT)]
     market = ["--calendar", str(calendar_file(lab.state)), "--token-seconds", str(TOKEN_SECONDS), "--keep-frames"]
     exchange = [_program("exchange"), "serve", "--state", str(folder), *at, *market]
-    moto = [sys.executable, "-m", "moto.server", "--host", lab.address, "--port", str(MOTO_PORT)]
+    moto = [sys.executable, "-m", "lab.aws.server", "--host", lab.address, "--port", str(MOTO_PORT)]
     return {
         "moto": (moto, lambda: _accepts(lab.address, MOTO_PORT)),
         "exchange": (exchange, lambda: ready.exists() and _accepts(lab.address, EXCHANGE_PORT)),
@@ -128,7 +121,8 @@ def _start(lab: LabClaim, name: Name, command: list[str]) -> "subprocess.Popen[b
             stderr=log,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, **(MOTO_SETTINGS if name == "moto" else {})},
+            # Its temporary files go with the lab, however it ends.
+            env={**os.environ, "TMPDIR": str(lab.folder)},
         )
     record = {"pid": process.pid, "start": machine.process_start(process.pid)}
     (lab.folder / f"{name}.json").write_text(json.dumps(record) + "\n", encoding="ascii")

@@ -22,6 +22,7 @@ from harvester.tokens.login import App, begin_login, complete_login, read_redire
 from harvester.tokens.stores import FileStore
 from lab.demo import session
 from lab.demo.host import Demo, Session, ask_with_sdk, conclude, wait_until
+from lab.demo.login import BY_HTTP
 
 WHERE = "ordinary processes on this machine, without a host and without Ansible"
 LEAD_SECONDS = 15  # the recorder reads a changed calendar in a process of its own, which takes a while
@@ -57,7 +58,7 @@ def run(demo: Demo) -> dict[str, Any]:
         inventory = write_inventory(demo)
         demo.invoke("pull-data", "--raw", "--output", demo.output, "--inventory", str(inventory))
         demo.invoke("verify-data", "--output", demo.output)
-    return conclude(demo, recorded, since_ns=began, where=WHERE)
+    return conclude(demo, recorded, since_ns=began, where=WHERE, login=BY_HTTP)
 
 
 def record(demo: Demo, env: dict[str, str]) -> Session:

@@ -23,12 +23,15 @@ from harvester.ops.delivery import REPORT_NAME
 from harvester.ops.inventory import load_hosts, program
 from harvester.ops.playbook import mitogen_strategies
 from harvester.ops.status import gather
-from lab.demo import evidence, summary
+from lab.demo import account, evidence, summary
 from lab.demo import session as sessions
-from lab.demo.login import push_token
-from lab.demo.progress import Progress
+from lab.demo.boot import Boot
+from lab.demo.login import find_person, push_token
+from lab.demo.progress import Plays, Progress
 
-BUILD = "build the host: ansible-playbook site.yml"
+BOOT = "start the exchange and the AWS stand-in, let a Linux host boot on this machine"
+BUILD = "ansible-playbook site.yml: an AWS account from empty to full, then the host over SSH"
+AWS_PLAYS = ("Provision AWS", "Know the new hosts")
 WATCH_SECONDS = 4
 
 
@@ -60,14 +63,16 @@ class Demo:
         self.progress.note("$ ./inv " + " ".join(words))
         self.progress.run([program("invoke"), *words], cwd=self.root)
 
-    def ansible(self, *words: str) -> None:
-        """Run ansible-playbook, with mitogen where it is installed."""
+    def ansible(self, *words: str) -> dict[str, float]:
+        """Run ansible-playbook, with mitogen where it is installed; the seconds of each play by name."""
         strategies = mitogen_strategies()
         env = dict(os.environ)
         if strategies:
             env |= {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": strategies}
         self.progress.note("$ ansible-playbook " + " ".join(words))
-        self.progress.run([program("ansible-playbook"), *words], cwd=self.root, env=env)
+        plays = Plays()
+        self.progress.run([program("ansible-playbook"), *words], cwd=self.root, env=env, hear=plays.hear)
+        return plays.seconds
 
 
 @dataclass(frozen=True)
@@ -91,26 +96,32 @@ def run(demo: Demo) -> dict[str, Any]:
     """Run all steps; the summary document. Raises HarvesterError naming what failed."""
     step = demo.progress.step
     began = time.time_ns()
-    with step("boot a Linux host on this machine, start the exchange and moto"):
+    with step(BOOT):
         demo.state.mkdir(mode=0o700, exist_ok=True)
         sessions.write_calendar(demo.calendar, sessions.closed_calendar(sessions.today_in_india()))
-        demo.progress.run([program("lab"), "up"], cwd=demo.root)
-    with step(BUILD):
-        demo.ansible("site.yml")
-    with step("log in at the broker, push the token"):
-        demo.progress.note("$ ./inv token-push")
-        demo.progress.note(push_token([program("invoke"), "token-push"], demo.exchange, cwd=demo.root))
+        boot = Boot(demo.root, demo.progress)
+    with find_person(demo.exchange) as person:
+        with step(BUILD), boot.beside():
+            plays = demo.ansible("site.yml")
+        aws_seconds = sum(plays.get(play, 0.0) for play in AWS_PLAYS)
+        with step("log in at the broker, push the token"):
+            demo.progress.note("$ ./inv token-push")
+            said, login = push_token([program("invoke"), "token-push"], person, cwd=demo.root)
+            demo.progress.note(said)
     with step(f"record a session of {demo.session_seconds} s"):
-        recorded = record(demo)
+        recorded = record(demo, demo.progress.seconds[BUILD] - aws_seconds)
     with step("close the session and build the lake"):
         demo.ansible("playbooks/close.yml", "-e", json.dumps({"harvester_close_date": recorded.day}))
     with step("pull it home and verify it"):
         demo.invoke("pull-data", "--raw", "--output", demo.output)
         demo.invoke("verify-data", "--output", demo.output)
-    return conclude(demo, recorded, since_ns=began, where="a real booted host in the lab")
+    with step("look what the account and its bucket hold"):
+        manifest, _ = summary.read_day(demo.pulled, recorded.day)
+        aws = {"seconds": round(aws_seconds, 1), **account.examine(demo.root, recorded.day, manifest["files"])}
+    return conclude(demo, recorded, since_ns=began, where="a real booted host in the lab", login=login, aws=aws)
 
 
-def conclude(demo: Demo, session: Session, *, since_ns: int, where: str) -> dict[str, Any]:
+def conclude(demo: Demo, session: Session, *, since_ns: int, where: str, **extra: Any) -> dict[str, Any]:
     """The summary document of a day that was pulled, with what the SDK saw and what the exchange says it served."""
     raw = demo.pulled / "lake/raw"
     served = demo.exchange / "served.jsonl"
@@ -121,6 +132,7 @@ def conclude(demo: Demo, session: Session, *, since_ns: int, where: str) -> dict
         session.day,
         where=where,
         seconds=demo.progress.seconds,
+        **extra,
         sdk=session.observed,
         exchange=vars(answers),
         sockets=vars(frames),
@@ -129,10 +141,10 @@ def conclude(demo: Demo, session: Session, *, since_ns: int, where: str) -> dict
     )
 
 
-def record(demo: Demo) -> Session:
+def record(demo: Demo, build_seconds: float) -> Session:
     """Announce a session, watch it, let the SDK look at the same market."""
-    # The calendar has to reach the host before the open, and a slow machine needs longer for it.
-    lead_seconds = 8 + round(demo.progress.seconds[BUILD] / 4)
+    # The calendar has to reach the host before the open, and a machine that was slow to build it needs longer for it.
+    lead_seconds = 8 + round(build_seconds / 4)
     opens, closes = sessions.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
     demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
     demo.ansible("site.yml", "--tags", "harvester_config")

@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,8 +37,15 @@ class Progress:
         """One line about what the current step is doing."""
         self.console.print(f"  [dim]{text}[/dim]", highlight=False)
 
-    def run(self, command: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> None:
-        """Run a program, showing what it says; of Ansible's lines only the tasks and the recap.
+    def run(
+        self,
+        command: list[str],
+        *,
+        cwd: Path,
+        env: dict[str, str] | None = None,
+        hear: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Run a program, showing what it says; of Ansible's lines only the tasks and the recap. `hear` gets each line.
 
         Raises HarvesterError with the last lines when it fails.
         """
@@ -55,6 +62,7 @@ class Progress:
             for line in process.stdout or ():
                 tail = [*tail[-TAIL_LINES:], line.rstrip()]
                 self._show(line.rstrip(), ansible="ansible" in command[0])
+                hear(line.rstrip())
         if process.returncode != 0:
             raise HarvesterError(
                 f"{' '.join(command)} ended with exit code {process.returncode}. Its last lines:\n" + "\n".join(tail)
@@ -67,3 +75,23 @@ class Progress:
             self.note(line[6 : line.rindex("]")])
         elif "changed=" in line:
             self.note(line)
+
+
+class Plays:
+    """Seconds of each play of a run of Ansible, from its lines as they come."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._current = ""
+        self._since = time.monotonic()
+
+    def hear(self, line: str) -> None:
+        """Count the time since the last line to the play that is on."""
+        now = time.monotonic()
+        if self._current:
+            self.seconds[self._current] = self.seconds.get(self._current, 0.0) + now - self._since
+        self._since = now
+        if line.startswith("PLAY ["):
+            self._current = line[6 : line.rindex("]")]
+        elif line.startswith("PLAY RECAP"):
+            self._current = ""

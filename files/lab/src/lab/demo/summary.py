@@ -70,11 +70,12 @@ def summarise(pulled: Path, day: str, *, where: str, seconds: dict[str, float], 
 
 
 def is_complete(summary: dict[str, Any]) -> bool:
-    """Whether there is data of all feeds, all of it is accounted for, and all that was served came home."""
+    """Whether there is data of all feeds, all of it accounted for, and all that was served came home and to S3."""
     accounted = summary["every_expected_poll_is_data_or_in_the_ledger"] and summary["unexplained_stream_ns"] == 0
     compared = (summary["exchange"], summary["sockets"])
     same = all(each["recorded"] and each["missing"] == each["foreign"] == 0 for each in compared)
-    return bool(summary["updates"] and summary["stream_updates"] and accounted and same)
+    stored = "aws" not in summary or summary["aws"]["verified"] == summary["aws"]["objects"]
+    return bool(summary["updates"] and summary["stream_updates"] and accounted and same and stored)
 
 
 def _causes(polls: dict[str, int], streams: list[dict[str, float]]) -> str:
@@ -125,4 +126,18 @@ def _conclude(summary: dict[str, Any], console: Console) -> None:
             f"the exchange served {each['served']} {name}, {each['recorded']} came home byte for byte,"
             f" {each['missing']} are missing"
         )
+    console.print(f"the login at the broker went through {summary['login']}")
+    if "aws" in summary:
+        _show_aws(summary["aws"], console)
     console.print(f"set-up and all: {sum(summary['seconds'].values()):.0f} s; report: {summary['report']}")
+
+
+def _show_aws(aws: dict[str, Any], console: Console) -> None:
+    kinds = ", ".join(f"{kind} ({count})" if count > 1 else kind for kind, count in aws["resources"].items())
+    things = sum(aws["resources"].values())
+    console.print(
+        f"the AWS account, a stand-in, holds {things} things, which took {aws['seconds']:.0f} s of site.yml: {kinds}"
+    )
+    verdict = f"{aws['verified']} of {aws['objects']} files lie in s3://{aws['bucket']} with the same hash"
+    good = aws["verified"] == aws["objects"]
+    console.print(f"[green]✓ {verdict}[/green]" if good else f"[red]✗ ONLY {verdict}[/red]")

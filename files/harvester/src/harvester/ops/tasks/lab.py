@@ -8,13 +8,17 @@ from harvester.ops.tasks.here import ROOT
 from harvester.ops.tasks.options import end, operator
 
 
-@operator(hosts="how many hosts", suite="their userland: trixie, bookworm or noble (default: trixie)")
-def lab_up(_: Context, hosts: int = 1, suite: str | None = None) -> None:
+@operator(
+    hosts="how many hosts",
+    suite="their userland: trixie, bookworm or noble (default: trixie)",
+    aws="have site.yml provision an AWS account on the stand-in, too",
+)
+def lab_up(_: Context, hosts: int = 1, suite: str | None = None, aws: bool = False) -> None:
     """Boot the lab on this machine: hosts, local exchange and AWS stand-in (needs root)."""
     from lab.cli import main
 
     names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
-    end(main(["up", *names, *(["--suite", suite] if suite else [])]))
+    end(main(["up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else [])]))
 
 
 @operator()
@@ -32,7 +36,7 @@ def lab_down(_: Context) -> None:
     summary="file to write the summary to, as JSON",
 )
 def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, summary: str | None = None) -> None:
-    """Boot a host, build it with site.yml, harvest a session, pull and verify it; needs no account anywhere."""
+    """Build an AWS account on a stand-in and a host with site.yml, harvest a session, pull and verify it."""
     from lab.demo import demonstrate
 
     target = Path(summary).resolve() if summary else None

@@ -1,0 +1,56 @@
+"""What site.yml made in the account, and what the uploader put into its bucket, asked of AWS itself."""
+
+import hashlib
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from harvester.errors import HarvesterError
+from harvester.ops import bucket_transport
+from harvester.ops.aws import destroy, environment
+from harvester.ops.bucket_transport import BucketTransport
+from harvester.settings import UploadSettings
+
+UPLOADED_WITHIN_SECONDS = 60
+
+
+def examine(root: Path, day: str, files: list[dict[str, Any]]) -> dict[str, Any]:
+    """Resources by kind, and for the files of a day's manifest how many the bucket holds with the same hash.
+
+    Raises HarvesterError when the uploader does not bring the day to its end.
+    """
+    here = environment.load(root, None)
+    with environment.reaching(here) as account:
+        kinds = Counter(one.kind for one in destroy.look(here, account))
+        bucket = here.names.bucket(account)
+        upload = UploadSettings(bucket=bucket, region=here.names.region)
+        hosts = wait_for_manifest(upload, day)
+        verified = sum(_hash(host, file["path"]) == file["sha256"] for host in hosts for file in files)
+    return {
+        "account": account,
+        "resources": dict(sorted(kinds.items())),
+        "bucket": bucket,
+        "objects": len(files),
+        "verified": verified,
+    }
+
+
+def wait_for_manifest(upload: UploadSettings, day: str) -> list[BucketTransport]:
+    """The hosts' parts of the bucket once the day's manifest is up, which comes last. HarvesterError after a while."""
+    deadline = time.monotonic() + UPLOADED_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        lake = bucket_transport.open_lake(upload)
+        found = lake.manifests()
+        if any(f"/date={day}/" in path for manifests in found.values() for path in manifests):
+            return [connect() for connect in bucket_transport.connections(lake)]
+        time.sleep(0.5)
+    raise HarvesterError(
+        f"s3://{upload.bucket} has no manifest of {day} after {UPLOADED_WITHIN_SECONDS} s. "
+        "`./inv logs --unit harvester-upload` says why."
+    )
+
+
+def _hash(host: BucketTransport, path: str) -> str:
+    with host.open(path, 0) as body:
+        return hashlib.sha256(body.read()).hexdigest()
