@@ -22,6 +22,7 @@ from harvester.errors import ConfigError
 from harvester.ops.aws import allow, configure, questions
 from harvester.ops.aws.bucket import bucket_exists
 from harvester.ops.aws.look import look
+from harvester.ops.aws.parameters import judge_parameters
 from harvester.ops.aws.trouble import explain, explain_result
 from lab.aws.server import ACCOUNT
 
@@ -91,6 +92,16 @@ def denied_words() -> str:
 def test_another_account_is_refused_before_anything_changes(other: Cloud) -> None:
     with pytest.raises(ConfigError, match="belong to account 123456789012, and aws_account_id says 999999999999"):
         look(other, NAMES, expected_account="999999999999", instance_type="t3.micro")
+
+
+def test_a_secret_in_plain_text_is_refused_and_named(other: Cloud) -> None:
+    ssm, known = other.client("ssm"), {"pin": NAMES.parameter("pin"), "page_key": NAMES.parameter("page_key")}
+    ssm.put_parameter(Name=known["page_key"], Value="k", Type="SecureString")
+    assert judge_parameters(other, NAMES.parameter_prefix, known).values["present"] == {"pin": False, "page_key": True}
+
+    ssm.put_parameter(Name=known["pin"], Value="0000", Type="String")
+    with pytest.raises(ConfigError, match=f"^{known['pin']} is stored as plain text"):
+        judge_parameters(other, NAMES.parameter_prefix, known)
 
 
 def test_a_bucket_of_somebody_else_is_told_from_one_that_is_not_there(other: Cloud) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: kind and tags of the parameters that hold secrets."""
+"""Ansible module: kind of the parameters that hold secrets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harvester.ops.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_parameters
-short_description: Kind and tags of parameters, never their values
+short_description: Kind of parameters, never their values
 description:
-  - Tags what commands stored below the prefix. Reads, writes and decrypts no value.
+  - Looks at what commands stored below the prefix. Reads, writes and decrypts nothing.
   - Fails when a secret was stored as plain text.
 options:
   prefix:
@@ -24,10 +24,6 @@ options:
     description: Names of the secrets by what they are.
     type: dict
     required: true
-  tags:
-    description: Tags of every resource; tags that a person added are left alone.
-    type: dict
-    required: true
 author: Alpha Harvester
 """
 
@@ -36,7 +32,6 @@ EXAMPLES = r"""
   aws_parameters:
     prefix: /alpha-harvester/production
     known: "{{ __aws_names.parameters }}"
-    tags: "{{ __aws_names.tags }}"
 """
 
 RETURN = r"""
@@ -44,18 +39,14 @@ present:
   description: Whether each known secret is stored.
   returned: always
   type: dict
-strangers:
-  description: Parameters below the prefix that are not known.
-  returned: always
-  type: list
 """
 
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.parameters import ensure_parameters
+    from harvester.ops.aws.parameters import judge_parameters
 
-    return ensure_parameters(here, **arguments, dry=here.dry)
+    return judge_parameters(here, **arguments)
 
 
 if __name__ == "__main__":
