@@ -146,7 +146,7 @@ def test_no_planted_secret_is_anywhere_it_must_not_be(
     told["processes"] = watch.stop().decode("utf-8", "replace")
 
     assert codes == {"remind": 0, "notify-test": 1, "renew": 1}, told
-    assert [message["title"] for message in heard][:2] == ["Still no login for today", "Test of the alert channels"]
+    assert [message["title"] for message in heard][:2] == ["The recorder does not run", "Test of the alert channels"]
     hits = [
         f"{secret} in {place}" for secret, value in planted.items() for place, text in told.items() if value in text
     ]
