@@ -208,12 +208,34 @@ def test_a_restart_is_accounted_for(demo: dict[str, Any], root: Path) -> None:
     assert invoke(root, "status").returncode == 0
 
 
+def test_replacing_the_host_brings_its_data_home_first(demo: dict[str, Any], account: Account, root: Path) -> None:
+    def running() -> list[str]:
+        filters = [{"Name": "tag:Name", "Values": ["h1"]}, {"Name": "instance-state-name", "Values": ["running"]}]
+        found = account.client("ec2").describe_instances(Filters=filters)["Reservations"]
+        return [instance["InstanceId"] for reservation in found for instance in reservation["Instances"]]
+
+    [before] = running()
+    output = f"{Path(demo['lake']).parent}-replaced"
+    where = ["--host", "h1", "--inventory", "inventory/lab", "--output", output]
+
+    result = invoke(root, "replace-host", "--yes", *where)
+
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr
+    [after] = running()
+    assert after != before
+    verified = invoke(root, "verify-data", "--output", output)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert len(list((root / output / "lake").glob("depth/**/*.parquet"))) == 1
+    assert invoke(root, "status").returncode == 0
+
+
 def test_destroy_empties_the_account(demo: dict[str, Any], account: Account, root: Path, figure: Any) -> None:
     output = str(Path(demo["lake"]).parent)
     refused = invoke(root, "destroy", "--yes", "--inventory", "inventory/lab", "--output", f"{output}-of-nobody")
     assert refused.returncode == 1
     assert "Nothing was removed, because this would be lost: h1" in refused.stderr
 
+    assert invoke(root, "pull-data", "--raw", "--output", output).returncode == 0  # what the restart left, too
     result = invoke(root, "destroy", "--yes", "--inventory", "inventory/lab", "--output", output)
 
     assert result.returncode == 0, result.stdout + result.stderr

@@ -63,6 +63,7 @@ def replace_host(
     [found] = hosts_of(inventory, host)
     agree(f"Bring everything of {found.name} home, terminate it, and build it anew?", "Nothing was changed.", yes=yes)
     here = environment.load(ROOT, inventory)
+    play("close", inventory, host)  # a day whose close failed is in the journal alone, and so is what came after one
     with environment.reaching(here), PullBar() as bar:
         destroy.retire(here, found, store_at(output), bar)
     play("site", inventory, None)
@@ -94,6 +95,7 @@ def destroy(
         if dry_run or not doomed:
             return
         if lose_data != here.names.environment:
+            play("close", inventory, None)  # as for replace-host
             destroy.refuse(destroy.risks(here, account, ROOT, inventory, store_at(output)))
         agree(f"Remove these {len(doomed)} things for good?", "Nothing was removed.", yes=yes)
         destroy.remove(doomed, lambda line: console().print(line, markup=False))
