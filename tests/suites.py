@@ -35,7 +35,12 @@ class Suite:
 
 
 STORAGE = ("unit/decode", "unit/journal", "unit/lab", "unit/lake")
-SUITES = (
+SUITES = (  # those that run side by side start in this order: the long ones first
+    Suite("rollout", "booted hosts upgrade outside sessions only, go back, and survive a failed release", slow=True),
+    Suite("aws", "an account on moto: empty, built, spoiled, mended, killed in between, and empty again", slow=True),
+    Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
+    Suite("lab", "lab hosts are real and leave nothing behind", slow=True),
+    Suite("here", "the whole data path as ordinary processes", slow=True),
     Suite(
         "recorder",
         "calendar, settings, recorder, tokens and health, also as real processes",
@@ -45,14 +50,12 @@ SUITES = (
     Suite(
         "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
     ),
-    Suite("rollout", "booted hosts upgrade outside sessions only, go back, and survive a failed release", slow=True),
     Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
     Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
     Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", slow=True, alone=True),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie", slow=True),
-    Suite("here", "the whole data path as ordinary processes", slow=True),
     Suite(
         "tokens",
         "the daily token: login page in a browser, reminders, refresh, undo, rights, and no secret in the open",
@@ -68,9 +71,6 @@ SUITES = (
     Suite(
         "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
     ),
-    Suite("aws", "an account on moto: empty, built, spoiled, mended, killed in between, and empty again", slow=True),
-    Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
-    Suite("lab", "lab hosts are real and leave nothing behind", slow=True, alone=True),
     Suite("molecule", "the roles converge on booted hosts and stay converged", slow=True, alone=True),
     Suite(
         "demo",
