@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from harvester.logs import configure_logs
-from harvester.redaction import MIN_LENGTH, forget_secrets, redact, register_secret
+from harvester.redaction import MIN_LENGTH, Masked, forget_secrets, one_line, redact, register_secret
 
 secrets = st.text(string.ascii_letters + string.digits + "._-/+=\"'\\ ", min_size=MIN_LENGTH, max_size=60).filter(
     lambda text: len(text.strip()) >= MIN_LENGTH and len(set(text)) > 3
@@ -84,3 +84,10 @@ def test_the_percent_encoded_form_is_masked_too() -> None:
     register_secret(SecretStr("se/cret+value"))
 
     assert "se%2Fcret" not in redact("https://host/?token=se%2Fcret%2Bvalue")
+
+
+def test_a_secret_across_the_cut_leaves_no_half() -> None:
+    register_secret(Masked("topsecretvalue"))
+
+    assert one_line("an answer\r\nthat ends in topsecretvalue", 28) == "an answer that ends in [reda"
+    assert one_line("\x00") == "no detail"

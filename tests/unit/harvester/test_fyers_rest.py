@@ -230,7 +230,7 @@ def test_the_brokers_words_are_made_harmless() -> None:
 
     verdict = judge_depth(401, body, SBIN)
 
-    assert verdict.detail == "HTTP 401, code -15: bad token [redacted]  [31m"
+    assert verdict.detail == "HTTP 401, code -15: bad token [redacted] [31m"
 
 
 def test_a_profile_proves_a_token(trusted: tuple[Path, Path]) -> None:

@@ -59,3 +59,12 @@ def redact(text: str) -> str:
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
+
+
+def one_line(said: object, length: int = 160) -> str:
+    """What somebody else said as one printable line of at most `length` characters.
+
+    Masked before it is cut, for half a secret is not known as one.
+    """
+    text = "".join(letter if letter.isprintable() else " " for letter in redact(str(said)))
+    return " ".join(text.split())[:length] or "no detail"

@@ -12,7 +12,7 @@ from harvester.feeds.desk import Desk
 from harvester.feeds.line import Line
 from harvester.feeds.session import Tally
 from harvester.journal.format import FEED_NAMES
-from harvester.redaction import redact
+from harvester.redaction import one_line
 from harvester.streamgaps import Reason
 
 log = structlog.get_logger()
@@ -110,7 +110,7 @@ class StreamFeed:
                 self._lines = await self._new_lines()
                 break
             except HarvesterError as error:
-                detail = redact(" ".join(str(error).split())[:300])
+                detail = one_line(error, 300)
                 log.error("feed_not_started", feed=self.name, detail=detail)
                 self.desk.explain(self.ledger.symbols, self.desk.clock.wall_ns(), Reason("disconnect", detail))
                 await asyncio.sleep(backoff.fail("disconnect"))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from harvester.clock import NS_PER_SECOND
 from harvester.gaps import Cause
-from harvester.redaction import redact
+from harvester.redaction import one_line
 
 TOKEN_CODES = frozenset({-8, -15, -16, -17})
 RATE_CODE = -429
@@ -87,8 +87,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
 
 def _message(answer: dict[str, Any]) -> str:
     """The broker's own words, made safe for one log line."""
-    words = "".join(letter if letter.isprintable() else " " for letter in str(answer.get("message", ""))[:120])
-    return redact(words) or "no message"
+    return one_line(answer.get("message") or "no message", 120)
 
 
 def read_retry_after(value: str | None, wall_ns: int) -> float | None:

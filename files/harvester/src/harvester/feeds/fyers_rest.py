@@ -18,7 +18,7 @@ from harvester.feeds.arrival import Arrival
 from harvester.feeds.https import Answer, BadAnswer, HttpsClient
 from harvester.gaps import Cause
 from harvester.journal.format import FYERS_REST, MAX_PAYLOAD, POLL
-from harvester.redaction import Secret, redact
+from harvester.redaction import Secret, one_line
 from harvester.runsettings import BrokerSettings
 
 BODY_LIMIT = MAX_PAYLOAD - POLL.size
@@ -68,7 +68,7 @@ class FyersRestFeed:
         except BadAnswer as error:
             return self._fail(sent_ns, "bad_response", str(error))
         except OSError as error:
-            return self._fail(sent_ns, "disconnect", f"{type(error).__name__}: {_one_line(error)}")
+            return self._fail(sent_ns, "disconnect", f"{type(error).__name__}: {one_line(error)}")
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         verdict = judge(answer.status, answer.body)
         return Arrival(
@@ -100,7 +100,3 @@ class FyersRestFeed:
         if answer.headers.get("content-encoding", "").lower() not in IDENTITY:
             raise BadAnswer("the body is compressed although we asked for it plain")
         return answer
-
-
-def _one_line(error: Exception) -> str:
-    return redact(" ".join(str(error).split())[:160]) or "no detail"

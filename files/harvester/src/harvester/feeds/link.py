@@ -27,7 +27,7 @@ from harvester.feeds.ending import Ended
 from harvester.feeds.proxy import proxy_for
 from harvester.gaps import Cause
 from harvester.journal.format import MAX_PAYLOAD
-from harvester.redaction import redact
+from harvester.redaction import one_line, redact
 
 CONNECT_SECONDS = 10.0
 STAMP = struct.Struct(">q")
@@ -182,9 +182,9 @@ class Link(WSListener):
             size = SIZE.search(str(trouble))
             if size:
                 self._handlers.oversize(int(size[1]))
-            return Ended("bad_response", f"not the WebSocket protocol: {_one_line(trouble)}")
+            return Ended("bad_response", f"not the WebSocket protocol: {one_line(trouble)}")
         if trouble:
-            return Ended("bad_response", f"{type(trouble).__name__} while taking a message: {_one_line(trouble)}")
+            return Ended("bad_response", f"{type(trouble).__name__} while taking a message: {one_line(trouble)}")
         return Ended("disconnect", "the connection was cut")
 
     def _refuse_size(self, size: int) -> None:
@@ -212,18 +212,14 @@ async def connect(link: Link, url: str, headers: Mapping[str, str], context: ssl
     except WSHandshakeError as error:
         raise _refusal(host, error) from error
     except (OSError, EOFError) as error:
-        raise Ended("disconnect", f"{host}: {type(error).__name__}: {_one_line(error)}") from error
+        raise Ended("disconnect", f"{host}: {type(error).__name__}: {one_line(error)}") from error
     except Exception as error:  # a library of a library may raise what it likes: the connection is not there
-        raise Ended("unknown", f"{host}: {type(error).__name__}: {_one_line(error)}") from error
+        raise Ended("unknown", f"{host}: {type(error).__name__}: {one_line(error)}") from error
 
 
 def _refusal(host: str, error: WSHandshakeError) -> Ended:
     status = int(error.response.status) if error.response else 0
     if not status:
-        return Ended("bad_response", f"{host}: the answer is no upgrade: {_one_line(error)}")
+        return Ended("bad_response", f"{host}: the answer is no upgrade: {one_line(error)}")
     cause: Cause = "server_error" if status >= 500 else "rate_limited" if status == 429 else "refused"
     return Ended(cause, f"{host}: HTTP {status} instead of an upgrade", about_token=status in (401, 403))
-
-
-def _one_line(error: BaseException) -> str:
-    return redact(" ".join(str(error).split())[:160]) or "no detail"

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from harvester.clock import NS_PER_SECOND, SystemClock
 from harvester.errors import HarvesterError
-from harvester.redaction import Masked, Secret, redact, register_secret
+from harvester.redaction import Masked, Secret, one_line, register_secret
 from harvester.tokens.claims import check_token, read_hsm_key
 from harvester.tokens.web import Answer, UnreachableError, ask
 
@@ -103,7 +103,7 @@ def read_redirect_query(address: str, app: App, state: str) -> dict[str, str]:
 def read_code(query: Mapping[str, str]) -> Secret:
     """The auth code among the parameters of the redirect, whose state was checked before. Raises LoginError."""
     if query.get("s") != "ok":
-        raise LoginError(f"The broker refused the login: {_clean(query.get('message'))}. {AGAIN}")
+        raise LoginError(f"The broker refused the login: {one_line(query.get('message') or 'no message')}. {AGAIN}")
     code = Masked(query.get("auth_code", ""))
     register_secret(code)
     if not code.get_secret_value():
@@ -151,7 +151,7 @@ def fetch_profile(app: App, token: Secret, *, api_url: str) -> Profile:
     data = answer.body.get("data")
     if not isinstance(data, dict):
         raise LoginError("While proving the token, the broker answered without a profile. Try again in a minute.")
-    return Profile(_clean(data.get("fy_id")), _clean(data.get("name")))
+    return Profile(one_line(data.get("fy_id") or "no message"), one_line(data.get("name") or "no message"))
 
 
 def complete_login(app: App, code: Secret, *, api_url: str, account: str | None = None) -> tuple[Grant, Profile]:
@@ -194,7 +194,7 @@ def _call(method: str, url: str, doing: str, **arguments: Any) -> Answer:
     explanation = EXPLANATIONS.get(code) if isinstance(code, int) else None
     if answer.status == 429:
         explanation = EXPLANATIONS[-429]
-    told = f"HTTP {answer.status}, code {code}, {_clean(answer.body.get('message'))}"
+    told = f"HTTP {answer.status}, code {code}, {one_line(answer.body.get('message') or 'no message')}"
     kind = BusyError if answer.status == 429 or answer.status >= 500 else LoginError
     raise kind(f"While {doing}, the broker says: {explanation or f'something unexpected. {AGAIN}'} ({told})")
 
@@ -204,8 +204,3 @@ def _split(address: str) -> Any:
         return urlsplit(address)
     except ValueError:
         return None
-
-
-def _clean(text: object) -> str:
-    """The broker's words on one printable line; masked before they are cut, for half a secret is not known as one."""
-    return "".join(letter if letter.isprintable() else " " for letter in redact(str(text or "no message"))[:160])

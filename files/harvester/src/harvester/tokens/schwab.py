@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from harvester.clock import NS_PER_SECOND
-from harvester.redaction import Masked, Secret, redact, register_secret
+from harvester.redaction import Masked, Secret, one_line, register_secret
 from harvester.tokens.expiry import Opaque
 from harvester.tokens.login import App, Login, LoginError
 from harvester.tokens.refresh import RefreshError
@@ -88,4 +88,4 @@ def _take(body: Mapping[str, Any], wall_ns: int, before: Opaque | None) -> Token
 
 def _told(answer: Answer) -> str:
     words = str(answer.body.get("error_description") or answer.body.get("error") or "no message")
-    return f"(HTTP {answer.status}, {' '.join(redact(words).split())[:160]})"
+    return f"(HTTP {answer.status}, {one_line(words)})"

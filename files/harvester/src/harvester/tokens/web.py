@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_ope
 
 from harvester.clock import NS_PER_SECOND
 from harvester.errors import HarvesterError
-from harvester.redaction import redact
+from harvester.redaction import one_line
 
 TIMEOUT_SECONDS = 15.0
 BODY_LIMIT = 65_536
@@ -70,7 +70,7 @@ def ask(
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise UnreachableError(
-            f"{url} could not be reached ({type(error).__name__}: {' '.join(redact(str(reason)).split())[:200]})."
+            f"{url} could not be reached ({type(error).__name__}: {one_line(reason, 200)})."
         ) from None
 
 
