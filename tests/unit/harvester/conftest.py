@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from tests.unit.harvester.bench import hand_over
 from tests.unit.harvester.broker import make_certificate
-from tests.unit.harvester.fakes import make_calendar, make_settings
-from tests.unit.harvester.minute import DAY
+from tests.unit.harvester.fakes import FakeClock, make_calendar, make_settings
+from tests.unit.harvester.minute import DAY, at
 
 from harvester.redaction import forget_secrets
 from harvester.runsettings import RunSettings
@@ -18,6 +19,14 @@ def settings(tmp_path: Path) -> RunSettings:
     """Of a recorder whose day has the one window of tests.unit.harvester.minute."""
     file = make_calendar(tmp_path / "calendar.json", DAY, {"continuous": [["10:00:00", "10:01:00"]]})
     return make_settings(tmp_path, calendar={"file": str(file)})
+
+
+@pytest.fixture
+def clock(settings: RunSettings) -> FakeClock:
+    """Five seconds before the window's opening; a token has been handed over."""
+    early = at(-5)
+    hand_over(settings, early)
+    return early
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import date
+from typing import Any
 
 from tests.unit.harvester.bench import Bench, Ledger, Script, running
 from tests.unit.harvester.fakes import SYMBOLS, FakeClock
@@ -24,14 +25,19 @@ def at(seconds: float) -> FakeClock:
 
 
 def record(
-    settings: RunSettings, clock: FakeClock, story: Callable[[Bench], Awaitable[None]], script: Script | None = None
+    settings: RunSettings,
+    clock: FakeClock,
+    story: Callable[[Bench], Awaitable[None]],
+    script: Script | None = None,
+    *streams: Any,
 ) -> Ledger:
-    """Run a recorder through a story to its regular stop, and read what it journalled."""
+    """Run a recorder through a story to its regular stop, or the end that the story made; read what it journalled."""
 
     async def play() -> None:
-        async with running(settings, clock, script) as bench:
+        async with running(settings, clock, script, streams) as bench:
             await story(bench)
-            await bench.stop()
+            if not bench.task.done():
+                await bench.stop()
 
     asyncio.run(play())
     return Ledger(settings.journal_dir)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.harvester.bench import GOOD, Behaviour, Bench, hand_over
-from tests.unit.harvester.fakes import SYMBOLS, make_calendar, make_settings
+from tests.unit.harvester.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 from tests.unit.harvester.minute import DAY, INFY, OPEN_NS, SBIN, SECOND, WINDOW, at, record, words
 
 from harvester.runsettings import RunSettings
@@ -42,9 +42,7 @@ def test_nothing_is_polled_outside_the_window(settings: RunSettings) -> None:
 
 
 @pytest.mark.parametrize("cause", ["timeout", "disconnect", "server_error", "bad_response"])
-def test_a_failing_stretch_is_one_gap_with_its_cause(settings: RunSettings, cause: str) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
+def test_a_failing_stretch_is_one_gap_with_its_cause(settings: RunSettings, clock: FakeClock, cause: str) -> None:
     bad = range(OPEN_NS + 10 * SECOND, OPEN_NS + 20 * SECOND)
 
     async def story(bench: Bench) -> None:
@@ -60,10 +58,7 @@ def test_a_failing_stretch_is_one_gap_with_its_cause(settings: RunSettings, caus
     assert len(ledger.gaps) == 1
 
 
-def test_a_change_of_cause_begins_a_new_gap(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_change_of_cause_begins_a_new_gap(settings: RunSettings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         second = (slot_ns - OPEN_NS) // SECOND
         return (
@@ -113,10 +108,7 @@ def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: 
     assert [token["version"] for token in ledger.of_type("token")] == ["file:00000001", "file:00000002"]
 
 
-def test_rate_limiting_pauses_all_symbols(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_rate_limiting_pauses_all_symbols(settings: RunSettings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(cause="rate_limited", status=429) if slot_ns == OPEN_NS + 10 * SECOND else GOOD
 
@@ -130,10 +122,7 @@ def test_rate_limiting_pauses_all_symbols(settings: RunSettings) -> None:
     assert words(ledger, INFY)["rate_limited"] == words(ledger, SBIN)["rate_limited"]
 
 
-def test_polls_never_pile_up(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_polls_never_pile_up(settings: RunSettings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(seconds=1000) if slot_ns < OPEN_NS + 20 * SECOND else GOOD
 
@@ -170,10 +159,7 @@ def test_many_symbols_start_in_batches_that_the_broker_allows(tmp_path: Path) ->
     assert all(ledger.table(symbol, WINDOW, 5 * SECOND) == ["data"] * 12 for symbol in symbols)
 
 
-def test_the_service_survives_a_feed_that_raises(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_the_service_survives_a_feed_that_raises(settings: RunSettings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         if slot_ns == OPEN_NS + 5 * SECOND:
             raise RuntimeError("a bug in a feed")
@@ -185,10 +171,7 @@ def test_the_service_survives_a_feed_that_raises(settings: RunSettings) -> None:
     assert words(record(settings, clock, story, script)) == {"data": 59, "unknown": 1}
 
 
-def test_the_window_record_says_how_slots_lie(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_the_window_record_says_how_slots_lie(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(90)
 

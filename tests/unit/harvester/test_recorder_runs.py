@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.harvester.bench import GOOD, Behaviour, Bench, hand_over, running
+from tests.unit.harvester.fakes import FakeClock
 from tests.unit.harvester.minute import OPEN_NS, SECOND, at, record, words
 
 from harvester.errors import HarvesterError
@@ -25,10 +26,7 @@ def test_a_start_inside_the_window_says_not_started(settings: RunSettings) -> No
     assert words(ledger) == {"not_started": 21, "data": 39}
 
 
-def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings, clock: FakeClock) -> None:
     async def until_twenty(bench: Bench) -> None:
         await clock.advance(25.5)
 
@@ -43,13 +41,10 @@ def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings
     assert [gap["to_ns"] is None for gap in ledger.gaps.values()] == [False, False]
 
 
-def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings, clock: FakeClock) -> None:
     async def die(bench: Bench) -> None:
         await clock.advance(25.5)
-        bench.capture.write = lambda record: None  # type: ignore[method-assign]
+        await bench.kill()
 
     async def to_the_end(bench: Bench) -> None:
         await clock.advance(60)
@@ -61,16 +56,13 @@ def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings) -> None:
     assert words(ledger) == {"data": 51, "not_running": 9}
 
 
-def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(cause="server_error", status=500) if slot_ns >= OPEN_NS + 15 * SECOND else GOOD
 
     async def die(bench: Bench) -> None:
         await clock.advance(25.5)
-        bench.capture.write = lambda record: None  # type: ignore[method-assign]
+        await bench.kill()
 
     async def to_the_end(bench: Bench) -> None:
         await clock.advance(60)
@@ -82,10 +74,7 @@ def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings) ->
     assert words(ledger) == {"data": 45, "server_error": 6, "not_running": 9}
 
 
-def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         with pytest.raises(HarvesterError, match="another"):
             async with running(settings, clock) as second:
@@ -150,10 +139,7 @@ def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
     assert 10 <= words(ledger)["disk_full"] <= 16
 
 
-def test_gaps_are_made_durable_when_they_open(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_gaps_are_made_durable_when_they_open(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         bench.feed.script = lambda symbol, slot: Behaviour(cause="disconnect")
         await clock.advance(6.5)

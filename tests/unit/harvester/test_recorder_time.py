@@ -1,16 +1,13 @@
 """Time that does not pass as planned: frozen processes, clocks that are set or off, calendars that change."""
 
-from tests.unit.harvester.bench import Bench, hand_over
-from tests.unit.harvester.fakes import make_calendar
-from tests.unit.harvester.minute import DAY, SBIN, SECOND, WINDOW, at, record, words
+from tests.unit.harvester.bench import Bench
+from tests.unit.harvester.fakes import FakeClock, make_calendar
+from tests.unit.harvester.minute import DAY, SBIN, SECOND, WINDOW, record, words
 
 from harvester.runsettings import RunSettings
 
 
-def test_a_frozen_process_accounts_for_the_slots_it_slept_through(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_frozen_process_accounts_for_the_slots_it_slept_through(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(15.5)
         clock.freeze(20)
@@ -21,10 +18,7 @@ def test_a_frozen_process_accounts_for_the_slots_it_slept_through(settings: RunS
     assert words(ledger) == {"data": 41, "stall": 19}
 
 
-def test_a_freeze_over_the_close_leaves_no_silent_slot(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_freeze_over_the_close_leaves_no_silent_slot(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(45.5)
         clock.freeze(100)
@@ -36,10 +30,7 @@ def test_a_freeze_over_the_close_leaves_no_silent_slot(settings: RunSettings) ->
     assert len(ledger.of_type("window_close")) == 1
 
 
-def test_a_freeze_over_the_whole_window_is_noticed_by_the_next_start_of_accounting(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_freeze_over_the_opening_is_noticed_after_it(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         clock.freeze(30)
         await clock.advance(60)
@@ -49,10 +40,7 @@ def test_a_freeze_over_the_whole_window_is_noticed_by_the_next_start_of_accounti
     assert words(ledger) == {"stall": 25, "data": 35}
 
 
-def test_a_clock_set_forward_is_recorded_with_its_slots(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_clock_set_forward_is_recorded_with_its_slots(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(15.5)
         clock.step(20)
@@ -64,10 +52,7 @@ def test_a_clock_set_forward_is_recorded_with_its_slots(settings: RunSettings) -
     assert [round(step["delta_ns"] / SECOND) for step in ledger.of_type("clock_step")] == [20]
 
 
-def test_a_clock_set_back_repeats_slots_and_loses_none(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_clock_set_back_repeats_slots_and_loses_none(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(25.5)
         clock.step(-10)
@@ -79,9 +64,7 @@ def test_a_clock_set_back_repeats_slots_and_loses_none(settings: RunSettings) ->
     assert words(ledger) == {"data": 60}
 
 
-def test_a_changed_calendar_is_followed_without_a_restart(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
+def test_a_changed_calendar_is_followed_without_a_restart(settings: RunSettings, clock: FakeClock) -> None:
     assert settings.calendar.file is not None
     path = settings.calendar.file
 
@@ -97,9 +80,7 @@ def test_a_changed_calendar_is_followed_without_a_restart(settings: RunSettings)
     assert len(ledger.of_type("calendar_reload")) == 1
 
 
-def test_a_broken_calendar_changes_nothing_but_is_shown(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
+def test_a_broken_calendar_changes_nothing_but_is_shown(settings: RunSettings, clock: FakeClock) -> None:
     assert settings.calendar.file is not None
     path = settings.calendar.file
 
@@ -112,10 +93,7 @@ def test_a_broken_calendar_changes_nothing_but_is_shown(settings: RunSettings) -
     assert words(record(settings, clock, story)) == {"data": 60}
 
 
-def test_a_clock_off_by_minutes_is_recorded_when_the_broker_shows_it(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_clock_off_by_minutes_is_recorded_when_the_broker_shows_it(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         bench.feed.clock_off_ns = 180 * SECOND
         await clock.advance(20)

@@ -1,20 +1,16 @@
 """Windows that change or end otherwise than planned, and starts after an end that was not planned either."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-from tests.unit.harvester.bench import GOOD, Behaviour, Bench, Ledger, hand_over, running
+from tests.unit.harvester.bench import Bench, Ledger, hand_over, running
 from tests.unit.harvester.fakes import FakeClock, make_calendar
-from tests.unit.harvester.minute import DAY, OPEN_NS, SBIN, SECOND, at, words
+from tests.unit.harvester.minute import DAY, OPEN_NS, SBIN, SECOND, at, record, words
 
 from harvester.feeds.session import Tally
 from harvester.journal.format import FYERS_HSM, RunInfo, day_directory
 from harvester.journal.writer import JournalWriter
 from harvester.runsettings import RunSettings
 from harvester.streamgaps import Reason, StreamLedger
-
-Story = Callable[[Bench], Awaitable[None]]
 
 
 class Socket:
@@ -50,19 +46,6 @@ class Socket:
         return {}
 
 
-def play(settings: RunSettings, clock: FakeClock, story: Story, script: Any = None, *streams: Socket) -> Ledger:
-    """Run a recorder through a story to whatever end it comes to, and read what it journalled."""
-
-    async def run() -> None:
-        async with running(settings, clock, script, streams) as bench:
-            await story(bench)
-            if not bench.task.done():
-                await bench.stop()
-
-    asyncio.run(run())
-    return Ledger(settings.journal_dir)
-
-
 def of_socket(ledger: Ledger) -> list[tuple[str, float, float | None]]:
     """Cause and bounds, in seconds after the open, of the socket's gaps."""
     found = [gap for gap in ledger.gaps.values() if gap.get("feed") == FYERS_HSM]
@@ -87,7 +70,7 @@ def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSetting
         make_calendar(path, DAY, {"continuous": [["10:00:00", "10:01:10"]]}, "2099-01-01")
         await clock.advance(60)
 
-    ledger = play(settings, clock, story, None, socket)
+    ledger = record(settings, clock, story, None, socket)
 
     opening, cut, rest = of_socket(ledger)
     assert opening == ("not_started", 0, 1)
@@ -100,16 +83,13 @@ def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSetting
     assert len(polls) == 70
 
 
-def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
+def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings: RunSettings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(35.5)
         clock.step(300)
         await clock.advance(5)
 
-    ledger = play(settings, clock, story)
+    ledger = record(settings, clock, story)
 
     assert words(ledger) == {"data": 31, "clock_step": 29}
 
@@ -126,34 +106,13 @@ def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: 
         clock.step(-4)
         await clock.advance(10)
 
-    ledger = play(settings, clock, story, None, socket)
+    ledger = record(settings, clock, story, None, socket)
 
     opening, again = of_socket(ledger)
     assert opening == ("not_started", 0, 1)
     assert again[0] == "stopped"
     assert again[1] >= 55
     assert again[2] == 60
-
-
-def test_a_run_that_is_killed_in_a_gap_ends_it_there(settings: RunSettings) -> None:
-    clock = at(-5)
-    hand_over(settings, clock)
-
-    def script(symbol: str, slot_ns: int) -> Behaviour:
-        return Behaviour(cause="server_error", status=500) if slot_ns >= OPEN_NS + 15 * SECOND else GOOD
-
-    async def die(bench: Bench) -> None:
-        await clock.advance(25.5)
-        await bench.kill()
-
-    async def to_the_end(bench: Bench) -> None:
-        await clock.advance(60)
-
-    play(settings, clock, die, script)
-    clock.freeze(9)
-    ledger = play(settings, clock, to_the_end)
-
-    assert words(ledger) == {"data": 45, "server_error": 6, "not_running": 9}
 
 
 def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: RunSettings) -> None:
