@@ -5,19 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.scenarios import lab_machine
 
-from lab import labs, machine
-from lab.errors import LabError
+from lab import labs
 from lab.labs import HostWish
 from lab.testing import RunningLab
 
-
-@pytest.fixture(scope="session", autouse=True)
-def lab_machine() -> None:
-    try:
-        machine.require_lab_machine()
-    except LabError as error:
-        pytest.skip(str(error))
+__all__ = ["lab_machine"]
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,12 @@
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -33,6 +36,28 @@ def nothing_kept_between_tests() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     forget_secrets()
+
+
+@pytest.fixture
+def far_end() -> Iterator[tuple[str, list[Any]]]:
+    """What a channel's apprise reaches by json://: its address, and what it heard."""
+    heard: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"json://127.0.0.1:{server.server_address[1]}", heard
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.pages import KEY, Page, Phone
 from tests.tokens.watch import Watch
@@ -28,28 +26,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CHANNEL_SECRET = "canary-of-the-channel-5f3a9c"
 PIN = "canary-pin-771263"
 ADOPTED_SECONDS = 30
-
-
-@pytest.fixture
-def listener() -> Iterator[tuple[str, list[Any]]]:
-    """A channel's far end, as apprise's json:// reaches it."""
-    heard: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200 if CHANNEL_SECRET in self.path else 403)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"json://127.0.0.1:{server.server_address[1]}", heard
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager
@@ -121,7 +97,7 @@ def test_no_planted_secret_is_anywhere_it_must_not_be(
     app: dict[str, str],
     exchange: Path,
     reachable: dict[str, str],
-    listener: tuple[str, list[Any]],
+    far_end: tuple[str, list[Any]],
     figure: Any,
 ) -> None:
     tokens = Tokens(StateDir(exchange), SystemClock())
@@ -136,7 +112,7 @@ def test_no_planted_secret_is_anywhere_it_must_not_be(
         "page key": KEY.get_secret_value(),
     }
     config = write_config(tmp_path, app)
-    address, heard = listener
+    address, heard = far_end
     for name, value in {"refresh_token": refresh, "pin": PIN, "app_secret": app["secret"]}.items():
         FileStore(tmp_path / name).write(Masked(value))
     channels = f"{address}/{CHANNEL_SECRET}\njson://127.0.0.1:9/{CHANNEL_SECRET}"

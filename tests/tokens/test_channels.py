@@ -1,9 +1,5 @@
 """Alert channels: one that is wrong or deaf never silences the ones beside it, and none shows its secret."""
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -15,28 +11,6 @@ from harvester.redaction import Masked
 
 MESSAGE = Message(Severity.NOTICE, "test", "Log in for today's session", "Log in: ./inv token-push")
 PASSWORD = "canary-of-a-channel-77120"  # planted
-
-
-@pytest.fixture
-def far_end() -> Iterator[tuple[str, list[Any]]]:
-    """What apprise's json:// reaches: its address, and what it heard."""
-    heard: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"json://127.0.0.1:{server.server_address[1]}", heard
-        server.shutdown()
-        thread.join()
 
 
 def test_a_mistyped_line_does_not_silence_the_others(far_end: tuple[str, list[Any]]) -> None:

@@ -27,7 +27,7 @@ from harvester.feeds.ending import Ended
 from harvester.feeds.proxy import proxy_for
 from harvester.gaps import Cause
 from harvester.journal.format import MAX_PAYLOAD
-from harvester.redaction import one_line, redact
+from harvester.redaction import one_line
 
 CONNECT_SECONDS = 10.0
 STAMP = struct.Struct(">q")
@@ -172,10 +172,10 @@ class Link(WSListener):
                 self.proven_ns = max(self.proven_ns, *STAMP.unpack(stamp))
         elif kind is WSMsgType.CLOSE:
             payload = frame.get_payload_as_bytes()
-            reason = " ".join(payload[2:].decode("utf-8", "backslashreplace").split())[:200]
+            reason = payload[2:].decode("utf-8", "backslashreplace")
             self.proven_ns = time_ns()
-            said = f"the server closed with code {int.from_bytes(payload[:2], 'big')} {reason}"
-            self.end("disconnect", redact(said.strip()))
+            code = int.from_bytes(payload[:2], "big")
+            self.end("disconnect", one_line(f"the server closed with code {code} {reason}"))
 
     def _explain(self, trouble: Exception | None) -> Ended:
         if isinstance(trouble, WSProtocolError):
