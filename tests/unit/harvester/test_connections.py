@@ -25,7 +25,7 @@ from harvester.feeds.link import Link
 from harvester.feeds.session import Session
 from harvester.feeds.vigil import Vigil
 from harvester.gate import Gate
-from harvester.journal.format import FYERS_HSM
+from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
 from harvester.schedule import Limits
 from harvester.session import SessionWatch
 from harvester.streamgaps import Reason, StreamLedger
@@ -214,6 +214,21 @@ def _link(stand: Stand) -> Link:
     found = stand.line._active._link
     assert found
     return found
+
+
+@pytest.mark.parametrize("too_many", [1, 400_000])
+def test_a_message_too_large_never_reaches_the_journal(certificate: tuple[Path, Path], too_many: int) -> None:
+    async def story() -> Journal:
+        async with standing(certificate) as stand:
+            await stand.broker.send("/hsm", bytes(MAX_PAYLOAD + too_many))
+            await until(lambda: stand.broker.connections("/hsm") == 2 and stand.is_covered)
+            return stand.journal
+
+    journal = asyncio.run(story())
+
+    assert max(map(len, journal.messages)) < MAX_PAYLOAD
+    assert [record["bytes"] for record in journal.of_type("oversize")] == [MAX_PAYLOAD + too_many]
+    assert [gap[0] for gap in journal.gaps] == ["not_started", "bad_response"]
 
 
 def test_a_stop_in_the_middle_of_a_change_of_token_closes_all_books(certificate: tuple[Path, Path]) -> None:

@@ -138,6 +138,9 @@ class Link(WSListener):
         return self._ending or self._explain(trouble)
 
     def _take(self, payload: bytes) -> None:
+        if len(payload) > MAX_PAYLOAD:  # picows objects to its header, yet delivers it when it comes before the cut
+            self._refuse_size(len(payload))
+            return
         wall_ns, mono_ns = time_ns(), monotonic_ns()
         if not self._record(payload, wall_ns, mono_ns):
             self.end("disk_full", "the journal did not take the message")
@@ -157,8 +160,9 @@ class Link(WSListener):
             if kind is not CONTINUATION:
                 self._parts, self._parts_kind = [], kind
             self._parts.append(frame.get_payload_as_bytes())
-            if sum(map(len, self._parts)) > MAX_PAYLOAD:
-                self._refuse_size(sum(map(len, self._parts)))
+            size = sum(map(len, self._parts))
+            if size > MAX_PAYLOAD:
+                self._refuse_size(size)
             elif frame.fin:
                 message, self._parts = b"".join(self._parts), []
                 if self._parts_kind is BINARY:
@@ -189,7 +193,7 @@ class Link(WSListener):
 
     def _refuse_size(self, size: int) -> None:
         self._handlers.oversize(size)
-        self.end("bad_response", f"a message of at least {size} bytes; the journal takes {MAX_PAYLOAD}")
+        self.end("bad_response", f"a message of {size} bytes or more; the journal takes {MAX_PAYLOAD}")
 
 
 async def connect(link: Link, url: str, headers: Mapping[str, str], context: ssl.SSLContext) -> None:
