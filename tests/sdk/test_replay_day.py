@@ -1,10 +1,11 @@
 """A recorded day served again: the same frames, in their order and pace, to the SDK and to bare clients."""
 
 import asyncio
+import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,10 +22,13 @@ from tests.sdk.sockets import (
     sockets,
     wait_for,
 )
+from tests.sdk.test_cli import EXCHANGE
 
 from exchange import cli
+from exchange.client import call_control
 from exchange.options import Options
 from exchange.replay.options import ReplayOptions
+from exchange.state import App
 from exchange.wire import hsm, tbt
 from harvester.clock import NS_PER_MS, NS_PER_SECOND, to_ist
 from harvester.decode.fyers_hsm import HsmDecoder
@@ -94,11 +98,39 @@ def _tables(lake):
     return found
 
 
+class Apart:
+    """A replay in a process of its own, as people run it: it does not share an interpreter with its clients."""
+
+    def __init__(self, process, state):
+        self.state = state
+        self.exchange = self
+        self.ready = json.loads(process.stdout.readline())
+        self.app = App(**json.loads((state / "app.json").read_text()))
+        self.minted = subprocess.check_output([EXCHANGE, "token", "--state", state], text=True).strip()
+
+    def describe(self):
+        return self.ready
+
+    def token(self):
+        return self.minted
+
+
+@contextmanager
+def apart(recorded, state):
+    folder, _, day = recorded
+    words = [EXCHANGE, "replay", "--always-open", "--date", day.isoformat(), folder, "--state", state]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Apart(process, state)
+        finally:
+            process.terminate()
+
+
 @pytest.mark.long
-def test_the_recorded_pace_is_kept(start, recorded, figure):
-    server = serve(start, recorded, 1.0)
-    kept = hear(server, seconds=SECONDS + 2)
-    late = server.world.replay()["late"]
+def test_the_recorded_pace_is_kept(recorded, figure, tmp_path):
+    with apart(recorded, tmp_path / "state") as server:
+        kept = hear(server, seconds=SECONDS + 2)
+        late = call_control(server.state, "GET", "/state").json()["replay"]["late"]
     then, now = ([k[3] for k in which if k[0] == FYERS_TBT or k[4][2] == 6] for which in (recorded[1], kept))
     assert len(then) == len(now)
     errors = sorted(abs((b - now[0]) - (a - then[0])) / NS_PER_MS for a, b in zip(then, now, strict=True))
@@ -261,8 +293,7 @@ async def test_damaged_frames_go_to_those_who_have_the_whole_connection(start, t
 @pytest.mark.long
 def test_the_command_line_replays_around_a_command(recorded, tmp_path):
     folder, _, day = recorded
-    exchange = Path(sys.executable).with_name("exchange")
-    words = [exchange, "replay", "--always-open", "--date", day.isoformat(), folder, "--speed", "max"]
+    words = [EXCHANGE, "replay", "--always-open", "--date", day.isoformat(), folder, "--speed", "max"]
     code = "import os; print(os.path.exists(os.environ['FYERS_ACCESS_TOKEN_FILE']))"
     ran = subprocess.run([*words, "--", sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.stdout.strip() == "True" and ran.returncode == 0
