@@ -57,9 +57,10 @@ class StatusPublisher:
         mono_ns = self._clock.mono_ns()
         if mono_ns < self._next_mono_ns:
             return
-        self._next_mono_ns = mono_ns + (EVERY_NS if len(self._capture.symbols) < MANY else MANY_EVERY_NS)
+        status = self.describe(recorder)
+        self._next_mono_ns = mono_ns + (EVERY_NS if len(status["symbols"]) < MANY else MANY_EVERY_NS)
         try:
-            write_status(self._path, self.describe(recorder))
+            write_status(self._path, status)
             self._failing = False
         except OSError as error:
             if not self._failing:
