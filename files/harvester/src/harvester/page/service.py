@@ -132,7 +132,9 @@ def _cookie(service: Service, value: str) -> str:
 
 
 def _cookies(event: Mapping[str, Any]) -> dict[str, str]:
-    pairs = (str(cookie).partition("=") for cookie in event.get("cookies") or ())
+    """AWS lists them; emulators of it leave them in the header, which reads the same."""
+    listed = event.get("cookies") or str((event.get("headers") or {}).get("cookie", "")).split(";")
+    pairs = (str(cookie).partition("=") for cookie in listed)
     return {name.strip(): value for name, _, value in pairs}
 
 
