@@ -7,31 +7,26 @@ from typing import Any
 
 import structlog
 
-from harvester.absence import Absence
 from harvester.calendar import TradingCalendar
 from harvester.calendarkeeper import CalendarKeeper
 from harvester.capture import Capture
-from harvester.clock import NS_PER_MS, NS_PER_SECOND, Clock
+from harvester.clock import NS_PER_SECOND, Clock
 from harvester.clocknotes import ClockNotes
-from harvester.journal.format import FEED_NAMES
 from harvester.notify import Notifier
 from harvester.poller import Poller
 from harvester.pollschedule import PollSchedule
 from harvester.runsettings import RunSettings
 from harvester.session import SessionWatch
 from harvester.slots import EARLY_NS
-from harvester.standing import describe_standing
-from harvester.streamabsence import StreamAbsence
-from harvester.streamgaps import Reason
+from harvester.streamgaps import Reason, Window
 from harvester.streams import StreamFeed
 from harvester.tokenkeeper import TokenKeeper
 from harvester.watches import ClockWatch, DiskWatch
+from harvester.windowbooks import WindowBooks
 
 log = structlog.get_logger()
 TICK_NS = NS_PER_SECOND
 REOPEN_NS = 5 * NS_PER_SECOND
-Window = tuple[int, int]
-STEP = Reason("clock_step", "the clock was set forward")
 LATE_CALENDAR = Reason("not_started", "the calendar was changed after this window had opened")
 STOPPED = Reason("stopped", "the recorder was told to stop")
 BETWEEN = Reason("not_started", "between windows the sockets are closed")
@@ -57,7 +52,6 @@ class Recorder:
     ) -> None:
         self.calendars = calendars
         self.disk = DiskWatch(settings.data_dir, settings.disk_reserve_bytes)
-        self.window: Window | None = None
         self.streams = streams
         self._settings = settings
         self._clock = clock
@@ -70,7 +64,7 @@ class Recorder:
         self._after_tick = after_tick
         self._phases = settings.calendar.phases
         self._schedule = PollSchedule(settings, clock=clock, capture=capture, poller=poller, hold=self._hold)
-        self._settled: set[Window] = set()
+        self._books = WindowBooks(settings, clock=clock, capture=capture, schedule=self._schedule, streams=streams)
         self._reopen_mono_ns = 0
         self._clock_notes = ClockNotes(watch, settings.clock_log)
         self._stopping = asyncio.Event()
@@ -84,6 +78,11 @@ class Recorder:
     def calendar(self) -> TradingCalendar:
         """The calendar in force."""
         return self.calendars.calendar
+
+    @property
+    def window(self) -> Window | None:
+        """The window that is recorded now."""
+        return self._books.window
 
     @property
     def is_polling(self) -> bool:
@@ -106,7 +105,7 @@ class Recorder:
         self._capture.open()
         try:
             self._capture.write({"type": "start", "pid": os.getpid()})
-            self._account_for_absence()
+            self._books.account_for_absence(self.calendar)
             self._notifier.ready("started")
             log.info("recorder_started", symbols=len(self._settings.symbols), journal=str(self._capture.directory))
             while not self._stopping.is_set():
@@ -115,36 +114,12 @@ class Recorder:
         finally:
             await self._finish()
 
-    def _account_for_absence(self) -> None:
-        """What nobody recorded today: in windows that have closed, and up to now in the open one."""
-        absence = Absence(self._capture, self._settings.poll.interval_ns, scheduled=self._schedule.is_always)
-        streams = StreamAbsence(self._capture, self.streams)
-        today = self.calendar.trading_date(self._clock.wall_ns())
-        history = absence.read(today)
-        streams.recall(history)
-        wall_ns = self._clock.wall_ns()
-        self._settled = history.settled
-        for name, symbol in self._capture.symbols.items():
-            symbol.accounted_ns = history.accounted_until(name, self._settings.poll.interval_ns)
-        for window in self.calendar.windows(today, self._phases):
-            if window in history.settled:
-                continue
-            if window[1] <= wall_ns:
-                absence.account(window, window[1])
-                self._capture.close_gaps(window[1])
-                streams.account_closed(window, history)
-                self._settled.add(window)
-            elif window[0] <= wall_ns:
-                self._enter_window(window, after_ns=wall_ns)
-                absence.account(window, self._schedule.next_ns or window[1])
-                streams.account_open(window, history)
-
     def _tick(self) -> None:
         """Everything that may be due now; polls first, for they must not wait for the rest."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         step_ns = self._watch.check(wall_ns, mono_ns)
         if step_ns:
-            self._note_clock_step(step_ns, wall_ns)
+            self._books.note_clock_step(step_ns, wall_ns)
         adopted = self._keeper.adopt_new()
         self._follow_calendar(wall_ns)
         self._schedule.poll_due(wall_ns, mono_ns)
@@ -153,7 +128,7 @@ class Recorder:
         self._look_after_disk(mono_ns)
         for note in self._clock_notes.take():
             self._capture.write(note)
-        self._note_standing()
+        self._books.note_standing()
         if self._capture.take_unsynced():
             self.run_background(asyncio.to_thread(self._capture.sync))
         if not self._poller.is_stuck:
@@ -207,64 +182,20 @@ class Recorder:
             self._capture.write({"type": "calendar_reload", "valid_until": valid_until})
         window = self.calendar.window_at(wall_ns + EARLY_NS, self._phases)
         if self.window and window != self.window:
-            self._leave_window(wall_ns)
+            self._leave(self.window, wall_ns)
         if window and self.window is None:
-            self._enter_window(window)
-            self._open_gaps(window)
+            self._books.open(window)
             if reloaded:
                 self._schedule.late = LATE_CALENDAR
 
-    def _enter_window(self, window: Window, after_ns: int | None = None) -> None:
-        self.window = window
-        phases = list(self._phases)
-        feeds = [number for number, name in FEED_NAMES.items() if name in self._settings.feeds]
-        times = {"open_ns": window[0], "close_ns": window[1], "interval_ns": self._schedule.interval_ns}
-        self._capture.write({"type": "window_open", **times, "phases": phases, "feeds": feeds})
-        log.info("window_opened", phases=",".join(phases))
-        self._schedule.enter(window, after_ns)
-
-    def _open_gaps(self, window: Window) -> None:
-        for feed in self.streams:
-            self._capture.write_all(feed.ledger.open_window(window))
-
-    def _leave_window(self, wall_ns: int) -> None:
+    def _leave(self, window: Window, wall_ns: int) -> None:
         """Close the window, once its last polls have ended; one that the calendar has changed is left where it is."""
-        if self.window is None:
+        if wall_ns + EARLY_NS < window[1]:
+            self._books.close(window, wall_ns)
             return
-        opens, closes = self.window
-        if wall_ns + EARLY_NS >= closes:
-            self._schedule.poll_due(wall_ns, self._clock.mono_ns())
-            if not self._poller.is_idle:
-                return
-        else:
-            closes = wall_ns
-        self._capture.close_gaps(closes)
-        for feed in self.streams:
-            self._capture.write_all(feed.ledger.close_window(closes))
-        self._capture.write({"type": "window_close", "open_ns": opens, "close_ns": closes})
-        self._settled.add((opens, closes))
-        log.info("window_closed")
-        self.window = None
-        self._schedule.leave()
-
-    def _note_clock_step(self, step_ns: int, wall_ns: int) -> None:
-        """End what was counted by the old clock; after a step back, slots come again."""
-        self._capture.close_gaps(self.window[1] if self.window else None)
-        self._capture.write({"type": "clock_step", "delta_ns": step_ns})
-        log.warning("clock_stepped", delta_ms=step_ns // NS_PER_MS)
-        for feed in self.streams:
-            self._capture.write_all(feed.ledger.step(step_ns, wall_ns))
-        if step_ns < 0:
-            self._schedule.rewind(wall_ns)
-        else:
-            self._schedule.late = STEP
-
-    def _note_standing(self) -> None:
-        """Each segment says how the recorder stood, so that a later start need not read the ones before it."""
-        if self._capture.has_new_segment() and not self._capture.failure:
-            record = describe_standing(self._capture, self.streams, self._settled)
-            if record:
-                self._capture.write(record)
+        self._schedule.poll_due(wall_ns, self._clock.mono_ns())
+        if self._poller.is_idle:
+            self._books.close(window, window[1])
 
     def _look_after_disk(self, mono_ns: int) -> None:
         if self.disk.check():
