@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from exchange.market.load import MOST_SYMBOLS
 from exchange.options import Options
@@ -14,6 +15,7 @@ MOST_BUSY, LEAST_BUSY = 1000.0, 0.001
 MOST_LOAD_RATE, LEAST_LOAD_RATE = 100.0, 0.01
 MOST_SECONDS = 3600.0
 MOST_SPEED, LEAST_SPEED = 100_000.0, 0.001
+Number = TypeVar("Number", int, float)
 
 
 def positive(text: str) -> int:
@@ -24,27 +26,16 @@ def positive(text: str) -> int:
     return number
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """A whole number within bounds."""
+def within(kind: type[Number], least: Number, most: Number) -> Callable[[str], Number]:
+    """A number of this kind within bounds."""
 
-    def parse(text: str) -> int:
-        number = int(text)
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"must be from {least} to {most}")
-        return number
-
-    return parse
-
-
-def real(least: float, most: float) -> Callable[[str], float]:
-    """A number within bounds."""
-
-    def parse(text: str) -> float:
-        number = float(text)
+    def parse(text: str) -> Number:
+        number = kind(text)
         if not least <= number <= most:
             raise argparse.ArgumentTypeError(f"must be from {least:g} to {most:g}")
         return number
 
+    parse.__name__ = kind.__name__  # what argparse calls a text that is none
     return parse
 
 
@@ -58,7 +49,7 @@ def day(text: str) -> date:
 
 def speed(text: str) -> float | None:
     """A factor, or None for `max`."""
-    return None if text == "max" else real(LEAST_SPEED, MOST_SPEED)(text)
+    return None if text == "max" else within(float, LEAST_SPEED, MOST_SPEED)(text)
 
 
 def add_market_options(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +60,7 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
     parser.add_argument(
         "--busy",
-        type=real(LEAST_BUSY, MOST_BUSY),
+        type=within(float, LEAST_BUSY, MOST_BUSY),
         default=1.0,
         help="book updates so many times as often as measured (default 1)",
     )
@@ -102,7 +93,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frame-entries",
-        type=whole(1, FRAME_ENTRIES),
+        type=within(int, 1, FRAME_ENTRIES),
         default=FRAME_ENTRIES,
         help="most entries of a data-socket frame (default %(default)s)",
     )
@@ -114,14 +105,14 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--load-symbols",
-        type=whole(0, MOST_SYMBOLS),
+        type=within(int, 0, MOST_SYMBOLS),
         default=0,
         metavar="N",
         help="serve N synthetic symbols besides, NSE:LOAD00000-EQ and on, with --load-rate updates a second each",
     )
     parser.add_argument(
         "--load-rate",
-        type=real(LEAST_LOAD_RATE, MOST_LOAD_RATE),
+        type=within(float, LEAST_LOAD_RATE, MOST_LOAD_RATE),
         default=2.0,
         metavar="R",
         help="(default %(default)s)",
@@ -146,7 +137,7 @@ def add_replay_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start-at-once", action="store_true", help="begin without waiting for a subscriber")
     parser.add_argument(
         "--settle",
-        type=real(0, MOST_SECONDS),
+        type=within(float, 0, MOST_SECONDS),
         default=SETTLE_SECONDS,
         metavar="SECONDS",
         help="begin when no subscription has come for so long (default %(default)s)",
