@@ -17,6 +17,7 @@ OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
 WINDOW = (OPEN_NS, OPEN_NS + 60 * NS_PER_SECOND)
 SECOND = NS_PER_SECOND
 SBIN, INFY = SYMBOLS
+Story = Callable[[Bench], Awaitable[None]]
 
 
 def at(seconds: float) -> FakeClock:
@@ -24,10 +25,21 @@ def at(seconds: float) -> FakeClock:
     return FakeClock(OPEN_NS + int(seconds * SECOND))
 
 
+def lasting(seconds: float, *, killed: bool = False) -> Story:
+    """So much time passes, at the end of which the recorder may be killed."""
+
+    async def story(bench: Bench) -> None:
+        await bench.clock.advance(seconds)
+        if killed:
+            await bench.kill()
+
+    return story
+
+
 def record(
     settings: RunSettings,
     clock: FakeClock,
-    story: Callable[[Bench], Awaitable[None]],
+    story: Story,
     script: Script | None = None,
     *streams: Any,
 ) -> Ledger:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.unit.harvester.bench import GOOD, Behaviour, Bench, hand_over
 from tests.unit.harvester.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
-from tests.unit.harvester.minute import DAY, INFY, OPEN_NS, SBIN, SECOND, WINDOW, at, record, words
+from tests.unit.harvester.minute import DAY, INFY, OPEN_NS, SBIN, SECOND, WINDOW, at, lasting, record, words
 
 from harvester.runsettings import RunSettings
 
@@ -45,13 +45,10 @@ def test_nothing_is_polled_outside_the_window(settings: RunSettings) -> None:
 def test_a_failing_stretch_is_one_gap_with_its_cause(settings: RunSettings, clock: FakeClock, cause: str) -> None:
     bad = range(OPEN_NS + 10 * SECOND, OPEN_NS + 20 * SECOND)
 
-    async def story(bench: Bench) -> None:
-        await clock.advance(90)
-
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(cause=cause, status=500) if symbol == SBIN and slot_ns in bad else GOOD  # type: ignore[arg-type]
 
-    ledger = record(settings, clock, story, script)
+    ledger = record(settings, clock, lasting(90), script)
 
     assert words(ledger, SBIN) == {"data": 50, cause: 10}
     assert words(ledger, INFY) == {"data": 60}
@@ -65,10 +62,7 @@ def test_a_change_of_cause_begins_a_new_gap(settings: RunSettings, clock: FakeCl
             Behaviour(cause="disconnect") if second in (5, 6) else Behaviour(cause="timeout") if second == 7 else GOOD
         )
 
-    async def story(bench: Bench) -> None:
-        await clock.advance(90)
-
-    ledger = record(settings, clock, story, script)
+    ledger = record(settings, clock, lasting(90), script)
 
     assert words(ledger) == {"data": 57, "disconnect": 2, "timeout": 1}
 
@@ -112,10 +106,7 @@ def test_rate_limiting_pauses_all_symbols(settings: RunSettings, clock: FakeCloc
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(cause="rate_limited", status=429) if slot_ns == OPEN_NS + 10 * SECOND else GOOD
 
-    async def story(bench: Bench) -> None:
-        await clock.advance(90)
-
-    ledger = record(settings, clock, story, script)
+    ledger = record(settings, clock, lasting(90), script)
 
     assert set(words(ledger)) == {"data", "rate_limited"}
     assert 3 <= words(ledger)["rate_limited"] <= 8, "about five seconds of backoff"
@@ -165,16 +156,10 @@ def test_the_service_survives_a_feed_that_raises(settings: RunSettings, clock: F
             raise RuntimeError("a bug in a feed")
         return GOOD
 
-    async def story(bench: Bench) -> None:
-        await clock.advance(90)
-
-    assert words(record(settings, clock, story, script)) == {"data": 59, "unknown": 1}
+    assert words(record(settings, clock, lasting(90), script)) == {"data": 59, "unknown": 1}
 
 
 def test_the_window_record_says_how_slots_lie(settings: RunSettings, clock: FakeClock) -> None:
-    async def story(bench: Bench) -> None:
-        await clock.advance(90)
-
-    (window,) = record(settings, clock, story).of_type("window_open")
+    (window,) = record(settings, clock, lasting(90)).of_type("window_open")
 
     assert (window["open_ns"], window["close_ns"], window["interval_ns"]) == (*WINDOW, SECOND)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.harvester.bench import GOOD, Behaviour, Bench, hand_over, running
 from tests.unit.harvester.fakes import FakeClock
-from tests.unit.harvester.minute import OPEN_NS, SECOND, at, record, words
+from tests.unit.harvester.minute import OPEN_NS, SECOND, at, lasting, record, words
 
 from harvester.errors import HarvesterError
 from harvester.runsettings import RunSettings
@@ -18,40 +18,24 @@ def test_a_start_inside_the_window_says_not_started(settings: RunSettings) -> No
     clock = at(20.5)
     hand_over(settings, clock)
 
-    async def story(bench: Bench) -> None:
-        await clock.advance(60)
-
-    ledger = record(settings, clock, story)
+    ledger = record(settings, clock, lasting(60))
 
     assert words(ledger) == {"not_started": 21, "data": 39}
 
 
 def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings, clock: FakeClock) -> None:
-    async def until_twenty(bench: Bench) -> None:
-        await clock.advance(25.5)
-
-    async def to_the_end(bench: Bench) -> None:
-        await clock.advance(60)
-
-    record(settings, clock, until_twenty)
+    record(settings, clock, lasting(25.5))
     clock.freeze(9)
-    ledger = record(settings, clock, to_the_end)
+    ledger = record(settings, clock, lasting(60))
 
     assert words(ledger) == {"data": 51, "stopped": 9}
     assert [gap["to_ns"] is None for gap in ledger.gaps.values()] == [False, False]
 
 
 def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings, clock: FakeClock) -> None:
-    async def die(bench: Bench) -> None:
-        await clock.advance(25.5)
-        await bench.kill()
-
-    async def to_the_end(bench: Bench) -> None:
-        await clock.advance(60)
-
-    record(settings, clock, die)
+    record(settings, clock, lasting(25.5, killed=True))
     clock.freeze(9)
-    ledger = record(settings, clock, to_the_end)
+    ledger = record(settings, clock, lasting(60))
 
     assert words(ledger) == {"data": 51, "not_running": 9}
 
@@ -60,16 +44,9 @@ def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings, cl
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(cause="server_error", status=500) if slot_ns >= OPEN_NS + 15 * SECOND else GOOD
 
-    async def die(bench: Bench) -> None:
-        await clock.advance(25.5)
-        await bench.kill()
-
-    async def to_the_end(bench: Bench) -> None:
-        await clock.advance(60)
-
-    record(settings, clock, die, script)
+    record(settings, clock, lasting(25.5, killed=True), script)
     clock.freeze(9)
-    ledger = record(settings, clock, to_the_end)
+    ledger = record(settings, clock, lasting(60))
 
     assert words(ledger) == {"data": 45, "server_error": 6, "not_running": 9}
 
@@ -100,10 +77,7 @@ def test_a_nearly_full_disk_pauses_recording_until_there_is_room(
 
     monkeypatch.setattr(os, "statvfs", statvfs)
 
-    async def story(bench: Bench) -> None:
-        await clock.advance(90)
-
-    ledger = record(settings, clock, story)
+    ledger = record(settings, clock, lasting(90))
 
     assert set(words(ledger)) == {"data", "disk_full"}
     assert 19 <= words(ledger)["disk_full"] <= 21
