@@ -22,9 +22,9 @@ from exchange.client import call_control, read_ready
 from exchange.environment import client_environment
 from exchange.hosts import BROKER_HOSTS
 from exchange.market.load import load_ticker
+from exchange.replay.entries import FEED, HEAD
 from exchange.sockets.sent import LENGTH, read_sent
 from exchange.state import StateDir
-from exchange.wire.hsm import FEED
 from harvester.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
@@ -47,7 +47,7 @@ class Load(NamedTuple):
     seconds: float
     entries_per_frame: int
     updates: int
-    """Entries that the exchange sent, of quotes and of books."""
+    """Entries of quotes and of books that were recorded in the window."""
     lost: int
     """Frames of the session, from the first to its close, that the journal lacks or has altered."""
     tail_gaps: int
@@ -91,25 +91,26 @@ def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_e
             rss_mib = child.memory_kib("VmHWM", recorder.pid) / 1024
             _sleep_until(closes.timestamp() + 2)
         rows = [row for row in call_control(place / "exchange", "GET", "/sockets").json() if row["frames"]]
-    closes_ns = int(closes.timestamp()) * NS_PER_SECOND
-    lost, tail_gaps, latency = _judge(place, rows, closes_ns)
+    window = int(opens.timestamp()) * NS_PER_SECOND, int(closes.timestamp()) * NS_PER_SECOND
+    updates, lost, tail_gaps, latency = _judge(place, rows, window)
     size = sum(path.stat().st_size for path in _segments(place))
-    entries = sum(row["entries"] for row in rows)
-    return Load(symbols, seconds, frame_entries, entries, lost, tail_gaps, 100 * share, rss_mib, size, latency)
+    return Load(symbols, seconds, frame_entries, updates, lost, tail_gaps, 100 * share, rss_mib, size, latency)
 
 
 def _segments(place: Path) -> list[Path]:
     return sorted((place / "data" / "journal").glob("2*/*.seg"))
 
 
-def _judge(place: Path, rows: list[dict[str, Any]], closes_ns: int) -> tuple[int, int, tuple[float, float] | None]:
+def _judge(
+    place: Path, rows: list[dict[str, Any]], window: tuple[int, int]
+) -> tuple[int, int, int, tuple[float, float] | None]:
     """Compare what the exchange says it has sent with the journal, connection by connection.
 
-    Frames lost, gaps of the window's end, and the latency. Where the exchange kept its frames, those that it sent after
-    the close may be missing: a server that is slow to hear the goodbye sends some to nobody.
+    Entries of the window, frames lost, gaps of the window's end, and the latency. Where the exchange kept its frames,
+    those that it sent after the close may be missing: a server that is slow to hear the goodbye sends some to nobody.
     """
     segments = _segments(place)
-    lost = 0
+    updates = lost = 0
     latencies: list[int] = []
     streams = _streams(segments)
     for row in rows:
@@ -117,16 +118,17 @@ def _judge(place: Path, rows: list[dict[str, Any]], closes_ns: int) -> tuple[int
         kept = _Kept()
         sent = read_sent(Path(row["file"])) if row["file"] else None
         for record in _of_stream(segments, stream):
-            kept.add(record.payload)
+            kept.add(record.payload, counts=window[0] <= record.wall_ns < window[1])
             other = next(sent, None) if sent else None
             if other:
                 latencies.append(record.wall_ns - other.wall_ns)
+        updates += kept.entries
         missing = row["frames"] - kept.frames
         lost += kept.holes + (missing == 0 and kept.digest.hexdigest() != row["sha256"])
-        lost += sum(frame.wall_ns <= closes_ns for frame in sent) if sent else abs(missing)
+        lost += sum(frame.wall_ns <= window[1] for frame in sent) if sent else abs(missing)
     latencies.sort()
     latency = (_share(latencies, 50), _share(latencies, 99)) if latencies else None
-    return lost, _tail_gaps(segments), latency
+    return updates, lost, _tail_gaps(segments), latency
 
 
 def _tail_gaps(segments: list[Path]) -> int:
@@ -139,15 +141,17 @@ class _Kept:
     """Counts the frames of one connection in the journal; message numbers of feed frames rise by one."""
 
     def __init__(self) -> None:
-        self.frames = self.holes = 0
+        self.frames = self.entries = self.holes = 0
         self.digest = hashlib.sha256()
         self._number = 0
 
-    def add(self, frame: bytes) -> None:
+    def add(self, frame: bytes, *, counts: bool) -> None:
+        """Take a frame in; its entries count when they are of the window."""
         self.frames += 1
         self.digest.update(LENGTH.pack(len(frame)) + frame)
-        if len(frame) > 7 and frame[2] == FEED:
-            number = int.from_bytes(frame[3:7], "big")
+        if len(frame) >= HEAD.size and frame[2] == FEED:
+            _, _, number, entries = HEAD.unpack_from(frame)
+            self.entries += counts * entries
             self.holes += abs(number - self._number - 1)
             self._number = number
 
