@@ -1,13 +1,15 @@
-"""Filters for inventory and playbooks: a fleet, its shares, policies of functions, AWS's errors in plain words."""
+"""Filters for inventory and playbooks: a fleet and its shares, who reminds, policies of functions, AWS's errors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harvester.alerts.senders import CAUSES, causes_of
 from harvester.aws_names import Names
 from harvester.ops.aws.cost import volume_gib
+from harvester.ops.aws.functions import REMINDER, deployed
 from harvester.ops.aws.trouble import explain_result
 from harvester.ops.function_policies import statements
 from harvester.ops.sharing import share_of
@@ -36,11 +38,24 @@ def function_statements(function: str, look: Mapping[str, Any], table: str) -> l
     return statements(Path(table), function, names, look["account"], look["partition"])
 
 
+def alert_settings(
+    host: str, fleet: Sequence[str], source: str, managed: bool, variables: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings that say what a host tells people of, where that is not everything.
+
+    `managed`: whether its AWS account is; `variables`: those of the inventory that choose the account's functions.
+    """
+    reminder = bool(managed) and REMINDER in deployed(variables)
+    causes = causes_of(host, fleet, reminder=reminder, source=source)
+    return {} if causes == CAUSES else {"alerts": {"causes": list(causes)}}
+
+
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "alert_settings": alert_settings,
             "bucket_name": bucket_name,
             "explain_aws": explain_result,
             "fleet_names": fleet_names,

@@ -207,11 +207,12 @@ def test_a_host_asks_its_recorder(status: dict[str, object] | None, cause: str) 
     now = at("2026-11-23T08:00:00")
     told = {"written_at_ns": now, **status} if status is not None else None
 
-    assert host.judge_status(told, day_of("2026-11-23"), now).cause == cause
+    assert host.judge_status(told, day_of("2026-11-23"), now, "h1").cause == cause
 
 
 def test_a_recorder_that_is_down_is_not_answered_with_a_login(tmp_path: Path) -> None:
-    standing, listener = host.judge_status(None, day_of("2026-11-23"), at("2026-11-23T08:00:00")), Listener()
+    standing = host.judge_status(None, day_of("2026-11-23"), at("2026-11-23T08:00:00"), "mumbai-2")
+    listener = Listener()
 
     look(
         at("2026-11-23T08:00:00"),
@@ -224,5 +225,6 @@ def test_a_recorder_that_is_down_is_not_answered_with_a_login(tmp_path: Path) ->
 
     [message] = listener.heard
     assert message.title == "The recorder does not run"
+    assert "the recorder of mumbai-2 does not run" in message.body
     assert "./inv status" in message.body and "./inv start" in message.body
     assert host.remedy_of(MISSING) == "Log in: ./inv token-push"

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationError, model_validator
 
+from harvester.alerts.senders import CAUSES, HostCause
 from harvester.aws_names import LAKE_PREFIX
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.errors import ConfigError
@@ -119,6 +120,8 @@ class AlertSettings(StrictModel):
     """AWS region of the channels; default: the region of the environment."""
     memory: AbsolutePath = Path("/var/lib/harvester-alert/memory")
     """File that remembers what was said, so that nobody is told twice."""
+    causes: tuple[HostCause, ...] = CAUSES
+    """What this host tells people of; in a fleet one sender alone asks for the login, which the role sees to."""
 
 
 class UploadSettings(StrictModel):

@@ -22,10 +22,12 @@ def day_of(calendar: TradingCalendar, day: date, phases: Collection[PhaseName]) 
     return Day(windows[0][0], windows[-1][1]) if windows else None
 
 
-def judge_status(status: dict[str, Any] | None, day: Day | None, now_ns: int) -> Standing:
+def judge_status(status: dict[str, Any] | None, day: Day | None, now_ns: int, host_id: str) -> Standing:
     """How the recorder's token stands by its own report; None: there is no report."""
     if status is None or abs(now_ns - int(status.get("written_at_ns", 0))) > STALE_NS:
-        return Standing("recorder_down", "the recorder does not run, so whether it has a token cannot be said")
+        return Standing(
+            "recorder_down", f"the recorder of {host_id} does not run, so whether it has a token cannot be said"
+        )
     token = status.get("token") or {}
     if token.get("state") == "refused":
         return Standing("token_refused", f"the broker refuses the access token ({token.get('version')})")

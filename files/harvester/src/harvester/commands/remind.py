@@ -31,7 +31,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         status = read_status(settings.status_file)
     except UnhealthyError:
         status = None
-    standing = host.judge_status(status, day, now_ns)
+    standing = host.judge_status(status, day, now_ns, settings.host_id)
+    if standing.cause and standing.cause not in settings.alerts.causes:
+        log.info("left_to_another_sender", cause=standing.cause, detail=standing.detail)
+        return 0
     try:
         done = look(
             now_ns,

@@ -8,7 +8,7 @@ from harvester.aws_names import FUNCTIONS
 from harvester.errors import ConfigError
 from harvester.ops.aws.outcome import Clients, Outcome, pages, with_tags
 
-PAGE, REFRESH = "token-page", "token-refresh"
+PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
 NEED_ACCOUNT = {PAGE, REFRESH}
 """They keep the tokens of one account at the broker, and have to be told which."""
 URL_STATEMENTS: dict[str, dict[str, Any]] = {
