@@ -79,7 +79,7 @@ def stand_in_host() -> Iterator[StandInHost]:
             (host.folder / folder).mkdir()
         user = "harvester-token:x:0:0::/nonexistent:/usr/sbin/nologin\n"  # root's number: it can read any checkout
         (host.folder / "passwd").write_text(Path("/etc/passwd").read_text() + user)
-        (host.folder / "group").write_text(Path("/etc/group").read_text() + "harvester-token:x:0:\n")
+        (host.folder / "group").write_text(Path("/etc/group").read_text() + "harvester-token:x:0:\nharvester:x:0:\n")
         program = Path(sys.executable).with_name("harvester")
         _script(host.folder / "harvester", f'#!/bin/sh\nexec {shlex.quote(str(program))} "$@"\n')
         _script(host.folder / "bin" / "systemctl", SYSTEMCTL.format(log=shlex.quote(f"{name}/systemctl.log")))

@@ -1,5 +1,6 @@
 """The automatic refresh against the exchange: done, ended for good, refused, and later."""
 
+import argparse
 import json
 import time
 from pathlib import Path
@@ -14,8 +15,9 @@ from harvester.alerts.renewals import message_of
 from harvester.clock import NS_PER_SECOND, SystemClock
 from harvester.commands import renew as command
 from harvester.redaction import Masked
+from harvester.settings import Settings
 from harvester.tokens.refresh import RefreshError, _explain
-from harvester.tokens.renewal import Outcome, Stores, forget, renew
+from harvester.tokens.renewal import Outcome, Stores, forget, remembered, renew
 from harvester.tokens.stores import FileStore
 from harvester.tokens.web import Answer
 
@@ -178,7 +180,7 @@ def test_a_pin_that_the_broker_says_back_is_masked() -> None:
         (401, -16, "Refresh token API is currently disabled to comply with SEBI regulations.", "gone"),
         (400, -14, "This API has been discontinued", "gone"),
         (501, -501, "", "gone"),
-        (404, 404, "<html>", "gone"),
+        (404, 404, "Not found", "gone"),
         (401, -16, "Could not authenticate the user", "refused"),
         (400, -50, "Please provide a valid pin", "refused"),
         (401, -8, "Your token has expired", "refused"),
@@ -191,6 +193,18 @@ def test_the_answer_says_what_follows(status: int, code: int, message: str, kind
     assert refused(status, code, message).kind == kind
 
 
+@pytest.mark.parametrize("body", [{}, {"message": "Not Found"}, {"s": "error", "code": None}, {"s": "ok"}])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(404, "absent"), (405, "absent"), (410, "absent"), (501, "absent"), (403, "later"), (200, "later")],
+)
+def test_what_is_not_the_brokers_own_answer_ends_nothing(status: int, kind: str, body: dict[str, object]) -> None:
+    error = _explain(Answer(status, body, None), Masked("482913"))
+
+    assert error.kind == kind
+    assert "is not the broker" in str(error)
+
+
 def test_a_flow_that_is_gone_is_remembered_told_once_and_never_asked_again(
     stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,9 +212,7 @@ def test_a_flow_that_is_gone_is_remembered_told_once_and_never_asked_again(
 
     def gone(*arguments: object, **_: object) -> Answer:
         asked.append(arguments)
-        return Answer(
-            401, {"code": -16, "message": "Refresh token API is currently disabled to comply with SEBI"}, None
-        )
+        return Answer(401, {"s": "error", "code": -16, "message": "Refresh token API is currently disabled"}, None)
 
     monkeypatch.setattr("harvester.tokens.refresh.ask", gone)
     outcomes = [attempt(stores, app) for _ in range(5)]
@@ -211,9 +223,93 @@ def test_a_flow_that_is_gone_is_remembered_told_once_and_never_asked_again(
     assert len(asked) == 1
     message = message_of(outcomes[0], "Log in: link")
     assert message is not None and "log in each day" in message.title and message.body.endswith("Log in: link")
-    forget(stores)
+    assert remembered(stores.state) == ("gone", outcomes[0].detail, False, None)
+    forget(stores.state)
+    assert remembered(stores.state) is None
     attempt(stores, app)
     assert len(asked) == 2
+
+
+BARE = Answer(404, {}, None)
+"""As a proxy, a web server or a gateway answers: no error in the broker's form."""
+
+
+def test_one_bare_404_is_a_failure_with_its_own_words_and_no_end(
+    stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    with monkeypatch.context() as patched:
+        patched.setattr("harvester.tokens.refresh.ask", lambda *_, **__: BARE)
+        outcomes = [attempt(stores, app, wall_ns=now + minutes * 60 * NS_PER_SECOND) for minutes in (0, 1, 51)]
+        held = remembered(stores.state)
+    renewed = attempt(stores, app, wall_ns=now + DAY_NS)
+
+    assert [outcome.kind for outcome in outcomes] == ["later"] * 3
+    assert "is not the broker (HTTP 404" in outcomes[0].detail and "broker.api_url" in outcomes[0].detail
+    assert message_of(outcomes[0], "") is None
+    assert held is not None and (held.kind, held.detail) == ("absent", outcomes[0].detail)
+    assert renewed.kind == "renewed"
+    assert remembered(stores.state) is None, "what worked ends what was held against it"
+
+
+def test_a_bare_404_that_is_still_there_the_next_day_is_the_end(
+    stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("harvester.tokens.refresh.ask", lambda *_, **__: asked.append(1) or BARE)
+    now = time.time_ns()
+
+    outcomes = [attempt(stores, app, wall_ns=now + days * DAY_NS) for days in (0, 1, 2)]
+
+    assert [(outcome.kind, outcome.new) for outcome in outcomes] == [("later", True), ("gone", True), ("gone", False)]
+    assert len(asked) == 2
+    message = message_of(outcomes[1], "Log in: link")
+    assert message is not None and "No refresh of the broker is to be found since" in message.body
+    forget(stores.state)
+    assert attempt(stores, app, wall_ns=now + 3 * DAY_NS).kind == "later", "it begins anew"
+
+
+def test_an_absence_is_over_when_the_broker_answers_itself(
+    stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, broker = (
+        time.time_ns(),
+        Answer(400, {"s": "error", "code": -50, "message": "Please provide a valid pin"}, None),
+    )
+    answers = iter((BARE, broker, BARE))
+    monkeypatch.setattr("harvester.tokens.refresh.ask", lambda *_, **__: next(answers))
+
+    first, second = attempt(stores, app, wall_ns=now), attempt(stores, app, wall_ns=now + DAY_NS)
+    stores.pin.write(Masked("111111"))
+    third = attempt(stores, app, wall_ns=now + 2 * DAY_NS)
+
+    assert [first.kind, second.kind, third.kind] == ["later", "refused", "later"]
+
+
+def test_the_host_says_what_is_remembered_and_forgets_it_without_asking_the_broker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harvester.tokens.refresh.ask", lambda *_, **__: pytest.fail("it asked"))
+    state = FileStore(tmp_path / "state")
+    state.write(Masked('{"gone": "The broker says so."}'))
+    settings = Settings.model_validate(
+        {
+            "symbols": ["NSE:SBIN-EQ"],
+            "broker": {"app_id": "ABCDE12345-100"},
+            "token": {"renew": {"state": f"file:{tmp_path / 'state'}"}},
+        }
+    )
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    said = []
+    for flag in ("--remembered", "--forget", "--remembered"):
+        arguments = parser.parse_args([flag], argparse.Namespace(debug=False))
+        assert command.run(arguments, settings) == 0
+        said.append(capsys.readouterr().out)
+
+    assert json.loads(said[0]) == {"kind": "gone", "detail": "The broker says so."}
+    assert "forgotten" in said[1]
+    assert json.loads(said[2]) == {}
 
 
 def test_no_part_of_the_login_is_in_what_is_remembered(stores: Stores, app: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """harvester renew: an access token without a login, where the broker still allows that; a timer runs it at 07:00."""
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from harvester.clock import SystemClock
 from harvester.errors import HarvesterError
 from harvester.logs import configure_logs
 from harvester.settings import Settings
-from harvester.tokens.renewal import Outcome, Stores, forget, renew
+from harvester.tokens.renewal import Outcome, Stores, forget, remembered, renew
 from harvester.tokens.stores import open_place, open_store
 
 log = structlog.get_logger()
@@ -23,7 +24,9 @@ PAUSES_SECONDS = (60, 300, 900, 1800)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--forget", action="store_true", help="forget what the broker refused, and try again")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--remembered", action="store_true", help="only print what is held against the next try")
+    instead.add_argument("--forget", action="store_true", help="only forget that, so that the next run tries again")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
@@ -34,8 +37,14 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         open_store(settings.token),
         *(open_place(place, region) for place in (places.refresh_token, places.pin, places.app_secret, places.state)),
     )
+    if args.remembered:
+        held = remembered(stores.state)
+        print(json.dumps({"kind": held.kind, "detail": held.detail} if held else {}))
+        return 0
     if args.forget:
-        forget(stores)
+        forget(stores.state)
+        print(f"{stores.state.place}: forgotten; the next run tries again")
+        return 0
     outcome = _try(settings, stores)
     log.info("renewal", outcome=outcome.kind, detail=outcome.detail)
     message = message_of(outcome, REMEDY)

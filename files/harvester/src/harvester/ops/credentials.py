@@ -40,7 +40,10 @@ SOON_NS = 3 * 86_400 * NS_PER_SECOND
 
 @dataclass(frozen=True)
 class Standing:
-    """One credential. `age` and `expires` are None where the store or the value does not say."""
+    """One credential. `age` and `expires` are None where the store or the value does not say.
+
+    `state` is what holds the automatic refresh up, in a word; it has no version.
+    """
 
     name: str
     place: str
@@ -49,6 +52,7 @@ class Standing:
     expires_at_ns: int | None
     action: str
     good: bool
+    state: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"age": self.age and self.age.total_seconds()}

@@ -36,6 +36,7 @@ OPERATOR_VARIABLES = (
     "broker_redirect_uri",
     "broker_account",  # client ID of the account that records; a login of another one is refused
     "broker_refresh",  # true where the account still has the broker's refresh flow, and uses it
+    "harvester_renew",  # true where the host itself uses it
     "schwab_app_id",
     "schwab_redirect_uri",
     "schwab_api_url",

@@ -178,7 +178,7 @@ def show_credentials(standings: Sequence["Standing"]) -> None:
     rows = [
         (
             standing.name,
-            standing.version or "not stored",
+            standing.version or standing.state or "not stored",
             human_age(standing.age) if standing.age is not None else "",
             f"{to_ist(standing.expires_at_ns):%a %d %b %H:%M} IST" if standing.expires_at_ns else "",
             "[green]ok[/]" if standing.good and standing.version else "" if standing.good else "[red]missing[/]",

@@ -1,6 +1,7 @@
 """An access token without a person, where the account still has the broker's old refresh flow.
 
-The flow ended on 2026-04-01 for most accounts (SEBI's rules for retail algorithms). An answer that says so is final.
+The flow ended on 2026-04-01 for most accounts (SEBI's rules for retail algorithms). An answer of the broker that says
+so is final. What is not the broker's own answer, such as a proxy's or a deploy's, is not.
 """
 
 import re
@@ -15,7 +16,7 @@ from harvester.tokens.web import Answer, UnreachableError, ask
 
 PATH = "/api/v3/validate-refresh-token"
 WORDS_OF_THE_END = re.compile(r"disabled|discontinued|no longer|not supported|regulation|sebi", re.IGNORECASE)
-GONE_STATUS = {404, 405, 410, 501}
+ABSENT_STATUS = {404, 405, 410, 501}
 GONE_CODES = {-501}
 DEAD_CODES = {-8, -14, -15, -16, -17}
 WRONG_PIN = re.compile(r"\bpin\b", re.IGNORECASE)
@@ -26,7 +27,8 @@ class RefreshError(HarvesterError):
     """No new access token; `kind` says what follows.
 
     gone: the flow does not exist any more; refused: this refresh token, PIN or app is not taken; both ask for a person
-    and are not tried again. later: the broker did not answer or is overloaded; trying again may help.
+    and are not tried again. later: the broker did not answer or is overloaded; trying again may help. absent: there is
+    nothing at the address, though the broker did not say so itself; trying again may help, or tells in the end.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -76,7 +78,13 @@ def _explain(answer: Answer, pin: Secret) -> RefreshError:
     # A PIN is too short for the masking of everything that is said, so it is masked here.
     masked = redact(message).replace(pin.get_secret_value(), MASK)
     told = f"(HTTP {answer.status}, code {code}, {' '.join(masked.split())[:160] or 'no message'})"
-    if answer.status in GONE_STATUS or code in GONE_CODES or WORDS_OF_THE_END.search(message):
+    if not _is_the_brokers(answer):
+        return RefreshError(
+            "absent" if answer.status in ABSENT_STATUS else "later",
+            f"What answers at {PATH} is not the broker {told}: a proxy, or the broker's own site while it is deployed;"
+            " a wrong broker.api_url has the same effect.",
+        )
+    if answer.status in ABSENT_STATUS or code in GONE_CODES or WORDS_OF_THE_END.search(message):
         return RefreshError("gone", f"The broker does not refresh tokens for this account any more {told}. Log in.")
     if answer.status == 429 or answer.status >= 500 or code == -429:
         return RefreshError("later", f"The broker has no time to refresh the token {told}.")
@@ -87,3 +95,8 @@ def _explain(answer: Answer, pin: Secret) -> RefreshError:
     if code in DEAD_CODES:
         return RefreshError("refused", f"The broker does not accept the refresh token {told}. Log in.")
     return RefreshError("refused", f"The broker refuses to refresh the token {told}. Log in.")
+
+
+def _is_the_brokers(answer: Answer) -> bool:
+    """Whether the body is an error as the broker documents it; what stands in between says something else."""
+    return answer.body.get("s") == "error" and isinstance(answer.body.get("code"), int)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from harvester.clock import NS_PER_SECOND, to_ist
 from harvester.redaction import Masked
 from harvester.tokens.claims import TokenError
 from harvester.tokens.login import App, BusyError, LoginError, check_account, fetch_profile
@@ -11,6 +12,8 @@ from harvester.tokens.refresh import RefreshError, days_left, refresh
 from harvester.tokens.stores import Store, StoredToken, StoreError
 
 ANNOUNCED_DAYS = (3, 1)
+ABSENT_FOR_GOOD_NS = 12 * 3_600 * NS_PER_SECOND
+"""When the address is still not there at the next day's run, the flow is taken to be gone."""
 
 
 class Stores(NamedTuple):
@@ -61,34 +64,55 @@ def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wa
         refreshed = refresh(app, token.value, pin.value, api_url=api_url, wall_ns=wall_ns)
         check_account(fetch_profile(app, refreshed.access_token, api_url=api_url).account, account)
     except RefreshError as error:
-        _remember(stores.state, error.kind, str(error), asked)
-        return Outcome(error.kind, str(error), True)
+        return _remember(stores.state, state, error, asked, wall_ns)
     version = stores.access_token.write(refreshed.access_token)
-    days = _due_announcement(stores, state, token, wall_ns)
+    days = _due_announcement(state, token, wall_ns)
+    # A refresh that worked ends what was remembered against it.
+    kept = {"told": {"token": token.version, "days": days}} if days else {"told": state.get("told")}
+    if kept != {"told": None, **state}:
+        stores.state.write(Masked(json.dumps(kept)))
     return Outcome("renewed", f"{version} is in place; {refreshed.days_left} days left to refresh.", False, days)
 
 
-def forget(stores: Stores) -> None:
+def forget(state: Store) -> None:
     """Try again from now on, after a person has put right what was refused. Raises StoreError."""
-    stores.state.write(Masked("{}"))
+    state.write(Masked("{}"))
 
 
-def _due_announcement(stores: Stores, state: dict[str, Any], token: StoredToken, wall_ns: int) -> int | None:
+def remembered(store: Store) -> Outcome | None:
+    """What is held against the next try: gone, refused, or absent so far; None: nothing. Raises StoreError."""
+    state = _read_state(store)
+    if state.get("gone"):
+        return Outcome("gone", str(state["gone"]), False)
+    kind = next((kind for kind in ("refused", "absent") if state.get(kind)), None)
+    return Outcome(kind, str(state.get("detail")), False) if kind else None
+
+
+def _due_announcement(state: dict[str, Any], token: StoredToken, wall_ns: int) -> int | None:
     """3 or 1 when so few days are left and that was not announced of this token yet."""
     left = days_left(token.value, wall_ns)
     due = min((days for days in ANNOUNCED_DAYS if left <= days), default=None)
     told = state.get("told") or {}
     if due is None or (told.get("token") == token.version and told.get("days", 99) <= due):
         return None
-    stores.state.write(Masked(json.dumps({"told": {"token": token.version, "days": due}})))
     return due
 
 
-def _remember(store: Store, kind: str, detail: str, asked: str) -> None:
+def _remember(store: Store, state: dict[str, Any], error: RefreshError, asked: str, wall_ns: int) -> Outcome:
+    """What follows from a try that failed, kept for the next one."""
+    kind, detail = error.kind, str(error)
+    if kind == "absent":
+        since = int(state.get("absent", wall_ns))
+        if wall_ns - since < ABSENT_FOR_GOOD_NS:
+            store.write(Masked(json.dumps({"told": state.get("told"), "absent": since, "detail": detail})))
+            return Outcome("later", detail, True)
+        kind = "gone"
+        detail = f"No refresh of the broker is to be found since {to_ist(since):%a %d %b %H:%M} IST. Log in. {detail}"
     if kind == "gone":
         store.write(Masked(json.dumps({"gone": detail})))
     elif kind == "refused":
         store.write(Masked(json.dumps({"refused": asked, "detail": detail})))
+    return Outcome(kind, detail, True)
 
 
 def _read_state(store: Store) -> dict[str, Any]:

@@ -39,20 +39,25 @@ def token_push(
 @operator(json="print it as JSON", **WHERE)
 def token_status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Show every credential: present, age, expiry, next action; exit code 3 when one that is needed is not good."""
-    from harvester.ops import credentials, presentation
+    from harvester.ops import credentials, presentation, token_refresh
 
-    standings = credentials.look(hosts_of(inventory, limit))
+    hosts = hosts_of(inventory, limit)
+    standings = credentials.look(hosts) + token_refresh.look(hosts)
     presentation.show_json([one.to_dict() for one in standings]) if json else presentation.show_credentials(standings)
     if not all(standing.good for standing in standings):
         raise UnhealthyError("not every credential is good; see above.")
 
 
-@operator(**WHERE)
-def token_undo(_: Context, inventory: str | None = None, limit: str | None = None) -> None:
+@operator(refresh="forget what ended the automatic refresh instead, so that its next run tries again", **WHERE)
+def token_undo(_: Context, refresh: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Go back to the access token that was in force before, where it still works; again to come back."""
-    from harvester.ops import credentials
+    from harvester.ops import credentials, token_refresh
 
-    versions = credentials.undo(hosts_of(inventory, limit), target_of(inventory, limit))
+    hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)
+    if refresh:
+        print("Forgotten: " + (", ".join(token_refresh.undo(hosts, target)) or "there was nothing to forget") + ".")
+        return
+    versions = credentials.undo(hosts, target)
     print("The token before is in use" + "".join(f"; {host}: {version}" for host, version in versions.items()) + ".")
 
 
