@@ -1,10 +1,12 @@
 """token-status and token-undo: every credential of the login, by version and age and never by value."""
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from getpass import getpass
+from pathlib import Path
 from typing import Any
 
 from harvester.calendar import TradingCalendar
@@ -74,15 +76,16 @@ def look(hosts: Sequence[Host], wall_ns: int | None = None) -> list[Standing]:
 
 
 def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = adoption.gather) -> dict[str, str]:
-    """Put the access token that was in force before back, where it still works; the versions by host.
+    """Put the access token that was in force before back, where it still works, and wait until each host uses it.
 
-    Raises TokenError, with nothing changed, when the one before cannot be used, StoreError when there is none.
+    The versions by host. Raises TokenError, with nothing changed, when the one before cannot be used, StoreError when
+    there is none, and UnhealthyError when a host does not use it in time.
     """
     versions: dict[str, str] = {}
     for place, members in places.by_place(hosts).items():
         names = [host.name for host in members]
         if place.name is None:
-            run("token_undo", Target(target.root, target.inventory, ",".join(names)))
+            versions |= _undo_on_hosts(names, target)
             continue
         with surroundings_of(members[0]):
             store = open_place(place.name, place.region)
@@ -92,8 +95,16 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = adoption.
             register_secret(previous.value)
             check_token(previous.value, SystemClock().wall_ns())
             versions |= dict.fromkeys(names, store.undo())
-    adoption.wait([host for host in hosts if host.name in versions], versions, ask=ask, seconds=adoption.SECONDS)
+    adoption.wait(hosts, versions, ask=ask, seconds=adoption.SECONDS)
     return versions
+
+
+def _undo_on_hosts(names: Sequence[str], target: Target) -> dict[str, str]:
+    """Have the token_undo playbook go back in the files of these hosts; the version in force on each then."""
+    with tempfile.TemporaryDirectory(prefix="undo-") as folder:
+        limited = Target(target.root, target.inventory, ",".join(names))
+        run("token_undo", limited, {"harvester_token_undo_folder": folder})
+        return {name: (Path(folder) / name).read_text("utf-8").strip() for name in names}
 
 
 def put(hosts: Sequence[Host], name: str) -> str:
