@@ -208,10 +208,10 @@ class Recorder:
     def _summary(self) -> str:
         if self.window is None:
             return "market closed, waiting"
-        updates = sum(symbol.updates for symbol in self._capture.symbols.values())
-        updates += sum(tally.updates for feed in self.streams for tally in feed.tallies().values())
+        messages = sum(symbol.updates for symbol in self._capture.symbols.values())
+        messages += sum(connection["frames"] for feed in self.streams for connection in feed.describe()["connections"])
         gaps = len(self._capture.open_gaps) + sum(len(feed.ledger.open_gaps) for feed in self.streams)
-        return f"recording {len(self._settings.all_symbols)} symbols, {updates} updates, {gaps} gaps open"
+        return f"recording {len(self._settings.all_symbols)} symbols, {messages} messages, {gaps} gaps open"
 
     async def _sleep(self) -> None:
         """Until the next slot or tick, or until told to stop."""
