@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from harvester.errors import ConfigError
 from harvester.redaction import Masked
 from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
+from harvester.tokens.replacing import replace_private
 from harvester.tokens.stores import FileStore, Store, StoreError, open_place
 
 REGION = "ap-south-1"
@@ -143,3 +144,22 @@ def test_a_place_names_its_store() -> None:
     assert isinstance(open_place("secret:/x"), SecretsManagerStore)
     with pytest.raises(ConfigError, match="ssm:/name"):
         open_place("vault:/x")
+
+
+def test_what_a_dead_process_of_the_same_number_left_does_not_block_a_write(tmp_path: Path) -> None:
+    (tmp_path / f".credential.{os.getpid()}").write_text("half a tok")
+
+    FileStore(tmp_path / "credential").write(Masked("one.two.three"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["credential"]
+
+
+def test_a_write_that_fails_leaves_no_secret_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "credential").mkdir()  # nothing can be renamed over a directory
+
+    with pytest.raises(StoreError, match=r"cannot be (read|written)"):
+        FileStore(tmp_path / "credential").write(Masked("one.two.three"))
+    with pytest.raises(OSError):
+        replace_private(tmp_path / "credential", "one.two.three", 0o600)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["credential"]

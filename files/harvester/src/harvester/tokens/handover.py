@@ -1,13 +1,12 @@
 """The file through which the token agent hands the token to the recorder: written whole, readable by one group."""
 
-import contextlib
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from harvester.errors import HarvesterError
 from harvester.redaction import Masked, Secret, register_secret
+from harvester.tokens.replacing import replace_private
 
 MODE = 0o440
 MAX_BYTES = 65_536
@@ -30,17 +29,9 @@ def write_handover(path: Path, token: Token) -> None:
             "expires_at_ns": token.expires_at_ns,
         }
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-        with open(descriptor, "w", encoding="ascii") as file:
-            os.fchmod(descriptor, MODE)
-            file.write(text)
-        temporary.replace(path)
+        replace_private(path, text, MODE)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise HarvesterError(
             f"{path}: the token could not be handed over ({error.strerror}). The directory must be writable for the"
             " token agent's user; the recorder keeps the token it has."

@@ -3,7 +3,6 @@
 Here the interface and the private file; `aws_stores` has SSM and Secrets Manager.
 """
 
-import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from harvester.errors import ConfigError, HarvesterError
 from harvester.redaction import Masked, Secret
+from harvester.tokens.replacing import replace_private
 
 if TYPE_CHECKING:
     from harvester.settings import TokenSettings
@@ -85,8 +85,8 @@ class FileStore:
     def write(self, value: Secret) -> str:
         before = self.read()
         if before and before.value.get_secret_value() != value.get_secret_value():
-            self._replace(self._previous, before.value)
-        self._replace(self._path, value)
+            _replace(self._previous, before.value)
+        _replace(self._path, value)
         return file_version(value)
 
     def undo(self) -> str:
@@ -110,21 +110,14 @@ class FileStore:
         value = Masked(content.decode("utf-8", "replace").strip())
         return StoredToken(value, file_version(value), written_ns) if value.get_secret_value() else None
 
-    def _replace(self, path: Path, value: Secret) -> None:
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(value.get_secret_value() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise StoreError(
-                f"{path}: cannot be written ({error.strerror}). Its directory must exist and be this user's."
-            ) from error
+
+def _replace(path: Path, value: Secret) -> None:
+    try:
+        replace_private(path, value.get_secret_value() + "\n", 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror}). Its directory must exist and be this user's."
+        ) from error
 
 
 def file_version(value: Secret) -> str:
