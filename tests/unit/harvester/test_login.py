@@ -203,6 +203,22 @@ def test_a_profile_without_an_owner_is_no_proof(server: LoginServer) -> None:
         complete_login(APP, redirect("state-1"), "state-1", api_url=server.url)
 
 
+@pytest.mark.parametrize("data", [{}, {"fy_id": None}, {"fy_id": " ", "name": "A PERSON"}, {"fy_id": 7}])
+def test_a_profile_that_names_no_account_is_called_incomplete(server: LoginServer, data: dict[str, Any]) -> None:
+    server.exchange = (200, {"s": "ok", "access_token": make_token(time.time() + 3600)})
+    server.profile = (200, {"s": "ok", "data": data})
+
+    with pytest.raises(LoginError, match="incomplete profile: it names no account"):
+        complete_login(APP, redirect("state-1"), "state-1", api_url=server.url)
+
+
+def test_a_login_is_not_lost_for_a_name_that_is_not_given(server: LoginServer) -> None:
+    server.exchange = (200, {"s": "ok", "access_token": make_token(time.time() + 3600)})
+    server.profile = (200, {"s": "ok", "data": {"fy_id": "XX00000"}})
+
+    assert complete_login(APP, redirect("state-1"), "state-1", api_url=server.url)[1] == ("XX00000", "")
+
+
 def test_a_broker_out_of_reach_is_explained() -> None:
     with pytest.raises(LoginError, match="could not be reached"):
         complete_login(APP, redirect("state-1"), "state-1", api_url="https://localhost:1")

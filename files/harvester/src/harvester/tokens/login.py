@@ -57,7 +57,10 @@ class Login(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """Whose account a token belongs to: show it, so that nobody records with a stranger's login."""
+    """Whose account a token belongs to: show it, so that nobody records with a stranger's login.
+
+    `name` is empty where the broker gives none; the account alone is what counts.
+    """
 
     account: str
     name: str
@@ -151,7 +154,13 @@ def fetch_profile(app: App, token: Secret, *, api_url: str) -> Profile:
     data = answer.body.get("data")
     if not isinstance(data, dict):
         raise LoginError("While proving the token, the broker answered without a profile. Try again in a minute.")
-    return Profile(one_line(data.get("fy_id") or "no message"), one_line(data.get("name") or "no message"))
+    account, name = data.get("fy_id"), data.get("name")
+    if not isinstance(account, str) or not account.strip():
+        raise LoginError(
+            "While proving the token, the broker answered with an incomplete profile: it names no account (fy_id), so"
+            " whose token this is cannot be said, and nothing is stored. Try again in a minute."
+        )
+    return Profile(one_line(account), one_line(name) if isinstance(name, str) else "")
 
 
 def complete_login(app: App, code: Secret, *, api_url: str, account: str | None = None) -> tuple[Grant, Profile]:
@@ -170,7 +179,7 @@ def check_account(account: str, wanted: str | None) -> None:
     """Raise LoginError for a token of another account than the one that records."""
     if wanted and account.upper() != wanted.upper():
         raise LoginError(
-            f"This login is of account {account or 'without a name'}, and the harvester records as {wanted}; nothing"
+            f"This login is of account {account}, and the harvester records as {wanted}; nothing"
             " is stored. Log in as that account, or correct broker_account in the inventory."
         )
 
