@@ -95,8 +95,12 @@ def unsubscribe(cloud: Cloud) -> None:
         sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
 
 
-def raise_budget(cloud: Cloud) -> None:
-    cloud.client("budgets", "us-east-1").delete_budget(AccountId="123456789012", BudgetName=NAMES.budget)
+def redirect_the_budgets_mails(cloud: Cloud) -> None:
+    budgets, this = cloud.client("budgets", "us-east-1"), {"AccountId": "123456789012", "BudgetName": NAMES.budget}
+    note = budgets.describe_notifications_for_budget(**this)["Notifications"][0]
+    elsewhere = {"SubscriptionType": "EMAIL", "Address": "somebody@example.net"}
+    budgets.delete_notification(**this, Notification=note)
+    budgets.create_notification(**this, Notification=note, Subscribers=[elsewhere])
 
 
 HOSTS, PARTS = "aws_host : Make the hosts", "aws_host : Settle volumes, profiles and addresses"
@@ -115,5 +119,5 @@ DRIFTS: tuple[tuple[Drift, str], ...] = (
     (open_the_page_wide, "aws_functions : Settle the functions and their logs"),
     (forget_logs, "aws_functions : Settle the functions and their logs"),
     (unsubscribe, "aws_watch : Topic | Make the topic"),
-    (raise_budget, "aws_watch : Cap the costs"),
+    (redirect_the_budgets_mails, "aws_watch : Cap the costs"),
 )

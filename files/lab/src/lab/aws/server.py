@@ -1,4 +1,5 @@
-"""moto's server, with the vendor's image and its public parameter, and with bucket policies judged in full.
+"""moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full,
+the subscribers of budgets, and databases of Glue that take their tags with them.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
 """
@@ -97,17 +98,48 @@ def permission_in_bucket(bucket: Any, action: str, resource: str) -> Any:
     )
 
 
+def subscribers_for_notification(response: Any) -> str:
+    """Budgets' DescribeSubscribersForNotification, which moto lacks though it keeps the subscribers."""
+    from moto.budgets.exceptions import NotFoundException
+
+    asked = response._get_param("Notification")
+    name = response._get_param("BudgetName")
+    budget = response.backend.budgets[response._get_param("AccountId")].get(name)
+    for one in budget.notifications if budget else ():
+        if asked.items() <= one.details.items():
+            return json.dumps({"Subscribers": one.subscribers})
+    raise NotFoundException(f"Unable to get subscribers of {name} - the notification doesn't exist.")
+
+
+def let_tags_go_with_databases() -> None:
+    """moto keeps the tags of a deleted database of Glue, and lists them ever after."""
+    from moto.glue.models import GlueBackend
+    from moto.utilities.utils import get_partition
+
+    delete = GlueBackend.delete_database
+
+    def delete_with_tags(backend: Any, name: str) -> None:
+        delete(backend, name)
+        place = f"arn:{get_partition(backend.region_name)}:glue:{backend.region_name}:{backend.account_id}"
+        backend.tagger.delete_all_tags_for_resource(f"{place}:database/{name}")
+
+    GlueBackend.delete_database = delete_with_tags  # type: ignore[method-assign, assignment]
+
+
 def main(arguments: list[str]) -> None:
     """Serve until a signal ends it."""
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
         images = Path(folder) / "images.json"
         images.write_text(json.dumps([image()]), encoding="utf-8")
         os.environ.update(SETTINGS, MOTO_AMIS_PATH=str(images))
+        from moto.budgets.responses import BudgetsResponse
         from moto.s3.models import FakeBucket
         from moto.server import main as serve
 
         FakeBucket.get_permission = permission_in_bucket  # type: ignore[method-assign, assignment]
+        BudgetsResponse.describe_subscribers_for_notification = subscribers_for_notification  # type: ignore[attr-defined]
         add_image_parameter()
+        let_tags_go_with_databases()
         serve(arguments)
 
 

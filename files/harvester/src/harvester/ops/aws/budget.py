@@ -1,12 +1,15 @@
 """AWS Budgets: a monthly cap with e-mails on the way to it. No Ansible module exists for it."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from harvester.ops.aws.outcome import Clients, Outcome
+from harvester.ops.aws.outcome import Clients, Outcome, pages
 
 REGION = "us-east-1"
 """Where the Budgets API lives, whatever region the hosts are in."""
+NOTIFICATION = ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
+"""What tells one notification of a budget from another; its state, which is listed too, does not."""
 
 
 def ensure_budget(
@@ -20,7 +23,7 @@ def ensure_budget(
     filters: Mapping[str, Sequence[str]],
     dry: bool = False,
 ) -> Outcome:
-    """A cost budget of so many US dollars a month; an e-mail at each of the percents. 0 dollars: no budget.
+    """A cost budget of so many US dollars a month, with a mail to `email` alone at each percent. 0 dollars: no budget.
 
     A budget that differs is replaced: its history is the account's own cost history, so nothing is lost.
     """
@@ -29,7 +32,7 @@ def ensure_budget(
     before = {name: found} if found else {}
     wanted = {
         "dollars": float(dollars),
-        "percents": sorted(map(float, percents)),
+        "mails": [{"percent": percent, "to": [email]} for percent in sorted(map(float, percents))],
         "filters": {k: list(v) for k, v in filters.items()},
     }
     after = {name: wanted} if dollars else {}
@@ -37,7 +40,7 @@ def ensure_budget(
         if found:
             budgets.delete_budget(AccountId=account, BudgetName=name)
         if dollars:
-            _create(budgets, account, name, wanted, email)
+            _create(budgets, account, name, wanted)
     return Outcome(before, after)
 
 
@@ -47,16 +50,20 @@ def read_budget(budgets: Any, account: str, name: str) -> dict[str, Any] | None:
         budget = budgets.describe_budget(AccountId=account, BudgetName=name)["Budget"]
     except budgets.exceptions.NotFoundException:
         return None
-    notes = budgets.describe_notifications_for_budget(AccountId=account, BudgetName=name).get("Notifications", [])
+    this = {"AccountId": account, "BudgetName": name}
+    mails = []
+    for note in pages(budgets, "describe_notifications_for_budget", "Notifications", **this):
+        asked = {**this, "Notification": {key: note[key] for key in NOTIFICATION if key in note}}
+        readers = pages(budgets, "describe_subscribers_for_notification", "Subscribers", **asked)
+        mails.append({"percent": float(note["Threshold"]), "to": sorted(one["Address"] for one in readers)})
     return {
         "dollars": float(budget["BudgetLimit"]["Amount"]),
-        "percents": sorted(float(note["Threshold"]) for note in notes),
+        "mails": sorted(mails, key=itemgetter("percent")),
         "filters": budget.get("CostFilters", {}),
     }
 
 
-def _create(budgets: Any, account: str, name: str, wanted: Mapping[str, Any], email: str) -> None:
-    subscriber = {"SubscriptionType": "EMAIL", "Address": email}
+def _create(budgets: Any, account: str, name: str, wanted: Mapping[str, Any]) -> None:
     budgets.create_budget(
         AccountId=account,
         Budget={
@@ -71,11 +78,11 @@ def _create(budgets: Any, account: str, name: str, wanted: Mapping[str, Any], em
                 "Notification": {
                     "NotificationType": "ACTUAL",
                     "ComparisonOperator": "GREATER_THAN",
-                    "Threshold": percent,
+                    "Threshold": mail["percent"],
                     "ThresholdType": "PERCENTAGE",
                 },
-                "Subscribers": [subscriber],
+                "Subscribers": [{"SubscriptionType": "EMAIL", "Address": address} for address in mail["to"]],
             }
-            for percent in wanted["percents"]
+            for mail in wanted["mails"]
         ],
     )
