@@ -21,7 +21,6 @@ Figure = Callable[..., None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the cases that take minutes, too")
-    parser.addoption("--fast", action="store_true", help="leave out the cases that wait for real sessions")
     parser.addoption("--figures", type=Path, metavar="FILE", help="write cases, passed and figures as JSON to FILE")
 
 
@@ -30,15 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = {}
-    if not config.getoption("--long"):
-        left_out["long"] = "takes minutes; run with --long"
-    if config.getoption("--fast"):
-        left_out["session"] = "waits for a session of real time; run without --fast"
+    if config.getoption("--long"):
+        return
     for item in items:
-        for marker, reason in left_out.items():
-            if item.get_closest_marker(marker):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
 
 
 @pytest.fixture

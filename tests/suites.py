@@ -35,42 +35,47 @@ class Suite:
 
 
 STORAGE = ("unit/decode", "unit/journal", "unit/lab", "unit/lake")
-SUITES = (  # those that run side by side start in this order: the long ones first
-    Suite("rollout", "booted hosts upgrade outside sessions only, go back, and survive a failed release", slow=True),
+SUITES = (  # those that run side by side start in this order: the long ones first, and with each some that mostly wait
+    Suite(
+        "rollout",
+        "booted hosts upgrade outside sessions only, go back, survive a failed release, and can be checked untouched",
+        slow=True,
+    ),
     Suite("aws", "an account on moto: empty, built, spoiled, mended, killed in between, and empty again", slow=True),
-    Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
-    Suite("lab", "lab hosts are real and leave nothing behind", slow=True),
     Suite("here", "the whole data path as ordinary processes", slow=True),
     Suite(
-        "recorder",
-        "calendar, settings, recorder, tokens and health, also as real processes",
-        alone=True,
-        folders=("unit/harvester",),
+        "streams",
+        "the recorder's sockets as systemd runs them: every frame or its gap, whatever the broker does",
+        slow=True,
     ),
-    Suite(
-        "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
-    ),
-    Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
-    Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
-    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", slow=True, alone=True),
-    Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
-    Suite("property", "formats, plans, schedules and redaction hold for any input"),
-    Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie", slow=True),
+    Suite("lab", "lab hosts are real and leave nothing behind", slow=True),
+    Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
     Suite(
         "tokens",
         "the daily token: login page in a browser, reminders, refresh, undo, rights, and no secret in the open",
         slow=True,
         packages="apt-tokens.txt",
     ),
+    Suite("property", "formats, plans, schedules and redaction hold for any input"),
     Suite(
         "contract",
         "roles, settings, tasks, documents and imports keep their interfaces",
         slow=True,
         folders=("contract", "unit/roles"),
     ),
+    Suite("recorder", "calendar, settings, recorder, tokens and health", folders=("unit/harvester",)),
+    Suite(
+        "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
+    ),
+    Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
+    Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
     Suite(
         "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
     ),
+    Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie", slow=True),
+    Suite("service", "the recorder as systemd runs it: on time, and what the exchange sent", slow=True, alone=True),
+    Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
+    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", slow=True, alone=True),
     Suite("molecule", "the roles converge on booted hosts and stay converged", slow=True, alone=True),
     Suite(
         "demo",
@@ -92,7 +97,7 @@ def choose(fast: bool, names: list[str]) -> list[Suite]:
     return [suite for suite in chosen if not (fast and suite.slow)]
 
 
-def run_suite(suite: Suite, *, long: bool, fast: bool = False, capture: bool = False) -> dict[str, Any]:
+def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, Any]:
     """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "figures"}.
 
     With `capture` its output is printed in one piece at its end.
@@ -107,7 +112,6 @@ def run_suite(suite: Suite, *, long: bool, fast: bool = False, capture: bool = F
         folders = [f"tests/{folder}" for folder in suite.folders or (suite.name,)]
         command = [sys.executable, "-m", "pytest", *folders, f"--figures={report}", "-rs"]
         command += ["--long"] if long else []
-        command += ["--fast"] if fast else []
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
         done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]
         result = json.loads(report.read_text("utf-8")) if report.exists() else {"cases": 0, "passed": 0, "figures": {}}
@@ -130,15 +134,15 @@ def install(packages: str) -> None:
     subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", *wanted], **quiet)  # type: ignore[call-overload]
 
 
-def run_suites(suites: list[Suite], *, long: bool, fast: bool) -> dict[str, dict[str, Any]]:
-    """The results by name. What can runs side by side; with `fast` everything does, and times are then upper bounds."""
-    shared = [suite for suite in suites if fast or not suite.alone]
+def run_suites(suites: list[Suite], *, long: bool) -> dict[str, dict[str, Any]]:
+    """The results by name. What can runs side by side, and the rest after it."""
+    shared = [suite for suite in suites if not suite.alone]
     if len(shared) < 2:
         shared = []
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        together = pool.map(lambda suite: run_suite(suite, long=long, fast=fast, capture=True), shared)
+        together = pool.map(lambda suite: run_suite(suite, long=long, capture=True), shared)
         results = {suite.name: result for suite, result in zip(shared, together, strict=True)}
-    results |= {suite.name: run_suite(suite, long=long, fast=fast) for suite in suites if suite not in shared}
+    results |= {suite.name: run_suite(suite, long=long) for suite in suites if suite not in shared}
     return {suite.name: results[suite.name] for suite in suites}
 
 
@@ -156,7 +160,7 @@ def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def run(*, fast: bool = False, names: list[str] | None = None, long: bool = False, report: Path | None = None) -> int:
     """Run the chosen suites, print a table and one closing line, write the JSON report; 0 when all passed."""
-    results = run_suites(choose(fast, names or []), long=long, fast=fast)
+    results = run_suites(choose(fast, names or []), long=long)
     merged = merge(results)
     if report:
         report.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -26,6 +27,14 @@ Handshake = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 async def welcome(request: web.Request) -> None:
     return None
+
+
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something that is seen in this process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
 
 
 class SocketBroker(FakeBroker):

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from tests.unit.harvester.fakes import make_token
-from tests.unit.harvester.sockets import SocketBroker
-from tests.unit.harvester.streaming import until
+from tests.unit.harvester.sockets import SocketBroker, until
 
 from exchange.wire import hsm
 from harvester.clock import NS_PER_SECOND, SystemClock

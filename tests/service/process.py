@@ -1,4 +1,4 @@
-"""The recorder as systemd runs it: a real process, a real broker on loopback, a real notify socket."""
+"""A recorder as a process, with its broker on loopback and its notify socket."""
 
 import asyncio
 import json

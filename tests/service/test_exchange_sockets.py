@@ -15,17 +15,15 @@ import pytest
 from pydantic import SecretStr
 from tests.conftest import Figure
 from tests.exchanges import serving
-from tests.unit.harvester.audit import Audit
+from tests.service.process import COMMAND, FIVE, kib
+from tests.streams.audit import Audit
 from tests.unit.harvester.fakes import make_config, session_around
-from tests.unit.harvester.service import COMMAND, FIVE, kib
 
 from exchange.environment import client_environment
 from exchange.sockets.sent import BINARY, read_sent
 from harvester.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.tokens.handover import Token, write_handover
-
-pytestmark = pytest.mark.session
 
 SBIN, INDEX = "NSE:SBIN-EQ", "NSE:NIFTY50-INDEX"
 EXCHANGE = [sys.executable, "-c", "from exchange.cli import main; main()"]

@@ -1,13 +1,12 @@
 """A recorder of sockets taken through a story, and its journal afterwards."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.unit.harvester.audit import Audit, Connection
-from tests.unit.harvester.service import Service, serving
+from tests.service.process import Service, serving
+from tests.streams.audit import Audit, Connection
 from tests.unit.harvester.sockets import SocketBroker
 
 SBIN = "NSE:SBIN-EQ"
@@ -47,14 +46,6 @@ async def take_in(service: Service, feed: str = "fyers-hsm", updates: int = 5) -
     """Until some more updates of SBIN have come."""
     now = service.status["symbols"][SBIN]["feeds"][feed]["updates"]
     await service.wait_for(f"status['symbols']['{SBIN}']['feeds']['{feed}']['updates'] > {now + updates}")
-
-
-async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for something that is seen in this process."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
 
 
 def snapshot_of(connection: Connection) -> int:

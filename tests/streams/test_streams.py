@@ -5,18 +5,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import web
 from tests.conftest import Figure
-from tests.unit.harvester.audit import NEVER
+from tests.service.process import FIVE, Service, kib
+from tests.streams.audit import NEVER
+from tests.streams.streaming import BOTH, HSM, INDEX, SBIN, covered, record, snapshot_of, take_in
 from tests.unit.harvester.fakes import make_token
-from tests.unit.harvester.service import FIVE, Service, kib
-from tests.unit.harvester.sockets import SocketBroker, welcome
-from tests.unit.harvester.streaming import BOTH, HSM, INDEX, SBIN, covered, record, snapshot_of, take_in, until
+from tests.unit.harvester.sockets import SocketBroker, until, welcome
 
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
-
-pytestmark = pytest.mark.session
 
 
 def test_both_sockets_are_recorded_byte_for_byte_and_gaps_have_exact_bounds(

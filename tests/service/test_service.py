@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 from tests.conftest import Figure
+from tests.service.process import COMMAND, FIVE, kib, serving
 from tests.unit.harvester.bench import Ledger
 from tests.unit.harvester.broker import answer, answer_well, hang_up
 from tests.unit.harvester.fakes import make_token, session_around
-from tests.unit.harvester.service import COMMAND, FIVE, kib, serving
 
 from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
-
-pytestmark = pytest.mark.session
 
 INTERVAL_NS = NS_PER_SECOND
 

@@ -1,0 +1,5 @@
+"""Fixtures of the streams' tests; they live beside those of the units."""
+
+from tests.unit.harvester.conftest import certificate
+
+__all__ = ["certificate"]
