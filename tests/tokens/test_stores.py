@@ -1,6 +1,7 @@
 """The stores: one interface, three places, each with versions, an undo, and words for every trouble."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harvester.errors import ConfigError
 from harvester.redaction import Masked
 from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
 from harvester.tokens.replacing import replace_private
-from harvester.tokens.stores import FileStore, Store, StoreError, open_place
+from harvester.tokens.stores import Facts, FileStore, Store, StoreError, open_place
 
 REGION = "ap-south-1"
 NAME = "/alpha-harvester/lab/fyers/access-token"
@@ -51,6 +52,29 @@ def test_a_write_is_a_new_version_and_the_one_before_is_kept(store: Store) -> No
     assert stored.written_ns is not None
     assert before is not None and before.value.get_secret_value() == "one.two.three"
     assert "one" not in first + second
+
+
+def test_a_look_tells_version_and_moment_and_gives_no_value_away(store: Store) -> None:
+    assert store.look() is None
+    store.write(Masked("one.two.three"))
+    store.write(Masked("four.five.six"))
+
+    stored, facts = store.read(), store.look()
+
+    assert stored is not None and facts is not None
+    assert facts.version == stored.version
+    assert facts.written_ns is not None and abs(facts.written_ns - time.time_ns()) < 60 * 10**9
+    assert "four" not in repr(facts)
+
+
+def test_a_look_goes_on_after_a_page_without_rows() -> None:
+    store = SsmStore(NAME, REGION)
+    store._client = boto3.client("ssm", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(store._client) as stub:
+        stub.add_response("describe_parameters", {"Parameters": [], "NextToken": "more"})
+        stub.add_response("describe_parameters", {"Parameters": [{"Name": NAME, "Version": 7}]})
+
+        assert store.look() == Facts("ssm:7", None)
 
 
 def test_undo_goes_back_and_undo_again_comes_back(store: Store) -> None:

@@ -19,7 +19,7 @@ from harvester.ops.surroundings import surroundings_of
 from harvester.redaction import Masked, register_secret
 from harvester.tokens.claims import check_token
 from harvester.tokens.expiry import expires_at_ns
-from harvester.tokens.stores import Store, open_place
+from harvester.tokens.stores import DeniedError, Store, open_place
 
 MAX_CHARACTERS = 65_536
 PUSH = "./inv token-push"
@@ -37,6 +37,7 @@ CREDENTIALS = {
 """What each is called, and how it is renewed."""
 NEEDED = {"access_token"}
 BY_HAND = {"app_secret", "pin", "schwab_app_secret", "page_key", "channels"}
+UNSEEN = "when it ends is not known: this login may not read it"
 SOON_NS = 3 * 86_400 * NS_PER_SECOND
 
 
@@ -130,13 +131,27 @@ def put(hosts: Sequence[Host], name: str) -> str:
 
 
 def _stored(secret: str, store: Store, now: int) -> Standing:
+    """A value is read only where it may say when it ends, and this login may read it."""
     name, renewal = CREDENTIALS[secret]
+    found = store.look()
+    if found is None:
+        return Standing(name, store.place, None, None, None, renewal if secret in NEEDED else "", secret not in NEEDED)
+    age = timedelta(seconds=(now - found.written_ns) // NS_PER_SECOND) if found.written_ns else None
+    try:
+        ends_ns = None if secret in BY_HAND else _end_of(store)
+    except DeniedError:
+        if secret in NEEDED:
+            raise
+        return Standing(name, store.place, found.version, age, None, UNSEEN, True)
+    return _judged(name, store.place, found.version, age, ends_ns, renewal, now)
+
+
+def _end_of(store: Store) -> int | None:
     stored = store.read()
     if stored is None:
-        return Standing(name, store.place, None, None, None, renewal if secret in NEEDED else "", secret not in NEEDED)
+        return None
     register_secret(stored.value)
-    age = timedelta(seconds=(now - stored.written_ns) // NS_PER_SECOND) if stored.written_ns else None
-    return _judged(name, store.place, stored.version, age, expires_at_ns(stored.value), renewal, now)
+    return expires_at_ns(stored.value)
 
 
 def _on_host(host: Host, now: int) -> Standing:

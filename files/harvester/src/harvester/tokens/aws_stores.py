@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harvester.clock import NS_PER_SECOND
 from harvester.redaction import Masked, Secret
-from harvester.tokens.stores import StoredToken, StoreError, nothing_before
+from harvester.tokens.stores import DeniedError, Facts, StoredToken, StoreError, nothing_before
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +17,7 @@ MAX_CHARACTERS = 8_192
 """What a parameter of SSM's advanced tier holds; up to 4,096 the standard tier does."""
 LOOK_BACK = 10
 MISSING = {"ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"}
+DENIED = {"AccessDenied", "AccessDeniedException"}
 THROTTLED = {"ThrottlingException", "TooManyUpdates", "RequestLimitExceeded", "TooManyRequestsException"}
 
 
@@ -66,7 +67,8 @@ class _AwsStore:
                 f"{self.place}: AWS is being asked too often ({code}). The last good token keeps working; try again"
                 " in a minute."
             )
-        return StoreError(
+        kind = DeniedError if code in DENIED else StoreError
+        return kind(
             f"{self.place}: {error}. Check the region, the credentials of this host or user, and that its role may"
             " read and decrypt it."
         )
@@ -85,6 +87,16 @@ class SsmStore(_AwsStore):
 
     def read(self) -> StoredToken | None:
         return self._read(self._name)
+
+    def look(self) -> Facts | None:
+        asked: dict[str, Any] = {"ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [self._name]}]}
+        while True:  # a page may be empty though another one follows
+            answer = self._call("describe_parameters", **asked)
+            for found in answer["Parameters"]:
+                return Facts(f"ssm:{found['Version']}", _ns(found.get("LastModifiedDate")))
+            if not answer.get("NextToken"):
+                return None
+            asked["NextToken"] = answer["NextToken"]
 
     def _read(self, name: str) -> StoredToken | None:
         answer = self._call("get_parameter", Name=name, WithDecryption=True)
@@ -130,6 +142,12 @@ class SecretsManagerStore(_AwsStore):
 
     def read(self) -> StoredToken | None:
         return self._read("AWSCURRENT")
+
+    def look(self) -> Facts | None:
+        """The moment is that of the last change to anything about the secret."""
+        found = self._call("describe_secret", SecretId=self._name) or {}
+        current = [one for one, stages in found.get("VersionIdsToStages", {}).items() if "AWSCURRENT" in stages]
+        return Facts(_secret_version(current[0]), _ns(found.get("LastChangedDate"))) if current else None
 
     def previous(self) -> StoredToken | None:
         return self._read("AWSPREVIOUS")

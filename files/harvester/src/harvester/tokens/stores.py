@@ -26,8 +26,19 @@ class StoredToken(NamedTuple):
     written_ns: int | None = None
 
 
+class Facts(NamedTuple):
+    """What a store says of what it holds without giving the value away."""
+
+    version: str
+    written_ns: int | None
+
+
 class StoreError(HarvesterError):
     """The store could not be asked; asking again later may help."""
+
+
+class DeniedError(StoreError):
+    """The store does not let this user do that."""
 
 
 class TokenStore(Protocol):
@@ -44,6 +55,10 @@ class Store(TokenStore, Protocol):
     @property
     def place(self) -> str:
         """How a person names it; no secret."""
+        ...
+
+    def look(self) -> Facts | None:
+        """What is stored, without its value where the store can tell so; None where nothing is. Raises StoreError."""
         ...
 
     def write(self, value: Secret) -> str:
@@ -78,6 +93,10 @@ class FileStore:
 
     def read(self) -> StoredToken | None:
         return self._read(self._path)
+
+    def look(self) -> Facts | None:
+        stored = self.read()
+        return Facts(stored.version, stored.written_ns) if stored else None
 
     def previous(self) -> StoredToken | None:
         return self._read(self._previous)
