@@ -1,17 +1,14 @@
 """Who may call what: the policies that the roles state, rendered by Ansible, judged call by call."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.aws.account import NAMES, ROOT
+from tests.aws.account import NAMES
+from tests.aws.rendering import render
 
-from harvester.aws_names import FUNCTIONS, ROLES
-from harvester.ops.aws.look import describe
+from harvester.aws_names import ROLES
 from lab.aws.policies import Call, Verdict, judge
 from lab.aws.server import ACCOUNT, REGION
 
@@ -42,7 +39,14 @@ PAGE_LOGS, REFRESH_LOGS, REMINDER_LOGS = (
     f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group(name)}:log-stream:x"
     for name in ("token-page", "token-refresh", "reminder")
 )
+CATALOG, DATABASE, TABLE, OTHER_TABLE = (
+    f"arn:aws:glue:{HERE}:{what}"
+    for what in ("catalog", f"database/{NAMES.database}", f"table/{NAMES.database}/depth", "table/another/depth")
+)
 ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('data-missing-x')}"
+
+OPENING = ("GetDatabase", "CreateDatabase")
+DEFINING = ("GetTables", "CreateTable", "UpdateTable")
 
 MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("host", "s3:PutObject", f"{LAKE}depth/x.parquet", {}),
@@ -99,6 +103,18 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("operator", "ssm:PutParameter", TOKEN, {}),
     ("operator", "ssm:GetParameter", TOKEN, {}),  # with it, undo finds the version before
     ("operator", "ssm:PutParameter", REFRESH, {}),
+    ("operator", "ssm:GetParameter", RENEWED, {}),
+    ("operator", "ssm:PutParameter", RENEWED, {}),
+    ("operator", "ssm:DescribeParameters", "*", {}),
+    ("operator", "secretsmanager:DescribeSecret", PIN, {}),
+    *(
+        ("operator", f"glue:{action}", arn, {})
+        for arn in (CATALOG, DATABASE)
+        for action in ("GetDatabase", "CreateDatabase")
+    ),
+    *(("operator", f"glue:{action}", arn, {}) for arn in (CATALOG, DATABASE, TABLE) for action in DEFINING),
+    ("operator", "glue:GetTags", DATABASE, {}),
+    ("operator", "glue:TagResource", DATABASE, {}),
     ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "true"}),
 )
 MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
@@ -164,6 +180,15 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("operator", "ssm:GetParameter", REFRESH, {}),
     ("operator", "ssm:DeleteParameter", TOKEN, {}),
     ("operator", "secretsmanager:GetSecretValue", PIN, {}),
+    ("operator", "secretsmanager:DescribeSecret", PIN.replace("pin-", "pins-"), {}),
+    ("operator", "ssm:GetParameter", CHANNELS, {}),
+    ("operator", "ssm:GetParameterHistory", SECRET, {}),
+    *(("operator", f"glue:{action}", OTHER_TABLE, {}) for action in DEFINING),
+    ("operator", "glue:CreateDatabase", f"{DATABASE}_2", {}),
+    ("operator", "glue:DeleteTable", TABLE, {}),
+    ("operator", "glue:DeleteDatabase", DATABASE, {}),
+    ("operator", "glue:TagResource", CATALOG, {}),
+    ("host", "glue:GetTables", TABLE, {}),
     ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "false"}),
     ("operator", "ssm:StartSession", INSTANCE, {**OTHERS, "aws:MultiFactorAuthPresent": "true"}),
     ("operator", "ssm:SendCommand", INSTANCE, OURS),
@@ -173,43 +198,13 @@ NARROWEST = {  # actions for which AWS knows no resource: service authorization 
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ec2:DescribeSnapshots",
+    "ssm:DescribeParameters",
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 }
-
-
-def render(folder: Path, *variables: str, session_manager: bool = False) -> Any:
-    """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
-    look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT), "functions": FUNCTIONS}
-    days = {f"aws_storage_{what}_days": 30 for what in ("cold_after", "expire", "undo")}
-    extra = {"aws_account_look": look, "aws_identity_session_manager": session_manager, **days}
-    extra["aws_functions_source_dir"] = str(ROOT / "files" / "functions")
-    play = [
-        {
-            "hosts": "localhost",
-            "connection": "local",
-            "gather_facts": False,
-            "vars_files": [str(ROOT / f"roles/{role}/vars/main.yml") for role in ("aws_identity", "aws_storage")],
-            "tasks": [
-                {
-                    "ansible.builtin.copy": {
-                        "content": "{{ {" + ", ".join(f"'{name}': {name}" for name in variables) + "} | to_json }}",
-                        "dest": str(folder / "rendered.json"),
-                        "mode": "0600",
-                    }
-                }
-            ],
-        }
-    ]
-    (folder / "play.json").write_text(json.dumps(play), encoding="utf-8")
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [program, "-i", "localhost,", str(folder / "play.json"), "--extra-vars", json.dumps(extra)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads((folder / "rendered.json").read_bytes())
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.aws.account import NAMES, ROOT, Cloud, as_account
 from tests.aws.drifts import DRIFTS, open_bucket, unsubscribe, weaken_metadata
 
 from harvester.errors import HarvesterError
-from harvester.ops.aws import destroy, environment
+from harvester.ops.aws import athena, destroy, environment
 from harvester.ops.aws.teardown import left_with_tags, plan
 from harvester.ops.doctor.aws import examine_aws
 from harvester.ops.store import Store
@@ -149,6 +149,8 @@ def test_destroy_refuses_what_would_lose_data_then_removes_everything_and_proves
     cloud.client("s3").put_object(**put, IfNoneMatch="*")
 
     with environment.reaching(here) as account:
+        for change in athena.plan(here, account):
+            change.apply()
         doomed = destroy.look(here, account)
         # The emulator boots no host, so nobody can say what it has: that is a risk, and named.
         with pytest.raises(HarvesterError, match=rf"{NAMES.host(1)}: .*--lose-data"):

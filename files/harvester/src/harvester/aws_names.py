@@ -125,6 +125,11 @@ class Names:
     def budget(self) -> str:
         return self.stem
 
+    @property
+    def database(self) -> str:
+        """Athena's database, in the Glue Data Catalog; without dashes, because queries would have to quote them."""
+        return self.stem.replace("-", "_")
+
     def alarm(self, what: str) -> str:
         """CloudWatch alarm, such as alpha-harvester-production-data-missing."""
         return f"{self.stem}-{what}"

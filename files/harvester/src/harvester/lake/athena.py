@@ -1,4 +1,4 @@
-"""`harvester athena-ddl`: table definitions by which Amazon Athena reads the lake in S3, made from the lake's schemas.
+"""Tables by which Amazon Athena reads the lake in S3, made from the lake's schemas; `harvester athena-ddl` prints them.
 
 Partitions are projected, not listed: a day is there as soon as its files are, and no crawler runs (Athena user guide,
 "Use partition projection with Amazon Athena").
@@ -6,6 +6,7 @@ Partitions are projected, not listed: a day is there as soon as its files are, a
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
     from harvester.settings import Settings
 
 FIRST_DAY = "2026-01-01"
+PARTITIONS = {"date": "string", "host": "string"}
 PLAIN = {pa.int64(): "bigint", pa.int32(): "int", pa.bool_(): "boolean", pa.string(): "string"}
 SCHEMAS = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.items()}}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One kind of table as Athena knows it; `columns` has types by name, `properties` are what projects partitions."""
+
+    name: str
+    columns: dict[str, str]
+    location: str
+    properties: dict[str, str]
 
 
 def athena_type(kind: pa.DataType) -> str:
@@ -31,26 +43,37 @@ def athena_type(kind: pa.DataType) -> str:
     return PLAIN[kind]
 
 
-def describe_table(name: str, bucket: str, prefix: str, database: str, hosts: Sequence[str], since: str) -> str:
-    """CREATE TABLE for one kind of table; `hosts` are the host parts of the lake, `since` is its first day."""
-    columns = ",\n".join(f"  `{field.name}` {athena_type(field.type)}" for field in SCHEMAS[name])
+def define_table(name: str, bucket: str, prefix: str, hosts: Sequence[str], since: str) -> Definition:
+    """One kind of table; `hosts` are the host parts of the lake, `since` is its first day."""
     location = f"s3://{bucket}/{prefix}{name}/"
-    return f"""CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{name}` (
+    properties = {
+        "projection.enabled": "true",
+        "projection.date.type": "date",
+        "projection.date.format": "yyyy-MM-dd",
+        "projection.date.range": f"{since},NOW+1DAYS",
+        "projection.date.interval": "1",
+        "projection.date.interval.unit": "DAYS",
+        "projection.host.type": "enum",
+        "projection.host.values": ",".join(hosts),
+        "storage.location.template": f"{location}date=${{date}}/host=${{host}}/",
+    }
+    columns = {field.name: athena_type(field.type) for field in SCHEMAS[name]}
+    return Definition(name, columns, location, properties)
+
+
+def describe_table(table: Definition, database: str) -> str:
+    """CREATE TABLE for it."""
+    columns = ",\n".join(f"  `{name}` {kind}" for name, kind in table.columns.items())
+    partitions = ", ".join(f"`{name}` {kind}" for name, kind in PARTITIONS.items())
+    properties = ",\n".join(f"  '{name}' = '{value}'" for name, value in table.properties.items())
+    return f"""CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{table.name}` (
 {columns}
 )
-PARTITIONED BY (`date` string, `host` string)
+PARTITIONED BY ({partitions})
 STORED AS PARQUET
-LOCATION '{location}'
+LOCATION '{table.location}'
 TBLPROPERTIES (
-  'projection.enabled' = 'true',
-  'projection.date.type' = 'date',
-  'projection.date.format' = 'yyyy-MM-dd',
-  'projection.date.range' = '{since},NOW+1DAYS',
-  'projection.date.interval' = '1',
-  'projection.date.interval.unit' = 'DAYS',
-  'projection.host.type' = 'enum',
-  'projection.host.values' = '{",".join(hosts)}',
-  'storage.location.template' = '{location}date=${{date}}/host=${{host}}/'
+{properties}
 );
 """
 
@@ -67,5 +90,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: "Settings | None") -> int:
     """Print the definitions."""
     for name in args.table or SCHEMAS:
-        print(describe_table(name, args.bucket, args.prefix, args.database, args.host, args.since))
+        print(describe_table(define_table(name, args.bucket, args.prefix, args.host, args.since), args.database))
     return 0

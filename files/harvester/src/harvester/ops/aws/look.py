@@ -69,6 +69,7 @@ def describe(names: Names, account: str) -> dict[str, Any]:
         "security_group": names.security_group,
         "dashboard": names.dashboard,
         "budget": names.budget,
+        "database": names.database,
         "namespace": aws_names.NAMESPACE,
         "lake_prefix": aws_names.LAKE_PREFIX,
     }

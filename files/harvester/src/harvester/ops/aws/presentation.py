@@ -13,6 +13,7 @@ from harvester.errors import ConfigError
 from harvester.ops.aws.allow import my_network
 from harvester.ops.aws.configure import ask_all
 from harvester.ops.aws.cost import Line
+from harvester.ops.aws.glue import Change
 from harvester.ops.aws.teardown import Doomed
 from harvester.ops.console import console
 
@@ -72,6 +73,17 @@ def show_doomed(doomed: Sequence[Doomed], stem: str) -> None:
         out.print(f"there is nothing of {stem}", markup=False)
     for one in doomed:
         out.print(f"{one.kind}: {one.name}", markup=False)
+
+
+def show_changes(changes: Sequence[Change], database: str) -> None:
+    """What would be made, and what would be mended in what way."""
+    out = console()
+    if not changes:
+        out.print(f"nothing to do: {database} is as the lake is", markup=False)
+    for change in changes:
+        out.print(f"{'mend' if change.differences else 'make'} {change.what}", markup=False)
+        for line in change.differences:
+            out.print(f"  {line}", markup=False)
 
 
 def _as_json(lines: Sequence[Line], total: float, price: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from harvester.aws_names import FUNCTIONS, ROLES, Names
-from harvester.ops.aws import bucket, budget, identity, instances, look, parameters, schedules
+from harvester.ops.aws import bucket, budget, glue, identity, instances, look, parameters, schedules
 from harvester.ops.aws.alarms import read_alarms
 from harvester.ops.aws.outcome import Clients, pages
 from harvester.ops.aws.topic import read_topic
@@ -32,6 +32,7 @@ def plan(clients: Clients, names: Names, account: str, partition: str = "aws") -
         *_identity(clients, names),
         *_secrets(clients, names),
         *_budget(clients, names, account),
+        *_tables(clients, names),
         *_bucket(clients, names, account),
     ]
 
@@ -123,6 +124,13 @@ def _budget(clients: Clients, names: Names, account: str) -> Iterator[Doomed]:
     client = clients.client("budgets", region=budget.REGION)
     if budget.read_budget(client, account, names.budget):
         yield Doomed("budget", names.budget, partial(client.delete_budget, AccountId=account, BudgetName=names.budget))
+
+
+def _tables(clients: Clients, names: Names) -> Iterator[Doomed]:
+    """What athena-tables made, and tables that a person added there."""
+    client, name = clients.client("glue"), names.database
+    if glue.database_exists(client, name):
+        yield Doomed("database with every table in it", name, partial(glue.remove_database, client, name))
 
 
 def _bucket(clients: Clients, names: Names, account: str) -> Iterator[Doomed]:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from harvester.errors import HarvesterError
+from harvester.ops.aws import athena
 from harvester.ops.aws import environment as environments
 from harvester.ops.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from harvester.ops.aws.environment import Environment
 from harvester.ops.aws.functions import PAGE, deployed
+from harvester.ops.aws.glue import database_exists
 from harvester.ops.aws.look import find_image, find_instances, find_subnet
 from harvester.ops.aws.parameters import find_parameters
 from harvester.ops.aws.schedules import read_schedules
@@ -121,6 +123,17 @@ def check_bucket(here: Environment, account: str) -> Iterator[Finding]:
         yield fail("bucket", f"{name} took a write without a condition", SITE)
 
 
+def check_tables(here: Environment, account: str) -> Iterator[Finding]:
+    """Athena's tables are what the lake is, where somebody had them made."""
+    if not database_exists(here.account.client("glue"), here.names.database):
+        return
+    differing = [change.what for change in athena.plan(here, account)]
+    if differing:
+        yield warn("tables", f"{', '.join(differing)}: not as the lake is", "./inv athena-tables mends them.")
+    else:
+        yield ok("tables", f"{here.names.database} has every kind of table, for every host")
+
+
 def check_topic(here: Environment, account: str) -> Iterator[Finding]:
     """Somebody will get the alerts: a subscription that nobody confirmed delivers nothing."""
     arn = f"arn:aws:sns:{here.names.region}:{account}:{here.names.topic}"
@@ -214,6 +227,7 @@ CHECKS = (
     check_hosts,
     check_console,
     check_bucket,
+    check_tables,
     check_topic,
     check_secrets,
     check_schedules,

@@ -52,6 +52,25 @@ def allow_me(
         console().print(f"write it into aws_host_ssh_sources of {inventory}, too", markup=False)
 
 
+@operator(yes="do not ask", dry_run="show what would be made or mended and stop", inventory=WHERE["inventory"])
+def athena_tables(
+    _: Context, yes: bool = False, dry_run: bool = False, inventory: str | None = "inventory/aws"
+) -> None:
+    """Make the tables by which Amazon Athena reads the bucket, or mend them: after a change of the fleet, again."""
+    from harvester.ops.aws import athena, environment, presentation
+    from harvester.ops.console import console
+
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here) as account:
+        changes = athena.plan(here, account)
+        presentation.show_changes(changes, here.names.database)
+        if dry_run or not changes:
+            return
+        agree("Make it so?", "Nothing was changed.", yes=yes)
+        athena.make(here, account, changes)
+    console().print(f"{here.names.database} is as the lake is", markup=False)
+
+
 @operator(yes="do not ask", inventory=WHERE["inventory"], host="name of the host in the inventory", **OUTPUT)
 def replace_host(
     _: Context, host: str, yes: bool = False, output: str = "pulled", inventory: str | None = "inventory/aws"

@@ -1,0 +1,44 @@
+"""Variables of the roles as Ansible renders them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.aws.account import NAMES, ROOT
+
+from harvester.aws_names import FUNCTIONS
+from harvester.ops.aws.look import describe
+from lab.aws.server import ACCOUNT
+
+
+def render(folder: Path, *variables: str, session_manager: bool = False) -> Any:
+    """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
+    look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT), "functions": FUNCTIONS}
+    days = {f"aws_storage_{what}_days": 30 for what in ("cold_after", "expire", "undo")}
+    extra = {"aws_account_look": look, "aws_identity_session_manager": session_manager, **days}
+    extra["aws_functions_source_dir"] = str(ROOT / "files" / "functions")
+    play = [
+        {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars_files": [str(ROOT / f"roles/{role}/vars/main.yml") for role in ("aws_identity", "aws_storage")],
+            "tasks": [
+                {
+                    "ansible.builtin.copy": {
+                        "content": "{{ {" + ", ".join(f"'{name}': {name}" for name in variables) + "} | to_json }}",
+                        "dest": str(folder / "rendered.json"),
+                        "mode": "0600",
+                    }
+                }
+            ],
+        }
+    ]
+    (folder / "play.json").write_text(json.dumps(play), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "-i", "localhost,", str(folder / "play.json"), "--extra-vars", json.dumps(extra)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "rendered.json").read_bytes())
