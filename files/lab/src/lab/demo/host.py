@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange.client import read_ready
-from exchange.environment import app_environment, client_environment
+from exchange.environment import client_environment
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.clock import NS_PER_SECOND, SystemClock
@@ -177,7 +177,8 @@ def ask_with_sdk(demo: Demo, symbols: list[str]) -> dict[str, Any]:
     env = {
         **os.environ,
         **client_environment(read_ready(demo.exchange)),
-        **app_environment(state.app(), token_file),
+        "FYERS_APP_ID": state.app().app_id,
+        "FYERS_ACCESS_TOKEN_FILE": str(token_file),
     }
     command = [sys.executable, "-m", "lab.demo.observer", *symbols]
     result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
