@@ -1,87 +1,21 @@
-"""The main job on a booted host, and what an operator does with it afterwards; one host serves all cases, in order."""
+"""The main job on a booted host, and what an operator does with it until its end; the cases are in order."""
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
-import pytest
+from tests.demo.conftest import NAMES, SESSION_SECONDS, Account, invoke, needs_root, run_playbook
 
-from harvester.aws_names import Names
 from harvester.ops.aws.teardown import left_with_tags, plan
-from harvester.ops.inventory import program
-from harvester.ops.playbook import environment
-from harvester.ops.surroundings import STAND_IN_KEYS
 from lab.demo.host import AWS_PLAYS
-from lab.demo.progress import Plays
 from lab.testing import leftovers
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="booting a host takes root")
-SESSION_SECONDS = 40
+pytestmark = needs_root
 INTERVAL_SECONDS = 2
-NAMES = Names("lab")
-
-
-def invoke(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([program("invoke"), *words], cwd=root, capture_output=True, text=True, check=False)
-
-
-def run_playbook(root: Path, *words: str) -> tuple[int, str, dict[str, float]]:
-    """ansible-playbook as the runbook's commands run it: exit code, output, seconds of each play.
-
-    That is with mitogen where it is installed.
-    """
-    plays, lines = Plays(), []
-    with tempfile.TemporaryDirectory() as folder:
-        env = {**environment(Path(folder) / "failures"), "PYTHONUNBUFFERED": "1"}
-        command = [program("ansible-playbook"), *words]
-        with subprocess.Popen(
-            command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            for line in process.stdout or ():
-                plays.hear(line)
-                lines.append(line)
-    return process.returncode, "".join(lines), plays.seconds
-
-
-class Account:
-    """The account on the lab's AWS stand-in."""
-
-    def __init__(self, root: Path) -> None:
-        inventory = json.loads((root / ".lab" / "inventory.json").read_bytes())
-        self.endpoint = inventory["all"]["vars"]["lab_aws_endpoint"]
-        self.id = self.client("sts").get_caller_identity()["Account"]
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        """A client of any service."""
-        keys = {key.lower(): value for key, value in STAND_IN_KEYS.items()}
-        return boto3.client(service, region_name=region or NAMES.region, endpoint_url=self.endpoint, **keys)
-
-
-@pytest.fixture
-def account(demo: dict[str, Any], root: Path) -> Account:
-    return Account(root)
-
-
-@pytest.fixture(scope="module")
-def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The summary of a demonstration whose lab is left running for the cases of this file."""
-    root = request.config.rootpath
-    target = tmp_path_factory.mktemp("demo") / "summary.json"
-    result = invoke(root, "demo", "--seconds", str(SESSION_SECONDS), "--summary", str(target))
-    try:
-        assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-4000:]
-        yield json.loads(target.read_text("utf-8"))
-    finally:
-        invoke(root, "lab-down")
 
 
 def test_every_expected_poll_is_data_or_in_the_ledger(demo: dict[str, Any], figure: Any) -> None:
