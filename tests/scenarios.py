@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.ops.playbook import mitogen_strategies
 from lab import machine
 from lab.errors import LabError
 
@@ -30,15 +31,17 @@ def lab_machine() -> None:
 class Scenario:
     """One scenario with a folder of its own, which holds its lab and a copy of the source."""
 
-    def __init__(self, root: Path, name: str, folder: Path) -> None:
+    def __init__(self, root: Path, name: str, folder: Path, **environment: str) -> None:
         self.root, self.name, self.folder = root, name, folder
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))},
             "PATH": f"{BIN}:{os.environ['PATH']}",
+            "ANSIBLE_TIMEOUT": "60",  # a host that shares a busy machine answers late
             "LAB_STATE": str(folder / "lab"),
             "MOLECULE_EPHEMERAL_DIRECTORY": str(folder),
             "MOLECULE_GLOB": "tests/molecule/*/molecule.yml",
             "SCENARIO_FIGURES": str(folder / "figures.jsonl"),
+            **environment,
         }
 
     def molecule(self, *arguments: str) -> str:
@@ -74,14 +77,21 @@ class Scenario:
 def scenario(root: Path, tmp_path: Path) -> Iterator[Callable[[str], Scenario]]:
     made: list[Scenario] = []
 
-    def make(name: str) -> Scenario:
-        made.append(Scenario(root, name, tmp_path))
+    def make(name: str, **environment: str) -> Scenario:
+        made.append(Scenario(root, name, tmp_path, **environment))
         return made[-1]
 
     yield make
     for one in made:
         one.molecule("destroy")
         shutil.rmtree(one.folder, ignore_errors=True)
+
+
+def mitogen() -> dict[str, str]:
+    """Environment that runs playbooks with mitogen, as the runbook's commands do where it is installed."""
+    strategies = mitogen_strategies()
+    assert strategies, "mitogen is locked in requirements/controller.txt"
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": strategies}
 
 
 def changes(output: str) -> int:
