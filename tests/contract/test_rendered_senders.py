@@ -27,7 +27,7 @@ def test_one_sender_asks_for_the_login(root: Path, tmp_path: Path, variables: di
     (tmp_path / "hosts.yml").write_text(FLEET, encoding="utf-8")
     extra = {"render_folder": str(tmp_path), "aws_account_id": ACCOUNT, "broker_app_id": "ABCDE12345-100", **variables}
     inventories = ["--inventory", "inventory/aws", "--inventory", str(tmp_path / "hosts.yml")]
-    limits = ["--limit", "m-*", "--forks", "1", "--tags", "render"]
+    limits = ["--limit", "m-*", "--tags", "render_config"]
     ansible(root, "tests/contract/playbooks/render.yml", *inventories, *limits, "--extra-vars", json.dumps(extra))
 
     causes = {name: load_settings(tmp_path / f"{name}.config.json").alerts.causes for name in ("m-1", "m-2", "m-10")}
@@ -39,6 +39,6 @@ def test_a_single_host_tells_everything_and_its_configuration_does_not_say_so(ro
     (tmp_path / "hosts.yml").write_text("harvesters: {hosts: {m-1: {}}}\n", encoding="utf-8")
     extra = json.dumps({"render_folder": str(tmp_path), "broker_app_id": "ABCDE12345-100"})
     inventories = ["--inventory", "inventory/aws", "--inventory", str(tmp_path / "hosts.yml")]
-    ansible(root, "tests/contract/playbooks/render.yml", *inventories, "--tags", "render", "--extra-vars", extra)
+    ansible(root, "tests/contract/playbooks/render.yml", *inventories, "--tags", "render_config", "--extra-vars", extra)
 
     assert "alerts" not in json.loads((tmp_path / "m-1.config.json").read_bytes())
