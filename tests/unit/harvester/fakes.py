@@ -97,8 +97,8 @@ def make_calendar(path: Path, day: date, windows: dict[str, list[list[str]]], va
 
 
 def session_around(path: Path, wall_ns: int, *, before_seconds: float, after_seconds: float) -> Path:
-    """A calendar file with one continuous phase around a moment, in whole seconds."""
-    day = to_ist(wall_ns).date()
+    """A calendar file with one continuous phase, in whole seconds, around a moment or, with less than 0, after it."""
+    day = to_ist(wall_ns + int(max(0, -before_seconds)) * NS_PER_SECOND).date()
     second = (wall_ns - midnight_ns(day)) // NS_PER_SECOND
     bounds = [max(0, second - int(before_seconds)), min(86_400, second + int(after_seconds))]
     times = [f"{bound // 3600:02}:{bound // 60 % 60:02}:{bound % 60:02}" for bound in bounds]
