@@ -101,6 +101,19 @@ def test_where_the_function_asks_no_host_does(look: Callable[..., list[str]]) ->
 
 
 @pytest.mark.parametrize("reminder", [False, True], ids=["hosts", "function"])
+def test_a_host_that_alone_lacks_the_token_tells_when_data_is_lost(
+    look: Callable[..., list[str]], reminder: bool
+) -> None:
+    tokens = {"mumbai-1": GOOD, "mumbai-10": GOOD, "mumbai-2": MISSING}
+
+    assert look(at("2026-11-23T08:50:00"), tokens, reminder=reminder) == []
+    [said] = look(at("2026-11-23T09:05:00"), tokens, reminder=reminder)
+
+    assert said.startswith("Nothing is recorded: no valid token: ")
+    assert "on mumbai-2 no access token is stored" in said
+
+
+@pytest.mark.parametrize("reminder", [False, True], ids=["hosts", "function"])
 def test_a_refused_token_is_told_once_whoever_asks(look: Callable[..., list[str]], reminder: bool) -> None:
     refused = {**GOOD, "state": "refused", "version": "ssm:7"}
 

@@ -121,7 +121,7 @@ class AlertSettings(StrictModel):
     memory: AbsolutePath = Path("/var/lib/harvester-alert/memory")
     """File that remembers what was said, so that nobody is told twice."""
     causes: tuple[HostCause, ...] = CAUSES
-    """What this host tells people of; in a fleet one sender alone asks for the login, which the role sees to."""
+    """What this host tells people of before data is lost; in a fleet one sender alone asks, which the role sees to."""
 
 
 class UploadSettings(StrictModel):

@@ -90,6 +90,11 @@ def is_step(now_ns: int, day: Day) -> bool:
     return any(0 <= now_ns - (day.opens_ns + minutes * MINUTE_NS) < LOOK_NS for minutes, _ in STEPS)
 
 
+def is_lost(now_ns: int, day: Day | None) -> bool:
+    """Whether the day's last step has come: what is not recorded now is lost."""
+    return day is not None and now_ns >= day.opens_ns + STEPS[-1][0] * MINUTE_NS
+
+
 def _is_due_again(severity: Severity, before: tuple[int, int, int], now_ns: int) -> bool:
     if severity > before[1]:
         return True

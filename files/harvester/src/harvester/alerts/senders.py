@@ -1,7 +1,8 @@
 """Who tells people what: a fleet lacks one login, so one sender asks for it and not every host.
 
 The reminder in AWS, where it is deployed, looks at the token's store; a host looks at its own recorder, which alone
-knows whether it runs and whether the broker refuses the token.
+knows whether it runs and whether the broker refuses the token. Once data is being lost every host tells of its own: the
+sender may be down itself, or a host may not have taken up the token that the others use.
 """
 
 from collections.abc import Collection

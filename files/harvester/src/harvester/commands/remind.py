@@ -5,6 +5,7 @@ import argparse
 import structlog
 
 from harvester.alerts import host
+from harvester.alerts.reminders import is_lost
 from harvester.alerts.round import Round, look
 from harvester.calendar import TradingCalendar
 from harvester.clock import SystemClock
@@ -33,8 +34,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         status = None
     standing = host.judge_status(status, day, now_ns, settings.host_id)
     if standing.cause and standing.cause not in settings.alerts.causes:
-        log.info("left_to_another_sender", cause=standing.cause, detail=standing.detail)
-        return 0
+        if not is_lost(now_ns, day):
+            log.info("left_to_another_sender", cause=standing.cause, detail=standing.detail)
+            return 0
+        standing = standing._replace(detail=f"on {settings.host_id} {standing.detail}")
     try:
         done = look(
             now_ns,
