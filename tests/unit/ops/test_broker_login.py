@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from harvester.ops.catcher import Catcher
 from harvester.ops.inventory import Host
 from harvester.redaction import Masked
 from harvester.tokens.login import Login, LoginError
+from harvester.tokens.stores import DeniedError
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,18 @@ def test_what_is_missing_for_a_login_is_named(host: Host, said: str, monkeypatch
 
     with pytest.raises(ConfigError, match=said):
         read_app(host)
+
+
+def test_who_may_not_read_the_stored_secret_is_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(place: str, region: str | None) -> Any:
+        raise DeniedError(f"{place}: this login may not read it")
+
+    monkeypatch.setattr("harvester.ops.broker_login.open_place", deny)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "S3CR3TS3CR3T")
+    host = described(broker_redirect_uri="http://127.0.0.1/", broker_secret_parameter="/ours/app-secret")
+
+    assert read_app(host).secret.get_secret_value() == "S3CR3TS3CR3T"
 
 
 def test_a_secret_file_may_be_bare_and_must_be_private(tmp_path: Path) -> None:

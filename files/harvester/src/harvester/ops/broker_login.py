@@ -27,7 +27,7 @@ from harvester.tokens.login import (
     fetch_profile,
     read_redirect,
 )
-from harvester.tokens.stores import open_place
+from harvester.tokens.stores import DeniedError, open_place
 
 OpenPage = Callable[[Login], str]
 """Shows a person the login page; returns the address that the browser was sent to."""
@@ -164,7 +164,10 @@ def _read_secret_parameter(host: Host) -> Secret | None:
     if place is None:
         return None
     with surroundings_of(host):
-        stored = open_place(place, places.token_settings(host).region).read()
+        try:
+            stored = open_place(place, places.token_settings(host).region).read()
+        except DeniedError:  # an operator without that right is asked for it
+            return None
     if stored is None and named:
         raise ConfigError(
             f"SSM has no parameter {named}. Store the app's secret there: ./inv secret-put --name app-secret."

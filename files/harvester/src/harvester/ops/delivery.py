@@ -1,6 +1,7 @@
 """pull-data from end to end: hosts, transfer, CSV when wanted, report."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from harvester.ops.plan import Selection
 from harvester.ops.pull import HostResult, Problem, pull
 from harvester.ops.report import write_report
 from harvester.ops.store import Store
+from harvester.ops.surroundings import surroundings_of
 from harvester.ops.transport import LocalTransport, SshTransport, Transport
 from harvester.settings import Settings
 
@@ -67,7 +69,9 @@ def choose(source: str, bucket: str | None, limit: str | None, hosts: Callable[[
     from harvester.ops import bucket_transport
     from harvester.ops.uploads import find_bucket
 
-    lake = bucket_transport.open_lake(find_bucket([] if bucket else hosts(), bucket))
+    known = [] if bucket else hosts()
+    with surroundings_of(known[0]) if known else nullcontext():
+        lake = bucket_transport.open_lake(find_bucket(known, bucket))
     return [*bucket_transport.connections(lake, limit)]
 
 

@@ -40,6 +40,7 @@ OPERATOR_VARIABLES = (
     "schwab_app_id",
     "schwab_redirect_uri",
     "schwab_api_url",
+    "aws_account_profile",
     "broker_proxy",  # these three where broker and AWS are stand-ins
     "broker_ca_file",
     "aws_endpoint_url",

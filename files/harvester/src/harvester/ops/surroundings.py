@@ -1,7 +1,7 @@
 """The environment that leads clients in this process to where the inventory says AWS and the broker are.
 
-Only addresses and file names enter the environment, never a secret of the operator. With an inventory that names
-none of them, as for the real AWS and the real broker, the operator's own configuration counts unchanged.
+Only addresses, file names and a profile's name enter the environment, never a secret of the operator. With an inventory
+that names none of them the operator's own configuration counts unchanged.
 """
 
 import os
@@ -34,10 +34,16 @@ def surroundings_of(host: Host) -> AbstractContextManager[None]:
     return variables_set(_wanted(host.variables))
 
 
-def _wanted(variables: Mapping[str, object]) -> dict[str, str]:
-    wanted: dict[str, str] = {}
+def aws_of(variables: Mapping[str, object]) -> dict[str, str]:
+    """What leads to the AWS of an inventory: a stand-in's address, else the profile that `invoke configure` wrote."""
     if variables.get("aws_endpoint_url"):
-        wanted |= {"AWS_ENDPOINT_URL": str(variables["aws_endpoint_url"]), **STAND_IN_KEYS}
+        return {"AWS_ENDPOINT_URL": str(variables["aws_endpoint_url"]), **STAND_IN_KEYS}
+    profile = variables.get("aws_account_profile")
+    return {"AWS_PROFILE": str(profile)} if profile else {}
+
+
+def _wanted(variables: Mapping[str, object]) -> dict[str, str]:
+    wanted = aws_of(variables)
     if variables.get("broker_proxy"):
         proxy = str(variables["broker_proxy"])
         wanted |= {"HTTPS_PROXY": proxy, "https_proxy": proxy, "NO_PROXY": "", "no_proxy": ""}

@@ -13,7 +13,7 @@ from harvester.errors import ConfigError
 from harvester.ops.aws.session import Account
 from harvester.ops.aws.trouble import explain, failures
 from harvester.ops.inventory import ask_ansible
-from harvester.ops.surroundings import STAND_IN_KEYS, variables_set
+from harvester.ops.surroundings import aws_of, variables_set
 
 ROLES = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
 ALSO = ("aws_account_managed", "aws_account_region", "aws_endpoint_url", "broker_account", "broker_refresh")
@@ -57,9 +57,7 @@ def load(root: Path, inventory: str | None) -> Environment:
 @contextmanager
 def reaching(environment: Environment) -> Iterator[str]:
     """Inside, clients reach this environment; gives the account's id. AWS's errors become one paragraph."""
-    endpoint = environment.variables.get("aws_endpoint_url")
-    wanted = {"AWS_ENDPOINT_URL": str(endpoint), **STAND_IN_KEYS} if endpoint else {}
-    with variables_set(wanted):
+    with variables_set(aws_of(environment.variables)):
         try:
             found = environment.account.client("sts").get_caller_identity()["Account"]
             expected = str(environment.variables["aws_account_id"] or found)
