@@ -13,7 +13,7 @@ from harvester.ops.inventory import Host
 from harvester.ops.playbook import Target, run
 from harvester.ops.ssh import SshConnection
 
-FORMER = re.compile(r"\.\d{8}T\d{6}Z")
+FORMER = re.compile(r"\.\d{8}T\d{12}Z")  # with microseconds: a second try may follow within a second
 
 
 def rotate(hosts: Sequence[Host], target: Target) -> Path:
@@ -31,7 +31,7 @@ def rotate(hosts: Sequence[Host], target: Target) -> Path:
     run("rotate_ssh_key", target, {"rotate_ssh_key_add": new_public})
     for host in hosts:
         _prove(replace(host, key_file=fresh))
-    os.link(key, key.with_name(f"{key.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
+    os.link(key, key.with_name(f"{key.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"))
     fresh.replace(key)
     key.with_name(f"{key.name}.pub").write_text(new_public + "\n", encoding="ascii")
     fresh.with_name(f"{fresh.name}.pub").unlink(missing_ok=True)
