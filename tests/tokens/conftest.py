@@ -18,6 +18,7 @@ from tests.exchanges import serving
 
 from exchange.state import App
 from harvester.ops.inventory import Host
+from harvester.page import function as page_function
 from harvester.redaction import forget_secrets
 
 REGION = "ap-south-1"
@@ -36,6 +37,8 @@ def nothing_kept_between_tests() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     forget_secrets()
+    page_function._open_page.cache_clear()
+    page_function._budget.cache_clear()
 
 
 @pytest.fixture

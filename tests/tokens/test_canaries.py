@@ -14,6 +14,7 @@ from typing import Any
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.pages import KEY, Page, Phone
 from tests.tokens.watch import Watch
+from tests.unit.harvester.fakes import session_around
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
@@ -50,8 +51,6 @@ def recorder_without_token(report: Path) -> Iterator[None]:
 
 
 def write_config(folder: Path, app: dict[str, str]) -> Path:
-    opens = time.time() + 1800 + 19_800  # IST
-    clock = [time.strftime("%H:%M:00", time.gmtime(opens + seconds)) for seconds in (0, 60)]
     config = {
         "host_id": "test1",
         "data_dir": str(folder),
@@ -68,16 +67,7 @@ def write_config(folder: Path, app: dict[str, str]) -> Path:
         "calendar": {"file": str(folder / "calendar.json"), "phases": ["continuous"]},
         "status_file": str(folder / "status.json"),
     }
-    day = time.strftime("%Y-%m-%d", time.gmtime(opens))
-    session = {"date": day, "kind": "test", "phases": {"continuous": [clock]}, "status": "confirmed", "reference": "x"}
-    calendar = {
-        "timezone": "Asia/Kolkata",
-        "market": "test",
-        "valid_until": "2099-12-31",
-        "phase_rules": [{"from": "2090-01-01", "to": None, "phases": {"continuous": [clock]}, "reference": "x"}],
-        "special_sessions": [session],
-    }
-    (folder / "calendar.json").write_text(json.dumps(calendar))
+    session_around(folder / "calendar.json", time.time_ns(), before_seconds=60, after_seconds=1800)
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     return path
@@ -139,7 +129,10 @@ def test_no_planted_secret_is_anywhere_it_must_not_be(
     told["processes"] = watch.stop().decode("utf-8", "replace")
 
     assert codes == {"remind": 0, "notify-test": 1, "renew": 1}, told
-    assert [message["title"] for message in heard][:2] == ["Still no login for today", "Test of the alert channels"]
+    assert [message["title"] for message in heard][:2] == [
+        "The session opens in minutes, without a token",
+        "Test of the alert channels",
+    ]
     hits = [
         f"{secret} in {place}" for secret, value in planted.items() for place, text in told.items() if value in text
     ]

@@ -1,12 +1,12 @@
 """Windows that change or end otherwise than planned, and starts after an end that was not planned either."""
 
 import asyncio
+from typing import Any
 
 from tests.unit.harvester.bench import Bench, Ledger, hand_over, running
 from tests.unit.harvester.fakes import FakeClock, make_calendar
 from tests.unit.harvester.minute import DAY, OPEN_NS, SBIN, SECOND, at, record, words
 
-from harvester.feeds.session import Tally
 from harvester.journal.format import FYERS_HSM, RunInfo, day_directory
 from harvester.journal.writer import JournalWriter
 from harvester.runsettings import RunSettings
@@ -36,8 +36,8 @@ class Socket:
     def down_for(self) -> int:
         return 0
 
-    def tallies(self) -> dict[str, Tally]:
-        return {}
+    def describe(self) -> dict[str, Any]:
+        return {"connections": []}
 
     def standing(self) -> dict[int, tuple[list[str], int]]:
         return {}
