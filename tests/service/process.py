@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +18,15 @@ from pydantic import SecretStr
 from tests.unit.harvester.broker import FakeBroker
 from tests.unit.harvester.fakes import make_config, make_token, session_around
 
-from harvester.clock import NS_PER_SECOND
+from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.tokens.handover import Token, write_handover
 
 FIVE = [f"NSE:{name}-EQ" for name in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN")]
 COMMAND = [sys.executable, "-c", "from harvester.cli import main; main()"]
 
 UNHEALTHY = 3
+UNBROKEN_SECONDS = 150
+"""For so long a story may need its session."""
 
 
 class Service(NamedTuple):
@@ -78,6 +81,13 @@ def run_command(directory: Path, *arguments: str) -> subprocess.CompletedProcess
     return subprocess.run([*COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
+def seconds_until_a_session_may_begin() -> float:
+    """None goes over midnight in India: one that would meet it soon has to wait until then."""
+    now = time.time_ns()
+    left = (midnight_ns(to_ist(now).date() + timedelta(days=1)) - now) / NS_PER_SECOND
+    return left + 1 if left < UNBROKEN_SECONDS else 0
+
+
 @asynccontextmanager
 async def serving(
     directory: Path,
@@ -95,6 +105,7 @@ async def serving(
     `calendar_bytes`: the calendar of an earlier service. `changes` to the configuration may be functions of a URL.
     """
     async with broker or FakeBroker(certificate) as broker:
+        await asyncio.sleep(0 if opens_in else seconds_until_a_session_may_begin())
         now = time.time_ns()
         calendar = session_around(directory / "cal.json", now, before_seconds=-opens_in, after_seconds=seconds)
         if calendar_bytes:

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from tests.conftest import Figure
 from tests.exchanges import serving
-from tests.service.process import COMMAND, FIVE, kib
+from tests.service.process import COMMAND, FIVE, kib, seconds_until_a_session_may_begin
 from tests.streams.audit import Audit
 from tests.unit.harvester.fakes import make_config, session_around
 
@@ -45,6 +45,7 @@ def recorder(directory: Path, state: Path, surroundings: Surroundings, **changes
     token = subprocess.run(
         [*EXCHANGE, "token", "--state", str(state)], capture_output=True, text=True, check=True
     ).stdout.strip()
+    time.sleep(seconds_until_a_session_may_begin())
     calendar = session_around(directory / "cal.json", time.time_ns(), before_seconds=0, after_seconds=600)
     config = make_config(directory, broker={"app_id": ready["app_id"]}, calendar={"file": str(calendar)}, **changes)
     (directory / "data").mkdir()

@@ -22,8 +22,9 @@ Story = Callable[[Service, SocketBroker], Awaitable[None]]
 def record(
     tmp_path: Path, certificate: tuple[Path, Path], story: Story, broker: SocketBroker | None = None, **options: Any
 ) -> tuple[Audit, SocketBroker]:
-    """Run the service through a story and stop it."""
+    """Run the service through a story and stop it, in a session that outlasts the story on any machine."""
     broker = broker or SocketBroker(certificate)
+    options = {"seconds": 600, **options}
 
     async def play() -> None:
         async with serving(tmp_path, certificate, broker=broker, **options) as service:
