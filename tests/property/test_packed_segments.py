@@ -18,7 +18,7 @@ from tests.property.pack_checks import pack, unpack
 from exchange.wire import hsm
 from harvester.journal.format import MAGIC, encode
 from harvester.lake.pack import PackError, container
-from harvester.lake.pack.streams import StreamReader, StreamWriter, bit_lengths
+from harvester.lake.pack.streams import StreamError, StreamReader, StreamWriter, bit_lengths
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 WORD = st.none() | st.integers(-(2**31), 2**31 - 1) | st.integers(0, 40)
@@ -193,3 +193,14 @@ def test_a_count_beyond_all_reason_is_refused() -> None:
     with pytest.raises(ValueError, match="a stream of"):
         StreamReader(bytes(body)).ints()
     assert struct.calcsize("<Q32s") == container.ENDING.size
+
+
+def test_a_compressed_frame_is_not_believed_that_it_is_huge() -> None:
+    frame = bytes.fromhex("28b52ffde0") + (1 << 50).to_bytes(8, "little") + bytes.fromhex("010000")
+    out = StreamWriter()
+    out.number(10)
+    out.number(len(frame))
+    out.body += frame
+
+    with pytest.raises(StreamError, match="more than 10 bytes"):
+        StreamReader(bytes(out.body)).blob()

@@ -85,6 +85,8 @@ class StreamReader:
         if stored == size:
             return data
         try:
+            if zstandard.frame_content_size(data) > size:  # it would be believed, and so much memory asked for
+                raise StreamError(f"a frame that says it has more than {size} bytes")
             plain = self._decompressor.decompress(data, max_output_size=size, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise StreamError(f"broken compression: {error}") from error
