@@ -15,7 +15,7 @@ from typing import Any
 from harvester.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKERS = 3  # on two cores: many cases wait for clocks and processes
+WORKERS, FAST_WORKERS = 3, 4  # on two cores: many cases wait for clocks and processes
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,12 @@ def install(packages: str) -> None:
     subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", *wanted], **quiet)  # type: ignore[call-overload]
 
 
-def run_suites(suites: list[Suite], *, long: bool) -> dict[str, dict[str, Any]]:
+def run_suites(suites: list[Suite], *, long: bool, workers: int = WORKERS) -> dict[str, dict[str, Any]]:
     """The results by name. What can runs side by side, and the rest after it."""
     shared = [suite for suite in suites if not suite.alone]
     if len(shared) < 2:
         shared = []
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         together = pool.map(lambda suite: run_suite(suite, long=long, capture=True), shared)
         results = {suite.name: result for suite, result in zip(shared, together, strict=True)}
     results |= {suite.name: run_suite(suite, long=long) for suite in suites if suite not in shared}
@@ -160,7 +160,7 @@ def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def run(*, fast: bool = False, names: list[str] | None = None, long: bool = False, report: Path | None = None) -> int:
     """Run the chosen suites, print a table and one closing line, write the JSON report; 0 when all passed."""
-    results = run_suites(choose(fast, names or []), long=long)
+    results = run_suites(choose(fast, names or []), long=long, workers=FAST_WORKERS if fast else WORKERS)
     merged = merge(results)
     if report:
         report.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")
