@@ -1,6 +1,5 @@
 """The functions in an emulator that runs them: as deployed, behind a public address, and with alarms that go off."""
 
-import importlib.util
 import json
 import os
 import re
@@ -44,8 +43,6 @@ EMULATOR = {
     "LAMBDA_EXECUTOR": "local",
     "LOG_LEVEL": "WARNING",
 }
-
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("ministack") is None, reason="ministack is not installed")
 
 
 class Deployed(NamedTuple):
