@@ -1,4 +1,4 @@
-"""Releases roll out to booted hosts, and back: one scenario with mitogen, one without."""
+"""Releases roll out to booted hosts, and back: the upgrade with mitogen, the rest without."""
 
 from tests.scenarios import changes, mitogen
 
