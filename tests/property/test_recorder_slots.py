@@ -36,6 +36,8 @@ relaxed = settings(deadline=None, max_examples=30, suppress_health_check=[Health
 @given(st.integers(-10, SECONDS - 10), st.lists(events, max_size=8), troubles)
 @example(0, [("run", 0.5), ("stop", 0.5)], {})  # back before the slot that it gave up
 @example(0, [("run", 25.0), ("stop", 15.0), ("stop", 1.0)], {})  # two starts after the close
+@example(-5, [("freeze", 15.0)] * 4, {})  # came to itself after the close
+@example(0, [("run", 39.5), ("stop", 0.25), ("stop", 1.0)], {(SYMBOLS[0], 39): ("timeout", 0.0)})  # told twice
 def test_every_slot_is_data_or_one_gap(start: int, story: list[tuple[str, float]], trouble: dict) -> None:  # type: ignore[type-arg]
     tables = play(start, story, trouble)
 
@@ -46,6 +48,7 @@ def test_every_slot_is_data_or_one_gap(start: int, story: list[tuple[str, float]
 
 @relaxed
 @given(st.integers(-10, SECONDS - 10), st.lists(st.one_of(events, steps), max_size=8), troubles)
+@example(-5, [("step", 60.0)], {})
 def test_no_clock_step_makes_a_slot_silent(start: int, story: list[tuple[str, float]], trouble: dict) -> None:  # type: ignore[type-arg]
     for table in play(start, story, trouble):
         assert "SILENT" not in table

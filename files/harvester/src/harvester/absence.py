@@ -3,7 +3,6 @@
 from datetime import date
 
 from harvester.capture import Capture
-from harvester.gaps import Gap
 from harvester.history import DayHistory
 from harvester.journal.format import day_directory
 from harvester.schedule import next_slot
@@ -32,14 +31,16 @@ class Absence:
             if not window[0] <= gap.from_ns < window[1]:
                 continue
             if gap.symbol not in unseen:
-                self._close(gap, resumes_ns if self._scheduled else max(gap.from_ns, self._history.last_wall_ns))
+                self._capture.settle_gap(
+                    gap, resumes_ns if self._scheduled else max(gap.from_ns, self._history.last_wall_ns)
+                )
             elif gap.cause == "stopped":
                 self._capture.adopt_gap(gap, resumes_ns - self._interval_ns)
                 del unseen[gap.symbol]
             else:
                 died_ns = next_slot(window, self._interval_ns, self._history.last_wall_ns) or window[1]
                 unseen[gap.symbol] = max(gap.from_ns, died_ns)
-                self._close(gap, unseen[gap.symbol])
+                self._capture.settle_gap(gap, unseen[gap.symbol])
         for symbol, first_ns in unseen.items():
             self._miss(symbol, window, first_ns, resumes_ns)
 
@@ -56,6 +57,3 @@ class Absence:
             self._capture.miss(symbol, slots, "not_running", "an earlier run of the recorder had ended")
         else:
             self._capture.miss(symbol, slots, "not_started", "the recorder was started after the window had opened")
-
-    def _close(self, gap: Gap, to_ns: int) -> None:
-        self._capture.write({"type": "gap_close", "gap_id": gap.gap_id, "to_ns": to_ns})

@@ -8,7 +8,7 @@ import structlog
 
 from harvester.clock import Clock
 from harvester.feeds.arrival import Arrival
-from harvester.gaps import Cause, ControlRecord, Gap, GapTracker
+from harvester.gaps import Cause, ControlRecord, Gap, GapTracker, close_record
 from harvester.journal.format import JournalError, Poll, RunInfo, encode_poll
 from harvester.journal.recovery import recover
 from harvester.journal.writer import JournalWriter
@@ -89,6 +89,13 @@ class Capture:
         """Go on with a gap of an earlier run, which holds the slots up to `last_ns`."""
         self._gaps.adopt(gap, last_ns)
         self._account(self.symbols[gap.symbol], last_ns)
+
+    def settle_gap(self, gap: Gap, to_ns: int) -> None:
+        """End a gap that an earlier run left open: slots before `to_ns` lie in it."""
+        self.write(close_record(gap, to_ns))
+        if gap.symbol in self.symbols:
+            symbol = self.symbols[gap.symbol]
+            symbol.accounted_ns = max(symbol.accounted_ns, to_ns)
 
     def close_gaps(self, limit_ns: int | None = None) -> None:
         """End all gaps: the window closes at `limit_ns`, or the clock stepped."""

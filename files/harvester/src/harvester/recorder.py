@@ -183,10 +183,11 @@ class Recorder:
         window = self.calendar.window_at(wall_ns + EARLY_NS, self._phases)
         if self.window and window != self.window:
             self._leave(self.window, wall_ns)
-        if window and self.window is None:
-            self._books.open(window)
-            if reloaded:
-                self._schedule.late = LATE_CALENDAR
+        if self.window is None:
+            self._schedule.late = LATE_CALENDAR if reloaded else self._schedule.late
+            self._books.account_for_missed(self.calendar, wall_ns)
+            if window:
+                self._books.open(window)
 
     def _leave(self, window: Window, wall_ns: int) -> None:
         """Close the window, once its last polls have ended; one that the calendar has changed is left where it is."""

@@ -99,6 +99,18 @@ class StreamLedger:
                 records += self._note(symbol, state, (begins_ns, state.accounted_ns))
         return records
 
+    def miss_window(self, window: Window, reason: Reason) -> list[ControlRecord]:
+        """A window that opened and closed while nobody looked: a gap, whatever the connections believe."""
+        self._past = window
+        hole = (max(window[0], self._counted_ns), window[1])
+        self._counted_ns = max(self._counted_ns, window[1])
+        records: list[ControlRecord] = []
+        for symbol, state in self._symbols.items():
+            if hole[0] < hole[1]:
+                records += self._note(symbol, state, hole, reason)
+            state.accounted_ns = max(state.accounted_ns, window[1])
+        return records
+
     def resume_window(self, window: Window, seen_until: dict[str, int], reason: Reason) -> list[ControlRecord]:
         """Go on in a window of which an earlier run of the recorder saw each symbol up to a moment."""
         self._window = window

@@ -72,6 +72,18 @@ class WindowBooks:
         for feed in self._streams:
             self._capture.write_all(feed.ledger.open_window(window))
 
+    def account_for_missed(self, calendar: TradingCalendar, wall_ns: int) -> None:
+        """Windows of today that came and went unseen: this process was frozen, or the clock set forward over them."""
+        for window in calendar.windows(calendar.trading_date(wall_ns), self._phases):
+            if window[1] <= wall_ns and not any(_overlap(window, settled) for settled in self._settled):
+                reason = self._schedule.late
+                self._enter(window)
+                self._schedule.poll_due(wall_ns, self._clock.mono_ns())
+                for feed in self._streams:
+                    self._capture.write_all(feed.ledger.miss_window(window, reason))
+                self.close(window, window[1])
+                self._schedule.late = reason
+
     def close(self, window: Window, closes_ns: int) -> None:
         """The open window ended at `closes_ns`, which is sooner than its close when the calendar has changed."""
         self._capture.close_gaps(closes_ns)
@@ -108,3 +120,7 @@ class WindowBooks:
         self._capture.write({"type": "window_open", **times, "phases": list(self._phases), "feeds": self._feeds})
         log.info("window_opened", phases=",".join(self._phases))
         self._schedule.enter(window, after_ns)
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
