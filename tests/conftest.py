@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
-settings.register_profile("shared", deadline=None)  # how fast a shared machine is, is no property
-settings.load_profile("shared")
+from tests.examples import LONG, SHORT
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED_DATA = ROOT.parent / "shared" / "data"
@@ -26,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = {}
+    settings.load_profile(LONG if config.getoption("--long") else SHORT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

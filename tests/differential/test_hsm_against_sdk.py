@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import Figure
 from tests.differential.sdk import SdkHsm
 from tests.differential.sessions import INDEX_VALUES_OF_SDK, HsmSession, hsm_sessions, is_price
+from tests.examples import examples
 
 from exchange.wire import hsm
 from harvester.decode.frames import ABSENT
@@ -85,7 +86,7 @@ def differences(session: HsmSession, sizes: list[int]) -> tuple[int, list[str]]:
     return compared, wrong
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(hsm_sessions(), st.integers(1, 30))
 def test_sessions_of_any_content_agree(session: HsmSession, size: int) -> None:
     _, wrong = differences(session, [size] * (len(session.frames) + 1))

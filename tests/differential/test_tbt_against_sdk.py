@@ -7,12 +7,13 @@ import fyers_apiv3.FyersWebsocket.msg_pb2 as schema
 import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 from tests.bench import days
 from tests.conftest import Figure
 from tests.differential.sdk import SdkTbt
 from tests.differential.sessions import tbt_sessions
+from tests.examples import examples
 
 from exchange.wire import tbt
 from harvester.decode.frames import ABSENT, FrameBatch, Reason
@@ -72,7 +73,7 @@ def differences(frames: Sequence[bytes], size: int) -> tuple[int, list[str]]:
     return compared, wrong
 
 
-@settings(max_examples=40, deadline=None, phases=FOUND_IS_ENOUGH)
+@examples(40, phases=FOUND_IS_ENOUGH)
 @given(tbt_sessions(), st.integers(1, 8))
 def test_sessions_of_any_content_agree(frames: list[bytes], size: int) -> None:
     _, wrong = differences(frames, size)
@@ -87,7 +88,7 @@ def test_a_long_busy_session_agrees_in_every_level(figure: Figure) -> None:
     figure("tbt_levels_that_differ", len(wrong), bound="== 0", unit="levels", gate=True)
 
 
-@settings(max_examples=40, deadline=None, phases=FOUND_IS_ENOUGH)
+@examples(40, phases=FOUND_IS_ENOUGH)
 @given(tbt_sessions())
 def test_the_exchange_writes_what_protobuf_writes(frames: list[bytes]) -> None:
     for frame in frames:
@@ -222,7 +223,7 @@ def small_messages(draw: st.DrawFn) -> bytes:
     )
 
 
-@settings(max_examples=500, deadline=None, phases=FOUND_IS_ENOUGH)
+@examples(500, phases=FOUND_IS_ENOUGH)
 @given(mutations() | st.binary(max_size=60))
 def test_any_bytes_are_parsed_or_refused_as_protobuf_does(frame: bytes) -> None:
     assert_parsed_like_protobuf(frame)

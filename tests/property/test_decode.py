@@ -1,10 +1,11 @@
 """Any bytes on a socket: nothing raises, the readable part is read, the rest is listed, batching changes nothing."""
 
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 from tests.bench import days
 from tests.differential.sessions import HsmSession, hsm_sessions, tbt_sessions
+from tests.examples import examples
 from tests.property.decode_checks import check_hsm, check_tbt
 
 from exchange.wire import hsm, tbt
@@ -34,19 +35,19 @@ def damaged_tbt(draw: st.DrawFn) -> list[bytes]:
     return damaged(draw, draw(tbt_sessions())[:3]) * draw(st.sampled_from([1, 1, 20]))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.binary(max_size=40) | st.binary(max_size=30).map(lambda rest: b"\0\0\x06" + rest), max_size=40))
 def test_any_bytes_on_the_data_socket(frames: list[bytes]) -> None:
     check_hsm(frames)
 
 
-@settings(max_examples=120, deadline=None, phases=FOUND_IS_ENOUGH)
+@examples(120, phases=FOUND_IS_ENOUGH)
 @given(damaged_hsm())
 def test_damaged_frames_of_the_data_socket(frames: list[bytes]) -> None:
     check_hsm(frames)
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(st.lists(st.binary(max_size=40), max_size=40))
 def test_any_bytes_on_the_depth_socket(frames: list[bytes]) -> None:
     check_tbt(frames)
@@ -58,7 +59,7 @@ def breaks_of_two_symbols() -> list[bytes]:
     return [tbt.socket_message(first), tbt.socket_message([tbt.Feed(f"NSE:{name}-EQ", sequence=3) for name in "BA"])]
 
 
-@settings(max_examples=25, deadline=None, phases=FOUND_IS_ENOUGH)
+@examples(25, phases=FOUND_IS_ENOUGH)
 @given(damaged_tbt())
 @example(breaks_of_two_symbols())
 def test_damaged_messages_of_the_depth_socket(frames: list[bytes]) -> None:

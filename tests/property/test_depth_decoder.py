@@ -4,8 +4,9 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.journals import book
 
 from harvester.decode.fyers_rest import BadResponse, Depth, decode_depth
@@ -42,32 +43,32 @@ def _check(depth: Depth) -> None:
         assert value is None or 0 <= value < INT64
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.binary(max_size=400), st.integers(0, 65_535))
 def test_any_bytes(body: bytes, status: int) -> None:
     decode(body, status)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(ANY_JSON)
 def test_any_json(value: Any) -> None:
     decode(json.dumps(value).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.dictionaries(st.sampled_from(["s", "code", "d", "message"]), ANY_JSON))
 def test_any_answer(value: dict[str, Any]) -> None:
     decode(json.dumps({"s": "ok", **value}).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.dictionaries(st.sampled_from(NAMES), ANY_JSON, max_size=3), st.lists(st.sampled_from(NAMES), max_size=2))
 def test_any_change_to_a_good_book(changes: dict[str, Any], without: list[str]) -> None:
     changed = {name: value for name, value in {**book(), **changes}.items() if name not in without}
     decode(json.dumps({"s": "ok", "d": {SYMBOL: changed}}).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.data())
 def test_any_cut_or_flip_of_a_good_answer(data: st.DataObject) -> None:
     body = bytearray(json.dumps({"s": "ok", "d": {SYMBOL: book()}}).encode())
@@ -76,7 +77,7 @@ def test_any_cut_or_flip_of_a_good_answer(data: st.DataObject) -> None:
     decode(bytes(body[: data.draw(st.integers(0, len(body)))]))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.integers(0, 10**12), st.integers(0, 4))
 def test_every_price_in_paise_is_exact_however_it_is_written(paise: int, zeros: int) -> None:
     rupees = f"{paise // 100}.{paise % 100:02d}" + "0" * zeros

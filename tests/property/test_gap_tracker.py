@@ -1,11 +1,10 @@
 """Gaps for any course of good and bad slots: each bad slot in exactly one gap, no good one in any."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.gaps import ControlRecord, Gap, GapTracker
 
-relaxed = settings(deadline=None)  # how fast a shared machine is, is no property
 INTERVAL = 5
 CAUSES = ("timeout", "disconnect", "server_error")
 fates = st.lists(st.sampled_from(("good", *CAUSES)), min_size=1, max_size=60)
@@ -29,7 +28,6 @@ def causes_at(gaps: list[tuple[int, int | None, str]], slot: int) -> list[str]:
     return [cause for begins, ends, cause in gaps if begins <= slot and (ends is None or slot < ends)]
 
 
-@relaxed
 @given(fates, st.booleans())
 def test_each_bad_slot_lies_in_one_gap_of_its_cause_and_no_good_one_does(fates: list[str], closes: bool) -> None:
     tracker = GapTracker("run", INTERVAL)
@@ -53,7 +51,6 @@ def test_each_bad_slot_lies_in_one_gap_of_its_cause_and_no_good_one_does(fates: 
         assert causes_at(gaps, len(fates) * INTERVAL) == []
 
 
-@relaxed
 @given(fates, st.data())
 def test_a_slot_that_reports_late_still_gets_its_own_cause(fates: list[str], data: st.DataObject) -> None:
     late = data.draw(st.sets(st.integers(0, len(fates) - 1), max_size=5))
@@ -75,7 +72,6 @@ def test_a_slot_that_reports_late_still_gets_its_own_cause(fates: list[str], dat
         assert causes_at(gaps, number * INTERVAL) == ([] if fate == "good" else [fate])
 
 
-@relaxed
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from(("good", *CAUSES))), max_size=80))
 def test_symbols_do_not_disturb_each_other(events: list[tuple[str, str]]) -> None:
     together, alone = GapTracker("run", INTERVAL), {symbol: GapTracker("run", INTERVAL) for symbol in "ABC"}

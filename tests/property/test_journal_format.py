@@ -4,8 +4,9 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from harvester.journal import Record
 from harvester.journal.format import MAGIC, MAX_PAYLOAD, Poll, decode, decode_poll, encode, encode_poll
@@ -48,7 +49,7 @@ def spans(run: list[Record]) -> Iterator[tuple[int, int, Record]]:
         at = end
 
 
-@settings(max_examples=CASES, deadline=None)
+@examples(CASES)
 @given(records())
 def test_what_was_written_is_what_is_read(run: list[Record]) -> None:
     data = b"".join(map(encode, run))
@@ -58,7 +59,7 @@ def test_what_was_written_is_what_is_read(run: list[Record]) -> None:
     assert all(decode(encode(record)) == record for record in run)
 
 
-@settings(max_examples=CASES, deadline=None)
+@examples(CASES)
 @given(records(), st.data())
 def test_a_file_cut_anywhere_keeps_every_whole_record(run: list[Record], data: st.DataObject) -> None:
     whole = b"".join(map(encode, run))
@@ -69,7 +70,7 @@ def test_a_file_cut_anywhere_keeps_every_whole_record(run: list[Record], data: s
     assert covered + sum(len(encode(record)) for record in found) == cut
 
 
-@settings(max_examples=CASES * 4, deadline=None)
+@examples(CASES * 4)
 @given(records(), st.data())
 def test_damage_makes_no_record_and_takes_none_beside_it(run: list[Record], data: st.DataObject) -> None:
     whole = b"".join(map(encode, run))
@@ -93,7 +94,7 @@ def test_damage_makes_no_record_and_takes_none_beside_it(run: list[Record], data
     assert sum(end - start for start, end in stream.damaged) + sum(b - a for a, b, _ in placed) == stream.size
 
 
-@settings(max_examples=CASES, deadline=None)
+@examples(CASES)
 @given(records(), st.data())
 def test_any_single_flipped_bit_is_noticed(run: list[Record], data: st.DataObject) -> None:
     if not run:
@@ -107,7 +108,7 @@ def test_any_single_flipped_bit_is_noticed(run: list[Record], data: st.DataObjec
     assert stream.damaged
 
 
-@settings(max_examples=CASES, deadline=None)
+@examples(CASES)
 @given(st.binary(max_size=3000))
 def test_bytes_that_are_no_journal_hold_no_record(data: bytes) -> None:
     found, stream = read(data)

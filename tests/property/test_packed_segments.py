@@ -9,10 +9,11 @@ from itertools import pairwise
 import google_crc32c
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.bench.market import updates
 from tests.bench.wire import arrivals
+from tests.examples import examples
 from tests.property.pack_checks import pack, unpack
 
 from exchange.wire import hsm
@@ -59,13 +60,13 @@ def segments(draw: st.DrawFn) -> bytes:
     return data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(segments() | st.binary(max_size=300))
 def test_any_bytes_come_back_the_same(data: bytes) -> None:
     assert unpack(pack(data)) == data
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(data=st.lists(segments(), min_size=1, max_size=4).map(b"".join), size=st.integers(45, 500))
 def test_borders_of_blocks_change_nothing(data: bytes, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -6,8 +6,9 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
+from tests.examples import examples
 from tests.unit.harvester.bench import GOOD, Behaviour, Bench, Ledger, hand_over, running
 from tests.unit.harvester.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 
@@ -29,7 +30,7 @@ causes = st.sampled_from(("timeout", "disconnect", "server_error", "bad_response
 troubles = st.dictionaries(
     st.tuples(st.sampled_from(SYMBOLS), st.integers(0, SECONDS - 1)), st.tuples(causes, st.floats(0, 3)), max_size=20
 )
-relaxed = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+relaxed = examples(30, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from tests.examples import examples
 
 from harvester.logs import configure_logs
 from harvester.redaction import MIN_LENGTH, Masked, forget_secrets, one_line, redact, register_secret
@@ -29,7 +30,6 @@ def clean() -> Iterator[None]:
     logging.getLogger().handlers.clear()
 
 
-@settings(deadline=None)
 @given(st.lists(secrets, min_size=1, max_size=4), words, words)
 def test_no_registered_value_survives(values: list[str], before: str, after: str) -> None:
     forget_secrets()
@@ -41,7 +41,7 @@ def test_no_registered_value_survives(values: list[str], before: str, after: str
     assert not any(value in cleaned for value in values if value not in "[redacted]")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(secrets, words, st.sampled_from(("event", "key", "nested", "exception", "library")))
 def test_no_log_line_shows_a_secret(value: str, around: str, way: str) -> None:
     forget_secrets()

@@ -3,20 +3,18 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harvester.clock import NS_PER_SECOND
 from harvester.schedule import MINUTE_NS, Limits, next_slot, start_offsets
 from harvester.slots import EARLY_NS, SlotCursor
 
-relaxed = settings(deadline=None)  # how fast a shared machine is, is no property
 EPOCH = 1_795_000_000 * NS_PER_SECOND
 intervals = st.integers(1_000, 60_000).map(lambda milliseconds: milliseconds * 1_000_000)
 lengths = st.integers(1, 500_000).map(lambda milliseconds: milliseconds * 1_000_000)
 
 
-@relaxed
 @given(intervals, lengths, st.lists(st.integers(0, 90_000_000_000), max_size=200))
 def test_every_slot_is_handed_out_once_in_order_whatever_the_delays(
     interval_ns: int, length_ns: int, delays: list[int]
@@ -35,7 +33,6 @@ def test_every_slot_is_handed_out_once_in_order_whatever_the_delays(
     assert handed == list(range(EPOCH, EPOCH + length_ns, interval_ns))
 
 
-@relaxed
 @given(intervals, lengths)
 def test_who_wakes_at_each_slot_misses_none_and_never_drifts(interval_ns: int, length_ns: int) -> None:
     assume(length_ns // interval_ns < 2_000)
@@ -51,7 +48,6 @@ def test_who_wakes_at_each_slot_misses_none_and_never_drifts(interval_ns: int, l
     assert count == -(-length_ns // interval_ns)
 
 
-@relaxed
 @given(intervals, lengths, st.integers(-(10**11), 10**12))
 def test_a_restart_at_any_moment_finds_the_same_grid(interval_ns: int, length_ns: int, moment: int) -> None:
     window = (EPOCH, EPOCH + length_ns)
@@ -67,7 +63,6 @@ def test_a_restart_at_any_moment_finds_the_same_grid(interval_ns: int, length_ns
         assert slot == EPOCH or slot - interval_ns < EPOCH + moment
 
 
-@relaxed
 @given(intervals, lengths, st.lists(st.integers(-60, 60), min_size=1, max_size=30))
 def test_after_steps_back_slots_come_again_and_none_is_left_out(
     interval_ns: int, length_ns: int, steps: list[int]
@@ -89,7 +84,6 @@ def test_after_steps_back_slots_come_again_and_none_is_left_out(
 DAY_NS = 400 * MINUTE_NS
 
 
-@relaxed
 @given(st.integers(1, 200), intervals, st.integers(1, 20), st.integers(10, 1_000), st.integers(1_000, 500_000))
 def test_an_accepted_plan_never_breaks_a_limit(
     symbols: int, interval_ns: int, per_second: int, per_minute: int, per_day: int

@@ -3,8 +3,9 @@
 import json
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from harvester.decode.fyers_rest import BadResponse
 from harvester.gaps import Cause
@@ -63,7 +64,7 @@ def known_gaps(draw: st.DrawFn) -> list[KnownGap]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(grids(), runs(), known_gaps(), st.lists(st.integers(0, 600), max_size=60), st.integers(0, 60), st.data())
 def test_data_and_gaps_cover_what_was_expected_exactly(
     grid: Grid, lives: list[Run], gaps: list[KnownGap], times: list[int], grace: int, data: st.DataObject
@@ -79,7 +80,7 @@ def test_data_and_gaps_cover_what_was_expected_exactly(
     assert all(earlier.to_ns <= later.from_ns for earlier, later in pairwise(rows))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.lists(st.tuples(MOMENT, windows(), st.one_of(st.none(), INTERVAL)), max_size=5),
     st.lists(windows(), max_size=4),

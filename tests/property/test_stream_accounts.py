@@ -4,8 +4,9 @@ import json
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from harvester.gaps import Cause
 from harvester.journal.format import FYERS_HSM
@@ -62,7 +63,7 @@ def days(draw: st.DrawFn) -> tuple[Events, Evidence]:
     return Events(runs=lives, gaps=gaps, links=links), evidence
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(INTERVALS.map(union), days())
 def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tuple[Events, Evidence]) -> None:
     events, evidence = day
@@ -77,7 +78,7 @@ def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tup
     assert check_stream(json.loads(json.dumps(entry)), windows, coverage.gaps) == []
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(INTERVALS.map(union), days())
 def test_nothing_is_covered_that_no_frame_shows(windows: list[Interval], day: tuple[Events, Evidence]) -> None:
     events, evidence = day

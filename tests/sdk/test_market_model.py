@@ -4,8 +4,9 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
@@ -75,7 +76,7 @@ def test_books_of_an_hour_keep_the_rules(symbol):
     check_run(books, INSTRUMENTS[symbol])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**31),
     symbol=st.sampled_from(SYMBOLS),
@@ -95,7 +96,7 @@ def test_sessions_of_any_length_keep_the_rules(seed, symbol, opens, length, pre,
     assert books[-1].volume > 0
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(moments=st.lists(st.integers(at(0, 0), at(23, 59)), min_size=2, max_size=5), symbol=st.sampled_from(SYMBOLS))
 def test_a_book_does_not_depend_on_what_was_asked_before(moments, symbol):
     model = nse()

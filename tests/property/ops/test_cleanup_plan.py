@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from harvester.lake.cleanup import REMOVABLE
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
@@ -51,7 +52,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[DayManifest], dict[str, int], list[Fil
 def test_no_removal_is_unproven_young_or_a_proof_itself(figure: Callable[..., None]) -> None:
     seen = {"worlds": 0, "removals": 0, "unproven": 0}
 
-    @settings(max_examples=CASES, deadline=None, database=None)
+    @examples(CASES)
     @given(worlds())
     def check(world: tuple[list[DayManifest], dict[str, int], list[FileEntry], int]) -> None:
         days, remote, copies, keep_days = world

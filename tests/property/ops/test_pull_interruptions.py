@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_lake import LakeMaker, trading_days, tree
+from tests.examples import examples
 
 from harvester.ops import fetch
 from harvester.ops.plan import Selection
@@ -37,7 +38,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> LakeMaker:
     return maker
 
 
-@settings(max_examples=25, deadline=None, database=None)
+@examples(25)
 @given(breaks=st.lists(st.integers(0, 60), max_size=6))
 def test_interrupted_pulls_end_identical(
     lake: LakeMaker, tmp_path_factory: pytest.TempPathFactory, breaks: list[int]
