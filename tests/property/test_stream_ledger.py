@@ -151,6 +151,29 @@ def test_the_end_of_a_window_is_a_gap_where_its_connections_are_not_known_to_hav
     world.check()
 
 
+@given(before=steps, after=steps)
+def test_a_window_that_went_by_unseen_is_one_gap_whatever_its_connections_believed(
+    before: list[Any], after: list[Any]
+) -> None:
+    unseen = (OPEN - 600, OPEN - 100)
+    world = World()
+    now = 0
+    for pause, step in before:
+        now = min(now + pause, unseen[0])
+        world.play(now, step)
+    world.take(world.ledger.miss_window(unseen, Reason("stall", "")))
+    now = OPEN
+    world.take(world.ledger.open_window((OPEN, CLOSE)))
+    for pause, step in after:
+        now = min(now + pause, CLOSE - 1)
+        world.play(now, step)
+    world.finish()
+
+    world.check()
+    for symbol in SYMBOLS:
+        assert [gap for gap in world.gaps_of(symbol) if gap[0] < OPEN] == [unseen]
+
+
 def test_a_flapping_connection_beside_a_steady_one_leaves_nothing_behind() -> None:
     ledger = StreamLedger("run", 2, SYMBOLS)
     ledger.open_window((OPEN, CLOSE))

@@ -1,8 +1,10 @@
 """Windows that change or end otherwise than planned, and starts after an end that was not planned either."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.unit.harvester.bench import Bench, Ledger, hand_over, running
 from tests.unit.harvester.fakes import FakeClock, make_calendar
 from tests.unit.harvester.minute import DAY, OPEN_NS, SBIN, SECOND, at, record, words
@@ -46,9 +48,9 @@ class Socket:
         return {}
 
 
-def of_socket(ledger: Ledger) -> list[tuple[str, float, float | None]]:
-    """Cause and bounds, in seconds after the open, of the socket's gaps."""
-    found = [gap for gap in ledger.gaps.values() if gap.get("feed") == FYERS_HSM]
+def of_feed(ledger: Ledger, feed: int | None = FYERS_HSM) -> list[tuple[str, float, float | None]]:
+    """Cause and bounds, in seconds after the open, of the gaps of SBIN's socket; with None of its polls."""
+    found = [gap for gap in ledger.gaps.values() if gap.get("feed") == feed and gap["symbols"] == [SBIN]]
     return [
         (gap["cause"], (gap["from_ns"] - OPEN_NS) / SECOND, gap["to_ns"] and (gap["to_ns"] - OPEN_NS) / SECOND)
         for gap in found
@@ -72,7 +74,7 @@ def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSetting
 
     ledger = record(settings, clock, story, None, socket)
 
-    opening, cut, rest = of_socket(ledger)
+    opening, cut, rest = of_feed(ledger)
     assert opening == ("not_started", 0, 1)
     assert cut[:2] == ("disconnect", 10)
     assert cut[2] is not None
@@ -94,6 +96,26 @@ def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings:
     assert words(ledger) == {"data": 31, "clock_step": 29}
 
 
+@pytest.mark.parametrize(("cause", "pass_by"), [("stall", FakeClock.freeze), ("clock_step", FakeClock.step)])
+def test_a_window_that_comes_and_goes_unseen_is_a_gap_in_the_journal(
+    settings: RunSettings, cause: str, pass_by: Callable[[FakeClock, float], None]
+) -> None:
+    clock, socket = at(-5), Socket()
+    hand_over(settings, clock)
+
+    async def story(bench: Bench) -> None:
+        await clock.advance(2)
+        bench.capture.write_all(socket.ledger.cover(SBIN, 0, clock.wall_ns()))
+        pass_by(clock, 300)
+        await clock.advance(5)
+        bench.capture.write_all(socket.ledger.lose(0, clock.wall_ns(), Reason("disconnect", "")))
+
+    ledger = record(settings, clock, story, None, socket)
+
+    assert of_feed(ledger) == of_feed(ledger, None) == [(cause, 0, 60)]
+    assert len(ledger.of_type("window_open")) == len(ledger.of_type("window_close")) == 1
+
+
 def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: RunSettings) -> None:
     clock, socket = at(-5), Socket()
     hand_over(settings, clock)
@@ -108,7 +130,7 @@ def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: 
 
     ledger = record(settings, clock, story, None, socket)
 
-    opening, again = of_socket(ledger)
+    opening, again = of_feed(ledger)
     assert opening == ("not_started", 0, 1)
     assert again[0] == "stopped"
     assert again[1] >= 55
