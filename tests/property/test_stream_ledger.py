@@ -151,9 +151,9 @@ def test_the_end_of_a_window_is_a_gap_where_its_connections_are_not_known_to_hav
     world.check()
 
 
-@given(before=steps, after=steps)
+@given(before=steps, between=steps, after=steps)
 def test_a_window_that_went_by_unseen_is_one_gap_whatever_its_connections_believed(
-    before: list[Any], after: list[Any]
+    before: list[Any], between: list[Any], after: list[Any]
 ) -> None:
     unseen = (OPEN - 600, OPEN - 100)
     world = World()
@@ -162,6 +162,10 @@ def test_a_window_that_went_by_unseen_is_one_gap_whatever_its_connections_believ
         now = min(now + pause, unseen[0])
         world.play(now, step)
     world.take(world.ledger.miss_window(unseen, Reason("stall", "")))
+    now = unseen[1]
+    for pause, step in between:
+        now = min(now + pause, OPEN - 1)
+        world.play(now, step)
     now = OPEN
     world.take(world.ledger.open_window((OPEN, CLOSE)))
     for pause, step in after:
