@@ -68,7 +68,9 @@ def test_the_application_accepts_the_lab_and_asks_for_the_app_id_of_a_real_user(
 
 def test_metrics_are_published_where_the_alarms_of_an_account_read_them(rendered):
     metrics = json.loads((rendered / "rendered.config.json").read_text("utf-8")).get("metrics", {})
-    [timer] = [unit for unit in json.loads((rendered / "timers.json").read_bytes()) if "metrics" in unit["name"]]
+    [timer] = [
+        unit for unit in json.loads((rendered / "rendered.timers.json").read_bytes()) if "metrics" in unit["name"]
+    ]
     aws = not rendered.name.startswith("lab")
 
     assert metrics.get("environment") == (Names("production").stem if aws else None)
@@ -76,7 +78,7 @@ def test_metrics_are_published_where_the_alarms_of_an_account_read_them(rendered
 
 
 def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_what_became_of_it(rendered):
-    [timer] = [unit for unit in json.loads((rendered / "timers.json").read_bytes()) if "renew" in unit["name"]]
+    [timer] = [unit for unit in json.loads((rendered / "rendered.timers.json").read_bytes()) if "renew" in unit["name"]]
     unit = (rendered / "harvester-renew.service").read_text("utf-8")
 
     assert timer["disabled"] is True, "a timer that was once switched on must not stay on"

@@ -42,3 +42,22 @@ def test_a_single_host_tells_everything_and_its_configuration_does_not_say_so(ro
     ansible(root, "tests/contract/playbooks/render.yml", *inventories, "--tags", "render_config", "--extra-vars", extra)
 
     assert "alerts" not in json.loads((tmp_path / "m-1.config.json").read_bytes())
+
+
+@pytest.mark.parametrize(("source", "renewing"), [("ssm", {"m-10"}), ("file", {"m-10", "m-2"})])
+def test_of_hosts_that_share_a_store_one_refreshes_its_token(
+    root: Path, tmp_path: Path, source: str, renewing: set[str]
+) -> None:
+    renews = "{harvester_renew: true}"
+    fleet = f"harvesters: {{hosts: {{m-2: {renews}, m-1: {{}}, m-10: {renews}}}}}\n"
+    (tmp_path / "hosts.yml").write_text(fleet, encoding="utf-8")
+    settings = {"token": {"source": source}}
+    extra = {"render_folder": str(tmp_path), "broker_app_id": "ABCDE12345-100", "harvester_settings": settings}
+    inventories = ["--inventory", "inventory/aws", "--inventory", str(tmp_path / "hosts.yml")]
+    limits = ["--limit", "m-*", "--tags", "render_config"]
+    ansible(root, "tests/contract/playbooks/render.yml", *inventories, *limits, "--extra-vars", json.dumps(extra))
+
+    timers = {name: json.loads((tmp_path / f"{name}.timers.json").read_bytes()) for name in ("m-1", "m-2", "m-10")}
+
+    runs = {name: not unit["disabled"] for name in timers for unit in timers[name] if "renew" in unit["name"]}
+    assert {name for name, on in runs.items() if on} == renewing
