@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from made_lake import LakeMaker, trading_days, tree
-from s3_world import STALL_SECONDS, World, add_generation
+from s3_world import REGION, STALL_SECONDS, World, add_generation
 
 from harvester.errors import ConfigError
 from harvester.lake.manifest import describe_file
 from harvester.ops.bucket_transport import connections
+from harvester.ops.delivery import choose
 from harvester.ops.inventory import Host
 from harvester.ops.plan import Selection
 from harvester.ops.pull import HostResult, pull
@@ -297,6 +298,30 @@ def test_the_bucket_comes_from_the_option_or_from_the_inventory() -> None:
             find_bucket(hosts, None)
     with pytest.raises(ConfigError, match="prefix"):
         find_bucket([], "s3://named/no-slash")
+
+
+def test_the_bucket_is_read_with_the_profile_that_the_inventory_names(
+    world: World, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = uploaded(world)
+    profile = "[profile {}]\naws_access_key_id = {}\naws_secret_access_key = some\nendpoint_url = {}\n"
+    config = tmp_path / "aws-config"
+    config.write_text(
+        profile.format("trading", "AKIATRADING", world.proxy.url)
+        + profile.format("own", "AKIAOWN", "http://127.0.0.1:9"),
+        encoding="utf-8",
+    )
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "own")
+    upload = {"bucket": world.name, "region": REGION}
+    host = Host("lab1", "h", variables={"aws_account_profile": "trading", "harvester_settings": {"upload": upload}})
+
+    [result] = pull(choose("s3", None, None, lambda: [host]), store, Selection(raw=True))
+
+    assert result.problems == []
+    assert data_of(store.lake) == data_of(lake.root)
 
 
 def test_an_empty_bucket_says_how_to_go_on(world: World) -> None:
