@@ -193,7 +193,7 @@ class Ledger:
                 self.controls.append(control)
                 if control["type"] == "gap_open":
                     self.gaps[control["gap_id"]] = {**control, "to_ns": None}
-            else:
+            elif record.feed == FYERS_REST:
                 poll = decode_poll(record.payload)
                 assert poll is not None
                 if poll.status == 200 and b'"s": "ok"' in poll.body:

@@ -45,15 +45,27 @@ class StreamHistory:
         self.opened = {gap.gap_id: gap for gap in (Gap(*gap) for gap in state["open"])}
 
     def disconnect(self, stream: int) -> None:
-        """What the stream's connection saw ends with its last message."""
+        """What the stream's connection saw ends with its last message, except where another one serves the symbol."""
         last_ns = self.last_ns.pop(stream, 0)
-        for symbol in self.streams.pop(stream, ()):
-            self.seen_until[symbol] = max(self.seen_until.get(symbol, 0), last_ns)
+        symbols = self.streams.pop(stream, ())
+        served = {symbol for others in self.streams.values() for symbol in others}
+        for symbol in symbols:
+            if symbol not in served:
+                self.seen_until[symbol] = max(self.seen_until.get(symbol, 0), last_ns)
 
     def end(self) -> None:
-        """A run has ended, with all its connections."""
-        for stream in list(self.streams):
-            self.disconnect(stream)
+        """A run has ended, with all its connections.
+
+        Of those that served one symbol the first that fell silent counts: whether the other had its snapshot before,
+        nobody wrote down.
+        """
+        until: dict[str, int] = {}
+        for stream, last_ns in self.last_ns.items():
+            for symbol in self.streams.get(stream, ()):
+                until[symbol] = min(until.get(symbol, last_ns), last_ns)
+        for symbol, last_ns in until.items():
+            self.seen_until[symbol] = max(self.seen_until.get(symbol, 0), last_ns)
+        self.streams, self.last_ns = {}, {}
 
 
 class DayHistory:
