@@ -67,9 +67,7 @@ class Connection:
 class Sockets:
     """Both connections of one run of the recorder: all is real but the network."""
 
-    def __init__(
-        self, number: int, config: RunSettings, clock: FakeClock, seen: dict[str, list[tuple[int, int]]]
-    ) -> None:
+    def __init__(self, number: int, config: RunSettings, clock: FakeClock, seen: Seen) -> None:
         self.clock, self.seen = clock, seen
         ledger = StreamLedger(f"run{number}", FYERS_HSM, SYMBOLS)
         unset: Any = None

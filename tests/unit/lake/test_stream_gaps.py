@@ -111,6 +111,28 @@ def test_a_late_start_is_not_started_until_the_first_snapshot(streamed) -> None:
     assert streamed.lost(SBIN) == [(0, 20, "not_started")]
 
 
+@pytest.mark.parametrize("second_comes", [False, True])
+def test_of_a_run_that_died_a_connection_counts_to_its_last_frame(streamed, second_comes: bool) -> None:
+    recorder = start(streamed)
+    recorder.at(30)
+    recorder.books(0, SBIN, 1)
+    recorder.at(36)
+    if second_comes:
+        recorder.connect(1, (SBIN, INFY))
+        recorder.snapshots(1, SBIN, INFY, number=3)
+        recorder.at(37)
+        recorder.books(1, SBIN, 4)
+    recorder.at(38)
+    recorder.control("text", feed=FYERS_HSM, stream=0, text="the last that was written")
+    recorder.die()
+    streamed.clock.now_ns = moment(60)
+    recover(streamed.journal, clock=streamed.clock)
+    streamed.close()
+
+    silent = [(30, 36, "mute"), (37, 38, "mute")] if second_comes else [(30, 38, "mute")]
+    assert streamed.lost(SBIN) == streamed.lost(INFY) == [*silent, (38, END, "not_running")]
+
+
 def test_a_killed_run_is_not_running_until_the_next_one_has_its_snapshot(streamed) -> None:
     first = start(streamed)
     first.at(30)

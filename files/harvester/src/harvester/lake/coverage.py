@@ -1,7 +1,7 @@
 """The ledger of a socket: each moment of each window is covered, or lies in exactly one gap of the symbol.
 
-A symbol is covered from its first snapshot on a connection to the end of the connection, and at the latest to the
-last record of the run. What the recorder wrote down goes before that evidence, and where two of its gaps overlap the
+A symbol is covered from its first snapshot on a connection to the end of the connection, or to its last frame where the
+run died before it. What the recorder wrote down goes before that evidence, and where two of its gaps overlap the
 one opened last. A break of the sequence numbers comes next. The rest, about which nobody could write anything, is
 explained from the lives of the runs and of the connections.
 """
@@ -51,6 +51,7 @@ class StreamLedger:
         self._windows = list(windows)
         self._events = events
         self._lives = {run.run_id: run.last_ns for run in events.runs}
+        self._stopped = {run.run_id for run in events.runs if run.stopped}
         self._links = {link.number: link for link in events.links if link.feed == feed}
 
     def account(self, symbol: str, evidence: Evidence) -> Coverage:
@@ -69,7 +70,9 @@ class StreamLedger:
 
     def _end(self, link: Link) -> int:
         life = self._lives.get(link.run_id, link.from_ns)
-        return life if link.to_ns is None else min(link.to_ns, life)
+        if link.to_ns is not None:
+            return min(link.to_ns, life)
+        return life if link.run_id in self._stopped else min(max(link.from_ns, link.last_ns), life)
 
     def _covered(self, evidence: Evidence) -> list[Interval]:
         return union((first, self._end(self._links[number])) for number, first in evidence.seen.items())
@@ -116,6 +119,8 @@ class StreamLedger:
             return _Reason(last.cause, last.detail, DERIVED)
         if not any(first <= moment for link in links if (first := evidence.seen.get(link.number)) is not None):
             return _Reason("not_started" if number == 0 else "not_running", "the recorder was connecting", DERIVED)
+        if not run.stopped:
+            return _Reason("mute", "nothing more came, and the run died before that was noticed", DERIVED)
         return _Reason("unknown", "the recorder was running and wrote down no cause", DERIVED)
 
     def _rows(self, symbol: str, pieces: list[tuple[Interval, _Reason]]) -> list[GapRow]:

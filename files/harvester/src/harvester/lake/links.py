@@ -18,8 +18,10 @@ class Link:
     topics: dict[str, str] = field(default_factory=dict)
     """Ticker of each topic name, on the data socket."""
     number: int = 0
+    last_ns: int = 0
+    """When its last frame came; 0: none did."""
     to_ns: int | None = None
-    """When the recorder saw its end; None: as long as its run."""
+    """When the recorder saw its end; None: the run died before, so nobody watched what came after its last frame."""
     cause: str = ""
     detail: str = ""
 

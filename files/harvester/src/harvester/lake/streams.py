@@ -77,6 +77,7 @@ class Streams:
     def _take(self, run_id: str, feed: int, received: list[Received[Any]]) -> None:
         for each in received:
             link = self._links.find(run_id, (feed, each.stream), each.opened_seq, int(each.wall_ns[0]))
+            link.last_ns = max(link.last_ns, int(each.wall_ns[-1]))
             if link.number not in self._readers:
                 self._readers[link.number] = self._new_reader(link)
             for piece in self._readers[link.number].read(each):
