@@ -64,6 +64,14 @@ class World:
             _, symbol, ago, cause = step
             self.take(self.ledger.explain([symbol], now - ago, Reason(cause, "")))
 
+    def play_all(self, story: list[Any], begins: int, latest: int) -> int:
+        """Each step after its pause, none later than `latest`; returns the moment of the last."""
+        now = begins
+        for pause, step in story:
+            now = min(now + pause, latest)
+            self.play(now, step)
+        return now
+
     def finish(self) -> None:
         self.take(self.ledger.close_window())
         for (symbol, _), since in self.connected.items():
@@ -94,15 +102,9 @@ class World:
 )
 def test_each_moment_is_covered_or_in_exactly_one_gap(before: list[Any], during: list[Any]) -> None:
     world = World()
-    now = 0
-    for pause, step in before:
-        now = min(now + pause, OPEN - 1)
-        world.play(now, step)
+    world.play_all(before, 0, OPEN - 1)
     world.take(world.ledger.open_window((OPEN, CLOSE)))
-    now = OPEN
-    for pause, step in during:
-        now = min(now + pause, CLOSE - 1)
-        world.play(now, step)
+    world.play_all(during, OPEN, CLOSE - 1)
     world.finish()
 
     world.check()
@@ -114,15 +116,10 @@ def test_a_window_that_the_calendar_changes_is_counted_once(
 ) -> None:
     world = World()
     world.take(world.ledger.open_window((OPEN, first_close)))
-    now = OPEN
-    for pause, step in before:
-        now = min(now + pause, OPEN + 600)
-        world.play(now, step)
+    now = world.play_all(before, OPEN, OPEN + 600)
     world.take(world.ledger.close_window(now))
     world.take(world.ledger.open_window((OPEN, CLOSE)))
-    for pause, step in after:
-        now = min(now + pause, CLOSE - 1)
-        world.play(now, step)
+    world.play_all(after, now, CLOSE - 1)
     world.finish()
 
     world.check()
@@ -134,10 +131,7 @@ def test_the_end_of_a_window_is_a_gap_where_its_connections_are_not_known_to_hav
 ) -> None:
     world = World()
     world.take(world.ledger.open_window((OPEN, CLOSE)))
-    now = OPEN
-    for pause, step in during:
-        now = min(now + pause, CLOSE - 1)
-        world.play(now, step)
+    world.play_all(during, OPEN, CLOSE - 1)
     world.take(world.ledger.close_window())
     for stream, until in zip(STREAMS, proven, strict=True):
         until = max(until, world.last_frame[stream])
@@ -157,20 +151,11 @@ def test_a_window_that_went_by_unseen_is_one_gap_whatever_its_connections_believ
 ) -> None:
     unseen = (OPEN - 600, OPEN - 100)
     world = World()
-    now = 0
-    for pause, step in before:
-        now = min(now + pause, unseen[0])
-        world.play(now, step)
+    world.play_all(before, 0, unseen[0])
     world.take(world.ledger.miss_window(unseen, Reason("stall", "")))
-    now = unseen[1]
-    for pause, step in between:
-        now = min(now + pause, OPEN - 1)
-        world.play(now, step)
-    now = OPEN
+    world.play_all(between, unseen[1], OPEN - 1)
     world.take(world.ledger.open_window((OPEN, CLOSE)))
-    for pause, step in after:
-        now = min(now + pause, CLOSE - 1)
-        world.play(now, step)
+    world.play_all(after, OPEN, CLOSE - 1)
     world.finish()
 
     world.check()
@@ -211,11 +196,8 @@ def test_a_resumed_window_is_accounted_from_where_the_earlier_run_saw_it_last(
 ) -> None:
     world = World()
     seen_until = {"A": OPEN + covered_from, "B": OPEN - 5}
-    now = OPEN + 950
     world.take(world.ledger.resume_window((OPEN, CLOSE), seen_until, Reason("not_running", "")))
-    for pause, step in during:
-        now = min(now + pause, CLOSE - 1)
-        world.play(now, step)
+    world.play_all(during, OPEN + 950, CLOSE - 1)
     world.finish()
 
     for symbol in SYMBOLS:
