@@ -66,6 +66,7 @@ class SocketRecorder(HandRecorder):
         self._messages = 0
         self._sequences: dict[str, int] = {}
         self._gaps = 0
+        self._connected: set[tuple[int, int]] = set()
 
     def open(self, feeds: Sequence[int] = (FYERS_HSM,), **extra: Any) -> None:
         """The session's window begins, without polls."""
@@ -87,10 +88,17 @@ class SocketRecorder(HandRecorder):
 
     def connect(self, stream: int, symbols: Sequence[str], feed: int = FYERS_HSM, **extra: Any) -> None:
         """A connection is made; nothing came on it yet."""
+        self._connected.add((feed, stream))
         named = {"topics": topics_of(symbols)} if feed == FYERS_HSM else {}
         self.control(
             "connect", **{"feed": feed, "stream": stream, "symbols": list(symbols), "attempt": 1, **named, **extra}
         )
+
+    def stop(self) -> None:
+        """End as on SIGTERM: the connections are closed before."""
+        for feed, stream in sorted(self._connected):
+            self.control("disconnect", feed=feed, stream=stream, cause="stopped", detail="")
+        super().stop()
 
     def entries(self, stream: int, *entries: bytes) -> int:
         """A frame of the data socket."""

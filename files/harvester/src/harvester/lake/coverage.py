@@ -51,7 +51,6 @@ class StreamLedger:
         self._windows = list(windows)
         self._events = events
         self._lives = {run.run_id: run.last_ns for run in events.runs}
-        self._stopped = {run.run_id for run in events.runs if run.stopped}
         self._links = {link.number: link for link in events.links if link.feed == feed}
 
     def account(self, symbol: str, evidence: Evidence) -> Coverage:
@@ -69,10 +68,8 @@ class StreamLedger:
         return Coverage(total(covered), self._rows(symbol, pieces))
 
     def _end(self, link: Link) -> int:
-        life = self._lives.get(link.run_id, link.from_ns)
-        if link.to_ns is not None:
-            return min(link.to_ns, life)
-        return life if link.run_id in self._stopped else min(max(link.from_ns, link.last_ns), life)
+        ends = max(link.from_ns, link.last_ns) if link.to_ns is None else link.to_ns
+        return min(ends, self._lives.get(link.run_id, link.from_ns))
 
     def _covered(self, evidence: Evidence) -> list[Interval]:
         return union((first, self._end(self._links[number])) for number, first in evidence.seen.items())
