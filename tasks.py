@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from harvester.ops.tasks import aws, checks, data, hosts, lab, monitoring, tokens
+from runbook.tasks import aws, checks, data, hosts, lab, monitoring, tokens
 
 GROUPS = (tokens, monitoring, hosts, data, aws, lab, checks)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harvester.ops.playbook import mitogen_strategies
 from lab import machine
 from lab.errors import LabError
+from runbook.fleet.playbook import mitogen_strategies
 
 BIN = Path(sys.executable).parent
 RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)

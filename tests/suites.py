@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harvester.errors import ConfigError
+from harvester.base.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS, FAST_WORKERS = 3, 4  # on two cores: many cases wait for clocks and processes
@@ -20,7 +20,7 @@ WORKERS, FAST_WORKERS = 3, 4  # on two cores: many cases wait for clocks and pro
 
 @dataclass(frozen=True)
 class Suite:
-    """Folders of tests, by default the one of its name.
+    """The folder of tests of its name.
 
     `packages`: a file in requirements/ with packages of the distribution that its tests skip without.
     `slow`: left out by --fast. `alone`: its figures are times, and need the machine to themselves.
@@ -30,11 +30,9 @@ class Suite:
     proves: str
     slow: bool = False
     alone: bool = False
-    folders: tuple[str, ...] = ()
     packages: str = ""
 
 
-STORAGE = ("unit/decode", "unit/journal", "unit/lab", "unit/lake")
 SUITES = (  # those that run side by side start in this order: the long ones first, and with each some that mostly wait
     Suite(
         "rollout",
@@ -61,14 +59,11 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
         "contract",
         "roles, settings, tasks, documents and imports keep their interfaces",
         slow=True,
-        folders=("contract", "unit/roles"),
     ),
-    Suite("recorder", "calendar, settings, recorder, tokens and health", folders=("unit/harvester",)),
-    Suite(
-        "operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd", folders=("unit/ops",)
-    ),
+    Suite("recorder", "calendar, settings, recorder, tokens and health"),
+    Suite("operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd"),
     Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
-    Suite("storage", "journal, decoder, lake and lab parts, bad input included", folders=STORAGE),
+    Suite("storage", "journal, decoder, lake and lab parts, bad input included"),
     Suite(
         "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
     ),
@@ -109,8 +104,7 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
         report = Path(folder) / "figures.json"
-        folders = [f"tests/{folder}" for folder in suite.folders or (suite.name,)]
-        command = [sys.executable, "-m", "pytest", *folders, f"--figures={report}", "-rs"]
+        command = [sys.executable, "-m", "pytest", f"tests/{suite.name}", f"--figures={report}", "-rs"]
         command += ["--long"] if long else []
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
         done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]

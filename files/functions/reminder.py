@@ -8,10 +8,10 @@ from market import session_at
 
 from harvester.alerts.reminders import Day, Standing, judge_token
 from harvester.alerts.round import look
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import HarvesterError
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import redact
 from harvester.page.function import channels, remedy, store
-from harvester.redaction import redact
 from harvester.tokens.expiry import expires_at_ns
 from harvester.tokens.stores import StoreError
 

@@ -6,11 +6,11 @@ Called through its own public URL, so the code is the guard: see harvester.page.
 from collections.abc import Mapping
 from typing import Any
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import redact
 from harvester.page.function import open_page
 from harvester.page.html import HEADERS, page
 from harvester.page.service import MOST_QUERY, NOT_FOUND, handle
-from harvester.redaction import redact
 
 WAYS_IN = {"/login": "l=", "/callback": "state="}
 

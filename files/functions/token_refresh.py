@@ -5,10 +5,10 @@ from typing import Any
 
 from harvester.alerts.channels import deliver
 from harvester.alerts.renewals import message_of
-from harvester.clock import SystemClock
-from harvester.errors import HarvesterError
+from harvester.base.clock import SystemClock
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import redact
 from harvester.page.function import api_url, channels, remedy, renewal_stores, setting
-from harvester.redaction import redact
 from harvester.tokens.renewal import renew
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from harvester.alerts.senders import CAUSES, causes_of
-from harvester.aws_names import Names
-from harvester.ops.aws.cost import volume_gib
-from harvester.ops.aws.functions import REMINDER, deployed
-from harvester.ops.aws.trouble import explain_result
-from harvester.ops.function_policies import statements
-from harvester.ops.sharing import share_of
+from harvester.base.aws_names import Names
+from runbook.aws.cost import volume_gib
+from runbook.aws.functions import REMINDER, deployed
+from runbook.aws.trouble import explain_result
+from runbook.fleet.shares import share_of
+from runbook.tokens.function_policies import statements
 
 
 def fleet_names(count: int, project: str, environment: str) -> list[str]:

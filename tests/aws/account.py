@@ -16,22 +16,22 @@ from typing import Any
 
 import boto3
 
-from harvester.aws_names import FUNCTIONS, ROLES, Names
-from harvester.ops.aws import configure
-from harvester.ops.aws.alarms import read_alarms
-from harvester.ops.aws.bucket import bucket_exists, read_bucket
-from harvester.ops.aws.budget import REGION as BUDGETS_REGION
-from harvester.ops.aws.budget import read_budget
-from harvester.ops.aws.functions import read_function, read_log_group
-from harvester.ops.aws.identity import read_role
-from harvester.ops.aws.instances import METADATA
-from harvester.ops.aws.look import find_instances
-from harvester.ops.aws.schedules import read_group, read_schedules
-from harvester.ops.aws.session import Account
-from harvester.ops.keys import make_key
-from harvester.ops.playbook import mitogen_strategies
-from harvester.ops.surroundings import STAND_IN_KEYS
+from harvester.base.aws_names import FUNCTIONS, ROLES, Names
 from lab.aws.server import ACCOUNT, REGION
+from runbook.aws import configure
+from runbook.aws.alarms import read_alarms
+from runbook.aws.bucket import bucket_exists, read_bucket
+from runbook.aws.budget import REGION as BUDGETS_REGION
+from runbook.aws.budget import read_budget
+from runbook.aws.functions import read_function, read_log_group
+from runbook.aws.identity import read_role
+from runbook.aws.instances import METADATA
+from runbook.aws.look import find_instances
+from runbook.aws.schedules import read_group, read_schedules
+from runbook.aws.session import Account
+from runbook.fleet.environment import STAND_IN_KEYS
+from runbook.fleet.keys import make_key
+from runbook.fleet.playbook import mitogen_strategies
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = "test"

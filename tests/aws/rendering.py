@@ -8,9 +8,9 @@ from typing import Any
 
 from tests.aws.account import NAMES, ROOT
 
-from harvester.aws_names import FUNCTIONS
-from harvester.ops.aws.look import describe
+from harvester.base.aws_names import FUNCTIONS
 from lab.aws.server import ACCOUNT
+from runbook.aws.look import describe
 
 
 def render(folder: Path, *variables: str, session_manager: bool = False) -> Any:

@@ -9,14 +9,14 @@ from invoke.context import MockContext
 from invoke.exceptions import Exit
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.athena import PARTITIONS, SCHEMAS, define_table
-from harvester.ops.aws import athena, destroy, environment
-from harvester.ops.aws.environment import Environment
-from harvester.ops.aws.glue import Change, read_tables
-from harvester.ops.doctor.aws import check_tables
-from harvester.ops.tasks import aws as tasks
 from lab.aws.server import ACCOUNT, REGION
+from runbook.aws import athena, destroy, environment
+from runbook.aws.environment import Environment
+from runbook.aws.glue import Change, read_tables
+from runbook.doctor.aws import check_tables
+from runbook.tasks import aws as tasks
 
 BUCKET, DATABASE = NAMES.bucket(ACCOUNT), "alpha_harvester_test"
 ARN = f"arn:aws:glue:{REGION}:{ACCOUNT}:database/{DATABASE}"

@@ -4,8 +4,8 @@ from typing import Any
 
 from tests.aws.account import NAMES, Cloud
 
-from harvester.ops.aws.budget import REGION, ensure_budget, read_budget
 from lab.aws.server import ACCOUNT
+from runbook.aws.budget import REGION, ensure_budget, read_budget
 
 
 def ensure(cloud: Cloud, **different: Any) -> bool:

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.clock import IST
-from harvester.errors import ConfigError, HarvesterError
-from harvester.ops.aws.cost import Configuration, estimate, prices, read_configuration, volume_gib
-from harvester.ops.aws.destroy import refuse
-from harvester.ops.aws.host_keys import find_keys, forget
-from harvester.ops.aws.risk import Risk, find_risks
-from harvester.ops.sharing import share_of
-from harvester.ops.ssh import RemoteError
-from harvester.ops.store import Store
-from harvester.ops.transport import LocalTransport
+from harvester.base.clock import IST
+from harvester.base.errors import ConfigError, HarvesterError
+from runbook.aws.cost import Configuration, estimate, prices, read_configuration, volume_gib
+from runbook.aws.destroy import refuse
+from runbook.aws.host_keys import find_keys, forget
+from runbook.aws.risk import Risk, find_risks
+from runbook.fleet.shares import share_of
+from runbook.fleet.ssh import RemoteError
+from runbook.pull.store import Store
+from runbook.pull.transport import LocalTransport
 
 SYMBOLS = [f"NSE:S{number:04d}-EQ" for number in range(2000)]
 CONSOLE = """boot

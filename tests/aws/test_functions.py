@@ -17,18 +17,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from harvester.aws_names import FUNCTIONS
+from harvester.base.aws_names import FUNCTIONS
+from harvester.base.clock import IST
+from harvester.base.errors import ConfigError
 from harvester.calendar import TradingCalendar
-from harvester.clock import IST
-from harvester.errors import ConfigError
 from harvester.lake.layout import Partition
-from harvester.ops.aws.archives import build
-from harvester.ops.aws.functions import chosen, ensure_settings
-from harvester.ops.aws.identity import ensure_roles
-from harvester.ops.aws.session import Account
-from harvester.ops.aws.trading_days import day_schedules, sessions_file, trading_days
 from harvester.upload.uploader import manifest_path
 from lab.aws.server import REGION
+from runbook.aws.archives import build
+from runbook.aws.functions import chosen, ensure_settings
+from runbook.aws.identity import ensure_roles
+from runbook.aws.session import Account
+from runbook.aws.trading_days import day_schedules, sessions_file, trading_days
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "files" / "functions"

@@ -13,14 +13,14 @@ from botocore.exceptions import ClientError
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 from tests.aws.rendering import render
 
-from harvester.ops import credentials, token_refresh
-from harvester.ops.aws import athena, environment
-from harvester.ops.inventory import Host
-from harvester.ops.playbook import Target
-from harvester.redaction import Masked
+from harvester.base.redaction import Masked
 from harvester.tokens.stores import DeniedError, open_place
 from lab.aws.policies import Call, Verdict, judge
 from lab.aws.server import ACCOUNT, REGION
+from runbook.aws import athena, environment
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
+from runbook.tokens import credentials, token_refresh
 
 SSM, GLUE = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter", f"arn:aws:glue:{REGION}:{ACCOUNT}"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"

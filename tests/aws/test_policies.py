@@ -8,7 +8,7 @@ import pytest
 from tests.aws.account import NAMES
 from tests.aws.rendering import render
 
-from harvester.aws_names import ROLES
+from harvester.base.aws_names import ROLES
 from lab.aws.policies import Call, Verdict, judge
 from lab.aws.server import ACCOUNT, REGION
 

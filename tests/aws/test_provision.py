@@ -11,12 +11,12 @@ import pytest
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 from tests.aws.drifts import DRIFTS, open_bucket, unsubscribe, weaken_metadata
 
-from harvester.errors import HarvesterError
-from harvester.ops.aws import athena, destroy, environment
-from harvester.ops.aws.teardown import left_with_tags, plan
-from harvester.ops.doctor.aws import examine_aws
-from harvester.ops.store import Store
+from harvester.base.errors import HarvesterError
 from lab.aws.server import ACCOUNT
+from runbook.aws import athena, destroy, environment
+from runbook.aws.teardown import left_with_tags, plan
+from runbook.doctor.aws import examine_aws
+from runbook.pull.store import Store
 
 KEPT: dict[str, Any] = {}
 

@@ -18,13 +18,13 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from tests.aws.account import ANSWERS, NAMES, ROOT, Cloud
 
-from harvester.errors import ConfigError
-from harvester.ops.aws import allow, configure, questions
-from harvester.ops.aws.bucket import bucket_exists
-from harvester.ops.aws.look import look
-from harvester.ops.aws.parameters import judge_parameters
-from harvester.ops.aws.trouble import explain, explain_result
+from harvester.base.errors import ConfigError
 from lab.aws.server import ACCOUNT
+from runbook.aws import allow, configure, questions
+from runbook.aws.bucket import bucket_exists
+from runbook.aws.look import look
+from runbook.aws.parameters import judge_parameters
+from runbook.aws.trouble import explain, explain_result
 
 REFUSED = (
     "User: arn:aws:iam::123456789012:user/me is not authorized to perform: ec2:RunInstances on resource: "

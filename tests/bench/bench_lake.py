@@ -105,7 +105,7 @@ def ask_views(lake: Path) -> dict[str, object]:
     """Put the question as `./inv query` does, which needs pyarrow, too."""
     import pyarrow  # noqa: F401  # imported by open_lake anyway, and not measured
 
-    from harvester.ops.query import open_lake
+    from runbook.report.query import open_lake
 
     with open_lake(lake) as connection:
         connection.execute("set threads = 1")

@@ -9,10 +9,10 @@ from pathlib import Path
 from made_lake import LakeMaker, trading_days, tree
 from throwaway_sshd import Server
 
-from harvester.ops.plan import Selection
-from harvester.ops.pull import pull
-from harvester.ops.store import Store
-from harvester.ops.transport import SshTransport
+from runbook.pull.plan import Selection
+from runbook.pull.pull import pull
+from runbook.pull.store import Store
+from runbook.pull.transport import SshTransport
 
 MEBIBYTE = 1 << 20
 FILES, FILE_BYTES = 4, 64 * MEBIBYTE

@@ -18,7 +18,7 @@ TORN = b"\xf5AHJ\x85\0\0\0 the record that the kill cut"
 
 def leave_open(journal: Path) -> None:
     """A segment as a kill leaves it."""
-    from harvester.clock import SystemClock
+    from harvester.base.clock import SystemClock
     from harvester.journal import JournalWriter, RunInfo
 
     clock = SystemClock()
@@ -52,7 +52,7 @@ def _once() -> dict[str, float]:
 def main(journal: str) -> None:
     import json
 
-    from harvester.clock import SystemClock
+    from harvester.base.clock import SystemClock
     from harvester.journal import recover, scan
 
     began, cpu = time.monotonic(), time.process_time()

@@ -22,14 +22,14 @@ from tests.bench.report import Report
 
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import Manifest, describe_file, encode_manifest
-from harvester.ops.bucket_transport import BucketLake, connections
-from harvester.ops.objects import Objects
-from harvester.ops.plan import Selection
-from harvester.ops.pull import pull
-from harvester.ops.store import Store
-from harvester.ops.surroundings import variables_set
 from harvester.upload.bucket import open_client
 from harvester.upload.uploader import manifest_path
+from runbook.fleet.environment import variables_set
+from runbook.pull.bucket import BucketLake, connections
+from runbook.pull.objects import Objects
+from runbook.pull.plan import Selection
+from runbook.pull.pull import pull
+from runbook.pull.store import Store
 
 BIN = Path(sys.executable).parent
 REGION, BUCKET = "ap-south-1", "bench"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "ops" / "support"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "operator" / "support"))
 
 from throwaway_sshd import PROGRAM, Server, running
 

@@ -25,13 +25,13 @@ from exchange.market.load import load_ticker
 from exchange.replay.entries import FEED, HEAD
 from exchange.sockets.sent import LENGTH, read_sent
 from exchange.state import StateDir
-from harvester.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.config.settings import PATH_VARIABLE
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
-from harvester.ops.inventory import program
-from harvester.settings import PATH_VARIABLE
 from harvester.tokens.handover import Token, write_handover
 from lab.demo import session
+from runbook.fleet.inventory import program
 
 LEAD_SECONDS = 20
 SETTLE_SECONDS = 3

@@ -11,7 +11,7 @@ from datetime import datetime
 from tests.bench.market import LEVELS, Update
 from tests.conftest import RECORDED_DATA
 
-from harvester.clock import IST, NS_PER_SECOND
+from harvester.base.clock import IST, NS_PER_SECOND
 
 CRYPTO_QUANTUM = 100_000
 SIDES = ("bid", "ask")

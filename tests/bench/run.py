@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.report import Report
 from tests.conftest import ROOT
 
-from harvester.errors import ConfigError
+from harvester.base.errors import ConfigError
 
 MEASURED = ("capture", "decode", "lake", "storage", "recovery", "load", "s3")
 TESTED = ("pull",)

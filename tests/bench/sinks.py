@@ -52,7 +52,7 @@ def journal_batches(directory: Path) -> Iterator[Sink]:
 
 
 def _writer(directory: Path) -> Any:
-    from harvester.clock import SystemClock
+    from harvester.base.clock import SystemClock
     from harvester.journal import JournalWriter, RunInfo
 
     return JournalWriter(directory, clock=SystemClock(), run=RunInfo("bench", "r1", "c0ffee", {}))

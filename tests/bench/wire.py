@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tests.bench.market import SHARES, Update
 
 from exchange.wire import hsm
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.journal import JournalWriter, RunInfo
 from harvester.journal.format import FYERS_HSM
 

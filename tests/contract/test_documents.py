@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.ops.inventory import program
+from runbook.fleet.inventory import program
 
 DOCUMENTS = ("README.md", "docs/architecture.md", "docs/runbook.md", "docs/formats.md", "docs/verified.md")
 HARVESTER_COMMANDS = re.compile(r"`(?:sudo -u \S+ \S*/)?harvester ([a-z-]+)")

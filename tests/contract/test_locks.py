@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 LOCKS = ("bootstrap.txt", "controller.txt", "server.txt")
-OURS = {"harvester", "exchange", "lab"}
+OURS = {"harvester", "runbook", "exchange", "lab"}
 MADE_BY_VENV = {"pip", "setuptools"}
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harvester.aws_names import Names
+from harvester.base.aws_names import Names
+from harvester.base.errors import ConfigError
 from harvester.commands.renew import PAUSES_SECONDS
-from harvester.errors import ConfigError
-from harvester.settings import Settings, load_settings
+from harvester.config.settings import Settings, load_settings
 
 BIN = Path(sys.executable).parent
 ONLINE = (

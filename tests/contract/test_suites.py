@@ -6,7 +6,7 @@ from pathlib import Path
 
 def test_every_test_file_belongs_to_a_suite(root: Path) -> None:
     suites = runpy.run_path(str(root / "tests/suites.py"))["SUITES"]
-    folders = {Path(folder) for suite in suites for folder in suite.folders or (suite.name,)}
+    folders = {Path(suite.name) for suite in suites}
     files = [path.relative_to(root / "tests") for path in root.glob("tests/**/test_*.py")]
 
     assert len(files) > len(folders)

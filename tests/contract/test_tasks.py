@@ -15,9 +15,10 @@ from invoke.context import MockContext
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from harvester.errors import ConfigError, HarvesterError, UnhealthyError
-from harvester.ops import delivery, inventory, playbook
-from harvester.ops.inventory import Host
+from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
+from runbook.fleet import inventory, playbook
+from runbook.fleet.inventory import Host
+from runbook.pull import delivery
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
@@ -158,7 +159,7 @@ def test_a_mistake_is_answered_in_one_paragraph(
 def test_cleanup_removes_nothing_unless_it_is_told_yes(
     hosts: list[Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, played: list[tuple[str, Any, Any]]
 ) -> None:
-    from harvester.ops import cleanup
+    from runbook.pull import cleanup
 
     plan = cleanup.Plan("h1", (cleanup.Removal(_entry(), _day()),), ())
     monkeypatch.setattr(cleanup, "look", lambda *_, **__: plan)
@@ -178,7 +179,7 @@ def test_cleanup_removes_nothing_unless_it_is_told_yes(
 def test_pull_data_ends_with_code_one_and_the_list_when_something_is_missing(
     hosts: list[Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from harvester.ops.pull import HostResult, Problem
+    from runbook.pull.pull import HostResult, Problem
 
     result = delivery.Delivery([HostResult("h1", problems=[Problem("h1", "depth/x", "gone there")])])
     monkeypatch.setattr(delivery, "deliver", lambda *_, **__: result)

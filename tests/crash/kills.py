@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.crash import bugs
 
-from harvester.clock import SystemClock
+from harvester.base.clock import SystemClock
 from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment, recover, scan
 from harvester.journal.format import DATA
 

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from tests.crash import bugs
 from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS, HandClock, HandRecorder
 
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import HarvesterError
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
 from harvester.journal import read_segment, recover
 from harvester.journal.format import DATA, decode_poll
 from harvester.lake.build import Expectation

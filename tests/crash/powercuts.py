@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tests.crash.powered import ACKNOWLEDGED
 
-from harvester.clock import NS_PER_MS, SystemClock
+from harvester.base.clock import NS_PER_MS, SystemClock
 from harvester.journal import read_segment, recover, scan
 
 FS_IOC_SHUTDOWN = 0x8004587D

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.crash import bugs
 
-from harvester.clock import SystemClock
+from harvester.base.clock import SystemClock
 from harvester.journal import JournalWriter, RunInfo, recover
 
 ACKNOWLEDGED = struct.Struct("<qqq")  # seq, durable seq, wall ns

@@ -12,11 +12,11 @@ import boto3
 import pytest
 from tests.tokens.watch import Watch
 
-from harvester.aws_names import Names
-from harvester.ops.inventory import program
-from harvester.ops.playbook import environment
-from harvester.ops.surroundings import STAND_IN_KEYS
+from harvester.base.aws_names import Names
 from lab.demo.progress import Plays
+from runbook.fleet.environment import STAND_IN_KEYS
+from runbook.fleet.inventory import program
+from runbook.fleet.playbook import environment
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="booting a host takes root")
 SESSION_SECONDS = 40

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 import harvester.lake.archive  # noqa: F401 makes archived segments of every form readable
 from exchange.state import StateDir
+from harvester.base.redaction import Masked
 from harvester.journal.reader import read_segment
-from harvester.redaction import Masked
 from harvester.tokens.claims import read_hsm_key
 
 Patterns = dict[str, str]

@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.demo.conftest import NAMES, SESSION_SECONDS, Account, invoke, needs_root, run_playbook
 
-from harvester.ops.aws.teardown import left_with_tags, plan
 from lab.demo.host import AWS_PLAYS
 from lab.testing import leftovers
+from runbook.aws.teardown import left_with_tags, plan
 
 pytestmark = needs_root
 INTERVAL_SECONDS = 2

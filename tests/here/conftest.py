@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harvester.ops.inventory import program
+from runbook.fleet.inventory import program
 
 SESSION_SECONDS = 16
 

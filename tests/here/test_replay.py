@@ -11,11 +11,11 @@ from rich.console import Console
 
 from exchange.client import read_ready
 from exchange.environment import client_environment
-from harvester.ops.inventory import program
-from harvester.settings import PATH_VARIABLE
+from harvester.config.settings import PATH_VARIABLE
 from lab.demo import here, session
 from lab.demo.host import Demo, wait_until
 from lab.demo.progress import Progress
+from runbook.fleet.inventory import program
 
 ALLOWANCE_SECONDS = 20
 """A day is served from its first frame on, some seconds before its session, and as long as it took."""

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "ops" / "support"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "operator" / "support"))
 
 from made_lake import LakeMaker, trading_days, tree
 from pull_kills import kill_pulls
 
-from harvester.ops.inventory import load_hosts
-from harvester.ops.store import Store
 from lab.keys import SSH_CONFIG
 from lab.testing import RunningLab
+from runbook.fleet.inventory import load_hosts
+from runbook.pull.store import Store
 
 KILLS = 10
 LAKE = "/var/tmp/made-lake"  # noqa: S108  # on a host of the test's own

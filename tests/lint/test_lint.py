@@ -8,7 +8,7 @@ import pytest
 COMMANDS = {
     "ruff-check": ["ruff", "check", "."],
     "ruff-format": ["ruff", "format", "--check", "."],
-    "mypy": ["mypy", "-p", "harvester", "-p", "exchange", "-p", "lab"],
+    "mypy": ["mypy", "-p", "harvester", "-p", "runbook", "-p", "exchange", "-p", "lab"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q"],
     "ansible-syntax": ["ansible-playbook", "--syntax-check", "site.yml"],

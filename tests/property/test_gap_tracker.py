@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.gaps import ControlRecord, Gap, GapTracker
+from harvester.ledger.polls import ControlRecord, Gap, GapTracker
 
 INTERVAL = 5
 CAUSES = ("timeout", "disconnect", "server_error")

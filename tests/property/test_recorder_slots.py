@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from tests.examples import examples
-from tests.unit.harvester.bench import GOOD, Behaviour, Bench, Ledger, hand_over, running
-from tests.unit.harvester.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
+from tests.recorder.bench import GOOD, Behaviour, Bench, Ledger, hand_over, running
+from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 
-from harvester.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND, midnight_ns
 
 DAY = date(2026, 8, 5)
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND

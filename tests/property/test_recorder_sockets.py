@@ -12,18 +12,18 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from tests.examples import examples
 from tests.property.test_recorder_slots import DAY, OPEN_NS, SECONDS, WINDOW
-from tests.unit.harvester.bench import Bench, Ledger, hand_over, running
-from tests.unit.harvester.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
+from tests.recorder.bench import Bench, Ledger, hand_over, running
+from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 
-from harvester.clock import NS_PER_SECOND
-from harvester.feeds.desk import Desk
-from harvester.feeds.leg import Leg
-from harvester.gate import Gate
+from harvester.base.clock import NS_PER_SECOND
+from harvester.brokers.fyers.access import Gate
+from harvester.capture.streams.connection import Leg
+from harvester.capture.streams.context import Desk
+from harvester.capture.streams.feed import StreamFeed
+from harvester.capture.streams.trading_state import SessionWatch
+from harvester.config.runtime import RunSettings
 from harvester.journal.format import FYERS_HSM
-from harvester.runsettings import RunSettings
-from harvester.session import SessionWatch
-from harvester.streamgaps import Reason, StreamLedger, Tail
-from harvester.streams import StreamFeed
+from harvester.ledger.streams import Reason, StreamLedger, Tail
 
 STREAMS = (0, 1)
 TLS = ssl.create_default_context()

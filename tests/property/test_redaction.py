@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from tests.examples import examples
 
-from harvester.logs import configure_logs
-from harvester.redaction import MIN_LENGTH, Masked, forget_secrets, one_line, redact, register_secret
+from harvester.base.logs import configure_logs
+from harvester.base.redaction import MIN_LENGTH, Masked, forget_secrets, one_line, redact, register_secret
 
 secrets = st.text(string.ascii_letters + string.digits + "._-/+=\"'\\ ", min_size=MIN_LENGTH, max_size=60).filter(
     lambda text: len(text.strip()) >= MIN_LENGTH and len(set(text)) > 3

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harvester.clock import NS_PER_SECOND
-from harvester.schedule import MINUTE_NS, Limits, next_slot, start_offsets
-from harvester.slots import EARLY_NS, SlotCursor
+from harvester.base.clock import NS_PER_SECOND
+from harvester.brokers.fyers.limits import MINUTE_NS, Limits, next_slot, start_offsets
+from harvester.capture.polls.due import EARLY_NS, SlotCursor
 
 EPOCH = 1_795_000_000 * NS_PER_SECOND
 intervals = st.integers(1_000, 60_000).map(lambda milliseconds: milliseconds * 1_000_000)

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from tests.examples import examples
 
 from harvester.decode.fyers_rest import BadResponse
-from harvester.gaps import Cause
 from harvester.lake.balance import check_symbol
 from harvester.lake.certificate import certify_symbol
 from harvester.lake.depth import SymbolData
 from harvester.lake.events import DEFAULT, Events, KnownGap, Run, WindowOpen
 from harvester.lake.gaps import Ledger
 from harvester.lake.slots import Grid, build_grid
+from harvester.ledger.polls import Cause
 
 SYMBOL = "NSE:SBIN-EQ"
 CAUSES: list[Cause] = ["timeout", "no_token", "disconnect", "stall", "unknown"]

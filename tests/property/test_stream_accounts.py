@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from harvester.gaps import Cause
 from harvester.journal.format import FYERS_HSM
 from harvester.lake.balance import check_stream
 from harvester.lake.coverage import Evidence, StreamLedger
@@ -17,6 +16,7 @@ from harvester.lake.intervals import Interval, intersect, split, subtract, total
 from harvester.lake.links import Link, Links
 from harvester.lake.streamfacts import certify_stream, unexplained
 from harvester.lake.symbolrows import Tracks
+from harvester.ledger.polls import Cause
 
 SYMBOL = "NSE:SBIN-EQ"
 MOMENT = st.integers(0, 300)

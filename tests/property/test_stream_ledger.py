@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harvester.streamgaps import ENDED_KEPT, Reason, StreamLedger, Tail
+from harvester.ledger.streams import ENDED_KEPT, Reason, StreamLedger, Tail
 
 SYMBOLS = ("A", "B", "C")
 STREAMS = (0, 1)

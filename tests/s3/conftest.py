@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "ops" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "operator" / "support"))
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 import fault_proxy
 from s3_world import REGION, S3, STALL_SECONDS, World
 
-from harvester.ops.store import Store
 from harvester.upload.fingerprint import Sizes
+from runbook.pull.store import Store
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def s3(moto_address: tuple[str, int]) -> Iterator[S3]:
         for name, value in (("ACCESS_KEY_ID", "testing"), ("SECRET_ACCESS_KEY", "testing"), ("REGION", REGION)):
             patch.setenv(f"AWS_{name}", value)
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
-        patch.setattr("harvester.ops.objects.READ_SECONDS", STALL_SECONDS - 0.5)
+        patch.setattr("runbook.pull.objects.READ_SECONDS", STALL_SECONDS - 0.5)
         yield S3(proxy)
 
 

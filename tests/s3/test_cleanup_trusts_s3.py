@@ -10,19 +10,19 @@ import pytest
 from made_lake import LakeMaker, trading_days
 from s3_world import World
 
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.config.settings import UploadSettings
 from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.proof import Receipt, accept, load_receipt
-from harvester.ops import cleanup
-from harvester.ops.bucket_transport import connections
-from harvester.ops.inventory import Host
-from harvester.ops.plan import Selection
-from harvester.ops.playbook import Target
-from harvester.ops.pull import pull
-from harvester.ops.store import Store
-from harvester.settings import UploadSettings
 from harvester.upload.attest import attest, write_attested
 from harvester.upload.receipts import now
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
+from runbook.pull import cleanup
+from runbook.pull.bucket import connections
+from runbook.pull.plan import Selection
+from runbook.pull.pull import pull
+from runbook.pull.store import Store
 
 DAYS = 3  # the newest two keep everything
 

@@ -11,15 +11,15 @@ import pytest
 from made_lake import LakeMaker, trading_days, tree
 from s3_world import REGION, STALL_SECONDS, World, add_generation
 
-from harvester.errors import ConfigError
+from harvester.base.errors import ConfigError
 from harvester.lake.manifest import describe_file
-from harvester.ops.bucket_transport import connections
-from harvester.ops.delivery import choose
-from harvester.ops.inventory import Host
-from harvester.ops.plan import Selection
-from harvester.ops.pull import HostResult, pull
-from harvester.ops.store import Store
-from harvester.ops.uploads import find_bucket
+from runbook.fleet.inventory import Host
+from runbook.pull.bucket import connections
+from runbook.pull.delivery import choose
+from runbook.pull.plan import Selection
+from runbook.pull.pull import HostResult, pull
+from runbook.pull.store import Store
+from runbook.pull.uploads import find_bucket
 
 FAULTS_DOWN = (
     *("503", "half_sent", "flip_down", "lost_answer"),

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.ops.signing import NO_BODY, Signer
+from runbook.pull.signing import NO_BODY, Signer
 
 WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20)
 KEY = st.text("abcXYZ019-_.=/ +&%ä", min_size=1, max_size=40)

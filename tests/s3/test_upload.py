@@ -8,7 +8,7 @@ import pytest
 from made_lake import trading_days
 from s3_world import STALL_SECONDS, World, add_generation
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.upload.trouble import BucketError, TransientError, explain
 from harvester.upload.uploader import DayOutcome
 

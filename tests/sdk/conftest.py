@@ -16,7 +16,7 @@ from exchange.environment import client_environment
 from exchange.exchange import Exchange
 from exchange.options import Options
 from exchange.state import App
-from harvester.clock import NS_PER_SECOND, SystemClock
+from harvester.base.clock import NS_PER_SECOND, SystemClock
 
 
 class MovedClock(SystemClock):

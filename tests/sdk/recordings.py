@@ -11,7 +11,7 @@ from tests.journals import HandClock
 from tests.sdk.conftest import Running
 from tests.sdk.sockets import DEPTH_SOCKET, Bare, bare
 
-from harvester.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, FYERS_TBT, RunInfo, encode
 from harvester.journal.writer import JournalWriter
 from harvester.lake.build import Expectation

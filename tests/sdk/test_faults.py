@@ -11,8 +11,8 @@ import pytest
 
 from exchange.client import call_control
 from exchange.faults import FaultSchedule, parse_faults
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import ConfigError
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import ConfigError
 
 DEPTH = {"symbol": "NSE:SBIN-EQ", "ohlcv_flag": 1}
 

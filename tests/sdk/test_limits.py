@@ -4,7 +4,7 @@ import pytest
 from tests.journals import HandClock
 
 from exchange.limits import MINUTE_BREACHES, PER_DAY, PER_MINUTE, PER_SECOND, RateLimits
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 
 NOON = 1_795_156_200 * NS_PER_SECOND  # 2026-11-20 12:00:00 in India
 

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exchange.login import login_as_a_person
-from harvester.clock import IST, to_ist
-from harvester.errors import HarvesterError
+from harvester.base.clock import IST, to_ist
+from harvester.base.errors import HarvesterError
 
 API = "https://api-t1.fyers.in/api/v3"
 

@@ -10,7 +10,7 @@ from exchange.market.history import candles, parse_request
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import CalendarSessions
-from harvester.clock import IST, NS_PER_SECOND
+from harvester.base.clock import IST, NS_PER_SECOND
 
 INSTRUMENTS = load_instruments()
 SYMBOL = "NSE:INFY-EQ"

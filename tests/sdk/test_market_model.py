@@ -11,8 +11,8 @@ from tests.examples import examples
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions
+from harvester.base.clock import IST, NS_PER_SECOND, midnight_ns, to_ist
 from harvester.calendar import Phase, Session
-from harvester.clock import IST, NS_PER_SECOND, midnight_ns, to_ist
 
 INSTRUMENTS = load_instruments()
 SYMBOLS = sorted(INSTRUMENTS)

@@ -11,7 +11,7 @@ import pytest
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import CalendarSessions
-from harvester.clock import IST, NS_PER_SECOND
+from harvester.base.clock import IST, NS_PER_SECOND
 
 INSTRUMENTS = load_instruments()
 FUTURE = "NSE:NIFTY26DECFUT"

@@ -8,8 +8,8 @@ import pytest
 
 from exchange.market.instruments import load_instruments
 from exchange.market.replay import load_replay
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import ConfigError
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import ConfigError
 
 START = 1_795_000_000 * NS_PER_SECOND
 FUTURE = "NSE:NIFTY26AUGFUT"

@@ -30,7 +30,7 @@ from exchange.options import Options
 from exchange.replay.options import ReplayOptions
 from exchange.state import App
 from exchange.wire import hsm, tbt
-from harvester.clock import NS_PER_MS, NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, to_ist
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT, Poll, encode_poll

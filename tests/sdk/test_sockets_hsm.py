@@ -20,7 +20,7 @@ from tests.sdk.sockets import (
 from exchange.market.model import BookModel
 from exchange.sockets.rules import SocketRules
 from exchange.sockets.sent import digest_of, read_sent
-from harvester.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.decode.fyers_hsm import HsmDecoder
 
 LIVE_SYMBOLS = [SBIN, MAHINDRA, NIFTY, FUTURE]

@@ -24,7 +24,7 @@ from tests.sdk.sockets import (
 
 from exchange.market.model import BookModel
 from exchange.sockets.tbt_values import encode_difference, encode_snapshot
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.fyers_tbt import TbtDecoder
 
 FIVE = [SBIN, MAHINDRA, FUTURE, "NSE:INFY-EQ", "NSE:TCS-EQ"]

@@ -1,5 +1,5 @@
 """Fixtures of the service's tests; they live beside those of the units."""
 
-from tests.unit.harvester.conftest import certificate
+from tests.recorder.conftest import certificate
 
 __all__ = ["certificate"]

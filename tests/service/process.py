@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
-from tests.unit.harvester.broker import FakeBroker
-from tests.unit.harvester.fakes import make_config, make_token, session_around
+from tests.recorder.broker import FakeBroker
+from tests.recorder.fakes import make_config, make_token, session_around
 
-from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.tokens.handover import Token, write_handover
 
 FIVE = [f"NSE:{name}-EQ" for name in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN")]

@@ -15,13 +15,13 @@ import pytest
 from pydantic import SecretStr
 from tests.conftest import Figure
 from tests.exchanges import serving
+from tests.recorder.fakes import make_config, session_around
 from tests.service.process import COMMAND, FIVE, kib, seconds_until_a_session_may_begin
 from tests.streams.audit import Audit
-from tests.unit.harvester.fakes import make_config, session_around
 
 from exchange.environment import client_environment
 from exchange.sockets.sent import BINARY, read_sent
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.tokens.handover import Token, write_handover
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Figure
+from tests.recorder.sockets import SocketBroker
 from tests.service.process import Service
 from tests.streams.streaming import BOTH, SBIN, covered, record, snapshot_of, take_in
-from tests.unit.harvester.sockets import SocketBroker
 
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 
 MUTE_SECONDS = 2.0

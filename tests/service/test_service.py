@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from tests.conftest import Figure
+from tests.recorder.bench import Ledger
+from tests.recorder.broker import answer, answer_well, hang_up
+from tests.recorder.fakes import make_token, session_around
 from tests.service.process import COMMAND, FIVE, kib, serving
-from tests.unit.harvester.bench import Ledger
-from tests.unit.harvester.broker import answer, answer_well, hang_up
-from tests.unit.harvester.fakes import make_token, session_around
 
-from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 
 INTERVAL_NS = NS_PER_SECOND
 
@@ -173,4 +173,4 @@ def test_small_processes_import_nothing_heavy(module: str) -> None:
     if module == "harvester.commands.run":
         forbidden += ("pydantic", "httpx", "anyio", "numpy")
     assert not [name for name in modules if name.split(".")[0] in forbidden]
-    assert not [name for name in modules if name.startswith(("harvester.lake", "harvester.ops", "harvester.decode"))]
+    assert not [name for name in modules if name.startswith(("harvester.lake", "runbook", "harvester.decode"))]

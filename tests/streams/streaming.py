@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from tests.recorder.sockets import SocketBroker
 from tests.service.process import Service, serving
 from tests.streams.audit import Audit, Connection
-from tests.unit.harvester.sockets import SocketBroker
 
 SBIN = "NSE:SBIN-EQ"
 INDEX = "NSE:NIFTY50-INDEX"

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.recorder.fakes import session_around
+from tests.recorder.sockets import SocketBroker, until, welcome
 from tests.service.process import Service, serving
 from tests.streams.audit import Audit
 from tests.streams.streaming import BOTH, HSM, SBIN, covered, record, snapshot_of, take_in
-from tests.unit.harvester.fakes import session_around
-from tests.unit.harvester.sockets import SocketBroker, until, welcome
 
-from harvester.history import DayHistory
+from harvester.capture.restart.replay import DayHistory
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 
 

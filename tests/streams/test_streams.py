@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 from tests.conftest import Figure
+from tests.recorder.fakes import make_token
+from tests.recorder.sockets import SocketBroker, until, welcome
 from tests.service.process import FIVE, Service, kib
 from tests.streams.audit import NEVER
 from tests.streams.streaming import BOTH, HSM, INDEX, SBIN, covered, record, snapshot_of, take_in
-from tests.unit.harvester.fakes import make_token
-from tests.unit.harvester.sockets import SocketBroker, until, welcome
 
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 

@@ -17,9 +17,9 @@ import structlog
 from tests.exchanges import serving
 
 from exchange.state import App
-from harvester.ops.inventory import Host
+from harvester.base.redaction import forget_secrets
 from harvester.page import function as page_function
-from harvester.redaction import forget_secrets
+from runbook.fleet.inventory import Host
 
 REGION = "ap-south-1"
 PREFIX = "/alpha-harvester/lab"

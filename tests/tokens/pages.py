@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from exchange.client import open_client
 from exchange.login import login_as_a_person
-from harvester.clock import SystemClock
+from harvester.base.clock import SystemClock
+from harvester.base.redaction import Masked
 from harvester.page.links import Signer
 from harvester.page.once import Budget, FolderOnce
 from harvester.page.service import Service, handle, link_address
-from harvester.redaction import Masked
 from harvester.tokens.login import App, Grant
 
 API_URL = "https://api-t1.fyers.in"

@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.recorder.fakes import session_around
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.pages import KEY, Page, Phone
 from tests.tokens.watch import Watch
-from tests.unit.harvester.fakes import session_around
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.clock import SystemClock
-from harvester.ops.inventory import program
-from harvester.redaction import Masked
+from harvester.base.clock import SystemClock
+from harvester.base.redaction import Masked
 from harvester.tokens.stores import FileStore, open_place
+from runbook.fleet.inventory import program
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL_SECRET = "canary-of-the-channel-5f3a9c"
@@ -205,7 +205,7 @@ def _traceback(access: str) -> str:
     """A crash with a token in the frame: what the command line prints with --debug."""
     code = (
         "import sys, traceback\n"
-        "from harvester.redaction import Masked, redact, register_secret\n"
+        "from harvester.base.redaction import Masked, redact, register_secret\n"
         "from harvester.tokens.claims import check_token\n"
         "token = Masked(sys.stdin.read())\n"
         "register_secret(token)\n"

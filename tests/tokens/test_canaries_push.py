@@ -16,8 +16,8 @@ from tests.tokens.watch import Watch
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.clock import SystemClock
-from harvester.redaction import Masked
+from harvester.base.clock import SystemClock
+from harvester.base.redaction import Masked
 from harvester.tokens.claims import read_hsm_key
 from harvester.tokens.stores import FileStore
 

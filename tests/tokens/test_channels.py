@@ -6,8 +6,8 @@ import pytest
 
 from harvester.alerts.channels import deliver, parse_channels
 from harvester.alerts.message import Message, Severity
-from harvester.errors import ConfigError
-from harvester.redaction import Masked
+from harvester.base.errors import ConfigError
+from harvester.base.redaction import Masked
 
 MESSAGE = Message(Severity.NOTICE, "test", "Log in for today's session", "Log in: ./inv token-push")
 PASSWORD = "canary-of-a-channel-77120"  # planted

@@ -20,20 +20,20 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from tests.recorder.bench import GOOD, Behaviour, Bench, Ledger, running
+from tests.recorder.fakes import SYMBOLS, FakeClock, make_settings
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.pages import KEY, Phone
-from tests.unit.harvester.bench import GOOD, Behaviour, Bench, Ledger, running
-from tests.unit.harvester.fakes import SYMBOLS, FakeClock, make_settings
 
 from exchange.exchange import Exchange
 from exchange.options import Options
 from exchange.state import App, StateDir
 from exchange.tokens import Tokens
 from harvester.alerts.message import Message
+from harvester.base.clock import IST, NS_PER_SECOND, SystemClock, to_ist
+from harvester.base.redaction import Masked
+from harvester.base.systemd import Notifier
 from harvester.calendar import PhaseName, TradingCalendar
-from harvester.clock import IST, NS_PER_SECOND, SystemClock, to_ist
-from harvester.notify import Notifier
-from harvester.redaction import Masked
 from harvester.tokens import aws_stores
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.aws_stores import SsmStore

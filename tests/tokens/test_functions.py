@@ -16,10 +16,10 @@ from tests.tokens.pages import KEY
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.aws_names import Names
-from harvester.clock import SystemClock
-from harvester.ops.carried import modules_of
-from harvester.ops.function_policies import statements
+from harvester.base.aws_names import Names
+from harvester.base.clock import SystemClock
+from runbook.fleet.bundle import modules_of
+from runbook.tokens.function_policies import statements
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "files" / "functions"

@@ -23,12 +23,12 @@ from tests.tokens.conftest import AWS, PREFIX, REGION
 from tests.tokens.pages import KEY, Phone
 
 from exchange.state import App
-from harvester.aws_names import NAMESPACE, Names
+from harvester.base.aws_names import NAMESPACE, Names
 from harvester.calendar import TradingCalendar
-from harvester.ops.aws.alarms import ensure_alarms
-from harvester.ops.aws.archives import build
-from harvester.ops.aws.functions import ensure_settings
-from harvester.ops.aws.session import Account
+from runbook.aws.alarms import ensure_alarms
+from runbook.aws.archives import build
+from runbook.aws.functions import ensure_settings
+from runbook.aws.session import Account
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names("lab")

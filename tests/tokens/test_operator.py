@@ -19,20 +19,20 @@ from exchange.client import call_control, open_client
 from exchange.login import login_as_a_person
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.clock import SystemClock
+from harvester.base.clock import SystemClock
+from harvester.base.errors import ConfigError
+from harvester.base.redaction import Masked
 from harvester.commands import token_file
-from harvester.errors import ConfigError
-from harvester.ops import credentials, data_socket, token_page, token_push
-from harvester.ops.broker_login import Obtained, log_in, prove, read_app
-from harvester.ops.inventory import Host
-from harvester.ops.playbook import Target
-from harvester.ops.status import HostStatus
-from harvester.ops.surroundings import surroundings_of
-from harvester.redaction import Masked
 from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.claims import TokenError, check_token
 from harvester.tokens.login import LoginError, check_clock, read_redirect
 from harvester.tokens.stores import StoreError
+from runbook.fleet.environment import surroundings_of
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
+from runbook.fleet.status import HostStatus
+from runbook.tokens import credentials, data_socket, token_page, token_push
+from runbook.tokens.broker_login import Obtained, log_in, prove, read_app
 
 PARAMETER = f"{PREFIX}/fyers/access-token"
 HOUR = 3600

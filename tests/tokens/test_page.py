@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from tests.tokens.pages import KEY, Page, Phone, event
 
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Masked
 from harvester.page.html import HEADERS
 from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, Signer
 from harvester.page.once import Budget, FolderOnce, Once, SsmOnce
-from harvester.redaction import Masked
 from harvester.tokens.stores import StoreError
 
 HOUR_NS = 3600 * NS_PER_SECOND

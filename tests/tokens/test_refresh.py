@@ -12,10 +12,10 @@ from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.alerts.message import Message, Severity
 from harvester.alerts.renewals import message_of
-from harvester.clock import NS_PER_SECOND, SystemClock
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.redaction import Masked
 from harvester.commands import renew as command
-from harvester.redaction import Masked
-from harvester.settings import Settings
+from harvester.config.settings import Settings
 from harvester.tokens.refresh import RefreshError, _explain
 from harvester.tokens.renewal import Outcome, Stores, forget, remembered, renew
 from harvester.tokens.stores import FileStore

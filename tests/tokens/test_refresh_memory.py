@@ -13,14 +13,15 @@ import pytest
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.stand_in_host import stand_in_host
 
-from harvester.ops import presentation, token_refresh
-from harvester.ops.inventory import Host
-from harvester.ops.playbook import Target
-from harvester.ops.ssh import SshConnection, UnreachableError
-from harvester.redaction import Masked
+from harvester.base.redaction import Masked
 from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.renewal import remembered
 from harvester.tokens.stores import FileStore
+from runbook.console import presentation
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
+from runbook.fleet.ssh import SshConnection, UnreachableError
+from runbook.tokens import token_refresh
 
 STATE = f"{PREFIX}/fyers/refresh-state"
 GONE = '{"gone": "The broker does not refresh tokens for this account any more (HTTP 401). Log in."}'

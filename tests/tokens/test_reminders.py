@@ -10,9 +10,9 @@ from harvester.alerts import host
 from harvester.alerts.message import Message, Severity
 from harvester.alerts.reminders import Day, Standing, judge_token
 from harvester.alerts.round import look
+from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.redaction import Masked
 from harvester.calendar import TradingCalendar
-from harvester.clock import IST, NS_PER_SECOND
-from harvester.redaction import Masked
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
 
 PHASES = ("pre_open", "continuous", "closing_auction")

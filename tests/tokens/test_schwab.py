@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from harvester.clock import NS_PER_SECOND
-from harvester.redaction import Masked
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Masked
 from harvester.tokens import schwab
 from harvester.tokens.claims import TokenError
 from harvester.tokens.expiry import Opaque, expires_at_ns, unwrap, wrap

@@ -9,10 +9,10 @@ import pytest
 from tests.tokens.test_reminders import at
 
 from harvester.alerts.senders import CAUSES, causes_of
-from harvester.clock import SystemClock
+from harvester.base.clock import SystemClock
+from harvester.capture.status import write_status
 from harvester.commands import remind
-from harvester.settings import Settings
-from harvester.status import write_status
+from harvester.config.settings import Settings
 
 FLEET = ["mumbai-2", "mumbai-1", "mumbai-10"]
 EIGHT = at("2026-11-23T08:00:00")

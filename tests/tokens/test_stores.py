@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from harvester.errors import ConfigError
-from harvester.redaction import Masked
+from harvester.base.errors import ConfigError
+from harvester.base.redaction import Masked
 from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
 from harvester.tokens.replacing import replace_private
 from harvester.tokens.stores import Facts, FileStore, Store, StoreError, open_place

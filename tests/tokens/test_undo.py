@@ -12,14 +12,15 @@ from tests.tokens.stand_in_host import stand_in_host
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.clock import SystemClock
-from harvester.errors import UnhealthyError
-from harvester.ops import adoption, credentials, playbook
-from harvester.ops.inventory import Host
-from harvester.ops.playbook import Target
-from harvester.ops.status import HostStatus
-from harvester.redaction import Masked
+from harvester.base.clock import SystemClock
+from harvester.base.errors import UnhealthyError
+from harvester.base.redaction import Masked
 from harvester.tokens.stores import FileStore, file_version
+from runbook.fleet import playbook
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
+from runbook.fleet.status import HostStatus
+from runbook.tokens import adoption, credentials
 
 UNDO = """
 import json

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_alarms
@@ -51,8 +51,8 @@ EXAMPLES = r"""
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.alarms import ensure_alarms, ensure_dashboard
-    from harvester.ops.aws.outcome import Outcome
+    from runbook.aws.alarms import ensure_alarms, ensure_dashboard
+    from runbook.aws.outcome import Outcome
 
     keys = ("prefix", "alarms", "tags")
     alarms = ensure_alarms(here, **{key: arguments[key] for key in keys}, dry=here.dry)

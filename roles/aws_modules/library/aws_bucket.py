@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_bucket
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.bucket import ensure_bucket
+    from runbook.aws.bucket import ensure_bucket
 
     return ensure_bucket(here, region=here.region, **arguments, dry=here.dry)
 

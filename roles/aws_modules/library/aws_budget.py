@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_budget
@@ -57,7 +57,7 @@ EXAMPLES = r"""
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.budget import ensure_budget
+    from runbook.aws.budget import ensure_budget
 
     return ensure_budget(here, **arguments, dry=here.dry)
 

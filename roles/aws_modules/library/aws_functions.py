@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_functions
@@ -56,7 +56,7 @@ urls:
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.functions import ensure_settings
+    from runbook.aws.functions import ensure_settings
 
     return ensure_settings(here, **arguments, dry=here.dry)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_host_keys
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.host_keys import ensure_known
+    from runbook.aws.host_keys import ensure_known
 
     file, wait = Path(arguments["file"]), arguments["wait_seconds"]
     return ensure_known(here, arguments["hosts"], file, wait_seconds=wait, dry=here.dry)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_instance_parts
@@ -60,7 +60,7 @@ hosts:
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.instances import ensure_parts
+    from runbook.aws.instances import ensure_parts
 
     return ensure_parts(here, **arguments, dry=here.dry)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_key_pair
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.key_pair import ensure_key_pair
+    from runbook.aws.key_pair import ensure_key_pair
 
     return ensure_key_pair(here, **arguments, dry=here.dry)
 

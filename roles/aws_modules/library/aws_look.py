@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_look
@@ -75,10 +75,10 @@ look:
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.aws_names import Names
-    from harvester.ops.aws.functions import chosen
-    from harvester.ops.aws.look import look
-    from harvester.ops.aws.outcome import Outcome
+    from harvester.base.aws_names import Names
+    from runbook.aws.functions import chosen
+    from runbook.aws.look import look
+    from runbook.aws.outcome import Outcome
 
     names = Names(arguments["environment"], arguments["project"], here.region, arguments["bucket"])
     keys = ("expected_account", "instance_type", "subnet")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_parameters
@@ -44,7 +44,7 @@ present:
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.parameters import judge_parameters
+    from runbook.aws.parameters import judge_parameters
 
     return judge_parameters(here, **arguments)
 

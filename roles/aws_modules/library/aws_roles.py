@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_roles
@@ -43,7 +43,7 @@ EXAMPLES = r"""
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.identity import ensure_roles
+    from runbook.aws.identity import ensure_roles
 
     return ensure_roles(here, **arguments, dry=here.dry)
 

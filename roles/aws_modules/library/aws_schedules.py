@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_schedules
@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.schedules import ensure_schedules
+    from runbook.aws.schedules import ensure_schedules
 
     return ensure_schedules(here, **arguments, dry=here.dry)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from harvester.ops.aws.ansible_module import run
+from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_topic
@@ -48,7 +48,7 @@ pending:
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
-    from harvester.ops.aws.topic import ensure_topic
+    from runbook.aws.topic import ensure_topic
 
     return ensure_topic(here, **arguments, dry=here.dry)
 

@@ -11,8 +11,8 @@ from tests.examples import examples
 from harvester.lake.cleanup import REMOVABLE
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
 from harvester.lake.manifest import FileEntry, Manifest
-from harvester.ops.cleanup import decide
-from harvester.ops.manifests import DayManifest, kind_of
+from runbook.pull.cleanup import decide
+from runbook.pull.manifests import DayManifest, kind_of
 
 CASES = 600
 FIRST = date(2026, 11, 2)

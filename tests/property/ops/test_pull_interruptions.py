@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from made_lake import LakeMaker, trading_days, tree
 from tests.examples import examples
 
-from harvester.ops import fetch
-from harvester.ops.plan import Selection
-from harvester.ops.pull import Silent, pull
-from harvester.ops.store import Store
-from harvester.ops.transport import LocalTransport
+from runbook.pull import fetch
+from runbook.pull.plan import Selection
+from runbook.pull.pull import Silent, pull
+from runbook.pull.store import Store
+from runbook.pull.transport import LocalTransport
 
 
 class Breaking(Silent):

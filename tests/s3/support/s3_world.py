@@ -11,15 +11,15 @@ import pytest
 from made_lake import LakeMaker, trading_days
 from moto.s3.models import s3_backends
 
+from harvester.config.settings import UploadSettings
 from harvester.lake.layout import find_partitions
 from harvester.lake.manifest import describe_file, load_manifest, write_manifest
-from harvester.ops.bucket_transport import BucketLake
-from harvester.ops.objects import Objects
-from harvester.settings import UploadSettings
 from harvester.upload import bucket
 from harvester.upload.bucket import Bucket, open_client
 from harvester.upload.patience import Patience
 from harvester.upload.uploader import DayOutcome, Uploader
+from runbook.pull.bucket import BucketLake
+from runbook.pull.objects import Objects
 
 REGION = "ap-south-1"
 NUMBERS = count(1)

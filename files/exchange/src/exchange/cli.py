@@ -12,8 +12,8 @@ from pathlib import Path
 from exchange.arguments import add_market_options, add_replay_options, exchange_options, positive, replay_options
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.clock import SystemClock
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.clock import SystemClock
+from harvester.base.errors import ConfigError, HarvesterError
 
 CONTROL_HELP = "state directory of the running exchange"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 TIMEOUT_SECONDS = 10.0
 

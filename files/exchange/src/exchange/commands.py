@@ -14,7 +14,7 @@ from exchange.environment import app_environment, client_environment
 from exchange.exchange import Exchange
 from exchange.files import write_file
 from exchange.options import Options
-from harvester.clock import to_ist
+from harvester.base.clock import to_ist
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 BY_SIGNAL = 128

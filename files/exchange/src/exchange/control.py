@@ -8,7 +8,7 @@ from aiohttp import web
 from exchange.faults import parse_faults
 from exchange.replies import reply
 from exchange.world import WORLD, world_of
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 
 LONGEST_PATH = 107
 """What the kernel allows for the name of a unix socket."""

@@ -9,7 +9,7 @@ from exchange.market.history import BadHistoryRequest, candles, parse_request
 from exchange.quotes import quote
 from exchange.replies import refuse, reply, success
 from exchange.world import World, world_of
-from harvester.clock import to_ist
+from harvester.base.clock import to_ist
 
 MAX_QUOTES = 50
 SERVED_NS: web.ResponseKey[int] = web.ResponseKey("served_ns", int)

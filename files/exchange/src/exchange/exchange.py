@@ -27,8 +27,8 @@ from exchange.sockets.registry import Feeds, Sockets
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from exchange.world import DepthSource, ModelDepth, World
-from harvester.clock import Clock, SystemClock
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.clock import Clock, SystemClock
+from harvester.base.errors import ConfigError, HarvesterError
 
 if TYPE_CHECKING:
     from exchange.replay.options import ReplayOptions

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from harvester.clock import NS_PER_SECOND, Clock
-from harvester.errors import ConfigError
-from harvester.validation import StrictModel, explain
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.errors import ConfigError
+from harvester.base.validation import StrictModel, explain
 
 Action = Literal[
     "error",

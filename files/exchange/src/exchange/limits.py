@@ -5,7 +5,7 @@ Source: Fyers API docs, rate limits. Counted per app over all endpoints, in wind
 
 from dataclasses import dataclass, field
 
-from harvester.clock import NS_PER_SECOND, Clock, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock, midnight_ns, to_ist
 
 PER_SECOND, PER_MINUTE, PER_DAY = 10, 200, 100_000
 MINUTE_BREACHES = 3

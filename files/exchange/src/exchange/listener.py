@@ -7,7 +7,7 @@ import ssl
 
 from aiohttp import web
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 BACKLOG = 512
 

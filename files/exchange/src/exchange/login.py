@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 import httpx
 
 from exchange.state import StateDir
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 
 class _Form(HTMLParser):

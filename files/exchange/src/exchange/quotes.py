@@ -5,7 +5,7 @@ from typing import Any
 from exchange.market.book import Book, Level
 from exchange.market.instruments import Instrument
 from exchange.replies import rupees, trimmed
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 
 NO_LEVELS = [{"price": 0, "volume": 0, "ord": 0}] * 5
 

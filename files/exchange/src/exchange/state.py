@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from exchange.files import write_file
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 
 APP_ID_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from exchange import jwt
 from exchange.files import write_file
 from exchange.state import StateDir
-from harvester.clock import IST, NS_PER_SECOND, Clock
+from harvester.base.clock import IST, NS_PER_SECOND, Clock
 
 EXPIRY_HOUR, EXPIRY_MINUTE = 6, 30
 """Tokens end at 06:30 India time (Fyers API docs, as reviewed in 2026)."""

@@ -19,7 +19,7 @@ from exchange.sockets.registry import Sockets
 from exchange.sockets.topics import index_name
 from exchange.state import App, StateDir
 from exchange.tokens import Tokens
-from harvester.clock import Clock
+from harvester.base.clock import Clock
 
 
 class DepthSource(Protocol):

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from harvester.errors import HarvesterError
-from harvester.release import release_id
+from harvester.base.errors import HarvesterError
+from harvester.base.release import release_id
 
 FAILURE = 1
 
@@ -75,7 +75,7 @@ def _dispatch(args: argparse.Namespace) -> int:
     command = COMMANDS[args.command]
     settings = None
     if command.needs_settings:
-        from harvester.settings import load_settings
+        from harvester.config.settings import load_settings
 
         settings = load_settings(args.config)
     code: int = import_module(command.module).run(args, settings)
@@ -98,5 +98,5 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _complain(message: str) -> None:
     """Print to stderr, without any secret this process has learnt."""
-    redaction = sys.modules.get("harvester.redaction")
+    redaction = sys.modules.get("harvester.base.redaction")
     print(f"harvester: {redaction.redact(message) if redaction else message}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """The errors of the lab: paragraphs that a person can act on, like the harvester's."""
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 
 class LabError(HarvesterError):

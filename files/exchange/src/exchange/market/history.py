@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exchange.market.model import BookModel
 from exchange.market.plan import DayPlan
 from exchange.replies import rupees
-from harvester.clock import IST, NS_PER_SECOND, to_ist
+from harvester.base.clock import IST, NS_PER_SECOND, to_ist
 
 SECONDS = {f"{n}S": n for n in (5, 10, 15, 30, 45)}
 MINUTES = {str(n): n for n in (1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 120, 180, 240)}

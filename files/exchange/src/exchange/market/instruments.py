@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from harvester.errors import ConfigError
+from harvester.base.errors import ConfigError
 
 COLUMNS = 21
 TICKER = re.compile(r"^[A-Z]{3}:\S+$")

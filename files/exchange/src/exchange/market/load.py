@@ -9,7 +9,7 @@ from random import Random
 from exchange.market.book import Book, Level
 from exchange.market.instruments import Instrument
 from exchange.market.model import PriceLimits
-from harvester.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 
 STATES = 16
 PATTERNS = 509

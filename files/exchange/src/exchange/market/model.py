@@ -17,7 +17,7 @@ from exchange.market.profile import LEVELS, Profile, build_profile
 from exchange.market.randomness import uniform
 from exchange.market.sessions import Sessions, always_open, previous_session
 from exchange.market.tape import Print, Tape, record_tape
-from harvester.clock import to_ist
+from harvester.base.clock import to_ist
 
 PLANS = 4096
 TAPES = 2048

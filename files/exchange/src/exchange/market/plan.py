@@ -10,8 +10,8 @@ from typing import NamedTuple
 from exchange.market.instruments import Instrument
 from exchange.market.path import Bar, closing_ticks, plan_bars
 from exchange.market.profile import Profile
+from harvester.base.clock import NS_PER_SECOND
 from harvester.calendar import Session
-from harvester.clock import NS_PER_SECOND
 
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 CIRCUIT = 0.10

@@ -10,8 +10,8 @@ from typing import Any
 
 from exchange.market.instruments import Instrument
 from exchange.replies import rupees, trimmed
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import ConfigError
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import ConfigError
 
 LEVELS = range(1, 6)
 TIME_KEYS = ("recv_ns", "received_ns", "time_ns")

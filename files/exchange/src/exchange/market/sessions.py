@@ -4,8 +4,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from harvester.base.clock import midnight_ns
 from harvester.calendar import Phase, Session, TradingCalendar
-from harvester.clock import midnight_ns
 
 SEARCH_DAYS = 15
 

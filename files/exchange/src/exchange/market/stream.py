@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from exchange.market.book import Book
 from exchange.market.model import BookModel, Playback
-from harvester.clock import to_ist
+from harvester.base.clock import to_ist
 
 FAR_NS = 2**62
 SPREAD = 1000

@@ -12,7 +12,7 @@ from exchange.replay.pace import Lateness
 from exchange.replay.recording import Event, Recording, body_of
 from exchange.replay.tbt_replay import ReplayTbt
 from exchange.replay.tbt_state import warm_up
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import DATA, FYERS_HSM, FYERS_REST, FYERS_TBT
 
 TURN = 64

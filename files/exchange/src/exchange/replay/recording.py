@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import harvester.lake.archive  # noqa: F401 makes archived segments of every form readable
-from harvester.errors import ConfigError
+from harvester.base.errors import ConfigError
 from harvester.journal.format import (
     CONTROL,
     DATA,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from aiohttp import WSMsgType, web
 
 from exchange.sockets.sent import Sent
-from harvester.clock import Clock
+from harvester.base.clock import Clock
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 MAX_MESSAGE = 1024 * 1024

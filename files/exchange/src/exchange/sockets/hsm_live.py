@@ -11,7 +11,7 @@ from exchange.sockets.hsm_values import LEVELS, MAKERS, Values, changes
 from exchange.sockets.pump import BookPump
 from exchange.sockets.topics import TopicMap, describe
 from exchange.wire import hsm
-from harvester.clock import Clock, to_ist
+from harvester.base.clock import Clock, to_ist
 
 LTP = 0
 

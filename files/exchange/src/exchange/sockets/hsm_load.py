@@ -12,7 +12,7 @@ from exchange.sockets.hsm_live import TopicIds
 from exchange.sockets.hsm_values import MAKERS, changes
 from exchange.sockets.topics import TopicMap, describe
 from exchange.wire import hsm
-from harvester.clock import NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_SECOND, Clock
 
 UPDATE = 0x55
 MARK = struct.Struct(">BH")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from exchange.market.book import Book, Level
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 
 LEVELS = 5
 NO_LEVEL = Level(0, 0, 0)

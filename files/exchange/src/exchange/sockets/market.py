@@ -9,7 +9,7 @@ from exchange.sockets.hsm_load import LoadHsm
 from exchange.sockets.several import SeveralHsm
 from exchange.sockets.tbt_live import LiveTbt
 from exchange.sockets.topics import TopicMap
-from harvester.clock import Clock
+from harvester.base.clock import Clock
 
 
 class MarketFeeds:

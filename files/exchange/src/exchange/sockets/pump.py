@@ -8,7 +8,7 @@ from collections.abc import Callable
 from exchange.market.book import Book
 from exchange.market.model import BookModel
 from exchange.market.stream import FAR_NS, BookStream
-from harvester.clock import NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_SECOND, Clock
 
 NEXT, PREPARE, LOOK = 0, 1, 2
 JUMP_NS = 10 * NS_PER_SECOND

@@ -17,7 +17,7 @@ from exchange.sockets.disorder import Disorder
 from exchange.sockets.feeds import HsmFeed, TbtFeed
 from exchange.sockets.rules import SocketRules
 from exchange.sockets.tbt_client import TbtClient
-from harvester.clock import Clock
+from harvester.base.clock import Clock
 
 REMEMBERED = 1000
 """Connections that are over and still shown."""

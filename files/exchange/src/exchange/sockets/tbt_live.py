@@ -9,7 +9,7 @@ from exchange.sockets.feeds import TbtListener
 from exchange.sockets.pump import BookPump
 from exchange.sockets.tbt_values import encode_difference, encode_snapshot
 from exchange.wire.tbt import SLOTS
-from harvester.clock import Clock
+from harvester.base.clock import Clock
 
 NSE, CASH, DERIVATIVES = 10, 10, 11
 

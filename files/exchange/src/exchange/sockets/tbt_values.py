@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from exchange.market.book import Book, Level
 from exchange.wire import tbt
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 
 NO_LEVEL = Level(0, 0, 0)
 

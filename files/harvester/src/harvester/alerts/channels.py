@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from harvester.alerts.message import Message, Severity
-from harvester.errors import ConfigError
-from harvester.redaction import Masked, Secret, redact, register_secret, register_text
+from harvester.base.errors import ConfigError
+from harvester.base.redaction import Masked, Secret, redact, register_secret, register_text
 
 SUBJECT_LIMIT = 100
 """SNS cuts subjects there, and refuses what is not plain ASCII."""

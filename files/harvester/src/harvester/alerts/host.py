@@ -6,10 +6,10 @@ from typing import Any
 
 from harvester.alerts.channels import Channel, parse_channels
 from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.base.errors import ConfigError
 from harvester.calendar import PhaseName, TradingCalendar
-from harvester.errors import ConfigError
-from harvester.health import STALE_NS
-from harvester.settings import AlertSettings
+from harvester.config.settings import AlertSettings
+from harvester.health.checks import STALE_NS
 from harvester.tokens.stores import open_place
 
 REMEDY = "Log in: ./inv token-push"

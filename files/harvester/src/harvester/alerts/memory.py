@@ -3,7 +3,7 @@
 import json
 
 from harvester.alerts.reminders import Memory
-from harvester.redaction import Masked
+from harvester.base.redaction import Masked
 from harvester.tokens.stores import Store
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from harvester.alerts.message import REPEAT_SECONDS, Message, Severity
-from harvester.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND, to_ist
 
 MINUTE_NS = 60 * NS_PER_SECOND
 LOOK_NS = 5 * MINUTE_NS

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from harvester.base.errors import ConfigError
+from harvester.base.validation import StrictModel, explain
 from harvester.calendar.facts import Facts, PhaseName, Rule, Special
-from harvester.errors import ConfigError
-from harvester.validation import StrictModel, explain
 
 TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?$")
 DAY_SECONDS = 86_400

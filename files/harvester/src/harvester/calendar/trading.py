@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.calendar.facts import Facts, PhaseName, Phases
-from harvester.clock import NS_PER_SECOND, midnight_ns, to_ist
 
 SATURDAY = 5
 SEARCH_DAYS = 400

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harvester.base.errors import ConfigError
+from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import read_calendar
-from harvester.errors import ConfigError
-from harvester.runsettings import RunSettings, from_plain
-from harvester.settings import Settings, config_hash, load_settings, settings_path
-from harvester.settings_plain import to_plain
-from harvester.settings_table import describe_settings
-from harvester.topics import topics_of
+from harvester.config.plain import to_plain
+from harvester.config.reference import describe_settings
+from harvester.config.runtime import RunSettings, from_plain
+from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def _show_calendar(settings: Settings, path: Path) -> dict[str, Any]:
 
 
 def _show_topics(settings: Settings, path: Path) -> dict[str, Any]:
-    from harvester.symbols import download_symbols  # large
+    from harvester.brokers.fyers.symbols import download_symbols  # large
 
     symbols = from_plain(RunSettings, to_plain(settings, "")).all_symbols
     found = asyncio.run(download_symbols(symbols, settings.broker.public_url))
@@ -65,7 +65,7 @@ def _check(args: argparse.Namespace) -> None:
     checked = load_settings(path)
     TradingCalendar.load(checked.calendar.file)
     if args.master:
-        from harvester.symbols import check_symbols
+        from harvester.brokers.fyers.symbols import check_symbols
 
         check_symbols(checked.symbols, args.master)
     if args.online:
@@ -75,7 +75,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_online(settings: Settings) -> None:
-    from harvester.symbols import describe_unknown, download_unknown
+    from harvester.brokers.fyers.symbols import describe_unknown, download_unknown
 
     unknown = asyncio.run(download_unknown(settings.symbols, settings.broker.public_url))
     if unknown:

@@ -4,13 +4,13 @@ import argparse
 import json
 from typing import Any
 
+from harvester.base.clock import SystemClock
+from harvester.base.errors import HarvesterError, UnhealthyError
 from harvester.calendar import TradingCalendar
-from harvester.clock import SystemClock
-from harvester.errors import HarvesterError, UnhealthyError
-from harvester.health import check_health
-from harvester.settings import Settings, config_hash, settings_path
-from harvester.status import read_status
-from harvester.verdict import Check
+from harvester.capture.status import read_status
+from harvester.config.settings import Settings, config_hash, settings_path
+from harvester.health.checks import check_health
+from harvester.health.remedies import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ import argparse
 from harvester.alerts import host
 from harvester.alerts.channels import deliver
 from harvester.alerts.message import Message, Severity
-from harvester.errors import HarvesterError
-from harvester.settings import Settings
+from harvester.base.errors import HarvesterError
+from harvester.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

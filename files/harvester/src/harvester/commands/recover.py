@@ -2,9 +2,9 @@
 
 import argparse
 
-from harvester.clock import SystemClock
+from harvester.base.clock import SystemClock
+from harvester.config.settings import Settings
 from harvester.journal.recovery import recover
-from harvester.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,12 +7,12 @@ import structlog
 from harvester.alerts import host
 from harvester.alerts.reminders import is_lost
 from harvester.alerts.round import Round, look
+from harvester.base.clock import SystemClock
+from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
+from harvester.base.logs import configure_logs
 from harvester.calendar import TradingCalendar
-from harvester.clock import SystemClock
-from harvester.errors import ConfigError, HarvesterError, UnhealthyError
-from harvester.logs import configure_logs
-from harvester.settings import Settings
-from harvester.status import read_status
+from harvester.capture.status import read_status
+from harvester.config.settings import Settings
 from harvester.tokens.stores import FileStore
 
 log = structlog.get_logger()

@@ -11,10 +11,10 @@ from harvester.alerts.channels import deliver
 from harvester.alerts.host import REMEDY, open_channels
 from harvester.alerts.message import Message
 from harvester.alerts.renewals import message_of
-from harvester.clock import SystemClock
-from harvester.errors import HarvesterError
-from harvester.logs import configure_logs
-from harvester.settings import Settings
+from harvester.base.clock import SystemClock
+from harvester.base.errors import HarvesterError
+from harvester.base.logs import configure_logs
+from harvester.config.settings import Settings
 from harvester.tokens.renewal import Outcome, Stores, forget, remembered, renew
 from harvester.tokens.stores import open_place, open_store
 

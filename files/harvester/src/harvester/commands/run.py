@@ -10,29 +10,29 @@ from pathlib import Path
 
 import structlog
 
-from harvester.assembly import Assembly
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.logs import configure_logs
+from harvester.base.monitors import ClockWatch
+from harvester.base.release import release_id
+from harvester.base.systemd import Notifier
+from harvester.brokers.fyers.access import Gate
+from harvester.brokers.fyers.poll_result import Arrival
+from harvester.brokers.fyers.rest import FyersRestFeed
 from harvester.calendar import TradingCalendar
 from harvester.calendar.facts import Facts
-from harvester.calendarkeeper import CalendarKeeper
-from harvester.capture import Capture
-from harvester.child import ask
-from harvester.clock import NS_PER_SECOND, SystemClock
-from harvester.feeds.arrival import Arrival
-from harvester.feeds.fyers_rest import FyersRestFeed
-from harvester.gate import Gate
+from harvester.calendar.reload import CalendarKeeper
+from harvester.capture.polls.poller import Poller
+from harvester.capture.publisher import StatusPublisher
+from harvester.capture.recorder import Recorder
+from harvester.capture.sink import Capture
+from harvester.capture.streams.build import Assembly
+from harvester.capture.streams.trading_state import SessionWatch
+from harvester.capture.symbol_master import SymbolBook
+from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.child import ask
+from harvester.config.runtime import RunSettings, config_command, load_run_settings
 from harvester.journal.format import RunInfo
-from harvester.logs import configure_logs
-from harvester.notify import Notifier
-from harvester.poller import Poller
-from harvester.publisher import StatusPublisher
-from harvester.recorder import Recorder
-from harvester.release import release_id
-from harvester.runsettings import RunSettings, config_command, load_run_settings
-from harvester.session import SessionWatch
-from harvester.symbolbook import SymbolBook
-from harvester.tokenkeeper import TokenKeeper
 from harvester.tokens.handover import HandoverReader
-from harvester.watches import ClockWatch
 
 THREADS = 4
 Observer = Callable[[Arrival], None]

@@ -3,10 +3,10 @@
 import argparse
 from datetime import date
 
+from harvester.base.clock import SystemClock, to_ist
+from harvester.base.errors import ConfigError
 from harvester.calendar import TradingCalendar
-from harvester.clock import SystemClock, to_ist
-from harvester.errors import ConfigError
-from harvester.settings import Settings
+from harvester.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

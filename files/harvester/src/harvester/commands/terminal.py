@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from harvester.clock import NS_PER_MS, to_ist
-from harvester.feeds.arrival import Arrival
+from harvester.base.clock import NS_PER_MS, to_ist
+from harvester.brokers.fyers.poll_result import Arrival
 
 
 def print_arrival(arrival: Arrival) -> None:

@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import signal
 
-from harvester.clock import SystemClock
-from harvester.logs import configure_logs
-from harvester.notify import Notifier
-from harvester.settings import Settings
+from harvester.base.clock import SystemClock
+from harvester.base.logs import configure_logs
+from harvester.base.systemd import Notifier
+from harvester.config.settings import Settings
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.stores import open_store
 

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from harvester.clock import SystemClock, to_ist
-from harvester.redaction import Masked, register_secret
+from harvester.base.clock import SystemClock, to_ist
+from harvester.base.redaction import Masked, register_secret
 from harvester.tokens.claims import MAX_LENGTH, check_token
 
 

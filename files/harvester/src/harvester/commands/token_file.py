@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from harvester.clock import SystemClock, to_ist
-from harvester.redaction import register_secret
-from harvester.settings import TokenSettings
+from harvester.base.clock import SystemClock, to_ist
+from harvester.base.redaction import register_secret
+from harvester.config.settings import TokenSettings
 from harvester.tokens.claims import check_token
 from harvester.tokens.stores import FileStore, StoreError
 

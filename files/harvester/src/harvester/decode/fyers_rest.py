@@ -10,9 +10,9 @@ import json
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, NamedTuple, NoReturn
 
-from harvester.feeds.answers import judge_depth
-from harvester.gaps import Cause
+from harvester.brokers.fyers.responses import judge_depth
 from harvester.journal.format import Poll
+from harvester.ledger.polls import Cause
 
 LEVELS = 5
 PAISE_PER_RUPEE = 100

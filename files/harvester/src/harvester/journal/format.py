@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import google_crc32c
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 FORMAT = 1
 MAGIC = b"\xf5AHJ"

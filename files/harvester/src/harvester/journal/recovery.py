@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harvester.clock import Clock
+from harvester.base.clock import Clock
 from harvester.journal.format import JournalError
 from harvester.journal.lock import LOCK_NAME, JournalLock
 from harvester.journal.quarantine import QUARANTINE, keep_range, keep_whole

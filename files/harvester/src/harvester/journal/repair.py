@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from harvester.clock import Clock
+from harvester.base.clock import Clock
 from harvester.journal.files import publish, sync_directory
 from harvester.journal.format import CONTROL, Record, encode, encode_control
 from harvester.journal.quarantine import keep_link

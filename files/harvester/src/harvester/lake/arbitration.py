@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import Ints
 
 PATIENCE_NS = 10 * NS_PER_SECOND

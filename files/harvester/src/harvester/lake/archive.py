@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 import zstandard
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.journal.files import make_directory, publish
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, COMPRESSED, open_segment
 from harvester.journal.segment import SEALED

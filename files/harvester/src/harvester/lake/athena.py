@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from harvester.aws_names import LAKE_PREFIX
+from harvester.base.aws_names import LAKE_PREFIX
 from harvester.lake.layout import GAPS
 from harvester.lake.schema import GAPS_SCHEMA, TABLES
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.config.settings import Settings
 
 FIRST_DAY = "2026-01-01"
 PARTITIONS = {"date": "string", "host": "string"}

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import ABSENT, Ints
 from harvester.lake.intervals import Interval, intersect, total, union
 from harvester.lake.schema import BARS_TABLE, QUOTES_TABLE

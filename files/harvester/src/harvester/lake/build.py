@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
-from harvester.clock import to_ist
-from harvester.errors import HarvesterError
+from harvester.base.clock import to_ist
+from harvester.base.errors import HarvesterError
 from harvester.lake.archive import Form, archive_segment
 from harvester.lake.balance import check_day
 from harvester.lake.certificate import Json, certify_day, encode_certificate

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 from harvester.journal.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
@@ -20,7 +20,7 @@ from harvester.lake.proof import Receipt, accept, load_receipt
 from harvester.lake.removals import read_removals, write_removals
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.config.settings import Settings
 
 KEEP_DAYS = 2
 REMOVABLE = (DEPTH, *STREAMED, RAW)

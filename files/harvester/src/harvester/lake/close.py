@@ -13,9 +13,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.release import release_id
 from harvester.calendar import TradingCalendar
-from harvester.clock import NS_PER_SECOND, SystemClock, to_ist
-from harvester.errors import ConfigError, HarvesterError
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
 from harvester.lake.archive import Form
@@ -28,10 +29,9 @@ from harvester.lake.pending import pending_days
 from harvester.lake.placing import set_superseded_aside
 from harvester.lake.removals import read_removals
 from harvester.lake.segments import find_sources, read_index
-from harvester.release import release_id
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.config.settings import Settings
 
 CLOSED, UNCHANGED, NOTHING = "closed", "unchanged", "nothing"
 

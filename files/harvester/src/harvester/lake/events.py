@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, get_args
 
-from harvester.clock import NS_PER_SECOND
-from harvester.gaps import Cause
+from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.links import Link, Links
 from harvester.lake.segments import NEVER, Control, DayIndex
+from harvester.ledger.polls import Cause
 
 CAUSES = frozenset(get_args(Cause))
 DETAIL_LIMIT = 200

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.clock import to_ist
+from harvester.base.clock import to_ist
+from harvester.base.errors import ConfigError, HarvesterError
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
-from harvester.errors import ConfigError, HarvesterError
 from harvester.journal.files import make_directory
 from harvester.lake.close import parse_date
 from harvester.lake.layout import DEPTH, Partition, find_partitions
@@ -24,7 +24,7 @@ from harvester.lake.schema import TABLES
 from harvester.lake.tables import check_columns
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.config.settings import Settings
 
 BATCH_ROWS = 1024
 TOTALS = ("total_buy_qty", "total_sell_qty")

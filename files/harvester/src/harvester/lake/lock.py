@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.journal.files import make_directory
 from harvester.lake.layout import LOCK_NAME
 

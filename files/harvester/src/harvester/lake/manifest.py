@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.journal.files import make_directory, sync_directory, write_all
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 
 if TYPE_CHECKING:
-    from harvester.settings import UploadSettings
+    from harvester.config.settings import UploadSettings
 
 RECEIPT_FORMAT = 1
 PULL, S3 = "pull", "s3"

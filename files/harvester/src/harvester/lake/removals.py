@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.journal.files import write_new
 from harvester.lake.layout import MANIFEST, Partition
 from harvester.lake.manifest import FileEntry

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.journal.format import Record, decode
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, open_segment
 from harvester.lake.segments import DayIndex, Positions, Source

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.journal.format import (
     CONTROL,
     DATA,

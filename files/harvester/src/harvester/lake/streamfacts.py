@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harvester.clock import NS_PER_MS
+from harvester.base.clock import NS_PER_MS
 from harvester.decode.frames import Ints
 from harvester.lake.arbitration import Tally
 from harvester.lake.coverage import Coverage

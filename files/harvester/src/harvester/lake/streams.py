@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from harvester.base.errors import HarvesterError
 from harvester.decode.connections import HSM_FRAMES, TBT_FRAMES, Received, Rounds
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
-from harvester.errors import HarvesterError
 from harvester.journal.format import CONTROL, FYERS_HSM, FYERS_TBT, JournalError, Record
 from harvester.journal.reader import read_segment
 from harvester.lake.coverage import Evidence

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import Ints
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.arbitration import Arbiter, Tally

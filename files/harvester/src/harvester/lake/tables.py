@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
-from harvester.errors import HarvesterError
 from harvester.journal.format import FEED_NAMES
 from harvester.lake.schema import SCHEMA_VERSION, Column, Table
 

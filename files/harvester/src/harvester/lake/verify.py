@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.archive import hash_unpacked
@@ -23,7 +23,7 @@ from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifes
 from harvester.lake.removals import read_removals
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.config.settings import Settings
 
 KINDS = (*BUILT, RAW)
 

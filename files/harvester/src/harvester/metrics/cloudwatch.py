@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from harvester.aws_names import NAMESPACE
-from harvester.errors import HarvesterError
+from harvester.base.aws_names import NAMESPACE
+from harvester.base.errors import HarvesterError
 from harvester.metrics.measure import Metric
 
 CONNECT_SECONDS, READ_SECONDS = 3, 5

@@ -5,14 +5,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harvester.clock import SystemClock
-from harvester.errors import HarvesterError, UnhealthyError
+from harvester.base.clock import SystemClock
+from harvester.base.errors import HarvesterError, UnhealthyError
+from harvester.capture.status import write_status
 from harvester.metrics.cloudwatch import open_client, publish
 from harvester.metrics.measure import Tally, count_updates, measure_disk, measure_memory, measure_recorder, read_fresh
-from harvester.status import write_status
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

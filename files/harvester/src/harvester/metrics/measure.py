@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import HarvesterError, UnhealthyError
-from harvester.health import STALE_NS
-from harvester.status import read_status
-from harvester.watches import HALF_SECOND_NS
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError, UnhealthyError
+from harvester.base.monitors import HALF_SECOND_NS
+from harvester.capture.status import read_status
+from harvester.health.checks import STALE_NS
 
 MEMINFO = Path("/proc/meminfo")
 

@@ -9,13 +9,13 @@ import os
 from functools import lru_cache
 
 from harvester.alerts.channels import Channel, SnsChannel, parse_channels
-from harvester.aws_names import USED_LINKS
-from harvester.clock import NS_PER_SECOND, SystemClock
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.aws_names import USED_LINKS
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.redaction import Secret, redact
 from harvester.page.links import Signer
 from harvester.page.once import Budget, SsmOnce
 from harvester.page.service import Service, link_address
-from harvester.redaction import Secret, redact
 from harvester.tokens.aws_stores import open_client
 from harvester.tokens.login import App, Grant
 from harvester.tokens.names import place

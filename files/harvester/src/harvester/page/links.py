@@ -12,9 +12,9 @@ import re
 import secrets
 from typing import NamedTuple
 
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import HarvesterError
-from harvester.redaction import Secret
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import Secret
 
 LINK_SECONDS = 8 * 3600
 STATE_SECONDS = 600

@@ -3,7 +3,7 @@
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.page.service import Service, handle
 
 READ_SECONDS = 10

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from harvester.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.tokens.aws_stores import open_client
 from harvester.tokens.stores import StoreError
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from harvester.clock import NS_PER_SECOND, Clock, to_ist
-from harvester.errors import HarvesterError
+from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import redact, register_text
 from harvester.page.html import HEADERS, page
 from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, Signer, State
 from harvester.page.once import Budget, Once
-from harvester.redaction import redact, register_text
 from harvester.tokens.claims import read_claims
 from harvester.tokens.login import App, Grant, begin_login, complete_login, read_code
 

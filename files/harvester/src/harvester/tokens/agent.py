@@ -6,10 +6,10 @@ from pathlib import Path
 
 import structlog
 
-from harvester.clock import NS_PER_SECOND, Clock, to_ist
-from harvester.errors import HarvesterError
-from harvester.notify import Notifier
-from harvester.redaction import register_secret
+from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import register_secret
+from harvester.base.systemd import Notifier
 from harvester.tokens.claims import TokenError, check_token
 from harvester.tokens.handover import Token, write_handover
 from harvester.tokens.stores import StoredToken, StoreError, TokenStore

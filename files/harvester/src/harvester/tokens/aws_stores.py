@@ -6,8 +6,8 @@ Neither knows compare-and-swap: of two that write at once the later counts, and 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from harvester.clock import NS_PER_SECOND
-from harvester.redaction import Masked, Secret
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Masked, Secret
 from harvester.tokens.stores import DeniedError, Facts, StoredToken, StoreError, nothing_before
 
 if TYPE_CHECKING:

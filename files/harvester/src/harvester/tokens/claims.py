@@ -6,9 +6,9 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from harvester.clock import NS_PER_SECOND, to_ist
-from harvester.errors import HarvesterError
-from harvester.redaction import Secret, register_text
+from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import Secret, register_text
 
 JWT = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")
 MAX_LENGTH = 8192

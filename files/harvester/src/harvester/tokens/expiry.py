@@ -3,8 +3,8 @@
 import json
 from typing import NamedTuple
 
-from harvester.clock import NS_PER_SECOND
-from harvester.redaction import Masked, Secret
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Masked, Secret
 from harvester.tokens.claims import TokenError, read_claims
 
 

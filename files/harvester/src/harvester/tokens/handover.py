@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from harvester.errors import HarvesterError
-from harvester.redaction import Masked, Secret, register_secret
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import Masked, Secret, register_secret
 from harvester.tokens.replacing import replace_private
 
 MODE = 0o440

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from harvester.clock import NS_PER_SECOND, SystemClock
-from harvester.errors import HarvesterError
-from harvester.redaction import Masked, Secret, one_line, register_secret
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import Masked, Secret, one_line, register_secret
 from harvester.tokens.claims import check_token, read_hsm_key
 from harvester.tokens.web import Answer, UnreachableError, ask
 

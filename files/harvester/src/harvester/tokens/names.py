@@ -1,7 +1,7 @@
 """Names of the places that hold secrets, for callers that know an environment, or one name of it."""
 
-from harvester.aws_names import SECRETS, Names
-from harvester.errors import ConfigError
+from harvester.base.aws_names import SECRETS, Names
+from harvester.base.errors import ConfigError
 
 
 def access_token_parameter(environment: str) -> str:

@@ -7,9 +7,9 @@ so is final. What is not the broker's own answer, such as a proxy's or a deploy'
 import re
 from typing import NamedTuple
 
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import HarvesterError
-from harvester.redaction import MASK, Secret, redact, register_secret
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import MASK, Secret, redact, register_secret
 from harvester.tokens.claims import TokenError, read_claims
 from harvester.tokens.login import App, app_hash, take_token
 from harvester.tokens.web import Answer, UnreachableError, ask

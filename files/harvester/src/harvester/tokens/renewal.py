@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
-from harvester.clock import NS_PER_SECOND, to_ist
-from harvester.redaction import Masked
+from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.redaction import Masked
 from harvester.tokens.claims import TokenError
 from harvester.tokens.login import App, BusyError, LoginError, check_account, fetch_profile
 from harvester.tokens.refresh import RefreshError, days_left, refresh

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from harvester.clock import NS_PER_SECOND
-from harvester.redaction import Masked, Secret, one_line, register_secret
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Masked, Secret, one_line, register_secret
 from harvester.tokens.expiry import Opaque
 from harvester.tokens.login import App, Login, LoginError
 from harvester.tokens.refresh import RefreshError

@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from harvester.errors import ConfigError, HarvesterError
-from harvester.redaction import Masked, Secret
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.redaction import Masked, Secret
 from harvester.tokens.replacing import replace_private
 
 if TYPE_CHECKING:
-    from harvester.settings import TokenSettings
+    from harvester.config.settings import TokenSettings
 
 MAX_BYTES = 65_536
 

@@ -14,9 +14,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import HarvesterError
-from harvester.redaction import one_line
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import one_line
 
 TIMEOUT_SECONDS = 15.0
 BODY_LIMIT = 65_536

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from harvester.errors import ConfigError
-from harvester.settings import UploadSettings
+from harvester.base.errors import ConfigError
+from harvester.config.settings import UploadSettings
 from harvester.upload.fingerprint import SIZES, Fingerprint, Sizes, Window, encode
 from harvester.upload.trouble import BucketError, explained
 

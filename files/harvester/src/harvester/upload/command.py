@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from harvester.errors import ConfigError, HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.layout import find_partitions
 from harvester.upload import receipts
 from harvester.upload.attest import attest, write_attested
@@ -12,7 +12,7 @@ from harvester.upload.patience import Patience
 from harvester.upload.uploader import DayOutcome, Uploader
 
 if TYPE_CHECKING:
-    from harvester.settings import Settings
+    from harvester.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 TRANSIENT = frozenset(
     {

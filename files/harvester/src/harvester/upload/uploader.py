@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition, find_partitions
 from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest
 from harvester.lake.removals import read_removals

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harvester.errors import HarvesterError
-from harvester.ops.inventory import program
+from harvester.base.errors import HarvesterError
 from lab.demo import here, host, summary
 from lab.demo.progress import Progress
+from runbook.fleet.inventory import program
 
 SESSION_SECONDS = 40
 

@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from harvester.errors import HarvesterError
-from harvester.ops import bucket_transport
-from harvester.ops.aws import destroy, environment
-from harvester.ops.bucket_transport import BucketTransport
-from harvester.settings import UploadSettings
+from harvester.base.errors import HarvesterError
+from harvester.config.settings import UploadSettings
+from runbook.aws import destroy, environment
+from runbook.pull import bucket
+from runbook.pull.bucket import BucketTransport
 
 UPLOADED_WITHIN_SECONDS = 60
 
@@ -40,10 +40,10 @@ def wait_for_manifest(upload: UploadSettings, day: str) -> list[BucketTransport]
     """The hosts' parts of the bucket once the day's manifest is up, which comes last. HarvesterError after a while."""
     deadline = time.monotonic() + UPLOADED_WITHIN_SECONDS
     while time.monotonic() < deadline:
-        lake = bucket_transport.open_lake(upload)
+        lake = bucket.open_lake(upload)
         found = lake.manifests()
         if any(f"/date={day}/" in path for manifests in found.values() for path in manifests):
-            return [connect() for connect in bucket_transport.connections(lake)]
+            return [connect() for connect in bucket.connections(lake)]
         time.sleep(0.5)
     raise HarvesterError(
         f"s3://{upload.bucket} has no manifest of {day} after {UPLOADED_WITHIN_SECONDS} s. "

@@ -6,9 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from harvester.ops.inventory import program
 from lab.demo.progress import Progress
 from lab.labs import BOOTS_AT
+from runbook.fleet.inventory import program
 
 
 class Boot:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from exchange.client import read_ready
 from exchange.state import StateDir
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

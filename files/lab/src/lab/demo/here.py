@@ -13,16 +13,16 @@ from exchange.client import open_client, read_ready
 from exchange.environment import client_environment
 from exchange.login import login_as_a_person
 from exchange.state import StateDir
-from harvester.errors import HarvesterError
-from harvester.ops.inventory import Host, program
-from harvester.ops.surroundings import surroundings_of
-from harvester.redaction import Masked
-from harvester.settings import PATH_VARIABLE, BrokerSettings
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import Masked
+from harvester.config.settings import PATH_VARIABLE, BrokerSettings
 from harvester.tokens.login import App, begin_login, complete_login, read_redirect
 from harvester.tokens.stores import FileStore
 from lab.demo import session
 from lab.demo.host import Demo, Session, ask_with_sdk, conclude, wait_until
 from lab.demo.login import BY_HTTP
+from runbook.fleet.environment import surroundings_of
+from runbook.fleet.inventory import Host, program
 
 WHERE = "ordinary processes on this machine, without a host and without Ansible"
 LEAD_SECONDS = 15  # the recorder reads a changed calendar in a process of its own, which takes a while

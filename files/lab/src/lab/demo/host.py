@@ -17,17 +17,17 @@ from exchange.client import read_ready
 from exchange.environment import client_environment
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.clock import NS_PER_SECOND, SystemClock
-from harvester.errors import HarvesterError
-from harvester.ops.delivery import REPORT_NAME
-from harvester.ops.inventory import load_hosts, program
-from harvester.ops.playbook import mitogen_strategies
-from harvester.ops.status import gather
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.errors import HarvesterError
 from lab.demo import account, evidence, summary
 from lab.demo import session as sessions
 from lab.demo.boot import Boot
 from lab.demo.login import find_person, push_token
 from lab.demo.progress import Plays, Progress
+from runbook.fleet.inventory import load_hosts, program
+from runbook.fleet.playbook import mitogen_strategies
+from runbook.fleet.status import gather
+from runbook.pull.delivery import REPORT_NAME
 
 BOOT = "start the exchange and the AWS stand-in, let a Linux host boot on this machine"
 BUILD = "ansible-playbook site.yml: an AWS account from empty to full, then the host over SSH"

@@ -11,7 +11,7 @@ import httpx
 
 from exchange.client import open_client
 from exchange.login import login_as_a_person
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 from lab.demo.browser import BrowserThread, find_chromium
 
 BY_HTTP = "plain HTTP, without a browser"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harvester.errors import HarvesterError
+from harvester.base.errors import HarvesterError
 
 TAIL_LINES = 40
 

@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harvester.clock import NS_PER_SECOND
-from harvester.errors import HarvesterError
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
 
 
 def read_day(pulled: Path, day: str) -> tuple[dict[str, Any], dict[str, Any]]:

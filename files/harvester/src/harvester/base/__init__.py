@@ -1,0 +1,1 @@
+"""What every package stands on: clocks, errors, redaction, logging, systemd notification, file validation."""

@@ -1,0 +1,1 @@
+"""One package a broker: what its wire says, its symbols, its limits."""

@@ -1,0 +1,71 @@
+"""The least that must be known of data-socket (HSM) frames while recording: who had an update, who a snapshot.
+
+Values are not looked at, nothing is refused: what a frame says wrong is counted, and the decoder judges it later.
+"""
+
+from collections.abc import Callable
+
+from harvester.brokers.fyers.hsm_wire import FEED
+
+SNAPSHOT, UPDATE, LITE = 0x53, 0x55, 0x4C
+ENTRIES_AT = 9
+LITE_SIZE = 7
+Snapshot = Callable[[str, int], None]
+"""Called with a topic's name and the frame's wall ns when the topic had a snapshot."""
+
+
+class HsmPeek:
+    """Counts of one connection, by topic id as the server gives them. Times are wall ns."""
+
+    def __init__(self, on_snapshot: Snapshot) -> None:
+        self.unknown = 0
+        """Entries of unknown form or cut short, and updates of ids that no snapshot named."""
+        self.updates: dict[int, int] = {}
+        self.last_ns: dict[int, int] = {}
+        self.names: dict[int, str] = {}
+        self._on_snapshot = on_snapshot
+
+    def look(self, frame: bytes, wall_ns: int) -> bool:
+        """Take in one message; True when it is a feed frame."""
+        if len(frame) < ENTRIES_AT or frame[2] != FEED:
+            return False
+        updates, at, size = self.updates, ENTRIES_AT, len(frame)
+        try:
+            for _ in range(frame[7] << 8 | frame[8]):
+                form = frame[at]
+                topic = frame[at + 1] << 8 | frame[at + 2]
+                if form == UPDATE:
+                    at += 4 + 4 * frame[at + 3]
+                elif form == SNAPSHOT:
+                    at = self._name(frame, at, topic, wall_ns)
+                elif form == LITE:
+                    at += LITE_SIZE
+                else:
+                    self.unknown += 1
+                    return True
+                if at > size:
+                    self.unknown += 1
+                    return True
+                try:
+                    updates[topic] += 1
+                except KeyError:  # an update of an id that nothing named; what follows may be well
+                    self.unknown += 1
+                    continue
+                self.last_ns[topic] = wall_ns
+        except IndexError:  # cut short
+            self.unknown += 1
+        return True
+
+    def _name(self, frame: bytes, start: int, topic: int, wall_ns: int) -> int:
+        """Learn a topic from its snapshot; returns where the next entry begins. Raises IndexError when cut short."""
+        at = start + 4 + frame[start + 3]
+        name = frame[start + 4 : at].decode("ascii", "replace")
+        at += 1 + 4 * frame[at] + 5
+        for _text in range(3):
+            at += 1 + frame[at]
+        if at > len(frame):
+            return at
+        self.names[topic] = name
+        self.updates.setdefault(topic, 0)
+        self._on_snapshot(name, wall_ns)
+        return at

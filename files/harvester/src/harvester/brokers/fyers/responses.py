@@ -1,0 +1,115 @@
+"""What the broker's answers mean (Fyers API docs, error codes): data of a slot, or the cause of a gap."""
+
+import json
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import one_line
+from harvester.ledger.polls import Cause
+
+TOKEN_CODES = frozenset({-8, -15, -16, -17})
+RATE_CODE = -429
+PARSE_LIMIT = 65_536
+"""A depth answer has about 1,500 bytes; what is far larger is not parsed, so that it cannot fill our memory."""
+MAX_RETRY_AFTER = 3600.0
+SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?$")
+
+
+class Verdict(NamedTuple):
+    """None as cause: good. The detail is one line of printable text."""
+
+    cause: Cause | None
+    detail: str
+
+
+def judge_depth(status: int, body: bytes, symbol: str) -> Verdict:
+    """Whether an answer of /depth is the data of `symbol`, and what it is otherwise."""
+    answer = _parse(body)
+    failure = _judge_failure(status, answer)
+    if failure:
+        return failure
+    if answer is None:
+        return Verdict("bad_response", f"HTTP {status} with a body that is not a JSON object ({len(body)} bytes)")
+    books = answer.get("d")
+    if answer.get("s") != "ok" or not isinstance(books, dict) or not isinstance(books.get(symbol), dict):
+        return Verdict("bad_response", f"no book of {symbol} in the answer: {_message(answer)}")
+    return Verdict(None, "")
+
+
+def judge_profile(status: int, body: bytes) -> Verdict:
+    """Whether an answer of /profile proves the token that asked."""
+    answer = _parse(body)
+    failure = _judge_failure(status, answer)
+    if failure:
+        return failure
+    proven = answer is not None and answer.get("s") == "ok"
+    return Verdict(None, "") if proven else Verdict("bad_response", f"HTTP {status}: {_message(answer or {})}")
+
+
+def judge_look_up(status: int, body: bytes) -> Verdict:
+    """Whether an answer of the 50-level socket's look-up may hold its address."""
+    return _judge_failure(status, _parse(body)) or Verdict(None, "")
+
+
+def read_socket_url(body: bytes) -> str | None:
+    """The address in an answer of the 50-level socket's look-up; None where there is no secure one."""
+    data = (_parse(body) or {}).get("data")
+    url = data.get("socket_url") if isinstance(data, dict) else None
+    return url if isinstance(url, str) and SOCKET_URL.match(url) else None
+
+
+def _judge_failure(status: int, answer: dict[str, Any] | None) -> Verdict | None:
+    code = (answer or {}).get("code")
+    text = f"HTTP {status}" + (f", code {code}: {_message(answer or {})}" if isinstance(code, int) else "")
+    if status == 429 or code == RATE_CODE:
+        return Verdict("rate_limited", text)
+    if status in (401, 403) or (isinstance(code, int) and code in TOKEN_CODES):
+        return Verdict("token_refused", text)
+    if status >= 500:
+        return Verdict("server_error", text)
+    if status != 200:
+        return Verdict("bad_response", text)
+    return None
+
+
+def _parse(body: bytes) -> dict[str, Any] | None:
+    if len(body) > PARSE_LIMIT:
+        return None
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _message(answer: dict[str, Any]) -> str:
+    """The broker's own words, made safe for one log line."""
+    return one_line(answer.get("message") or "no message", 120)
+
+
+def read_retry_after(value: str | None, wall_ns: int) -> float | None:
+    """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110); None when absent or senseless."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        date_ns = read_date(value)
+        if date_ns is None:
+            return None
+        seconds = (date_ns - wall_ns) / NS_PER_SECOND
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER) if seconds == seconds else None
+
+
+def read_date(value: str | None) -> int | None:
+    """Wall ns of an HTTP date, to the second; None when absent or malformed."""
+    if not value:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * NS_PER_SECOND
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,47 @@
+"""The calendar that the recorder goes by, read anew when its file changes."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from harvester.base.errors import HarvesterError
+from harvester.base.monitors import FileWatch
+from harvester.calendar import TradingCalendar
+
+log = structlog.get_logger()
+Load = Callable[[], Awaitable[TradingCalendar]]
+"""Reads the calendar in force. Raises HarvesterError when it is refused."""
+
+
+class CalendarKeeper:
+    """Holds the last good calendar. A file is read outside the loop, and taken up in a turn of it."""
+
+    def __init__(self, calendar: TradingCalendar, file: Path | None, load: Load) -> None:
+        self.calendar = calendar
+        self.problem = ""
+        self._file = FileWatch(file)
+        self._load = load
+        self._new: TradingCalendar | None = None
+
+    def look(self) -> Coroutine[Any, Any, None] | None:
+        """The work of reading the file, when it has changed."""
+        return self._read() if self._file.has_changed() else None
+
+    def take(self) -> bool:
+        """Go by a calendar that was read since the last call; whether there was one."""
+        new, self._new = self._new, None
+        if new is None:
+            return False
+        self.calendar = new
+        self.problem = ""
+        log.info("calendar_reloaded", valid_until=new.valid_until.isoformat())
+        return True
+
+    async def _read(self) -> None:
+        try:
+            self._new = await self._load()
+        except HarvesterError as error:
+            self.problem = str(error)
+            log.error("calendar_refused", detail=self.problem)

@@ -1,0 +1,1 @@
+"""Streamed feeds: connection groups, their connections, liveness."""

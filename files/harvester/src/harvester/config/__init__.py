@@ -1,0 +1,1 @@
+"""The settings model, and what is derived from it."""

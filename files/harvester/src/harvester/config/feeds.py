@@ -1,0 +1,94 @@
+"""Settings of the feeds: what each records, and how it behaves towards the broker."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.validation import StrictModel
+
+FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt"]
+Symbol = Annotated[str, StringConstraints(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}$")]
+IndexSymbol = Annotated[str, StringConstraints(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}-INDEX$")]
+WssUrl = Annotated[str, StringConstraints(pattern=r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$")]
+MuteSeconds = Annotated[float, Field(ge=1.0, le=600.0)]
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The first few of the names that appear more than once."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)[:5]
+
+
+class PollSettings(StrictModel):
+    """The schedule of REST polls."""
+
+    interval_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 5.0
+    """Seconds from one poll of a symbol to the next, in whole milliseconds."""
+    timeout_seconds: Annotated[float, Field(ge=0.5, le=60.0)] | None = None
+    """Seconds after which one poll is given up, in all; at most the interval. Default: 80 % of the interval."""
+    when: Literal["always", "fallback"] = "always"
+    """always, or fallback: only while a connection of fyers-hsm is down in session."""
+    fallback_seconds: Annotated[float, Field(ge=0.5, le=600.0)] = 5.0
+    """Seconds that a connection of fyers-hsm must be down before polls stand in for it."""
+
+    @property
+    def interval_ns(self) -> int:
+        return round(self.interval_seconds * 1000) * (NS_PER_SECOND // 1000)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds, with the default filled in."""
+        return self.timeout_seconds or max(0.5, 0.8 * self.interval_seconds)
+
+    @model_validator(mode="after")
+    def _check(self) -> "PollSettings":
+        if abs(self.interval_seconds * 1000 - round(self.interval_seconds * 1000)) > 1e-6:
+            raise ValueError("interval_seconds must be a whole number of milliseconds")
+        if self.timeout > self.interval_seconds:
+            raise ValueError("timeout_seconds must not be longer than interval_seconds, or polls would pile up")
+        return self
+
+
+class HsmSettings(StrictModel):
+    """The data socket: quotes and five levels of each symbol, values of indices."""
+
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=50_000)] | None = None
+    """Tickers to subscribe to; default: all of `symbols`."""
+    index_symbols: Annotated[tuple[IndexSymbol, ...], Field(max_length=200)] = ()
+    """Indices to subscribe to, such as NSE:NIFTY50-INDEX; they have values and no depth."""
+    redundant: bool = False
+    """Record each connection twice, so that the end of one is no gap."""
+    mute_seconds: MuteSeconds = 10.0
+    """Seconds without data in continuous trading after which a connection counts as mute and is replaced."""
+    symbols_per_connection: Annotated[int, Field(ge=1, le=5000)] = 5000
+    """Most symbols of one connection (Fyers support: 5000), which never has more than 5000 topics, two a symbol."""
+    url: WssUrl | None = None
+    """Address of the socket; default: the broker's."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "HsmSettings":
+        if twice := repeated((*(self.symbols or ()), *self.index_symbols)):
+            raise ValueError("symbols and index_symbols name twice: " + ", ".join(twice))
+        return self
+
+
+class TbtSettings(StrictModel):
+    """The 50-level socket: five symbols a connection, three connections (Fyers API docs, TBT limits)."""
+
+    symbols: Annotated[tuple[Symbol, ...], Field(max_length=15)] = ()
+    """Tickers to record with 50 levels, from NSE only."""
+    mute_seconds: MuteSeconds = 10.0
+    """Seconds without data in continuous trading after which a connection counts as mute and is replaced."""
+    url: WssUrl | None = None
+    """Address of the socket; default: what the broker's look-up answers."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "TbtSettings":
+        if twice := repeated(self.symbols):
+            raise ValueError("symbols names twice: " + ", ".join(twice))
+        foreign = [symbol for symbol in self.symbols if not symbol.startswith("NSE:")]
+        if foreign:
+            raise ValueError("the socket serves NSE alone, not " + ", ".join(foreign[:5]))
+        return self

@@ -1,0 +1,275 @@
+"""Application settings: the model, its defaults and its rules. The one reader of the configuration file."""
+
+import hashlib
+import json
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationError, model_validator
+
+from harvester.alerts.senders import CAUSES, HostCause
+from harvester.base.aws_names import LAKE_PREFIX
+from harvester.base.errors import ConfigError
+from harvester.base.validation import StrictModel, explain
+from harvester.brokers.fyers.limits import Limits, start_offsets
+from harvester.calendar import PhaseName, TradingCalendar
+from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, repeated
+
+DEFAULT_PATH = Path("/etc/harvester/config.json")
+PATH_VARIABLE = "HARVESTER_CONFIG"
+
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+StorePlace = Annotated[str, StringConstraints(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}$")]
+AwsRegion = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+EndpointUrl = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: _require_absolute(path))]
+
+
+def _require_absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+def _this_host() -> str:
+    return re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "host"
+
+
+class BrokerSettings(StrictModel):
+    """Where the broker is, as whom we call it, and how often it lets us."""
+
+    app_id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{5,20}-[0-9]{3}$")]
+    """App ID as the broker's API dashboard shows it, such as ABCDE12345-100."""
+    api_url: HttpsUrl = "https://api-t1.fyers.in"
+    """Base URL of the REST API; https only."""
+    public_url: HttpsUrl = "https://public.fyers.in"
+    """Base URL of the symbol master download; https only."""
+    requests_per_second: PositiveInt = 10
+    """The broker's limit per second over all calls of the account (Fyers API docs, rate limits)."""
+    requests_per_minute: PositiveInt = 200
+    """The broker's limit per minute; more than three breaches a day block the account (600 on the paid plan)."""
+    requests_per_day: PositiveInt = 100_000
+    """The broker's limit per day."""
+
+
+class CalendarSettings(StrictModel):
+    """When to record."""
+
+    file: AbsolutePath | None = None
+    """Calendar file that replaces the one in the package; read again when it changes."""
+    phases: Annotated[tuple[PhaseName, ...], Field(min_length=1)] = ("pre_open", "continuous", "closing_auction")
+    """Phases of the trading day to record."""
+
+
+class JournalSettings(StrictModel):
+    """How the journal is written."""
+
+    sync_interval_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
+    """Milliseconds between two fdatasync calls: at most this much is lost to a power cut."""
+    segment_bytes: Annotated[int, Field(ge=65_536, le=1_073_741_824)] = 67_108_864
+    """Bytes after which a segment is sealed."""
+    segment_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    """Seconds after which a segment is sealed."""
+
+
+class RenewSettings(StrictModel):
+    """Where the parts are for an access token without a login; only for accounts that still have that flow."""
+
+    refresh_token: StorePlace = "file:/var/lib/harvester-token/refresh-token"  # noqa: S105  # a place
+    """The refresh token."""
+    pin: StorePlace = "file:/var/lib/harvester-token/pin"
+    """The account's PIN."""
+    app_secret: StorePlace = "file:/var/lib/harvester-token/app-secret"  # noqa: S105
+    """The app's secret."""
+    state: StorePlace = "file:/var/lib/harvester-token/refresh-state"
+    """What the broker said to earlier tries: what it refused is not asked again."""
+
+
+class TokenSettings(StrictModel):
+    """Where the token agent finds the broker's access token, and where the recorder does."""
+
+    source: Literal["file", "ssm", "secretsmanager"] = "file"
+    """Where the agent looks: a file on this host, an SSM SecureString parameter, or a secret of Secrets Manager."""
+    file: AbsolutePath = Path("/var/lib/harvester-token/credential")
+    """The token file, when the source is `file`."""
+    parameter: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]{1,500}$")] | None = None
+    """Name of the SSM parameter or of the secret, when the source is not `file`."""
+    region: AwsRegion | None = None
+    """AWS region of the parameter; default: the region of the environment."""
+    handover: AbsolutePath = Path("/run/harvester-token/access-token")
+    """File through which the agent hands the token to the recorder."""
+    renew: RenewSettings = RenewSettings()
+    """The automatic refresh."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "TokenSettings":
+        if self.source != "file" and self.parameter is None:
+            raise ValueError(f"source is {self.source}, so parameter must name the parameter or secret")
+        return self
+
+
+class AlertSettings(StrictModel):
+    """Messages to people: when nobody has logged in for the day's session."""
+
+    channels: StorePlace = "file:/var/lib/harvester-alert/channels"
+    """Where the channels are, one apprise address a line: file:/path or ssm:/name; without it nothing is sent."""
+    region: AwsRegion | None = None
+    """AWS region of the channels; default: the region of the environment."""
+    memory: AbsolutePath = Path("/var/lib/harvester-alert/memory")
+    """File that remembers what was said, so that nobody is told twice."""
+    causes: tuple[HostCause, ...] = CAUSES
+    """What this host tells people of before data is lost; in a fleet one sender alone asks, which the role sees to."""
+
+
+class UploadSettings(StrictModel):
+    """The bucket that gets a verified copy of every closed day; without a bucket nothing is uploaded."""
+
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    """Name of the S3 bucket; default: no upload."""
+    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]+/)*$", max_length=200)] = LAKE_PREFIX
+    """What the keys begin with, ending in a slash; empty for the bucket's top. Below it, keys are paths of the lake."""
+    region: AwsRegion | None = None
+    """AWS region of the bucket; default: the region of the environment."""
+    endpoint_url: EndpointUrl | None = None
+    """Another S3 service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
+    proof: Literal["s3", "pull", "both"] = "both"
+    """Which verified copies clean-up demands before a file may go from the host; without a bucket, the pulled one."""
+
+
+class MetricsSettings(StrictModel):
+    """What the host publishes of itself in CloudWatch every minute; without an environment nothing is published."""
+
+    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
+    """Value of the dimension Environment, such as alpha-harvester-production; default: no metrics."""
+    region: AwsRegion | None = None
+    """AWS region of the metrics; default: the region of the environment."""
+    endpoint_url: EndpointUrl | None = None
+    """Another service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
+    state_file: AbsolutePath = Path("/run/harvester-metrics/published.json")
+    """What was counted when metrics were last published, so that each update counts once."""
+
+
+class Settings(StrictModel):
+    """Everything a host can be told. Times are in the unit that the key names, paths are absolute."""
+
+    host_id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
+        default_factory=_this_host
+    )
+    """Name of this host in the lake's layout; default: the host name."""
+    data_dir: AbsolutePath = Path("/var/lib/harvester")
+    """Directory of the journal and the lake."""
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=10_000)]
+    """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ."""
+    broker: BrokerSettings
+    """The broker."""
+    feeds: Annotated[tuple[FeedName, ...], Field(min_length=1)] = ("fyers-rest",)
+    """What records: polls (fyers-rest), the data socket (fyers-hsm, 5 levels), the 50-level socket (fyers-tbt)."""
+    connect_before_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
+    """Seconds before a window opens at which the sockets connect; between windows they are closed."""
+    poll: PollSettings = PollSettings()
+    """The polling schedule."""
+    hsm: HsmSettings = HsmSettings()
+    """The data socket."""
+    tbt: TbtSettings = TbtSettings()
+    """The 50-level socket."""
+    calendar: CalendarSettings = CalendarSettings()
+    """The trading calendar."""
+    journal: JournalSettings = JournalSettings()
+    """The journal."""
+    archive: Literal["zstd", "packed"] = "zstd"
+    """Form of archived segments: zstd, which any tool unpacks, or packed: a fourth of it at ten times the work."""
+    token: TokenSettings = TokenSettings()
+    """The access token."""
+    alerts: AlertSettings = AlertSettings()
+    """Messages to people."""
+    upload: UploadSettings = UploadSettings()
+    """The copy in S3."""
+    metrics: MetricsSettings = MetricsSettings()
+    """The host's metrics in CloudWatch."""
+    status_file: AbsolutePath = Path("/run/harvester-recorder/status.json")
+    """Where the recorder publishes its state for `harvester health`."""
+    clock_log: AbsolutePath = Path("/var/log/chrony/tracking.log")
+    """Where chrony logs what it measures; each new line goes into the journal, and so into the certificate."""
+    disk_reserve_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
+    """Recording stops, with a gap of cause disk_full, when the disk has less than this free."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Settings":
+        for key, names in {"symbols": self.symbols, "feeds": self.feeds}.items():
+            if twice := repeated(names):
+                raise ValueError(f"{key} names twice: " + ", ".join(twice))
+        if self.poll.when == "fallback" and not {"fyers-rest", "fyers-hsm"} <= set(self.feeds):
+            raise ValueError("poll.when is fallback, so feeds must hold fyers-rest and fyers-hsm")
+        if "fyers-tbt" in self.feeds and not self.tbt.symbols:
+            raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
+        if "fyers-rest" in self.feeds:
+            self.start_offsets()
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        broker = self.broker
+        return Limits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
+
+    def start_offsets(self) -> tuple[int, ...]:
+        """Nanoseconds after its slot at which each symbol is polled. Raises ValueError when the limits forbid it."""
+        day_ns = TradingCalendar.load().longest_day_ns(self.calendar.phases)
+        return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, day_ns)
+
+    @property
+    def journal_dir(self) -> Path:
+        return self.data_dir / "journal"
+
+    @property
+    def lake_dir(self) -> Path:
+        return self.data_dir / "lake"
+
+
+def settings_path(option: Path | None = None) -> Path:
+    """The file in force: the --config option, else $HARVESTER_CONFIG, else /etc/harvester/config.json."""
+    return option or Path(os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
+    path = settings_path(path)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: the configuration cannot be read ({error.strerror}). Give its path with --config or in"
+            f" ${PATH_VARIABLE}, or deploy it with ./inv deploy."
+        ) from error
+    return parse_settings(text, path)
+
+
+def parse_settings(text: bytes, path: Path) -> Settings:
+    """Check the bytes of a configuration file. Raises ConfigError."""
+    try:
+        data = json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{path}: not valid JSON: {error}. Correct the file and run harvester config check."
+        ) from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: the file must hold one JSON object with keys such as symbols and broker.")
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: the configuration is refused:\n{explain(error, Settings)}") from error
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    keys = [key for key, _ in pairs]
+    twice = {key for key in keys if keys.count(key) > 1}
+    if twice:
+        raise ValueError(f"the key {min(twice)!r} is set twice")
+    return dict(pairs)
+
+
+def config_hash(path: Path) -> str:
+    """First 12 hex digits of the SHA-256 of the file's bytes: names a configuration in status, health and journal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,148 @@
+"""Whether the recorder does its work, judged from its status file; each failing check says what to do."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.calendar import TradingCalendar
+from harvester.capture.status import POLLS
+from harvester.config.settings import Settings
+from harvester.health.remedies import CAUSE_FIXES, LOGIN, Check
+from harvester.health.streams import check_streams
+
+STALE_NS = 10 * NS_PER_SECOND
+CALENDAR_DAYS = 30
+TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
+SYNC_PATIENCE_RECORDS = 10_000
+
+
+def check_health(
+    settings: Settings, status: dict[str, Any], *, file_hash: str, calendar: TradingCalendar, wall_ns: int
+) -> list[Check]:
+    """All checks on a recorder's status, with `file_hash` of the configuration file as it is now."""
+    return [
+        _check_running(status, wall_ns),
+        _check_config(status, file_hash),
+        *_check_data(settings, status, wall_ns),
+        *check_streams(status, wall_ns),
+        _check_token(settings, status, calendar, wall_ns),
+        _check_journal(status),
+        _check_disk(settings, status),
+        _check_calendar(status, calendar, wall_ns),
+        _check_clock(status),
+        _check_symbols(status),
+    ]
+
+
+def _check_running(status: dict[str, Any], wall_ns: int) -> Check:
+    age_ns = wall_ns - int(status.get("written_at_ns", 0))
+    ok = -STALE_NS < age_ns < STALE_NS
+    detail = f"release {status.get('release')}, state published {age_ns / NS_PER_SECOND:.0f} s ago"
+    return Check(
+        "running", ok, detail, "" if ok else "The recorder hangs or has ended: ./inv logs, then ./inv restart."
+    )
+
+
+def _check_config(status: dict[str, Any], file_hash: str) -> Check:
+    ok = status.get("config_hash") == file_hash
+    detail = f"running with configuration {status.get('config_hash')}"
+    return Check("config", ok, detail, "" if ok else f"The file is {file_hash} now: ./inv restart to use it.")
+
+
+def _check_data(settings: Settings, status: dict[str, Any], wall_ns: int) -> Iterator[Check]:
+    window = status.get("window", {})
+    if not window.get("open"):
+        yield Check("data", True, f"market closed; next change {_when(window.get('next_change_ns'))}")
+        return
+    polled = {name: symbol["feeds"] for name, symbol in status.get("symbols", {}).items() if POLLS in symbol["feeds"]}
+    if not polled or settings.poll.when != "always":
+        standing_in = ", polls stand in for a socket" if status.get("polling") else ""
+        yield Check("data", True, f"recorded by sockets{standing_in}")
+        return
+    patience_ns = 2 * settings.poll.interval_ns + int(settings.poll.timeout * NS_PER_SECOND)
+    since_ns = max(int(window.get("open_ns") or 0), int(status.get("started_at_ns", 0)))
+    silent = [
+        name
+        for name, feeds in polled.items()
+        if wall_ns - max(since_ns, feeds[POLLS]["last_recv_ns"] or 0) > patience_ns
+    ]
+    if not silent:
+        yield Check("data", True, f"all {len(polled)} symbols deliver")
+        return
+    gaps = (gap for gap in status.get("open_gaps", []) if gap["symbol"] in silent and "feed" not in gap)
+    gap = next(gaps, None)
+    cause = f"{gap['cause']}: {gap['detail']}" if gap else "no gap is open for them"
+    fix = CAUSE_FIXES.get(gap["cause"], "") if gap else ""
+    names = ", ".join(silent[:5]) + (" ..." if len(silent) > 5 else "")
+    yield Check("data", False, f"no data of {len(silent)} symbols ({names}); {cause}", fix or "See ./inv logs.")
+
+
+def _check_token(settings: Settings, status: dict[str, Any], calendar: TradingCalendar, wall_ns: int) -> Check:
+    token = status.get("token", {})
+    state = token.get("state")
+    detail = f"{state}, version {token.get('version')}, good until {_when(token.get('expires_at_ns'))}"
+    if token.get("problem"):
+        return Check("token", False, token["problem"], "Restart the token agent: ./inv restart.")
+    if state == "ok":
+        return Check("token", True, detail)
+    change_ns = calendar.next_change(wall_ns, settings.calendar.phases)
+    needed = calendar.is_open(wall_ns, settings.calendar.phases) or (
+        change_ns is not None and change_ns - wall_ns < TOKEN_AHEAD_NS
+    )
+    if needed:
+        return Check("token", False, detail, LOGIN)
+    return Check("token", True, f"{detail}; needed by {_when(change_ns)}")
+
+
+def _check_journal(status: dict[str, Any]) -> Check:
+    journal = status.get("journal", {})
+    behind = int(journal.get("seq", 0)) - int(journal.get("durable_seq", 0))
+    if journal.get("failure"):
+        return Check("journal", False, journal["failure"], "Recording resumes by itself once the disk accepts data.")
+    ok = behind < SYNC_PATIENCE_RECORDS
+    fix = "" if ok else "The disk does not keep up: look for what else writes to it."
+    return Check("journal", ok, f"{journal.get('seq')} records, {behind} not yet durable", fix)
+
+
+def _check_disk(settings: Settings, status: dict[str, Any]) -> Check:
+    free = int(status.get("disk", {}).get("free_bytes", 0))
+    ok = free >= 2 * settings.disk_reserve_bytes
+    detail = f"{free >> 20} MiB free, recording stops below {settings.disk_reserve_bytes >> 20} MiB"
+    return Check("disk", ok, detail, "" if ok else "Pull the data to the laptop, then free space with ./inv cleanup.")
+
+
+def _check_calendar(status: dict[str, Any], calendar: TradingCalendar, wall_ns: int) -> Check:
+    problem = status.get("calendar", {}).get("problem")
+    if problem:
+        return Check(
+            "calendar", False, problem, "Correct the calendar file; the recorder goes on with the last good one."
+        )
+    left = calendar.days_left(calendar.trading_date(wall_ns))
+    ok = left >= CALENDAR_DAYS
+    fix = "" if ok else "Add the exchange's holidays and sessions of the coming year to the calendar file, and deploy."
+    return Check("calendar", ok, f"facts until {calendar.valid_until}, {left} days left", fix)
+
+
+def _check_clock(status: dict[str, Any]) -> Check:
+    clock = status.get("clock", {})
+    offset_ns = clock.get("offset_ns")
+    if offset_ns is None:
+        return Check("clock", True, f"not compared with the broker yet, {clock.get('steps', 0)} steps")
+    detail = f"{offset_ns / NS_PER_SECOND:+.1f} s against the broker, {clock.get('steps', 0)} steps"
+    fix = "Set the host's clock right: chronyc tracking shows why it is not." if clock.get("off") else ""
+    return Check("clock", not clock.get("off"), detail, fix)
+
+
+def _check_symbols(status: dict[str, Any]) -> Check:
+    unknown = status.get("unknown_symbols") or {}
+    if not unknown:
+        return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols")
+    detail = "; ".join(
+        f"{name} is not in the symbol master" + (f", near: {', '.join(near)}" if near else "")
+        for name, near in unknown.items()
+    )
+    return Check("symbols", False, detail, "Correct symbols in the inventory and deploy; tickers change with names.")
+
+
+def _when(wall_ns: int | None) -> str:
+    return f"{to_ist(wall_ns):%Y-%m-%d %H:%M:%S} India time" if wall_ns else "not known"

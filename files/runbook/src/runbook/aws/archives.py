@@ -1,0 +1,62 @@
+"""Archives of the functions: the same sources make the same bytes, so that an unchanged function is not deployed."""
+
+import json
+import sys
+import zipfile
+from datetime import date, datetime
+from pathlib import Path
+
+from harvester.base.aws_names import FUNCTIONS
+from harvester.base.clock import IST
+from harvester.calendar import TradingCalendar
+from runbook.aws.trading_days import day_schedules, first_of_month, sessions_file
+from runbook.fleet.bundle import modules_of
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+SHARED = ("market.py",)
+
+
+def build(sources: Path, target: Path, calendar: TradingCalendar, today: date) -> dict[str, Path]:
+    """Write `<target>/<name>.zip` for every function whose source is there; the paths by function name."""
+    target.mkdir(parents=True, exist_ok=True)
+    built = {}
+    for name in FUNCTIONS:
+        source = sources / f"{name.replace('-', '_')}.py"
+        if source.exists():
+            built[name] = target / f"{name}.zip"
+            write_archive(built[name], contents(source, sources, calendar, today))
+    return built
+
+
+def contents(source: Path, sources: Path, calendar: TradingCalendar, today: date) -> dict[str, bytes]:
+    """The files of a function's archive by name."""
+    files = {name: (sources / name).read_bytes() for name in (source.name, *SHARED)}
+    files |= modules_of(source)
+    files["sessions.json"] = json.dumps(
+        sessions_file(calendar, first_of_month(today)), indent=1, sort_keys=True
+    ).encode()
+    return files
+
+
+def write_archive(path: Path, files: dict[str, bytes]) -> None:
+    """A ZIP archive without anything of the moment or the machine in it."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, date_time=EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3
+            archive.writestr(entry, files[name])
+
+
+def main(arguments: list[str]) -> None:
+    """`python -m runbook.aws.archives SOURCES TARGET [CALENDAR]`: build; print archives and schedules as JSON."""
+    calendar = TradingCalendar.load(Path(arguments[2]) if len(arguments) > 2 and arguments[2] else None)
+    today = datetime.now(IST).date()
+    built = build(Path(arguments[0]), Path(arguments[1]), calendar, today)
+    schedules = day_schedules(calendar, first_of_month(today))
+    print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "schedules": schedules}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,124 @@
+"""What an environment costs in a month, computed from its configuration and from dated prices."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from harvester.base.errors import ConfigError
+from runbook.aws.functions import deployed
+
+HOURS = 730.0
+"""Hours of an average month, as AWS bills."""
+TRADING_DAYS = 21
+HOURS_A_TRADING_DAY = 7.75
+METRICS_A_HOST = 6
+ALARMS_A_HOST = 7
+LAKE_SHARE = 0.3
+"""Of what a day takes on the disk, this much is in the bucket: the built files and the compressed raw segments."""
+CHANGED_A_DAY = 0.05
+"""Share of the disk that a daily snapshot adds to the first one."""
+SNAPSHOTS = 7
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table: what, how it is computed, US dollars a month."""
+
+    what: str
+    how: str
+    dollars: float
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What of the inventory costs money."""
+
+    instance_type: str
+    hosts: int
+    volume_gib: int
+    save_hours: bool
+    elastic_ip: bool
+    megabytes_a_day: float
+    cold_after_days: int
+    functions: int
+
+
+def volume_gib(symbols: int, hosts: int, system_gib: int, kept_days: int, megabytes: float) -> int:
+    """The size of a host's disk: the system, and `megabytes` for each symbol and day kept, in whole steps of 4 GiB."""
+    share = math.ceil(symbols / max(1, hosts))
+    return math.ceil((system_gib + share * kept_days * megabytes / 1024) / 4) * 4
+
+
+def read_configuration(variables: Mapping[str, Any]) -> Configuration:
+    """From the inventory's variables over the roles' defaults."""
+    symbols, hosts = len(variables["aws_host_symbols"]), len(variables["aws_host_names"])
+    megabytes = float(variables["aws_host_megabytes_per_symbol_day"])
+    system, days = int(variables["aws_host_system_gib"]), int(variables["aws_host_kept_days"])
+    return Configuration(
+        instance_type=variables["aws_host_instance_type"],
+        hosts=hosts,
+        volume_gib=volume_gib(symbols, hosts, system, days, megabytes),
+        save_hours=bool(variables["aws_watch_save_hours"]),
+        elastic_ip=bool(variables["aws_host_elastic_ip"]),
+        megabytes_a_day=symbols * megabytes,
+        cold_after_days=int(variables["aws_storage_cold_after_days"]),
+        functions=len(deployed(variables)),
+    )
+
+
+def prices(region: str) -> dict[str, Any]:
+    """The prices of that region. ConfigError when none are known."""
+    found: dict[str, Any] = json.loads(files("runbook.aws").joinpath("prices.json").read_bytes())
+    if region != found["region"]:
+        raise ConfigError(f"Prices are known for {found['region']} alone, not for {region}: look them up by hand.")
+    return found
+
+
+def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[Line]:
+    """The table, dearest kinds first. ConfigError for an instance type without a price."""
+    if wanted.instance_type not in price["instance_hour"]:
+        known = ", ".join(price["instance_hour"])
+        raise ConfigError(f"No price is known for {wanted.instance_type!r}; there are {known}.")
+    hours = TRADING_DAYS * HOURS_A_TRADING_DAY if wanted.save_hours else HOURS
+    hourly = price["instance_hour"][wanted.instance_type]
+    # an Elastic IP costs while the host sleeps, too; another address only while it runs
+    address_hours = HOURS if wanted.elastic_ip else hours
+    by_hour = price["public_ipv4_hour"]
+    disk = wanted.hosts * wanted.volume_gib
+    kept = disk * (1 + CHANGED_A_DAY * (SNAPSHOTS - 1))
+    return [
+        _line("host", f"{wanted.hosts} x {wanted.instance_type}, {hours:.0f} h", wanted.hosts * hours * hourly),
+        _line("disk", f"{disk} GiB of gp3", disk * price["gp3_gib_month"]),
+        _line(
+            "address",
+            f"{wanted.hosts} x {address_hours:.0f} h",
+            wanted.hosts * address_hours * by_hour,
+        ),
+        _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),
+        _stored(wanted, price),
+        _watched(wanted, price),
+    ]
+
+
+def _stored(wanted: Configuration, price: Mapping[str, Any]) -> Line:
+    """The bucket after a year: a year of trading days, the older ones cold."""
+    daily = wanted.megabytes_a_day * LAKE_SHARE / 1024
+    days = TRADING_DAYS * 12
+    warm = min(days, wanted.cold_after_days * 5 / 7) if wanted.cold_after_days else days
+    dollars = daily * (warm * price["s3_standard_gib_month"] + (days - warm) * price["s3_glacier_ir_gib_month"])
+    return _line("bucket", f"{daily * days:.1f} GiB after a year", dollars)
+
+
+def _watched(wanted: Configuration, price: Mapping[str, Any]) -> Line:
+    """Metrics and alarms; the functions' 17,000 short calls a month are far within what AWS gives for nothing."""
+    metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.functions
+    paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
+    how = f"{metrics} metrics, {alarms} alarms; {wanted.functions} functions are free"
+    return _line("watching", how, paid_metrics * price["metric_month"] + paid_alarms * price["alarm_month"])
+
+
+def _line(what: str, how: str, dollars: float) -> Line:
+    return Line(what, how, round(dollars, 2))

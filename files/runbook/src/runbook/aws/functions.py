@@ -1,0 +1,181 @@
+"""What Ansible's lambda module does not know: logs, concurrency, where failures go, and a function's own URL."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harvester.base.aws_names import FUNCTIONS
+from harvester.base.errors import ConfigError
+from runbook.aws.outcome import Clients, Outcome, pages, with_tags
+
+PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
+NEED_ACCOUNT = {PAGE, REFRESH}
+"""They keep the tokens of one account at the broker, and have to be told which."""
+URL_STATEMENTS: dict[str, dict[str, Any]] = {
+    # Since late 2025 a public URL needs both: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+    "public-url": {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
+    "public-url-invoke": {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+}
+PUBLIC: dict[str, Any] = {"auth": "NONE", "statements": sorted(URL_STATEMENTS)}
+PRIVATE: dict[str, Any] = {"auth": None, "statements": []}
+NOTHING = {"concurrency": None, "on_failure": None, "public_url": PRIVATE}
+
+
+def chosen(named: Iterable[str], *, account: str, refresh: bool) -> list[str]:
+    """The functions of an environment: those that are named, or without a name all that can work there.
+
+    The token page needs the `account` at the broker whose token it keeps; the refresh needs it too, and an account that
+    still has that flow (`refresh`). ConfigError for a name that is none, and for one that lacks what it needs.
+    """
+    wanted = set(named) or {name for name in FUNCTIONS if name not in NEED_ACCOUNT or account} - (
+        set() if refresh else {REFRESH}
+    )
+    unknown = sorted(wanted - set(FUNCTIONS))
+    if unknown:
+        raise ConfigError(f"aws_functions_deployed: there is no function {unknown[0]}. Name of {', '.join(FUNCTIONS)}.")
+    lacking = sorted(wanted & NEED_ACCOUNT)
+    if lacking and not account:
+        raise ConfigError(
+            f"{' and '.join(lacking)}: whose login may be kept is not known. Name your client ID at the broker as "
+            "broker_account in the inventory, or leave the function out of aws_functions_deployed."
+        )
+    return [name for name in FUNCTIONS if name in wanted]
+
+
+def deployed(variables: Mapping[str, Any]) -> list[str]:
+    """The functions that an inventory with these variables has."""
+    account, refresh = str(variables.get("broker_account") or ""), bool(variables.get("broker_refresh"))
+    return chosen(variables["aws_functions_deployed"], account=account, refresh=refresh)
+
+
+def ensure_settings(
+    clients: Clients,
+    functions: Sequence[Mapping[str, Any]],
+    tags: Mapping[str, str],
+    *,
+    log_days: int,
+    absent: Sequence[str] = (),
+    dry: bool = False,
+) -> Outcome:
+    """Settle each function and its log group; remove the functions named in `absent`, whose logs stay.
+
+    A function: {"name", "log_group", "concurrency": reserved or None, "on_failure": ARN or None, "public_url": bool}.
+    `values["urls"]` has the address of each public one. In a check a function that is not there yet counts as new.
+    """
+    client, logs = clients.client("lambda"), clients.client("logs")
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for function in functions:
+        name, group = function["name"], function["log_group"]
+        found, kept = read_function(client, name), read_log_group(logs, group)
+        wanted = {
+            "concurrency": function.get("concurrency") or None,
+            "on_failure": function.get("on_failure"),
+            "public_url": PUBLIC if function.get("public_url") else PRIVATE,
+        }
+        before |= {key: value for key, value in ((name, found), (group, kept)) if value is not None}
+        after |= {name: wanted, group: {"days": log_days, "tags": with_tags(tags, kept["tags"] if kept else {})}}
+        if not dry:
+            _write(client, name, found or NOTHING, wanted)
+            _keep_logs(logs, group, kept, after[group])
+    for name in absent:
+        if (found := read_function(client, name)) is not None:
+            before[name] = found
+            if not dry:
+                client.delete_function(FunctionName=name)
+    public = [function["name"] for function in functions if function.get("public_url")]
+    urls = {name: found["FunctionUrl"] for name in public if not dry and (found := _url(client, name))}
+    return Outcome(before, after, {"urls": urls})
+
+
+def read_log_group(logs: Any, name: str) -> dict[str, Any] | None:
+    """Days and tags of a log group, or None."""
+    found = _find_log_group(logs, name)
+    if not found:
+        return None
+    tags = logs.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]
+    own = {key: value for key, value in tags.items() if not key.startswith("aws:")}
+    return {"days": found.get("retentionInDays"), "tags": own}
+
+
+def _find_log_group(logs: Any, name: str) -> dict[str, Any]:
+    groups = pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+    return next((group for group in groups if group["logGroupName"] == name), {})
+
+
+def _keep_logs(logs: Any, name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> None:
+    if found is None:
+        logs.create_log_group(logGroupName=name, tags=wanted["tags"])
+    elif found["tags"] != wanted["tags"]:
+        arn = _find_log_group(logs, name)["arn"].removesuffix(":*")
+        logs.tag_resource(resourceArn=arn, tags=wanted["tags"])
+    if (found or {}).get("days") != wanted["days"]:
+        logs.put_retention_policy(logGroupName=name, retentionInDays=wanted["days"])
+
+
+def read_function(client: Any, name: str) -> dict[str, Any] | None:
+    """Settings of a function as they are, or None when it is not there."""
+    missing = client.exceptions.ResourceNotFoundException
+    try:
+        concurrency = client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
+    except missing:
+        return None
+    try:
+        destinations = client.get_function_event_invoke_config(FunctionName=name).get("DestinationConfig", {})
+    except missing:
+        destinations = {}
+    return {
+        "concurrency": concurrency or None,
+        "on_failure": destinations.get("OnFailure", {}).get("Destination"),
+        "public_url": {
+            "auth": (_url(client, name) or {}).get("AuthType"),
+            "statements": sorted(URL_STATEMENTS.keys() & _statements(client, name)),
+        },
+    }
+
+
+def _write(client: Any, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if found["concurrency"] != wanted["concurrency"]:
+        if wanted["concurrency"]:
+            client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=wanted["concurrency"])
+        else:
+            client.delete_function_concurrency(FunctionName=name)
+    if found["on_failure"] != wanted["on_failure"]:
+        if wanted["on_failure"]:
+            client.put_function_event_invoke_config(
+                FunctionName=name, DestinationConfig={"OnFailure": {"Destination": wanted["on_failure"]}}
+            )
+        else:
+            client.delete_function_event_invoke_config(FunctionName=name)
+    if found["public_url"] != wanted["public_url"]:
+        _open(client, name, found["public_url"], wanted["public_url"])
+
+
+def _open(client: Any, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Make or take the URL and its permissions; a URL that is there keeps its address."""
+    if found["auth"] is None and wanted["auth"]:
+        client.create_function_url_config(FunctionName=name, AuthType=wanted["auth"])
+    elif wanted["auth"] is None and found["auth"]:
+        client.delete_function_url_config(FunctionName=name)
+    elif found["auth"] != wanted["auth"]:
+        client.update_function_url_config(FunctionName=name, AuthType=wanted["auth"])
+    for statement in set(wanted["statements"]) - set(found["statements"]):
+        client.add_permission(FunctionName=name, StatementId=statement, Principal="*", **URL_STATEMENTS[statement])
+    for statement in set(found["statements"]) - set(wanted["statements"]):
+        client.remove_permission(FunctionName=name, StatementId=statement)
+
+
+def _url(client: Any, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.get_function_url_config(FunctionName=name)
+    except client.exceptions.ResourceNotFoundException:
+        return None
+    return found
+
+
+def _statements(client: Any, name: str) -> set[str]:
+    try:
+        policy = json.loads(client.get_policy(FunctionName=name)["Policy"])
+    except client.exceptions.ResourceNotFoundException:
+        return set()
+    return {statement["Sid"] for statement in policy["Statement"]}

@@ -1,0 +1,124 @@
+"""The ten things that a first-time user is asked, each with the check that is made at once."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harvester.base.aws_names import Names
+from harvester.base.errors import ConfigError, HarvesterError
+from runbook.aws.session import Account
+from runbook.aws.trouble import explain
+
+SYMBOL = re.compile(r"^(NSE|BSE):[A-Z0-9&_-]{1,40}$")
+APP_ID = re.compile(r"^[A-Z0-9]{8,12}-(100|200)$")
+EMAIL = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
+REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
+CONNECTIONS = ("ssh", "session-manager")
+MOST_HOSTS = 50
+
+Answers = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, the answer that a plain Enter gives, and the check: ConfigError with what to write instead."""
+
+    key: str
+    text: str
+    default: str
+    check: Callable[[str, Answers], None]
+
+
+def check_profile(value: str, _: Answers) -> None:
+    """The credentials work: AWS says whose they are."""
+    try:
+        Account(region="us-east-1", profile=value or None).client("sts").get_caller_identity()
+    except HarvesterError:
+        raise
+    except Exception as error:
+        raise ConfigError(explain(error, value)) from None
+
+
+def check_region(value: str, answers: Answers) -> None:
+    """The region exists and is switched on in the account."""
+    if not REGION.match(value):
+        raise ConfigError(f"{value!r} is not a region. Write it as ap-south-1, which is Mumbai, where the exchange is.")
+    try:
+        ec2 = Account(region=value, profile=answers.get("profile") or None).client("ec2")
+        zones = ec2.describe_availability_zones()["AvailabilityZones"]
+    except Exception as error:
+        raise ConfigError(explain(error, answers.get("profile", ""))) from None
+    if not zones:
+        raise ConfigError(f"{value} has no zone for this account. Choose ap-south-1.")
+
+
+def check_environment(value: str, _: Answers) -> None:
+    Names(value)
+
+
+def check_symbols(value: str, _: Answers) -> None:
+    """Tickers by commas, none twice."""
+    symbols = split(value)
+    wrong = [symbol for symbol in symbols if not SYMBOL.match(symbol)]
+    if wrong or not symbols:
+        raise ConfigError(f"{', '.join(wrong) or 'nothing'} is no ticker. Write them as NSE:SBIN-EQ,NSE:INFY-EQ.")
+    if len(set(symbols)) < len(symbols):
+        twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
+        raise ConfigError(f"{', '.join(twice)} is there twice. Name each symbol once.")
+
+
+def check_app_id(value: str, _: Answers) -> None:
+    if not APP_ID.match(value):
+        raise ConfigError(f"{value!r} is no app id. It is on the broker's API dashboard and ends in -100 or -200.")
+
+
+def check_email(value: str, _: Answers) -> None:
+    if not EMAIL.match(value):
+        raise ConfigError(f"{value!r} is no e-mail address. Alerts and the budget go there.")
+
+
+def check_cap(value: str, _: Answers) -> None:
+    if not value.isdigit() or int(value) < 1:
+        raise ConfigError(f"{value!r} is no number of US dollars. Write whole dollars a month, such as 20.")
+
+
+def check_connection(value: str, _: Answers) -> None:
+    if value not in CONNECTIONS:
+        raise ConfigError(f"{value!r} is none of {' and '.join(CONNECTIONS)}.")
+
+
+def check_source(value: str, answers: Answers) -> None:
+    """A small network of one's own, never the whole world."""
+    if answers.get("connection") == "session-manager" and not value:
+        return
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError:
+        raise ConfigError(f"{value!r} is no network. Write your public address as 203.0.113.7/32.") from None
+    if network.num_addresses > 65_536:
+        raise ConfigError(f"{value} is open to {network.num_addresses} addresses. Name your own, as 203.0.113.7/32.")
+
+
+def check_count(value: str, _: Answers) -> None:
+    if not value.isdigit() or not 1 <= int(value) <= MOST_HOSTS:
+        raise ConfigError(f"{value!r} is no number of hosts. One carries thousands of symbols; write 1.")
+
+
+QUESTIONS = (
+    Question("profile", "AWS profile (empty: what the environment gives)", "", check_profile),
+    Question("region", "Region", "ap-south-1", check_region),
+    Question("environment", "Name of this environment", "production", check_environment),
+    Question("symbols", "Symbols, by commas", "NSE:SBIN-EQ,NSE:INFY-EQ", check_symbols),
+    Question("app_id", "App id at the broker (data permission alone)", "", check_app_id),
+    Question("email", "E-mail address for alerts", "", check_email),
+    Question("cap_dollars", "Monthly cap in US dollars", "20", check_cap),
+    Question("connection", "Connection: ssh, or session-manager (no open port)", "ssh", check_connection),
+    Question("source", "Your network, which may reach port 22", "", check_source),
+    Question("hosts", "How many hosts", "1", check_count),
+)
+
+
+def split(symbols: str) -> list[str]:
+    """Tickers by commas or spaces."""
+    return re.findall(r"[^\s,]+", symbols)

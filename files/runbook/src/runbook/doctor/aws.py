@@ -1,0 +1,237 @@
+"""Checks of the account in AWS: what is set up, and what only the real AWS can show."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harvester.base.errors import HarvesterError
+from runbook.aws import athena
+from runbook.aws import environment as environments
+from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
+from runbook.aws.environment import Environment
+from runbook.aws.functions import PAGE, deployed
+from runbook.aws.glue import database_exists
+from runbook.aws.look import find_image, find_instances, find_subnet
+from runbook.aws.parameters import find_parameters
+from runbook.aws.schedules import read_schedules
+from runbook.doctor.finding import Finding, fail, ok, warn
+
+SITE = "Run ansible-playbook -i inventory/aws site.yml: it mends what differs."
+PAGE_SECONDS = 20
+CALLS: dict[str, dict[str, str]] = {
+    "dead-man": {},
+    "evening": {},
+    "reminder": {"now": "2026-01-04T12:00:00+05:30"},  # on a Sunday it asks nobody for anything
+}
+"""What functions are called with. The refresh is not: it would get a token; the page has a check of its own."""
+SIMULATED = (
+    ("host", "s3:DeleteObject", "arn:aws:s3:::{bucket}/lake/x", False),
+    ("host", "s3:PutObject", "arn:aws:s3:::{bucket}/lake/x", True),
+    ("host", "ssm:GetParameter", "arn:aws:ssm:{region}:{account}:parameter{token}", True),
+    ("host", "ssm:GetParameter", "arn:aws:ssm:{region}:{account}:parameter{secret}", False),
+    ("dead-man", "cloudwatch:GetMetricData", "*", True),
+    ("dead-man", "ec2:StopInstances", "*", False),
+)
+
+
+def examine_aws(root: Path, inventory: str | None) -> Iterator[Finding]:
+    """Every check in turn; a check that AWS refuses is a finding, and the next one is made all the same."""
+    try:
+        here = environments.load(root, inventory or "inventory/aws")
+        with environments.reaching(here) as account:
+            yield ok("account", f"{account}, {here.names.region}, {here.names.stem}")
+            for check in CHECKS:
+                yield from _attempt(check, here, account)
+    except HarvesterError as error:
+        yield fail("account", str(error), "See there.")
+
+
+def _attempt(
+    check: Callable[[Environment, str], Iterator[Finding]], here: Environment, account: str
+) -> Iterator[Finding]:
+    from runbook.aws.trouble import explain, failures
+
+    name = check.__name__.removeprefix("check_").replace("_", " ")
+    try:
+        yield from check(here, account)
+    except failures() as error:
+        yield fail(name, explain(error, here.profile), "See there; then run this again.")
+    except HarvesterError as error:
+        yield fail(name, str(error), "See there.")
+
+
+def check_place(here: Environment, _: str) -> Iterator[Finding]:
+    """The instance type is offered here, there is a subnet, and the vendor's parameter names an image."""
+    ec2, kind = here.account.client("ec2"), str(here.variables["aws_host_instance_type"])
+    place = find_subnet(ec2, kind, str(here.variables["aws_account_subnet"] or ""))
+    image, _device = find_image(here.account, ec2, kind)
+    yield ok("place", f"{kind} in {place['zone']}, today's Ubuntu 24.04 is {image}")
+
+
+def check_hosts(here: Environment, _: str) -> Iterator[Finding]:
+    """Each host of the inventory is there and as safe as it was made."""
+    ec2 = here.account.client("ec2")
+    found = {instance["name"]: instance for instance in find_instances(ec2, here.names)}
+    for name in here.variables["aws_host_names"]:
+        if name not in found:
+            yield fail(name, "is not there", SITE)
+            continue
+        identity = found[name]["id"]
+        instance = ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]
+        metadata = instance["MetadataOptions"]
+        if (metadata["HttpTokens"], metadata["HttpPutResponseHopLimit"]) != ("required", 1):
+            yield fail(name, "its metadata service answers without a token, or beyond one hop", SITE)
+        else:
+            yield ok(name, f"{identity}, {found[name]['state']}, IMDSv2 alone")
+
+
+def check_console(here: Environment, _: str) -> Iterator[Finding]:
+    """The console shows SSH host keys: an emulator has no console."""
+    from runbook.aws.host_keys import find_keys
+
+    ec2 = here.account.client("ec2")
+    for instance in find_instances(ec2, here.names):
+        keys = find_keys(ec2.get_console_output(InstanceId=instance["id"]).get("Output", ""))
+        if keys:
+            yield ok("console", f"{instance['name']} shows {len(keys)} SSH host keys")
+        else:
+            fix = "After a few minutes of running it should; else accept the key by hand (runbook)."
+            yield warn("console", f"{instance['name']} shows no SSH host key (AWS keeps the output for a while)", fix)
+
+
+def check_bucket(here: Environment, account: str) -> Iterator[Finding]:
+    """Settings of the bucket, and that a put without a condition is refused, which moto alone does not show."""
+    from botocore.exceptions import ClientError
+
+    s3, name = here.account.client("s3"), here.names.bucket(account)
+    if not bucket_exists(s3, name):
+        yield fail("bucket", f"{name} is not there", SITE)
+        return
+    settings = read_bucket(s3, name)
+    if settings["public_access"] != BLOCKED or settings["versioning"] != "Enabled":
+        yield fail("bucket", f"{name} is not closed to the public, or not versioned", SITE)
+    key = "lake/.doctor"
+    try:
+        s3.put_object(Bucket=name, Key=key, Body=b"")
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+            raise
+        yield ok("bucket", f"{name} refuses what is not a conditional write")
+    else:
+        s3.delete_object(Bucket=name, Key=key)
+        yield fail("bucket", f"{name} took a write without a condition", SITE)
+
+
+def check_tables(here: Environment, account: str) -> Iterator[Finding]:
+    """Athena's tables are what the lake is, where somebody had them made."""
+    if not database_exists(here.account.client("glue"), here.names.database):
+        return
+    differing = [change.what for change in athena.plan(here, account)]
+    if differing:
+        yield warn("tables", f"{', '.join(differing)}: not as the lake is", "./inv athena-tables mends them.")
+    else:
+        yield ok("tables", f"{here.names.database} has every kind of table, for every host")
+
+
+def check_topic(here: Environment, account: str) -> Iterator[Finding]:
+    """Somebody will get the alerts: a subscription that nobody confirmed delivers nothing."""
+    arn = f"arn:aws:sns:{here.names.region}:{account}:{here.names.topic}"
+    listed = here.account.client("sns").list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+    pending = [one["Endpoint"] for one in listed if "pending" in one["SubscriptionArn"].lower()]
+    if pending:
+        yield fail("alerts", f"{', '.join(pending)} has not confirmed AWS's mail", "Follow the link in that mail.")
+    elif not listed:
+        yield fail("alerts", "nobody is subscribed", "Set aws_watch_email, then run site.yml.")
+    else:
+        yield ok("alerts", f"{len(listed)} confirmed")
+
+
+def check_secrets(here: Environment, _: str) -> Iterator[Finding]:
+    """The token is stored, encrypted."""
+    found = find_parameters(here.account.client("ssm"), here.names.parameter_prefix)
+    token = here.names.parameter("access_token")
+    if found.get(token) != "SecureString":
+        yield warn("token", f"{token} is not stored", "./inv token-push --inventory inventory/aws")
+    else:
+        yield ok("token", f"{token} is stored, encrypted")
+    for secret in ("app_secret", "page_key") if PAGE in deployed(here.variables) else ():
+        if found.get(here.names.parameter(secret)) != "SecureString":
+            fix = f"./inv secret-put --name {secret.replace('_', '-')} --inventory inventory/aws"
+            yield warn("token page", f"{here.names.parameter(secret)} is not stored, so nobody can log in there", fix)
+
+
+def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
+    """Schedules are there, and reach far enough."""
+    found = read_schedules(here.account.client("scheduler"), here.names.schedule_group)
+    months = sorted(name.split("-", 1)[1][:7] for name in found if name.startswith("wake-"))
+    if not months:
+        yield fail("schedules", "there are none", SITE)
+    else:
+        yield ok("schedules", f"{len(found)}, trading days until {months[-1]}")
+
+
+def check_functions(here: Environment, _: str) -> Iterator[Finding]:
+    """Functions run: they are called for real, which no emulator here does."""
+    client = here.account.client("lambda")
+    for name in deployed(here.variables):
+        if name not in CALLS:
+            continue
+        answer = client.invoke(FunctionName=here.names.function(name), Payload=json.dumps(CALLS[name]).encode())
+        if answer.get("FunctionError"):
+            said = answer["Payload"].read(300).decode("utf-8", "replace")
+            yield fail(name, f"failed when it was called: {said}", f"Look at {here.names.function_log_group(name)}.")
+        else:
+            yield ok(name, "was called and answered")
+
+
+def check_token_page(here: Environment, _: str) -> Iterator[Finding]:
+    """The page answers at its public address, and tells a stranger nothing."""
+    import httpx
+
+    if PAGE not in deployed(here.variables):
+        return
+    client, name = here.account.client("lambda"), here.names.function(PAGE)
+    url = client.get_function_url_config(FunctionName=name)["FunctionUrl"]
+    try:
+        status = httpx.get(url, timeout=PAGE_SECONDS).status_code
+    except httpx.HTTPError as error:
+        yield fail("token page", f"{url} does not answer ({error})", "Is the network up? If so: " + SITE)
+        return
+    if status == httpx.codes.NOT_FOUND:
+        yield ok("token page", f"{url} answers, and tells a stranger nothing")
+    else:
+        why = "its permissions are not both there" if status == httpx.codes.FORBIDDEN else "look at its log group"
+        yield fail("token page", f"{url} answers a stranger with {status}, not with 404: {why}", SITE)
+
+
+def check_rights(here: Environment, account: str) -> Iterator[Finding]:
+    """AWS's own simulator agrees with what the roles are meant to be able to do."""
+    iam, names = here.account.client("iam"), here.names
+    places: dict[str, Any] = {"bucket": names.bucket(account), "region": names.region, "account": account}
+    places |= {"token": names.parameter("access_token"), "secret": names.parameter("app_secret")}
+    wrong = []
+    for role, action, resource, allowed in SIMULATED:
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::{account}:role/{names.role(role)}",
+            ActionNames=[action],
+            ResourceArns=[resource.format(**places)],
+        )
+        if (answer["EvaluationResults"][0]["EvalDecision"] == "allowed") != allowed:
+            wrong.append(f"{role} {'may not' if allowed else 'may'} {action}")
+    yield fail("rights", "; ".join(wrong), SITE) if wrong else ok("rights", f"{len(SIMULATED)} calls as they should be")
+
+
+CHECKS = (
+    check_place,
+    check_hosts,
+    check_console,
+    check_bucket,
+    check_tables,
+    check_topic,
+    check_secrets,
+    check_schedules,
+    check_functions,
+    check_token_page,
+    check_rights,
+)

@@ -1,0 +1,1 @@
+"""Hosts of the inventory: SSH, playbooks, status, logs, login keys."""

@@ -1,0 +1,148 @@
+"""The inventory's own answer to: which hosts are there, and how does one reach and address them?
+
+Inventory files may hold templates and look-ups, which `ansible-inventory --list` prints unrendered; so the variables
+are asked of Ansible's debug module, which renders them and connects to nothing. Nothing here is cached: an inventory
+may be a cloud's, and an old answer would be a wrong one.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harvester.base.errors import ConfigError
+
+GROUP = "harvesters"
+CONNECTION_VARIABLES = (
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_connection",
+    "ansible_ssh_private_key_file",
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+    "ansible_control_path_dir",
+    "inventory_dir",
+)
+OPERATOR_VARIABLES = (
+    "harvester_settings",
+    "broker_secret_file",  # JSON with "secret" and "redirect_uri", or the bare app secret
+    "broker_secret_parameter",  # or the name of an SSM parameter with it; without either, it is asked for
+    "broker_redirect_uri",
+    "broker_account",  # client ID of the account that records; a login of another one is refused
+    "broker_refresh",  # true where the account still has the broker's refresh flow, and uses it
+    "harvester_renew",  # true where the host itself uses it
+    "schwab_app_id",
+    "schwab_redirect_uri",
+    "schwab_api_url",
+    "aws_account_profile",
+    "broker_proxy",  # these three where broker and AWS are stand-ins
+    "broker_ca_file",
+    "aws_endpoint_url",
+)
+
+
+@dataclass(frozen=True)
+class Host:
+    """One harvesting host: its SSH settings, and the inventory's variables that operators' tasks read."""
+
+    name: str
+    address: str
+    port: int | None = None
+    user: str | None = None
+    key_file: Path | None = None
+    ssh_arguments: tuple[str, ...] = ()
+    control_directory: Path | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The application settings that the inventory states for this host (differences from the defaults)."""
+        return self.variables.get("harvester_settings") or {}
+
+
+def load_hosts(root: Path, inventory: str | None = None, limit: str | None = None) -> list[Host]:
+    """The hosts of group `harvesters`, in inventory order; ConfigError when there is none or Ansible refuses.
+
+    `root` is the repository (its ansible.cfg names the default inventory); `limit` is an Ansible host pattern.
+    """
+    if inventory and "," not in inventory and not (root / inventory).exists():
+        raise ConfigError(f"There is no inventory at {root / inventory}. Correct --inventory (inventory/lab: the lab).")
+    answer = ask_ansible(root, inventory, limit, GROUP, CONNECTION_VARIABLES + OPERATOR_VARIABLES)
+    hosts = [_checked(name, variables, root) for name, variables in answer.items()]
+    if not hosts:
+        where = inventory or "the default inventory of ansible.cfg"
+        which = f"no host matching {limit!r}" if limit else "no host"
+        raise ConfigError(
+            f"{where} has {which} in its group {GROUP!r}. In the lab, `./inv lab-up` makes one; for a server of your "
+            "own, add it to that group, then look with `ansible-inventory --graph`."
+        )
+    return hosts
+
+
+def program(name: str) -> str:
+    """A program of Ansible from this interpreter's own venv, so that PATH cannot bring in another one."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else name
+
+
+def ask_ansible(
+    root: Path, inventory: str | None, limit: str | None, pattern: str, names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """These variables, rendered, of each host of the pattern; None for one not set. ConfigError on a refusal."""
+    wanted = ", ".join(f"'{name}': {name} | default(none)" for name in names)
+    arguments = json.dumps({"msg": "{{ {" + wanted + "} }}"})
+    command = [program("ansible"), pattern, "--module-name", "ansible.builtin.debug", "--args", arguments]
+    command += ["--inventory", inventory] if inventory else []
+    command += ["--limit", limit] if limit else []
+    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    try:
+        report = json.loads(done.stdout[done.stdout.index("{") :])
+    except ValueError:
+        if "Could not match supplied host pattern" in done.stderr or "no hosts match" in done.stderr:
+            return {}
+        raise ConfigError(_refusal(inventory, done.stderr or done.stdout)) from None
+    tasks: Sequence[dict[str, Any]] = [task for play in report["plays"] for task in play["tasks"]]
+    results = {name: result for task in tasks for name, result in task["hosts"].items()}
+    failed = {name: str(result.get("msg")) for name, result in results.items() if result.get("failed")}
+    if failed or done.returncode:
+        raise ConfigError(_refusal(inventory, "; ".join(f"{k}: {v}" for k, v in failed.items()) or done.stderr))
+    return {name: result["msg"] for name, result in results.items()}
+
+
+def _refusal(inventory: str | None, why: str) -> str:
+    where = inventory or "the default inventory of ansible.cfg"
+    reason = " ".join(why.split())[:600] or "no reason given"
+    return f"Ansible could not read {where}: {reason}. Look at it with `ansible-inventory --list` and correct the file."
+
+
+def _checked(name: str, variables: dict[str, Any], root: Path) -> Host:
+    try:
+        return _host(name, variables, root)
+    except ValueError as error:
+        raise ConfigError(
+            f"The SSH arguments of {name} in the inventory cannot be read ({error}). Correct the quotes in"
+            " ansible_ssh_common_args and ansible_ssh_extra_args."
+        ) from None
+
+
+def _host(name: str, variables: dict[str, Any], root: Path) -> Host:
+    key = variables["ansible_ssh_private_key_file"]
+    control = variables["ansible_control_path_dir"]
+    arguments = [variables["ansible_ssh_common_args"], variables["ansible_ssh_extra_args"]]
+    return Host(
+        name=name,
+        address=variables["ansible_host"] or name,
+        port=int(variables["ansible_port"]) if variables["ansible_port"] else None,
+        user=variables["ansible_user"],
+        key_file=root / Path(key).expanduser() if key else None,
+        ssh_arguments=tuple(shlex.split(" ".join(text for text in arguments if text))),
+        control_directory=Path(control).expanduser() if control else None,
+        variables=variables,
+    )

@@ -1,0 +1,211 @@
+"""cleanup: free a host's disk of what is proven to be here. The plan comes first; a host checks the proof again itself.
+
+A file is in the plan only when the copy here, hashed anew for this plan, has the size and the SHA-256 that the host's
+current manifest states, the host still has a file of that size, and its day is not among the newest ones kept there.
+Manifests, certificates and gap ledgers stay on the host for good: they are small, and they are what proves.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.lake.cleanup import KEEP_DAYS, REMOVABLE
+from harvester.lake.layout import RAW
+from harvester.lake.manifest import FileEntry
+from harvester.lake.proof import demanded
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target, run
+from runbook.pull import receipt
+from runbook.pull.hashing import CHUNK_BYTES
+from runbook.pull.manifests import DayManifest, kind_of, parse
+from runbook.pull.store import Store, sync_directory, writing
+from runbook.pull.transport import Transport
+from runbook.pull.uploads import parse_upload
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A file that may go from the host, and why."""
+
+    file: FileEntry
+    date: date
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that stays on the host, and why."""
+
+    file: FileEntry
+    date: date
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would go from one host and what would stay."""
+
+    host: str
+    removals: tuple[Removal, ...]
+    kept: tuple[Kept, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(removal.file.bytes for removal in self.removals)
+
+
+def decide(
+    host: str,
+    manifests: Iterable[DayManifest],
+    remote_sizes: Mapping[str, int],
+    proven: Iterable[FileEntry],
+    *,
+    keep_days: int = KEEP_DAYS,
+) -> Plan:
+    """The plan for a host, from its manifests, its directory listing and what was proven here just now.
+
+    Pure. Days are trading days with a manifest; the newest `keep_days` of them keep everything.
+    """
+    manifests = sorted(manifests, key=lambda manifest: (manifest.date, manifest.path))
+    days = sorted({manifest.date for manifest in manifests})
+    newest = set(days[-keep_days:]) if keep_days > 0 else set()
+    proofs = {(file.path, file.bytes, file.sha256) for file in proven}
+    removals, kept = [], []
+    for manifest in manifests:
+        for file in manifest.files:
+            if file.path not in remote_sizes:
+                continue
+            why = _why_kept(file, manifest.date in newest, remote_sizes[file.path], proofs)
+            if why:
+                kept.append(Kept(file, manifest.date, why))
+            else:
+                removals.append(Removal(file, manifest.date))
+    return Plan(host, tuple(removals), tuple(kept))
+
+
+def make_plan(transport: Transport, store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
+    """Look at the host and at the copies here, hashing each copy that a removal would rest on."""
+    paths = transport.list_manifests()
+    manifests = [parse(content, path) for path, content in transport.read_manifests(paths).items()]
+    candidates = [file for manifest in manifests for file in manifest.files if kind_of(file) in REMOVABLE]
+    proven = receipt.prove(store, candidates)
+    return decide(transport.host, manifests, transport.list_files(), proven, keep_days=keep_days)
+
+
+def look(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
+    """The plan for the host that `connect` reaches; ConfigError when fewer days are to be kept than hosts insist on."""
+    if keep_days < KEEP_DAYS:
+        raise ConfigError(
+            f"--keep-days {keep_days} is less than {KEEP_DAYS}, and a host gives up nothing of its newest {KEEP_DAYS} "
+            f"days. Give {KEEP_DAYS} or more."
+        )
+    transport = connect()
+    try:
+        with store.locked():
+            return make_plan(transport, store, keep_days=keep_days)
+    finally:
+        transport.close()
+
+
+def demands_of(host: Host) -> frozenset[str]:
+    """Which proofs a host's settings demand: PULL, S3 or both. Raises ConfigError."""
+    return demanded(parse_upload(host.settings.get("upload") or {}, "harvester_settings.upload"))
+
+
+def by_bucket(host: str, target: Target, *, check: bool) -> None:
+    """Let a host remove what its own look at the bucket proves; with `check` it only says what would go."""
+    run("cleanup", replace(target, limit=host), {"harvester_cleanup_s3": True}, check=check)
+
+
+def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = False) -> Path | None:
+    """Write the receipt for the plan's files and let the host remove what it proves; None when there is nothing.
+
+    The copies are hashed once more, for a plan may have waited long for its answer. With `look_at_bucket` the host
+    removes only what it sees in its bucket as well.
+    """
+    files = [removal.file for removal in plan.removals]
+    if not files:
+        return None
+    proven = receipt.prove(store, files)
+    lost = set(files) - set(proven)
+    if lost:
+        raise HarvesterError(
+            f"{len(lost)} of the copies in {store.lake} changed since the plan was made, such as "
+            f"{min(file.path for file in lost)}. Nothing was removed from {plan.host}; run `./inv verify-data`."
+        )
+    proof = receipt.write(store, plan.host, proven)
+    wanted: dict[str, Any] = {"harvester_cleanup_receipt": str(proof.resolve())}
+    wanted |= {"harvester_cleanup_s3": True} if look_at_bucket else {}
+    run("cleanup", replace(target, limit=plan.host), wanted)
+    return proof
+
+
+def archive(plan: Plan, store: Store, directory: Path) -> int:
+    """Copy the plan's files to a second home first, verified by hash there; the number of new copies is returned.
+
+    A file that is there already and has the right hash is left alone; one with a wrong hash is an error.
+    """
+    copied = 0
+    for removal in plan.removals:
+        target = directory / removal.file.path
+        if target.exists():
+            if not receipt.holds(target, removal.file):
+                raise HarvesterError(
+                    f"{target} is in the archive already and differs from {store.lake / removal.file.path}. Move it "
+                    "away or name another directory; nothing was removed from the host."
+                )
+            continue
+        _copy(store.lake / removal.file.path, target, removal.file)
+        copied += 1
+    return copied
+
+
+def summary(plan: Plan) -> list[dict[str, Any]]:
+    """The plan as rows by day: what goes, what stays and why, in files and bytes."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for removal in plan.removals:
+        _count(rows, removal.date, "remove: verified copy here", removal.file)
+    for kept in plan.kept:
+        _count(rows, kept.date, f"keep: {kept.why}", kept.file)
+    return [rows[key] for key in sorted(rows)]
+
+
+def _why_kept(file: FileEntry, is_newest: bool, remote_bytes: int, proofs: set[tuple[str, int, str]]) -> str | None:
+    if kind_of(file) not in REMOVABLE:
+        return "proof of the day"
+    if is_newest:
+        return "one of the newest days"
+    if remote_bytes != file.bytes:
+        return "differs from its manifest on the host"
+    if (file.path, file.bytes, file.sha256) not in proofs:
+        return "raw data not pulled (--raw)" if kind_of(file) == RAW else "no verified copy here"
+    return None
+
+
+def _count(rows: dict[tuple[str, str], dict[str, Any]], day: date, what: str, file: FileEntry) -> None:
+    row = rows.setdefault((day.isoformat(), what), {"date": day.isoformat(), "what": what, "files": 0, "bytes": 0})
+    row["files"] += 1
+    row["bytes"] += file.bytes
+
+
+def _copy(source: Path, target: Path, file: FileEntry) -> None:
+    """Copy through a temporary name; the copy is read back and compared before it gets its own."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source.open("rb") as reading, temporary.open("wb") as copy:
+            while chunk := reading.read(CHUNK_BYTES):
+                copy.write(chunk)
+            copy.flush()
+            os.fsync(copy.fileno())
+    if not receipt.holds(temporary, file):
+        temporary.unlink()
+        raise HarvesterError(
+            f"The copy at {target} does not have the hash of its source. The disk of the archive may be failing; "
+            "nothing was removed from the host."
+        )
+    temporary.rename(target)
+    sync_directory(target.parent)

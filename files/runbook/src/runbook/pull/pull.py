@@ -1,0 +1,194 @@
+"""pull-data: bring closed days from hosts to this machine, verified, resumable, never half a file under its name.
+
+Whole files are pulled: a host writes one depth file per day, and a filtered copy could not be proved against the
+host's manifest. Symbols are selected when the data is read: in CSV exports, queries and the report.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from harvester.base.errors import HarvesterError
+from harvester.lake.manifest import FileEntry
+from runbook.fleet.ssh import RemoteError
+from runbook.pull import receipt
+from runbook.pull.download import Progress, bring
+from runbook.pull.manifests import DayManifest, install, parse
+from runbook.pull.plan import Selection, bytes_wanted
+from runbook.pull.store import Store
+from runbook.pull.transport import Transport
+from runbook.pull.verified import Ledger
+
+RESERVE_BYTES = 64 << 20
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def begin(self, host: str, files: int, total_bytes: int) -> None: ...
+    def file(self, path: str) -> None: ...
+    def advance(self, count: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that should be here and is not, or is here and is wrong."""
+
+    host: str
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        """In one line; a problem of the whole host has no path."""
+        return f"{self.host}: {self.path + ': ' if self.path else ''}{self.why}"
+
+
+@dataclass
+class HostResult:
+    """What a pull did for one host."""
+
+    host: str
+    dates: list[str] = field(default_factory=list)
+    fetched: list[FileEntry] = field(default_factory=list)
+    present: list[FileEntry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    receipt: str | None = None
+
+    @property
+    def fetched_bytes(self) -> int:
+        return bytes_wanted(self.fetched)
+
+
+def pull(
+    transports: Iterable[Callable[[], Transport]],
+    store: Store,
+    selection: Selection,
+    progress: Progress | None = None,
+) -> list[HostResult]:
+    """Pull the selected days of every host in turn; a host that fails is a problem in its result, not an end.
+
+    HarvesterError when the store is in use, has no room, or cannot be written: then no host can be served.
+    """
+    with store.locked():
+        ledger = Ledger(store)
+        return [_pull_host(connect, store, ledger, selection, progress or Silent()) for connect in transports]
+
+
+def _pull_host(
+    connect: Callable[[], Transport], store: Store, ledger: Ledger, selection: Selection, progress: Progress
+) -> HostResult:
+    transport = connect()
+    result = HostResult(transport.host)
+    missing: list[FileEntry] = []
+    try:
+        manifests = _read_manifests(transport, selection, result)
+        missing = [file for manifest in manifests for file in _missing(manifest, store, ledger, selection, result)]
+        missing = _still_there(transport, missing, result)
+        _check_room(store, missing)
+        progress.begin(transport.host, len(missing), bytes_wanted(missing))
+        _bring(transport, missing, store, ledger, result, progress)
+        bad = {problem.path for problem in result.problems}
+        for manifest in manifests:
+            if bad.isdisjoint(file.path for file in selection.files(manifest)):
+                install(manifest, store.lake)
+                result.dates.append(manifest.date.isoformat())
+        if result.fetched:
+            proven = receipt.prove(store, result.fetched)
+            result.receipt = str(receipt.write(store, manifests[0].host, proven))
+    except RemoteError as error:
+        result.problems.append(Problem(transport.host, "", str(error)))
+        done = {file.path for file in result.fetched} | {problem.path for problem in result.problems}
+        left = [file for file in missing if file.path not in done]
+        result.problems += [Problem(transport.host, file.path, "not fetched: the host failed before") for file in left]
+    finally:
+        transport.close()
+    return result
+
+
+def _read_manifests(transport: Transport, selection: Selection, result: HostResult) -> list[DayManifest]:
+    """The manifests of the selected days; one that cannot be understood is a problem, the others go on."""
+    manifests = []
+    for path, content in transport.read_manifests(transport.list_manifests()).items():
+        try:
+            manifest = parse(content, path)
+        except HarvesterError as error:
+            result.problems.append(Problem(transport.host, path, str(error)))
+            continue
+        if selection.includes(manifest.date):
+            manifests.append(manifest)
+    return sorted(manifests, key=lambda manifest: manifest.date)
+
+
+def _missing(
+    manifest: DayManifest, store: Store, ledger: Ledger, selection: Selection, result: HostResult
+) -> list[FileEntry]:
+    """The manifest's files that are not here; a file here that differs goes to quarantine first."""
+    missing = []
+    for file in selection.files(manifest):
+        if _is_here(file, store, ledger, result.host):
+            result.present.append(file)
+        else:
+            missing.append(file)
+    return missing
+
+
+def _still_there(transport: Transport, missing: list[FileEntry], result: HostResult) -> list[FileEntry]:
+    """Those of `missing` that the host still has; the others are problems, and not worth an attempt each."""
+    if not missing:
+        return []
+    on_host = transport.list_files()
+    for file in missing:
+        if file.path not in on_host:
+            why = (
+                "the host's manifest lists it, but it is not there. If a clean-up took it, a verified copy is where it "
+                "was pulled to then; otherwise run `harvester verify` on the host."
+            )
+            result.problems.append(Problem(transport.host, file.path, why))
+    return [file for file in missing if file.path in on_host]
+
+
+def _is_here(file: FileEntry, store: Store, ledger: Ledger, host: str) -> bool:
+    path = store.lake / file.path
+    verified = ledger.sha256(file.path)
+    if verified == file.sha256:
+        return True
+    if not path.exists():
+        return False
+    if receipt.holds(path, file):
+        ledger.add(file.path, file.sha256, host)
+        return True
+    store.set_aside(path, verified=verified is not None)
+    return False
+
+
+def _bring(
+    transport: Transport,
+    missing: list[FileEntry],
+    store: Store,
+    ledger: Ledger,
+    result: HostResult,
+    progress: Progress,
+) -> None:
+    """Fetch the files and keep the books of it; UnreachableError when the host is gone."""
+
+    def came(files: list[FileEntry]) -> None:
+        ledger.add_all([(file.path, file.sha256) for file in files], transport.host)
+        result.fetched += files
+
+    def failed(file: FileEntry, error: RemoteError) -> None:
+        result.problems.append(Problem(transport.host, file.path, str(error)))
+
+    bring(transport, missing, store, progress, came, failed)
+
+
+def _check_room(store: Store, missing: Sequence[FileEntry]) -> None:
+    """HarvesterError before anything is fetched when the disk could not hold it."""
+    begun = sum(path.stat().st_size for file in missing if (path := store.partial / file.sha256).exists())
+    needed = bytes_wanted(missing) - begun
+    free = shutil.disk_usage(store.root).free
+    if needed + RESERVE_BYTES > free and needed:
+        raise HarvesterError(
+            f"{store.root} has {free >> 20} MiB free and this pull needs {needed >> 20} MiB and a reserve of "
+            f"{RESERVE_BYTES >> 20} MiB. Free some space, narrow it with --since and --until, or name another disk "
+            "with --output; nothing was fetched."
+        )

@@ -1,0 +1,59 @@
+"""Receipts: the proof, in a file a host can check, that verified copies of its lake's files are here.
+
+{"format": 1, "host", "verified_at" (ISO, UTC), "files": [{"path" relative to lake/, "bytes", "sha256"}]}. Only hashes
+computed from the local files at that moment enter a receipt, never a manifest's claim or the ledger's memory.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harvester.base.errors import HarvesterError
+from harvester.lake.manifest import FileEntry, hash_file
+from runbook.pull.store import Store, write_durably
+
+FORMAT = 1
+
+
+def prove(store: Store, files: Iterable[FileEntry]) -> list[FileEntry]:
+    """Those of `files` whose local copy, hashed now, has the promised size and hash."""
+    proven = []
+    for file in files:
+        if holds(store.lake / file.path, file):
+            proven.append(file)
+    return proven
+
+
+def holds(path: Path, file: FileEntry) -> bool:
+    """Whether `path`, read now, has the size and the hash of `file`."""
+    try:
+        return path.stat().st_size == file.bytes and hash_file(path) == (file.bytes, file.sha256)
+    except OSError:
+        return False
+
+
+def write(store: Store, host: str, proven: Iterable[FileEntry]) -> Path:
+    """Write a receipt for files that `prove` returned, under a name of its own; its path is returned."""
+    now = datetime.now(UTC)
+    content = {
+        "format": FORMAT,
+        "host": host,
+        "verified_at": now.isoformat(timespec="seconds"),
+        "files": [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in proven],
+    }
+    path = store.receipts / f"{host}-{now:%Y%m%dT%H%M%S.%fZ}.json"
+    write_durably(path, json.dumps(content, indent=1).encode() + b"\n")
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A receipt's content; HarvesterError when the file is none."""
+    try:
+        content = json.loads(path.read_bytes())
+        if content["format"] != FORMAT:
+            raise ValueError(f"format {content['format']}")
+        return dict(content)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HarvesterError(f"{path} is not a receipt ({error}). Make one with `./inv pull-data`.") from error

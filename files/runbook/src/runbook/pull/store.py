@@ -1,0 +1,159 @@
+"""The laptop side of the data: where pulled files, partial ones and the proofs of them lie.
+
+pulled/lake/        the same layout as a host's lake; a file is here only when its hash was checked
+pulled/partial/     downloads under way, named by the hash they must end with
+pulled/quarantine/  what did not match, kept for a look
+pulled/superseded/  verified files that a host built anew, with more data
+pulled/receipts/    proofs for clean-up: what was verified here, and when
+pulled/reports/     the HTML reports        pulled/csv/  exports
+pulled/ledger.jsonl what was verified, so that the next pull need not hash it again
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harvester.base.errors import HarvesterError
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True)
+class Store:
+    """The local root, `pulled/` unless the operator names another."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def partial(self) -> Path:
+        return self.root / "partial"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def receipts(self) -> Path:
+        return self.root / "receipts"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def csv(self) -> Path:
+        return self.root / "csv"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.jsonl"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store for this process; HarvesterError when another pull or clean-up holds it."""
+        with writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HarvesterError(
+                f"Another pull or clean-up is using {self.root}. Wait for it to end, or name another directory with "
+                "--output."
+            ) from None
+        else:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def set_aside(self, path: Path, *, verified: bool = False) -> Path:
+        """Move a file away under a name of its own and return where it is: nothing here is ever overwritten.
+
+        A verified file that a host's newer build replaced goes to superseded/, anything else to quarantine/.
+        """
+        folder = self.root / "superseded" if verified else self.quarantine
+        folder.mkdir(parents=True, exist_ok=True)
+        name = "_".join(path.relative_to(self.root).parts)
+        target = folder / name
+        number = 1
+        while target.exists():
+            number += 1
+            target = folder / f"{name}.{number}"
+        path.rename(target)
+        sync_directory(folder)
+        return target
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusal to write at `path` into a paragraph; what is written already stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise HarvesterError(
+                f"There is no room left for {path} ({error.strerror}). Nothing verified is lost, and the partial "
+                "download is kept: free some space or name another disk with --output, and run the command again."
+            ) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise HarvesterError(
+                f"{error.filename or path} cannot be written ({error.strerror}). Correct its owner or mode, or name "
+                "another directory with --output."
+            ) from error
+        raise
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename or a new name in `directory` durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_files(directory: Path, paths: Iterable[Path]) -> None:
+    """Make many files below `directory` durable: by one call for their file system where there is one (Linux)."""
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        for path in paths:
+            sync_file(path)
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(directory))
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees the whole of it or nothing, power cut or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)

@@ -1,0 +1,1 @@
+"""Questions to the pulled lake: SQL, and the HTML report."""

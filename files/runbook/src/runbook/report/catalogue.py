@@ -1,0 +1,114 @@
+"""What a pulled lake holds, by its manifests: the days, the hosts, the files, the certificates.
+
+Only files that a manifest names are data. Anything else in the directory is a stranger and is never read.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.lake.layout import CERTIFICATE, find_partitions
+from harvester.lake.manifest import Manifest, load_manifest
+
+PARQUET_MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of one host: its manifest and its certificate."""
+
+    date: date
+    host: str
+    manifest: Manifest
+    certificate: dict[str, Any]
+
+
+def load_days(lake: Path, *, since: date | None = None, until: date | None = None) -> list[Day]:
+    """The days here, oldest first; HarvesterError when a manifest or a certificate is damaged."""
+    days = []
+    for partition in find_partitions(lake):
+        if (since and partition.date < since) or (until and until < partition.date):
+            continue
+        manifest = load_manifest(lake, partition)
+        if manifest:
+            days.append(Day(partition.date, partition.host, manifest, _certificate(lake, manifest)))
+    return days
+
+
+def require_days(lake: Path, days: list[Day]) -> list[Day]:
+    """The same days; ConfigError with the way out when there is none."""
+    if not days:
+        raise ConfigError(
+            f"{lake} holds no closed day of that range. Bring data with `./inv pull-data`, or name another lake with "
+            "--lake."
+        )
+    return days
+
+
+def parquet_files(lake: Path, days: Iterable[Day], kind: str) -> list[Path]:
+    """The Parquet files of a kind, such as depth, that are here; HarvesterError for one that is not Parquet."""
+    paths = [lake / file.path for day in days for file in day.manifest.find(kind)]
+    present = [path for path in paths if path.exists()]
+    for path in present:
+        check_parquet(path)
+    return present
+
+
+def check_parquet(path: Path) -> None:
+    """HarvesterError when the file does not begin and end as Parquet does, saying what it looks like instead."""
+    with path.open("rb") as file:
+        head = file.read(256)
+        file.seek(max(0, path.stat().st_size - 4))
+        tail = file.read(4)
+    if head[:4] == PARQUET_MAGIC and tail == PARQUET_MAGIC:
+        return
+    looks = "CSV" if b"," in head and b"\n" in head and head.isascii() else "something else"
+    if head[:4] == PARQUET_MAGIC:
+        looks = "a Parquet file that was cut short"
+    raise HarvesterError(
+        f"{path} should be a Parquet file and looks like {looks}. Run `./inv verify-data` to see what else is wrong, "
+        "move the file away, and `./inv pull-data` brings the right one."
+    )
+
+
+def known_symbols(days: Iterable[Day]) -> list[str]:
+    """Every symbol that a certificate of these days names, sorted."""
+    return sorted({symbol for day in days for symbol in (*day.certificate["symbols"], *streamed_symbols(day))})
+
+
+def streamed_symbols(day: Day) -> set[str]:
+    """The symbols that a socket brought, or should have."""
+    return {symbol for facts in day.certificate.get("streams", {}).values() for symbol in facts["symbols"]}
+
+
+def check_symbols(wanted: Iterable[str], days: Iterable[Day]) -> None:
+    """ConfigError for a symbol that none of these days has, with the nearest ones that they have."""
+    known = known_symbols(days)
+    for symbol in wanted:
+        if symbol in known:
+            continue
+        near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.4) or known[:3]
+        raise ConfigError(
+            f"No data here is of symbol {symbol!r}. Symbols are written as the broker does, such as "
+            f"{', '.join(near) or 'NSE:SBIN-EQ'}; the view `certificate` of `./inv query` lists them all."
+        )
+
+
+def _certificate(lake: Path, manifest: Manifest) -> dict[str, Any]:
+    for file in manifest.find(CERTIFICATE):
+        path = lake / file.path
+        if path.exists():
+            try:
+                content = json.loads(path.read_bytes())
+                _ = content["symbols"], content["windows"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise HarvesterError(
+                    f"{path} is not a readable certificate ({error}). Move it away; `./inv pull-data` brings it again."
+                ) from error
+            return dict(content)
+    return {"symbols": {}, "windows": []}

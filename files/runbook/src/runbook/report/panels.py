@@ -1,0 +1,221 @@
+"""Panels of the report: one symbol on one day, its coverage by feed, its book, spread and rate, its proofs."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.layout import DEPTH, DEPTH50, INDEX
+from runbook.report.catalogue import Day
+from runbook.report.drawing import Span, heat_paths, line_paths, spans
+from runbook.report.query import TIME_ZONE
+
+if TYPE_CHECKING:
+    import duckdb
+
+LEVELS = 5
+LINE_HEIGHT = 24
+POLLS = FEED_NAMES[FYERS_REST]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The time axis of a day: from the first opening to the last closing (ns), in so many columns."""
+
+    begin: int
+    end: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The coverage of one feed over the day, and what to say of it."""
+
+    feed: str
+    coverage: float | None
+    words: list[str]
+    spans: list[Span]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something over time: a path, its median and the top of its scale."""
+
+    path: str = ""
+    median: float | None = None
+    top: float = 0.0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One symbol on one day, ready to draw. Spread in paise, depth in shares, rate in updates a second."""
+
+    symbol: str
+    strips: list[Strip]
+    causes: set[str]
+    heat: list[tuple[str, int, str]] = field(default_factory=list)
+    spread: Line = Line()
+    rate: Line = Line()
+    profile: list[tuple[str, float, float]] = field(default_factory=list)
+
+
+def facts_of(day: Day, symbol: str) -> dict[str, dict[str, Any]]:
+    """What the certificate says of a symbol, by feed; polls only where some were due or came."""
+    polls = day.certificate["symbols"].get(symbol)
+    found = {POLLS: polls} if polls and (polls["expected"] or polls["updates"]) else {}
+    for feed, facts in day.certificate.get("streams", {}).items():
+        if symbol in facts["symbols"]:
+            found[feed] = facts["symbols"][symbol]
+    return found or ({POLLS: polls} if polls else {})
+
+
+def worst_coverage(day: Day, symbol: str) -> float:
+    """The smallest coverage of its feeds; 0 where nothing is known."""
+    return min((facts["coverage"] or 0.0 for facts in facts_of(day, symbol).values()), default=0.0)
+
+
+def make_panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis) -> Panel:
+    """Everything about one symbol on one day."""
+    facts = facts_of(day, symbol)
+    rows = connection.execute(
+        "select feed, from_ns, to_ns, cause, slots from gaps"
+        " where date = ? and host = ? and symbol = ? order by from_ns",
+        [day.date, day.host, symbol],
+    ).fetchall()
+    strips = [_strip(feed, entry, [row[1:] for row in rows if row[0] == feed], axis) for feed, entry in facts.items()]
+    causes = {str(row[3]) for row in rows}
+    table = _table_of(facts)
+    if table is None:
+        return Panel(symbol, strips, causes)
+    rate = _rate(connection, day, symbol, axis, table)
+    if table == INDEX:
+        return Panel(symbol, strips, causes, rate=rate)
+    return _with_books(Panel(symbol, strips, causes, rate=rate), connection, day, axis, table)
+
+
+def _strip(feed: str, facts: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:
+    drawn = [
+        (low, high, cause, f"{cause}: {clock(low)} to {clock(high)}, " + _lost(high - low, slots))
+        for low, high, cause, slots in gaps
+    ]
+    return Strip(feed, facts["coverage"], _words(facts), spans(drawn, axis.begin, axis.end))
+
+
+def _lost(length_ns: int, slots: int | None) -> str:
+    return say_duration(length_ns) if slots is None else f"{slots} polls missed"
+
+
+def _words(facts: dict[str, Any]) -> list[str]:
+    """What there is to say of a feed besides its coverage, in short sentences."""
+    words = []
+    if "expected" in facts:
+        words.append(f"{facts['recorded_slots']:,} of {facts['expected']:,} polls answered")
+    else:
+        words += [f"{count:,} rows of {table}" for table, count in facts["updates"].items()]
+    if facts.get("longest_silence_ns"):
+        words.append(f"longest silence {say_duration(facts['longest_silence_ns'])}")
+    for cause, sums in (facts.get("gaps_by_cause") or {}).items():
+        name = cause.replace("_", " ")
+        words.append(f"{name} {sums} polls" if isinstance(sums, int) else f"{name} {say_duration(sums['ns'])}")
+    if deviation := facts.get("poll_deviation_ms"):
+        words.append(f"polls off schedule: p50 {deviation['p50']:.1f} ms, p99 {deviation['p99']:.1f} ms")
+    if skew := facts.get("skew_ms"):
+        words.append(f"receipt after the exchange's clock: p50 {skew['p50']:,.0f} ms, p99 {skew['p99']:,.0f} ms")
+    if "sequence" in facts:
+        words.append(_proof(facts["sequence"]))
+    for stream, sums in (facts.get("copies") or {}).items():
+        words.append(f"connection {stream}: first with {sums['first']:,}, alone with {sums['alone']:,}")
+    return words
+
+
+def _proof(sequence: dict[str, Any]) -> str:
+    chains = sequence["connections"]
+    if not chains:
+        return "no sequence numbers came"
+    spans_ = ", ".join(f"{chain['first']:,} to {chain['last']:,}" for chain in chains[:3])
+    more = f" and {len(chains) - 3} connections more" if len(chains) > 3 else ""
+    verdict = "none missing" if not sequence["missing"] else f"{sequence['missing']:,} missing"
+    return f"sequence numbers {spans_}{more}: {verdict}"
+
+
+def _table_of(facts: dict[str, dict[str, Any]]) -> str | None:
+    """The table that shows most of the symbol."""
+    rows: dict[str, int] = {DEPTH: 0}
+    for feed, entry in facts.items():
+        if feed == POLLS:
+            rows[DEPTH] += entry["updates"]
+        else:
+            for table, count in entry["updates"].items():
+                rows[table] = rows.get(table, 0) + count
+    return next((table for table in (DEPTH, DEPTH50, INDEX) if rows.get(table)), None)
+
+
+def _bucketed(axis: Axis, table: str, values: str) -> tuple[str, list[int]]:
+    """A statement that gathers values by column of the axis, and its first parameters."""
+    statement = f"""
+        select least(? - 1, (recv_ns - ?) * ? // ?) as bucket, {values} from "{table}"
+        where date = ? and host = ? and symbol = ? and recv_ns >= ? and recv_ns < ?
+        group by bucket order by bucket"""  # noqa: S608  # column names of our own schema
+    return statement, [axis.columns, axis.begin, axis.columns, max(1, axis.end - axis.begin)]
+
+
+def _rate(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis, table: str) -> Line:
+    statement, parameters = _bucketed(axis, table, "count(*)")
+    rows = connection.execute(statement, [*parameters, day.date, day.host, symbol, axis.begin, axis.end]).fetchall()
+    seconds = max(1e-9, (axis.end - axis.begin) / axis.columns / NS_PER_SECOND)
+    return _line(axis, [(int(bucket), count / seconds) for bucket, count in rows])
+
+
+def _line(axis: Axis, points: list[tuple[int, float | None]]) -> Line:
+    values: list[float | None] = [None] * axis.columns
+    for bucket, value in points:
+        values[bucket] = value
+    path, top = line_paths(values, LINE_HEIGHT)
+    known = sorted(value for value in values if value is not None)
+    return Line(path, known[len(known) // 2] if known else None, top)
+
+
+def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Day, axis: Axis, table: str) -> Panel:
+    """The panel with depth over time, spread over time and the mean profile of the book."""
+    quantities = [f"ask_qty[{n}]" for n in range(LEVELS, 0, -1)] + [f"bid_qty[{n}]" for n in range(1, LEVELS + 1)]
+    means = ", ".join(f"avg({name})" for name in quantities)
+    statement, parameters = _bucketed(axis, table, f"median(ask_px[1] - bid_px[1]), {means}")
+    rows = connection.execute(
+        statement, [*parameters, day.date, day.host, panel.symbol, axis.begin, axis.end]
+    ).fetchall()
+    if not rows:
+        return panel
+    cells = [(int(row[0]), level, row[2 + level] or 0.0) for row in rows for level in range(2 * LEVELS)]
+    thickest = max(value for *_, value in cells)
+    halves = [
+        ("askside", [cell for cell in cells if cell[1] < LEVELS]),
+        ("bidside", [cell for cell in cells if cell[1] >= LEVELS]),
+    ]
+    profile = [sum(row[2 + level] or 0.0 for row in rows) / len(rows) for level in range(2 * LEVELS)]
+    widest = max(profile) or 1.0
+    names = [f"ask {n}" for n in range(LEVELS, 0, -1)] + [f"bid {n}" for n in range(1, LEVELS + 1)]
+    return Panel(
+        panel.symbol,
+        panel.strips,
+        panel.causes,
+        heat=[(side, *path) for side, part in halves for path in heat_paths(part, thickest)],
+        spread=_line(axis, [(int(row[0]), row[1]) for row in rows]),
+        rate=panel.rate,
+        profile=[(name, mean, 100 * mean / widest) for name, mean in zip(names, profile, strict=True)],
+    )
+
+
+def clock(ns: int) -> str:
+    """The time of day in India."""
+    return datetime.fromtimestamp(ns // 10**9, ZoneInfo(TIME_ZONE)).strftime("%H:%M:%S")
+
+
+def say_duration(ns: int) -> str:
+    """A duration as a person says it: 35.0 s, 12 min 5 s, 3 h 20 min."""
+    seconds = ns / 1e9
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,122 @@
+"""An environment in AWS: its inventory, cost, access, and end."""
+
+from pathlib import Path
+
+from invoke.context import Context
+
+from runbook.tasks.here import ROOT, hosts_of, play, store_at
+from runbook.tasks.options import OUTPUT, WHERE, agree, operator
+
+
+@operator(
+    answers="JSON file with the answers instead of questions: profile, region, environment, symbols, app_id, email, "
+    "cap_dollars, connection, source, hosts",
+    output="directory to write to (default: inventory/aws)",
+)
+def configure(_: Context, answers: str | None = None, output: str = "inventory/aws") -> None:
+    """Ask the ten things that AWS needs, check each at once, write inventory/aws; creates nothing in AWS."""
+    from runbook.aws import configure, presentation
+
+    given = configure.read_answers(Path(answers)) if answers else presentation.ask_answers()
+    written = configure.write(given, ROOT / output, configure.account_of(given))
+    presentation.show_configured(written, configure.explain_plan(given), output)
+
+
+@operator(json="print the table as JSON", inventory=WHERE["inventory"])
+def cost(_: Context, json: bool = False, inventory: str | None = "inventory/aws") -> None:
+    """Show what the configured environment costs in a month, with how it is computed and how old the prices are."""
+    from runbook.aws import cost, environment, presentation
+
+    variables = environment.load(ROOT, inventory).variables
+    price = cost.prices(str(variables["aws_account_region"]))
+    presentation.show_costs(cost.estimate(cost.read_configuration(variables), price), price, variables, json=json)
+
+
+@operator(network="network to let in instead of your present address, such as 203.0.113.7/32", yes="do not ask",
+          inventory=WHERE["inventory"])  # fmt: skip
+def allow_me(
+    _: Context, network: str | None = None, yes: bool = False, inventory: str | None = "inventory/aws"
+) -> None:
+    """Open port 22 of the hosts to the address that you have today, and close it to the one you had before."""
+    from runbook.aws import allow, environment
+    from runbook.console.terminal import console
+
+    wanted = allow.check_network(network) if network else allow.my_network()
+    agree(f"Let {wanted} in, and nobody else?", "Nothing was changed.", yes=yes)
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here):
+        former = allow.allow(here, wanted)
+    kept = allow.remember(ROOT / str(inventory), wanted)
+    console().print(f"port 22 is open to {wanted} alone (before: {', '.join(former) or 'the same'})", markup=False)
+    if not kept:
+        console().print(f"write it into aws_host_ssh_sources of {inventory}, too", markup=False)
+
+
+@operator(yes="do not ask", dry_run="show what would be made or mended and stop", inventory=WHERE["inventory"])
+def athena_tables(
+    _: Context, yes: bool = False, dry_run: bool = False, inventory: str | None = "inventory/aws"
+) -> None:
+    """Make the tables by which Amazon Athena reads the bucket, or mend them: after a change of the fleet, again."""
+    from runbook.aws import athena, environment, presentation
+    from runbook.console.terminal import console
+
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here) as account:
+        changes = athena.plan(here, account)
+        presentation.show_changes(changes, here.names.database)
+        if dry_run or not changes:
+            return
+        agree("Make it so?", "Nothing was changed.", yes=yes)
+        athena.make(here, account, changes)
+    console().print(f"{here.names.database} is as the lake is", markup=False)
+
+
+@operator(yes="do not ask", inventory=WHERE["inventory"], host="name of the host in the inventory", **OUTPUT)
+def replace_host(
+    _: Context, host: str, yes: bool = False, output: str = "pulled", inventory: str | None = "inventory/aws"
+) -> None:
+    """Move a host to a new instance: its data comes home verified, the old one goes, site.yml makes the new one."""
+    from runbook.aws import destroy, environment
+    from runbook.console.terminal import PullBar
+
+    [found] = hosts_of(inventory, host)
+    agree(f"Bring everything of {found.name} home, terminate it, and build it anew?", "Nothing was changed.", yes=yes)
+    here = environment.load(ROOT, inventory)
+    play("close", inventory, host)  # a day whose close failed is in the journal alone, and so is what came after one
+    with environment.reaching(here), PullBar() as bar:
+        destroy.retire(here, found, store_at(output), bar)
+    play("site", inventory, None)
+
+
+@operator(
+    yes="do not ask; refused while data would be lost",
+    lose_data="name of the environment: says again that data which is nowhere else may go, too",
+    dry_run="list what would go and stop",
+    inventory=WHERE["inventory"],
+    **OUTPUT,
+)
+def destroy(
+    _: Context,
+    yes: bool = False,
+    lose_data: str = "",
+    dry_run: bool = False,
+    output: str = "pulled",
+    inventory: str | None = "inventory/aws",
+) -> None:
+    """List and remove everything of an environment in AWS; refuses while data would be lost."""
+    from runbook.aws import destroy, environment, presentation
+    from runbook.console.terminal import console
+
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here) as account:
+        doomed = destroy.look(here, account)
+        presentation.show_doomed(doomed, here.names.stem)
+        if dry_run or not doomed:
+            return
+        if lose_data != here.names.environment:
+            play("close", inventory, None)  # as for replace-host
+            destroy.refuse(destroy.risks(here, account, ROOT, inventory, store_at(output)))
+        agree(f"Remove these {len(doomed)} things for good?", "Nothing was removed.", yes=yes)
+        destroy.remove(doomed, lambda line: console().print(line, markup=False))
+        destroy.prove(here, account)
+    console().print(f"nothing of {here.names.stem} is left in account {account}", markup=False)

@@ -1,0 +1,134 @@
+"""The data: home, verified, asked, and cleaned up behind it."""
+
+from pathlib import Path
+
+from invoke.context import Context
+
+from harvester.base.errors import HarvesterError
+from runbook.tasks.here import ROOT, hosts_of, store_at, target_of
+from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
+
+
+@operator(
+    format="parquet, or csv to write the old CSV format besides",
+    raw="also bring the raw journal segments, which a clean-up of raw data needs",
+    from_="host (over SSH, the default) or s3 (the bucket that the hosts upload to)",
+    bucket="with --from s3: name or s3://name/prefix/ of the bucket (default: what the inventory says)",
+    **RANGE,
+    **OUTPUT,
+    **WHERE,
+)
+def pull_data(
+    _: Context,
+    from_: str = "host",
+    bucket: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    symbols: str | None = None,
+    format: str = "parquet",
+    raw: bool = False,
+    output: str = "pulled",
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
+    """Bring closed days here, verified and resumable, with a report; exit code 1 and a list when something is missing.
+
+    Whole days are pulled; --symbols chooses what the CSV and the report show.
+    """
+    from runbook.console import presentation
+    from runbook.console.terminal import PullBar
+    from runbook.pull import delivery, plan
+
+    selection = plan.parse_selection(since, until, raw=raw)
+    csv = delivery.parse_format(format)
+    connections = delivery.choose(from_, bucket, limit, lambda: hosts_of(inventory, None if from_ == "s3" else limit))
+    with PullBar() as bar:
+        result = delivery.deliver(
+            connections, store_at(output), selection, symbols=plan.parse_symbols(symbols), csv=csv, progress=bar
+        )
+    presentation.show_delivery(result)
+    if result.problems:
+        raise HarvesterError("not everything came, see above; what came is verified. Run it again to bring the rest.")
+
+
+@operator(json="print the findings as JSON", **RANGE, **OUTPUT)
+def verify_data(
+    _: Context,
+    since: str | None = None,
+    until: str | None = None,
+    symbols: str | None = None,
+    output: str = "pulled",
+    json: bool = False,
+) -> None:
+    """Check what is here: hashes, row counts, gaps, strangers, and trading days that are missing."""
+    from runbook.console import presentation
+    from runbook.pull import plan
+    from runbook.pull.verification import verify_store
+
+    selection = plan.parse_selection(since, until, raw=False)
+    result = verify_store(store_at(output), selection, plan.parse_symbols(symbols))
+    presentation.show_json(result.to_dict()) if json else presentation.show_verification(result)
+    if not result.ok:
+        raise HarvesterError("not everything is as it should be; see above.")
+
+
+@operator(
+    sql="the question, such as: select symbol, count(*) from depth group by symbol",
+    csv="print CSV",
+    json="print JSON",
+    lake="lake to ask (default: pulled/lake)",
+)
+def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str = "pulled/lake") -> None:
+    """Ask the pulled lake in SQL (DuckDB).
+
+    Views: depth, depth_rupees, quotes, index, depth50, bars, gaps, certificate.
+    """
+    from runbook.console import presentation
+    from runbook.report.query import ask
+
+    answer = ask(sql, (ROOT / lake).resolve())
+    if csv or json:
+        print(answer.to_csv() if csv else answer.to_json(), end="" if csv else "\n")
+    else:
+        presentation.show_answer(answer)
+
+
+@operator(
+    yes="do not ask",
+    dry_run="show the plan and stop",
+    keep_days="how many of the newest days keep everything on the host (at least 2)",
+    archive="directory for a second copy, verified before anything goes",
+    **OUTPUT,
+    **WHERE,
+)
+def cleanup(
+    _: Context,
+    yes: bool = False,
+    dry_run: bool = False,
+    keep_days: int = 2,
+    archive: str | None = None,
+    output: str = "pulled",
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
+    """Free the hosts' disks of days that are proven to be here; shows the plan and asks first."""
+    from runbook.console import presentation
+    from runbook.console.terminal import confirm
+    from runbook.pull import cleanup, delivery
+
+    store, target = store_at(output), target_of(inventory, limit)
+    for host in hosts_of(inventory, limit):
+        demands = cleanup.demands_of(host)
+        if demands == {"s3"}:
+            cleanup.by_bucket(host.name, target, check=True)
+            if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
+                cleanup.by_bucket(host.name, target, check=False)
+            continue
+        plan = cleanup.look(delivery.connect_to(host), store, keep_days=keep_days)
+        presentation.show_plan(plan)
+        if dry_run or not plan.removals:
+            continue
+        agree(f"Remove {len(plan.removals)} files from {plan.host}?", "Nothing was removed.", yes=yes)
+        if archive:
+            cleanup.archive(plan, store, Path(archive))
+        cleanup.apply(plan, store, target, look_at_bucket="s3" in demands)

@@ -1,0 +1,41 @@
+"""Where a task acts: this checkout, the hosts of an inventory, and the directory of pulled data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runbook.fleet.inventory import Host
+    from runbook.fleet.playbook import Target
+    from runbook.pull.store import Store
+
+ROOT = Path(__file__).resolve().parents[5]  # ./inv installs this package in place: the checkout that it is part of
+
+
+def hosts_of(inventory: str | None, limit: str | None) -> list[Host]:
+    """The chosen hosts of an inventory; ConfigError as `load_hosts` says."""
+    from runbook.fleet.inventory import load_hosts
+
+    return load_hosts(ROOT, inventory, limit)
+
+
+def target_of(inventory: str | None, limit: str | None) -> Target:
+    """The same choice, for a playbook."""
+    from runbook.fleet.playbook import Target
+
+    return Target(ROOT, inventory, limit)
+
+
+def play(name: str, inventory: str | None, limit: str | None, *, check: bool = False, **variables: Any) -> None:
+    """Run `playbooks/<name>.yml` there with these extra variables; PlaybookError when it fails."""
+    from runbook.fleet.playbook import run
+
+    run(name, target_of(inventory, limit), variables or None, check=check)
+
+
+def store_at(output: str) -> Store:
+    """The pulled data at a path that is absolute, or taken from the checkout."""
+    from runbook.pull.store import Store
+
+    return Store((ROOT / output).resolve())

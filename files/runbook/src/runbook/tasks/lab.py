@@ -1,0 +1,43 @@
+"""The lab on this machine, and the demonstration in it."""
+
+from pathlib import Path
+
+from invoke.context import Context
+
+from runbook.tasks.here import ROOT
+from runbook.tasks.options import end, operator
+
+
+@operator(
+    hosts="how many hosts",
+    suite="their userland: trixie, bookworm or noble (default: trixie)",
+    aws="have site.yml provision an AWS account on the stand-in, too",
+)
+def lab_up(_: Context, hosts: int = 1, suite: str | None = None, aws: bool = False) -> None:
+    """Boot the lab on this machine: hosts, local exchange and AWS stand-in (needs root)."""
+    from lab.cli import main
+
+    names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
+    end(main(["up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else [])]))
+
+
+@operator()
+def lab_down(_: Context) -> None:
+    """Remove the lab and everything that it left."""
+    from lab.cli import main
+
+    end(main(["down"]))
+
+
+@operator(
+    here="as ordinary processes, without a host and without Ansible: where root or namespaces are not to be had",
+    down="take the lab down at the end",
+    seconds="length of the trading session",
+    summary="file to write the summary to, as JSON",
+)
+def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, summary: str | None = None) -> None:
+    """Build an AWS account on a stand-in and a host with site.yml, harvest a session, pull and verify it."""
+    from lab.demo import demonstrate
+
+    target = Path(summary).resolve() if summary else None
+    demonstrate(ROOT, on_host=not here, session_seconds=seconds, summary_file=target, down=down)

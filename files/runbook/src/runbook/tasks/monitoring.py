@@ -1,0 +1,76 @@
+"""How the hosts are, and what may be wrong here and there."""
+
+from invoke.context import Context
+
+from harvester.base.errors import HarvesterError, UnhealthyError
+from runbook.tasks.here import ROOT, hosts_of, play
+from runbook.tasks.options import OUTPUT, WHERE, operator
+
+
+@operator(json="print the hosts' own reports as JSON", **WHERE)
+def status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
+    """Show each host's health, session, updates, token and disk; exit code 3 when one is unhealthy."""
+    from runbook.console import presentation
+    from runbook.fleet.status import gather
+
+    answers = gather(hosts_of(inventory, limit))
+    presentation.show_json([answer.to_dict() for answer in answers]) if json else presentation.show_status(answers)
+    if not all(answer.healthy for answer in answers):
+        raise UnhealthyError("not every host is healthy; see above.")
+
+
+@operator(
+    follow="go on as lines are written, until Ctrl-C",
+    unit="one unit or pattern, such as harvester-recorder (default: all of the harvester's)",
+    lines="how many of the newest lines",
+    since="lines since then, as systemd writes times, such as today or -1h",
+    **WHERE,
+)
+def logs(
+    _: Context,
+    follow: bool = False,
+    unit: str | None = None,
+    lines: int = 50,
+    since: str | None = None,
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
+    """Show the journal of the harvester's units, or follow it."""
+    from runbook.fleet import logs
+
+    logs.show(hosts_of(inventory, limit), logs.command(unit, lines, since, follow=follow), follow=follow)
+
+
+@operator(
+    json="print the findings as JSON",
+    aws="look at the account in AWS, and at what no emulator can show",
+    **OUTPUT,
+    **WHERE,
+)
+def doctor(
+    _: Context,
+    json: bool = False,
+    aws: bool = False,
+    output: str = "pulled",
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
+    """Look at everything that can be wrong, here and on the hosts, and say how to put it right."""
+    from runbook.console import presentation
+    from runbook.doctor import Level, examine, examine_aws
+
+    findings = []
+    rounds = examine_aws(ROOT, inventory) if aws else examine(ROOT, ROOT / output, inventory, limit)
+    for finding in rounds:
+        findings.append(finding)
+        if not json:
+            presentation.show_finding(finding)
+    presentation.show_json([finding.to_dict() for finding in findings]) if json else presentation.show_sum(findings)
+    if any(finding.level == Level.FAIL for finding in findings):
+        raise HarvesterError("something is wrong; each finding above says what to do.")
+
+
+@operator(**WHERE)
+def audit(_: Context, inventory: str | None = None, limit: str | None = None) -> None:
+    """Show who logged in, what failed, and what listens on each host."""
+    play("audit", inventory, limit)

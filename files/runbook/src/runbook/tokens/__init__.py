@@ -1,0 +1,1 @@
+"""Logins and tokens: push, undo, refresh, the token page, other secrets."""

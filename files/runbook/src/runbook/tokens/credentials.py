@@ -1,0 +1,183 @@
+"""token-status and token-undo: every credential of the login, by version and age and never by value."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from getpass import getpass
+from pathlib import Path
+from typing import Any
+
+from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
+from harvester.base.errors import ConfigError
+from harvester.base.redaction import Masked, register_secret
+from harvester.calendar import TradingCalendar
+from harvester.tokens.claims import check_token
+from harvester.tokens.expiry import expires_at_ns
+from harvester.tokens.stores import DeniedError, Store, open_place
+from runbook.fleet.environment import surroundings_of
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target, run
+from runbook.tokens import adoption, places
+
+MAX_CHARACTERS = 65_536
+PUSH = "./inv token-push"
+CREDENTIALS = {
+    "access_token": ("access token", PUSH),
+    "app_secret": ("app secret", "./inv secret-put --name app-secret"),
+    "refresh_token": ("refresh token", PUSH),
+    "pin": ("PIN for the refresh", "./inv secret-put --name pin"),
+    "schwab_access_token": ("Schwab access token", f"{PUSH} --broker schwab"),
+    "schwab_refresh_token": ("Schwab refresh token", f"{PUSH} --broker schwab"),
+    "schwab_app_secret": ("Schwab app secret", "./inv secret-put --name schwab-app-secret"),
+    "page_key": ("key of the token page", "./inv secret-put --name page-key"),
+    "channels": ("alert channels", "./inv secret-put --name channels"),
+}
+"""What each is called, and how it is renewed."""
+NEEDED = {"access_token"}
+BY_HAND = {"app_secret", "pin", "schwab_app_secret", "page_key", "channels"}
+UNSEEN = "when it ends is not known: this login may not read it"
+SOON_NS = 3 * 86_400 * NS_PER_SECOND
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One credential. `age` and `expires` are None where the store or the value does not say.
+
+    `state` is what holds the automatic refresh up, in a word; it has no version.
+    """
+
+    name: str
+    place: str
+    version: str | None
+    age: timedelta | None
+    expires_at_ns: int | None
+    action: str
+    good: bool
+    state: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"age": self.age and self.age.total_seconds()}
+
+
+def look(hosts: Sequence[Host], wall_ns: int | None = None) -> list[Standing]:
+    """Every credential that the inventory's hosts have a place for. Raises StoreError or ConfigError."""
+    now = SystemClock().wall_ns() if wall_ns is None else wall_ns
+    found: list[Standing] = []
+    for place, members in places.by_place(hosts).items():
+        if place.name is None:
+            found += [_on_host(host, now) for host in members]
+            continue
+        with surroundings_of(members[0]):
+            for secret in CREDENTIALS:
+                name = places.place_of(members[0], secret)
+                found.append(_stored(secret, open_place(str(name), place.region), now))
+    return found
+
+
+def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = adoption.gather) -> dict[str, str]:
+    """Put the access token that was in force before back, where it still works, and wait until each host uses it.
+
+    The versions by host. Raises TokenError, with nothing changed, when the one before cannot be used, StoreError when
+    there is none, and UnhealthyError when a host does not use it in time.
+    """
+    versions: dict[str, str] = {}
+    for place, members in places.by_place(hosts).items():
+        names = [host.name for host in members]
+        if place.name is None:
+            versions |= _undo_on_hosts(names, target)
+            continue
+        with surroundings_of(members[0]):
+            store = open_place(place.name, place.region)
+            previous = store.previous()
+            if previous is None:
+                raise ConfigError(f"{store.place} keeps no earlier token, so there is nothing to go back to.")
+            register_secret(previous.value)
+            check_token(previous.value, SystemClock().wall_ns())
+            versions |= dict.fromkeys(names, store.undo())
+    adoption.wait(hosts, versions, ask=ask, seconds=adoption.SECONDS)
+    return versions
+
+
+def _undo_on_hosts(names: Sequence[str], target: Target) -> dict[str, str]:
+    """Have the token_undo playbook go back in the files of these hosts; the version in force on each then."""
+    with tempfile.TemporaryDirectory(prefix="undo-") as folder:
+        limited = Target(target.root, target.inventory, ",".join(names))
+        run("token_undo", limited, {"harvester_token_undo_folder": folder})
+        return {name: (Path(folder) / name).read_text("utf-8").strip() for name in names}
+
+
+def put(hosts: Sequence[Host], name: str) -> str:
+    """Store a secret that a person types or pipes; what was stored where. Raises ConfigError or StoreError."""
+    secret = name.replace("-", "_")
+    if secret not in BY_HAND:
+        known = ", ".join(sorted(one.replace("_", "-") for one in BY_HAND))
+        raise ConfigError(f"There is no secret named {name!r} to be stored by hand. There are: {known}.")
+    place = places.place_of(hosts[0], secret)
+    if place is None:
+        raise ConfigError(
+            f"{hosts[0].name} takes its token from a file, so there is no store in AWS for it. Write the secret to a"
+            " file of mode 0600 that the inventory or the settings name; docs/runbook.md says which."
+        )
+    text = getpass(f"{name} (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
+    value = Masked(text.strip())
+    register_secret(value)
+    if not value.get_secret_value():
+        raise ConfigError("Nothing was typed, so nothing is stored.")
+    with surroundings_of(hosts[0]):
+        store = open_place(place, places.token_settings(hosts[0]).region)
+        return f"{store.place} is {store.write(value)} now."
+
+
+def _stored(secret: str, store: Store, now: int) -> Standing:
+    """A value is read only where it may say when it ends, and this login may read it."""
+    name, renewal = CREDENTIALS[secret]
+    found = store.look()
+    if found is None:
+        return Standing(name, store.place, None, None, None, renewal if secret in NEEDED else "", secret not in NEEDED)
+    age = timedelta(seconds=(now - found.written_ns) // NS_PER_SECOND) if found.written_ns else None
+    try:
+        ends_ns = None if secret in BY_HAND else _end_of(store)
+    except DeniedError:
+        if secret in NEEDED:
+            raise
+        return Standing(name, store.place, found.version, age, None, UNSEEN, True)
+    return _judged(name, store.place, found.version, age, ends_ns, renewal, now)
+
+
+def _end_of(store: Store) -> int | None:
+    stored = store.read()
+    if stored is None:
+        return None
+    register_secret(stored.value)
+    return expires_at_ns(stored.value)
+
+
+def _on_host(host: Host, now: int) -> Standing:
+    """What the service on the host says of its token; the file itself stays there."""
+    answer = adoption.gather([host])[0]
+    token = ((answer.report or {}).get("status") or {}).get("token") or {}
+    name, place = CREDENTIALS["access_token"][0], f"{host.name}: {places.token_settings(host).file}"
+    if not token.get("version"):
+        return Standing(name, place, None, None, None, answer.error or PUSH, False)
+    return _judged(name, place, token["version"], None, token.get("expires_at_ns"), PUSH, now)
+
+
+def _judged(
+    name: str, place: str, version: str, age: timedelta | None, ends_ns: int | None, renewal: str, now: int
+) -> Standing:
+    if ends_ns is None:
+        return Standing(name, place, version, age, None, "", True)
+    if ends_ns <= now:
+        return Standing(name, place, version, age, ends_ns, renewal, False)
+    due = f"{renewal}, before {next_login(ends_ns)}" if ends_ns - now < SOON_NS else ""
+    return Standing(name, place, version, age, ends_ns, due, True)
+
+
+def next_login(ends_ns: int) -> str:
+    """When the first session opens that something valid until `ends_ns` does not cover."""
+    from runbook.tokens.token_push import next_session_after
+
+    opens = next_session_after(to_ist(ends_ns), TradingCalendar.load())
+    return f"{opens:%a %d %b, %H:%M} IST" if opens else f"{to_ist(ends_ns):%a %d %b, %H:%M} IST"

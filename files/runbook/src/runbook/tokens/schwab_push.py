@@ -1,0 +1,60 @@
+"""token-push --broker schwab: the same login, at Schwab; both tokens go to AWS, from where its refresh token renews."""
+
+import sys
+import time
+
+from harvester.base.clock import to_ist
+from harvester.base.errors import ConfigError
+from harvester.base.redaction import Masked
+from harvester.tokens import schwab
+from harvester.tokens.expiry import wrap
+from harvester.tokens.login import App, LoginError, read_redirect_query
+from harvester.tokens.stores import Store, open_place
+from runbook.fleet.environment import surroundings_of
+from runbook.fleet.inventory import Host
+from runbook.tokens import places
+from runbook.tokens.broker_login import page_opener
+
+BROKERS = ("fyers", "schwab")
+
+
+def is_meant(broker: str) -> bool:
+    """Whether it is Schwab. Raises ConfigError for a broker that is not known."""
+    if broker not in BROKERS:
+        raise ConfigError(f"There is no broker named {broker!r} here. There are: {', '.join(BROKERS)}.")
+    return broker == "schwab"
+
+
+def push(host: Host, *, secret_stdin: bool = False) -> str:
+    """Log in, store both tokens; what to tell the person. Raises LoginError, ConfigError or StoreError."""
+    app_id, redirect_uri = (str(host.variables.get(name) or "") for name in ("schwab_app_id", "schwab_redirect_uri"))
+    if not app_id or not redirect_uri:
+        raise ConfigError(
+            f"The inventory names no schwab_app_id and schwab_redirect_uri for {host.name}. Copy both from the app in"
+            " Schwab's developer portal."
+        )
+    with surroundings_of(host):
+        secret_store = _store(host, "schwab_app_secret")
+        stored = None if secret_stdin else secret_store.read()
+        if not secret_stdin and stored is None:
+            raise ConfigError(f"{secret_store.place} does not exist. Run ./inv secret-put --name schwab-app-secret.")
+        secret = stored.value if stored else Masked(sys.stdin.readline().strip())
+        app = App(app_id, secret, redirect_uri)
+        api_url = str(host.variables.get("schwab_api_url") or schwab.API_URL)
+        begun = schwab.begin_login(app, api_url)
+        address = page_opener(redirect_uri, lambda text: print(text, file=sys.stderr, flush=True))(begun)
+        code = Masked(read_redirect_query(address, app, begun.state).get("code", ""))
+        if not code.get_secret_value():
+            raise LoginError(f"The address has no code, so the login was not finished. {schwab.AGAIN}")
+        tokens = schwab.exchange_code(app, code, wall_ns=time.time_ns(), api_url=api_url)
+        refresh = _store(host, "schwab_refresh_token").write(wrap(tokens.refresh))
+        access = _store(host, "schwab_access_token").write(wrap(tokens.access))
+    ends = to_ist(tokens.refresh.expires_at_ns)
+    return f"Stored {access} and {refresh}. Next login: before {ends:%a %d %b, %H:%M} IST, when the refresh token ends."
+
+
+def _store(host: Host, secret: str) -> Store:
+    place = places.place_of(host, secret)
+    if place is None:
+        raise ConfigError(f"{host.name} takes its token from a file; Schwab's tokens are kept in AWS alone.")
+    return open_place(place, places.token_settings(host).region)

@@ -1,0 +1,183 @@
+"""cleanup: the plan, the second home, and the last look before a host is told to delete."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_lake import LakeMaker, trading_days, tree
+
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.lake.cleanup import judge_files
+from harvester.lake.proof import load_receipt
+from runbook.fleet.playbook import Target
+from runbook.pull import cleanup
+from runbook.pull.plan import Selection
+from runbook.pull.pull import pull
+from runbook.pull.store import Store
+from runbook.pull.transport import LocalTransport
+
+MakeLake = Callable[..., LakeMaker]
+TARGET = Target(Path("/nowhere"))
+
+
+@pytest.fixture
+def lake(make_lake: MakeLake) -> LakeMaker:
+    return make_lake(days=4)
+
+
+def pull_all(lake: LakeMaker, store: Store, *, raw: bool = True) -> None:
+    [result] = pull([partial(LocalTransport, lake.host, lake.root)], store, Selection(raw=raw))
+    assert result.problems == []
+
+
+def look(lake: LakeMaker, store: Store, keep_days: int = 2) -> cleanup.Plan:
+    return cleanup.look(partial(LocalTransport, lake.host, lake.root), store, keep_days=keep_days)
+
+
+def removed(plan: cleanup.Plan) -> set[tuple[str, str]]:
+    return {(removal.date.isoformat(), removal.file.path.split("/")[0]) for removal in plan.removals}
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Mapping[str, Any]]]:
+    """What the hosts were told to do."""
+    calls: list[tuple[str, Mapping[str, Any]]] = []
+
+    def run(name: str, target: Target, variables: Mapping[str, Any]) -> None:
+        assert target.limit == "lab1", "the proof of one host is no other host's business"
+        calls.append((name, variables))
+
+    monkeypatch.setattr(cleanup, "run", run)
+    return calls
+
+
+def test_old_days_with_verified_copies_may_go_and_proofs_stay(lake: LakeMaker, store: Store) -> None:
+    pull_all(lake, store)
+
+    plan = look(lake, store)
+
+    old = trading_days(4)[:2]
+    assert removed(plan) == {(day, kind) for day in old for kind in ("depth", "raw")}
+    assert plan.bytes == sum((lake.root / removal.file.path).stat().st_size for removal in plan.removals)
+    assert {kept.why for kept in plan.kept} == {"proof of the day", "one of the newest days"}
+
+
+def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: Store) -> None:
+    assert look(lake, store).removals == ()
+
+    pull_all(lake, store, raw=False)
+    plan = look(lake, store)
+
+    assert {kind for _, kind in removed(plan)} == {"depth"}
+    assert "raw data not pulled (--raw)" in {kept.why for kept in plan.kept}
+
+
+def test_a_copy_that_was_damaged_here_protects_its_original(lake: LakeMaker, store: Store) -> None:
+    pull_all(lake, store)
+    first = trading_days(4)[0]
+    victim = next(store.lake.glob(f"depth/date={first}/*/*"))
+    content = bytearray(victim.read_bytes())
+    content[50] ^= 1
+    victim.write_bytes(content)
+
+    plan = look(lake, store)
+
+    assert (first, "depth") not in removed(plan)
+    assert (first, "raw") in removed(plan)
+
+
+def test_a_file_already_gone_from_the_host_is_not_in_the_plan(lake: LakeMaker, store: Store) -> None:
+    pull_all(lake, store)
+    first = trading_days(4)[0]
+    next(lake.root.glob(f"depth/date={first}/*/*")).unlink()
+
+    assert (first, "depth") not in removed(look(lake, store))
+
+
+def test_a_host_file_of_another_size_than_its_manifest_stays(lake: LakeMaker, store: Store) -> None:
+    pull_all(lake, store)
+    first = trading_days(4)[0]
+    victim = next(lake.root.glob(f"raw/date={first}/*/*"))
+    victim.write_bytes(victim.read_bytes() + b"more")
+
+    assert (first, "raw") not in removed(look(lake, store))
+
+
+def test_fewer_days_than_a_host_insists_on_are_refused(lake: LakeMaker, store: Store) -> None:
+    with pytest.raises(ConfigError, match="Give 2 or more"):
+        look(lake, store, keep_days=1)
+
+
+def test_applying_a_plan_gives_the_host_a_receipt_that_proves_exactly_the_plan(
+    lake: LakeMaker, store: Store, told: list[tuple[str, Mapping[str, Any]]]
+) -> None:
+    pull_all(lake, store)
+    plan = look(lake, store)
+
+    proof = cleanup.apply(plan, store, TARGET)
+
+    assert told == [("cleanup", {"harvester_cleanup_receipt": str(proof)})]
+    assert proof is not None
+    listed = {row["path"] for row in json.loads(proof.read_bytes())["files"]}
+    assert listed == {removal.file.path for removal in plan.removals}
+    verdicts = judge_files(lake.root, lake.root.parent / "journal", load_receipt(proof))
+    assert {v.entry.path for v in verdicts if v.keep_because is None} == listed, "the host comes to the same plan"
+
+
+def test_a_copy_that_is_lost_between_plan_and_answer_stops_everything(
+    lake: LakeMaker, store: Store, told: list[tuple[str, Mapping[str, Any]]]
+) -> None:
+    pull_all(lake, store)
+    plan = look(lake, store)
+    (store.lake / plan.removals[0].file.path).unlink()
+
+    with pytest.raises(HarvesterError, match="changed since the plan"):
+        cleanup.apply(plan, store, TARGET)
+
+    assert told == []
+
+
+def test_an_empty_plan_tells_the_host_nothing(
+    lake: LakeMaker, store: Store, told: list[tuple[str, Mapping[str, Any]]]
+) -> None:
+    assert cleanup.apply(look(lake, store), store, TARGET) is None
+    assert told == []
+
+
+def test_the_archive_gets_verified_copies_once(lake: LakeMaker, store: Store, tmp_path: Path) -> None:
+    pull_all(lake, store)
+    plan = look(lake, store)
+
+    first = cleanup.archive(plan, store, tmp_path / "archive")
+    second = cleanup.archive(plan, store, tmp_path / "archive")
+
+    assert (first, second) == (4, 0)
+    assert tree(tmp_path / "archive") == {removal.file.path: removal.file.sha256 for removal in plan.removals}
+
+
+def test_an_archive_with_other_content_is_never_overwritten(lake: LakeMaker, store: Store, tmp_path: Path) -> None:
+    pull_all(lake, store)
+    plan = look(lake, store)
+    victim = tmp_path / "archive" / plan.removals[0].file.path
+    victim.parent.mkdir(parents=True)
+    victim.write_bytes(b"something else")
+
+    with pytest.raises(HarvesterError, match="in the archive already"):
+        cleanup.archive(plan, store, tmp_path / "archive")
+
+    assert victim.read_bytes() == b"something else"
+
+
+def test_the_summary_counts_files_and_bytes_by_day_and_reason(lake: LakeMaker, store: Store) -> None:
+    pull_all(lake, store)
+
+    rows = cleanup.summary(look(lake, store))
+
+    assert sum(row["files"] for row in rows) == 16
+    assert {row["what"] for row in rows if row["date"] == trading_days(4)[0]} == {
+        "remove: verified copy here",
+        "keep: proof of the day",
+    }

@@ -1,0 +1,92 @@
+"""pull-data from end to end: what lies where afterwards."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from made_lake import LakeMaker, trading_days
+
+from harvester.base.errors import ConfigError
+from runbook.fleet.inventory import Host
+from runbook.pull.delivery import Connect, connect_to, deliver, lake_of
+from runbook.pull.plan import Selection
+from runbook.pull.store import Store
+from runbook.pull.transport import LocalTransport, SshTransport
+
+MakeLake = Callable[..., LakeMaker]
+HEADER = (
+    "timestamp,symbol,ltp,total_buy_qty,total_sell_qty,"
+    "bid_px_1,bid_qty_1,bid_px_2,bid_qty_2,bid_px_3,bid_qty_3,bid_px_4,bid_qty_4,bid_px_5,bid_qty_5,"
+    "ask_px_1,ask_qty_1,ask_px_2,ask_qty_2,ask_px_3,ask_qty_3,ask_px_4,ask_qty_4,ask_px_5,ask_qty_5"
+)
+
+
+def connection(lake: LakeMaker) -> Connect:
+    return partial(LocalTransport, lake.host, lake.root)
+
+
+def test_csv_files_of_the_old_format_and_the_report_lie_beside_the_lake(make_lake: MakeLake, store: Store) -> None:
+    delivery = deliver([connection(make_lake(days=2))], store, Selection(), csv=True)
+
+    assert [path.name for path in delivery.csv_files] == [f"market_depth_{day}.csv" for day in trading_days(2)]
+    lines = delivery.csv_files[1].read_text().splitlines()
+    assert lines[0] == HEADER
+    assert lines[1].startswith("2026-11-20T09:15:00.012000+05:30,NSE:INFY-EQ,1500.00,900,800,1499.95,100,")
+    assert len(lines) == 109
+    assert delivery.report is not None
+    assert delivery.report.exists()
+
+
+def test_symbols_choose_what_the_csv_holds(make_lake: MakeLake, store: Store) -> None:
+    delivery = deliver([connection(make_lake(days=1))], store, Selection(), symbols=["NSE:SBIN-EQ"], csv=True)
+
+    lines = delivery.csv_files[0].read_text().splitlines()[1:]
+    assert {line.split(",")[1] for line in lines} == {"NSE:SBIN-EQ"}
+    assert len(lines) == 54
+
+
+def test_an_unknown_symbol_is_refused_after_the_data_is_safe(make_lake: MakeLake, store: Store) -> None:
+    with pytest.raises(ConfigError, match="NSE:SBIN-EQ"):
+        deliver([connection(make_lake(days=1))], store, Selection(), symbols=["NSE:SBI-EQ"])
+
+    assert len(list(store.lake.glob("depth/*/*/*"))) == 1
+
+
+def test_days_of_two_hosts_lie_side_by_side_and_are_one_csv(make_lake: MakeLake, store: Store) -> None:
+    lakes = [make_lake(days=1, host="lab1"), make_lake(days=1, host="lab2")]
+
+    delivery = deliver([connection(lake) for lake in lakes], store, Selection(), csv=True)
+
+    assert sorted(path.name for path in store.lake.glob("depth/*/*")) == ["host=lab1", "host=lab2"]
+    assert len(delivery.csv_files) == 1
+    assert len(delivery.csv_files[0].read_text().splitlines()) == 2 * 108 + 1
+
+
+def test_a_file_that_a_cleanup_took_is_named_with_where_to_look(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=2)
+    next(lake.root.glob(f"depth/date={trading_days(2)[0]}/*/*")).unlink()
+
+    delivery = deliver([connection(lake)], store, Selection())
+
+    [problem] = delivery.problems
+    assert "If a clean-up took it" in str(problem)
+    assert delivery.hosts[0].dates == trading_days(2)[1:]
+
+
+def test_nothing_to_pull_says_so(make_lake: MakeLake, store: Store) -> None:
+    with pytest.raises(ConfigError, match="no closed day"):
+        deliver([connection(make_lake(days=0))], store, Selection())
+
+
+def test_the_lake_of_a_host_is_where_its_settings_say() -> None:
+    assert lake_of(Host("h1", "a")) == "/var/lib/harvester/lake"
+    assert lake_of(Host("h1", "a", variables={"harvester_settings": {"data_dir": "/data"}})) == "/data/lake"
+
+
+def test_a_host_that_is_this_machine_needs_no_ssh() -> None:
+    here = connect_to(Host("h1", "a", variables={"ansible_connection": "local"}))()
+
+    assert isinstance(here, LocalTransport)
+    assert here.lake == Path("/var/lib/harvester/lake")
+    assert isinstance(connect_to(Host("h1", "a"))(), SshTransport)

@@ -1,0 +1,129 @@
+"""rotate-ssh-key against a real SSH server: the new key is proven before the old one goes."""
+
+import shutil
+import subprocess
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from throwaway_sshd import Server
+
+from harvester.base.errors import ConfigError
+from runbook.fleet import keys
+from runbook.fleet.inventory import Host, program
+from runbook.fleet.playbook import PlaybookError, Target
+from runbook.fleet.ssh import SshConnection, UnreachableError
+
+TARGET = Target(Path("/nowhere"))
+
+
+@pytest.fixture
+def host(ssh_server: Server, tmp_path: Path, control: Path) -> Host:
+    """The server with a copy of its key that may be rotated, without touching the one other tests use."""
+    key = tmp_path / "id"
+    shutil.copy(ssh_server.key, key)
+    return replace(ssh_server.host(), key_file=key, control_directory=control)
+
+
+class Playbook:
+    """Does to authorized_keys what the playbook does; fails where told."""
+
+    def __init__(self, authorized: Path, *, fail_on: str = "") -> None:
+        self.authorized, self.fail_on, self.done = authorized, fail_on, []
+        self.before = authorized.read_text()
+
+    def __call__(self, name: str, target: Target, variables: Mapping[str, Any]) -> None:
+        [(action, key)] = variables.items()
+        if action.endswith(self.fail_on or "never"):
+            raise PlaybookError("stopped")
+        self.done.append(action)
+        lines = self.authorized.read_text().splitlines()
+        material = key.split()[1]
+        lines = [*lines, key] if action.endswith("add") else [line for line in lines if material not in line]
+        self.authorized.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def playbook(ssh_server: Server, monkeypatch: pytest.MonkeyPatch) -> "Playbook":
+    played = Playbook(ssh_server.key.with_name("authorized_keys"))
+    monkeypatch.setattr(keys, "run", played)
+    yield played
+    played.authorized.write_text(played.before)
+
+
+def works(host: Host, key: Path) -> bool:
+    alone = replace(host, key_file=key, ssh_arguments=("-o", "ControlPath=none", *host.ssh_arguments))
+    try:
+        return SshConnection(alone).run(["true"]).returncode == 0
+    except UnreachableError:
+        return False
+
+
+def test_the_key_is_replaced_and_the_old_one_is_refused(host: Host, playbook: Playbook, tmp_path: Path) -> None:
+    assert host.key_file is not None
+    old = tmp_path / "old"
+    shutil.copy(host.key_file, old)
+
+    keys.rotate([host], TARGET)
+
+    assert playbook.done == ["rotate_ssh_key_add", "rotate_ssh_key_remove"]
+    assert works(host, host.key_file)
+    assert not works(host, old)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("id")) == ["id", "id.pub"]
+    assert host.key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_the_host_does_not_take_leaves_everything_as_it_was(
+    host: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert host.key_file is not None
+    before = host.key_file.read_bytes()
+    monkeypatch.setattr(keys, "run", lambda *_: None)
+
+    with pytest.raises(UnreachableError):
+        keys.rotate([host], TARGET)
+
+    assert host.key_file.read_bytes() == before
+    assert works(host, host.key_file)
+
+
+def test_an_old_key_that_could_not_be_removed_is_swept_by_the_next_run(host: Host, playbook: Playbook) -> None:
+    assert host.key_file is not None
+    playbook.fail_on = "remove"
+    with pytest.raises(PlaybookError):
+        keys.rotate([host], TARGET)
+    assert len(keys.former_keys(host.key_file)) == 1
+    assert works(host, host.key_file)
+
+    playbook.fail_on = ""
+    keys.rotate([host], TARGET)
+
+    assert keys.former_keys(host.key_file) == []
+    assert len([line for line in playbook.authorized.read_text().splitlines() if line]) == 1
+
+
+def test_hosts_without_one_common_key_are_refused(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not name one"):
+        keys.shared_key([host, replace(host, key_file=tmp_path / "other")])
+
+
+def test_the_playbook_sees_a_key_with_plus_signs_as_the_only_one(tmp_path: Path) -> None:
+    """The playbook's own words, on a host whose only key is to go; + is in most keys, and means more in a pattern."""
+    root = Path(__file__).resolve().parents[2]
+    [play] = yaml.safe_load((root / "playbooks" / "rotate_ssh_key.yml").read_bytes())
+    [refusal] = [task for task in play["tasks"] if task["name"].startswith("Refuse to remove the only key")]
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI+a/b++c== comment"
+    content = b64encode(f"# ours\n{key}\n".encode()).decode()
+    given = {"rotate_ssh_key_remove": key, "__rotate_ssh_key_file": {"content": content}}
+    playbook = {"hosts": "localhost", "gather_facts": False, "connection": "local", "vars": given, "tasks": [refusal]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([playbook]))
+
+    command = [program("ansible-playbook"), "--inventory", "localhost,", str(tmp_path / "play.yml")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    assert "would have no login key left" in done.stdout, done.stdout + done.stderr
+    assert done.returncode

@@ -1,0 +1,250 @@
+"""pull-data against a lake in a directory: what is brought, what is refused, what is never overwritten."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import pytest
+from made_lake import LakeMaker, trading_days, tree
+
+from runbook.fleet.ssh import RemoteError, UnreachableError
+from runbook.pull import receipt
+from runbook.pull.plan import Selection
+from runbook.pull.pull import HostResult, pull
+from runbook.pull.store import Store
+from runbook.pull.transport import LocalTransport
+
+MakeLake = Callable[..., LakeMaker]
+ALL = Selection(raw=True)
+
+
+def pull_one(lake: LakeMaker, store: Store, selection: Selection = ALL, transport: type = LocalTransport) -> HostResult:
+    [result] = pull([partial(transport, lake.host, lake.root)], store, selection)
+    return result
+
+
+def data_of(lake: Path) -> dict[str, str]:
+    return {path: digest for path, digest in tree(lake).items() if not Path(path).name.startswith(".")}
+
+
+def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=3)
+
+    first, second = pull_one(lake, store), pull_one(lake, store)
+
+    assert tree(store.lake) == data_of(lake.root)
+    assert (len(first.fetched), len(first.problems)) == (12, 0)
+    assert (len(second.fetched), len(second.present)) == (0, 12)
+    assert not list(store.partial.iterdir())
+
+
+def test_raw_segments_stay_on_the_host_unless_they_are_asked_for(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=1)
+
+    result = pull_one(lake, store, Selection())
+
+    assert not (store.lake / "raw").exists()
+    assert len(result.fetched) == 3
+
+
+def test_only_the_days_of_the_range_come(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=4)
+    days = trading_days(4)
+
+    result = pull_one(lake, store, Selection(date.fromisoformat(days[1]), date.fromisoformat(days[2])))
+
+    assert result.dates == days[1:3]
+    assert sorted(path.name for path in (store.lake / "depth").iterdir()) == [f"date={day}" for day in days[1:3]]
+
+
+def test_a_receipt_lists_what_was_hashed_here(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=1)
+
+    result = pull_one(lake, store)
+
+    proof = receipt.read(Path(result.receipt or ""))
+    assert proof["host"] == "lab1"
+    assert {file["path"]: file["sha256"] for file in proof["files"]} == {
+        path: digest for path, digest in tree(store.lake).items() if not path.startswith("manifest/")
+    }
+
+
+def test_a_file_changed_on_the_host_after_its_manifest_goes_to_quarantine(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=1)
+    victim = next(lake.root.glob("depth/*/*/depth.parquet"))
+    content = bytearray(victim.read_bytes())
+    content[100] ^= 1
+    victim.write_bytes(content)
+
+    result = pull_one(lake, store)
+
+    assert [Path(problem.path).name for problem in result.problems] == ["depth.parquet"]
+    assert "quarantine" in result.problems[0].why
+    assert not list(store.lake.glob("depth/*/*/*")), "a file that does not match has no final name"
+    assert not list(store.lake.glob("manifest/*/*/*")), "a manifest here would claim a whole day"
+    assert list(store.quarantine.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change", [lambda content: content[:-1], lambda content: content + b"x"], ids=["short", "long"]
+)
+def test_a_file_of_another_size_than_promised_is_refused(
+    make_lake: MakeLake, store: Store, change: Callable[[bytes], bytes]
+) -> None:
+    lake = make_lake(days=1)
+    victim = next(lake.root.glob("raw/*/*/*.zst"))
+    victim.write_bytes(change(victim.read_bytes()))
+
+    result = pull_one(lake, store)
+
+    assert [Path(problem.path).suffix for problem in result.problems] == [".zst"]
+    assert not list(store.lake.glob("raw/*/*/*"))
+
+
+def test_a_local_file_that_was_damaged_is_set_aside_and_brought_again(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=1)
+    pull_one(lake, store)
+    victim = next(store.lake.glob("depth/*/*/depth.parquet"))
+    victim.write_bytes(b"timestamp,symbol,ltp\n")
+
+    result = pull_one(lake, store)
+
+    assert tree(store.lake) == data_of(lake.root)
+    assert len(result.fetched) == 1
+    assert [path.read_bytes() for path in store.quarantine.iterdir()] == [b"timestamp,symbol,ltp\n"]
+
+
+def test_a_day_built_anew_on_the_host_replaces_ours_and_ours_is_kept_aside(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=1)
+    pull_one(lake, store)
+    before = tree(store.lake)
+    lake.add_day(trading_days(1)[0], mark="more data")
+
+    result = pull_one(lake, store)
+
+    assert [Path(file.path).parts[0] for file in result.fetched] == ["raw"]
+    assert tree(store.lake) == data_of(lake.root)
+    [old] = (store.root / "superseded").iterdir()
+    assert tree(old.parent)[old.name] in before.values()
+
+
+def test_a_truncated_manifest_spoils_only_its_own_day(make_lake: MakeLake, store: Store) -> None:
+    lake = make_lake(days=2)
+    first, second = trading_days(2)
+    manifest = next(lake.root.glob(f"manifest/date={first}/*/manifest.json"))
+    manifest.write_bytes(manifest.read_bytes()[:200])
+
+    result = pull_one(lake, store)
+
+    assert result.dates == [second]
+    assert first in result.problems[0].path
+    assert "usable manifest" in result.problems[0].why
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../etc/passwd",
+        "depth/date=2026-11-20/host=lab1/../../../x",
+        "depth/date=2026-11-19/host=lab1/depth.parquet",
+        "/etc/passwd",
+        "manifest/date=2026-11-20/host=lab1/manifest.json",
+        "depth/date=2026-11-20/host=lab1/.hidden",
+    ],
+)
+def test_a_manifest_that_names_a_file_out_of_its_place_is_refused(make_lake: MakeLake, store: Store, path: str) -> None:
+    lake = make_lake(days=1)
+    lake.write_manifest_naming(trading_days(1)[0], path)
+
+    result = pull_one(lake, store)
+
+    assert len(result.problems) == 1
+    assert result.fetched == []
+    assert not store.lake.exists()
+
+
+def test_a_host_without_days_is_no_problem_and_brings_nothing(make_lake: MakeLake, store: Store) -> None:
+    result = pull_one(make_lake(days=0), store)
+
+    assert (result.dates, result.fetched, result.problems) == ([], [], [])
+
+
+class Flaky(LocalTransport):
+    """Breaks the connection after some bytes, the first times a file is read."""
+
+    breaks = 2
+    error: type[RemoteError] = RemoteError
+
+    @contextmanager
+    def open(self, path: str, offset: int) -> Iterator[IO[bytes] | "Cut"]:
+        with LocalTransport.open(self, path, offset) as file:
+            if Flaky.breaks and path.startswith("raw/"):
+                Flaky.breaks -= 1
+                yield Cut(file, 70_000)
+                raise Flaky.error("the connection broke")
+            yield file
+
+
+class Cut:
+    """A stream that ends early."""
+
+    def __init__(self, file: IO[bytes], left: int) -> None:
+        self.file, self.left = file, left
+
+    def read(self, count: int) -> bytes:
+        chunk = self.file.read(min(count, self.left))
+        self.left -= len(chunk)
+        return chunk
+
+
+def test_a_connection_that_breaks_is_taken_up_where_it_broke(
+    make_lake: MakeLake, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = make_lake(days=1)
+    offsets: list[int] = []
+    original = LocalTransport.open
+
+    def noting(self: LocalTransport, path: str, offset: int) -> AbstractContextManager[IO[bytes]]:
+        offsets.append(offset) if path.startswith("raw/") else None
+        return original(self, path, offset)
+
+    monkeypatch.setattr(LocalTransport, "open", noting)
+    Flaky.breaks = 2
+
+    result = pull_one(lake, store, transport=Flaky)
+
+    assert result.problems == []
+    assert offsets == [0, 70_000, 140_000]
+    assert tree(store.lake) == data_of(lake.root)
+
+
+def test_a_host_that_goes_away_leaves_a_list_of_what_is_missing(
+    make_lake: MakeLake, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = make_lake(days=2)
+    monkeypatch.setattr(Flaky, "breaks", 99)
+    monkeypatch.setattr(Flaky, "error", UnreachableError)
+
+    result = pull_one(lake, store, transport=Flaky)
+
+    second = trading_days(2)[1]
+    assert "the connection broke" in result.problems[0].why
+    missing = {problem.path.split("/")[0] for problem in result.problems if second in problem.path}
+    assert missing == {"depth", "gaps", "certificate", "raw"}
+    assert result.dates == []
+
+
+def test_one_host_out_of_reach_does_not_keep_the_others_from_being_pulled(make_lake: MakeLake, store: Store) -> None:
+    class Gone(LocalTransport):
+        def list_manifests(self) -> list[str]:
+            raise UnreachableError("Cannot reach far away: it does not answer.")
+
+    lake = make_lake(days=1)
+
+    far, near = pull([lambda: Gone("far", lake.root), lambda: LocalTransport("near", lake.root)], store, ALL)
+
+    assert "does not answer" in far.problems[0].why
+    assert len(near.fetched) == 4

@@ -1,0 +1,106 @@
+"""query: the views, exact prices, and what is said of SQL and files that are wrong."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from made_lake import SLOTS, LakeMaker
+
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.lake.schema import DEPTH_SCHEMA
+from runbook.report.query import LEVEL_COLUMNS, PRICE_COLUMNS, ask
+
+MakeLake = Callable[..., LakeMaker]
+
+
+def test_depth_has_prices_in_paise_and_times_with_a_zone(make_lake: MakeLake) -> None:
+    sql = "select ltp, recv_time, date, host from depth order by recv_ns, symbol limit 1"
+
+    answer = ask(sql, make_lake(days=1).root)
+
+    [(ltp, time, day, host)] = answer.rows
+    assert (ltp, str(day), host) == (150_000, "2026-11-20", "lab1")
+    assert time.isoformat() == "2026-11-20T09:15:00.012000+05:30"
+
+
+def test_depth_rupees_has_exact_decimals(make_lake: MakeLake) -> None:
+    sql = "select ltp, bid_px_1, ask_px_5 from depth_rupees order by symbol, recv_ns limit 1"
+
+    answer = ask(sql, make_lake(days=1).root)
+
+    assert answer.rows == [(Decimal("1500.00"), Decimal("1499.95"), Decimal("1500.25"))]
+    assert answer.to_csv() == "ltp,bid_px_1,ask_px_5\n1500.00,1499.95,1500.25\n"
+    assert json.loads(answer.to_json()) == [{"ltp": "1500.00", "bid_px_1": "1499.95", "ask_px_5": "1500.25"}]
+
+
+def test_every_price_column_of_the_schema_is_turned_into_rupees() -> None:
+    quantities = {"volume", "ltq", "ltt", "oi", "seq", "exchange_time"}
+    numbers = {field.name for field in DEPTH_SCHEMA if str(field.type) == "int64"}
+    others = {name for name in numbers if name.endswith("_ns") or "_qty" in name} | quantities
+
+    assert set(PRICE_COLUMNS) == numbers - others | {name for name in LEVEL_COLUMNS if "_px_" in name}
+
+
+def test_gaps_and_certificate_tell_the_same_misses(make_lake: MakeLake) -> None:
+    lake = make_lake(days=2).root
+
+    [(by_gaps,)] = ask("select sum(slots) from gaps", lake).rows
+    [(by_certificate, expected)] = ask("select sum(missed), sum(expected) from certificate", lake).rows
+
+    assert by_gaps == by_certificate == 24
+    assert expected == 4 * SLOTS
+
+
+def test_only_files_that_a_manifest_names_are_data(make_lake: MakeLake) -> None:
+    lake = make_lake(days=1).root
+    table = next(lake.glob("depth/*/*/depth.parquet"))
+    table.with_name("stranger.parquet").write_bytes(table.read_bytes())
+
+    assert ask("select count(*) from depth", lake).rows == [(108,)]
+
+
+def test_a_day_without_tables_leaves_empty_views(make_lake: MakeLake) -> None:
+    lake = make_lake(days=1).root
+    for path in [*lake.glob("depth/*/*/*"), *lake.glob("gaps/*/*/*")]:
+        path.unlink()
+
+    assert ask("select count(*), max(ltp) from depth_rupees", lake).rows == [(0, None)]
+    assert ask("select count(*) from gaps", lake).rows == [(0,)]
+
+
+@pytest.mark.parametrize("sql", ["selec 1", "select nothing from depth", "select * from dept"])
+def test_wrong_sql_is_answered_with_the_views_there_are(make_lake: MakeLake, sql: str) -> None:
+    with pytest.raises(ConfigError, match="bars, certificate, depth, depth50, depth_rupees, gaps, index, quotes"):
+        ask(sql, make_lake(days=1).root)
+
+
+@pytest.mark.parametrize(
+    ("content", "looks"),
+    [(b"timestamp,symbol\n2026,NSE:SBIN-EQ\n", "CSV"), (b"PAR1 and then nothing", "cut short"), (b"\0\1\2", "else")],
+)
+def test_a_file_that_is_no_parquet_is_named_with_the_way_out(make_lake: MakeLake, content: bytes, looks: str) -> None:
+    lake = make_lake(days=1).root
+    next(lake.glob("depth/*/*/depth.parquet")).write_bytes(content)
+
+    with pytest.raises(HarvesterError, match=looks) as caught:
+        ask("select 1", lake)
+
+    assert "pull-data" in str(caught.value)
+
+
+def test_a_parquet_file_damaged_inside_is_explained(make_lake: MakeLake) -> None:
+    lake = make_lake(days=1).root
+    table = next(lake.glob("depth/*/*/depth.parquet"))
+    content = table.read_bytes()
+    table.write_bytes(content[:4] + bytes(len(content) - 8) + content[-4:])
+
+    with pytest.raises((HarvesterError, ConfigError)) as caught:
+        ask("select count(*) from depth", lake)
+
+    assert "verify-data" in str(caught.value)
+
+
+def test_a_place_without_data_says_how_to_get_some(make_lake: MakeLake) -> None:
+    with pytest.raises(ConfigError, match="pull-data"):
+        ask("select 1", make_lake(days=0).root)

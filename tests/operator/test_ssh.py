@@ -1,0 +1,87 @@
+"""OpenSSH as operators' tasks call it: the argument list, what is quoted, and what refusals are called."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runbook.fleet import logs
+from runbook.fleet.inventory import Host
+from runbook.fleet.ssh import RemoteError, SshConnection
+
+HOST = Host("h1", "192.0.2.1", 2222, "ubuntu", Path("/keys/id"), ("-o", "UserKnownHostsFile=/k"))
+
+
+@pytest.fixture
+def host(control: Path) -> Host:
+    return replace(HOST, control_directory=control)
+
+
+def test_the_inventorys_settings_come_first_so_that_they_win(host: Host) -> None:
+    argv = SshConnection(host).argv(["true"])
+
+    assert argv[:4] == ["ssh", "-T", "-o", "UserKnownHostsFile=/k"]
+    assert argv[-3:] == ["192.0.2.1", "--", "true"]
+    assert {"BatchMode=yes", "IdentitiesOnly=yes", f"ControlPath={host.control_directory}/ops-%C"} <= set(argv)
+    assert [argv[argv.index(flag) + 1] for flag in ("-i", "-p", "-l")] == ["/keys/id", "2222", "ubuntu"]
+
+
+def test_words_reach_the_remote_shell_as_words(host: Host) -> None:
+    words = ["tail", "-c", "+1", "--", "a b'; rm -rf $HOME #"]
+
+    assert shlex.split(SshConnection(host).argv(words)[-1]) == words
+
+
+def test_no_strict_host_key_checking_is_turned_off(host: Host) -> None:
+    assert "StrictHostKeyChecking=no" not in " ".join(SshConnection(host).argv(["true"]))
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("ubuntu@h1: Permission denied (publickey).", "does not accept this user and key"),
+        ("Host key verification failed.", "host key is not known"),
+        (
+            "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+            "ssh-keygen -R 192.0.2.1",
+        ),
+        ("ssh: connect to host 192.0.2.1 port 22: Connection timed out", "does not answer"),
+        ("ssh: connect to host 192.0.2.1 port 22: Connection refused", "nothing listens"),
+        ("ssh: Could not resolve hostname h1: Name or service not known", "does not resolve"),
+        ("@ WARNING: UNPROTECTED PRIVATE KEY FILE! @\nPermission denied (publickey).", "chmod 600"),
+        ("kex_exchange_identification: read: Connection reset by peer", "Connection reset by peer"),
+        ("", "without a message"),
+    ],
+)
+def test_each_refusal_is_called_by_its_cause(host: Host, message: str, said: str) -> None:
+    error = SshConnection(host).refusal(message.encode())
+
+    assert said in str(error)
+    assert "Cannot reach h1 (ubuntu@192.0.2.1:2222)" in str(error)
+    assert "\n" not in str(error)
+
+
+def test_a_control_directory_that_others_may_write_is_not_used(host: Host, control: Path) -> None:
+    control.chmod(0o777)
+
+    with pytest.raises(RemoteError, match="may be written by others"):
+        SshConnection(host).argv(["true"])
+
+
+def test_the_path_of_the_connections_socket_stays_short_enough(host: Host, tmp_path: Path) -> None:
+    argv = SshConnection(replace(host, control_directory=tmp_path / ("long" * 20))).argv(["true"])
+
+    [path] = [word.removeprefix("ControlPath=") for word in argv if word.startswith("ControlPath=")]
+    Path(path).parent.rmdir()
+    assert len(path.replace("%C", "0" * 40)) + 17 <= 107
+
+
+def test_the_journal_is_asked_for_by_unit_and_lines_or_time() -> None:
+    assert logs.command(None, 50, None, follow=True)[-5:] == ["--unit", "harvester-*", "--lines", "50", "--follow"]
+    assert logs.command("harvester-recorder", 50, "-1h", follow=False)[-4:] == [
+        "--unit",
+        "harvester-recorder",
+        "--since",
+        "-1h",
+    ]

@@ -1,0 +1,163 @@
+"""status and doctor: what hosts say of themselves, what is wrong with this machine, and each fix."""
+
+import json
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from harvester.calendar import TradingCalendar
+from runbook.doctor import Level, hosts, machine
+from runbook.fleet.inventory import Host
+from runbook.fleet.ssh import SshConnection
+from runbook.fleet.status import gather
+
+REPORT = {
+    "healthy": False,
+    "release": "r1",
+    "token_version": "ssm:2",
+    "checks": [
+        {"name": "running", "ok": True, "detail": "pid 7", "fix": None},
+        {"name": "disk", "ok": False, "detail": "3 MiB free", "fix": "Run ./inv cleanup."},
+    ],
+    "status": {"token": {"state": "ok"}},
+}
+SETTINGS = {"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "ABCDE12345-100"}}
+FakeSsh = Callable[..., Host]
+
+
+@pytest.fixture
+def fake_ssh(tmp_path: Path, control: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSsh:
+    """Put an `ssh` on PATH that runs a piece of Python with the remote command in `said`; a host to reach by it."""
+
+    def make(code: str, **fields: object) -> Host:
+        program = tmp_path / "bin" / "ssh"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!{sys.executable}\nimport sys, time\nsaid = sys.argv[-1]\n{code}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+        return Host("h1", "192.0.2.1", control_directory=control, **fields)  # type: ignore[arg-type]
+
+    return make
+
+
+def test_a_report_is_taken_as_it_is_also_from_an_unhealthy_host(fake_ssh: FakeSsh) -> None:
+    host = fake_ssh(f"print({json.dumps(REPORT)!r}); sys.exit(3)")
+
+    [answer] = gather([host])
+
+    assert (answer.report, answer.healthy) == (REPORT, False)
+    assert [check["name"] for check in answer.failed_checks] == ["disk"]
+
+
+def test_sudo_is_used_where_the_login_user_may_not_ask(fake_ssh: FakeSsh) -> None:
+    host = fake_ssh(f"print({json.dumps(REPORT)!r}) if said.startswith('sudo -n ') else sys.exit('not allowed')")
+
+    assert gather([host])[0].report == REPORT
+
+
+def test_a_host_without_the_harvester_says_what_to_do(fake_ssh: FakeSsh) -> None:
+    host = fake_ssh("print('sh: 1: harvester: not found', file=sys.stderr); sys.exit(127)")
+
+    [answer] = gather([host])
+
+    assert "not found" in answer.error
+    assert "./inv deploy" in answer.error
+
+
+def test_a_host_out_of_reach_does_not_hide_the_others(fake_ssh: FakeSsh) -> None:
+    code = (
+        "if '192.0.2.9' in sys.argv: print('Connection refused', file=sys.stderr); sys.exit(255)\n"
+        f"print({json.dumps(REPORT)!r})"
+    )
+    near = fake_ssh(code)
+
+    far, answered = gather([replace(near, name="far", address="192.0.2.9"), near])
+
+    assert "nothing listens" in far.error
+    assert answered.report == REPORT
+
+
+@pytest.mark.parametrize(("ahead", "level"), [(0.0, Level.OK), (5.0, Level.WARN), (600.0, Level.FAIL)])
+def test_a_clock_that_is_off_is_measured(fake_ssh: FakeSsh, ahead: float, level: Level) -> None:
+    host = fake_ssh(f"print(time.time() + {ahead})")
+
+    finding = hosts.check_clock(host, SshConnection(host))
+
+    assert finding.level == level
+    assert bool(finding.fix) == (level != Level.OK)
+
+
+def test_each_failed_check_of_a_host_is_a_finding_with_its_fix(fake_ssh: FakeSsh) -> None:
+    host = fake_ssh(f"print({json.dumps(REPORT)!r})")
+
+    findings = list(hosts.check_health(gather([host])[0]))
+
+    assert [(finding.level, finding.fix) for finding in findings] == [
+        (Level.OK, ""),
+        (Level.FAIL, "Run ./inv cleanup."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({**SETTINGS, "broker": {"app_id": "mine"}}, "broker.app_id"),
+        ({**SETTINGS, "symbols": ["SBIN"]}, "symbols"),
+        ({**SETTINGS, "pol": {}}, "did you mean 'poll'"),
+        ({}, "required"),
+    ],
+)
+def test_settings_of_the_inventory_are_checked_before_a_host_sees_them(settings: dict[str, object], said: str) -> None:
+    finding = hosts.check_settings(Host("h1", "192.0.2.1", variables={"harvester_settings": settings}))
+
+    assert finding.level == Level.FAIL
+    assert said in finding.detail
+    assert finding.fix
+
+
+def test_a_key_that_others_may_read_is_found_before_ssh_refuses_it(tmp_path: Path) -> None:
+    key = tmp_path / "id"
+    key.touch(mode=0o644)
+    host = Host("h1", "192.0.2.1", key_file=key)
+
+    open_key = hosts.check_key(host)
+    key.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+    assert (open_key.level, open_key.fix) == (Level.FAIL, f"chmod 600 {key}")
+    assert hosts.check_key(host).level == Level.OK
+    assert hosts.check_key(replace(host, key_file=tmp_path / "none")).level == Level.FAIL
+
+
+def test_a_calendar_that_ends_soon_or_has_ended_is_told() -> None:
+    end = TradingCalendar.load().valid_until
+
+    levels = [machine.check_calendar(end - timedelta(days=left)).level for left in (60, 7, -1)]
+
+    assert levels == [Level.OK, Level.WARN, Level.FAIL]
+
+
+def test_missing_packages_of_the_lab_come_with_the_command(tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "apt.txt").write_text("bash\nno-such-package-anywhere  # why\n")
+
+    finding = machine.check_packages(tmp_path)
+
+    assert (finding.level, finding.fix) == (Level.WARN, "apt-get install no-such-package-anywhere")
+
+
+def test_another_python_than_the_checkouts_is_told(tmp_path: Path) -> None:
+    assert machine.check_python(tmp_path).level == Level.WARN
+
+
+def test_a_disk_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "LOW_DISK_BYTES", 1 << 62)
+
+    finding = machine.check_disk(tmp_path / "not" / "yet" / "there")
+
+    assert finding.level == Level.WARN
+    assert "--output" in finding.fix

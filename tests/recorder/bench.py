@@ -1,0 +1,225 @@
+"""A recorder on a bench: time moves by hand, the feed does as told, the journal is real."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+from tests.recorder.broker import depth_body
+from tests.recorder.fakes import FakeClock, make_token
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.monitors import ClockWatch
+from harvester.base.systemd import Notifier
+from harvester.brokers.fyers.access import Gate
+from harvester.brokers.fyers.poll_result import Arrival
+from harvester.calendar import TradingCalendar
+from harvester.calendar.reload import CalendarKeeper
+from harvester.capture.polls.poller import Poller
+from harvester.capture.recorder import Recorder
+from harvester.capture.sink import Capture
+from harvester.capture.streams.trading_state import SessionWatch
+from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.runtime import RunSettings
+from harvester.journal.format import CONTROL, FYERS_REST, RunInfo, decode_control, decode_poll
+from harvester.journal.reader import read_segment
+from harvester.ledger.polls import Cause
+from harvester.tokens.handover import HandoverReader, Token, write_handover
+
+
+class Behaviour(NamedTuple):
+    """How the feed treats one poll."""
+
+    seconds: float = 0.02
+    cause: Cause | None = None
+    status: int = 200
+
+
+GOOD = Behaviour()
+Script = Callable[[str, int], Behaviour]
+
+
+class FakeFeed:
+    """Answers as its script says, after fake time."""
+
+    number = FYERS_REST
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.script: Script = lambda symbol, slot_ns: GOOD
+        self.polls: list[tuple[str, int, int, str]] = []
+        self.proofs = 0
+        self.clock_off_ns = 0
+        self.most_in_flight = 0
+        self._in_flight = 0
+        self._clock = clock
+
+    async def fetch(self, symbol: str, scheduled_ns: int, token: SecretStr) -> Arrival:
+        sent_ns = self._clock.wall_ns()
+        self.polls.append((symbol, scheduled_ns, sent_ns, token.get_secret_value()))
+        behaviour = self.script(symbol, scheduled_ns)
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        try:
+            await self._clock.sleep_until(self._clock.mono_ns() + int(behaviour.seconds * NS_PER_SECOND))
+        finally:
+            self._in_flight -= 1
+        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        status = 0 if behaviour.cause in ("timeout", "disconnect") else behaviour.status
+        body = depth_body(symbol) if behaviour.cause is None else b"{}"
+        return Arrival(
+            symbol,
+            scheduled_ns,
+            sent_ns,
+            wall_ns,
+            mono_ns,
+            status,
+            body,
+            behaviour.cause,
+            "as the script says",
+            server_date_ns=wall_ns - self.clock_off_ns,
+        )
+
+    async def prove_token(self, token: SecretStr) -> Arrival:
+        self.proofs += 1
+        now = self._clock.wall_ns()
+        return Arrival("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
+
+    async def close(self) -> None:
+        return None
+
+
+class Bench(NamedTuple):
+    """A running recorder and what is around it."""
+
+    recorder: Recorder
+    feed: FakeFeed
+    clock: FakeClock
+    capture: Capture
+    gate: Gate
+    task: "asyncio.Task[None]"
+
+    async def stop(self) -> None:
+        """As SIGTERM does."""
+        self.recorder.stop()
+        await self.task
+
+    async def kill(self) -> None:
+        """As SIGKILL does: the segment stays open, and nothing more is written."""
+        writer, self.capture._writer = self.capture._writer, None
+        assert writer
+        writer._stopping.set()
+        writer._thread.join()
+        if writer._segment:
+            writer._segment.abandon()
+        writer._lock.release()
+        await self.stop()
+
+
+def hand_over(settings: RunSettings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
+    """Put a token where the recorder looks; returns the token."""
+    expires_ns = clock.wall_ns() + int(hours * 3600) * NS_PER_SECOND
+    token = make_token(expires_ns / NS_PER_SECOND, version=version)
+    write_handover(settings.token.handover, Token(SecretStr(token), version, expires_ns))
+    return token
+
+
+@asynccontextmanager
+async def running(
+    settings: RunSettings, clock: FakeClock, script: Script | None = None, streams: Sequence[Any] = ()
+) -> AsyncIterator[Bench]:
+    """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
+    run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
+    feed, gate, watch, notifier = FakeFeed(clock), Gate(settings.limits), ClockWatch(), Notifier("")
+    feed.script = script or feed.script
+    capture = Capture(settings, clock=clock, run=run, feed=feed.number)
+    poller = Poller(
+        feed,
+        gate=gate,
+        capture=capture,
+        watch=watch,
+        clock=clock,
+        offsets=dict(zip(settings.symbols, settings.poll.offsets, strict=True)),
+        timeout_ns=int(settings.poll.timeout * NS_PER_SECOND),
+    )
+    reader = HandoverReader(settings.token.handover)
+    keeper = TokenKeeper(reader, gate=gate, feed=feed, capture=capture, watch=watch, clock=clock)
+
+    async def load_calendar() -> TradingCalendar:
+        return TradingCalendar.load(settings.calendar.file)
+
+    recorder = Recorder(
+        settings,
+        clock=clock,
+        capture=capture,
+        poller=poller,
+        keeper=keeper,
+        watch=watch,
+        streams=streams,
+        session=SessionWatch(clock),
+        notifier=notifier,
+        calendars=CalendarKeeper(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
+        after_tick=lambda _: None,
+    )
+    task = asyncio.create_task(recorder.run())
+    await clock.advance(0)
+    try:
+        yield Bench(recorder, feed, clock, capture, gate, task)
+    finally:
+        if not task.done():
+            recorder.stop()
+            await task
+
+
+class Ledger:
+    """What the journal says about the slots of each symbol: which have data, and which lie in a gap of what cause."""
+
+    def __init__(self, journal: Path) -> None:
+        self.data: dict[str, set[int]] = {}
+        self.gaps: dict[str, dict[str, Any]] = {}
+        self.controls: list[dict[str, Any]] = []
+        for path in sorted(journal.glob("*/*.seg"), key=lambda path: path.name):
+            self._read(path)
+        for control in self.of_type("gap_close"):
+            self.gaps[control["gap_id"]]["to_ns"] = control["to_ns"]
+
+    def _read(self, path: Path) -> None:
+        streams: dict[str, str] = {}
+        for record in read_segment(path):
+            if record.kind == CONTROL:
+                control = decode_control(record.payload) or {}
+                streams = control.get("streams", streams)
+                self.controls.append(control)
+                if control["type"] == "gap_open":
+                    self.gaps[control["gap_id"]] = {**control, "to_ns": None}
+            elif record.feed == FYERS_REST:
+                poll = decode_poll(record.payload)
+                assert poll is not None
+                if poll.status == 200 and b'"s": "ok"' in poll.body:
+                    self.data.setdefault(streams[str(record.stream)], set()).add(poll.sched_ns)
+
+    def causes(self, symbol: str, slot_ns: int) -> list[str]:
+        """Causes of all gaps that hold the slot."""
+        return [
+            gap["cause"]
+            for gap in self.gaps.values()
+            if symbol in gap["symbols"]
+            and gap["from_ns"] <= slot_ns
+            and (gap["to_ns"] is None or slot_ns < gap["to_ns"])
+        ]
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        return [control for control in self.controls if control["type"] == kind]
+
+    def table(self, symbol: str, window: tuple[int, int], interval_ns: int) -> list[str]:
+        """One word per slot of the window: "data", a cause, "SILENT" or "CONTRADICTION"."""
+        words = []
+        for slot_ns in range(window[0], window[1], interval_ns):
+            causes = self.causes(symbol, slot_ns)
+            has_data = slot_ns in self.data.get(symbol, set())
+            if has_data:
+                words.append("CONTRADICTION" if causes else "data")
+            else:
+                words.append(causes[0] if len(causes) == 1 else "CONTRADICTION" if causes else "SILENT")
+        return words

@@ -1,0 +1,323 @@
+"""Connections of a socket feed in this process: how they end, are replaced and are watched; the journal is a list."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tests.recorder.fakes import make_token
+from tests.recorder.sockets import SocketBroker, until
+
+from exchange.wire import hsm
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.brokers.fyers.access import Gate
+from harvester.brokers.fyers.adapter import Session
+from harvester.brokers.fyers.hsm import HsmSession
+from harvester.brokers.fyers.limits import Limits
+from harvester.capture.streams.context import Desk
+from harvester.capture.streams.feed import StreamFeed
+from harvester.capture.streams.group import Line
+from harvester.capture.streams.liveness import Vigil
+from harvester.capture.streams.trading_state import SessionWatch
+from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
+from harvester.ledger.streams import Reason, StreamLedger
+from harvester.net import graceful_close
+from harvester.net.websocket import Link
+from harvester.tokens.handover import Token
+
+SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
+TOPICS = {"dp|nse_cm|3045": SBIN, "dp|nse_cm|1594": INFY}
+BETWEEN = Reason("not_started", "between windows")
+DAY_NS = 86_400 * NS_PER_SECOND
+
+
+class Journal:
+    """Stands for the recorder's capture: what was journalled, in order."""
+
+    failure: str | None = None
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.controls: list[dict[str, Any]] = []
+
+    def append(self, feed: int, stream: int, message: bytes, wall_ns: int, mono_ns: int) -> bool:
+        self.messages.append(message)
+        return True
+
+    def write(self, record: dict[str, Any]) -> None:
+        self.controls.append(record)
+
+    def write_all(self, records: list[dict[str, Any]]) -> None:
+        self.controls += records
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        return [control for control in self.controls if control["type"] == kind]
+
+    @property
+    def gaps(self) -> list[tuple[str, int, int]]:
+        """Cause, from and to of SBIN's gaps that ended and are not empty."""
+        ends = {close["gap_id"]: close["to_ns"] for close in self.of_type("gap_close")}
+        found = [
+            (gap["cause"], gap["from_ns"], ends[gap["gap_id"]])
+            for gap in self.of_type("gap_open")
+            if gap["symbols"] == [SBIN] and gap["gap_id"] in ends
+        ]
+        return [gap for gap in found if gap[1] < gap[2]]
+
+
+class Stand:
+    """A feed of one line, its surroundings, and the broker at the other end."""
+
+    def __init__(self, broker: SocketBroker, tls: ssl.SSLContext, *, redundant: bool, topics: dict[str, str]) -> None:
+        self.broker = broker
+        self.journal = Journal()
+        self.gate = Gate(Limits(10, 100, 1000))
+        clock = SystemClock()
+        symbols = tuple(dict.fromkeys(topics.values()))
+        self.ledger = StreamLedger("run", FYERS_HSM, symbols)
+        self.desk = Desk(
+            feed=FYERS_HSM,
+            capture=self.journal,  # type: ignore[arg-type]
+            ledger=self.ledger,
+            gate=self.gate,
+            clock=clock,
+            tls=tls,
+            mute_ns=60 * NS_PER_SECOND,
+            session=SessionWatch(clock),
+        )
+        session: partial[Session] = partial(HsmSession, topics, broker.url_of("/hsm"))
+        self.line = Line(0, symbols, self.desk, session, redundant=redundant, may_overlap=True)
+        self.feed = StreamFeed(self.desk, self._new_lines)
+        self.hand_over("k")
+
+    async def _new_lines(self) -> list[Line]:
+        return [self.line]
+
+    def hand_over(self, letter: str) -> None:
+        expires = time.time() + 3600
+        text = make_token(expires, hsm_key=letter * 56)
+        self.gate.adopt(Token(SecretStr(text), letter, int(expires) * NS_PER_SECOND))
+
+    @property
+    def is_covered(self) -> bool:
+        return all(map(self.ledger.is_covered, self.ledger.symbols))
+
+    def open_window(self) -> tuple[int, int]:
+        now = time.time_ns()
+        window = now - NS_PER_SECOND, now + DAY_NS
+        self.desk.capture.write_all(self.ledger.open_window(window))
+        return window
+
+    def close_window(self) -> int:
+        now = time.time_ns()
+        self.desk.capture.write_all(self.ledger.close_window(now))
+        return now
+
+    def stop_answering(self) -> None:
+        """As a server that has lost its network: nothing is read, nothing is sent."""
+        self.broker.is_mute = True
+        self.stop_hearing()
+
+    def stop_hearing(self) -> None:
+        """What the client says on the connections that are open now is not read."""
+        for socket in self.broker.sockets.values():
+            assert socket._req
+            if socket._req.transport:
+                socket._req.transport.pause_reading()
+
+
+@asynccontextmanager
+async def standing(
+    certificate: tuple[Path, Path], *, redundant: bool = False, topics: dict[str, str] | None = None
+) -> AsyncIterator[Stand]:
+    """A feed in a window, with all its symbols covered."""
+    tls = ssl.create_default_context(cafile=str(certificate[0]))
+    async with SocketBroker(certificate) as broker:
+        stand = Stand(broker, tls, redundant=redundant, topics=topics or TOPICS)
+        stand.open_window()
+        stand.feed.follow(wanted=True, reason=BETWEEN)
+        if topics is None:
+            await until(lambda: stand.is_covered and broker.connections("/hsm") == 1 + redundant)
+        try:
+            yield stand
+        finally:
+            await stand.feed.stop(BETWEEN)
+
+
+def test_what_is_on_its_way_when_the_recorder_hangs_up_is_taken_in(certificate: tuple[Path, Path]) -> None:
+    async def story() -> tuple[Journal, SocketBroker]:
+        async with standing(certificate) as stand:
+            transport = _link(stand)._transport
+            assert transport
+            transport.underlying_transport.pause_reading()  # the recorder is behind
+            for number in range(500):
+                await stand.broker.send("/hsm", hsm.feed(number, [hsm.update(1, [number] * 30)]))
+            closes = stand.close_window()
+            asyncio.get_running_loop().call_later(0.5, transport.underlying_transport.resume_reading)
+            await stand.feed.stop(BETWEEN)
+            assert all(to_ns <= closes for _, _, to_ns in stand.journal.gaps)
+            return stand.journal, stand.broker
+
+    journal, broker = asyncio.run(story())
+
+    sent = broker.sent["/hsm", 0]
+    assert journal.messages == sent[: len(journal.messages)]
+    assert len(journal.messages) >= len(sent) - 1, "one may be sent into the end of the connection"
+    assert [gap[0] for gap in journal.gaps] == ["not_started"], "the end of the window is whole"
+
+
+def test_a_server_that_is_gone_at_the_close_leaves_a_gap_up_to_it(certificate: tuple[Path, Path]) -> None:
+    async def story() -> tuple[Journal, int, int]:
+        async with standing(certificate) as stand:
+            stand.stop_answering()
+            await asyncio.sleep(0.3)
+            last_ns = next(iter(stand.line.standing().values()))[1]
+            closes = stand.close_window()
+            began = time.monotonic()
+            await stand.feed.stop(BETWEEN)
+            assert time.monotonic() - began < 2 * graceful_close.QUIET_NS / NS_PER_SECOND
+            return stand.journal, last_ns, closes
+
+    journal, last_ns, closes = asyncio.run(story())
+
+    assert journal.gaps[-1] == ("mute", last_ns, closes)
+
+
+def test_a_server_that_goes_on_after_the_goodbye_is_not_waited_for_for_ever(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graceful_close, "DRAIN_NS", NS_PER_SECOND)
+
+    async def story() -> tuple[Journal, int, int]:
+        async with standing(certificate) as stand:
+            await until(lambda: _link(stand).answers_pings)
+            stand.stop_hearing()
+            proven_ns = _link(stand).proven_ns
+            await asyncio.sleep(0.5)
+            closes = stand.close_window()
+            await stand.feed.stop(BETWEEN)
+            return stand.journal, proven_ns, closes
+
+    journal, proven_ns, closes = asyncio.run(story())
+
+    assert journal.gaps[-1] == ("slow_consumer", proven_ns, closes)
+
+
+def _link(stand: Stand) -> Link:
+    found = stand.line._active._link
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("too_many", [1, 400_000])
+def test_a_message_too_large_never_reaches_the_journal(certificate: tuple[Path, Path], too_many: int) -> None:
+    async def story() -> Journal:
+        async with standing(certificate) as stand:
+            await stand.broker.send("/hsm", bytes(MAX_PAYLOAD + too_many))
+            await until(lambda: stand.broker.connections("/hsm") == 2 and stand.is_covered)
+            return stand.journal
+
+    journal = asyncio.run(story())
+
+    assert max(map(len, journal.messages)) < MAX_PAYLOAD
+    assert [record["bytes"] for record in journal.of_type("oversize")] == [MAX_PAYLOAD + too_many]
+    assert [gap[0] for gap in journal.gaps] == ["not_started", "bad_response"]
+
+
+def test_a_stop_in_the_middle_of_a_change_of_token_closes_all_books(certificate: tuple[Path, Path]) -> None:
+    async def story() -> Stand:
+        async with standing(certificate) as stand:
+            old = stand.line._active
+            stand.hand_over("n")
+            stand.feed.change_token()
+            stand.stop_hearing()
+            await until(lambda: not old.is_running)
+            assert old.is_open, "it waits for a word of the server"
+            await stand.feed.stop(BETWEEN)
+            return stand
+
+    stand = asyncio.run(story())
+
+    assert not any(map(stand.ledger.is_covered, stand.ledger.symbols)), "nobody covers them now"
+    assert len(stand.journal.of_type("connect")) == len(stand.journal.of_type("disconnect")) == 2
+
+
+def test_who_stops_a_feed_that_is_being_stopped_waits_for_the_end_of_it(certificate: tuple[Path, Path]) -> None:
+    async def story() -> Journal:
+        async with standing(certificate) as stand:
+            stand.stop_answering()
+            stand.feed.follow(wanted=False, reason=BETWEEN)
+            await asyncio.sleep(0.1)
+            await stand.feed.stop(Reason("stopped", "the recorder was told to stop"))
+            assert not stand.feed.is_running
+            assert stand.journal.of_type("disconnect")
+            return stand.journal
+
+    journal = asyncio.run(story())
+
+    assert len(journal.of_type("disconnect")) == 1
+
+
+def test_a_token_that_the_broker_refuses_costs_one_of_two_connections_at_most(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harvester.capture.streams.group.HANDOVER_SECONDS", 1.0)
+
+    async def story() -> None:
+        async with standing(certificate, redundant=True) as stand:
+            await until(lambda: not any(leg.missing() for leg in stand.line._legs))
+            stand.broker.authenticates = False
+            stand.hand_over("n")
+            await stand.line.change_token()
+            assert [leg.is_open for leg in stand.line._legs][1], "it still delivers, with the old token"
+            assert stand.is_covered
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("where", ["greet", "keep"])
+def test_a_defect_beside_a_connection_ends_it_and_is_told(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr({"greet": HsmSession, "keep": Vigil}[where], where, fail)
+
+    async def story() -> Journal:
+        async with standing(certificate, topics={"dp|nse_cm|3045": SBIN}) as stand:
+            await until(lambda: len(stand.journal.of_type("connect")) >= 2)
+            return stand.journal
+
+    journal = asyncio.run(story())
+
+    assert journal.of_type("disconnect")[0]["detail"] == "ZeroDivisionError in the recorder"
+    assert "connection_failed" in capsys.readouterr().out
+
+
+def test_a_start_that_fails_by_a_defect_is_made_again(
+    certificate: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def story() -> None:
+        async with standing(certificate) as stand:
+            await stand.feed.stop(BETWEEN)
+            lines: list[list[Line]] = [[], [stand.line]]
+
+            async def fails_once() -> list[Line]:
+                return [lines.pop(0)[0]]
+
+            stand.feed._new_lines = fails_once
+            for _ in range(2):
+                stand.feed.follow(wanted=True, reason=BETWEEN)
+                await asyncio.sleep(0.1)
+            await until(lambda: stand.is_covered)
+
+    asyncio.run(story())
+
+    assert "feed_failed" in capsys.readouterr().out

@@ -1,0 +1,242 @@
+"""The REST feed against a broker that misbehaves: every poll ends in time, with its cause and never with a raise."""
+
+import asyncio
+import resource
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from tests.recorder.broker import (
+    Answer,
+    FakeBroker,
+    answer,
+    answer_well,
+    depth_body,
+    hang_up,
+    never_answer,
+    refuse,
+    send_for_ever,
+    send_too_much,
+)
+from tests.recorder.fakes import APP_ID, SYMBOLS
+
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.redaction import register_secret
+from harvester.brokers.fyers.poll_result import Arrival
+from harvester.brokers.fyers.responses import judge_depth, read_date, read_retry_after
+from harvester.brokers.fyers.rest import FyersRestFeed
+from harvester.config.runtime import BrokerSettings
+
+SBIN = SYMBOLS[0]
+TOKEN = SecretStr("header.payload.signature")
+TIMEOUT = 0.6
+
+
+def poll(
+    certificate: tuple[Path, Path],
+    behaviour: Answer = answer_well,
+    story: Callable[[FyersRestFeed, FakeBroker], Awaitable[Arrival]] | None = None,
+) -> Arrival:
+    """One poll of one symbol, or a story of polls, against a broker with this behaviour."""
+
+    async def play() -> Arrival:
+        async with FakeBroker(certificate) as broker:
+            broker.answer = behaviour
+            settings = BrokerSettings(APP_ID, broker.url, broker.url)
+            tls = ssl.create_default_context()
+            feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=tls, clock=SystemClock())
+            try:
+                return await story(feed, broker) if story else await feed.fetch(SBIN, 7, TOKEN)
+            finally:
+                await feed.close()
+
+    return asyncio.run(play())
+
+
+def test_a_good_answer_arrives_byte_for_byte_with_its_clocks(trusted: tuple[Path, Path]) -> None:
+    before = time.time_ns()
+
+    arrival = poll(trusted)
+
+    assert (arrival.cause, arrival.status, arrival.body) == (None, 200, depth_body(SBIN))
+    assert (arrival.symbol, arrival.scheduled_ns) == (SBIN, 7)
+    assert before <= arrival.sent_ns <= arrival.wall_ns <= time.time_ns()
+    assert arrival.server_date_ns is not None
+    assert abs(arrival.server_date_ns - arrival.wall_ns) < 3 * NS_PER_SECOND
+
+
+def test_the_request_is_what_the_broker_documents(trusted: tuple[Path, Path]) -> None:
+    seen = {}
+
+    async def look(request):  # type: ignore[no-untyped-def]
+        seen.update({name.lower(): value for name, value in request.headers.items()})
+        seen.update(path=request.path, query=dict(request.query))
+        return await answer_well(request)
+
+    poll(trusted, look)
+
+    assert seen["path"] == "/data/depth"
+    assert seen["query"] == {"symbol": SBIN, "ohlcv_flag": "1"}
+    assert seen["authorization"] == f"{APP_ID}:header.payload.signature"
+    assert seen["version"] == "3"
+    assert seen["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "cause"),
+    [
+        pytest.param(refuse(-8), "token_refused", id="token expired"),
+        pytest.param(refuse(-15), "token_refused", id="token invalid"),
+        pytest.param(refuse(-16, status=200), "token_refused", id="refusal dressed as HTTP 200"),
+        pytest.param(refuse(-17), "token_refused", id="token invalid or expired"),
+        pytest.param(answer(401, b"no"), "token_refused", id="401 without JSON"),
+        pytest.param(refuse(-373, status=403), "token_refused", id="no permission"),
+        pytest.param(refuse(-429, status=429), "rate_limited", id="429 in JSON"),
+        pytest.param(answer(429, b"<html>slow down</html>"), "rate_limited", id="429 in HTML"),
+        pytest.param(answer(500, b"<html>oops</html>"), "server_error", id="500 in HTML"),
+        pytest.param(answer(503), "server_error", id="503 and empty"),
+        pytest.param(answer(200), "bad_response", id="empty"),
+        pytest.param(answer(200, b"<html>maintenance</html>"), "bad_response", id="HTML"),
+        pytest.param(answer(200, b"[1, 2]"), "bad_response", id="JSON of another shape"),
+        pytest.param(answer(200, b'{"s": "ok", "d": []}'), "bad_response", id="no books"),
+        pytest.param(answer(200, depth_body("NSE:OTHER-EQ")), "bad_response", id="another symbol's book"),
+        pytest.param(refuse(-300, status=400), "bad_response", id="invalid symbol"),
+        pytest.param(answer(302, b"", location="https://localhost:1/"), "bad_response", id="redirect"),
+        pytest.param(answer(200, b"[" * 60_000), "bad_response", id="deep nesting"),
+        pytest.param(answer(200, b"\x1f\x8b", **{"content-encoding": "gzip"}), "bad_response", id="compressed"),
+        pytest.param(send_too_much, "bad_response", id="huge body"),
+        pytest.param(never_answer, "timeout", id="slow"),
+        pytest.param(send_for_ever, "timeout", id="never-ending body"),
+        pytest.param(hang_up, "disconnect", id="connection dropped"),
+    ],
+)
+def test_trouble_has_its_cause_and_ends_in_time(trusted: tuple[Path, Path], behaviour: Answer, cause: str) -> None:
+    began = time.monotonic()
+
+    arrival = poll(trusted, behaviour)
+
+    assert arrival.cause == cause
+    assert arrival.detail
+    assert "\n" not in arrival.detail
+    assert time.monotonic() - began < 5
+
+
+def test_a_refused_connection_is_a_disconnect(trusted: tuple[Path, Path]) -> None:
+    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+        await broker.__aexit__()
+        return await feed.fetch(SBIN, 7, TOKEN)
+
+    assert poll(trusted, story=story).cause == "disconnect"
+
+
+def test_a_half_open_connection_is_given_up_in_time(trusted: tuple[Path, Path]) -> None:
+    async def accept_and_ignore(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(30)
+        writer.close()
+
+    async def play() -> Arrival:
+        server = await asyncio.start_server(accept_and_ignore, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        settings = BrokerSettings(APP_ID, f"https://localhost:{port}", "")
+        feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock())
+        try:
+            return await feed.fetch(SBIN, 7, TOKEN)
+        finally:
+            await feed.close()
+            server.close()
+
+    began = time.monotonic()
+    assert asyncio.run(play()).cause == "timeout"
+    assert time.monotonic() - began < TIMEOUT + 1
+
+
+def test_a_certificate_nobody_vouches_for_is_refused(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+
+    arrival = poll(certificate)
+
+    assert arrival.cause == "disconnect"
+    assert "CERTIFICATE_VERIFY_FAILED" in arrival.detail
+
+
+def test_a_certificate_for_another_host_is_refused(trusted: tuple[Path, Path]) -> None:
+    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+        settings = BrokerSettings(APP_ID, broker.url.replace("localhost", "ip6-localhost.localdomain"), "")
+        other = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock())
+        try:
+            return await other.fetch(SBIN, 7, TOKEN)
+        finally:
+            await other.close()
+
+    assert poll(trusted, story=story).cause == "disconnect"
+
+
+def test_connections_are_kept_and_used_again(trusted: tuple[Path, Path]) -> None:
+    peers = set()
+
+    async def look(request):  # type: ignore[no-untyped-def]
+        peers.add(request.transport.get_extra_info("peername"))
+        return await answer_well(request)
+
+    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+        broker.answer = look
+        for _ in range(20):
+            await feed.fetch(SBIN, 7, TOKEN)
+        return await feed.fetch(SBIN, 7, TOKEN)
+
+    poll(trusted, story=story)
+
+    assert len(peers) == 1
+
+
+def test_the_feed_works_again_after_every_kind_of_trouble(trusted: tuple[Path, Path]) -> None:
+    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+        for behaviour in (hang_up, never_answer, send_for_ever, send_too_much, answer(500)) * 3:
+            broker.answer = behaviour
+            assert (await feed.fetch(SBIN, 7, TOKEN)).cause
+        broker.answer = answer_well
+        return await feed.fetch(SBIN, 7, TOKEN)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert poll(trusted, story=story).cause is None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024, "bodies are capped"
+
+
+def test_retry_after_is_read_in_seconds_and_as_a_date(trusted: tuple[Path, Path]) -> None:
+    assert poll(trusted, answer(429, b"", **{"retry-after": "17"})).retry_after_seconds == 17
+    assert poll(trusted, answer(429)).retry_after_seconds is None
+    now = read_date("Wed, 05 Aug 2026 04:30:00 GMT")
+    assert now is not None
+    assert read_retry_after("Wed, 05 Aug 2026 04:30:30 GMT", now) == 30
+    assert [read_retry_after(text, now) for text in ("", "soon", "-5", "1e9", "nan", "inf")] == [
+        None,
+        None,
+        0,
+        3600,
+        None,
+        3600,
+    ]
+    assert read_date("yesterday") is None
+
+
+def test_the_brokers_words_are_made_harmless() -> None:
+    register_secret(SecretStr("header.payload.signature"))
+    body = b'{"s": "error", "code": -15, "message": "bad\\ntoken header.payload.signature \\u001b[31m"}'
+
+    verdict = judge_depth(401, body, SBIN)
+
+    assert verdict.detail == "HTTP 401, code -15: bad token [redacted] [31m"
+
+
+def test_a_profile_proves_a_token(trusted: tuple[Path, Path]) -> None:
+    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+        assert (await feed.prove_token(TOKEN)).cause is None
+        broker.accepts = set()
+        return await feed.prove_token(TOKEN)
+
+    assert poll(trusted, story=story).cause == "token_refused"

@@ -1,0 +1,241 @@
+"""Health: each way in which the recorder can fail to do its work is a failing check that says what to do."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.recorder.fakes import SYMBOLS, make_calendar, make_config, make_settings
+
+from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.monitors import ClockWatch, DiskWatch, FileWatch
+from harvester.calendar import TradingCalendar
+from harvester.capture.status import Deviations, read_status, write_status
+from harvester.cli import run
+from harvester.config.settings import Settings
+from harvester.health.checks import check_health
+
+DAY = date(2026, 8, 5)
+OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
+NOW = OPEN_NS + 100 * NS_PER_SECOND
+SECOND = NS_PER_SECOND
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    file = make_calendar(tmp_path / "calendar.json", DAY, {"continuous": [["10:00:00", "10:10:00"]]})
+    return make_settings(tmp_path, calendar={"file": str(file)})
+
+
+def good_status() -> dict[str, Any]:
+    polls = {"updates": 100, "last_recv_ns": NOW - SECOND // 2}
+    symbol = polls | {"slots": 100, "last_http": 200, "last_error": ""}
+    return {
+        "release": "r1",
+        "config_hash": "abc",
+        "started_at_ns": OPEN_NS - 60 * SECOND,
+        "written_at_ns": NOW - SECOND,
+        "window": {
+            "open": True,
+            "open_ns": OPEN_NS,
+            "phases": ["continuous"],
+            "next_change_ns": OPEN_NS + 600 * SECOND,
+        },
+        "symbols": {name: symbol | {"feeds": {"fyers-rest": dict(polls)}} for name in SYMBOLS},
+        "open_gaps": [],
+        "token": {"state": "ok", "version": "file:1", "expires_at_ns": NOW + 3600 * SECOND, "problem": ""},
+        "journal": {"seq": 300, "durable_seq": 299, "segment": "x.open", "bytes": 5, "failure": None},
+        "disk": {"free_bytes": 1 << 40, "full": False},
+        "calendar": {"problem": ""},
+        "clock": {"offset_ns": 200_000_000, "off": False, "steps": 0},
+        "unknown_symbols": {},
+    }
+
+
+def change(status: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    *parents, last = path.split("/")
+    target = status
+    for parent in parents:
+        target = target[parent]
+    target[last] = value
+    return status
+
+
+def failing(settings: Settings, status: dict[str, Any], *, wall_ns: int = NOW) -> dict[str, str]:
+    """Names of the failing checks with their advice."""
+    assert settings.calendar.file is not None
+    calendar = TradingCalendar.load(settings.calendar.file)
+    checks = check_health(settings, status, file_hash="abc", calendar=calendar, wall_ns=wall_ns)
+    assert len({check.name for check in checks}) == len(checks)
+    assert all(check.detail for check in checks)
+    assert all(not check.fix for check in checks if check.ok)
+    return {check.name: check.fix for check in checks if not check.ok}
+
+
+def test_a_recorder_that_works_is_healthy(settings: Settings) -> None:
+    assert failing(settings, good_status()) == {}
+
+
+GAP = {"gap_id": "1", "symbol": SYMBOLS[0], "from_ns": NOW, "cause": "token_refused", "detail": "HTTP 401"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "check", "advice"),
+    [
+        ("written_at_ns", NOW - 60 * SECOND, "running", "restart"),
+        ("written_at_ns", NOW + 60 * SECOND, "running", "restart"),
+        ("config_hash", "old", "config", "restart"),
+        (f"symbols/{SYMBOLS[0]}/feeds/fyers-rest/last_recv_ns", NOW - 30 * SECOND, "data", "logs"),
+        (f"symbols/{SYMBOLS[0]}/feeds/fyers-rest/last_recv_ns", None, "data", "logs"),
+        ("token/state", "missing", "token", "token-push"),
+        ("token/state", "expired", "token", "token-push"),
+        ("token/state", "refused", "token", "token-push"),
+        ("token/problem", "access-token: cannot be read", "token", "token agent"),
+        ("journal/failure", "no space", "journal", "resumes"),
+        ("journal/durable_seq", -50_000, "journal", "disk"),
+        ("disk/free_bytes", 1 << 20, "disk", "cleanup"),
+        ("calendar/problem", "broken", "calendar", "calendar file"),
+        ("clock", {"offset_ns": 180 * SECOND, "off": True, "steps": 1}, "clock", "chronyc"),
+        ("unknown_symbols", {"NSE:SBI-EQ": ["NSE:SBIN-EQ"]}, "symbols", "Correct symbols"),
+    ],
+)
+def test_each_trouble_fails_its_own_check_with_advice(
+    settings: Settings, path: str, value: Any, check: str, advice: str
+) -> None:
+    found = failing(settings, change(good_status(), path, value))
+
+    assert list(found) == [check]
+    assert advice in found[check]
+
+
+def test_silence_is_explained_by_its_gap(settings: Settings) -> None:
+    status = change(good_status(), f"symbols/{SYMBOLS[0]}/feeds/fyers-rest/last_recv_ns", NOW - 30 * SECOND)
+    status["open_gaps"] = [GAP]
+
+    assert "token-push" in failing(settings, status)["data"]
+
+
+def test_a_window_that_has_just_opened_gets_a_moment(settings: Settings) -> None:
+    status = good_status()
+    for symbol in status["symbols"].values():
+        symbol["last_recv_ns"] = None
+    early = OPEN_NS + 2 * SECOND
+    status["written_at_ns"] = early
+
+    assert "data" not in failing(settings, status, wall_ns=early)
+
+
+def test_at_night_nobody_needs_a_token(settings: Settings) -> None:
+    night = OPEN_NS - 8 * 3600 * SECOND
+    status = good_status() | {"written_at_ns": night, "window": {"open": False, "next_change_ns": OPEN_NS}}
+    status["token"]["state"] = "missing"
+
+    assert failing(settings, status, wall_ns=night) == {}
+    soon = OPEN_NS - 1800 * SECOND
+    assert "token" in failing(settings, status | {"written_at_ns": soon}, wall_ns=soon)
+
+
+def test_a_calendar_that_ends_within_thirty_days_fails(settings: Settings) -> None:
+    assert settings.calendar.file is not None
+    make_calendar(settings.calendar.file, DAY, {"continuous": [["10:00:00", "10:10:00"]]}, "2026-09-03")
+
+    assert "coming year" in failing(settings, good_status())["calendar"]
+
+
+def test_the_command_prints_json_and_exits_with_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(make_config(tmp_path)))
+    (tmp_path / "status.json").write_text(json.dumps(good_status()))
+
+    code = run(["health", "--json", "--config", str(config)])
+
+    answer = json.loads(capsys.readouterr().out)
+    assert code == 3
+    assert answer["healthy"] is False
+    assert (answer["release"], answer["config_hash"], answer["token_version"]) == ("r1", "abc", "file:1")
+    assert {check["name"] for check in answer["checks"]} >= {"running", "data", "token", "journal", "disk", "calendar"}
+    assert answer["status"]["symbols"]
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{"])
+def test_without_a_readable_status_the_recorder_is_not_running(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(make_config(tmp_path)))
+    if content is not None:
+        (tmp_path / "status.json").write_text(content)
+
+    assert run(["health", "--config", str(config)]) == 3
+    assert "FAIL running" in capsys.readouterr().out
+
+
+def test_status_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+
+    write_status(path, {"a": 1})
+    write_status(path, {"a": 2})
+
+    assert read_status(path) == {"a": 2}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_deviations_are_told_as_percentiles() -> None:
+    deviations = Deviations()
+    assert deviations.describe() == {"p50": None, "p99": None, "max": None}
+
+    for milliseconds in range(1, 101):
+        deviations.add(milliseconds * 1_000_000 * (-1 if milliseconds % 2 else 1))
+
+    assert deviations.describe() == {"p50": 50.0, "p99": 99.0, "max": 100.0}
+
+
+def test_a_clock_off_by_minutes_is_believed_at_the_second_answer() -> None:
+    watch = ClockWatch()
+
+    watch.compare(NOW, NOW + 300 * SECOND)
+    assert not watch.is_off
+    watch.compare(NOW, NOW + 300 * SECOND)
+
+    assert watch.is_off
+    watch.compare(NOW, NOW + SECOND)
+    assert not watch.is_off
+
+
+def test_a_clock_step_is_noticed_and_slewing_is_not() -> None:
+    watch = ClockWatch()
+
+    assert watch.check(NOW, 0) == 0
+    assert watch.check(NOW + SECOND + 500_000, SECOND) == 0
+    assert watch.check(NOW + 2 * SECOND + 60_500_000, 2 * SECOND) == 60_000_000
+    assert watch.check(NOW - 3600 * SECOND, 3 * SECOND) < -3600 * SECOND
+
+
+def test_the_disk_watch_waits_for_some_room_before_it_relents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    free = 0
+    monkeypatch.setattr(os, "statvfs", lambda path: type("S", (), {"f_bavail": free, "f_frsize": 1})())
+    watch = DiskWatch(tmp_path, 1000)
+    seen = []
+
+    for free in (5000, 999, 1020, 1060, 1001):  # noqa: B007 - statvfs reads it
+        watch.check()
+        seen.append(watch.is_full)
+
+    assert seen == [False, True, True, False, False]
+
+
+def test_a_file_watch_sees_replacement_but_not_removal(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    watch = FileWatch(path)
+    assert not watch.has_changed()
+
+    (tmp_path / "new").write_text("two")
+    (tmp_path / "new").replace(path)
+    assert watch.has_changed()
+    path.unlink()
+    assert not watch.has_changed()
+    assert not FileWatch(None).has_changed()

@@ -1,0 +1,126 @@
+"""Runs that start late, stop, die or meet another one, and disks that are full or fail: no slot without its cause."""
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.recorder.bench import GOOD, Behaviour, Bench, hand_over, running
+from tests.recorder.fakes import FakeClock
+from tests.recorder.minute import OPEN_NS, SECOND, at, lasting, record, words
+
+from harvester.base.errors import HarvesterError
+from harvester.config.runtime import RunSettings
+
+
+def test_a_start_inside_the_window_says_not_started(settings: RunSettings) -> None:
+    clock = at(20.5)
+    hand_over(settings, clock)
+
+    ledger = record(settings, clock, lasting(60))
+
+    assert words(ledger) == {"not_started": 21, "data": 39}
+
+
+def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings, clock: FakeClock) -> None:
+    record(settings, clock, lasting(25.5))
+    clock.freeze(9)
+    ledger = record(settings, clock, lasting(60))
+
+    assert words(ledger) == {"data": 51, "stopped": 9}
+    assert [gap["to_ns"] is None for gap in ledger.gaps.values()] == [False, False]
+
+
+def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings, clock: FakeClock) -> None:
+    record(settings, clock, lasting(25.5, killed=True))
+    clock.freeze(9)
+    ledger = record(settings, clock, lasting(60))
+
+    assert words(ledger) == {"data": 51, "not_running": 9}
+
+
+def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings, clock: FakeClock) -> None:
+    def script(symbol: str, slot_ns: int) -> Behaviour:
+        return Behaviour(cause="server_error", status=500) if slot_ns >= OPEN_NS + 15 * SECOND else GOOD
+
+    record(settings, clock, lasting(25.5, killed=True), script)
+    clock.freeze(9)
+    ledger = record(settings, clock, lasting(60))
+
+    assert words(ledger) == {"data": 45, "server_error": 6, "not_running": 9}
+
+
+def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: RunSettings, clock: FakeClock) -> None:
+    async def story(bench: Bench) -> None:
+        with pytest.raises(HarvesterError, match="another"):
+            async with running(settings, clock) as second:
+                await second.task
+        await clock.advance(90)
+
+    ledger = record(settings, clock, story)
+
+    assert words(ledger) == {"data": 60}
+
+
+def test_a_nearly_full_disk_pauses_recording_until_there_is_room(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = at(-5)
+    hand_over(settings, clock)
+    real = os.statvfs
+
+    def statvfs(path: str) -> os.statvfs_result:
+        full = OPEN_NS + 10 * SECOND <= clock.wall_ns() < OPEN_NS + 30 * SECOND
+        values = list(real(path))
+        return os.statvfs_result([*values[:4], 1 if full else 1 << 30, *values[5:]])
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+
+    ledger = record(settings, clock, lasting(90))
+
+    assert set(words(ledger)) == {"data", "disk_full"}
+    assert 19 <= words(ledger)["disk_full"] <= 21
+
+
+def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
+    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = at(-5)
+    hand_over(settings, clock)
+    real = os.write
+    failing = False
+
+    def write(descriptor: int, data: bytes) -> int:
+        if failing and "journal" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+
+    async def story(bench: Bench) -> None:
+        nonlocal failing
+        await clock.advance(15.5)
+        failing = True
+        await clock.advance(10)
+        assert bench.capture.failure
+        failing = False
+        await clock.advance(60)
+
+    ledger = record(settings, clock, story)
+
+    assert set(words(ledger)) == {"data", "disk_full"}
+    assert 10 <= words(ledger)["disk_full"] <= 16
+
+
+def test_gaps_are_made_durable_when_they_open(settings: RunSettings, clock: FakeClock) -> None:
+    async def story(bench: Bench) -> None:
+        bench.feed.script = lambda symbol, slot: Behaviour(cause="disconnect")
+        await clock.advance(6.5)
+        await asyncio.sleep(0.05)
+        writer = bench.capture._writer
+        assert writer is not None
+        assert writer.durable_seq == writer.seq
+
+    slow = replace(settings, journal=replace(settings.journal, sync_interval_ms=10_000))
+    record(slow, clock, story)

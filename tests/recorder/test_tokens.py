@@ -1,0 +1,287 @@
+"""Tokens: what they say about themselves, how they are handed over, and what the agent refuses to hand over."""
+
+import asyncio
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from tests.recorder.fakes import FakeClock, make_token
+
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.redaction import Masked
+from harvester.base.systemd import Notifier
+from harvester.tokens.agent import TokenAgent
+from harvester.tokens.claims import TokenError, check_token, read_claims
+from harvester.tokens.handover import HandoverReader, Token, write_handover
+from harvester.tokens.names import access_token_parameter
+from harvester.tokens.stores import FileStore, StoredToken, StoreError
+
+NOW = time.time()
+NOW_NS = int(NOW) * NS_PER_SECOND
+GARBAGE = [
+    "",
+    "hunter2-is-not-a-token",
+    "a.b",
+    "a.b.c",
+    "a.b.c.d",
+    "!!!.???.***",
+    "{}",
+    "x" * 10_000,
+    make_token(NOW + 36_000)[:-40].rsplit(".", 1)[0],
+    make_token(NOW + 36_000).replace(".", "..", 1),
+    "ABCDE12345-100:" + make_token(NOW + 36_000),
+    make_token(NOW - 1),
+    make_token(NOW + 36_000, sub="auth_code"),
+    make_token(NOW + 36_000, exp="tomorrow"),
+    make_token(NOW + 36_000, exp=None),
+    make_token(NOW + 36_000, exp=True),
+    make_token(NOW + 36_000, exp=1e300),
+    make_token(NOW + 36_000, exp=-5),
+    "eyJhbGciOiJIUzI1NiJ9.W10.c2ln",
+    "eyJhbGciOiJIUzI1NiJ9.bm90IGpzb24.c2ln",
+]
+
+
+@pytest.mark.parametrize("text", GARBAGE, ids=lambda text: text[:24])
+def test_what_is_no_living_access_token_is_refused_without_its_value(text: str) -> None:
+    with pytest.raises(TokenError) as refused:
+        check_token(SecretStr(text), NOW_NS)
+
+    assert len(text) < 8 or text not in str(refused.value)
+    assert len(str(refused.value)) > 40
+
+
+def test_a_good_token_says_who_and_how_long() -> None:
+    claims = check_token(SecretStr(make_token(NOW + 3600)), NOW_NS)
+
+    assert claims.account == "XX00000"
+    assert claims.expires_at_ns == int(NOW + 3600) * NS_PER_SECOND
+    assert read_claims(SecretStr(make_token(NOW - 5))).expires_at_ns < NOW_NS
+
+
+def test_parameter_names_are_built_in_one_place() -> None:
+    assert access_token_parameter("lab") == "/alpha-harvester/lab/fyers/access-token"
+    for wrong in ("", "Lab", "../x", "a/b"):
+        with pytest.raises(ConfigError):
+            access_token_parameter(wrong)
+
+
+def test_the_handover_is_whole_private_and_replaced_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "access-token"
+
+    write_handover(path, Token(SecretStr("a.b.c"), "file:1", 5))
+    first = path.stat().st_ino
+    write_handover(path, Token(SecretStr("d.e.f"), "file:2", 6))
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o440
+    assert path.stat().st_ino != first
+    assert json.loads(path.read_text()) == {"access_token": "d.e.f", "version": "file:2", "expires_at_ns": 6}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["access-token"]
+
+
+def test_an_unwritable_handover_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(HarvesterError, match="could not be handed over"):
+        write_handover(tmp_path / "missing" / "access-token", Token(SecretStr("a.b.c"), "file:1", 5))
+
+
+def test_the_reader_sees_each_token_once_and_survives_its_removal(tmp_path: Path) -> None:
+    path = tmp_path / "access-token"
+    reader = HandoverReader(path)
+    assert reader.read_new() is None
+
+    write_handover(path, Token(SecretStr("aaaa.b.c"), "file:1", 5))
+    assert reader.read_new() == Token(Masked("aaaa.b.c"), "file:1", 5)
+    assert reader.read_new() is None
+    path.unlink()
+    assert reader.read_new() is None
+    write_handover(path, Token(SecretStr("dddd.e.f"), "file:2", 5))
+    assert reader.read_new() == Token(Masked("dddd.e.f"), "file:2", 5)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"access_token": 1, "version": "x", "expires_at_ns": 1}'])
+def test_a_broken_handover_is_reported_once(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "access-token"
+    path.write_text(content)
+    reader = HandoverReader(path)
+
+    with pytest.raises(HarvesterError, match="access-token"):
+        reader.read_new()
+    assert reader.read_new() is None
+
+
+def test_a_handover_whose_mode_is_corrected_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "access-token"
+    path.write_text("{")
+    reader = HandoverReader(path)
+    with pytest.raises(HarvesterError):
+        reader.read_new()
+
+    path.chmod(0o600)
+
+    with pytest.raises(HarvesterError):
+        reader.read_new()
+
+
+class FakeStore:
+    """Holds what a test puts in; raises it when it is an error."""
+
+    def __init__(self, content: StoredToken | StoreError | None = None) -> None:
+        self.content = content
+        self.reads = 0
+
+    def read(self) -> StoredToken | None:
+        self.reads += 1
+        if isinstance(self.content, StoreError):
+            raise self.content
+        return self.content
+
+
+def agent_for(store: object, path: Path) -> TokenAgent:
+    return TokenAgent(store, path, clock=SystemClock(), notifier=Notifier(""))  # type: ignore[arg-type]
+
+
+def handed_over(path: Path) -> str | None:
+    return json.loads(path.read_text())["version"] if path.exists() else None
+
+
+def test_the_agent_hands_over_what_is_sound_and_keeps_it_through_trouble(tmp_path: Path) -> None:
+    path = tmp_path / "access-token"
+    store = FakeStore()
+    agent = agent_for(store, path)
+
+    async def story() -> list[str | None]:
+        seen = []
+        good, garbage = SecretStr(make_token(NOW + 36_000)), SecretStr("garbage-garbage")
+        for content in (
+            None,
+            StoredToken(good, "ssm:1"),
+            StoredToken(garbage, "ssm:2"),
+            StoreError("throttled"),
+            None,
+            StoredToken(SecretStr(make_token(NOW - 60)), "ssm:3"),
+            StoredToken(good, "ssm:4"),
+        ):
+            store.content = content
+            await agent.poll()
+            seen.append(handed_over(path))
+        return seen
+
+    assert asyncio.run(story()) == [None, "ssm:1", "ssm:1", "ssm:1", "ssm:1", "ssm:1", "ssm:4"]
+
+
+def test_garbage_is_reported_once_and_never_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    agent = agent_for(FakeStore(StoredToken(SecretStr("very-secret-garbage"), "ssm:9")), tmp_path / "access-token")
+
+    async def story() -> None:
+        for _ in range(3):
+            await agent.poll()
+
+    asyncio.run(story())
+
+    printed = capsys.readouterr().out
+    assert printed.count("token_refused") == 1
+    assert "ssm:9" in printed
+    assert "very-secret-garbage" not in printed
+
+
+def test_a_token_that_was_refused_by_a_wrong_clock_is_taken_when_the_clock_is_right(tmp_path: Path) -> None:
+    now = time.time_ns()
+    clock = FakeClock(now + 48 * 3600 * NS_PER_SECOND)
+    store = FakeStore(StoredToken(SecretStr(make_token(time.time() + 3600)), "ssm:1"))
+    path = tmp_path / "access-token"
+    agent = TokenAgent(store, path, clock=clock, notifier=Notifier(""))
+
+    asyncio.run(agent.poll())
+    assert handed_over(path) is None
+    clock._wall_ns = now
+    asyncio.run(agent.poll())
+
+    assert handed_over(path) == "ssm:1"
+
+
+def test_the_agent_backs_off_while_the_store_fails(tmp_path: Path) -> None:
+    agent = agent_for(FakeStore(StoreError("down")), tmp_path / "access-token")
+
+    async def delays() -> list[float]:
+        seen = []
+        for _ in range(12):
+            await agent.poll()
+            seen.append(agent._delay_seconds())
+        return seen
+
+    seen = asyncio.run(delays())
+    assert 3.5 <= seen[0] <= 6.5
+    assert 100 < seen[-1] <= 375
+
+
+def test_sighup_makes_the_agent_look_at_once(tmp_path: Path) -> None:
+    store = FakeStore()
+    agent = agent_for(store, tmp_path / "access-token")
+
+    async def story() -> None:
+        running = asyncio.create_task(agent.run())
+        await asyncio.sleep(0.05)
+        store.content = StoredToken(SecretStr(make_token(NOW + 36_000)), "file:2")
+        agent.look_now()
+        await asyncio.sleep(0.1)
+        agent.stop()
+        await asyncio.wait_for(running, 2)
+
+    asyncio.run(story())
+    assert handed_over(tmp_path / "access-token") == "file:2"
+    assert store.reads == 2
+
+
+def test_the_file_store_names_versions_by_content(tmp_path: Path) -> None:
+    path = tmp_path / "credential"
+    store = FileStore(path)
+    assert store.read() is None
+    path.write_text("\n")
+    assert store.read() is None
+
+    path.write_text("abc\n")
+    stored = store.read()
+
+    assert stored is not None
+    assert stored.value.get_secret_value() == "abc"
+    assert stored.version == "file:ba7816bf"
+    with pytest.raises(StoreError, match="cannot be read"):
+        FileStore(tmp_path).read()
+
+
+def test_the_agent_as_a_process_serves_a_file_and_stops_on_sigterm(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    content = {
+        "symbols": ["NSE:SBIN-EQ"],
+        "broker": {"app_id": "ABCDE12345-100"},
+        "token": {"file": str(tmp_path / "credential"), "handover": str(tmp_path / "access-token")},
+    }
+    config.write_text(json.dumps(content))
+    token = make_token(NOW + 3600)
+    (tmp_path / "credential").write_text(token)
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from harvester.cli import main; main()", "token-agent", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "JOURNAL_STREAM": "1:2"},
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "access-token").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    output, _ = process.communicate(timeout=10)
+
+    assert process.returncode == 0, output
+    assert json.loads((tmp_path / "access-token").read_text())["access_token"] == token
+    assert "<6>" in output
+    assert "timestamp=" not in output
+    assert token not in output

@@ -1,0 +1,70 @@
+"""Archived segments in each form: verified when written, read back anywhere, damage named."""
+
+from pathlib import Path
+
+import pytest
+from tests.bench.market import updates
+from tests.bench.wire import arrivals, record
+
+from harvester.base.errors import HarvesterError
+from harvester.journal import JournalError, read_segment
+from harvester.lake import archive
+from harvester.lake.archive import Form, archive_path, archive_segment, hash_unpacked
+from harvester.lake.segments import Source, find_sources, read_index
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    (path,) = record(tmp_path_factory.mktemp("journal"), list(arrivals(updates(600))))
+    index = read_index([Source(path.stem, path)])
+    return index.sources[0]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_an_archived_segment_is_read_as_the_segment(source: Source, tmp_path: Path, form: Form) -> None:
+    target = archive_segment(source, tmp_path, form)
+    assert target == archive_path(tmp_path, source.name) and target.suffix == form
+    assert hash_unpacked(target) == source.sha256
+    assert list(read_segment(target)) == list(read_segment(source.path))
+    assert [found.path for found in find_sources(tmp_path / "none", tmp_path)] == [target]
+
+
+def test_a_copy_of_another_form_is_kept(source: Source, tmp_path: Path) -> None:
+    packed = archive_segment(source, tmp_path, Form.PACKED)
+    before = packed.read_bytes()
+    assert archive_segment(source, tmp_path) == packed
+    assert packed.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_packed_is_a_third_of_compressed_at_most(source: Source, tmp_path: Path) -> None:
+    sizes = {form: archive_segment(source, tmp_path / form.name, form).stat().st_size for form in Form}
+    assert 3 * sizes[Form.PACKED] < sizes[Form.ZSTD]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_copy_that_unpacks_to_other_bytes_never_counts(
+    source: Source, tmp_path: Path, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = archive.WRITERS[form]
+
+    def lossy(plain, small) -> None:  # type: ignore[no-untyped-def]
+        plain.read(7)
+        write(plain, small)
+
+    monkeypatch.setitem(archive.WRITERS, form, lossy)
+    with pytest.raises(HarvesterError, match="does not unpack to the bytes"):
+        archive_segment(source, tmp_path, form)
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_damaged_copy_is_named(source: Source, tmp_path: Path, form: Form) -> None:
+    target = archive_segment(source, tmp_path, form)
+    content = bytearray(target.read_bytes())
+    content[len(content) // 2] ^= 1
+    target.write_bytes(content)
+    assert hash_unpacked(target) == ""
+    with pytest.raises(JournalError, match="the segment cannot be read"):
+        list(read_segment(target))
+    with pytest.raises(HarvesterError, match="does not unpack to the bytes"):
+        archive_segment(source, tmp_path, form)

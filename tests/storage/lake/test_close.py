@@ -1,0 +1,307 @@
+"""Closing a day: what is built, when it is refused, and that doing it again changes nothing or adds."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS
+
+from harvester.base.errors import HarvesterError
+from harvester.calendar import TradingCalendar
+from harvester.lake import manifest as manifest_module
+from harvester.lake.close import NotOverError
+from harvester.lake.pending import pending_days
+from harvester.lake.tables import TableWriter
+from harvester.lake.verify import verify_lake
+
+SLOTS = 20
+SBIN, INFY = SYMBOLS
+
+
+def snapshot(lake: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        path.relative_to(lake).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in lake.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_rows_are_exact_and_sorted_by_symbol_and_time(place) -> None:
+    place.record_all()
+    place.close()
+    rows = place.rows()
+    assert [(row["symbol"], row["sched_ns"]) for row in rows] == [
+        (symbol, OPEN_NS + slot * INTERVAL_NS) for symbol in sorted(SYMBOLS) for slot in range(SLOTS)
+    ]
+    first = rows[0]
+    assert (first["ltp"], first["bid_px"][0], first["ask_px"][4]) == (80000, 79995, 80025)
+    assert (first["bid_qty"][1], first["ask_ord"][2], first["prev_close"], first["atp"]) == (20, 3, 80000, 79987)
+    assert first["recv_ns"] - first["sent_ns"] == 30_000_000 and first["sent_ns"] - first["sched_ns"] == 2_000_000
+    assert (first["feed"], len(first["run_id"])) == ("fyers-rest", 32)
+
+
+def test_the_table_says_its_schema_scale_and_order(place) -> None:
+    place.record_all()
+    place.close()
+    with pq.ParquetFile(place.current("depth")) as file:
+        assert file.schema_arrow.metadata == {b"schema": b"2", b"price_scale": b"100"}
+        assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_segments_are_archived_byte_for_byte(place) -> None:
+    import zstandard
+
+    place.record_all()
+    place.close()
+    segments = {path.name: path.read_bytes() for path in place.journal.glob("2*/*.seg")}
+    archived = {path.name: path.read_bytes() for path in (place.lake / place.partition.path("raw")).iterdir()}
+    unpacked = {
+        name.removesuffix(".zst"): zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        for name, data in archived.items()
+    }
+    assert unpacked == segments
+
+
+def test_closing_again_changes_not_one_byte(place) -> None:
+    place.record_all()
+    assert place.close().outcome == "closed"
+    before = snapshot(place.lake)
+    assert place.close().outcome == "unchanged"
+    assert snapshot(place.lake) == before
+
+
+def test_building_again_gives_the_same_files(place) -> None:
+    place.record_all()
+    place.close()
+    before = {name: data for name, (_, data) in snapshot(place.lake).items() if not name.startswith("manifest")}
+    closing = place.close(rebuild=True)
+    assert closing.manifest.generation == 2
+    after = {name: data for name, (_, data) in snapshot(place.lake).items() if not name.startswith("manifest")}
+    assert after == before
+
+
+def test_a_late_segment_makes_a_new_generation_and_keeps_the_old(place) -> None:
+    place.record_all()
+    place.close()
+    old = place.current("depth").read_bytes()
+    late = place.start(symbols=("NSE:TCS-EQ",))
+    late.poll(3, "NSE:TCS-EQ")
+    late.stop()
+    assert place.close().manifest.generation == 2
+    assert place.current("depth").name == "depth-2.parquet"
+    assert len(place.rows()) == 2 * SLOTS + 1
+    assert [path.name for path in place.current("depth").parent.iterdir()] == ["depth-2.parquet"], "engines see one"
+    assert (place.lake / "superseded" / place.partition.path("depth") / "depth.parquet").read_bytes() == old
+    folder = place.lake / place.partition.path("manifest")
+    first, second = (json.loads((folder / name).read_bytes()) for name in ("manifest-1.json", "manifest.json"))
+    assert second["supersedes"] == first["self_sha256"]
+    assert verify_lake(place.lake).ok
+
+
+def test_a_session_that_goes_on_is_refused(place) -> None:
+    place.record_all()
+    with pytest.raises(NotOverError, match="until 09:16:40 India time"):
+        place.close(now_ns=OPEN_NS + SLOTS * INTERVAL_NS - 1)
+    assert not (place.lake / "manifest").exists()
+
+
+def test_a_segment_still_being_written_is_refused_and_nothing_is_built(place) -> None:
+    recorder = place.start()
+    recorder.open_window(SLOTS)
+    recorder.poll_all(*range(SLOTS))
+    with pytest.raises(HarvesterError, match="still writing it"):
+        place.close()
+    assert not (place.lake / "manifest").exists()
+    recorder.close_window(SLOTS)
+    assert place.close().outcome == "closed"
+    recorder.stop()
+
+
+def test_a_segment_left_open_by_a_dead_run_is_refused_with_advice(place) -> None:
+    recorder = place.start()
+    recorder.open_window(SLOTS)
+    recorder.poll_all(0)
+    recorder.die()
+    with pytest.raises(HarvesterError, match="harvester recover"):
+        place.close()
+
+
+def test_a_running_recorder_that_writes_no_data_is_no_obstacle(place) -> None:
+    recorder = place.start()
+    recorder.open_window(SLOTS)
+    recorder.poll_all(*range(SLOTS))
+    recorder.close_window(SLOTS)
+    recorder.control("token", version="file:0", expires_at_ns=0)
+    assert place.close().outcome == "closed"
+    recorder.stop()
+    closing = place.close()
+    assert (closing.outcome, closing.manifest.generation) == ("closed", 2)
+    assert place.current("depth").name == "depth.parquet", "the same data is the same file"
+
+
+def test_a_day_without_session_and_data_is_nothing(place) -> None:
+    assert place.close(windows=()).outcome == "nothing"
+    assert not (place.lake / "manifest").exists()
+
+
+def test_a_day_can_be_built_from_its_archive_alone(place) -> None:
+    place.record_all()
+    place.close()
+    before = place.rows()
+    shutil.rmtree(place.journal)
+    assert place.close().outcome == "unchanged"
+    place.close(rebuild=True)
+    assert place.rows() == before
+    assert verify_lake(place.lake).ok
+
+
+def test_a_lost_table_is_built_again(place) -> None:
+    place.record_all()
+    place.close()
+    before = place.current("depth").read_bytes()
+    place.current("depth").unlink()
+    assert place.close().outcome == "closed"
+    assert place.current("depth").read_bytes() == before
+
+
+def test_a_day_whose_segments_are_gone_is_never_rebuilt_into_less(place) -> None:
+    place.record_all()
+    place.close()
+    before = snapshot(place.lake / "depth")
+    shutil.rmtree(place.journal)
+    shutil.rmtree(place.lake / "raw")
+    with pytest.raises(HarvesterError, match="would lose their data"):
+        place.close(rebuild=True)
+    assert snapshot(place.lake / "depth") == before
+
+
+def test_a_segment_that_changed_after_the_close_is_told(place) -> None:
+    place.record_all()
+    place.close()
+    segment = max(place.journal.glob("2*/*.seg"), key=lambda path: path.stat().st_size)
+    segment.write_bytes(segment.read_bytes()[:-300])
+    with pytest.raises(HarvesterError, match="is not what it was when the day was closed"):
+        place.close()
+
+
+def test_what_is_left_of_a_build_that_died_is_not_trusted_and_not_overwritten(place) -> None:
+    place.record_all()
+    folder = place.lake / place.partition.path("depth")
+    folder.mkdir(parents=True)
+    (folder / "depth.parquet").write_bytes(b"half a table")
+    (folder / ".depth.parquet.tmp").write_bytes(b"less")
+    place.close()
+    assert place.current("depth").name == "depth-2.parquet"
+    assert (place.lake / "superseded" / place.partition.path("depth") / "depth.parquet").read_bytes() == b"half a table"
+    assert verify_lake(place.lake).ok
+
+
+def test_a_manifest_that_was_touched_stops_everything(place) -> None:
+    place.record_all()
+    place.close()
+    path = place.lake / place.partition.path("manifest") / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"rows": 40', b'"rows": 41'))
+    with pytest.raises(HarvesterError, match="its own hash does not match"):
+        place.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../../etc/passwd", "/etc/passwd", "depth/date=2026-11-23/host=lab1/../../x", "depth/date=2026-11-24/host=lab1/d"],
+)
+def test_a_manifest_that_points_elsewhere_is_refused(place, path: str) -> None:
+    place.record_all()
+    place.close()
+    target = place.lake / place.partition.path("manifest") / "manifest.json"
+    value = json.loads(target.read_bytes())
+    value["files"][0]["path"] = path
+    value.pop("self_sha256")
+    value["self_sha256"] = manifest_module._self_hash(value)
+    target.write_text(json.dumps(value))
+    with pytest.raises(HarvesterError, match="not in its partition"):
+        place.close()
+
+
+def test_a_journal_of_a_newer_format_is_refused(place) -> None:
+    recorder = place.start()
+    recorder.control("segment", format=2, streams={})
+    recorder.stop()
+    with pytest.raises(HarvesterError, match="journal format 2"):
+        place.close()
+
+
+@pytest.mark.parametrize("column", ["ltp", "ask_px", "bid_ord", "recv_ns", "symbol", "oi"])
+def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: pytest.MonkeyPatch, column: str) -> None:
+    """A disk, or a library, that gives back one other value than it was given."""
+    finish = TableWriter.__exit__
+
+    def spoil(writer: TableWriter, *error: object) -> None:
+        finish(writer, *error)
+        (path,) = place.lake.glob("depth/*/*/.depth.parquet.tmp")
+        table = pq.read_table(path)
+        values = table.column(column).to_pylist()
+        values[17] = _another(values[17])
+        field = table.schema.field(column)
+        number = table.schema.get_field_index(column)
+        pq.write_table(table.set_column(number, field, pa.array(values, type=field.type)), path)
+
+    monkeypatch.setattr(TableWriter, "__exit__", spoil)
+    place.record_all()
+    with pytest.raises(HarvesterError, match="reading the file back gives other values"):
+        place.close()
+    assert not (place.lake / "manifest").exists()
+    monkeypatch.undo()
+    assert place.close().outcome == "closed"
+
+
+def test_two_closes_at_once_are_one(place) -> None:
+    from harvester.lake.lock import locked
+
+    place.record_all()
+    with locked(place.lake), pytest.raises(HarvesterError, match="another close or clean-up"):
+        place.close()
+
+
+def test_real_answers_go_through_unchanged(place, recorded_data: Path) -> None:
+    (path,) = (recorded_data / "fyers_raw").glob("rest_depth_*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    symbol = lines[0]["symbol"]
+    recorder = place.start(symbols=(symbol,))
+    recorder.open_window(2)
+    for slot, line in enumerate(lines):
+        recorder.poll(slot, symbol, body=json.dumps({"s": "ok", "d": {symbol: line["row"]}, "message": ""}).encode())
+    recorder.close_window(2)
+    recorder.stop()
+    place.close(symbols=(symbol,), windows=())
+    rows = place.rows()
+    assert [row["ltp"] for row in rows] == [2441620, 2442600]
+    assert [row["ask_px"][3] for row in rows] == [2442900, 2442730]
+    assert place.certificate()["symbols"][symbol]["coverage"] == 1.0
+
+
+def test_pending_days_are_those_with_news_and_trading_days_without_manifest(place) -> None:
+    calendar = TradingCalendar.load()
+    phases = ("continuous",)
+    friday = DAY.replace(day=20)
+    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY) == [DAY]
+    (place.journal / friday.isoformat()).mkdir(parents=True)
+    (place.journal / friday.isoformat() / f"{OPEN_NS}-1.seg").write_bytes(b"")
+    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY) == [friday, DAY]
+    place.record_all()
+    place.close()
+    (place.journal / friday.isoformat() / f"{OPEN_NS}-1.seg").unlink()
+    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY) == [friday]
+    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY.replace(day=25)) == [
+        friday,
+        DAY.replace(day=25),
+    ], "the 24th is a holiday"
+
+
+def _another(value: Any) -> Any:
+    if isinstance(value, list):
+        return [*value[:-1], _another(value[-1])]
+    return "NSE:X-EQ" if isinstance(value, str) else (value or 0) + 1

@@ -1,0 +1,103 @@
+"""The CSV export: the old harvester's columns, file name, times and prices, exactly."""
+
+import csv
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from tests.journals import DAY, SYMBOLS, book
+
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.lake import tables
+from harvester.lake.export import export_csv
+
+SBIN, INFY = SYMBOLS
+HEADER = (
+    "timestamp,symbol,ltp,total_buy_qty,total_sell_qty,"
+    "bid_px_1,bid_qty_1,bid_px_2,bid_qty_2,bid_px_3,bid_qty_3,bid_px_4,bid_qty_4,bid_px_5,bid_qty_5,"
+    "ask_px_1,ask_qty_1,ask_px_2,ask_qty_2,ask_px_3,ask_qty_3,ask_px_4,ask_qty_4,ask_px_5,ask_qty_5"
+)
+
+
+def test_the_file_is_the_old_one_to_the_letter(place) -> None:
+    place.record_all()
+    place.close()
+    path, count = export_csv(place.lake, DAY, place.root / "out")
+    lines = path.read_text().split("\n")
+    assert (path.name, count) == ("market_depth_2026-11-23.csv", 40)
+    assert lines[0] == HEADER
+    assert lines[1] == (
+        "2026-11-23T09:15:00.032000+05:30,NSE:INFY-EQ,800.00,1000,2000,"
+        "799.95,10,799.90,20,799.85,30,799.80,40,799.75,50,800.05,20,800.10,40,800.15,60,800.20,80,800.25,100"
+    )
+    assert lines[-1] == ""
+
+
+def test_rows_of_all_symbols_come_in_order_of_receipt(place) -> None:
+    place.record_all()
+    place.close()
+    path, _ = export_csv(place.lake, DAY, place.root / "out")
+    with path.open() as file:
+        times = [row["timestamp"] for row in csv.DictReader(file)]
+    assert times == sorted(times) and len(times) == 40
+
+
+@pytest.mark.parametrize(("shared_rows", "group_rows"), [(1, 16_384), (8, 16)], ids=["own groups", "a tail is shared"])
+@pytest.mark.parametrize("symbols", [(), (INFY,), (SBIN,)])
+def test_the_export_does_not_depend_on_row_groups(
+    place, monkeypatch: pytest.MonkeyPatch, shared_rows: int, group_rows: int, symbols: tuple[str, ...]
+) -> None:
+    recorder = place.start()
+    recorder.open_window(20)
+    for slot in range(20):
+        recorder.poll(slot, INFY)
+        if slot % 3 == 0:
+            recorder.poll(slot, SBIN)
+    recorder.close_window(20)
+    recorder.stop()
+    place.close()
+    expected = export_csv(place.lake, DAY, place.root / "one group", symbols)[0].read_bytes()
+    monkeypatch.setattr(tables, "SHARED_ROWS", shared_rows)
+    monkeypatch.setattr(tables, "GROUP_ROWS", group_rows)
+    place.close(rebuild=True)
+
+    assert pq.read_metadata(place.current("depth")).num_row_groups == 2
+    assert export_csv(place.lake, DAY, place.root / "several", symbols)[0].read_bytes() == expected
+
+
+def test_an_absent_level_has_no_price(place) -> None:
+    recorder = place.start()
+    recorder.open_window(1)
+    from tests.journals import answer
+
+    recorder.poll(0, SBIN, body=answer(SBIN, ask=book()["ask"][:1], bids=[]))
+    recorder.poll(0, INFY)
+    recorder.close_window(1)
+    recorder.stop()
+    place.close(windows=())
+    path, _ = export_csv(place.lake, DAY, place.root / "out", [SBIN])
+    row = path.read_text().splitlines()[1]
+    assert row.endswith(",,0,,0,,0,,0,,0,800.20,20,,0,,0,,0,,0")
+
+
+def test_one_symbol_can_be_asked_for_and_an_unknown_one_is_named(place) -> None:
+    place.record_all()
+    place.close()
+    path, count = export_csv(place.lake, DAY, place.root / "out", [INFY])
+    assert count == 20 and SBIN not in path.read_text()
+    with pytest.raises(ConfigError, match="No data of NSE:TCS-EQ on this day; there is: NSE:INFY-EQ, NSE:SBIN-EQ"):
+        export_csv(place.lake, DAY, place.root / "out", ["NSE:TCS-EQ"])
+
+
+def test_a_day_that_is_not_closed_is_refused_with_advice(place, tmp_path: Path) -> None:
+    with pytest.raises(HarvesterError, match="harvester close --date 2026-11-23"):
+        export_csv(place.lake, DAY, tmp_path / "out")
+
+
+def test_a_failed_export_leaves_no_half_file(place) -> None:
+    place.record_all()
+    place.close()
+    place.current("depth").write_bytes(b"PAR1 no longer")
+    with pytest.raises(HarvesterError):
+        export_csv(place.lake, DAY, place.root / "out")
+    assert list((place.root / "out").iterdir()) == []
