@@ -111,11 +111,6 @@ def find_hosts(state: Path | None = None) -> list[HostClaim]:
     return [host for host in hosts if state is None or host.state == state]
 
 
-def find_used_trees() -> set[Path]:
-    """The base trees from which a host of this machine was booted."""
-    return {host.base for host in find_hosts()}
-
-
 def find_lab(state: Path) -> LabClaim | None:
     """The lab whose state is in `state`."""
     return next((lab for lab in find_labs() if lab.state == state), None)

@@ -12,7 +12,7 @@ from harvester.base.errors import HarvesterError
 from lab import faults, hosts, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
-from lab.claims import find_hosts, find_lab, find_labs, find_used_trees
+from lab.claims import find_hosts, find_lab, find_labs
 from lab.errors import LabUsageError
 from lab.garbage import collect_garbage
 from lab.keys import SSH_CONFIG
@@ -134,7 +134,7 @@ def _fault(options: argparse.Namespace) -> int:
 
 def _base(options: argparse.Namespace) -> int:
     require_lab_machine()
-    print(provide_tree(find_suite(options.suite), "bare" if options.bare else "full", find_used_trees, _say))
+    print(provide_tree(find_suite(options.suite), "bare" if options.bare else "full", _say))
     return 0
 
 

@@ -10,10 +10,13 @@ from lab.errors import LabError
 Argument = str | Path
 
 
-def run(*arguments: Argument, stdin: str | None = None, timeout_seconds: float = 120) -> str:
-    """Run a program to its end and return its standard output; LabError with its own words when it fails."""
+def run(*arguments: Argument, stdin: str | None = None, timeout_seconds: float = 120, gone: Sequence[str] = ()) -> str:
+    """Run a program to its end and return its standard output; LabError with its own words when it fails.
+
+    `gone`: texts by which a program that removes something says that the thing is not there, which is no failure.
+    """
     done = _run(arguments, stdin, timeout_seconds)
-    if done.returncode:
+    if done.returncode and not any(text in done.stderr for text in gone):
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
         raise LabError(f"`{' '.join(map(str, arguments))}` failed with exit code {done.returncode}: {said}")
     return done.stdout

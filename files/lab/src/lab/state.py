@@ -1,13 +1,15 @@
 """The folder of a lab: keys, inventory and logs. It is marked, so that no other folder is ever removed."""
 
-import shutil
+from contextlib import suppress
 from pathlib import Path
 
+from lab.command import run
 from lab.errors import LabUsageError
 
 MARKER = "this-is-a-lab"
 # May be there before the lab is: whoever wants a session of its own writes it first.
 BROUGHT_ALONG = {"calendar.json"}
+REMOVE = ("rm", "-rf", "--one-file-system", "--")  # something may vanish while it works: shutil.rmtree fails then
 
 
 def refuse_foreign_folder(state: Path) -> None:
@@ -28,8 +30,15 @@ def remove_folder(state: Path) -> bool:
     """Remove the folder, the marker last; False when there is none or it is not a lab's."""
     if not (state / MARKER).exists():
         return False
-    for entry in state.iterdir():
-        if entry.name != MARKER:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    shutil.rmtree(state)
+    remove_tree(state, last=MARKER)
     return True
+
+
+def remove_tree(folder: Path, last: str = "") -> None:
+    """Remove a folder with all that is in it, the file `last` after the others; nothing happens when there is none.
+
+    An interrupted removal is found by that file and finished later. What is mounted below is never entered.
+    """
+    with suppress(FileNotFoundError):
+        run(*REMOVE, *(entry for entry in folder.iterdir() if entry.name != last))
+    run(*REMOVE, folder)
