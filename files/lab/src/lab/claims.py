@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exchange.state import write_file
 from lab import machine
 from lab.errors import LabError
 from lab.locking import wait_for_lock
@@ -129,9 +130,7 @@ def free_number(kind: Literal["labs", "hosts"]) -> int:
 def save(claim: LabClaim | HostClaim) -> None:
     """Write the claim in one step."""
     claim.folder.mkdir(parents=True, exist_ok=True)
-    temporary = claim.folder / "claim.tmp"
-    temporary.write_text(claim.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    temporary.replace(claim.folder / CLAIM_FILE)
+    write_file(claim.folder / CLAIM_FILE, (claim.model_dump_json(indent=2) + "\n").encode())
 
 
 def unclaimed_folders() -> list[Path]:

@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarvesterError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
 
 
 def _say(line: str) -> None:
@@ -138,10 +140,22 @@ def _base(options: argparse.Namespace) -> int:
     return 0
 
 
+def _demo(options: argparse.Namespace) -> int:
+    from lab.demo import demonstrate  # imports what the runbook's commands do, too
+
+    demonstrate(
+        on_host=not options.here,
+        session_seconds=options.seconds,
+        summary_file=options.summary,
+        down=options.down,
+    )
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description="Real booted hosts on this machine, and their stand-ins.")
     parser.add_argument(
-        "--state", type=_folder, default=default_state(), help="the lab's folder (default: LAB_STATE, or %(default)s)"
+        "--state", type=_path, default=default_state(), help="the lab's folder (default: LAB_STATE, or %(default)s)"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -169,6 +183,12 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("command", nargs=argparse.REMAINDER)
 
     _add_faults(commands)
+
+    demo = _add(commands, "demo", _demo, "harvest a session from nothing, pull it and verify it")
+    demo.add_argument("--here", action="store_true", help="as ordinary processes, without a host and without Ansible")
+    demo.add_argument("--down", action="store_true", help="take the lab down at the end")
+    demo.add_argument("--seconds", type=int, default=40, help="length of the trading session (default: %(default)s)")
+    demo.add_argument("--summary", type=_path, metavar="FILE", help="write the summary to FILE, as JSON")
 
     base = _add(commands, "base", _base, "build the base tree of a suite, if the cache has none")
     base.add_argument("suite", choices=SUITES)
@@ -206,5 +226,5 @@ def _add(
     return command
 
 
-def _folder(text: str) -> Path:
+def _path(text: str) -> Path:
     return Path(text).resolve()

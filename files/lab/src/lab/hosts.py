@@ -7,11 +7,14 @@ from collections.abc import Mapping
 
 from lab import cgroups, claims, machine, network, nspawn, uml
 from lab.claims import HostClaim
+from lab.command import run
 from lab.errors import LabError
+from lab.keys import SSH_CONFIG
 from lab.state import remove_tree
 
 SSH_PORT = 22
 BOOTS_WITHIN_SECONDS = {"nspawn": 60, "uml": 180}
+SETTLES_WITHIN_SECONDS = 120
 
 
 def start(host: HostClaim) -> "subprocess.Popen[bytes]":
@@ -58,6 +61,17 @@ def has_banner(address: str) -> bool:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
+
+
+def settle(host: HostClaim, *, trust_exchange: bool) -> str:
+    """Wait until systemd in the host has started what it wants to start; its word for that, such as `running`.
+
+    `trust_exchange`: have the host trust the certificate authority of the lab's exchange first.
+    """
+    trust = "sudo update-ca-certificates >/dev/null 2>&1 && " if trust_exchange else ""
+    command = f"{trust}{{ systemctl is-system-running --wait || true; }}"
+    ssh = ("ssh", "-F", host.state / SSH_CONFIG, "-o", "BatchMode=yes")
+    return run(*ssh, host.name, command, timeout_seconds=SETTLES_WITHIN_SECONDS).strip()
 
 
 def is_running(host: HostClaim) -> bool:

@@ -18,7 +18,6 @@ from lab.errors import LabUsageError
 from lab.garbage import collect_garbage, remove_lab, sweep
 from lab.inventory import write_inventory
 from lab.locking import wait_for_lock
-from lab.login import settle
 from lab.machine import require_lab_machine
 from lab.overlay import EXCHANGE_CA, personalise
 from lab.stand_ins import NAMES, Name
@@ -220,7 +219,7 @@ def _launch(lab: LabClaim, host: HostClaim) -> "subprocess.Popen[bytes]":
 
 
 def _finish(lab: LabClaim, host: HostClaim, banner: float, started: float, progress: Progress) -> Started:
-    system_state = settle(lab.state, host, trust_exchange=(host.folder / "upper" / EXCHANGE_CA).exists())
+    system_state = hosts.settle(host, trust_exchange=(host.folder / "upper" / EXCHANGE_CA).exists())
     settled = time.monotonic() - started
     with locked():
         claims.save(host.model_copy(update={"ready": True}))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from exchange.files import write_file
+from exchange.state import write_file
 from lab import cgroups, machine
 from lab.claims import LabClaim
 from lab.errors import LabError

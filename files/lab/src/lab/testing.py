@@ -28,17 +28,8 @@ class RunningLab:
 
     def ssh(self, name: str, command: str, *options: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run a command in a host with the lab's own SSH configuration."""
-        arguments: list[str | Path] = [
-            "ssh",
-            "-F",
-            self.state / "ssh_config",
-            "-o",
-            "BatchMode=yes",
-            *options,
-            name,
-            command,
-        ]
-        return subprocess.run(arguments, capture_output=True, text=True, check=check, timeout=90)
+        ssh = ["ssh", "-F", str(self.state / "ssh_config"), "-o", "BatchMode=yes", *options]
+        return subprocess.run([*ssh, name, command], capture_output=True, text=True, check=check, timeout=90)
 
     def succeeds(self, name: str, command: str) -> bool:
         """Whether a command in a host ends with exit code 0."""

@@ -15,9 +15,20 @@ from aiohttp import WSMsgType, web
 from exchange.sockets.sent import Sent
 from harvester.base.clock import Clock
 
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+LINGER_NO_TIME = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER with which a close sends a TCP reset."""
 MAX_MESSAGE = 1024 * 1024
 log = logging.getLogger("exchange")
+
+
+def abort(transport: asyncio.Transport | None, *, reset: bool) -> None:
+    """Close a connection, if it is still there, and drop what waits to be sent; with `reset` by a TCP reset."""
+    if transport is None:
+        return
+    plain = transport.get_extra_info("socket")
+    if reset and plain is not None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NO_TIME)
+    transport.abort()
 
 
 class Outgoing(NamedTuple):
@@ -69,11 +80,6 @@ class Connection:
     def transport(self) -> asyncio.Transport | None:
         """The connection below, while there is one."""
         return self._request.transport
-
-    @property
-    def queued_bytes(self) -> int:
-        """What the client has not taken yet, without what the kernel holds."""
-        return self._queued_bytes
 
     async def open(self) -> web.WebSocketResponse:
         """Answer the handshake; then frames may be sent."""
@@ -164,13 +170,7 @@ class Connection:
         self._queue.clear()
         self._queued_bytes = 0
         self._thawed.set()
-        transport = self.transport
-        if transport is None:
-            return
-        plain = transport.get_extra_info("socket")
-        if reset and plain is not None:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        transport.abort()
+        abort(self.transport, reset=reset)
 
     def _note(self, cause: str) -> None:
         if self.closed_ns is None:

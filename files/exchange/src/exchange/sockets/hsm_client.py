@@ -4,11 +4,11 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 
+from exchange.options import SocketRules
 from exchange.sockets import hsm_requests as requests
 from exchange.sockets.connection import Connection
 from exchange.sockets.feeds import HsmFeed
 from exchange.sockets.hsm_requests import BadRequestError, Request
-from exchange.sockets.rules import SocketRules
 from exchange.wire import hsm
 
 LIMIT_CODE = 51001

@@ -11,11 +11,11 @@ from typing import Protocol
 from aiohttp import web
 
 from exchange.faults import FaultSchedule
+from exchange.options import SocketRules
 from exchange.sockets.clients import Client
 from exchange.sockets.connection import Connection
 from exchange.sockets.disorder import Disorder
 from exchange.sockets.feeds import HsmFeed, TbtFeed
-from exchange.sockets.rules import SocketRules
 from exchange.sockets.tbt_client import TbtClient
 from harvester.base.clock import Clock
 
