@@ -8,6 +8,8 @@ from aiohttp import web
 
 from exchange.tokens import Refusal
 
+NO_LIST = (-50, "Please provide symbols as a list")
+
 
 def dump(data: object) -> bytes:
     """Compact JSON as on the wire."""
@@ -32,6 +34,14 @@ def refuse(code: int, message: str, *, status: int = 400, headers: Mapping[str, 
 def unauthorized(refusal: Refusal) -> web.Response:
     """HTTP 401 for a token that is missing, wrong, expired or revoked."""
     return refuse(refusal.code, refusal.message, status=401)
+
+
+async def listed_symbols(request: web.Request) -> list[str] | None:
+    """The list `symbols` of a JSON body; None where there is none, which is answered with NO_LIST."""
+    try:
+        return [str(symbol) for symbol in (await request.json())["symbols"]]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def rupees(paise: int) -> int | float:

@@ -22,8 +22,8 @@ PLANS = 4096
 TAPES = 2048
 LADDERS = 1024
 YEAR = 366
-STANDING_SHARE = (0.03, 0.05)
-"""Waiting orders beyond the shown levels, as a share of a day's volume: least, and how far it swings."""
+RESTING_SHARE = (0.03, 0.05)
+"""Resting orders beyond the shown levels, as a share of a day's volume: least, and how far it swings."""
 
 
 class PriceLimits(NamedTuple):
@@ -181,7 +181,7 @@ class BookModel:
         tick, print_ = plan.instrument.tick, tape.prints[place]
         traded = self._last_trade(plan, index, print_)
         bids, asks = ladder.at(place)
-        buys, sells = self._standing(plan, piece, tape.times[place])
+        buys, sells = self._resting(plan, piece, tape.times[place])
         average = print_.turnover * tick // print_.volume if print_.volume else 0
         return Book(
             symbol=plan.instrument.ticker,
@@ -219,12 +219,12 @@ class BookModel:
             return self._last_trade(before, len(before) - 1, self.tape(before, len(before) - 1).prints[-1])
         return print_
 
-    def _standing(self, plan: DayPlan, piece: Slice, time_ns: int) -> tuple[int, int]:
-        """Waiting quantity beyond the shown levels of each side, moving from minute to minute."""
+    def _resting(self, plan: DayPlan, piece: Slice, time_ns: int) -> tuple[int, int]:
+        """Resting quantity beyond the shown levels of each side, moving from minute to minute."""
         share = (time_ns - piece.start_ns) / (piece.end_ns - piece.start_ns)
         symbol, volume, lot = plan.instrument.ticker, plan.profile.daily_volume, plan.lot
-        left = _standing_shares(self.seed, symbol, piece.start_ns)
-        right = _standing_shares(self.seed, symbol, piece.end_ns)
+        left = _resting_shares(self.seed, symbol, piece.start_ns)
+        right = _resting_shares(self.seed, symbol, piece.end_ns)
         buy, sell = (int(volume * (a * (1 - share) + b * share)) // lot * lot for a, b in zip(left, right, strict=True))
         return buy, sell
 
@@ -237,6 +237,6 @@ class BookModel:
 
 
 @lru_cache(maxsize=8192)
-def _standing_shares(seed: int, symbol: str, wall_ns: int) -> tuple[float, float]:
-    least, swing = STANDING_SHARE
+def _resting_shares(seed: int, symbol: str, wall_ns: int) -> tuple[float, float]:
+    least, swing = RESTING_SHARE
     return least + swing * uniform(seed, symbol, "buy", wall_ns), least + swing * uniform(seed, symbol, "sell", wall_ns)

@@ -165,7 +165,7 @@ class Connection:
         self.sent.add(sent_ns, out.frame, out.entries, out.message)
 
     def abort(self, cause: str, *, reset: bool = False) -> None:
-        """End the connection without a word of farewell, with `reset` by a TCP reset."""
+        """End the connection without a closing handshake, with `reset` by a TCP reset. Control answers show `cause`."""
         self._note(cause)
         self._queue.clear()
         self._queued_bytes = 0

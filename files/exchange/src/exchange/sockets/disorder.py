@@ -3,8 +3,8 @@
 import os
 
 from exchange.faults import CONNECTION_ACTIONS, FRAME_ACTIONS, SOCKET_ACTIONS, Armed, FaultSchedule
-from exchange.sockets.clients import Client
 from exchange.sockets.connection import Outgoing
+from exchange.sockets.feeds import Client
 
 DEFAULT_GARBAGE = 64
 REFUSE_AUTH = ("refuse_auth",)

@@ -1,7 +1,9 @@
-"""What the sockets need of a market: the live model, synthetic load and a recorded day all offer it."""
+"""What the sockets need of a market, which the live model, synthetic load and a recorded day offer; and of a client."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+from exchange.sockets.connection import Connection
 
 
 class HsmListener(Protocol):
@@ -57,4 +59,31 @@ class TbtFeed(Protocol):
 
     def leave(self, listener: TbtListener, symbol: str) -> None:
         """No more of this symbol; one not joined is passed over."""
+        ...
+
+
+class Client(Protocol):
+    """One client as the exchange handles it."""
+
+    connection: Connection
+
+    @property
+    def symbols(self) -> Iterable[str]:
+        """What it has subscribed."""
+        ...
+
+    def refresh(self) -> None:
+        """Send snapshots of everything, after frames were withheld."""
+        ...
+
+    def leave(self) -> None:
+        """The connection is over."""
+        ...
+
+    def is_let_in(self) -> bool:
+        """False when its token is no longer good."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """What control answers show besides the connection's own facts."""
         ...

@@ -12,10 +12,9 @@ from aiohttp import web
 
 from exchange.faults import FaultSchedule
 from exchange.options import SocketRules
-from exchange.sockets.clients import Client
 from exchange.sockets.connection import Connection
 from exchange.sockets.disorder import Disorder
-from exchange.sockets.feeds import HsmFeed, TbtFeed
+from exchange.sockets.feeds import Client, HsmFeed, TbtFeed
 from exchange.sockets.tbt_client import TbtClient
 from harvester.base.clock import Clock
 
