@@ -7,8 +7,7 @@ import pytest
 
 from lab import machine, overlay, state
 from lab.base.mirrors import Archive, match_archive
-from lab.base.packages import role_packages
-from lab.base.suites import find_suite
+from lab.base.suites import find_suite, role_packages
 from lab.claims import LabClaim
 from lab.errors import LabError, LabUsageError
 

@@ -84,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     add_market_options(one)
     one.set_defaults(command=_replay, words=[])
 
+    _add_controls(commands)
+    return parser
+
+
+def _add_controls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Subcommands that act on the state directory of an exchange."""
     one = commands.add_parser("token", help="print an access token made without a login, for tests")
     one.add_argument("--state", type=Path, required=True, help="state directory of the exchange")
     one.add_argument("--valid-seconds", type=positive, help="life of the token (default: until 06:30 India time)")
@@ -105,7 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)
     one.set_defaults(command=_sockets)
-    return parser
 
 
 def _configure_log(*, debug: bool) -> None:

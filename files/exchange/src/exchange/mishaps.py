@@ -1,4 +1,4 @@
-"""What a fault does to one request."""
+"""Applies a fault to one HTTP request."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Answers in the broker's form: JSON with `s`, `code` and `message`, numbers written as its servers write them."""
+"""HTTP answers in the broker's form: JSON with `s`, `code` and `message`, and numbers as its servers write them."""
 
 import json
 from collections.abc import Mapping

@@ -88,7 +88,7 @@ class StateDir:
             ) from error
 
     def unlock(self) -> None:
-        """Let others have the directory."""
+        """Release the lock of the directory."""
         if self._lock:
             self._lock.close()
             self._lock = None

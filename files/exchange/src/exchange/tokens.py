@@ -112,7 +112,7 @@ class Tokens:
         return ((end if end > now else end + timedelta(days=1)) - now).total_seconds()
 
     def redeem(self, code: str) -> str | None:
-        """Take an auth code out of circulation; what is wrong with it, or None when it was good."""
+        """Use up an auth code. Returns None when it was good, else the text that says what is wrong with it."""
         claims = self._claims_of(code)
         if claims.get("sub") != "auth_code" or claims["jti"] in self._used_codes:
             return "invalid auth code"
@@ -126,7 +126,7 @@ class Tokens:
         return self._check(token, "refresh_token")
 
     def check_header(self, header: str | None) -> Refusal | None:
-        """Judge an Authorization header `app_id:token`; None lets the request in."""
+        """Check an Authorization header `app_id:token`. None: valid."""
         app_id, colon, token = (header or "").partition(":")
         if not colon or app_id.strip() != self._app.app_id or not token:
             return NOT_AUTHENTICATED
@@ -138,7 +138,7 @@ class Tokens:
         return HSM_KEY.pack(end, issued_ns, signed).hex()
 
     def check_hsm_key(self, key: str) -> Refusal | None:
-        """Judge the `hsm_key` claim with which the data socket is authenticated; None lets the client in."""
+        """Check the `hsm_key` claim with which a client of the data socket authenticates. None: valid."""
         try:
             end, issued_ns, _ = HSM_KEY.unpack(bytes.fromhex(key))
         except (ValueError, struct.error):
@@ -164,7 +164,7 @@ class Tokens:
     def revoke(self, token: str) -> None:
         """End one token."""
         self._revoked.add(_fingerprint(token))
-        with suppress(KeyError):  # what is no token of ours has no key of ours either
+        with suppress(KeyError):  # a token that this exchange did not sign has no key to revoke
             self._revoked_keys.add(str(self._claims_of(token)["hsm_key"]))
         self._save()
 

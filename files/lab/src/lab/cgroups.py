@@ -1,4 +1,4 @@
-"""Control groups: every process of a host or a lab is in a group of its own, so that all of it can be ended at once."""
+"""Control groups: all processes of a host, or of a lab's stand-ins, are in one group and are ended together."""
 
 import errno
 import time
@@ -35,16 +35,6 @@ def make_group(name: str) -> list[Path]:
     for group in groups:
         group.mkdir(exist_ok=True)
     return [group / "cgroup.procs" for group in groups]
-
-
-def limit_memory(name: str, limit_bytes: int) -> None:
-    """Cap the whole group, where the machine's v1 hierarchy holds the memory controller."""
-    for tree in mounted_trees():
-        limit = tree / name / "memory.limit_in_bytes"
-        if limit.exists():
-            limit.write_text(str(limit_bytes), encoding="ascii")
-            return
-    raise LabError("A host's memory can be capped only where the v1 memory controller is mounted; leave --memory out.")
 
 
 def has_processes(name: str) -> bool:

@@ -18,7 +18,7 @@ from exchange.state import write_file
 from lab import machine
 from lab.errors import LabError
 from lab.locking import wait_for_lock
-from lab.paths import SCRATCH
+from lab.state import SCRATCH
 
 NETWORK = "198.51.100"  # TEST-NET-2, RFC 5737: never an address of the internet
 LAB_NUMBERS = range(1, 10)
@@ -80,7 +80,6 @@ class HostClaim(Claimed):
     ssh_socket: bool = False
     disk_path: str | None = None
     disk_bytes: int | None = None
-    memory_bytes: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -93,7 +92,7 @@ class HostClaim(Claimed):
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Hold the machine-wide lock on claims and on the shared network; short steps only."""
+    """Hold the machine-wide lock on claims and on the shared network, for short steps only. It cannot be nested."""
     with wait_for_lock(SCRATCH, make=_make_scratch):
         _make_scratch()
         yield

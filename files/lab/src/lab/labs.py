@@ -39,7 +39,6 @@ class HostWish:
     ssh_socket: bool = False
     disk_path: str | None = None
     disk_bytes: int | None = None
-    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What this machine is, and whether it can run a lab."""
+"""Whether this machine can run a lab, and which processes run on it."""
 
 import os
 import shutil

@@ -1,10 +1,25 @@
-"""The folder of a lab: keys, inventory and logs. It is marked, so that no other folder is ever removed."""
+"""Where the lab keeps what. A lab's folder (keys, inventory, logs) is marked, so that no other is ever removed."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
 from lab.command import run
 from lab.errors import LabUsageError
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+SCRATCH = Path("/var/tmp/alpha-harvester-lab")  # noqa: S108  # a root-only folder, checked by lab.claims
+
+
+def default_state() -> Path:
+    """The folder of the lab that commands mean when they name none: LAB_STATE, or `.lab` in the checkout."""
+    return Path(os.environ.get("LAB_STATE") or REPOSITORY / ".lab").resolve()
+
+
+def cache_folder() -> Path:
+    """The folder for what can be rebuilt at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alpha-harvester"
+
 
 MARKER = "this-is-a-lab"
 # May be there before the lab is: whoever wants a session of its own writes it first.

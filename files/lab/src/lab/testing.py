@@ -13,7 +13,7 @@ from lab import claims, labs
 from lab.command import run
 from lab.labs import Started
 from lab.machine import process_start
-from lab.paths import SCRATCH
+from lab.state import SCRATCH
 
 LAB = Path(sys.executable).with_name("lab")
 

@@ -1,4 +1,4 @@
-"""Random numbers that are a pure function of a key, so that two runs agree and any instant can be asked for alone."""
+"""Random numbers that are a pure function of a key: two runs agree, and no number depends on those before it."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -64,7 +64,7 @@ def draw(seed: int, symbol: str, start_ns: int, updates: int) -> Draws:
 def latest(now: Sequence[int], before: Sequence[int], chance: int, place: int) -> int:
     """The column number of the last event at or before `place`, scaled to [0, UNIT), looking into the slice before.
 
-    An event is a number below `chance`; what a component shows holds until its next event.
+    An event is a number below `chance`. A component of the book keeps its value until its next event.
     """
     for index in range(place, -1, -1):
         if now[index] < chance:

@@ -60,7 +60,7 @@ log = logging.getLogger("exchange")
 
 
 class Player:
-    """`drained` waits until no client has much unread; nothing is dropped, a slow client makes the day late."""
+    """Plays one recording. Nothing is dropped: `drained` waits for slow clients, and the day is late by that time."""
 
     def __init__(self, recording: Recording, options: ReplayOptions) -> None:
         self.recording = recording

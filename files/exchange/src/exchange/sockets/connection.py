@@ -1,4 +1,4 @@
-"""One client's connection to a socket: what goes out, in order, and what became of it."""
+"""One client's connection to a socket: a queue of frames to send, and what was sent of it."""
 
 import asyncio
 import contextlib
@@ -61,13 +61,13 @@ class Connection:
         self.cause = ""
         self.received = self.dropped = 0
         self.muted = False
-        """Nothing goes out, pings are not answered."""
+        """While true nothing is sent, and pings are not answered."""
         self._thawed = asyncio.Event()
         """Cleared while the connection is half-open: nothing is read either."""
         self._thawed.set()
         self.sent = Sent(keep)
         self.alter: Callable[[Outgoing], list[Outgoing]] = lambda out: [out]
-        """What becomes of a data frame on its way out."""
+        """Called with each data frame before it is sent; what it returns is sent instead."""
         self._slow_bytes = slow_bytes
         self._ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=MAX_MESSAGE)
         self._request = request
@@ -104,7 +104,7 @@ class Connection:
                 return None
 
     def send(self, frame: bytes | str, entries: int = 0, message: int = 0, symbol: str = "") -> None:
-        """Put a frame into the queue. A client that does not read for long is cut off."""
+        """Queue a frame. The connection is aborted when more than `slow_bytes` bytes wait for the client to read."""
         if self.is_silent or self.closed_ns is not None:
             self.dropped += 1
             return

@@ -15,7 +15,9 @@ SPREAD = 1000
 
 
 class BookStream:
-    """Walks through the model's updates of one symbol. `book` is in force until `next_ns`; FAR_NS: none is known.
+    """The model's books of one symbol, one after the other.
+
+    `book` is in force until `next_ns` (wall ns; FAR_NS: no later book is known).
 
     The next slice is made by `prepare`, at a moment that differs from symbol to symbol, so that the turn of a minute
     costs nothing.
@@ -108,7 +110,7 @@ class BookPump:
         self._last_ns = 0
 
     def follow(self, symbol: str) -> Book:
-        """Play a symbol from now on; the book in force."""
+        """Begin to play a symbol. Returns the book in force."""
         stream = self._streams.get(symbol)
         if stream is None:
             now = self._clock.wall_ns()
@@ -120,7 +122,7 @@ class BookPump:
         return stream.book
 
     def unfollow(self, symbol: str) -> None:
-        """Play it no more."""
+        """Stop playing a symbol."""
         self._streams.pop(symbol, None)
         if not self._streams:
             self._wanted.clear()

@@ -5,13 +5,11 @@ import json
 import time
 from pathlib import Path
 
-from lab import paths
 from lab.base.build import Progress, Variant, build_tree
-from lab.base.packages import cloud_image_packages, role_packages
-from lab.base.suites import Suite
+from lab.base.suites import Suite, cloud_image_packages, role_packages
 from lab.claims import find_hosts, locked
 from lab.locking import try_lock, wait_for_lock
-from lab.state import remove_tree
+from lab.state import cache_folder, remove_tree
 
 EXPIRES_AFTER_SECONDS = 7 * 24 * 3600
 UNFINISHED = ".building"
@@ -49,7 +47,7 @@ def remove_unfinished_builds() -> None:
 
 
 def _folder() -> Path:
-    folder = paths.cache() / "bases"
+    folder = cache_folder() / "bases"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

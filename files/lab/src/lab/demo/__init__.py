@@ -10,7 +10,7 @@ from rich.console import Console
 from harvester.base.errors import HarvesterError
 from lab.demo import here, host, summary
 from lab.demo.progress import Progress
-from lab.paths import REPOSITORY
+from lab.state import REPOSITORY
 from runbook.fleet.inventory import program
 
 

@@ -124,7 +124,7 @@ class Boot:
 
     @contextmanager
     def beside(self) -> Iterator[None]:
-        """What happens inside may go on while the host boots; a boot that failed is the error that counts."""
+        """Wait at the end of the block until the host has booted. The error of a failed boot replaces the block's."""
         try:
             yield
         finally:
