@@ -1,11 +1,12 @@
 """The parts of the lab that need no host: archives, package lists, layers, claims, refusals."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from lab import machine, overlay, state
+from lab import claims, machine, overlay, state
 from lab.base.mirrors import Archive, match_archive
 from lab.base.suites import find_suite, role_packages
 from lab.claims import LabClaim
@@ -103,3 +104,19 @@ def test_without_root_the_error_says_what_works_instead(monkeypatch: pytest.Monk
 
     with pytest.raises(LabError, match=r"needs root.*inv demo --here"):
         machine.require_lab_machine()
+
+
+def test_commands_that_take_the_lock_beside_each_other_never_meet_half_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "SCRATCH", tmp_path / "scratch")
+
+    def come_and_go(_: int) -> None:
+        claims.find_hosts()
+        with claims.locked():
+            assert claims.free_number("labs") == claims.LAB_NUMBERS[0]
+
+    with ThreadPoolExecutor(4) as commands:
+        list(commands.map(come_and_go, range(400)))
+
+    assert list(tmp_path.iterdir()) == []

@@ -4,8 +4,8 @@ Claims live in a root-only folder of the machine, so that several checkouts and 
 collisions, and so that whatever a killed command left is found again.
 """
 
+import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +24,7 @@ NETWORK = "198.51.100"  # TEST-NET-2, RFC 5737: never an address of the internet
 LAB_NUMBERS = range(1, 10)
 HOST_NUMBERS = range(11, 250)
 CLAIM_FILE = "claim.json"
+KINDS = ("labs", "hosts")
 
 
 class Claimed(BaseModel):
@@ -96,8 +97,9 @@ def locked() -> Iterator[None]:
     with wait_for_lock(SCRATCH, make=_make_scratch):
         _make_scratch()
         yield
-        if not any(SCRATCH.glob("*/*")):
-            shutil.rmtree(SCRATCH)
+        with _whatever_others_do():
+            for folder in (*(SCRATCH / kind for kind in KINDS), SCRATCH):
+                folder.rmdir()
 
 
 def find_labs() -> list[LabClaim]:
@@ -138,16 +140,31 @@ def unclaimed_folders() -> list[Path]:
 
 
 def _read_claims(kind: str) -> Iterator[bytes]:
-    for path in sorted((SCRATCH / kind).glob(f"*/{CLAIM_FILE}"), key=lambda path: int(path.parent.name)):
+    try:
+        numbers = sorted(int(path.name) for path in (SCRATCH / kind).iterdir())
+    except FileNotFoundError:  # there is no lab on this machine
+        return
+    for number in numbers:
         with suppress(FileNotFoundError):  # removed since it was listed
-            yield path.read_bytes()
+            yield (SCRATCH / kind / str(number) / CLAIM_FILE).read_bytes()
 
 
 def _make_scratch() -> None:
-    SCRATCH.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):  # not by exist_ok: its second look fails where the folder has gone since
+        SCRATCH.mkdir(mode=0o700)
     status = SCRATCH.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise LabError(f"{SCRATCH} is not a folder of root's alone. Somebody else made it: look, then remove it.")
-    for kind in ("labs", "hosts"):
-        with suppress(FileNotFoundError):  # removed by its last holder since; the next try makes it anew
-            (SCRATCH / kind).mkdir(exist_ok=True)
+    for kind in KINDS:
+        with suppress(FileExistsError):
+            (SCRATCH / kind).mkdir()
+
+
+@contextmanager
+def _whatever_others_do() -> Iterator[None]:
+    """Pass over a folder that is in use: a claim is in it, or another command has made it again to take the lock."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
