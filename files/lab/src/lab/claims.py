@@ -97,9 +97,12 @@ def locked() -> Iterator[None]:
     with wait_for_lock(SCRATCH, make=_make_scratch):
         _make_scratch()
         yield
-        with _whatever_others_do():
+        try:
             for folder in (*(SCRATCH / kind for kind in KINDS), SCRATCH):
                 folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:  # a claim is in it, or another command made it again to take the lock
+                raise
 
 
 def find_labs() -> list[LabClaim]:
@@ -158,13 +161,3 @@ def _make_scratch() -> None:
     for kind in KINDS:
         with suppress(FileExistsError):
             (SCRATCH / kind).mkdir()
-
-
-@contextmanager
-def _whatever_others_do() -> Iterator[None]:
-    """Pass over a folder that is in use: a claim is in it, or another command has made it again to take the lock."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOTEMPTY:
-            raise
