@@ -111,7 +111,7 @@ class Exchange:
     def _depth(self, model: BookModel, load: LoadMarket) -> DepthSource:
         if self.options.replay is None:
             return ModelDepth(model, load)
-        from exchange.market.replay import load_replay  # pyarrow is slow to import and seldom needed
+        from exchange.replay.rows import load_replay  # pyarrow is slow to import and seldom needed
 
         return load_replay(self.options.replay, self.clock.wall_ns(), model.instruments)
 
