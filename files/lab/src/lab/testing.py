@@ -15,6 +15,8 @@ from lab.labs import Started
 from lab.machine import process_start
 from lab.state import SCRATCH
 
+OURS = re.compile(r"ah-(hub|lab-\d+|\d+)")
+"""Names of a lab's namespaces and control groups. Others that begin so are somebody else's."""
 LAB = Path(sys.executable).with_name("lab")
 
 
@@ -59,9 +61,9 @@ def leftovers() -> set[str]:
         known = {host.group for host in claims.find_hosts()} | {lab.group for lab in claims.find_labs()}
         if known:
             known.add("ah-hub")
-        found = {f"namespace {path.name}" for path in Path("/run/netns").glob("ah-*") if path.name not in known}
         groups = [*Path("/sys/fs/cgroup").glob("ah-*"), *Path("/sys/fs/cgroup").glob("*/ah-*")]
-        found |= {f"group {group}" for group in groups if group.name not in known}
+        paths = [path for path in (*Path("/run/netns").glob("ah-*"), *groups) if OURS.fullmatch(path.name)]
+        found = {f"namespace or group {path}" for path in paths if path.name not in known}
         found |= {f"folder {folder}" for folder in SCRATCH.glob("*/*") if not (folder / "claim.json").exists()}
         mounts = Path("/proc/self/mounts").read_text().splitlines()
         found |= {f"mount {line}" for line in mounts if "harvester-lab" in line}
@@ -79,7 +81,7 @@ def _of_unknown_groups(kind: str, things: Iterator[tuple[str, str]], known: set[
 def _processes() -> Iterator[tuple[str, str]]:
     for path in Path("/proc").glob("[0-9]*/cgroup"):
         try:
-            groups = set(re.findall(r"/(ah-[a-z0-9-]+)", path.read_text()))
+            groups = {name for name in re.split(r"[/\n]", path.read_text()) if OURS.fullmatch(name)}
         except (FileNotFoundError, ProcessLookupError):
             continue
         if groups and process_start(int(path.parent.name)):  # a zombie is only waiting for its parent
