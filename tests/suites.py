@@ -64,6 +64,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd"),
     Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
     Suite("storage", "journal, decoder, lake and lab parts, bad input included"),
+    Suite("golden", "recorded journals and a scripted recorder give byte for byte what they gave before"),
     Suite(
         "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
     ),

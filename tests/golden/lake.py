@@ -1,0 +1,121 @@
+"""What `harvester recover`, `close`, `export` and `verify` make of committed segments, as text by artefact.
+
+Runs as a process of its own in an empty working directory: python -m tests.golden.lake DAY, where DAY is a key of DAYS.
+"""
+
+import contextlib
+import io
+import json
+import lzma
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.golden import render
+from tests.golden.still import stand_still, wall
+
+HERE = Path(__file__).parent
+ROOT = Path("/proc/self/cwd")
+"""The working directory, by a name that is the same wherever it is: paths in files and messages are fixed."""
+COMMON: dict[str, Any] = {
+    "host_id": "lab1",
+    "data_dir": f"{ROOT}/data",
+    "feeds": ["fyers-rest", "fyers-hsm", "fyers-tbt"],
+    "broker": {"app_id": "ABCDE12345-100"},
+    "calendar": {"file": f"{ROOT}/calendar.json", "phases": ["continuous"]},
+}
+
+
+class GoldenDay(NamedTuple):
+    """Committed segments, in batches that are closed one after the other, and what was expected of the day."""
+
+    date: str
+    batches: tuple[str, ...]
+    windows: list[list[str]]
+    config: dict[str, Any]
+
+
+DAYS = {
+    "made": GoldenDay(
+        "2026-11-23",
+        ("made/first", "made/second"),
+        [["09:15:00", "09:16:40"]],
+        {
+            "symbols": ["NSE:SBIN-EQ", "NSE:INFY-EQ", "NSE:TCS-EQ", "NSE:ITC-EQ"],
+            "poll": {"interval_seconds": 5.0},
+            "hsm": {"symbols": ["NSE:SBIN-EQ", "NSE:INFY-EQ"], "index_symbols": ["NSE:NIFTY50-INDEX"]},
+            "tbt": {"symbols": ["NSE:SBIN-EQ", "NSE:TCS-EQ"]},
+        },
+    ),
+}
+
+
+def write_calendar(path: Path, date: str, windows: list[list[str]]) -> None:
+    """A calendar file with one session."""
+    phases = {"continuous": windows}
+    content = {
+        "timezone": "Asia/Kolkata",
+        "market": "test",
+        "valid_until": "2099-12-31",
+        "phase_rules": [{"from": "2090-01-01", "to": None, "phases": phases, "reference": "test"}],
+        "special_sessions": [
+            {"date": date, "kind": "test", "phases": phases, "status": "confirmed", "reference": "test"}
+        ],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def bring(batch: str) -> None:
+    """Unpack committed segments into the journal."""
+    for path in sorted((HERE / batch).glob("*/*.xz")):
+        target = Path("data/journal") / path.parent.name / path.stem
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(lzma.decompress(path.read_bytes()))
+
+
+def command(*arguments: str) -> str:
+    """Run a command of the harvester here: the command, what it printed, its exit code."""
+    from tests.golden.production import run_command
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = run_command(arguments)
+    return f"$ harvester {' '.join(arguments)}\n{out.getvalue()}exit {code}\n"
+
+
+def play(day: GoldenDay) -> dict[str, str]:
+    """Every artefact of the day by its name."""
+    now = stand_still(wall(f"{day.date}T18:00:00+05:30"), run=9)
+    Path("config.json").write_text(json.dumps(COMMON | day.config, indent=1) + "\n", encoding="utf-8")
+    os.environ["HARVESTER_CONFIG"] = f"{ROOT}/config.json"
+    write_calendar(Path("calendar.json"), day.date, day.windows)
+    found: dict[str, str] = {}
+    said = []
+    lake = Path("data/lake")
+    for number, batch in enumerate(day.batches, start=1):
+        bring(batch)
+        said += [command("recover"), command("close"), command("close", "--date", day.date)]
+        now.pass_by(3600)
+        for path in sorted(lake.glob("*/date=*/host=*/*")):
+            kind = path.relative_to(lake).parts[0]
+            if path.name.startswith(".") or kind in ("raw", "superseded"):
+                continue
+            name = f"generation-{number}/{path.name}"
+            is_last = number == len(day.batches)
+            if path.suffix == ".parquet" and (is_last or kind == "gaps"):  # of the others before: the hashes
+                found[f"{name}.jsonl"] = render.table(path)
+            elif kind == "certificate" or path.name == "manifest.json":
+                found[name] = path.read_text("utf-8")
+        found[f"generation-{number}/files.txt"] = render.files(lake)
+    found["journal.txt"] = render.files(Path("data/journal"))
+    said.append(command("export", "--csv", "--date", day.date, "--output", "csv"))
+    said.append(command("verify", f"{lake}", "--json"))
+    for path in sorted(Path("csv").glob("*")):
+        found[path.name] = path.read_text("utf-8")
+    found["commands.txt"] = "\n".join(said)
+    return found
+
+
+if __name__ == "__main__":
+    json.dump(play(DAYS[sys.argv[1]]), sys.stdout)
