@@ -11,7 +11,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 EXPECTED = HERE / "expected"
-PARTS = {"made": ("tests.golden.lake", "made")}
+PARTS = {
+    "recorder": ("tests.golden.recorder",),
+    "made": ("tests.golden.lake", "made"),
+    "recorded": ("tests.golden.lake", "recorded"),
+}
 """Name of each part, and the process that makes its artefacts."""
 SHOWN_LINES = 60
 """Of a difference, in a test's message; the command shows all."""
@@ -23,17 +27,23 @@ class GoldenRunError(Exception):
 
 def make(part: str) -> dict[str, str]:
     """Every artefact of a part, by its name below expected/<part>. Raises GoldenRunError with what was said."""
-    module, *arguments = PARTS[part]
     with tempfile.TemporaryDirectory(prefix=f"golden-{part}-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_part(part, Path(folder))
+
+
+def run_part(part: str, folder: Path) -> dict[str, str]:
+    """Make a part in an empty directory, and leave there what it wrote. Raises GoldenRunError."""
+    module, *arguments = PARTS[part]
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env=kept | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     if done.returncode:
         raise GoldenRunError(f"{module} {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     found: dict[str, str] = json.loads(done.stdout)

@@ -13,18 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.golden import render
+from tests.golden.settings import COMMON, RECORDER, ROOT, SESSIONS, write_calendar
 from tests.golden.still import stand_still, wall
 
 HERE = Path(__file__).parent
-ROOT = Path("/proc/self/cwd")
-"""The working directory, by a name that is the same wherever it is: paths in files and messages are fixed."""
-COMMON: dict[str, Any] = {
-    "host_id": "lab1",
-    "data_dir": f"{ROOT}/data",
-    "feeds": ["fyers-rest", "fyers-hsm", "fyers-tbt"],
-    "broker": {"app_id": "ABCDE12345-100"},
-    "calendar": {"file": f"{ROOT}/calendar.json", "phases": ["continuous"]},
-}
 
 
 class GoldenDay(NamedTuple):
@@ -34,36 +26,25 @@ class GoldenDay(NamedTuple):
     batches: tuple[str, ...]
     windows: list[list[str]]
     config: dict[str, Any]
+    rows: bool = True
+    """Whether the rows of all tables are committed; without, the ledger's, and hashes of the rest."""
 
 
+MADE_SYMBOLS = ["NSE:SBIN-EQ", "NSE:INFY-EQ", "NSE:TCS-EQ", "NSE:ITC-EQ"]
 DAYS = {
     "made": GoldenDay(
         "2026-11-23",
         ("made/first", "made/second"),
         [["09:15:00", "09:16:40"]],
         {
-            "symbols": ["NSE:SBIN-EQ", "NSE:INFY-EQ", "NSE:TCS-EQ", "NSE:ITC-EQ"],
+            "symbols": MADE_SYMBOLS,
             "poll": {"interval_seconds": 5.0},
             "hsm": {"symbols": ["NSE:SBIN-EQ", "NSE:INFY-EQ"], "index_symbols": ["NSE:NIFTY50-INDEX"]},
             "tbt": {"symbols": ["NSE:SBIN-EQ", "NSE:TCS-EQ"]},
         },
     ),
+    "recorded": GoldenDay("2026-08-05", ("recorded",), SESSIONS, RECORDER, rows=False),
 }
-
-
-def write_calendar(path: Path, date: str, windows: list[list[str]]) -> None:
-    """A calendar file with one session."""
-    phases = {"continuous": windows}
-    content = {
-        "timezone": "Asia/Kolkata",
-        "market": "test",
-        "valid_until": "2099-12-31",
-        "phase_rules": [{"from": "2090-01-01", "to": None, "phases": phases, "reference": "test"}],
-        "special_sessions": [
-            {"date": date, "kind": "test", "phases": phases, "status": "confirmed", "reference": "test"}
-        ],
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def bring(batch: str) -> None:
@@ -103,7 +84,9 @@ def play(day: GoldenDay) -> dict[str, str]:
                 continue
             name = f"generation-{number}/{path.name}"
             is_last = number == len(day.batches)
-            if path.suffix == ".parquet" and (is_last or kind == "gaps"):  # of the others before: the hashes
+            if path.suffix == ".parquet" and (
+                (is_last and day.rows) or kind == "gaps"
+            ):  # of the others before: the hashes
                 found[f"{name}.jsonl"] = render.table(path)
             elif kind == "certificate" or path.name == "manifest.json":
                 found[name] = path.read_text("utf-8")
@@ -112,7 +95,7 @@ def play(day: GoldenDay) -> dict[str, str]:
     said.append(command("export", "--csv", "--date", day.date, "--output", "csv"))
     said.append(command("verify", f"{lake}", "--json"))
     for path in sorted(Path("csv").glob("*")):
-        found[path.name] = path.read_text("utf-8")
+        found[path.name] = path.read_text("utf-8") if day.rows else render.files(path.parent)
     found["commands.txt"] = "\n".join(said)
     return found
 

@@ -1,4 +1,4 @@
-"""Writes the made day's segments into tests/golden/made. They are committed: run it only for a new golden day.
+"""Writes the segments of both golden days. They are committed: run it only for a new golden day, with its reason.
 
 python -m tests.golden.made_day
 """
@@ -9,9 +9,11 @@ import tempfile
 from itertools import cycle
 from pathlib import Path
 
+from tests.golden.artefacts import run_part
 from tests.golden.still import stand_still, wall
 
-MADE = Path(__file__).parent / "made"
+HERE = Path(__file__).parent
+MADE, RECORDED = HERE / "made", HERE / "recorded"
 LATE_NS = wall("2026-11-23T09:16:35+05:30")
 """Segments from here on come after the first close."""
 
@@ -138,8 +140,8 @@ def spoil(journal: Path) -> None:
     (opened.parent / "9000000000000000000-7.open").write_bytes(b"no record at all")
 
 
-def main() -> None:
-    """Make the day anew."""
+def make() -> None:
+    """The day that is told by hand."""
     stand_still(0)
     shutil.rmtree(MADE, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -148,10 +150,25 @@ def main() -> None:
         spoil(journal)
         for path in sorted(journal.glob("*/*.*")):
             is_late = path.suffix == ".seg" and int(path.name.partition("-")[0]) >= LATE_NS
-            target = MADE / ("second" if is_late else "first") / path.parent.name / f"{path.name}.xz"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(lzma.compress(path.read_bytes(), preset=9))
+            keep(path, MADE / ("second" if is_late else "first"))
+
+
+def take_over() -> None:
+    """The day that the scripted recorder recorded."""
+    shutil.rmtree(RECORDED, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        run_part("recorder", Path(folder))
+        for path in sorted(Path(folder).glob("data/journal/*/*.seg")):
+            keep(path, RECORDED)
+
+
+def keep(path: Path, folder: Path) -> None:
+    """Commit a segment, made small."""
+    target = folder / path.parent.name / f"{path.name}.xz"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(lzma.compress(path.read_bytes(), preset=9))
 
 
 if __name__ == "__main__":
-    main()
+    take_over()
+    make()

@@ -18,13 +18,8 @@ REST = 1
 
 
 def line(value: Any) -> str:
-    """One line of JSON, keys as they come."""
+    """One line of JSON, keys as they come; what has no JSON as its text."""
     return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")) + "\n"
-
-
-def pretty(value: Any) -> str:
-    """JSON of many lines, keys as they come."""
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def table(path: Path) -> str:
@@ -55,26 +50,45 @@ def files(root: Path) -> str:
     )
 
 
+def outline(value: dict[str, Any]) -> str:
+    """JSON with a line for each key, and for each key of the objects and each item of the lists below those."""
+    parts = ",\n".join(f"{json.dumps(key)}: {_branch(each)}" for key, each in value.items())
+    return f"{{\n{parts}\n}}\n"
+
+
+def _branch(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(f" {json.dumps(each)}" for each in value) + "\n]"
+    if isinstance(value, dict) and any(isinstance(each, dict) for each in value.values()):
+        return "{\n" + ",\n".join(f" {json.dumps(key)}: {json.dumps(each)}" for key, each in value.items()) + "\n}"
+    return json.dumps(value)
+
+
 def segment(path: Path) -> str:
-    """Every record of a segment; control records with their JSON as written, data with size, hash and poll's head."""
-    return f"{path.name}\n" + "".join(map(line, _records(path.read_bytes())))
+    """Every record of a segment by number and wall ns: the JSON of control records as written, of data what it is.
+
+    How far the monotonic clock is from the wall clock is told where it changes.
+    """
+    return "".join(f"{text}\n" for text in [path.name, *_records(path.read_bytes())])
 
 
-def _records(content: bytes) -> Iterator[Any]:
-    at = 0
+def _records(content: bytes) -> Iterator[str]:
+    at, difference = 0, None
     while at < len(content):
         if content[at : at + 4] != MAGIC or len(content) - at < HEADER.size:
             following = content.find(MAGIC, at + 1)
             end = following if following >= 0 else len(content)
-            yield {"no record": end - at}
+            yield f"no record: {end - at} bytes"
             at = end
             continue
         _, length, crc, kind, feed, stream, seq, wall_ns, mono_ns = HEADER.unpack_from(content, at)
         payload = content[at + HEADER.size : at + HEADER.size + length]
         at += HEADER.size + length
-        place = [seq, wall_ns, mono_ns]
+        if wall_ns - mono_ns != difference:
+            difference = wall_ns - mono_ns
+            yield f"wall - monotonic: {difference}"
         if kind == CONTROL:
-            yield place, payload.decode("utf-8", "replace")
+            yield f"{seq} {wall_ns} {payload.decode('utf-8', 'replace')}"
         else:
-            head = {"poll": POLL.unpack_from(payload)} if feed == REST else {}
-            yield place, {"feed": feed, "stream": stream, "bytes": length, "crc": crc, **head}
+            poll = f" poll {POLL.unpack_from(payload)}" if feed == REST else ""
+            yield f"{seq} {wall_ns} feed {feed} stream {stream}{poll}: {length} bytes, crc {crc:08x}"
