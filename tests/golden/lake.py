@@ -6,9 +6,9 @@ Runs as a process of its own in an empty working directory: python -m tests.gold
 import contextlib
 import io
 import json
-import lzma
 import os
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ MADE_SYMBOLS = ["NSE:SBIN-EQ", "NSE:INFY-EQ", "NSE:TCS-EQ", "NSE:ITC-EQ"]
 DAYS = {
     "made": GoldenDay(
         "2026-11-23",
-        ("made/first", "made/second"),
+        ("made-first", "made-second"),
         [["09:15:00", "09:16:40"]],
         {
             "symbols": MADE_SYMBOLS,
@@ -49,10 +49,8 @@ DAYS = {
 
 def bring(batch: str) -> None:
     """Unpack committed segments into the journal."""
-    for path in sorted((HERE / batch).glob("*/*.xz")):
-        target = Path("data/journal") / path.parent.name / path.stem
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(lzma.decompress(path.read_bytes()))
+    with tarfile.open(HERE / "journals" / f"{batch}.tar.xz") as archive:
+        archive.extractall("data/journal", filter="data")
 
 
 def command(*arguments: str) -> str:
@@ -89,7 +87,7 @@ def play(day: GoldenDay) -> dict[str, str]:
             ):  # of the others before: the hashes
                 found[f"{name}.jsonl"] = render.table(path)
             elif kind == "certificate" or path.name == "manifest.json":
-                found[name] = path.read_text("utf-8")
+                found[name] = render.outline(json.loads(path.read_bytes()))  # files.txt has the hash of its bytes
         found[f"generation-{number}/files.txt"] = render.files(lake)
     found["journal.txt"] = render.files(Path("data/journal"))
     said.append(command("export", "--csv", "--date", day.date, "--output", "csv"))

@@ -65,7 +65,8 @@ def _branch(value: Any) -> str:
 
 
 def segment(path: Path) -> str:
-    """Every record of a segment by number and wall ns: the JSON of control records as written, of data what it is.
+    """Every record of a segment by number and wall ns: the JSON of control records as written, of data feed/stream,
+    bytes and checksum, of polls before that when they were due and sent, in ns after the receipt.
 
     How far the monotonic clock is from the wall clock is told where it changes.
     """
@@ -90,5 +91,10 @@ def _records(content: bytes) -> Iterator[str]:
         if kind == CONTROL:
             yield f"{seq} {wall_ns} {payload.decode('utf-8', 'replace')}"
         else:
-            poll = f" poll {POLL.unpack_from(payload)}" if feed == REST else ""
-            yield f"{seq} {wall_ns} feed {feed} stream {stream}{poll}: {length} bytes, crc {crc:08x}"
+            poll = f" poll {_poll(payload, wall_ns)}" if feed == REST else ""
+            yield f"{seq} {wall_ns} {feed}/{stream}{poll} {length} {crc:08x}"
+
+
+def _poll(payload: bytes, wall_ns: int) -> str:
+    scheduled_ns, sent_ns, status = POLL.unpack_from(payload)
+    return f"{scheduled_ns - wall_ns} {sent_ns - wall_ns} HTTP {status}"

@@ -1,10 +1,9 @@
 """Writes the segments of both golden days. They are committed: run it only for a new golden day, with its reason.
 
-python -m tests.golden.made_day
+python -m tests.golden.make_journals
 """
 
-import lzma
-import shutil
+import tarfile
 import tempfile
 from itertools import cycle
 from pathlib import Path
@@ -12,8 +11,7 @@ from pathlib import Path
 from tests.golden.artefacts import run_part
 from tests.golden.still import stand_still, wall
 
-HERE = Path(__file__).parent
-MADE, RECORDED = HERE / "made", HERE / "recorded"
+JOURNALS = Path(__file__).parent / "journals"
 LATE_NS = wall("2026-11-23T09:16:35+05:30")
 """Segments from here on come after the first close."""
 
@@ -143,30 +141,33 @@ def spoil(journal: Path) -> None:
 def make() -> None:
     """The day that is told by hand."""
     stand_still(0)
-    shutil.rmtree(MADE, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder)
         tell(journal)
         spoil(journal)
-        for path in sorted(journal.glob("*/*.*")):
-            is_late = path.suffix == ".seg" and int(path.name.partition("-")[0]) >= LATE_NS
-            keep(path, MADE / ("second" if is_late else "first"))
+        found = sorted(journal.glob("*/*.*"))
+        late = [path for path in found if path.suffix == ".seg" and int(path.name.partition("-")[0]) >= LATE_NS]
+        keep(journal, [path for path in found if path not in late], "made-first")
+        keep(journal, late, "made-second")
 
 
 def take_over() -> None:
     """The day that the scripted recorder recorded."""
-    shutil.rmtree(RECORDED, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         run_part("recorder", Path(folder))
-        for path in sorted(Path(folder).glob("data/journal/*/*.seg")):
-            keep(path, RECORDED)
+        journal = Path(folder) / "data/journal"
+        keep(journal, sorted(journal.glob("*/*.seg")), "recorded")
 
 
-def keep(path: Path, folder: Path) -> None:
-    """Commit a segment, made small."""
-    target = folder / path.parent.name / f"{path.name}.xz"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(lzma.compress(path.read_bytes(), preset=9))
+def keep(journal: Path, segments: list[Path], batch: str) -> None:
+    """Commit these segments as one small file."""
+
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        return entry.replace(mtime=0, mode=0o640, uid=0, gid=0, uname="", gname="", deep=False)
+
+    with tarfile.open(JOURNALS / f"{batch}.tar.xz", "w:xz", preset=9) as archive:
+        for path in segments:
+            archive.add(path, path.relative_to(journal), filter=plain)
 
 
 if __name__ == "__main__":
