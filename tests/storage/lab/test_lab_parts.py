@@ -120,3 +120,17 @@ def test_commands_that_take_the_lock_beside_each_other_never_meet_half_a_folder(
         list(commands.map(come_and_go, range(400)))
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_folder_is_removed_only_when_a_claim_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+
+    assert not state.remove_folder(folder)
+    assert state.remove_folder(folder, claimed=True)
+    assert not folder.exists()
+
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    assert not state.remove_folder(folder, claimed=True)
+    assert (folder / "thesis.tex").exists()

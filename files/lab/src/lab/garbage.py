@@ -45,7 +45,7 @@ def remove_lab(lab: LabClaim) -> None:
         run("ssh", "-O", "exit", "-o", f"ControlPath={master}", "lab", gone=MASTER_GONE)
     stand_ins.stop(lab)
     network.remove_lab_address(lab)
-    remove_folder(lab.state)
+    remove_folder(lab.state, claimed=True)
     remove_tree(lab.folder, last=claims.CLAIM_FILE)
 
 

@@ -41,9 +41,13 @@ def make_folder(state: Path) -> None:
     (state / MARKER).write_text("`lab down` removes this folder.\n", encoding="ascii")
 
 
-def remove_folder(state: Path) -> bool:
-    """Remove the folder, the marker last; False when there is none or it is not a lab's."""
-    if not (state / MARKER).exists():
+def remove_folder(state: Path, *, claimed: bool = False) -> bool:
+    """Remove the folder, the marker last; False when there is none or it is not a lab's.
+
+    With `claimed` an empty folder is the lab's, too: its maker was killed before it had marked it.
+    """
+    is_unmarked = claimed and state.is_dir() and not any(state.iterdir())
+    if not (state / MARKER).exists() and not is_unmarked:
         return False
     remove_tree(state, last=MARKER)
     return True
