@@ -25,7 +25,6 @@ from runbook.aws.budget import REGION as BUDGETS_REGION
 from runbook.aws.budget import read_budget
 from runbook.aws.functions import read_function, read_log_group
 from runbook.aws.identity import read_role
-from runbook.aws.instances import METADATA
 from runbook.aws.look import find_instances
 from runbook.aws.schedules import read_group, read_schedules
 from runbook.aws.session import Account
@@ -48,6 +47,7 @@ ANSWERS = {
     "source": "203.0.113.7/32",
     "hosts": "1",
 }
+METADATA = ("HttpEndpoint", "HttpTokens", "HttpPutResponseHopLimit")
 IDS = re.compile(r"\b(i|sg|vol|eipalloc|eipassoc|ami|subnet|vpc|key|snap|eni)-[0-9a-f]{8,17}\b")
 
 

@@ -1,5 +1,5 @@
 """moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full,
-the subscribers of budgets, and databases of Glue that take their tags with them.
+the subscribers of budgets, databases of Glue that take their tags with them, and Elastic IPs tagged by AWS's name of them.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
 """
@@ -126,6 +126,13 @@ def let_tags_go_with_databases() -> None:
     GlueBackend.delete_database = delete_with_tags  # type: ignore[method-assign, assignment]
 
 
+def call_elastic_ips_as_aws_does() -> None:
+    """moto lists tags of an Elastic IP under the type vpc-elastic-ip, where AWS and Ansible's modules have elastic-ip."""
+    from moto.ec2.models import tags
+
+    tags.EC2_PREFIX_TO_RESOURCE["eipalloc"] = "elastic-ip"
+
+
 def main(arguments: list[str]) -> None:
     """Serve until a signal ends it."""
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
@@ -140,6 +147,7 @@ def main(arguments: list[str]) -> None:
         BudgetsResponse.describe_subscribers_for_notification = subscribers_for_notification  # type: ignore[attr-defined]
         add_image_parameter()
         let_tags_go_with_databases()
+        call_elastic_ips_as_aws_does()
         serve(arguments)
 
 
