@@ -33,7 +33,7 @@ options:
     type: dict
     required: true
   budget:
-    description: Cost budget. US dollars a month, of which 0 means none; percents of them at which to write to the email.
+    description: Cost budget of so many US dollars a month, with a mail to the address at each percent; 0 means none.
     type: dict
     required: true
     options:

@@ -12,7 +12,7 @@ from runbook.aws.outcome import pages
 
 
 def refuse_plain_text(ssm: Any, prefix: str, secrets: Iterable[str]) -> None:
-    """ConfigError for a parameter of `secrets` that was stored as plain text; no value is read, decrypted or written."""
+    """ConfigError for a parameter of `secrets` that was stored as plain text; no value is read or decrypted."""
     found = find_parameters(ssm, prefix)
     plain = sorted(name for name in secrets if found.get(name, "SecureString") != "SecureString")
     if plain:
