@@ -1,5 +1,5 @@
 """moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full, the
-subscribers of budgets, databases of Glue that take their tags with them, Elastic IPs under AWS's name of their type, and
+subscribers of budgets, databases of Glue that take their tags with them, Elastic IPs under AWS's name of that type, and
 metadata options that a change of others leaves alone.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
