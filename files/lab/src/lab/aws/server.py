@@ -129,9 +129,9 @@ def let_tags_go_with_databases() -> None:
 
 def call_elastic_ips_as_aws_does() -> None:
     """moto lists tags of an Elastic IP under the type vpc-elastic-ip, where AWS and Ansible have elastic-ip."""
-    from moto.ec2.models import tags
+    from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 
-    tags.EC2_PREFIX_TO_RESOURCE["eipalloc"] = "elastic-ip"
+    EC2_PREFIX_TO_RESOURCE["eipalloc"] = "elastic-ip"
 
 
 def keep_metadata_options() -> None:
