@@ -81,6 +81,25 @@ def test_the_host_is_made_as_it_must_be(cloud: Cloud) -> None:
     assert [(rule["FromPort"], rule["IpRanges"][0]["CidrIp"]) for rule in ingress] == [(22, "203.0.113.7/32")]
 
 
+def test_everything_that_takes_tags_has_ours() -> None:
+    state = KEPT["state"]
+    found = {
+        "alarms": state["alarm_tags"],
+        "addresses": state["addresses"],
+        "bucket": [state["bucket"]["tags"]],
+        "disks": [host["disk_tags"] for host in state["hosts"]],
+        "keys": list(state["keys"].values()),
+        "logs": [group["tags"] for group in state["logs"]],
+        "profile": [state["profile_tags"]],
+        "roles": [role["tags"] for role in state["roles"].values()],
+        "schedules": [state["group_tags"]],
+        "topic": [state["topic_tags"]],
+    }
+
+    assert all(found.values())
+    assert [what for what, each in found.items() if any(not NAMES.tags.items() <= tags.items() for tags in each)] == []
+
+
 def _refuse(url: str, **_: object) -> httpx.Response:
     """No test asks the world for an address that the emulator made up."""
     raise httpx.ConnectError("no such name")
