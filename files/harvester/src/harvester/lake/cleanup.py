@@ -4,7 +4,6 @@ Only data tables and archived segments go, never a manifest, certificate or gap 
 days. What goes is written down first, beside the manifest.
 """
 
-import argparse
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,18 +14,17 @@ from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
-from harvester.lake.publish.lock import locked
-from harvester.lake.publish.receipts import Receipt, accept, load_receipt
+from harvester.lake.publish.receipts import Receipt
 from harvester.lake.publish.removals import read_removals, write_removals
 
 if TYPE_CHECKING:
-    from harvester.config.settings import Settings
+    pass
 
 KEEP_DAYS = 2
 REMOVABLE = (DEPTH, *STREAMED, RAW)
 
 
-class Verdict(NamedTuple):
+class FileFinding(NamedTuple):
     """Whether a file may go, and why not when it may not."""
 
     partition: Partition
@@ -34,8 +32,8 @@ class Verdict(NamedTuple):
     keep_because: str | None
 
 
-def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[Verdict]:
-    """A verdict on every removable file that is here, hashes computed anew. Deletes nothing.
+def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[FileFinding]:
+    """A finding on every removable file that is here, hashes computed anew. Deletes nothing.
 
     Raises HarvesterError when a manifest cannot be trusted, ConfigError when `keep_days` is negative.
     """
@@ -43,13 +41,15 @@ def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KE
         raise ConfigError(f"--keep-days is {keep_days}, and must not be negative.")
     partitions = find_partitions(lake)
     newest = set(sorted({partition.date for partition in partitions})[-keep_days:] if keep_days else [])
-    verdicts = []
+    findings = []
     for partition in partitions:
         manifest = load_manifest(lake, partition)
         for entry in removable(manifest) if manifest else []:
             if (lake / entry.path).exists():
-                verdicts.append(Verdict(partition, entry, _why_keep(lake, journal, partition, entry, receipt, newest)))
-    return verdicts
+                findings.append(
+                    FileFinding(partition, entry, _why_keep(lake, journal, partition, entry, receipt, newest))
+                )
+    return findings
 
 
 def removable(manifest: Manifest) -> list[FileEntry]:
@@ -76,14 +76,14 @@ def _why_keep(
     return None if unchanged else "it is not what its manifest says; run harvester verify"
 
 
-def delete_files(lake: Path, verdicts: list[Verdict], receipt: Receipt) -> int:
+def delete_files(lake: Path, findings: list[FileFinding], receipt: Receipt) -> int:
     """Write down and delete the files that may go; the bytes freed are returned. The caller holds the lake.
 
     Raises HarvesterError when the lake cannot be written.
     """
     freed = 0
-    for partition in sorted({verdict.partition for verdict in verdicts}):
-        going = [v.entry for v in verdicts if v.partition == partition and v.keep_because is None]
+    for partition in sorted({finding.partition for finding in findings}):
+        going = [v.entry for v in findings if v.partition == partition and v.keep_because is None]
         noted = {entry.path for entry in read_removals(lake, partition)}
         try:
             if any(entry.path not in noted for entry in going):
@@ -98,39 +98,3 @@ def delete_files(lake: Path, verdicts: list[Verdict], receipt: Receipt) -> int:
                 " command again as the user that owns the lake."
             ) from error
     return freed
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
-    choice.add_argument("--apply", action="store_true", help="delete it")
-    parser.add_argument(
-        "--receipt",
-        type=Path,
-        metavar="FILE",
-        action="append",
-        required=True,
-        help="proof of verified copies elsewhere; one for each place that upload.proof demands",
-    )
-    parser.add_argument(
-        "--keep-days", type=int, default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
-    )
-
-
-def run(args: argparse.Namespace, settings: "Settings") -> int:
-    """Clean up, or say what clean-up would do."""
-    receipt = accept([load_receipt(path) for path in args.receipt], settings.upload)
-    with locked(settings.lake_dir):
-        verdicts = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
-        for verdict in verdicts:
-            fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
-            print(f"{verdict.entry.path}: {fate}")
-        going = [verdict for verdict in verdicts if verdict.keep_because is None]
-        kept = len(verdicts) - len(going)
-        if args.apply:
-            freed = delete_files(settings.lake_dir, verdicts, receipt)
-            print(f"{len(going)} files deleted, {freed} bytes freed, {kept} kept")
-        else:
-            size = sum(verdict.entry.bytes for verdict in going)
-            print(f"{len(going)} files of {size} bytes would be deleted, {kept} kept")
-    return 0

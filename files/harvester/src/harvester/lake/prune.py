@@ -1,6 +1,5 @@
 """`harvester prune-journal`: delete sealed segments of which the lake provably holds a copy."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,10 +11,10 @@ from harvester.lake.manifest import Manifest, hash_file, load_manifest
 from harvester.lake.publish.archive import archive_path, hash_unpacked
 
 if TYPE_CHECKING:
-    from harvester.config.settings import Settings
+    pass
 
 
-class Verdict(NamedTuple):
+class SegmentFinding(NamedTuple):
     """Whether a segment may go, and why not when it may not."""
 
     path: Path
@@ -23,13 +22,13 @@ class Verdict(NamedTuple):
     keep_because: str | None
 
 
-def judge_segments(journal: Path, lake: Path) -> list[Verdict]:
-    """A verdict on every sealed segment of a journal, hashes computed anew. Deletes nothing."""
-    verdicts = []
+def judge_segments(journal: Path, lake: Path) -> list[SegmentFinding]:
+    """A finding on every sealed segment of a journal, hashes computed anew. Deletes nothing."""
+    findings = []
     for path in sorted(journal.glob(f"????-??-??/*{SEALED}")):
         if path.is_file() and not path.is_symlink():
-            verdicts.append(Verdict(path, path.stat().st_size, _why_keep(path, lake)))
-    return verdicts
+            findings.append(SegmentFinding(path, path.stat().st_size, _why_keep(path, lake)))
+    return findings
 
 
 def _why_keep(path: Path, lake: Path) -> str | None:
@@ -66,41 +65,18 @@ def _why_distrust(lake: Path, copy: Path, manifest: Manifest, digest: str) -> st
         return f"its archived copy cannot be read ({error.strerror})"
 
 
-def delete_segments(verdicts: list[Verdict]) -> int:
+def delete_segments(findings: list[SegmentFinding]) -> int:
     """Delete the segments that may go, durably; the bytes freed are returned. Raises HarvesterError."""
     freed = 0
-    for verdict in verdicts:
-        if verdict.keep_because is None:
+    for finding in findings:
+        if finding.keep_because is None:
             try:
-                verdict.path.unlink()
-                sync_directory(verdict.path.parent)
+                finding.path.unlink()
+                sync_directory(finding.path.parent)
             except OSError as error:
                 raise HarvesterError(
-                    f"{verdict.path}: the segment cannot be deleted ({error.strerror}). Run the command as the user"
+                    f"{finding.path}: the segment cannot be deleted ({error.strerror}). Run the command as the user"
                     " that owns the journal."
                 ) from error
-            freed += verdict.bytes
+            freed += finding.bytes
     return freed
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
-    choice.add_argument("--apply", action="store_true", help="delete it")
-
-
-def run(args: argparse.Namespace, settings: "Settings") -> int:
-    """Prune, or say what pruning would do."""
-    verdicts = judge_segments(settings.journal_dir, settings.lake_dir)
-    for verdict in verdicts:
-        fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
-        print(f"{verdict.path.parent.name}/{verdict.path.name}: {fate}")
-    going = [verdict for verdict in verdicts if verdict.keep_because is None]
-    if args.apply:
-        print(
-            f"{len(going)} segments deleted, {delete_segments(verdicts)} bytes freed, {len(verdicts) - len(going)} kept"
-        )
-    else:
-        size = sum(verdict.bytes for verdict in going)
-        print(f"{len(going)} segments of {size} bytes would be deleted, {len(verdicts) - len(going)} kept")
-    return 0
