@@ -67,7 +67,9 @@ def lacks_token(health: dict) -> bool:
 
 
 def comes_of_no_token(health: dict, check: dict) -> bool:
-    return check["name"] in FAIL_WITHOUT_TOKEN and lacks_token(health)
+    """Without a token no feed has data: neither the polls nor any socket feed, each of which has a check of its name."""
+    feeds = (health.get("status") or {}).get("feeds") or {}
+    return lacks_token(health) and check["name"] in (*FAIL_WITHOUT_TOKEN, *feeds)
 
 
 def main() -> None:
