@@ -235,7 +235,9 @@ def main() -> None:
         **deployments.state(),
         removed=[path.name for path in surplus],
         **compare_units(
-            show_units(module, [unit["name"] for unit in wanted["units"]]), wanted["units"], deployments.root / "current"
+            show_units(module, [unit["name"] for unit in wanted["units"]]),
+            wanted["units"],
+            deployments.root / "current",
         ),
         status=fresh_status(wanted["status_file"]),
     )
