@@ -1,4 +1,4 @@
-"""Filters for inventory, playbooks and roles: a fleet, its shares, who reminds, addresses, AWS's policies and errors."""
+"""Filters for inventory, playbooks and roles: fleets, their shares, who reminds, addresses, AWS's policies and errors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def alert_settings(
 
 
 def is_address_in(address: str, networks: Sequence[str]) -> bool:
-    """Whether one of the networks has the address. Unlike ansible.utils.in_network it takes 192.0.2.7/24, as nft does."""
+    """Whether one of the networks has the address; 192.0.2.7/24 is one, unlike in ansible.utils.in_network."""
     return any(ip_address(address) in ip_network(network, strict=False) for network in networks)
 
 
