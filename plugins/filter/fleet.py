@@ -1,4 +1,4 @@
-"""Filters for inventory, playbooks and roles: fleets, their shares, who reminds, addresses, AWS's policies and errors."""
+"""Filters for inventory, playbooks and roles: fleets, who reminds, addresses, AWS's policies and errors."""
 
 from __future__ import annotations
 
