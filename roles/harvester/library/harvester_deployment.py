@@ -132,7 +132,8 @@ def is_outdated(unit: dict[str, str], current: Path) -> bool:
         return False  # a timer takes a new file at daemon-reload
     age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
     paths = map(Path, [str(current), unit["FragmentPath"], *unit["DropInPaths"].split()])
-    return max(path.lstat().st_mtime for path in paths if path.is_symlink() or path.is_file()) > time.time() - age
+    changes = (path.lstat().st_mtime for path in paths if path.is_symlink() or path.is_file())
+    return max(changes, default=0.0) > time.time() - age
 
 
 def is_settled(unit: dict[str, str], *, disabled: bool) -> bool:
