@@ -128,8 +128,10 @@ def show_units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, s
 
 def is_outdated(unit: dict[str, str], current: Path) -> bool:
     """Whether a service started before a file that it reads changed: decided from the host, not from what a run did."""
-    if unit["ActiveState"] not in ("active", "reloading") or not unit["Id"].endswith(".service"):
-        return False  # a timer takes a new file at daemon-reload
+    if not unit["Id"].endswith(".service") or unit["ActiveState"] in ("inactive", "failed"):
+        return False  # a timer takes a new file at daemon-reload; what does not run will read the new ones
+    if unit["ActiveState"] not in ("active", "reloading"):
+        return True  # on its way up since an unknown time
     age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
     paths = map(Path, [str(current), unit["FragmentPath"], *unit["DropInPaths"].split()])
     changes = (path.lstat().st_mtime for path in paths if path.is_symlink() or path.is_file())

@@ -158,6 +158,11 @@ def test_a_service_is_outdated_when_it_started_before_its_own_file_changed(compa
     assert compare("a.service", started_seconds_ago=30, DropInPaths=unit) == ["outdated"]
 
 
+def test_a_service_that_does_not_come_up_is_started_anew(compare):
+    assert compare("a.service", ActiveState="activating") == ["outdated", "unsettled"]
+    assert compare("a.service", ActiveState="inactive") == ["unsettled"]
+
+
 def test_a_timer_takes_a_new_file_without_a_restart(compare):
     assert compare("a.timer", started_seconds_ago=120) == []
     assert compare("a.timer", NeedDaemonReload="yes") == ["reload"]
