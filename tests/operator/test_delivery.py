@@ -11,8 +11,9 @@ from harvester.base.errors import ConfigError
 from runbook.fleet.inventory import Host
 from runbook.pull.delivery import Connect, connect_to, deliver, lake_of
 from runbook.pull.plan import Selection
+from runbook.pull.rsync import SshTransport
 from runbook.pull.store import Store
-from runbook.pull.transport import LocalTransport, SshTransport
+from runbook.pull.transport import LocalTransport
 
 MakeLake = Callable[..., LakeMaker]
 HEADER = (

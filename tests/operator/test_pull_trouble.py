@@ -38,6 +38,14 @@ def test_two_pulls_at_once_do_not_collide(make_lake: MakeLake, store: Store) -> 
         pull_one(lake, store)
 
 
+def test_a_transfer_that_outlives_its_pull_keeps_the_next_one_waiting(store: Store) -> None:
+    with store.locked():
+        orphan = subprocess.Popen(["sleep", "1"], close_fds=False)
+
+    with store.locked():
+        assert orphan.wait(timeout=0.5) == 0
+
+
 def test_too_little_room_is_said_before_anything_is_fetched(
     make_lake: MakeLake, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +77,7 @@ def test_a_disk_that_fills_up_in_the_middle_keeps_the_partial_file_and_a_later_p
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert "said: There is no room left" in done.stderr
-    [partial_file] = store.partial.iterdir()
+    [partial_file] = store.partial.rglob("*.zst")
     assert partial_file.stat().st_size == 200_000
     assert not list(store.lake.glob("raw/*/*/*"))
     assert pull_one(lake, store).problems == []
@@ -102,9 +110,9 @@ def test_a_ledger_torn_by_a_kill_costs_a_second_hash_and_nothing_else(make_lake:
 
 def test_a_partial_file_larger_than_the_whole_is_begun_anew(make_lake: MakeLake, store: Store) -> None:
     lake = make_lake(days=1)
-    digest = tree(lake.root)[str(next(lake.root.glob("raw/*/*/*")).relative_to(lake.root))]
-    store.partial.mkdir(parents=True)
-    (store.partial / digest).write_bytes(b"z" * 400_000)
+    partial_file = store.partial / next(lake.root.glob("raw/*/*/*")).relative_to(lake.root)
+    partial_file.parent.mkdir(parents=True)
+    partial_file.write_bytes(b"z" * 400_000)
 
     assert pull_one(lake, store).problems == []
     assert tree(store.lake) == data_of(lake.root)
@@ -114,9 +122,9 @@ def test_a_partial_file_with_wrong_bytes_is_quarantined_and_the_file_still_comes
     make_lake: MakeLake, store: Store
 ) -> None:
     lake = make_lake(days=1)
-    digest = tree(lake.root)[str(next(lake.root.glob("raw/*/*/*")).relative_to(lake.root))]
-    store.partial.mkdir(parents=True)
-    (store.partial / digest).write_bytes(b"z" * 1000)
+    partial_file = store.partial / next(lake.root.glob("raw/*/*/*")).relative_to(lake.root)
+    partial_file.parent.mkdir(parents=True)
+    partial_file.write_bytes(b"z" * 1000)
 
     assert pull_one(lake, store).problems == []
     assert tree(store.lake) == data_of(lake.root)

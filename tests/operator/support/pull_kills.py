@@ -43,7 +43,7 @@ def kill_pulls(host: Host, lake: str, wanted: dict[str, str], store: Store, kill
     assert final.stdout.splitlines()[-1:] == ["end 0"], final.stdout + final.stderr
     got = visible(store.lake)
     different = sum(got.get(path) != wanted.get(path) for path in got.keys() | wanted.keys())
-    return Outcome(killed, half_files, different, len(list(store.partial.iterdir())))
+    return Outcome(killed, half_files, different, sum(path.is_file() for path in store.partial.rglob("*")))
 
 
 def visible(root: Path) -> dict[str, str]:

@@ -58,8 +58,11 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """Start the server with keys below `folder`, and stop it at the end; the test is skipped where there is no sshd."""
+def running(folder: Path, forced: str = "") -> Iterator[Server]:
+    """Start the server with keys below `folder`, and stop it at the end; the test is skipped where there is no sshd.
+
+    `forced` is a shell command that runs instead of each one that is asked for, $SSH_ORIGINAL_COMMAND.
+    """
     program = find_program(folder)
     for name in ("host_key", "user_key"):
         make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
@@ -72,7 +75,7 @@ def running(folder: Path) -> Iterator[Server]:
     options |= {"KbdInteractiveAuthentication": "no", "PasswordAuthentication": "no", "Subsystem": "sftp internal-sftp"}
     # so that bash does not take itself for a login and read the user's own, perhaps slow, start-up files
     options["SetEnv"] = "SHLVL=1"
-    options |= program.options
+    options |= program.options | ({"ForceCommand": forced} if forced else {})
     (folder / "config").write_text("".join(f"{key} {value}\n" for key, value in options.items()))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

@@ -19,7 +19,6 @@ from harvester.upload.bucket import Bucket, open_client
 from harvester.upload.patience import Patience
 from harvester.upload.uploader import DayOutcome, Uploader
 from runbook.pull.bucket import BucketLake
-from runbook.pull.objects import Objects
 
 REGION = "ap-south-1"
 NUMBERS = count(1)
@@ -81,7 +80,7 @@ class World:
 
     def reader(self) -> BucketLake:
         """The bucket as a pull reads it."""
-        return BucketLake(Objects(self.bucket.client, self.name, self.bucket.prefix), self.patience())
+        return BucketLake(self.bucket.client, self.name, self.bucket.prefix, self.patience())
 
     def original(self, path: str) -> bytes:
         return self.get(self.bucket.key(path))

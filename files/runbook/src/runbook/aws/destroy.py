@@ -13,9 +13,9 @@ from runbook.aws.teardown import Doomed, left_with_tags, plan, terminate
 from runbook.fleet.inventory import Host, load_hosts
 from runbook.pull import delivery
 from runbook.pull.bucket import BucketLake, connections, open_lake
-from runbook.pull.download import Progress
 from runbook.pull.plan import Selection
 from runbook.pull.store import Store
+from runbook.pull.transport import Progress
 from runbook.pull.uploads import find_bucket
 
 UNREACHED = "is there in AWS, and the inventory does not reach it (stopped, perhaps): what it has is not known"

@@ -20,10 +20,9 @@ from harvester.lake.proof import demanded
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.pull import receipt
-from runbook.pull.hashing import CHUNK_BYTES
 from runbook.pull.manifests import DayManifest, kind_of, parse
 from runbook.pull.store import Store, sync_directory, writing
-from runbook.pull.transport import Transport
+from runbook.pull.transport import CHUNK_BYTES, Transport
 from runbook.pull.uploads import parse_upload
 
 
@@ -88,8 +87,7 @@ def decide(
 
 def make_plan(transport: Transport, store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
     """Look at the host and at the copies here, hashing each copy that a removal would rest on."""
-    paths = transport.list_manifests()
-    manifests = [parse(content, path) for path, content in transport.read_manifests(paths).items()]
+    manifests = [parse(content, path) for path, content in transport.read_manifests().items()]
     candidates = [file for manifest in manifests for file in manifest.files if kind_of(file) in REMOVABLE]
     proven = receipt.prove(store, candidates)
     return decide(transport.host, manifests, transport.list_files(), proven, keep_days=keep_days)

@@ -10,11 +10,11 @@ from harvester.base.errors import ConfigError
 from harvester.config.settings import Settings
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
-from runbook.pull.download import Progress
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, Problem, pull
+from runbook.pull.rsync import SshTransport
 from runbook.pull.store import Store
-from runbook.pull.transport import LocalTransport, SshTransport, Transport
+from runbook.pull.transport import LocalTransport, Progress, Transport
 from runbook.report.catalogue import Day, check_symbols, known_symbols, load_days, require_days
 from runbook.report.report import write_report
 

@@ -12,11 +12,11 @@ from harvester.base.errors import HarvesterError
 from harvester.lake.manifest import FileEntry
 from runbook.fleet.ssh import RemoteError
 from runbook.pull import receipt
-from runbook.pull.download import Progress, bring
+from runbook.pull.download import download
 from runbook.pull.manifests import DayManifest, install, parse
 from runbook.pull.plan import Selection, bytes_wanted
 from runbook.pull.store import Store
-from runbook.pull.transport import Transport
+from runbook.pull.transport import Progress, Transport
 from runbook.pull.verified import Ledger
 
 RESERVE_BYTES = 64 << 20
@@ -86,7 +86,13 @@ def _pull_host(
         missing = _still_there(transport, missing, result)
         _check_room(store, missing)
         progress.begin(transport.host, len(missing), bytes_wanted(missing))
-        _bring(transport, missing, store, ledger, result, progress)
+
+        def came(files: list[FileEntry]) -> None:
+            ledger.add_all([(file.path, file.sha256) for file in files], transport.host)
+            result.fetched += files
+
+        failed = download(transport, missing, store, progress, came)
+        result.problems += [Problem(transport.host, file.path, str(error)) for file, error in failed]
         bad = {problem.path for problem in result.problems}
         for manifest in manifests:
             if bad.isdisjoint(file.path for file in selection.files(manifest)):
@@ -108,7 +114,7 @@ def _pull_host(
 def _read_manifests(transport: Transport, selection: Selection, result: HostResult) -> list[DayManifest]:
     """The manifests of the selected days; one that cannot be understood is a problem, the others go on."""
     manifests = []
-    for path, content in transport.read_manifests(transport.list_manifests()).items():
+    for path, content in transport.read_manifests().items():
         try:
             manifest = parse(content, path)
         except HarvesterError as error:
@@ -161,29 +167,9 @@ def _is_here(file: FileEntry, store: Store, ledger: Ledger, host: str) -> bool:
     return False
 
 
-def _bring(
-    transport: Transport,
-    missing: list[FileEntry],
-    store: Store,
-    ledger: Ledger,
-    result: HostResult,
-    progress: Progress,
-) -> None:
-    """Fetch the files and keep the books of it; UnreachableError when the host is gone."""
-
-    def came(files: list[FileEntry]) -> None:
-        ledger.add_all([(file.path, file.sha256) for file in files], transport.host)
-        result.fetched += files
-
-    def failed(file: FileEntry, error: RemoteError) -> None:
-        result.problems.append(Problem(transport.host, file.path, str(error)))
-
-    bring(transport, missing, store, progress, came, failed)
-
-
 def _check_room(store: Store, missing: Sequence[FileEntry]) -> None:
     """HarvesterError before anything is fetched when the disk could not hold it."""
-    begun = sum(path.stat().st_size for file in missing if (path := store.partial / file.sha256).exists())
+    begun = sum(path.stat().st_size for file in missing if (path := store.partial / file.path).exists())
     needed = bytes_wanted(missing) - begun
     free = shutil.disk_usage(store.root).free
     if needed + RESERVE_BYTES > free and needed:
