@@ -1,26 +1,42 @@
 """A host's lake as it lies in a bucket, read as a pull reads a host: only days whose manifest is up are there.
 
-Needs s3:ListBucket and s3:GetObject, no more.
+Needs s3:ListBucket and s3:GetObject, no more. Listing goes through the SDK, whose answers are checked here. Objects
+are read by obstore: of the libraries that were measured it is the fastest (500 files of 200 KB from a server that does
+nothing: 0.3 s of CPU, botocore 0.9 s, s3transfer 1.1 s, awscrt 0.8 s and the longest on the wall).
 """
 
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import IO, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import botocore.session
+from obstore import get
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import BaseError, PreconditionError
+from obstore.store import S3Store
 
 from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME
-from harvester.upload.bucket import open_client
+from harvester.lake.manifest import FileEntry
+from harvester.upload.bucket import CONNECT_SECONDS, READ_SECONDS, open_client
 from harvester.upload.patience import Patience
-from harvester.upload.trouble import AbsentError, BucketError, TakenError, TransientError, explained
+from harvester.upload.trouble import AbsentError, BucketError, TakenError, TransientError, explain, explained
 from runbook.fleet.ssh import RemoteError, UnreachableError
+from runbook.pull.transport import Fetched, Progress
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+    from obstore.store import ClientConfig
 
 Result = TypeVar("Result")
 NUMBERED = re.compile(
@@ -28,6 +44,7 @@ NUMBERED = re.compile(
 )
 PATIENCE_SECONDS = 300.0
 WORKERS = 8
+LEAST_BYTES = 64 << 10  # that are written at once; a connection that breaks costs less than these
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,7 @@ class Found:
 
     path: str
     bytes: int
-    etag: str
+    etag: str | None
 
 
 class BucketLake:
@@ -44,6 +61,7 @@ class BucketLake:
 
     def __init__(self, client: Any, bucket: str, prefix: str, patience: Patience | None = None) -> None:
         self._client, self._bucket, self._prefix = client, bucket, prefix
+        self._store = _open_store(client, bucket)
         self.home = f"s3://{bucket}/{prefix}"
         self._patience = patience or Patience(PATIENCE_SECONDS)
         self._files: dict[str, Found] | None = None
@@ -70,23 +88,21 @@ class BucketLake:
 
     def read(self, found: Found) -> bytes:
         """The whole of a small object. Raises RemoteError."""
+        return self._ask(lambda: b"".join(self._stream(found, 0)))
 
-        def whole() -> bytes:
-            with explained(self.home + found.path), closing(self._get(found.path, 0, found.etag)) as body:
-                return bytes(body.read())
+    def copy(self, file: FileEntry, target: Path, progress: Progress) -> None:
+        """Append to `target` what it misses of an object, if it is still the one of the listing. Raises RemoteError."""
+        progress.file(file.path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found = self.files().get(file.path) or Found(file.path, file.bytes, None)
 
-        return self._ask(whole)
+        def append() -> None:
+            with target.open("ab", buffering=0) as copy:
+                for chunk in self._stream(found, copy.tell()):
+                    copy.write(chunk)
+                    progress.advance(len(chunk))
 
-    @contextmanager
-    def open(self, path: str, offset: int) -> Iterator[IO[bytes]]:
-        """The bytes of an object from `offset` on, if it is still the one of the listing. Raises RemoteError."""
-        found = self.files().get(path)
-        body = self._ask(partial(self._get, path, offset, found.etag if found else None))
-        try:
-            with explained(self.home + path), closing(body):
-                yield body
-        except TransientError as error:
-            raise RemoteError(f"{error} Pull again to continue.") from None
+        self._ask(append)
 
     def _list(self, below: str = "") -> list[Found]:
         """Every object whose path begins with `below`. Raises BucketError, also for a listing that ends too early."""
@@ -104,11 +120,26 @@ class BucketLake:
                     found[path] = Found(path, int(row["Size"]), row["ETag"])
         return list(found.values())
 
-    def _get(self, path: str, offset: int, etag: str | None) -> Any:
-        """The body of an object from `offset` on. Raises BucketError; TakenError when the object is another one."""
-        conditions = ({"Range": f"bytes={offset}-"} if offset else {}) | ({"IfMatch": etag} if etag else {})
-        with explained(self.home + path):
-            return self._client.get_object(Bucket=self._bucket, Key=f"{self._prefix}{path}", **conditions)["Body"]
+    def _stream(self, found: Found, offset: int) -> Iterator[memoryview]:
+        """The bytes of an object from `offset` on. Raises BucketError; TakenError when the object is another one."""
+        place = f"{self.home}{found.path}"
+        options: GetOptions = {"if_match": found.etag}
+        if offset:
+            options["range"] = {"offset": offset}
+        try:
+            answer = get(self._store, f"{self._prefix}{found.path}", options=options)
+            for chunk in answer.stream(min_chunk_size=LEAST_BYTES):
+                yield memoryview(chunk)
+        except PreconditionError:
+            raise TakenError(f"{place}: another object is there already.") from None
+        except FileNotFoundError:
+            raise AbsentError(f"{place}: there is no such object.") from None
+        except BaseError as error:
+            said = " ".join(str(error).partition("Debug source")[0].split())[:600]
+            code = re.search("<Code>([A-Za-z0-9]{1,60})</Code>", said)
+            if code:
+                raise explain(code[1], said, place) from None
+            raise TransientError(f"{place}: {said}. Is the network up? Pull again to continue.") from None
 
     def _ask(self, action: Callable[[], Result]) -> Result:
         """The action's result, tried again where that may help. Raises RemoteError."""
@@ -128,29 +159,36 @@ class BucketLake:
 class BucketTransport:
     """One host's part of a bucket; several files are fetched at a time."""
 
-    workers = WORKERS
-
     def __init__(self, host: str, lake: BucketLake, manifests: dict[str, Found]) -> None:
         self.host = host
         self._lake, self._manifests = lake, manifests
 
-    def list_manifests(self) -> list[str]:
-        return sorted(self._manifests)
-
-    def read_manifests(self, paths: Iterable[str]) -> dict[str, bytes]:
-        wanted = [*paths]
+    def read_manifests(self) -> dict[str, bytes]:
         with ThreadPoolExecutor(WORKERS) as pool:
-            contents = pool.map(lambda path: self._lake.read(self._manifests[path]), wanted)
-            return dict(zip(wanted, contents, strict=True))
+            return dict(zip(self._manifests, pool.map(self._lake.read, self._manifests.values()), strict=True))
 
     def list_files(self) -> dict[str, int]:
         part = f"/host={self.host}/"
         return {path: found.bytes for path, found in self._lake.files().items() if part in path}
 
-    @contextmanager
-    def open(self, path: str, offset: int) -> Iterator[IO[bytes]]:
-        with self._lake.open(path, offset) as body:
-            yield body
+    def fetch(self, files: Sequence[FileEntry], folder: Path, progress: Progress) -> Iterator[Fetched]:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            running = {pool.submit(self._fetch, file, folder, progress): file for file in files}
+            try:
+                for future in as_completed(running):
+                    yield running[future], future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _fetch(self, file: FileEntry, folder: Path, progress: Progress) -> RemoteError | None:
+        try:
+            self._lake.copy(file, folder / file.path, progress)
+        except UnreachableError:
+            raise
+        except RemoteError as error:
+            return error
+        return None
 
     def close(self) -> None:
         """The connections are shared with the other hosts of the bucket."""
@@ -172,3 +210,33 @@ def connections(lake: BucketLake, hosts: str | None = None) -> list[Callable[[],
             " --from host pulls over SSH."
         )
     return [partial(BucketTransport, host, lake, manifests) for host, manifests in parts.items()]
+
+
+def _open_store(client: Any, bucket: str) -> S3Store:
+    """The bucket for obstore: address, credentials and authorities are the SDK's, and nothing is tried again there."""
+    session = botocore.session.get_session()
+    with explained(f"s3://{bucket}"):
+        address = urlsplit(client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}))
+        try:
+            credentials = Boto3CredentialProvider(session)
+        except ValueError:
+            raise BucketError(
+                f"s3://{bucket}: there are no AWS credentials. Set AWS_PROFILE or log in to AWS."
+            ) from None
+    options: ClientConfig = {
+        "allow_http": address.scheme == "http",
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        "read_timeout": timedelta(seconds=READ_SECONDS),
+        "timeout": timedelta(days=1),
+    }
+    if bundle := session.get_config_variable("ca_bundle"):
+        options["root_certificate"] = Path(bundle).read_bytes()
+    return S3Store(
+        bucket,
+        endpoint=f"{address.scheme}://{address.netloc}",
+        virtual_hosted_style_request=address.path == "/k",
+        region=client.meta.region_name,
+        credential_provider=credentials,
+        client_options=options,
+        retry_config={"max_retries": 0},
+    )
