@@ -9,11 +9,12 @@ from made_lake import LakeMaker, trading_days
 
 from harvester.base.errors import ConfigError
 from runbook.fleet.inventory import Host
-from runbook.pull.delivery import Connect, connect_to, deliver, lake_of
 from runbook.pull.plan import Selection
 from runbook.pull.rsync import SshTransport
+from runbook.pull.sources import Connect, connect_to, lake_of
 from runbook.pull.store import Store
 from runbook.pull.transport import LocalTransport
+from runbook.report.delivery import deliver
 
 MakeLake = Callable[..., LakeMaker]
 HEADER = (

@@ -13,7 +13,7 @@ from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
 from runbook.pull.store import Store
 from runbook.pull.transport import LocalTransport
-from runbook.pull.verification import missing_days, verify_store
+from runbook.report.verification import missing_days, verify_store
 
 MakeLake = Callable[..., LakeMaker]
 
@@ -93,7 +93,7 @@ def test_a_stranger_is_told_and_is_no_fault(pulled: Store) -> None:
     result = verify_store(pulled, Selection())
 
     assert result.ok
-    assert [Path(path).name for path in result.strangers] == ["notes.csv"]
+    assert [Path(path).name for path in result.unlisted] == ["notes.csv"]
 
 
 def test_symbols_narrow_the_figures_and_an_unknown_one_is_refused(pulled: Store) -> None:

@@ -14,11 +14,10 @@ from harvester.base.errors import ConfigError
 from harvester.lake.manifest import describe_file
 from runbook.fleet.inventory import Host
 from runbook.pull.bucket import LEAST_BYTES, connections
-from runbook.pull.delivery import choose
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
+from runbook.pull.sources import choose, find_bucket
 from runbook.pull.store import Store
-from runbook.pull.uploads import find_bucket
 
 FAULTS_DOWN = (
     *("503", "half_sent", "flip_down", "lost_answer"),

@@ -1,10 +1,12 @@
-"""The lab on this machine, and the demonstration in it."""
+"""The lab on this machine and the demonstration in it, by the lab's own commands: the lab imports this package."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT
+from runbook.fleet.inventory import program
 from runbook.tasks.options import end, operator
 
 
@@ -15,18 +17,14 @@ from runbook.tasks.options import end, operator
 )
 def lab_up(_: Context, hosts: int = 1, suite: str | None = None, aws: bool = False) -> None:
     """Boot the lab on this machine: hosts, local exchange and AWS stand-in (needs root)."""
-    from lab.cli import main
-
     names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
-    end(main(["up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else [])]))
+    _lab("up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else []))
 
 
 @operator()
 def lab_down(_: Context) -> None:
     """Remove the lab and everything that it left."""
-    from lab.cli import main
-
-    end(main(["down"]))
+    _lab("down")
 
 
 @operator(
@@ -37,7 +35,10 @@ def lab_down(_: Context) -> None:
 )
 def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, summary: str | None = None) -> None:
     """Build an AWS account on a stand-in and a host with site.yml, harvest a session, pull and verify it."""
-    from lab.demo import demonstrate
+    words = ["--seconds", str(seconds), *(["--here"] if here else []), *(["--down"] if down else [])]
+    words += ["--summary", str(Path(summary).resolve())] if summary else []
+    end(subprocess.run([sys.executable, "-m", "lab.demo", *words], check=False).returncode)
 
-    target = Path(summary).resolve() if summary else None
-    demonstrate(ROOT, on_host=not here, session_seconds=seconds, summary_file=target, down=down)
+
+def _lab(*words: str) -> None:
+    end(subprocess.run([program("lab"), *words], check=False).returncode)
