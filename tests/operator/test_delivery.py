@@ -34,7 +34,7 @@ def test_csv_files_of_the_old_format_and_the_report_lie_beside_the_lake(make_lak
     assert [path.name for path in delivery.csv_files] == [f"market_depth_{day}.csv" for day in trading_days(2)]
     lines = delivery.csv_files[1].read_text().splitlines()
     assert lines[0] == HEADER
-    assert lines[1].startswith("2026-11-20T09:15:00.012000+05:30,NSE:INFY-EQ,1500.00,900,800,1499.95,100,")
+    assert lines[1].startswith("2026-11-20T09:15:00.032000+05:30,NSE:INFY-EQ,1500.00,1000,2000,1499.95,10,")
     assert len(lines) == 109
     assert delivery.report is not None
     assert delivery.report.exists()

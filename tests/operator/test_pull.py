@@ -1,5 +1,6 @@
 """pull-data against a lake in a directory: what is brought, what is refused, what is never overwritten."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
@@ -26,16 +27,12 @@ def pull_one(lake: LakeMaker, store: Store, selection: Selection = ALL, transpor
     return result
 
 
-def data_of(lake: Path) -> dict[str, str]:
-    return {path: digest for path, digest in tree(lake).items() if not Path(path).name.startswith(".")}
-
-
 def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lake: MakeLake, store: Store) -> None:
     lake = make_lake(days=3)
 
     first, second = pull_one(lake, store), pull_one(lake, store)
 
-    assert tree(store.lake) == data_of(lake.root)
+    assert tree(store.lake) == tree(lake.root)
     assert (len(first.fetched), len(first.problems)) == (12, 0)
     assert (len(second.fetched), len(second.present)) == (0, 12)
     assert not [path for path in store.partial.rglob("*") if path.is_file()]
@@ -112,7 +109,7 @@ def test_a_local_file_that_was_damaged_is_set_aside_and_brought_again(make_lake:
 
     result = pull_one(lake, store)
 
-    assert tree(store.lake) == data_of(lake.root)
+    assert tree(store.lake) == tree(lake.root)
     assert len(result.fetched) == 1
     assert [path.read_bytes() for path in store.quarantine.iterdir()] == [b"timestamp,symbol,ltp\n"]
 
@@ -121,12 +118,14 @@ def test_a_day_built_anew_on_the_host_replaces_ours_and_ours_is_kept_aside(make_
     lake = make_lake(days=1)
     pull_one(lake, store)
     before = tree(store.lake)
-    lake.add_day(trading_days(1)[0], mark="more data")
+    raw = next(lake.root.glob("raw/*/*/*"))
+    raw.write_bytes(raw.read_bytes() + b"more data")
+    lake.reseal(trading_days(1)[0])
 
     result = pull_one(lake, store)
 
     assert [Path(file.path).parts[0] for file in result.fetched] == ["raw"]
-    assert tree(store.lake) == data_of(lake.root)
+    assert tree(store.lake) == tree(lake.root)
     [old] = (store.root / "superseded").iterdir()
     assert tree(old.parent)[old.name] in before.values()
 
@@ -157,7 +156,7 @@ def test_a_truncated_manifest_spoils_only_its_own_day(make_lake: MakeLake, store
 )
 def test_a_manifest_that_names_a_file_out_of_its_place_is_refused(make_lake: MakeLake, store: Store, path: str) -> None:
     lake = make_lake(days=1)
-    lake.write_manifest_naming(trading_days(1)[0], path)
+    lake.reseal(trading_days(1)[0], FileEntry(path, 3, hashlib.sha256(b"abc").hexdigest(), 1))
 
     result = pull_one(lake, store)
 
@@ -206,7 +205,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(
 
     assert result.problems == []
     assert Flaky.offsets == [0, 70_000]
-    assert tree(store.lake) == data_of(lake.root)
+    assert tree(store.lake) == tree(lake.root)
 
 
 def test_a_host_that_goes_away_leaves_a_list_of_what_is_missing(

@@ -39,8 +39,7 @@ def test_a_whole_store_is_found_whole_though_raw_data_stayed_on_the_host(pulled:
 
 def test_the_accounts_are_checked_though_raw_data_stayed_on_the_host(make_lake: MakeLake, store: Store) -> None:
     lake = make_lake(days=1)
-    lake.claim_too_much = True
-    lake.add_day("2026-11-20")
+    lake.overstate("2026-11-20")
     pull([partial(LocalTransport, "lab1", lake.root)], store, Selection())
 
     result = verify_store(store, Selection())
