@@ -180,7 +180,7 @@ class Settings(StrictModel):
     journal: JournalSettings = JournalSettings()
     """The journal."""
     archive: Literal["zstd", "packed"] = "zstd"
-    """Form of archived segments: zstd, which any tool unpacks, or packed: a fourth of it at ten times the work."""
+    """Form of archived segments: zstd, which any tool unpacks, or packed: a third of it at four times the work."""
     token: TokenSettings = TokenSettings()
     """The access token."""
     alerts: AlertSettings = AlertSettings()

@@ -29,7 +29,7 @@ from harvester.config.settings import UploadSettings
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME
 from harvester.lake.manifest import FileEntry
 from harvester.upload.bucket import CONNECT_SECONDS, READ_SECONDS, open_client
-from harvester.upload.patience import Patience
+from harvester.upload.retries import Retries
 from harvester.upload.trouble import AbsentError, BucketError, TakenError, TransientError, explain, explained
 from runbook.fleet.ssh import RemoteError, UnreachableError
 from runbook.pull.transport import Fetched, Progress
@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 NUMBERED = re.compile(
     rf"^(?P<folder>{MANIFEST}/date=\d{{4}}-\d{{2}}-\d{{2}}/host=(?P<host>[a-z0-9-]+))/manifest-(?P<number>[1-9]\d{{0,8}})\.json$"
 )
-PATIENCE_SECONDS = 300.0
+RETRY_SECONDS = 300.0
 WORKERS = 8
 LEAST_BYTES = 64 << 10  # that are written at once; a connection that breaks costs less than these
 
@@ -59,11 +59,11 @@ class Found:
 class BucketLake:
     """The lake below one prefix of a bucket: what its manifests and its listing say, each asked once."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str, patience: Patience | None = None) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str, retries: Retries | None = None) -> None:
         self._client, self._bucket, self._prefix = client, bucket, prefix
         self._store = _open_store(client, bucket)
         self.home = f"s3://{bucket}/{prefix}"
-        self._patience = patience or Patience(PATIENCE_SECONDS)
+        self._retries = retries or Retries(RETRY_SECONDS)
         self._files: dict[str, Found] | None = None
         self._asking = threading.Lock()
 
@@ -144,7 +144,7 @@ class BucketLake:
     def _ask(self, action: Callable[[], Result]) -> Result:
         """The action's result, tried again where that may help. Raises RemoteError."""
         try:
-            return self._patience.retry(action)
+            return self._retries.retry(action)
         except TakenError as error:
             raise RemoteError(
                 f"{error} It was replaced while it was being read, and nothing of ours replaces an object: look at its"

@@ -1,8 +1,7 @@
-"""The lab on this machine and the demonstration in it, by the lab's own commands: the lab imports this package."""
+"""The lab on this machine, and the demonstration in it."""
 
 import subprocess
-import sys
-from pathlib import Path
+from contextlib import suppress
 
 from invoke.context import Context
 
@@ -18,13 +17,13 @@ from runbook.tasks.options import end, operator
 def lab_up(_: Context, hosts: int = 1, suite: str | None = None, aws: bool = False) -> None:
     """Boot the lab on this machine: hosts, local exchange and AWS stand-in (needs root)."""
     names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
-    _lab("up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else []))
+    _run("up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else []))
 
 
 @operator()
 def lab_down(_: Context) -> None:
     """Remove the lab and everything that it left."""
-    _lab("down")
+    _run("down")
 
 
 @operator(
@@ -35,10 +34,14 @@ def lab_down(_: Context) -> None:
 )
 def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, summary: str | None = None) -> None:
     """Build an AWS account on a stand-in and a host with site.yml, harvest a session, pull and verify it."""
-    words = ["--seconds", str(seconds), *(["--here"] if here else []), *(["--down"] if down else [])]
-    words += ["--summary", str(Path(summary).resolve())] if summary else []
-    end(subprocess.run([sys.executable, "-m", "lab.demo", *words], check=False).returncode)
+    flags = [f"--{name}" for name, given in (("here", here), ("down", down)) if given]
+    _run("demo", *flags, "--seconds", str(seconds), *(["--summary", summary] if summary else []))
 
 
-def _lab(*words: str) -> None:
-    end(subprocess.run([program("lab"), *words], check=False).returncode)
+def _run(*words: str) -> None:
+    """Run the lab's own command to its end; this package does not import the lab, which imports it."""
+    with subprocess.Popen([program("lab"), *words]) as lab:
+        while lab.returncode is None:
+            with suppress(KeyboardInterrupt):  # the terminal interrupts the lab, too, which then tidies up
+                lab.wait()
+    end(lab.returncode)
