@@ -47,6 +47,17 @@ def test_a_path_with_blanks_and_quotes_is_no_command(make_lake: MakeLake, store:
     assert tree(store.lake) == tree(odd)
 
 
+def test_what_is_no_file_on_the_host_is_passed_over(make_lake: MakeLake, store: Store, ssh_server: Server) -> None:
+    lake = make_lake(days=1)
+    wanted = tree(lake.root)
+    (lake.root / "link").symlink_to("nowhere")
+
+    result = pull_over_ssh(ssh_server.host(), lake.root, store)
+
+    assert result.problems == []
+    assert tree(store.lake) == wanted
+
+
 def test_a_file_that_is_gone_on_the_host_is_named(make_lake: MakeLake, store: Store, ssh_server: Server) -> None:
     lake = make_lake(days=1)
     next(lake.root.glob("depth/*/*/*")).unlink()

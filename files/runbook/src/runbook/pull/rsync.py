@@ -54,8 +54,9 @@ class SshTransport:
     def list_files(self) -> dict[str, int]:
         with tempfile.TemporaryDirectory(prefix="nothing-") as nothing:
             said = self._run(["--dry-run", "--out-format=%l %n", self._source(), nothing])
-        rows = (line.split(" ", 1) for line in said.decode(errors="replace").splitlines())
-        return {path: int(size) for size, path in rows if not path.endswith("/")}
+        lines = said.decode(errors="replace").splitlines()
+        rows = (re.fullmatch(r"(\d+) (.*[^/])", line) for line in lines)  # not folders, nor remarks on other things
+        return {row[2]: int(row[1]) for row in rows if row}
 
     def fetch(self, files: Sequence[FileEntry], folder: Path, progress: Progress) -> Iterator[Fetched]:
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,14 +64,8 @@ class SshTransport:
         with tempfile.NamedTemporaryFile(prefix="files-") as names, tempfile.TemporaryFile() as messages:
             names.write(b"\0".join(os.fsencode(path) for path in left))
             names.flush()
-            words = [
-                "--append-verify",
-                f"--files-from={names.name}",
-                "--from0",
-                "--info=progress",
-                "--out-format=%i %n",
-            ]
-            with self._started([*words, self._source(), f"{folder}/"], messages) as process:
+            words = ["--append-verify", f"--files-from={names.name}", "--from0", *STEPS, self._source(), f"{folder}/"]
+            with self._started(words, messages) as process:
                 for path in _follow(process, left, folder, progress):
                     yield left.pop(path), None
             messages.seek(0)
