@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.limits import MINUTE_NS, Limits, next_slot, start_offsets
 from harvester.capture.polls.due import EARLY_NS, SlotCursor
+from harvester.config.limits import MINUTE_NS, Limits, next_slot, start_offsets
 
 EPOCH = 1_795_000_000 * NS_PER_SECOND
 intervals = st.integers(1_000, 60_000).map(lambda milliseconds: milliseconds * 1_000_000)

@@ -3,17 +3,17 @@
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import SecretStr
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Masked
 from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.limits import Limits
 from harvester.brokers.fyers.poll_result import Arrival
+from harvester.config.limits import Limits
 from harvester.tokens.handover import Token
 
 SECOND = NS_PER_SECOND
 WALL = int(datetime(2026, 8, 5, 4, 30, tzinfo=UTC).timestamp()) * SECOND
-TOKEN = Token(SecretStr("a.b.c"), "file:1", WALL + 3600 * SECOND)
+TOKEN = Token(Masked("a.b.c"), "file:1", WALL + 3600 * SECOND)
 
 
 def arrival(mono_ns: int, cause: str | None = None, status: int = 200, retry_after: float | None = None) -> Arrival:

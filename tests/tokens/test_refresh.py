@@ -14,6 +14,7 @@ from harvester.alerts.message import Message, Severity
 from harvester.alerts.renewals import message_of
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.redaction import Masked
+from harvester.base.validation import validate
 from harvester.commands import renew as command
 from harvester.config.settings import Settings
 from harvester.tokens.refresh import RefreshError, _explain
@@ -292,12 +293,13 @@ def test_the_host_says_what_is_remembered_and_forgets_it_without_asking_the_brok
     monkeypatch.setattr("harvester.tokens.refresh.ask", lambda *_, **__: pytest.fail("it asked"))
     state = FileStore(tmp_path / "state")
     state.write(Masked('{"gone": "The broker says so."}'))
-    settings = Settings.model_validate(
+    settings = validate(
+        Settings,
         {
             "symbols": ["NSE:SBIN-EQ"],
             "broker": {"app_id": "ABCDE12345-100"},
             "token": {"renew": {"state": f"file:{tmp_path / 'state'}"}},
-        }
+        },
     )
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)

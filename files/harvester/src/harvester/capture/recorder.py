@@ -21,7 +21,7 @@ from harvester.capture.sink import Capture
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.trading_state import SessionWatch
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.ledger.streams import Reason, Window
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ class Recorder:
 
     def __init__(
         self,
-        settings: RunSettings,
+        settings: Settings,
         *,
         clock: Clock,
         capture: Capture,

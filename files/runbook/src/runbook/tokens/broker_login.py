@@ -12,7 +12,7 @@ from typing import NamedTuple
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Masked, Secret, register_secret
-from harvester.config.settings import BrokerSettings
+from harvester.config.settings import API_URL
 from harvester.tokens.claims import Claims, check_token
 from harvester.tokens.login import (
     App,
@@ -67,7 +67,7 @@ def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obt
 
 def api_url_of(host: Host) -> str:
     """Where the broker's API is for this host."""
-    return str((host.settings.get("broker") or {}).get("api_url") or BrokerSettings.model_fields["api_url"].default)
+    return str((host.settings.get("broker") or {}).get("api_url") or API_URL)
 
 
 def socket_url_of(host: Host) -> str | None:

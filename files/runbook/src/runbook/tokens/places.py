@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from harvester.base.errors import ConfigError
+from harvester.base.validation import Refused, validate
 from harvester.config.settings import TokenSettings
 from harvester.tokens.names import place, prefix_of
 from runbook.fleet.inventory import Host
@@ -23,12 +22,10 @@ class Place(NamedTuple):
 def token_settings(host: Host) -> TokenSettings:
     """The token settings that the inventory gives a host, with the defaults filled in; ConfigError when refused."""
     try:
-        return TokenSettings.model_validate(host.settings.get("token") or {})
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        key = ".".join(str(part) for part in fault["loc"])
+        return validate(TokenSettings, host.settings.get("token") or {})
+    except Refused as refused:
         raise ConfigError(
-            f"The inventory's harvester_settings.token of {host.name} is refused at {key or 'token'}: {fault['msg']}. "
+            f"The inventory's harvester_settings.token of {host.name} is refused:\n{refused}\n"
             "Correct it in the inventory's group_vars."
         ) from None
 

@@ -5,8 +5,8 @@ from collections import deque
 from typing import Literal, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.limits import MINUTE_NS, Limits
 from harvester.brokers.fyers.poll_result import Arrival
+from harvester.config.limits import MINUTE_NS, Limits
 from harvester.ledger.polls import Cause
 from harvester.tokens.handover import Token
 
