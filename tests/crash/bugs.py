@@ -17,14 +17,14 @@ def _acknowledge_before_writing() -> None:
     """A buffer in the process: gone with it."""
     held: list[bytes] = []
 
-    def write(self: segment.SegmentFile, encoded: bytes, first_seq: int, records: int = 1) -> None:
+    def write(self: segment.SegmentFile, encoded: bytes, seq: int) -> None:
         held.append(encoded)
         if len(held) >= 16:
             segment.write_all(self._descriptor, b"".join(held))
             held.clear()
         self.size += len(encoded)
-        self.records += records
-        self.first_seq = self.first_seq or first_seq
+        self.records += 1
+        self.first_seq = self.first_seq or seq
 
     segment.SegmentFile.write = write  # type: ignore[method-assign]
 
