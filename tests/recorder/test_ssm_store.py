@@ -11,8 +11,8 @@ from harvester.base.logs import configure_logs
 from harvester.base.redaction import Masked
 from harvester.config.settings import TokenSettings
 from harvester.tokens.aws_stores import SsmStore
-from harvester.tokens.names import access_token_parameter
-from harvester.tokens.stores import FileStore, StoreError, open_store
+from harvester.tokens.places import access_token_parameter, open_place
+from harvester.tokens.stores import FileStore, StoreError
 
 NAME = access_token_parameter("lab")
 REGION = "ap-south-1"
@@ -78,5 +78,5 @@ def test_missing_credentials_and_region_are_store_errors(monkeypatch: pytest.Mon
 
 
 def test_the_settings_choose_the_store() -> None:
-    assert isinstance(open_store(TokenSettings()), FileStore)
-    assert isinstance(open_store(TokenSettings(source="ssm", parameter=NAME, region=REGION)), SsmStore)
+    assert isinstance(open_place(TokenSettings().place), FileStore)
+    assert isinstance(open_place(TokenSettings(source="ssm", parameter=NAME, region=REGION).place), SsmStore)

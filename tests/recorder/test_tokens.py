@@ -19,7 +19,7 @@ from harvester.base.systemd import Notifier
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.claims import TokenError, check_token, read_claims
 from harvester.tokens.handover import HandoverReader, Token, write_handover
-from harvester.tokens.names import access_token_parameter
+from harvester.tokens.places import access_token_parameter
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
 
 NOW = time.time()

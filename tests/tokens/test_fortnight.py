@@ -37,7 +37,7 @@ from harvester.calendar import PhaseName, TradingCalendar
 from harvester.tokens import aws_stores
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.aws_stores import SsmStore
-from harvester.tokens.stores import open_place
+from harvester.tokens.places import open_place
 
 FIRST, LAST = date(2026, 11, 9), date(2026, 11, 22)
 HOLIDAY = date(2026, 11, 10)

@@ -10,10 +10,11 @@ import pytest
 from botocore.stub import Stubber
 
 from harvester.base.errors import ConfigError
+from harvester.base.files import replace_file
 from harvester.base.redaction import Masked
 from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
-from harvester.tokens.replacing import replace_private
-from harvester.tokens.stores import Facts, FileStore, Store, StoreError, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import Facts, FileStore, Store, StoreError
 
 REGION = "ap-south-1"
 NAME = "/alpha-harvester/lab/fyers/access-token"
@@ -184,6 +185,6 @@ def test_a_write_that_fails_leaves_no_secret_beside_the_file(tmp_path: Path) -> 
     with pytest.raises(StoreError, match=r"cannot be (read|written)"):
         FileStore(tmp_path / "credential").write(Masked("one.two.three"))
     with pytest.raises(OSError):
-        replace_private(tmp_path / "credential", "one.two.three", 0o600)
+        replace_file(tmp_path / "credential", "one.two.three", 0o600)
 
     assert [path.name for path in tmp_path.iterdir()] == ["credential"]

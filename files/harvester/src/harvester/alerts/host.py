@@ -7,10 +7,10 @@ from typing import Any
 from harvester.alerts.channels import Channel, parse_channels
 from harvester.alerts.reminders import Day, Standing, judge_token
 from harvester.base.errors import ConfigError
+from harvester.base.monitors import STALE_NS
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.settings import AlertSettings
-from harvester.health.checks import STALE_NS
-from harvester.tokens.stores import open_place
+from harvester.tokens.places import open_place
 
 REMEDY = "Log in: ./inv token-push"
 RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"

@@ -9,6 +9,8 @@ STEP_NS = 50 * NS_PER_MS
 OFFSET_LIMIT_NS = 10 * NS_PER_SECOND
 """Larger than any honest network delay; the header has whole seconds."""
 HALF_SECOND_NS = NS_PER_SECOND // 2
+STALE_NS = 10 * NS_PER_SECOND
+"""A status file that is older is of a recorder that hangs or has ended: it publishes about once a second."""
 
 
 class ClockWatch:

@@ -104,6 +104,12 @@ class TokenSettings(Model, frozen=True):
         if self.source != "file" and self.parameter is None:
             raise ValueError(f"source is {self.source}, so parameter must name the parameter or secret")
 
+    @property
+    def place(self) -> str:
+        """Name of the store, such as ssm:/alpha-harvester/lab/fyers/access-token."""
+        kind = {"file": "file", "ssm": "ssm", "secretsmanager": "secret"}[self.source]
+        return f"{kind}:{self.file if self.source == 'file' else self.parameter}"
+
 
 class AlertSettings(Model, frozen=True):
     """Messages to people: when nobody has logged in for the day's session."""

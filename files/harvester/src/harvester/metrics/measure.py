@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError, UnhealthyError
-from harvester.base.monitors import HALF_SECOND_NS
+from harvester.base.monitors import HALF_SECOND_NS, STALE_NS
 from harvester.capture.status import read_status
-from harvester.health.checks import STALE_NS
 
 MEMINFO = Path("/proc/meminfo")
 

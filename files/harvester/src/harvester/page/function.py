@@ -18,9 +18,9 @@ from harvester.page.once import Budget, SsmOnce
 from harvester.page.service import Service, link_address
 from harvester.tokens.aws_stores import open_client
 from harvester.tokens.login import App, Grant
-from harvester.tokens.names import place
+from harvester.tokens.places import open_place, place
 from harvester.tokens.renewal import Stores
-from harvester.tokens.stores import Store, open_place
+from harvester.tokens.stores import Store
 
 API_URL = "https://api-t1.fyers.in"
 CALLBACK_PATH = "/callback"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from harvester.base.errors import HarvesterError
 from harvester.base.validation import Refused, validate
 from harvester.config.settings import Settings
-from harvester.tokens.stores import open_store
+from harvester.tokens.places import open_place
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
@@ -68,7 +68,7 @@ def check_store(host: Host) -> Finding:
         settings = token_settings(host)
         if settings.source == "file":
             return ok(name, f"a file on the host, {settings.file}")
-        store = open_store(settings)
+        store = open_place(settings.place, settings.region)
         with surroundings_of(host):
             stored = store.read()
     except HarvesterError as error:

@@ -23,7 +23,8 @@ from harvester.tokens.login import (
     fetch_profile,
     read_redirect,
 )
-from harvester.tokens.stores import DeniedError, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import DeniedError
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.tokens import data_socket, places

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
+from harvester.tokens.places import open_place
 from harvester.tokens.renewal import Outcome, forget, remembered
-from harvester.tokens.stores import open_place
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
