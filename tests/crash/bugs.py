@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from harvester.journal import reader, recovery, repair, segment
-from harvester.lake import tables
+from harvester.lake.tables import parquet
 
 
 def plant(name: str) -> None:
@@ -57,8 +57,8 @@ def _skip_the_checksum() -> None:
 
 def _drop_the_last_row() -> None:
     """Compaction that forgets the last row of each batch."""
-    write = tables.TableWriter._write
-    tables.TableWriter._write = lambda self, parts: write(self, [(name, rows[:, :-1]) for name, rows in parts])  # type: ignore[method-assign]
+    write = parquet.TableWriter._write
+    parquet.TableWriter._write = lambda self, parts: write(self, [(name, rows[:, :-1]) for name, rows in parts])  # type: ignore[method-assign]
 
 
 def _never_sync() -> None:

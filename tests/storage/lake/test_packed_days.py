@@ -15,7 +15,7 @@ from harvester.base.validation import validate
 from harvester.config.settings import Settings
 from harvester.lake import close
 from harvester.lake.prune import delete_segments, judge_segments
-from harvester.lake.verify import verify_lake
+from harvester.reader.verify import verify_lake
 
 EVENING_NS = OPEN_NS + 8 * 3_600 * NS_PER_SECOND
 

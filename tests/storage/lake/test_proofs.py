@@ -13,12 +13,13 @@ import pytest
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.settings import UploadSettings
-from harvester.lake import cleanup, prune, verify
+from harvester.lake import cleanup, prune
 from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.manifest import _self_hash
-from harvester.lake.proof import load_receipt
 from harvester.lake.prune import delete_segments, judge_segments
-from harvester.lake.verify import verify_lake
+from harvester.lake.publish.receipts import load_receipt
+from harvester.reader import verify
+from harvester.reader.verify import verify_lake
 
 
 @pytest.fixture

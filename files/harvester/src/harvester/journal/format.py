@@ -31,6 +31,8 @@ MAX_RECORD = HEADER.size + MAX_PAYLOAD
 DATA, CONTROL = 0, 1
 FYERS_REST, FYERS_HSM, FYERS_TBT = 1, 2, 3
 FEED_NAMES = {FYERS_REST: "fyers-rest", FYERS_HSM: "fyers-hsm", FYERS_TBT: "fyers-tbt"}
+SOCKETS = (FYERS_HSM, FYERS_TBT)
+"""Feeds whose records are frames of a socket."""
 
 POLL = struct.Struct("<qqH")
 

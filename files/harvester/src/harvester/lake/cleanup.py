@@ -14,10 +14,10 @@ from harvester.journal.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions
-from harvester.lake.lock import locked
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
-from harvester.lake.proof import Receipt, accept, load_receipt
-from harvester.lake.removals import read_removals, write_removals
+from harvester.lake.publish.lock import locked
+from harvester.lake.publish.receipts import Receipt, accept, load_receipt
+from harvester.lake.publish.removals import read_removals, write_removals
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings

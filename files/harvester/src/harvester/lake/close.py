@@ -19,16 +19,17 @@ from harvester.base.release import release_id
 from harvester.calendar import TradingCalendar
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
-from harvester.lake.archive import Form
-from harvester.lake.build import Day, Expectation, build_day, read_day
-from harvester.lake.certificate import Json
+from harvester.lake.build import build_day
+from harvester.lake.certificate.day import Json
+from harvester.lake.day.model import Day, Expectation, read_day
+from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import RAW, Partition
-from harvester.lake.lock import locked
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, self_hash_of, write_manifest
 from harvester.lake.pending import pending_days
-from harvester.lake.placing import set_superseded_aside
-from harvester.lake.removals import read_removals
-from harvester.lake.segments import find_sources, read_index
+from harvester.lake.publish.archive import Form
+from harvester.lake.publish.files import set_superseded_aside
+from harvester.lake.publish.lock import locked
+from harvester.lake.publish.removals import read_removals
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from harvester.base.errors import HarvesterError
 from harvester.journal.files import sync_directory
 from harvester.journal.segment import SEALED
-from harvester.lake.archive import archive_path, hash_unpacked
 from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, hash_file, load_manifest
+from harvester.lake.publish.archive import archive_path, hash_unpacked
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings

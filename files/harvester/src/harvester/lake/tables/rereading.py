@@ -9,7 +9,7 @@ from pathlib import Path
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import Record, decode
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, open_segment
-from harvester.lake.segments import DayIndex, Positions, Source
+from harvester.lake.day.segments import DayIndex, Positions, Source
 
 
 class Spool:

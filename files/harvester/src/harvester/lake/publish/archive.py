@@ -13,8 +13,8 @@ from harvester.base.errors import HarvesterError
 from harvester.journal.files import make_directory, publish
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, COMPRESSED, open_segment
 from harvester.journal.segment import SEALED
+from harvester.lake.day.segments import Source
 from harvester.lake.pack import Unpacker, pack_file
-from harvester.lake.segments import Source
 
 LEVEL = 9
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from harvester.lake.depth import SymbolData
-from harvester.lake.events import Events
-from harvester.lake.gaps import GapRow
+from harvester.lake.certificate.streams import longest_silence, percentiles
+from harvester.lake.day.events import Events
+from harvester.lake.day.segments import DayIndex
+from harvester.lake.day.slots import Grid
+from harvester.lake.gaps.polls import GapRow
 from harvester.lake.layout import Partition
-from harvester.lake.segments import DayIndex
-from harvester.lake.slots import Grid
-from harvester.lake.streamfacts import longest_silence, percentiles
+from harvester.lake.tables.poll_rows import SymbolData
 
 CERTIFICATE_FORMAT = 1
 CHRONY = "chrony"

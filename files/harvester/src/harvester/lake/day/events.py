@@ -5,8 +5,8 @@ from typing import Any, NamedTuple, get_args
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
-from harvester.lake.links import Link, Links
-from harvester.lake.segments import NEVER, Control, DayIndex
+from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.segments import NEVER, Control, DayIndex
 from harvester.ledger.polls import Cause
 
 CAUSES = frozenset(get_args(Cause))

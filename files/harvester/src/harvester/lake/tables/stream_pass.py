@@ -13,18 +13,17 @@ from harvester.base.errors import HarvesterError
 from harvester.decode.connections import HSM_FRAMES, TBT_FRAMES, Received, Rounds
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
-from harvester.journal.format import CONTROL, FYERS_HSM, FYERS_TBT, JournalError, Record
+from harvester.journal.format import CONTROL, FYERS_HSM, FYERS_TBT, SOCKETS, JournalError, Record
 from harvester.journal.reader import read_segment
-from harvester.lake.coverage import Evidence
-from harvester.lake.hsm_rows import HsmRows
-from harvester.lake.links import Link, Links
-from harvester.lake.origin import Origin, Piece
+from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.segments import Source
+from harvester.lake.gaps.streams import Evidence
 from harvester.lake.schema import TABLES, Table
-from harvester.lake.segments import Source
-from harvester.lake.spool import RowSpool
-from harvester.lake.tbt_rows import TbtRows
+from harvester.lake.tables.hsm_rows import HsmRows
+from harvester.lake.tables.origin import Origin, Piece
+from harvester.lake.tables.spool import RowSpool
+from harvester.lake.tables.tbt_rows import TbtRows
 
-SOCKETS = (FYERS_HSM, FYERS_TBT)
 _DECODERS: dict[int, Any] = {FYERS_HSM: (HsmDecoder, HSM_FRAMES), FYERS_TBT: (TbtDecoder, TBT_FRAMES)}
 
 

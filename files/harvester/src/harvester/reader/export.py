@@ -19,9 +19,9 @@ from harvester.journal.files import make_directory
 from harvester.lake.close import parse_date
 from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
-from harvester.lake.placing import replace_file
+from harvester.lake.publish.files import replace_file
 from harvester.lake.schema import TABLES
-from harvester.lake.tables import check_columns
+from harvester.lake.tables.parquet import check_columns
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings

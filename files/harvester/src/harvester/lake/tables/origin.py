@@ -7,9 +7,9 @@ import numpy as np
 
 from harvester.decode.connections import Received
 from harvester.decode.frames import Flags, Ints
-from harvester.lake.links import Link
+from harvester.lake.day.connections import Link
+from harvester.lake.day.slots import Window
 from harvester.lake.schema import Table
-from harvester.lake.slots import Window
 
 MOST_NOTICES = 20
 """Texts of the server that are kept, of each feed."""

@@ -8,12 +8,12 @@ import numpy as np
 
 from harvester.base.clock import NS_PER_MS
 from harvester.decode.frames import Ints
-from harvester.lake.arbitration import Tally
-from harvester.lake.coverage import Coverage
-from harvester.lake.events import Events
-from harvester.lake.intervals import Interval, total
-from harvester.lake.streams import Findings
-from harvester.lake.symbolrows import Tracks
+from harvester.lake.day.events import Events
+from harvester.lake.day.intervals import Interval, total
+from harvester.lake.gaps.streams import Coverage
+from harvester.lake.tables.deduplication import Tally
+from harvester.lake.tables.stream_pass import Findings
+from harvester.lake.tables.symbol_rows import Tracks
 
 Json = dict[str, Any]
 MOST_CONNECTIONS = 500

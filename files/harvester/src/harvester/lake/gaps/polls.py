@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from harvester.decode.fyers_rest import BadResponse
 from harvester.journal.format import FEED_NAMES, FYERS_REST
-from harvester.lake.events import Events, KnownGap, Run
+from harvester.lake.day.events import Events, KnownGap, Run
+from harvester.lake.day.slots import Grid
 from harvester.lake.schema import GAPS_SCHEMA
-from harvester.lake.slots import Grid
 
 RECORDED, DERIVED = "recorded", "derived"
 REST = FEED_NAMES[FYERS_REST]

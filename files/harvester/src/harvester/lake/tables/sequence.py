@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from harvester.decode.frames import ABSENT, Ints
-from harvester.lake.coverage import Evidence
+from harvester.lake.gaps.streams import Evidence
 from harvester.lake.schema import DEPTH50_TABLE
 
 _RECV, _CONNECTION, _SEQUENCE, _SNAPSHOT = (

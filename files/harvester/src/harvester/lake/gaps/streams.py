@@ -13,10 +13,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from harvester.journal.format import FEED_NAMES
-from harvester.lake.events import Events
-from harvester.lake.gaps import DERIVED, RECORDED, GapRow, after, bound
-from harvester.lake.intervals import Interval, intersect, split, subtract, total, union
-from harvester.lake.links import Link
+from harvester.lake.day.connections import Link
+from harvester.lake.day.events import Events
+from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
+from harvester.lake.gaps.polls import DERIVED, RECORDED, GapRow, after, bound
 
 
 @dataclass

@@ -8,8 +8,8 @@ import numpy as np
 from harvester.decode.frames import ABSENT, Ints
 from harvester.decode.fyers_rest import BadResponse, Depth, Level, decode_depth
 from harvester.journal.format import Poll, Record, decode_poll
+from harvester.lake.day.segments import Source
 from harvester.lake.schema import DEPTH_TABLE
-from harvester.lake.segments import Source
 
 BATCH_ROWS = 4096
 

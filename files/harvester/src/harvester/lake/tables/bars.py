@@ -13,7 +13,7 @@ import numpy as np
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import ABSENT, Ints
-from harvester.lake.intervals import Interval, intersect, total, union
+from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.schema import BARS_TABLE, QUOTES_TABLE
 
 MINUTE_NS = 60 * NS_PER_SECOND

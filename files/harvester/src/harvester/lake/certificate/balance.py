@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow.compute as pc
 
 from harvester.journal.format import FEED_NAMES, FYERS_REST
-from harvester.lake.gaps import GapRow, read_gaps
-from harvester.lake.intervals import Interval, intersect, total, union
+from harvester.lake.day.intervals import Interval, intersect, total, union
+from harvester.lake.day.slots import Stretch
+from harvester.lake.gaps.polls import GapRow, read_gaps
 from harvester.lake.layout import DEPTH, GAPS
 from harvester.lake.manifest import FileEntry
 from harvester.lake.schema import TABLES
-from harvester.lake.slots import Stretch
-from harvester.lake.tables import read_batches
+from harvester.lake.tables.parquet import read_batches
 
 Json = dict[str, Any]
 REST = FEED_NAMES[FYERS_REST]

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
-from harvester.lake.archive import hash_unpacked
-from harvester.lake.balance import check_day
+from harvester.lake.certificate.balance import check_day
 from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
-from harvester.lake.removals import read_removals
+from harvester.lake.publish.archive import hash_unpacked
+from harvester.lake.publish.removals import read_removals
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings

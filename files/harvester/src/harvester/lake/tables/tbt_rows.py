@@ -7,9 +7,9 @@ import numpy as np
 from harvester.decode.connections import Received
 from harvester.decode.frames import Ints
 from harvester.decode.fyers_tbt import TbtBatch
-from harvester.lake.links import Link
-from harvester.lake.origin import MOST_NOTICES, Origin, Piece
+from harvester.lake.day.connections import Link
 from harvester.lake.schema import DEPTH50_TABLE
+from harvester.lake.tables.origin import MOST_NOTICES, Origin, Piece
 
 
 class TbtRows:

@@ -13,9 +13,9 @@ from harvester.decode.fyers_hsm import HsmBatch, Rows
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
 from harvester.decode.hsm_layout import DEPTH, SYMBOL
 from harvester.decode.hsm_layout import SNAPSHOT as SNAPSHOT_FORM
-from harvester.lake.links import Link
-from harvester.lake.origin import MOST_NOTICES, Origin, Piece
+from harvester.lake.day.connections import Link
 from harvester.lake.schema import DEPTH_TABLE, INDEX_TABLE, QUOTES_TABLE, Table
+from harvester.lake.tables.origin import MOST_NOTICES, Origin, Piece
 
 FROM_QUOTE = tuple(column.name for column in DEPTH_TABLE.columns if column.name in SYMBOL.fields)
 """Columns of depth that come from the quote."""

@@ -7,15 +7,15 @@ import numpy as np
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import Ints
-from harvester.journal.format import FYERS_HSM, FYERS_TBT
-from harvester.lake.arbitration import Arbiter, Tally
-from harvester.lake.bars import Bars
-from harvester.lake.coverage import Evidence
-from harvester.lake.events import DAY_NS
+from harvester.journal.format import FYERS_HSM, FYERS_TBT, SOCKETS
+from harvester.lake.day.events import DAY_NS
+from harvester.lake.gaps.streams import Evidence
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.schema import TABLES, Table
-from harvester.lake.sequence import Sequences
-from harvester.lake.streams import SOCKETS, Streams
+from harvester.lake.tables.bars import Bars
+from harvester.lake.tables.deduplication import Arbiter, Tally
+from harvester.lake.tables.sequence import Sequences
+from harvester.lake.tables.stream_pass import Streams
 
 FEED_OF = {DEPTH: FYERS_HSM, QUOTES: FYERS_HSM, INDEX: FYERS_HSM, DEPTH50: FYERS_TBT}
 STATE = {
