@@ -10,13 +10,13 @@ from tests.recorder.broker import depth_body
 from tests.recorder.fakes import FakeClock, make_token
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.base.redaction import Masked
 from harvester.base.systemd import Notifier
 from harvester.brokers.fyers.access import Gate
 from harvester.brokers.fyers.poll_result import Arrival
 from harvester.calendar import TradingCalendar
-from harvester.calendar.reload import CalendarKeeper
+from harvester.calendar.reload import CalendarReloader
 from harvester.capture.polls.poller import Poller
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import Capture
@@ -131,7 +131,7 @@ async def running(
 ) -> AsyncIterator[Bench]:
     """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
     run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
-    feed, gate, watch, notifier = FakeFeed(clock), Gate(settings.limits), ClockWatch(), Notifier("")
+    feed, gate, watch, notifier = FakeFeed(clock), Gate(settings.limits), ClockMonitor(), Notifier("")
     feed.script = script or feed.script
     capture = Capture(settings, clock=clock, run=run, feed=feed.number)
     poller = Poller(
@@ -159,7 +159,7 @@ async def running(
         streams=streams,
         session=SessionWatch(clock),
         notifier=notifier,
-        calendars=CalendarKeeper(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
+        calendars=CalendarReloader(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
         after_tick=lambda _: None,
     )
     task = asyncio.create_task(recorder.run())

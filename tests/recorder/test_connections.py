@@ -24,7 +24,7 @@ from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.group import Line
 from harvester.capture.streams.liveness import Vigil
 from harvester.capture.streams.trading_state import SessionWatch
-from harvester.config.limits import Limits
+from harvester.config.limits import RequestLimits
 from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
 from harvester.ledger.streams import Reason, StreamLedger
 from harvester.net import graceful_close
@@ -77,7 +77,7 @@ class Stand:
     def __init__(self, broker: SocketBroker, tls: ssl.SSLContext, *, redundant: bool, topics: dict[str, str]) -> None:
         self.broker = broker
         self.journal = Journal()
-        self.gate = Gate(Limits(10, 100, 1000))
+        self.gate = Gate(RequestLimits(10, 100, 1000))
         clock = SystemClock()
         symbols = tuple(dict.fromkeys(topics.values()))
         self.ledger = StreamLedger("run", FYERS_HSM, symbols)

@@ -166,10 +166,10 @@ class World:
         return ""
 
     def _remedy(self) -> str:
-        from harvester.page.links import Signer
+        from harvester.page.links import LinkSigner
         from harvester.page.service import link_address
 
-        signer = Signer(KEY, "alpha-harvester-lab")
+        signer = LinkSigner(KEY, "alpha-harvester-lab")
         self.link = link_address("https://page.example", signer, self.clock.wall_ns())
         return f"Log in: {self.link}"
 

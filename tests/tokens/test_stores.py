@@ -14,7 +14,7 @@ from harvester.base.files import replace_file
 from harvester.base.redaction import Masked
 from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
 from harvester.tokens.places import open_place
-from harvester.tokens.stores import Facts, FileStore, Store, StoreError
+from harvester.tokens.stores import FileStore, Store, StoredVersion, StoreError
 
 REGION = "ap-south-1"
 NAME = "/alpha-harvester/lab/fyers/access-token"
@@ -75,7 +75,7 @@ def test_a_look_goes_on_after_a_page_without_rows() -> None:
         stub.add_response("describe_parameters", {"Parameters": [], "NextToken": "more"})
         stub.add_response("describe_parameters", {"Parameters": [{"Name": NAME, "Version": 7}]})
 
-        assert store.look() == Facts("ssm:7", None)
+        assert store.look() == StoredVersion("ssm:7", None)
 
 
 def test_undo_goes_back_and_undo_again_comes_back(store: Store) -> None:

@@ -16,7 +16,7 @@ from harvester.base.errors import HarvesterError
 from harvester.base.logs import configure_logs
 from harvester.config.settings import Settings
 from harvester.tokens.places import open_place
-from harvester.tokens.renewal import Outcome, Stores, forget, remembered, renew
+from harvester.tokens.renewal import RenewalOutcome, Stores, forget, remembered, renew
 
 log = structlog.get_logger()
 PAUSES_SECONDS = (60, 300, 900, 1800)
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _try(settings: Settings, stores: Stores, sleep: Callable[[float], None] = time.sleep) -> Outcome:
+def _try(settings: Settings, stores: Stores, sleep: Callable[[float], None] = time.sleep) -> RenewalOutcome:
     """What became of it in the end. A refusal is final; what may succeed later is tried again."""
     broker, clock = settings.broker, SystemClock()
     for pause in (*PAUSES_SECONDS, None):

@@ -13,14 +13,14 @@ import structlog
 from harvester.base.child import ask
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.logs import configure_logs
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.fyers.access import Gate
 from harvester.brokers.fyers.poll_result import Arrival
 from harvester.brokers.fyers.rest import FyersRestFeed
 from harvester.calendar import TradingCalendar
-from harvester.calendar.reload import CalendarKeeper
+from harvester.calendar.reload import CalendarReloader
 from harvester.capture.polls.poller import Poller
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
@@ -81,7 +81,7 @@ def build_recorder(
     settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> tuple[Recorder, FyersRestFeed]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
-    clock, notifier, watch, gate = SystemClock(), Notifier(), ClockWatch(), Gate(settings.limits)
+    clock, notifier, watch, gate = SystemClock(), Notifier(), ClockMonitor(), Gate(settings.limits)
     timeout, tls = settings.poll.timeout, ssl.create_default_context()
     feed = FyersRestFeed(settings.broker, timeout_seconds=timeout, tls=tls, clock=clock)
     capture = Capture(settings, clock=clock, run=info, feed=feed.number)
@@ -140,7 +140,7 @@ def build_recorder(
         watch=watch,
         session=session,
         notifier=notifier,
-        calendars=CalendarKeeper(calendar, settings.calendar.file, load_calendar),
+        calendars=CalendarReloader(calendar, settings.calendar.file, load_calendar),
         after_tick=after_tick,
     )
     return recorder, feed

@@ -15,7 +15,7 @@ from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, repeated
-from harvester.config.limits import Limits, start_offsets
+from harvester.config.limits import RequestLimits, start_offsets
 from harvester.config.senders import CAUSES, HostCause
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
@@ -205,9 +205,9 @@ class Settings(Model, frozen=True, kw_only=True):
         self.poll_offsets()
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RequestLimits:
         broker = self.broker
-        return Limits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
+        return RequestLimits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
 
     def poll_offsets(self) -> tuple[int, ...]:
         """Nanoseconds after its slot at which each symbol is polled; none when nothing polls.

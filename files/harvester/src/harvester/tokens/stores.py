@@ -23,7 +23,7 @@ class StoredToken(NamedTuple):
     written_ns: int | None = None
 
 
-class Facts(NamedTuple):
+class StoredVersion(NamedTuple):
     """What a store says of what it holds without giving the value away."""
 
     version: str
@@ -54,7 +54,7 @@ class Store(TokenStore, Protocol):
         """How a person names it; no secret."""
         ...
 
-    def look(self) -> Facts | None:
+    def look(self) -> StoredVersion | None:
         """What is stored, without its value where the store can tell so; None where nothing is. Raises StoreError."""
         ...
 
@@ -91,9 +91,9 @@ class FileStore:
     def read(self) -> StoredToken | None:
         return self._read(self._path)
 
-    def look(self) -> Facts | None:
+    def look(self) -> StoredVersion | None:
         stored = self.read()
-        return Facts(stored.version, stored.written_ns) if stored else None
+        return StoredVersion(stored.version, stored.written_ns) if stored else None
 
     def previous(self) -> StoredToken | None:
         return self._read(self._previous)
