@@ -12,8 +12,8 @@ from tests.storage.lake.sockets import INFY, SBIN
 from exchange.replay.recording import open_recording
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import validate
+from harvester.commands import close
 from harvester.config.settings import Settings
-from harvester.lake import close
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.reader.verify import verify_lake
 

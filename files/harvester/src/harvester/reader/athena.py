@@ -4,19 +4,17 @@ Partitions are projected, not listed: a day is there as soon as its files are, a
 "Use partition projection with Amazon Athena").
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from harvester.base.aws_names import LAKE_PREFIX
 from harvester.lake.layout import GAPS
 from harvester.lake.schema import GAPS_SCHEMA, TABLES
 
 if TYPE_CHECKING:
-    from harvester.config.settings import Settings
+    pass
 
 FIRST_DAY = "2026-01-01"
 PARTITIONS = {"date": "string", "host": "string"}
@@ -76,19 +74,3 @@ TBLPROPERTIES (
 {properties}
 );
 """
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bucket", required=True, help="the bucket of the lake")
-    parser.add_argument("--prefix", default=LAKE_PREFIX, help="what the keys begin with")
-    parser.add_argument("--database", default="harvester", help="Athena database, which must exist")
-    parser.add_argument("--host", action="append", required=True, help="a host part of the lake; repeatable")
-    parser.add_argument("--since", default=FIRST_DAY, metavar="YYYY-MM-DD", help="first day of the lake")
-    parser.add_argument("--table", action="append", choices=sorted(SCHEMAS), help="one table; default: all")
-
-
-def run(args: argparse.Namespace, settings: "Settings | None") -> int:
-    """Print the definitions."""
-    for name in args.table or SCHEMAS:
-        print(describe_table(define_table(name, args.bucket, args.prefix, args.host, args.since), args.database))
-    return 0

@@ -1,6 +1,5 @@
 """`harvester export --csv`: a day of the lake as the CSV that the old harvester wrote, rows in order of receipt."""
 
-import argparse
 import csv
 import heapq
 from collections.abc import Collection, Iterator
@@ -16,7 +15,6 @@ from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
 from harvester.journal.files import make_directory
-from harvester.lake.close import parse_date
 from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
 from harvester.lake.publish.files import replace_file
@@ -24,7 +22,7 @@ from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import check_columns
 
 if TYPE_CHECKING:
-    from harvester.config.settings import Settings
+    pass
 
 BATCH_ROWS = 1024
 TOTALS = ("total_buy_qty", "total_sell_qty")
@@ -138,21 +136,3 @@ def _format(row: Row) -> list[str | int]:
 
 def _rupees(paise: int | None) -> str:
     return "" if paise is None else f"{paise // PAISE_PER_RUPEE}.{paise % PAISE_PER_RUPEE:02d}"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--csv", action="store_true", required=True, help="the format to write")
-    parser.add_argument("--date", metavar="YYYY-MM-DD", required=True, help="the trading day")
-    parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="where to write the file")
-    parser.add_argument("--symbol", action="append", default=[], help="only this symbol; may be given several times")
-    parser.add_argument("--lake", type=Path, metavar="DIR", help="the lake; default: that of the configuration")
-
-
-def run(args: argparse.Namespace, settings: "Settings | None") -> int:
-    """Export one day."""
-    lake = args.lake or (settings.lake_dir if settings else None)
-    if lake is None:
-        raise ConfigError("Name the lake with --lake, or a configuration with --config.")
-    path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol)
-    print(f"{path}: {count} rows")
-    return 0

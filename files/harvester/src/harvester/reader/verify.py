@@ -4,7 +4,6 @@ Four stages a day: every file is there with its size; its hash is right; tables 
 listed; data and gap ledger together are exactly what was expected.
 """
 
-import argparse
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from harvester.lake.publish.archive import hash_unpacked
 from harvester.lake.publish.removals import read_removals
 
 if TYPE_CHECKING:
-    from harvester.config.settings import Settings
+    pass
 
 KINDS = (*BUILT, RAW)
 
@@ -146,25 +145,3 @@ def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
 def describe(report: LakeReport) -> dict[str, Any]:
     """The report as JSON."""
     return {"ok": report.ok, "days": [asdict(day) for day in report.days], "unlisted": report.unlisted}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lake", type=Path, metavar="LAKE_DIR", help="the directory that holds depth/ and manifest/")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-
-def run(args: argparse.Namespace, settings: "Settings | None") -> int:
-    """Verify a lake; 1 when something is wrong with it."""
-    report = verify_lake(args.lake)
-    if args.json:
-        print(json.dumps(describe(report), indent=1))
-        return 0 if report.ok else 1
-    for day in report.days:
-        taken = f", {day.removed} removed with proof" if day.removed else ""
-        verdict = "FAILED" if day.problems else "ok"
-        print(f"{day.date} {day.host}: {verdict}, {day.files} files, {day.bytes} bytes{taken}")
-        for problem in day.problems:
-            print(f"  {problem}")
-    for path in report.unlisted:
-        print(f"not in any manifest: {path}")
-    return 0 if report.ok else 1
