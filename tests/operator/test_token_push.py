@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from harvester.base.errors import ConfigError, UnhealthyError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError
 from harvester.tokens.places import access_token_parameter
 from runbook.fleet import playbook
@@ -187,5 +187,5 @@ def test_an_inventory_without_stand_ins_changes_nothing() -> None:
 def test_a_token_never_shows_in_a_representation() -> None:
     token, claims = read_token(make_token())
 
-    assert isinstance(token, Masked)
+    assert isinstance(token, Secret)
     assert token.get_secret_value() not in repr((token, claims))

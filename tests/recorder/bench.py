@@ -11,7 +11,7 @@ from tests.recorder.fakes import FakeClock, make_token
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.monitors import ClockMonitor
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
 from harvester.brokers.fyers.access import Gate
 from harvester.brokers.fyers.poll_result import Arrival
@@ -55,7 +55,7 @@ class FakeFeed:
         self._in_flight = 0
         self._clock = clock
 
-    async def fetch(self, symbol: str, scheduled_ns: int, token: Masked) -> Arrival:
+    async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> Arrival:
         sent_ns = self._clock.wall_ns()
         self.polls.append((symbol, scheduled_ns, sent_ns, token.get_secret_value()))
         behaviour = self.script(symbol, scheduled_ns)
@@ -81,7 +81,7 @@ class FakeFeed:
             server_date_ns=wall_ns - self.clock_off_ns,
         )
 
-    async def prove_token(self, token: Masked) -> Arrival:
+    async def prove_token(self, token: Secret) -> Arrival:
         self.proofs += 1
         now = self._clock.wall_ns()
         return Arrival("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
@@ -121,7 +121,7 @@ def hand_over(settings: Settings, clock: FakeClock, version: str = "file:0000000
     """Put a token where the recorder looks; returns the token."""
     expires_ns = clock.wall_ns() + int(hours * 3600) * NS_PER_SECOND
     token = make_token(expires_ns / NS_PER_SECOND, version=version)
-    write_handover(settings.token.handover, Token(Masked(token), version, expires_ns))
+    write_handover(settings.token.handover, Token(Secret(token), version, expires_ns))
     return token
 
 

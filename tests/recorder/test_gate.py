@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.brokers.fyers.access import Gate
 from harvester.brokers.fyers.poll_result import Arrival
 from harvester.config.limits import RequestLimits
@@ -13,7 +13,7 @@ from harvester.tokens.handover import Token
 
 SECOND = NS_PER_SECOND
 WALL = int(datetime(2026, 8, 5, 4, 30, tzinfo=UTC).timestamp()) * SECOND
-TOKEN = Token(Masked("a.b.c"), "file:1", WALL + 3600 * SECOND)
+TOKEN = Token(Secret("a.b.c"), "file:1", WALL + 3600 * SECOND)
 
 
 def arrival(mono_ns: int, cause: str | None = None, status: int = 200, retry_after: float | None = None) -> Arrival:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file
-from harvester.base.redaction import Masked, Secret, register_secret
+from harvester.base.redaction import Secret, register_secret
 
 MODE = 0o440
 MAX_BYTES = 65_536
@@ -68,7 +68,7 @@ class HandoverReader:
         try:
             with self._path.open("rb") as file:
                 data = json.loads(file.read(MAX_BYTES))
-            token = Token(Masked(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
+            token = Token(Secret(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
             if not isinstance(data["access_token"], str) or not data["access_token"].isascii():
                 raise ValueError("not text")
         except OSError as error:
