@@ -7,14 +7,15 @@ from contextlib import redirect_stdout
 
 import pytest
 
+from harvester.base.aws_names import Names
 from harvester.base.logs import configure_logs
 from harvester.base.redaction import Secret
 from harvester.config.settings import TokenSettings
 from harvester.tokens.aws_stores import SsmStore
-from harvester.tokens.places import access_token_parameter, open_place
+from harvester.tokens.places import open_place
 from harvester.tokens.stores import FileStore, StoreError
 
-NAME = access_token_parameter("lab")
+NAME = Names("lab").parameter("access_token")
 REGION = "ap-south-1"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.recorder.fakes import FakeClock, make_token
 
+from harvester.base.aws_names import Names
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.redaction import Secret
@@ -19,7 +20,6 @@ from harvester.base.systemd import Notifier
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.claims import TokenError, check_token, read_claims
 from harvester.tokens.handover import HandoverReader, Token, write_handover
-from harvester.tokens.places import access_token_parameter
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
 
 NOW = time.time()
@@ -66,10 +66,10 @@ def test_a_good_token_says_who_and_how_long() -> None:
 
 
 def test_parameter_names_are_built_in_one_place() -> None:
-    assert access_token_parameter("lab") == "/alpha-harvester/lab/fyers/access-token"
+    assert Names("lab").parameter("access_token") == "/alpha-harvester/lab/fyers/access-token"
     for wrong in ("", "Lab", "../x", "a/b"):
         with pytest.raises(ConfigError):
-            access_token_parameter(wrong)
+            Names(wrong).parameter("access_token")
 
 
 def test_the_handover_is_whole_private_and_replaced_in_one_step(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ class Channel(Protocol):
 
 
 class AppriseChannel:
-    """One address as https://github.com/caronc/apprise/wiki lists them; one that is none takes nothing and says so.
+    """One address as https://github.com/caronc/apprise/wiki lists them. A wrong one reports that with each message.
 
-    It is no error of its own: a mistyped line must not silence the channels beside it.
+    It raises nothing: a mistyped line must not silence the channels beside it.
     """
 
     def __init__(self, address: Secret, number: int) -> None:
@@ -106,7 +106,7 @@ def parse_channels(value: Secret) -> list[Channel]:
 
 
 def deliver(channels: Sequence[Channel], message: Message) -> list[SendResult]:
-    """Send through every channel, whatever became of the others."""
+    """Send through every channel; one that fails does not stop the others."""
     return [SendResult(channel.kind, channel.send(message)) for channel in channels]
 
 

@@ -39,7 +39,7 @@ def write_handover(path: Path, token: Token) -> None:
 
 
 class HandoverReader:
-    """Notices a new handover file by its stat; the token once read stays good when the file goes away."""
+    """Reads the handover file whenever its stat has changed. A token that was read outlives the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
