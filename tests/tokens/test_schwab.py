@@ -79,7 +79,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
         thread.join()
 
 
-def log_in(server: StandIn) -> schwab.Tokens:
+def log_in(server: StandIn) -> schwab.SchwabTokens:
     return schwab.exchange_code(APP, Secret("good-code"), wall_ns=time.time_ns(), api_url=server.url)
 
 
