@@ -21,7 +21,7 @@ from harvester.capture.streams.connection import Leg
 from harvester.capture.streams.context import Desk
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.trading_state import SessionWatch
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM
 from harvester.ledger.streams import Reason, StreamLedger, Tail
 
@@ -67,7 +67,7 @@ class Connection:
 class Sockets:
     """Both connections of one run of the recorder: all is real but the network."""
 
-    def __init__(self, number: int, config: RunSettings, clock: FakeClock, seen: Seen) -> None:
+    def __init__(self, number: int, config: Settings, clock: FakeClock, seen: Seen) -> None:
         self.clock, self.seen = clock, seen
         ledger = StreamLedger(f"run{number}", FYERS_HSM, SYMBOLS)
         unset: Any = None

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from tests.recorder.fakes import make_token
 from tests.recorder.sockets import SocketBroker, until
 
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.redaction import Secret
 from harvester.brokers.fyers.access import Gate
 from harvester.brokers.fyers.adapter import Session
 from harvester.brokers.fyers.hsm import HsmSession
-from harvester.brokers.fyers.limits import Limits
 from harvester.capture.streams.context import Desk
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.group import Line
 from harvester.capture.streams.liveness import Vigil
 from harvester.capture.streams.trading_state import SessionWatch
+from harvester.config.limits import RequestLimits
 from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
 from harvester.ledger.streams import Reason, StreamLedger
 from harvester.net import graceful_close
@@ -77,7 +77,7 @@ class Stand:
     def __init__(self, broker: SocketBroker, tls: ssl.SSLContext, *, redundant: bool, topics: dict[str, str]) -> None:
         self.broker = broker
         self.journal = Journal()
-        self.gate = Gate(Limits(10, 100, 1000))
+        self.gate = Gate(RequestLimits(10, 100, 1000))
         clock = SystemClock()
         symbols = tuple(dict.fromkeys(topics.values()))
         self.ledger = StreamLedger("run", FYERS_HSM, symbols)
@@ -102,7 +102,7 @@ class Stand:
     def hand_over(self, letter: str) -> None:
         expires = time.time() + 3600
         text = make_token(expires, hsm_key=letter * 56)
-        self.gate.adopt(Token(SecretStr(text), letter, int(expires) * NS_PER_SECOND))
+        self.gate.adopt(Token(Secret(text), letter, int(expires) * NS_PER_SECOND))
 
     @property
     def is_covered(self) -> bool:

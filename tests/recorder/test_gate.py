@@ -3,17 +3,17 @@
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import SecretStr
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Secret
 from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.limits import Limits
 from harvester.brokers.fyers.poll_result import Arrival
+from harvester.config.limits import RequestLimits
 from harvester.tokens.handover import Token
 
 SECOND = NS_PER_SECOND
 WALL = int(datetime(2026, 8, 5, 4, 30, tzinfo=UTC).timestamp()) * SECOND
-TOKEN = Token(SecretStr("a.b.c"), "file:1", WALL + 3600 * SECOND)
+TOKEN = Token(Secret("a.b.c"), "file:1", WALL + 3600 * SECOND)
 
 
 def arrival(mono_ns: int, cause: str | None = None, status: int = 200, retry_after: float | None = None) -> Arrival:
@@ -22,7 +22,7 @@ def arrival(mono_ns: int, cause: str | None = None, status: int = 200, retry_aft
 
 @pytest.fixture
 def gate() -> Gate:
-    gate = Gate(Limits(10, 200, 100_000))
+    gate = Gate(RequestLimits(10, 200, 100_000))
     gate.adopt(TOKEN)
     return gate
 
@@ -33,7 +33,7 @@ def first_pass(gate: Gate, *, after_ns: int, until_ns: int) -> int | None:
 
 
 def test_without_a_token_nothing_may_be_sent() -> None:
-    gate = Gate(Limits(10, 200, 100_000))
+    gate = Gate(RequestLimits(10, 200, 100_000))
 
     refusal = gate.refuse(WALL, 0)
 
@@ -137,9 +137,13 @@ def test_five_answers_of_one_slot_count_once(gate: Gate) -> None:
 
 @pytest.mark.parametrize(
     ("limits", "span_seconds"),
-    [(Limits(10, 10_000, 10**6), 1), (Limits(10_000, 200, 10**6), 60), (Limits(10_000, 10_000, 500), 600)],
+    [
+        (RequestLimits(10, 10_000, 10**6), 1),
+        (RequestLimits(10_000, 200, 10**6), 60),
+        (RequestLimits(10_000, 10_000, 500), 600),
+    ],
 )
-def test_no_limit_is_ever_broken_however_fast_it_is_asked(limits: Limits, span_seconds: int) -> None:
+def test_no_limit_is_ever_broken_however_fast_it_is_asked(limits: RequestLimits, span_seconds: int) -> None:
     gate = Gate(limits)
     gate.adopt(TOKEN)
 

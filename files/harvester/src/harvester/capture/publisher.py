@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.brokers.fyers.access import Gate
 from harvester.capture.polls.poller import Poller
 from harvester.capture.recorder import Recorder
@@ -36,7 +36,7 @@ class StatusPublisher:
         poller: Poller,
         gate: Gate,
         keeper: TokenKeeper,
-        watch: ClockWatch,
+        watch: ClockMonitor,
         book: SymbolBook,
     ) -> None:
         self._path = path

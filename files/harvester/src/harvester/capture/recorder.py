@@ -8,10 +8,10 @@ from typing import Any
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockWatch, DiskWatch
+from harvester.base.monitors import ClockMonitor, DiskMonitor
 from harvester.base.systemd import Notifier
 from harvester.calendar import TradingCalendar
-from harvester.calendar.reload import CalendarKeeper
+from harvester.calendar.reload import CalendarReloader
 from harvester.capture.clock_notes import ClockNotes
 from harvester.capture.polls.due import EARLY_NS
 from harvester.capture.polls.feed import PollSchedule
@@ -21,7 +21,7 @@ from harvester.capture.sink import Capture
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.trading_state import SessionWatch
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.ledger.streams import Reason, Window
 
 log = structlog.get_logger()
@@ -37,21 +37,21 @@ class Recorder:
 
     def __init__(
         self,
-        settings: RunSettings,
+        settings: Settings,
         *,
         clock: Clock,
         capture: Capture,
         poller: Poller,
         streams: Sequence[StreamFeed],
         keeper: TokenKeeper,
-        watch: ClockWatch,
+        watch: ClockMonitor,
         session: SessionWatch,
         notifier: Notifier,
-        calendars: CalendarKeeper,
+        calendars: CalendarReloader,
         after_tick: Callable[["Recorder"], None],
     ) -> None:
         self.calendars = calendars
-        self.disk = DiskWatch(settings.data_dir, settings.disk_reserve_bytes)
+        self.disk = DiskMonitor(settings.data_dir, settings.disk_reserve_bytes)
         self.streams = streams
         self._settings = settings
         self._clock = clock

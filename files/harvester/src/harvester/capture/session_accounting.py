@@ -12,7 +12,7 @@ from harvester.capture.restart.polls import Absence
 from harvester.capture.restart.streams import StreamAbsence
 from harvester.capture.sink import Capture
 from harvester.capture.streams.feed import StreamFeed
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FEED_NAMES
 from harvester.ledger.streams import Reason, Window
 
@@ -25,7 +25,7 @@ class WindowBooks:
 
     def __init__(
         self,
-        settings: RunSettings,
+        settings: Settings,
         *,
         clock: Clock,
         capture: Capture,

@@ -9,7 +9,7 @@ import structlog
 from harvester.base.clock import Clock
 from harvester.brokers.fyers.poll_result import Arrival
 from harvester.capture.status import SymbolStatus
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import JournalError, Poll, RunInfo, encode_poll
 from harvester.journal.recovery import recover
 from harvester.journal.writer import JournalWriter
@@ -22,7 +22,7 @@ PENDING_LIMIT = 100_000
 class Capture:
     """Owns the journal and the gaps of one recorder. A journal that fails is reopened when the disk allows."""
 
-    def __init__(self, settings: RunSettings, *, clock: Clock, run: RunInfo, feed: int) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock, run: RunInfo, feed: int) -> None:
         polled = settings.symbols if "fyers-rest" in settings.feeds else ()
         self.symbols = {symbol: SymbolStatus() for symbol in polled}
         self.failure: str | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import NS_PER_MS
 from harvester.base.errors import UnhealthyError
+from harvester.base.files import replace_file
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 
 if TYPE_CHECKING:
@@ -87,9 +88,7 @@ class Deviations:
 
 def write_status(path: Path, status: dict[str, Any]) -> None:
     """Replace the file in one step; it lives in memory-backed /run, so it is not synced. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(status), encoding="utf-8")
-    temporary.replace(path)
+    replace_file(path, json.dumps(status), synced=False)
 
 
 def read_status(path: Path) -> dict[str, Any]:

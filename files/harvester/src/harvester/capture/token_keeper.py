@@ -4,7 +4,7 @@ import structlog
 
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.brokers.fyers.access import Gate
 from harvester.brokers.fyers.poll_result import PolledFeed
 from harvester.capture.sink import Capture
@@ -18,7 +18,14 @@ class TokenKeeper:
     """Looks at the handover file in every turn of the loop; times are wall ns."""
 
     def __init__(
-        self, reader: HandoverReader, *, gate: Gate, feed: PolledFeed, capture: Capture, watch: ClockWatch, clock: Clock
+        self,
+        reader: HandoverReader,
+        *,
+        gate: Gate,
+        feed: PolledFeed,
+        capture: Capture,
+        watch: ClockMonitor,
+        clock: Clock,
     ) -> None:
         self.problem = ""
         self._reader = reader

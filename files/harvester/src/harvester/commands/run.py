@@ -10,17 +10,17 @@ from pathlib import Path
 
 import structlog
 
+from harvester.base.child import ask
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.logs import configure_logs
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.fyers.access import Gate
 from harvester.brokers.fyers.poll_result import Arrival
 from harvester.brokers.fyers.rest import FyersRestFeed
 from harvester.calendar import TradingCalendar
-from harvester.calendar.facts import Facts
-from harvester.calendar.reload import CalendarKeeper
+from harvester.calendar.reload import CalendarReloader
 from harvester.capture.polls.poller import Poller
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
@@ -29,8 +29,7 @@ from harvester.capture.streams.build import Assembly
 from harvester.capture.streams.trading_state import SessionWatch
 from harvester.capture.symbol_master import SymbolBook
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.child import ask
-from harvester.config.runtime import RunSettings, config_command, load_run_settings
+from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 from harvester.journal.format import RunInfo
 from harvester.tokens.handover import HandoverReader
 
@@ -44,12 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    checked, facts = load_run_settings(args.config)
-    calendar = TradingCalendar(facts)
+    checked = load_settings(args.config)
+    calendar = TradingCalendar.load(checked.calendar.file)
     info = RunInfo(
         host_id=checked.host_id,
         release=release_id(),
-        config_hash=checked.config_hash,
+        config_hash=config_hash(settings_path(args.config)),
         streams=dict(enumerate(checked.symbols)),
     )
     structlog.contextvars.bind_contextvars(release=info.release, run_id=info.run_id[:8])
@@ -64,12 +63,8 @@ def _observer() -> Observer:
     return print_arrival
 
 
-def _load_calendar(option: Path | None) -> TradingCalendar:
-    return TradingCalendar(Facts.from_json(ask(config_command(option, "calendar"))))
-
-
 async def _record(
-    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS))  # name look-ups and syncs; more threads only cost memory
@@ -83,10 +78,10 @@ async def _record(
 
 
 def build_recorder(
-    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> tuple[Recorder, FyersRestFeed]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
-    clock, notifier, watch, gate = SystemClock(), Notifier(), ClockWatch(), Gate(settings.limits)
+    clock, notifier, watch, gate = SystemClock(), Notifier(), ClockMonitor(), Gate(settings.limits)
     timeout, tls = settings.poll.timeout, ssl.create_default_context()
     feed = FyersRestFeed(settings.broker, timeout_seconds=timeout, tls=tls, clock=clock)
     capture = Capture(settings, clock=clock, run=info, feed=feed.number)
@@ -96,13 +91,13 @@ def build_recorder(
         capture=capture,
         watch=watch,
         clock=clock,
-        offsets=dict(zip(settings.symbols, settings.poll.offsets, strict=False)),
+        offsets=dict(zip(settings.symbols, settings.poll_offsets(), strict=False)),
         timeout_ns=int(timeout * NS_PER_SECOND),
         observer=observer,
     )
     reader = HandoverReader(settings.token.handover)
     keeper = TokenKeeper(reader, gate=gate, feed=feed, capture=capture, watch=watch, clock=clock)
-    book = SymbolBook(lambda: ask(config_command(option, "topics")), clock)
+    book = SymbolBook(lambda: ask(["config", *(["--config", str(option)] if option else []), "topics"]), clock)
     session = SessionWatch(clock)
     streams = Assembly(
         settings,
@@ -133,7 +128,7 @@ def build_recorder(
             recorder.run_background(book.run())
 
     async def load_calendar() -> TradingCalendar:
-        return await asyncio.to_thread(_load_calendar, option)
+        return await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
 
     recorder = Recorder(
         settings,
@@ -145,7 +140,7 @@ def build_recorder(
         watch=watch,
         session=session,
         notifier=notifier,
-        calendars=CalendarKeeper(calendar, settings.calendar.file, load_calendar),
+        calendars=CalendarReloader(calendar, settings.calendar.file, load_calendar),
         after_tick=after_tick,
     )
     return recorder, feed

@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
+from harvester.base.files import sync_directory
 from harvester.lake.manifest import FileEntry, hash_file
 from runbook.fleet.ssh import RemoteError, UnreachableError
-from runbook.pull.store import Store, sync_directory, sync_files, writing
+from runbook.pull.store import Store, sync_files, writing
 from runbook.pull.transport import Fetched, Progress, Transport
 
 ATTEMPTS = 3  # per file; a broken connection is continued, not begun anew

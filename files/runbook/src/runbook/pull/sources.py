@@ -6,11 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from harvester.base.errors import ConfigError
-from harvester.base.validation import explain
-from harvester.config.settings import Settings, UploadSettings
+from harvester.base.validation import Refused, validate
+from harvester.config.settings import DATA_DIR, UploadSettings
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.pull.rsync import SshTransport
@@ -21,7 +19,7 @@ Connect = Callable[[], Transport]
 
 def lake_of(host: Host) -> str:
     """Where the lake lies on a host: under the data directory that its settings name, or their default."""
-    stated = host.settings.get("data_dir") or Settings.model_fields["data_dir"].default
+    stated = host.settings.get("data_dir") or DATA_DIR
     return f"{stated}/lake"
 
 
@@ -68,6 +66,6 @@ def find_bucket(hosts: Iterable[Host], bucket: str | None) -> UploadSettings:
 def parse_upload(stated: dict[str, Any], where: str) -> UploadSettings:
     """The settings of the copy in S3 as they are stated in `where`. Raises ConfigError."""
     try:
-        return UploadSettings.model_validate(stated)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {explain(error, UploadSettings)}") from None
+        return validate(UploadSettings, stated)
+    except Refused as refused:
+        raise ConfigError(f"{where}: {refused}") from None

@@ -5,8 +5,8 @@ from collections import deque
 from typing import Literal, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.limits import MINUTE_NS, Limits
 from harvester.brokers.fyers.poll_result import Arrival
+from harvester.config.limits import MINUTE_NS, RequestLimits
 from harvester.ledger.polls import Cause
 from harvester.tokens.handover import Token
 
@@ -34,7 +34,7 @@ EXPIRED = Refusal("no_token", "the access token has expired, and nobody has logg
 class Gate:
     """Decides for each poll, and learns from each answer. Times are monotonic ns; the token's expiry is wall ns."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         self.token: Token | None = None
         self._limits = limits
         self._refused = ""

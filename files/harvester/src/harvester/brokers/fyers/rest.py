@@ -16,7 +16,7 @@ from harvester.brokers.fyers.responses import (
     read_retry_after,
     read_socket_url,
 )
-from harvester.config.runtime import BrokerSettings
+from harvester.config.settings import BrokerSettings
 from harvester.journal.format import FYERS_REST, MAX_PAYLOAD, POLL
 from harvester.ledger.polls import Cause
 from harvester.net.https import Answer, BadAnswer, HttpsClient

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harvester.brokers.fyers.limits import next_slot
+from harvester.config.limits import next_slot
 
 EARLY_NS = 1_000_000
 """A slot this near is due: wall and monotonic clock never agree to the nanosecond."""

@@ -6,7 +6,7 @@ from harvester.base.clock import Clock
 from harvester.capture.polls.due import SlotCursor
 from harvester.capture.polls.poller import Poller
 from harvester.capture.sink import Capture
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.ledger.streams import Reason
 
 Window = tuple[int, int]
@@ -18,7 +18,7 @@ Hold = Callable[[], Reason | None]
 class PollSchedule:
     """Hands the slots to the poller, and accounts for those that went by. Slots and windows are wall ns."""
 
-    def __init__(self, settings: RunSettings, *, clock: Clock, capture: Capture, poller: Poller, hold: Hold) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock, capture: Capture, poller: Poller, hold: Hold) -> None:
         polls = "fyers-rest" in settings.feeds
         self.is_always = polls and settings.poll.when == "always"
         self.is_fallback = polls and not self.is_always

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.brokers.fyers.access import NO_TOKEN, Gate
 from harvester.brokers.fyers.poll_result import Arrival, PolledFeed
 from harvester.capture.sink import Capture
@@ -36,7 +36,7 @@ class Poller:
         *,
         gate: Gate,
         capture: Capture,
-        watch: ClockWatch,
+        watch: ClockMonitor,
         clock: Clock,
         offsets: dict[str, int],
         timeout_ns: int,

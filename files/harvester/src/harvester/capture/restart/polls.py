@@ -2,9 +2,9 @@
 
 from datetime import date
 
-from harvester.brokers.fyers.limits import next_slot
 from harvester.capture.restart.replay import DayHistory
 from harvester.capture.sink import Capture
+from harvester.config.limits import next_slot
 from harvester.journal.format import day_directory
 
 

@@ -16,7 +16,7 @@ from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.group import Line
 from harvester.capture.streams.trading_state import SessionWatch
 from harvester.capture.symbol_master import SymbolBook
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.ledger.streams import Reason, StreamLedger
 from harvester.tokens.handover import Token
@@ -29,7 +29,7 @@ class Assembly:
 
     def __init__(
         self,
-        settings: RunSettings,
+        settings: Settings,
         *,
         clock: Clock,
         capture: Capture,
@@ -68,21 +68,21 @@ class Assembly:
         )
 
     def _hsm(self) -> StreamFeed:
-        hsm = self._settings.hsm
-        desk = self._desk(FYERS_HSM, hsm.symbols, hsm.mute_seconds)
+        hsm, symbols = self._settings.hsm, self._settings.symbols_of("fyers-hsm")
+        desk = self._desk(FYERS_HSM, symbols, hsm.mute_seconds)
 
         def new_session(topics: dict[str, str], covered: Covered) -> Session:
             return HsmSession(topics, hsm.url, covered)
 
         async def new_lines() -> list[Line]:
-            topics = await self._book.topics(hsm.symbols)
-            unlisted = [symbol for symbol in hsm.symbols if symbol not in topics]
+            topics = await self._book.topics(symbols)
+            unlisted = [symbol for symbol in symbols if symbol not in topics]
             desk.explain(unlisted, self._clock.wall_ns(), NOT_LISTED)
             lines = []
             for number, owners in enumerate(_shares(topics, hsm.symbols_per_connection)):
-                symbols = tuple(dict.fromkeys(owners.values()))
+                share = tuple(dict.fromkeys(owners.values()))
                 session = partial(new_session, owners)
-                lines.append(Line(number, symbols, desk, session, redundant=hsm.redundant, may_overlap=True))
+                lines.append(Line(number, share, desk, session, redundant=hsm.redundant, may_overlap=True))
             return lines
 
         return StreamFeed(desk, new_lines, topics=self._book.known, recall=self._book.remember)

@@ -10,7 +10,7 @@ BATCH_SPACING_NS = 1_050_000_000
 """From one batch of requests to the next: a little over the second in which the broker counts."""
 
 
-class Limits(NamedTuple):
+class RequestLimits(NamedTuple):
     """Requests the broker allows in any second, minute and day."""
 
     per_second: int
@@ -25,7 +25,7 @@ def next_slot(window: tuple[int, int], interval_ns: int, wall_ns: int) -> int | 
     return slot if slot < closes else None
 
 
-def start_offsets(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -> tuple[int, ...]:
+def start_offsets(symbols: int, interval_ns: int, limits: RequestLimits, day_ns: int) -> tuple[int, ...]:
     """Nanoseconds after its slot at which each symbol is asked for: all at once, or in batches the broker allows.
 
     `day_ns` is the time recorded on the longest day. Raises ValueError saying which limit is broken, and the shortest
@@ -42,7 +42,7 @@ def start_offsets(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -
     return tuple(index // limits.per_second * BATCH_SPACING_NS for index in range(symbols))
 
 
-def _broken_limit(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -> str | None:
+def _broken_limit(symbols: int, interval_ns: int, limits: RequestLimits, day_ns: int) -> str | None:
     per_minute = (MINUTE_NS // interval_ns + 1) * symbols
     if per_minute > limits.per_minute:
         return f"up to {per_minute} requests in a minute, and the broker's limit is {limits.per_minute}"
@@ -56,7 +56,7 @@ def _broken_limit(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -
     return None
 
 
-def _shortest_interval(symbols: int, limits: Limits, day_ns: int) -> float | None:
+def _shortest_interval(symbols: int, limits: RequestLimits, day_ns: int) -> float | None:
     """The shortest interval in tenths of a second, from 1 s to an hour, that breaks no limit."""
     return next(
         (

@@ -1,8 +1,13 @@
-"""The few file operations on which durability rests."""
+"""Files that are whole or not there, whenever the power goes."""
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def sync_directory(directory: Path) -> None:
@@ -12,6 +17,38 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int | None = None, *, synced: bool = True) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name at the end, in one step, or not at all: a power cut sees no part of it.
+
+    Nothing that was written stays behind when it fails. Without `mode` the umask decides. `synced=False` is for /run,
+    which no power cut survives. Raises OSError.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.unlink(missing_ok=True)  # from a process that died, and had the same number
+        descriptor = os.open(temporary, CREATE, 0o666 if mode is None else mode)
+        with open(descriptor, "wb") as file:
+            if mode is not None:
+                os.fchmod(descriptor, mode)  # whatever the umask says
+            yield file
+            file.flush()
+            if synced:
+                os.fsync(descriptor)
+        temporary.replace(path)
+        if synced:
+            sync_directory(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, content: str | bytes, mode: int | None = None, *, synced: bool = True) -> None:
+    """Replace a file's content by `replacing`. Raises OSError."""
+    with replacing(path, mode, synced=synced) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def make_directory(directory: Path) -> None:
