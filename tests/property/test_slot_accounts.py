@@ -14,7 +14,7 @@ from harvester.lake.depth import SymbolData
 from harvester.lake.events import DEFAULT, Events, KnownGap, Run, WindowOpen
 from harvester.lake.gaps import Ledger
 from harvester.lake.slots import Grid, build_grid
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 SYMBOL = "NSE:SBIN-EQ"
 CAUSES: list[Cause] = ["timeout", "no_token", "disconnect", "stall", "unknown"]

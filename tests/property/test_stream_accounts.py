@@ -16,7 +16,7 @@ from harvester.lake.intervals import Interval, intersect, split, subtract, total
 from harvester.lake.links import Link, Links
 from harvester.lake.streamfacts import certify_stream, unexplained
 from harvester.lake.symbolrows import Tracks
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 SYMBOL = "NSE:SBIN-EQ"
 MOMENT = st.integers(0, 300)

@@ -1,1 +1,1 @@
-"""One package a broker: what its wire says, its symbols, its limits."""
+"""What capture asks of a broker (`protocol`, `access`), and one package for each broker that answers it."""

@@ -1,13 +1,13 @@
-"""The recorder's side of the token: adopts what the agent hands over, and has it proven before it is needed."""
+"""The recorder's side of the token: adopts what the agent hands over, and proves it before it is needed."""
 
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
 from harvester.base.monitors import ClockWatch
-from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.poll_result import PolledFeed
-from harvester.capture.sink import Capture
+from harvester.brokers.access import Access
+from harvester.brokers.protocol import PollClient
+from harvester.capture.sink import JournalSink
 from harvester.tokens.handover import HandoverReader
 
 log = structlog.get_logger()
@@ -15,16 +15,23 @@ PROVE_AHEAD_NS = 600 * NS_PER_SECOND
 
 
 class TokenKeeper:
-    """Looks at the handover file in every turn of the loop; times are wall ns."""
+    """Reads the handover file when it changes. Times are wall ns."""
 
     def __init__(
-        self, reader: HandoverReader, *, gate: Gate, feed: PolledFeed, capture: Capture, watch: ClockWatch, clock: Clock
+        self,
+        reader: HandoverReader,
+        *,
+        access: Access,
+        client: PollClient,
+        sink: JournalSink,
+        watch: ClockWatch,
+        clock: Clock,
     ) -> None:
         self.problem = ""
         self._reader = reader
-        self._gate = gate
-        self._feed = feed
-        self._capture = capture
+        self._access = access
+        self._client = client
+        self._sink = sink
         self._watch = watch
         self._clock = clock
         self._proven_for: int | None = None
@@ -40,8 +47,8 @@ class TokenKeeper:
         if token is None:
             return False
         self.problem = ""
-        self._gate.adopt(token)
-        self._capture.write({"type": "token", "version": token.version, "expires_at_ns": token.expires_at_ns})
+        self._access.adopt(token)
+        self._sink.write({"type": "token", "version": token.version, "expires_at_ns": token.expires_at_ns})
         log.info("token_adopted", version=token.version)
         return True
 
@@ -53,14 +60,14 @@ class TokenKeeper:
         return due
 
     async def prove(self) -> None:
-        """Ask the broker for what only a living token gets; a token that looks well may be dead over there."""
-        token = self._gate.token
-        if token is None or self._gate.refuse(self._clock.wall_ns(), self._clock.mono_ns()):
+        """Ask the broker for what it gives to a valid token only: it may have ended the token before its expiry."""
+        token = self._access.token
+        if token is None or self._access.check_request(self._clock.wall_ns(), self._clock.mono_ns()):
             return
-        arrival = await self._feed.prove_token(token.access_token)
-        self._watch.compare(arrival.server_date_ns, arrival.wall_ns)
-        self._gate.learn(arrival, token)
-        if arrival.cause is None:
+        result = await self._client.prove_token(token.access_token)
+        self._watch.compare(result.server_date_ns, result.wall_ns)
+        self._access.note_result(result, token)
+        if result.outage is None:
             log.info("token_proven", version=token.version)
         else:
-            log.warning("token_not_proven", version=token.version, cause=arrival.cause, detail=arrival.detail)
+            log.warning("token_not_proven", version=token.version, **result.outage._asdict())

@@ -10,32 +10,34 @@ from pathlib import Path
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.clock import SystemClock
 from harvester.base.logs import configure_logs
 from harvester.base.monitors import ClockWatch
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
-from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.poll_result import Arrival
-from harvester.brokers.fyers.rest import FyersRestFeed
+from harvester.brokers.access import Access
+from harvester.brokers.fyers.rest import FyersRestClient
+from harvester.brokers.fyers.sources import HsmSource, TbtSource
+from harvester.brokers.fyers.symbol_lookup import SymbolLookup
+from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
 from harvester.calendar.facts import Facts
 from harvester.calendar.reload import CalendarKeeper
-from harvester.capture.polls.poller import Poller
+from harvester.capture.polls.feed import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
-from harvester.capture.sink import Capture
-from harvester.capture.streams.build import Assembly
-from harvester.capture.streams.trading_state import SessionWatch
-from harvester.capture.symbol_master import SymbolBook
+from harvester.capture.sink import JournalSink
+from harvester.capture.streams.context import FeedContext, TradingState
+from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
 from harvester.config.child import ask
 from harvester.config.runtime import RunSettings, config_command, load_run_settings
-from harvester.journal.format import RunInfo
-from harvester.tokens.handover import HandoverReader
+from harvester.journal.format import FYERS_HSM, RunInfo
+from harvester.ledger.streams import StreamLedger
+from harvester.tokens.handover import HandoverReader, Token
 
 THREADS = 4
-Observer = Callable[[Arrival], None]
+Observer = Callable[[PollResult], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +61,9 @@ def run(args: argparse.Namespace, settings: None) -> int:
 
 
 def _observer() -> Observer:
-    from harvester.commands.terminal import print_arrival  # decodes, which the service does not
+    from harvester.commands.terminal import print_result  # decodes, which the service does not
 
-    return print_arrival
+    return print_result
 
 
 def _load_calendar(option: Path | None) -> TradingCalendar:
@@ -73,64 +75,70 @@ async def _record(
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS))  # name look-ups and syncs; more threads only cost memory
-    recorder, feed = build_recorder(settings, info, calendar, option, observer)
+    recorder, client = build_recorder(settings, info, calendar, option, observer)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, recorder.stop)
     try:
         await recorder.run()
     finally:
-        await feed.close()
+        await client.close()
 
 
 def build_recorder(
     settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
-) -> tuple[Recorder, FyersRestFeed]:
+) -> tuple[Recorder, FyersRestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
-    clock, notifier, watch, gate = SystemClock(), Notifier(), ClockWatch(), Gate(settings.limits)
-    timeout, tls = settings.poll.timeout, ssl.create_default_context()
-    feed = FyersRestFeed(settings.broker, timeout_seconds=timeout, tls=tls, clock=clock)
-    capture = Capture(settings, clock=clock, run=info, feed=feed.number)
-    poller = Poller(
-        feed,
-        gate=gate,
-        capture=capture,
+    clock, watch, access = SystemClock(), ClockWatch(), Access(settings.limits)
+    trading, sink = TradingState(clock), JournalSink(settings, clock=clock, run=info)
+    tls = ssl.create_default_context()
+    client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
+    lookup = SymbolLookup(lambda: ask(config_command(option, "topics")), clock)
+    reader = HandoverReader(settings.token.handover)
+    keeper = TokenKeeper(reader, access=access, client=client, sink=sink, watch=watch, clock=clock)
+
+    async def look_up(token: Token) -> str | None:
+        allowed = access.check_request(clock.wall_ns(), clock.mono_ns()) is None
+        return await client.find_socket(token.access_token) if allowed else None
+
+    def new_stream(source: StreamSource) -> StreamFeed:
+        ledger = StreamLedger(info.run_id, source.number, source.symbols)
+        return StreamFeed(
+            FeedContext(source.number, sink, ledger, access, clock, tls, source.stale_ns, trading), source
+        )
+
+    sources: dict[str, Callable[[], StreamSource]] = {
+        "fyers-hsm": lambda: HsmSource(settings.hsm, lookup),
+        "fyers-tbt": lambda: TbtSource(settings.tbt, settings.broker.app_id, look_up),
+    }
+    streams = [new_stream(sources[name]()) for name in settings.feeds if name in sources]
+    polls = PollFeed(
+        settings,
+        client,
+        run=info,
+        access=access,
+        sink=sink,
         watch=watch,
         clock=clock,
-        offsets=dict(zip(settings.symbols, settings.poll.offsets, strict=False)),
-        timeout_ns=int(timeout * NS_PER_SECOND),
+        down_for=next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None),
         observer=observer,
     )
-    reader = HandoverReader(settings.token.handover)
-    keeper = TokenKeeper(reader, gate=gate, feed=feed, capture=capture, watch=watch, clock=clock)
-    book = SymbolBook(lambda: ask(config_command(option, "topics")), clock)
-    session = SessionWatch(clock)
-    streams = Assembly(
-        settings,
-        clock=clock,
-        capture=capture,
-        gate=gate,
-        rest=feed,
-        book=book,
-        tls=tls,
-        run_id=info.run_id,
-        session=session,
-    ).feeds()
     publisher = StatusPublisher(
         settings.status_file,
         run=info,
         clock=clock,
-        capture=capture,
-        poller=poller,
-        gate=gate,
+        sink=sink,
+        polls=polls,
+        streams=streams,
+        access=access,
         keeper=keeper,
         watch=watch,
-        book=book,
+        unknown_symbols=lambda: lookup.unknown,
     )
 
     def after_tick(recorder: Recorder) -> None:
         publisher(recorder)
-        if book.is_due(recorder.next_change_ns):
-            recorder.run_background(book.run())
+        if lookup.is_due(recorder.next_change_ns):
+            recorder.run_background(lookup.run())
 
     async def load_calendar() -> TradingCalendar:
         return await asyncio.to_thread(_load_calendar, option)
@@ -138,14 +146,13 @@ def build_recorder(
     recorder = Recorder(
         settings,
         clock=clock,
-        capture=capture,
-        poller=poller,
-        streams=streams,
+        sink=sink,
+        feeds=[polls, *streams],
         keeper=keeper,
         watch=watch,
-        session=session,
-        notifier=notifier,
+        trading=trading,
+        notifier=Notifier(),
         calendars=CalendarKeeper(calendar, settings.calendar.file, load_calendar),
         after_tick=after_tick,
     )
-    return recorder, feed
+    return recorder, client

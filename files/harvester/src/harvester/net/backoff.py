@@ -2,11 +2,11 @@
 
 import random
 
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 FIRST_SECONDS, LAST_SECONDS, PATIENT_SECONDS = 0.5, 30.0, 60.0
 PATIENT: frozenset[Cause] = frozenset({"refused", "rate_limited", "mute", "no_snapshot"})
-"""The server is there and does not give what we want: asking often changes nothing and may look like an attack."""
+"""The server answers and does not deliver: frequent attempts change nothing and may look like an attack."""
 REFUSED_START = 3
 
 

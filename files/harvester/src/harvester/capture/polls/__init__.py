@@ -1,1 +1,1 @@
-"""Polled feeds: which request is due when, and what became of it."""
+"""The polled feed: which request is due when, and what became of it."""

@@ -1,113 +1,201 @@
-"""Which slots of a window are polled: all of them, or those of the stretches in which polls stand in for a socket."""
+"""The polled feed: sends each symbol's scheduled polls, at most one in flight a symbol, and journals the answers."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
-from harvester.base.clock import Clock
-from harvester.capture.polls.due import SlotCursor
-from harvester.capture.polls.poller import Poller
-from harvester.capture.sink import Capture
+import structlog
+
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.monitors import ClockWatch
+from harvester.brokers.access import NO_TOKEN, Access
+from harvester.brokers.protocol import PollClient, PollResult
+from harvester.capture.feed import SymbolCounters, Turn
+from harvester.capture.history import ReplayedFeed
+from harvester.capture.polls.deviations import Deviations
+from harvester.capture.sink import JournalSink
 from harvester.config.runtime import RunSettings
-from harvester.ledger.streams import Reason
+from harvester.journal.format import FEED_NAMES, Poll, RunInfo, encode_poll
+from harvester.ledger.outage import Outage
+from harvester.ledger.polls import PollLedger
 
-Window = tuple[int, int]
-STALL = Reason("stall", "the recorder did not run on time")
-Hold = Callable[[], Reason | None]
-"""Why nothing may be recorded although the market is open; None: it may."""
+log = structlog.get_logger()
+Observer = Callable[[PollResult], None]
+OVERDUE = "overdue"
+STUCK_NS = 5 * NS_PER_SECOND
+"""How much longer than its timeout a poll may take before it counts as stuck."""
 
 
-class PollSchedule:
-    """Hands the slots to the poller, and accounts for those that went by. Slots and windows are wall ns."""
+class _Flight(NamedTuple):
+    task: "asyncio.Task[None]"
+    slot_ns: int
+    due_mono_ns: int
 
-    def __init__(self, settings: RunSettings, *, clock: Clock, capture: Capture, poller: Poller, hold: Hold) -> None:
-        polls = "fyers-rest" in settings.feeds
-        self.is_always = polls and settings.poll.when == "always"
-        self.is_fallback = polls and not self.is_always
-        self.late = STALL
-        self._symbols = settings.symbols
-        self._interval_ns = settings.poll.interval_ns
+
+class PollFeed:
+    """Polls every slot of a window or, as REST fallback, those in which a connection of another feed is down."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        client: PollClient,
+        *,
+        run: RunInfo,
+        access: Access,
+        sink: JournalSink,
+        watch: ClockWatch,
+        clock: Clock,
+        down_for: Callable[[], int] | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """`down_for` says for how long, in ns, the feed that polls replace as fallback has been down."""
+        self.number = client.number
+        self.name = FEED_NAMES[client.number]
+        is_used = self.name in settings.feeds
+        symbols = settings.symbols if is_used else ()
+        always = is_used and settings.poll.when == "always"
+        self.interval_ns = settings.poll.interval_ns if always else None
+        self.ledger = PollLedger(run.run_id, symbols, settings.poll.interval_ns, always=always)
+        self.deviations = Deviations()
+        self._client = client
+        self._access = access
+        self._sink = sink
+        self._watch = watch
         self._clock = clock
-        self._capture = capture
-        self._poller = poller
-        self._hold = hold
-        self._window: Window | None = None
-        self._cursor: SlotCursor | None = None
-        self._accounted_ns = 0
+        self._down_for = down_for if is_used and not always else None
+        self._observer = observer
+        self._fallback_ns = settings.poll.fallback_ns
+        self._stuck_ns = int(settings.poll.timeout * NS_PER_SECOND) + STUCK_NS
+        self._offsets = dict(zip(symbols, settings.poll.offsets, strict=False))
+        self._streams = {symbol: number for number, symbol in run.streams.items()}
+        self._counters = {symbol: SymbolCounters() for symbol in symbols}
+        self._in_flight: dict[str, _Flight] = {}
 
     @property
-    def next_ns(self) -> int | None:
-        """The next slot to be polled."""
-        return self._cursor.next_ns if self._cursor else None
+    def next_due_ns(self) -> int | None:
+        return self.ledger.next_ns
 
     @property
-    def interval_ns(self) -> int | None:
-        """What a window's record says: None when nothing is scheduled."""
-        return self._interval_ns if self.is_always else None
+    def is_stuck(self) -> bool:
+        now = self._clock.mono_ns()
+        return any(now - flight.due_mono_ns > self._stuck_ns for flight in self._in_flight.values())
 
     @property
-    def is_standing_in(self) -> bool:
-        return self.is_fallback and self._cursor is not None
+    def messages(self) -> int:
+        return sum(counters.updates for counters in self._counters.values())
 
-    def enter(self, window: Window, after_ns: int | None = None) -> None:
-        """The window is open; the first slot is the first at or after `after_ns` that was not accounted for."""
-        self._window = window
-        if self.is_always:
-            first_ns = max(window[0], self._accounted_ns) if after_ns is None else after_ns
-            self._cursor = SlotCursor(window, self._interval_ns, after_ns=first_ns)
+    def follow(self, turn: Turn) -> None:
+        self._poll_due(turn)
+        if self._down_for and self.ledger.window:
+            down_ns = self._down_for()
+            if down_ns >= self._fallback_ns:
+                self._sink.write_all(self.ledger.start_polling(turn.wall_ns))
+            elif down_ns == 0:
+                self._sink.write_all(self.ledger.stop_polling())
 
-    def leave(self) -> None:
-        """The window is over."""
-        self._window = self._cursor = None
+    def finish_window(self, turn: Turn) -> bool:
+        self._poll_due(turn)
+        return not self._in_flight
 
-    def stand_in(self, wall_ns: int) -> None:
-        """Poll from the next slot on, in place of a socket."""
-        if self._window is None or self._cursor:
-            return
-        cursor = SlotCursor(self._window, self._interval_ns, after_ns=wall_ns)
-        if cursor.next_ns is not None:
-            self._cursor = cursor
-            self._capture.write({"type": "polling", "from_ns": cursor.next_ns, "interval_ns": self._interval_ns})
+    def change_token(self) -> None:
+        """Each poll takes the token that is in force."""
 
-    def stand_down(self) -> None:
-        """The sockets are back."""
-        if not self.is_standing_in or self._window is None:
-            return
-        to_ns = self.next_ns or self._window[1]
-        self._cursor = None
-        self._capture.close_gaps(to_ns)
-        self._capture.write({"type": "polling_end", "to_ns": to_ns})
+    def recall(self, history: ReplayedFeed) -> None:
+        self.ledger.recall(history.accounted)
 
-    def poll_due(self, wall_ns: int, mono_ns: int) -> None:
-        """Poll the slot that is due now; one that went by has its cause: why the recorder is `late` this time."""
-        late, self.late = self.late, STALL
-        if self._cursor is None:
-            return
-        due = self._cursor.take(wall_ns)
-        if due.missed:
-            self._miss(due.missed, late)
-        if due.slot_ns is not None:
-            hold = self._hold()
-            if hold:
-                self._miss([due.slot_ns], hold)
-            else:
-                self._poller.start(due.slot_ns, mono_ns + due.slot_ns - wall_ns)
-        if due.missed or due.slot_ns is not None:
-            self._accounted_ns = (due.slot_ns or due.missed[-1]) + 1
+    def checkpoint(self) -> dict[str, Any]:
+        return self.ledger.checkpoint()
 
-    def rewind(self, wall_ns: int) -> None:
-        """The clock was set back: slots come again."""
-        self._accounted_ns = min(self._accounted_ns, wall_ns)
-        if self._cursor:
-            self._cursor.rewind(wall_ns)
+    def counters(self) -> dict[str, SymbolCounters]:
+        for symbol, counters in self._counters.items():
+            state = self.ledger.states[symbol]
+            counters.slots, counters.accounted_ns = state.slots, state.accounted_ns
+            counters.last_error = f"{state.outage.cause}: {state.outage.detail}" if state.outage else ""
+        return self._counters
 
-    async def finish(self) -> None:
-        """Give up what is in flight, with its cause."""
-        unanswered = await self._poller.cancel()
-        next_ns = self.next_ns
-        for symbol in self._symbols if self._cursor else ():
-            slot_ns = unanswered.get(symbol, next_ns)
+    async def stop(self, outage: Outage) -> None:
+        flights, self._in_flight = self._in_flight, {}
+        for flight in flights.values():
+            flight.task.cancel()
+        await asyncio.gather(*(flight.task for flight in flights.values()), return_exceptions=True)
+        for symbol in self._counters if self.ledger.is_polling else ():
+            slot_ns = flights[symbol].slot_ns if symbol in flights else self.ledger.next_ns
             if slot_ns is not None:
-                self._capture.miss(symbol, [slot_ns], "stopped", "the recorder was told to stop")
+                self._miss([symbol], [slot_ns], outage)
 
-    def _miss(self, slots: Sequence[int], reason: Reason) -> None:
-        for symbol in self._symbols:
-            self._capture.miss(symbol, slots, *reason)
+    def _poll_due(self, turn: Turn) -> None:
+        due = self.ledger.take_due(turn.wall_ns)
+        if due.missed:
+            self._miss(self._counters, due.missed, turn.late)
+        if due.slot_ns is not None and turn.hold:
+            self._miss(self._counters, [due.slot_ns], turn.hold)
+        elif due.slot_ns is not None:
+            self._start(due.slot_ns, turn.mono_ns + due.slot_ns - turn.wall_ns)
+
+    def _start(self, slot_ns: int, slot_mono_ns: int) -> None:
+        """Start the polls of the slot at `slot_ns` (wall), which is `slot_mono_ns` on the monotonic clock."""
+        for symbol, offset_ns in self._offsets.items():
+            due_mono_ns = slot_mono_ns + offset_ns
+            before = self._in_flight.get(symbol)
+            task = asyncio.create_task(self._poll(symbol, slot_ns, due_mono_ns, before.task if before else None))
+            self._in_flight[symbol] = _Flight(task, slot_ns, due_mono_ns)
+            task.add_done_callback(partial(self._land, symbol))
+
+    async def _poll(self, symbol: str, slot_ns: int, due_mono_ns: int, before: "asyncio.Task[None] | None") -> None:
+        """Bring one poll to its end: an answer in the journal, or a missed slot with its cause."""
+        await self._clock.sleep_until(due_mono_ns)
+        if before and not before.done():
+            before.cancel(OVERDUE)
+            await asyncio.wait([before])
+        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        outage = self._access.check_request(wall_ns, mono_ns)
+        token = self._access.token
+        if outage or token is None:
+            self._miss([symbol], [slot_ns], outage or NO_TOKEN)
+            return
+        self.deviations.add(mono_ns - due_mono_ns)
+        try:
+            result = await self._client.fetch(symbol, slot_ns, token.access_token)
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args and cancelled.args[0] == OVERDUE:
+                self._miss([symbol], [slot_ns], Outage("timeout", "still unanswered when the next poll was due"))
+            raise
+        except Exception as error:  # whatever a client does, the slot gets its cause
+            self._miss([symbol], [slot_ns], Outage("unknown", f"{type(error).__name__} in the feed"))
+            raise
+        result = self._access.note_result(result, token)
+        self._watch.compare(result.server_date_ns, result.wall_ns)
+        self._record(result)
+        if self._observer:
+            self._observer(result)
+
+    def _land(self, symbol: str, task: "asyncio.Task[None]") -> None:
+        current = self._in_flight.get(symbol)
+        if current and current.task is task:
+            del self._in_flight[symbol]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("poll_failed", symbol=symbol, exc_info=error)
+
+    def _record(self, result: PollResult) -> None:
+        """Journal what arrived, then account for the slot."""
+        counters, outage = self._counters[result.symbol], result.outage
+        counters.last_http = result.status or counters.last_http
+        if result.status:
+            payload = encode_poll(Poll(result.scheduled_ns, result.sent_ns, result.status, result.body))
+            stream = self._streams[result.symbol]
+            if not self._sink.append(self.number, stream, payload, result.wall_ns, result.mono_ns):
+                outage = Outage("disk_full", self._sink.failure or "the journal refused the record")
+        if outage:
+            self._miss([result.symbol], [result.scheduled_ns], outage)
+        else:
+            counters.updates += 1
+            counters.last_recv_ns = result.wall_ns
+            self._sink.write_all(self.ledger.record(result.symbol, result.scheduled_ns))
+
+    def _miss(self, symbols: Iterable[str], slots: Sequence[int], outage: Outage) -> None:
+        for symbol in symbols:
+            records = self.ledger.miss([symbol], slots, outage)
+            self._sink.write_all(records)
+            if records:
+                log.warning("gap_opened", symbol=symbol, **outage._asdict())

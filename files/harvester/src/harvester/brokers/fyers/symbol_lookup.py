@@ -16,8 +16,8 @@ LookUp = Callable[[], dict[str, Any]]
 """Blocks for the answer of `harvester config topics`; raises HarvesterError."""
 
 
-class SymbolBook:
-    """Asked once a trading day. A wrong ticker keeps no other from being recorded: it is a failing health check."""
+class SymbolLookup:
+    """Looks the symbols up once a trading day. An unlisted ticker fails a health check; the others are recorded."""
 
     def __init__(self, look_up: LookUp, clock: Clock) -> None:
         self.unknown: dict[str, list[str]] = {}
@@ -40,7 +40,7 @@ class SymbolBook:
         return True
 
     async def run(self) -> None:
-        """Ask; trouble changes nothing of what is known."""
+        """Look up; a failure changes nothing of what is known."""
         try:
             async with self._busy:
                 await self._refresh()
