@@ -19,6 +19,7 @@ Figure = Callable[..., None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the cases that take minutes, too")
+    parser.addoption("--pictures", action="store_true", help="write the pictures that documents show into docs/")
     parser.addoption("--figures", type=Path, metavar="FILE", help="write cases, passed and figures as JSON to FILE")
 
 

@@ -1,4 +1,4 @@
-"""The suites behind `./inv test`: what each proves, and how they run and report."""
+"""The suites behind `./inv test`, and how they run and report."""
 
 import json
 import os
@@ -20,65 +20,44 @@ WORKERS, FAST_WORKERS = 3, 4  # on two cores: many cases wait for clocks and pro
 
 @dataclass(frozen=True)
 class Suite:
-    """The folder of tests of its name.
+    """A folder of tests; its README says in the first line what it proves.
 
     `packages`: a file in requirements/ with packages of the distribution that its tests skip without.
     `slow`: left out by --fast. `alone`: its figures are times, and need the machine to themselves.
     """
 
     name: str
-    proves: str
     slow: bool = False
     alone: bool = False
     packages: str = ""
 
+    @property
+    def proves(self) -> str:
+        """The first line of its README."""
+        return (ROOT / "tests" / self.name / "README.md").read_text("utf-8").partition("\n")[0]
+
 
 SUITES = (  # those that run side by side start in this order: the long ones first, and with each some that mostly wait
-    Suite(
-        "rollout",
-        "booted hosts upgrade outside sessions only, go back, survive a failed release, and can be checked untouched",
-        slow=True,
-    ),
-    Suite("aws", "an account on moto: empty, built, spoiled, mended, killed in between, and empty again", slow=True),
-    Suite("here", "the whole data path as ordinary processes", slow=True),
-    Suite(
-        "streams",
-        "the recorder's sockets as systemd runs them: every frame or its gap, whatever the broker does",
-        slow=True,
-    ),
-    Suite("lab", "lab hosts are real and leave nothing behind", slow=True),
-    Suite("lint", "ruff, mypy, ansible-lint and yamllint find nothing", slow=True),
-    Suite(
-        "tokens",
-        "the daily token: login page in a browser, reminders, refresh, undo, rights, and no secret in the open",
-        slow=True,
-        packages="apt-tokens.txt",
-    ),
-    Suite("property", "formats, plans, schedules and redaction hold for any input"),
-    Suite(
-        "contract",
-        "roles, settings, tasks, documents and imports keep their interfaces",
-        slow=True,
-    ),
-    Suite("recorder", "calendar, settings, recorder, tokens and health"),
-    Suite("operator", "pull, verify, report, query, clean-up, login and doctor, over a real sshd"),
-    Suite("s3", "upload, pull and clean-up over S3 lose nothing, whatever network and bucket do", slow=True),
-    Suite("storage", "journal, decoder, lake and lab parts, bad input included"),
-    Suite(
-        "differential", "our decoders of the broker's sockets agree with its SDK, defects of the SDK apart", slow=True
-    ),
-    Suite("fuzz", "any bytes: decoders, journal reader and packed segments neither crash nor lie", slow=True),
-    Suite("service", "the recorder as systemd runs it: on time, and what the exchange sent", slow=True, alone=True),
-    Suite("crash", "kills, failed system calls and torn tails lose nothing acknowledged", slow=True, alone=True),
-    Suite("sdk", "the broker's own unmodified SDK gets right answers from the local exchange", slow=True, alone=True),
-    Suite("molecule", "the roles converge on booted hosts and stay converged", slow=True, alone=True),
-    Suite(
-        "demo",
-        "one command builds an account and a host that harvests; the data comes home and to S3, verified",
-        slow=True,
-        alone=True,
-        packages="apt-tokens.txt",
-    ),
+    Suite("rollout", slow=True),
+    Suite("aws", slow=True),
+    Suite("here", slow=True),
+    Suite("streams", slow=True),
+    Suite("lab", slow=True),
+    Suite("lint", slow=True),
+    Suite("tokens", slow=True, packages="apt-tokens.txt"),
+    Suite("property"),
+    Suite("contract", slow=True),
+    Suite("recorder"),
+    Suite("operator"),
+    Suite("s3", slow=True),
+    Suite("storage"),
+    Suite("differential", slow=True),
+    Suite("fuzz", slow=True),
+    Suite("service", slow=True, alone=True),
+    Suite("crash", slow=True, alone=True),
+    Suite("sdk", slow=True, alone=True),
+    Suite("molecule", slow=True, alone=True),
+    Suite("demo", slow=True, alone=True, packages="apt-tokens.txt"),
 )
 
 

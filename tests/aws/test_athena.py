@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.lake.athena import PARTITIONS, SCHEMAS, define_table
+from harvester.reader.athena import PARTITIONS, SCHEMAS, define_table
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, destroy, environment
 from runbook.aws.environment import Environment

@@ -17,7 +17,6 @@ CHUNK = 1_000
 ROUNDS = 3
 LABELS = {
     "journal": "our journal",
-    "journal_batches": "our journal, 8 frames a write",
     "csv_flush": "CSV, flushed each row",
     "csv_gz": "csv.gz, level 9",
     "parquet_batches": "pyarrow, 10,000 rows a batch",

@@ -67,8 +67,8 @@ def _sizes(place: Path) -> dict[str, int]:
 
 def close(place: Path) -> dict[str, object]:
     """Close the one day of the journal."""
-    from harvester.lake.build import Expectation
     from harvester.lake.close import close_day
+    from harvester.lake.day.model import Expectation
     from harvester.lake.layout import Partition
 
     (day,) = (place / "journal").glob("2*")

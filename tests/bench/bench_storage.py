@@ -21,8 +21,8 @@ from tests.bench.sinks import COLUMNS
 from tests.bench.wire import arrivals, record
 from tests.conftest import ROOT
 
-from harvester.lake.archive import Form, archive_segment
-from harvester.lake.segments import Source, read_index
+from harvester.lake.day.segments import Source, read_index
+from harvester.lake.publish.archive import Form, archive_segment
 
 DAY = 200_000
 PEERS_GENERATOR = ROOT.parent / "shared" / "prototypes" / "bench" / "feedgen.py"

@@ -20,7 +20,6 @@ from tests.bench.child import peak_mib
 
 Pair = tuple[bytes, list[object]]
 Sink = Callable[[list[Pair]], None]
-BATCH = 8
 ROW_GROUP = 10_000
 SIDES = [f"{side}_{what}{level}" for side in ("bid", "ask") for level in range(1, 6) for what in ("px", "qty", "ord")]
 COLUMNS = ["symbol", "exchange_s", "recv_ns", "ltp", "ltq", "volume", *SIDES]
@@ -34,19 +33,6 @@ def journal(directory: Path) -> Iterator[Sink]:
         def put(pairs: list[Pair]) -> None:
             for frame, _ in pairs:
                 writer.append(2, 0, frame, wall_ns=time.time_ns(), mono_ns=time.monotonic_ns())
-
-        yield put
-
-
-@contextlib.contextmanager
-def journal_batches(directory: Path) -> Iterator[Sink]:
-    """Our journal, eight frames a call, as after a read that brought several."""
-    with _writer(directory) as writer:
-
-        def put(pairs: list[Pair]) -> None:
-            for start in range(0, len(pairs), BATCH):
-                frames = [(frame, time.time_ns(), time.monotonic_ns()) for frame, _ in pairs[start : start + BATCH]]
-                writer.append_many(2, 0, frames)
 
         yield put
 
@@ -144,7 +130,7 @@ def sdk_callback(directory: Path) -> Iterator[Sink]:
         yield put
 
 
-SINKS = {sink.__name__: sink for sink in (journal, journal_batches, csv_flush, csv_gz, parquet_batches, sdk_callback)}
+SINKS = {sink.__name__: sink for sink in (journal, csv_flush, csv_gz, parquet_batches, sdk_callback)}
 
 
 def main(name: str, source: str, directory: str) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from harvester.journal import reader, recovery, repair, segment
-from harvester.lake import tables
+from harvester.lake.tables import parquet
 
 
 def plant(name: str) -> None:
@@ -17,14 +17,14 @@ def _acknowledge_before_writing() -> None:
     """A buffer in the process: gone with it."""
     held: list[bytes] = []
 
-    def write(self: segment.SegmentFile, encoded: bytes, first_seq: int, records: int = 1) -> None:
+    def write(self: segment.SegmentFile, encoded: bytes, seq: int) -> None:
         held.append(encoded)
         if len(held) >= 16:
             segment.write_all(self._descriptor, b"".join(held))
             held.clear()
         self.size += len(encoded)
-        self.records += records
-        self.first_seq = self.first_seq or first_seq
+        self.records += 1
+        self.first_seq = self.first_seq or seq
 
     segment.SegmentFile.write = write  # type: ignore[method-assign]
 
@@ -57,8 +57,8 @@ def _skip_the_checksum() -> None:
 
 def _drop_the_last_row() -> None:
     """Compaction that forgets the last row of each batch."""
-    write = tables.TableWriter._write
-    tables.TableWriter._write = lambda self, parts: write(self, [(name, rows[:, :-1]) for name, rows in parts])  # type: ignore[method-assign]
+    write = parquet.TableWriter._write
+    parquet.TableWriter._write = lambda self, parts: write(self, [(name, rows[:, :-1]) for name, rows in parts])  # type: ignore[method-assign]
 
 
 def _never_sync() -> None:

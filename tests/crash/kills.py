@@ -24,7 +24,6 @@ from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment
 from harvester.journal.format import DATA
 
 SEGMENT_BYTES = 65_536
-BATCH = 9
 """Records written together, each time before one that is written alone."""
 STATE = struct.Struct("<qqq")  # acknowledged seq, durable seq, phase
 RECOVERING, WRITING = 1, 2
@@ -49,11 +48,8 @@ def live(journal: Path, shared: mmap.mmap) -> None:
     recover(journal, clock=clock)
     run = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"})
     writer = JournalWriter(journal, clock=clock, run=run, sync_interval_ms=10, segment_bytes=SEGMENT_BYTES)
-    for number in count(0, BATCH + 1):
-        frames = [(payload(os.getpid(), at), clock.wall_ns(), clock.mono_ns()) for at in range(number, number + BATCH)]
-        seq = writer.append_many(1, 0, frames)
-        STATE.pack_into(shared, 0, seq, writer.durable_seq, WRITING)
-        content = payload(os.getpid(), number + BATCH)
+    for number in count():
+        content = payload(os.getpid(), number)
         seq = writer.append(1, 0, content, wall_ns=clock.wall_ns(), mono_ns=clock.mono_ns())
         STATE.pack_into(shared, 0, seq, writer.durable_seq, WRITING)
 

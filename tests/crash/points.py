@@ -28,12 +28,12 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.journal import read_segment, recover
 from harvester.journal.format import DATA, decode_poll
-from harvester.lake.build import Expectation
 from harvester.lake.close import close_day
+from harvester.lake.day.model import Expectation
 from harvester.lake.layout import DEPTH, RAW, Partition
 from harvester.lake.manifest import load_manifest
 from harvester.lake.prune import delete_segments, judge_segments
-from harvester.lake.verify import verify_lake
+from harvester.reader.verify import verify_lake
 
 CALLS = ("write", "fsync", "mkdir", "rename", "fdatasync", "pwrite64", "unlink", "ftruncate", "link")
 SLOTS = 5

@@ -29,15 +29,9 @@ def main(journal: str, acknowledged: str, bug: str = "") -> None:
     run = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"})
     with JournalWriter(Path(journal), clock=clock, run=run, sync_interval_ms=100, segment_bytes=262_144) as writer:
         while True:
-            for number in range(round(RECORDS_PER_SECOND * TICK_SECONDS / 2)):
-                now_ns, mono_ns = clock.wall_ns(), clock.mono_ns()
-                frames = [(os.urandom(250), now_ns, mono_ns)] * 2
-                if number % 2:
-                    seq = writer.append_many(1, 0, frames)
-                else:
-                    seq = max(
-                        writer.append(1, 0, payload, wall_ns=wall, mono_ns=mono) for payload, wall, mono in frames
-                    )
+            for _ in range(round(RECORDS_PER_SECOND * TICK_SECONDS)):
+                now_ns = clock.wall_ns()
+                seq = writer.append(1, 0, os.urandom(250), wall_ns=now_ns, mono_ns=clock.mono_ns())
                 ACKNOWLEDGED.pack_into(shared, 0, seq, writer.durable_seq, now_ns)
             time.sleep(TICK_SECONDS)
 

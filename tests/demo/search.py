@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-import harvester.lake.archive  # noqa: F401 makes archived segments of every form readable
+import harvester.lake.publish.archive  # noqa: F401 makes archived segments of every form readable
 from exchange.state import StateDir
 from harvester.base.redaction import Masked
 from harvester.journal.reader import read_segment

@@ -4,18 +4,23 @@ import hashlib
 import json
 import re
 import shutil
+import struct
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.demo.conftest import NAMES, SESSION_SECONDS, Account, invoke, needs_root, run_playbook
 
+from lab.demo.browser import FLAGS, find_chromium
 from lab.demo.host import AWS_PLAYS
 from lab.testing import leftovers
 from runbook.aws.teardown import left_with_tags, plan
 
 pytestmark = needs_root
 INTERVAL_SECONDS = 2
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "report.png"
+REPORT_SIZE = {"width": 1100, "height": 760}
 
 
 def test_every_expected_poll_is_data_or_in_the_ledger(demo: dict[str, Any], figure: Any) -> None:
@@ -129,6 +134,36 @@ def test_the_lake_answers_in_sql(demo: dict[str, Any], root: Path) -> None:
     polled = {(symbol, "fyers-rest"): row["updates"] for symbol, row in demo["symbols"].items()}
     streamed = {(symbol, "fyers-hsm"): row["fyers-hsm"]["updates"]["depth"] for symbol, row in demo["streams"].items()}
     assert found == polled | streamed
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="there is no chromium here (apt-get install chromium)")
+def test_the_report_shows_the_day_in_a_browser(
+    demo: dict[str, Any], root: Path, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    from playwright.sync_api import sync_playwright
+
+    said: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        page = browser.new_page(viewport=REPORT_SIZE)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto((root / demo["report"]).as_uri())
+        shown = page.inner_text("body")
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        picture = PICTURE if pytestconfig.getoption("--pictures") else tmp_path / PICTURE.name
+        page.screenshot(path=picture)
+        browser.close()
+
+    assert said == []
+    assert [symbol for symbol in demo["symbols"] if symbol.split(":")[1] not in shown] == []
+    assert overflow <= 0
+    assert png_size(picture) == png_size(PICTURE) == (REPORT_SIZE["width"], REPORT_SIZE["height"])
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the header."""
+    return struct.unpack(">II", path.read_bytes()[16:24])
 
 
 def test_the_clean_up_plan_takes_nothing_of_the_newest_days(demo: dict[str, Any], root: Path) -> None:

@@ -11,7 +11,7 @@ from made_lake import LakeMaker, trading_days, tree
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.cleanup import judge_files
-from harvester.lake.proof import load_receipt
+from harvester.lake.publish.receipts import load_receipt
 from runbook.fleet.playbook import Target
 from runbook.pull import cleanup
 from runbook.pull.plan import Selection

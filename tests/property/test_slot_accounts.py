@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from tests.examples import examples
 
 from harvester.decode.fyers_rest import BadResponse
-from harvester.lake.balance import check_symbol
-from harvester.lake.certificate import certify_symbol
-from harvester.lake.depth import SymbolData
-from harvester.lake.events import DEFAULT, Events, KnownGap, Run, WindowOpen
-from harvester.lake.gaps import Ledger
-from harvester.lake.slots import Grid, build_grid
+from harvester.lake.certificate.balance import check_symbol
+from harvester.lake.certificate.day import certify_symbol
+from harvester.lake.day.events import DEFAULT, Events, KnownGap, Run, WindowOpen
+from harvester.lake.day.slots import Grid, build_grid
+from harvester.lake.gaps.polls import Ledger
+from harvester.lake.tables.poll_rows import SymbolData
 from harvester.ledger.outage import Cause
 
 SYMBOL = "NSE:SBIN-EQ"

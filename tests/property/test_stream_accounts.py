@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from tests.examples import examples
 
 from harvester.journal.format import FYERS_HSM
-from harvester.lake.balance import check_stream
-from harvester.lake.coverage import Evidence, StreamLedger
-from harvester.lake.events import Events, KnownGap, Run
-from harvester.lake.intervals import Interval, intersect, split, subtract, total, union
-from harvester.lake.links import Link, Links
-from harvester.lake.streamfacts import certify_stream, unexplained
-from harvester.lake.symbolrows import Tracks
+from harvester.lake.certificate.balance import check_stream
+from harvester.lake.certificate.streams import certify_stream, unexplained
+from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.events import Events, KnownGap, Run
+from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
+from harvester.lake.gaps.streams import Evidence, StreamLedger
+from harvester.lake.tables.symbol_rows import Tracks
 from harvester.ledger.outage import Cause
 
 SYMBOL = "NSE:SBIN-EQ"

@@ -13,7 +13,7 @@ from s3_world import World
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.settings import UploadSettings
 from harvester.lake.cleanup import delete_files, judge_files
-from harvester.lake.proof import Receipt, accept, load_receipt
+from harvester.lake.publish.receipts import Receipt, accept, load_receipt
 from harvester.upload.attest import attest, write_attested
 from harvester.upload.receipts import now
 from runbook.fleet.inventory import Host

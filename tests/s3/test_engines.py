@@ -13,7 +13,7 @@ from pyarrow.fs import S3FileSystem
 from s3_world import REGION, World
 
 from harvester.cli import run
-from harvester.lake.athena import SCHEMAS, define_table, describe_table
+from harvester.reader.athena import SCHEMAS, define_table, describe_table
 
 QUESTION = """
 select host, cast(date as varchar) as day, symbol, count(*), sum(ltp), min(recv_ns), max(recv_ns),

@@ -14,8 +14,8 @@ from tests.sdk.sockets import DEPTH_SOCKET, Bare, bare
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, FYERS_TBT, RunInfo, encode
 from harvester.journal.writer import JournalWriter
-from harvester.lake.build import Expectation
 from harvester.lake.close import close_day
+from harvester.lake.day.model import Expectation
 from harvester.lake.layout import Partition
 
 Kept = list[tuple[int, int, int, int, bytes]]

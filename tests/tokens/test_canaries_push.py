@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PUSH = """
 import sys
 from pathlib import Path
-from harvester.ops import token_push
-from harvester.ops.broker_login import Obtained
-from harvester.ops.inventory import Host
-from harvester.ops.playbook import Target
-from harvester.ops.status import HostStatus
-from harvester.redaction import Masked
+from runbook.tokens import token_push
+from runbook.tokens.broker_login import Obtained
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
+from runbook.fleet.status import HostStatus
+from harvester.base.redaction import Masked
 from harvester.tokens.claims import read_claims
 from harvester.tokens.stores import file_version
 inventory, target = sys.argv[1:]

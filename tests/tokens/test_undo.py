@@ -26,10 +26,10 @@ UNDO = """
 import json
 import sys
 from pathlib import Path
-from harvester.ops import credentials
-from harvester.ops.inventory import Host
-from harvester.ops.playbook import Target
-from harvester.ops.status import HostStatus
+from runbook.tokens import credentials
+from runbook.fleet.inventory import Host
+from runbook.fleet.playbook import Target
+from runbook.fleet.status import HostStatus
 from harvester.tokens.stores import FileStore
 inventory, target = sys.argv[1:]
 host = Host("here", "127.0.0.1", variables={"harvester_settings": {"token": {"source": "file", "file": target}}})

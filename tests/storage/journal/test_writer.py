@@ -2,16 +2,14 @@
 
 import errno
 import os
-import random
 import threading
-from datetime import date
 from pathlib import Path
 
 import pytest
 from tests.journals import OPEN_NS, HandClock
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.journal import Frame, JournalError, JournalWriter, RunInfo, read_segment, scan
+from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment, scan
 from harvester.journal.format import MAX_PAYLOAD, decode_control
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"}, run_id="run", boot_id="boot")
@@ -55,140 +53,6 @@ def test_a_record_is_readable_by_others_as_soon_as_append_returns(tmp_path: Path
             assert scan(writer.segment).last_seq == number
 
 
-def frames(clock: HandClock, payloads: list[bytes], apart_ns: int = 0) -> list[Frame]:
-    return [
-        (payload, clock.wall_ns() + at * apart_ns, clock.mono_ns() + at * apart_ns)
-        for at, payload in enumerate(payloads)
-    ]
-
-
-def test_frames_at_hand_together_are_written_with_one_call(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write, calls = os.write, []
-    with open_writer(tmp_path, clock) as writer:
-        monkeypatch.setattr(os, "write", lambda descriptor, data: calls.append(len(data)) or write(descriptor, data))
-        assert writer.append_many(2, 7, frames(clock, [b"a", b"", b"ccc"])) == 4
-        assert len(calls) == 1
-        assert writer.append_many(2, 7, []) == 4
-        assert writer.segment is not None and scan(writer.segment).last_seq == 4
-    (path,) = segments(tmp_path)
-    data = [record for record in read_segment(path) if record.kind == 0]
-    assert [(record.feed, record.stream, record.seq, record.payload) for record in data] == [
-        (2, 7, 2, b"a"),
-        (2, 7, 3, b""),
-        (2, 7, 4, b"ccc"),
-    ]
-
-
-def journal_of(
-    path: Path, clock: HandClock, payloads: list[bytes], apart_ns: int, batch: int
-) -> list[tuple[str, int, int, bytes]]:
-    """Where each record of data ended up, written so many at once: folder, number, wall clock, payload."""
-    made = frames(clock, payloads, apart_ns)
-    with open_writer(path, clock, segment_bytes=4_000, segment_seconds=60) as writer:
-        for start in range(0, len(made), batch):
-            if batch > 1:
-                writer.append_many(1, 0, made[start : start + batch])
-            else:
-                payload, wall_ns, mono_ns = made[start]
-                writer.append(1, 0, payload, wall_ns=wall_ns, mono_ns=mono_ns)
-    return sorted(
-        (found.parent.name, record.seq, record.wall_ns, record.payload)
-        for found in segments(path)
-        for record in read_segment(found)
-        if record.kind == 0
-    )
-
-
-@pytest.mark.parametrize("apart_ns", [0, 11 * NS_PER_SECOND])
-def test_a_batch_ends_up_as_single_records_would(tmp_path: Path, clock: HandClock, apart_ns: int) -> None:
-    clock.now_ns = OPEN_NS + 53_000 * NS_PER_SECOND  # India's midnight is 100 s away
-    chance = random.Random(4)
-    payloads = [chance.randbytes(chance.choice([0, 1, 133, 900, 5_000])) for _ in range(40)]
-    alone = journal_of(tmp_path / "alone", clock, payloads, apart_ns, 1)
-    together = journal_of(tmp_path / "together", clock, payloads, apart_ns, 40)
-    few = journal_of(tmp_path / "few", clock, payloads, apart_ns, 7)
-    for found in (together, few):
-        assert [(day, wall_ns, payload) for day, _, wall_ns, payload in found] == [
-            (day, wall_ns, payload) for day, _, wall_ns, payload in alone
-        ]
-    assert len(segments(tmp_path / "together")) > 3
-
-
-def test_a_batch_with_a_payload_over_the_limit_is_refused_whole(tmp_path: Path, clock: HandClock) -> None:
-    with open_writer(tmp_path, clock) as writer:
-        with pytest.raises(JournalError, match="at most 1048576 bytes"):
-            writer.append_many(1, 0, frames(clock, [b"first", bytes(MAX_PAYLOAD + 1)]))
-        assert writer.failure is None
-        assert writer.append_many(1, 0, frames(clock, [b"x", b"y"])) == 3
-
-
-def test_of_a_batch_cut_by_a_full_disk_nothing_is_acknowledged(
-    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write = os.write
-
-    def fill(descriptor: int, data: bytes) -> int:
-        if len(data) < 200:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(descriptor, bytes(data[:200]))
-
-    writer = open_writer(tmp_path, clock)
-    monkeypatch.setattr(os, "write", fill)
-    with pytest.raises(JournalError, match="No space left on device"):
-        writer.append_many(1, 0, frames(clock, [b"p" * 80] * 3))
-    monkeypatch.undo()
-    assert writer.seq == 1
-    writer.close()
-    (path,) = segments(tmp_path)
-    assert [record.seq for record in read_segment(path)] == [1, 2]  # what the disk took whole is read, though
-
-
-def test_numbers_go_on_without_a_hole_over_all_segments(tmp_path: Path, clock: HandClock) -> None:
-    with open_writer(tmp_path, clock, segment_bytes=65_536) as writer:
-        for _ in range(300):
-            append(writer, clock, b"z" * 1000)
-    found = sorted(record.seq for path in segments(tmp_path) for record in read_segment(path))
-    assert len(segments(tmp_path)) > 3
-    assert found == list(range(1, len(found) + 1))
-    assert all(path.stat().st_size <= 65_536 + 200 for path in segments(tmp_path))
-
-
-def test_a_segment_is_sealed_when_it_is_old_enough(tmp_path: Path, clock: HandClock) -> None:
-    with open_writer(tmp_path, clock, segment_seconds=300) as writer:
-        append(writer, clock)
-        clock.now_ns += 299 * NS_PER_SECOND
-        append(writer, clock)
-        assert len(segments(tmp_path)) == 1
-        clock.now_ns += NS_PER_SECOND
-        append(writer, clock)
-        assert [path.suffix for path in segments(tmp_path)] == [".seg", ".open"]
-
-
-def test_a_segment_that_gets_no_more_records_is_sealed_when_it_is_old(tmp_path: Path, clock: HandClock) -> None:
-    sealed = threading.Event()
-    with open_writer(tmp_path, clock, segment_seconds=300, sync_interval_ms=1) as writer:
-        append(writer, clock)
-        clock.now_ns += 300 * NS_PER_SECOND
-        for _ in range(2000):
-            if writer.segment is None:
-                break
-            sealed.wait(0.001)
-        assert [path.suffix for path in segments(tmp_path)] == [".seg"]
-        append(writer, clock)
-        assert [path.suffix for path in segments(tmp_path)] == [".seg", ".open"]
-
-
-def test_midnight_in_india_begins_a_segment_in_the_next_days_folder(tmp_path: Path, clock: HandClock) -> None:
-    with open_writer(tmp_path, clock, segment_seconds=86_400) as writer:
-        clock.now_ns = OPEN_NS + 53_099 * NS_PER_SECOND  # 23:59:59
-        append(writer, clock)
-        clock.now_ns += NS_PER_SECOND
-        append(writer, clock)
-    assert [path.parent.name for path in segments(tmp_path)] == ["2026-11-23", "2026-11-24"]
-
-
 def test_a_closed_window_is_sealed_and_durable_at_once(tmp_path: Path, clock: HandClock) -> None:
     with open_writer(tmp_path, clock) as writer:
         append(writer, clock)
@@ -198,13 +62,30 @@ def test_a_closed_window_is_sealed_and_durable_at_once(tmp_path: Path, clock: Ha
         assert [path.suffix for path in segments(tmp_path)] == [".seg"]
 
 
-def test_roll_begins_a_segment_under_the_date_given(tmp_path: Path, clock: HandClock) -> None:
-    with open_writer(tmp_path, clock) as writer:
-        append(writer, clock)
-        clock.now_ns += 86_400 * NS_PER_SECOND
-        writer.roll(date(2026, 11, 24))
-        assert writer.segment is not None
-        assert writer.segment.parent.name == "2026-11-24"
+@pytest.mark.parametrize(
+    ("payload_bytes", "apart_ns", "rolls"),
+    [
+        (1_000, 0, True),  # four records fill 4,000 bytes
+        (1, 25 * NS_PER_SECOND, True),  # a segment is open for at most 60 s
+        (1, 0, False),
+    ],
+)
+def test_a_segment_is_rolled_at_its_bytes_and_at_its_age(
+    tmp_path: Path, clock: HandClock, payload_bytes: int, apart_ns: int, rolls: bool
+) -> None:
+    with open_writer(tmp_path, clock, segment_bytes=4_000, segment_seconds=60) as writer:
+        for number in range(4):
+            assert append(writer, clock, bytes(payload_bytes)) == writer.seq
+            assert len(segments(tmp_path)) == (2 if rolls and number == 3 else 1)
+            clock.now_ns += apart_ns
+
+
+def test_a_record_after_midnight_in_india_opens_a_segment_of_its_own_day(tmp_path: Path, clock: HandClock) -> None:
+    midnight_ns = OPEN_NS + 14 * 3_600 * NS_PER_SECOND + 45 * 60 * NS_PER_SECOND
+    with open_writer(tmp_path, clock, segment_seconds=86_400) as writer:
+        for clock.now_ns in (midnight_ns - 1, midnight_ns):
+            append(writer, clock)
+    assert [path.parent.name for path in segments(tmp_path)] == ["2026-11-23", "2026-11-24"]
 
 
 def test_nothing_is_called_durable_before_a_sync(tmp_path: Path, clock: HandClock) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.journals import DAY, OPEN_NS
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.lake.build import Expectation
 from harvester.lake.close import close_day
+from harvester.lake.day.model import Expectation
 from harvester.lake.layout import Partition
 
 root, seconds, interval_ns = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

@@ -11,9 +11,9 @@ from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS, HandClock, HandRe
 from tests.storage.lake.sockets import CLOSE_NS, SocketRecorder
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.lake.build import Expectation
 from harvester.lake.close import Closing, close_day
-from harvester.lake.gaps import GapRow, read_gaps
+from harvester.lake.day.model import Expectation
+from harvester.lake.gaps.polls import GapRow, read_gaps
 from harvester.lake.layout import Partition
 
 SLOTS = 20

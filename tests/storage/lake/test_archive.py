@@ -8,9 +8,9 @@ from tests.bench.wire import arrivals, record
 
 from harvester.base.errors import HarvesterError
 from harvester.journal import JournalError, read_segment
-from harvester.lake import archive
-from harvester.lake.archive import Form, archive_path, archive_segment, hash_unpacked
-from harvester.lake.segments import Source, find_sources, read_index
+from harvester.lake.day.segments import Source, find_sources, read_index
+from harvester.lake.publish import archive
+from harvester.lake.publish.archive import Form, archive_path, archive_segment, hash_unpacked
 
 
 @pytest.fixture(scope="module")

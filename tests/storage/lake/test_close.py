@@ -15,8 +15,8 @@ from harvester.calendar import TradingCalendar
 from harvester.lake import manifest as manifest_module
 from harvester.lake.close import NotOverError
 from harvester.lake.pending import pending_days
-from harvester.lake.tables import TableWriter
-from harvester.lake.verify import verify_lake
+from harvester.lake.tables.parquet import TableWriter
+from harvester.reader.verify import verify_lake
 
 SLOTS = 20
 SBIN, INFY = SYMBOLS
@@ -259,7 +259,7 @@ def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: p
 
 
 def test_two_closes_at_once_are_one(place) -> None:
-    from harvester.lake.lock import locked
+    from harvester.lake.publish.lock import locked
 
     place.record_all()
     with locked(place.lake), pytest.raises(HarvesterError, match="another close or clean-up"):

@@ -8,8 +8,8 @@ import pytest
 from tests.journals import DAY, SYMBOLS, book
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.lake import tables
-from harvester.lake.export import export_csv
+from harvester.lake.tables import parquet
+from harvester.reader.export import export_csv
 
 SBIN, INFY = SYMBOLS
 HEADER = (
@@ -57,8 +57,8 @@ def test_the_export_does_not_depend_on_row_groups(
     recorder.stop()
     place.close()
     expected = export_csv(place.lake, DAY, place.root / "one group", symbols)[0].read_bytes()
-    monkeypatch.setattr(tables, "SHARED_ROWS", shared_rows)
-    monkeypatch.setattr(tables, "GROUP_ROWS", group_rows)
+    monkeypatch.setattr(parquet, "SHARED_ROWS", shared_rows)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", group_rows)
     place.close(rebuild=True)
 
     assert pq.read_metadata(place.current("depth")).num_row_groups == 2

@@ -11,10 +11,10 @@ from tests.storage.lake.sockets import INFY, SBIN
 
 from exchange.replay.recording import open_recording
 from harvester.base.clock import NS_PER_SECOND
+from harvester.commands import close
 from harvester.config.settings import Settings
-from harvester.lake import close
 from harvester.lake.prune import delete_segments, judge_segments
-from harvester.lake.verify import verify_lake
+from harvester.reader.verify import verify_lake
 
 EVENING_NS = OPEN_NS + 8 * 3_600 * NS_PER_SECOND
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.commands import cleanup, prune_journal, verify
 from harvester.config.settings import UploadSettings
-from harvester.lake import cleanup, prune, verify
 from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.manifest import _self_hash
-from harvester.lake.proof import load_receipt
 from harvester.lake.prune import delete_segments, judge_segments
-from harvester.lake.verify import verify_lake
+from harvester.lake.publish.receipts import load_receipt
+from harvester.reader.verify import verify_lake
 
 
 @pytest.fixture
@@ -279,10 +279,10 @@ def test_what_is_no_receipt_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_the_commands_plan_before_they_delete(closed, receipt: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = SimpleNamespace(journal_dir=closed.journal, lake_dir=closed.lake, upload=UploadSettings())
-    assert prune.run(argparse.Namespace(plan=True, apply=False), settings) == 0
+    assert prune_journal.run(argparse.Namespace(plan=True, apply=False), settings) == 0
     assert "2 segments" in capsys.readouterr().out
     assert len(list(closed.journal.glob("2*/*.seg"))) == 2
-    assert prune.run(argparse.Namespace(plan=False, apply=True), settings) == 0
+    assert prune_journal.run(argparse.Namespace(plan=False, apply=True), settings) == 0
     plan = argparse.Namespace(plan=True, apply=False, receipt=[receipt], keep_days=0)
     assert cleanup.run(plan, settings) == 0
     assert "3 files of" in capsys.readouterr().out

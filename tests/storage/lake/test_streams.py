@@ -7,9 +7,9 @@ from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
-from harvester.lake.balance import check_day
+from harvester.lake.certificate.balance import check_day
 from harvester.lake.manifest import load_manifest
-from harvester.lake.verify import verify_lake
+from harvester.reader.verify import verify_lake
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from harvester.lake import tables
 from harvester.lake.schema import BARS_TABLE
+from harvester.lake.tables import parquet
 
 
-def write(path: Path, rows: dict[str, int]) -> tables.TableWriter:
+def write(path: Path, rows: dict[str, int]) -> parquet.TableWriter:
     """A table of bars with so many rows of each symbol; the values are their numbers."""
-    with tables.TableWriter(path, BARS_TABLE, []) as writer:
+    with parquet.TableWriter(path, BARS_TABLE, []) as writer:
         for symbol, count in rows.items():
             matrix = np.tile(np.arange(count), (BARS_TABLE.height, 1))
             writer.add(symbol, matrix[:, : count // 2])
@@ -24,8 +24,8 @@ def write(path: Path, rows: dict[str, int]) -> tables.TableWriter:
 def test_small_symbols_share_row_groups_and_large_ones_have_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "SHARED_ROWS", 10)
-    monkeypatch.setattr(tables, "GROUP_ROWS", 20)
+    monkeypatch.setattr(parquet, "SHARED_ROWS", 10)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 20)
     rows = {"A": 3, "B": 0, "C": 4, "D": 25, "E": 12, "F": 6, "G": 6, "H": 2}
 
     writer = write(tmp_path / "bars.parquet", rows)
@@ -47,11 +47,11 @@ def test_small_symbols_share_row_groups_and_large_ones_have_their_own(
         (symbol, number) for symbol, count in rows.items() for number in range(count)
     ]
     assert writer.rows == sum(rows.values())
-    tables.check_written(writer)
+    parquet.check_written(writer)
 
 
 def test_shared_row_groups_stay_in_their_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "GROUP_BYTES", 10 * 8 * BARS_TABLE.height)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 10 * 8 * BARS_TABLE.height)
 
     writer = write(tmp_path / "bars.parquet", dict.fromkeys("ABCDEF", 4))
 
@@ -61,7 +61,7 @@ def test_shared_row_groups_stay_in_their_memory(tmp_path: Path, monkeypatch: pyt
 
 def test_a_table_that_failed_is_closed_with_what_it_has(tmp_path: Path) -> None:
     path = tmp_path / "bars.parquet"
-    with pytest.raises(ValueError, match="no more"), tables.TableWriter(path, BARS_TABLE, []) as writer:
+    with pytest.raises(ValueError, match="no more"), parquet.TableWriter(path, BARS_TABLE, []) as writer:
         writer.add("A", np.zeros((BARS_TABLE.height, 3), np.int64))
         writer.end_symbol("A")
         raise ValueError("no more")

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple, NoReturn
 
 from harvester.base.errors import HarvesterError
@@ -15,35 +16,35 @@ FAILURE = 1
 
 
 class Command(NamedTuple):
-    """A module with add_arguments(parser) and run(args, settings) -> exit code; settings are None where not needed."""
+    """A module of `commands` with add_arguments(parser) and run(args, settings) -> exit code.
 
-    module: str
+    Its name is the command's with underscores. `settings` are None where they are not needed.
+    """
+
     summary: str
     needs_settings: bool = True
 
 
 COMMANDS = {
-    "run": Command("harvester.commands.run", "record until stopped: the recording service", False),
-    "health": Command("harvester.commands.health", "say whether the recorder does its work, and what to do if not"),
-    "sessions": Command("harvester.commands.sessions", "print the trading sessions of a date"),
-    "token-agent": Command("harvester.commands.token_agent", "hand new access tokens to the recorder"),
-    "token-check": Command("harvester.commands.token_check", "describe the access token on standard input", False),
-    "token-file": Command(
-        "harvester.commands.token_file", "replace the token file, or go back to the one before", False
-    ),
-    "remind": Command("harvester.commands.remind", "ask for a login while today's session lacks a valid token"),
-    "notify-test": Command("harvester.commands.notify_test", "send a test message through every alert channel"),
-    "renew": Command("harvester.commands.renew", "get an access token without a login, where the account allows that"),
-    "config": Command("harvester.commands.config", "check a configuration file, or print what it may hold", False),
-    "recover": Command("harvester.commands.recover", "seal what a dead recorder left in the journal"),
-    "close": Command("harvester.lake.close", "build the lake of a closed trading day"),
-    "export": Command("harvester.lake.export", "write a day of the lake as CSV"),
-    "verify": Command("harvester.lake.verify", "check the lake against its manifests", False),
-    "athena-ddl": Command("harvester.lake.athena", "print table definitions for Amazon Athena", False),
-    "prune-journal": Command("harvester.lake.prune", "delete journal segments that the lake provably holds"),
-    "upload": Command("harvester.upload.command", "bring closed days into the bucket, verified"),
-    "metrics": Command("harvester.metrics.command", "publish this host's metrics in CloudWatch, once"),
-    "cleanup": Command("harvester.lake.cleanup", "delete lake files that receipts prove to be elsewhere"),
+    "run": Command("record until stopped: the recording service", False),
+    "health": Command("say whether the recorder does its work, and what to do if not"),
+    "sessions": Command("print the trading sessions of a date"),
+    "token-agent": Command("hand new access tokens to the recorder"),
+    "token-check": Command("describe the access token on standard input", False),
+    "token-file": Command("replace the token file, or go back to the one before", False),
+    "remind": Command("ask for a login while today's session lacks a valid token"),
+    "notify-test": Command("send a test message through every alert channel"),
+    "renew": Command("get an access token without a login, where the account allows that"),
+    "config": Command("check a configuration file, or print what it may hold", False),
+    "recover": Command("seal what a dead recorder left in the journal"),
+    "close": Command("build the lake of a closed trading day"),
+    "export": Command("write a day of the lake as CSV"),
+    "verify": Command("check the lake against its manifests", False),
+    "athena-ddl": Command("print table definitions for Amazon Athena", False),
+    "prune-journal": Command("delete journal segments that the lake provably holds"),
+    "upload": Command("bring closed days into the bucket, verified"),
+    "metrics": Command("publish this host's metrics in CloudWatch, once"),
+    "cleanup": Command("delete lake files that receipts prove to be elsewhere"),
 }
 
 
@@ -78,8 +79,12 @@ def _dispatch(args: argparse.Namespace) -> int:
         from harvester.config.settings import load_settings
 
         settings = load_settings(args.config)
-    code: int = import_module(command.module).run(args, settings)
+    code: int = _module(args.command).run(args, settings)
     return code
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"harvester.commands.{name.replace('-', '_')}")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -92,7 +97,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         child.add_argument("--config", type=Path, metavar="FILE", help="configuration instead of $HARVESTER_CONFIG")
         child.add_argument("--debug", action="store_true", help="say more, and show tracebacks")
         if name == wanted:
-            import_module(command.module).add_arguments(child)
+            _module(name).add_arguments(child)
     return parser.parse_args(arguments)
 
 

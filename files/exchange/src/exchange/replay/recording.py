@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import harvester.lake.archive  # noqa: F401 makes archived segments of every form readable
+import harvester.lake.publish.archive  # noqa: F401 makes archived segments of every form readable
 from harvester.base.errors import ConfigError
 from harvester.journal.format import (
     CONTROL,

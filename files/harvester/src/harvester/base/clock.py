@@ -5,6 +5,8 @@ import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Protocol
 
+from harvester.base.errors import ConfigError
+
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MS = 1_000_000
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
@@ -49,3 +51,11 @@ def to_ist(wall_ns: int) -> datetime:
 def midnight_ns(day: date) -> int:
     """Wall nanoseconds of 00:00 India time on `day`."""
     return int(datetime(day.year, day.month, day.day, tzinfo=IST).astimezone(UTC).timestamp()) * NS_PER_SECOND
+
+
+def parse_date(text: str) -> date:
+    """A date of the command line. Raises ConfigError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is not a date; write it as YYYY-MM-DD, such as 2026-11-23.") from None

@@ -1,10 +1,8 @@
 """harvester sessions: the phases of a trading day, and which of them are recorded."""
 
 import argparse
-from datetime import date
 
-from harvester.base.clock import SystemClock, to_ist
-from harvester.base.errors import ConfigError
+from harvester.base.clock import SystemClock, parse_date, to_ist
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 
@@ -16,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Raises ConfigError for a malformed date."""
     calendar = TradingCalendar.load(settings.calendar.file)
-    day = _parse_date(args.date) if args.date else calendar.trading_date(SystemClock().wall_ns())
+    day = parse_date(args.date) if args.date else calendar.trading_date(SystemClock().wall_ns())
     session = calendar.session(day)
     print(f"{day:%A %Y-%m-%d}: {session.kind if session else 'no'} session")
     for phase in session.phases if session else ():
@@ -24,10 +22,3 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(f"  {phase.name:<16} {to_ist(phase.open_ns):%H:%M:%S} to {to_ist(phase.close_ns):%H:%M:%S}  {recorded}")
     print(f"The calendar's facts end on {calendar.valid_until}, in {calendar.days_left(day)} days.")
     return 0
-
-
-def _parse_date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(f"--date {text!r}: must be a date such as 2026-11-23.") from error

@@ -11,7 +11,6 @@ JSON bodies hold no false starts.
 import json
 import struct
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -32,6 +31,8 @@ MAX_RECORD = HEADER.size + MAX_PAYLOAD
 DATA, CONTROL = 0, 1
 FYERS_REST, FYERS_HSM, FYERS_TBT = 1, 2, 3
 FEED_NAMES = {FYERS_REST: "fyers-rest", FYERS_HSM: "fyers-hsm", FYERS_TBT: "fyers-tbt"}
+SOCKETS = (FYERS_HSM, FYERS_TBT)
+"""Feeds whose records are frames of a socket."""
 
 POLL = struct.Struct("<qqH")
 
@@ -89,20 +90,11 @@ def encode(record: tuple[int, int, int, int, int, int, bytes]) -> bytes:
     """The bytes of a Record, or of a tuple like one. Raises JournalError for a payload over 1 MiB."""
     kind, feed, stream, seq, wall_ns, mono_ns, payload = record
     if len(payload) > MAX_PAYLOAD:
-        raise _too_large(len(payload))
+        raise JournalError(
+            f"A journal record holds at most {MAX_PAYLOAD} bytes, not {len(payload)}. Cap what a feed receives."
+        )
     tail = REST.pack(kind, feed, stream, seq, wall_ns, mono_ns) + payload
     return PREFIX.pack(MAGIC, len(payload), google_crc32c.value(tail)) + tail
-
-
-def check_sizes(frames: Sequence[Frame]) -> None:
-    """Raise JournalError when a payload is over 1 MiB."""
-    largest = max((len(payload) for payload, _, _ in frames), default=0)
-    if largest > MAX_PAYLOAD:
-        raise _too_large(largest)
-
-
-def _too_large(size: int) -> JournalError:
-    return JournalError(f"A journal record holds at most {MAX_PAYLOAD} bytes, not {size}. Cap what a feed receives.")
 
 
 def decode(frame: bytes) -> Record | None:

@@ -1,7 +1,6 @@
 """One segment file being written: created durably, appended to, synced, sealed."""
 
 import os
-from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -50,26 +49,16 @@ class SegmentFile:
             and mono_ns - self._opened_mono_ns < self._max_age_ns
         )
 
-    def takes_many(self, frames: Sequence[Frame], start: int) -> int:
-        """How many of the frames from `start` on belong here, one at least."""
-        size = self.size + HEADER.size + len(frames[start][0])
-        for at in range(start + 1, len(frames)):
-            payload, wall_ns, _ = frames[at]
-            size += HEADER.size + len(payload)
-            if size > self._max_bytes or not self._day_begins_ns <= wall_ns < self._day_ends_ns:
-                return at - start
-        return len(frames) - start
-
     def is_old(self, mono_ns: int) -> bool:
         """Whether it has been open for as long as it may be."""
         return mono_ns - self._opened_mono_ns >= self._max_age_ns
 
-    def write(self, encoded: bytes, first_seq: int, records: int = 1) -> None:
-        """Append encoded records, of which the first has that number; on return the kernel has them."""
+    def write(self, encoded: bytes, seq: int) -> None:
+        """Append the encoded record of that number; on return the kernel has it."""
         write_all(self._descriptor, encoded)
         self.size += len(encoded)
-        self.records += records
-        self.first_seq = self.first_seq or first_seq
+        self.records += 1
+        self.first_seq = self.first_seq or seq
 
     def sync(self) -> None:
         """Return when what was written survives a power cut."""

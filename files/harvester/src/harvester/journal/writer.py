@@ -6,7 +6,6 @@ report success the next time, so nothing is retried. The file stays as it is and
 
 import contextlib
 import threading
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +18,6 @@ from harvester.journal.format import (
     Frame,
     JournalError,
     RunInfo,
-    check_sizes,
     encode,
     encode_control,
     segment_header,
@@ -98,23 +96,6 @@ class JournalWriter:
         """
         return self._append(DATA, feed, stream, (payload, wall_ns, mono_ns))
 
-    def append_many(self, feed: int, stream: int, frames: Sequence[Frame]) -> int:
-        """Write data records that are at hand together, such as the frames of one read, with one write(2).
-
-        The number of the last is returned once the kernel has them all. Raises JournalError: with `failure` set when
-        the journal cannot go on, without it when a payload is over 1 MiB, and then none of them is written.
-        """
-        with self._write_lock:
-            self._raise_failure()
-            check_sizes(frames)
-            written = 0
-            while written < len(frames):
-                segment = self._segment_for(frames[written])
-                run = frames[written : written + segment.takes_many(frames, written)]
-                self._write_run(segment, feed, stream, run)
-                written += len(run)
-            return self._seq
-
     def append_control(self, record: dict[str, Any]) -> int:
         """Write one control record, a JSON object with a "type"; its number is returned. Raises JournalError."""
         with self._write_lock:
@@ -153,12 +134,6 @@ class JournalWriter:
                 self._fail("sealed", segment, error)
             self._segment = None
             self.durable_seq = self._seq
-
-    def roll(self, trading_date: date) -> None:
-        """Seal the segment and open a new one under `trading_date`. Raises JournalError."""
-        with self._write_lock, self._sync_lock:
-            self.seal()
-            self._begin_segment(trading_date)
 
     def close(self) -> None:
         """Seal, stop the sync thread and let go of the journal. Raises JournalError when sealing failed.
@@ -211,24 +186,15 @@ class JournalWriter:
         self._write(segment, CONTROL, 0, 0, (encode_control(record), wall_ns, mono_ns))
 
     def _write(self, segment: SegmentFile, kind: int, feed: int, stream: int, frame: Frame) -> int:
+        """Have the kernel take one record, then count it as acknowledged."""
         payload, wall_ns, mono_ns = frame
-        return self._put(segment, encode((kind, feed, stream, self._seq + 1, wall_ns, mono_ns, payload)), 1)
-
-    def _write_run(self, segment: SegmentFile, feed: int, stream: int, frames: Sequence[Frame]) -> None:
-        encoded = [
-            encode((DATA, feed, stream, seq, wall_ns, mono_ns, payload))
-            for seq, (payload, wall_ns, mono_ns) in enumerate(frames, self._seq + 1)
-        ]
-        self._put(segment, b"".join(encoded), len(encoded))
-
-    def _put(self, segment: SegmentFile, encoded: bytes, records: int) -> int:
-        """Have the kernel take the next records, then count them as acknowledged."""
+        seq = self._seq + 1
         try:
-            segment.write(encoded, self._seq + 1, records)
+            segment.write(encode((kind, feed, stream, seq, wall_ns, mono_ns, payload)), seq)
         except OSError as error:
             self._fail("written", segment, error)
-        self._seq += records
-        return self._seq
+        self._seq = seq
+        return seq
 
     def _fail(self, verb: str, segment: SegmentFile | None, error: OSError) -> NoReturn:
         if segment and verb != "written":

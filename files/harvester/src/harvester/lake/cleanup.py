@@ -4,7 +4,6 @@ Only data tables and archived segments go, never a manifest, certificate or gap 
 days. What goes is written down first, beside the manifest.
 """
 
-import argparse
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,13 +13,12 @@ from harvester.journal.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions
-from harvester.lake.lock import locked
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
-from harvester.lake.proof import Receipt, accept, load_receipt
-from harvester.lake.removals import read_removals, write_removals
+from harvester.lake.publish.receipts import Receipt
+from harvester.lake.publish.removals import read_removals, write_removals
 
 if TYPE_CHECKING:
-    from harvester.config.settings import Settings
+    pass
 
 KEEP_DAYS = 2
 REMOVABLE = (DEPTH, *STREAMED, RAW)
@@ -98,39 +96,3 @@ def delete_files(lake: Path, verdicts: list[Verdict], receipt: Receipt) -> int:
                 " command again as the user that owns the lake."
             ) from error
     return freed
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
-    choice.add_argument("--apply", action="store_true", help="delete it")
-    parser.add_argument(
-        "--receipt",
-        type=Path,
-        metavar="FILE",
-        action="append",
-        required=True,
-        help="proof of verified copies elsewhere; one for each place that upload.proof demands",
-    )
-    parser.add_argument(
-        "--keep-days", type=int, default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
-    )
-
-
-def run(args: argparse.Namespace, settings: "Settings") -> int:
-    """Clean up, or say what clean-up would do."""
-    receipt = accept([load_receipt(path) for path in args.receipt], settings.upload)
-    with locked(settings.lake_dir):
-        verdicts = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
-        for verdict in verdicts:
-            fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
-            print(f"{verdict.entry.path}: {fate}")
-        going = [verdict for verdict in verdicts if verdict.keep_because is None]
-        kept = len(verdicts) - len(going)
-        if args.apply:
-            freed = delete_files(settings.lake_dir, verdicts, receipt)
-            print(f"{len(going)} files deleted, {freed} bytes freed, {kept} kept")
-        else:
-            size = sum(verdict.entry.bytes for verdict in going)
-            print(f"{len(going)} files of {size} bytes would be deleted, {kept} kept")
-    return 0

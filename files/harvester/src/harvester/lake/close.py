@@ -5,7 +5,6 @@ nothing of the day counts, and the next run begins anew. A day that was closed b
 journal has more of it; that is a new generation, and the files it replaces move to superseded/.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,22 +12,22 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
-from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.errors import HarvesterError
 from harvester.base.release import release_id
 from harvester.calendar import TradingCalendar
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
-from harvester.lake.archive import Form
-from harvester.lake.build import Day, Expectation, build_day, read_day
-from harvester.lake.certificate import Json
+from harvester.lake.build import build_day
+from harvester.lake.certificate.day import Json
+from harvester.lake.day.model import Day, Expectation, read_day
+from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import RAW, Partition
-from harvester.lake.lock import locked
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, self_hash_of, write_manifest
-from harvester.lake.pending import pending_days
-from harvester.lake.placing import set_superseded_aside
-from harvester.lake.removals import read_removals
-from harvester.lake.segments import find_sources, read_index
+from harvester.lake.publish.archive import Form
+from harvester.lake.publish.files import set_superseded_aside
+from harvester.lake.publish.lock import locked
+from harvester.lake.publish.removals import read_removals
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -168,77 +167,3 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
     )
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--date", metavar="YYYY-MM-DD", help="close this day only; default: every day not closed yet")
-    parser.add_argument("--rebuild", action="store_true", help="build the day again although nothing was added to it")
-
-
-def run(args: argparse.Namespace, settings: "Settings") -> int:
-    """Close the day named, or all that are pending; one that fails does not keep the others from being closed."""
-    calendar = TradingCalendar.load(settings.calendar.file)
-    clock = SystemClock()
-    journal, lake, host = settings.journal_dir, settings.lake_dir, settings.host_id
-    if args.rebuild and not args.date:
-        raise ConfigError("--rebuild needs --date: say which day is to be built again.")
-    today = to_ist(clock.wall_ns()).date()
-    days = (
-        [parse_date(args.date)]
-        if args.date
-        else pending_days(journal, lake, host, calendar, settings.calendar.phases, today)
-    )
-    errors = []
-    for day in days:
-        try:
-            closing = close_day(
-                journal=journal,
-                lake=lake,
-                partition=Partition(day, host),
-                expectation=expect_day(settings, calendar, day),
-                now_ns=clock.wall_ns(),
-                rebuild=args.rebuild,
-                form=Form[settings.archive.upper()],
-            )
-            print(describe(closing))
-        except NotOverError as error:
-            if args.date:
-                raise
-            print(error)
-        except HarvesterError as error:
-            errors.append(str(error))
-    if not days:
-        print("Every day is closed.")
-    if errors:
-        raise HarvesterError("\n".join(errors))
-    return 0
-
-
-def parse_date(text: str) -> date:
-    """A date of the command line. Raises ConfigError."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is not a date; write it as YYYY-MM-DD, such as 2026-11-23.") from None
-
-
-def describe(closing: Closing) -> str:
-    """The outcome for a person, in one line per day and one per symbol."""
-    day = closing.partition.date
-    if closing.outcome == NOTHING:
-        return f"{day}: no session and no data, nothing to close."
-    if closing.certificate is None or closing.manifest is None:
-        return f"{day}: closed before, nothing new."
-    lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
-    for symbol, entry in closing.certificate["symbols"].items():
-        causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
-        share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
-        lines.append(f"  {symbol}: {entry['updates']} updates of {entry['expected']}, {share}; gap slots: {causes}")
-    for feed, facts in closing.certificate["streams"].items():
-        for symbol, entry in facts["symbols"].items():
-            sums = entry["gaps_by_cause"].items()
-            causes = ", ".join(f"{cause} {each['ns'] / NS_PER_SECOND:.1f} s" for cause, each in sums) or "none"
-            share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
-            rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
-            lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
-    return "\n".join(lines)

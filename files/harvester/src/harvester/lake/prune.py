@@ -1,18 +1,17 @@
 """`harvester prune-journal`: delete sealed segments of which the lake provably holds a copy."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from harvester.base.errors import HarvesterError
 from harvester.journal.files import sync_directory
 from harvester.journal.segment import SEALED
-from harvester.lake.archive import archive_path, hash_unpacked
 from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, hash_file, load_manifest
+from harvester.lake.publish.archive import archive_path, hash_unpacked
 
 if TYPE_CHECKING:
-    from harvester.config.settings import Settings
+    pass
 
 
 class Verdict(NamedTuple):
@@ -81,26 +80,3 @@ def delete_segments(verdicts: list[Verdict]) -> int:
                 ) from error
             freed += verdict.bytes
     return freed
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    choice = parser.add_mutually_exclusive_group(required=True)
-    choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
-    choice.add_argument("--apply", action="store_true", help="delete it")
-
-
-def run(args: argparse.Namespace, settings: "Settings") -> int:
-    """Prune, or say what pruning would do."""
-    verdicts = judge_segments(settings.journal_dir, settings.lake_dir)
-    for verdict in verdicts:
-        fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
-        print(f"{verdict.path.parent.name}/{verdict.path.name}: {fate}")
-    going = [verdict for verdict in verdicts if verdict.keep_because is None]
-    if args.apply:
-        print(
-            f"{len(going)} segments deleted, {delete_segments(verdicts)} bytes freed, {len(verdicts) - len(going)} kept"
-        )
-    else:
-        size = sum(verdict.bytes for verdict in going)
-        print(f"{len(going)} segments of {size} bytes would be deleted, {len(verdicts) - len(going)} kept")
-    return 0

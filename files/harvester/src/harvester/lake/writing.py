@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harvester.decode.frames import Ints
-from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT
-from harvester.lake.certificate import Json, certify_symbol
-from harvester.lake.coverage import StreamLedger
-from harvester.lake.depth import SymbolData, read_polls
-from harvester.lake.gaps import GapRow, Ledger
+from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
+from harvester.lake.certificate.day import Json, certify_symbol
+from harvester.lake.certificate.streams import certify_feed, certify_stream
+from harvester.lake.gaps.polls import GapRow, Ledger
+from harvester.lake.gaps.streams import StreamLedger
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry, describe_file
-from harvester.lake.origin import Origin
-from harvester.lake.placing import place, temporary_for
-from harvester.lake.rereading import Spool, read_in_order
-from harvester.lake.rows import merge_by_time
+from harvester.lake.publish.files import place, temporary_for
 from harvester.lake.schema import DEPTH_TABLE, TABLES
-from harvester.lake.streamfacts import certify_feed, certify_stream
-from harvester.lake.streams import SOCKETS, Streams
-from harvester.lake.symbolrows import SymbolRows
-from harvester.lake.tables import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
+from harvester.lake.tables.merging import merge_by_time
+from harvester.lake.tables.origin import Origin
+from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
+from harvester.lake.tables.poll_rows import SymbolData, read_polls
+from harvester.lake.tables.rereading import Spool, read_in_order
+from harvester.lake.tables.stream_pass import Streams
+from harvester.lake.tables.symbol_rows import SymbolRows
 
 if TYPE_CHECKING:
-    from harvester.lake.build import Day
+    from harvester.lake.day.model import Day
 
 
 @dataclass

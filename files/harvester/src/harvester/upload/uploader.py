@@ -13,7 +13,7 @@ from typing import IO
 from harvester.base.errors import HarvesterError
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition, find_partitions
 from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest
-from harvester.lake.removals import read_removals
+from harvester.lake.publish.removals import read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint, take

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import harvester.lake.archive  # noqa: F401 makes archived segments of every form readable
+import harvester.lake.publish.archive  # noqa: F401 makes archived segments of every form readable
 from exchange.sockets.sent import BINARY, read_sent
 from harvester.journal.format import CONTROL, DATA, FYERS_REST, Record, decode_control, decode_poll
 from harvester.journal.reader import read_segment

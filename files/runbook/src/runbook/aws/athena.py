@@ -6,8 +6,8 @@ from typing import Any
 
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.lake.athena import FIRST_DAY, PARTITIONS, SCHEMAS, Definition, define_table
 from harvester.lake.layout import MANIFEST, PARTITION
+from harvester.reader.athena import FIRST_DAY, PARTITIONS, SCHEMAS, Definition, define_table
 from runbook.aws import glue
 from runbook.aws.environment import Environment
 from runbook.aws.outcome import pages

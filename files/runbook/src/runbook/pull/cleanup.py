@@ -16,7 +16,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.cleanup import KEEP_DAYS, REMOVABLE
 from harvester.lake.layout import RAW
 from harvester.lake.manifest import FileEntry
-from harvester.lake.proof import demanded
+from harvester.lake.publish.receipts import demanded
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.pull import receipt

@@ -107,7 +107,7 @@ def deliver(
 
 def export_days(store: Store, days: Sequence[Day], symbols: Sequence[str]) -> list[Path]:
     """One CSV per day in the old harvester's format, of all symbols or of these that the day has."""
-    from harvester.lake.export import export_csv
+    from harvester.reader.export import export_csv
 
     written = []
     for date in sorted({day.date for day in days}):

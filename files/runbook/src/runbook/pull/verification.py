@@ -65,7 +65,7 @@ def verify_store(store: Store, selection: Selection, symbols: Collection[str] = 
 
     Raw segments that were never pulled are no fault. HarvesterError when there is nothing to verify.
     """
-    from harvester.lake.verify import verify_lake
+    from harvester.reader.verify import verify_lake
 
     report = verify_lake(store.lake)
     verdicts = []
@@ -118,7 +118,7 @@ def _readable_days(lake: Path, verdicts: list[DayVerdict]) -> dict[tuple[str, st
 
 def _account(verdict: DayVerdict, day: Day, symbols: Collection[str], lake: Path) -> None:
     """Fill in the figures, and hold the accounts against the tables where `verify_lake` stopped at unpulled files."""
-    from harvester.lake.balance import check_day
+    from harvester.lake.certificate.balance import check_day
 
     causes: Counter[str] = Counter()
     for symbol, facts in day.certificate["symbols"].items():

@@ -1,0 +1,45 @@
+"""harvester cleanup: delete lake files that receipts prove to be verified somewhere else."""
+
+import argparse
+from pathlib import Path
+
+from harvester.config.settings import Settings
+from harvester.lake.cleanup import KEEP_DAYS, delete_files, judge_files
+from harvester.lake.publish.lock import locked
+from harvester.lake.publish.receipts import accept, load_receipt
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--plan", action="store_true", help="print what would be deleted and what is kept, and why")
+    choice.add_argument("--apply", action="store_true", help="delete it")
+    parser.add_argument(
+        "--receipt",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        required=True,
+        help="proof of verified copies elsewhere; one for each place that upload.proof demands",
+    )
+    parser.add_argument(
+        "--keep-days", type=int, default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
+    )
+
+
+def run(args: argparse.Namespace, settings: "Settings") -> int:
+    """Clean up, or say what clean-up would do."""
+    receipt = accept([load_receipt(path) for path in args.receipt], settings.upload)
+    with locked(settings.lake_dir):
+        verdicts = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
+        for verdict in verdicts:
+            fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
+            print(f"{verdict.entry.path}: {fate}")
+        going = [verdict for verdict in verdicts if verdict.keep_because is None]
+        kept = len(verdicts) - len(going)
+        if args.apply:
+            freed = delete_files(settings.lake_dir, verdicts, receipt)
+            print(f"{len(going)} files deleted, {freed} bytes freed, {kept} kept")
+        else:
+            size = sum(verdict.entry.bytes for verdict in going)
+            print(f"{len(going)} files of {size} bytes would be deleted, {kept} kept")
+    return 0

@@ -1,0 +1,78 @@
+"""harvester close: build the lake of closed trading days from the journal."""
+
+import argparse
+
+from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.calendar import TradingCalendar
+from harvester.config.settings import Settings
+from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day
+from harvester.lake.layout import Partition
+from harvester.lake.pending import pending_days
+from harvester.lake.publish.archive import Form
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--date", metavar="YYYY-MM-DD", help="close this day only; default: every day not closed yet")
+    parser.add_argument("--rebuild", action="store_true", help="build the day again although nothing was added to it")
+
+
+def run(args: argparse.Namespace, settings: "Settings") -> int:
+    """Close the day named, or all that are pending; one that fails does not keep the others from being closed."""
+    calendar = TradingCalendar.load(settings.calendar.file)
+    clock = SystemClock()
+    journal, lake, host = settings.journal_dir, settings.lake_dir, settings.host_id
+    if args.rebuild and not args.date:
+        raise ConfigError("--rebuild needs --date: say which day is to be built again.")
+    today = to_ist(clock.wall_ns()).date()
+    days = (
+        [parse_date(args.date)]
+        if args.date
+        else pending_days(journal, lake, host, calendar, settings.calendar.phases, today)
+    )
+    errors = []
+    for day in days:
+        try:
+            closing = close_day(
+                journal=journal,
+                lake=lake,
+                partition=Partition(day, host),
+                expectation=expect_day(settings, calendar, day),
+                now_ns=clock.wall_ns(),
+                rebuild=args.rebuild,
+                form=Form[settings.archive.upper()],
+            )
+            print(describe(closing))
+        except NotOverError as error:
+            if args.date:
+                raise
+            print(error)
+        except HarvesterError as error:
+            errors.append(str(error))
+    if not days:
+        print("Every day is closed.")
+    if errors:
+        raise HarvesterError("\n".join(errors))
+    return 0
+
+
+def describe(closing: Closing) -> str:
+    """The outcome for a person, in one line per day and one per symbol."""
+    day = closing.partition.date
+    if closing.outcome == NOTHING:
+        return f"{day}: no session and no data, nothing to close."
+    if closing.certificate is None or closing.manifest is None:
+        return f"{day}: closed before, nothing new."
+    lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
+    for symbol, entry in closing.certificate["symbols"].items():
+        causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
+        share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
+        lines.append(f"  {symbol}: {entry['updates']} updates of {entry['expected']}, {share}; gap slots: {causes}")
+    for feed, facts in closing.certificate["streams"].items():
+        for symbol, entry in facts["symbols"].items():
+            sums = entry["gaps_by_cause"].items()
+            causes = ", ".join(f"{cause} {each['ns'] / NS_PER_SECOND:.1f} s" for cause, each in sums) or "none"
+            share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
+            rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
+            lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
+    return "\n".join(lines)

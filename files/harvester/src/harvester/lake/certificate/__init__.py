@@ -1,0 +1,1 @@
+"""What a closed day holds, counted, and whether its files balance with that."""

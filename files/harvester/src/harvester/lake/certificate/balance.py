@@ -1,0 +1,130 @@
+"""Whether a day's files balance: counted anew, from the files alone, against what its certificate says."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.day.intervals import Interval, intersect, total, union
+from harvester.lake.day.slots import Stretch
+from harvester.lake.gaps.polls import GapRow, read_gaps
+from harvester.lake.layout import DEPTH, GAPS
+from harvester.lake.manifest import FileEntry
+from harvester.lake.schema import TABLES
+from harvester.lake.tables.parquet import read_batches
+
+Json = dict[str, Any]
+REST = FEED_NAMES[FYERS_REST]
+Ledger = dict[tuple[str, str], list[GapRow]]
+
+
+def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list[str]:
+    """One line per flaw: polls, sockets, and rows of the tables.
+
+    Raises HarvesterError for a table that is none, and KeyError, TypeError or ValueError for such a certificate.
+    """
+    paths = {entry.path.split("/", 1)[0]: lake / entry.path for entry in files}
+    ledger: Ledger = {}
+    for row in read_gaps(paths[GAPS]):
+        ledger.setdefault((row.feed, row.symbol), []).append(row)
+    flaws = _check_polls(certificate, paths[DEPTH], ledger)
+    for feed, facts in certificate.get("streams", {}).items():
+        flaws += _check_socket(feed, facts, certificate["windows"], ledger)
+    flaws += _check_rows(certificate, paths)
+    known = {(REST, symbol) for symbol in certificate["symbols"]}
+    known |= {(feed, symbol) for feed, facts in certificate.get("streams", {}).items() for symbol in facts["symbols"]}
+    return flaws + [f"{symbol}: has gaps of {feed}, but no entry" for feed, symbol in sorted({*ledger} - known)]
+
+
+def _check_polls(certificate: Json, depth: Path, ledger: Ledger) -> list[str]:
+    slots = {slot for entry in certificate["schedule"] for slot in Stretch(**entry).slots()}
+    present = _slots_present(depth)
+    flaws = [f"{name}: has data of polls, but no entry" for name in sorted({*present} - {*certificate["symbols"]})]
+    for symbol, entry in certificate["symbols"].items():
+        found = check_symbol(entry, slots, present.get(symbol, []), ledger.get((REST, symbol), []))
+        flaws += [f"{symbol}: {flaw}" for flaw in found]
+    if certificate["unexplained_slots"]:
+        flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
+    return flaws
+
+
+def _slots_present(depth: Path) -> dict[str, list[int]]:
+    present: dict[str, list[int]] = {}
+    for batch in read_batches(depth, TABLES[DEPTH], ["symbol", "sched_ns"]):
+        polled = batch.filter(pc.is_valid(batch.column("sched_ns")))
+        names = polled.column("symbol").to_pylist()
+        for name, slot in zip(names, polled.column("sched_ns").to_pylist(), strict=True):
+            present.setdefault(name, []).append(slot)
+    return present
+
+
+def check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRow]) -> list[str]:
+    """What is wrong with the slots of one polled symbol."""
+    recorded = slots & set(have)
+    flaws = []
+    covered: set[int] = set()
+    ordered = sorted(slots)
+    for gap in gaps:
+        inside = set(ordered[bisect_left(ordered, gap.from_ns) : bisect_left(ordered, gap.to_ns)])
+        if len(inside) != gap.slots or inside & covered:
+            flaws.append(f"the gap at {gap.from_ns} does not hold the {gap.slots} slots it names, each once")
+        covered |= inside
+    if covered & recorded:
+        flaws.append(f"{len(covered & recorded)} slots have data and are in a gap")
+    if slots - recorded - covered:
+        flaws.append(f"{len(slots - recorded - covered)} slots have neither data nor a gap")
+    counted = {"expected": len(slots), "updates": len(have), "recorded_slots": len(recorded)}
+    flaws += [f"{key} is {entry[key]}, counted {number}" for key, number in counted.items() if entry[key] != number]
+    return flaws
+
+
+def _check_socket(feed: str, facts: Json, windows: list[list[int]], ledger: Ledger) -> list[str]:
+    spans = [(int(opens), int(closes)) for opens, closes in windows]
+    flaws = [f"{facts['unexplained_ns']} ns of {feed} are unexplained"] if facts["unexplained_ns"] else []
+    for symbol, entry in facts["symbols"].items():
+        found = check_stream(entry, spans, ledger.get((feed, symbol), []))
+        flaws += [f"{symbol}: {feed}: {flaw}" for flaw in found]
+    return flaws
+
+
+def check_stream(entry: Json, windows: list[Interval], gaps: list[GapRow]) -> list[str]:
+    """What is wrong with the time of one symbol on one socket."""
+    stretches = [(gap.from_ns, gap.to_ns) for gap in gaps]
+    lost, window_ns = total(stretches), total(windows)
+    flaws = []
+    if total(union(stretches)) != lost or any(begin >= end for begin, end in stretches):
+        flaws.append("its gaps overlap or are empty")
+    if total(intersect(union(stretches), windows)) != total(union(stretches)):
+        flaws.append("a gap lies outside the windows")
+    causes: Counter[str] = Counter()
+    for gap in gaps:
+        causes[gap.cause] += gap.to_ns - gap.from_ns
+    if dict(causes) != {cause: sums["ns"] for cause, sums in entry["gaps_by_cause"].items()}:
+        flaws.append("its gaps by cause are not those of the ledger")
+    if (entry["window_ns"], entry["covered_ns"]) != (window_ns, window_ns - lost):
+        flaws.append(f"{entry['covered_ns']} ns are covered, counted {window_ns - lost} of {window_ns}")
+    return flaws
+
+
+def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
+    """Rows of the sockets in each table against the updates of each symbol."""
+    claimed: Counter[tuple[str, str, str]] = Counter()
+    for feed, facts in certificate.get("streams", {}).items():
+        for symbol, entry in facts["symbols"].items():
+            claimed.update({(table, feed, symbol): rows for table, rows in entry["updates"].items() if rows})
+    found: Counter[tuple[str, str, str]] = Counter()
+    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {"bars"}):
+        if table not in paths:
+            return [f"the table {table} is not listed, and should have rows"]
+        for batch in read_batches(paths[table], TABLES[table], ["symbol", "feed"]):
+            pairs = zip(batch.column("symbol").to_pylist(), batch.column("feed").to_pylist(), strict=True)
+            found.update((table, feed, symbol) for symbol, feed in pairs if feed != REST)
+    return [
+        f"{symbol}: {table} has {found[table, feed, symbol]} rows of {feed}, the certificate says {rows}"
+        for table, feed, symbol in sorted({*claimed, *found})
+        if (rows := claimed[table, feed, symbol]) != found[table, feed, symbol]
+    ]

@@ -1,0 +1,123 @@
+"""The certificate of a day: for each symbol what was expected, what came, and what explains the rest."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from harvester.lake.certificate.streams import longest_silence, percentiles
+from harvester.lake.day.events import Events
+from harvester.lake.day.segments import DayIndex
+from harvester.lake.day.slots import Grid
+from harvester.lake.gaps.polls import GapRow
+from harvester.lake.layout import Partition
+from harvester.lake.tables.poll_rows import SymbolData
+
+CERTIFICATE_FORMAT = 1
+CHRONY = "chrony"
+MOST_MESSAGES = 100
+"""Texts of servers that a certificate quotes."""
+Json = dict[str, Any]
+
+
+def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
+    """One symbol's entry. `expected` = `recorded_slots` + the slots in `gaps_by_cause`."""
+    expected = set(grid.slots)
+    recorded = expected & set(data.sched_ns)
+    causes: Counter[str] = Counter()
+    for gap in gaps:
+        causes[gap.cause] += gap.slots or 0
+    return {
+        "expected": len(expected),
+        "updates": len(data.sched_ns),
+        "recorded_slots": len(recorded),
+        "coverage": round(len(recorded) / len(expected), 6) if expected else None,
+        "duplicates": len(data.sched_ns) - len(set(data.sched_ns)),
+        "off_schedule": sum(slot not in expected for slot in data.sched_ns),
+        "bad_records": data.bad_records,
+        "gaps_by_cause": dict(sorted(causes.items())),
+        "longest_silence_ns": longest_silence(np.array(data.recv_ns, np.int64), grid.windows),
+        "poll_deviation_ms": _deviation(data.deviation_ns),
+    }
+
+
+def _deviation(deviation_ns: list[int]) -> Json | None:
+    found = percentiles(np.array(deviation_ns, np.int64))
+    return found and {name: found[name] for name in ("p50", "p99", "max")}
+
+
+def certify_day(
+    partition: Partition,
+    release: str,
+    grid: Grid,
+    symbols: Mapping[str, Json],
+    streams: Mapping[str, Json],
+    index: DayIndex,
+    events: Events,
+    files: list[Json],
+) -> Json:
+    """The whole certificate. It says nothing that a second build of the same segments would not say, too."""
+    return {
+        "format": CERTIFICATE_FORMAT,
+        "date": partition.date.isoformat(),
+        "host": partition.host,
+        "release": release,
+        "windows": [list(window) for window in grid.windows],
+        "interval_ns": grid.stretches[0].interval_ns if grid.stretches else None,
+        "schedule": [stretch._asdict() for stretch in grid.stretches],
+        "symbols": dict(sorted(symbols.items())),
+        "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
+        "streams": dict(streams),
+        "files": files,
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "release": run.release,
+                "boot_id": run.boot_id,
+                "first_ns": run.first_ns,
+                "last_ns": run.last_ns,
+                "stopped": run.stopped,
+            }
+            for run in events.runs
+        ],
+        "journal": {
+            "segments": len(index.sources),
+            "records": sum(source.records for source in index.sources),
+            "damaged_bytes": sum(end - start for source in index.sources for start, end in source.damaged),
+            "torn_bytes": events.torn_bytes,
+            "unattributed_records": index.unattributed,
+            "other_feed_records": index.other_feeds,
+            "malformed_control_records": events.malformed,
+        },
+        "clock": {
+            "steps": len(events.clock_steps_ns),
+            "largest_step_ns": max(events.clock_steps_ns, key=abs, default=0),
+            "notes": [note for note in events.clock_notes if note.get("source") != CHRONY],
+            "chrony": _summarise_chrony([note for note in events.clock_notes if note.get("source") == CHRONY]),
+        },
+        "messages": events.messages[:MOST_MESSAGES],
+    }
+
+
+def _summarise_chrony(notes: list[Json]) -> Json | None:
+    """How far the clock was off at most, and the largest bound of the error, by chrony's own measurements."""
+    offsets = [abs(note["offset_ns"]) for note in notes if isinstance(note.get("offset_ns"), int)]
+    errors = [note["error_ns"] for note in notes if isinstance(note.get("error_ns"), int)]
+    if not offsets:
+        return None
+    return {
+        "measurements": len(offsets),
+        "largest_offset_ns": max(offsets),
+        "largest_error_ns": max(errors, default=None),
+    }
+
+
+def _unexplained(entry: Json) -> int:
+    return int(entry["expected"] - entry["recorded_slots"] - sum(entry["gaps_by_cause"].values()))
+
+
+def encode_certificate(certificate: Json) -> bytes:
+    """The file's bytes, the same for the same certificate."""
+    return (json.dumps(certificate, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")

@@ -1,0 +1,104 @@
+"""What the certificate says of the sockets: for each symbol its coverage, updates, silence, gaps, proof and skew."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from harvester.base.clock import NS_PER_MS
+from harvester.decode.frames import Ints
+from harvester.lake.day.events import Events
+from harvester.lake.day.intervals import Interval, total
+from harvester.lake.gaps.streams import Coverage
+from harvester.lake.tables.deduplication import Tally
+from harvester.lake.tables.stream_pass import Findings
+from harvester.lake.tables.symbol_rows import Tracks
+
+Json = dict[str, Any]
+MOST_CONNECTIONS = 500
+"""Connections that a certificate lists, of each feed; a storm of them is counted."""
+
+
+def certify_stream(
+    tracks: Tracks, recv_ns: Ints, coverage: Coverage, windows: Sequence[Interval], proof: Json | None
+) -> Json:
+    """One symbol's entry on one feed. `window_ns` = `covered_ns` + the ns in `gaps_by_cause`."""
+    window_ns = total(windows)
+    causes: dict[str, Counter[str]] = {}
+    for gap in coverage.gaps:
+        causes.setdefault(gap.cause, Counter()).update({"ns": gap.to_ns - gap.from_ns, "count": 1})
+    entry: Json = {
+        "window_ns": window_ns,
+        "covered_ns": coverage.covered_ns,
+        "coverage": round(coverage.covered_ns / window_ns, 6) if window_ns else None,
+        "updates": dict(sorted(tracks.updates.items())),
+        "off_session": tracks.off_session,
+        "longest_silence_ns": longest_silence(recv_ns, windows),
+        "gaps_by_cause": {cause: dict(sums) for cause, sums in sorted(causes.items())},
+        "skew_ms": percentiles(np.concatenate(tracks.skew_ns)) if tracks.skew_ns else None,
+    }
+    if proof is not None:
+        entry["sequence"] = proof
+    if tracks.tally is not None:
+        entry["copies"] = _copies(tracks.tally)
+    return entry
+
+
+def _copies(tally: Tally) -> Json:
+    streams = sorted({*tally.first, *tally.alone})
+    return {str(stream): {"first": tally.first[stream], "alone": tally.alone[stream]} for stream in streams}
+
+
+def longest_silence(recv_ns: Ints, windows: Sequence[Interval]) -> int:
+    """The longest time inside one window without a row, the window's edges included. `recv_ns` ascending."""
+    longest = 0
+    for opens, closes in windows:
+        first, last = np.searchsorted(recv_ns, [opens, closes])
+        moments = np.concatenate([[opens], recv_ns[first:last], [closes]])
+        longest = max(longest, int(np.diff(moments).max()))
+    return longest
+
+
+def percentiles(values_ns: Ints) -> Json | None:
+    """Nearest rank, in milliseconds."""
+    if not len(values_ns):
+        return None
+    ordered = np.sort(values_ns)
+
+    def rank(share: int) -> float:
+        place = max(-(-len(ordered) * share // 100) - 1, 0)
+        return round(int(ordered[place]) / NS_PER_MS, 3)
+
+    return {"min": rank(0), "p50": rank(50), "p99": rank(99), "max": rank(100)}
+
+
+def certify_feed(symbols: dict[str, Json], findings: Findings, feed: int, events: Events) -> Json:
+    """One feed's entry."""
+    links = [link for link in events.links if link.feed == feed]
+    return {
+        "symbols": symbols,
+        "unexplained_ns": sum(unexplained(entry) for entry in symbols.values()),
+        "frames": findings.frames,
+        "leftovers": {reason: count for reason, count in sorted(findings.leftovers.items()) if count},
+        "notices": findings.notices,
+        "connection_count": len(links),
+        "connections": [
+            {
+                "connection": link.number,
+                "stream": link.stream,
+                "run_id": link.run_id,
+                "from_ns": link.from_ns,
+                "to_ns": link.to_ns,
+                "cause": link.cause,
+                "symbols": len(link.symbols),
+            }
+            for link in links[:MOST_CONNECTIONS]
+        ],
+    }
+
+
+def unexplained(entry: Json) -> int:
+    """Time of the windows that is neither covered nor in a gap."""
+    gaps = sum(int(sums["ns"]) for sums in entry["gaps_by_cause"].values())
+    return int(entry["window_ns"]) - int(entry["covered_ns"]) - gaps

@@ -1,0 +1,242 @@
+"""What the control records of a day say: which runs there were, which windows they recorded, which gaps they knew."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, get_args
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.segments import NEVER, Control, DayIndex
+from harvester.ledger.outage import Cause
+
+CAUSES = frozenset(get_args(Cause))
+DETAIL_LIMIT = 200
+DAY_NS = 86_400 * NS_PER_SECOND
+MIN_INTERVAL_NS = NS_PER_SECOND // 10
+DEFAULT = 0
+"""Stands for the interval of the configuration, where a window does not say its own."""
+
+
+@dataclass
+class Run:
+    """One start of the recorder, as far as this day shows it. It lived from `first_ns` to `last_ns` (wall ns)."""
+
+    run_id: str
+    first_ns: int
+    last_ns: int
+    symbols: set[str]
+    release: str
+    boot_id: str
+    stopped: bool = False
+
+    def see(self, moment_ns: int) -> None:
+        """The run wrote a record at this moment."""
+        self.first_ns = min(self.first_ns, moment_ns)
+        self.last_ns = max(self.last_ns, moment_ns)
+
+
+class WindowOpen(NamedTuple):
+    """A window [open_ns, close_ns) that the recorder began to record at `said_ns`.
+
+    Polls come every `interval_ns`: DEFAULT for the interval of the configuration, None when none are scheduled.
+    """
+
+    said_ns: int
+    open_ns: int
+    close_ns: int
+    interval_ns: int | None
+
+
+class Polling(NamedTuple):
+    """A stretch [from_ns, to_ns) of polls every `interval_ns` that stood in for a socket."""
+
+    from_ns: int
+    to_ns: int
+    interval_ns: int
+
+
+@dataclass
+class KnownGap:
+    """A gap that the recorder wrote down; `to_ns` is None while nothing closed it."""
+
+    gap_id: str
+    run_id: str
+    symbols: frozenset[str]
+    from_ns: int
+    cause: str
+    detail: str
+    opened_at: int
+    """Position among the control records of the day: a later gap knows better."""
+    to_ns: int | None = None
+    feed: int = FYERS_REST
+
+
+@dataclass
+class Events:
+    """The day's control records, put in order. Malformed ones are counted, never trusted."""
+
+    runs: list[Run] = field(default_factory=list)
+    windows: list[WindowOpen] = field(default_factory=list)
+    pollings: list[Polling] = field(default_factory=list)
+    gaps: list[KnownGap] = field(default_factory=list)
+    links: Links = field(default_factory=Links)
+    """Connections of the sockets."""
+    clock_steps_ns: list[int] = field(default_factory=list)
+    clock_notes: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    """Texts that servers sent, and messages too large for the journal: control records `text` and `oversize`."""
+    torn_bytes: int = 0
+    """Bytes that recovery cut off and set aside."""
+    malformed: int = 0
+
+    def gaps_of(self, feed: int, symbol: str) -> list[KnownGap]:
+        """The gaps recorded of one symbol on one feed, in the order opened."""
+        mine = [gap for gap in self.gaps if gap.feed == feed and symbol in gap.symbols]
+        return sorted(mine, key=lambda gap: gap.opened_at)
+
+
+def read_events(index: DayIndex) -> Events:
+    """Interpret the control records of an index."""
+    events = Events(runs=_read_runs(index))
+    reader = _Reader(events, {run.run_id: run.last_ns for run in events.runs})
+    for position, control in enumerate(index.controls):
+        try:
+            reader.take(control, index.sources[control.source].run_id, position)
+        except (KeyError, TypeError, ValueError):
+            events.malformed += 1
+    reader.finish()
+    return events
+
+
+def _read_runs(index: DayIndex) -> list[Run]:
+    runs: dict[str, Run] = {}
+    for source in index.sources:
+        head = source.header
+        run = runs.setdefault(
+            source.run_id,
+            Run(source.run_id, NEVER, 0, set(), str(head.get("release", "")), str(head.get("boot_id", ""))),
+        )
+        run.symbols.update(source.streams.values())
+        if source.feeds:
+            run.see(source.first_ns)
+            run.see(source.last_ns)
+    for control in index.controls:
+        kind = control.value["type"]
+        if kind == "damage" or control.value.get("recovered"):
+            continue  # written by recovery, after the run had died
+        run = runs[index.sources[control.source].run_id]
+        run.see(control.wall_ns)
+        run.stopped = run.stopped or kind == "stop"
+    return sorted((run for run in runs.values() if run.first_ns != NEVER), key=lambda run: run.first_ns)
+
+
+class _Reader:
+    """Puts control records together that belong together."""
+
+    def __init__(self, events: Events, ends: dict[str, int]) -> None:
+        self._events = events
+        self._ends = ends
+        self._gaps: dict[str, KnownGap] = {}
+        self._polling: tuple[str, Polling] | None = None
+
+    def take(self, control: Control, run_id: str, position: int) -> None:
+        """Interpret one record. Raises KeyError, TypeError or ValueError for a malformed one."""
+        value, events = control.value, self._events
+        match value["type"]:
+            case "window_open":
+                events.windows.append(_window(control))
+            case "gap_open":
+                gap = _gap(value, run_id, position)
+                self._gaps[gap.gap_id] = gap
+            case "gap_close":
+                self._gaps[value["gap_id"]].to_ns = _ns(value["to_ns"])
+            case "polling":
+                self._end_polling()
+                self._polling = run_id, _polling(value)
+            case "polling_end":
+                self._end_polling(_ns(value["to_ns"]))
+            case "connect":
+                events.links.open(_link(control, run_id))
+            case "disconnect":
+                cause, detail = _reason(value)
+                events.links.close(run_id, (_feed(value), _ns(value["stream"])), control.wall_ns, cause, detail)
+            case "clock_step":
+                events.clock_steps_ns.append(_ns(value["delta_ns"]))
+            case "clock":
+                events.clock_notes.append(value)
+            case "text" | "oversize":
+                events.messages.append(value)
+            case "damage":
+                events.torn_bytes += _ns(value["bytes"])
+
+    def finish(self) -> None:
+        """All records were taken."""
+        self._end_polling()
+        self._events.gaps = list(self._gaps.values())
+
+    def _end_polling(self, to_ns: int | None = None) -> None:
+        """A stretch that nothing ended goes as far as its run."""
+        if self._polling:
+            run_id, begun = self._polling
+            end = to_ns if to_ns is not None else self._ends.get(run_id, begun.from_ns)
+            if end > begun.from_ns:
+                self._events.pollings.append(begun._replace(to_ns=end))
+        self._polling = None
+
+
+def _window(control: Control) -> WindowOpen:
+    value = control.value
+    opens, closes = _ns(value["open_ns"]), _ns(value["close_ns"])
+    interval = value.get("interval_ns", DEFAULT)
+    if not 0 < closes - opens <= DAY_NS:
+        raise ValueError("a window lasts up to a day")
+    if interval != DEFAULT and interval is not None and _ns(interval) < MIN_INTERVAL_NS:
+        raise ValueError("an interval lasts at least a tenth of a second")
+    return WindowOpen(control.wall_ns, opens, closes, interval)
+
+
+def _polling(value: dict[str, Any]) -> Polling:
+    if _ns(value["interval_ns"]) < MIN_INTERVAL_NS:
+        raise ValueError("an interval lasts at least a tenth of a second")
+    return Polling(_ns(value["from_ns"]), 0, value["interval_ns"])
+
+
+def _gap(value: dict[str, Any], run_id: str, position: int) -> KnownGap:
+    cause, detail = _reason(value)
+    symbols = frozenset(str(symbol) for symbol in value["symbols"])
+    feed = _feed(value) if "feed" in value else FYERS_REST
+    return KnownGap(str(value["gap_id"]), run_id, symbols, _ns(value["from_ns"]), cause, detail, position, feed=feed)
+
+
+def _link(control: Control, run_id: str) -> Link:
+    value = control.value
+    topics = value.get("topics") or {}
+    return Link(
+        feed=_feed(value),
+        stream=_ns(value["stream"]),
+        run_id=run_id,
+        seq=control.seq,
+        from_ns=control.wall_ns,
+        symbols=frozenset(str(symbol) for symbol in value["symbols"]),
+        topics={str(topic): str(symbol) for topic, symbol in topics.items()},
+    )
+
+
+def _reason(value: dict[str, Any]) -> tuple[str, str]:
+    """Cause and words; a cause that nobody agreed on is unknown, with its words."""
+    cause, detail = str(value["cause"]), str(value.get("detail") or "")
+    if cause not in CAUSES:
+        cause, detail = "unknown", f"{cause}: {detail}"
+    return cause, "".join(letter if letter.isprintable() else " " for letter in detail[:DETAIL_LIMIT])
+
+
+def _feed(value: dict[str, Any]) -> int:
+    if value["feed"] not in FEED_NAMES or type(value["feed"]) is not int:
+        raise ValueError("no such feed")
+    return int(value["feed"])
+
+
+def _ns(value: object) -> int:
+    if type(value) is not int or abs(value) >= 2**63:
+        raise TypeError("not a number of nanoseconds")
+    return value

@@ -1,0 +1,148 @@
+"""Absence as data: every slot without data gets a cause, so that data and gaps together are what was expected."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harvester.decode.fyers_rest import BadResponse
+from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.day.events import Events, KnownGap, Run
+from harvester.lake.day.slots import Grid
+from harvester.lake.schema import GAPS_SCHEMA
+
+RECORDED, DERIVED = "recorded", "derived"
+REST = FEED_NAMES[FYERS_REST]
+
+
+class GapRow(NamedTuple):
+    """A stretch [from_ns, to_ns) of one symbol without data of one feed, and why.
+
+    `slots` is the number of polls that it holds; None for a socket.
+    """
+
+    symbol: str
+    feed: str
+    from_ns: int
+    to_ns: int
+    cause: str
+    detail: str
+    slots: int | None
+    source: str
+    """"recorded" by the recorder when it happened, or "derived" afterwards from what is in the journal."""
+
+
+class _Reason(NamedTuple):
+    cause: str
+    detail: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Attributes the missing slots of a day. `grace_ns` is how long a poll may take to be answered and written."""
+
+    grid: Grid
+    events: Events
+    grace_ns: int
+
+    def rows(self, symbol: str, present: set[int], bad: Mapping[int, BadResponse]) -> list[GapRow]:
+        """The gaps of one symbol, from the slots that have data and those whose answer was no data."""
+        known = self._recorded(symbol, sorted(present))
+        missing = [number for number, slot in enumerate(self.grid.slots) if slot not in present]
+        reasons = {number: self._explain(number, symbol, known.get(number), bad) for number in missing}
+
+        def together(item: tuple[int, int]) -> tuple[int, _Reason, object]:
+            position, number = item  # consecutive numbers have the same difference to their position
+            return number - position, reasons[number], self.grid.block_of(self.grid.slots[number])
+
+        rows = []
+        for (_, reason, _), group in groupby(enumerate(missing), key=together):
+            numbers = [number for _, number in group]
+            begin, end = self.grid.slots[numbers[0]], self.grid.end_of(numbers[-1])
+            rows.append(GapRow(symbol, REST, begin, end, reason.cause, reason.detail, len(numbers), reason.source))
+        return rows
+
+    def _recorded(self, symbol: str, present: list[int]) -> dict[int, KnownGap]:
+        """The recorded gap of each slot number that has one; where two overlap, the one opened last."""
+        slots = self.grid.slots
+        gaps = self.events.gaps_of(FYERS_REST, symbol)
+        return {
+            number: gap
+            for gap, end in bound(gaps, self.events.runs, present)
+            for number in range(bisect_left(slots, gap.from_ns), bisect_left(slots, end))
+        }
+
+    def _explain(self, number: int, symbol: str, known: KnownGap | None, bad: Mapping[int, BadResponse]) -> _Reason:
+        slot = self.grid.slots[number]
+        if known:
+            return _Reason(known.cause, known.detail, RECORDED)
+        if slot in bad:
+            return _Reason(bad[slot].cause, bad[slot].reason, DERIVED)
+        return _Reason(*self._absence(slot, symbol), DERIVED)
+
+    def _absence(self, slot: int, symbol: str) -> tuple[str, str]:
+        """Why nobody polled, or wrote down why not: from the lives of the runs."""
+        runs = self.events.runs
+        number = bisect_right([run.first_ns for run in runs], slot) - 1
+        if not runs:
+            return "not_running", "no run of the recorder left a record on this day"
+        if number < 0:
+            return "not_started", "before the first run of the day"
+        run = runs[number]
+        if slot >= run.last_ns:
+            return after(run)
+        if symbol not in run.symbols:
+            return "not_running", "the symbol was not in the configuration of this run"
+        if slot + self.grace_ns > run.last_ns:
+            cause, detail = after(run)
+            return cause, f"{detail}; the poll was under way"
+        if slot < run.first_ns + self.grace_ns:
+            return "not_started" if number == 0 else "not_running", "the recorder was starting"
+        return "unknown", "the recorder was running and wrote down no cause"
+
+
+def after(run: Run) -> tuple[str, str]:
+    """Cause and words of an absence after the last record of a run."""
+    if run.stopped:
+        return "stopped", "the recorder was stopped"
+    return "not_running", "the recorder wrote nothing more and no new run had begun"
+
+
+def bound(gaps: list[KnownGap], runs: list[Run], present: list[int]) -> list[tuple[KnownGap, int]]:
+    """Each gap of one symbol with its end, given in the order opened. One that nothing closed ends at the first sign
+    of life: the next moment in `present` (ascending), the next gap of the symbol, or the end of its run."""
+    lives = {run.run_id: run.last_ns for run in runs}
+    bounded = []
+    for gap, following in zip_longest(gaps, gaps[1:]):
+        end = gap.to_ns
+        if end is None:
+            good = bisect_right(present, gap.from_ns)
+            limits = [lives.get(gap.run_id, gap.from_ns) + 1, *present[good : good + 1]]
+            end = min([*limits, following.from_ns] if following else limits)
+        bounded.append((gap, end))
+    return bounded
+
+
+def write_gaps(rows: Iterable[GapRow], path: Path) -> int:
+    """Write the ledger as Parquet, by symbol and time; the number of rows is returned."""
+    ordered = in_order(rows)
+    columns = list(zip(*ordered, strict=True)) or [()] * len(GAPS_SCHEMA)
+    pq.write_table(pa.table(columns, schema=GAPS_SCHEMA), path, compression="zstd")
+    return len(ordered)
+
+
+def in_order(rows: Iterable[GapRow]) -> list[GapRow]:
+    """By symbol, feed and time."""
+    return sorted(rows, key=lambda row: (row.symbol, row.feed, row.from_ns))
+
+
+def read_gaps(path: Path) -> list[GapRow]:
+    """The rows of a ledger. Raises pyarrow.ArrowException or OSError."""
+    table = pq.read_table(path, schema=GAPS_SCHEMA)
+    return [GapRow(**row) for row in table.to_pylist()]

@@ -1,0 +1,1 @@
+"""Files under their final names, the archive of raw segments, receipts from elsewhere, and removals."""

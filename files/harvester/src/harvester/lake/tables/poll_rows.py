@@ -1,0 +1,95 @@
+"""Answers of REST polls as rows of the depth table, by symbol and in bounded memory."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harvester.decode.frames import ABSENT, Ints
+from harvester.decode.fyers_rest import BadResponse, Depth, Level, decode_depth
+from harvester.journal.format import Poll, Record, decode_poll
+from harvester.lake.day.segments import Source
+from harvester.lake.schema import DEPTH_TABLE
+
+BATCH_ROWS = 4096
+
+
+@dataclass
+class SymbolData:
+    """What one symbol's records gave, besides the rows. Times are wall ns."""
+
+    recv_ns: list[int] = field(default_factory=list)
+    sched_ns: list[int] = field(default_factory=list)
+    deviation_ns: list[int] = field(default_factory=list)
+    """How late each poll was sent."""
+    bad: dict[int, BadResponse] = field(default_factory=dict)
+    """By scheduled time: the answers that were no data."""
+    bad_records: int = 0
+
+
+def read_polls(
+    symbol: str, records: Iterable[tuple[Source, Record]], run_numbers: dict[str, int], data: SymbolData
+) -> Iterator[Ints]:
+    """Matrices of the depth table from one symbol's records, given by receive time; `data` is filled in.
+
+    The column in_session is left 0. `run_numbers` has the number of each run id.
+    """
+    batch: list[list[int]] = []
+    for source, record in records:
+        row = _read_row(symbol, run_numbers[source.run_id], record, data)
+        if row:
+            batch.append(row)
+        if len(batch) >= BATCH_ROWS:
+            yield np.array(batch, np.int64).T
+            batch = []
+    if batch:
+        yield np.array(batch, np.int64).T
+
+
+def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> list[int] | None:
+    poll = decode_poll(record.payload)
+    depth = decode_depth(poll, symbol) if poll else BadResponse("bad_response", "the record is too short to be a poll")
+    if poll is None or isinstance(depth, BadResponse):
+        data.bad_records += 1
+        if poll and isinstance(depth, BadResponse):
+            data.bad[poll.sched_ns] = depth
+        return None
+    data.recv_ns.append(record.wall_ns)
+    data.sched_ns.append(poll.sched_ns)
+    data.deviation_ns.append(poll.sent_ns - poll.sched_ns)
+    return _flatten(run, record, poll, depth)
+
+
+def _flatten(run: int, record: Record, poll: Poll, depth: Depth) -> list[int]:
+    """The values in the order of the table's columns."""
+    origin = {
+        "recv_ns": record.wall_ns,
+        "mono_offset_ns": record.wall_ns - record.mono_ns,
+        "feed": record.feed,
+        "run_id": run,
+        "seq": record.seq,
+        "entry": 0,
+        "connection": ABSENT,
+        "in_session": 0,
+        "sched_ns": poll.sched_ns,
+        "sent_ns": poll.sent_ns,
+        "exchange_time": ABSENT,
+    }
+    sides = {"bid": depth.bids, "ask": depth.asks}
+    row: list[int] = []
+    for column in DEPTH_TABLE.columns:
+        if column.kind == "list":
+            side, what = column.name.split("_")
+            row += _level_values(sides[side], what)
+        elif column.name in origin:
+            row.append(origin[column.name])
+        else:
+            value = getattr(depth, column.name)
+            row.append(ABSENT if value is None else value)
+    return row
+
+
+def _level_values(levels: tuple[Level, ...], what: str) -> list[int]:
+    if what == "px":
+        return [ABSENT if level.price is None else level.price for level in levels]
+    return [level.quantity if what == "qty" else level.orders for level in levels]

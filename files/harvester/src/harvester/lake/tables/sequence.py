@@ -1,0 +1,104 @@
+"""The proof of the 50-level feed: one symbol's sequence numbers, connection by connection."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harvester.decode.frames import ABSENT, Ints
+from harvester.lake.gaps.streams import Evidence
+from harvester.lake.schema import DEPTH50_TABLE
+
+_RECV, _CONNECTION, _SEQUENCE, _SNAPSHOT = (
+    DEPTH50_TABLE.at(name) for name in ("recv_ns", "connection", "sequence", "snapshot")
+)
+
+
+@dataclass
+class Chain:
+    """The numbers of one connection."""
+
+    connection: int
+    first: int = 0
+    last: int = 0
+    messages: int = 0
+    missing: int = 0
+    repeated: int = 0
+    last_ns: int = 0
+    """When the last message with a trusted book came."""
+    broken: tuple[int, str] | None = None
+    """The break that no snapshot has mended yet: since when, and in words."""
+
+
+@dataclass
+class Sequences:
+    """Follows the numbers of one symbol; breaks of the book go to its evidence."""
+
+    evidence: Evidence
+    chains: dict[int, Chain] = field(default_factory=dict)
+
+    def see(self, matrix: Ints) -> None:
+        """More rows of the symbol, by time of receipt."""
+        for connection in np.unique(matrix[_CONNECTION]).tolist():
+            chain = self.chains.setdefault(connection, Chain(connection))
+            self._follow(chain, matrix[:, matrix[_CONNECTION] == connection])
+
+    def _follow(self, chain: Chain, rows: Ints) -> None:
+        sequence = rows[_SEQUENCE]
+        sequence = np.where(sequence == ABSENT, 0, sequence)
+        before = np.append(chain.last, sequence[:-1])
+        breaks = (sequence != before + 1) & (sequence != 0) & (before != 0)
+        at = 0
+        for place in np.flatnonzero(breaks | (rows[_SNAPSHOT] != 0)).tolist():
+            self._pass(chain, rows, at, place)
+            if breaks[place]:
+                self._break(chain, int(before[place]), int(sequence[place]))
+            if rows[_SNAPSHOT][place]:
+                self._mend(chain, int(rows[_RECV][place]))
+            at = place
+        self._pass(chain, rows, at, rows.shape[1])
+        known = sequence[sequence != 0]
+        if len(known):
+            chain.first = chain.first or int(known[0])
+        chain.last = int(sequence[-1])
+        chain.messages += rows.shape[1]
+
+    def _pass(self, chain: Chain, rows: Ints, start: int, end: int) -> None:
+        if chain.broken is None and end > start:
+            chain.last_ns = int(rows[_RECV][end - 1])
+
+    def _break(self, chain: Chain, before: int, got: int) -> None:
+        if got > before:
+            chain.missing += got - before - 1
+        else:
+            chain.repeated += 1
+        if chain.broken is None:
+            chain.broken = chain.last_ns, f"{got} came after {before}"
+
+    def _mend(self, chain: Chain, at_ns: int) -> None:
+        if chain.broken:
+            self.evidence.breaks.append((chain.broken[0], at_ns, chain.broken[1]))
+        chain.broken = None
+        chain.last_ns = at_ns
+
+    def finish(self) -> dict[str, Any]:
+        """The proof for the certificate; a break that no snapshot mended lasts as long as its connection."""
+        for chain in self.chains.values():
+            if chain.broken:
+                self.evidence.breaks.append((chain.broken[0], None, chain.broken[1]))
+        chains = [self.chains[number] for number in sorted(self.chains)]
+        return {
+            "missing": sum(chain.missing for chain in chains),
+            "repeated": sum(chain.repeated for chain in chains),
+            "connections": [
+                {
+                    "connection": chain.connection,
+                    "first": chain.first,
+                    "last": chain.last,
+                    "messages": chain.messages,
+                    "missing": chain.missing,
+                    "repeated": chain.repeated,
+                }
+                for chain in chains
+            ],
+        }

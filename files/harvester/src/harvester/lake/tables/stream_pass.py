@@ -1,0 +1,131 @@
+"""The sockets' frames of a day, decoded in one pass over its segments and spooled by table and symbol."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harvester.base.errors import HarvesterError
+from harvester.decode.connections import HSM_FRAMES, TBT_FRAMES, Received, Rounds
+from harvester.decode.fyers_hsm import HsmDecoder
+from harvester.decode.fyers_tbt import TbtDecoder
+from harvester.journal.format import CONTROL, FYERS_HSM, FYERS_TBT, SOCKETS, JournalError, Record
+from harvester.journal.reader import read_segment
+from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.segments import Source
+from harvester.lake.gaps.streams import Evidence
+from harvester.lake.schema import TABLES, Table
+from harvester.lake.tables.hsm_rows import HsmRows
+from harvester.lake.tables.origin import Origin, Piece
+from harvester.lake.tables.spool import RowSpool
+from harvester.lake.tables.tbt_rows import TbtRows
+
+_DECODERS: dict[int, Any] = {FYERS_HSM: (HsmDecoder, HSM_FRAMES), FYERS_TBT: (TbtDecoder, TBT_FRAMES)}
+
+
+@dataclass
+class Findings:
+    """What the frames of one feed held besides rows."""
+
+    frames: int = 0
+    leftovers: Counter[str] = field(default_factory=Counter)
+    """Parts of frames that have not become rows, by reason."""
+    notices: list[str] = field(default_factory=list)
+    """What the server said to the client, the first few."""
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    """By symbol."""
+
+
+class Streams:
+    """The decoded rows of a day's sockets, in temporary files."""
+
+    def __init__(self, directory: Path, origin: Origin, links: Links) -> None:
+        self.origin = origin
+        self.findings = {feed: Findings() for feed in SOCKETS}
+        self._directory = directory
+        self._links = links
+        self._topics = links.topics()
+        self._readers: dict[int, HsmRows | TbtRows] = {}
+        self._spools: dict[str, RowSpool] = {}
+        self._open = ExitStack()
+
+    def read(self, sources: Sequence[Source]) -> None:
+        """Decode the segments that hold frames of sockets. Raises HarvesterError."""
+        for run_id, group in groupby(sources, key=lambda source: source.run_id):
+            self._read_run(run_id, [source for source in group])
+
+    def _read_run(self, run_id: str, sources: list[Source]) -> None:
+        feeds = set(SOCKETS) & {feed for source in sources for feed in source.feeds}
+        rounds: dict[int, Rounds[Any]] = {feed: Rounds(feed, *_DECODERS[feed]) for feed in feeds}
+        if not rounds:
+            return
+        for record in _records(sources):
+            if record.kind == CONTROL:
+                for feed, each in rounds.items():
+                    self._take(run_id, feed, each.control(record))
+            elif record.feed in rounds:
+                self.findings[record.feed].frames += 1
+                self._take(run_id, record.feed, rounds[record.feed].data(record))
+        for feed, each in rounds.items():
+            self._take(run_id, feed, each.finish())
+
+    def _take(self, run_id: str, feed: int, received: list[Received[Any]]) -> None:
+        for each in received:
+            link = self._links.find(run_id, (feed, each.stream), each.opened_seq, int(each.wall_ns[0]))
+            link.last_ns = max(link.last_ns, int(each.wall_ns[-1]))
+            if link.number not in self._readers:
+                self._readers[link.number] = self._new_reader(link)
+            for piece in self._readers[link.number].read(each):
+                self._note(piece, link)
+                self._spool(piece.table).add(piece.symbols, piece.matrix)
+
+    def _new_reader(self, link: Link) -> HsmRows | TbtRows:
+        findings = self.findings[link.feed]
+        if link.feed == FYERS_TBT:
+            return TbtRows(link, self.origin, findings.leftovers, findings.notices)
+        return HsmRows(link, self.origin, self._topics, findings.leftovers, findings.notices)
+
+    def _note(self, piece: Piece, link: Link) -> None:
+        """When each symbol was first known on the connection."""
+        findings = self.findings[link.feed]
+        numbers, times = piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot]
+        for number, moment in zip(numbers.tolist(), times.tolist(), strict=True):
+            seen = findings.evidence.setdefault(self.origin.symbols[number], Evidence()).seen
+            seen[link.number] = min(seen.get(link.number, moment), moment)
+
+    def _spool(self, table: Table) -> RowSpool:
+        if table.name not in self._spools:
+            self._spools[table.name] = self._open.enter_context(RowSpool(self._directory, table.height))
+        return self._spools[table.name]
+
+    def rows_of(self, table: str) -> int:
+        """How many rows there are of a table, copies included."""
+        return self._spools[table].rows if table in self._spools else 0
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables that have rows."""
+        return [name for name in TABLES if name in self._spools]
+
+    def rows(self, table: str, symbol: str) -> Iterator[Any]:
+        """The rows of one symbol by time of receipt, in matrices."""
+        if table in self._spools and self.origin.knows(symbol):
+            yield from self._spools[table].read(self.origin.number(symbol))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.close()
+
+
+def _records(sources: list[Source]) -> Iterator[Record]:
+    for source in sources:
+        try:
+            yield from read_segment(source.path)
+        except JournalError as error:
+            raise HarvesterError(f"{error} The day is not closed.") from error

@@ -1,0 +1,96 @@
+"""One symbol's rows of a day, from polls and sockets into the tables, with the figures that its certificate needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.decode.frames import Ints
+from harvester.journal.format import FYERS_HSM, FYERS_TBT, SOCKETS
+from harvester.lake.day.events import DAY_NS
+from harvester.lake.gaps.streams import Evidence
+from harvester.lake.layout import DEPTH, DEPTH50, INDEX, QUOTES
+from harvester.lake.schema import TABLES, Table
+from harvester.lake.tables.bars import Bars
+from harvester.lake.tables.deduplication import Arbiter, Tally
+from harvester.lake.tables.sequence import Sequences
+from harvester.lake.tables.stream_pass import Streams
+
+FEED_OF = {DEPTH: FYERS_HSM, QUOTES: FYERS_HSM, INDEX: FYERS_HSM, DEPTH50: FYERS_TBT}
+STATE = {
+    DEPTH: slice(TABLES[DEPTH].places["bid_px"].start, TABLES[DEPTH].places["ask_ord"].stop),
+    QUOTES: slice(TABLES[QUOTES].at("ltp"), TABLES[QUOTES].height),
+    INDEX: slice(TABLES[INDEX].at("ltp"), TABLES[INDEX].height),
+}
+"""Rows of a matrix that make up what a frame of the data socket says."""
+FAR_SECONDS = 2**33
+"""Beyond this a number of seconds is no time."""
+_TIME = {QUOTES: "exchange_time", INDEX: "exchange_time", DEPTH50: "feed_time"}
+
+
+@dataclass
+class Tracks:
+    """What a symbol's rows of one feed were like."""
+
+    updates: dict[str, int] = field(default_factory=dict)
+    """Rows by table."""
+    recv_ns: list[Ints] = field(default_factory=list)
+    skew_ns: list[Ints] = field(default_factory=list)
+    """Receipt minus the exchange's own time, which has whole seconds; a time more than a day off is none."""
+    off_session: int = 0
+    tally: Tally | None = None
+
+    def see(self, table: Table, matrix: Ints) -> None:
+        """Take note of rows, copies removed."""
+        self.updates[table.name] = self.updates.get(table.name, 0) + matrix.shape[1]
+        self.recv_ns.append(matrix[0].copy())  # the matrix itself may go
+        self.off_session += int((matrix[table.at("in_session")] == 0).sum())
+        if table.name in _TIME:
+            times = matrix[table.at(_TIME[table.name])]
+            known = (times > 0) & (times < FAR_SECONDS)
+            skew = matrix[0][known] - times[known] * NS_PER_SECOND
+            self.skew_ns.append(skew[np.abs(skew) < DAY_NS])
+
+
+class SymbolRows:
+    """The rows of one symbol from the sockets: first copies only, noted as they pass."""
+
+    def __init__(self, symbol: str, streams: Streams, stream_numbers: Ints) -> None:
+        """`stream_numbers`: the stream of each connection of the day by its number."""
+        self.tracks = {feed: Tracks() for feed in SOCKETS}
+        self.bars = Bars()
+        self.evidence = {feed: streams.findings[feed].evidence.get(symbol, Evidence()) for feed in SOCKETS}
+        self.sequences = Sequences(self.evidence[FYERS_TBT])
+        self._symbol = symbol
+        self._streams = streams
+        self._stream_numbers = stream_numbers
+        self._has_copies = self._served_twice(self.evidence[FYERS_HSM].seen)
+        if self._has_copies:
+            self.tracks[FYERS_HSM].tally = Tally()
+
+    def _served_twice(self, seen: dict[int, int]) -> bool:
+        return len({int(self._stream_numbers[number]) for number in seen}) > 1
+
+    def read(self, name: str) -> Iterator[Ints]:
+        """The rows of one table."""
+        table, tracks = TABLES[name], self.tracks[FEED_OF[name]]
+        tally = tracks.tally
+        arbiter = Arbiter(STATE[name], tally) if tally is not None and name in STATE else None
+        for rows in self._streams.rows(name, self._symbol):
+            matrix: Ints = rows
+            if arbiter:
+                matrix = arbiter.pick(matrix, self._stream_numbers[matrix[table.at("connection")]])
+            tracks.see(table, matrix)
+            if name == QUOTES:
+                self.bars.see(matrix)
+            elif name == DEPTH50:
+                self.sequences.see(matrix)
+            yield matrix
+        if arbiter:
+            arbiter.finish()
+
+    def recv_ns(self, feed: int) -> Ints:
+        """All times of receipt on a feed, ascending."""
+        parts = self.tracks[feed].recv_ns
+        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)

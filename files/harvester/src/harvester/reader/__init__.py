@@ -1,0 +1,1 @@
+"""What reads a finished lake: verification, export, table definitions. Never writes into it."""

@@ -1,0 +1,147 @@
+"""`harvester verify`: whether a lake is what its manifests say, here or where it was pulled to.
+
+Four stages a day: every file is there with its size; its hash is right; tables and archived segments have the rows
+listed; data and gap ledger together are exactly what was expected.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harvester.base.errors import HarvesterError
+from harvester.journal.format import JournalError
+from harvester.journal.reader import scan
+from harvester.lake.certificate.balance import check_day
+from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
+from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
+from harvester.lake.publish.archive import hash_unpacked
+from harvester.lake.publish.removals import read_removals
+
+if TYPE_CHECKING:
+    pass
+
+KINDS = (*BUILT, RAW)
+
+
+@dataclass
+class DayReport:
+    """What verify found about one day of one host."""
+
+    date: str
+    host: str
+    files: int = 0
+    bytes: int = 0
+    removed: int = 0
+    """Files that clean-up took, with proof of another copy."""
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LakeReport:
+    """What verify found. Unlisted files are told and are no fault: a day being closed has some."""
+
+    days: list[DayReport]
+    unlisted: list[str]
+
+    @property
+    def ok(self) -> bool:
+        return not any(day.problems for day in self.days)
+
+
+def verify_lake(lake: Path) -> LakeReport:
+    """Check every day of a lake. Raises HarvesterError when `lake` is none."""
+    partitions = find_partitions(lake) if lake.is_dir() else []
+    if not partitions:
+        raise HarvesterError(
+            f"{lake}: no manifest under {MANIFEST}/ here, so this is not a lake with a closed day. Name the directory"
+            " that holds depth/, gaps/ and manifest/."
+        )
+    listed: set[Path] = set()
+    days = []
+    for partition in partitions:
+        report = DayReport(partition.date.isoformat(), partition.host)
+        days.append(report)
+        try:
+            manifest = load_manifest(lake, partition)
+            removed = {entry.path for entry in read_removals(lake, partition)}
+        except HarvesterError as error:
+            report.problems.append(str(error))
+            continue
+        if manifest:
+            listed |= {lake / entry.path for entry in manifest.files}
+            _verify_day(lake, manifest, removed, report)
+    return LakeReport(days, _unlisted(lake, listed))
+
+
+def _unlisted(lake: Path, listed: set[Path]) -> list[str]:
+    found = (path for kind in KINDS for path in lake.glob(f"{kind}/date=*/host=*/*"))
+    return sorted(path.relative_to(lake).as_posix() for path in found if path not in listed)
+
+
+def _verify_day(lake: Path, manifest: Manifest, removed: set[str], report: DayReport) -> None:
+    for entry in manifest.files:
+        path = lake / entry.path
+        if entry.path in removed and not path.exists():
+            report.removed += 1
+            continue
+        report.files += 1
+        report.bytes += entry.bytes
+        problem = _check_file(path, entry) or _check_rows(path, entry, manifest)
+        if problem:
+            report.problems.append(f"{entry.path}: {problem}")
+    if not report.problems:
+        report.problems += _check_accounts(lake, manifest)
+
+
+def _check_file(path: Path, entry: FileEntry) -> str | None:
+    """Presence, size and hash."""
+    try:
+        size = path.stat().st_size
+        if size != entry.bytes:
+            return f"it has {size} bytes, the manifest says {entry.bytes}"
+        return None if hash_file(path)[1] == entry.sha256 else "its content is not what the manifest says (SHA-256)"
+    except FileNotFoundError:
+        return "it is missing"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+
+
+def _check_rows(path: Path, entry: FileEntry, manifest: Manifest) -> str | None:
+    """Rows of a table, records of an archived segment."""
+    kind = entry.path.split("/", 1)[0]
+    if kind == CERTIFICATE:
+        return None
+    try:
+        rows = _count_records(path, manifest) if kind == RAW else pq.read_metadata(path).num_rows
+    except (OSError, pa.ArrowException, JournalError) as error:
+        return f"it cannot be read ({str(error).splitlines()[0][:120]})"
+    return None if rows == entry.rows else f"it has {rows} rows, the manifest says {entry.rows}"
+
+
+def _count_records(path: Path, manifest: Manifest) -> int:
+    name = path.name.split(".", 1)[0]
+    hashes = {segment.name: segment.sha256 for segment in manifest.segments}
+    if hash_unpacked(path) != hashes.get(name):
+        raise JournalError("it does not unpack to the segment that the manifest names")
+    return scan(path).records
+
+
+def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
+    """The ledger's completeness; nothing to say about a day whose tables were cleaned away."""
+    files = {kind: lake / entry.path for kind in BUILT for entry in manifest.find(kind)}
+    if not {DEPTH, GAPS, CERTIFICATE} <= files.keys() or not all(path.exists() for path in files.values()):
+        return []
+    try:
+        certificate = json.loads(files[CERTIFICATE].read_bytes())
+        return check_day(lake, certificate, manifest.files)
+    except (KeyError, TypeError, ValueError, HarvesterError, pa.ArrowException) as error:
+        return [f"{files[CERTIFICATE].name}: the accounts cannot be checked ({error})"]
+
+
+def describe(report: LakeReport) -> dict[str, Any]:
+    """The report as JSON."""
+    return {"ok": report.ok, "days": [asdict(day) for day in report.days], "unlisted": report.unlisted}
