@@ -75,7 +75,7 @@ class Sockets:
         self.clock, self.seen = clock, seen
         ledger = StreamLedger(f"run{number}", FYERS_HSM, SYMBOLS)
         unset: Any = None
-        access, trading = Access(config.limits), TradingState(clock)
+        access, trading = Access(config.limits), TradingState()
         self.context = FeedContext(FYERS_HSM, Mock(), ledger, access, clock, TLS, self.stale_ns, trading)
         self.connections = [Connection(stream, SYMBOLS, self.context, unset) for stream in STREAMS]
         self.feed = StreamFeed(self.context, self)

@@ -17,7 +17,7 @@ from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollResult
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarKeeper
-from harvester.capture.polls.feed import PollFeed
+from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import TradingState
@@ -145,7 +145,7 @@ async def running(
         feeds=[polls, *streams],
         keeper=keeper,
         watch=watch,
-        trading=TradingState(clock),
+        trading=TradingState(),
         notifier=Notifier(""),
         calendars=CalendarKeeper(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
         after_tick=lambda _: None,

@@ -94,7 +94,7 @@ class Stand:
             clock=clock,
             tls=tls,
             stale_ns=self.stale_ns,
-            trading=TradingState(clock),
+            trading=TradingState(),
         )
         new_session = partial(HsmSession, topics, broker.url_of("/hsm"))
         self.groups = [GroupPlan(self.symbols, new_session, redundant=redundant, may_overlap=True)]

@@ -11,7 +11,7 @@ from tests.recorder.fakes import SYMBOLS, make_calendar, make_config, make_setti
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
 from harvester.base.monitors import ClockWatch, DiskWatch, FileWatch
 from harvester.calendar import TradingCalendar
-from harvester.capture.polls.deviations import Deviations
+from harvester.capture.polls import Deviations
 from harvester.capture.status import read_status, write_status
 from harvester.cli import run
 from harvester.config.settings import Settings

@@ -1,1 +1,4 @@
-"""What capture asks of a broker (`protocol`, `access`), and one package for each broker that answers it."""
+"""What capture asks of a broker (`protocol`, `access`), and a package for each broker.
+
+May import base, config, journal, ledger, net and tokens.
+"""

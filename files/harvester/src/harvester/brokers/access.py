@@ -43,7 +43,7 @@ class Access:
         self._try_again_ns = 0
 
     def token_state(self, wall_ns: int) -> TokenState:
-        """How the token stands, for status and health."""
+        """The token's state, for status and health."""
         if self.token is None:
             return "missing"
         if self._refusal:
@@ -78,7 +78,7 @@ class Access:
         if result.outage and cause == "token_refused":
             if token.expires_at_ns <= result.wall_ns:
                 return result._replace(outage=EXPIRED)
-            if token is self.token:  # no word about another token that came meanwhile
+            if token is self.token:  # it says nothing about a token adopted meanwhile
                 pause_ns = FORBIDDEN_RETRY_NS if result.status == FORBIDDEN else REFUSED_RETRY_NS
                 self._refusal = result.outage.detail
                 self._try_again_ns = max(self._try_again_ns, result.mono_ns + pause_ns)
@@ -102,7 +102,7 @@ class Access:
             self._try_again_ns = mono_ns + REFUSED_RETRY_NS
 
     def _back_off(self, result: PollResult) -> None:
-        """Wait as told, else twice as long each time, with jitter so that hosts do not return together."""
+        """Wait as the broker says, else twice as long each time, with jitter so that hosts do not retry together."""
         if result.mono_ns < self._wait_until_ns:
             return  # another answer of a slot that is being waited out already
         self._rate_limited += 1

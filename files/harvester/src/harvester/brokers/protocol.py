@@ -41,11 +41,9 @@ class PollClient(Protocol):
 
     async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
         """Ask once. Never raises for what the network or the broker does; ends within the client's timeout."""
-        ...
 
     async def prove_token(self, token: Secret) -> PollResult:
         """Ask for what the broker gives to a valid token only; a result of no symbol and no slot."""
-        ...
 
 
 class Address(NamedTuple):
@@ -56,7 +54,7 @@ class Address(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What came for a symbol: entries or books, and the wall ns of the last; 0: none."""
+    """Entries or books received for a symbol, and the wall ns of the last; 0: none."""
 
     updates: int = 0
     last_ns: int = 0
@@ -73,49 +71,38 @@ class StreamSession(Protocol):
 
     async def locate(self, token: Token) -> Address:
         """Where this connection goes."""
-        ...
 
     async def subscribe(self, socket: WebSocket, token: Token) -> None:
         """Authenticate and subscribe; returns when all is sent."""
-        ...
 
     def scan(self, message: bytes, wall_ns: int) -> bool:
         """Count what a binary message brings; True when it is data rather than control."""
-        ...
 
     def hear(self, text: str) -> bool:
         """Take in a text message; True when it is only a sign of life."""
-        ...
 
     def ping(self, socket: WebSocket) -> None:
         """Send the protocol's own ping."""
-        ...
 
     def describe(self) -> dict[str, Any]:
-        """What a connect record says of this connection beside its symbols."""
-        ...
+        """What the connect record holds beside the symbols."""
 
     def missing(self) -> list[str]:
         """Symbols whose snapshot has not come yet."""
-        ...
 
     def ask_again(self, socket: WebSocket) -> None:
         """Subscribe once more to what is missing."""
-        ...
 
     def tallies(self) -> dict[str, Tally]:
-        """What came so far, by symbol."""
-        ...
+        """Tallies so far, by symbol."""
 
     @property
     def unknown(self) -> int:
         """How many messages, or parts of them, are not of the known format."""
-        ...
 
     @property
     def refusal(self) -> str:
         """What the server refused while it keeps the connection; empty: nothing."""
-        ...
 
 
 NewSession = Callable[[OnLive], StreamSession]
@@ -143,12 +130,9 @@ class StreamSource(Protocol):
 
     async def plan(self) -> list[GroupPlan]:
         """The groups of all symbols that can be subscribed. Raises HarvesterError when that cannot be known now."""
-        ...
 
     def topics(self) -> dict[str, list[str]]:
         """What was looked up of each symbol, for a later start."""
-        ...
 
     def recall(self, topics: dict[str, list[str]]) -> None:
         """Take over what an earlier run of the day had looked up."""
-        ...

@@ -1,4 +1,4 @@
-"""What the recorder knows of any feed, polled or streamed."""
+"""The protocol of a feed, polled or streamed, as the recorder drives it."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +23,7 @@ class Turn(NamedTuple):
 
 @dataclass
 class SymbolCounters:
-    """What came for one symbol by one feed since the start of the recorder. Times are wall ns."""
+    """Counts of one symbol in one feed since the start of the recorder. Times are wall ns."""
 
     updates: int = 0
     slots: int = 0
@@ -46,47 +46,36 @@ class Feed(Protocol):
     @property
     def ledger(self) -> Ledger:
         """What is accounted for of the feed's symbols."""
-        ...
 
     @property
     def next_due_ns(self) -> int | None:
         """The wall ns at which the feed must have its next turn; None: the recorder's usual pace will do."""
-        ...
 
     @property
     def is_stuck(self) -> bool:
         """Whether the feed makes no progress, so that systemd should restart the service."""
-        ...
 
     @property
     def messages(self) -> int:
-        """How many came since the start of the recorder."""
-        ...
+        """Messages received since the start of the recorder."""
 
     def follow(self, turn: Turn) -> None:
         """Do what is due in this turn; returns at once."""
-        ...
 
     def finish_window(self, turn: Turn) -> bool:
         """Do what is still due in a window that has closed; True when nothing of it is under way."""
-        ...
 
     def change_token(self) -> None:
         """A new token was adopted: use it from now on."""
-        ...
 
     def recall(self, history: ReplayedFeed) -> None:
         """Take over, at a start, what an earlier run of the day had found out."""
-        ...
 
     def checkpoint(self) -> dict[str, Any]:
         """The feed's part of the journal's state record."""
-        ...
 
     def counters(self) -> dict[str, SymbolCounters]:
         """Live counters of each symbol of the feed."""
-        ...
 
     async def stop(self, outage: Outage) -> None:
         """End all work; `outage` is why its symbols are not seen from now on."""
-        ...

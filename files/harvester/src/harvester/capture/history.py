@@ -77,7 +77,7 @@ class DayHistory:
         self._interval_ns = interval_ns
         self._last_wall_ns = 0
         self._polled: dict[int, str] = {}
-        """The symbol of each stream of polls, as the segment's header says."""
+        """The symbol of each stream of polls, from the segment's header."""
 
     def read(self, day_directory: Path, *, whole: bool = False) -> None:
         """Take in the sealed segments of the day: those that are needed, or the `whole` day.

@@ -12,7 +12,7 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from harvester.base.monitors import ClockWatch
 from harvester.brokers.access import Access
 from harvester.capture.feed import Feed
-from harvester.capture.polls.feed import PollFeed
+from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
 from harvester.capture.status import write_status

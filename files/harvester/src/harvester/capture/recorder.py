@@ -118,7 +118,8 @@ class Recorder:
             self._accounting.step_clock(step_ns, wall_ns)
         is_new_token = self._keeper.adopt_new()
         self._follow_calendar(wall_ns, mono_ns)
-        self._trading.follow(trading=self.window is not None and "continuous" in self.calendar.phases_at(wall_ns))
+        is_trading = self.window is not None and "continuous" in self.calendar.phases_at(wall_ns)
+        self._trading.since_ns = (self._trading.since_ns or mono_ns) if is_trading else None
         late = self._accounting.take_late()
         for feed in self.feeds:
             feed.follow(self._turn(wall_ns, mono_ns, late))
@@ -144,7 +145,8 @@ class Recorder:
 
     def _prove_token(self, wall_ns: int, *, is_new_token: bool) -> None:
         is_due = self.window is None and (is_new_token or self._keeper.is_proof_due(self.next_change_ns, wall_ns))
-        if self._trading.take_doubt() or is_due:
+        is_doubted, self._trading.is_token_doubted = self._trading.is_token_doubted, False
+        if is_doubted or is_due:
             self.run_background(self._keeper.prove())
 
     def _hold(self) -> Outage | None:
@@ -199,7 +201,7 @@ class Recorder:
         return f"recording {len(self._settings.all_symbols)} symbols, {messages} messages, {gaps} gaps open"
 
     async def _sleep(self) -> None:
-        """Until the next slot or tick, or until told to stop."""
+        """Sleep until the next slot or tick, or until told to stop."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         next_ns = self.next_due_ns or self.next_change_ns or wall_ns + TICK_NS
         nap = asyncio.create_task(self._clock.sleep_until(mono_ns + max(0, min(TICK_NS, next_ns - wall_ns))))

@@ -1,4 +1,4 @@
-"""What the journal says of the day's windows: opened, closed, missed, and the state that a later start reads."""
+"""Journals the windows of a day: opened, closed, missed, and the checkpoint that a later start reads."""
 
 from collections.abc import Sequence
 
@@ -44,7 +44,7 @@ class SessionAccounting:
         return late
 
     def account_for_absence(self, calendar: TradingCalendar) -> None:
-        """At a start: what nobody recorded today, in windows that have closed, and up to now in the open one."""
+        """At a start, account for the windows of today that closed unrecorded, and for the open one up to now."""
         today = calendar.trading_date(self._clock.wall_ns())
         history = DayHistory(self._interval_ns)
         history.read(day_directory(self._sink.directory, today))
@@ -72,7 +72,7 @@ class SessionAccounting:
             self._sink.write_all(feed.ledger.open_window(window))
 
     def account_for_missed(self, calendar: TradingCalendar, wall_ns: int) -> None:
-        """Windows of today that came and went unseen: this process was frozen, or the clock set forward over them."""
+        """Account for windows of today that passed while this process was frozen, or that the clock was set over."""
         for window in calendar.windows(calendar.trading_date(wall_ns), self._phases):
             if window[1] <= wall_ns and not any(_overlap(window, settled) for settled in self._settled):
                 self._journal_opening(window)
@@ -81,7 +81,7 @@ class SessionAccounting:
                 self.close(window, window[1])
 
     def close(self, window: Window, closes_ns: int) -> None:
-        """The open window ended at `closes_ns`, which is sooner than its close when the calendar has changed."""
+        """Close the open window at `closes_ns`, which is before its close when the calendar has changed."""
         for feed in self._feeds:
             self._sink.write_all(feed.ledger.close_window(closes_ns))
         self._sink.write({"type": "window_close", "open_ns": window[0], "close_ns": closes_ns})

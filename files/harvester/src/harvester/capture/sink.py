@@ -31,7 +31,7 @@ class JournalSink:
         self._segment: Path | None = None
 
     def open(self) -> None:
-        """Recover what a dead run left, then open a new segment. Raises JournalError: a second recorder, a bad disk."""
+        """Recover what a killed run left, then open a segment. Raises JournalError: a second recorder, a bad disk."""
         report = recover(self.directory, clock=self._clock)
         for problem in report.problems:
             log.error("journal_problem", detail=problem)
@@ -97,7 +97,7 @@ class JournalSink:
                 log.error("journal_failed", detail=str(error))
 
     def reopen(self) -> None:
-        """Try to go on after a failure, as a new run of the journal."""
+        """After a failure, try to continue as a new run of the journal."""
         self.close()
         run = self._run
         self._run = RunInfo(host_id=run.host_id, release=run.release, config_hash=run.config_hash, streams=run.streams)
@@ -112,7 +112,7 @@ class JournalSink:
         self.write_all(pending)
 
     def close(self) -> None:
-        """Seal the segment and let go of the journal."""
+        """Seal the segment and release the journal's lock."""
         writer, self.writer = self.writer, None
         if writer:
             try:

@@ -37,7 +37,7 @@ class TokenKeeper:
         self._proven_for: int | None = None
 
     def adopt_new(self) -> bool:
-        """Adopt a token that was handed over since the last look; True when there was one."""
+        """Adopt a token that was handed over since the last call; True when there was one."""
         try:
             token = self._reader.read_new()
         except HarvesterError as error:

@@ -23,7 +23,7 @@ from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
 from harvester.calendar.facts import Facts
 from harvester.calendar.reload import CalendarKeeper
-from harvester.capture.polls.feed import PollFeed
+from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
@@ -89,7 +89,7 @@ def build_recorder(
 ) -> tuple[Recorder, FyersRestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
     clock, watch, access = SystemClock(), ClockWatch(), Access(settings.limits)
-    trading, sink = TradingState(clock), JournalSink(settings, clock=clock, run=info)
+    trading, sink = TradingState(), JournalSink(settings, clock=clock, run=info)
     tls = ssl.create_default_context()
     client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
     lookup = SymbolLookup(lambda: ask(config_command(option, "topics")), clock)

@@ -1,1 +1,1 @@
-"""Gap ledgers: pure state machines that return the control records to write. They import nothing of the harvester."""
+"""Gap ledgers: pure state machines that return control records to write. May import nothing of the harvester."""

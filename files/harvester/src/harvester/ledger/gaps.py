@@ -27,7 +27,7 @@ class FeedHistory:
     """What earlier runs of the day left in the journal of one feed. Times are wall ns."""
 
     accounted: dict[str, int] = field(default_factory=dict)
-    """Up to where each symbol was seen or lies in a gap that is closed."""
+    """Up to this moment each symbol was seen or lies in a closed gap."""
     opened: dict[str, Gap] = field(default_factory=dict)
     """Gaps by their id that no record closed."""
     last_wall_ns: int = 0
@@ -63,7 +63,7 @@ class Ledger(ABC):
 
     @abstractmethod
     def open_window(self, window: Window) -> list[ControlRecord]:
-        """The window counts from now on. One that was left before its close goes on where it was left."""
+        """The window is recorded from now on. One that was left before its close continues where it was left."""
 
     @abstractmethod
     def close_window(self, at_ns: int) -> list[ControlRecord]:
@@ -79,7 +79,7 @@ class Ledger(ABC):
 
     @abstractmethod
     def resume(self, window: Window, history: FeedHistory, wall_ns: int) -> list[ControlRecord]:
-        """Go on, at a start at `wall_ns`, in a window that is open, or has closed since an earlier run."""
+        """At a start at `wall_ns`, account for the absence in a window that is open now, or has closed meanwhile."""
 
     def _take_open(self, window: Window, history: FeedHistory) -> Iterator[Gap]:
         """Remove from `history` the gaps that began in the window and were never closed."""

@@ -72,7 +72,7 @@ class StreamLedger(Ledger):
         return bool(self._states[symbol].since)
 
     def open_window(self, window: Window) -> list[ControlRecord]:
-        """What was not live since the opening is a gap; a window that was left before goes on where it was left."""
+        """A symbol that is not live is in a gap from the opening on, or from where this window was left before."""
         self.window = window
         begins_ns = max(window[0], self._counted_ns)
         records: list[ControlRecord] = []

@@ -37,7 +37,7 @@ async def close_gracefully(socket: WebSocket) -> Tail | None:
     socket.end(CLOSED)
     if not is_flowing:
         return Tail(socket.whole_ns, UNANSWERED)
-    # Data still flows after DRAIN_NS. Only an answered ping tells up to when we have read; else the last message does.
+    # Data still flows after DRAIN_NS: all is read up to the last answered ping, else up to the last message.
     return Tail(socket.proven_ns if socket.answers_pings else socket.last_wall_ns, BEHIND)
 
 

@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
 
 class BadAnswer(Exception):
-    """The peer sent something that is not an answer we accept; the text says what."""
+    """What the peer sent is not an acceptable answer; the text says why."""
 
 
 class _Wire:
@@ -45,7 +45,7 @@ class _Wire:
         return now - self.idle_since < KEEPALIVE_SECONDS and not (self.reader.at_eof() or self.writer.is_closing())
 
     async def next_event(self) -> h11.Event | type:
-        """What comes next. Raises BadAnswer, and OSError when the peer hangs up."""
+        """The next HTTP event. Raises BadAnswer, and OSError when the peer closes the connection."""
         while True:
             try:
                 event = self.http.next_event()
@@ -92,7 +92,7 @@ class HttpsClient:
         return answer
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         idle, self._idle = self._idle, []
         for wire in idle:
             wire.writer.close()

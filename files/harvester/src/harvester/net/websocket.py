@@ -67,9 +67,9 @@ class WebSocket(WSListener):
     def __init__(self, handlers: Handlers) -> None:
         super().__init__()
         self.last_wall_ns = 0
-        """When the last message that was journalled came; 0: none yet."""
+        """Receipt of the last message that was journalled; 0: none yet."""
         self.heard_mono_ns = self.data_mono_ns = monotonic_ns()
-        """When anything came last, and when data did."""
+        """Receipt of the last frame of any kind, and of the last data."""
         self.frames = 0
         self.size = 0
         """Messages and bytes journalled."""

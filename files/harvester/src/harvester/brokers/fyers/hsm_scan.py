@@ -48,7 +48,7 @@ class HsmScanner:
                     return True
                 try:
                     updates[topic] += 1
-                except KeyError:  # an update of an id that nothing named; what follows may be well
+                except KeyError:  # no snapshot named this id; the entries behind it may be good
                     self.unknown += 1
                     continue
                 self.last_ns[topic] = wall_ns

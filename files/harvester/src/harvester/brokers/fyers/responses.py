@@ -78,7 +78,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
 
 
 def _message(answer: dict[str, Any]) -> str:
-    """The broker's own words, made safe for one log line."""
+    """The broker's message as one printable line."""
     return one_line(answer.get("message") or "no message", 120)
 
 

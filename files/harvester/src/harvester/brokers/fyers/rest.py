@@ -25,7 +25,7 @@ BODY_LIMIT = MAX_PAYLOAD - POLL.size
 IDENTITY = ("", "identity")
 
 Judge = Callable[[int, bytes], Outage | None]
-"""Says of an HTTP status and body why they are not what was asked for."""
+"""Takes HTTP status and body; returns why they are not what was asked for, or None when they are."""
 
 
 class FyersRestClient:

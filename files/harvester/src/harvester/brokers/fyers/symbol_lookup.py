@@ -1,4 +1,4 @@
-"""What the broker's symbol master says of the configured symbols: which it lists, and what its sockets call them."""
+"""Looks the configured symbols up in the broker's symbol master: which it lists, and their topics."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ class SymbolLookup:
         self._busy = asyncio.Lock()
 
     def is_due(self, change_ns: int | None) -> bool:
-        """Once at the start and once in the hour before each opening (or close: `change_ns`), again after failures."""
+        """True once at the start, once in the hour before the next opening or close (`change_ns`), after failures."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         first = self._checked_for is None
         near = change_ns is not None and change_ns != self._checked_for and change_ns - wall_ns <= AHEAD_NS
@@ -49,7 +49,7 @@ class SymbolLookup:
             log.warning("symbols_not_checked", detail=str(error))
 
     def remember(self, topics: dict[str, list[str]]) -> None:
-        """What an earlier run of the day had found out; it need not be asked again to go on recording."""
+        """Take over what an earlier run of the day had looked up: recording need not wait for a look-up."""
         self._topics = topics | self._topics
 
     def known(self) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
 
 FALLBACK_URL = "wss://rtsocket-api.fyers.in/versova"
-"""Where the SDK goes when the look-up answers nothing useful."""
+"""The SDK's address when the look-up gives none."""
 CHANNEL = "1"
 SYMBOLS_A_CONNECTION, CONNECTIONS = 5, 3
 LookUp = Callable[[Token], Awaitable[str | None]]

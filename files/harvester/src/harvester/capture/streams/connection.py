@@ -88,7 +88,7 @@ class Connection:
         return self._past
 
     def tallies(self) -> dict[str, Tally]:
-        """What came by symbol over all sockets of this connection."""
+        """Tallies by symbol over all sockets of this connection."""
         total = dict(self._past_tallies)
         for symbol, tally in (self._session.tallies() if self._session else {}).items():
             total[symbol] = total.get(symbol, Tally()).plus(tally)
@@ -107,7 +107,7 @@ class Connection:
                 ended = ConnectionEnded(self._defect(error))
             self._end(ended.outage)
             if ended.about_token:
-                self._context.trading.doubt_token()
+                self._context.trading.is_token_doubted = True
             await asyncio.sleep(self._backoff.fail(ended.outage.cause))
 
     async def _wait_for_token(self) -> Token:
@@ -127,7 +127,7 @@ class Connection:
             await asyncio.sleep(WAIT_SECONDS)
 
     async def _connect_and_serve(self, token: Token) -> ConnectionEnded:
-        """From the look-up of the address to the end of one socket."""
+        """Look up the address, connect, and return when the socket has ended."""
         session = self._new_session(self._mark_live)
         address = await session.locate(token)
         handlers = Handlers(

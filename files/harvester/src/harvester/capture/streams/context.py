@@ -11,30 +11,14 @@ from harvester.ledger.outage import Outage
 from harvester.ledger.streams import StreamLedger, Tail
 
 
+@dataclass
 class TradingState:
-    """What the recorder's loop and the connections of all feeds tell each other."""
+    """State that the recorder's loop shares with the connections of all feeds."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.trading_since_ns: int | None = None
-        """Monotonic ns since when continuous trading is on, so that data must be flowing; None: it is not."""
-        self._is_token_doubted = False
-        self._clock = clock
-
-    def follow(self, *, trading: bool) -> None:
-        """Say whether continuous trading is on now, inside a recorded window."""
-        if not trading:
-            self.trading_since_ns = None
-        elif self.trading_since_ns is None:
-            self.trading_since_ns = self._clock.mono_ns()
-
-    def doubt_token(self) -> None:
-        """A socket refused the token: have it proven by a REST call, whose answer says more."""
-        self._is_token_doubted = True
-
-    def take_doubt(self) -> bool:
-        """Whether the token was doubted since the last call."""
-        is_doubted, self._is_token_doubted = self._is_token_doubted, False
-        return is_doubted
+    since_ns: int | None = None
+    """Monotonic ns since when continuous trading is on, so that data must be flowing; None: it is not."""
+    is_token_doubted: bool = False
+    """Set when a socket refused the token: the recorder then proves it by a REST call, whose answer is specific."""
 
 
 @dataclass

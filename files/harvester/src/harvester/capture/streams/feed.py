@@ -118,7 +118,7 @@ class StreamFeed:
         }
 
     def _tallies(self) -> dict[str, Tally]:
-        """What came by symbol since the start of the recorder."""
+        """Tallies by symbol since the start of the recorder."""
         total = dict(self._past)
         for group in self._groups:
             for symbol, tally in group.tallies().items():

@@ -70,7 +70,7 @@ class ConnectionGroup:
                 await self._overlap(connection)
 
     def tallies(self) -> dict[str, Tally]:
-        """What came by symbol; of two connections that carry the same, the larger count."""
+        """Tallies by symbol; of two connections that carry the same, the larger count."""
         found: dict[str, Tally] = {}
         for connection in self.connections:
             for symbol, tally in connection.tallies().items():

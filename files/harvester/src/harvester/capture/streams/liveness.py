@@ -51,7 +51,7 @@ class LivenessMonitor:
     def _check_stale(self, now: int) -> None:
         stale_ns = self._context.stale_ns
         limit = f"for {stale_ns / NS_PER_SECOND:g} s"
-        since = self._context.trading.trading_since_ns
+        since = self._context.trading.since_ns
         if since is not None and now - max(self._socket.data_mono_ns, since) > stale_ns:
             self._socket.end(Outage("mute", f"no data in continuous trading {limit}"))
         elif self._socket.answers_pings and now - self._socket.heard_mono_ns > stale_ns:

@@ -1,19 +1,19 @@
 """The polled feed: sends each symbol's scheduled polls, at most one in flight a symbol, and journals the answers."""
 
 import asyncio
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from harvester.base.monitors import ClockWatch
 from harvester.brokers.access import NO_TOKEN, Access
 from harvester.brokers.protocol import PollClient, PollResult
 from harvester.capture.feed import SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
-from harvester.capture.polls.deviations import Deviations
 from harvester.capture.sink import JournalSink
 from harvester.config.runtime import RunSettings
 from harvester.journal.format import FEED_NAMES, Poll, RunInfo, encode_poll
@@ -22,9 +22,34 @@ from harvester.ledger.polls import PollLedger
 
 log = structlog.get_logger()
 Observer = Callable[[PollResult], None]
+KEPT = 5000
 OVERDUE = "overdue"
 STUCK_NS = 5 * NS_PER_SECOND
 """How much longer than its timeout a poll may take before it counts as stuck."""
+
+
+class Deviations:
+    """How late polls start: the last `KEPT` for percentiles, and the largest since the start."""
+
+    def __init__(self) -> None:
+        self._recent = array("q")
+        self._largest = 0
+
+    def add(self, deviation_ns: int) -> None:
+        """Take in one poll's start minus its schedule, in ns."""
+        size = abs(deviation_ns)
+        self._largest = max(self._largest, size)
+        self._recent.append(size)
+        del self._recent[:-KEPT]
+
+    def describe(self) -> dict[str, float | None]:
+        """p50, p99 and max in milliseconds; None before the first poll."""
+        ordered = sorted(self._recent)
+        if not ordered:
+            return {"p50": None, "p99": None, "max": None}
+        last = len(ordered) - 1
+        chosen = {"p50": ordered[last // 2], "p99": ordered[last * 99 // 100], "max": self._largest}
+        return {name: round(size / NS_PER_MS, 3) for name, size in chosen.items()}
 
 
 class _Flight(NamedTuple):

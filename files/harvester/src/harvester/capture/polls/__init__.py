@@ -1,1 +1,0 @@
-"""The polled feed: which request is due when, and what became of it."""
