@@ -11,10 +11,10 @@ from tests.examples import examples
 from harvester.journal.format import FYERS_HSM
 from harvester.lake.certificate.balance import check_stream
 from harvester.lake.certificate.streams import certify_stream, unexplained
-from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.events import Events, KnownGap, Run
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
-from harvester.lake.gaps.streams import Evidence, StreamLedger
+from harvester.lake.gaps.streams import Reception, StreamGaps
 from harvester.lake.tables.symbol_rows import Tracks
 from harvester.ledger.outage import Cause
 
@@ -32,20 +32,22 @@ def runs(draw: st.DrawFn) -> list[Run]:
 
 
 @st.composite
-def days(draw: st.DrawFn) -> tuple[Events, Evidence]:
+def days(draw: st.DrawFn) -> tuple[Events, Reception]:
     lives = draw(runs())
-    links = Links()
-    evidence = Evidence()
+    connections = Connections()
+    reception = Reception()
     for seq, run in enumerate(lives * draw(st.integers(0, 3)), start=1):
         begin = draw(st.integers(run.first_ns, run.last_ns))
         served = frozenset({SYMBOL} if draw(st.booleans()) else ())
-        link = links.open(Link(FYERS_HSM, draw(st.integers(0, 1)), run.run_id, seq, begin, served))
+        connection = connections.open(Connection(FYERS_HSM, draw(st.integers(0, 1)), run.run_id, seq, begin, served))
         if draw(st.booleans()):
-            links.close(run.run_id, (FYERS_HSM, link.stream), draw(MOMENT), draw(st.sampled_from(CAUSES)), "")
+            connections.close(
+                run.run_id, (FYERS_HSM, connection.stream), draw(MOMENT), draw(st.sampled_from(CAUSES)), ""
+            )
         if draw(st.booleans()):
-            evidence.seen[link.number] = begin + draw(st.integers(0, 50))
-    for _ in range(draw(st.integers(0, 2)) if evidence.seen else 0):
-        evidence.breaks.append((draw(MOMENT), draw(st.one_of(st.none(), MOMENT)), "12 came after 9"))
+            reception.seen[connection.number] = begin + draw(st.integers(0, 50))
+    for _ in range(draw(st.integers(0, 2)) if reception.seen else 0):
+        reception.breaks.append((draw(MOMENT), draw(st.one_of(st.none(), MOMENT)), "12 came after 9"))
     gaps = [
         KnownGap(
             str(at),
@@ -60,14 +62,14 @@ def days(draw: st.DrawFn) -> tuple[Events, Evidence]:
         )
         for at in range(draw(st.integers(0, 4)))
     ]
-    return Events(runs=lives, gaps=gaps, links=links), evidence
+    return Events(runs=lives, gaps=gaps, connections=connections), reception
 
 
 @examples(150)
 @given(INTERVALS.map(union), days())
-def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tuple[Events, Evidence]) -> None:
-    events, evidence = day
-    coverage = StreamLedger(FYERS_HSM, windows, events).account(SYMBOL, evidence)
+def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tuple[Events, Reception]) -> None:
+    events, reception = day
+    coverage = StreamGaps(FYERS_HSM, windows, events).account(SYMBOL, reception)
     gaps = sorted((gap.from_ns, gap.to_ns) for gap in coverage.gaps)
     assert coverage.covered_ns + total(gaps) == total(windows)
     assert all(begin < end for begin, end in gaps)
@@ -80,14 +82,17 @@ def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tup
 
 @examples(150)
 @given(INTERVALS.map(union), days())
-def test_nothing_is_covered_that_no_frame_shows(windows: list[Interval], day: tuple[Events, Evidence]) -> None:
-    events, evidence = day
-    coverage = StreamLedger(FYERS_HSM, windows, events).account(SYMBOL, evidence)
+def test_nothing_is_covered_that_no_frame_shows(windows: list[Interval], day: tuple[Events, Reception]) -> None:
+    events, reception = day
+    coverage = StreamGaps(FYERS_HSM, windows, events).account(SYMBOL, reception)
     lives = {run.run_id: run.last_ns for run in events.runs}
     shown = [
-        (evidence.seen[link.number], min(lives[link.run_id], link.to_ns if link.to_ns is not None else 2**62))
-        for link in events.links
-        if link.number in evidence.seen
+        (
+            reception.seen[connection.number],
+            min(lives[connection.run_id], connection.to_ns if connection.to_ns is not None else 2**62),
+        )
+        for connection in events.connections
+        if connection.number in reception.seen
     ]
     covered = subtract(windows, union((gap.from_ns, gap.to_ns) for gap in coverage.gaps))
     assert subtract(covered, union(shown)) == []

@@ -16,7 +16,7 @@ from harvester.lake.layout import find_partitions
 from harvester.lake.manifest import describe_file, load_manifest, write_manifest
 from harvester.upload import bucket
 from harvester.upload.bucket import Bucket, open_client
-from harvester.upload.patience import Patience
+from harvester.upload.retries import Retries
 from harvester.upload.uploader import DayOutcome, Uploader
 from runbook.pull.bucket import BucketLake
 from runbook.pull.objects import Objects
@@ -72,11 +72,11 @@ class World:
             maker.add_day(day)
         return maker
 
-    def patience(self, total: float = 900) -> Patience:
-        """Patience whose pauses are only noted."""
-        return Patience(total, self.waited.append)
+    def patience(self, total: float = 900) -> Retries:
+        """Retries whose pauses are only noted."""
+        return Retries(total, self.waited.append)
 
-    def upload(self, lake: LakeMaker, patience: Patience | None = None) -> list[DayOutcome]:
+    def upload(self, lake: LakeMaker, patience: Retries | None = None) -> list[DayOutcome]:
         return Uploader(lake.root, self.uploads, self.bucket, patience or self.patience()).upload()
 
     def reader(self) -> BucketLake:

@@ -30,16 +30,16 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Clean up, or say what clean-up would do."""
     receipt = accept([load_receipt(path) for path in args.receipt], settings.upload)
     with locked(settings.lake_dir):
-        verdicts = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
-        for verdict in verdicts:
-            fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
-            print(f"{verdict.entry.path}: {fate}")
-        going = [verdict for verdict in verdicts if verdict.keep_because is None]
-        kept = len(verdicts) - len(going)
+        findings = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
+        for finding in findings:
+            fate = f"keep, {finding.keep_because}" if finding.keep_because else "delete"
+            print(f"{finding.entry.path}: {fate}")
+        going = [finding for finding in findings if finding.keep_because is None]
+        kept = len(findings) - len(going)
         if args.apply:
-            freed = delete_files(settings.lake_dir, verdicts, receipt)
+            freed = delete_files(settings.lake_dir, findings, receipt)
             print(f"{len(going)} files deleted, {freed} bytes freed, {kept} kept")
         else:
-            size = sum(verdict.entry.bytes for verdict in going)
+            size = sum(finding.entry.bytes for finding in going)
             print(f"{len(going)} files of {size} bytes would be deleted, {kept} kept")
     return 0

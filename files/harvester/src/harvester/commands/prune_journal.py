@@ -14,16 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Prune, or say what pruning would do."""
-    verdicts = judge_segments(settings.journal_dir, settings.lake_dir)
-    for verdict in verdicts:
-        fate = f"keep, {verdict.keep_because}" if verdict.keep_because else "delete"
-        print(f"{verdict.path.parent.name}/{verdict.path.name}: {fate}")
-    going = [verdict for verdict in verdicts if verdict.keep_because is None]
+    findings = judge_segments(settings.journal_dir, settings.lake_dir)
+    for finding in findings:
+        fate = f"keep, {finding.keep_because}" if finding.keep_because else "delete"
+        print(f"{finding.path.parent.name}/{finding.path.name}: {fate}")
+    going = [finding for finding in findings if finding.keep_because is None]
     if args.apply:
         print(
-            f"{len(going)} segments deleted, {delete_segments(verdicts)} bytes freed, {len(verdicts) - len(going)} kept"
+            f"{len(going)} segments deleted, {delete_segments(findings)} bytes freed, {len(findings) - len(going)} kept"
         )
     else:
-        size = sum(verdict.bytes for verdict in going)
-        print(f"{len(going)} segments of {size} bytes would be deleted, {len(verdicts) - len(going)} kept")
+        size = sum(finding.bytes for finding in going)
+        print(f"{len(going)} segments of {size} bytes would be deleted, {len(findings) - len(going)} kept")
     return 0

@@ -8,7 +8,7 @@ from harvester.lake.layout import find_partitions
 from harvester.upload import receipts
 from harvester.upload.attest import attest, write_attested
 from harvester.upload.bucket import open_bucket, uploads_dir
-from harvester.upload.patience import Patience
+from harvester.upload.retries import Retries
 from harvester.upload.uploader import DayOutcome, Uploader
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     if settings.upload.bucket is None:
         print("No bucket is configured (upload.bucket), so nothing is uploaded.")
         return 0
-    bucket, patience, folder = open_bucket(settings.upload), Patience(), uploads_dir(settings.data_dir)
+    bucket, retries, folder = open_bucket(settings.upload), Retries(), uploads_dir(settings.data_dir)
     if args.attest:
         began = receipts.now()
-        files = attest(settings.lake_dir, bucket, patience)
+        files = attest(settings.lake_dir, bucket, retries)
         path = write_attested(folder, settings.host_id, bucket, files, began)
         print(f"{len(files)} files are verified in {bucket.home}: {path}")
         return 0
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         partitions = [partition for partition in partitions if partition.date.isoformat() == args.date]
         if not partitions:
             raise ConfigError(f"--date {args.date}: that day has no manifest in {settings.lake_dir}. Close it first.")
-    outcomes = Uploader(settings.lake_dir, folder, bucket, patience).upload(partitions)
+    outcomes = Uploader(settings.lake_dir, folder, bucket, retries).upload(partitions)
     report(outcomes, bucket.home)
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     if problems:

@@ -24,7 +24,7 @@ KEEP_DAYS = 2
 REMOVABLE = (DEPTH, *STREAMED, RAW)
 
 
-class Verdict(NamedTuple):
+class FileFinding(NamedTuple):
     """Whether a file may go, and why not when it may not."""
 
     partition: Partition
@@ -32,8 +32,8 @@ class Verdict(NamedTuple):
     keep_because: str | None
 
 
-def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[Verdict]:
-    """A verdict on every removable file that is here, hashes computed anew. Deletes nothing.
+def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[FileFinding]:
+    """A finding on every removable file that is here, hashes computed anew. Deletes nothing.
 
     Raises HarvesterError when a manifest cannot be trusted, ConfigError when `keep_days` is negative.
     """
@@ -41,13 +41,15 @@ def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KE
         raise ConfigError(f"--keep-days is {keep_days}, and must not be negative.")
     partitions = find_partitions(lake)
     newest = set(sorted({partition.date for partition in partitions})[-keep_days:] if keep_days else [])
-    verdicts = []
+    findings = []
     for partition in partitions:
         manifest = load_manifest(lake, partition)
         for entry in removable(manifest) if manifest else []:
             if (lake / entry.path).exists():
-                verdicts.append(Verdict(partition, entry, _why_keep(lake, journal, partition, entry, receipt, newest)))
-    return verdicts
+                findings.append(
+                    FileFinding(partition, entry, _why_keep(lake, journal, partition, entry, receipt, newest))
+                )
+    return findings
 
 
 def removable(manifest: Manifest) -> list[FileEntry]:
@@ -74,14 +76,14 @@ def _why_keep(
     return None if unchanged else "it is not what its manifest says; run harvester verify"
 
 
-def delete_files(lake: Path, verdicts: list[Verdict], receipt: Receipt) -> int:
+def delete_files(lake: Path, findings: list[FileFinding], receipt: Receipt) -> int:
     """Write down and delete the files that may go; the bytes freed are returned. The caller holds the lake.
 
     Raises HarvesterError when the lake cannot be written.
     """
     freed = 0
-    for partition in sorted({verdict.partition for verdict in verdicts}):
-        going = [v.entry for v in verdicts if v.partition == partition and v.keep_because is None]
+    for partition in sorted({finding.partition for finding in findings}):
+        going = [v.entry for v in findings if v.partition == partition and v.keep_because is None]
         noted = {entry.path for entry in read_removals(lake, partition)}
         try:
             if any(entry.path not in noted for entry in going):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     pass
 
 
-class Verdict(NamedTuple):
+class SegmentFinding(NamedTuple):
     """Whether a segment may go, and why not when it may not."""
 
     path: Path
@@ -22,13 +22,13 @@ class Verdict(NamedTuple):
     keep_because: str | None
 
 
-def judge_segments(journal: Path, lake: Path) -> list[Verdict]:
-    """A verdict on every sealed segment of a journal, hashes computed anew. Deletes nothing."""
-    verdicts = []
+def judge_segments(journal: Path, lake: Path) -> list[SegmentFinding]:
+    """A finding on every sealed segment of a journal, hashes computed anew. Deletes nothing."""
+    findings = []
     for path in sorted(journal.glob(f"????-??-??/*{SEALED}")):
         if path.is_file() and not path.is_symlink():
-            verdicts.append(Verdict(path, path.stat().st_size, _why_keep(path, lake)))
-    return verdicts
+            findings.append(SegmentFinding(path, path.stat().st_size, _why_keep(path, lake)))
+    return findings
 
 
 def _why_keep(path: Path, lake: Path) -> str | None:
@@ -65,18 +65,18 @@ def _why_distrust(lake: Path, copy: Path, manifest: Manifest, digest: str) -> st
         return f"its archived copy cannot be read ({error.strerror})"
 
 
-def delete_segments(verdicts: list[Verdict]) -> int:
+def delete_segments(findings: list[SegmentFinding]) -> int:
     """Delete the segments that may go, durably; the bytes freed are returned. Raises HarvesterError."""
     freed = 0
-    for verdict in verdicts:
-        if verdict.keep_because is None:
+    for finding in findings:
+        if finding.keep_because is None:
             try:
-                verdict.path.unlink()
-                sync_directory(verdict.path.parent)
+                finding.path.unlink()
+                sync_directory(finding.path.parent)
             except OSError as error:
                 raise HarvesterError(
-                    f"{verdict.path}: the segment cannot be deleted ({error.strerror}). Run the command as the user"
+                    f"{finding.path}: the segment cannot be deleted ({error.strerror}). Run the command as the user"
                     " that owns the journal."
                 ) from error
-            freed += verdict.bytes
+            freed += finding.bytes
     return freed

@@ -11,8 +11,8 @@ from harvester.decode.frames import Ints
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.certificate.day import Json, certify_symbol
 from harvester.lake.certificate.streams import certify_feed, certify_stream
-from harvester.lake.gaps.polls import GapRow, Ledger
-from harvester.lake.gaps.streams import StreamLedger
+from harvester.lake.gaps.polls import GapRow, PollGaps
+from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry, describe_file
 from harvester.lake.publish.files import place, temporary_for
@@ -44,7 +44,10 @@ def write_tables(lake: Path, day: "Day", grace_ns: int) -> Written:
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
     workplace = temporary_for(lake, day.partition, DEPTH, name_of(DEPTH))
     origin = Origin(run_ids, day.grid.windows)
-    with Spool(workplace.with_name(".spool")) as spool, Streams(workplace.parent, origin, day.events.links) as streams:
+    with (
+        Spool(workplace.with_name(".spool")) as spool,
+        Streams(workplace.parent, origin, day.events.connections) as streams,
+    ):
         streams.read(day.index.sources)
         job = _Job(lake, day, grace_ns, spool, streams, run_ids)
         return job.run()
@@ -66,15 +69,15 @@ class _Job:
         self._spool = spool
         self._streams = streams
         self._run_ids = run_ids
-        self._ledger = Ledger(day.grid, day.events, grace_ns)
-        self._sockets = {feed: StreamLedger(feed, day.grid.windows, day.events) for feed in SOCKETS}
-        self._stream_numbers = np.array([link.stream for link in day.events.links], np.int64)
+        self._ledger = PollGaps(day.grid, day.events, grace_ns)
+        self._sockets = {feed: StreamGaps(feed, day.grid.windows, day.events) for feed in SOCKETS}
+        self._stream_numbers = np.array([connection.stream for connection in day.events.connections], np.int64)
         self._slots = set(day.grid.slots)
         self._polled = set(day.symbols)
         self._expected = {feed: set(day.sockets[feed]) for feed in SOCKETS}
         self._symbols = sorted(self._polled.union(*self._expected.values(), streams.origin.symbols))
         self._written = Written()
-        self._facts: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
+        self._entries: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
 
     def run(self) -> Written:
         """Write everything."""
@@ -86,9 +89,9 @@ class _Job:
             check_written(writer)
             placed = place(writer.path, name_of(name))
             self._written.files.append(describe_file(self._lake, placed, writer.rows))
-        for feed, facts in self._facts.items():
-            if facts or self._streams.findings[feed].frames:
-                entry = certify_feed(facts, self._streams.findings[feed], feed, self._day.events)
+        for feed, symbols in self._entries.items():
+            if symbols or self._streams.contents[feed].frames:
+                entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)
                 self._written.streams[FEED_NAMES[feed]] = entry
         return self._written
 
@@ -131,12 +134,12 @@ class _Job:
     def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
         gaps: list[GapRow] = []
         for feed in SOCKETS:
-            if symbol not in self._expected[feed] and symbol not in self._streams.findings[feed].evidence:
+            if symbol not in self._expected[feed] and symbol not in self._streams.contents[feed].reception:
                 continue
-            proof: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
-            coverage = self._sockets[feed].account(symbol, rows.evidence[feed])
-            facts = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, self._day.grid.windows, proof)
-            self._facts[feed][symbol] = facts
+            sequence: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
+            coverage = self._sockets[feed].account(symbol, rows.reception[feed])
+            entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, self._day.grid.windows, sequence)
+            self._entries[feed][symbol] = entry
             gaps += coverage.gaps
         self._written.gaps += gaps
         return gaps

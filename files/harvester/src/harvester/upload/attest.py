@@ -13,18 +13,18 @@ from harvester.lake.manifest import FileEntry, load_manifest
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, matches
 from harvester.upload.fingerprint import take_file
-from harvester.upload.patience import Patience
+from harvester.upload.retries import Retries
 from harvester.upload.trouble import AbsentError
 
 ATTESTED_NAME = "attested.json"
 
 
-def attest(lake: Path, bucket: Bucket, patience: Patience) -> list[FileEntry]:
+def attest(lake: Path, bucket: Bucket, retries: Retries) -> list[FileEntry]:
     """The removable files here whose objects, asked for one by one, have the content that the files have now.
 
     Raises HarvesterError when a manifest cannot be trusted or the bucket cannot be asked.
     """
-    return [entry for entry in _candidates(lake) if _is_there(lake / entry.path, entry, bucket, patience)]
+    return [entry for entry in _candidates(lake) if _is_there(lake / entry.path, entry, bucket, retries)]
 
 
 def _candidates(lake: Path) -> Iterator[FileEntry]:
@@ -33,12 +33,12 @@ def _candidates(lake: Path) -> Iterator[FileEntry]:
         yield from (entry for entry in removable(manifest) if (lake / entry.path).exists()) if manifest else ()
 
 
-def _is_there(path: Path, entry: FileEntry, bucket: Bucket, patience: Patience) -> bool:
+def _is_there(path: Path, entry: FileEntry, bucket: Bucket, retries: Retries) -> bool:
     try:
         content = take_file(path, bucket.sizes)
         if (content.size, content.sha256) != (entry.bytes, entry.sha256):
             return False
-        return matches(patience.retry(lambda: bucket.head(entry.path)), content)
+        return matches(retries.retry(lambda: bucket.head(entry.path)), content)
     except (AbsentError, OSError):
         return False
 

@@ -18,7 +18,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Proof:
+class VerifiedObject:
     """One object as it was seen in the bucket; `checksum` is S3's own, in base64."""
 
     path: str
@@ -39,7 +39,7 @@ class DayReceipt:
     host: str
     home: str
     manifest: str | None = None
-    files: dict[str, Proof] = field(default_factory=dict)
+    files: dict[str, VerifiedObject] = field(default_factory=dict)
 
     def covers(self, path: str, sha256: str) -> bool:
         """Whether this content of this file was verified."""
@@ -64,7 +64,7 @@ def load(folder: Path, partition: Partition, home: str) -> DayReceipt:
     try:
         value = json.loads(receipt_path(folder, partition).read_bytes())
         if (value.pop("format"), value["home"]) == (FORMAT, home):
-            files = {row["path"]: Proof(**row) for row in value.pop("files")}
+            files = {row["path"]: VerifiedObject(**row) for row in value.pop("files")}
             return DayReceipt(**value, files=files)
     except (OSError, KeyError, TypeError, ValueError):
         pass
@@ -73,7 +73,7 @@ def load(folder: Path, partition: Partition, home: str) -> DayReceipt:
 
 def save(folder: Path, partition: Partition, receipt: DayReceipt) -> None:
     """Write a day's receipt. Raises HarvesterError when the folder cannot be written."""
-    rows = [asdict(proof) for _, proof in sorted(receipt.files.items())]
+    rows = [asdict(verified) for _, verified in sorted(receipt.files.items())]
     write(receipt_path(folder, partition), {"format": FORMAT, **asdict(receipt), "files": rows})
 
 

@@ -17,8 +17,8 @@ from harvester.lake.publish.removals import read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint, take
-from harvester.upload.patience import Patience
-from harvester.upload.receipts import DayReceipt, Proof
+from harvester.upload.receipts import DayReceipt, VerifiedObject
+from harvester.upload.retries import Retries
 from harvester.upload.trouble import AbsentError, TakenError, TransientError
 
 HEADS = 3  # an answer can be garbled on its way; an object does not change
@@ -51,14 +51,14 @@ def manifest_path(partition: Partition, generation: int) -> str:
 class Uploader:
     """Uploads the days of one lake; `folder` is where receipts are kept."""
 
-    def __init__(self, lake: Path, folder: Path, bucket: Bucket, patience: Patience) -> None:
-        self.lake, self.folder, self.bucket, self.patience = lake, folder, bucket, patience
+    def __init__(self, lake: Path, folder: Path, bucket: Bucket, retries: Retries) -> None:
+        self.lake, self.folder, self.bucket, self.retries = lake, folder, bucket, retries
 
     def upload(self, partitions: list[Partition] | None = None) -> list[DayOutcome]:
         """Upload these days, by default all that are not up, oldest first; one in trouble does not hold up the others.
 
-        Raises BucketError when the bucket refuses everything alike, TransientError when there is no more patience,
-        HarvesterError when no receipt can be written. What is verified until then is in the receipts.
+        Raises BucketError when the bucket refuses everything alike, TransientError when the time for retries is used
+        up, HarvesterError when no receipt can be written. What is verified until then is in the receipts.
         """
         wanted = find_partitions(self.lake) if partitions is None else partitions
         return [self._upload_day(partition) for partition in wanted]
@@ -117,7 +117,7 @@ class Uploader:
         except (ForeignObjectError, AbsentError, TransientError) as error:
             self._note(error, outcome)
         else:
-            receipt.files[entry.path] = self._proof(entry.path, entry.bytes, entry.sha256, seen)
+            receipt.files[entry.path] = self._verified_object(entry.path, entry.bytes, entry.sha256, seen)
             outcome.put += 1
             outcome.bytes += entry.bytes
 
@@ -125,10 +125,10 @@ class Uploader:
         digest = hashlib.sha256(content)
         expected = Fingerprint(len(content), digest.hexdigest(), (digest.digest(),))
         seen = self._send(path, io.BytesIO(content), expected)
-        receipt.files[path] = self._proof(path, expected.size, expected.sha256, seen)
+        receipt.files[path] = self._verified_object(path, expected.size, expected.sha256, seen)
 
     def _note(self, error: HarvesterError, outcome: DayOutcome) -> None:
-        if self.patience.used_up:
+        if self.retries.used_up:
             raise error
         outcome.problems.append(str(error))
 
@@ -141,9 +141,9 @@ class Uploader:
             except TakenError:
                 return  # a try before did arrive, or an earlier run; the look below tells whose it is
 
-        self.patience.retry(put)
+        self.retries.retry(put)
         for _ in range(HEADS):
-            seen = self.patience.retry(lambda: self.bucket.head(path))
+            seen = self.retries.retry(lambda: self.bucket.head(path))
             if matches(seen, content):
                 return seen
         raise ForeignObjectError(
@@ -153,6 +153,8 @@ class Uploader:
             " look at the object, move it away with an operator's rights, and run harvester upload again."
         )
 
-    def _proof(self, path: str, size: int, sha256: str, seen: Stored) -> Proof:
+    def _verified_object(self, path: str, size: int, sha256: str, seen: Stored) -> VerifiedObject:
         checksum = seen.checksum or ""
-        return Proof(path, size, sha256, self.bucket.key(path), checksum, seen.etag, seen.version_id, receipts.now())
+        return VerifiedObject(
+            path, size, sha256, self.bucket.key(path), checksum, seen.etag, seen.version_id, receipts.now()
+        )

@@ -14,7 +14,7 @@ from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME
 from harvester.upload.bucket import open_client
-from harvester.upload.patience import Patience
+from harvester.upload.retries import Retries
 from harvester.upload.trouble import AbsentError, BucketError, TakenError, TransientError
 from runbook.fleet.ssh import RemoteError, UnreachableError
 from runbook.pull.objects import WORKERS, Found, Objects
@@ -29,8 +29,8 @@ PATIENCE_SECONDS = 300.0
 class BucketLake:
     """The lake in a bucket: what its manifests and its listing say, each asked once."""
 
-    def __init__(self, objects: Objects, patience: Patience | None = None) -> None:
-        self.objects, self.patience = objects, patience or Patience(PATIENCE_SECONDS)
+    def __init__(self, objects: Objects, patience: Retries | None = None) -> None:
+        self.objects, self.patience = objects, patience or Retries(PATIENCE_SECONDS)
         self._files: dict[str, Found] | None = None
         self._asking = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""What the certificate says of the sockets: for each symbol its coverage, updates, silence, gaps, proof and skew."""
+"""What the certificate says of the sockets: coverage, updates, silence, gaps, sequence and skew of each symbol."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from harvester.lake.day.events import Events
 from harvester.lake.day.intervals import Interval, total
 from harvester.lake.gaps.streams import Coverage
 from harvester.lake.tables.deduplication import Tally
-from harvester.lake.tables.stream_pass import Findings
+from harvester.lake.tables.stream_pass import FeedContent
 from harvester.lake.tables.symbol_rows import Tracks
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ MOST_CONNECTIONS = 500
 
 
 def certify_stream(
-    tracks: Tracks, recv_ns: Ints, coverage: Coverage, windows: Sequence[Interval], proof: Json | None
+    tracks: Tracks, recv_ns: Ints, coverage: Coverage, windows: Sequence[Interval], sequence: Json | None
 ) -> Json:
     """One symbol's entry on one feed. `window_ns` = `covered_ns` + the ns in `gaps_by_cause`."""
     window_ns = total(windows)
@@ -38,8 +38,8 @@ def certify_stream(
         "gaps_by_cause": {cause: dict(sums) for cause, sums in sorted(causes.items())},
         "skew_ms": percentiles(np.concatenate(tracks.skew_ns)) if tracks.skew_ns else None,
     }
-    if proof is not None:
-        entry["sequence"] = proof
+    if sequence is not None:
+        entry["sequence"] = sequence
     if tracks.tally is not None:
         entry["copies"] = _copies(tracks.tally)
     return entry
@@ -73,27 +73,27 @@ def percentiles(values_ns: Ints) -> Json | None:
     return {"min": rank(0), "p50": rank(50), "p99": rank(99), "max": rank(100)}
 
 
-def certify_feed(symbols: dict[str, Json], findings: Findings, feed: int, events: Events) -> Json:
+def certify_feed(symbols: dict[str, Json], contents: FeedContent, feed: int, events: Events) -> Json:
     """One feed's entry."""
-    links = [link for link in events.links if link.feed == feed]
+    connections = [connection for connection in events.connections if connection.feed == feed]
     return {
         "symbols": symbols,
         "unexplained_ns": sum(unexplained(entry) for entry in symbols.values()),
-        "frames": findings.frames,
-        "leftovers": {reason: count for reason, count in sorted(findings.leftovers.items()) if count},
-        "notices": findings.notices,
-        "connection_count": len(links),
+        "frames": contents.frames,
+        "leftovers": {reason: count for reason, count in sorted(contents.leftovers.items()) if count},
+        "notices": contents.notices,
+        "connection_count": len(connections),
         "connections": [
             {
-                "connection": link.number,
-                "stream": link.stream,
-                "run_id": link.run_id,
-                "from_ns": link.from_ns,
-                "to_ns": link.to_ns,
-                "cause": link.cause,
-                "symbols": len(link.symbols),
+                "connection": connection.number,
+                "stream": connection.stream,
+                "run_id": connection.run_id,
+                "from_ns": connection.from_ns,
+                "to_ns": connection.to_ns,
+                "cause": connection.cause,
+                "symbols": len(connection.symbols),
             }
-            for link in links[:MOST_CONNECTIONS]
+            for connection in connections[:MOST_CONNECTIONS]
         ],
     }
 

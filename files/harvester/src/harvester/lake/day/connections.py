@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Link:
+class Connection:
     """One connection, numbered by its place among those of the day. Times are wall ns."""
 
     feed: int
@@ -26,45 +26,45 @@ class Link:
     detail: str = ""
 
 
-class Links:
+class Connections:
     """All connections of a day."""
 
     def __init__(self) -> None:
-        self._all: list[Link] = []
-        self._current: dict[tuple[str, int, int], Link] = {}
-        self._by_seq: dict[tuple[str, int, int, int], Link] = {}
+        self._all: list[Connection] = []
+        self._current: dict[tuple[str, int, int], Connection] = {}
+        self._by_seq: dict[tuple[str, int, int, int], Connection] = {}
 
-    def __iter__(self) -> Iterator[Link]:
+    def __iter__(self) -> Iterator[Connection]:
         return iter(self._all)
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def open(self, link: Link) -> Link:
+    def open(self, connection: Connection) -> Connection:
         """A connection began; the one before it on its stream is over. It has its number afterwards."""
-        stream = (link.run_id, link.feed, link.stream)
+        stream = (connection.run_id, connection.feed, connection.stream)
         before = self._current.get(stream)
         if before and before.to_ns is None:
-            before.to_ns = link.from_ns
-        link.number = len(self._all)
-        self._all.append(link)
-        self._current[stream] = link
-        self._by_seq[*stream, link.seq] = link
-        return link
+            before.to_ns = connection.from_ns
+        connection.number = len(self._all)
+        self._all.append(connection)
+        self._current[stream] = connection
+        self._by_seq[*stream, connection.seq] = connection
+        return connection
 
     def close(self, run_id: str, stream: tuple[int, int], at_ns: int, cause: str, detail: str) -> None:
         """The current connection of (feed, stream) ended. Raises KeyError when there is none."""
-        link = self._current[run_id, *stream]
-        if link.to_ns is None:
-            link.to_ns, link.cause, link.detail = at_ns, cause, detail
+        connection = self._current[run_id, *stream]
+        if connection.to_ns is None:
+            connection.to_ns, connection.cause, connection.detail = at_ns, cause, detail
 
-    def find(self, run_id: str, stream: tuple[int, int], seq: int, at_ns: int) -> Link:
+    def find(self, run_id: str, stream: tuple[int, int], seq: int, at_ns: int) -> Connection:
         """The connection of (feed, stream) that connect record `seq` began; one without a record is made up."""
         found = self._by_seq.get((run_id, *stream, seq))
         if found:
             return found
-        made = Link(feed=stream[0], stream=stream[1], run_id=run_id, seq=seq, from_ns=at_ns)
-        later = [link.from_ns for link in self._all if (link.run_id, link.feed, link.stream) == (run_id, *stream)]
+        made = Connection(feed=stream[0], stream=stream[1], run_id=run_id, seq=seq, from_ns=at_ns)
+        later = [each.from_ns for each in self._all if (each.run_id, each.feed, each.stream) == (run_id, *stream)]
         made.to_ns = min((moment for moment in later if moment > at_ns), default=None)
         made.number = len(self._all)
         self._all.append(made)
@@ -73,8 +73,8 @@ class Links:
 
     def symbols(self, feed: int) -> set[str]:
         """What the feed's connections served."""
-        return {symbol for link in self._all if link.feed == feed for symbol in link.symbols}
+        return {symbol for connection in self._all if connection.feed == feed for symbol in connection.symbols}
 
     def topics(self) -> dict[str, str]:
         """Ticker of each topic that any connection of the day named."""
-        return {topic: symbol for link in self._all for topic, symbol in link.topics.items()}
+        return {topic: symbol for connection in self._all for topic, symbol in connection.topics.items()}

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, get_args
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
-from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.segments import NEVER, Control, DayIndex
 from harvester.ledger.outage import Cause
 
@@ -79,7 +79,7 @@ class Events:
     windows: list[WindowOpen] = field(default_factory=list)
     pollings: list[Polling] = field(default_factory=list)
     gaps: list[KnownGap] = field(default_factory=list)
-    links: Links = field(default_factory=Links)
+    connections: Connections = field(default_factory=Connections)
     """Connections of the sockets."""
     clock_steps_ns: list[int] = field(default_factory=list)
     clock_notes: list[dict[str, Any]] = field(default_factory=list)
@@ -156,10 +156,10 @@ class _Reader:
             case "polling_end":
                 self._end_polling(_ns(value["to_ns"]))
             case "connect":
-                events.links.open(_link(control, run_id))
+                events.connections.open(_connection(control, run_id))
             case "disconnect":
                 cause, detail = _reason(value)
-                events.links.close(run_id, (_feed(value), _ns(value["stream"])), control.wall_ns, cause, detail)
+                events.connections.close(run_id, (_feed(value), _ns(value["stream"])), control.wall_ns, cause, detail)
             case "clock_step":
                 events.clock_steps_ns.append(_ns(value["delta_ns"]))
             case "clock":
@@ -208,10 +208,10 @@ def _gap(value: dict[str, Any], run_id: str, position: int) -> KnownGap:
     return KnownGap(str(value["gap_id"]), run_id, symbols, _ns(value["from_ns"]), cause, detail, position, feed=feed)
 
 
-def _link(control: Control, run_id: str) -> Link:
+def _connection(control: Control, run_id: str) -> Connection:
     value = control.value
     topics = value.get("topics") or {}
-    return Link(
+    return Connection(
         feed=_feed(value),
         stream=_ns(value["stream"]),
         run_id=run_id,

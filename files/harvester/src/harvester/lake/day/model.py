@@ -45,15 +45,15 @@ def read_day(partition: Partition, index: DayIndex, expectation: Expectation) ->
     recorded = [window for window in events.windows if _date_of(window.open_ns) == partition.date]
     grid = build_grid(recorded, expectation.windows, expectation.interval_ns, events.pollings)
     symbols = {*expectation.symbols, *index.symbols, *(name for run in events.runs for name in run.symbols)}
-    sockets = {
-        feed: tuple(sorted({*expectation.sockets.get(feed, ()), *events.links.symbols(feed), *_in_gaps(events, feed)}))
-        for feed in SOCKETS
-    }
+    sockets = {feed: tuple(sorted({*expectation.sockets.get(feed, ()), *_recorded(events, feed)})) for feed in SOCKETS}
     return Day(partition, index, events, grid, tuple(sorted(symbols)), sockets)
 
 
-def _in_gaps(events: Events, feed: int) -> set[str]:
-    return {symbol for gap in events.gaps if gap.feed == feed for symbol in gap.symbols}
+def _recorded(events: Events, feed: int) -> set[str]:
+    """Symbols that connections or gaps of the feed name."""
+    return events.connections.symbols(feed) | {
+        symbol for gap in events.gaps if gap.feed == feed for symbol in gap.symbols
+    }
 
 
 def _date_of(wall_ns: int) -> date | None:

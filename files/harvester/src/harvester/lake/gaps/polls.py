@@ -44,7 +44,7 @@ class _Reason(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ledger:
+class PollGaps:
     """Attributes the missing slots of a day. `grace_ns` is how long a poll may take to be answered and written."""
 
     grid: Grid

@@ -1,8 +1,8 @@
 """The ledger of a socket: each moment of each window is covered, or lies in exactly one gap of the symbol.
 
 A symbol is covered from its first snapshot on a connection to the end of the connection, or to its last frame where the
-run died before it. What the recorder wrote down goes before that evidence, and where two of its gaps overlap the
-one opened last. A break of the sequence numbers comes next. The rest, about which nobody could write anything, is
+run died before it. Gaps that the recorder wrote down count first; where two of them overlap, the one opened
+last. A break of the sequence numbers comes next. The rest, about which nobody could write anything, is
 explained from the lives of the runs and of the connections.
 """
 
@@ -13,14 +13,14 @@ from itertools import groupby
 from typing import NamedTuple
 
 from harvester.journal.format import FEED_NAMES
-from harvester.lake.day.connections import Link
+from harvester.lake.day.connections import Connection
 from harvester.lake.day.events import Events
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
 from harvester.lake.gaps.polls import DERIVED, RECORDED, GapRow, after, bound
 
 
 @dataclass
-class Evidence:
+class Reception:
     """What the frames show about one symbol on one feed."""
 
     seen: dict[int, int] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Coverage:
     gaps: list[GapRow]
 
 
-class StreamLedger:
+class StreamGaps:
     """Attributes the time of the windows of a day on one feed."""
 
     def __init__(self, feed: int, windows: Sequence[Interval], events: Events) -> None:
@@ -51,53 +51,53 @@ class StreamLedger:
         self._windows = list(windows)
         self._events = events
         self._lives = {run.run_id: run.last_ns for run in events.runs}
-        self._links = {link.number: link for link in events.links if link.feed == feed}
+        self._connections = {each.number: each for each in events.connections if each.feed == feed}
 
-    def account(self, symbol: str, evidence: Evidence) -> Coverage:
+    def account(self, symbol: str, reception: Reception) -> Coverage:
         """Divide the windows among covered time and gaps."""
         left = list(self._windows)
         pieces: list[tuple[Interval, _Reason]] = []
-        claims = [*self._recorded(symbol, evidence), *self._breaks(evidence)]
+        claims = [*self._recorded(symbol, reception), *self._breaks(reception)]
         for interval, reason in claims:
             taken = intersect(left, [interval])
             pieces += [(piece, reason) for piece in taken]
             left = subtract(left, taken)
-        covered = intersect(left, self._covered(evidence))
+        covered = intersect(left, self._covered(reception))
         left = subtract(left, covered)
-        pieces += [(piece, self._explain(piece[0], symbol, evidence)) for piece in split(left, self._edges(symbol))]
+        pieces += [(piece, self._explain(piece[0], symbol, reception)) for piece in split(left, self._edges(symbol))]
         return Coverage(total(covered), self._rows(symbol, pieces))
 
-    def _end(self, link: Link) -> int:
-        ends = max(link.from_ns, link.last_ns) if link.to_ns is None else link.to_ns
-        return min(ends, self._lives.get(link.run_id, link.from_ns))
+    def _end(self, connection: Connection) -> int:
+        ends = max(connection.from_ns, connection.last_ns) if connection.to_ns is None else connection.to_ns
+        return min(ends, self._lives.get(connection.run_id, connection.from_ns))
 
-    def _covered(self, evidence: Evidence) -> list[Interval]:
-        return union((first, self._end(self._links[number])) for number, first in evidence.seen.items())
+    def _covered(self, reception: Reception) -> list[Interval]:
+        return union((first, self._end(self._connections[number])) for number, first in reception.seen.items())
 
-    def _recorded(self, symbol: str, evidence: Evidence) -> Iterable[tuple[Interval, _Reason]]:
+    def _recorded(self, symbol: str, reception: Reception) -> Iterable[tuple[Interval, _Reason]]:
         """Recorded gaps, the one opened last first."""
         gaps = self._events.gaps_of(self._feed, symbol)
-        for gap, end in reversed(bound(gaps, self._events.runs, sorted(evidence.seen.values()))):
+        for gap, end in reversed(bound(gaps, self._events.runs, sorted(reception.seen.values()))):
             if gap.from_ns < end:
                 yield (gap.from_ns, end), _Reason(gap.cause, gap.detail, RECORDED)
 
-    def _breaks(self, evidence: Evidence) -> Iterable[tuple[Interval, _Reason]]:
-        ends = sorted(self._end(self._links[number]) for number in evidence.seen)
-        for begin, end, detail in evidence.breaks:
+    def _breaks(self, reception: Reception) -> Iterable[tuple[Interval, _Reason]]:
+        ends = sorted(self._end(self._connections[number]) for number in reception.seen)
+        for begin, end, detail in reception.breaks:
             later = ends[bisect_right(ends, begin) :]
             until = end if end is not None else (later[0] if later else begin)
             if begin < until:
                 yield (begin, until), _Reason("sequence_break", detail, DERIVED)
 
-    def _serving(self, symbol: str) -> list[Link]:
-        return [link for link in self._links.values() if symbol in link.symbols]
+    def _serving(self, symbol: str) -> list[Connection]:
+        return [connection for connection in self._connections.values() if symbol in connection.symbols]
 
     def _edges(self, symbol: str) -> list[int]:
         """Where the reason of an absence may change."""
         runs = [moment for run in self._events.runs for moment in (run.first_ns, run.last_ns)]
-        return runs + [moment for link in self._serving(symbol) for moment in (link.from_ns, self._end(link))]
+        return runs + [moment for each in self._serving(symbol) for moment in (each.from_ns, self._end(each))]
 
-    def _explain(self, moment: int, symbol: str, evidence: Evidence) -> _Reason:
+    def _explain(self, moment: int, symbol: str, reception: Reception) -> _Reason:
         runs = self._events.runs
         number = bisect_right([run.first_ns for run in runs], moment) - 1
         if not runs:
@@ -107,14 +107,15 @@ class StreamLedger:
         run = runs[number]
         if moment >= run.last_ns:
             return _Reason(*after(run), DERIVED)
-        links = [link for link in self._serving(symbol) if link.run_id == run.run_id]
-        if not links:
+        connections = [connection for connection in self._serving(symbol) if connection.run_id == run.run_id]
+        if not connections:
             return _Reason("not_running", "no connection of this run served the symbol", DERIVED)
-        ended = [link for link in links if self._end(link) <= moment and link.cause]
+        ended = [connection for connection in connections if self._end(connection) <= moment and connection.cause]
         if ended:
             last = max(ended, key=self._end)
             return _Reason(last.cause, last.detail, DERIVED)
-        if not any(first <= moment for link in links if (first := evidence.seen.get(link.number)) is not None):
+        firsts = [reception.seen[each.number] for each in connections if each.number in reception.seen]
+        if not any(first <= moment for first in firsts):
             return _Reason("not_started" if number == 0 else "not_running", "the recorder was connecting", DERIVED)
         if not run.stopped:
             return _Reason("mute", "nothing more came, and the run died before that was noticed", DERIVED)

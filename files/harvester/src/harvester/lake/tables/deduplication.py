@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import Ints
 
-PATIENCE_NS = 10 * NS_PER_SECOND
+LATEST_COPY_NS = 10 * NS_PER_SECOND
 """How much later the second copy may come."""
 MOST_WAITING = 1024
 _FACTORS = np.random.default_rng(20261122).integers(0, 2**64, 512, np.uint64, endpoint=False) | np.uint64(1)
@@ -28,7 +28,7 @@ class Tally:
     alone: Counter[int] = field(default_factory=Counter)
 
 
-class Arbiter:
+class Deduplicator:
     """Passes on one copy of each update of one topic, given in order of receipt."""
 
     def __init__(self, content: slice, tally: Tally) -> None:
@@ -56,7 +56,7 @@ class Arbiter:
         for other, waiting in self._waiting.items():
             if other == stream:
                 continue
-            while len(waiting) > 1 and waiting[0][1] < at - PATIENCE_NS:
+            while len(waiting) > 1 and waiting[0][1] < at - LATEST_COPY_NS:
                 waiting.popleft()
                 self._tally.alone[other] += 1
             place = next((place for place, (known, _) in enumerate(waiting) if known == state), None)

@@ -13,7 +13,7 @@ from harvester.decode.fyers_hsm import HsmBatch, Rows
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
 from harvester.decode.hsm_layout import DEPTH, SYMBOL
 from harvester.decode.hsm_layout import SNAPSHOT as SNAPSHOT_FORM
-from harvester.lake.day.connections import Link
+from harvester.lake.day.connections import Connection
 from harvester.lake.schema import DEPTH_TABLE, INDEX_TABLE, QUOTES_TABLE, Table
 from harvester.lake.tables.origin import MOST_NOTICES, Origin, Piece
 
@@ -29,12 +29,17 @@ class HsmRows:
     """Turns the batches of one connection into rows. Topics and quotes mean nothing beyond it."""
 
     def __init__(
-        self, link: Link, origin: Origin, topics: dict[str, str], leftovers: Counter[str], notices: list[str]
+        self,
+        connection: Connection,
+        origin: Origin,
+        topics: dict[str, str],
+        leftovers: Counter[str],
+        notices: list[str],
     ) -> None:
         """`topics`: tickers that other connections of the day named, for one whose connect record is lost."""
-        self._link = link
+        self._connection = connection
         self._origin = origin
-        self._names = topics | link.topics
+        self._names = topics | connection.topics
         self._leftovers = leftovers
         self._notices = notices
         self._symbols: Ints = np.empty(0, np.int64)
@@ -75,7 +80,7 @@ class HsmRows:
 
     def _plain(self, table: Table, received: Received[HsmBatch], rows: Rows, usable: tuple[Flags, Ints, Ints]) -> Piece:
         keep, symbols, values = usable
-        head = self._origin.head(received, self._link, rows.frame[keep], rows.entry[keep])
+        head = self._origin.head(received, self._connection, rows.frame[keep], rows.entry[keep])
         matrix = np.concatenate([head, values])
         return Piece(table, symbols, matrix, rows.form[keep] == SNAPSHOT_FORM)
 
@@ -92,7 +97,7 @@ class HsmRows:
         of_quotes = batch.rows[0].frame[quotes[0]] << ENTRY_BITS | batch.rows[0].entry[quotes[0]]
         known = self._last_quotes((quotes[1], of_quotes, quotes[2]), (symbols, frame << ENTRY_BITS | entry))
         matrix = np.full((DEPTH_TABLE.height, len(symbols)), ABSENT)
-        head = self._origin.head(received, self._link, frame, entry)
+        head = self._origin.head(received, self._connection, frame, entry)
         matrix[: len(head)] = head
         for name in FROM_QUOTE:
             matrix[DEPTH_TABLE.at(name)] = known[SYMBOL.fields.index(name)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from harvester.decode.connections import Received
 from harvester.decode.frames import Flags, Ints
-from harvester.lake.day.connections import Link
+from harvester.lake.day.connections import Connection
 from harvester.lake.day.slots import Window
 from harvester.lake.schema import Table
 
@@ -50,18 +50,18 @@ class Origin:
         """1 for a moment inside a window, else 0."""
         return np.searchsorted(self._edges, recv_ns, side="right") & 1
 
-    def head(self, received: Received[Any], link: Link, frame: Ints, entry: Ints) -> Ints:
+    def head(self, received: Received[Any], connection: Connection, frame: Ints, entry: Ints) -> Ints:
         """The first columns of a socket's row: see the schema."""
         wall, count = received.wall_ns[frame], len(frame)
         return np.stack(
             [
                 wall,
                 wall - received.mono_ns[frame],
-                np.full(count, link.feed),
-                np.full(count, self.run_numbers[link.run_id]),
+                np.full(count, connection.feed),
+                np.full(count, self.run_numbers[connection.run_id]),
                 received.seq[frame],
                 entry,
-                np.full(count, link.number),
+                np.full(count, connection.number),
                 self.in_session(wall),
             ]
         ).astype(np.int64, copy=False)

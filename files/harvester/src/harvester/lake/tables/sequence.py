@@ -1,4 +1,4 @@
-"""The proof of the 50-level feed: one symbol's sequence numbers, connection by connection."""
+"""The sequence numbers of the 50-level feed: one symbol, connection by connection."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from harvester.decode.frames import ABSENT, Ints
-from harvester.lake.gaps.streams import Evidence
+from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import DEPTH50_TABLE
 
 _RECV, _CONNECTION, _SEQUENCE, _SNAPSHOT = (
@@ -27,14 +27,14 @@ class Chain:
     last_ns: int = 0
     """When the last message with a trusted book came."""
     broken: tuple[int, str] | None = None
-    """The break that no snapshot has mended yet: since when, and in words."""
+    """The break that no snapshot has repaired yet: since when, and in words."""
 
 
 @dataclass
 class Sequences:
-    """Follows the numbers of one symbol; breaks of the book go to its evidence."""
+    """Follows the numbers of one symbol; breaks of the book go to its reception."""
 
-    evidence: Evidence
+    reception: Reception
     chains: dict[int, Chain] = field(default_factory=dict)
 
     def see(self, matrix: Ints) -> None:
@@ -54,7 +54,7 @@ class Sequences:
             if breaks[place]:
                 self._break(chain, int(before[place]), int(sequence[place]))
             if rows[_SNAPSHOT][place]:
-                self._mend(chain, int(rows[_RECV][place]))
+                self._repair(chain, int(rows[_RECV][place]))
             at = place
         self._pass(chain, rows, at, rows.shape[1])
         known = sequence[sequence != 0]
@@ -75,17 +75,17 @@ class Sequences:
         if chain.broken is None:
             chain.broken = chain.last_ns, f"{got} came after {before}"
 
-    def _mend(self, chain: Chain, at_ns: int) -> None:
+    def _repair(self, chain: Chain, at_ns: int) -> None:
         if chain.broken:
-            self.evidence.breaks.append((chain.broken[0], at_ns, chain.broken[1]))
+            self.reception.breaks.append((chain.broken[0], at_ns, chain.broken[1]))
         chain.broken = None
         chain.last_ns = at_ns
 
     def finish(self) -> dict[str, Any]:
-        """The proof for the certificate; a break that no snapshot mended lasts as long as its connection."""
+        """What the certificate says of them; a break that no snapshot repaired lasts as long as its connection."""
         for chain in self.chains.values():
             if chain.broken:
-                self.evidence.breaks.append((chain.broken[0], None, chain.broken[1]))
+                self.reception.breaks.append((chain.broken[0], None, chain.broken[1]))
         chains = [self.chains[number] for number in sorted(self.chains)]
         return {
             "missing": sum(chain.missing for chain in chains),

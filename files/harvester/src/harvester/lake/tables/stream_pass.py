@@ -15,9 +15,9 @@ from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
 from harvester.journal.format import CONTROL, FYERS_HSM, FYERS_TBT, SOCKETS, JournalError, Record
 from harvester.journal.reader import read_segment
-from harvester.lake.day.connections import Link, Links
+from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.segments import Source
-from harvester.lake.gaps.streams import Evidence
+from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import TABLES, Table
 from harvester.lake.tables.hsm_rows import HsmRows
 from harvester.lake.tables.origin import Origin, Piece
@@ -28,7 +28,7 @@ _DECODERS: dict[int, Any] = {FYERS_HSM: (HsmDecoder, HSM_FRAMES), FYERS_TBT: (Tb
 
 
 @dataclass
-class Findings:
+class FeedContent:
     """What the frames of one feed held besides rows."""
 
     frames: int = 0
@@ -36,19 +36,19 @@ class Findings:
     """Parts of frames that have not become rows, by reason."""
     notices: list[str] = field(default_factory=list)
     """What the server said to the client, the first few."""
-    evidence: dict[str, Evidence] = field(default_factory=dict)
+    reception: dict[str, Reception] = field(default_factory=dict)
     """By symbol."""
 
 
 class Streams:
     """The decoded rows of a day's sockets, in temporary files."""
 
-    def __init__(self, directory: Path, origin: Origin, links: Links) -> None:
+    def __init__(self, directory: Path, origin: Origin, connections: Connections) -> None:
         self.origin = origin
-        self.findings = {feed: Findings() for feed in SOCKETS}
+        self.contents = {feed: FeedContent() for feed in SOCKETS}
         self._directory = directory
-        self._links = links
-        self._topics = links.topics()
+        self._connections = connections
+        self._topics = connections.topics()
         self._readers: dict[int, HsmRows | TbtRows] = {}
         self._spools: dict[str, RowSpool] = {}
         self._open = ExitStack()
@@ -68,34 +68,34 @@ class Streams:
                 for feed, each in rounds.items():
                     self._take(run_id, feed, each.control(record))
             elif record.feed in rounds:
-                self.findings[record.feed].frames += 1
+                self.contents[record.feed].frames += 1
                 self._take(run_id, record.feed, rounds[record.feed].data(record))
         for feed, each in rounds.items():
             self._take(run_id, feed, each.finish())
 
     def _take(self, run_id: str, feed: int, received: list[Received[Any]]) -> None:
         for each in received:
-            link = self._links.find(run_id, (feed, each.stream), each.opened_seq, int(each.wall_ns[0]))
-            link.last_ns = max(link.last_ns, int(each.wall_ns[-1]))
-            if link.number not in self._readers:
-                self._readers[link.number] = self._new_reader(link)
-            for piece in self._readers[link.number].read(each):
-                self._note(piece, link)
+            connection = self._connections.find(run_id, (feed, each.stream), each.opened_seq, int(each.wall_ns[0]))
+            connection.last_ns = max(connection.last_ns, int(each.wall_ns[-1]))
+            if connection.number not in self._readers:
+                self._readers[connection.number] = self._new_reader(connection)
+            for piece in self._readers[connection.number].read(each):
+                self._note(piece, connection)
                 self._spool(piece.table).add(piece.symbols, piece.matrix)
 
-    def _new_reader(self, link: Link) -> HsmRows | TbtRows:
-        findings = self.findings[link.feed]
-        if link.feed == FYERS_TBT:
-            return TbtRows(link, self.origin, findings.leftovers, findings.notices)
-        return HsmRows(link, self.origin, self._topics, findings.leftovers, findings.notices)
+    def _new_reader(self, connection: Connection) -> HsmRows | TbtRows:
+        contents = self.contents[connection.feed]
+        if connection.feed == FYERS_TBT:
+            return TbtRows(connection, self.origin, contents.leftovers, contents.notices)
+        return HsmRows(connection, self.origin, self._topics, contents.leftovers, contents.notices)
 
-    def _note(self, piece: Piece, link: Link) -> None:
+    def _note(self, piece: Piece, connection: Connection) -> None:
         """When each symbol was first known on the connection."""
-        findings = self.findings[link.feed]
+        contents = self.contents[connection.feed]
         numbers, times = piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot]
         for number, moment in zip(numbers.tolist(), times.tolist(), strict=True):
-            seen = findings.evidence.setdefault(self.origin.symbols[number], Evidence()).seen
-            seen[link.number] = min(seen.get(link.number, moment), moment)
+            seen = contents.reception.setdefault(self.origin.symbols[number], Reception()).seen
+            seen[connection.number] = min(seen.get(connection.number, moment), moment)
 
     def _spool(self, table: Table) -> RowSpool:
         if table.name not in self._spools:

@@ -9,11 +9,11 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import Ints
 from harvester.journal.format import FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.day.events import DAY_NS
-from harvester.lake.gaps.streams import Evidence
+from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.schema import TABLES, Table
 from harvester.lake.tables.bars import Bars
-from harvester.lake.tables.deduplication import Arbiter, Tally
+from harvester.lake.tables.deduplication import Deduplicator, Tally
 from harvester.lake.tables.sequence import Sequences
 from harvester.lake.tables.stream_pass import Streams
 
@@ -60,12 +60,12 @@ class SymbolRows:
         """`stream_numbers`: the stream of each connection of the day by its number."""
         self.tracks = {feed: Tracks() for feed in SOCKETS}
         self.bars = Bars()
-        self.evidence = {feed: streams.findings[feed].evidence.get(symbol, Evidence()) for feed in SOCKETS}
-        self.sequences = Sequences(self.evidence[FYERS_TBT])
+        self.reception = {feed: streams.contents[feed].reception.get(symbol, Reception()) for feed in SOCKETS}
+        self.sequences = Sequences(self.reception[FYERS_TBT])
         self._symbol = symbol
         self._streams = streams
         self._stream_numbers = stream_numbers
-        self._has_copies = self._served_twice(self.evidence[FYERS_HSM].seen)
+        self._has_copies = self._served_twice(self.reception[FYERS_HSM].seen)
         if self._has_copies:
             self.tracks[FYERS_HSM].tally = Tally()
 
@@ -76,19 +76,19 @@ class SymbolRows:
         """The rows of one table."""
         table, tracks = TABLES[name], self.tracks[FEED_OF[name]]
         tally = tracks.tally
-        arbiter = Arbiter(STATE[name], tally) if tally is not None and name in STATE else None
+        deduplicator = Deduplicator(STATE[name], tally) if tally is not None and name in STATE else None
         for rows in self._streams.rows(name, self._symbol):
             matrix: Ints = rows
-            if arbiter:
-                matrix = arbiter.pick(matrix, self._stream_numbers[matrix[table.at("connection")]])
+            if deduplicator:
+                matrix = deduplicator.pick(matrix, self._stream_numbers[matrix[table.at("connection")]])
             tracks.see(table, matrix)
             if name == QUOTES:
                 self.bars.see(matrix)
             elif name == DEPTH50:
                 self.sequences.see(matrix)
             yield matrix
-        if arbiter:
-            arbiter.finish()
+        if deduplicator:
+            deduplicator.finish()
 
     def recv_ns(self, feed: int) -> Ints:
         """All times of receipt on a feed, ascending."""

@@ -7,7 +7,7 @@ import numpy as np
 from harvester.decode.connections import Received
 from harvester.decode.frames import Ints
 from harvester.decode.fyers_tbt import TbtBatch
-from harvester.lake.day.connections import Link
+from harvester.lake.day.connections import Connection
 from harvester.lake.schema import DEPTH50_TABLE
 from harvester.lake.tables.origin import MOST_NOTICES, Origin, Piece
 
@@ -15,8 +15,8 @@ from harvester.lake.tables.origin import MOST_NOTICES, Origin, Piece
 class TbtRows:
     """Turns the batches of one connection into rows."""
 
-    def __init__(self, link: Link, origin: Origin, leftovers: Counter[str], notices: list[str]) -> None:
-        self._link = link
+    def __init__(self, connection: Connection, origin: Origin, leftovers: Counter[str], notices: list[str]) -> None:
+        self._connection = connection
         self._origin = origin
         self._leftovers = leftovers
         self._notices = notices
@@ -35,7 +35,7 @@ class TbtRows:
         totals = [books.total_buy, books.total_sell]
         matrix = np.concatenate(
             [
-                self._origin.head(received, self._link, books.frame, books.entry),
+                self._origin.head(received, self._connection, books.frame, books.entry),
                 np.stack([column.astype(np.int64, copy=False) for column in (*singles, *totals)]),
                 *(books.bid_px, books.bid_qty, books.bid_ord, books.ask_px, books.ask_qty, books.ask_ord),
             ]

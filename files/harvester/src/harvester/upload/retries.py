@@ -13,7 +13,7 @@ TRIES = 8
 TOTAL_SECONDS = 900.0
 
 
-class Patience:
+class Retries:
     """Waits of one run: pauses double from half a second to half a minute, and end when `total` seconds are used up."""
 
     def __init__(self, total: float = TOTAL_SECONDS, sleep: Callable[[float], None] = time.sleep) -> None:
