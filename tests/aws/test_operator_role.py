@@ -14,7 +14,8 @@ from tests.aws.account import NAMES, ROOT, Cloud, as_account
 from tests.aws.rendering import render
 
 from harvester.base.redaction import Masked
-from harvester.tokens.stores import DeniedError, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import DeniedError
 from lab.aws.policies import Call, Verdict, judge
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, environment

@@ -17,7 +17,7 @@ from moto import mock_aws
 from harvester.base.errors import ConfigError, UnhealthyError
 from harvester.base.redaction import Masked
 from harvester.tokens.claims import TokenError
-from harvester.tokens.names import access_token_parameter
+from harvester.tokens.places import access_token_parameter
 from runbook.fleet import playbook
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.limits import MINUTE_NS, Limits, start_offsets
+from harvester.config.limits import MINUTE_NS, RequestLimits, start_offsets
 from harvester.ledger.polls import EARLY_NS, PollLedger, next_slot
 
 EPOCH = 1_795_000_000 * NS_PER_SECOND
@@ -94,7 +94,7 @@ DAY_NS = 400 * MINUTE_NS
 def test_an_accepted_plan_never_breaks_a_limit(
     symbols: int, interval_ns: int, per_second: int, per_minute: int, per_day: int
 ) -> None:
-    limits = Limits(per_second, per_minute, per_day)
+    limits = RequestLimits(per_second, per_minute, per_day)
     try:
         offsets = start_offsets(symbols, interval_ns, limits, DAY_NS)
     except ValueError as refusal:
@@ -121,19 +121,19 @@ def busiest(starts: list[int], span_ns: int) -> int:
 
 def test_five_symbols_every_second_are_refused_with_the_interval_that_works() -> None:
     with pytest.raises(ValueError, match=r"shortest possible interval is 1\.6 s"):
-        start_offsets(5, NS_PER_SECOND, Limits(10, 200, 100_000), DAY_NS)
+        start_offsets(5, NS_PER_SECOND, RequestLimits(10, 200, 100_000), DAY_NS)
 
-    paid = Limits(10, 600, 200_000)
+    paid = RequestLimits(10, 600, 200_000)
     assert start_offsets(5, NS_PER_SECOND, paid, DAY_NS) == (0,) * 5
 
 
 def test_too_many_symbols_for_any_interval_are_refused() -> None:
     with pytest.raises(ValueError, match="no interval"):
-        start_offsets(10_000, 5 * NS_PER_SECOND, Limits(10, 200, 100_000), DAY_NS)
+        start_offsets(10_000, 5 * NS_PER_SECOND, RequestLimits(10, 200, 100_000), DAY_NS)
 
 
 def test_offsets_come_in_batches() -> None:
-    offsets = start_offsets(25, 10 * NS_PER_SECOND, Limits(10, 600, 200_000), DAY_NS)
+    offsets = start_offsets(25, 10 * NS_PER_SECOND, RequestLimits(10, 600, 200_000), DAY_NS)
 
     assert [offsets.count(offset) for offset in sorted(set(offsets))] == [10, 10, 5]
     assert all(later >= earlier for earlier, later in pairwise(offsets))

@@ -22,7 +22,7 @@ from harvester.brokers.protocol import GroupPlan
 from harvester.capture.streams.connection import Connection
 from harvester.capture.streams.context import FeedContext, TradingState
 from harvester.capture.streams.feed import StreamFeed
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM
 from harvester.ledger.outage import Outage
 from harvester.ledger.streams import StreamLedger, Tail
@@ -71,7 +71,7 @@ class Sockets:
 
     number, symbols, stale_ns = FYERS_HSM, SYMBOLS, 60 * NS_PER_SECOND
 
-    def __init__(self, number: int, config: RunSettings, clock: FakeClock, seen: Seen) -> None:
+    def __init__(self, number: int, config: Settings, clock: FakeClock, seen: Seen) -> None:
         self.clock, self.seen = clock, seen
         ledger = StreamLedger(f"run{number}", FYERS_HSM, SYMBOLS)
         unset: Any = None

@@ -6,23 +6,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import SecretStr
 from tests.recorder.broker import depth_body
 from tests.recorder.fakes import FakeClock, make_token
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
+from harvester.base.redaction import Masked
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollResult
 from harvester.calendar import TradingCalendar
-from harvester.calendar.reload import CalendarKeeper
+from harvester.calendar.reload import CalendarReloader
 from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import TradingState
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import CONTROL, FYERS_REST, RunInfo, decode_control, decode_poll
 from harvester.journal.reader import read_segment
 from harvester.ledger.outage import Cause, Outage
@@ -55,7 +55,7 @@ class FakeClient:
         self._in_flight = 0
         self._clock = clock
 
-    async def fetch(self, symbol: str, scheduled_ns: int, token: SecretStr) -> PollResult:
+    async def fetch(self, symbol: str, scheduled_ns: int, token: Masked) -> PollResult:
         sent_ns = self._clock.wall_ns()
         self.polls.append((symbol, scheduled_ns, sent_ns, token.get_secret_value()))
         behaviour = self.script(symbol, scheduled_ns)
@@ -80,7 +80,7 @@ class FakeClient:
             server_date_ns=wall_ns - self.clock_off_ns,
         )
 
-    async def prove_token(self, token: SecretStr) -> PollResult:
+    async def prove_token(self, token: Masked) -> PollResult:
         self.proofs += 1
         now = self._clock.wall_ns()
         return PollResult("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
@@ -94,7 +94,7 @@ class Bench(NamedTuple):
     clock: FakeClock
     sink: JournalSink
     access: Access
-    watch: ClockWatch
+    watch: ClockMonitor
     task: "asyncio.Task[None]"
 
     async def stop(self) -> None:
@@ -114,21 +114,21 @@ class Bench(NamedTuple):
         await self.stop()
 
 
-def hand_over(settings: RunSettings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
+def hand_over(settings: Settings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
     """Put a token where the recorder looks; returns the token."""
     expires_ns = clock.wall_ns() + int(hours * 3600) * NS_PER_SECOND
     token = make_token(expires_ns / NS_PER_SECOND, version=version)
-    write_handover(settings.token.handover, Token(SecretStr(token), version, expires_ns))
+    write_handover(settings.token.handover, Token(Masked(token), version, expires_ns))
     return token
 
 
 @asynccontextmanager
 async def running(
-    settings: RunSettings, clock: FakeClock, script: Script | None = None, streams: Sequence[Any] = ()
+    settings: Settings, clock: FakeClock, script: Script | None = None, streams: Sequence[Any] = ()
 ) -> AsyncIterator[Bench]:
     """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
     run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
-    client, access, watch = FakeClient(clock), Access(settings.limits), ClockWatch()
+    client, access, watch = FakeClient(clock), Access(settings.limits), ClockMonitor()
     client.script = script or client.script
     sink = JournalSink(settings, clock=clock, run=run)
     polls = PollFeed(settings, client, run=run, access=access, sink=sink, watch=watch, clock=clock)
@@ -147,7 +147,7 @@ async def running(
         watch=watch,
         trading=TradingState(),
         notifier=Notifier(""),
-        calendars=CalendarKeeper(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
+        calendars=CalendarReloader(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
         after_tick=lambda _: None,
     )
     task = asyncio.create_task(recorder.run())

@@ -10,7 +10,7 @@ from tests.recorder.bench import Bench, JournalView, Script, running
 from tests.recorder.fakes import SYMBOLS, FakeClock
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 
 DAY = date(2026, 8, 5)
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
@@ -37,7 +37,7 @@ def lasting(seconds: float, *, killed: bool = False) -> Story:
 
 
 def record(
-    settings: RunSettings,
+    settings: Settings,
     clock: FakeClock,
     story: Story,
     script: Script | None = None,

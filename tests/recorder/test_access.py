@@ -3,18 +3,18 @@
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import SecretStr
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Masked
 from harvester.brokers.access import Access
-from harvester.brokers.fyers.limits import Limits
 from harvester.brokers.protocol import PollResult
+from harvester.config.limits import RequestLimits
 from harvester.ledger.outage import Cause, Outage
 from harvester.tokens.handover import Token
 
 SECOND = NS_PER_SECOND
 WALL = int(datetime(2026, 8, 5, 4, 30, tzinfo=UTC).timestamp()) * SECOND
-TOKEN = Token(SecretStr("a.b.c"), "file:1", WALL + 3600 * SECOND)
+TOKEN = Token(Masked("a.b.c"), "file:1", WALL + 3600 * SECOND)
 
 
 def result(mono_ns: int, cause: Cause | None = None, status: int = 200, retry_after: float | None = None) -> PollResult:
@@ -24,7 +24,7 @@ def result(mono_ns: int, cause: Cause | None = None, status: int = 200, retry_af
 
 @pytest.fixture
 def access() -> Access:
-    access = Access(Limits(10, 200, 100_000))
+    access = Access(RequestLimits(10, 200, 100_000))
     access.adopt(TOKEN)
     return access
 
@@ -35,7 +35,7 @@ def first_pass(access: Access, *, after_ns: int, until_ns: int) -> int | None:
 
 
 def test_without_a_token_nothing_may_be_sent() -> None:
-    access = Access(Limits(10, 200, 100_000))
+    access = Access(RequestLimits(10, 200, 100_000))
 
     refusal = access.check_request(WALL, 0)
 
@@ -139,9 +139,13 @@ def test_five_answers_of_one_slot_count_once(access: Access) -> None:
 
 @pytest.mark.parametrize(
     ("limits", "span_seconds"),
-    [(Limits(10, 10_000, 10**6), 1), (Limits(10_000, 200, 10**6), 60), (Limits(10_000, 10_000, 500), 600)],
+    [
+        (RequestLimits(10, 10_000, 10**6), 1),
+        (RequestLimits(10_000, 200, 10**6), 60),
+        (RequestLimits(10_000, 10_000, 500), 600),
+    ],
 )
-def test_no_limit_is_ever_broken_however_fast_it_is_asked(limits: Limits, span_seconds: int) -> None:
+def test_no_limit_is_ever_broken_however_fast_it_is_asked(limits: RequestLimits, span_seconds: int) -> None:
     access = Access(limits)
     access.adopt(TOKEN)
 

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from tests.recorder.fakes import make_token
 from tests.recorder.sockets import SocketBroker, until
 
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.redaction import Masked
 from harvester.brokers.access import Access
 from harvester.brokers.fyers.hsm import HsmSession
-from harvester.brokers.fyers.limits import Limits
 from harvester.brokers.protocol import GroupPlan
 from harvester.capture.feed import Turn
 from harvester.capture.streams.connection import Connection
 from harvester.capture.streams.context import FeedContext, TradingState
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.liveness import LivenessMonitor
+from harvester.config.limits import RequestLimits
 from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
 from harvester.ledger.outage import STALL, Outage
 from harvester.ledger.streams import StreamLedger
@@ -82,7 +82,7 @@ class Stand:
     def __init__(self, broker: SocketBroker, tls: ssl.SSLContext, *, redundant: bool, topics: dict[str, str]) -> None:
         self.broker = broker
         self.journal = Journal()
-        self.access = Access(Limits(10, 100, 1000))
+        self.access = Access(RequestLimits(10, 100, 1000))
         clock = SystemClock()
         self.symbols = tuple(dict.fromkeys(topics.values()))
         self.ledger = StreamLedger("run", FYERS_HSM, self.symbols)
@@ -127,7 +127,7 @@ class Stand:
     def hand_over(self, letter: str) -> None:
         expires = time.time() + 3600
         text = make_token(expires, hsm_key=letter * 56)
-        self.access.adopt(Token(SecretStr(text), letter, int(expires) * NS_PER_SECOND))
+        self.access.adopt(Token(Masked(text), letter, int(expires) * NS_PER_SECOND))
 
     @property
     def is_live(self) -> bool:

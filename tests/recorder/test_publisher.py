@@ -8,8 +8,8 @@ import pytest
 from tests.journals import HandClock
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.monitors import STALE_NS
 from harvester.capture.publisher import MANY, MANY_EVERY_NS, StatusPublisher
-from harvester.health.checks import STALE_NS
 
 
 class Publisher(StatusPublisher):

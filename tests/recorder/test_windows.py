@@ -11,7 +11,7 @@ from tests.recorder.minute import DAY, OPEN_NS, SBIN, SECOND, at, record, words
 
 from harvester.capture.feed import SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM, RunInfo, day_directory
 from harvester.journal.writer import JournalWriter
 from harvester.ledger.outage import Outage
@@ -58,7 +58,7 @@ def of_feed(ledger: JournalView, feed: int | None = FYERS_HSM) -> list[tuple[str
     ]
 
 
-def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSettings) -> None:
+def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: Settings) -> None:
     clock, socket = at(-5), Socket()
     hand_over(settings, clock)
     assert settings.calendar.file is not None
@@ -86,7 +86,7 @@ def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSetting
     assert len(polls) == 70
 
 
-def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings: RunSettings, clock: FakeClock) -> None:
+def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings: Settings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(35.5)
         clock.step(300)
@@ -99,7 +99,7 @@ def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings:
 
 @pytest.mark.parametrize(("cause", "pass_by"), [("stall", FakeClock.freeze), ("clock_step", FakeClock.step)])
 def test_a_window_that_comes_and_goes_unseen_is_a_gap_in_the_journal(
-    settings: RunSettings, cause: str, pass_by: Callable[[FakeClock, float], None]
+    settings: Settings, cause: str, pass_by: Callable[[FakeClock, float], None]
 ) -> None:
     clock, socket = at(-5), Socket()
     hand_over(settings, clock)
@@ -117,7 +117,7 @@ def test_a_window_that_comes_and_goes_unseen_is_a_gap_in_the_journal(
     assert len(ledger.of_type("window_open")) == len(ledger.of_type("window_close")) == 1
 
 
-def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: RunSettings) -> None:
+def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: Settings) -> None:
     clock, socket = at(-5), Socket()
     hand_over(settings, clock)
 
@@ -138,7 +138,7 @@ def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: 
     assert again[2] == 60
 
 
-def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: RunSettings) -> None:
+def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: Settings) -> None:
     clock = at(20)
     hand_over(settings, clock)
     run = RunInfo(host_id="test1", release="other", config_hash="0", streams={0: SBIN})

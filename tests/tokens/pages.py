@@ -9,7 +9,7 @@ from exchange.client import open_client
 from exchange.login import login_as_a_person
 from harvester.base.clock import SystemClock
 from harvester.base.redaction import Masked
-from harvester.page.links import Signer
+from harvester.page.links import LinkSigner
 from harvester.page.once import Budget, FolderOnce
 from harvester.page.service import Service, handle, link_address
 from harvester.tokens.login import App, Grant
@@ -67,7 +67,7 @@ class Page:
         self.kept: list[Grant] = []
         self.said: list[str] = []
         self.clock = SystemClock()
-        self.signer = Signer(KEY, "lab")
+        self.signer = LinkSigner(KEY, "lab")
         self.trouble: Exception | None = None
         self.service = Service(
             app=App(app["app_id"], Masked(app["secret"]), app["redirect_uri"]),

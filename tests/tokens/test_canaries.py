@@ -20,7 +20,8 @@ from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.clock import SystemClock
 from harvester.base.redaction import Masked
-from harvester.tokens.stores import FileStore, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import FileStore
 from runbook.fleet.inventory import program
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -37,7 +37,7 @@ from harvester.calendar import PhaseName, TradingCalendar
 from harvester.tokens import aws_stores
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.aws_stores import SsmStore
-from harvester.tokens.stores import open_place
+from harvester.tokens.places import open_place
 
 FIRST, LAST = date(2026, 11, 9), date(2026, 11, 22)
 HOLIDAY = date(2026, 11, 10)
@@ -166,10 +166,10 @@ class World:
         return ""
 
     def _remedy(self) -> str:
-        from harvester.page.links import Signer
+        from harvester.page.links import LinkSigner
         from harvester.page.service import link_address
 
-        signer = Signer(KEY, "alpha-harvester-lab")
+        signer = LinkSigner(KEY, "alpha-harvester-lab")
         self.link = link_address("https://page.example", signer, self.clock.wall_ns())
         return f"Log in: {self.link}"
 

@@ -8,7 +8,7 @@ import pytest
 
 from harvester.alerts import host
 from harvester.alerts.message import Message, Severity
-from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.alerts.round import look
 from harvester.base.clock import IST, NS_PER_SECOND
 from harvester.base.redaction import Masked
@@ -16,15 +16,15 @@ from harvester.calendar import TradingCalendar
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
 
 PHASES = ("pre_open", "continuous", "closing_auction")
-MISSING = Standing("no_token", "no access token is stored")
-GOOD = Standing("", "valid until tomorrow")
+MISSING = TokenState("no_token", "no access token is stored")
+GOOD = TokenState("", "valid until tomorrow")
 
 
 def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
 
 
-def day_of(text: str) -> Day | None:
+def day_of(text: str) -> SessionHours | None:
     return host.day_of(TradingCalendar.load(), date.fromisoformat(text), PHASES)
 
 
@@ -45,7 +45,7 @@ class Listener:
 
 
 def morning(
-    tmp_path: Path, day: str, standing: Callable[[str], Standing], listener: Listener, *, to: str = "16:00"
+    tmp_path: Path, day: str, standing: Callable[[str], TokenState], listener: Listener, *, to: str = "16:00"
 ) -> list[str]:
     """Looks every five minutes from 07:00 on; what was said, as "HH:MM severity cause"."""
     said: list[str] = []
@@ -93,7 +93,7 @@ def test_nobody_is_told_anything_on_a_day_without_trading(tmp_path: Path, day: s
 
 
 def test_a_new_cause_is_told_at_once_and_a_known_one_is_not(tmp_path: Path) -> None:
-    refused = Standing("token_refused", "the broker refuses it")
+    refused = TokenState("token_refused", "the broker refuses it")
 
     said = morning(
         tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:10" else refused, Listener(), to="08:40"

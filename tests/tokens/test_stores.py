@@ -10,10 +10,11 @@ import pytest
 from botocore.stub import Stubber
 
 from harvester.base.errors import ConfigError
+from harvester.base.files import replace_file
 from harvester.base.redaction import Masked
 from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
-from harvester.tokens.replacing import replace_private
-from harvester.tokens.stores import Facts, FileStore, Store, StoreError, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import FileStore, Store, StoredVersion, StoreError
 
 REGION = "ap-south-1"
 NAME = "/alpha-harvester/lab/fyers/access-token"
@@ -74,7 +75,7 @@ def test_a_look_goes_on_after_a_page_without_rows() -> None:
         stub.add_response("describe_parameters", {"Parameters": [], "NextToken": "more"})
         stub.add_response("describe_parameters", {"Parameters": [{"Name": NAME, "Version": 7}]})
 
-        assert store.look() == Facts("ssm:7", None)
+        assert store.look() == StoredVersion("ssm:7", None)
 
 
 def test_undo_goes_back_and_undo_again_comes_back(store: Store) -> None:
@@ -184,6 +185,6 @@ def test_a_write_that_fails_leaves_no_secret_beside_the_file(tmp_path: Path) -> 
     with pytest.raises(StoreError, match=r"cannot be (read|written)"):
         FileStore(tmp_path / "credential").write(Masked("one.two.three"))
     with pytest.raises(OSError):
-        replace_private(tmp_path / "credential", "one.two.three", 0o600)
+        replace_file(tmp_path / "credential", "one.two.three", 0o600)
 
     assert [path.name for path in tmp_path.iterdir()] == ["credential"]

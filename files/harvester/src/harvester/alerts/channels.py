@@ -18,7 +18,7 @@ SECRET_PART = re.compile(r"[^/:@?&=#\s]{8,}")
 KINDS = {Severity.CLEAR: "success", Severity.NOTICE: "info", Severity.WARNING: "warning"}
 
 
-class Delivery(NamedTuple):
+class SendResult(NamedTuple):
     """How one channel took a message: its kind, such as tgram, and what went wrong (empty: nothing)."""
 
     channel: str
@@ -105,9 +105,9 @@ def parse_channels(value: Secret) -> list[Channel]:
     return [AppriseChannel(Masked(address), number) for number, address in enumerate(addresses, 1)]
 
 
-def deliver(channels: Sequence[Channel], message: Message) -> list[Delivery]:
+def deliver(channels: Sequence[Channel], message: Message) -> list[SendResult]:
     """Send through every channel, whatever became of the others."""
-    return [Delivery(channel.kind, channel.send(message)) for channel in channels]
+    return [SendResult(channel.kind, channel.send(message)) for channel in channels]
 
 
 def _sns() -> Any:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harvester.alerts.channels import Channel, Delivery, deliver
+from harvester.alerts.channels import Channel, SendResult, deliver
 from harvester.alerts.memory import read_memory, write_memory
 from harvester.alerts.message import Message
-from harvester.alerts.reminders import Day, Memory, Standing, decide, is_step
+from harvester.alerts.reminders import ReminderMemory, SessionHours, TokenState, decide, is_step
 from harvester.tokens.stores import Store, StoreError
 
 
@@ -14,7 +14,7 @@ class Round(NamedTuple):
     """What was sent, how each channel took it, and trouble with the memory (empty: none)."""
 
     messages: list[Message]
-    deliveries: list[Delivery]
+    deliveries: list[SendResult]
     trouble: str
 
     @property
@@ -25,8 +25,8 @@ class Round(NamedTuple):
 
 def look(
     now_ns: int,
-    day: Day | None,
-    standing: Standing,
+    day: SessionHours | None,
+    state: TokenState,
     *,
     memory: Store,
     channels: Callable[[], Sequence[Channel]],
@@ -41,8 +41,8 @@ def look(
     try:
         known = read_memory(memory)
     except StoreError as error:
-        known, trouble = Memory.none(), str(error)
-    messages, after = decide(now_ns, day, standing, known, remedy)
+        known, trouble = ReminderMemory.none(), str(error)
+    messages, after = decide(now_ns, day, state, known, remedy)
     if trouble and not (day and is_step(now_ns, day)):
         messages = []
     ready = channels() if messages else []

@@ -9,9 +9,11 @@ STEP_NS = 50 * NS_PER_MS
 OFFSET_LIMIT_NS = 10 * NS_PER_SECOND
 """Larger than any honest network delay; the header has whole seconds."""
 HALF_SECOND_NS = NS_PER_SECOND // 2
+STALE_NS = 10 * NS_PER_SECOND
+"""A status file that is older is of a recorder that hangs or has ended: it publishes about once a second."""
 
 
-class ClockWatch:
+class ClockMonitor:
     """Notices a clock that steps (wall against monotonic) and one that is off (wall against the broker's Date)."""
 
     def __init__(self) -> None:
@@ -50,7 +52,7 @@ class ClockWatch:
         return self.offset_ns is not None and abs(self.offset_ns) > OFFSET_LIMIT_NS
 
 
-class DiskWatch:
+class DiskMonitor:
     """Notices a disk that is nearly full, and one that has room again; between the two it keeps its opinion."""
 
     def __init__(self, directory: Path, reserve_bytes: int) -> None:
@@ -69,7 +71,7 @@ class DiskWatch:
         return self.is_full != before
 
 
-class FileWatch:
+class FileMonitor:
     """Notices that a file was replaced or written, by its stat."""
 
     def __init__(self, path: Path | None) -> None:

@@ -11,13 +11,13 @@ _secrets: set[str] = set()
 
 
 class Secret(Protocol):
-    """A value that shows itself only when asked to, such as pydantic's SecretStr."""
+    """A value that shows itself only when asked to."""
 
     def get_secret_value(self) -> str: ...
 
 
 class Masked:
-    """A secret for processes that have no room for pydantic."""
+    """A secret in the memory of this process: printing it shows no part of it."""
 
     def __init__(self, value: str) -> None:
         self._value = value

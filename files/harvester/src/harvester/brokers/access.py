@@ -5,8 +5,8 @@ from collections import deque
 from typing import Literal
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.limits import MINUTE_NS, Limits
 from harvester.brokers.protocol import PollResult
+from harvester.config.limits import MINUTE_NS, RequestLimits
 from harvester.ledger.outage import Outage
 from harvester.tokens.handover import Token
 
@@ -26,7 +26,7 @@ EXPIRED = Outage("no_token", "the access token has expired, and nobody has logge
 class Access:
     """Decides on each request, and takes each result into account. Times are monotonic ns; expiry is wall ns."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         self.token: Token | None = None
         self._limits = limits
         self._refusal = ""

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from harvester.base.errors import HarvesterError
-from harvester.base.monitors import FileWatch
+from harvester.base.monitors import FileMonitor
 from harvester.calendar import TradingCalendar
 
 log = structlog.get_logger()
@@ -15,13 +15,13 @@ Load = Callable[[], Awaitable[TradingCalendar]]
 """Reads the calendar in force. Raises HarvesterError when it is refused."""
 
 
-class CalendarKeeper:
+class CalendarReloader:
     """Holds the last good calendar. A file is read outside the loop, and taken up in a turn of it."""
 
     def __init__(self, calendar: TradingCalendar, file: Path | None, load: Load) -> None:
         self.calendar = calendar
         self.problem = ""
-        self._file = FileWatch(file)
+        self._file = FileMonitor(file)
         self._load = load
         self._new: TradingCalendar | None = None
 

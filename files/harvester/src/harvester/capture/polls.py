@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import structlog
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.brokers.access import NO_TOKEN, Access
 from harvester.brokers.protocol import PollClient, PollResult
 from harvester.capture.feed import SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
 from harvester.capture.sink import JournalSink
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FEED_NAMES, Poll, RunInfo, encode_poll
 from harvester.ledger.outage import Outage
 from harvester.ledger.polls import PollLedger
@@ -63,13 +63,13 @@ class PollFeed:
 
     def __init__(
         self,
-        settings: RunSettings,
+        settings: Settings,
         client: PollClient,
         *,
         run: RunInfo,
         access: Access,
         sink: JournalSink,
-        watch: ClockWatch,
+        watch: ClockMonitor,
         clock: Clock,
         down_for: Callable[[], int] | None = None,
         observer: Observer | None = None,
@@ -92,7 +92,7 @@ class PollFeed:
         self._observer = observer
         self._fallback_ns = settings.poll.fallback_ns
         self._stuck_ns = int(settings.poll.timeout * NS_PER_SECOND) + STUCK_NS
-        self._offsets = dict(zip(symbols, settings.poll.offsets, strict=False))
+        self._offsets = dict(zip(symbols, settings.poll_offsets(), strict=False))
         self._streams = {symbol: number for number, symbol in run.streams.items()}
         self._counters = {symbol: SymbolCounters() for symbol in symbols}
         self._in_flight: dict[str, _Flight] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.brokers.access import Access
 from harvester.capture.feed import Feed
 from harvester.capture.polls import PollFeed
@@ -41,7 +41,7 @@ class StatusPublisher:
         streams: Sequence[StreamFeed],
         access: Access,
         keeper: TokenKeeper,
-        watch: ClockWatch,
+        watch: ClockMonitor,
         unknown_symbols: Callable[[], dict[str, list[str]]],
     ) -> None:
         """`unknown_symbols` says which tickers the broker does not list, each with tickers that look like it."""

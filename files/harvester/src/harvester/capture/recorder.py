@@ -8,17 +8,17 @@ from typing import Any
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockWatch, DiskWatch
+from harvester.base.monitors import ClockMonitor, DiskMonitor
 from harvester.base.systemd import Notifier
 from harvester.calendar import TradingCalendar
-from harvester.calendar.reload import CalendarKeeper
+from harvester.calendar.reload import CalendarReloader
 from harvester.capture.clock_notes import ClockNotes
 from harvester.capture.feed import Feed, Turn
 from harvester.capture.session_accounting import SessionAccounting
 from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import TradingState
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.ledger.gaps import Window
 from harvester.ledger.outage import Outage
 from harvester.ledger.polls import EARLY_NS
@@ -35,21 +35,21 @@ class Recorder:
 
     def __init__(
         self,
-        settings: RunSettings,
+        settings: Settings,
         *,
         clock: Clock,
         sink: JournalSink,
         feeds: Sequence[Feed],
         keeper: TokenKeeper,
-        watch: ClockWatch,
+        watch: ClockMonitor,
         trading: TradingState,
         notifier: Notifier,
-        calendars: CalendarKeeper,
+        calendars: CalendarReloader,
         after_tick: Callable[["Recorder"], None],
     ) -> None:
         """`feeds` begin with the polled one, whose turn must not wait for the others'."""
         self.calendars = calendars
-        self.disk = DiskWatch(settings.data_dir, settings.disk_reserve_bytes)
+        self.disk = DiskMonitor(settings.data_dir, settings.disk_reserve_bytes)
         self.feeds = feeds
         self._settings = settings
         self._clock = clock

@@ -9,7 +9,7 @@ from harvester.calendar import TradingCalendar
 from harvester.capture.feed import Feed
 from harvester.capture.history import DayHistory
 from harvester.capture.sink import JournalSink
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FEED_NAMES, FYERS_REST, MAX_PAYLOAD, day_directory, encode_control
 from harvester.ledger.gaps import Window
 from harvester.ledger.outage import STALL, Outage
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 class SessionAccounting:
     """Moves the ledgers of all feeds from window to window and journals what they return. Windows are wall ns."""
 
-    def __init__(self, settings: RunSettings, *, clock: Clock, sink: JournalSink, feeds: Sequence[Feed]) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock, sink: JournalSink, feeds: Sequence[Feed]) -> None:
         """`feeds` begin with the polled one; gap records are written in their order."""
         self.late = STALL
         """Why slots and windows are missed when they are found missed next."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 
 from harvester.base.clock import Clock
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import JournalError, RunInfo
 from harvester.journal.recovery import recover
 from harvester.journal.writer import JournalWriter
@@ -18,7 +18,7 @@ PENDING_LIMIT = 100_000
 class JournalSink:
     """Owns the journal of one recorder."""
 
-    def __init__(self, settings: RunSettings, *, clock: Clock, run: RunInfo) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock, run: RunInfo) -> None:
         self.directory = settings.journal_dir
         self.failure: str | None = None
         """Why the journal takes nothing now; None: it does."""

@@ -4,7 +4,7 @@ import structlog
 
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollClient
 from harvester.capture.sink import JournalSink
@@ -24,7 +24,7 @@ class TokenKeeper:
         access: Access,
         client: PollClient,
         sink: JournalSink,
-        watch: ClockWatch,
+        watch: ClockMonitor,
         clock: Clock,
     ) -> None:
         self.problem = ""

@@ -9,7 +9,14 @@ from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError, UnhealthyError
 from harvester.capture.status import write_status
 from harvester.metrics.cloudwatch import open_client, publish
-from harvester.metrics.measure import Tally, count_updates, measure_disk, measure_memory, measure_recorder, read_fresh
+from harvester.metrics.measure import (
+    UpdateCount,
+    count_updates,
+    measure_disk,
+    measure_memory,
+    measure_recorder,
+    read_fresh,
+)
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -26,7 +33,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         print("No metrics are configured (metrics.environment), so none are published.")
         return 0
     metrics = [measure_disk(settings.data_dir), measure_memory()]
-    counted: Tally | None = None
+    counted: UpdateCount | None = None
     try:
         status = read_fresh(settings.status_file, SystemClock().wall_ns())
         metrics += measure_recorder(status, read_tally(chosen.state_file))
@@ -41,10 +48,10 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     return 0
 
 
-def read_tally(path: Path) -> Tally | None:
+def read_tally(path: Path) -> UpdateCount | None:
     """What was counted when metrics were last published; None before the first time, or when the file is damaged."""
     try:
-        return Tally(**json.loads(path.read_bytes()))
+        return UpdateCount(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
@@ -54,7 +61,7 @@ def read_tally(path: Path) -> Tally | None:
         raise _unusable(path, error) from error
 
 
-def keep_tally(path: Path, tally: Tally) -> None:
+def keep_tally(path: Path, tally: UpdateCount) -> None:
     """Remember what was counted. Raises HarvesterError."""
     try:
         write_status(path, tally._asdict())

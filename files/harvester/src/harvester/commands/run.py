@@ -10,9 +10,10 @@ from pathlib import Path
 
 import structlog
 
+from harvester.base.child import ask
 from harvester.base.clock import SystemClock
 from harvester.base.logs import configure_logs
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
@@ -21,8 +22,7 @@ from harvester.brokers.fyers.sources import HsmSource, TbtSource
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
-from harvester.calendar.facts import Facts
-from harvester.calendar.reload import CalendarKeeper
+from harvester.calendar.reload import CalendarReloader
 from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
@@ -30,8 +30,7 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext, TradingState
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.child import ask
-from harvester.config.runtime import RunSettings, config_command, load_run_settings
+from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 from harvester.journal.format import FYERS_HSM, RunInfo
 from harvester.ledger.streams import StreamLedger
 from harvester.tokens.handover import HandoverReader, Token
@@ -46,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    checked, facts = load_run_settings(args.config)
-    calendar = TradingCalendar(facts)
+    checked = load_settings(args.config)
+    calendar = TradingCalendar.load(checked.calendar.file)
     info = RunInfo(
         host_id=checked.host_id,
         release=release_id(),
-        config_hash=checked.config_hash,
+        config_hash=config_hash(settings_path(args.config)),
         streams=dict(enumerate(checked.symbols)),
     )
     structlog.contextvars.bind_contextvars(release=info.release, run_id=info.run_id[:8])
@@ -66,12 +65,8 @@ def _observer() -> Observer:
     return print_result
 
 
-def _load_calendar(option: Path | None) -> TradingCalendar:
-    return TradingCalendar(Facts.from_json(ask(config_command(option, "calendar"))))
-
-
 async def _record(
-    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS))  # name look-ups and syncs; more threads only cost memory
@@ -85,14 +80,14 @@ async def _record(
 
 
 def build_recorder(
-    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> tuple[Recorder, FyersRestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
-    clock, watch, access = SystemClock(), ClockWatch(), Access(settings.limits)
+    clock, watch, access = SystemClock(), ClockMonitor(), Access(settings.limits)
     trading, sink = TradingState(), JournalSink(settings, clock=clock, run=info)
     tls = ssl.create_default_context()
     client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
-    lookup = SymbolLookup(lambda: ask(config_command(option, "topics")), clock)
+    lookup = SymbolLookup(lambda: ask(["config", *(["--config", str(option)] if option else []), "topics"]), clock)
     reader = HandoverReader(settings.token.handover)
     keeper = TokenKeeper(reader, access=access, client=client, sink=sink, watch=watch, clock=clock)
 
@@ -107,7 +102,7 @@ def build_recorder(
         )
 
     sources: dict[str, Callable[[], StreamSource]] = {
-        "fyers-hsm": lambda: HsmSource(settings.hsm, lookup),
+        "fyers-hsm": lambda: HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
         "fyers-tbt": lambda: TbtSource(settings.tbt, settings.broker.app_id, look_up),
     }
     streams = [new_stream(sources[name]()) for name in settings.feeds if name in sources]
@@ -141,7 +136,7 @@ def build_recorder(
             recorder.run_background(lookup.run())
 
     async def load_calendar() -> TradingCalendar:
-        return await asyncio.to_thread(_load_calendar, option)
+        return await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
 
     recorder = Recorder(
         settings,
@@ -152,7 +147,7 @@ def build_recorder(
         watch=watch,
         trading=trading,
         notifier=Notifier(),
-        calendars=CalendarKeeper(calendar, settings.calendar.file, load_calendar),
+        calendars=CalendarReloader(calendar, settings.calendar.file, load_calendar),
         after_tick=after_tick,
     )
     return recorder, client

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError, UnhealthyError
-from harvester.base.monitors import HALF_SECOND_NS
+from harvester.base.monitors import HALF_SECOND_NS, STALE_NS
 from harvester.capture.status import read_status
-from harvester.health.checks import STALE_NS
 
 MEMINFO = Path("/proc/meminfo")
 
@@ -22,7 +21,7 @@ class Metric(NamedTuple):
     unit: str
 
 
-class Tally(NamedTuple):
+class UpdateCount(NamedTuple):
     """Updates of all symbols that one run of the recorder has counted since its start."""
 
     run_id: str
@@ -66,12 +65,14 @@ def read_fresh(path: Path, wall_ns: int) -> dict[str, Any]:
     return status
 
 
-def count_updates(status: dict[str, Any]) -> Tally:
+def count_updates(status: dict[str, Any]) -> UpdateCount:
     """What the recorder has counted so far."""
-    return Tally(str(status.get("run_id")), sum(symbol["updates"] for symbol in status.get("symbols", {}).values()))
+    return UpdateCount(
+        str(status.get("run_id")), sum(symbol["updates"] for symbol in status.get("symbols", {}).values())
+    )
 
 
-def measure_recorder(status: dict[str, Any], last: Tally | None) -> Iterator[Metric]:
+def measure_recorder(status: dict[str, Any], last: UpdateCount | None) -> Iterator[Metric]:
     """Metrics of a recorder at work. Updates are those since `last`; without it there is nothing to count from."""
     yield Metric("Heartbeat", 1, "Count")
     counted = count_updates(status)

@@ -14,7 +14,7 @@ from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import redact, register_text
 from harvester.page.html import HEADERS, page
-from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, Signer, State
+from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, LinkSigner, State
 from harvester.page.once import Budget, Once
 from harvester.tokens.claims import read_claims
 from harvester.tokens.login import App, Grant, begin_login, complete_login, read_code
@@ -33,7 +33,7 @@ class Service(NamedTuple):
     app: App
     account: str
     api_url: str
-    signer: Signer
+    signer: LinkSigner
     once: Once
     keep: Keep
     clock: Clock
@@ -42,7 +42,7 @@ class Service(NamedTuple):
     """Takes one line about each request, which names no secret."""
 
 
-def link_address(page_url: str, signer: Signer, now_ns: int) -> str:
+def link_address(page_url: str, signer: LinkSigner, now_ns: int) -> str:
     """The address to put into a message."""
     return f"{page_url.rstrip('/')}{LOGIN_PATH}?l={signer.make_link(now_ns)}"
 

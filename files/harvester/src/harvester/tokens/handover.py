@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
+from harvester.base.files import replace_file
 from harvester.base.redaction import Masked, Secret, register_secret
-from harvester.tokens.replacing import replace_private
 
 MODE = 0o440
 MAX_BYTES = 65_536
@@ -30,7 +30,7 @@ def write_handover(path: Path, token: Token) -> None:
         }
     )
     try:
-        replace_private(path, text, MODE)
+        replace_file(path, text, MODE)
     except OSError as error:
         raise HarvesterError(
             f"{path}: the token could not be handed over ({error.strerror}). The directory must be writable for the"

@@ -14,7 +14,7 @@ from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Masked, Secret, one_line, register_secret
 from harvester.tokens.claims import check_token, read_hsm_key
-from harvester.tokens.web import Answer, UnreachableError, ask
+from harvester.tokens.web import BrokerAnswer, BrokerUnreachableError, ask
 
 CLOCK_TOLERANCE_NS = 120 * NS_PER_SECOND
 AGAIN = "Start the login again: ./inv token-push."
@@ -126,7 +126,7 @@ def exchange_code(app: App, code: Secret, *, api_url: str) -> Grant:
     return Grant(token, Masked(refresh))
 
 
-def take_token(answer: Answer) -> Secret:
+def take_token(answer: BrokerAnswer) -> Secret:
     """The access token of a good answer, fit for REST and for the data socket. Raises LoginError or TokenError."""
     token = Masked(str(answer.body.get("access_token", "")))
     register_secret(token)
@@ -189,11 +189,11 @@ def app_hash(app: App) -> str:
     return hashlib.sha256(f"{app.app_id}:{app.secret.get_secret_value()}".encode()).hexdigest()
 
 
-def _call(method: str, url: str, doing: str, **arguments: Any) -> Answer:
+def _call(method: str, url: str, doing: str, **arguments: Any) -> BrokerAnswer:
     """The broker's answer when it is good. Raises LoginError for every other."""
     try:
         answer = ask(method, url, **arguments)
-    except UnreachableError as error:
+    except BrokerUnreachableError as error:
         raise BusyError(
             f"While {doing}: {error} Check the network of this machine, then start the login again."
         ) from None

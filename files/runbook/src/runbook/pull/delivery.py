@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from harvester.base.errors import ConfigError
-from harvester.config.settings import Settings
+from harvester.config.settings import DATA_DIR
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.pull.download import Progress
@@ -45,7 +45,7 @@ def parse_format(text: str) -> bool:
 
 def lake_of(host: Host) -> str:
     """Where the lake lies on a host: under the data directory that its settings name, or their default."""
-    stated = host.settings.get("data_dir") or Settings.model_fields["data_dir"].default
+    stated = host.settings.get("data_dir") or DATA_DIR
     return f"{stated}/lake"
 
 

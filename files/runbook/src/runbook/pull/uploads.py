@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import ValidationError
-
 from harvester.base.errors import ConfigError
-from harvester.base.validation import explain
+from harvester.base.validation import Refused, validate
 from harvester.config.settings import UploadSettings
 from runbook.fleet.inventory import Host
 
@@ -29,6 +27,6 @@ def find_bucket(hosts: Iterable[Host], bucket: str | None) -> UploadSettings:
 def parse_upload(stated: dict[str, Any], where: str) -> UploadSettings:
     """The settings of the copy in S3 as they are stated in `where`. Raises ConfigError."""
     try:
-        return UploadSettings.model_validate(stated)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {explain(error, UploadSettings)}") from None
+        return validate(UploadSettings, stated)
+    except Refused as refused:
+        raise ConfigError(f"{where}: {refused}") from None

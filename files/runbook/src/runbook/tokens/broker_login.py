@@ -12,7 +12,7 @@ from typing import NamedTuple
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Masked, Secret, register_secret
-from harvester.config.settings import BrokerSettings
+from harvester.config.settings import API_URL
 from harvester.tokens.claims import Claims, check_token
 from harvester.tokens.login import (
     App,
@@ -23,7 +23,8 @@ from harvester.tokens.login import (
     fetch_profile,
     read_redirect,
 )
-from harvester.tokens.stores import DeniedError, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import DeniedError
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.tokens import data_socket, places
@@ -67,7 +68,7 @@ def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obt
 
 def api_url_of(host: Host) -> str:
     """Where the broker's API is for this host."""
-    return str((host.settings.get("broker") or {}).get("api_url") or BrokerSettings.model_fields["api_url"].default)
+    return str((host.settings.get("broker") or {}).get("api_url") or API_URL)
 
 
 def socket_url_of(host: Host) -> str | None:

@@ -15,7 +15,8 @@ from harvester.base.redaction import Masked, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import check_token
 from harvester.tokens.expiry import expires_at_ns
-from harvester.tokens.stores import DeniedError, Store, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import DeniedError, Store
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run

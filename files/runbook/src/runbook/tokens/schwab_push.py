@@ -9,7 +9,8 @@ from harvester.base.redaction import Masked
 from harvester.tokens import schwab
 from harvester.tokens.expiry import wrap
 from harvester.tokens.login import App, LoginError, read_redirect_query
-from harvester.tokens.stores import Store, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import Store
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.tokens import places

@@ -17,7 +17,8 @@ from harvester.base.clock import SystemClock, to_ist
 from harvester.base.redaction import Masked, Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
-from harvester.tokens.stores import file_version, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import file_version
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
-from harvester.tokens.renewal import Outcome, forget, remembered
-from harvester.tokens.stores import open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.renewal import RenewalOutcome, forget, remembered
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
@@ -76,19 +76,19 @@ def memories(hosts: Sequence[Host]) -> list[Memory]:
     return list(found.values())
 
 
-def _read(memory: Memory) -> Outcome | None:
+def _read(memory: Memory) -> RenewalOutcome | None:
     with surroundings_of(memory.host):
         return remembered(open_place(memory.place, memory.region))
 
 
-def _ask(memory: Memory) -> Outcome | None:
+def _ask(memory: Memory) -> RenewalOutcome | None:
     """The file is the token agent's own, so its program on the host is asked."""
     try:
         done = SshConnection(memory.host).run([*AS_THE_AGENT, PROGRAM, "renew", "--remembered"], timeout_seconds=30)
         held = json.loads(done.stdout)
     except HarvesterError as error:
-        return Outcome("unknown", str(error), False)
+        return RenewalOutcome("unknown", str(error), False)
     except ValueError:
         said = " ".join(done.stderr.decode(errors="replace").split())[:300] or "no message"
-        return Outcome("unknown", f"{memory.host.name} does not say what it remembers ({said}).", False)
-    return Outcome(held["kind"], held["detail"], False) if held else None
+        return RenewalOutcome("unknown", f"{memory.host.name} does not say what it remembers ({said}).", False)
+    return RenewalOutcome(held["kind"], held["detail"], False) if held else None

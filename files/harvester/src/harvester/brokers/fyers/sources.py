@@ -8,7 +8,7 @@ from harvester.brokers.fyers.hsm import TOPICS_A_CONNECTION, HsmSession
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.fyers.tbt import CONNECTIONS, SYMBOLS_A_CONNECTION, TbtSession
 from harvester.brokers.protocol import GroupPlan
-from harvester.config.runtime import HsmSettings, TbtSettings
+from harvester.config.feeds import HsmSettings, TbtSettings
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.tokens.handover import Token
 
@@ -18,8 +18,8 @@ class HsmSource:
 
     number = FYERS_HSM
 
-    def __init__(self, settings: HsmSettings, lookup: SymbolLookup) -> None:
-        self.symbols = settings.symbols
+    def __init__(self, symbols: tuple[str, ...], settings: HsmSettings, lookup: SymbolLookup) -> None:
+        self.symbols = symbols
         self.stale_ns = int(settings.mute_seconds * NS_PER_SECOND)
         self.topics = lookup.known
         self.recall = lookup.remember

@@ -1,4 +1,4 @@
-"""When each symbol is due: slots at open + k x interval, and a start plan that stays inside the broker's limits."""
+"""A start plan for the polls of a slot that stays inside the broker's limits."""
 
 import math
 from typing import NamedTuple
@@ -10,7 +10,7 @@ BATCH_SPACING_NS = 1_050_000_000
 """From one batch of requests to the next: a little over the second in which the broker counts."""
 
 
-class Limits(NamedTuple):
+class RequestLimits(NamedTuple):
     """Requests the broker allows in any second, minute and day."""
 
     per_second: int
@@ -18,14 +18,7 @@ class Limits(NamedTuple):
     per_day: int
 
 
-def next_slot(window: tuple[int, int], interval_ns: int, wall_ns: int) -> int | None:
-    """The first slot of `window` at or after `wall_ns`, in wall ns; None when the window has no more."""
-    opens, closes = window
-    slot = opens + max(0, -(-(wall_ns - opens) // interval_ns)) * interval_ns
-    return slot if slot < closes else None
-
-
-def start_offsets(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -> tuple[int, ...]:
+def start_offsets(symbols: int, interval_ns: int, limits: RequestLimits, day_ns: int) -> tuple[int, ...]:
     """Nanoseconds after its slot at which each symbol is asked for: all at once, or in batches the broker allows.
 
     `day_ns` is the time recorded on the longest day. Raises ValueError saying which limit is broken, and the shortest
@@ -42,7 +35,7 @@ def start_offsets(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -
     return tuple(index // limits.per_second * BATCH_SPACING_NS for index in range(symbols))
 
 
-def _broken_limit(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -> str | None:
+def _broken_limit(symbols: int, interval_ns: int, limits: RequestLimits, day_ns: int) -> str | None:
     per_minute = (MINUTE_NS // interval_ns + 1) * symbols
     if per_minute > limits.per_minute:
         return f"up to {per_minute} requests in a minute, and the broker's limit is {limits.per_minute}"
@@ -56,7 +49,7 @@ def _broken_limit(symbols: int, interval_ns: int, limits: Limits, day_ns: int) -
     return None
 
 
-def _shortest_interval(symbols: int, limits: Limits, day_ns: int) -> float | None:
+def _shortest_interval(symbols: int, limits: RequestLimits, day_ns: int) -> float | None:
     """The shortest interval in tenths of a second, from 1 s to an hour, that breaks no limit."""
     return next(
         (

@@ -1,7 +1,10 @@
-"""Names of the places that hold secrets, for callers that know an environment, or one name of it."""
+"""The places that hold secrets: names by the rule of an environment, and the store that each name stands for."""
+
+from pathlib import Path
 
 from harvester.base.aws_names import SECRETS, Names
 from harvester.base.errors import ConfigError
+from harvester.tokens.stores import FileStore, Store
 
 
 def access_token_parameter(environment: str) -> str:
@@ -27,3 +30,15 @@ def prefix_of(access_token: str) -> str:
 def place(kind: str, prefix: str, secret: str) -> str:
     """Where one of SECRETS is, such as ssm:/alpha-harvester/lab/fyers/app-secret; `kind` is ssm or secret."""
     return f"{'secret' if secret in IN_SECRETS_MANAGER else kind}:{prefix}/{SECRETS[secret]}"
+
+
+def open_place(place: str, region: str | None = None) -> Store:
+    """A store by its name: `ssm:/name`, `secret:/name`, or `file:/path`. Raises ConfigError."""
+    kind, _, name = place.partition(":")
+    if not name.startswith("/") or kind not in ("ssm", "secret", "file"):
+        raise ConfigError(f"{place!r} names no store; write ssm:/name, secret:/name or file:/path.")
+    if kind == "file":
+        return FileStore(Path(name))
+    from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
+
+    return SsmStore(name, region) if kind == "ssm" else SecretsManagerStore(name, region)
