@@ -47,20 +47,20 @@ def make_target() -> Target:
 
 
 def seeds() -> list[bytes]:
-    """Inputs to begin with: a small journal, its pieces, and its packed form whole and as a block."""
+    """Inputs to begin with: a small journal, its pieces, its packed form, and the columns of a block."""
     from tests.bench.market import updates
     from tests.bench.wire import arrivals
     from tests.property.pack_checks import pack
 
-    from harvester.journal.format import encode
-    from harvester.lake.pack import container
+    from harvester.journal.format import Record, encode
+    from harvester.lake.publish.columns import write_block
 
     frames = [arrival.frame for arrival in arrivals(updates(24))]
     pieces = [bytes([0, 2, 0, number, 0, 0, number, 0]) + frame for number, frame in enumerate(frames)]
     joined = b"".join(len(piece).to_bytes(2, "big") + piece for piece in pieces)
     segment = b"".join(encode((0, 2, 0, number, number << 16, 0, frame)) for number, frame in enumerate(frames, 1))
     small, packed = segment[:1500], pack(segment)
-    block = packed[len(container.MAGIC) + container.FRAME.size : -container.FRAME.size - container.ENDING.size]
+    block = write_block([Record(0, 2, 0, number, number << 16, 0, frame) for number, frame in enumerate(frames[-24:])])
     return [
         bytes([READ]) + small,
         bytes([READ_RECORDS]) + joined[:2500],

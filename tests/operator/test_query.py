@@ -8,7 +8,7 @@ import pytest
 from made_lake import SLOTS, LakeMaker
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.lake.schema import DEPTH_SCHEMA
+from harvester.lake.schema import DEPTH_TABLE
 from runbook.report.query import LEVEL_COLUMNS, PRICE_COLUMNS, ask
 
 MakeLake = Callable[..., LakeMaker]
@@ -36,7 +36,7 @@ def test_depth_rupees_has_exact_decimals(make_lake: MakeLake) -> None:
 
 def test_every_price_column_of_the_schema_is_turned_into_rupees() -> None:
     quantities = {"volume", "ltq", "ltt", "oi", "seq", "exchange_time"}
-    numbers = {field.name for field in DEPTH_SCHEMA if str(field.type) == "int64"}
+    numbers = {field.name for field in DEPTH_TABLE.schema if str(field.type) == "int64"}
     others = {name for name in numbers if name.endswith("_ns") or "_qty" in name} | quantities
 
     assert set(PRICE_COLUMNS) == numbers - others | {name for name in LEVEL_COLUMNS if "_px_" in name}

@@ -1,10 +1,10 @@
 """Packed segments: any bytes come back the same, and damage never gives wrong ones."""
 
-import contextlib
 import io
+import lzma
 import random
 import struct
-from itertools import pairwise
+from collections.abc import Iterator
 
 import google_crc32c
 import numpy as np
@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tests.bench.market import updates
 from tests.bench.wire import arrivals
 from tests.examples import examples
-from tests.property.pack_checks import pack, unpack
+from tests.property.pack_checks import check_round_trip, pack, unpack
 
 from exchange.wire import hsm
-from harvester.journal.format import MAGIC, encode
-from harvester.lake.pack import PackError, container
-from harvester.lake.pack.streams import StreamError, StreamReader, StreamWriter, bit_lengths
+from harvester.journal.format import MAGIC, Record, decode, encode
+from harvester.lake.publish import columns, packed
+from harvester.lake.publish.columns import ColumnReader, Groups, read_block, write_block
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 WORD = st.none() | st.integers(-(2**31), 2**31 - 1) | st.integers(0, 40)
@@ -43,70 +43,84 @@ def feed_frames(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def segments(draw: st.DrawFn) -> bytes:
-    """Bytes as a segment may hold them: records of any kind, junk between, copies, cuts."""
-    parts = []
+def segments(draw: st.DrawFn) -> list[bytes]:
+    """Records of any kind, each number higher than the one before."""
+    parts, seq = [], -1
     for _ in range(draw(st.integers(0, 12))):
+        seq += draw(st.integers(1, 3) | st.integers(1, 2**59))
         head = (
             draw(st.sampled_from([0, 0, 0, 1, 255])),
             draw(st.sampled_from([2, 2, 2, 1, 3])),
-            draw(st.integers(0, 1)),
+            draw(st.sampled_from([0, 1, 0xFFFF])),
         )
-        numbers = (draw(st.integers(0, 2**64 - 1) | st.integers(1, 9)), draw(INT64), draw(INT64))
         payload = draw(feed_frames() | st.binary(max_size=60))
-        parts.append(encode((*head, *numbers, payload)))
-        parts.append(draw(st.sampled_from([b"", b"", b"", MAGIC, MAGIC + b"\0" * 40, b"junk", parts[0][:30]])))
+        parts.append(encode((*head, seq, draw(INT64), draw(INT64), payload)))
+    return parts
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """Segments with junk between the records, copies, cuts."""
+    parts = draw(segments())
+    for _ in range(draw(st.integers(0, 3))):
+        junk = draw(st.sampled_from([MAGIC, MAGIC + b"\0" * 40, b"junk", *parts[:1], b"".join(parts)[:30]]))
+        parts.insert(draw(st.integers(0, len(parts))), junk)
     data = b"".join(parts)
     return data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data
 
 
 @examples(60)
-@given(segments() | st.binary(max_size=300))
-def test_any_bytes_come_back_the_same(data: bytes) -> None:
-    assert unpack(pack(data)) == data
+@given(segments())
+def test_any_records_come_back_the_same(parts: list[bytes]) -> None:
+    assert unpack(pack(b"".join(parts))) == b"".join(parts)
+    records = [decode(part) for part in parts]
+    assert not records or len(write_block(records)) < 2 * len(b"".join(parts))
+
+
+@examples(60)
+@given(damaged() | st.binary(max_size=300))
+def test_of_damaged_segments_the_records_come_back(data: bytes) -> None:
+    check_round_trip(data)
 
 
 @examples(30)
-@given(data=st.lists(segments(), min_size=1, max_size=4).map(b"".join), size=st.integers(45, 500))
-def test_borders_of_blocks_change_nothing(data: bytes, size: int) -> None:
+@given(segments(), st.integers(45, 500))
+def test_borders_of_blocks_change_nothing(parts: list[bytes], size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container, "BLOCK_BYTES", size)
-        assert unpack(pack(data)) == data
+        patch.setattr(packed, "BLOCK_BYTES", size)
+        assert unpack(pack(b"".join(parts))) == b"".join(parts)
+
+
+def morning(count: int) -> list[Record]:
+    """A stretch of a busy morning."""
+    made = enumerate(arrivals(updates(count)), 1)
+    return [Record(0, 2, 0, seq, wall_ns, mono_ns, frame) for seq, (frame, wall_ns, mono_ns) in made]
 
 
 def day(count: int) -> bytes:
-    """A stretch of a busy morning as a segment."""
-    made = enumerate(arrivals(updates(count)), 1)
-    return b"".join(encode((0, 2, 0, seq, wall_ns, mono_ns, frame)) for seq, (frame, wall_ns, mono_ns) in made)
+    """The same as a segment."""
+    return b"".join(map(encode, morning(count)))
 
 
 def test_a_busy_morning_comes_back_the_same_and_small() -> None:
     data = day(4_000)
-    packed = pack(data)
-    assert unpack(packed) == data
-    assert len(packed) < 13.5 * 4_000
+    small = pack(data)
+    assert unpack(small) == data
+    assert len(small) < 18.5 * 4_000
 
 
-def test_what_is_known_goes_from_block_to_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_segment_has_many_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     data = day(3_000)
-    monkeypatch.setattr(container, "BLOCK_BYTES", 200_000)
-    packed = pack(data)
-    assert packed.count(container.BLOCK) > 3 and unpack(packed) == data
-
-
-@pytest.mark.parametrize("forget", [1, 10**9])
-def test_forgetting_topics_changes_nothing(monkeypatch: pytest.MonkeyPatch, forget: int) -> None:
-    monkeypatch.setattr("harvester.lake.pack.slots.MOST_CARRIED", forget)
-    monkeypatch.setattr(container, "BLOCK_BYTES", 20_000)
-    data = day(300)
-    assert unpack(pack(data)) == data
+    monkeypatch.setattr(packed, "BLOCK_BYTES", 200_000)
+    small = pack(data)
+    assert small.count(packed.FORM) > 3 and unpack(small) == data
 
 
 def test_a_damaged_archive_is_an_error_and_gives_no_wrong_byte() -> None:
     data, chance = day(120), random.Random(8)
-    packed = pack(data)
-    for _ in range(200):
-        bad = bytearray(packed)
+    small = pack(data)
+    for _ in range(300):
+        bad = bytearray(small)
         at = chance.randrange(len(bad))
         kind = chance.randrange(4)
         if kind == 0:
@@ -117,91 +131,91 @@ def test_a_damaged_archive_is_an_error_and_gives_no_wrong_byte() -> None:
             bad[at : at + chance.randrange(1, 9)] = chance.randbytes(chance.randrange(9))
         else:
             bad += chance.randbytes(chance.randrange(1, 9))
-        if bytes(bad) == packed:
+        if bytes(bad) == small:
             continue
         got = bytearray()
-        with pytest.raises(PackError):
+        with pytest.raises(OSError, match="the packed segment is damaged"):
             for part in unpack_parts(bytes(bad)):
                 got += part
         assert data.startswith(bytes(got))
 
 
-def unpack_parts(packed: bytes):  # type: ignore[no-untyped-def]
-    reader = container.Unpacker(io.BytesIO(packed))
+def unpack_parts(small: bytes) -> Iterator[bytes]:
+    reader = packed.Unpacker(io.BytesIO(small))
     while part := reader.read(1 << 16):
         yield part
 
 
-def reforge(packed: bytes, chance: random.Random) -> bytes:
-    """The archive with its first block changed and the checksum of that made right."""
-    start = len(container.MAGIC)
-    kind, size, _ = container.FRAME.unpack_from(packed, start)
-    begin = start + container.FRAME.size
-    body = bytearray(packed[begin : begin + size])
-    for _ in range(chance.randrange(1, 4)):
-        body[chance.randrange(container.CHECK.size, len(body))] = chance.randrange(256)
-    frame = container.FRAME.pack(kind, size, google_crc32c.value(kind + bytes(body)))
-    return packed[:start] + frame + bytes(body) + packed[begin + size :]
-
-
-def test_a_forged_block_is_an_error_too() -> None:
-    data, chance = day(60), random.Random(9)
-    packed = pack(data)
-    for _ in range(150):
-        forged = reforge(packed, chance)
-        if forged != packed:
-            with contextlib.suppress(PackError):  # else bits that nobody reads, such as those behind a bit plane
-                assert unpack(forged) == data
+def test_changed_columns_are_other_records_or_an_error() -> None:
+    records, chance = morning(60), random.Random(9)
+    size = len(day(60))
+    body = write_block(records)
+    assert read_block(body, 60, size) == records
+    for _ in range(300):
+        bad = bytearray(body)
+        for _ in range(chance.randrange(1, 4)):
+            bad[chance.randrange(len(bad))] = chance.randrange(256)
+        try:
+            assert len(read_block(bytes(bad), 60, size)) == 60
+        except (ValueError, struct.error):
+            continue
 
 
 def test_archives_one_after_the_other_are_not_one() -> None:
-    packed = pack(day(5))
-    with pytest.raises(PackError, match="follow the end"):
-        unpack(packed + packed)
-    for end in range(len(packed)):
-        with pytest.raises(PackError):
-            unpack(packed[:end])
+    small = pack(day(5))
+    with pytest.raises(OSError, match="damaged"):
+        unpack(small + small)
+    for end in range(len(small)):
+        with pytest.raises(OSError, match="damaged"):
+            unpack(small[:end])
 
 
-def test_the_error_says_what_is_wrong() -> None:
-    with pytest.raises(PackError, match="no packed segment"):
-        unpack(b"PAR1 something else")
-    with pytest.raises(OSError, match="ends early"):
-        unpack(pack(day(5))[:-1])
+def test_an_archive_of_the_first_form_is_refused_with_what_to_do() -> None:
+    with pytest.raises(OSError, match=r"first form: docs/formats\.md says how"):
+        unpack(b"\xf5AHPACK\x01" + bytes(90))
+    with pytest.raises(OSError, match="no block begins"):
+        unpack(b"PAR1 something else of twenty bytes")
 
 
 @given(st.lists(INT64 | st.integers(-9, 9) | st.integers(-9, 9).map(lambda n: n * 75), max_size=60))
 def test_whole_numbers_come_back(numbers: list[int]) -> None:
-    out = StreamWriter()
-    out.ints(np.array(numbers, np.int64))
-    out.blob(b"after")
-    source = StreamReader(bytes(out.body))
-    assert source.ints(len(numbers)).tolist() == numbers
-    assert source.blob() == b"after" and source.is_at_end
+    values = np.array(numbers, np.int64)
+    source = ColumnReader(b"".join([*columns.ints(values), *columns.sparse(values), b"after"]))
+    assert source.ints(len(numbers)).tolist() == numbers == source.sparse(len(numbers)).tolist()
+    assert bytes(source.octets(5)) == b"after" and not source.rest
 
 
-def test_bit_lengths_are_exact_at_every_border() -> None:
-    borders = [border + step for border in (2**power for power in range(64)) for step in (-1, 0, 1)] + [2**64 - 1]
-    assert bit_lengths(np.array(borders, np.uint64)).tolist() == [border.bit_length() for border in borders]
-    assert all(low <= high for low, high in pairwise(sorted(borders)))
+@given(st.lists(st.tuples(st.integers(0, 3), INT64), max_size=40))
+def test_sums_undo_differences(rows: list[tuple[int, int]]) -> None:
+    keys, values = (np.array([row[part] for row in rows], np.int64) for part in (0, 1))
+    groups = Groups(keys)
+    assert groups.sums(groups.differences(values)).tolist() == values.tolist()
 
 
-def test_a_count_beyond_all_reason_is_refused() -> None:
-    body = bytearray()
-    writer = StreamWriter()
-    writer.number(1 << 60)
-    body += writer.body
-    with pytest.raises(ValueError, match="a stream of"):
-        StreamReader(bytes(body)).ints()
-    assert struct.calcsize("<Q32s") == container.ENDING.size
+def framed(body: bytes, count: int, size: int) -> bytes:
+    """A packed segment whose first block has these columns."""
+    small = lzma.compress(body, lzma.FORMAT_RAW, filters=packed.LZMA)
+    head = packed.HEAD.pack(packed.FORM, len(small), count, size, 0)[:-4]
+    return head + google_crc32c.value(head).to_bytes(4, "little") + small
 
 
-def test_a_compressed_frame_is_not_believed_that_it_is_huge() -> None:
-    frame = bytes.fromhex("28b52ffde0") + (1 << 50).to_bytes(8, "little") + bytes.fromhex("010000")
-    out = StreamWriter()
-    out.number(10)
-    out.number(len(frame))
-    out.body += frame
+@pytest.mark.parametrize(
+    ("count", "size"),
+    [(1 << 31, 1 << 20), (1, 1 << 31), (26_000, 1 << 20)],
+    ids=["records", "bytes", "zeros"],
+)
+def test_a_block_is_not_believed_that_it_is_huge(count: int, size: int) -> None:
+    """Not even one whose columns are a gigabyte of zeros in some kilobytes."""
+    bomb = framed(bytes(1 << 26), count, size)
+    assert len(bomb) < 1 << 14
+    with pytest.raises(OSError, match="damaged"):
+        unpack(bomb)
 
-    with pytest.raises(StreamError, match="more than 10 bytes"):
-        StreamReader(bytes(out.body)).blob()
+
+def test_records_that_do_not_compress_come_back_too() -> None:
+    chance = random.Random(3)
+    count = packed.BLOCK_BYTES // 40 + 100
+    numbers = sorted(chance.sample(range(1 << 62), count))
+    data = b"".join(encode((1, 1, 0, seq, chance.getrandbits(62), chance.getrandbits(62), b"")) for seq in numbers)
+    small = pack(data)
+    assert len(small) > len(data) // 2 and unpack(small) == data

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import FileEntry, Manifest, describe_file, load_manifest, write_manifest
-from harvester.lake.schema import DEPTH_SCHEMA, GAPS_SCHEMA
+from harvester.lake.schema import DEPTH_TABLE, GAPS_SCHEMA
 
 IST = ZoneInfo("Asia/Kolkata")
 SYMBOLS = ("NSE:INFY-EQ", "NSE:SBIN-EQ")
@@ -77,10 +77,10 @@ class LakeMaker:
                 row |= {"bid_ord": [*levels], "ask_ord": [*levels]}
                 rows.append(row)
         path = self._folder("depth", day) / "depth.parquet"
-        with pq.ParquetWriter(path, DEPTH_SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(path, DEPTH_TABLE.schema, compression="zstd") as writer:
             for symbol in SYMBOLS:
                 of_one = [row for row in rows if row["symbol"] == symbol]
-                writer.write_table(pa.Table.from_pylist(of_one, DEPTH_SCHEMA))
+                writer.write_table(pa.Table.from_pylist(of_one, DEPTH_TABLE.schema))
         return path
 
     def _gaps(self, day: str) -> Path:

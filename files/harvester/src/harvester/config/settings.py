@@ -178,7 +178,7 @@ class Settings(Model, frozen=True, kw_only=True):
     journal: JournalSettings = JournalSettings()
     """The journal."""
     archive: Literal["zstd", "packed"] = "zstd"
-    """Form of archived segments: zstd, which any tool unpacks, or packed: a fourth of it at ten times the work."""
+    """Form of archived segments: zstd, which any tool unpacks, or packed: a third of it at four times the work."""
     token: TokenSettings = TokenSettings()
     """The access token."""
     alerts: AlertSettings = AlertSettings()

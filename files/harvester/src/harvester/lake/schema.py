@@ -147,7 +147,6 @@ BARS_TABLE = Table(
     lead="begin_ns",
 )
 TABLES = {table.name: table for table in (DEPTH_TABLE, QUOTES_TABLE, INDEX_TABLE, DEPTH50_TABLE, BARS_TABLE)}
-DEPTH_SCHEMA = DEPTH_TABLE.schema
 
 GAPS_SCHEMA = pa.schema(
     [

@@ -14,7 +14,7 @@ from harvester.journal.files import make_directory, publish
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, COMPRESSED, open_segment
 from harvester.journal.segment import SEALED
 from harvester.lake.day.segments import Source
-from harvester.lake.pack import Unpacker, pack_file
+from harvester.lake.publish.packed import Unpacker, pack_file
 
 LEVEL = 9
 
@@ -25,7 +25,7 @@ class Form(StrEnum):
     ZSTD = COMPRESSED
     """Compressed as they are: quick, and any tool unpacks them."""
     PACKED = ".pack"
-    """A fourth to a fifth of that for order books, at some ten times the work; see harvester.lake.pack."""
+    """A third of that for order books, at some four times the work; a segment with damage stays ZSTD."""
 
 
 ARCHIVED[Form.PACKED] = lambda file: cast(BinaryIO, Unpacker(file))
@@ -47,6 +47,7 @@ def archive_segment(source: Source, directory: Path, form: Form = Form.ZSTD) -> 
     if target == source.path:
         return target
     if not target.exists():
+        form = Form.ZSTD if source.damaged else form
         target = directory / f"{source.name}{SEALED}{form}"
         make_directory(directory)
         temporary = directory / f".{target.name}"
@@ -69,20 +70,21 @@ WRITERS = {Form.ZSTD: _compress, Form.PACKED: pack_file}
 
 
 def _compare(path: Path, source: Source) -> None:
-    if hash_unpacked(path) != source.sha256:
+    try:
+        reason = "" if hash_unpacked(path) == source.sha256 else "its bytes are others"
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason:
         raise HarvesterError(
-            f"{path}: the archived copy does not unpack to the bytes of segment {source.name}. Both are kept, and the"
-            " day is not closed. Move the copy away, check the disk, and run the command again."
+            f"{path}: the archived copy does not unpack to the bytes of segment {source.name} ({reason}). Both are"
+            " kept, and the day is not closed. Move the copy away, check the disk, and run the command again."
         )
 
 
 def hash_unpacked(path: Path) -> str:
-    """SHA-256 of the uncompressed bytes of an archived segment; "" when it does not unpack. Raises OSError."""
+    """SHA-256 of the uncompressed bytes of an archived segment. Raises OSError, also when it does not unpack."""
     digest = hashlib.sha256()
     with closing(open_segment(path)) as file:
-        try:
-            while chunk := file.read(CHUNK_BYTES):
-                digest.update(chunk)
-        except OSError:
-            return ""
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()
