@@ -64,6 +64,7 @@ class SessionAccounting:
                     self._sink.write_all(feed.ledger.close_window(window[1]))
             if has_closed:
                 self._settled.add(window)
+            log.warning("absence_recorded", opens_ns=window[0], closed=has_closed)
 
     def open(self, window: Window) -> None:
         """The window opens now."""
@@ -75,6 +76,7 @@ class SessionAccounting:
         """Account for windows of today that passed while this process was frozen, or that the clock was set over."""
         for window in calendar.windows(calendar.trading_date(wall_ns), self._phases):
             if window[1] <= wall_ns and not any(_overlap(window, settled) for settled in self._settled):
+                log.warning("window_missed", **self.late._asdict())
                 self._journal_opening(window)
                 for feed in self._feeds:
                     self._sink.write_all(feed.ledger.miss_window(window, self.late))

@@ -74,7 +74,7 @@ class PollLedger(Ledger):
         return []
 
     def close_window(self, at_ns: int) -> list[ControlRecord]:
-        records = self._close_all(at_ns)
+        records = self._end_all(at_ns)
         self.window = self.next_ns = None
         self.is_polling = False
         return records
@@ -89,7 +89,7 @@ class PollLedger(Ledger):
 
     def step_clock(self, delta_ns: int, wall_ns: int) -> list[ControlRecord]:
         """End what was counted by the old clock; after a step back, slots are handed out again."""
-        records = self._close_all(self.window[1] if self.window else None)
+        records = self._end_all(self.window[1] if self.window else None)
         if delta_ns < 0:
             self._handed_ns = min(self._handed_ns, wall_ns)
             if self.window and self.is_polling:
@@ -133,7 +133,7 @@ class PollLedger(Ledger):
             return []
         to_ns = self.next_ns or self.window[1]
         self.next_ns, self.is_polling = None, False
-        return [*self._close_all(to_ns), {"type": "polling_end", "to_ns": to_ns}]
+        return [*self._end_all(to_ns), {"type": "polling_end", "to_ns": to_ns}]
 
     def take_due(self, wall_ns: int) -> Due:
         """Hand out what is due at `wall_ns`. A slot is missed once the next one is due."""
@@ -151,12 +151,8 @@ class PollLedger(Ledger):
 
     def record(self, symbol: str, slot_ns: int) -> list[ControlRecord]:
         """The slot has data: close the symbol's gap, if one is open."""
-        state, is_late = self._report(symbol, slot_ns, 1, slot_ns, None)
-        if is_late:
-            return []
-        records = self._close_row(symbol, slot_ns)
-        state.latest_ns = slot_ns
-        return records
+        is_late = self._tally(symbol, [slot_ns], None)
+        return [] if is_late else self._end_row(symbol, slot_ns, slot_ns)
 
     def miss(self, symbols: Iterable[str], slots: Sequence[int], outage: Outage) -> list[ControlRecord]:
         """These slots, in order, have no data: open a gap for each symbol, or continue the one just before them."""
@@ -164,40 +160,36 @@ class PollLedger(Ledger):
 
     def _miss(self, symbol: str, slots: Sequence[int], outage: Outage) -> list[ControlRecord]:
         first_ns, last_ns = slots[0], slots[-1]
-        state, is_late = self._report(symbol, first_ns, len(slots), last_ns, outage)
-        if is_late:
+        if self._tally(symbol, slots, outage):
             return self._note_gap(symbol, first_ns, last_ns + self.interval_ns, outage)
-        gap, latest_ns = self._gaps.get(symbol), state.latest_ns
-        if gap and latest_ns is not None and gap.cause == outage.cause and first_ns <= latest_ns + self.interval_ns:
+        state, gap = self.states[symbol], self._gaps.get(symbol)
+        follows = state.latest_ns is not None and first_ns <= state.latest_ns + self.interval_ns
+        if gap and gap.cause == outage.cause and follows:
             state.latest_ns = last_ns
             return []
-        records = self._close_row(symbol, first_ns)
-        state.latest_ns = last_ns
-        return records + self._open_gap(symbol, first_ns, outage)
+        return self._end_row(symbol, first_ns, last_ns) + self._open_gap(symbol, first_ns, outage)
 
-    def _report(
-        self, symbol: str, first_ns: int, slots: int, last_ns: int, outage: Outage | None
-    ) -> tuple[SlotState, bool]:
-        """Count slots from `first_ns` to `last_ns`; True when later ones of the symbol were reported before."""
+    def _tally(self, symbol: str, slots: Sequence[int], outage: Outage | None) -> bool:
+        """Count reported slots; True when later ones of the symbol were reported before."""
         state = self.states[symbol]
-        state.slots += slots
+        state.slots += len(slots)
         state.outage = outage
-        state.accounted_ns = max(state.accounted_ns, last_ns + self.interval_ns)
-        return state, state.latest_ns is not None and first_ns < state.latest_ns
+        state.accounted_ns = max(state.accounted_ns, slots[-1] + self.interval_ns)
+        return state.latest_ns is not None and slots[0] < state.latest_ns
 
-    def _close_row(self, symbol: str, limit_ns: int | None) -> list[ControlRecord]:
-        """Close the symbol's gap, if one is open, behind its last missed slot, but not later than `limit_ns`."""
-        latest_ns = self.states[symbol].latest_ns
-        if latest_ns is None:
+    def _end_row(self, symbol: str, limit_ns: int | None, latest_ns: int | None) -> list[ControlRecord]:
+        """Close the symbol's gap behind its latest slot, but not after `limit_ns`; `latest_ns` is the latest now."""
+        state = self.states[symbol]
+        before_ns, state.latest_ns = state.latest_ns, latest_ns
+        if before_ns is None:
             return []
-        end_ns = latest_ns + self.interval_ns
+        end_ns = before_ns + self.interval_ns
         return self._close_gap(symbol, end_ns if limit_ns is None else min(end_ns, limit_ns))
 
-    def _close_all(self, limit_ns: int | None) -> list[ControlRecord]:
-        records = [record for symbol in list(self._gaps) for record in self._close_row(symbol, limit_ns)]
-        for state in self.states.values():
-            state.latest_ns = None
-        return records
+    def _end_all(self, limit_ns: int | None) -> list[ControlRecord]:
+        """Close gaps in the order of their opening; the slots that follow begin a new row."""
+        symbols = [*self._gaps, *self.states]
+        return [record for symbol in symbols for record in self._end_row(symbol, limit_ns, None)]
 
     def _poll_from(self, wall_ns: int) -> None:
         if self.window:
