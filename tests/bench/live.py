@@ -25,7 +25,7 @@ from exchange.replay.entries import FEED, HEAD
 from exchange.sockets.sent import LENGTH, read_sent
 from exchange.state import StateDir
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.config.settings import PATH_VARIABLE
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
@@ -203,7 +203,7 @@ def _hand_over(place: Path) -> None:
     command = [program("exchange"), "token", "--state", str(place / "exchange")]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
-    write_handover(place / "access-token", Token(Masked(text), "file:bench", expires_ns))
+    write_handover(place / "access-token", Token(Secret(text), "file:bench", expires_ns))
 
 
 @contextmanager

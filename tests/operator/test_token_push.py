@@ -14,10 +14,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError, UnhealthyError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError
-from harvester.tokens.places import access_token_parameter
 from runbook.fleet import playbook
 from runbook.fleet.environment import surroundings_of
 from runbook.fleet.inventory import Host
@@ -27,7 +27,7 @@ from runbook.tokens import adoption, places, token_push
 from runbook.tokens.broker_login import Obtained
 from runbook.tokens.token_push import next_session_after, push, read_token
 
-PARAMETER = access_token_parameter("lab")
+PARAMETER = Names("lab").parameter("access_token")
 SSM = {"source": "ssm", "parameter": PARAMETER, "region": "ap-south-1"}
 IST = ZoneInfo("Asia/Kolkata")
 
@@ -187,5 +187,5 @@ def test_an_inventory_without_stand_ins_changes_nothing() -> None:
 def test_a_token_never_shows_in_a_representation() -> None:
     token, claims = read_token(make_token())
 
-    assert isinstance(token, Masked)
+    assert isinstance(token, Secret)
     assert token.get_secret_value() not in repr((token, claims))

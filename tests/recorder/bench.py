@@ -11,7 +11,7 @@ from tests.recorder.fakes import FakeClock, make_token
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.monitors import ClockMonitor
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollResult
@@ -55,7 +55,7 @@ class FakeClient:
         self._in_flight = 0
         self._clock = clock
 
-    async def fetch(self, symbol: str, scheduled_ns: int, token: Masked) -> PollResult:
+    async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
         sent_ns = self._clock.wall_ns()
         self.polls.append((symbol, scheduled_ns, sent_ns, token.get_secret_value()))
         behaviour = self.script(symbol, scheduled_ns)
@@ -80,7 +80,7 @@ class FakeClient:
             server_date_ns=wall_ns - self.clock_off_ns,
         )
 
-    async def prove_token(self, token: Masked) -> PollResult:
+    async def prove_token(self, token: Secret) -> PollResult:
         self.proofs += 1
         now = self._clock.wall_ns()
         return PollResult("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
@@ -118,7 +118,7 @@ def hand_over(settings: Settings, clock: FakeClock, version: str = "file:0000000
     """Put a token where the recorder looks; returns the token."""
     expires_ns = clock.wall_ns() + int(hours * 3600) * NS_PER_SECOND
     token = make_token(expires_ns / NS_PER_SECOND, version=version)
-    write_handover(settings.token.handover, Token(Masked(token), version, expires_ns))
+    write_handover(settings.token.handover, Token(Secret(token), version, expires_ns))
     return token
 
 

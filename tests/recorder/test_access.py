@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollResult
 from harvester.config.limits import RequestLimits
@@ -14,7 +14,7 @@ from harvester.tokens.handover import Token
 
 SECOND = NS_PER_SECOND
 WALL = int(datetime(2026, 8, 5, 4, 30, tzinfo=UTC).timestamp()) * SECOND
-TOKEN = Token(Masked("a.b.c"), "file:1", WALL + 3600 * SECOND)
+TOKEN = Token(Secret("a.b.c"), "file:1", WALL + 3600 * SECOND)
 
 
 def result(mono_ns: int, cause: Cause | None = None, status: int = 200, retry_after: float | None = None) -> PollResult:

@@ -15,7 +15,7 @@ from tests.recorder.sockets import SocketBroker, until
 
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND, SystemClock
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.brokers.access import Access
 from harvester.brokers.fyers.hsm import HsmSession
 from harvester.brokers.protocol import GroupPlan
@@ -127,7 +127,7 @@ class Stand:
     def hand_over(self, letter: str) -> None:
         expires = time.time() + 3600
         text = make_token(expires, hsm_key=letter * 56)
-        self.access.adopt(Token(Masked(text), letter, int(expires) * NS_PER_SECOND))
+        self.access.adopt(Token(Secret(text), letter, int(expires) * NS_PER_SECOND))
 
     @property
     def is_live(self) -> bool:

@@ -23,7 +23,7 @@ from tests.recorder.broker import (
 from tests.recorder.fakes import APP_ID, SYMBOLS
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock
-from harvester.base.redaction import Masked, register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.brokers.fyers.responses import judge_depth, read_date, read_retry_after
 from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.protocol import PollResult
@@ -31,7 +31,7 @@ from harvester.config.settings import BrokerSettings
 from harvester.ledger.outage import Cause
 
 SBIN = SYMBOLS[0]
-TOKEN = Masked("header.payload.signature")
+TOKEN = Secret("header.payload.signature")
 TIMEOUT = 0.6
 
 
@@ -235,7 +235,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date(trusted: tuple[Path, Path]
 
 
 def test_the_brokers_words_are_made_harmless() -> None:
-    register_secret(Masked("header.payload.signature"))
+    register_secret(Secret("header.payload.signature"))
     body = b'{"s": "error", "code": -15, "message": "bad\\ntoken header.payload.signature \\u001b[31m"}'
 
     outage = judge_depth(401, body, SBIN)

@@ -16,13 +16,13 @@ from tests.recorder.broker import FakeBroker
 from tests.recorder.fakes import APP_ID, make_token
 
 from harvester.base.errors import HarvesterError
-from harvester.base.redaction import Masked, Secret
+from harvester.base.redaction import Secret
 from harvester.tokens.login import App, LoginError, Profile, begin_login, read_redirect
 from harvester.tokens.login import complete_login as complete
 
 REDIRECT = "https://127.0.0.1:8080/callback"
 SECRET = "app-secret-hunter2"
-APP = App(APP_ID, Masked(SECRET), REDIRECT)
+APP = App(APP_ID, Secret(SECRET), REDIRECT)
 HASH = hashlib.sha256(b"ABCDE12345-100:app-secret-hunter2").hexdigest()
 
 

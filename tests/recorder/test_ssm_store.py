@@ -7,14 +7,15 @@ from contextlib import redirect_stdout
 
 import pytest
 
+from harvester.base.aws_names import Names
 from harvester.base.logs import configure_logs
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.config.settings import TokenSettings
 from harvester.tokens.aws_stores import SsmStore
-from harvester.tokens.places import access_token_parameter, open_place
+from harvester.tokens.places import open_place
 from harvester.tokens.stores import FileStore, StoreError
 
-NAME = access_token_parameter("lab")
+NAME = Names("lab").parameter("access_token")
 REGION = "ap-south-1"
 
 
@@ -37,8 +38,8 @@ def test_a_token_is_stored_and_read_with_its_version(aws: str) -> None:
     store = SsmStore(NAME, REGION)
     assert store.read() is None
 
-    assert store.write(Masked("one.two.three")) == "ssm:1"
-    assert store.write(Masked("four.five.six")) == "ssm:2"
+    assert store.write(Secret("one.two.three")) == "ssm:1"
+    assert store.write(Secret("four.five.six")) == "ssm:2"
 
     stored = store.read()
     assert stored is not None
@@ -50,7 +51,7 @@ def test_debug_logs_never_show_the_value(aws: str) -> None:
     with redirect_stdout(printed):
         configure_logs(debug=True)
         store = SsmStore(NAME, REGION)
-        store.write(Masked("one.two.three"))
+        store.write(Secret("one.two.three"))
         store.read()
 
     assert "one.two.three" not in printed.getvalue()

@@ -31,7 +31,7 @@ from exchange.state import App, StateDir
 from exchange.tokens import Tokens
 from harvester.alerts.message import Message
 from harvester.base.clock import IST, NS_PER_SECOND, SystemClock, to_ist
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.tokens import aws_stores
@@ -182,7 +182,7 @@ class World:
             self._patch.setenv("AWS_ENDPOINT_URL", self.aws)
         elif what == "push":
             token = Tokens(StateDir(self.broker.options.state), self.clock).mint_access_token()
-            SsmStore(f"{PREFIX}/fyers/access-token", REGION).write(Masked(token))
+            SsmStore(f"{PREFIX}/fyers/access-token", REGION).write(Secret(token))
         else:
             answer = Phone(self.broker.options.state, lambda event: self.page.handler(event, None)).log_in(self.link)
             self.failed_logins += [answer["statusCode"]] if answer["statusCode"] != 200 else []
@@ -208,7 +208,7 @@ def world(broker: Exchange, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, a
         f"ssm:{PREFIX}/fyers/refresh-token": broker.world.tokens.mint_refresh_token(),
         f"secret:{PREFIX}/fyers/pin": app.pin,
     }.items():
-        open_place(place, REGION).write(Masked(value))
+        open_place(place, REGION).write(Secret(value))
     return world
 
 

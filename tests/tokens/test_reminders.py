@@ -11,7 +11,7 @@ from harvester.alerts.message import Message, Severity
 from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.alerts.round import look
 from harvester.base.clock import IST, NS_PER_SECOND
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
 
@@ -167,7 +167,7 @@ def test_without_its_memory_each_step_is_said_once_and_nothing_between(tmp_path:
 
 
 def test_a_memory_that_is_damaged_is_an_empty_one(tmp_path: Path) -> None:
-    FileStore(tmp_path / "memory").write(Masked('{"said": [1], "open": true}'))
+    FileStore(tmp_path / "memory").write(Secret('{"said": [1], "open": true}'))
 
     assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener(), to="08:00") == ["08:00 notice no_token"]
 

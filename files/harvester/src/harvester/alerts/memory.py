@@ -3,7 +3,7 @@
 import json
 
 from harvester.alerts.reminders import ReminderMemory
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.stores import Store
 
 
@@ -24,4 +24,4 @@ def read_memory(store: Store) -> ReminderMemory:
 
 def write_memory(store: Store, memory: ReminderMemory) -> None:
     """Remember. Raises StoreError."""
-    store.write(Masked(json.dumps({"said": memory.said, "open": memory.open})))
+    store.write(Secret(json.dumps({"said": memory.said, "open": memory.open})))

@@ -10,7 +10,7 @@ ENDED = {
 
 
 def message_of(outcome: RenewalOutcome, remedy: str) -> Message | None:
-    """The message for a try, or None: what was said before, and a try that may yet succeed, are not worth one."""
+    """The message for a try; None when it was sent before, and when a later try may succeed."""
     if outcome.kind in ENDED and outcome.new:
         title = ENDED[outcome.kind]
         return Message(Severity.WARNING, f"refresh_{outcome.kind}", title, f"{outcome.detail}\n{remedy}")

@@ -1,4 +1,4 @@
-"""One look of the reminders: decide, send, remember what was sent."""
+"""One run of the reminders: decide, send, remember what was sent."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -32,10 +32,10 @@ def look(
     channels: Callable[[], Sequence[Channel]],
     remedy: Callable[[], str],
 ) -> Round:
-    """Send what is due. What no channel took is not remembered, so that the next look tries again.
+    """Send what is due. What no channel took is not remembered, so that the next run tries again.
 
-    While the memory cannot be read, only a look within five minutes of a step speaks: nobody is told the same every
-    five minutes, and nobody goes untold. Raises ConfigError when there is something to say and no channel for it.
+    While the memory cannot be read, messages are sent only within five minutes of a step: each is sent then, and none
+    every five minutes. Raises ConfigError when there is something to say and no channel for it.
     """
     trouble = ""
     try:

@@ -1,4 +1,4 @@
-"""What the recorder keeps an eye on beside the data: the clock, the disk, a file that may change."""
+"""What the recorder monitors beside the data: the clock, the disk, a file that may change."""
 
 import os
 from pathlib import Path
@@ -39,7 +39,7 @@ class ClockMonitor:
         if server_date_ns is None:
             return
         offset = wall_ns - (server_date_ns + HALF_SECOND_NS)
-        # One late answer is no proof: believe a large offset when the next answer repeats it.
+        # One late answer may look like an offset: a large one counts when the next answer repeats it.
         if abs(offset) > OFFSET_LIMIT_NS and not self._suspicion:
             self._suspicion = True
             return
@@ -53,7 +53,7 @@ class ClockMonitor:
 
 
 class DiskMonitor:
-    """Notices a disk that is nearly full, and one that has room again; between the two it keeps its opinion."""
+    """Tells whether the disk has less than `reserve_bytes` free; once full, it must have 5 % more to count as free."""
 
     def __init__(self, directory: Path, reserve_bytes: int) -> None:
         self.free_bytes = 0
@@ -62,7 +62,7 @@ class DiskMonitor:
         self._reserve_bytes = reserve_bytes
 
     def check(self) -> bool:
-        """Look at the disk; True when the opinion changed. Raises OSError when the directory is gone."""
+        """Measure; True when `is_full` has changed. Raises OSError when the directory is gone."""
         stat = os.statvfs(self._directory)
         self.free_bytes = stat.f_bavail * stat.f_frsize
         before = self.is_full

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import UnhealthyError
+from harvester.base.files import replace_file
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 
 POLLS = FEED_NAMES[FYERS_REST]
@@ -12,9 +13,7 @@ POLLS = FEED_NAMES[FYERS_REST]
 
 def write_status(path: Path, status: dict[str, Any]) -> None:
     """Replace the file in one step; it lives in memory-backed /run, so it is not synced. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(status), encoding="utf-8")
-    temporary.replace(path)
+    replace_file(path, json.dumps(status), synced=False)
 
 
 def read_status(path: Path) -> dict[str, Any]:

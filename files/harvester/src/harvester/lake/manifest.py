@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import make_directory, sync_directory, write_all
+from harvester.base.files import make_directory, replace_file
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
 
 MANIFEST_FORMAT = 1
@@ -138,13 +138,5 @@ def write_manifest(lake: Path, partition: Partition, manifest: Manifest) -> Path
         kept = directory / f"manifest-{manifest.generation - 1}.json"
         if not kept.exists():
             os.link(path, kept)
-    temporary = directory / f".{MANIFEST_NAME}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-    try:
-        write_all(descriptor, encode_manifest(manifest))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
-    sync_directory(directory)
+    replace_file(path, encode_manifest(manifest), 0o640)
     return path

@@ -48,7 +48,7 @@ def link_address(page_url: str, signer: LinkSigner, now_ns: int) -> str:
 
 
 def handle(event: Mapping[str, Any], service: Service) -> Answer:
-    """Answer one request; whatever it is, an answer comes and no traceback."""
+    """Answer one request. Every HarvesterError becomes a page that says what to do."""
     http = event.get("requestContext", {}).get("http", {})
     path, query = str(event.get("rawPath") or "/"), str(event.get("rawQueryString") or "")
     callback = urlsplit(service.app.redirect_uri).path or "/"
@@ -114,7 +114,7 @@ def _claim(service: Service, state: State) -> None:
 
 
 def _housekeeping(service: Service, action: Callable[[], None]) -> None:
-    """What comes after the login's outcome, and must not hide it: its failure is a line in the log."""
+    """Do what follows the login. A failure is logged and does not change the answer."""
     try:
         action()
     except HarvesterError as error:
@@ -122,7 +122,7 @@ def _housekeeping(service: Service, action: Callable[[], None]) -> None:
 
 
 def _cookie_name(service: Service) -> str:
-    """With this prefix browsers take the cookie over TLS, from this very host, alone."""
+    """Browsers accept the __Host- prefix over TLS only, from this host only."""
     return "__Host-login" if service.app.redirect_uri.startswith("https:") else "login"
 
 
@@ -132,7 +132,7 @@ def _cookie(service: Service, value: str) -> str:
 
 
 def _cookies(event: Mapping[str, Any]) -> dict[str, str]:
-    """AWS lists them; emulators of it leave them in the header, which reads the same."""
+    """The request's cookies: AWS sends a list, some emulators send the header alone."""
     listed = event.get("cookies") or str((event.get("headers") or {}).get("cookie", "")).split(";")
     pairs = (str(cookie).partition("=") for cookie in listed)
     return {name.strip(): value for name, _, value in pairs}

@@ -2,6 +2,7 @@
 
 import csv
 import heapq
+import io
 from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
@@ -13,11 +14,10 @@ import pyarrow.parquet as pq
 
 from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.files import make_directory, replacing
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
-from harvester.journal.files import make_directory
 from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
-from harvester.lake.publish.files import replace_file
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import check_columns
 
@@ -43,13 +43,15 @@ def export_csv(lake: Path, day: date, output: Path, symbols: Collection[str] = (
     path = output / f"market_depth_{day.isoformat()}.csv"
     try:
         make_directory(output)
-        with replace_file(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
+        with replacing(path) as file:
+            text = io.TextIOWrapper(file, "utf-8", newline="")
+            writer = csv.writer(text, lineterminator="\n")
             writer.writerow(HEADER)
             count = 0
             for row in _merge(tables, symbols):
                 writer.writerow(_format(row))
                 count += 1
+            text.detach()
     except pa.ArrowException as error:
         raise HarvesterError(
             f"{lake}: a depth table of {day} cannot be read ({str(error).splitlines()[0][:120]}). Nothing is exported;"

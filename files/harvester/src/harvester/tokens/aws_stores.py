@@ -8,7 +8,7 @@ from typing import Any
 
 from harvester.base.aws_errors import cause_of, code_of
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked, Secret
+from harvester.base.redaction import Secret
 from harvester.tokens.stores import DeniedError, StoredToken, StoredVersion, StoreError, nothing_before
 
 MAX_CHARACTERS = 8_192
@@ -96,7 +96,7 @@ class SsmStore(_AwsStore):
         if answer is None:
             return None
         found = answer["Parameter"]
-        value = Masked(str(found["Value"]).strip())
+        value = Secret(str(found["Value"]).strip())
         return StoredToken(value, f"ssm:{found['Version']}", _ns(found.get("LastModifiedDate")))
 
     def write(self, value: Secret) -> str:
@@ -149,7 +149,7 @@ class SecretsManagerStore(_AwsStore):
         found = self._call("get_secret_value", SecretId=self._name, VersionStage=stage)
         if found is None:
             return None
-        value = Masked(str(found["SecretString"]).strip())
+        value = Secret(str(found["SecretString"]).strip())
         return StoredToken(value, _secret_version(found["VersionId"]), _ns(found.get("CreatedDate")))
 
     def write(self, value: Secret) -> str:

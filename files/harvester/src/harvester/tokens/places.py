@@ -2,15 +2,9 @@
 
 from pathlib import Path
 
-from harvester.base.aws_names import SECRETS, Names
+from harvester.base.aws_names import SECRETS
 from harvester.base.errors import ConfigError
 from harvester.tokens.stores import FileStore, Store
-
-
-def access_token_parameter(environment: str) -> str:
-    """SSM parameter of the access token, such as /alpha-harvester/lab/fyers/access-token. Raises ConfigError."""
-    return Names(environment).parameter("access_token")
-
 
 IN_SECRETS_MANAGER = {"pin"}
 """What is worth a store of its own: with it and a refresh token anybody may log in."""

@@ -98,5 +98,5 @@ def _explain(answer: BrokerAnswer, pin: Secret) -> RefreshError:
 
 
 def _is_the_brokers(answer: BrokerAnswer) -> bool:
-    """Whether the body is an error as the broker documents it; what stands in between says something else."""
+    """Whether the body is an error in the form that the broker documents; a proxy's or a web server's is not."""
     return answer.body.get("s") == "error" and isinstance(answer.body.get("code"), int)

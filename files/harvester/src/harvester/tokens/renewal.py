@@ -5,7 +5,7 @@ import json
 from typing import Any, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError
 from harvester.tokens.login import App, BusyError, LoginError, check_account, fetch_profile
 from harvester.tokens.refresh import RefreshError, days_left, refresh
@@ -70,13 +70,13 @@ def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wa
     # A refresh that worked ends what was remembered against it.
     kept = {"told": {"token": token.version, "days": days}} if days else {"told": state.get("told")}
     if kept != {"told": None, **state}:
-        stores.state.write(Masked(json.dumps(kept)))
+        stores.state.write(Secret(json.dumps(kept)))
     return RenewalOutcome("renewed", f"{version} is in place; {refreshed.days_left} days left to refresh.", False, days)
 
 
 def forget(state: Store) -> None:
     """Try again from now on, after a person has put right what was refused. Raises StoreError."""
-    state.write(Masked("{}"))
+    state.write(Secret("{}"))
 
 
 def remembered(store: Store) -> RenewalOutcome | None:
@@ -104,14 +104,14 @@ def _remember(store: Store, state: dict[str, Any], error: RefreshError, asked: s
     if kind == "absent":
         since = int(state.get("absent", wall_ns))
         if wall_ns - since < ABSENT_FOR_GOOD_NS:
-            store.write(Masked(json.dumps({"told": state.get("told"), "absent": since, "detail": detail})))
+            store.write(Secret(json.dumps({"told": state.get("told"), "absent": since, "detail": detail})))
             return RenewalOutcome("later", detail, True)
         kind = "gone"
         detail = f"No refresh of the broker is to be found since {to_ist(since):%a %d %b %H:%M} IST. Log in. {detail}"
     if kind == "gone":
-        store.write(Masked(json.dumps({"gone": detail})))
+        store.write(Secret(json.dumps({"gone": detail})))
     elif kind == "refused":
-        store.write(Masked(json.dumps({"refused": asked, "detail": detail})))
+        store.write(Secret(json.dumps({"refused": asked, "detail": detail})))
     return RenewalOutcome(kind, detail, True)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked, Secret, one_line, register_secret
+from harvester.base.redaction import Secret, one_line, register_secret
 from harvester.tokens.expiry import Opaque
 from harvester.tokens.login import App, Login, LoginError
 from harvester.tokens.refresh import RefreshError
@@ -70,12 +70,12 @@ def renew(app: App, refresh: Opaque, *, wall_ns: int, api_url: str = API_URL) ->
 def _ask(app: App, api_url: str, form: Mapping[str, str]) -> BrokerAnswer:
     register_secret(app.secret)
     pair = base64.b64encode(f"{app.app_id}:{app.secret.get_secret_value()}".encode()).decode()
-    register_secret(Masked(pair))
+    register_secret(Secret(pair))
     return ask("POST", f"{api_url}/v1/oauth/token", form=form, headers={"Authorization": f"Basic {pair}"})
 
 
 def _take(body: Mapping[str, Any], wall_ns: int, before: Opaque | None) -> SchwabTokens:
-    access, refresh = Masked(str(body.get("access_token", ""))), Masked(str(body.get("refresh_token", "")))
+    access, refresh = Secret(str(body.get("access_token", ""))), Secret(str(body.get("refresh_token", "")))
     for token in (access, refresh):
         register_secret(token)
     if not access.get_secret_value() or not refresh.get_secret_value():

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file
-from harvester.base.redaction import Masked, Secret
+from harvester.base.redaction import Secret
 
 MAX_BYTES = 65_536
 
@@ -123,7 +123,7 @@ class FileStore:
                 f"{path}: the file cannot be read ({error.strerror}). It must belong to the user that reads it, for a"
                 " token the token agent's, mode 0600."
             ) from error
-        value = Masked(content.decode("utf-8", "replace").strip())
+        value = Secret(content.decode("utf-8", "replace").strip())
         return StoredToken(value, file_version(value), written_ns) if value.get_secret_value() else None
 
 

@@ -14,7 +14,7 @@ from exchange.environment import client_environment
 from exchange.login import login_as_a_person
 from exchange.state import StateDir
 from harvester.base.errors import HarvesterError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.config.settings import API_URL, PATH_VARIABLE
 from harvester.tokens.login import App, begin_login, complete_login, read_redirect
 from harvester.tokens.stores import FileStore
@@ -137,7 +137,7 @@ def write_inventory(demo: Demo) -> Path:
 def log_in(demo: Demo) -> None:
     """Sign in on the exchange's login page and keep the token, proven, in the token agent's file."""
     made_up = StateDir(demo.exchange).app()
-    app = App(made_up.app_id, Masked(made_up.secret), made_up.redirect_uri)
+    app = App(made_up.app_id, Secret(made_up.secret), made_up.redirect_uri)
     begun = begin_login(app, API_URL)
     ready = read_ready(demo.exchange)
     stand_ins = Host("here", "", variables={"broker_proxy": ready["proxy"], "broker_ca_file": ready["ca"]})

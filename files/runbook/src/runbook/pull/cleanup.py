@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.files import sync_directory
 from harvester.lake.cleanup import KEEP_DAYS, REMOVABLE
 from harvester.lake.layout import RAW
 from harvester.lake.manifest import FileEntry
@@ -22,7 +23,7 @@ from runbook.fleet.playbook import Target, run
 from runbook.pull import receipt
 from runbook.pull.hashing import CHUNK_BYTES
 from runbook.pull.manifests import DayManifest, kind_of, parse
-from runbook.pull.store import Store, sync_directory, writing
+from runbook.pull.store import Store, writing
 from runbook.pull.transport import Transport
 from runbook.pull.uploads import parse_upload
 

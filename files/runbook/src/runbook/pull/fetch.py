@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harvester.base.files import sync_directory
 from harvester.lake.manifest import FileEntry
 from runbook.fleet.ssh import RemoteError
 from runbook.pull.hashing import CHUNK_BYTES, feed
-from runbook.pull.store import Store, sync_directory, sync_file, sync_files, writing
+from runbook.pull.store import Store, sync_file, sync_files, writing
 from runbook.pull.transport import Transport
 
 Advance = Callable[[int], None]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
+from harvester.base.files import replace_file, sync_directory
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -112,15 +113,6 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def sync_directory(directory: Path) -> None:
-    """Make a rename or a new name in `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def sync_file(path: Path) -> None:
     """Make the content of a file durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -149,11 +141,5 @@ def sync_files(directory: Path, paths: Iterable[Path]) -> None:
 def write_durably(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the whole of it or nothing, power cut or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_directory(path.parent)
+        replace_file(path, content)

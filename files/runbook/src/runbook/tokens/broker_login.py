@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked, Secret, register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.config.settings import API_URL
 from harvester.tokens.claims import Claims, check_token
 from harvester.tokens.login import (
@@ -58,7 +58,7 @@ def log_in(host: Host, open_page: OpenPage, *, app: App, account: str | None = N
 def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obtained:
     """The same proofs for a token that came without a login. Raises LoginError."""
     check_account(claims.account, account)
-    app = App(app_id_of(host), Masked(""), "")
+    app = App(app_id_of(host), Secret(""), "")
     with surroundings_of(host):
         profile = fetch_profile(app, token, api_url=api_url_of(host))
         check_account(profile.account, account)
@@ -150,10 +150,10 @@ def _read_secret_file(host: Host) -> tuple[Secret | None, str | None]:
             "./inv lab-up makes it; else correct the inventory, or remove the entry to be asked."
         ) from error
     if not text.startswith("{"):
-        return Masked(text), None
+        return Secret(text), None
     try:
         content = json.loads(text)
-        return Masked(str(content["secret"])), content.get("redirect_uri")
+        return Secret(str(content["secret"])), content.get("redirect_uri")
     except (ValueError, KeyError) as error:
         raise ConfigError(f'{path} is not JSON with a key "secret". Write the bare secret or such JSON.') from error
 
@@ -182,4 +182,4 @@ def _ask_secret(app_id: str) -> Secret:
             f"The secret of app {app_id} is nowhere to be had: name broker_secret_file in the inventory, pipe it with "
             "--secret-stdin, or run this at a terminal."
         )
-    return Masked(getpass.getpass(f"Secret of app {app_id} (not shown): "))
+    return Secret(getpass.getpass(f"Secret of app {app_id} (not shown): "))

@@ -11,7 +11,7 @@ from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked, register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import check_token
 from harvester.tokens.expiry import expires_at_ns
@@ -122,7 +122,7 @@ def put(hosts: Sequence[Host], name: str) -> str:
             " file of mode 0600 that the inventory or the settings name; docs/runbook.md says which."
         )
     text = getpass(f"{name} (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
-    value = Masked(text.strip())
+    value = Secret(text.strip())
     register_secret(value)
     if not value.get_secret_value():
         raise ConfigError("Nothing was typed, so nothing is stored.")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.page.links import LinkSigner
 from harvester.page.local import make_server
 from harvester.page.once import Budget, FolderOnce
@@ -55,7 +55,7 @@ def serve(
         return ", ".join(sorted(set(done.versions.values())))
 
     with tempfile.TemporaryDirectory(prefix="token-page-") as folder, surroundings_of(host):
-        signer = LinkSigner(Masked(secrets.token_hex(32)), "this machine")
+        signer = LinkSigner(Secret(secrets.token_hex(32)), "this machine")
         service = Service(
             app, account, api_url_of(host), signer, FolderOnce(Path(folder)), keep, SystemClock(), Budget(), tell
         )

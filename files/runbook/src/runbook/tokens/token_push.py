@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from harvester.base.clock import SystemClock, to_ist
-from harvester.base.redaction import Masked, Secret, register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
 from harvester.tokens.places import open_place
@@ -41,7 +41,7 @@ class Pushed:
 
 def read_token(text: str) -> tuple[Secret, Claims]:
     """A token as pasted or piped, checked for shape, kind and expiry. Raises TokenError."""
-    token = Masked(text.strip())
+    token = Secret(text.strip())
     register_secret(token)
     return token, check_token(token, SystemClock().wall_ns())
 
@@ -55,7 +55,7 @@ def obtain(host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste
     if stdin:
         token, claims = read_piped()
         return prove(host, token, claims, account)
-    secret = Masked(sys.stdin.readline().strip()) if secret_stdin else None
+    secret = Secret(sys.stdin.readline().strip()) if secret_stdin else None
     app = read_app(host, secret)
     opener = page_opener(app.redirect_uri, lambda text: print(text, file=sys.stderr, flush=True), paste=paste)
     return log_in(host, opener, app=app, account=account)

@@ -1,13 +1,10 @@
 """Files under their final names: whole, synced, and never over another one."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TextIO
 
-from harvester.journal.files import make_directory, publish, sync_directory
+from harvester.base.files import make_directory, publish, sync_directory
 from harvester.lake.layout import BUILT, SUPERSEDED, Partition
 from harvester.lake.manifest import Manifest, hash_file
 
@@ -64,18 +61,3 @@ def _move_aside(path: Path, directory: Path) -> Path:
         target = directory / f"{path.name}.{number}"
     publish(path, target)
     return target
-
-
-@contextmanager
-def replace_file(path: Path) -> Iterator[TextIO]:
-    """Write a text file that appears under its name as a whole at the end, or not at all. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_directory(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)

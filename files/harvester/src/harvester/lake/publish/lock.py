@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import make_directory
+from harvester.base.files import make_directory
 from harvester.lake.layout import LOCK_NAME
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import write_new
+from harvester.base.files import write_new
 from harvester.lake.layout import MANIFEST, Partition
 from harvester.lake.manifest import FileEntry
 
