@@ -9,7 +9,7 @@ from tests.recorder.bench import Bench, JournalView, hand_over, running
 from tests.recorder.fakes import FakeClock, make_calendar
 from tests.recorder.minute import DAY, OPEN_NS, SBIN, SECOND, at, record, words
 
-from harvester.capture.feed import SymbolCounters, Turn
+from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
 from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM, RunInfo, day_directory
@@ -18,20 +18,16 @@ from harvester.ledger.outage import Outage
 from harvester.ledger.streams import StreamLedger
 
 
-class Socket:
+class Socket(Feed):
     """A socket feed of one symbol that does as told: its ledger is real, the rest is not there."""
 
-    name, number, interval_ns, next_due_ns = "fyers-hsm", FYERS_HSM, None, None
-    is_stuck, messages = False, 0
+    name, number, messages = "fyers-hsm", FYERS_HSM, 0
 
     def __init__(self) -> None:
-        self.ledger = StreamLedger("run", FYERS_HSM, [SBIN])
+        self.ledger: StreamLedger = StreamLedger("run", FYERS_HSM, [SBIN])
 
     def follow(self, turn: Turn) -> None:
         pass
-
-    def finish_window(self, turn: Turn) -> bool:
-        return True
 
     def change_token(self) -> None:
         pass

@@ -12,7 +12,7 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from harvester.base.monitors import ClockMonitor
 from harvester.brokers.access import NO_TOKEN, Access
 from harvester.brokers.protocol import PollClient, PollResult
-from harvester.capture.feed import SymbolCounters, Turn
+from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
 from harvester.capture.sink import JournalSink
 from harvester.config.settings import Settings
@@ -58,7 +58,7 @@ class _Flight(NamedTuple):
     due_mono_ns: int
 
 
-class PollFeed:
+class PollFeed(Feed):
     """Polls every slot of a window or, as REST fallback, those in which a connection of another feed is down."""
 
     def __init__(
@@ -81,7 +81,7 @@ class PollFeed:
         symbols = settings.symbols if is_used else ()
         always = is_used and settings.poll.when == "always"
         self.interval_ns = settings.poll.interval_ns if always else None
-        self.ledger = PollLedger(run.run_id, symbols, settings.poll.interval_ns, always=always)
+        self.ledger: PollLedger = PollLedger(run.run_id, symbols, settings.poll.interval_ns, always=always)
         self.deviations = Deviations()
         self._client = client
         self._access = access

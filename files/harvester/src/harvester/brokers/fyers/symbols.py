@@ -30,13 +30,8 @@ def master_file(symbol: str) -> str:
     return f"{exchange}_CM.csv" if "-" in name else f"{exchange}_FO.csv"
 
 
-def read_tickers(lines: Iterable[str], source: str) -> Iterator[str]:
-    """Tickers of a master's lines. Raises HarvesterError where a line does not have its 21 columns."""
-    return (ticker for ticker, _ in read_tokens(lines, source))
-
-
 def read_tokens(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
-    """Ticker and fyToken of each of a master's lines. Raises HarvesterError as `read_tickers` does."""
+    """Ticker and fyToken of each of a master's lines. Raises HarvesterError where one does not have its 21 columns."""
     for number, row in enumerate(csv.reader(lines), start=1):
         if len(row) != COLUMNS:
             raise HarvesterError(
@@ -68,7 +63,7 @@ def check_symbols(symbols: Iterable[str], master: Path) -> None:
     """Raise ConfigError when a symbol is not in the master file at `master`."""
     try:
         with master.open(encoding="utf-8", newline="") as file:
-            unknown = find_unknown(symbols, read_tickers(file, str(master)))
+            unknown = find_unknown(symbols, (ticker for ticker, _ in read_tokens(file, str(master))))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{master}: the symbol master cannot be read: {error}.") from error
     if unknown:

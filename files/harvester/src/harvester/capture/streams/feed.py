@@ -9,13 +9,14 @@ import structlog
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import one_line
 from harvester.brokers.protocol import StreamSource, Tally
-from harvester.capture.feed import SymbolCounters, Turn
+from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
 from harvester.capture.streams.connection import Connection
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.group import ConnectionGroup
 from harvester.journal.format import FEED_NAMES
 from harvester.ledger.outage import Outage
+from harvester.ledger.streams import StreamLedger
 from harvester.net.backoff import Backoff
 
 log = structlog.get_logger()
@@ -23,17 +24,13 @@ BETWEEN = Outage("not_started", "between windows the sockets are closed")
 NOT_LISTED = Outage("refused", "the broker's symbol master does not list it, or not for its data socket")
 
 
-class StreamFeed:
+class StreamFeed(Feed):
     """Starts and stops the connection groups of one feed, one after the other."""
-
-    interval_ns: int | None = None
-    next_due_ns: int | None = None
-    is_stuck = False
 
     def __init__(self, context: FeedContext, source: StreamSource) -> None:
         self.number = context.feed
         self.name = FEED_NAMES[context.feed]
-        self.ledger = context.ledger
+        self.ledger: StreamLedger = context.ledger
         self._context = context
         self._source = source
         self._groups: list[ConnectionGroup] = []
@@ -68,10 +65,6 @@ class StreamFeed:
             self._starting = self._run_beside(self._begin())
         elif not is_wanted and self.is_running:
             self._stopping = self._run_beside(self.stop(turn.hold or BETWEEN))
-
-    def finish_window(self, turn: Turn) -> bool:
-        """Connections outlive the window, and their ledger cuts what they bring after it."""
-        return True
 
     def change_token(self) -> None:
         if self._rotating is None or self._rotating.done():
