@@ -10,7 +10,7 @@ from tests.recorder.broker import FakeBroker
 from tests.recorder.fakes import make_config
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.brokers.fyers.symbols import check_symbols, download_unknown, find_unknown, master_file, read_tokens
+from harvester.brokers.fyers.symbols import check_symbols, download_symbols, find_unknown, master_file, read_tokens
 from harvester.cli import run
 
 
@@ -91,7 +91,7 @@ def download(certificate: tuple[Path, Path], content: str, status: int = 200) ->
 
         app_broker.extra_routes["/sym_details/NSE_CM.csv"] = serve
         async with app_broker as broker:
-            return await download_unknown(["NSE:SBIN-EQ", "NSE:TATAMOTORS-EQ"], broker.url)
+            return (await download_symbols(["NSE:SBIN-EQ", "NSE:TATAMOTORS-EQ"], broker.url)).unknown
 
     return asyncio.run(play())
 

@@ -51,12 +51,14 @@ def find_unknown(symbols: Iterable[str], tickers: Iterable[str]) -> dict[str, li
     }
 
 
-def describe_unknown(unknown: dict[str, list[str]]) -> str:
-    """One sentence per symbol, with what may have been meant."""
-    return " ".join(
-        f"{symbol} is not in the broker's symbol master" + (f"; near: {', '.join(near)}." if near else ".")
-        for symbol, near in unknown.items()
-    )
+def require_none(unknown: dict[str, list[str]]) -> None:
+    """Raise ConfigError when there are unknown symbols: a sentence for each, with the tickers that look like it."""
+    if unknown:
+        sentences = " ".join(
+            f"{symbol} is not in the broker's symbol master" + (f"; near: {', '.join(near)}." if near else ".")
+            for symbol, near in unknown.items()
+        )
+        raise ConfigError(f"symbols: {sentences} Correct the list; tickers change when companies are renamed.")
 
 
 def check_symbols(symbols: Iterable[str], master: Path) -> None:
@@ -66,10 +68,7 @@ def check_symbols(symbols: Iterable[str], master: Path) -> None:
             unknown = find_unknown(symbols, (ticker for ticker, _ in read_tokens(file, str(master))))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{master}: the symbol master cannot be read: {error}.") from error
-    if unknown:
-        raise ConfigError(
-            f"symbols: {describe_unknown(unknown)} Correct the list; tickers change when companies are renamed."
-        )
+    require_none(unknown)
 
 
 class Found(NamedTuple):
@@ -81,11 +80,6 @@ class Found(NamedTuple):
     """Symbols that are not, each with tickers that look like it."""
     index_names: dict[str, str]
     """What the data socket calls each index; empty when there is no index among the symbols."""
-
-
-async def download_unknown(symbols: Iterable[str], public_url: str) -> dict[str, list[str]]:
-    """Ask the broker's own masters which symbols they do not list. Raises HarvesterError when they cannot be had."""
-    return (await download_symbols(symbols, public_url)).unknown
 
 
 async def download_symbols(symbols: Iterable[str], public_url: str) -> Found:
