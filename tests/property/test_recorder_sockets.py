@@ -19,7 +19,7 @@ from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_setting
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import GroupPlan
-from harvester.capture.streams.connection import Connection
+from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext, TradingState
 from harvester.capture.streams.feed import StreamFeed
 from harvester.config.settings import Settings
@@ -77,7 +77,7 @@ class Sockets:
         unset: Any = None
         access, trading = Access(config.limits), TradingState()
         self.context = FeedContext(FYERS_HSM, Mock(), ledger, access, clock, TLS, self.stale_ns, trading)
-        self.connections = [Connection(stream, SYMBOLS, self.context, unset) for stream in STREAMS]
+        self.connections = [StreamConnection(stream, SYMBOLS, self.context, unset) for stream in STREAMS]
         self.feed = StreamFeed(self.context, self)
         self.is_up = False
 

@@ -20,7 +20,7 @@ from harvester.brokers.access import Access
 from harvester.brokers.fyers.hsm import HsmSession
 from harvester.brokers.protocol import GroupPlan
 from harvester.capture.feed import Turn
-from harvester.capture.streams.connection import Connection
+from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext, TradingState
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.liveness import LivenessMonitor
@@ -115,7 +115,7 @@ class Stand:
         pass
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> StreamConnection:
         """The first that is running."""
         return next(connection for connection in self.feed.connections if connection.is_running)
 

@@ -53,15 +53,15 @@ class Address(NamedTuple):
     headers: Mapping[str, str]
 
 
-class Tally(NamedTuple):
+class SymbolTally(NamedTuple):
     """Entries or books received for a symbol, and the wall ns of the last; 0: none."""
 
     updates: int = 0
     last_ns: int = 0
 
-    def plus(self, other: "Tally") -> "Tally":
+    def plus(self, other: "SymbolTally") -> "SymbolTally":
         """Both together."""
-        return Tally(self.updates + other.updates, max(self.last_ns, other.last_ns))
+        return SymbolTally(self.updates + other.updates, max(self.last_ns, other.last_ns))
 
 
 class StreamSession(Protocol):
@@ -93,7 +93,7 @@ class StreamSession(Protocol):
     def ask_again(self, socket: WebSocket) -> None:
         """Subscribe once more to what is missing."""
 
-    def tallies(self) -> dict[str, Tally]:
+    def tallies(self) -> dict[str, SymbolTally]:
         """Tallies so far, by symbol."""
 
     @property

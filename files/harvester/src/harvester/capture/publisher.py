@@ -16,7 +16,7 @@ from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
 from harvester.capture.status import write_status
-from harvester.capture.streams.connection import Connection
+from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
 from harvester.journal.format import RunInfo
@@ -140,7 +140,7 @@ def _describe_feed(feed: StreamFeed) -> dict[str, Any]:
     return {"running": feed.is_running, "down_ns": feed.down_for(), "connections": connections}
 
 
-def _describe_connection(connection: Connection) -> dict[str, Any]:
+def _describe_connection(connection: StreamConnection) -> dict[str, Any]:
     frames, size, unknown = connection.counts()
     outage, socket = connection.outage, connection.socket
     return {

@@ -18,7 +18,7 @@ from harvester.brokers.fyers.hsm_wire import (
     read_reply,
     subscribe,
 )
-from harvester.brokers.protocol import REPLY_SECONDS, Address, OnLive, Tally
+from harvester.brokers.protocol import REPLY_SECONDS, Address, OnLive, SymbolTally
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.claims import TokenError, read_hsm_key
@@ -96,13 +96,13 @@ class HsmSession:
         for frame in subscribe(sorted(self._wanted)):
             socket.send(frame)
 
-    def tallies(self) -> dict[str, Tally]:
-        found: dict[str, Tally] = {}
+    def tallies(self) -> dict[str, SymbolTally]:
+        found: dict[str, SymbolTally] = {}
         scanner = self._scanner
         for number, updates in scanner.updates.items():
             if symbol := self._topics.get(scanner.names[number]):
-                tally = Tally(updates, scanner.last_ns.get(number, 0))
-                found[symbol] = found.get(symbol, Tally()).plus(tally)
+                tally = SymbolTally(updates, scanner.last_ns.get(number, 0))
+                found[symbol] = found.get(symbol, SymbolTally()).plus(tally)
         return found
 
     @property

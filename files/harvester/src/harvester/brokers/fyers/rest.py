@@ -18,7 +18,7 @@ from harvester.brokers.protocol import PollResult
 from harvester.config.settings import BrokerSettings
 from harvester.journal.format import FYERS_REST, MAX_PAYLOAD, POLL
 from harvester.ledger.outage import Cause, Outage
-from harvester.net.https import Answer, BadAnswer, HttpsClient
+from harvester.net.https import BadAnswer, HttpsAnswer, HttpsClient
 
 BODY_LIMIT = MAX_PAYLOAD - POLL.size
 """What a journal record can hold; the rest of a longer body is not read."""
@@ -89,7 +89,7 @@ class FyersRestClient:
         outage = Outage(cause, f"{self._broker.api_url}: {detail}")
         return PollResult("", 0, sent_ns, wall_ns, mono_ns, outage=outage)
 
-    async def _exchange(self, path: str, token: Secret, query: dict[str, str]) -> Answer:
+    async def _exchange(self, path: str, token: Secret, query: dict[str, str]) -> HttpsAnswer:
         headers = {
             "accept": "application/json",
             "version": "3",

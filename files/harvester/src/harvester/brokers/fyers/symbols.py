@@ -71,7 +71,7 @@ def check_symbols(symbols: Iterable[str], master: Path) -> None:
     require_none(unknown)
 
 
-class Found(NamedTuple):
+class FoundSymbols(NamedTuple):
     """What the broker's masters say of some symbols."""
 
     tokens: dict[str, str]
@@ -82,12 +82,12 @@ class Found(NamedTuple):
     """What the data socket calls each index; empty when there is no index among the symbols."""
 
 
-async def download_symbols(symbols: Iterable[str], public_url: str) -> Found:
+async def download_symbols(symbols: Iterable[str], public_url: str) -> FoundSymbols:
     """Look the symbols up in the broker's own masters. Raises HarvesterError when they cannot be had."""
     by_file: dict[str, list[str]] = {}
     for symbol in symbols:
         by_file.setdefault(master_file(symbol), []).append(symbol)
-    found = Found({}, {}, {})
+    found = FoundSymbols({}, {}, {})
     async with httpx.AsyncClient(verify=ssl.create_default_context(), timeout=DOWNLOAD_SECONDS) as client:
         for name, wanted in by_file.items():
             listed: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from harvester.base.redaction import redact
 from harvester.brokers.fyers.tbt_scan import TbtScanner
-from harvester.brokers.protocol import Address, OnLive, Tally
+from harvester.brokers.protocol import Address, OnLive, SymbolTally
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
@@ -63,9 +63,9 @@ class TbtSession:
     def ask_again(self, socket: WebSocket) -> None:
         socket.send(_subscription(tuple(self.missing())))
 
-    def tallies(self) -> dict[str, Tally]:
+    def tallies(self) -> dict[str, SymbolTally]:
         last_ns = self._scanner.last_ns
-        return {symbol: Tally(count, last_ns.get(symbol, 0)) for symbol, count in self._scanner.updates.items()}
+        return {symbol: SymbolTally(count, last_ns.get(symbol, 0)) for symbol, count in self._scanner.updates.items()}
 
     @property
     def unknown(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import structlog
 
 from harvester.base.redaction import redact
-from harvester.brokers.protocol import NewSession, StreamSession, Tally
+from harvester.brokers.protocol import NewSession, StreamSession, SymbolTally
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.liveness import LivenessMonitor
 from harvester.journal.format import FEED_NAMES
@@ -24,7 +24,7 @@ TEXT_LIMIT = 1000
 State = Literal["idle", "waiting", "connecting", "open", "subscribed"]
 
 
-class Connection:
+class StreamConnection:
     """Keeps one socket connected. Its stream number names it in the journal."""
 
     def __init__(self, stream: int, symbols: tuple[str, ...], context: FeedContext, new_session: NewSession) -> None:
@@ -39,7 +39,7 @@ class Connection:
         self.socket: WebSocket | None = None
         self._past = (0, 0, 0)
         """Frames, bytes and unknown messages of sockets that have ended."""
-        self._past_tallies: dict[str, Tally] = {}
+        self._past_tallies: dict[str, SymbolTally] = {}
         self._context = context
         self._new_session = new_session
         self._backoff = Backoff()
@@ -87,11 +87,11 @@ class Connection:
             return frames + self.socket.frames, size + self.socket.size, unknown + self._session.unknown
         return self._past
 
-    def tallies(self) -> dict[str, Tally]:
+    def tallies(self) -> dict[str, SymbolTally]:
         """Tallies by symbol over all sockets of this connection."""
         total = dict(self._past_tallies)
         for symbol, tally in (self._session.tallies() if self._session else {}).items():
-            total[symbol] = total.get(symbol, Tally()).plus(tally)
+            total[symbol] = total.get(symbol, SymbolTally()).plus(tally)
         return total
 
     async def _run(self) -> None:

@@ -8,10 +8,10 @@ import structlog
 
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import one_line
-from harvester.brokers.protocol import StreamSource, Tally
+from harvester.brokers.protocol import StreamSource, SymbolTally
 from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
-from harvester.capture.streams.connection import Connection
+from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.group import ConnectionGroup
 from harvester.journal.format import FEED_NAMES
@@ -34,7 +34,7 @@ class StreamFeed(Feed):
         self._context = context
         self._source = source
         self._groups: list[ConnectionGroup] = []
-        self._past: dict[str, Tally] = {}
+        self._past: dict[str, SymbolTally] = {}
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
@@ -46,7 +46,7 @@ class StreamFeed(Feed):
         return self._starting is not None
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[StreamConnection]:
         """The connections that are in use, or were since the feed was started."""
         both = [connection for group in self._groups for connection in group.connections]
         return [connection for connection in both if connection.is_running or connection.attempt]
@@ -107,15 +107,15 @@ class StreamFeed(Feed):
         return {
             symbol: SymbolCounters(updates=tally.updates, last_recv_ns=tally.last_ns or None)
             for symbol in self.ledger.symbols
-            for tally in [tallies.get(symbol, Tally())]
+            for tally in [tallies.get(symbol, SymbolTally())]
         }
 
-    def _tallies(self) -> dict[str, Tally]:
+    def _tallies(self) -> dict[str, SymbolTally]:
         """Tallies by symbol since the start of the recorder."""
         total = dict(self._past)
         for group in self._groups:
             for symbol, tally in group.tallies().items():
-                total[symbol] = total.get(symbol, Tally()).plus(tally)
+                total[symbol] = total.get(symbol, SymbolTally()).plus(tally)
         return total
 
     async def _begin(self) -> None:

@@ -9,8 +9,8 @@ import asyncio
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.protocol import GroupPlan, Tally
-from harvester.capture.streams.connection import Connection
+from harvester.brokers.protocol import GroupPlan, SymbolTally
+from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
 from harvester.ledger.outage import Outage
 
@@ -27,7 +27,9 @@ class ConnectionGroup:
     def __init__(self, number: int, plan: GroupPlan, context: FeedContext) -> None:
         self._plan = plan
         self._context = context
-        self.connections = [Connection(2 * number + side, plan.symbols, context, plan.new_session) for side in (0, 1)]
+        self.connections = [
+            StreamConnection(2 * number + side, plan.symbols, context, plan.new_session) for side in (0, 1)
+        ]
         self._active = self.connections[0]
         self._down_since_ns: int | None = None
 
@@ -69,19 +71,19 @@ class ConnectionGroup:
             elif self._plan.may_overlap:
                 await self._overlap(connection)
 
-    def tallies(self) -> dict[str, Tally]:
+    def tallies(self) -> dict[str, SymbolTally]:
         """Tallies by symbol; of two connections that carry the same, the larger count."""
-        found: dict[str, Tally] = {}
+        found: dict[str, SymbolTally] = {}
         for connection in self.connections:
             for symbol, tally in connection.tallies().items():
-                before = found.get(symbol, Tally())
+                before = found.get(symbol, SymbolTally())
                 both = before.plus(tally)
                 found[symbol] = (
                     both._replace(updates=max(before.updates, tally.updates)) if self._plan.redundant else both
                 )
         return found
 
-    async def _overlap(self, old: Connection) -> None:
+    async def _overlap(self, old: StreamConnection) -> None:
         new = self.connections[1] if old is self.connections[0] else self.connections[0]
         new.start()
         if await self._settles(new, old.missing()) or not old.is_open:
@@ -91,7 +93,7 @@ class ConnectionGroup:
             log.warning("token_not_used_yet", stream=old.stream, detail=NOT_UP)
             await new.stop(ROTATION)
 
-    async def _settles(self, connection: Connection, missing: set[str]) -> bool:
+    async def _settles(self, connection: StreamConnection, missing: set[str]) -> bool:
         """Whether the connection delivers in time all symbols but those that were `missing` before."""
         deadline = self._context.clock.mono_ns() + int(HANDOVER_SECONDS * NS_PER_SECOND)
         while not connection.missing() <= missing:
