@@ -19,8 +19,9 @@ from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_setting
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import GroupPlan
+from harvester.capture.context import TradingState
 from harvester.capture.streams.connection import StreamConnection
-from harvester.capture.streams.context import FeedContext, TradingState
+from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM

@@ -17,16 +17,16 @@ from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollResult
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
+from harvester.capture.context import RecorderContext
 from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
-from harvester.capture.streams.context import TradingState
 from harvester.capture.token_keeper import TokenKeeper
 from harvester.config.settings import Settings
 from harvester.journal.format import CONTROL, FYERS_REST, RunInfo, decode_control, decode_poll
 from harvester.journal.reader import read_segment
 from harvester.ledger.outage import Cause, Outage
-from harvester.tokens.handover import HandoverReader, Token, write_handover
+from harvester.tokens.handover import Token, write_handover
 
 
 class Behaviour(NamedTuple):
@@ -128,24 +128,18 @@ async def running(
 ) -> AsyncIterator[Bench]:
     """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
     run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
-    client, access, watch = FakeClient(clock), Access(settings.limits), ClockMonitor()
+    client = FakeClient(clock)
     client.script = script or client.script
     sink = JournalSink(settings, clock=clock, run=run)
-    polls = PollFeed(settings, client, run=run, access=access, sink=sink, watch=watch, clock=clock)
-    reader = HandoverReader(settings.token.handover)
-    keeper = TokenKeeper(reader, access=access, client=client, sink=sink, watch=watch, clock=clock)
+    context = RecorderContext(settings, run, clock, client, sink, Access(settings.limits))
 
     async def load_calendar() -> TradingCalendar:
         return TradingCalendar.load(settings.calendar.file)
 
     recorder = Recorder(
-        settings,
-        clock=clock,
-        sink=sink,
-        feeds=[polls, *streams],
-        keeper=keeper,
-        watch=watch,
-        trading=TradingState(),
+        context,
+        feeds=[PollFeed(context), *streams],
+        keeper=TokenKeeper(context),
         notifier=Notifier(""),
         calendars=CalendarReloader(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
         after_tick=lambda _: None,
@@ -153,7 +147,7 @@ async def running(
     task = asyncio.create_task(recorder.run())
     await clock.advance(0)
     try:
-        yield Bench(recorder, client, clock, sink, access, watch, task)
+        yield Bench(recorder, client, clock, sink, context.access, context.watch, task)
     finally:
         if not task.done():
             recorder.stop()

@@ -19,9 +19,10 @@ from harvester.base.redaction import Secret
 from harvester.brokers.access import Access
 from harvester.brokers.fyers.hsm import HsmSession
 from harvester.brokers.protocol import GroupPlan
+from harvester.capture.context import TradingState
 from harvester.capture.feed import Turn
 from harvester.capture.streams.connection import StreamConnection
-from harvester.capture.streams.context import FeedContext, TradingState
+from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.liveness import LivenessMonitor
 from harvester.config.limits import RequestLimits

@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockMonitor
-from harvester.brokers.access import NO_TOKEN, Access
-from harvester.brokers.protocol import PollClient, PollResult
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.brokers.access import NO_TOKEN
+from harvester.brokers.protocol import PollResult
+from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
-from harvester.capture.sink import JournalSink
-from harvester.config.settings import Settings
-from harvester.journal.format import FEED_NAMES, Poll, RunInfo, encode_poll
+from harvester.journal.format import FEED_NAMES, Poll, encode_poll
 from harvester.ledger.outage import Outage
 from harvester.ledger.polls import PollLedger
 
@@ -63,31 +61,24 @@ class PollFeed(Feed):
 
     def __init__(
         self,
-        settings: Settings,
-        client: PollClient,
+        context: RecorderContext,
         *,
-        run: RunInfo,
-        access: Access,
-        sink: JournalSink,
-        watch: ClockMonitor,
-        clock: Clock,
         down_for: Callable[[], int] | None = None,
         observer: Observer | None = None,
     ) -> None:
         """`down_for` says for how long, in ns, the feed that polls replace as fallback has been down."""
-        self.number = client.number
-        self.name = FEED_NAMES[client.number]
+        settings, run = context.settings, context.run
+        self.number = context.client.number
+        self.name = FEED_NAMES[self.number]
         is_used = self.name in settings.feeds
         symbols = settings.symbols if is_used else ()
         always = is_used and settings.poll.when == "always"
         self.interval_ns = settings.poll.interval_ns if always else None
         self.ledger: PollLedger = PollLedger(run.run_id, symbols, settings.poll.interval_ns, always=always)
         self.deviations = Deviations()
-        self._client = client
-        self._access = access
-        self._sink = sink
-        self._watch = watch
-        self._clock = clock
+        self._context = context
+        self._sink = context.sink
+        self._clock = context.clock
         self._down_for = down_for if is_used and not always else None
         self._observer = observer
         self._fallback_ns = settings.poll.fallback_ns
@@ -174,14 +165,14 @@ class PollFeed(Feed):
             before.cancel(OVERDUE)
             await asyncio.wait([before])
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        outage = self._access.check_request(wall_ns, mono_ns)
-        token = self._access.token
+        outage = self._context.access.check_request(wall_ns, mono_ns)
+        token = self._context.access.token
         if outage or token is None:
             self._miss([symbol], [slot_ns], outage or NO_TOKEN)
             return
         self.deviations.add(mono_ns - due_mono_ns)
         try:
-            result = await self._client.fetch(symbol, slot_ns, token.access_token)
+            result = await self._context.client.fetch(symbol, slot_ns, token.access_token)
         except asyncio.CancelledError as cancelled:
             if cancelled.args and cancelled.args[0] == OVERDUE:
                 self._miss([symbol], [slot_ns], Outage("timeout", "still unanswered when the next poll was due"))
@@ -189,8 +180,8 @@ class PollFeed(Feed):
         except Exception as error:  # whatever a client does, the slot gets its cause
             self._miss([symbol], [slot_ns], Outage("unknown", f"{type(error).__name__} in the feed"))
             raise
-        result = self._access.note_result(result, token)
-        self._watch.compare(result.server_date_ns, result.wall_ns)
+        result = self._context.access.note_result(result, token)
+        self._context.watch.compare(result.server_date_ns, result.wall_ns)
         self._record(result)
         if self._observer:
             self._observer(result)

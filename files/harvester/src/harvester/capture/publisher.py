@@ -3,14 +3,12 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockMonitor
-from harvester.brokers.access import Access
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
 from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
@@ -19,7 +17,6 @@ from harvester.capture.status import write_status
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.journal.format import RunInfo
 
 log = structlog.get_logger()
 EVERY_NS = NS_PER_SECOND - 50 * NS_PER_MS
@@ -32,30 +29,22 @@ class StatusPublisher:
 
     def __init__(
         self,
-        path: Path,
+        context: RecorderContext,
         *,
-        run: RunInfo,
-        clock: Clock,
-        sink: JournalSink,
         polls: PollFeed,
         streams: Sequence[StreamFeed],
-        access: Access,
         keeper: TokenKeeper,
-        watch: ClockMonitor,
         unknown_symbols: Callable[[], dict[str, list[str]]],
     ) -> None:
         """`unknown_symbols` says which tickers the broker does not list, each with tickers that look like it."""
-        self._path = path
-        self._run = run
-        self._clock = clock
-        self._sink = sink
+        self._path = context.settings.status_file
+        self._context = context
+        self._clock = context.clock
         self._polls = polls
         self._streams = streams
-        self._access = access
         self._keeper = keeper
-        self._watch = watch
         self._unknown_symbols = unknown_symbols
-        self._started_at_ns = clock.wall_ns()
+        self._started_at_ns = context.clock.wall_ns()
         self._next_mono_ns = 0
         self._is_failing = False
 
@@ -78,11 +67,12 @@ class StatusPublisher:
         """The whole state as JSON data."""
         wall_ns = self._clock.wall_ns()
         today = recorder.calendar.trading_date(wall_ns)
-        token = self._access.token
+        run, access, watch = self._context.run, self._context.access, self._context.watch
+        token = access.token
         return {
-            "release": self._run.release,
-            "config_hash": self._run.config_hash,
-            "run_id": self._run.run_id,
+            "release": run.release,
+            "config_hash": run.config_hash,
+            "run_id": run.run_id,
             "pid": os.getpid(),
             "started_at_ns": self._started_at_ns,
             "written_at_ns": wall_ns,
@@ -101,12 +91,12 @@ class StatusPublisher:
                 for gap in feed.ledger.open_gaps
             ],
             "token": {
-                "state": self._access.token_state(wall_ns),
+                "state": access.token_state(wall_ns),
                 "version": token.version if token else None,
                 "expires_at_ns": token.expires_at_ns if token else None,
                 "problem": self._keeper.problem,
             },
-            "journal": _describe_journal(self._sink),
+            "journal": _describe_journal(self._context.sink),
             "deviation_ms": self._polls.deviations.describe(),
             "disk": {"free_bytes": recorder.disk.free_bytes, "full": recorder.disk.is_full},
             "calendar": {
@@ -114,7 +104,7 @@ class StatusPublisher:
                 "days_left": recorder.calendar.days_left(today),
                 "problem": recorder.calendars.problem,
             },
-            "clock": {"offset_ns": self._watch.offset_ns, "off": self._watch.is_off, "steps": self._watch.steps},
+            "clock": {"offset_ns": watch.offset_ns, "off": watch.is_off, "steps": watch.steps},
             "unknown_symbols": self._unknown_symbols(),
         }
 

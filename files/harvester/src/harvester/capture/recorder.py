@@ -7,18 +7,16 @@ from typing import Any
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockMonitor, DiskMonitor
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.monitors import DiskMonitor
 from harvester.base.systemd import Notifier
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
 from harvester.capture.clock_notes import ClockNotes
+from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed, Turn
 from harvester.capture.session_accounting import SessionAccounting
-from harvester.capture.sink import JournalSink
-from harvester.capture.streams.context import TradingState
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.settings import Settings
 from harvester.ledger.gaps import Window
 from harvester.ledger.outage import Outage
 from harvester.ledger.polls import EARLY_NS
@@ -35,34 +33,31 @@ class Recorder:
 
     def __init__(
         self,
-        settings: Settings,
+        context: RecorderContext,
         *,
-        clock: Clock,
-        sink: JournalSink,
         feeds: Sequence[Feed],
         keeper: TokenKeeper,
-        watch: ClockMonitor,
-        trading: TradingState,
         notifier: Notifier,
         calendars: CalendarReloader,
         after_tick: Callable[["Recorder"], None],
     ) -> None:
         """`feeds` begin with the polled one, whose turn must not wait for the others'."""
+        settings = context.settings
         self.calendars = calendars
         self.disk = DiskMonitor(settings.data_dir, settings.disk_reserve_bytes)
         self.feeds = feeds
         self._settings = settings
-        self._clock = clock
-        self._sink = sink
+        self._clock = context.clock
+        self._sink = context.sink
         self._keeper = keeper
-        self._watch = watch
-        self._trading = trading
+        self._watch = context.watch
+        self._trading = context.trading
         self._notifier = notifier
         self._after_tick = after_tick
         self._phases = settings.calendar.phases
-        self._accounting = SessionAccounting(settings, clock=clock, sink=sink, feeds=feeds)
+        self._accounting = SessionAccounting(context, feeds)
         self._reopen_mono_ns = 0
-        self._clock_notes = ClockNotes(watch, settings.clock_log)
+        self._clock_notes = ClockNotes(context.watch, settings.clock_log)
         self._stopping = asyncio.Event()
         self._background: set[asyncio.Task[None]] = set()
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from harvester.base.clock import NS_PER_MS, Clock
+from harvester.base.clock import NS_PER_MS
 from harvester.calendar import TradingCalendar
+from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
 from harvester.capture.history import DayHistory
-from harvester.capture.sink import JournalSink
-from harvester.config.settings import Settings
 from harvester.journal.format import FEED_NAMES, FYERS_REST, MAX_PAYLOAD, day_directory, encode_control
 from harvester.ledger.gaps import Window
 from harvester.ledger.outage import STALL, Outage
@@ -21,14 +20,15 @@ log = structlog.get_logger()
 class SessionAccounting:
     """Moves the ledgers of all feeds from window to window and journals what they return. Windows are wall ns."""
 
-    def __init__(self, settings: Settings, *, clock: Clock, sink: JournalSink, feeds: Sequence[Feed]) -> None:
+    def __init__(self, context: RecorderContext, feeds: Sequence[Feed]) -> None:
         """`feeds` begin with the polled one; gap records are written in their order."""
         self.late = STALL
         """Why slots and windows are missed when they are found missed next."""
         self._settled: set[Window] = set()
-        self._clock = clock
-        self._sink = sink
+        self._clock = context.clock
+        self._sink = context.sink
         self._feeds = feeds
+        settings = context.settings
         self._interval_ns = settings.poll.interval_ns
         self._phases = settings.calendar.phases
         self._numbers = [number for number, name in FEED_NAMES.items() if name in settings.feeds]

@@ -2,12 +2,9 @@
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
-from harvester.base.monitors import ClockMonitor
-from harvester.brokers.access import Access
-from harvester.brokers.protocol import PollClient
-from harvester.capture.sink import JournalSink
+from harvester.capture.context import RecorderContext
 from harvester.tokens.handover import HandoverReader
 
 log = structlog.get_logger()
@@ -17,23 +14,11 @@ PROVE_AHEAD_NS = 600 * NS_PER_SECOND
 class TokenKeeper:
     """Reads the handover file when it changes. Times are wall ns."""
 
-    def __init__(
-        self,
-        reader: HandoverReader,
-        *,
-        access: Access,
-        client: PollClient,
-        sink: JournalSink,
-        watch: ClockMonitor,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, context: RecorderContext) -> None:
         self.problem = ""
-        self._reader = reader
-        self._access = access
-        self._client = client
-        self._sink = sink
-        self._watch = watch
-        self._clock = clock
+        """Why the last token was not adopted; empty when it was."""
+        self._reader = HandoverReader(context.settings.token.handover)
+        self._context = context
         self._proven_for: int | None = None
 
     def adopt_new(self) -> bool:
@@ -47,8 +32,8 @@ class TokenKeeper:
         if token is None:
             return False
         self.problem = ""
-        self._access.adopt(token)
-        self._sink.write({"type": "token", "version": token.version, "expires_at_ns": token.expires_at_ns})
+        self._context.access.adopt(token)
+        self._context.sink.write({"type": "token", "version": token.version, "expires_at_ns": token.expires_at_ns})
         log.info("token_adopted", version=token.version)
         return True
 
@@ -61,12 +46,13 @@ class TokenKeeper:
 
     async def prove(self) -> None:
         """Ask the broker for what it gives to a valid token only: it may have ended the token before its expiry."""
-        token = self._access.token
-        if token is None or self._access.check_request(self._clock.wall_ns(), self._clock.mono_ns()):
+        access, clock = self._context.access, self._context.clock
+        token = access.token
+        if token is None or access.check_request(clock.wall_ns(), clock.mono_ns()):
             return
-        result = await self._client.prove_token(token.access_token)
-        self._watch.compare(result.server_date_ns, result.wall_ns)
-        self._access.note_result(result, token)
+        result = await self._context.client.prove_token(token.access_token)
+        self._context.watch.compare(result.server_date_ns, result.wall_ns)
+        access.note_result(result, token)
         if result.outage is None:
             log.info("token_proven", version=token.version)
         else:

@@ -13,7 +13,6 @@ import structlog
 from harvester.base.child import ask
 from harvester.base.clock import SystemClock
 from harvester.base.logs import configure_logs
-from harvester.base.monitors import ClockMonitor
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
@@ -23,17 +22,18 @@ from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
+from harvester.capture.context import RecorderContext
 from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
-from harvester.capture.streams.context import FeedContext, TradingState
+from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 from harvester.journal.format import FYERS_HSM, RunInfo
 from harvester.ledger.streams import StreamLedger
-from harvester.tokens.handover import HandoverReader, Token
+from harvester.tokens.handover import Token
 
 THREADS = 4
 Observer = Callable[[PollResult], None]
@@ -83,51 +83,17 @@ def build_recorder(
     settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> tuple[Recorder, FyersRestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
-    clock, watch, access = SystemClock(), ClockMonitor(), Access(settings.limits)
-    trading, sink = TradingState(), JournalSink(settings, clock=clock, run=info)
-    tls = ssl.create_default_context()
+    clock, tls = SystemClock(), ssl.create_default_context()
     client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
+    sink = JournalSink(settings, clock=clock, run=info)
+    context = RecorderContext(settings, info, clock, client, sink, Access(settings.limits))
     lookup = SymbolLookup(lambda: ask(["config", *(["--config", str(option)] if option else []), "topics"]), clock)
-    reader = HandoverReader(settings.token.handover)
-    keeper = TokenKeeper(reader, access=access, client=client, sink=sink, watch=watch, clock=clock)
-
-    async def look_up(token: Token) -> str | None:
-        allowed = access.check_request(clock.wall_ns(), clock.mono_ns()) is None
-        return await client.find_socket(token.access_token) if allowed else None
-
-    def new_stream(source: StreamSource) -> StreamFeed:
-        ledger = StreamLedger(info.run_id, source.number, source.symbols)
-        return StreamFeed(
-            FeedContext(source.number, sink, ledger, access, clock, tls, source.stale_ns, trading), source
-        )
-
-    sources: dict[str, Callable[[], StreamSource]] = {
-        "fyers-hsm": lambda: HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
-        "fyers-tbt": lambda: TbtSource(settings.tbt, settings.broker.app_id, look_up),
-    }
-    streams = [new_stream(sources[name]()) for name in settings.feeds if name in sources]
-    polls = PollFeed(
-        settings,
-        client,
-        run=info,
-        access=access,
-        sink=sink,
-        watch=watch,
-        clock=clock,
-        down_for=next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None),
-        observer=observer,
-    )
+    keeper = TokenKeeper(context)
+    streams = _build_streams(context, client, lookup, tls)
+    down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
+    polls = PollFeed(context, down_for=down_for, observer=observer)
     publisher = StatusPublisher(
-        settings.status_file,
-        run=info,
-        clock=clock,
-        sink=sink,
-        polls=polls,
-        streams=streams,
-        access=access,
-        keeper=keeper,
-        watch=watch,
-        unknown_symbols=lambda: lookup.unknown,
+        context, polls=polls, streams=streams, keeper=keeper, unknown_symbols=lambda: lookup.unknown
     )
 
     def after_tick(recorder: Recorder) -> None:
@@ -139,15 +105,33 @@ def build_recorder(
         return await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
 
     recorder = Recorder(
-        settings,
-        clock=clock,
-        sink=sink,
+        context,
         feeds=[polls, *streams],
         keeper=keeper,
-        watch=watch,
-        trading=trading,
         notifier=Notifier(),
         calendars=CalendarReloader(calendar, settings.calendar.file, load_calendar),
         after_tick=after_tick,
     )
     return recorder, client
+
+
+def _build_streams(
+    context: RecorderContext, client: FyersRestClient, lookup: SymbolLookup, tls: ssl.SSLContext
+) -> list[StreamFeed]:
+    """The streamed feeds that the settings name."""
+    settings, clock, access = context.settings, context.clock, context.access
+
+    async def look_up(token: Token) -> str | None:
+        is_allowed = access.check_request(clock.wall_ns(), clock.mono_ns()) is None
+        return await client.find_socket(token.access_token) if is_allowed else None
+
+    sources: dict[str, StreamSource] = {
+        "fyers-hsm": HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
+        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, look_up),
+    }
+    feeds = []
+    for source in (sources[name] for name in settings.feeds if name in sources):
+        ledger = StreamLedger(context.run.run_id, source.number, source.symbols)
+        shared = FeedContext(source.number, context.sink, ledger, access, clock, tls, source.stale_ns, context.trading)
+        feeds.append(StreamFeed(shared, source))
+    return feeds

@@ -1,4 +1,4 @@
-"""What all connections of a streamed feed share: journal, ledger, access, clock, and whether the market trades."""
+"""What all connections of a streamed feed share."""
 
 import ssl
 from collections.abc import Iterable
@@ -6,19 +6,10 @@ from dataclasses import dataclass
 
 from harvester.base.clock import Clock
 from harvester.brokers.access import Access
+from harvester.capture.context import TradingState
 from harvester.capture.sink import JournalSink
 from harvester.ledger.outage import Outage
 from harvester.ledger.streams import StreamLedger, Tail
-
-
-@dataclass
-class TradingState:
-    """State that the recorder's loop shares with the connections of all feeds."""
-
-    since_ns: int | None = None
-    """Monotonic ns since when continuous trading is on, so that data must be flowing; None: it is not."""
-    is_token_doubted: bool = False
-    """Set when a socket refused the token: the recorder then proves it by a REST call, whose answer is specific."""
 
 
 @dataclass
