@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tests.demo.conftest import NAMES, SESSION_SECONDS, Account, invoke, needs_root, run_playbook
 
-from lab.demo.browser import FLAGS, find_chromium
 from lab.demo.host import AWS_PLAYS
+from lab.demo.login import FLAGS, find_chromium
 from lab.testing import leftovers
 from runbook.aws.teardown import left_with_tags, plan
 

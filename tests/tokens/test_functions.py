@@ -52,7 +52,7 @@ for event in json.load(sys.stdin):
         answers.append(module.handler(event, None))
     except Exception as error:
         answers.append({"raised": f"{type(error).__name__}: {error}"})
-foreign = sorted({"pydantic", "httpx", "structlog", "aiohttp", "fyers_apiv3", "numpy", "pyarrow"} & set(sys.modules))
+foreign = sorted({"msgspec", "httpx", "structlog", "aiohttp", "fyers_apiv3", "numpy", "pyarrow"} & set(sys.modules))
 print(json.dumps({"answers": answers, "calls": calls, "foreign": foreign}))
 """
 

@@ -58,6 +58,5 @@ def parse_date(text: str, option: str = "") -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(
-            f"{f'{option} {text!r}'.strip()} is not a date; write it as YYYY-MM-DD, such as 2026-11-23."
-        ) from None
+        given = f"{option} {text!r}".strip()
+        raise ConfigError(f"{given} is not a date. Write it as YYYY-MM-DD, such as 2026-11-23.") from None

@@ -120,7 +120,7 @@ def _sentence(message: str, hint: Any, at: str) -> str:
     place = at + "".join(PLACE.findall(message))
     choices = _choices(plain_type(hint)) if message.startswith("Invalid enum value") else ()
     message = "must be one of " + ", ".join(choices) if choices else PLACE.sub("", message)
-    message = message.replace("Expected ", "must be ").replace(", got ", ", not ")
+    message = message.replace("Expected ", "must be ").replace(", got ", ", not ").replace(r"\\Z'", "$'")
     message = re.sub(r"`([^`]*)`", lambda words: _in_words(words[1]), message)
     return f"{place or 'the file as a whole'}: {message}"
 
