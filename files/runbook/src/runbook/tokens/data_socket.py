@@ -1,4 +1,4 @@
-"""Whether the broker's data socket lets a token in: a real authentication, and then goodbye."""
+"""Whether the broker's data socket lets a token in: a real authentication, then a graceful close."""
 
 import asyncio
 import ssl
