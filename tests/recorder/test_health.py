@@ -11,7 +11,8 @@ from tests.recorder.fakes import SYMBOLS, make_calendar, make_config, make_setti
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
 from harvester.base.monitors import ClockMonitor, DiskMonitor, FileMonitor
 from harvester.calendar import TradingCalendar
-from harvester.capture.status import Deviations, read_status, write_status
+from harvester.capture.polls import Deviations
+from harvester.capture.status import read_status, write_status
 from harvester.cli import run
 from harvester.config.settings import Settings
 from harvester.health.checks import check_health

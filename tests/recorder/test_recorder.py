@@ -16,7 +16,7 @@ def test_a_whole_session_is_recorded_slot_by_slot(settings: Settings) -> None:
 
     async def story(bench: Bench) -> None:
         await clock.advance(120)
-        assert {slot - sent for _, slot, sent, _ in bench.feed.polls} == {0}, "no poll early or late, no drift"
+        assert {slot - sent for _, slot, sent, _ in bench.client.polls} == {0}, "no poll early or late, no drift"
 
     ledger = record(settings, clock, story)
 
@@ -33,10 +33,10 @@ def test_nothing_is_polled_outside_the_window(settings: Settings) -> None:
 
     async def story(bench: Bench) -> None:
         await clock.advance(899)
-        assert bench.feed.polls == []
-        assert bench.feed.proofs == 2, "the token is proven on arrival and again before the open"
+        assert bench.client.polls == []
+        assert bench.client.proofs == 2, "the token is proven on arrival and again before the open"
         await clock.advance(900)
-        assert len(bench.feed.polls) == 120
+        assert len(bench.client.polls) == 120
 
     record(settings, clock, story)
 
@@ -72,7 +72,7 @@ def test_without_a_token_nothing_is_sent_and_the_gap_says_so(settings: Settings)
 
     async def story(bench: Bench) -> None:
         await clock.advance(34.5)
-        assert bench.feed.polls == []
+        assert bench.client.polls == []
         hand_over(settings, clock)
         await clock.advance(60)
 
@@ -86,14 +86,16 @@ def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: 
     dead = hand_over(settings, clock)
 
     async def story(bench: Bench) -> None:
-        bench.feed.script = lambda symbol, slot: (
-            Behaviour(cause="token_refused", status=401) if bench.feed.polls[-1][3] == dead else GOOD
+        bench.client.script = lambda symbol, slot: (
+            Behaviour(cause="token_refused", status=401) if bench.client.polls[-1][3] == dead else GOOD
         )
         await clock.advance(45.5)
-        assert len([poll for poll in bench.feed.polls if poll[3] == dead]) <= 2, "one for each symbol of the first slot"
+        assert len([poll for poll in bench.client.polls if poll[3] == dead]) <= 2, (
+            "one for each symbol of the first slot"
+        )
         living = hand_over(settings, clock, version="file:00000002")
         await clock.advance(1)
-        assert bench.feed.polls[-1][3] == living
+        assert bench.client.polls[-1][3] == living
         await clock.advance(60)
 
     ledger = record(settings, clock, story)
@@ -119,7 +121,7 @@ def test_polls_never_pile_up(settings: Settings, clock: FakeClock) -> None:
 
     async def story(bench: Bench) -> None:
         await clock.advance(90)
-        assert bench.feed.most_in_flight <= 2 * len(SYMBOLS)
+        assert bench.client.most_in_flight <= 2 * len(SYMBOLS)
 
     ledger = record(settings, clock, story, script)
 
@@ -141,7 +143,7 @@ def test_many_symbols_start_in_batches_that_the_broker_allows(tmp_path: Path) ->
 
     async def story(bench: Bench) -> None:
         await clock.advance(90)
-        starts = sorted(sent for _, _, sent, _ in bench.feed.polls)
+        starts = sorted(sent for _, _, sent, _ in bench.client.polls)
         busiest = max(sum(1 for other in starts if start <= other <= start + SECOND) for start in starts)
         assert busiest <= 10
 

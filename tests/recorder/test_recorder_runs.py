@@ -103,7 +103,7 @@ def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
         await clock.advance(15.5)
         failing = True
         await clock.advance(10)
-        assert bench.capture.failure
+        assert bench.sink.failure
         failing = False
         await clock.advance(60)
 
@@ -115,10 +115,10 @@ def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
 
 def test_gaps_are_made_durable_when_they_open(settings: Settings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
-        bench.feed.script = lambda symbol, slot: Behaviour(cause="disconnect")
+        bench.client.script = lambda symbol, slot: Behaviour(cause="disconnect")
         await clock.advance(6.5)
         await asyncio.sleep(0.05)
-        writer = bench.capture._writer
+        writer = bench.sink.writer
         assert writer is not None
         assert writer.durable_seq == writer.seq
 

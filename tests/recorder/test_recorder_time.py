@@ -57,7 +57,7 @@ def test_a_clock_set_back_repeats_slots_and_loses_none(settings: Settings, clock
         await clock.advance(25.5)
         clock.step(-10)
         await clock.advance(60)
-        assert len([poll for poll in bench.feed.polls if poll[0] == SBIN]) == 70
+        assert len([poll for poll in bench.client.polls if poll[0] == SBIN]) == 70
 
     ledger = record(settings, clock, story)
 
@@ -95,10 +95,10 @@ def test_a_broken_calendar_changes_nothing_but_is_shown(settings: Settings, cloc
 
 def test_a_clock_off_by_minutes_is_recorded_when_the_broker_shows_it(settings: Settings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
-        bench.feed.clock_off_ns = 180 * SECOND
+        bench.client.clock_off_ns = 180 * SECOND
         await clock.advance(20)
-        assert bench.recorder._watch.is_off
-        bench.feed.clock_off_ns = 0
+        assert bench.watch.is_off
+        bench.client.clock_off_ns = 0
         await clock.advance(60)
 
     ledger = record(settings, clock, story)

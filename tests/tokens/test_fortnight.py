@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from tests.recorder.bench import GOOD, Behaviour, Bench, Ledger, running
+from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, running
 from tests.recorder.fakes import SYMBOLS, FakeClock, make_settings
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.pages import KEY, Phone
@@ -257,10 +257,10 @@ def test_a_fortnight(
         async with running(settings, clock) as bench:
 
             def script(symbol: str, slot_ns: int) -> Behaviour:
-                dead = bench.gate.token is None or bench.gate.token.expires_at_ns <= clock.wall_ns()
+                dead = bench.access.token is None or bench.access.token.expires_at_ns <= clock.wall_ns()
                 return Behaviour(cause="token_refused", status=401) if dead else GOOD
 
-            bench.feed.script = script
+            bench.client.script = script
             await live(world, bench, agent)
             await bench.stop()
 
@@ -269,7 +269,7 @@ def test_a_fortnight(
 
     assert world.said == SAID
     assert world.failed_logins == [502] or world.failed_logins == [503]
-    fates = recorded(Ledger(settings.journal_dir), phases, interval)
+    fates = recorded(JournalView(settings.journal_dir), phases, interval)
     missed = {day: fate for day, fate in fates.items() if set(fate) != {"data"}}
     assert set(missed) == {"2026-11-19"}
     assert set(missed["2026-11-19"]) == {"no_token"}
@@ -281,7 +281,7 @@ def test_a_fortnight(
     figure("fortnight_messages_out_of_place", wrong, bound="== 0", unit="messages", gate=True)
 
 
-def recorded(ledger: Ledger, phases: tuple[PhaseName, ...], interval: int) -> dict[str, dict[str, int]]:
+def recorded(ledger: JournalView, phases: tuple[PhaseName, ...], interval: int) -> dict[str, dict[str, int]]:
     """What became of the slots of each trading day: data, or the cause of the gap they lie in."""
     calendar, found = TradingCalendar.load(), {}
     day = FIRST

@@ -1,4 +1,4 @@
-"""What the journal says of the clock: when the broker's Date contradicts it, and what chrony measures."""
+"""Control records about the clock: that the broker's Date header contradicts it, and what chrony measures."""
 
 import os
 from datetime import UTC, datetime

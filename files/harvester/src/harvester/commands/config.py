@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.base.errors import ConfigError
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.reference import describe_settings
@@ -61,8 +60,6 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_online(settings: Settings) -> None:
-    from harvester.brokers.fyers.symbols import describe_unknown, download_unknown
+    from harvester.brokers.fyers.symbols import download_symbols, require_none
 
-    unknown = asyncio.run(download_unknown(settings.symbols, settings.broker.public_url))
-    if unknown:
-        raise ConfigError(f"symbols: {describe_unknown(unknown)} Correct the list; tickers change with company names.")
+    require_none(asyncio.run(download_symbols(settings.symbols, settings.broker.public_url)).unknown)

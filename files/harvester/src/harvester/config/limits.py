@@ -1,4 +1,4 @@
-"""When each symbol is due: slots at open + k x interval, and a start plan that stays inside the broker's limits."""
+"""A start plan for the polls of a slot that stays inside the broker's limits."""
 
 import math
 from typing import NamedTuple
@@ -16,13 +16,6 @@ class RequestLimits(NamedTuple):
     per_second: int
     per_minute: int
     per_day: int
-
-
-def next_slot(window: tuple[int, int], interval_ns: int, wall_ns: int) -> int | None:
-    """The first slot of `window` at or after `wall_ns`, in wall ns; None when the window has no more."""
-    opens, closes = window
-    slot = opens + max(0, -(-(wall_ns - opens) // interval_ns)) * interval_ns
-    return slot if slot < closes else None
 
 
 def start_offsets(symbols: int, interval_ns: int, limits: RequestLimits, day_ns: int) -> tuple[int, ...]:

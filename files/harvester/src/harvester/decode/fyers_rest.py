@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from harvester.brokers.fyers.responses import judge_depth
 from harvester.journal.format import Poll
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 LEVELS = 5
 PAISE_PER_RUPEE = 100
@@ -77,9 +77,9 @@ def decode_depth(poll: Poll, symbol: str) -> Depth | BadResponse:
 
     Last price, totals and both sides are required: without them there is no row. The rest may be missing or odd.
     """
-    verdict = judge_depth(poll.status, poll.body, symbol)
-    if verdict.cause:
-        return BadResponse(verdict.cause, verdict.detail)
+    outage = judge_depth(poll.status, poll.body, symbol)
+    if outage:
+        return BadResponse(*outage)
     try:
         answer = json.loads(poll.body, parse_float=Decimal, parse_constant=_refuse_constant)
         return _read(answer["d"][symbol])

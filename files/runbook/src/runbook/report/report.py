@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 from runbook.pull.store import write_durably
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
 from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, Panel, clock, facts_of, make_panel, worst_coverage

@@ -7,7 +7,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.segments import NEVER, Control, DayIndex
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 CAUSES = frozenset(get_args(Cause))
 DETAIL_LIMIT = 200

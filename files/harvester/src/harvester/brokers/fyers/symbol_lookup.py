@@ -1,4 +1,4 @@
-"""What the broker's symbol master says of the configured symbols: which it lists, and what its sockets call them."""
+"""Looks the configured symbols up in the broker's symbol master: which it lists, and their topics."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -16,8 +16,8 @@ LookUp = Callable[[], dict[str, Any]]
 """Blocks for the answer of `harvester config topics`; raises HarvesterError."""
 
 
-class SymbolBook:
-    """Asked once a trading day. A wrong ticker keeps no other from being recorded: it is a failing health check."""
+class SymbolLookup:
+    """Looks the symbols up once a trading day. An unlisted ticker fails a health check; the others are recorded."""
 
     def __init__(self, look_up: LookUp, clock: Clock) -> None:
         self.unknown: dict[str, list[str]] = {}
@@ -29,7 +29,7 @@ class SymbolBook:
         self._busy = asyncio.Lock()
 
     def is_due(self, change_ns: int | None) -> bool:
-        """Once at the start and once in the hour before each opening (or close: `change_ns`), again after failures."""
+        """True once at the start, once in the hour before the next opening or close (`change_ns`), after failures."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         first = self._checked_for is None
         near = change_ns is not None and change_ns != self._checked_for and change_ns - wall_ns <= AHEAD_NS
@@ -40,7 +40,7 @@ class SymbolBook:
         return True
 
     async def run(self) -> None:
-        """Ask; trouble changes nothing of what is known."""
+        """Look up; a failure changes nothing of what is known."""
         try:
             async with self._busy:
                 await self._refresh()
@@ -49,7 +49,7 @@ class SymbolBook:
             log.warning("symbols_not_checked", detail=str(error))
 
     def remember(self, topics: dict[str, list[str]]) -> None:
-        """What an earlier run of the day had found out; it need not be asked again to go on recording."""
+        """Take over what an earlier run of the day had looked up: recording need not wait for a look-up."""
         self._topics = topics | self._topics
 
     def known(self) -> dict[str, list[str]]:

@@ -7,12 +7,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.capture.polls.due import EARLY_NS, SlotCursor
-from harvester.config.limits import MINUTE_NS, RequestLimits, next_slot, start_offsets
+from harvester.config.limits import MINUTE_NS, RequestLimits, start_offsets
+from harvester.ledger.polls import EARLY_NS, PollLedger, next_slot
 
 EPOCH = 1_795_000_000 * NS_PER_SECOND
 intervals = st.integers(1_000, 60_000).map(lambda milliseconds: milliseconds * 1_000_000)
 lengths = st.integers(1, 500_000).map(lambda milliseconds: milliseconds * 1_000_000)
+
+
+def in_window(window: tuple[int, int], interval_ns: int) -> PollLedger:
+    ledger = PollLedger("run", (), interval_ns)
+    ledger.open_window(window)
+    return ledger
 
 
 @given(intervals, lengths, st.lists(st.integers(0, 90_000_000_000), max_size=200))
@@ -20,12 +26,12 @@ def test_every_slot_is_handed_out_once_in_order_whatever_the_delays(
     interval_ns: int, length_ns: int, delays: list[int]
 ) -> None:
     window = (EPOCH, EPOCH + length_ns)
-    cursor = SlotCursor(window, interval_ns, after_ns=EPOCH)
+    ledger = in_window(window, interval_ns)
     now, handed = EPOCH - 5 * NS_PER_SECOND, []
 
     for delay in [*delays, length_ns + interval_ns + 10 * NS_PER_SECOND]:
         now += delay
-        missed, due = cursor.take(now)
+        missed, due = ledger.take_due(now)
         handed += [*missed, *([due] if due is not None else [])]
         if due is not None:
             assert -EARLY_NS <= now - due < interval_ns
@@ -36,12 +42,12 @@ def test_every_slot_is_handed_out_once_in_order_whatever_the_delays(
 @given(intervals, lengths)
 def test_who_wakes_at_each_slot_misses_none_and_never_drifts(interval_ns: int, length_ns: int) -> None:
     assume(length_ns // interval_ns < 2_000)
-    cursor = SlotCursor((EPOCH, EPOCH + length_ns), interval_ns, after_ns=EPOCH)
+    ledger = in_window((EPOCH, EPOCH + length_ns), interval_ns)
 
     count = 0
-    while cursor.next_ns is not None:
+    while ledger.next_ns is not None:
         expected = EPOCH + count * interval_ns
-        missed, due = cursor.take(expected)
+        missed, due = ledger.take_due(expected)
         assert (list(missed), due) == ([], expected)
         count += 1
 
@@ -68,14 +74,14 @@ def test_after_steps_back_slots_come_again_and_none_is_left_out(
     interval_ns: int, length_ns: int, steps: list[int]
 ) -> None:
     window = (EPOCH, EPOCH + length_ns)
-    cursor = SlotCursor(window, interval_ns, after_ns=EPOCH)
+    ledger = in_window(window, interval_ns)
     now, handed = EPOCH, set()
 
     for step in [*steps, 10_000]:
         now = max(EPOCH, now + step * NS_PER_SECOND)
         if step < 0:
-            cursor.rewind(now)
-        missed, due = cursor.take(now)
+            ledger.step_clock(step * NS_PER_SECOND, now)
+        missed, due = ledger.take_due(now)
         handed |= {*missed, *([due] if due is not None else [])}
 
     assert handed == set(range(EPOCH, EPOCH + length_ns, interval_ns))
