@@ -259,7 +259,7 @@ def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: p
 
 
 def test_two_closes_at_once_are_one(place) -> None:
-    from harvester.lake.publish.lock import locked
+    from harvester.lake.publish.files import locked
 
     place.record_all()
     with locked(place.lake), pytest.raises(HarvesterError, match="another close or clean-up"):

@@ -1,13 +1,13 @@
 """From journal records to decoded batches: frames of one connection together, none across a reconnect."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from harvester.decode.frames import Ints
-from harvester.journal.format import CONTROL, DATA, Record, decode_control
+from harvester.journal.format import Record, decode_control
 
 Batch = TypeVar("Batch", covariant=True)
 HSM_FRAMES, TBT_FRAMES = 4096, 512
@@ -97,16 +97,3 @@ class Rounds(Generic[Batch]):
     def _begin(self, stream: int, seq: int) -> None:
         before = self._connections.get(stream)
         self._connections[stream] = _Connection(self._new_decoder(), before.number + 1 if before else 0, seq)
-
-
-def decode_records(
-    records: Iterable[Record], feed: int, new_decoder: Callable[[], Decoder[Batch]], batch_frames: int
-) -> Iterator[Received[Batch]]:
-    """The decoded batches of a feed's records, in order within each stream."""
-    rounds = Rounds(feed, new_decoder, batch_frames)
-    for record in records:
-        if record.kind == CONTROL:
-            yield from rounds.control(record)
-        elif record.kind == DATA and record.feed == feed:
-            yield from rounds.data(record)
-    yield from rounds.finish()

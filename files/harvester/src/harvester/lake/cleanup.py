@@ -6,19 +6,15 @@ days. What goes is written down first, beside the manifest.
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.journal.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions
-from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
+from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest, read_removals, write_removals
 from harvester.lake.publish.receipts import Receipt
-from harvester.lake.publish.removals import read_removals, write_removals
-
-if TYPE_CHECKING:
-    pass
 
 KEEP_DAYS = 2
 REMOVABLE = (DEPTH, *STREAMED, RAW)

@@ -19,15 +19,13 @@ from harvester.calendar import TradingCalendar
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
-from harvester.lake.certificate.day import Json
+from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation, read_day
 from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import RAW, Partition
-from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, self_hash_of, write_manifest
+from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
 from harvester.lake.publish.archive import Form
-from harvester.lake.publish.files import set_superseded_aside
-from harvester.lake.publish.lock import locked
-from harvester.lake.publish.removals import read_removals
+from harvester.lake.publish.files import locked, set_superseded_aside
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings

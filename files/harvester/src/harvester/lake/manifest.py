@@ -3,15 +3,17 @@
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import make_directory, sync_directory, write_all
-from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
+from harvester.base.files import replace_file
+from harvester.journal.files import make_directory, write_new
+from harvester.lake.layout import MANIFEST, Partition
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = REMOVALS_FORMAT = 1
 SELF = "self_sha256"
 
 
@@ -45,7 +47,7 @@ class Manifest:
     built_by: str
     files: tuple[FileEntry, ...]
     segments: tuple[SegmentEntry, ...]
-    supersedes: str | None = field(default=None)
+    supersedes: str | None = None
     """Self hash of the manifest before this one, which lies beside it under its number."""
 
     def find(self, kind: str) -> list[FileEntry]:
@@ -80,7 +82,7 @@ def _self_hash(value: dict[str, Any]) -> str:
 
 def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
     """The manifest in force, or None when the day has none. Raises HarvesterError for one that cannot be trusted."""
-    path = lake / partition.path(MANIFEST) / MANIFEST_NAME
+    path = lake / partition.manifest
     try:
         return parse_manifest(path.read_bytes(), partition)
     except FileNotFoundError:
@@ -98,8 +100,7 @@ def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
 
 def self_hash_of(lake: Path, partition: Partition) -> str:
     """The self hash of the manifest in force, which `load_manifest` has accepted."""
-    path = lake / partition.path(MANIFEST) / MANIFEST_NAME
-    return str(json.loads(path.read_bytes())[SELF])
+    return str(json.loads((lake / partition.manifest).read_bytes())[SELF])
 
 
 def parse_manifest(data: bytes, partition: Partition) -> Manifest:
@@ -131,20 +132,33 @@ def _check_path(path: str, partition: Partition) -> None:
 
 def write_manifest(lake: Path, partition: Partition, manifest: Manifest) -> Path:
     """Put the manifest in force, atomically and durably; the one before stays as manifest-<generation>.json."""
-    directory = lake / partition.path(MANIFEST)
-    make_directory(directory)
-    path = directory / MANIFEST_NAME
-    if path.exists():
-        kept = directory / f"manifest-{manifest.generation - 1}.json"
-        if not kept.exists():
-            os.link(path, kept)
-    temporary = directory / f".{MANIFEST_NAME}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-    try:
-        write_all(descriptor, encode_manifest(manifest))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
-    sync_directory(directory)
+    path = lake / partition.manifest
+    make_directory(path.parent)
+    kept = path.with_name(f"manifest-{manifest.generation - 1}.json")
+    if path.exists() and not kept.exists():
+        os.link(path, kept)
+    replace_file(path, encode_manifest(manifest), 0o640)
     return path
+
+
+def read_removals(lake: Path, partition: Partition) -> list[FileEntry]:
+    """All files of the day that clean-up was allowed to delete. Raises HarvesterError for a damaged record."""
+    entries = []
+    for path in sorted((lake / partition.path(MANIFEST)).glob("removed-*.json")):
+        try:
+            entries += [FileEntry(**entry) for entry in json.loads(path.read_bytes())["files"]]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise HarvesterError(
+                f"{path}: the record of a clean-up cannot be read ({error}). Restore it from a backup, or move it away:"
+                " the files it names then count as missing."
+            ) from error
+    return entries
+
+
+def write_removals(lake: Path, partition: Partition, entries: list[FileEntry], receipt_sha256: str) -> None:
+    """Record, durably, which files clean-up is about to delete and by which receipt. Raises OSError."""
+    directory = lake / partition.path(MANIFEST)
+    path = next(path for n in count(1) if not (path := directory / f"removed-{n}.json").exists())
+    files = [asdict(entry) for entry in entries]
+    value = {"format": REMOVALS_FORMAT, "receipt_sha256": receipt_sha256, "files": files}
+    write_new(path, (json.dumps(value, indent=1) + "\n").encode())

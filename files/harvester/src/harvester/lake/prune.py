@@ -1,7 +1,7 @@
 """`harvester prune-journal`: delete sealed segments of which the lake provably holds a copy."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
 from harvester.journal.files import sync_directory
@@ -9,9 +9,6 @@ from harvester.journal.segment import SEALED
 from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, hash_file, load_manifest
 from harvester.lake.publish.archive import archive_path, hash_unpacked
-
-if TYPE_CHECKING:
-    pass
 
 
 class SegmentFinding(NamedTuple):

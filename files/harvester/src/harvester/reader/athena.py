@@ -6,15 +6,11 @@ Partitions are projected, not listed: a day is there as soon as its files are, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from harvester.lake.layout import GAPS
 from harvester.lake.schema import GAPS_SCHEMA, TABLES
-
-if TYPE_CHECKING:
-    pass
 
 FIRST_DAY = "2026-01-01"
 PARTITIONS = {"date": "string", "host": "string"}

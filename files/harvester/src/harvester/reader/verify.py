@@ -7,7 +7,7 @@ listed; data and gap ledger together are exactly what was expected.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,12 +17,8 @@ from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
-from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
+from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest, read_removals
 from harvester.lake.publish.archive import hash_unpacked
-from harvester.lake.publish.removals import read_removals
-
-if TYPE_CHECKING:
-    pass
 
 KINDS = (*BUILT, RAW)
 

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
-from harvester.upload.fingerprint import SIZES, Fingerprint, Sizes, Window, encode
+from harvester.upload.fingerprint import SIZES, Fingerprint, Sizes, encode
 from harvester.upload.trouble import BucketError, explained
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -75,7 +75,7 @@ class Bucket:
                 self.client.put_object(
                     Bucket=self.name,
                     Key=self.key(path),
-                    Body=Window(source, 0, content.size),
+                    Body=_window(source, 0, content.size),
                     ContentLength=content.size,
                     IfNoneMatch="*",
                     ChecksumAlgorithm=SHA256,
@@ -98,7 +98,7 @@ class Bucket:
                 answer = self.client.upload_part(
                     **upload,
                     PartNumber=number,
-                    Body=Window(source, start, length),
+                    Body=_window(source, start, length),
                     ContentLength=length,
                     ChecksumAlgorithm=SHA256,
                     ChecksumSHA256=checksum,
@@ -119,6 +119,14 @@ class Bucket:
         return Stored(
             int(answer["ContentLength"]), answer.get("ChecksumSHA256"), answer["ETag"], answer.get("VersionId")
         )
+
+
+def _window(source: IO[bytes], start: int, length: int) -> Any:
+    """A stretch of an open file as a file of its own, which is never in memory as a whole."""
+    from s3transfer.utils import ReadFileChunk
+
+    source.seek(start)
+    return ReadFileChunk(source, length, start + length)
 
 
 def matches(stored: Stored, content: Fingerprint) -> bool:

@@ -4,14 +4,14 @@
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import make_directory, sync_directory, write_all
+from harvester.base.files import replace_file
+from harvester.journal.files import make_directory
 from harvester.lake.layout import Partition
 
 FORMAT = 1
@@ -79,17 +79,9 @@ def save(folder: Path, partition: Partition, receipt: DayReceipt) -> None:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Replace a receipt as a whole, durably. Raises HarvesterError when that is refused."""
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
         make_directory(path.parent)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-        try:
-            write_all(descriptor, (json.dumps(content, indent=1) + "\n").encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        temporary.replace(path)
-        sync_directory(path.parent)
+        replace_file(path, json.dumps(content, indent=1) + "\n", 0o640)
     except OSError as error:
         raise HarvesterError(
             f"{path}: the upload's receipt cannot be written ({error.strerror}). Run the command as the user that owns"

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from harvester.base.errors import HarvesterError
-from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition, find_partitions
-from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest
-from harvester.lake.publish.removals import read_removals
+from harvester.lake.layout import MANIFEST, Partition, find_partitions
+from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint, take
@@ -96,7 +95,7 @@ class Uploader:
     def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:
         """The manifest in force: its bytes, files, generation and self hash."""
         manifest = load_manifest(self.lake, partition)
-        path = self.lake / partition.path(MANIFEST) / MANIFEST_NAME
+        path = self.lake / partition.manifest
         content = path.read_bytes()
         if manifest is None or parse_manifest(content, partition) != manifest:
             raise HarvesterError(f"{path}: the day is being closed just now. The next run uploads it.")

@@ -4,11 +4,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
 from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.certificate.streams import Json
 from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.day.slots import Stretch
 from harvester.lake.gaps.polls import GapRow, read_gaps
@@ -17,7 +17,6 @@ from harvester.lake.manifest import FileEntry
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import read_batches
 
-Json = dict[str, Any]
 REST = FEED_NAMES[FYERS_REST]
 Ledger = dict[tuple[str, str], list[GapRow]]
 

@@ -12,7 +12,7 @@ from harvester.lake.day.events import Events
 from harvester.lake.day.intervals import Interval, total
 from harvester.lake.gaps.streams import Coverage
 from harvester.lake.tables.deduplication import Tally
-from harvester.lake.tables.stream_pass import FeedContent
+from harvester.lake.tables.origin import FeedContent
 from harvester.lake.tables.symbol_rows import Tracks
 
 Json = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -10,13 +11,14 @@ from harvester.decode.fyers_rest import BadResponse, Depth, Level, decode_depth
 from harvester.journal.format import Poll, Record, decode_poll
 from harvester.lake.day.segments import Source
 from harvester.lake.schema import DEPTH_TABLE
+from harvester.lake.tables.origin import Origin
 
 BATCH_ROWS = 4096
 
 
 @dataclass
 class SymbolData:
-    """What one symbol's records gave, besides the rows. Times are wall ns."""
+    """What the poll records of one symbol hold besides rows. Times are wall ns."""
 
     recv_ns: list[int] = field(default_factory=list)
     sched_ns: list[int] = field(default_factory=list)
@@ -28,28 +30,21 @@ class SymbolData:
 
 
 def read_polls(
-    symbol: str, records: Iterable[tuple[Source, Record]], run_numbers: dict[str, int], data: SymbolData
+    symbol: str, records: Iterable[tuple[Source, Record]], origin: Origin, data: SymbolData
 ) -> Iterator[Ints]:
-    """Matrices of the depth table from one symbol's records, given by receive time; `data` is filled in.
-
-    The column in_session is left 0. `run_numbers` has the number of each run id.
-    """
-    batch: list[list[int]] = []
-    for source, record in records:
-        row = _read_row(symbol, run_numbers[source.run_id], record, data)
-        if row:
-            batch.append(row)
-        if len(batch) >= BATCH_ROWS:
-            yield np.array(batch, np.int64).T
-            batch = []
-    if batch:
-        yield np.array(batch, np.int64).T
+    """Matrices of the depth table from one symbol's records, given by receive time; `data` is filled in."""
+    read = (_read_row(symbol, origin.run_numbers[source.run_id], record, data) for source, record in records)
+    rows = (row for row in read if row)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        matrix: Ints = np.array(batch, np.int64).T
+        matrix[DEPTH_TABLE.at("in_session")] = origin.in_session(matrix[0])
+        yield matrix
 
 
 def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> list[int] | None:
     poll = decode_poll(record.payload)
-    depth = decode_depth(poll, symbol) if poll else BadResponse("bad_response", "the record is too short to be a poll")
-    if poll is None or isinstance(depth, BadResponse):
+    depth = decode_depth(poll, symbol) if poll else None
+    if poll is None or not isinstance(depth, Depth):
         data.bad_records += 1
         if poll and isinstance(depth, BadResponse):
             data.bad[poll.sched_ns] = depth

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 
 from harvester.decode.frames import ABSENT, Ints
+from harvester.decode.fyers_tbt import find_breaks
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import DEPTH50_TABLE
 
 _RECV, _CONNECTION, _SEQUENCE, _SNAPSHOT = (
     DEPTH50_TABLE.at(name) for name in ("recv_ns", "connection", "sequence", "snapshot")
 )
+CERTIFIED = ("connection", "first", "last", "messages", "missing", "repeated")
+"""What the certificate has of each connection's numbers."""
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Sequences:
         sequence = rows[_SEQUENCE]
         sequence = np.where(sequence == ABSENT, 0, sequence)
         before = np.append(chain.last, sequence[:-1])
-        breaks = (sequence != before + 1) & (sequence != 0) & (before != 0)
+        breaks = find_breaks(sequence, before)
         at = 0
         for place in np.flatnonzero(breaks | (rows[_SNAPSHOT] != 0)).tolist():
             self._pass(chain, rows, at, place)
@@ -90,15 +93,5 @@ class Sequences:
         return {
             "missing": sum(chain.missing for chain in chains),
             "repeated": sum(chain.repeated for chain in chains),
-            "connections": [
-                {
-                    "connection": chain.connection,
-                    "first": chain.first,
-                    "last": chain.last,
-                    "messages": chain.messages,
-                    "missing": chain.missing,
-                    "repeated": chain.repeated,
-                }
-                for chain in chains
-            ],
+            "connections": [{name: getattr(chain, name) for name in CERTIFIED} for chain in chains],
         }

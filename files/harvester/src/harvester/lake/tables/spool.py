@@ -8,8 +8,7 @@ import tempfile
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import zstandard
@@ -34,7 +33,7 @@ class RowSpool:
     def __init__(self, directory: Path, height: int) -> None:
         """`height`: values of a row. Raises OSError when no file can be made in `directory`."""
         self._height = height
-        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed by __exit__
+        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed by close()
         self._waiting: list[tuple[Ints, Ints]] = []
         self._bytes = 0
         self._extents: dict[int, _Extents] = {}
@@ -109,8 +108,6 @@ class RowSpool:
         raw = zstandard.ZstdDecompressor().decompress(packed)
         return np.frombuffer(raw, np.int64).reshape(self._height, -1)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Delete the temporary files."""
         self._file.close()
