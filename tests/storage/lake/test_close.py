@@ -13,8 +13,7 @@ from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.lake import manifest as manifest_module
-from harvester.lake.close import NotOverError
-from harvester.lake.pending import pending_days
+from harvester.lake.close import NotOverError, pending_days
 from harvester.lake.tables.parquet import TableWriter
 from harvester.reader.verify import verify_lake
 

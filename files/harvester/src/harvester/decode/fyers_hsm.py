@@ -14,7 +14,7 @@ from harvester.decode.frames import ABSENT, FrameBatch, Ints, Leftover, Octets, 
 from harvester.decode.hsm_control import Control, read_control
 from harvester.decode.hsm_entries import HEADER_SIZE, Entries, locate
 from harvester.decode.hsm_layout import FEED, KINDS, LITE, SNAPSHOT, UNCHANGED, UNKNOWN_KIND, WIDEST, Kind, Topic
-from harvester.decode.hsm_topics import NO_KIND, TOPIC_IDS, Headers, TopicTable
+from harvester.decode.hsm_topics import NO_KIND, TOPIC_IDS, Headers, TopicTable, read_headers
 from harvester.decode.merge import firsts, lasts, merge
 
 Words = NDArray[np.int32]
@@ -100,9 +100,9 @@ class HsmDecoder:
         return HsmBatch(rows, self._table.topics, controls, leftovers)
 
     def _order(self, batch: FrameBatch, entries: Entries) -> _Ordered:
-        headers = Headers(batch, entries, self._table)
+        headers = read_headers(batch, entries, self._table)
         arrival = np.argsort(headers.ids.astype(np.uint16), kind="stable")
-        headers.reorder(arrival)
+        headers = headers.pick(arrival)
         topics = self._table.assign(headers.ids, headers.snapshots, headers.defined)
         return _Ordered(entries.pick(arrival), arrival, headers, topics, self._table.kinds(topics), entries.frame)
 

@@ -8,21 +8,21 @@ journal has more of it; that is a new generation, and the files it replaces move
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.release import release_id
-from harvester.calendar import TradingCalendar
+from harvester.calendar import PhaseName, TradingCalendar
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation, read_day
 from harvester.lake.day.segments import find_sources, read_index
-from harvester.lake.layout import RAW, Partition
+from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
 from harvester.lake.publish.archive import Form
 from harvester.lake.publish.files import locked, set_superseded_aside
@@ -30,6 +30,7 @@ from harvester.lake.publish.files import locked, set_superseded_aside
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
 
+LOOK_BACK_DAYS = 31
 CLOSED, UNCHANGED, NOTHING = "closed", "unchanged", "nothing"
 
 
@@ -165,3 +166,32 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
     )
+
+
+def pending_days(
+    journal: Path, lake: Path, host: str, calendar: TradingCalendar, phases: tuple[PhaseName, ...], today: date
+) -> list[date]:
+    """Days up to `today` that have segments no manifest knows, and trading days that have no manifest at all."""
+    closed = [partition.date for partition in find_partitions(lake) if partition.host == host]
+    recorded = [day for day in _journal_days(journal) if day <= today]
+    earliest = max(min([*closed, *recorded, today]), today - timedelta(days=LOOK_BACK_DAYS))
+    span = (earliest + timedelta(days=number) for number in range((today - earliest).days + 1))
+    missed = {day for day in span if day not in closed and calendar.windows(day, phases)}
+    fresh = {day for day in recorded if _has_news(journal, lake, Partition(day, host))}
+    return sorted(missed | fresh)
+
+
+def _journal_days(journal: Path) -> list[date]:
+    days = []
+    for path in sorted(journal.glob("????-??-??")):
+        try:
+            days.append(date.fromisoformat(path.name))
+        except ValueError:
+            continue  # a stray, which recovery reports
+    return days
+
+
+def _has_news(journal: Path, lake: Path, partition: Partition) -> bool:
+    manifest = load_manifest(lake, partition)
+    known = {segment.name for segment in manifest.segments} if manifest else set()
+    return any(path.stem not in known for path in day_directory(journal, partition.date).glob("*.seg"))

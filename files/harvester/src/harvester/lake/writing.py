@@ -1,5 +1,6 @@
 """The tables of a day, symbol by symbol, with the gaps of each and its entries of the certificate."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harvester.decode.frames import Ints
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.certificate.day import certify_symbol
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
@@ -17,11 +19,9 @@ from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import place, temporary_for
 from harvester.lake.schema import TABLES
-from harvester.lake.tables.merging import merge_by_time
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
-from harvester.lake.tables.poll_rows import SymbolData, read_polls
-from harvester.lake.tables.rereading import Spool, read_in_order
+from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.stream_pass import Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
 
@@ -93,8 +93,7 @@ class _SecondPass:
     def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> None:
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()
-        records = read_in_order(self._day.index, symbol, self._spool)
-        answers = read_polls(symbol, records, self._streams.origin, polls)
+        answers = read_polls(self._day.index, symbol, self._spool, self._streams.origin, polls)
         for matrix in merge_by_time(answers, rows.read(DEPTH)):
             writers[DEPTH].add(symbol, matrix)
         for name in (QUOTES, INDEX, DEPTH50):
@@ -123,3 +122,26 @@ class _SecondPass:
             gaps += coverage.gaps
         self._written.gaps += gaps
         return gaps
+
+
+def merge_by_time(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:
+    """The columns of both in the order of their first row, those of `one` first where equal; each is in that order."""
+    sides = [_parts(one), _parts(other)]
+    heads: list[Ints | None] = [next(side, None) for side in sides]
+    while (first := heads[0]) is not None and (second := heads[1]) is not None:
+        limit = min(first[0, -1], second[0, -1])
+        taken = []
+        for side, part in enumerate((first, second)):
+            count = int(np.searchsorted(part[0], limit, side="right"))
+            taken.append(part[:, :count])
+            heads[side] = part[:, count:] if count < part.shape[1] else next(sides[side], None)
+        together = np.concatenate(taken, axis=1)
+        yield together[:, np.argsort(together[0], kind="stable")]
+    for head, rest in zip(heads, sides, strict=True):
+        if head is not None:
+            yield head
+        yield from rest
+
+
+def _parts(matrices: Iterable[Ints]) -> Iterator[Ints]:
+    return (matrix for matrix in matrices if matrix.shape[1])
