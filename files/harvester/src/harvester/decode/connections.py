@@ -22,7 +22,7 @@ class Decoder(Protocol[Batch]):
 
 @dataclass(frozen=True)
 class Received(Generic[Batch]):
-    """A batch of one connection, and when its frames came; a frame number of the batch is a place in these."""
+    """A batch of one connection. `seq`, `wall_ns` and `mono_ns` have an element for each frame of the batch."""
 
     stream: int
     connection: int
@@ -53,11 +53,11 @@ class Rounds(Generic[Batch]):
     """Gathers the frames of one feed and decodes them in rounds: one batch a connection, each round after the last.
 
     A control record {"type": "connect", "feed": ..., "stream": ...} ends the connection before it, as does the start
-    of another run of the recorder, {"type": "start"}: from there on a new decoder knows nothing of the old one's state.
+    of another run of the recorder, {"type": "start"}: the frames after it go to a new decoder, without the old state.
     """
 
     def __init__(self, feed: int, new_decoder: Callable[[], Decoder[Batch]], frames: int) -> None:
-        """A round is over when the connections together have so many `frames`."""
+        """`frames`: how many the connections together have when a round ends."""
         self._feed = feed
         self._new_decoder = new_decoder
         self._frames = frames

@@ -30,7 +30,7 @@ def keep_heap_pages() -> None:
 
 @dataclass(frozen=True)
 class Columns:
-    """A table whose attributes are its columns: arrays with one element, or row, each."""
+    """A table as a dataclass of columns: arrays of one length, their first axis."""
 
     def pick(self, chosen: NDArray[Any]) -> Self:
         """The rows at the places, or with the marks, given."""
@@ -71,7 +71,7 @@ class Reason(StrEnum):
     UNKNOWN_ENTRY = "unknown entry"
     """An entry of an unknown form, and with it the rest of its frame: where the next entry begins cannot be told."""
     MALFORMED = "malformed"
-    """A control frame or message that is not what its format says."""
+    """A control frame or message that does not follow its format."""
     BAD_SCALE = "bad scale"
     """A snapshot whose multiplier or precision gives no usable price scale; its values are decoded."""
     UNKNOWN_TYPE = "unknown type"

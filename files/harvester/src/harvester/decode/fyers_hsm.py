@@ -1,7 +1,7 @@
 """Data-socket (HSM) frames to exact integer columns, whole batches at a time.
 
 Every entry becomes a row with the full state of its topic. Prices stay integers in units of 1/scale, the scale
-being what the topic's snapshot says. Bytes that cannot be read are listed with the reason and never stop the rest.
+from the snapshot of the topic. Bytes that cannot be read are listed with the reason, and the rest is decoded.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class HsmBatch:
-    """What the frames of a batch hold."""
+    """Rows, topics, control frames and unread bytes of a batch of frames."""
 
     rows: tuple[Rows, ...]
     """One for each of KINDS."""

@@ -57,7 +57,7 @@ class Books:
 
 @dataclass(frozen=True)
 class TbtBatch:
-    """What the frames of a batch hold."""
+    """Books, tickers, notices and unread bytes of a batch of frames."""
 
     books: Books
     tickers: Sequence[str]
@@ -134,7 +134,7 @@ def _snapshots(parts: Parts) -> Flags:
 
 
 def _lay_out(levels: Levels, places: Ints, total_buy: Ints, total_sell: Ints) -> Ints:
-    """What each part says, one row a slot and value, one column a part at its place; ABSENT elsewhere."""
+    """The values of the parts, int64[HEIGHT, parts], each part at its place; ABSENT where it gives none."""
     values = np.full((HEIGHT, len(places)), ABSENT)
     values[TOTAL_BUY], values[TOTAL_SELL] = total_buy, total_sell
     slot = levels.num + SLOTS * levels.is_ask

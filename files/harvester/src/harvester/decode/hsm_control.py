@@ -33,9 +33,9 @@ class Control(NamedTuple):
 
 
 def read_control(number: int, frame: bytes) -> tuple[Control | None, Leftover | None]:
-    """A frame that is no feed frame: what it says, and what of it is not as it should be.
+    """A frame that is not a feed frame, and the part of it that cannot be read.
 
-    The length at the start is not looked at: the server's clients cannot rely on it.
+    The length at the start is ignored: the broker's own clients do not rely on it.
     """
     if len(frame) < 3:
         return None, Leftover(number, 0, len(frame), Reason.SHORT)

@@ -1,4 +1,4 @@
-"""Parts of 50-level messages: what each says about one symbol, by the fast path or by the exact parser."""
+"""Parts of 50-level messages, one a symbol, read by the fast path or by the exact parser."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -140,7 +140,7 @@ def _part(feed: Fields, body: Fields, outer: bool) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Messages:
-    """What the frames of a batch hold: parts in order of arrival, the levels naming them by place."""
+    """The messages of a batch: parts in order of arrival, and levels with the place of their part."""
 
     parts: Parts
     levels: Levels

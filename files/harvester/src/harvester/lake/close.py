@@ -1,8 +1,8 @@
 """`harvester close`: build the lake of closed trading days from the journal.
 
-A day is built when its windows are over and no segment with data is still open. The manifest comes last: without it
-nothing of the day counts, and the next run begins anew. A day that was closed before is built again only when the
-journal has more of it; that is a new generation, and the files it replaces move to superseded/.
+A day is built when its windows are over and no segment with data is open. The manifest is written last: without it
+the day is not closed, and the next run builds it again. A closed day is built again only when the journal has more
+segments of it, or a file of it is missing; that is a new generation, and the replaced files move to superseded/.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ CLOSED, UNCHANGED, NOTHING = "closed", "unchanged", "nothing"
 
 @dataclass(frozen=True)
 class Closing:
-    """What closing a day came to: "closed", "unchanged" (it was closed before), or "nothing" to close."""
+    """Result of closing a day: "closed" now, "unchanged" if closed before, "nothing" without data and windows."""
 
     partition: Partition
     outcome: str
@@ -45,7 +45,7 @@ class Closing:
 
 
 class NotOverError(HarvesterError):
-    """The day's session is still going on."""
+    """A window of the day has not ended."""
 
 
 def close_day(
@@ -58,7 +58,7 @@ def close_day(
     rebuild: bool = False,
     form: Form = Form.ZSTD,
 ) -> Closing:
-    """Build one day; `form` is that of segments archived now.
+    """Close one day; `form` is that of the segments that are archived now, `now_ns` wall ns.
 
     Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
     """
@@ -116,7 +116,7 @@ def _check_over(day: Day, now_ns: int) -> None:
 
 
 def _check_sealed(day: Day, journal: Path) -> None:
-    """An open segment with data is a day unfinished. One with control records only is read, and archived later."""
+    """Refuse an open segment with data. An open one with control records only is read now, and archived later."""
     for source in day.index.sources:
         if source.is_open and source.data_records:
             advice = (
@@ -151,7 +151,7 @@ def _must_build(lake: Path, day: Day, before: Manifest, rebuild: bool) -> bool:
 
 
 def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Expectation:
-    """What configuration and calendar expect of a day."""
+    """What settings and calendar demand of a day."""
     poll, feeds = settings.poll, settings.feeds
     sockets: dict[int, tuple[str, ...]] = {FYERS_HSM: (), FYERS_TBT: ()}
     if FEED_NAMES[FYERS_HSM] in feeds:
@@ -171,7 +171,7 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
 def pending_days(
     journal: Path, lake: Path, host: str, calendar: TradingCalendar, phases: tuple[PhaseName, ...], today: date
 ) -> list[date]:
-    """Days up to `today` that have segments no manifest knows, and trading days that have no manifest at all."""
+    """Days up to `today` with segments that their manifest does not list, and trading days without a manifest."""
     closed = [partition.date for partition in find_partitions(lake) if partition.host == host]
     recorded = [day for day in _journal_days(journal) if day <= today]
     earliest = max(min([*closed, *recorded, today]), today - timedelta(days=LOOK_BACK_DAYS))
@@ -187,7 +187,7 @@ def _journal_days(journal: Path) -> list[date]:
         try:
             days.append(date.fromisoformat(path.name))
         except ValueError:
-            continue  # a stray, which recovery reports
+            continue  # an unlisted file, which recovery reports
     return days
 
 

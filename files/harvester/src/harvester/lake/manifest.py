@@ -1,4 +1,7 @@
-"""The manifest of a day: every file with size, hash and rows, sealed by a hash over itself; written last."""
+"""The manifest of a day: each file with size, hash and rows, and a hash over the manifest itself. It is written last.
+
+Records of what clean-up deleted lie beside it, so that verify knows why a listed file is missing.
+"""
 
 import hashlib
 import json
@@ -39,7 +42,7 @@ class SegmentEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a day consists of now. `generation` counts the builds that changed something, from 1."""
+    """The files of a day. `generation` counts the builds that changed something, from 1."""
 
     date: str
     host: str
@@ -81,7 +84,7 @@ def _self_hash(value: dict[str, Any]) -> str:
 
 
 def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
-    """The manifest in force, or None when the day has none. Raises HarvesterError for one that cannot be trusted."""
+    """The manifest in force, None when the day has none. Raises HarvesterError when it is damaged or unreadable."""
     path = lake / partition.manifest
     try:
         return parse_manifest(path.read_bytes(), partition)
@@ -122,7 +125,7 @@ def parse_manifest(data: bytes, partition: Partition) -> Manifest:
 
 
 def _check_path(path: str, partition: Partition) -> None:
-    """A path must stay in its partition, whoever wrote the manifest."""
+    """Raises ValueError for a path outside the partition."""
     pure = PurePosixPath(path)
     kind = pure.parts[0] if pure.parts else ""
     inside = len(pure.parts) == 4 and pure.parent == PurePosixPath(partition.path(kind).as_posix())

@@ -20,7 +20,7 @@ SCHEMAS = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.it
 
 @dataclass(frozen=True)
 class Definition:
-    """One kind of table as Athena knows it; `columns` has types by name, `properties` are what projects partitions."""
+    """One external table; `columns` has Athena types by name, `properties` define the projected partitions."""
 
     name: str
     columns: dict[str, str]

@@ -1,7 +1,7 @@
-"""A fresh look at the bucket for clean-up: which removable files of the lake are there now, with the right checksum.
+"""Attestation of the bucket for clean-up: which removable files of the lake are there now, with the right checksum.
 
-The uploader may not delete, and clean-up has no network: so this one looks, writes down what it saw, and clean-up
-takes the paper only while it is fresh.
+The uploader may not delete, and clean-up has no network. So the uploader asks the bucket and writes an attestation, and
+clean-up accepts it for ten minutes.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ ATTESTED_NAME = "attested.json"
 
 
 def attest(lake: Path, bucket: Bucket, retries: Retries) -> list[FileEntry]:
-    """The removable files here whose objects, asked for one by one, have the content that the files have now.
+    """The removable files here whose objects have the content of the file now; one request a file.
 
-    Raises HarvesterError when a manifest cannot be trusted or the bucket cannot be asked.
+    Raises HarvesterError when a manifest is damaged or the bucket cannot be asked.
     """
     return [entry for entry in _candidates(lake) if _is_there(lake / entry.path, entry, bucket, retries)]
 
@@ -44,7 +44,7 @@ def _is_there(path: Path, entry: FileEntry, bucket: Bucket, retries: Retries) ->
 
 
 def write_attested(folder: Path, host: str, bucket: Bucket, files: list[FileEntry], seen_from: str) -> Path:
-    """Write the receipt that clean-up reads; `seen_from` is when the look began. Its path is returned."""
+    """Write the receipt that clean-up reads; `seen_from` is when the first request began. Returns its path."""
     path = folder / ATTESTED_NAME
     rows = [{"path": entry.path, "bytes": entry.bytes, "sha256": entry.sha256} for entry in files]
     content = {"format": receipts.FORMAT, "host": host, "home": bucket.home, "verified_at": seen_from, "files": rows}

@@ -17,7 +17,7 @@ SHA256 = "SHA256"
 
 @dataclass(frozen=True)
 class Stored:
-    """What S3 says of an object; `checksum` is None when it was put without SHA-256."""
+    """Size, SHA-256 in base64, ETag and version of an object; `checksum` is None when it was put without SHA-256."""
 
     bytes: int
     checksum: str | None
@@ -41,7 +41,7 @@ def open_client(region: str | None, endpoint_url: str | None) -> Any:
     )
     with explained(endpoint_url or "s3://"):
         session = botocore.session.get_session()
-        # Listings state a time for each object, which nobody here reads, and which takes long to parse.
+        # Listings state a time for each object, which is not used here and takes long to parse.
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
         return session.create_client("s3", region_name=region, endpoint_url=endpoint_url, config=options)
 
@@ -113,7 +113,7 @@ class Bucket:
             raise
 
     def head(self, path: str) -> Stored:
-        """What S3 says that it holds now. Raises AbsentError, TransientError, BucketError."""
+        """The object as it is stored now. Raises AbsentError, TransientError, BucketError."""
         with explained(self.place(path)):
             answer = self.client.head_object(Bucket=self.name, Key=self.key(path), ChecksumMode="ENABLED")
         return Stored(

@@ -1,4 +1,4 @@
-"""What S3 says of an object's content when it was put with SHA-256, computed here from the file itself.
+"""The checksum that S3 states for an object that was put with SHA-256, computed here from the file.
 
 An object of one part has the SHA-256 of its content; one of several parts the SHA-256 of the parts' digests, with
 the number of parts behind a dash (Amazon S3 user guide, "Checking object integrity").

@@ -1,4 +1,4 @@
-"""What the uploader verified, day by day: it saves asking again, and tells a person what is safe since when.
+"""Objects that the uploader verified, day by day: they are not asked for again, and a person sees what is verified.
 
 `<data_dir>/uploads/<date>_<host>.json`. Nothing is deleted on its word: clean-up wants a fresh look, see attest.
 """

@@ -132,13 +132,13 @@ class Uploader:
         outcome.problems.append(str(error))
 
     def _send(self, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
-        """Put what is not there, and see it there. An answer that got lost makes the next try find our own object."""
+        """Put the object unless it is there, then verify it. After a lost answer the next try finds our own object."""
 
         def put() -> None:
             try:
                 self.bucket.put(path, source, content)
             except TakenError:
-                return  # a try before did arrive, or an earlier run; the look below tells whose it is
+                return  # an earlier try or run put it, or another host; the checksum below tells
 
         self.retries.retry(put)
         for _ in range(HEADS):

@@ -1,4 +1,4 @@
-"""The certificate of a day: for each symbol what was expected, what came, and what explains the rest."""
+"""The certificate of a day: for each symbol the expected slots, the recorded ones, and the gaps that are the rest."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ CHRONY = "chrony"
 MOST_MESSAGES = 100
 """Texts of servers that a certificate quotes."""
 RUN = ("run_id", "release", "boot_id", "first_ns", "last_ns", "stopped")
-"""What it says of a run of the recorder."""
+"""What the certificate has of a run of the recorder."""
 
 
 def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:

@@ -1,4 +1,4 @@
-"""What the certificate says of the sockets: coverage, updates, silence, gaps, sequence and skew of each symbol."""
+"""The certificate's entries of the sockets: coverage, updates, silence, gaps, sequence and skew of each symbol."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ def longest_silence(recv_ns: Ints, windows: Sequence[Interval]) -> int:
 
 
 def percentiles(values_ns: Ints) -> Json | None:
-    """Nearest rank, in milliseconds."""
+    """Minimum, median, 99th percentile and maximum by nearest rank, in milliseconds; None without values."""
     if not len(values_ns):
         return None
     ordered = np.sort(values_ns)

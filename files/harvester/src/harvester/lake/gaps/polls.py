@@ -38,7 +38,7 @@ class GapRow(NamedTuple):
 
 
 class Absence(NamedTuple):
-    """Cause and detail of a gap, and who established them: see GapRow.source."""
+    """Cause and detail of a gap; `source` as in GapRow."""
 
     cause: str
     detail: str

@@ -1,6 +1,6 @@
 """Answers of REST polls as rows of the depth table, by symbol and in bounded memory.
 
-Each record is read a second time where the index says that it lies, so that the tables get symbol after symbol.
+Each record is read a second time at its place in the index, so that the tables get symbol after symbol.
 """
 
 import os

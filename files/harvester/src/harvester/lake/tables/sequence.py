@@ -28,14 +28,14 @@ class Chain:
     missing: int = 0
     repeated: int = 0
     last_ns: int = 0
-    """When the last message with a trusted book came."""
+    """Receipt of the last message whose book was valid, in wall ns."""
     broken: tuple[int, str] | None = None
-    """The break that no snapshot has repaired yet: since when, and in words."""
+    """The break that no snapshot has repaired yet: its begin in wall ns, and a detail."""
 
 
 @dataclass
 class Sequences:
-    """Follows the numbers of one symbol; breaks of the book go to its reception."""
+    """Checks the sequence numbers of one symbol; breaks are added to its reception."""
 
     reception: Reception
     chains: dict[int, Chain] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Sequences:
         chain.last_ns = at_ns
 
     def finish(self) -> dict[str, Any]:
-        """What the certificate says of them; a break that no snapshot repaired lasts as long as its connection."""
+        """The certificate's entry; a break that no snapshot repaired lasts to the end of its connection."""
         for chain in self.chains.values():
             if chain.broken:
                 self.reception.breaks.append((chain.broken[0], None, chain.broken[1]))
