@@ -25,8 +25,8 @@ from runbook.aws.budget import REGION as BUDGETS_REGION
 from runbook.aws.budget import read_budget
 from runbook.aws.functions import read_function, read_log_group
 from runbook.aws.identity import read_role
-from runbook.aws.instances import METADATA
-from runbook.aws.look import find_instances
+from runbook.aws.look import find_instances, find_key
+from runbook.aws.outcome import as_tag_dict, pages
 from runbook.aws.schedules import read_group, read_schedules
 from runbook.aws.session import Account
 from runbook.fleet.environment import STAND_IN_KEYS
@@ -48,6 +48,7 @@ ANSWERS = {
     "source": "203.0.113.7/32",
     "hosts": "1",
 }
+METADATA = ("HttpEndpoint", "HttpTokens", "HttpPutResponseHopLimit")
 IDS = re.compile(r"\b(i|sg|vol|eipalloc|eipassoc|ami|subnet|vpc|key|snap|eni)-[0-9a-f]{8,17}\b")
 
 
@@ -173,8 +174,9 @@ class Cloud:
                 for group in groups["SecurityGroups"]
             ],
             "hosts": [self._host(ec2, one["id"]) for one in find_instances(ec2, NAMES)],
-            "addresses": len(ec2.describe_addresses()["Addresses"]),
-            "keys": [pair["KeyName"] for pair in ec2.describe_key_pairs()["KeyPairs"]],
+            "addresses": [as_tag_dict(one["Tags"]) for one in ec2.describe_addresses()["Addresses"]],
+            "keys": {pair["KeyName"]: as_tag_dict(pair["Tags"]) for pair in ec2.describe_key_pairs()["KeyPairs"]},
+            "key_is_ours": find_key(ec2, NAMES.key_pair) == self._public_key(),
             "alarms": read_alarms(self.client("cloudwatch"), NAMES.stem),
             "dashboards": len(self.client("cloudwatch").list_dashboards()["DashboardEntries"]),
             "schedules": read_schedules(self.client("scheduler"), NAMES.schedule_group),
@@ -182,13 +184,33 @@ class Cloud:
             "budget": read_budget(self.client("budgets", BUDGETS_REGION), ACCOUNT, NAMES.budget),
             "functions": {name: self._function(name) for name in FUNCTIONS},
             "logs": [read_log_group(logs, NAMES.function_log_group(name)) for name in FUNCTIONS],
+            "profile_tags": self._profile_tags(),
+            "alarm_tags": self._alarm_tags(),
+            "topic_tags": self._topic_tags(),
             "subscribed": sorted(one["Endpoint"] for one in self.client("sns").list_subscriptions()["Subscriptions"]),
         }
         return json.loads(IDS.sub(r"\1-id", json.dumps(found, default=str, sort_keys=True)))
 
+    def _public_key(self) -> str:
+        return " ".join((self.folder / "key.pub").read_text("utf-8").split()[:2])
+
     def _bucket(self) -> Any:
         s3, name = self.client("s3"), NAMES.bucket(ACCOUNT)
         return read_bucket(s3, name) if bucket_exists(s3, name) else None
+
+    def _profile_tags(self) -> Any:
+        found = self.client("iam").get_instance_profile(InstanceProfileName=NAMES.role("host"))
+        return as_tag_dict(found["InstanceProfile"]["Tags"])
+
+    def _alarm_tags(self) -> Any:
+        cloudwatch = self.client("cloudwatch")
+        alarms = pages(cloudwatch, "describe_alarms", "MetricAlarms", AlarmNamePrefix=NAMES.stem)
+        arns = [alarm["AlarmArn"] for alarm in alarms]
+        return [as_tag_dict(cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"]) for arn in arns]
+
+    def _topic_tags(self) -> Any:
+        arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:{NAMES.topic}"
+        return as_tag_dict(self.client("sns").list_tags_for_resource(ResourceArn=arn)["Tags"])
 
     def _host(self, ec2: Any, identity: str) -> Any:
         instance = ec2.describe_instances(InstanceIds=[identity])["Reservations"][0]["Instances"][0]
@@ -202,6 +224,7 @@ class Cloud:
             "IamInstanceProfile": instance.get("IamInstanceProfile", {}).get("Arn"),
             "tags": sorted((tag["Key"], tag["Value"]) for tag in instance["Tags"]),
             "disk": {key: disk[key] for key in ("Size", "VolumeType", "Encrypted")},
+            "disk_tags": as_tag_dict(disk["Tags"]),
             "protected": protected["DisableApiTermination"]["Value"],
             "groups": [group["GroupName"] for group in instance["SecurityGroups"]],
         }

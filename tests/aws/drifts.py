@@ -5,6 +5,8 @@ from typing import Any
 
 from tests.aws.account import NAMES, Cloud
 
+from runbook.fleet.keys import make_key
+
 Drift = Callable[[Cloud], Any]
 
 
@@ -32,6 +34,21 @@ def weaken_metadata(cloud: Cloud) -> None:
     )
 
 
+def take_the_profile_off(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    worn = [{"Name": "instance-id", "Values": [host(cloud)]}]
+    [found] = ec2.describe_iam_instance_profile_associations(Filters=worn)["IamInstanceProfileAssociations"]
+    ec2.disassociate_iam_instance_profile(AssociationId=found["AssociationId"])
+
+
+def change_the_disk(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    mine = [{"Name": "attachment.instance-id", "Values": [host(cloud)]}]
+    [disk] = ec2.describe_volumes(Filters=mine)["Volumes"]
+    ec2.modify_volume(VolumeId=disk["VolumeId"], VolumeType="gp2")
+    ec2.delete_tags(Resources=[disk["VolumeId"]], Tags=[{"Key": "Environment"}])
+
+
 def allow_termination(cloud: Cloud) -> None:
     cloud.client("ec2").modify_instance_attribute(InstanceId=host(cloud), DisableApiTermination={"Value": False})
 
@@ -46,6 +63,19 @@ def make_administrator(cloud: Cloud) -> None:
     cloud.client("iam").attach_role_policy(
         RoleName=NAMES.role("host"), PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
     )
+
+
+def add_a_policy(cloud: Cloud) -> None:
+    everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
+    cloud.client("iam").put_role_policy(RoleName=NAMES.role("host"), PolicyName="more", PolicyDocument=everything)
+
+
+def replace_the_key(cloud: Cloud) -> None:
+    ec2, another = cloud.client("ec2"), cloud.folder / "another"
+    make_key(another, "another")
+    ec2.delete_key_pair(KeyName=NAMES.key_pair)
+    public = another.with_suffix(".pub").read_bytes()
+    ec2.import_key_pair(KeyName=NAMES.key_pair, PublicKeyMaterial=public)
 
 
 def widen_policy(cloud: Cloud) -> None:
@@ -103,21 +133,25 @@ def redirect_the_budgets_mails(cloud: Cloud) -> None:
     budgets.create_notification(**this, Notification=note, Subscribers=[elsewhere])
 
 
-HOSTS, PARTS = "aws_host : Make the hosts", "aws_host : Settle volumes, profiles and addresses"
-IDENTITY, STORAGE = "aws_identity : Make the roles", "aws_storage : Make the bucket"
+HOSTS, WATCH = "aws_host : Make the hosts", "aws_watch : Settle alarms, dashboard and budget"
+SETTINGS = "aws_functions : Settle the functions and their logs"
 DRIFTS: tuple[tuple[Drift, str], ...] = (
     (open_to_the_world, "aws_host : Open what must be open, and nothing else"),
-    (weaken_metadata, PARTS),
+    (weaken_metadata, HOSTS),
     (allow_termination, HOSTS),
-    (move_address, PARTS),
-    (make_administrator, IDENTITY),
-    (widen_policy, IDENTITY),
-    (open_bucket, STORAGE),
-    (delete_alarm, "aws_watch : Settle alarms and dashboard"),
+    (take_the_profile_off, HOSTS),
+    (change_the_disk, "aws_host : Grow and tag the disks"),
+    (move_address, "aws_host : Give each host an address of its own"),
+    (replace_the_key, "aws_host : Import the key"),
+    (make_administrator, "aws_identity : Make the roles"),
+    (widen_policy, "aws_identity : Give each role its policy"),
+    (add_a_policy, "aws_identity : Take off inline policies that somebody added"),
+    (open_bucket, "aws_storage : Make the bucket"),
+    (delete_alarm, WATCH),
     (add_schedule, "aws_watch : Settle the schedules"),
     (change_function, "aws_functions : Deploy the functions"),
-    (open_the_page_wide, "aws_functions : Settle the functions and their logs"),
-    (forget_logs, "aws_functions : Settle the functions and their logs"),
+    (open_the_page_wide, SETTINGS),
+    (forget_logs, SETTINGS),
     (unsubscribe, "aws_watch : Topic | Make the topic"),
-    (redirect_the_budgets_mails, "aws_watch : Cap the costs"),
+    (redirect_the_budgets_mails, WATCH),
 )

@@ -26,7 +26,6 @@ from harvester.upload.uploader import manifest_path
 from lab.aws.server import REGION
 from runbook.aws.archives import build
 from runbook.aws.functions import chosen, ensure_settings
-from runbook.aws.identity import ensure_roles
 from runbook.aws.session import Account
 from runbook.aws.trading_days import day_schedules, sessions_file, trading_days
 
@@ -265,19 +264,15 @@ def test_a_function_that_cannot_work_is_refused_before_anything_is_made() -> Non
         chosen(["tokenpage"], account="XX00000", refresh=False)
 
 
-ANY_POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}]}
-
-
 def make_function(name: str) -> None:
     role = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    boto3.client("iam").put_role_policy(RoleName=name, PolicyName="exactly-this", PolicyDocument=json.dumps(ANY_POLICY))
     code = {"ZipFile": b"PK\x05\x06" + bytes(18)}
     boto3.client("lambda").create_function(
         FunctionName=name, Runtime="python3.12", Role=role, Handler="x.handler", Code=code
     )
 
 
-def test_a_function_that_is_left_out_goes_with_its_role_and_its_logs_stay(aws: None) -> None:
+def test_a_function_that_is_left_out_goes_and_its_logs_stay(aws: None) -> None:
     kept, gone = "a-page", "a-refresh"
     for name in (kept, gone):
         make_function(name)
@@ -287,14 +282,10 @@ def test_a_function_that_is_left_out_goes_with_its_role_and_its_logs_stay(aws: N
 
     assert settle(here, both).changed and not settle(here, both).changed
     assert settle(here, wanted, absent=[gone], dry=True).changed
-    assert ensure_roles(here, [], TAGS, absent=[gone], dry=True).changed
     assert len(lambdas.list_functions()["Functions"]) == 2
     settled = settle(here, wanted, absent=[gone])
-    ensure_roles(here, [], TAGS, absent=[gone])
 
     assert [one["FunctionName"] for one in lambdas.list_functions()["Functions"]] == [kept]
-    assert [one["RoleName"] for one in boto3.client("iam").list_roles()["Roles"]] == [kept]
     assert len(boto3.client("logs").describe_log_groups()["logGroups"]) == 2
     assert settled.values["urls"].keys() == {kept}
     assert not settle(here, wanted, absent=[gone]).changed
-    assert not ensure_roles(here, [], TAGS, absent=[gone]).changed

@@ -23,7 +23,7 @@ from lab.aws.server import ACCOUNT
 from runbook.aws import allow, configure, questions
 from runbook.aws.bucket import bucket_exists
 from runbook.aws.look import look
-from runbook.aws.parameters import judge_parameters
+from runbook.aws.parameters import refuse_plain_text
 from runbook.aws.trouble import explain, explain_result
 
 REFUSED = (
@@ -95,13 +95,15 @@ def test_another_account_is_refused_before_anything_changes(other: Cloud) -> Non
 
 
 def test_a_secret_in_plain_text_is_refused_and_named(other: Cloud) -> None:
-    ssm, known = other.client("ssm"), {"pin": NAMES.parameter("pin"), "page_key": NAMES.parameter("page_key")}
-    ssm.put_parameter(Name=known["page_key"], Value="k", Type="SecureString")
-    assert judge_parameters(other, NAMES.parameter_prefix, known).values["present"] == {"pin": False, "page_key": True}
+    ssm, secrets = other.client("ssm"), [NAMES.parameter("pin"), NAMES.parameter("page_key")]
+    ssm.put_parameter(Name=secrets[1], Value="k", Type="SecureString")
+    refuse_plain_text(ssm, NAMES.parameter_prefix, secrets)
 
-    ssm.put_parameter(Name=known["pin"], Value="0000", Type="String")
-    with pytest.raises(ConfigError, match=f"^{known['pin']} is stored as plain text"):
-        judge_parameters(other, NAMES.parameter_prefix, known)
+    ssm.put_parameter(Name=secrets[0], Value="0000", Type="String")
+    with pytest.raises(ConfigError, match=f"^{secrets[0]} is stored as plain text"):
+        refuse_plain_text(ssm, NAMES.parameter_prefix, secrets)
+    with pytest.raises(ConfigError, match=f"^{secrets[0]} is stored as plain text"):
+        look(other, NAMES, instance_type="t3.micro")
 
 
 def test_a_bucket_of_somebody_else_is_told_from_one_that_is_not_there(other: Cloud) -> None:

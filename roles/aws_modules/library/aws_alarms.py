@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: exactly these CloudWatch alarms, and a dashboard."""
+"""Ansible module: exactly these CloudWatch alarms, a dashboard, and a monthly cap on costs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_alarms
-short_description: CloudWatch alarms and a dashboard
+short_description: CloudWatch alarms, a dashboard and a budget
 description:
-  - Makes alarms in one go, removes others whose names begin with the prefix, and writes the dashboard.
+  - Makes alarms, removes others whose names begin with the prefix, and writes the dashboard.
+  - Makes a monthly cost budget with an e-mail at each of its percents.
 options:
   prefix:
     description: What the names of all alarms begin with.
@@ -31,8 +32,19 @@ options:
     description: Body of the dashboard.
     type: dict
     required: true
+  budget:
+    description: Cost budget of so many US dollars a month, with a mail to the address at each percent; 0 means none.
+    type: dict
+    required: true
+    options:
+      account: {type: str, required: true}
+      name: {type: str, required: true}
+      dollars: {type: float, required: true}
+      percents: {type: list, elements: float, required: true}
+      email: {type: str, required: true}
+      filters: {type: dict, required: true}
   tags:
-    description: Tags of every resource; tags that a person added are left alone.
+    description: Tags of the alarms; tags that a person added are left alone.
     type: dict
     required: true
 author: Alpha Harvester
@@ -45,19 +57,30 @@ EXAMPLES = r"""
     alarms: "{{ __aws_watch_alarms }}"
     dashboard: alpha-harvester-production
     dashboard_body: {widgets: []}
+    budget:
+      account: "123456789012"
+      name: alpha-harvester-production
+      dollars: 20
+      percents: [50, 80]
+      email: you@example.com
+      filters: {}
     tags: "{{ __aws_names.tags }}"
 """
 
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
-    """One call of the function that does the work."""
+    """One call of each function that does the work."""
     from runbook.aws.alarms import ensure_alarms, ensure_dashboard
+    from runbook.aws.budget import ensure_budget
     from runbook.aws.outcome import Outcome
 
     keys = ("prefix", "alarms", "tags")
     alarms = ensure_alarms(here, **{key: arguments[key] for key in keys}, dry=here.dry)
     board = ensure_dashboard(here, arguments["dashboard"], arguments["dashboard_body"], dry=here.dry)
-    return Outcome({"alarms": alarms.before, **board.before}, {"alarms": alarms.after, **board.after})
+    budget = ensure_budget(here, **arguments["budget"], dry=here.dry)
+    parts = {"alarms": alarms, "dashboard": board, "budget": budget}
+    before, after = ({name: getattr(part, when) for name, part in parts.items()} for when in ("before", "after"))
+    return Outcome(before, after)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,13 @@ description:
   - Writes the host keys of addresses that the file does not know yet, as the instance printed them to its console.
 options:
   hosts:
-    description: Hosts by name, each with C(id) and C(address).
+    description: Instance ids by the name of the host; empty for a host that a check has not made.
     type: dict
     required: true
+  addresses:
+    description: Addresses by the name of the host. One that is missing or empty is the instance's own public address.
+    type: dict
+    default: {}
   file:
     description: File of known hosts.
     type: path
@@ -34,7 +38,8 @@ author: Alpha Harvester
 EXAMPLES = r"""
 - name: Know the hosts by their keys
   aws_host_keys:
-    hosts: {alpha-harvester-production-1: {id: i-0123456789abcdef0, address: 203.0.113.10}}
+    hosts: {alpha-harvester-production-1: i-0123456789abcdef0}
+    addresses: {alpha-harvester-production-1: 203.0.113.10}
     file: ~/.ssh/known_hosts
 """
 
@@ -43,8 +48,8 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
     from runbook.aws.host_keys import ensure_known
 
-    file, wait = Path(arguments["file"]), arguments["wait_seconds"]
-    return ensure_known(here, arguments["hosts"], file, wait_seconds=wait, dry=here.dry)
+    hosts, addresses, file = arguments["hosts"], arguments["addresses"], Path(arguments["file"])
+    return ensure_known(here, hosts, addresses, file, wait_seconds=arguments["wait_seconds"], dry=here.dry)
 
 
 if __name__ == "__main__":

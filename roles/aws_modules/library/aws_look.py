@@ -13,8 +13,8 @@ DOCUMENTATION = r"""
 module: aws_look
 short_description: One look at the account before anything changes
 description:
-  - Reads the caller, the subnet, the vendor's image and the hosts of this environment, and builds every name.
-  - Changes nothing. Fails when the credentials belong to another account than expected.
+  - Reads the caller, the subnet, the vendor's image, and what of this environment is there, and builds every name.
+  - Changes nothing. Fails when the credentials belong to another account than expected, or a secret is plain text.
 options:
   project:
     description: Project, first part of every name.
@@ -67,7 +67,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 look:
-  description: Account, names, image, subnet, instances and functions.
+  description: Account, names, image, subnet, functions; instances, disks, addresses, key, policies, subscriptions.
   returned: always
   type: dict
 """

@@ -1,5 +1,6 @@
-"""moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full,
-the subscribers of budgets, and databases of Glue that take their tags with them.
+"""moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full, the
+subscribers of budgets, databases of Glue that take their tags with them, Elastic IPs under AWS's name of that type, and
+metadata options that a change of others leaves alone.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
 """
@@ -126,6 +127,34 @@ def let_tags_go_with_databases() -> None:
     GlueBackend.delete_database = delete_with_tags  # type: ignore[method-assign, assignment]
 
 
+def call_elastic_ips_as_aws_does() -> None:
+    """moto lists tags of an Elastic IP under the type vpc-elastic-ip, where AWS and Ansible have elastic-ip."""
+    from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
+
+    EC2_PREFIX_TO_RESOURCE["eipalloc"] = "elastic-ip"
+
+
+def keep_metadata_options() -> None:
+    """moto forgets the metadata options of an instance that a change of others does not name."""
+    from moto.ec2.models.instances import InstanceBackend
+
+    modify = InstanceBackend.modify_instance_metadata_options
+
+    def modify_those(backend: Any, instance_id: str, **options: Any) -> Any:
+        there = backend.get_instance(instance_id).metadata_options
+        kept = {
+            "http_tokens": there.http_tokens,
+            "hop_limit": there.http_put_response_hop_limit,
+            "http_endpoint": there.http_endpoint,
+            "http_protocol": there.http_protocol_ipv6,
+            "metadata_tags": there.instance_metadata_tags,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return modify(backend, instance_id, **{**kept, **given})
+
+    InstanceBackend.modify_instance_metadata_options = modify_those  # type: ignore[method-assign, assignment]
+
+
 def main(arguments: list[str]) -> None:
     """Serve until a signal ends it."""
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
@@ -140,6 +169,8 @@ def main(arguments: list[str]) -> None:
         BudgetsResponse.describe_subscribers_for_notification = subscribers_for_notification  # type: ignore[attr-defined]
         add_image_parameter()
         let_tags_go_with_databases()
+        call_elastic_ips_as_aws_does()
+        keep_metadata_options()
         serve(arguments)
 
 

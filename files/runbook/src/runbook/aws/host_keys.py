@@ -15,30 +15,45 @@ ASK_AGAIN_SECONDS = 5.0
 
 
 def ensure_known(
-    clients: Clients, hosts: Mapping[str, Mapping[str, str]], file: Path, *, wait_seconds: int, dry: bool = False
+    clients: Clients,
+    hosts: Mapping[str, str],
+    addresses: Mapping[str, str],
+    file: Path,
+    *,
+    wait_seconds: int,
+    dry: bool = False,
 ) -> Outcome:
-    """Write the keys of hosts (name to {"id", "address"}) that the file does not know yet.
+    """Write the keys of hosts (name to instance id) whose addresses the file does not know yet.
 
-    HarvesterError when a console does not show them in time.
+    A host that `addresses` lacks has its instance's own; one without an id is yet to be made, as in a check.
+    HarvesterError when a console does not show the keys in time.
     """
     text = file.read_text("utf-8") if file.exists() else ""
     known = {line.split()[0] for line in text.splitlines() if line.strip()}
-    new = {name: host for name, host in hosts.items() if host["address"] and host["address"] not in known}
-    before = {name: name not in new for name in hosts}
-    after = dict.fromkeys(hosts, True)
+    ec2 = clients.client("ec2")
+    reached = {
+        name: addresses.get(name) or _public_address(ec2, identity) for name, identity in hosts.items() if identity
+    }
+    new = {name: address for name, address in reached.items() if address and address not in known}
+    before = {name: name not in new for name in reached}
+    after = dict.fromkeys(reached, True)
     if not dry and new:
-        ec2 = clients.client("ec2")
         deadline = time.monotonic() + wait_seconds
         lines = [
-            f"{host['address']} {key}\n"
-            for name, host in new.items()
-            for key in wait_for_keys(ec2, name, host["id"], deadline)
+            f"{address} {key}\n"
+            for name, address in new.items()
+            for key in wait_for_keys(ec2, name, hosts[name], deadline)
         ]
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as known_hosts:
             known_hosts.write("" if not text or text.endswith("\n") else "\n")
             known_hosts.writelines(lines)
     return Outcome(before, after)
+
+
+def _public_address(ec2: Any, instance_id: str) -> str:
+    found = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+    return str(found.get("PublicIpAddress", ""))
 
 
 def find_keys(console: str) -> list[str]:

@@ -1,11 +1,16 @@
 """One look at the account before anything changes: who, where, which image and subnet, which hosts are there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harvester.base import aws_names
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
+from runbook.aws.identity import inline_policies
+from runbook.aws.instances import addresses_by_host, find_disks
 from runbook.aws.outcome import Clients, as_tag_dict, pages
+from runbook.aws.parameters import refuse_plain_text
+from runbook.aws.topic import find_subscriptions
 
 IMAGE_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 """The vendor's public parameter: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/"""
@@ -24,7 +29,8 @@ def look(
 ) -> Any:
     """Everything that the roles need to know, as one dictionary; ConfigError for an account that cannot be used.
 
-    `functions`, those of the environment, are handed on: several roles go by them.
+    `functions`, those of the environment, are handed on: several roles go by them. What the collections' modules cannot
+    see in a check, or cannot see at all, is looked at here: policies by role, subscriptions, the key, disks, addresses.
     """
     caller = clients.client("sts").get_caller_identity()
     account = caller["Account"]
@@ -33,26 +39,33 @@ def look(
             f"These credentials belong to account {account}, and aws_account_id says {expected_account}: nothing was "
             "touched. Choose the right profile, or correct aws_account_id."
         )
-    ec2 = clients.client("ec2")
+    secrets = [names.parameter(secret) for secret in aws_names.SECRETS]
+    refuse_plain_text(clients.client("ssm"), names.parameter_prefix, secrets)
+    ec2, partition = clients.client("ec2"), caller["Arn"].split(":")[1]
     place = find_subnet(ec2, instance_type, subnet)
     image_id, device = find_image(clients, ec2, instance_type)
+    hosts = find_instances(ec2, names)
+    topic = f"arn:{partition}:sns:{names.region}:{account}:{names.topic}"
     return {
         "account": account,
         "arn": caller["Arn"],
-        "partition": caller["Arn"].split(":")[1],
+        "partition": partition,
         "names": describe(names, account),
         "image_id": image_id,
         "root_device": device,
         "functions": list(functions),
-        "instances": find_instances(ec2, names),
+        "instances": hosts,
+        "disks": find_disks(ec2, hosts),
+        "addresses": addresses_by_host(ec2, names.tags),
+        "key": find_key(ec2, names.key_pair),
+        "policies": inline_policies(clients.client("iam"), [names.role(role) for role in aws_names.ROLES]),
+        "subscriptions": find_subscriptions(clients.client("sns"), topic),
         **place,
     }
 
 
 def describe(names: Names, account: str) -> dict[str, Any]:
     """The names as the roles read them."""
-    from harvester.base import aws_names
-
     return {
         "stem": names.stem,
         "region": names.region,
@@ -124,8 +137,23 @@ def find_instances(ec2: Any, names: Names) -> list[dict[str, Any]]:
             "image": instance["ImageId"],
             "address": instance.get("PublicIpAddress", ""),
             "subnet": instance.get("SubnetId", ""),
+            "profile": instance.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2],
+            "disk": _root_volume(instance),
         }
         for reservation in pages(ec2, "describe_instances", "Reservations", Filters=filters)
         for instance in reservation["Instances"]
     ]
     return sorted(found, key=lambda instance: (instance["name"], instance["id"]))
+
+
+def _root_volume(instance: Mapping[str, Any]) -> str:
+    """The id of an instance's root volume; empty while it has none yet."""
+    ids = {mapping["DeviceName"]: mapping["Ebs"]["VolumeId"] for mapping in instance.get("BlockDeviceMappings", ())}
+    return str(ids.get(instance.get("RootDeviceName"), ""))
+
+
+def find_key(ec2: Any, name: str) -> str:
+    """The public key of a key pair, without its comment; empty when there is no such pair."""
+    filters = [{"Name": "key-name", "Values": [name]}]
+    pairs = ec2.describe_key_pairs(Filters=filters, IncludePublicKey=True)["KeyPairs"]
+    return " ".join(pairs[0].get("PublicKey", "").split()[:2]) if pairs else ""

@@ -4,26 +4,22 @@ They have no tags. Their path names project and environment, and they are made b
 after which a run that tags would have something to change each time, and those writers a right more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from harvester.base.errors import ConfigError
-from runbook.aws.outcome import Clients, Outcome, pages
+from runbook.aws.outcome import pages
 
 
-def judge_parameters(clients: Clients, prefix: str, known: Mapping[str, str]) -> Outcome:
-    """Look at the parameters below the prefix; no value is read or decrypted, and nothing is written.
-
-    ConfigError for a secret of `known` that somebody stored as plain text. `values`: which of `known` are there.
-    """
-    found = find_parameters(clients.client("ssm"), prefix)
-    plain = sorted(name for name in known.values() if found.get(name, "SecureString") != "SecureString")
+def refuse_plain_text(ssm: Any, prefix: str, secrets: Iterable[str]) -> None:
+    """ConfigError for a parameter of `secrets` that was stored as plain text; no value is read or decrypted."""
+    found = find_parameters(ssm, prefix)
+    plain = sorted(name for name in secrets if found.get(name, "SecureString") != "SecureString")
     if plain:
         raise ConfigError(
             f"{', '.join(plain)} is stored as plain text. Delete it (`aws ssm delete-parameter --name ...`), store it "
             "again with the command that the runbook names, and replace the secret: others may have read it."
         )
-    return Outcome({}, {}, {"present": {what: name in found for what, name in known.items()}})
 
 
 def find_parameters(ssm: Any, prefix: str) -> dict[str, str]:

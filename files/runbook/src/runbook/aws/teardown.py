@@ -9,7 +9,7 @@ from harvester.base.aws_names import FUNCTIONS, ROLES, Names
 from runbook.aws import bucket, budget, glue, identity, instances, look, parameters, schedules
 from runbook.aws.alarms import read_alarms
 from runbook.aws.outcome import Clients, pages
-from runbook.aws.topic import read_topic
+from runbook.aws.topic import find_subscriptions
 
 DELETE_AT_ONCE = 1000
 
@@ -72,7 +72,7 @@ def _functions(clients: Clients, names: Names, account: str, partition: str) -> 
     for group in [one["logGroupName"] for one in groups]:
         yield Doomed("log group", group, partial(logs.delete_log_group, logGroupName=group))
     topic = f"arn:{partition}:sns:{names.region}:{account}:{names.topic}"
-    if read_topic(sns, topic) is not None:
+    if find_subscriptions(sns, topic) is not None:
         yield Doomed("topic", names.topic, partial(sns.delete_topic, TopicArn=topic))
 
 
