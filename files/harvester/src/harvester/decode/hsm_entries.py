@@ -25,10 +25,6 @@ class Entries(Columns):
         return len(self.frame)
 
 
-def _big_endian_16(octets: Octets, at: Ints) -> Ints:
-    return octets[at].astype(np.int64) << 8 | octets[at + 1]
-
-
 def _snapshot_sizes(octets: Octets, at: Ints) -> Ints:
     size = 4 + octets[at + 3].astype(np.int64)
     size += 1 + 4 * octets[at + size].astype(np.int64) + 5
@@ -114,7 +110,7 @@ class _Walk:
     def run(self, frame: Ints) -> None:
         at = self.batch.starts[frame] + HEADER_SIZE
         end = self.batch.ends[frame]
-        left = _big_endian_16(self.batch.octets, at - 2)
+        left = self.batch.octets[at - 2].astype(np.int64) << 8 | self.batch.octets[at - 1]
         while frame.size:
             done = left == 0
             if done.any():

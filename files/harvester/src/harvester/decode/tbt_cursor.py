@@ -20,10 +20,7 @@ WRAPPED_TAG = 0x08
 """Tag of the number in a wrapper."""
 
 
-def _u64(number: int) -> np.uint64:
-    return np.uint64(number)
-
-
+_u64 = np.uint64
 OCTET = _u64(0xFF)
 MORE = _u64(0x8080808080)
 """Continuation bits of a number: set in each byte but its last."""

@@ -74,10 +74,10 @@ def describe_file(lake: Path, path: Path, rows: int) -> FileEntry:
 def encode_manifest(manifest: Manifest) -> bytes:
     """The file's bytes: JSON with the hash of its canonical form without that hash."""
     value: dict[str, Any] = {"format": MANIFEST_FORMAT, **asdict(manifest)}
-    return (json.dumps({**value, SELF: _self_hash(value)}, indent=1) + "\n").encode()
+    return (json.dumps({**value, SELF: self_hash(value)}, indent=1) + "\n").encode()
 
 
-def _self_hash(value: dict[str, Any]) -> str:
+def self_hash(value: dict[str, Any]) -> str:
     """SHA-256 of the JSON with sorted keys, without spaces, in ASCII."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -112,7 +112,7 @@ def parse_manifest(data: bytes, partition: Partition) -> Manifest:
     if not isinstance(value, dict):
         raise TypeError("it is not a JSON object")
     claimed = value.pop(SELF)
-    if claimed != _self_hash(value):
+    if claimed != self_hash(value):
         raise ValueError("its own hash does not match")
     if value.pop("format") != MANIFEST_FORMAT:
         raise ValueError("it has another format than this release reads")
