@@ -61,7 +61,7 @@ def _why_keep(
     if entry.path not in receipt.files:
         return "the receipt does not name it"
     if receipt.files[entry.path] != entry.sha256:
-        return "the receipt names another content"
+        return "the receipt proves another content"
     segment = day_directory(journal, partition.date) / f"{Path(entry.path).name.split('.', 1)[0]}{SEALED}"
     if entry.path.startswith(f"{RAW}/") and segment.exists():
         return "the journal still has its segment; run harvester prune-journal first"
