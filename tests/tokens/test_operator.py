@@ -27,7 +27,7 @@ from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.claims import TokenError, check_token
 from harvester.tokens.login import LoginError, check_clock, read_redirect
 from harvester.tokens.stores import StoreError
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
@@ -98,7 +98,7 @@ def test_a_token_that_the_broker_has_ended_is_refused_though_it_looks_well(
 
 
 def test_the_data_socket_is_really_asked(host: Host, mint: Callable[..., str]) -> None:
-    with surroundings_of(host):
+    with environment_of(host):
         assert data_socket.prove(Masked(mint())) == ""
         with pytest.raises(LoginError, match="data socket refuses"):
             data_socket.prove(Masked(_with_foreign_key(mint())))

@@ -17,10 +17,10 @@ from harvester.base.redaction import Masked
 from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.renewal import remembered
 from harvester.tokens.stores import FileStore
-from runbook.console import presentation
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.ssh import SshConnection, UnreachableError
+from runbook.tasks import presentation
 from runbook.tokens import token_refresh
 
 STATE = f"{PREFIX}/fyers/refresh-state"

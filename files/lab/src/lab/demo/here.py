@@ -21,7 +21,7 @@ from harvester.tokens.stores import FileStore
 from lab import calendar
 from lab.demo.host import Demo, Session, ask_with_sdk, conclude, wait_until
 from lab.demo.login import BY_HTTP
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host, program
 
 WHERE = "ordinary processes on this machine, without a host and without Ansible"
@@ -142,7 +142,7 @@ def log_in(demo: Demo) -> None:
     begun = begin_login(app, api_url)
     ready = read_ready(demo.exchange)
     stand_ins = Host("here", "", variables={"broker_proxy": ready["proxy"], "broker_ca_file": ready["ca"]})
-    with open_client(demo.exchange) as client, surroundings_of(stand_ins):
+    with open_client(demo.exchange) as client, environment_of(stand_ins):
         address = login_as_a_person(begun.url, demo.exchange, client)
         grant, profile = complete_login(app, read_redirect(address, app, begun.state), api_url=api_url)
     demo.progress.note(f"logged in as {profile.account}")

@@ -6,7 +6,7 @@ import httpx
 
 from harvester.config.settings import BrokerSettings
 from runbook.doctor.finding import Finding, ok, warn
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 
 TIMEOUT_SECONDS = 15.0
@@ -17,7 +17,7 @@ def check_broker(host: Host) -> Finding:
     stated = (host.settings.get("broker") or {}).get("api_url")
     url = str(stated or BrokerSettings.model_fields["api_url"].default)
     try:
-        with surroundings_of(host):
+        with environment_of(host):
             httpx.get(url, timeout=TIMEOUT_SECONDS, verify=ssl.create_default_context())
     except FileNotFoundError:
         trust = host.variables.get("broker_ca_file")

@@ -11,7 +11,7 @@ from harvester.base.validation import explain
 from harvester.config.settings import Settings
 from harvester.tokens.stores import open_store
 from runbook.doctor.finding import Finding, fail, ok, warn
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import HostStatus, gather
@@ -71,7 +71,7 @@ def check_store(host: Host) -> Finding:
         if settings.source == "file":
             return ok(name, f"a file on the host, {settings.file}")
         store = open_store(settings)
-        with surroundings_of(host):
+        with environment_of(host):
             stored = store.read()
     except HarvesterError as error:
         return fail(

@@ -24,7 +24,7 @@ from harvester.tokens.login import (
     read_redirect,
 )
 from harvester.tokens.stores import DeniedError, open_place
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.tokens import data_socket, places
 from runbook.tokens.redirect import LOGIN_SECONDS, Catcher, can_catch
@@ -45,7 +45,7 @@ class Obtained(NamedTuple):
 def log_in(host: Host, open_page: OpenPage, *, app: App, account: str | None = None) -> Obtained:
     """A token of `account` that broker and data socket accept. Raises LoginError, TokenError or ConfigError."""
     api_url = api_url_of(host)
-    with surroundings_of(host):
+    with environment_of(host):
         begun = begin_login(app, api_url)
         code = read_redirect(open_page(begun), app, begun.state)
         grant, _ = complete_login(app, code, api_url=api_url, account=account)
@@ -58,7 +58,7 @@ def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obt
     """The same proofs for a token that came without a login. Raises LoginError."""
     check_account(claims.account, account)
     app = App(app_id_of(host), Masked(""), "")
-    with surroundings_of(host):
+    with environment_of(host):
         profile = fetch_profile(app, token, api_url=api_url_of(host))
         check_account(profile.account, account)
         note = data_socket.prove(token, socket_url_of(host))
@@ -163,7 +163,7 @@ def _read_secret_parameter(host: Host) -> Secret | None:
     place = places.place_of(host, "app_secret") if not named else f"ssm:{named}"
     if place is None:
         return None
-    with surroundings_of(host):
+    with environment_of(host):
         try:
             stored = open_place(place, places.token_settings(host).region).read()
         except DeniedError:  # an operator without that right is asked for it

@@ -10,7 +10,7 @@ from harvester.tokens import schwab
 from harvester.tokens.expiry import wrap
 from harvester.tokens.login import App, LoginError, read_redirect_query
 from harvester.tokens.stores import Store, open_place
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.tokens import places
 from runbook.tokens.broker_login import page_opener
@@ -33,7 +33,7 @@ def push(host: Host, *, secret_stdin: bool = False) -> str:
             f"The inventory names no schwab_app_id and schwab_redirect_uri for {host.name}. Copy both from the app in"
             " Schwab's developer portal."
         )
-    with surroundings_of(host):
+    with environment_of(host):
         secret_store = _store(host, "schwab_app_secret")
         stored = None if secret_stdin else secret_store.read()
         if not secret_stdin and stored is None:

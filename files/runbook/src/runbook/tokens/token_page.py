@@ -16,7 +16,7 @@ from harvester.page.once import Budget, FolderOnce
 from harvester.page.service import Service, link_address
 from harvester.tokens.claims import check_token
 from harvester.tokens.login import Grant
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.tokens import data_socket, token_push
@@ -54,7 +54,7 @@ def serve(
         threading.Thread(target=server.shutdown).start()  # from another thread: this one is answering
         return ", ".join(sorted(set(done.versions.values())))
 
-    with tempfile.TemporaryDirectory(prefix="token-page-") as folder, surroundings_of(host):
+    with tempfile.TemporaryDirectory(prefix="token-page-") as folder, environment_of(host):
         signer = Signer(Masked(secrets.token_hex(32)), "this machine")
         service = Service(
             app, account, api_url_of(host), signer, FolderOnce(Path(folder)), keep, SystemClock(), Budget(), tell

@@ -18,7 +18,7 @@ from harvester.base.redaction import Masked, Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
 from harvester.tokens.stores import file_version, open_place
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.tokens import adoption, places
@@ -66,7 +66,7 @@ def expected_account(host: Host) -> str | None:
     place = places.place_of(host, "access_token")
     if stated or place is None:
         return str(stated) if stated else None
-    with surroundings_of(host):
+    with environment_of(host):
         stored = open_place(place, places.token_settings(host).region).read()
     with suppress(TokenError):
         return read_claims(stored.value).account or None if stored else None
@@ -98,7 +98,7 @@ def push(
             _store_in_file(obtained.token, target, [host.name for host in members])
             version = file_version(obtained.token)
         else:
-            with surroundings_of(members[0]):
+            with environment_of(members[0]):
                 version = open_place(place.name, place.region).write(obtained.token)
                 _keep_refresh_token(obtained, members[0])
         versions |= dict.fromkeys((host.name for host in members), version)

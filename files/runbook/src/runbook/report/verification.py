@@ -12,11 +12,11 @@ from harvester.calendar import TradingCalendar
 from harvester.lake.layout import BUILT
 from runbook.pull.plan import Selection
 from runbook.pull.store import Store
-from runbook.report.catalogue import Day, check_parquet, check_symbols, load_days
+from runbook.report.catalogue import PulledDay, check_parquet, check_symbols, load_days
 
 
 @dataclass
-class DayVerdict:
+class CheckedDay:
     """One day of one host: what is here, what it says of itself, what is wrong with it."""
 
     date: str
@@ -46,18 +46,20 @@ class DayVerdict:
 
 @dataclass
 class Verification:
-    """The verdict over a store."""
+    """What is here, and what is wrong with it."""
 
-    days: list[DayVerdict]
+    days: list[CheckedDay]
     missing_days: list[str]
-    strangers: list[str]
+    unlisted: list[str]
+    """Files in the lake that no manifest names."""
 
     @property
     def ok(self) -> bool:
         return not self.missing_days and not any(day.problems for day in self.days)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"ok": self.ok, **asdict(self)}
+        content = {"ok": self.ok, **asdict(self)}
+        return content | {"strangers": content.pop("unlisted")}  # its name in the JSON that scripts read
 
 
 def verify_store(store: Store, selection: Selection, symbols: Collection[str] = ()) -> Verification:
@@ -68,23 +70,21 @@ def verify_store(store: Store, selection: Selection, symbols: Collection[str] = 
     from harvester.reader.verify import verify_lake
 
     report = verify_lake(store.lake)
-    verdicts = []
+    checked = []
     for found in report.days:
         if not selection.includes(date.fromisoformat(found.date)):
             continue
-        absent = {problem for problem in found.problems if _is_unpulled_raw(problem, store.lake)}
-        problems = [_with_reason(problem, store.lake) for problem in found.problems if problem not in absent]
-        verdict = DayVerdict(found.date, found.host, found.files - len(absent), found.bytes, len(absent))
-        verdict.problems = problems
-        verdicts.append(verdict)
-    days = _readable_days(store.lake, verdicts)
-    check_symbols(symbols, days.values())
-    for verdict in verdicts:
-        day = days.get((verdict.date, verdict.host))
-        if day:
-            _account(verdict, day, symbols, store.lake)
-    present = {date.fromisoformat(verdict.date) for verdict in verdicts}
-    return Verification(verdicts, [day.isoformat() for day in missing_days(present, selection)], report.unlisted)
+        unpulled = {problem for problem in found.problems if _is_unpulled_raw(problem, store.lake)}
+        problems = [_with_reason(problem, store.lake) for problem in found.problems if problem not in unpulled]
+        files = found.files - len(unpulled)
+        checked.append(CheckedDay(found.date, found.host, files, found.bytes, len(unpulled), problems=problems))
+    readable = _readable_days(store.lake, checked)
+    check_symbols(symbols, readable.values())
+    for day in checked:
+        if pulled := readable.get((day.date, day.host)):
+            _account(day, pulled, symbols, store.lake)
+    present = {date.fromisoformat(day.date) for day in checked}
+    return Verification(checked, [day.isoformat() for day in missing_days(present, selection)], report.unlisted)
 
 
 def missing_days(
@@ -102,52 +102,44 @@ def missing_days(
         day += timedelta(days=1)
 
 
-def _readable_days(lake: Path, verdicts: list[DayVerdict]) -> dict[tuple[str, str], Day]:
+def _readable_days(lake: Path, checked: list[CheckedDay]) -> dict[tuple[str, str], PulledDay]:
     """Days whose manifest and certificate can be read; why others cannot is among their problems already."""
-    days: dict[tuple[str, str], Day] = {}
-    for verdict in verdicts:
-        day = date.fromisoformat(verdict.date)
+    readable: dict[tuple[str, str], PulledDay] = {}
+    for day in checked:
+        only = date.fromisoformat(day.date)
         try:
-            found = load_days(lake, since=day, until=day)
+            readable |= {(day.date, found.host): found for found in load_days(lake, since=only, until=only)}
         except HarvesterError as error:
-            verdict.problems = verdict.problems or [str(error)]
-            continue
-        days |= {(entry.date.isoformat(), entry.host): entry for entry in found}
-    return days
+            day.problems = day.problems or [str(error)]
+    return readable
 
 
-def _account(verdict: DayVerdict, day: Day, symbols: Collection[str], lake: Path) -> None:
+def _account(day: CheckedDay, pulled: PulledDay, symbols: Collection[str], lake: Path) -> None:
     """Fill in the figures, and hold the accounts against the tables where `verify_lake` stopped at unpulled files."""
     from harvester.lake.certificate.balance import check_day
 
-    causes: Counter[str] = Counter()
-    for symbol, facts in day.certificate["symbols"].items():
-        if symbols and symbol not in symbols:
-            continue
-        verdict.rows += facts["updates"]
-        verdict.expected += facts["expected"]
-        verdict.recorded += facts["recorded_slots"]
-        causes.update(facts["gaps_by_cause"])
-    verdict.gaps_by_cause = dict(sorted(causes.items()))
-    _account_sockets(verdict, day, symbols)
-    tables = [lake / entry.path for kind in BUILT for entry in day.manifest.find(kind)]
-    if verdict.raw_left_on_host and not verdict.problems and all(map(Path.exists, tables)):
-        try:
-            verdict.problems += check_day(lake, day.certificate, day.manifest.files)
-        except (KeyError, TypeError, ValueError) as error:
-            verdict.problems.append(f"the certificate's accounts cannot be checked ({error})")
-
-
-def _account_sockets(verdict: DayVerdict, day: Day, symbols: Collection[str]) -> None:
-    lost: Counter[str] = Counter()
-    for facts in day.certificate.get("streams", {}).values():
-        for symbol, entry in facts["symbols"].items():
+    missed: Counter[str] = Counter()
+    lost_ns: Counter[str] = Counter()
+    for symbol, entry in pulled.certificate["symbols"].items():
+        if not symbols or symbol in symbols:
+            day.rows += entry["updates"]
+            day.expected += entry["expected"]
+            day.recorded += entry["recorded_slots"]
+            missed.update(entry["gaps_by_cause"])
+    for stream in pulled.certificate.get("streams", {}).values():
+        for symbol, entry in stream["symbols"].items():
             if not symbols or symbol in symbols:
-                verdict.rows += sum(entry["updates"].values())
-                verdict.window_ns += entry["window_ns"]
-                verdict.covered_ns += entry["covered_ns"]
-                lost.update({cause: sums["ns"] for cause, sums in entry["gaps_by_cause"].items()})
-    verdict.lost_ns_by_cause = dict(sorted(lost.items()))
+                day.rows += sum(entry["updates"].values())
+                day.window_ns += entry["window_ns"]
+                day.covered_ns += entry["covered_ns"]
+                lost_ns.update({cause: sums["ns"] for cause, sums in entry["gaps_by_cause"].items()})
+    day.gaps_by_cause, day.lost_ns_by_cause = dict(sorted(missed.items())), dict(sorted(lost_ns.items()))
+    tables = [lake / file.path for kind in BUILT for file in pulled.manifest.find(kind)]
+    if day.raw_left_on_host and not day.problems and all(map(Path.exists, tables)):
+        try:
+            day.problems += check_day(lake, pulled.certificate, pulled.manifest.files)
+        except (KeyError, TypeError, ValueError) as error:
+            day.problems.append(f"the certificate's accounts cannot be checked ({error})")
 
 
 def _is_unpulled_raw(problem: str, lake: Path) -> bool:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from runbook.doctor import Finding
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
-    from runbook.pull.delivery import Delivery
-    from runbook.pull.verification import DayVerdict, Verification
+    from runbook.report.delivery import Delivery
     from runbook.report.query import Answer
-    from runbook.tokens.credentials import Standing
+    from runbook.report.verification import CheckedDay, Verification
+    from runbook.tokens.credentials import CredentialStatus
     from runbook.tokens.token_push import Pushed
 
 MOST_ROWS = 500
@@ -87,7 +87,7 @@ def show_delivery(delivery: "Delivery") -> None:
 
 
 def show_verification(result: "Verification") -> None:
-    """One row per day, then every problem, missing day and stranger."""
+    """One row per day, then every problem, missing day and unlisted file."""
     out = console()
     columns = (
         "day",
@@ -115,24 +115,24 @@ def show_verification(result: "Verification") -> None:
         for day in result.days
     ]
     out.print(table("", columns, rows))
-    for verdict in result.days:
-        for problem in verdict.problems:
-            out.print(f"wrong: {verdict.date} {verdict.host}: {problem}", markup=False)
+    for day in result.days:
+        for problem in day.problems:
+            out.print(f"wrong: {day.date} {day.host}: {problem}", markup=False)
     if result.missing_days:
         out.print(
             f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
             "`harvester close --date DAY` there writes down why.",
             markup=False,
         )
-    for stranger in result.strangers:
-        out.print(f"in no manifest, so not used: {stranger}", markup=False)
+    for path in result.unlisted:
+        out.print(f"in no manifest, so not used: {path}", markup=False)
 
 
 def _share(share: float | None) -> str:
     return f"{100 * share:.2f} %" if share is not None else "none due"
 
 
-def _missed(day: "DayVerdict") -> str:
+def _missed(day: "CheckedDay") -> str:
     """Polls by cause, and seconds of the sockets."""
     polls = [f"{cause} {slots}" for cause, slots in day.gaps_by_cause.items()]
     seconds = [f"{cause} {lost / NS_PER_SECOND:.1f} s" for cause, lost in day.lost_ns_by_cause.items()]
@@ -173,19 +173,19 @@ def show_pushed(pushed: "Pushed") -> None:
         out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M} IST.", markup=False)
 
 
-def show_credentials(standings: Sequence["Standing"]) -> None:
+def show_credentials(found: Sequence["CredentialStatus"]) -> None:
     """Every credential: whether it is there, how old, until when, and what is to be done about it."""
     rows = [
         (
-            standing.name,
-            standing.version or standing.state or "not stored",
-            human_age(standing.age) if standing.age is not None else "",
-            f"{to_ist(standing.expires_at_ns):%a %d %b %H:%M} IST" if standing.expires_at_ns else "",
-            "[green]ok[/]" if standing.good and standing.version else "" if standing.good else "[red]missing[/]",
-            standing.action,
-            standing.place,
+            credential.name,
+            credential.version or credential.state or "not stored",
+            human_age(credential.age) if credential.age is not None else "",
+            f"{to_ist(credential.expires_at_ns):%a %d %b %H:%M} IST" if credential.expires_at_ns else "",
+            "[green]ok[/]" if credential.good and credential.version else "" if credential.good else "[red]missing[/]",
+            credential.action,
+            credential.place,
         )
-        for standing in standings
+        for credential in found
     ]
     columns = ("credential", "version", "age#", "expires", "", "next action", "kept in")
     console().print(table("", columns, rows))

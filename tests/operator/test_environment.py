@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
-from runbook.fleet.environment import STAND_IN_KEYS, surroundings_of
+from runbook.fleet.environment import STAND_IN_KEYS, environment_of
 from runbook.fleet.inventory import Host
 
 STAND_IN = MappingProxyType({"AWS_ENDPOINT_URL": "http://127.0.0.1:9", **STAND_IN_KEYS})
@@ -27,7 +27,7 @@ def test_the_inventory_leads_to_its_aws_and_back(
     monkeypatch.setenv("AWS_PROFILE", "own")
     before = dict(os.environ)
 
-    with surroundings_of(Host("h1", "192.0.2.1", variables=variables)):
+    with environment_of(Host("h1", "192.0.2.1", variables=variables)):
         assert found.items() <= os.environ.items()
 
     assert dict(os.environ) == before
