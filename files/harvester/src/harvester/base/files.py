@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
 
 def sync_directory(directory: Path) -> None:
     """Make names created, renamed or removed in `directory` survive a power cut. Raises OSError."""
@@ -18,18 +20,19 @@ def sync_directory(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: int = 0o644, *, synced: bool = True) -> Iterator[BinaryIO]:
+def replacing(path: Path, mode: int | None = None, *, synced: bool = True) -> Iterator[BinaryIO]:
     """Write a file that appears under its name at the end, in one step, or not at all: a power cut sees no part of it.
 
-    Nothing that was written stays behind when it fails. `synced=False` is for /run, which no power cut survives.
-    Raises OSError.
+    Nothing that was written stays behind when it fails. Without `mode` the umask decides. `synced=False` is for /run,
+    which no power cut survives. Raises OSError.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.unlink(missing_ok=True)  # from a process that died, and had the same number
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(temporary, CREATE, 0o666 if mode is None else mode)
         with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)  # whatever the umask says
+            if mode is not None:
+                os.fchmod(descriptor, mode)  # whatever the umask says
             yield file
             file.flush()
             if synced:
@@ -42,7 +45,7 @@ def replacing(path: Path, mode: int = 0o644, *, synced: bool = True) -> Iterator
             temporary.unlink(missing_ok=True)
 
 
-def replace_file(path: Path, content: str | bytes, mode: int = 0o644, *, synced: bool = True) -> None:
+def replace_file(path: Path, content: str | bytes, mode: int | None = None, *, synced: bool = True) -> None:
     """Replace a file's content by `replacing`. Raises OSError."""
     with replacing(path, mode, synced=synced) as file:
         file.write(content.encode() if isinstance(content, str) else content)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.journal.files import sync_directory
+from harvester.base.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions

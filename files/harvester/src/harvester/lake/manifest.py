@@ -12,8 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harvester.base.errors import HarvesterError
-from harvester.base.files import replace_file
-from harvester.journal.files import make_directory, write_new
+from harvester.base.files import make_directory, replace_file, write_new
 from harvester.lake.layout import MANIFEST, Partition
 
 MANIFEST_FORMAT = REMOVALS_FORMAT = 1

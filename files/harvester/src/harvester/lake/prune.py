@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import sync_directory
+from harvester.base.files import sync_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, hash_file, load_manifest

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.files import replacing
+from harvester.base.files import make_directory, replacing
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
-from harvester.journal.files import make_directory
 from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
 from harvester.lake.schema import TABLES

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import HarvesterError
-from harvester.base.files import replace_file
-from harvester.journal.files import make_directory
+from harvester.base.files import make_directory, replace_file
 from harvester.lake.cleanup import removable
 from harvester.lake.layout import Partition, find_partitions
 from harvester.lake.manifest import FileEntry, load_manifest

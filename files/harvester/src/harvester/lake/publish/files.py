@@ -9,7 +9,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import make_directory, publish, sync_directory
+from harvester.base.files import make_directory, publish, sync_directory
 from harvester.lake.layout import BUILT, CERTIFICATE, LOCK_NAME, SUPERSEDED, Partition
 from harvester.lake.manifest import FileEntry, Manifest, describe_file, hash_file
 
