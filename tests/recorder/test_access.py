@@ -53,10 +53,11 @@ def test_a_refused_token_gets_one_try_a_minute(access: Access) -> None:
     assert len(sent) in (9, 10)
 
 
-def test_a_missing_permission_is_asked_about_every_five_minutes(access: Access) -> None:
-    access.note_result(result(0, "token_refused", 403), TOKEN)
+def test_what_is_refused_to_one_poll_stops_no_other(access: Access) -> None:
+    access.note_result(result(0, "refused", 403), TOKEN)
 
-    assert first_pass(access, after_ns=SECOND, until_ns=600 * SECOND) == 300 * SECOND
+    assert access.token_state(WALL) == "ok"
+    assert first_pass(access, after_ns=0, until_ns=600 * SECOND) == 0
 
 
 def test_a_new_token_is_used_at_once(access: Access) -> None:

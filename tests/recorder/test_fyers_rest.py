@@ -24,7 +24,7 @@ from tests.recorder.fakes import APP_ID, SYMBOLS
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.redaction import Secret, register_secret
-from harvester.brokers.fyers.responses import judge_depth, read_date, read_retry_after
+from harvester.brokers.fyers.responses import judge_depth, judge_profile, read_date, read_retry_after
 from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.protocol import PollResult
 from harvester.config.settings import BrokerSettings
@@ -96,8 +96,14 @@ def test_the_request_is_what_the_broker_documents(trusted: tuple[Path, Path]) ->
         pytest.param(refuse(-15), "token_refused", id="token invalid"),
         pytest.param(refuse(-16, status=200), "token_refused", id="refusal dressed as HTTP 200"),
         pytest.param(refuse(-17), "token_refused", id="token invalid or expired"),
-        pytest.param(answer(401, b"no"), "token_refused", id="401 without JSON"),
-        pytest.param(refuse(-373, status=403), "token_refused", id="no permission"),
+        pytest.param(answer(401, b"no"), "refused", id="401 without JSON"),
+        pytest.param(answer(401, b'{"s": "error", "code": "-8"}'), "refused", id="401 with a code that is no number"),
+        pytest.param(refuse(-373, status=403), "refused", id="no permission"),
+        pytest.param(refuse(-403, status=403), "refused", id="a segment without permission"),
+        pytest.param(refuse(-17, status=403), "token_refused", id="token's code with 403"),
+        pytest.param(answer(403, b"<html>Request blocked</html>"), "refused", id="a firewall's 403 in HTML"),
+        pytest.param(refuse(-352, status=400), "bad_response", id="invalid app id"),
+        pytest.param(refuse(-99, status=200), "bad_response", id="no market data"),
         pytest.param(refuse(-429, status=429), "rate_limited", id="429 in JSON"),
         pytest.param(answer(429, b"<html>slow down</html>"), "rate_limited", id="429 in HTML"),
         pytest.param(answer(500, b"<html>oops</html>"), "server_error", id="500 in HTML"),
@@ -251,3 +257,9 @@ def test_a_profile_proves_a_token(trusted: tuple[Path, Path]) -> None:
         return await client.prove_token(TOKEN)
 
     assert cause_of(poll(trusted, story=story)) == "token_refused"
+
+
+def test_a_firewall_says_nothing_about_the_token_it_stops() -> None:
+    outage = judge_profile(403, b"<html>Request blocked</html>")
+
+    assert outage and outage.cause == "refused"

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from tests.conftest import Figure
 from tests.recorder.bench import JournalView
-from tests.recorder.broker import answer, answer_well, hang_up
+from tests.recorder.broker import FakeBroker, answer, answer_well, hang_up, refuse
 from tests.recorder.fakes import make_token, session_around
 from tests.service.process import COMMAND, FIVE, kib, serving
 
@@ -101,6 +102,37 @@ def test_trouble_rotation_and_stop_leave_no_silent_slot(
         assert {"data", "server_error", "disconnect", "token_refused", "stopped"} <= set(fates)
     log = (tmp_path / "log").read_text()
     assert make_token(0)[:30] not in log, "no token in the log"
+
+
+def test_a_symbol_that_is_refused_and_a_firewall_cost_the_others_nothing(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    blocked = {"NSE:SBIN-EQ"}
+
+    async def behave(request: web.Request) -> web.StreamResponse:
+        symbol = request.query["symbol"]
+        if symbol == "NSE:INFY-EQ":
+            return await refuse(-403, status=403)(request)
+        if symbol in blocked:
+            blocked.remove(symbol)
+            return web.Response(status=403, text="<html>Request blocked</html>", content_type="text/html")
+        return await answer_well(request)
+
+    async def story() -> None:
+        broker = FakeBroker(certificate)
+        broker.answer = behave
+        async with serving(tmp_path, certificate, seconds=60, broker=broker) as service:
+            status = await service.wait_for("status['symbols']['NSE:HDFCBANK-EQ']['updates'] >= 6")
+            assert status["token"]["state"] == "ok"
+            assert [(gap["symbol"], gap["cause"]) for gap in status["open_gaps"]] == [("NSE:INFY-EQ", "refused")]
+            await service.end()
+
+    asyncio.run(story())
+
+    fates = {symbol: set(ledger_table(tmp_path, symbol)) - {"not_started", "stopped"} for symbol in FIVE}
+    assert fates.pop("NSE:INFY-EQ") == {"refused"}
+    assert fates.pop("NSE:SBIN-EQ") == {"refused", "data"}
+    assert all(words == {"data"} for words in fates.values())
 
 
 def test_a_second_recorder_is_refused_within_a_second_or_two(tmp_path: Path, certificate: tuple[Path, Path]) -> None:

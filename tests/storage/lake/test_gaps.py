@@ -166,7 +166,9 @@ def test_a_second_cause_for_the_same_slot_wins(place) -> None:
     [
         (429, b"", "rate_limited"),
         (500, b"x", "server_error"),
-        (401, b"", "token_refused"),
+        (401, b'{"s": "error", "code": -17}', "token_refused"),
+        (401, b"", "refused"),
+        (403, b"<html>Request blocked</html>", "refused"),
         (200, b"{}", "bad_response"),
     ],
 )

@@ -12,10 +12,6 @@ from harvester.tokens.handover import Token
 
 TokenState = Literal["ok", "missing", "expired", "refused"]
 REFUSED_RETRY_NS = 60 * NS_PER_SECOND
-FORBIDDEN = 403
-FORBIDDEN_RETRY_NS = 300 * NS_PER_SECOND
-"""A missing permission of the app does not come back within a minute, and frequent requests could look like an
-attack."""
 BACKOFF_FIRST, BACKOFF_LAST = 5.0, 300.0
 DAY_NS = 86_400 * NS_PER_SECOND
 NO_TOKEN = Outage("no_token", "no access token has been handed over")
@@ -79,9 +75,8 @@ class Access:
             if token.expires_at_ns <= result.wall_ns:
                 return result._replace(outage=EXPIRED)
             if token is self.token:  # it says nothing about a token adopted meanwhile
-                pause_ns = FORBIDDEN_RETRY_NS if result.status == FORBIDDEN else REFUSED_RETRY_NS
                 self._refusal = result.outage.detail
-                self._try_again_ns = max(self._try_again_ns, result.mono_ns + pause_ns)
+                self._try_again_ns = max(self._try_again_ns, result.mono_ns + REFUSED_RETRY_NS)
         elif cause == "rate_limited":
             self._back_off(result)
         elif cause is None:

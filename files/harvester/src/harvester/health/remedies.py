@@ -11,7 +11,7 @@ CAUSE_FIXES = {
     "disconnect": "Check the host's network and name resolution: ./inv doctor.",
     "timeout": "Check the host's network, and whether the broker is slow for everybody.",
     "server_error": "The broker has trouble; recording goes on by itself.",
-    "refused": "See ./inv logs for what the broker says; is the plan's symbol limit reached, are all symbols listed?",
+    "refused": "See ./inv logs for the broker's words: the app's permissions, the plan's symbol limit, the symbols.",
     "mute": "The broker's socket is silent; recording goes on by itself once it sends.",
     "no_snapshot": "The socket does not serve these symbols: correct them in the inventory, or see ./inv logs.",
     "bad_response": "See ./inv logs for what the broker answers; a renamed symbol is a frequent reason.",

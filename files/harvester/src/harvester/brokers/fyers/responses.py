@@ -11,6 +11,8 @@ from harvester.base.redaction import one_line
 from harvester.ledger.outage import Outage
 
 TOKEN_CODES = frozenset({-8, -15, -16, -17})
+"""The broker's own words about a token. HTTP 401 or 403 without them is about the request: the symbol's segment, the
+app's permission, a firewall in between."""
 RATE_CODE = -429
 PARSE_LIMIT = 65_536
 """A depth answer has about 1,500 bytes; what is far larger is not parsed, so that it cannot fill our memory."""
@@ -58,8 +60,10 @@ def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
     text = f"HTTP {status}" + (f", code {code}: {_message(answer or {})}" if isinstance(code, int) else "")
     if status == 429 or code == RATE_CODE:
         return Outage("rate_limited", text)
-    if status in (401, 403) or (isinstance(code, int) and code in TOKEN_CODES):
+    if isinstance(code, int) and code in TOKEN_CODES:
         return Outage("token_refused", text)
+    if status in (401, 403):
+        return Outage("refused", text)
     if status >= 500:
         return Outage("server_error", text)
     if status != 200:
