@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -109,13 +110,15 @@ class FakeBroker:
         self.answer: Answer = answer_well
         self.accepts: set[str] | None = None
         self.requests: list[tuple[float, str, str]] = []
+        self.agents: set[tuple[str, str]] = set()
+        """Path and User-Agent of each request."""
         self.extra_routes: dict[str, Answer] = {}
         self.url = ""
         self._certificate = certificate
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
+        app = web.Application(middlewares=[self._note_agent])
         app.router.add_get("/data/depth", self._serve)
         for path, route in {"/api/v3/profile": self._serve, **self.extra_routes}.items():
             app.router.add_route("*", path, route)
@@ -140,6 +143,11 @@ class FakeBroker:
     def depth_calls(self) -> list[str]:
         """Symbols asked for, in order."""
         return [symbol for _, path, symbol in self.requests if path == "/data/depth"]
+
+    @web.middleware
+    async def _note_agent(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.agents.add((request.path, request.headers.get("User-Agent", "")))
+        return await handler(request)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((asyncio.get_running_loop().time(), request.path, request.query.get("symbol", "")))

@@ -13,3 +13,7 @@ def release_id() -> str:
         return (Path(sys.prefix) / FILE_NAME).read_text(encoding="ascii").strip() or UNRELEASED
     except FileNotFoundError:
         return UNRELEASED
+
+
+USER_AGENT = f"harvester/{release_id()}"
+"""Names us to every server that we call: firewalls refuse clients without a name, and stock ones."""

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import h11
 
+from harvester.base.release import USER_AGENT
 from harvester.net.proxy import proxy_for
 
 KEEPALIVE_SECONDS = 75.0
@@ -76,7 +77,12 @@ class HttpsClient:
         Raises BadAnswer for what is no answer, OSError when there is no connection.
         """
         target = path + (f"?{urlencode(query)}" if query else "")
-        every = [("host", self._authority), ("accept-encoding", "identity"), *headers.items()]
+        every = [
+            ("host", self._authority),
+            ("user-agent", USER_AGENT),
+            ("accept-encoding", "identity"),
+            *headers.items(),
+        ]
         wire = self._take_idle() or await self._connect()
         done = False
         try:

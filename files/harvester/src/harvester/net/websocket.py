@@ -24,6 +24,7 @@ from picows import (
 )
 
 from harvester.base.redaction import one_line
+from harvester.base.release import USER_AGENT
 from harvester.journal.format import MAX_PAYLOAD
 from harvester.ledger.outage import Cause, Outage
 from harvester.net.proxy import proxy_for
@@ -218,7 +219,7 @@ async def connect(socket: WebSocket, url: str, headers: Mapping[str, str], conte
                 ssl_context=context,
                 websocket_handshake_timeout=CONNECT_SECONDS,
                 max_frame_size=MAX_PAYLOAD,
-                extra_headers=dict(headers),
+                extra_headers={"User-Agent": USER_AGENT, **headers},
                 max_redirects=0,
                 proxy=proxy_for(host),
             )

@@ -17,6 +17,7 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_ope
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import one_line
+from harvester.base.release import USER_AGENT
 
 TIMEOUT_SECONDS = 15.0
 BODY_LIMIT = 65_536
@@ -51,7 +52,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
 ) -> BrokerAnswer:
     """Send and wait for the whole answer, whatever its status. Raises BrokerUnreachableError."""
-    sent = dict(headers or {})
+    sent = {"User-Agent": USER_AGENT, **(headers or {})}
     data = None
     if json_body is not None:
         data, sent["Content-Type"] = json.dumps(json_body).encode(), "application/json"

@@ -4,6 +4,7 @@ import ssl
 
 import httpx
 
+from harvester.base.release import USER_AGENT
 from harvester.config.settings import API_URL
 from runbook.doctor.finding import Finding, ok, warn
 from runbook.fleet.environment import environment_of
@@ -18,7 +19,9 @@ def check_broker(host: Host) -> Finding:
     url = str(stated or API_URL)
     try:
         with environment_of(host):
-            httpx.get(url, timeout=TIMEOUT_SECONDS, verify=ssl.create_default_context())
+            httpx.get(
+                url, timeout=TIMEOUT_SECONDS, verify=ssl.create_default_context(), headers={"User-Agent": USER_AGENT}
+            )
     except FileNotFoundError:
         trust = host.variables.get("broker_ca_file")
         return warn("broker", f"the CA file {trust} is not there", "In the lab, ./inv lab-up writes it.")

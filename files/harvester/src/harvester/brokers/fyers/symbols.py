@@ -12,6 +12,7 @@ from typing import NamedTuple
 import httpx
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.release import USER_AGENT
 from harvester.brokers.fyers.topics import INDEX
 
 COLUMNS = 21
@@ -88,7 +89,8 @@ async def download_symbols(symbols: Iterable[str], public_url: str) -> FoundSymb
     for symbol in symbols:
         by_file.setdefault(master_file(symbol), []).append(symbol)
     found = FoundSymbols({}, {}, {})
-    async with httpx.AsyncClient(verify=ssl.create_default_context(), timeout=DOWNLOAD_SECONDS) as client:
+    tls, headers = ssl.create_default_context(), {"User-Agent": USER_AGENT}
+    async with httpx.AsyncClient(verify=tls, timeout=DOWNLOAD_SECONDS, headers=headers) as client:
         for name, wanted in by_file.items():
             listed: dict[str, str] = {}
             async for line in _download(client, f"{public_url}/sym_details/{name}"):
