@@ -87,6 +87,26 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+async def cut_short(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b'{"s": "ok"')
+    await asyncio.sleep(0.05)  # for the bytes to leave
+    return await hang_up(request)
+
+
+def once_a_connection(afterwards: Answer) -> Answer:
+    """The first request of each connection gets its data; what the next ones get."""
+    met: set[object] = set()
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        again = request.transport in met
+        met.add(request.transport)
+        return await (afterwards if again else answer_well)(request)
+
+    return respond
+
+
 async def send_for_ever(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)

@@ -13,9 +13,11 @@ from tests.recorder.broker import (
     FakeBroker,
     answer,
     answer_well,
+    cut_short,
     depth_body,
     hang_up,
     never_answer,
+    once_a_connection,
     refuse,
     send_for_ever,
     send_too_much,
@@ -208,6 +210,50 @@ def test_connections_are_kept_and_used_again(trusted: tuple[Path, Path]) -> None
     poll(trusted, story=story)
 
     assert len(peers) == 1
+
+
+async def twice(client: FyersRestClient, broker: FakeBroker) -> PollResult:
+    """The second of two polls, which finds a kept connection."""
+    assert (await client.fetch(SBIN, 7, TOKEN)).outage is None
+    return await client.fetch(SBIN, 8, TOKEN)
+
+
+def test_a_kept_connection_that_ends_under_a_request_costs_no_poll(trusted: tuple[Path, Path]) -> None:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
+        result = await twice(client, broker)
+        assert len(broker.requests) == 3, "the second was sent again, once"
+        return result
+
+    assert poll(trusted, once_a_connection(hang_up), story).outage is None
+
+
+def test_a_request_is_repeated_once_at_most(trusted: tuple[Path, Path]) -> None:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
+        assert (await client.fetch(SBIN, 7, TOKEN)).outage is None
+        broker.answer = hang_up
+        result = await client.fetch(SBIN, 8, TOKEN)
+        assert len(broker.requests) == 3
+        return result
+
+    assert cause_of(poll(trusted, answer_well, story)) == "disconnect"
+
+
+def test_an_answer_that_had_begun_is_not_asked_for_again(trusted: tuple[Path, Path]) -> None:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
+        result = await twice(client, broker)
+        assert len(broker.requests) == 2
+        return result
+
+    assert cause_of(poll(trusted, once_a_connection(cut_short), story)) == "disconnect"
+
+
+def test_a_fresh_connection_that_ends_is_not_repeated(trusted: tuple[Path, Path]) -> None:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
+        result = await client.fetch(SBIN, 7, TOKEN)
+        assert len(broker.requests) == 1
+        return result
+
+    assert cause_of(poll(trusted, hang_up, story)) == "disconnect"
 
 
 def test_the_feed_works_again_after_every_kind_of_trouble(trusted: tuple[Path, Path]) -> None:

@@ -40,6 +40,8 @@ class _Wire:
         self.writer = writer
         self.http = h11.Connection(h11.CLIENT)
         self.idle_since = 0.0
+        self.has_answered = False
+        """Whether a byte of the answer has come to the request that was sent last."""
 
     def is_usable(self, now: float) -> bool:
         """Whether another request may go over it."""
@@ -53,6 +55,7 @@ class _Wire:
                 if not isinstance(event, type) or event is h11.PAUSED:
                     return event
                 data = await self.reader.read(CHUNK)
+                self.has_answered |= bool(data)
                 self.http.receive_data(data)
             except h11.RemoteProtocolError as error:
                 if self.reader.at_eof():
@@ -74,7 +77,8 @@ class HttpsClient:
     async def get(self, path: str, query: Mapping[str, str], headers: Mapping[str, str], limit: int) -> HttpsAnswer:
         """The answer, its body at most `limit` bytes. No timeout of its own.
 
-        Raises BadAnswer for what is no answer, OSError when there is no connection.
+        A kept connection that ends before a byte of the answer was closed as the request went out: the request is
+        repeated at once, on a fresh one. Raises BadAnswer for what is no answer, OSError when there is no connection.
         """
         target = path + (f"?{urlencode(query)}" if query else "")
         every = [
@@ -83,19 +87,15 @@ class HttpsClient:
             ("accept-encoding", "identity"),
             *headers.items(),
         ]
-        wire = self._take_idle() or await self._connect()
-        done = False
-        try:
-            request = h11.Request(method="GET", target=target, headers=every)
-            wire.writer.write((wire.http.send(request) or b"") + (wire.http.send(h11.EndOfMessage()) or b""))
-            await wire.writer.drain()
-            answer = await self._read(wire, limit)
-            done = True
-        finally:
-            if not done:
-                wire.writer.transport.abort()
-        self._keep(wire)
-        return answer
+        request = h11.Request(method="GET", target=target, headers=every)
+        kept = self._take_idle()
+        if kept is not None:
+            try:
+                return await self._ask(kept, request, limit)
+            except OSError:
+                if kept.has_answered:
+                    raise
+        return await self._ask(await self._connect(), request, limit)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -105,6 +105,20 @@ class HttpsClient:
         for wire in idle:
             with suppress(OSError):
                 await wire.writer.wait_closed()
+
+    async def _ask(self, wire: _Wire, request: h11.Request, limit: int) -> HttpsAnswer:
+        """Send over this connection, and keep or end it."""
+        wire.has_answered = done = False
+        try:
+            wire.writer.write((wire.http.send(request) or b"") + (wire.http.send(h11.EndOfMessage()) or b""))
+            await wire.writer.drain()
+            answer = await self._read(wire, limit)
+            done = True
+        finally:
+            if not done:
+                wire.writer.transport.abort()
+        self._keep(wire)
+        return answer
 
     async def _read(self, wire: _Wire, limit: int) -> HttpsAnswer:
         event = await wire.next_event()
