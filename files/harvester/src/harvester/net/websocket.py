@@ -32,6 +32,8 @@ from harvester.net.proxy import proxy_for
 CONNECT_SECONDS = 10.0
 STAMP = struct.Struct(">q")
 """What a ping carries: its wall ns."""
+FRAGMENTS_LIMIT = 4096
+"""Most fragments of one message; a server that means well cuts a message of 1 MiB into far fewer."""
 SIZE = re.compile(r"(\d+) > \d+")
 BINARY, TEXT, CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION
 
@@ -80,7 +82,8 @@ class WebSocket(WSListener):
         self._record, self._scan = handlers.record, handlers.scan
         self._handlers = handlers
         self._transport: WSTransport | None = None
-        self._parts: list[bytes] = []
+        self._parts = bytearray()
+        self._fragments = 0
         self._parts_kind = BINARY
         self._is_choked = False
         self._ending: ConnectionEnded | None = None
@@ -167,18 +170,7 @@ class WebSocket(WSListener):
         self.heard_mono_ns = monotonic_ns()
         kind = frame.msg_type
         if kind in (BINARY, TEXT, CONTINUATION):
-            if kind is not CONTINUATION:
-                self._parts, self._parts_kind = [], kind
-            self._parts.append(frame.get_payload_as_bytes())
-            size = sum(map(len, self._parts))
-            if size > MAX_PAYLOAD:
-                self._refuse_size(size)
-            elif frame.fin:
-                message, self._parts = b"".join(self._parts), []
-                if self._parts_kind is BINARY:
-                    self._take(message)
-                else:
-                    self._handlers.text(message.decode("utf-8", "backslashreplace"))
+            self._take_fragment(kind, frame.get_payload_as_bytes(), is_last=frame.fin)
         elif kind is WSMsgType.PONG:
             self.answers_pings = True
             stamp = frame.get_payload_as_bytes()
@@ -190,6 +182,23 @@ class WebSocket(WSListener):
             self.proven_ns = time_ns()
             code = int.from_bytes(payload[:2], "big")
             self.end(Outage("disconnect", one_line(f"the server closed with code {code} {reason}")))
+
+    def _take_fragment(self, kind: WSMsgType, part: bytes, *, is_last: bool) -> None:
+        """Work and memory are bounded, whatever the server cuts a message into."""
+        if kind is not CONTINUATION:
+            self._parts, self._fragments, self._parts_kind = bytearray(), 0, kind
+        self._parts += part
+        self._fragments += 1
+        if len(self._parts) > MAX_PAYLOAD:
+            self._refuse_size(len(self._parts))
+        elif self._fragments > FRAGMENTS_LIMIT:
+            self.end(Outage("bad_response", f"a message in more than {FRAGMENTS_LIMIT} fragments"))
+        elif is_last:
+            message, self._parts, self._fragments = bytes(self._parts), bytearray(), 0
+            if self._parts_kind is BINARY:
+                self._take(message)
+            else:
+                self._handlers.text(message.decode("utf-8", "backslashreplace"))
 
     def _explain(self, trouble: Exception | None) -> ConnectionEnded:
         if isinstance(trouble, WSProtocolError):
