@@ -1,4 +1,4 @@
-"""The orders of system calls behind the lake, its clean-up and the upload's receipts: the rule of tests/durability.py."""
+"""Orders of system calls behind the lake, its clean-up and the receipts of uploads: the rule of tests/durability.py."""
 
 from pathlib import Path
 

@@ -1,0 +1,85 @@
+"""Single file operations: whole or not at all, never over another file, for owner and group, nothing left open."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.descriptors import none_left_open
+
+from harvester.journal.files import make_directory, publish, sync_directory, write_new
+
+
+@pytest.fixture(autouse=True)
+def no_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_a_new_file_holds_the_data_and_nothing_lies_beside_it(tmp_path: Path) -> None:
+    with none_left_open():
+        write_new(tmp_path / "a", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert ((tmp_path / "a").read_bytes(), mode(tmp_path / "a")) == (b"data", 0o640)
+
+
+def test_a_temporary_file_that_was_left_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / ".a.tmp").write_bytes(b"longer than the data")
+    write_new(tmp_path / "a", b"data")
+    assert (tmp_path / "a").read_bytes() == b"data"
+
+
+def test_a_link_in_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"precious")
+    (tmp_path / ".a.tmp").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic links"):
+        write_new(tmp_path / "a", b"data")
+    assert (tmp_path / "other").read_bytes() == b"precious"
+
+
+def test_a_name_that_is_taken_is_refused_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b").write_bytes(b"new")
+    with pytest.raises(FileExistsError) as refused:
+        publish(tmp_path / "b", tmp_path / "a")
+    found = refused.value
+    assert (found.errno, found.strerror, found.filename) == (
+        errno.EEXIST,
+        "a file is never overwritten",
+        str(tmp_path / "a"),
+    )
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"old", b"new")
+
+
+def test_directories_are_made_with_their_parents_for_owner_and_group(tmp_path: Path) -> None:
+    with none_left_open():
+        make_directory(tmp_path / "a" / "b")
+    assert [mode(tmp_path / "a"), mode(tmp_path / "a" / "b")] == [0o750, 0o750]
+
+
+def test_a_directory_that_another_process_makes_meanwhile_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, meanwhile = Path.is_dir, [tmp_path / "a"]
+
+    def is_dir(path: Path) -> bool:
+        found = look(path)
+        if path in meanwhile:
+            meanwhile.pop().mkdir()
+        return found
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    make_directory(tmp_path / "a")
+    assert meanwhile == []
+
+
+def test_syncing_what_is_no_directory_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        sync_directory(tmp_path / "a")
