@@ -68,8 +68,9 @@ def equivalents(package: str) -> dict[tuple[str, str, str], str]:
 
 
 def run(package: str | None = None, *, changed: bool = False, workers: int = 1) -> int:
-    """Test one package's mutants, or every package's; 1 when a score is under its least. Raises HarvesterError.
+    """Test one package's mutants, or every package's. Raises HarvesterError.
 
+    1 when a score is under its least, when some mutants did not run, or when an "equivalent" one was killed.
     A stopped run goes on where it stopped. Survivors are tested again, for the tests may have changed.
     With `changed`, only files that differ from the main branch are mutated, and the report stays as it is.
     """
@@ -100,7 +101,8 @@ def _run_package(package: Package, changed: bool, workers: int) -> int:
     wrong = [each.name for each in results if each.verdict == "killed" and each.key in spared]
     for name in wrong:
         print(f"{name} is listed as equivalent, but a test noticed it: take it out of tests/mutants/equivalent.toml.")
-    return 1 if wrong or score < package.least else 0
+    unfinished = any(each.verdict is None for each in results)
+    return 1 if wrong or unfinished or score < package.least else 0
 
 
 def _prepare(package: Package) -> None:

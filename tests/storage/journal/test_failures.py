@@ -13,6 +13,7 @@ from tests.journals import DAY, OPEN_NS, HandClock
 
 from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment, recover, scan
 from harvester.journal.format import CONTROL, DATA, Record, encode, encode_control
+from harvester.journal.reader import ARCHIVED
 from harvester.journal.repair import cut_and_close, seal_as
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"}, run_id="run", boot_id="boot")
@@ -195,12 +196,29 @@ def test_an_unreadable_segment_is_named_with_the_reason_and_left_closed(tmp_path
     for read in (scan, lambda path: list(read_segment(path))):
         with none_left_open(), pytest.raises(JournalError) as failed:
             read(path)
+        assert isinstance(failed.value.__cause__, OSError) and failed.value.__cause__.errno == errno.EBADMSG
         text = str(failed.value)
         assert text.startswith(f"{path}: the segment cannot be read (broken compression: ")
         assert text.endswith(
             "). Correct its owner and mode, or restore it from its other copy; the other segments are not touched by"
             " this."
         )
+
+
+def test_an_archived_form_that_refuses_a_file_leaves_it_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "1-1.seg.odd").write_bytes(WHOLE)
+    monkeypatch.setitem(ARCHIVED, ".odd", fail)
+    with none_left_open(), pytest.raises(JournalError, match="Input/output error"):
+        scan(tmp_path / "1-1.seg.odd")
+
+
+def test_a_segment_that_cannot_be_synced_is_left_as_it_is_and_named(day: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = day / f"{NAME}.open"
+    path.write_bytes(WHOLE)
+    monkeypatch.setattr(os, "fsync", fail)
+    report = recover(day.parent, clock=HandClock())
+    assert report.problems == [f"{path}: Input/output error; it is left as it is."] * 2
+    assert path.exists() and not report.changed
 
 
 def test_reading_leaves_nothing_open(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from harvester.journal import JournalWriter, RunInfo, recover, scan
 from harvester.journal.files import make_directory, publish, sync_directory, write_new
 from harvester.journal.format import CONTROL, DATA, Record, encode
 from harvester.journal.quarantine import keep_link, keep_range, keep_whole
-from harvester.journal.repair import cut_and_close
+from harvester.journal.repair import cut_and_close, seal_as
 from harvester.journal.segment import Limits, SegmentFile
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"}, run_id="run", boot_id="boot")
@@ -130,6 +130,12 @@ def test_a_marker_goes_after_the_file_that_it_marks_is_replaced(tmp_path: Path, 
 def test_a_segment_cut_and_closed_is_durable_before_it_is_renamed(tmp_path: Path, segment: Path) -> None:
     with watched(tmp_path):
         cut_and_close(segment, scan(segment), HandClock())
+
+
+def test_a_segment_is_synced_before_it_is_sealed(tmp_path: Path) -> None:
+    with watched(tmp_path):
+        (tmp_path / f"{NAME}.open").write_bytes(GOOD)
+        seal_as(tmp_path / f"{NAME}.open")
 
 
 def test_a_copied_range_is_durable_also_the_second_time(tmp_path: Path, segment: Path) -> None:

@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.journals import OPEN_NS, HandClock
+from tests.journals import DAY, OPEN_NS, HandClock
 
-from harvester.base.clock import NS_PER_SECOND
-from harvester.journal import JournalWriter, Record, RunInfo, read_segment
-from harvester.journal.format import CONTROL, decode_control, segment_header
+from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.journal import JournalError, JournalWriter, Record, RunInfo, read_segment, scan
+from harvester.journal.format import CONTROL, HEADER, decode_control, encode_control, segment_header
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ", 7: "NSE:INFY-EQ"}, run_id="run", boot_id="boot")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -106,3 +106,107 @@ def test_the_second_segment_goes_on_with_the_numbers(tmp_path: Path) -> None:
         {"type": "seal", "records": 2, "first_seq": 1, "last_seq": 2},
         {"type": "seal", "records": 2, "first_seq": 4, "last_seq": 5},
     ]
+
+
+def test_header_and_seal_are_control_records_of_no_feed_at_their_moments(tmp_path: Path) -> None:
+    clock = HandClock()
+    with open_writer(tmp_path, clock):
+        began = clock.wall_ns(), clock.mono_ns()
+        clock.now_ns += NS_PER_SECOND
+    (path,) = tmp_path.glob("2*/*")
+    seal = {"type": "seal", "records": 1, "first_seq": 1, "last_seq": 1}
+    assert list(read_segment(path)) == [
+        Record(CONTROL, 0, 0, 1, *began, encode_control(segment_header(RUN, *began))),
+        Record(CONTROL, 0, 0, 2, clock.wall_ns(), clock.mono_ns(), encode_control(seal)),
+    ]
+
+
+def test_a_scan_tells_the_header_the_numbers_and_the_last_moment(tmp_path: Path) -> None:
+    clock = HandClock()
+    with open_writer(tmp_path, clock) as writer:
+        writer.append(1, 0, b"x", wall_ns=OPEN_NS + 1, mono_ns=1)
+        path = writer.segment
+        assert path is not None
+        found = scan(path)
+    assert found.header == segment_header(RUN, OPEN_NS, clock.mono_ns())
+    assert (found.records, found.data_records, found.first_seq, found.last_seq) == (2, 1, 1, 2)
+    assert (found.last_wall_ns, found.sealed) == (OPEN_NS + 1, False)
+
+
+def test_half_a_character_in_a_control_record_is_kept() -> None:
+    record = {"type": "note", "text": "\ud800"}
+    assert decode_control(encode_control(record)) == record
+
+
+@pytest.mark.parametrize("payload", [b"[1]", b'"note"', b"{}", b'{"type":1}', b'{"type":', b"\xff"])
+def test_what_is_no_object_with_a_type_is_no_control_record(payload: bytes) -> None:
+    assert decode_control(payload) is None
+
+
+def sizes(tmp_path: Path) -> list[int]:
+    """Records in each sealed segment, in order."""
+    return [scan(path).records for path in sorted(tmp_path.glob("2*/*.seg"))]
+
+
+def test_a_segment_takes_what_fills_it_to_the_byte_and_not_one_more(tmp_path: Path) -> None:
+    clock = HandClock()
+    with open_writer(tmp_path / "measured", clock) as writer:
+        header = writer.segment_size
+    for room, expected in ((0, [4]), (-1, [3, 3])):
+        journal = tmp_path / str(room)
+        with open_writer(journal, clock, segment_bytes=header + 2 * (HEADER.size + 50) + room) as writer:
+            for _ in range(2):
+                writer.append(1, 0, bytes(50), wall_ns=OPEN_NS, mono_ns=clock.mono_ns())
+                clock.now_ns += 1
+        assert sizes(journal) == expected
+
+
+def test_a_record_larger_than_a_segment_has_one_for_itself(tmp_path: Path) -> None:
+    clock = HandClock()
+    with open_writer(tmp_path, clock, segment_bytes=1) as writer:
+        for _ in range(3):
+            writer.append(1, 0, b"large", wall_ns=OPEN_NS, mono_ns=clock.mono_ns())
+            clock.now_ns += 1
+    assert sizes(tmp_path) == [3, 3, 3]
+
+
+@pytest.mark.parametrize(("apart_ns", "expected"), [(60 * NS_PER_SECOND - 1, [4]), (60 * NS_PER_SECOND, [3, 3])])
+def test_a_record_at_the_end_of_its_age_is_of_the_next_segment(
+    tmp_path: Path, apart_ns: int, expected: list[int]
+) -> None:
+    clock = HandClock()
+    with open_writer(tmp_path, clock, segment_seconds=60) as writer:
+        for _ in range(2):
+            writer.append(1, 0, b"x", wall_ns=OPEN_NS, mono_ns=clock.mono_ns())
+            clock.now_ns += apart_ns
+    assert sizes(tmp_path) == expected
+
+
+def test_a_record_of_the_first_nanosecond_of_a_day_is_of_that_day(tmp_path: Path) -> None:
+    clock = HandClock(midnight_ns(DAY))
+    with open_writer(tmp_path, clock) as writer:
+        writer.append(1, 0, b"x", wall_ns=clock.wall_ns(), mono_ns=clock.mono_ns())
+    assert sizes(tmp_path) == [3]
+
+
+def test_a_closed_writer_has_no_thread_left_though_a_sync_was_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def wait(descriptor: int) -> None:
+        started.set()
+        release.wait(10)
+
+    def fail(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fdatasync", wait)
+    writer = open_writer(tmp_path, HandClock(), sync_interval_ms=1)
+    assert started.wait(10)
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(JournalError):
+        writer.append_control({"type": "note"})
+    threading.Timer(0.05, release.set).start()
+    writer.close()
+    assert [thread for thread in threading.enumerate() if thread.name == "journal-sync"] == []
