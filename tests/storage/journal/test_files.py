@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.descriptors import none_left_open
+from tests.journals import DAY, OPEN_NS
 
 from harvester.journal.files import make_directory, publish, sync_directory, write_new
+from harvester.journal.segment import Limits, SegmentFile
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +85,11 @@ def test_syncing_what_is_no_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(NotADirectoryError):
         sync_directory(tmp_path / "a")
+
+
+def test_a_segment_is_closed_once_however_often_it_is_let_go(tmp_path: Path) -> None:
+    with none_left_open():
+        segment = SegmentFile(tmp_path, DAY, Limits(1, 1), wall_ns=OPEN_NS, mono_ns=1)
+        segment.seal()
+        segment.abandon()
+        segment.abandon()

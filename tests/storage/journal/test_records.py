@@ -207,6 +207,34 @@ def test_a_closed_writer_has_no_thread_left_though_a_sync_was_on_its_way(
     monkeypatch.setattr(os, "write", fail)
     with pytest.raises(JournalError):
         writer.append_control({"type": "note"})
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "journal-sync"] == [True]
     threading.Timer(0.05, release.set).start()
     writer.close()
     assert [thread for thread in threading.enumerate() if thread.name == "journal-sync"] == []
+
+
+def test_unless_told_otherwise_it_syncs_every_100_ms_and_seals_after_300_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, wait, waits = HandClock(), threading.Event.wait, []
+
+    def record(event: threading.Event, timeout: float | None = None) -> bool:
+        waits.append(timeout)
+        return wait(event, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", record)
+    with JournalWriter(tmp_path, clock=clock, run=RUN) as writer:
+        opened = clock.mono_ns()
+        for age_s in (299, 300):
+            writer.append(1, 0, b"x", wall_ns=OPEN_NS, mono_ns=opened + age_s * NS_PER_SECOND)
+            clock.now_ns += 1
+    assert 0.1 in waits
+    assert sizes(tmp_path) == [3, 3]
+
+
+def test_the_size_of_a_segment_is_that_of_its_file(tmp_path: Path) -> None:
+    with open_writer(tmp_path, HandClock()) as writer:
+        for _ in range(2):
+            assert writer.segment is not None
+            assert writer.segment_size == writer.segment.stat().st_size
+            writer.append_control({"type": "note"})
