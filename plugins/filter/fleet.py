@@ -1,8 +1,9 @@
-"""Filters for inventory and playbooks: a fleet and its shares, who reminds, policies of functions, AWS's errors."""
+"""Filters for inventory, playbooks and roles: fleets, who reminds, addresses, AWS's policies and errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,11 @@ def alert_settings(
     return {} if causes == CAUSES else {"alerts": {"causes": list(causes)}}
 
 
+def is_address_in(address: str, networks: Sequence[str]) -> bool:
+    """Whether one of the networks has the address; 192.0.2.7/24 is one, unlike in ansible.utils.in_network."""
+    return any(ip_address(address) in ip_network(network, strict=False) for network in networks)
+
+
 class FilterModule:
     """What Ansible loads."""
 
@@ -61,6 +67,7 @@ class FilterModule:
             "fleet_names": fleet_names,
             "fleet_stem": fleet_stem,
             "function_statements": function_statements,
+            "is_address_in": is_address_in,
             "share_of": share_of,
             "volume_gib": volume_gib,
         }

@@ -15,7 +15,7 @@ from tests.aws.rendering import render
 
 from harvester.base.redaction import Masked
 from harvester.tokens.stores import DeniedError, open_place
-from lab.aws.policies import Call, Verdict, judge
+from lab.aws.policies import Call, Decision, evaluate
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, environment
 from runbook.fleet.inventory import Host
@@ -63,7 +63,7 @@ def refused(other: Cloud, policy: Any, monkeypatch: pytest.MonkeyPatch) -> Itera
     def call(client: BaseClient, operation: str, asked: dict[str, Any]) -> Any:
         action = f"{client.meta.service_model.service_name}:{operation}"
         calls = [] if action in ANYBODY else judged_by(action, asked)
-        if any(judge([policy], one) != Verdict.ALLOW for one in calls):
+        if any(evaluate([policy], one) != Decision.ALLOW for one in calls):
             found.append(f"{action} {asked.get('Name', '')}".strip())
             said: Any = {"Error": {"Code": "AccessDeniedException", "Message": "is not authorized to perform this"}}
             raise ClientError(said, operation)

@@ -9,7 +9,7 @@ from tests.aws.account import NAMES
 from tests.aws.rendering import render
 
 from harvester.base.aws_names import ROLES
-from lab.aws.policies import Call, Verdict, judge
+from lab.aws.policies import Call, Decision, evaluate
 from lab.aws.server import ACCOUNT, REGION
 
 LAKE = f"arn:aws:s3:::{NAMES.bucket(ACCOUNT)}/lake/"
@@ -220,8 +220,8 @@ def policies(rendered: Any) -> dict[str, Any]:
 
 
 def test_the_table_of_calls(policies: dict[str, Any], figure: Callable[..., None]) -> None:
-    refused = [row for row in MUST if judge([policies[row[0]]], Call(*row[1:])) != Verdict.ALLOW]
-    allowed = [row for row in MUST_NOT if judge([policies[row[0]]], Call(*row[1:])) == Verdict.ALLOW]
+    refused = [row for row in MUST if evaluate([policies[row[0]]], Call(*row[1:])) != Decision.ALLOW]
+    allowed = [row for row in MUST_NOT if evaluate([policies[row[0]]], Call(*row[1:])) == Decision.ALLOW]
 
     figure("calls_judged", len(MUST) + len(MUST_NOT), bound=">= 60", unit="calls")
     figure("unexpected_refusals", len(refused), bound="== 0", unit="calls", gate=True)
@@ -249,7 +249,7 @@ def test_every_statement_of_every_role_is_needed(policies: dict[str, Any]) -> No
         rows = [row for row in MUST if row[0] == role]
         for statement in policy["Statement"]:
             rest = {**policy, "Statement": [one for one in policy["Statement"] if one is not statement]}
-            if all(judge([rest], Call(*row[1:])) == Verdict.ALLOW for row in rows):
+            if all(evaluate([rest], Call(*row[1:])) == Decision.ALLOW for row in rows):
                 idle.append((role, statement["Sid"]))
 
     assert idle == []
@@ -260,15 +260,15 @@ def test_the_bucket_wants_tls_our_account_and_conditional_writes(rendered: Any) 
     good = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT, "s3:ObjectCreationOperation": "true"}
     good["aws:PrincipalIsAWSService"] = "false"
 
-    def verdict(**context: str) -> Verdict:
-        return judge([policy], Call("s3:PutObject", f"{LAKE}depth/x", {**good, **context}))
+    def verdict(**context: str) -> Decision:
+        return evaluate([policy], Call("s3:PutObject", f"{LAKE}depth/x", {**good, **context}))
 
-    assert verdict(**{"s3:if-none-match": "*"}) == Verdict.NOTHING
-    assert verdict(**{"s3:if-match": '"abc"'}) == Verdict.NOTHING
-    assert verdict() == Verdict.DENY
-    assert verdict(**{"s3:ObjectCreationOperation": "false"}) == Verdict.NOTHING
-    assert verdict(**{"s3:if-none-match": "*", "aws:SecureTransport": "false"}) == Verdict.DENY
-    assert verdict(**{"s3:if-none-match": "*", "aws:PrincipalAccount": "999999999999"}) == Verdict.DENY
+    assert verdict(**{"s3:if-none-match": "*"}) == Decision.NOTHING
+    assert verdict(**{"s3:if-match": '"abc"'}) == Decision.NOTHING
+    assert verdict() == Decision.DENY
+    assert verdict(**{"s3:ObjectCreationOperation": "false"}) == Decision.NOTHING
+    assert verdict(**{"s3:if-none-match": "*", "aws:SecureTransport": "false"}) == Decision.DENY
+    assert verdict(**{"s3:if-none-match": "*", "aws:PrincipalAccount": "999999999999"}) == Decision.DENY
 
 
 def as_list(value: Any) -> list[Any]:

@@ -30,7 +30,6 @@ from harvester.config.settings import PATH_VARIABLE
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
 from harvester.tokens.handover import Token, write_handover
-from lab.demo import session
 from runbook.fleet.inventory import program
 
 LEAD_SECONDS = 20
@@ -71,7 +70,7 @@ def lead_names_here(place: Path) -> None:
 def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_entries: int, keep: bool) -> Load:
     """Record `symbols` synthetic symbols for so long. With `keep` the exchange keeps its frames, for latency."""
     calendar = place / "calendar.json"
-    session.write_calendar(calendar, session.closed_calendar(session.today_in_india()))
+    calendar.write_calendar(calendar, calendar.closed_calendar(calendar.today_in_india()))
     serve = [program("exchange"), "serve", "--state", str(place / "exchange")]
     serve += ["--calendar", str(calendar), "--topic-limit", str(TOPICS)]
     serve += ["--load-symbols", str(symbols), "--load-rate", str(rate), "--frame-entries", str(frame_entries)]
@@ -83,7 +82,7 @@ def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_e
         command = [program("harvester"), "run"]
         with _running(place, "recorder", command, {**environment, PATH_VARIABLE: str(config)}) as recorder:
             _wait_for(place / "status.json", recorder)
-            opens, closes = session.announce(calendar, lead_seconds=LEAD_SECONDS, seconds=seconds)
+            opens, closes = calendar.announce(calendar, lead_seconds=LEAD_SECONDS, seconds=seconds)
             _sleep_until(opens.timestamp() + SETTLE_SECONDS)
             began, spent = time.monotonic(), _cpu_seconds(recorder.pid)
             _sleep_until(closes.timestamp() - 1)

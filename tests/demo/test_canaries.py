@@ -13,7 +13,7 @@ from tests.demo.search import ANY_TOKEN, Host, search, secrets_of, unpack, writt
 from tests.tokens.watch import Watch
 
 from lab.labs import find_host
-from lab.paths import SCRATCH
+from lab.state import SCRATCH
 
 pytestmark = needs_root
 HANDED_OVER = "/run/harvester-token/access-token"

@@ -12,7 +12,8 @@ from rich.console import Console
 from exchange.client import read_ready
 from exchange.environment import client_environment
 from harvester.config.settings import PATH_VARIABLE
-from lab.demo import here, session
+from lab import calendar
+from lab.demo import here
 from lab.demo.host import Demo, wait_until
 from lab.demo.progress import Progress
 from runbook.fleet.inventory import program
@@ -33,7 +34,7 @@ def rows(lake: Path, table: str) -> list[str]:
 def record_again(demo: Demo, lake: Path, day: str) -> Path:
     """Serve the day of `lake` and record it in a session of today; the new lake."""
     demo.state.mkdir(mode=0o700)
-    session.write_calendar(demo.calendar, session.closed_calendar(session.today_in_india()))
+    calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.today_in_india()))
     serve = [program("exchange"), "replay", "--date", day, "--state", str(demo.exchange)]
     with here.process(
         demo, "exchange", [*serve, "--calendar", str(demo.calendar), str(lake)], dict(os.environ)
@@ -49,9 +50,9 @@ def record_again(demo: Demo, lake: Path, day: str) -> Path:
         ):
             here.wait_for(demo.state / "access-token", agent)
             here.wait_for(demo.state / "status.json", recorder)
-            _, closes = session.announce(demo.calendar, lead_seconds=here.LEAD_SECONDS, seconds=demo.session_seconds)
+            _, closes = calendar.announce(demo.calendar, lead_seconds=here.LEAD_SECONDS, seconds=demo.session_seconds)
             wait_until(closes.timestamp() + 2)
-    today = session.today_in_india().isoformat()
+    today = calendar.today_in_india().isoformat()
     subprocess.run([program("harvester"), "close", "--date", today], env=env, check=True, capture_output=True)
     return demo.state / "data" / "lake"
 

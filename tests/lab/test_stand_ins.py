@@ -12,6 +12,7 @@ import pytest
 
 from lab import claims, labs
 from lab.labs import HostWish
+from lab.stand_ins import Name, find_running
 from lab.testing import RunningLab
 
 
@@ -91,8 +92,11 @@ def test_inventory_without_a_lab_lists_a_host_that_cannot_be_reached(tmp_path: P
 def test_exchange_and_moto_listen_on_the_lab_address_alone(world: RunningLab) -> None:
     lab = claims.find_lab(world.state)
     assert lab is not None
-    listening = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout.split()
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
 
-    for port in (443, 5000):
-        assert f"{lab.address}:{port}" in listening
-        assert not {f"0.0.0.0:{port}", f"*:{port}", f"[::]:{port}"} & set(listening)
+    ports: dict[Name, int] = {"exchange": 443, "moto": 5000}
+    for name, port in ports.items():
+        running = find_running(lab, name)
+        assert running is not None
+        own = {line.split()[3] for line in listening if f"pid={running.pid}," in line}
+        assert {address for address in own if not address.startswith("127.0.0.1:")} == {f"{lab.address}:{port}"}

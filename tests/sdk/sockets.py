@@ -4,6 +4,7 @@ import asyncio
 import base64
 import copy
 import functools
+import hashlib
 import json
 import socket
 import ssl
@@ -21,6 +22,14 @@ DATA_SOCKET = "wss://socket.fyers.in/hsm/v1-5/prod"
 DEPTH_SOCKET = "wss://rtsocket-api.fyers.in/versova"
 CHANNEL = 11
 SBIN, MAHINDRA, NIFTY, FUTURE = "NSE:SBIN-EQ", "NSE:M&M-EQ", "NSE:NIFTY50-INDEX", "NSE:NIFTY26DECFUT"
+
+
+def digest_of(frames: list[bytes]) -> str:
+    """The digest that the exchange shows of a connection, from the frames that its client received."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(struct.pack("<I", len(frame)) + frame)
+    return digest.hexdigest()
 
 
 def asynchronous(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exchange.market.instruments import load_instruments
-from exchange.market.replay import load_replay
+from exchange.replay.rows import load_replay
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
 

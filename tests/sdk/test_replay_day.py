@@ -26,8 +26,7 @@ from tests.sdk.test_cli import EXCHANGE
 
 from exchange import cli
 from exchange.client import call_control
-from exchange.options import Options
-from exchange.replay.options import ReplayOptions
+from exchange.options import Options, ReplayOptions
 from exchange.state import App
 from exchange.wire import hsm, tbt
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, to_ist

@@ -18,7 +18,7 @@ from tests.sdk.sockets import (
 
 from exchange.faults import Fault
 from exchange.market.load import FIRST_TOKEN
-from exchange.sockets.rules import SocketRules
+from exchange.options import SocketRules
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
 

@@ -10,6 +10,7 @@ from tests.sdk.sockets import (
     SBIN,
     asynchronous,
     bare,
+    digest_of,
     hsm_frame,
     sdk_data,
     sockets,
@@ -18,8 +19,8 @@ from tests.sdk.sockets import (
 )
 
 from exchange.market.model import BookModel
-from exchange.sockets.rules import SocketRules
-from exchange.sockets.sent import digest_of, read_sent
+from exchange.options import SocketRules
+from exchange.sockets.sent import read_sent
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.decode.fyers_hsm import HsmDecoder
 

@@ -2,11 +2,11 @@
 
 import time
 
-from tests.sdk.sockets import asynchronous, bare, sockets, wait_for
+from tests.sdk.sockets import asynchronous, bare, digest_of, sockets, wait_for
 
 from exchange.market.load import FIRST_TOKEN, TICK_NS, load_ticker
-from exchange.sockets.rules import SocketRules
-from exchange.sockets.sent import digest_of, read_sent
+from exchange.options import SocketRules
+from exchange.sockets.sent import read_sent
 from harvester.decode.fyers_hsm import HsmDecoder
 
 COUNT, RATE = 2000, 2.0

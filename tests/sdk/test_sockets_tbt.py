@@ -23,7 +23,7 @@ from tests.sdk.sockets import (
 )
 
 from exchange.market.model import BookModel
-from exchange.sockets.tbt_values import encode_difference, encode_snapshot
+from exchange.sockets.tbt_live import encode_difference, encode_snapshot
 from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.fyers_tbt import TbtDecoder
 

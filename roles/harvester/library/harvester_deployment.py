@@ -1,12 +1,10 @@
 #!/usr/bin/python
-"""Ansible module: what is deployed on a host, the one switch between deployments, and their removal."""
+"""Ansible module: what is deployed on a host, the one switch between deployments, their removal, and what runs late."""
 
 from __future__ import annotations
 
 import contextlib
-import grp
 import json
-import pwd
 import shutil
 import time
 from pathlib import Path
@@ -32,10 +30,12 @@ options:
     type: int
   spare: {description: Release that stays in any case., type: str, default: ""}
   spare_wheelhouse: {description: The one wheelhouse that stays., type: str, default: ""}
-  users:
-    description: Users, each with a group after a colon, whose existence is to be looked at.
+  units:
+    description:
+      - Units that are to be enabled and active, or, where C(disabled) is true, neither.
+      - They are compared with the host after the switch; nothing is done to them.
     type: list
-    elements: str
+    elements: dict
     default: []
   status_file: {description: The recorder's published state., type: path}
 author: Alpha Harvester
@@ -53,13 +53,31 @@ current: {description: Name of the current deployment or an empty string., retur
 previous: {description: Name of the previous deployment or an empty string., returned: always, type: str}
 releases: {description: Complete releases., returned: always, type: list, elements: str}
 wheelhouses: {description: Wheelhouses present., returned: always, type: list, elements: str}
-users_missing: {description: Those of O(users) that are missing., returned: always, type: list, elements: str}
+reload:
+  description: Whether systemd has yet to read files of O(units) that changed on disk.
+  returned: always
+  type: bool
+outdated:
+  description: Services among O(units) that started before C(current) or one of their own files changed.
+  returned: always
+  type: list
+  elements: str
+unsettled:
+  description: Those of O(units) that are not enabled and active, or not the opposite where C(disabled) is true.
+  returned: always
+  type: list
+  elements: str
+unknown: {description: Those of O(units) that systemd has no file of., returned: always, type: list, elements: str}
 status: {description: The recorder's state when younger than ten seconds., returned: always, type: dict}
 removed: {description: What was removed., returned: always, type: list, elements: str}
 """
 
 COMPLETE = ".complete"
 FRESH_SECONDS = 10
+PROPERTIES = (
+    "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestampMonotonic,FragmentPath,DropInPaths"
+)
+UNIT = {"name": {"type": "str", "required": True}, "disabled": {"type": "bool", "default": False}}
 
 
 def linked(link: Path) -> str:
@@ -89,15 +107,6 @@ def replace_link(link: Path, target: str) -> None:
     candidate.replace(link)
 
 
-def is_missing(user: str) -> bool:
-    name, _, group = user.partition(":")
-    try:
-        account = pwd.getpwnam(name)
-        return bool(group) and name not in grp.getgrnam(group).gr_mem and grp.getgrnam(group).gr_gid != account.pw_gid
-    except KeyError:
-        return True
-
-
 def fresh_status(path: str | None) -> dict:
     """The recorder's state; empty when it is not there, unreadable or old: the recorder is not at work then."""
     with contextlib.suppress(OSError, ValueError):
@@ -105,6 +114,43 @@ def fresh_status(path: str | None) -> dict:
         if time.time() - file.stat().st_mtime < FRESH_SECONDS:
             return json.loads(file.read_bytes())
     return {}
+
+
+def show_units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
+    """Properties of each unit, as systemd answers them in the order of the question."""
+    if not names:
+        return {}
+    _, out, _ = module.run_command(["systemctl", "show", "--property", PROPERTIES, *names], check_rc=True)
+    blocks = [block for block in out.split("\n\n") if block.strip()]
+    rows = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
+    return dict(zip(names, rows, strict=True))
+
+
+def is_outdated(unit: dict[str, str], current: Path) -> bool:
+    """Whether a service started before a file that it reads changed: decided from the host, not from what a run did."""
+    if not unit["Id"].endswith(".service") or unit["ActiveState"] in ("inactive", "failed"):
+        return False  # a timer takes a new file at daemon-reload; what does not run will read the new ones
+    if unit["ActiveState"] not in ("active", "reloading"):
+        return True  # on its way up since an unknown time
+    age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
+    paths = map(Path, [str(current), unit["FragmentPath"], *unit["DropInPaths"].split()])
+    changes = (path.lstat().st_mtime for path in paths if path.is_symlink() or path.is_file())
+    return max(changes, default=0.0) > time.time() - age
+
+
+def is_settled(unit: dict[str, str], *, disabled: bool) -> bool:
+    enabled, state = unit["UnitFileState"] == "enabled", unit["ActiveState"]
+    return not enabled and state in ("inactive", "failed") if disabled else enabled and state in ("active", "reloading")
+
+
+def compare_units(units: dict[str, dict[str, str]], wanted: list[dict], current: Path) -> dict:
+    settled = {unit["name"]: is_settled(units[unit["name"]], disabled=unit["disabled"]) for unit in wanted}
+    return {
+        "reload": any(unit["NeedDaemonReload"] == "yes" for unit in units.values()),
+        "outdated": [name for name, unit in units.items() if is_outdated(unit, current)],
+        "unsettled": [name for name in units if not settled[name]],
+        "unknown": [name for name, unit in units.items() if unit["LoadState"] == "not-found"],
+    }
 
 
 class Deployments:
@@ -168,7 +214,7 @@ def main() -> None:
             "keep": {"type": "int"},
             "spare": text,
             "spare_wheelhouse": text,
-            "users": {"type": "list", "elements": "str", "default": []},
+            "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
             "status_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -191,7 +237,11 @@ def main() -> None:
         changed=bool(switch or surplus),
         **deployments.state(),
         removed=[path.name for path in surplus],
-        users_missing=[user for user in wanted["users"] if is_missing(user)],
+        **compare_units(
+            show_units(module, [unit["name"] for unit in wanted["units"]]),
+            wanted["units"],
+            deployments.root / "current",
+        ),
         status=fresh_status(wanted["status_file"]),
     )
 

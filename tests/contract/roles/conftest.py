@@ -1,9 +1,6 @@
 """Runs a role's module in a process of its own, as Ansible would, on this machine."""
 
-import getpass
-import grp
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,9 +29,3 @@ def run_module(root: Path) -> Run:
         return answer
 
     return run
-
-
-@pytest.fixture
-def mine() -> dict[str, str]:
-    """Owner and group of what a test may create."""
-    return {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}

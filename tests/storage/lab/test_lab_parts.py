@@ -1,14 +1,14 @@
 """The parts of the lab that need no host: archives, package lists, layers, claims, refusals."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from lab import machine, overlay, state
+from lab import claims, machine, overlay, state
 from lab.base.mirrors import Archive, match_archive
-from lab.base.packages import role_packages
-from lab.base.suites import find_suite
+from lab.base.suites import find_suite, role_packages
 from lab.claims import LabClaim
 from lab.errors import LabError, LabUsageError
 
@@ -104,3 +104,33 @@ def test_without_root_the_error_says_what_works_instead(monkeypatch: pytest.Monk
 
     with pytest.raises(LabError, match=r"needs root.*inv demo --here"):
         machine.require_lab_machine()
+
+
+def test_commands_that_take_the_lock_beside_each_other_never_meet_half_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "SCRATCH", tmp_path / "scratch")
+
+    def come_and_go(_: int) -> None:
+        claims.find_hosts()
+        with claims.locked():
+            assert claims.free_number("labs") == claims.LAB_NUMBERS[0]
+
+    with ThreadPoolExecutor(4) as commands:
+        list(commands.map(come_and_go, range(400)))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_folder_is_removed_only_when_a_claim_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    folder.mkdir()
+
+    assert not state.remove_folder(folder)
+    assert state.remove_folder(folder, claimed=True)
+    assert not folder.exists()
+
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    assert not state.remove_folder(folder, claimed=True)
+    assert (folder / "thesis.tex").exists()

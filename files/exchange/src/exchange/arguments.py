@@ -2,14 +2,13 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
 from exchange.market.load import MOST_SYMBOLS
-from exchange.options import Options
-from exchange.replay.options import SETTLE_SECONDS, ReplayOptions
-from exchange.sockets.rules import FRAME_ENTRIES, SLOW_BYTES, TOPIC_LIMIT, SocketRules
+from exchange.options import FRAME_ENTRIES, SETTLE_SECONDS, Options, ReplayOptions, SocketRules
 
 MOST_BUSY, LEAST_BUSY = 1000.0, 0.001
 MOST_LOAD_RATE, LEAST_LOAD_RATE = 100.0, 0.01
@@ -88,7 +87,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--topic-limit",
         type=positive,
-        default=TOPIC_LIMIT,
+        default=SocketRules.topic_limit,
         help="topics of a data-socket connection (default %(default)s)",
     )
     parser.add_argument(
@@ -100,7 +99,7 @@ def _add_socket_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--slow-bytes",
         type=positive,
-        default=SLOW_BYTES,
+        default=SocketRules.slow_bytes,
         help="cut a socket's client off when it leaves so much unread (default %(default)s)",
     )
     parser.add_argument(
@@ -157,23 +156,14 @@ def replay_options(arguments: argparse.Namespace) -> ReplayOptions:
 
 
 def exchange_options(arguments: argparse.Namespace) -> Options:
-    """What all options together say."""
+    """What all options together say. Each bears the name of its field in Options or SocketRules."""
     from exchange.faults import load_faults
 
-    return Options(
-        state=arguments.state,
-        calendar=arguments.calendar,
-        always_open=arguments.always_open,
-        seed=arguments.seed,
-        busy=arguments.busy,
-        symbols_file=arguments.symbols_file,
-        replay=arguments.replay,
-        faults=load_faults(arguments.faults) if arguments.faults else [],
-        rate_limits=arguments.rate_limits == "documented",
-        refresh_allowed=arguments.refresh_tokens == "allowed",
-        token_seconds=arguments.token_seconds,
-        keep_frames=arguments.keep_frames,
-        load_symbols=arguments.load_symbols,
-        load_rate=arguments.load_rate,
-        sockets=SocketRules(arguments.topic_limit, arguments.frame_entries, arguments.ack_every, arguments.slow_bytes),
-    )
+    given = {
+        **vars(arguments),
+        "faults": load_faults(arguments.faults) if arguments.faults else [],
+        "rate_limits": arguments.rate_limits == "documented",
+        "refresh_allowed": arguments.refresh_tokens == "allowed",
+    }
+    given["sockets"] = SocketRules(**{field.name: given[field.name] for field in fields(SocketRules)})
+    return Options(**{field.name: given[field.name] for field in fields(Options) if field.name in given})

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.files import write_file
 from exchange.hosts import BROKER_HOSTS
+from exchange.state import write_file
 
 VALID = timedelta(days=90)
 RENEW = timedelta(days=7)

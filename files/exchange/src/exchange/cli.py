@@ -11,7 +11,6 @@ from pathlib import Path
 
 from exchange.arguments import add_market_options, add_replay_options, exchange_options, positive, replay_options
 from exchange.state import StateDir
-from exchange.tokens import Tokens
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 
@@ -85,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     add_market_options(one)
     one.set_defaults(command=_replay, words=[])
 
+    _add_controls(commands)
+    return parser
+
+
+def _add_controls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Subcommands that act on the state directory of an exchange."""
     one = commands.add_parser("token", help="print an access token made without a login, for tests")
     one.add_argument("--state", type=Path, required=True, help="state directory of the exchange")
     one.add_argument("--valid-seconds", type=positive, help="life of the token (default: until 06:30 India time)")
@@ -106,7 +111,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)
     one.set_defaults(command=_sockets)
-    return parser
 
 
 def _configure_log(*, debug: bool) -> None:
@@ -121,9 +125,7 @@ def _configure_log(*, debug: bool) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     from exchange.commands import serve
 
-    options = exchange_options(arguments)
-    options.address, options.port = arguments.address, arguments.port
-    return asyncio.run(serve(options))
+    return asyncio.run(serve(exchange_options(arguments)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -141,9 +143,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from exchange.commands import run, serve
 
     options = exchange_options(arguments)
-    options.address, options.port = arguments.address, arguments.port
     options.day = replay_options(arguments)
-    options.stop_at_end = arguments.stop_at_end
     if arguments.words:
         return asyncio.run(run(options, arguments.words))
     with tempfile.TemporaryDirectory(prefix="exchange-") as scratch:
@@ -153,6 +153,8 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> int:
+    from exchange.tokens import Tokens
+
     tokens = Tokens(StateDir(arguments.state), SystemClock())
     print(tokens.mint_access_token(arguments.valid_seconds))
     return 0

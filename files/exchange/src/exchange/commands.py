@@ -12,8 +12,8 @@ from pathlib import Path
 
 from exchange.environment import app_environment, client_environment
 from exchange.exchange import Exchange
-from exchange.files import write_file
 from exchange.options import Options
+from exchange.state import write_file
 from harvester.base.clock import to_ist
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126

@@ -1,4 +1,4 @@
-"""The control listener on a unix socket: faults, the served log, revocation, state."""
+"""The control API, HTTP on a unix socket: faults, the served log, sockets, revocation, state."""
 
 import asyncio
 from pathlib import Path

@@ -7,12 +7,11 @@ from aiohttp import web
 
 from exchange.market.history import BadHistoryRequest, candles, parse_request
 from exchange.quotes import quote
-from exchange.replies import refuse, reply, success
+from exchange.replies import NO_LIST, listed_symbols, refuse, reply, success
 from exchange.world import World, world_of
 from harvester.base.clock import to_ist
 
 MAX_QUOTES = 50
-SERVED_NS: web.ResponseKey[int] = web.ResponseKey("served_ns", int)
 INVALID_SYMBOL = (-300, "Please provide a valid symbol")
 INVALID_INPUT = -50
 OHLCV_KEYS = ("o", "h", "l", "c", "v")
@@ -38,12 +37,8 @@ async def quotes(request: web.Request) -> web.Response:
 
 async def quotes_by_post(request: web.Request) -> web.Response:
     """The same with a JSON body, as SDK 3.2.0 sends it from quotes_v2."""
-    try:
-        body = await request.json()
-        symbols = [str(symbol) for symbol in body["symbols"]]
-    except (ValueError, KeyError, TypeError):
-        return refuse(INVALID_INPUT, "Please provide symbols as a list")
-    return _quotes(world_of(request), symbols)
+    symbols = await listed_symbols(request)
+    return refuse(*NO_LIST) if symbols is None else _quotes(world_of(request), symbols)
 
 
 def _quotes(world: World, symbols: list[str]) -> web.Response:

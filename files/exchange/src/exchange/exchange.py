@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from exchange.certificates import ensure_certificates, server_context
 from exchange.control import Control
 from exchange.faults import Armed, FaultSchedule
-from exchange.files import write_file
 from exchange.hosts import BROKER_HOSTS
 from exchange.limits import RateLimits
 from exchange.listener import Listener
@@ -20,18 +19,17 @@ from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions
 from exchange.options import Options
 from exchange.proxy import Proxy
-from exchange.served import ServedLog
 from exchange.server import build_app
 from exchange.sockets.market import MarketFeeds
 from exchange.sockets.registry import Feeds, Sockets
-from exchange.state import StateDir
+from exchange.state import StateDir, write_file
 from exchange.tokens import Tokens
-from exchange.world import DepthSource, ModelDepth, World
+from exchange.world import DepthSource, ModelDepth, ServedLog, World
 from harvester.base.clock import Clock, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 
 if TYPE_CHECKING:
-    from exchange.replay.options import ReplayOptions
+    from exchange.options import ReplayOptions
     from exchange.replay.player import Player
 
 LOOK_SECONDS = 0.05
@@ -113,7 +111,7 @@ class Exchange:
     def _depth(self, model: BookModel, load: LoadMarket) -> DepthSource:
         if self.options.replay is None:
             return ModelDepth(model, load)
-        from exchange.market.replay import load_replay  # pyarrow is slow to import and seldom needed
+        from exchange.replay.rows import load_replay  # pyarrow is slow to import and seldom needed
 
         return load_replay(self.options.replay, self.clock.wall_ns(), model.instruments)
 

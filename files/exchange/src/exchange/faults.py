@@ -198,7 +198,7 @@ class FaultSchedule:
                 armed.matched += 1
 
     def of_socket(self, actions: tuple[str, ...], path: str, symbols: Callable[[], Iterable[str]]) -> list[Armed]:
-        """Active faults of these actions that match a connection, in the script's order. Counts nothing."""
+        """Active faults with one of these actions that match a connection, in the script's order. Changes no count."""
         now = self._clock.mono_ns()
         return [
             armed

@@ -1,9 +1,7 @@
-"""What a fault does to one request."""
+"""Applies a fault to one HTTP request."""
 
 import asyncio
 import os
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,13 +10,13 @@ from aiohttp import web
 
 from exchange.faults import Armed
 from exchange.replies import dump, refuse, reply
+from exchange.sockets.connection import abort
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEFAULT_HUGE = 16 * 1024 * 1024
 DEFAULT_GARBAGE = 512
 LONGEST_HANG = 3600.0
 LOOK_SECONDS = 0.2
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class NoAnswerError(Exception):
@@ -40,7 +38,7 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
         case "hang":
             await _hang(request, armed.left_seconds(now_ns))
         case "reset":
-            _reset(request)
+            abort(request.transport, reset=True)
         case "garbage":
             size = DEFAULT_GARBAGE if fault.size_bytes is None else fault.size_bytes
             return web.Response(body=os.urandom(size), content_type="application/json")
@@ -72,17 +70,7 @@ async def _hang(request: web.Request, seconds: float | None) -> None:
     while left > 0 and request.transport is not None and not request.transport.is_closing():
         await asyncio.sleep(min(left, LOOK_SECONDS))
         left -= LOOK_SECONDS
-    if request.transport is not None:
-        request.transport.abort()
-
-
-def _reset(request: web.Request) -> None:
-    """Close with a TCP reset."""
-    if request.transport is not None:
-        connection = request.transport.get_extra_info("socket")
-        if connection is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        request.transport.abort()
+    abort(request.transport, reset=False)
 
 
 class Truncated(web.Response):

@@ -1,14 +1,46 @@
-"""What the command line chooses about an exchange."""
+"""What the command line chooses: about the exchange, its sockets, and the replay of a recorded day."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exchange.sockets.rules import SocketRules
-
 if TYPE_CHECKING:
     from exchange.faults import Fault
-    from exchange.replay.options import ReplayOptions
+
+FRAME_ENTRIES = 250
+"""Most entries of a frame: its length must fit into 16 bits."""
+
+
+@dataclass(frozen=True)
+class SocketRules:
+    """Limits and forms that differ from account to account, or are not known."""
+
+    topic_limit: int = 5000
+    """Topics of one connection (SDK 3.2.0; the broker's support pages)."""
+    frame_entries: int = FRAME_ENTRIES
+    """Updates that come together go out in frames of at most so many entries."""
+    ack_every: int | None = None
+    """Ask clients to acknowledge every so many frames, in the 4-byte form that they read; None: the live 2-byte one."""
+    slow_bytes: int = 16 * 1024 * 1024
+    """A client that leaves so much unread is cut off. What the broker allows is not known."""
+
+
+SETTLE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Which day, how fast, and from when on."""
+
+    folder: Path
+    day: date
+    speed: float | None = 1.0
+    """Times the recorded pace; None: as fast as the clients take it."""
+    wait: bool = True
+    """Begin only when somebody has subscribed."""
+    settle_seconds: float = SETTLE_SECONDS
+    """And when no subscription has come for so long, unless all that was recorded is subscribed."""
 
 
 @dataclass
@@ -24,7 +56,7 @@ class Options:
     busy: float = 1.0
     symbols_file: Path | None = None
     replay: Path | None = None
-    day: "ReplayOptions | None" = None
+    day: ReplayOptions | None = None
     """A recorded day to serve instead of the model."""
     stop_at_end: bool = False
     """End `serve` when that day is over."""

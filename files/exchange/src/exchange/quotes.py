@@ -1,5 +1,6 @@
 """Books in the broker's JSON: the /depth row and the /quotes values."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from exchange.market.book import Book, Level
@@ -41,7 +42,50 @@ def depth_row(book: Book, instrument: Instrument) -> dict[str, Any]:
     }
 
 
-def _levels(levels: tuple[Level, ...]) -> list[dict[str, int | float]]:
+Side = list[dict[str, int | float]]
+
+
+def recorded_row(values: Mapping[str, Any], sides: dict[str, Side], tick: int, expiry: str) -> dict[str, Any]:
+    """The same row of recorded figures: `values` bear the lake's names and are whole paise, as is `tick`."""
+    last, close = values["ltp"], values["prev_close"]
+    return {
+        "totalbuyqty": values["total_buy_qty"],
+        "totalsellqty": values["total_sell_qty"],
+        "ask": sides["ask"],
+        "bids": sides["bid"],
+        "o": rupees(values["open"]),
+        "h": rupees(values["high"]),
+        "l": rupees(values["low"]),
+        "c": rupees(close),
+        "chp": trimmed(100 * (last - close) / close) if close else 0,
+        "tick_Size": rupees(tick),
+        "ch": (last - close) / 100,
+        "ltq": values["ltq"],
+        "ltt": values["ltt"],
+        "ltp": rupees(last),
+        "v": values["volume"],
+        "atp": rupees(values["atp"]),
+        "lower_ckt": rupees(values["lower_ckt"] or 0),
+        "upper_ckt": rupees(values["upper_ckt"] or 0),
+        "expiry": expiry,
+        "oi": values["oi"] or 0,
+        "oiflag": bool(values["oi"]),
+        "pdoi": 0,
+        "oipercent": 0,
+    }
+
+
+def recorded_sides(values: Mapping[str, Any], price: str, quantity: str, orders: str) -> dict[str, Side]:
+    """Five bids and five asks in the row's form, from values named such as bid_px_1, where `price` is px_."""
+
+    def level(side: str, number: int) -> dict[str, int | float]:
+        paise, shares, count = (values.get(f"{side}_{name}{number}") or 0 for name in (price, quantity, orders))
+        return {"price": rupees(paise), "volume": shares, "ord": count}
+
+    return {side: [level(side, number) for number in range(1, 6)] for side in ("bid", "ask")}
+
+
+def _levels(levels: tuple[Level, ...]) -> Side:
     return [{"price": rupees(level.price), "volume": level.quantity, "ord": level.orders} for level in levels]
 
 

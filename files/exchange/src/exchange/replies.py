@@ -1,4 +1,4 @@
-"""Answers in the broker's form: JSON with `s`, `code` and `message`, numbers written as its servers write them."""
+"""HTTP answers in the broker's form: JSON with `s`, `code` and `message`, and numbers as its servers write them."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from exchange.tokens import Refusal
+
+NO_LIST = (-50, "Please provide symbols as a list")
 
 
 def dump(data: object) -> bytes:
@@ -32,6 +34,14 @@ def refuse(code: int, message: str, *, status: int = 400, headers: Mapping[str, 
 def unauthorized(refusal: Refusal) -> web.Response:
     """HTTP 401 for a token that is missing, wrong, expired or revoked."""
     return refuse(refusal.code, refusal.message, status=401)
+
+
+async def listed_symbols(request: web.Request) -> list[str] | None:
+    """The list `symbols` of a JSON body; None where there is none, which is answered with NO_LIST."""
+    try:
+        return [str(symbol) for symbol in (await request.json())["symbols"]]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def rupees(paise: int) -> int | float:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from exchange import account, data, mishaps, public, signin
+from exchange import account, data, handshakes, mishaps, public, signin
 from exchange.hosts import (
     API_HOST,
     DATA_SOCKET_PATH,
@@ -17,7 +17,6 @@ from exchange.hosts import (
     SYMBOL_TOKEN_PATH,
 )
 from exchange.replies import refuse, unauthorized
-from exchange.sockets import handlers
 from exchange.world import WORLD, World, world_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -45,10 +44,10 @@ def build_app(world: World) -> web.Application:
             web.post("/data/quotes", data.quotes_by_post),
             web.get("/data/history", data.history),
             web.get("/data/marketStatus", data.market_status),
-            web.post(SYMBOL_TOKEN_PATH, handlers.symbol_token),
-            web.get(DEPTH_ADDRESS_PATH, handlers.depth_address),
-            web.get(DATA_SOCKET_PATH, handlers.data_socket),
-            web.get(DEPTH_SOCKET_PATH, handlers.depth_socket),
+            web.post(SYMBOL_TOKEN_PATH, handshakes.symbol_token),
+            web.get(DEPTH_ADDRESS_PATH, handshakes.depth_address),
+            web.get(DATA_SOCKET_PATH, handshakes.data_socket),
+            web.get(DEPTH_SOCKET_PATH, handshakes.depth_socket),
             web.get("/sym_details/index_hsm_mapping.json", public.index_map),
             web.get("/sym_details/{name}_sym_master.json", public.symbol_master_json),
             web.get("/sym_details/{name}.csv", public.symbol_master_csv),

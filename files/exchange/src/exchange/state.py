@@ -2,13 +2,28 @@
 
 import fcntl
 import json
+import os
 import secrets
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
-from exchange.files import write_file
 from harvester.base.errors import ConfigError, HarvesterError
+
+
+def write_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Replace `path` in one step, with the mode set before the first byte."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
 
 APP_ID_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
@@ -73,7 +88,7 @@ class StateDir:
             ) from error
 
     def unlock(self) -> None:
-        """Let others have the directory."""
+        """Release the lock of the directory."""
         if self._lock:
             self._lock.close()
             self._lock = None

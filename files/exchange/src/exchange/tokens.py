@@ -9,9 +9,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from exchange import jwt
-from exchange.files import write_file
-from exchange.state import StateDir
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from exchange.state import StateDir, write_file
 from harvester.base.clock import IST, NS_PER_SECOND, Clock
 
 EXPIRY_HOUR, EXPIRY_MINUTE = 6, 30
@@ -22,6 +24,7 @@ AUDIENCE = '["x:0", "x:1", "x:2", "d:1", "d:2", "x:1", "x:0"]'
 HSM_KEY = struct.Struct(">Iq16s")
 """What the data socket's key holds: end (epoch s), issue (wall ns), signature. 56 hexadecimal digits, as seen."""
 NOT_BEFORE_SLACK = 600
+HEADER = {"typ": "JWT", "alg": "HS256"}
 
 
 class Refusal(NamedTuple):
@@ -43,6 +46,7 @@ class Tokens:
     def __init__(self, state: StateDir, clock: Clock, *, valid_seconds: int | None = None) -> None:
         self._app = state.app()
         self._key = state.token_key()
+        self._jwk = OctKey.import_key(self._key)
         self._path = state.revoked
         self._clock = clock
         self._valid_seconds = valid_seconds
@@ -79,18 +83,28 @@ class Tokens:
         seconds = valid_seconds or self._valid_seconds or self._seconds_until_daily_end()
         at_hash = f"gAAAAA{secrets.token_urlsafe(80)}"
         more = {"at_hash": at_hash, "isDdpiEnabled": "N", "isMtfEnabled": "N", "fy_id": self._app.user, "appType": 100}
-        return jwt.encode(self._claims("access_token", seconds, issued=self._now(), **more), self._key)
+        return self._sign(self._claims("access_token", seconds, issued=self._now(), **more))
 
     def mint_refresh_token(self) -> str:
         """A token for the old refresh flow, valid for 15 days."""
         claims = self._claims("refresh_token", timedelta(days=15).total_seconds(), fy_id=self._app.user)
-        return jwt.encode(claims, self._key)
+        return self._sign(claims)
 
     def mint_auth_code(self, nonce: str) -> str:
         """A code for one exchange into an access token."""
         app_id = self._app.app_id.partition("-")[0]
         more = {"nonce": nonce, "app_id": app_id, "uuid": secrets.token_hex(16), "ipAddr": "0.0.0.0", "scope": ""}  # noqa: S104
-        return jwt.encode(self._claims("auth_code", AUTH_CODE_SECONDS, **more), self._key)
+        return self._sign(self._claims("auth_code", AUTH_CODE_SECONDS, **more))
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        return jwt.encode(HEADER, claims, self._jwk, algorithms=[HEADER["alg"]])
+
+    def _claims_of(self, token: str) -> dict[str, Any]:
+        """The claims of a token that this exchange signed, whether it has expired or not; empty for any other text."""
+        try:
+            return jwt.decode(token, self._jwk, algorithms=[HEADER["alg"]]).claims
+        except (JoseError, ValueError):
+            return {}
 
     def _seconds_until_daily_end(self) -> float:
         now = datetime.fromtimestamp(self._now(), IST)
@@ -98,11 +112,8 @@ class Tokens:
         return ((end if end > now else end + timedelta(days=1)) - now).total_seconds()
 
     def redeem(self, code: str) -> str | None:
-        """Take an auth code out of circulation; what is wrong with it, or None when it was good."""
-        try:
-            claims = jwt.decode(code, self._key)
-        except jwt.BadTokenError:
-            return "invalid auth code"
+        """Use up an auth code. Returns None when it was good, else the text that says what is wrong with it."""
+        claims = self._claims_of(code)
         if claims.get("sub") != "auth_code" or claims["jti"] in self._used_codes:
             return "invalid auth code"
         if claims["exp"] <= self._now():
@@ -115,7 +126,7 @@ class Tokens:
         return self._check(token, "refresh_token")
 
     def check_header(self, header: str | None) -> Refusal | None:
-        """Judge an Authorization header `app_id:token`; None lets the request in."""
+        """Check an Authorization header `app_id:token`. None: valid."""
         app_id, colon, token = (header or "").partition(":")
         if not colon or app_id.strip() != self._app.app_id or not token:
             return NOT_AUTHENTICATED
@@ -127,7 +138,7 @@ class Tokens:
         return HSM_KEY.pack(end, issued_ns, signed).hex()
 
     def check_hsm_key(self, key: str) -> Refusal | None:
-        """Judge the `hsm_key` claim with which the data socket is authenticated; None lets the client in."""
+        """Check the `hsm_key` claim with which a client of the data socket authenticates. None: valid."""
         try:
             end, issued_ns, _ = HSM_KEY.unpack(bytes.fromhex(key))
         except (ValueError, struct.error):
@@ -141,10 +152,7 @@ class Tokens:
         return None
 
     def _check(self, token: str, subject: str) -> Refusal | None:
-        try:
-            claims = jwt.decode(token, self._key)
-        except jwt.BadTokenError:
-            return INVALID
+        claims = self._claims_of(token)
         if claims.get("sub") != subject:
             return INVALID
         if claims["exp"] <= self._now():
@@ -156,8 +164,8 @@ class Tokens:
     def revoke(self, token: str) -> None:
         """End one token."""
         self._revoked.add(_fingerprint(token))
-        with suppress(jwt.BadTokenError, KeyError):  # what is no token of ours has no key of ours either
-            self._revoked_keys.add(str(jwt.decode(token, self._key)["hsm_key"]))
+        with suppress(KeyError):  # a token that this exchange did not sign has no key to revoke
+            self._revoked_keys.add(str(self._claims_of(token)["hsm_key"]))
         self._save()
 
     def revoke_all(self) -> None:

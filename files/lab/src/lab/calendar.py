@@ -1,29 +1,81 @@
-"""The lab's trading calendar when nobody has written a better one: open around the clock, weekends too."""
+"""Trading calendars in the harvester's own format: for a lab that is always open, and for a session on demand."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from exchange.state import write_file
+
+INDIA = ZoneInfo("Asia/Kolkata")
 OPEN_DAYS = 60
+CLOSED_DAYS = 8
+DAYS = 365
+ORIGIN = "made by the lab"
 
 
 def provide_calendar(path: Path) -> None:
-    """Write an always-open calendar at `path` unless there is a calendar already."""
-    if not path.exists():
-        path.write_text(json.dumps(_always_open(datetime.now(UTC).date()), indent=2) + "\n", encoding="utf-8")
+    """Write a calendar that is open around the clock, weekends too, unless there is a calendar at `path`."""
+    if path.exists():
+        return
+    first = datetime.now(UTC).date() - timedelta(days=1)
+    days = [first + timedelta(days=offset) for offset in range(OPEN_DAYS + 1)]
+    calendar = _calendar(first, days[-1], "00:00:00", "24:00:00")
+    calendar["special_sessions"] = [_session(day, "00:00:00", "24:00:00") for day in days if day.weekday() >= 5]
+    write_calendar(path, calendar)
 
 
-def _always_open(today: date) -> dict[str, Any]:
-    days = [today + timedelta(days=offset) for offset in range(-1, OPEN_DAYS)]
-    about = {"phases": {"continuous": [["00:00:00", "24:00:00"]]}, "reference": "made by the lab"}
-    return {
-        "timezone": "Asia/Kolkata",
-        "market": "lab",
-        "valid_until": days[-1].isoformat(),
-        "phase_rules": [{"from": days[0].isoformat(), "to": days[-1].isoformat(), **about}],
-        "holidays": [],
-        "special_sessions": [
-            {"date": day.isoformat(), "kind": "lab", "status": "held", **about} for day in days if day.weekday() >= 5
-        ],
-    }
+def closed_calendar(today: date) -> dict[str, Any]:
+    """A calendar in which today and the coming week are holidays."""
+    calendar = _calendar(today, today + timedelta(days=DAYS), "09:15:00", "15:30:00")
+    days = [today + timedelta(days=offset) for offset in range(CLOSED_DAYS)]
+    calendar["holidays"] = [{"date": day.isoformat(), "name": "lab", "reference": ORIGIN} for day in days]
+    return calendar
+
+
+def session_bounds(now: datetime, *, lead_seconds: int, seconds: int) -> tuple[datetime, datetime]:
+    """Open and close in IST, whole seconds; pushed past midnight where the session would straddle it."""
+    opens = (now.astimezone(INDIA) + timedelta(seconds=lead_seconds)).replace(microsecond=0)
+    closes = opens + timedelta(seconds=seconds)
+    if closes.date() != opens.date():
+        opens = datetime.combine(closes.date(), time(0, 0, 1), INDIA)
+        closes = opens + timedelta(seconds=seconds)
+    return opens, closes
+
+
+def session_calendar(opens: datetime, closes: datetime) -> dict[str, Any]:
+    """`closed_calendar` plus one continuous phase from `opens` to `closes` (both in IST, same day)."""
+    calendar = closed_calendar(opens.date())
+    calendar["special_sessions"] = [_session(opens.date(), f"{opens:%H:%M:%S}", f"{closes:%H:%M:%S}")]
+    return calendar
+
+
+def write_calendar(path: Path, calendar: dict[str, Any]) -> None:
+    """Replace the calendar file in one step, so that a running reader sees the old or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, (json.dumps(calendar, indent=2) + "\n").encode(), mode=0o644)
+
+
+def today_in_india() -> date:
+    """The trading date now."""
+    return datetime.now(UTC).astimezone(INDIA).date()
+
+
+def announce(path: Path, *, lead_seconds: int, seconds: int) -> tuple[datetime, datetime]:
+    """Write a calendar with one session that opens soon; its open and close in IST."""
+    opens, closes = session_bounds(datetime.now(UTC), lead_seconds=lead_seconds, seconds=seconds)
+    write_calendar(path, session_calendar(opens, closes))
+    return opens, closes
+
+
+def _calendar(first: date, last: date, opens: str, closes: str) -> dict[str, Any]:
+    phases = {"continuous": [[opens, closes]]}
+    rule = {"from": first.isoformat(), "to": last.isoformat(), "phases": phases, "reference": ORIGIN}
+    common = {"timezone": str(INDIA), "market": "lab", "valid_until": last.isoformat()}
+    return {**common, "phase_rules": [rule], "holidays": [], "special_sessions": []}
+
+
+def _session(day: date, opens: str, closes: str) -> dict[str, Any]:
+    phases = {"continuous": [[opens, closes]]}
+    return {"date": day.isoformat(), "kind": "lab", "status": "held", "phases": phases, "reference": ORIGIN}

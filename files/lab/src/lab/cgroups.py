@@ -1,11 +1,14 @@
-"""Control groups: every process of a host or a lab is in a group of its own, so that all of it can be ended at once."""
+"""Control groups: all processes of a host, or of a lab's stand-ins, are in one group and are ended together."""
 
+import errno
 import time
 from pathlib import Path
 
 from lab.errors import LabError
 
 ENDS_WITHIN_SECONDS = 20
+GONE = (errno.ENOENT, errno.ENODEV)
+"""What the kernel answers for a group that was removed before, or while it was looked at."""
 
 
 def mounted_trees() -> list[Path]:
@@ -34,42 +37,45 @@ def make_group(name: str) -> list[Path]:
     return [group / "cgroup.procs" for group in groups]
 
 
-def limit_memory(name: str, limit_bytes: int) -> None:
-    """Cap the whole group, where the machine's v1 hierarchy holds the memory controller."""
-    for tree in mounted_trees():
-        limit = tree / name / "memory.limit_in_bytes"
-        if limit.exists():
-            limit.write_text(str(limit_bytes), encoding="ascii")
-            return
-    raise LabError("A host's memory can be capped only where the v1 memory controller is mounted; leave --memory out.")
-
-
 def has_processes(name: str) -> bool:
     """Whether anything still runs in the group."""
-    events = mounted_trees()[0] / name / "cgroup.events"
-    return events.exists() and "populated 1" in events.read_text(encoding="ascii")
+    return "populated 1" in _read(mounted_trees()[0] / name / "cgroup.events")
+
+
+def processes(name: str) -> list[int]:
+    """Ids of the processes in the group and in the groups below it, in ascending order."""
+    files = (mounted_trees()[0] / name).rglob("cgroup.procs")
+    return sorted(int(pid) for path in files for pid in _read(path).split())
 
 
 def end_group(name: str) -> None:
     """Kill whatever runs in the group and remove it; nothing happens when there is none."""
     trees = mounted_trees()
-    kill = trees[0] / name / "cgroup.kill"
-    if kill.exists():
-        kill.write_text("1", encoding="ascii")
     deadline = time.monotonic() + ENDS_WITHIN_SECONDS
     for tree in reversed(trees):
-        _remove(tree / name, deadline)
+        _remove(tree / name, trees[0] / name / "cgroup.kill", deadline)
 
 
-def _remove(group: Path, deadline: float) -> None:
+def _remove(group: Path, kill: Path, deadline: float) -> None:
     while group.is_dir():
-        below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
         try:
+            if kill.exists():
+                kill.write_text("1", encoding="ascii")  # in each round: a process may have been on its way in
+            below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
             for path in [*below, group]:
                 path.rmdir()
-        except FileNotFoundError:
-            continue
         except OSError as error:
+            if error.errno in GONE:
+                continue
             if time.monotonic() > deadline:
                 raise LabError(f"The control group {group} cannot be removed: {error}.") from error
             time.sleep(0.02)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        if error.errno in GONE:
+            return ""
+        raise

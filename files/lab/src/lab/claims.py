@@ -4,8 +4,8 @@ Claims live in a root-only folder of the machine, so that several checkouts and 
 collisions, and so that whatever a killed command left is found again.
 """
 
+import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,15 +14,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from exchange.state import write_file
 from lab import machine
 from lab.errors import LabError
 from lab.locking import wait_for_lock
-from lab.paths import SCRATCH
+from lab.state import SCRATCH
 
 NETWORK = "198.51.100"  # TEST-NET-2, RFC 5737: never an address of the internet
 LAB_NUMBERS = range(1, 10)
 HOST_NUMBERS = range(11, 250)
 CLAIM_FILE = "claim.json"
+KINDS = ("labs", "hosts")
 
 
 class Claimed(BaseModel):
@@ -79,7 +81,6 @@ class HostClaim(Claimed):
     ssh_socket: bool = False
     disk_path: str | None = None
     disk_bytes: int | None = None
-    memory_bytes: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -92,12 +93,16 @@ class HostClaim(Claimed):
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Hold the machine-wide lock on claims and on the shared network; short steps only."""
+    """Hold the machine-wide lock on claims and on the shared network, for short steps only. It cannot be nested."""
     with wait_for_lock(SCRATCH, make=_make_scratch):
         _make_scratch()
         yield
-        if not any(SCRATCH.glob("*/*")):
-            shutil.rmtree(SCRATCH)
+        try:
+            for folder in (*(SCRATCH / kind for kind in KINDS), SCRATCH):
+                folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:  # a claim is in it, or another command made it again to take the lock
+                raise
 
 
 def find_labs() -> list[LabClaim]:
@@ -109,11 +114,6 @@ def find_hosts(state: Path | None = None) -> list[HostClaim]:
     """Every host of this machine, or those of the lab whose state is `state`."""
     hosts = [HostClaim.model_validate_json(content) for content in _read_claims("hosts")]
     return [host for host in hosts if state is None or host.state == state]
-
-
-def find_used_trees() -> set[Path]:
-    """The base trees from which a host of this machine was booted."""
-    return {host.base for host in find_hosts()}
 
 
 def find_lab(state: Path) -> LabClaim | None:
@@ -134,9 +134,7 @@ def free_number(kind: Literal["labs", "hosts"]) -> int:
 def save(claim: LabClaim | HostClaim) -> None:
     """Write the claim in one step."""
     claim.folder.mkdir(parents=True, exist_ok=True)
-    temporary = claim.folder / "claim.tmp"
-    temporary.write_text(claim.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    temporary.replace(claim.folder / CLAIM_FILE)
+    write_file(claim.folder / CLAIM_FILE, (claim.model_dump_json(indent=2) + "\n").encode())
 
 
 def unclaimed_folders() -> list[Path]:
@@ -145,16 +143,21 @@ def unclaimed_folders() -> list[Path]:
 
 
 def _read_claims(kind: str) -> Iterator[bytes]:
-    for path in sorted((SCRATCH / kind).glob(f"*/{CLAIM_FILE}"), key=lambda path: int(path.parent.name)):
+    try:
+        numbers = sorted(int(path.name) for path in (SCRATCH / kind).iterdir())
+    except FileNotFoundError:  # there is no lab on this machine
+        return
+    for number in numbers:
         with suppress(FileNotFoundError):  # removed since it was listed
-            yield path.read_bytes()
+            yield (SCRATCH / kind / str(number) / CLAIM_FILE).read_bytes()
 
 
 def _make_scratch() -> None:
-    SCRATCH.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):  # not by exist_ok: its second look fails where the folder has gone since
+        SCRATCH.mkdir(mode=0o700)
     status = SCRATCH.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise LabError(f"{SCRATCH} is not a folder of root's alone. Somebody else made it: look, then remove it.")
-    for kind in ("labs", "hosts"):
-        with suppress(FileNotFoundError):  # removed by its last holder since; the next try makes it anew
-            (SCRATCH / kind).mkdir(exist_ok=True)
+    for kind in KINDS:
+        with suppress(FileExistsError):
+            (SCRATCH / kind).mkdir()

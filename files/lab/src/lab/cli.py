@@ -12,14 +12,15 @@ from harvester.base.errors import HarvesterError
 from lab import faults, hosts, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
-from lab.claims import find_hosts, find_lab, find_labs, find_used_trees
+from lab.claims import HostClaim, find_hosts, find_lab, find_labs
 from lab.errors import LabUsageError
 from lab.garbage import collect_garbage
 from lab.keys import SSH_CONFIG
 from lab.machine import require_lab_machine
-from lab.paths import default_state
 from lab.stand_ins import NAMES, find_running
+from lab.state import default_state
 
+Disturb = Callable[[HostClaim, argparse.Namespace], None]
 HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarvesterError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
 
 
 def _say(line: str) -> None:
@@ -76,7 +79,6 @@ def _read_wish(text: str, options: argparse.Namespace) -> labs.HostWish:
         ssh_socket=options.ssh_socket,
         disk_path=disk_path or None,
         disk_bytes=int(disk_bytes) if options.disk else None,
-        memory_bytes=options.memory_bytes,
     )
 
 
@@ -113,35 +115,32 @@ def _exec(options: argparse.Namespace) -> int:
 
 def _fault(options: argparse.Namespace) -> int:
     require_lab_machine()
-    host = labs.find_host(options.state, options.name)
-    match options.kind:
-        case "loss":
-            faults.lose_packets(host, options.percent)
-        case "partition":
-            faults.partition(host, options.address, options.port)
-        case "slow":
-            faults.slow_down(host, options.kilobits)
-        case "cut":
-            faults.cut(host)
-        case "disk-full":
-            faults.fill_disk(host, options.leave_bytes)
-        case "power-cut":
-            hosts.cut_power(host)
-        case "heal":
-            faults.heal(host)
+    options.disturb(labs.find_host(options.state, options.name), options)
     return 0
 
 
 def _base(options: argparse.Namespace) -> int:
     require_lab_machine()
-    print(provide_tree(find_suite(options.suite), "bare" if options.bare else "full", find_used_trees, _say))
+    print(provide_tree(find_suite(options.suite), "bare" if options.bare else "full", _say))
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from lab.demo import demonstrate  # imports what the runbook's commands do, too
+
+    demonstrate(
+        on_host=not options.here,
+        session_seconds=options.seconds,
+        summary_file=options.summary,
+        down=options.down,
+    )
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lab", description="Real booted hosts on this machine, and their stand-ins.")
     parser.add_argument(
-        "--state", type=_folder, default=default_state(), help="the lab's folder (default: LAB_STATE, or %(default)s)"
+        "--state", type=_path, default=default_state(), help="the lab's folder (default: LAB_STATE, or %(default)s)"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -154,8 +153,6 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--aws", action="store_true", help="have site.yml provision an AWS account, too, on the stand-in")
     up.add_argument("--ssh-socket", action="store_true", help="start the SSH server by its socket, as Ubuntu does")
     up.add_argument("--disk", metavar="PATH=BYTES", help="give each host a disk of its own, mounted at PATH")
-    up.add_argument("--memory-bytes", type=int, help="cap what each host's processes may have together")
-
     up.add_argument("--json", action="store_true", help="print what was started as JSON")
 
     down = _add(commands, "down", _down, "remove the lab and everything it has")
@@ -170,6 +167,12 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_faults(commands)
 
+    demo = _add(commands, "demo", _demo, "harvest a session from nothing, pull it and verify it")
+    demo.add_argument("--here", action="store_true", help="as ordinary processes, without a host and without Ansible")
+    demo.add_argument("--down", action="store_true", help="take the lab down at the end")
+    demo.add_argument("--seconds", type=int, default=40, help="length of the trading session (default: %(default)s)")
+    demo.add_argument("--summary", type=_path, metavar="FILE", help="write the summary to FILE, as JSON")
+
     base = _add(commands, "base", _base, "build the base tree of a suite, if the cache has none")
     base.add_argument("suite", choices=SUITES)
     base.add_argument("--bare", action="store_true", help="without the roles' packages")
@@ -178,21 +181,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_faults(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     fault = _add(commands, "fault", _fault, "disturb a host on purpose, until `lab fault heal`")
-    kinds = fault.add_subparsers(required=True, metavar="KIND", dest="kind")
-    loss = kinds.add_parser("loss", help="lose packets at random")
+    kinds = fault.add_subparsers(required=True, metavar="KIND")
+
+    def kind(name: str, disturb: Disturb, summary: str) -> argparse.ArgumentParser:
+        parser = kinds.add_parser(name, help=summary)
+        parser.set_defaults(disturb=disturb)
+        parser.add_argument("name", help="the host")
+        return parser
+
+    loss = kind("loss", lambda host, given: faults.lose_packets(host, given.percent), "lose packets at random")
     loss.add_argument("--percent", type=int, default=20, help="share of packets (default: %(default)s)")
-    partition = kinds.add_parser("partition", help="cut the host off from one address")
+    partition = kind(
+        "partition",
+        lambda host, given: faults.partition(host, given.address, given.port),
+        "cut the host off from one address",
+    )
     partition.add_argument("--address", required=True, help="the address that it can no longer send to")
     partition.add_argument("--port", type=int, help="only this TCP port of it")
-    slow = kinds.add_parser("slow", help="let little through to the host")
+    slow = kind("slow", lambda host, given: faults.slow_down(host, given.kilobits), "let little through to the host")
     slow.add_argument("--kilobits", type=int, default=256, help="kilobits a second (default: %(default)s)")
-    cut = kinds.add_parser("cut", help="pull the cable")
-    disk = kinds.add_parser("disk-full", help="fill the host's extra disk")
+    kind("cut", lambda host, _: faults.cut(host), "pull the cable")
+    disk = kind(
+        "disk-full", lambda host, given: faults.fill_disk(host, given.leave_bytes), "fill the host's extra disk"
+    )
     disk.add_argument("--leave-bytes", type=int, default=0, help="bytes that stay free (default: %(default)s)")
-    power = kinds.add_parser("power-cut", help="end the host without a warning and boot it again")
-    heal = kinds.add_parser("heal", help="undo every fault of the host")
-    for kind in (loss, partition, slow, cut, disk, power, heal):
-        kind.add_argument("name", help="the host")
+    kind("power-cut", lambda host, _: hosts.cut_power(host), "end the host without a warning and boot it again")
+    kind("heal", lambda host, _: faults.heal(host), "undo every fault of the host")
 
 
 def _add(
@@ -206,5 +220,5 @@ def _add(
     return command
 
 
-def _folder(text: str) -> Path:
+def _path(text: str) -> Path:
     return Path(text).resolve()

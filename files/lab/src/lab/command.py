@@ -10,27 +10,15 @@ from lab.errors import LabError
 Argument = str | Path
 
 
-def run(*arguments: Argument, stdin: str | None = None, timeout_seconds: float = 120) -> str:
-    """Run a program to its end and return its standard output; LabError with its own words when it fails."""
-    done = _run(arguments, stdin, timeout_seconds)
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
-        raise LabError(f"`{' '.join(map(str, arguments))}` failed with exit code {done.returncode}: {said}")
-    return done.stdout
+def run(*arguments: Argument, stdin: str | None = None, timeout_seconds: float = 120, gone: Sequence[str] = ()) -> str:
+    """Run a program to its end and return its standard output; LabError with its own words when it fails.
 
-
-def succeeds(*arguments: Argument, timeout_seconds: float = 120) -> bool:
-    """Run a program to its end and tell whether it exited 0."""
-    return _run(arguments, None, timeout_seconds).returncode == 0
-
-
-def _run(
-    arguments: Sequence[Argument], stdin: str | None, timeout_seconds: float
-) -> "subprocess.CompletedProcess[str]":
+    `gone`: texts by which a program that removes something says that the thing is not there, which is no failure.
+    """
     try:
-        return subprocess.run(
+        done = subprocess.run(
             [str(argument) for argument in arguments],
-            input=stdin if stdin is not None else "",
+            input=stdin or "",
             capture_output=True,
             text=True,
             timeout=timeout_seconds,
@@ -44,3 +32,7 @@ def _run(
         ) from error
     except subprocess.TimeoutExpired as error:
         raise LabError(f"`{' '.join(map(str, arguments))}` did not end within {timeout_seconds:g} s.") from error
+    if done.returncode and not any(text in done.stderr for text in gone):
+        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing")[-2000:]
+        raise LabError(f"`{' '.join(map(str, arguments))}` failed with exit code {done.returncode}: {said}")
+    return done.stdout

@@ -2,12 +2,13 @@
 
 from lab import network
 from lab.claims import HostClaim
-from lab.command import run, succeeds
+from lab.command import run
 from lab.errors import LabError, LabUsageError
 from lab.hosts import leader
 from lab.nspawn import disk_folder
 
 FILLER = "filled-by-the-lab"
+NO_QDISC = "Cannot delete qdisc with handle of zero"
 
 
 def lose_packets(host: HostClaim, percent: int) -> None:
@@ -25,7 +26,7 @@ def partition(host: HostClaim, address: str, port: int | None = None) -> None:
 def slow_down(host: HostClaim, kilobits_per_second: int) -> None:
     """Let only so much through to the host; what waits longer than two seconds is lost."""
     shape = ("rate", f"{kilobits_per_second}kbit", "burst", "4kb", "latency", "2s")
-    run(*_in_hub("tc", "qdisc", "replace", "dev", network.hub_interface(host), "root", "tbf", *shape))
+    run(*network.in_hub("tc", "qdisc", "replace", "dev", network.hub_interface(host), "root", "tbf", *shape))
 
 
 def cut(host: HostClaim) -> None:
@@ -37,8 +38,8 @@ def fill_disk(host: HostClaim, leave_bytes: int = 0) -> None:
     """Fill the host's extra disk from outside, but for `leave_bytes`."""
     filler = f"{_disk(host)}/{FILLER}"
     if not leave_bytes:
-        # Block by block to the last one; ends with "no space left on device", as it should.
-        succeeds(*_in_mounts(host, "dd", "if=/dev/zero", f"of={filler}", "bs=4k"))
+        # Block by block to the last one; `gone` is the space.
+        run(*_in_mounts(host, "dd", "if=/dev/zero", f"of={filler}", "bs=4k"), gone=["No space left on device"])
         return
     free, block = run(*_in_mounts(host, "stat", "--file-system", "--format=%a %S", _disk(host))).split()
     if int(free) * int(block) > leave_bytes:
@@ -48,8 +49,8 @@ def fill_disk(host: HostClaim, leave_bytes: int = 0) -> None:
 def heal(host: HostClaim) -> None:
     """Undo every fault of this host; nothing happens when there is none."""
     interface = network.hub_interface(host)
-    succeeds(*_in_hub("nft", "delete", "table", "netdev", host.group))
-    succeeds(*_in_hub("tc", "qdisc", "del", "dev", interface, "root"))
+    network.remove_filter(host.group)
+    run(*network.in_hub("tc", "qdisc", "del", "dev", interface, "root"), gone=[NO_QDISC])
     run("ip", "-n", network.HUB, "link", "set", interface, "up")
     if host.disk_path:
         run(*_in_mounts(host, "rm", "-f", f"{_disk(host)}/{FILLER}"))
@@ -63,17 +64,13 @@ def _drop(host: HostClaim, what: str) -> None:
         }}
         add rule netdev {host.group} faults {what} drop
     """
-    run(*_in_hub("nft", "--file", "-"), stdin=rules)
+    run(*network.in_hub("nft", "--file", "-"), stdin=rules)
 
 
 def _disk(host: HostClaim) -> str:
     if not host.disk_path:
         raise LabError(f"Host {host.name} has no disk of its own; start it with --disk PATH=BYTES.")
     return str(disk_folder(host))
-
-
-def _in_hub(*arguments: str) -> tuple[str, ...]:
-    return "nsenter", f"--net={network.NAMESPACES / network.HUB}", *arguments
 
 
 def _in_mounts(host: HostClaim, *arguments: str) -> tuple[str, ...]:

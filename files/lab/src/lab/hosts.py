@@ -1,18 +1,20 @@
 """Hosts of a lab, whatever their tier: claimed, started, waited for, removed."""
 
-import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
-from lab import cgroups, claims, network, nspawn, uml
+from lab import cgroups, claims, machine, network, nspawn, uml
 from lab.claims import HostClaim
+from lab.command import run
 from lab.errors import LabError
+from lab.keys import SSH_CONFIG
+from lab.state import remove_tree
 
 SSH_PORT = 22
 BOOTS_WITHIN_SECONDS = {"nspawn": 60, "uml": 180}
+SETTLES_WITHIN_SECONDS = 120
 
 
 def start(host: HostClaim) -> "subprocess.Popen[bytes]":
@@ -61,6 +63,17 @@ def has_banner(address: str) -> bool:
         return False
 
 
+def settle(host: HostClaim, *, trust_exchange: bool) -> str:
+    """Wait until systemd in the host has started what it wants to start; its word for that, such as `running`.
+
+    `trust_exchange`: have the host trust the certificate authority of the lab's exchange first.
+    """
+    trust = "sudo update-ca-certificates >/dev/null 2>&1 && " if trust_exchange else ""
+    command = f"{trust}{{ systemctl is-system-running --wait || true; }}"
+    ssh = ("ssh", "-F", host.state / SSH_CONFIG, "-o", "BatchMode=yes")
+    return run(*ssh, host.name, command, timeout_seconds=SETTLES_WITHIN_SECONDS).strip()
+
+
 def is_running(host: HostClaim) -> bool:
     """Whether the host's processes are there."""
     return cgroups.has_processes(host.group)
@@ -68,10 +81,8 @@ def is_running(host: HostClaim) -> bool:
 
 def leader(host: HostClaim) -> int:
     """The process that keeps the host's mounts: its launcher, found in its control group."""
-    processes = (cgroups.mounted_trees()[0] / host.group).rglob("cgroup.procs")
-    numbers = sorted(int(pid) for path in processes for pid in path.read_text(encoding="ascii").split())
-    for pid in numbers:
-        if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "systemd-nspawn":
+    for pid in cgroups.processes(host.group):
+        if machine.process_name(pid) == "systemd-nspawn":
             return pid
     raise LabError(f"Host {host.name} does not run. `lab up --name {host.name}` starts it anew.")
 
@@ -79,23 +90,13 @@ def leader(host: HostClaim) -> int:
 def remove(host: HostClaim) -> None:
     """End the host and remove everything it had, its claim last; the machine-wide lock must be held."""
     remove_kernel_objects(host.number)
-    remove_folder(host.folder)
+    remove_tree(host.folder, last=claims.CLAIM_FILE)
 
 
 def remove_kernel_objects(number: int) -> None:
     """End the processes of host `number` and remove its groups and its network; nothing happens when all is gone."""
     cgroups.end_group(f"ah-{number}")
     network.disconnect_host(number)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a scratch folder with its claim last, so that an interrupted removal is found and finished later."""
-    if not folder.is_dir():
-        return
-    for entry in folder.iterdir():
-        if entry.name != claims.CLAIM_FILE:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    shutil.rmtree(folder)
 
 
 def _console_tail(host: HostClaim) -> str:

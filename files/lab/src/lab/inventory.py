@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from exchange.state import write_file
 from lab.base.lookalike import USER
 from lab.claims import HostClaim, LabClaim
 from lab.keys import USER_KEY, ssh_options
@@ -36,9 +37,8 @@ def render_inventory(lab: LabClaim, hosts: list[HostClaim]) -> dict[str, Any]:
 
 def write_inventory(lab: LabClaim, hosts: list[HostClaim]) -> None:
     """Write the inventory where `inventory/lab` finds it."""
-    temporary = lab.state / f"{INVENTORY}.tmp"
-    temporary.write_text(json.dumps(render_inventory(lab, hosts), indent=2) + "\n", encoding="utf-8")
-    temporary.replace(lab.state / INVENTORY)
+    content = json.dumps(render_inventory(lab, hosts), indent=2) + "\n"
+    write_file(lab.state / INVENTORY, content.encode(), mode=0o644)
 
 
 def _host_variables(lab: LabClaim, host: HostClaim) -> dict[str, str]:

@@ -4,20 +4,20 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from lab import claims, hosts, keys, network, stand_ins, uml
 from lab.base.build import Variant
-from lab.base.cache import provide_tree
+from lab.base.cache import provide_tree, remove_unfinished_builds
 from lab.base.suites import DEFAULT_SUITE, find_suite
 from lab.calendar import provide_calendar
 from lab.claims import HostClaim, LabClaim, locked
 from lab.errors import LabUsageError
-from lab.garbage import collect_garbage, remove_lab
+from lab.garbage import collect_garbage, remove_lab, sweep
 from lab.inventory import write_inventory
 from lab.locking import wait_for_lock
-from lab.login import settle
 from lab.machine import require_lab_machine
 from lab.overlay import EXCHANGE_CA, personalise
 from lab.stand_ins import NAMES, Name
@@ -39,7 +39,6 @@ class HostWish:
     ssh_socket: bool = False
     disk_path: str | None = None
     disk_bytes: int | None = None
-    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,9 @@ def bring_up(
     refuse_foreign_folder(state)
     collect_garbage()
     is_new = _claim_lab(state)
-    make_folder(state)
     try:
-        with wait_for_lock(state, announce=lambda: progress("waiting for another `lab up` of this lab")):
+        waiting = partial(progress, "waiting for another `lab up` of this lab")
+        with wait_for_lock(state, announce=waiting, make=partial(make_folder, state)):
             return _complete(state, list(wishes), list(wanted), progress, aws_account=aws_account)
     except BaseException:
         if is_new:
@@ -89,8 +88,9 @@ def bring_down(state: Path) -> bool:
             hosts.remove(host)
         if lab:
             remove_lab(lab)
-    remains = remove_folder(state)
-    collect_garbage()
+        remains = remove_folder(state)
+        sweep()
+    remove_unfinished_builds()
     return lab is not None or bool(members) or remains
 
 
@@ -126,17 +126,18 @@ def _complete(
 ) -> list[Started]:
     if any(wish.tier == "uml" for wish in wishes):
         uml.provide_kernel(progress)
-    trees = {wish: _provide_tree(wish, progress) for wish in wishes}
+    for wish in wishes:
+        _provide_tree(wish, progress)
     lab = _provide_lab(state, wanted, progress, aws_account=aws_account)
     missing = [wish for wish in wishes if not _is_there(state, wish, progress)]
-    started = _start_hosts(lab, {wish: trees[wish] for wish in missing}, progress)
+    started = _start_hosts(lab, missing, progress)
     with locked():
         claims.save(lab.model_copy(update={"ready": True}))
     return started
 
 
 def _provide_tree(wish: HostWish, progress: Progress) -> Path:
-    return provide_tree(find_suite(wish.suite), wish.variant, claims.find_used_trees, progress)
+    return provide_tree(find_suite(wish.suite), wish.variant, progress)
 
 
 def _provide_lab(state: Path, wanted: list[Name], progress: Progress, *, aws_account: bool) -> LabClaim:
@@ -177,11 +178,11 @@ def _is_there(state: Path, wish: HostWish, progress: Progress) -> bool:
     return True
 
 
-def _start_hosts(lab: LabClaim, trees: dict[HostWish, Path], progress: Progress) -> list[Started]:
+def _start_hosts(lab: LabClaim, wishes: list[HostWish], progress: Progress) -> list[Started]:
     claimed: list[HostClaim] = []
     try:
-        for wish, tree in trees.items():
-            claimed.append(_claim_host(lab, wish, tree))
+        for wish in wishes:
+            claimed.append(_claim_host(lab, wish, progress))
         started = time.monotonic()
         launched = {host.number: (host, _launch(lab, host)) for host in claimed}
         _publish(lab)
@@ -198,16 +199,15 @@ def _start_hosts(lab: LabClaim, trees: dict[HostWish, Path], progress: Progress)
         raise
 
 
-def _claim_host(lab: LabClaim, wish: HostWish, tree: Path) -> HostClaim:
-    with locked():
-        host = HostClaim(
-            number=claims.free_number("hosts"),
-            state=lab.state,
-            base=tree,
-            **asdict(wish),
-        )
-        claims.save(host)
-    return host
+def _claim_host(lab: LabClaim, wish: HostWish, progress: Progress) -> HostClaim:
+    while True:
+        tree = _provide_tree(wish, progress)
+        with locked():
+            if not tree.is_dir():
+                continue  # superseded by another checkout's since it was provided
+            host = HostClaim(number=claims.free_number("hosts"), state=lab.state, base=tree, **asdict(wish))
+            claims.save(host)
+            return host
 
 
 def _launch(lab: LabClaim, host: HostClaim) -> "subprocess.Popen[bytes]":
@@ -218,7 +218,7 @@ def _launch(lab: LabClaim, host: HostClaim) -> "subprocess.Popen[bytes]":
 
 
 def _finish(lab: LabClaim, host: HostClaim, banner: float, started: float, progress: Progress) -> Started:
-    system_state = settle(lab.state, host, trust_exchange=(host.folder / "upper" / EXCHANGE_CA).exists())
+    system_state = hosts.settle(host, trust_exchange=(host.folder / "upper" / EXCHANGE_CA).exists())
     settled = time.monotonic() - started
     with locked():
         claims.save(host.model_copy(update={"ready": True}))

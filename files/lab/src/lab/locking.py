@@ -21,11 +21,11 @@ def wait_for_lock(
     may remove.
     """
     while True:
-        make()
         try:
+            make()
             descriptor = _open(path)
         except FileNotFoundError:
-            continue  # its last holder removed it between the two steps
+            continue  # its last holder removed it meanwhile
         try:
             if not _take(descriptor, wait=False):
                 announce()

@@ -1,4 +1,4 @@
-"""What this machine is, and whether it can run a lab."""
+"""Whether this machine can run a lab, and which processes run on it."""
 
 import os
 import shutil
@@ -9,7 +9,8 @@ from lab.errors import LabError
 
 TOOLS = ("systemd-nspawn", "mmdebstrap", "ip", "nft", "unshare", "nsenter", "ssh", "ssh-keygen")
 # For `sh -c`: enter the control groups up to `--`, then become the program, so that all it starts is in them, too.
-ENTER_GROUPS = 'for group; do shift; [ "$group" = -- ] && break; echo $$ >"$group"; done; exec "$@"'
+# Ends where a group is gone: a process outside would outlive its lab.
+ENTER_GROUPS = 'for group; do shift; [ "$group" = -- ] && break; echo $$ >"$group" || exit 1; done; exec "$@"'
 
 
 def require_lab_machine() -> None:
@@ -40,6 +41,14 @@ def _may_make_namespaces() -> bool:
 def boot_id() -> str:
     """Changes with every boot of this machine: what was made under another one is gone."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def process_name(pid: int) -> str | None:
+    """The name of process `pid`, at most 15 characters; None when there is none."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def process_start(pid: int) -> int | None:

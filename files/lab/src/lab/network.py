@@ -5,12 +5,13 @@ forwarding is off on the machine's end, so nothing can leave the machine.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 from lab.claims import NETWORK, HostClaim, LabClaim
-from lab.command import run, succeeds
+from lab.command import run
 from lab.errors import LabError
 
 HUB = "ah-hub"
@@ -18,16 +19,20 @@ BRIDGE = "br0"
 UPLINK = "ahlab0"
 NAMESPACES = Path("/run/netns")
 OUR_NAME = re.compile(r"(?:ah-|v)(\d+)")
+# How `ip` and `nsenter` say that what is to be removed, or the namespace that it was in, is not there.
+NO_LINK = "Cannot find device"
+NO_ADDRESS = ("Address not found", "Cannot assign requested address")
+NO_NAMESPACE = ("No such file or directory", "setting the network namespace")
 
 
 def ensure_hub() -> None:
     """Make the shared bridge and the machine's end of it; the machine-wide lock must be held."""
     _refuse_foreign_route()
     make_namespace(HUB)
-    if not _link_exists(BRIDGE, HUB):
+    if BRIDGE not in _links("-n", HUB):
         run("ip", "-n", HUB, "link", "add", BRIDGE, "type", "bridge")
     run("ip", "-n", HUB, "link", "set", BRIDGE, "up")
-    if not _link_exists(UPLINK):
+    if UPLINK not in _links():
         run("ip", "link", "add", UPLINK, "type", "veth", "peer", "name", "uplink", "netns", HUB)
     _set_interface("ipv4", "forwarding", "0")
     _set_interface("ipv4", "promote_secondaries", "1")  # or the first lab's address takes the others' with it
@@ -38,8 +43,7 @@ def ensure_hub() -> None:
 
 def remove_hub() -> None:
     """Remove the shared bridge and its veth; for when no claim is left."""
-    if _link_exists(UPLINK):
-        run("ip", "link", "del", UPLINK)
+    run("ip", "link", "del", UPLINK, gone=[NO_LINK])
     remove_namespace(HUB)
 
 
@@ -50,8 +54,7 @@ def add_lab_address(lab: LabClaim) -> None:
 
 def remove_lab_address(lab: LabClaim) -> None:
     """Take the lab's address back; nothing happens when it is gone."""
-    if _link_exists(UPLINK):
-        succeeds("ip", "addr", "del", f"{lab.address}/24", "dev", UPLINK)
+    run("ip", "addr", "del", f"{lab.address}/24", "dev", UPLINK, gone=[NO_LINK, *NO_ADDRESS])
 
 
 def connect_host(host: HostClaim) -> None:
@@ -61,7 +64,7 @@ def connect_host(host: HostClaim) -> None:
     """
     make_namespace(host.group)
     cable = hub_interface(host)
-    if not _link_exists(cable, HUB):
+    if cable not in _links("-n", HUB):
         run(*f"ip -n {HUB} link add {cable} type veth peer name host0 netns {host.group}".split())
     run(*f"ip -n {host.group} link set host0 address {hardware_address(host)}".split())
     run(*f"ip -n {host.group} addr replace {host.address}/24 dev host0".split())
@@ -73,25 +76,38 @@ def connect_host(host: HostClaim) -> None:
 def connect_tap(host: HostClaim) -> None:
     """Make the host's end in the hub for a kernel that brings its own network stack."""
     tap = hub_interface(host)
-    if not _link_exists(tap, HUB):
+    if tap not in _links("-n", HUB):
         run("ip", "-n", HUB, "tuntap", "add", tap, "mode", "tap")
     run("ip", "-n", HUB, "link", "set", tap, "master", BRIDGE, "up")
 
 
 def disconnect_host(number: int) -> None:
-    """Remove the network of host `number`; nothing happens when there is none."""
+    """Remove the network of host `number`; nothing happens when there is none.
+
+    The end in the hub goes first and takes its peer along. The other way round the kernel would free it some time
+    after the namespace.
+    """
+    remove_filter(f"ah-{number}")
+    run("ip", "-n", HUB, "link", "del", f"v{number}", gone=[NO_LINK, *NO_NAMESPACE])
     remove_namespace(f"ah-{number}")
-    if _link_exists(f"v{number}", HUB):
-        run("ip", "-n", HUB, "link", "del", f"v{number}")
+
+
+def remove_filter(table: str) -> None:
+    """Remove a packet filter from the hub; nothing happens when there is none."""
+    empty_and_remove = f"table netdev {table}\ndelete table netdev {table}\n"  # all nft knows before its version 1.0.7
+    run(*in_hub("nft", "--file", "-"), stdin=empty_and_remove, gone=[f"nsenter: cannot open {NAMESPACES / HUB}:"])
+
+
+def in_hub(*arguments: str) -> tuple[str, ...]:
+    """The command that runs these arguments in the hub's namespace."""
+    return "nsenter", f"--net={NAMESPACES / HUB}", *arguments
 
 
 def connected_numbers() -> set[int]:
     """Numbers of the hosts that have a namespace or an end in the hub, claimed or not."""
     names = [path.name for path in NAMESPACES.glob("ah-*")]
-    links: list[dict[str, Any]] = []
-    if (NAMESPACES / HUB).exists():
-        links = json.loads(run("ip", "-n", HUB, "-json", "link", "show") or "[]")
-    names += [link["ifname"] for link in links]
+    if os.path.ismount(NAMESPACES / HUB):
+        names += _links("-n", HUB)
     return {int(match[1]) for name in names if (match := OUR_NAME.fullmatch(name))}
 
 
@@ -107,7 +123,7 @@ def hardware_address(host: HostClaim) -> str:
 
 def make_namespace(name: str) -> None:
     """Make a network namespace unless it is there; a name without a namespace is a killed command's."""
-    if succeeds("ip", "-n", name, "link", "show", "lo"):
+    if os.path.ismount(NAMESPACES / name):
         return
     remove_namespace(name)
     run("ip", "netns", "add", name)
@@ -115,13 +131,11 @@ def make_namespace(name: str) -> None:
 
 def remove_namespace(name: str) -> None:
     """Remove a network namespace and every interface in it; nothing happens when there is none."""
-    if (NAMESPACES / name).exists():
-        run("ip", "netns", "del", name)
+    run("ip", "netns", "del", name, gone=NO_NAMESPACE)
 
 
-def _link_exists(name: str, namespace: str | None = None) -> bool:
-    within = ["-n", namespace] if namespace else []
-    return succeeds("ip", *within, "link", "show", name)
+def _links(*where: str) -> set[str]:
+    return {link["ifname"] for link in json.loads(run("ip", *where, "-json", "link", "show") or "[]")}
 
 
 def _set_interface(family: str, setting: str, value: str) -> None:

@@ -22,8 +22,6 @@ def start(host: HostClaim) -> "subprocess.Popen[bytes]":
     """Start the host in the background; its console goes to `console.log` in its folder."""
     network.connect_host(host)
     entrances = cgroups.make_group(host.group)
-    if host.memory_bytes:
-        cgroups.limit_memory(host.group, host.memory_bytes)
     layer = layer_of(host)
     disk = _make_disk(host)
     folders = [layer.root, layer.lower, layer.upper, layer.work]

@@ -1,4 +1,4 @@
-"""A host's writable layer, filled before the boot: who it is, who may log in, and what it trusts."""
+"""A host's writable layer, filled before the boot: its name and keys, the user's key, the exchange's authority."""
 
 import os
 import stat

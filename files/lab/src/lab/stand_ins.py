@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from exchange.state import write_file
 from lab import cgroups, machine
 from lab.claims import LabClaim
 from lab.errors import LabError
@@ -104,7 +106,8 @@ def stop(lab: LabClaim) -> None:
     """End every stand-in of the lab; nothing happens when none runs."""
     running = [process for name in NAMES if (process := find_running(lab, name))]
     for process in running:
-        os.kill(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself since
+            os.kill(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + ENDS_WITHIN_SECONDS
     while any(process.alive for process in running) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -125,7 +128,7 @@ def _start(lab: LabClaim, name: Name, command: list[str]) -> "subprocess.Popen[b
             env={**os.environ, "TMPDIR": str(lab.folder)},
         )
     record = {"pid": process.pid, "start": machine.process_start(process.pid)}
-    (lab.folder / f"{name}.json").write_text(json.dumps(record) + "\n", encoding="ascii")
+    write_file(lab.folder / f"{name}.json", json.dumps(record).encode())  # whole, or `lab down` could not read it
     return process
 
 

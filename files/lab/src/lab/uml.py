@@ -22,7 +22,7 @@ PACKAGE = "user-mode-linux"
 MODULES = Path("/usr/lib/uml/modules")
 MAKE_DISK = Path(__file__).with_name("uml_disk.sh")
 DISK_SIZE = "3G"
-MEMORY_BYTES = 1 << 30  # that of the smallest server the harvester is meant for
+MEMORY_MIB = 1024  # that of the smallest server the harvester is meant for
 UNWANTED_UNITS = (
     "systemd-udevd.service",
     "systemd-udevd-control.socket",
@@ -97,8 +97,7 @@ def _make_disk(host: HostClaim, image: Path) -> None:
 
 
 def _kernel_arguments(host: HostClaim, image: Path) -> list[str]:
-    memory = (host.memory_bytes or MEMORY_BYTES) >> 20
     tap = f"transport=tap,ifname={network.hub_interface(host)},depth=64,gro=1,mac={network.hardware_address(host)}"
-    arguments = [f"mem={memory}M", f"ubd0={image}", "root=/dev/ubda", "rw", "quiet", f"vec0:{tap}"]
+    arguments = [f"mem={MEMORY_MIB}M", f"ubd0={image}", "root=/dev/ubda", "rw", "quiet", f"vec0:{tap}"]
     # The console goes to this program's standard error; its control socket stays in the host's folder.
     return [*arguments, "con=null", "con0=null,fd:2", "ssl=null", f"umid={host.group}", f"uml_dir={host.folder}/"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 from exchange.market.model import BookModel
@@ -147,51 +148,25 @@ def _trades(model: BookModel, plan: DayPlan, index: int, to_ns: int) -> Iterator
 
 def _merge(bars: Iterable[Bar], start_of: Callable[[int], int]) -> Iterator[Bar]:
     """Join neighbours with the same start, given in seconds since 1970."""
-    joined: Bar | None = None
-    for bar in bars:
-        start_ns = start_of(bar.start_ns) * NS_PER_SECOND
-        if joined and joined.start_ns == start_ns:
-            joined = Bar(
-                start_ns,
-                joined.open,
-                max(joined.high, bar.high),
-                min(joined.low, bar.low),
-                bar.close,
-                joined.volume + bar.volume,
-                bar.interest,
-            )
-        else:
-            if joined:
-                yield joined
-            joined = bar._replace(start_ns=start_ns)
-    if joined:
-        yield joined
+    for start, group in groupby(bars, lambda bar: start_of(bar.start_ns)):
+        yield _join(list(group), start)
+
+
+def _join(bars: list[Bar], start: int) -> Bar:
+    high, low = max(bar.high for bar in bars), min(bar.low for bar in bars)
+    volume = sum(bar.volume for bar in bars)
+    return Bar(start * NS_PER_SECOND, bars[0].open, high, low, bars[-1].close, volume, bars[-1].interest)
 
 
 def _long_bars(model: BookModel, asked: HistoryRequest, to_ns: int) -> Iterator[Bar]:
     """Daily, weekly and monthly bars, stamped 00:00 UTC of their first calendar day as in the docs' sample."""
-    kind = DAYS[asked.resolution]
     whole = HistoryRequest(asked.symbol, "240", 0, asked.to_ns, asked.with_interest)
-    for plan_bars in _grouped(model, asked, to_ns, kind):
-        bars = (bar for plan in plan_bars[1] for bar in _bars(model, plan, whole, to_ns))
-        first = plan_bars[0]
-        stamp = int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp())
-        yield from _merge(bars, partial(_constant, stamp))
+    for first, plans in groupby(_plans(model, asked, to_ns), partial(_first_day, DAYS[asked.resolution])):
+        bars = [bar for plan in plans for bar in _bars(model, plan, whole, to_ns)]
+        if bars:
+            yield _join(bars, int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp()))
 
 
-def _constant(value: int, _: int) -> int:
-    return value
-
-
-def _grouped(model: BookModel, asked: HistoryRequest, to_ns: int, kind: str) -> Iterator[tuple[date, list[DayPlan]]]:
-    group: tuple[date, list[DayPlan]] | None = None
-    for plan in _plans(model, asked, to_ns):
-        first = {"D": plan.day, "W": plan.day - timedelta(days=plan.day.weekday()), "M": plan.day.replace(day=1)}[kind]
-        if group and group[0] == first:
-            group[1].append(plan)
-        else:
-            if group:
-                yield group
-            group = (first, [plan])
-    if group:
-        yield group
+def _first_day(kind: str, plan: DayPlan) -> date:
+    day = plan.day
+    return {"D": day, "W": day - timedelta(days=day.weekday()), "M": day.replace(day=1)}[kind]

@@ -23,11 +23,9 @@ class Instrument(NamedTuple):
 
     ticker: str
     token: str
-    description: str
     kind: str
     lot: int
     tick: int
-    isin: str
     expiry: str
     exchange: int
     segment: int
@@ -87,11 +85,9 @@ def _instrument(row: list[str]) -> Instrument:
     return Instrument(
         ticker=row[9],
         token=row[0],
-        description=row[1],
         kind=row[2],
         lot=int(row[3]),
         tick=int(tick),
-        isin=row[5],
         expiry=row[8],
         exchange=int(row[10]),
         segment=int(row[11]),

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, repeat
 
 from exchange.market.book import Level
-from exchange.market.draws import BURN_IN
 from exchange.market.plan import DayPlan
 from exchange.market.profile import LEVELS, TABLE, Side
-from exchange.market.randomness import UNIT, columns
+from exchange.market.randomness import BURN_IN, UNIT, columns
 from exchange.market.tape import Tape
 
 Played = list[tuple[list[int], list[tuple[int, int]]]]

@@ -34,7 +34,7 @@ def load_instrument(number: int) -> Instrument:
         fytoken, f"LOAD {number}", "0", "1", "0.05", f"INLOAD{number:06}", "0915-1530|1815-1915:", "2026-11-20", "",
         ticker, "10", "10", token, name, token, "-1.0", "XX", fytoken, "None", "1", "0",
     )  # fmt: skip
-    return Instrument(ticker, fytoken, row[1], row[2], 1, TICK_SIZE, row[5], "", 10, 10, row)
+    return Instrument(ticker, fytoken, row[2], 1, TICK_SIZE, "", 10, 10, row)
 
 
 class LoadMarket:

@@ -1,7 +1,6 @@
 """The exchange's order books: for any symbol at any instant, a pure function of the seed, the symbol and the time."""
 
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,8 +22,8 @@ PLANS = 4096
 TAPES = 2048
 LADDERS = 1024
 YEAR = 366
-STANDING_SHARE = (0.03, 0.05)
-"""Waiting orders beyond the shown levels, as a share of a day's volume: least, and how far it swings."""
+RESTING_SHARE = (0.03, 0.05)
+"""Resting orders beyond the shown levels, as a share of a day's volume: least, and how far it swings."""
 
 
 class PriceLimits(NamedTuple):
@@ -74,9 +73,10 @@ class BookModel:
 
     def forget(self) -> None:
         """Drop what depends on the calendar, after that has changed."""
-        self._plans: OrderedDict[tuple[str, date], DayPlan | None] = OrderedDict()
-        self._ladders: OrderedDict[tuple[str, int, int], Ladder] = OrderedDict()
-        self._tapes: OrderedDict[tuple[str, int], Tape] = OrderedDict()
+        self._stand_in = lru_cache(maxsize=PLANS)(self._make_stand_in)
+        self._plan = lru_cache(maxsize=PLANS)(self._make_plan)
+        self._tape = lru_cache(maxsize=TAPES)(self._make_tape)
+        self._ladder = lru_cache(maxsize=LADDERS)(self._make_ladder)
 
     def _profile(self, symbol: str) -> Profile:
         profile = build_profile(self.seed, self.instruments[symbol])
@@ -84,31 +84,26 @@ class BookModel:
 
     def plan(self, symbol: str, day: date) -> DayPlan | None:
         """The plan of one day, None when the market is closed. Raises KeyError for an unknown symbol."""
-        key = (symbol, day)
-        if key in self._plans:
-            self._plans.move_to_end(key)
-            return self._plans[key]
+        return self._plan(symbol, day)
+
+    def _make_plan(self, symbol: str, day: date) -> DayPlan | None:
         session = self.sessions.session(day)
-        plan = None
-        if session and session.phases:
-            before = previous_session(self.sessions, day)
-            previous_day = before.date if before else day - timedelta(days=1)
-            plan = plan_day(self.seed, self.instruments[symbol], self.profile(symbol), session, previous_day)
-        self._plans[key] = plan if plan is not None and len(plan) else None
-        if len(self._plans) > PLANS:
-            self._plans.popitem(last=False)
-        return self._plans[key]
+        if not session or not session.phases:
+            return None
+        previous = self._day_before(day)
+        plan = plan_day(self.seed, self.instruments[symbol], self.profile(symbol), session, previous)
+        return plan if len(plan) else None
+
+    def _day_before(self, day: date) -> date:
+        before = previous_session(self.sessions, day)
+        return before.date if before else day - timedelta(days=1)
 
     def tape(self, plan: DayPlan, index: int) -> Tape:
         """The updates of one slice."""
-        key = (plan.instrument.ticker, plan[index].start_ns)
-        if key in self._tapes:
-            self._tapes.move_to_end(key)
-            return self._tapes[key]
-        tape = self._tapes[key] = record_tape(self.seed, plan, index)
-        if len(self._tapes) > TAPES:
-            self._tapes.popitem(last=False)
-        return tape
+        return self._tape(plan, index)
+
+    def _make_tape(self, plan: DayPlan, index: int) -> Tape:
+        return record_tape(self.seed, plan, index)
 
     def locate(self, symbol: str, wall_ns: int) -> tuple[DayPlan, int, int]:
         """Plan, slice and update in force at a moment; the last session's last update while the market is closed."""
@@ -131,7 +126,7 @@ class BookModel:
             plan = self._stand_in(symbol, day - timedelta(days=1))
         return plan, len(plan) - 1, plan[len(plan) - 1].updates - 1
 
-    def _stand_in(self, symbol: str, day: date) -> DayPlan:
+    def _make_stand_in(self, symbol: str, day: date) -> DayPlan:
         """A day to show when the calendar knows no earlier one."""
         session = always_open(day)
         return plan_day(self.seed, self.instruments[symbol], self.profile(symbol), session, day - timedelta(days=1))
@@ -148,10 +143,8 @@ class BookModel:
     def limits(self, symbol: str, wall_ns: int) -> PriceLimits:
         """Previous close and circuit limits of the moment's day, in paise, without planning that day."""
         day = to_ist(wall_ns).date()
-        before = previous_session(self.sessions, day)
         instrument = self.instruments[symbol]
-        previous_day = before.date if before else day - timedelta(days=1)
-        close = closing_ticks(self.seed, instrument, self.profile(symbol), previous_day)
+        close = closing_ticks(self.seed, instrument, self.profile(symbol), self._day_before(day))
         return PriceLimits(*(ticks * instrument.tick for ticks in (close, *circuit_limits(close))))
 
     def year_range(self, symbol: str, day: date) -> tuple[int, int]:
@@ -178,16 +171,9 @@ class BookModel:
                 if from_ns <= time_ns < to_ns:
                     yield playback.book(place)
 
-    def _ladder(self, plan: DayPlan, index: int, levels: int) -> Ladder:
-        key = (plan.instrument.ticker, plan[index].start_ns, levels)
-        if key in self._ladders:
-            self._ladders.move_to_end(key)
-            return self._ladders[key]
+    def _make_ladder(self, plan: DayPlan, index: int, levels: int) -> Ladder:
         before = self.tape(plan, index - 1) if index else None
-        ladder = self._ladders[key] = Ladder(self.seed, plan, index, self.tape(plan, index), before, levels)
-        if len(self._ladders) > LADDERS:
-            self._ladders.popitem(last=False)
-        return ladder
+        return Ladder(self.seed, plan, index, self.tape(plan, index), before, levels)
 
     def make_book(self, plan: DayPlan, index: int, place: int, tape: Tape, ladder: Ladder) -> Book:
         """One book, from the tape and the ladder of its slice."""
@@ -195,7 +181,7 @@ class BookModel:
         tick, print_ = plan.instrument.tick, tape.prints[place]
         traded = self._last_trade(plan, index, print_)
         bids, asks = ladder.at(place)
-        buys, sells = self._standing(plan, piece, tape.times[place])
+        buys, sells = self._resting(plan, piece, tape.times[place])
         average = print_.turnover * tick // print_.volume if print_.volume else 0
         return Book(
             symbol=plan.instrument.ticker,
@@ -233,12 +219,12 @@ class BookModel:
             return self._last_trade(before, len(before) - 1, self.tape(before, len(before) - 1).prints[-1])
         return print_
 
-    def _standing(self, plan: DayPlan, piece: Slice, time_ns: int) -> tuple[int, int]:
-        """Waiting quantity beyond the shown levels of each side, moving from minute to minute."""
+    def _resting(self, plan: DayPlan, piece: Slice, time_ns: int) -> tuple[int, int]:
+        """Resting quantity beyond the shown levels of each side, moving from minute to minute."""
         share = (time_ns - piece.start_ns) / (piece.end_ns - piece.start_ns)
         symbol, volume, lot = plan.instrument.ticker, plan.profile.daily_volume, plan.lot
-        left = _standing_shares(self.seed, symbol, piece.start_ns)
-        right = _standing_shares(self.seed, symbol, piece.end_ns)
+        left = _resting_shares(self.seed, symbol, piece.start_ns)
+        right = _resting_shares(self.seed, symbol, piece.end_ns)
         buy, sell = (int(volume * (a * (1 - share) + b * share)) // lot * lot for a, b in zip(left, right, strict=True))
         return buy, sell
 
@@ -251,6 +237,6 @@ class BookModel:
 
 
 @lru_cache(maxsize=8192)
-def _standing_shares(seed: int, symbol: str, wall_ns: int) -> tuple[float, float]:
-    least, swing = STANDING_SHARE
+def _resting_shares(seed: int, symbol: str, wall_ns: int) -> tuple[float, float]:
+    least, swing = RESTING_SHARE
     return least + swing * uniform(seed, symbol, "buy", wall_ns), least + swing * uniform(seed, symbol, "sell", wall_ns)

@@ -1,4 +1,4 @@
-"""When the exchange trades: the harvester's calendar, reloaded when its file changes, or a market that never closes."""
+"""Trading hours: the harvester's calendar, read again when its file changes, or a market that never closes."""
 
 from datetime import date, timedelta
 from pathlib import Path

@@ -6,10 +6,9 @@ from itertools import pairwise
 from math import exp
 from typing import NamedTuple
 
-from exchange.market.draws import Draws, draw, latest
 from exchange.market.plan import DayPlan, Slice
 from exchange.market.profile import TABLE
-from exchange.market.randomness import UNIT, normal_of
+from exchange.market.randomness import UNIT, Draws, draw, latest, normal_of
 
 JITTER = 0.5
 """Updates leave an even grid by up to half a step, which gives the measured spread of their distances."""

@@ -1,1 +1,1 @@
-"""A recorded day served again, from the raw journal, through the real protocols."""
+"""What was recorded served again: a day of a raw journal through the real protocols, or rows of /depth by time."""

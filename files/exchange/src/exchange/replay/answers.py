@@ -4,10 +4,16 @@ import json
 from typing import Any
 
 from exchange.market.instruments import Instrument
+from exchange.quotes import recorded_row, recorded_sides
 from exchange.replay.player import Player
-from exchange.replies import rupees, trimmed
 
-LEVELS = range(1, 6)
+FIELDS = {
+    "total_buy_qty": "tot_buy_qty", "total_sell_qty": "tot_sell_qty", "open": "open_price", "high": "high_price",
+    "low": "low_price", "prev_close": "prev_close_price", "ltq": "last_traded_qty", "ltt": "last_traded_time",
+    "ltp": "ltp", "volume": "vol_traded_today", "atp": "avg_trade_price", "lower_ckt": "lower_ckt",
+    "upper_ckt": "upper_ckt", "oi": "OI",
+}  # fmt: skip
+"""The lake's names of a row's values, and those of a topic's fields."""
 
 
 class RecordedDepth:
@@ -31,33 +37,9 @@ class RecordedDepth:
     def _from_topics(self, topics: dict[str, str], instrument: Instrument) -> dict[str, Any]:
         """Nothing is known before the first snapshot, so all is 0 until then."""
         symbol, depth = self._values(topics, "sf", "if"), self._values(topics, "dp")
-
-        def number(name: str) -> int:
-            return symbol.get(name, 0)
-
-        def side(name: str) -> list[dict[str, int | float]]:
-            return [
-                {
-                    "price": rupees(depth.get(f"{name}_price{level}", 0)),
-                    "volume": depth.get(f"{name}_size{level}", 0),
-                    "ord": depth.get(f"{name}_order{level}", 0),
-                }
-                for level in LEVELS
-            ]
-
-        last, close = number("ltp"), number("prev_close_price")
-        return {
-            "totalbuyqty": number("tot_buy_qty"), "totalsellqty": number("tot_sell_qty"),
-            "ask": side("ask"), "bids": side("bid"),
-            "o": rupees(number("open_price")), "h": rupees(number("high_price")),
-            "l": rupees(number("low_price")), "c": rupees(close),
-            "chp": trimmed(100 * (last - close) / close) if close else 0,
-            "tick_Size": rupees(instrument.tick), "ch": (last - close) / 100,
-            "ltq": number("last_traded_qty"), "ltt": number("last_traded_time"), "ltp": rupees(last),
-            "v": number("vol_traded_today"), "atp": rupees(number("avg_trade_price")),
-            "lower_ckt": rupees(number("lower_ckt")), "upper_ckt": rupees(number("upper_ckt")),
-            "expiry": instrument.expiry, "oi": number("OI"), "oiflag": bool(number("OI")), "pdoi": 0, "oipercent": 0,
-        }  # fmt: skip
+        values = {name: symbol.get(field, 0) for name, field in FIELDS.items()}
+        sides = recorded_sides(depth, "price", "size", "order")
+        return recorded_row(values, sides, instrument.tick, instrument.expiry)
 
     def _values(self, topics: dict[str, str], *kinds: str) -> dict[str, int]:
         name = next((topics[kind] for kind in kinds if kind in topics), None)

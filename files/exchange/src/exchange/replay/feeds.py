@@ -50,7 +50,7 @@ def _made_up(ticker: str, fytoken: str) -> Instrument:
         fytoken, short, kind, "1", "0.05", "", "0915-1530|1815-1915:", "", "", ticker, exchange, segment, token, short,
         token, "-1.0", "XX", fytoken, "None", "0", "0",
     )  # fmt: skip
-    return Instrument(ticker, fytoken, short, kind, 1, 5, "", "", int(exchange), int(segment), row)
+    return Instrument(ticker, fytoken, kind, 1, 5, "", int(exchange), int(segment), row)
 
 
 def recorded_index_names(player: Player) -> Callable[[str], str]:

@@ -97,7 +97,7 @@ class ReplayHsm:
         return source.state.values(topic) if source else {}
 
     def end(self, stream: int) -> None:
-        """A recorded connection is over: its topics may be served from another."""
+        """A recorded connection has ended: its topics may come from another one."""
         self._sources.pop(stream, None)
         self._owners = {name: owner for name, owner in self._owners.items() if owner != stream}
 

@@ -40,13 +40,8 @@ class HsmState:
         if entry.form == LITE:
             topic.values[:1] = _words(raw[3:])
         else:
-            changed = _words(raw[4:])
-            if len(changed) == len(topic.values):
-                pairs = zip(topic.values, changed, strict=True)
-                topic.values = [old if new == UNCHANGED else new for old, new in pairs]
-            else:
-                longer = zip_longest(topic.values, changed, fillvalue=UNCHANGED)
-                topic.values = [old if new == UNCHANGED else new for old, new in longer]
+            pairs = zip_longest(topic.values, _words(raw[4:]), fillvalue=UNCHANGED)
+            topic.values = [old if new == UNCHANGED else new for old, new in pairs]
 
     def snapshot(self, name: str, number: int) -> bytes | None:
         """A snapshot of a topic with this id; None when it has not come on this connection."""
@@ -54,14 +49,8 @@ class HsmState:
         if topic is None:
             return None
         count = len(topic.values)
-        return b"".join(
-            (
-                struct.pack(">BH", SNAPSHOT, number),
-                topic.head,
-                struct.pack(f">B{count}I", count, *topic.values),
-                topic.tail,
-            )
-        )
+        values = struct.pack(f">B{count}I", count, *topic.values)
+        return struct.pack(">BH", SNAPSHOT, number) + topic.head + values + topic.tail
 
     def values(self, name: str) -> dict[str, int]:
         """Values of a topic by name, 0 for those that are absent; empty when it has not come."""

@@ -6,14 +6,52 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from exchange.options import ReplayOptions
 from exchange.replay.hsm_replay import ReplayHsm
-from exchange.replay.options import ReplayOptions
-from exchange.replay.pace import Lateness
 from exchange.replay.recording import Event, Recording, body_of
 from exchange.replay.tbt_replay import ReplayTbt
 from exchange.replay.tbt_state import warm_up
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import DATA, FYERS_HSM, FYERS_REST, FYERS_TBT
+
+BUCKET_NS = 50_000
+BUCKETS = 20_000
+"""Up to one second; what is later counts as one second."""
+NS_PER_MS = 1e6
+
+
+class Lateness:
+    """A histogram of distances from due to done."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (BUCKETS + 1)
+        self.count = 0
+        self.worst_ns = 0
+
+    def add(self, late_ns: int) -> None:
+        """Count one frame."""
+        late_ns = max(0, late_ns)
+        self._counts[min(BUCKETS, late_ns // BUCKET_NS)] += 1
+        self.count += 1
+        self.worst_ns = max(self.worst_ns, late_ns)
+
+    def percentile_ms(self, share: float) -> float:
+        """What so large a share of the frames was not later than; 0 without frames."""
+        wanted, seen = share * self.count, 0
+        for place, count in enumerate(self._counts):
+            seen += count
+            if seen >= wanted and seen:
+                return (place + 1) * BUCKET_NS / NS_PER_MS
+        return 0.0
+
+    def describe(self) -> dict[str, float]:
+        """Percentiles in milliseconds."""
+        return {
+            "p50_ms": self.percentile_ms(0.5),
+            "p99_ms": self.percentile_ms(0.99),
+            "worst_ms": self.worst_ns / NS_PER_MS,
+        }
+
 
 TURN = 64
 """Records between two turns of the event loop."""
@@ -22,7 +60,7 @@ log = logging.getLogger("exchange")
 
 
 class Player:
-    """`drained` waits until no client has much unread; nothing is dropped, a slow client makes the day late."""
+    """Plays one recording. Nothing is dropped: `drained` waits for slow clients, and the day is late by that time."""
 
     def __init__(self, recording: Recording, options: ReplayOptions) -> None:
         self.recording = recording

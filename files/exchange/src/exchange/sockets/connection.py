@@ -1,4 +1,4 @@
-"""One client's connection to a socket: what goes out, in order, and what became of it."""
+"""One client's connection to a socket: a queue of frames to send, and what was sent of it."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,20 @@ from aiohttp import WSMsgType, web
 from exchange.sockets.sent import Sent
 from harvester.base.clock import Clock
 
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+LINGER_NO_TIME = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER with which a close sends a TCP reset."""
 MAX_MESSAGE = 1024 * 1024
 log = logging.getLogger("exchange")
+
+
+def abort(transport: asyncio.Transport | None, *, reset: bool) -> None:
+    """Close a connection, if it is still there, and drop what waits to be sent; with `reset` by a TCP reset."""
+    if transport is None:
+        return
+    plain = transport.get_extra_info("socket")
+    if reset and plain is not None:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NO_TIME)
+    transport.abort()
 
 
 class Outgoing(NamedTuple):
@@ -50,13 +61,13 @@ class Connection:
         self.cause = ""
         self.received = self.dropped = 0
         self.muted = False
-        """Nothing goes out, pings are not answered."""
+        """While true nothing is sent, and pings are not answered."""
         self._thawed = asyncio.Event()
         """Cleared while the connection is half-open: nothing is read either."""
         self._thawed.set()
         self.sent = Sent(keep)
         self.alter: Callable[[Outgoing], list[Outgoing]] = lambda out: [out]
-        """What becomes of a data frame on its way out."""
+        """Called with each data frame before it is sent; what it returns is sent instead."""
         self._slow_bytes = slow_bytes
         self._ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=MAX_MESSAGE)
         self._request = request
@@ -69,11 +80,6 @@ class Connection:
     def transport(self) -> asyncio.Transport | None:
         """The connection below, while there is one."""
         return self._request.transport
-
-    @property
-    def queued_bytes(self) -> int:
-        """What the client has not taken yet, without what the kernel holds."""
-        return self._queued_bytes
 
     async def open(self) -> web.WebSocketResponse:
         """Answer the handshake; then frames may be sent."""
@@ -98,7 +104,7 @@ class Connection:
                 return None
 
     def send(self, frame: bytes | str, entries: int = 0, message: int = 0, symbol: str = "") -> None:
-        """Put a frame into the queue. A client that does not read for long is cut off."""
+        """Queue a frame. The connection is aborted when more than `slow_bytes` bytes wait for the client to read."""
         if self.is_silent or self.closed_ns is not None:
             self.dropped += 1
             return
@@ -159,18 +165,12 @@ class Connection:
         self.sent.add(sent_ns, out.frame, out.entries, out.message)
 
     def abort(self, cause: str, *, reset: bool = False) -> None:
-        """End the connection without a word of farewell, with `reset` by a TCP reset."""
+        """End the connection without a closing handshake, with `reset` by a TCP reset. Control answers show `cause`."""
         self._note(cause)
         self._queue.clear()
         self._queued_bytes = 0
         self._thawed.set()
-        transport = self.transport
-        if transport is None:
-            return
-        plain = transport.get_extra_info("socket")
-        if reset and plain is not None:
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        transport.abort()
+        abort(self.transport, reset=reset)
 
     def _note(self, cause: str) -> None:
         if self.closed_ns is None:

@@ -3,15 +3,15 @@
 import os
 
 from exchange.faults import CONNECTION_ACTIONS, FRAME_ACTIONS, SOCKET_ACTIONS, Armed, FaultSchedule
-from exchange.sockets.clients import Client
 from exchange.sockets.connection import Outgoing
+from exchange.sockets.feeds import Client
 
 DEFAULT_GARBAGE = 64
 REFUSE_AUTH = ("refuse_auth",)
 
 
 class Disorder:
-    """The faults as one client meets them."""
+    """Applies the faults of the schedule to one client."""
 
     def __init__(self, schedule: FaultSchedule, client: Client) -> None:
         self._schedule = schedule
@@ -24,7 +24,7 @@ class Disorder:
         return self._schedule.of_socket(actions, self._client.connection.path, lambda: self._client.symbols)
 
     def alter(self, out: Outgoing) -> list[Outgoing]:
-        """What goes out instead of a data frame."""
+        """The frames to send in place of a data frame: none, the same, a spoilt one, or one held back before."""
         armed = [each for each in self._schedule.armed if each.fault.action in SOCKET_ACTIONS]
         if armed:
             self._schedule.count_frame(self._client.connection.path, lambda: self._client.symbols)
@@ -55,7 +55,7 @@ class Disorder:
         return bool(found)
 
     def look(self) -> None:
-        """Begin and end what happens to the connection as a whole."""
+        """Begin and end the faults that concern the whole connection; called every 50 ms."""
         if self._client.connection.closed_ns is not None:
             return
         if self._silence is not None:
@@ -74,7 +74,7 @@ class Disorder:
                 self._client.connection.freeze()
 
     def _end_silence(self) -> None:
-        """A mute connection goes on with snapshots; a half-open one turns out to be dead."""
+        """After `mute` the connection continues with snapshots; after `half_open` it ends with a TCP reset."""
         armed, self._silence = self._silence, None
         if armed is not None and armed.fault.action == "mute":
             self._client.connection.muted = False

@@ -1,7 +1,9 @@
-"""What the sockets need of a market: the live model, synthetic load and a recorded day all offer it."""
+"""What the sockets need of a market, which the live model, synthetic load and a recorded day offer; and of a client."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+from exchange.sockets.connection import Connection
 
 
 class HsmListener(Protocol):
@@ -24,15 +26,15 @@ class HsmFeed(Protocol):
     """Topics of the data socket."""
 
     def symbol_of(self, topic: str) -> str | None:
-        """Whose topic it is; None when there is no such topic."""
+        """The ticker that the topic belongs to; None when there is no such topic."""
         ...
 
     def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
-        """Send snapshots, and updates from now on. Who joins again gets snapshots again."""
+        """Send snapshots now, and updates from now on. A topic that is joined already gets another snapshot."""
         ...
 
     def leave(self, listener: HsmListener, topics: Sequence[str]) -> None:
-        """No more updates; topics not joined are passed over."""
+        """Stop updates of these topics. Topics that were not joined are ignored."""
         ...
 
 
@@ -52,9 +54,36 @@ class TbtFeed(Protocol):
         ...
 
     def join(self, listener: TbtListener, symbol: str) -> None:
-        """Send a snapshot, and differences from now on. Who joins again gets a snapshot again."""
+        """Send a snapshot now, and differences from now on. A symbol that is joined already gets another snapshot."""
         ...
 
     def leave(self, listener: TbtListener, symbol: str) -> None:
-        """No more of this symbol; one not joined is passed over."""
+        """Stop updates of this symbol. A symbol that was not joined is ignored."""
+        ...
+
+
+class Client(Protocol):
+    """One client as the exchange handles it."""
+
+    connection: Connection
+
+    @property
+    def symbols(self) -> Iterable[str]:
+        """What it has subscribed."""
+        ...
+
+    def refresh(self) -> None:
+        """Send snapshots of everything, after frames were withheld."""
+        ...
+
+    def leave(self) -> None:
+        """The connection is over."""
+        ...
+
+    def is_let_in(self) -> bool:
+        """False when its token is no longer good."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """What control answers show besides the connection's own facts."""
         ...

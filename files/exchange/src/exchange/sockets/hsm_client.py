@@ -4,11 +4,11 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 
+from exchange.options import SocketRules
 from exchange.sockets import hsm_requests as requests
 from exchange.sockets.connection import Connection
 from exchange.sockets.feeds import HsmFeed
 from exchange.sockets.hsm_requests import BadRequestError, Request
-from exchange.sockets.rules import SocketRules
 from exchange.wire import hsm
 
 LIMIT_CODE = 51001
@@ -24,7 +24,7 @@ log = logging.getLogger("exchange")
 
 
 class HsmClient:
-    """Answers one client's frames and feeds it. `admit` judges the key of its token: None is good."""
+    """Answers one client's frames and sends it what it subscribed. `admit` takes a token's key; None lets it in."""
 
     def __init__(
         self, connection: Connection, feed: HsmFeed, admit: Callable[[str], object | None], rules: SocketRules
@@ -65,7 +65,7 @@ class HsmClient:
     # what the client asks for
 
     def take(self, data: bytes) -> None:
-        """Answer one frame. A frame that is none is answered with nothing, and named in the log."""
+        """Answer one frame. Bytes that are no frame of this socket get no answer; the log names them."""
         try:
             request = requests.parse(data)
             self._answer(request)
@@ -73,21 +73,21 @@ class HsmClient:
             log.warning("connection %d: not a frame of the data socket: %s", self.connection.number, error)
 
     def _answer(self, request: Request) -> None:
-        if request.kind == requests.AUTH:
+        answers = {
+            hsm.SUBSCRIBE: self._subscribe,
+            hsm.UNSUBSCRIBE: self._unsubscribe,
+            hsm.PAUSE: self._pause,
+            hsm.RESUME: self._resume,
+            hsm.MODE: self._mode,
+        }
+        if request.kind == hsm.AUTH:
             self._authenticate(request)
         elif request.kind == requests.ACK:
             self.acks += 1
-        elif request.kind in (requests.SUBSCRIBE, requests.UNSUBSCRIBE, requests.PAUSE, requests.RESUME, requests.MODE):
-            if self._key is None:
-                self.connection.send(hsm.reply(request.kind, accepted=False))
-                return
-            {
-                requests.SUBSCRIBE: self._subscribe,
-                requests.UNSUBSCRIBE: self._unsubscribe,
-                requests.PAUSE: self._pause,
-                requests.RESUME: self._resume,
-                requests.MODE: self._mode,
-            }[request.kind](request)
+        elif request.kind in answers and self._key is None:
+            self.connection.send(hsm.reply(request.kind, accepted=False))
+        elif request.kind in answers:
+            answers[request.kind](request)
 
     def _authenticate(self, request: Request) -> None:
         key = request.field(1).decode("latin-1")

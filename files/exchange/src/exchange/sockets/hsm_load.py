@@ -46,7 +46,6 @@ class LoadHsm:
         self._listeners: dict[HsmListener, list[dict[str, _Topic]]] = {}
         self._wanted = asyncio.Event()
         self._tick = 0
-        self.updates = 0
 
     def symbol_of(self, topic: str) -> str | None:
         found = self._map.find(topic)
@@ -124,7 +123,6 @@ class LoadHsm:
             for topic in turns[turn].values():
                 entry = topic.heads[state]
                 listener.add(entry if topic.kind == "dp" else entry + middle + topic.tails[state])
-            self.updates += len(turns[turn])
             listener.flush()
 
 

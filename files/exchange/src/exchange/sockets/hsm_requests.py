@@ -6,7 +6,8 @@ Read by field, never by the length at the start: the SDK writes it wrong or as 0
 import struct
 from typing import NamedTuple
 
-AUTH, ACK, SUBSCRIBE, UNSUBSCRIBE, PAUSE, RESUME, PING, MODE = 1, 3, 4, 5, 7, 8, 11, 12
+ACK, PING = 3, 11
+"""Types of frame that only clients send; the others are in `exchange.wire.hsm`."""
 CHANNELS = range(1, 64)
 LITE = b"L"
 

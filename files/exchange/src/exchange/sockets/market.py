@@ -1,15 +1,35 @@
 """The sockets' data from the book model, and synthetic load besides."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 
 from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
+from exchange.sockets.feeds import HsmFeed, HsmListener
 from exchange.sockets.hsm_live import LiveHsm, TopicIds
 from exchange.sockets.hsm_load import LoadHsm
-from exchange.sockets.several import SeveralHsm
 from exchange.sockets.tbt_live import LiveTbt
 from exchange.sockets.topics import TopicMap
 from harvester.base.clock import Clock
+
+
+class SeveralHsm:
+    """Each topic belongs to the first feed that knows it."""
+
+    def __init__(self, feeds: Sequence[HsmFeed]) -> None:
+        self._feeds = feeds
+
+    def symbol_of(self, topic: str) -> str | None:
+        return next((symbol for feed in self._feeds if (symbol := feed.symbol_of(topic)) is not None), None)
+
+    def join(self, listener: HsmListener, topics: Sequence[str], *, lite: bool) -> None:
+        for feed in self._feeds:
+            mine = [name for name in topics if feed.symbol_of(name) is not None]
+            if mine:
+                feed.join(listener, mine, lite=lite)
+
+    def leave(self, listener: HsmListener, topics: Sequence[str]) -> None:
+        for feed in self._feeds:
+            feed.leave(listener, topics)
 
 
 class MarketFeeds:

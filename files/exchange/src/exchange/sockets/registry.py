@@ -11,11 +11,10 @@ from typing import Protocol
 from aiohttp import web
 
 from exchange.faults import FaultSchedule
-from exchange.sockets.clients import Client
+from exchange.options import SocketRules
 from exchange.sockets.connection import Connection
 from exchange.sockets.disorder import Disorder
-from exchange.sockets.feeds import HsmFeed, TbtFeed
-from exchange.sockets.rules import SocketRules
+from exchange.sockets.feeds import Client, HsmFeed, TbtFeed
 from exchange.sockets.tbt_client import TbtClient
 from harvester.base.clock import Clock
 
@@ -82,7 +81,7 @@ class Sockets:
 
     @contextlib.contextmanager
     def serving(self, client: Client) -> Iterator[Disorder]:
-        """Keep the client in the list while its handler runs."""
+        """List the client while its handler runs; yields the faults that apply to it."""
         self._clients[client] = disorder = Disorder(self._faults, client)
         try:
             yield disorder
@@ -102,12 +101,12 @@ class Sockets:
                 client.connection.abort("token no longer good")
 
     def disturb(self) -> None:
-        """Let faults begin and end."""
+        """Begin and end the faults of whole connections."""
         for disorder in list(self._clients.values()):
             disorder.look()
 
     async def drained(self, most: int = DRAINED_BYTES) -> None:
-        """Wait until no client has more bytes than that before it."""
+        """Wait until no client has more than `most` bytes in its queue."""
         for client in list(self._clients):
             await client.connection.drained(most)
 

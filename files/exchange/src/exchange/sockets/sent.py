@@ -74,14 +74,6 @@ class Sent:
             self._file = None
 
 
-def digest_of(frames: Iterator[bytes] | list[bytes]) -> str:
-    """The digest that `Sent` shows, of frames that a client has received."""
-    digest = hashlib.sha256()
-    for frame in frames:
-        digest.update(LENGTH.pack(len(frame)) + frame)
-    return digest.hexdigest()
-
-
 def read_sent(path: Path) -> Iterator[SentFrame]:
     """The frames in a file; a last one that is not whole yet is left out."""
     with path.open("rb") as file:

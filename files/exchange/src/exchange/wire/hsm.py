@@ -94,16 +94,16 @@ def auth_reply(*, accepted: bool = True, schema: bytes = b"{}", ack_every: int |
 
     With a number, field 2 has the four bytes that clients expect, and they acknowledge every so many frames.
     """
-    verdict = (1, ACCEPTED if accepted else REFUSED)
+    result = (1, ACCEPTED if accepted else REFUSED)
     if ack_every is None:
-        return control(AUTH, verdict, (2, struct.pack(">H", 2)), (3, schema))
-    return control(AUTH, verdict, (2, struct.pack(">I", ack_every)))
+        return control(AUTH, result, (2, struct.pack(">H", 2)), (3, schema))
+    return control(AUTH, result, (2, struct.pack(">I", ack_every)))
 
 
 def reply(kind: int, *, accepted: bool = True) -> bytes:
     """Answer to subscribe, unsubscribe, pause, resume or mode."""
-    verdict = (1, ACCEPTED if accepted else REFUSED)
-    return control(kind, verdict, (2, b"\xff\xff")) if kind == SUBSCRIBE else control(kind, verdict)
+    result = (1, ACCEPTED if accepted else REFUSED)
+    return control(kind, result, (2, b"\xff\xff")) if kind == SUBSCRIBE else control(kind, result)
 
 
 def notice(code: int, text: str, refers_to: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 KNOWN = {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}
 
 
-class Verdict(StrEnum):
+class Decision(StrEnum):
     """What a set of policies says to one call."""
 
     ALLOW = "allow"
@@ -30,17 +30,17 @@ class Call:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge(documents: Sequence[Mapping[str, Any]], call: Call) -> Verdict:
+def evaluate(documents: Sequence[Mapping[str, Any]], call: Call) -> Decision:
     """What these policy documents say together. ValueError for an element or operator that is not known here."""
-    verdict = Verdict.NOTHING
+    decision = Decision.NOTHING
     for document in documents:
         for statement in _as_list(document["Statement"]):
             if not _applies(statement, call):
                 continue
             if statement["Effect"] == "Deny":
-                return Verdict.DENY
-            verdict = Verdict.ALLOW
-    return verdict
+                return Decision.DENY
+            decision = Decision.ALLOW
+    return decision
 
 
 def _applies(statement: Mapping[str, Any], call: Call) -> bool:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lab.aws.policies import Call, Verdict, judge
+from lab.aws.policies import Call, Decision, evaluate
 
 REGION = "ap-south-1"
 ACCOUNT = "123456789012"
@@ -93,9 +93,9 @@ def permission_in_bucket(bucket: Any, action: str, resource: str) -> Any:
             context[f"s3:{header.lower()}"] = headers[header]
     if action == "s3:PutObject":
         context["s3:ObjectCreationOperation"] = str(not {"uploads", "uploadId"} & set(request.args)).lower()
-    verdict = judge([json.loads(bucket.policy)], Call(action, resource, context))
-    return {Verdict.ALLOW: PermissionResult.PERMITTED, Verdict.DENY: PermissionResult.DENIED}.get(
-        verdict, PermissionResult.NEUTRAL
+    decision = evaluate([json.loads(bucket.policy)], Call(action, resource, context))
+    return {Decision.ALLOW: PermissionResult.PERMITTED, Decision.DENY: PermissionResult.DENIED}.get(
+        decision, PermissionResult.NEUTRAL
     )
 
 

@@ -10,8 +10,7 @@ from typing import Literal
 
 from lab.base.lookalike import dress
 from lab.base.mirrors import find_archive, source_lines
-from lab.base.packages import cloud_image_packages, role_packages
-from lab.base.suites import Suite
+from lab.base.suites import Suite, cloud_image_packages, role_packages
 from lab.command import run
 from lab.errors import LabError
 

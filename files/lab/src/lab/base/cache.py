@@ -2,25 +2,24 @@
 
 import hashlib
 import json
-import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from lab import paths
 from lab.base.build import Progress, Variant, build_tree
-from lab.base.packages import cloud_image_packages, role_packages
-from lab.base.suites import Suite
+from lab.base.suites import Suite, cloud_image_packages, role_packages
+from lab.claims import find_hosts, locked
 from lab.locking import try_lock, wait_for_lock
+from lab.state import cache_folder, remove_tree
 
 EXPIRES_AFTER_SECONDS = 7 * 24 * 3600
 UNFINISHED = ".building"
 
 
-def provide_tree(suite: Suite, variant: Variant, find_used: Callable[[], Collection[Path]], progress: Progress) -> Path:
+def provide_tree(suite: Suite, variant: Variant, progress: Progress) -> Path:
     """The cached tree for `suite`, built first when there is none younger than a week.
 
-    Superseded trees are removed, except those that a host uses by then, as `find_used` says.
+    Superseded trees are removed, except those that a claimed host uses. So another checkout, whose tree is made of
+    other packages, may remove this one until a host is claimed with it.
     """
     prefix = f"{suite.name}-{variant}"
     key = _key(suite, variant)
@@ -35,10 +34,7 @@ def provide_tree(suite: Suite, variant: Variant, find_used: Callable[[], Collect
         building = _folder() / f"{UNFINISHED}-{prefix}-{key}"
         build_tree(building, suite, variant, progress)
         tree = building.rename(_folder() / f"{prefix}-{key}-{int(time.time())}")
-        used = find_used()  # now, for another lab may have booted from an old tree while this one was built
-        for old in _trees(prefix):
-            if old != tree and old not in used:
-                shutil.rmtree(old)
+        _remove_superseded(prefix, tree)
     return tree
 
 
@@ -51,7 +47,7 @@ def remove_unfinished_builds() -> None:
 
 
 def _folder() -> Path:
-    folder = paths.cache() / "bases"
+    folder = cache_folder() / "bases"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -64,8 +60,13 @@ def _key(suite: Suite, variant: Variant) -> str:
     return digest.hexdigest()[:12]
 
 
-def _trees(prefix: str) -> Iterator[Path]:
-    return (path for path in _folder().glob(f"{prefix}-*-*") if path.is_dir())
+def _remove_superseded(prefix: str, newest: Path) -> None:
+    with locked():  # no host is claimed meanwhile
+        used = {newest, *(host.base for host in find_hosts())}
+        old = [path for path in _folder().glob(f"{prefix}-*-*") if path.is_dir() and path not in used]
+        for path in old:
+            path.rename(path.with_name(f"{UNFINISHED}-{path.name}"))
+    _remove_unfinished(prefix)
 
 
 def _newest(prefix: str, key: str) -> Path | None:
@@ -80,4 +81,4 @@ def _built_at(tree: Path) -> int:
 
 def _remove_unfinished(prefix: str) -> None:
     for leftover in _folder().glob(f"{UNFINISHED}-{prefix}-*"):
-        shutil.rmtree(leftover)
+        remove_tree(leftover)

@@ -1,7 +1,6 @@
 """`./inv demo`: the main job from nothing to verified data, on embedded stand-ins."""
 
 import json
-import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +10,16 @@ from rich.console import Console
 from harvester.base.errors import HarvesterError
 from lab.demo import here, host, summary
 from lab.demo.progress import Progress
+from lab.state import REPOSITORY
 from runbook.fleet.inventory import program
 
-SESSION_SECONDS = 40
 
+def demonstrate(*, on_host: bool, session_seconds: int, summary_file: Path | None, down: bool) -> None:
+    """Run the demonstration in this checkout, print its summary and write it as JSON.
 
-def demonstrate(root: Path, *, on_host: bool, session_seconds: int, summary_file: Path | None, down: bool) -> None:
-    """Run the demonstration, print its summary, write it as JSON; HarvesterError when anything was not as promised."""
-    console = Console(soft_wrap=True)
+    `session_seconds` is the length of the trading session. Raises HarvesterError when anything was not as promised.
+    """
+    root, console = REPOSITORY, Console(soft_wrap=True)
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     state = root / ".lab" if on_host else root / ".here" / stamp
     demo = host.Demo(root, state, root / "pulled" / f"demo-{stamp}", session_seconds, Progress(console))
@@ -54,8 +55,3 @@ def take_down(demo: host.Demo, *, on_host: bool) -> None:
             demo.progress.run([program("lab"), "down"], cwd=demo.root)
         else:
             shutil.rmtree(demo.state)
-
-
-def is_possible_on_host() -> bool:
-    """Whether a host can be booted here: that takes root."""
-    return os.geteuid() == 0

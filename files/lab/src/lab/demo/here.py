@@ -18,7 +18,7 @@ from harvester.base.redaction import Masked
 from harvester.config.settings import PATH_VARIABLE, BrokerSettings
 from harvester.tokens.login import App, begin_login, complete_login, read_redirect
 from harvester.tokens.stores import FileStore
-from lab.demo import session
+from lab import calendar
 from lab.demo.host import Demo, Session, ask_with_sdk, conclude, wait_until
 from lab.demo.login import BY_HTTP
 from runbook.fleet.environment import surroundings_of
@@ -38,7 +38,7 @@ def run(demo: Demo) -> dict[str, Any]:
     """Run all steps in `demo.state`; the summary document. Raises HarvesterError naming what failed."""
     step = demo.progress.step
     demo.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    session.write_calendar(demo.calendar, session.closed_calendar(session.today_in_india()))
+    calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.today_in_india()))
     serve = [program("exchange"), "serve", "--state", str(demo.exchange), "--port", "0", "--keep-frames"]
     began = time.time_ns()
     with process(demo, "exchange", [*serve, "--calendar", str(demo.calendar)], dict(os.environ)) as exchange:
@@ -69,7 +69,7 @@ def record(demo: Demo, env: dict[str, str]) -> Session:
     ):
         wait_for(demo.state / "access-token", agent)
         wait_for(demo.state / "status.json", recorder)
-        opens, closes = session.announce(demo.calendar, lead_seconds=LEAD_SECONDS, seconds=demo.session_seconds)
+        opens, closes = calendar.announce(demo.calendar, lead_seconds=LEAD_SECONDS, seconds=demo.session_seconds)
         demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
         wait_until(opens.timestamp() + 2)
         observed = ask_with_sdk(demo, list(SYMBOLS))

@@ -19,11 +19,10 @@ from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import HarvesterError
+from lab import calendar
 from lab.demo import account, evidence, summary
-from lab.demo import session as sessions
-from lab.demo.boot import Boot
 from lab.demo.login import find_person, push_token
-from lab.demo.progress import Plays, Progress
+from lab.demo.progress import Boot, Plays, Progress
 from runbook.fleet.inventory import load_hosts, program
 from runbook.fleet.playbook import mitogen_strategies
 from runbook.fleet.status import gather
@@ -98,7 +97,7 @@ def run(demo: Demo) -> dict[str, Any]:
     began = time.time_ns()
     with step(BOOT):
         demo.state.mkdir(mode=0o700, exist_ok=True)
-        sessions.write_calendar(demo.calendar, sessions.closed_calendar(sessions.today_in_india()))
+        calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.today_in_india()))
         boot = Boot(demo.root, demo.progress)
     with find_person(demo.exchange) as person:
         with step(BUILD), boot.beside():
@@ -145,7 +144,7 @@ def record(demo: Demo, build_seconds: float) -> Session:
     """Announce a session, watch it, let the SDK look at the same market."""
     # The calendar has to reach the host before the open, and a machine that was slow to build it needs longer for it.
     lead_seconds = 8 + round(build_seconds / 4)
-    opens, closes = sessions.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
+    opens, closes = calendar.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
     demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
     demo.ansible("site.yml", "--tags", "harvester_config")
     wait_until(opens.timestamp() + 2)

@@ -1,14 +1,18 @@
-"""Progress of a demonstration on the terminal: named steps with their time, and what each is doing."""
+"""Progress of a demonstration on the terminal: named steps with their time, and what runs in the background."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from harvester.base.errors import HarvesterError
+from lab.labs import BOOTS_AT
+from runbook.fleet.inventory import program
 
 TAIL_LINES = 40
 
@@ -95,3 +99,33 @@ class Plays:
             self._current = line[6 : line.rindex("]")]
         elif line.startswith("PLAY RECAP"):
             self._current = ""
+
+
+class Boot:
+    """`lab up` with an AWS account. It is made when the stand-ins serve, a host boots, and the inventory names it.
+
+    Raises HarvesterError when it ended badly before that.
+    """
+
+    def __init__(self, root: Path, progress: Progress) -> None:
+        self._named = threading.Event()
+        pool = ThreadPoolExecutor(max_workers=1)
+        command = [program("lab"), "up", "--aws"]
+        self._done: Future[None] = pool.submit(progress.run, command, cwd=root, hear=self._hear)
+        pool.shutdown(wait=False)
+        self._done.add_done_callback(lambda _: self._named.set())
+        self._named.wait()
+        if self._done.done():
+            self._done.result()
+
+    def _hear(self, line: str) -> None:
+        if f" {BOOTS_AT} " in line:
+            self._named.set()
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Wait at the end of the block until the host has booted. The error of a failed boot replaces the block's."""
+        try:
+            yield
+        finally:
+            self._done.result()

@@ -116,11 +116,11 @@ def show(summary: dict[str, Any], console: Console) -> None:
 def _conclude(summary: dict[str, Any], console: Console) -> None:
     size = sum(file["bytes"] for file in summary["files"])
     console.print(f"{len(summary['files'])} files, {size:,} bytes, every hash verified after the pull")
-    verdict = "every expected poll and every moment of the sockets is data or in the gap ledger"
+    claim = "every expected poll and every moment of the sockets is data or in the gap ledger"
     if summary["every_expected_poll_is_data_or_in_the_ledger"] and summary["unexplained_stream_ns"] == 0:
-        console.print(f"[green]✓ {verdict}[/green]")
+        console.print(f"[green]✓ {claim}[/green]")
     else:
-        console.print(f"[red]✗ NOT {verdict}: {summary['unexplained']} polls unexplained[/red]")
+        console.print(f"[red]✗ NOT {claim}: {summary['unexplained']} polls unexplained[/red]")
     for name, each in (("answers", summary["exchange"]), ("socket frames", summary["sockets"])):
         console.print(
             f"the exchange served {each['served']} {name}, {each['recorded']} came home byte for byte,"
@@ -138,6 +138,6 @@ def _show_aws(aws: dict[str, Any], console: Console) -> None:
     console.print(
         f"the AWS account, a stand-in, holds {things} things, which took {aws['seconds']:.0f} s of site.yml: {kinds}"
     )
-    verdict = f"{aws['verified']} of {aws['objects']} files lie in s3://{aws['bucket']} with the same hash"
+    claim = f"{aws['verified']} of {aws['objects']} files lie in s3://{aws['bucket']} with the same hash"
     good = aws["verified"] == aws["objects"]
-    console.print(f"[green]✓ {verdict}[/green]" if good else f"[red]✗ ONLY {verdict}[/red]")
+    console.print(f"[green]✓ {claim}[/green]" if good else f"[red]✗ ONLY {claim}[/red]")

@@ -1,10 +1,11 @@
 """The lab on this machine, and the demonstration in it."""
 
-from pathlib import Path
+import subprocess
+from contextlib import suppress
 
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT
+from runbook.fleet.inventory import program
 from runbook.tasks.options import end, operator
 
 
@@ -15,18 +16,14 @@ from runbook.tasks.options import end, operator
 )
 def lab_up(_: Context, hosts: int = 1, suite: str | None = None, aws: bool = False) -> None:
     """Boot the lab on this machine: hosts, local exchange and AWS stand-in (needs root)."""
-    from lab.cli import main
-
     names = [argument for number in range(hosts) for argument in ("--name", f"h{number + 1}")]
-    end(main(["up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else [])]))
+    _run("up", *names, *(["--suite", suite] if suite else []), *(["--aws"] if aws else []))
 
 
 @operator()
 def lab_down(_: Context) -> None:
     """Remove the lab and everything that it left."""
-    from lab.cli import main
-
-    end(main(["down"]))
+    _run("down")
 
 
 @operator(
@@ -37,7 +34,14 @@ def lab_down(_: Context) -> None:
 )
 def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, summary: str | None = None) -> None:
     """Build an AWS account on a stand-in and a host with site.yml, harvest a session, pull and verify it."""
-    from lab.demo import demonstrate
+    flags = [f"--{name}" for name, given in (("here", here), ("down", down)) if given]
+    _run("demo", *flags, "--seconds", str(seconds), *(["--summary", summary] if summary else []))
 
-    target = Path(summary).resolve() if summary else None
-    demonstrate(ROOT, on_host=not here, session_seconds=seconds, summary_file=target, down=down)
+
+def _run(*words: str) -> None:
+    """Run the lab's own command to its end; this package does not import the lab, which imports it."""
+    with subprocess.Popen([program("lab"), *words]) as lab:
+        while lab.returncode is None:
+            with suppress(KeyboardInterrupt):  # the terminal interrupts the lab, too, which then tidies up
+                lab.wait()
+    end(lab.returncode)

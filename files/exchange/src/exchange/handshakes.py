@@ -1,25 +1,29 @@
 """HTTP side of the sockets: handshakes, and the two requests that clients make before them."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from aiohttp import web
 
 from exchange.hosts import DEPTH_SOCKET_URL
-from exchange.replies import refuse, reply, success
+from exchange.replies import NO_LIST, listed_symbols, refuse, reply, success
+from exchange.sockets.connection import Connection
 from exchange.sockets.hsm_client import HsmClient
 from exchange.sockets.tbt_client import TbtClient
 from exchange.world import world_of
 
+Message = TypeVar("Message", bytes, str)
 MOST_SYMBOLS = 500
 TOO_MANY = (-429, "connection limit reached")
 
 
 async def symbol_token(request: web.Request) -> web.Response:
     """fyTokens of at most 500 tickers (SDK 3.2.0, data_ws:symbol_to_hsmtoken)."""
-    try:
-        symbols = [str(symbol) for symbol in (await request.json())["symbols"]]
-    except (ValueError, KeyError, TypeError):
-        return refuse(-50, "Please provide symbols as a list")
+    symbols = await listed_symbols(request)
+    if symbols is None:
+        return refuse(*NO_LIST)
     if len(symbols) > MOST_SYMBOLS:
-        return refuse(-50, f"Only {MOST_SYMBOLS} symbols are allowed in one request")
+        return refuse(NO_LIST[0], f"Only {MOST_SYMBOLS} symbols are allowed in one request")
     known = world_of(request).instruments
     valid = {symbol: known[symbol].token for symbol in symbols if symbol in known}
     invalid = [symbol for symbol in symbols if symbol not in known]
@@ -40,12 +44,7 @@ async def data_socket(request: web.Request) -> web.StreamResponse:
     client = HsmClient(connection, world.sockets.feeds.hsm, world.tokens.check_hsm_key, world.sockets.rules)
     with world.sockets.serving(client) as disorder:
         client.refuses = disorder.refuses_auth
-        try:
-            while (data := await connection.receive()) is not None:
-                if isinstance(data, bytes) and not connection.muted:
-                    client.take(data)
-        finally:
-            await connection.finish()
+        await _serve(connection, bytes, client.take)
     return socket
 
 
@@ -58,10 +57,15 @@ async def depth_socket(request: web.Request) -> web.StreamResponse:
     socket = await connection.open()
     client = TbtClient(connection, world.sockets.feeds.tbt, world.tokens.check_header, request.headers["Authorization"])
     with world.sockets.serving(client):
-        try:
-            while (data := await connection.receive()) is not None:
-                if isinstance(data, str) and not connection.muted:
-                    client.take(data)
-        finally:
-            await connection.finish()
+        await _serve(connection, str, client.take)
     return socket
+
+
+async def _serve(connection: Connection, kind: type[Message], take: Callable[[Message], None]) -> None:
+    """Hand each message of this kind to the client's `take` until the connection ends; others are passed over."""
+    try:
+        while (data := await connection.receive()) is not None:
+            if isinstance(data, kind) and not connection.muted:
+                take(data)
+    finally:
+        await connection.finish()

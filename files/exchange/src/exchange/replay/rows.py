@@ -4,16 +4,14 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from exchange.market.instruments import Instrument
-from exchange.replies import rupees, trimmed
+from exchange.quotes import recorded_row, recorded_sides
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
 
-LEVELS = range(1, 6)
 TIME_KEYS = ("recv_ns", "received_ns", "time_ns")
 DEFAULT_TICK = 5
 
@@ -107,47 +105,8 @@ def _load_table(path: Path, start_ns: int, instruments: Mapping[str, Instrument]
 
     def row(index: int) -> dict[str, Any]:
         values = table.slice(index, 1).to_pylist()[0]
-        return _wire_row(values, instruments.get(values["symbol"]))
+        item = instruments.get(values["symbol"])
+        tick, expiry = (item.tick, item.expiry) if item else (DEFAULT_TICK, "")
+        return recorded_row(values, recorded_sides(values, "px_", "qty_", "ord_"), tick, expiry)
 
     return ReplayDepth(tracks, start_ns, row)
-
-
-def _wire_row(values: Mapping[str, Any], instrument: Instrument | None) -> dict[str, Any]:
-    """A lake row (integer paise) as the broker's JSON."""
-    last, close = values["ltp"], values["prev_close"]
-    return {
-        "totalbuyqty": values["total_buy_qty"],
-        "totalsellqty": values["total_sell_qty"],
-        "ask": _side(values, "ask"),
-        "bids": _side(values, "bid"),
-        "o": rupees(values["open"]),
-        "h": rupees(values["high"]),
-        "l": rupees(values["low"]),
-        "c": rupees(close),
-        "chp": trimmed(100 * (last - close) / close) if close else 0,
-        "tick_Size": rupees(instrument.tick if instrument else DEFAULT_TICK),
-        "ch": float(Decimal(last - close) / 100),
-        "ltq": values["ltq"],
-        "ltt": values["ltt"],
-        "ltp": rupees(last),
-        "v": values["volume"],
-        "atp": rupees(values["atp"]),
-        "lower_ckt": rupees(values["lower_ckt"] or 0),
-        "upper_ckt": rupees(values["upper_ckt"] or 0),
-        "expiry": instrument.expiry if instrument else "",
-        "oi": values["oi"] or 0,
-        "oiflag": bool(values["oi"]),
-        "pdoi": 0,
-        "oipercent": 0,
-    }
-
-
-def _side(values: Mapping[str, Any], side: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "price": rupees(values[f"{side}_px_{level}"] or 0),
-            "volume": values[f"{side}_qty_{level}"] or 0,
-            "ord": values[f"{side}_ord_{level}"] or 0,
-        }
-        for level in LEVELS
-    ]
