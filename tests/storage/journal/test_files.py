@@ -93,3 +93,24 @@ def test_a_segment_is_closed_once_however_often_it_is_let_go(tmp_path: Path) -> 
         segment.seal()
         segment.abandon()
         segment.abandon()
+
+
+def make_segment(journal: Path) -> SegmentFile:
+    return SegmentFile(journal, DAY, Limits(1 << 20, 1), wall_ns=OPEN_NS, mono_ns=1)
+
+
+def test_segments_of_one_moment_are_numbered_on_whether_sealed_or_left_open(tmp_path: Path) -> None:
+    names = []
+    for end in (SegmentFile.seal, SegmentFile.abandon, SegmentFile.seal):
+        segment = make_segment(tmp_path)
+        names.append(segment.path.stem)
+        end(segment)
+    assert names == [f"{OPEN_NS + number}-{os.getpid()}" for number in range(3)]
+
+
+def test_a_record_never_lands_on_bytes_that_are_there(tmp_path: Path) -> None:
+    segment = make_segment(tmp_path)
+    with segment.path.open("ab") as other:
+        other.write(b"there")
+    segment.write(b"record", 1)
+    assert segment.seal().read_bytes() == b"thererecord"
