@@ -68,6 +68,14 @@ def test_a_record_is_found_after_any_number_of_other_bytes(monkeypatch: pytest.M
         assert read(b"x" * rubbish + whole + b"x") == ([record(1)], [(0, rubbish), (end, end + 1)])
 
 
+def test_each_record_comes_with_its_place_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harvester.journal.reader.CHUNK_BYTES", 64)
+    whole = encode(record(1))
+    data = b"".join(encode(record(seq)) for seq in range(1, 9))
+    offsets = [offset for offset, _ in RecordStream(cast(BinaryIO, io.BytesIO(b"x" + data)))]
+    assert offsets == [1 + number * len(whole) for number in range(8)]
+
+
 def test_a_length_that_no_record_has_makes_nobody_read_that_far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harvester.journal.reader.CHUNK_BYTES", 100)
     file = io.BytesIO(
