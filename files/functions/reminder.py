@@ -6,7 +6,7 @@ from typing import Any
 
 from market import session_at
 
-from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.alerts.round import look
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
@@ -20,8 +20,8 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     """{"sent": causes}. `event["now"]` stands for the clock in tests. Raises HarvesterError when nobody was reached."""
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
     now_ns, session = _ns(now), session_at(now)
-    day = Day(_ns(session[0]), _ns(session[1])) if session else None
-    done = look(now_ns, day, _standing(day, now_ns), memory=store("reminder_state"), channels=channels, remedy=remedy)
+    day = SessionHours(_ns(session[0]), _ns(session[1])) if session else None
+    done = look(now_ns, day, _state(day, now_ns), memory=store("reminder_state"), channels=channels, remedy=remedy)
     for delivery in done.deliveries:
         print(redact(f"{delivery.channel}: {delivery.problem or 'sent'}"))
     if done.trouble:
@@ -31,11 +31,11 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     return {"sent": [message.cause for message in done.messages]}
 
 
-def _standing(day: Day | None, now_ns: int) -> Standing:
+def _state(day: SessionHours | None, now_ns: int) -> TokenState:
     try:
         stored = store("access_token").read()
     except StoreError as error:
-        return Standing("store_down", f"the token's store cannot be asked ({redact(str(error))[:200]})")
+        return TokenState("store_down", f"the token's store cannot be asked ({redact(str(error))[:200]})")
     return judge_token(expires_at_ns(stored.value) if stored else None, day, now_ns)
 
 

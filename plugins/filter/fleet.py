@@ -7,8 +7,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from harvester.alerts.senders import CAUSES, causes_of
 from harvester.base.aws_names import Names
+from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result

@@ -114,7 +114,7 @@ def test_host_keys_are_read_from_the_console_and_forgotten_again(tmp_path: Path)
 
 
 class Unreachable(LocalTransport):
-    def list_manifests(self) -> list[str]:
+    def read_manifests(self) -> dict[str, bytes]:
         raise RemoteError("no route")
 
 

@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 from tests.aws.rendering import render
 
-from harvester.base.redaction import Masked
-from harvester.tokens.stores import DeniedError, open_place
+from harvester.base.redaction import Secret
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import DeniedError
 from lab.aws.policies import Call, Decision, evaluate
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, environment
@@ -133,7 +134,7 @@ def test_who_may_read_sees_when_each_token_ends(stocked: Host, other: Cloud, mon
 def test_what_the_refresh_remembers_is_seen_and_forgotten(stocked: Host, refused: list[str]) -> None:
     host = replace(stocked, variables={**stocked.variables, "broker_refresh": True})
     assert token_refresh.look([host]) == []
-    open_place(f"ssm:{REMEMBERED}", REGION).write(Masked('{"gone": "the flow has ended"}'))
+    open_place(f"ssm:{REMEMBERED}", REGION).write(Secret('{"gone": "the flow has ended"}'))
 
     [held] = token_refresh.look([host])
     forgotten = token_refresh.undo([host], Target(ROOT))

@@ -9,9 +9,12 @@ import tempfile
 import time
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.bench import child
-from tests.bench.report import Report
+
+if TYPE_CHECKING:  # the parts are measured in processes of their own, which need neither pytest nor rich
+    from tests.bench.report import Report
 
 DAY = 200_000
 MANY = 5_000
@@ -24,7 +27,7 @@ QUESTION = """
 WAYS = ("files", "views")
 
 
-def run(report: Report, *, long: bool) -> None:
+def run(report: "Report", *, long: bool) -> None:
     """Record a day, close it, ask."""
     from tests.bench.market import namesakes, spread, updates
     from tests.bench.wire import arrivals, record

@@ -11,8 +11,8 @@ from throwaway_sshd import Server
 
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
+from runbook.pull.rsync import SshTransport
 from runbook.pull.store import Store
-from runbook.pull.transport import SshTransport
 
 MEBIBYTE = 1 << 20
 FILES, FILE_BYTES = 4, 64 * MEBIBYTE

@@ -26,7 +26,6 @@ from harvester.upload.bucket import open_client
 from harvester.upload.uploader import manifest_path
 from runbook.fleet.environment import variables_set
 from runbook.pull.bucket import BucketLake, connections
-from runbook.pull.objects import Objects
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
 from runbook.pull.store import Store
@@ -105,7 +104,7 @@ def _plain(url: str, target: Path) -> None:
 
 
 def _ours(url: str, target: Path) -> None:
-    lake = BucketLake(Objects(open_client(REGION, url), BUCKET, "lake/"))
+    lake = BucketLake(open_client(REGION, url), BUCKET, "lake/")
     [result] = pull(connections(lake), Store(target), Selection(raw=True))
     assert (result.problems, len(result.fetched)) == ([], DAYS * FILES_A_DAY)
 

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "files/harvester/src/harvester"
 
 
 def run(module: str, *arguments: object, alone: bool = False) -> dict[str, Any]:
@@ -28,6 +30,24 @@ def run(module: str, *arguments: object, alone: bool = False) -> dict[str, Any]:
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
+
+
+@cache
+def compiled() -> dict[str, str]:
+    """An environment in which the recorder's modules need not be compiled, as on a host, where a release is compiled.
+
+    Compiling takes some MiB that the process keeps, and no host's recorder has them.
+    """
+    environment = {
+        **os.environ,
+        "PYTHONPYCACHEPREFIX": str(Path(sys.prefix) / "bytecode"),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    compile_all = (
+        f"import compileall, encodings.idna, harvester.commands.run; compileall.compile_dir({str(PACKAGE)!r}, quiet=1)"
+    )
+    subprocess.run([sys.executable, "-c", compile_all], env=environment, check=True)
+    return environment
 
 
 def peak_mib() -> float:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import SecretStr
 from tests.bench import child
 
 from exchange.client import call_control, read_ready
@@ -26,6 +25,7 @@ from exchange.replay.entries import FEED, HEAD
 from exchange.sockets.sent import LENGTH, read_sent
 from exchange.state import StateDir
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.base.redaction import Secret
 from harvester.config.settings import PATH_VARIABLE
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
@@ -80,7 +80,9 @@ def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_e
         config = _configure(place, [load_ticker(number) for number in range(symbols)])
         _hand_over(place)
         command = [program("harvester"), "run"]
-        with _running(place, "recorder", command, {**environment, PATH_VARIABLE: str(config)}) as recorder:
+        with _running(
+            place, "recorder", command, {**child.compiled(), **environment, PATH_VARIABLE: str(config)}
+        ) as recorder:
             _wait_for(place / "status.json", recorder)
             opens, closes = calendar.announce(calendar, lead_seconds=LEAD_SECONDS, seconds=seconds)
             _sleep_until(opens.timestamp() + SETTLE_SECONDS)
@@ -200,7 +202,7 @@ def _hand_over(place: Path) -> None:
     command = [program("exchange"), "token", "--state", str(place / "exchange")]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
-    write_handover(place / "access-token", Token(SecretStr(text), "file:bench", expires_ns))
+    write_handover(place / "access-token", Token(Secret(text), "file:bench", expires_ns))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
+from harvester.base.validation import validate
 from harvester.commands.renew import PAUSES_SECONDS
 from harvester.config.settings import Settings, load_settings
 
@@ -118,7 +119,7 @@ def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
 
 
 def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendered):
-    settings = Settings.model_validate({"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "ABCDE12345-100"}})
+    settings = validate(Settings, {"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "ABCDE12345-100"}})
     recorder = (rendered / "harvester-recorder.service").read_text("utf-8")
     agent = (rendered / "harvester-token-agent.service").read_text("utf-8")
     metrics = (rendered / METRICS).read_text("utf-8")

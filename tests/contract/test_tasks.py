@@ -18,7 +18,7 @@ from invoke.tasks import Task
 from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from runbook.fleet import inventory, playbook
 from runbook.fleet.inventory import Host
-from runbook.pull import delivery
+from runbook.report import delivery
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 import harvester.lake.publish.archive  # noqa: F401 makes archived segments of every form readable
 from exchange.state import StateDir
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.journal.reader import read_segment
 from harvester.tokens.claims import read_hsm_key
 
@@ -42,7 +42,7 @@ def secrets_of(state: Path, host_key: Path, ssm: Any) -> Patterns:
     """Every secret of the lab at `state` and of its account. The account's name is none: the inventory states it."""
     app = StateDir(state / "exchange").app()
     kept = {**_stored(ssm), "the SDK's token": (state / "observer-token").read_text("ascii").strip()}
-    tokens = {name: Masked(value) for name, value in kept.items() if re.match(ANY_TOKEN, value)}
+    tokens = {name: Secret(value) for name, value in kept.items() if re.match(ANY_TOKEN, value)}
     found = {name: spellings(value) for name, value in kept.items()}
     found |= {f"hsm_key of {name}": spellings(read_hsm_key(token)) for name, token in tokens.items()}
     for name, path in {"the operator's SSH key": state / "id_ed25519", "the host's SSH key": host_key}.items():

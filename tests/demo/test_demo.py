@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.demo.login import FLAGS, find_chromium
 from tests.demo.conftest import NAMES, SESSION_SECONDS, Account, invoke, needs_root, run_playbook
 
 from lab.demo.host import AWS_PLAYS
+from lab.demo.login import FLAGS, find_chromium
 from lab.testing import leftovers
 from runbook.aws.teardown import left_with_tags, plan
 

@@ -5,7 +5,7 @@ from typing import get_args
 from exchange.wire import hsm, tbt
 from harvester.cli import run as run_command
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 CAUSES: tuple[str, ...] = get_args(Cause)
 

@@ -9,6 +9,7 @@ COMMANDS = {
     "ruff-check": ["ruff", "check", "."],
     "ruff-format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy", "-p", "harvester", "-p", "runbook", "-p", "exchange", "-p", "lab"],
+    "imports": ["lint-imports", "--no-cache", "--no-logo"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q"],
     "ansible-syntax": ["ansible-playbook", "--syntax-check", "site.yml"],

@@ -16,7 +16,7 @@ from tests.exchanges import serving
 from exchange.client import open_client
 from exchange.login import login_as_a_person
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.login import Login, LoginError
 from harvester.tokens.stores import DeniedError
 from runbook.fleet.inventory import Host
@@ -60,7 +60,7 @@ def test_a_login_at_the_exchange_gives_a_proven_token(exchange: Path, host: Host
 
 def test_a_wrong_secret_is_refused_without_being_shown(exchange: Path, host: Host) -> None:
     with pytest.raises(LoginError, match="do not belong together") as caught:
-        log_in(host, lambda login: sign_in(exchange, login.url), app=read_app(host, Masked("WRONGSECRET")))
+        log_in(host, lambda login: sign_in(exchange, login.url), app=read_app(host, Secret("WRONGSECRET")))
 
     assert "WRONGSECRET" not in str(caught.value)
 

@@ -9,10 +9,12 @@ from made_lake import LakeMaker, trading_days
 
 from harvester.base.errors import ConfigError
 from runbook.fleet.inventory import Host
-from runbook.pull.delivery import Connect, connect_to, deliver, lake_of
 from runbook.pull.plan import Selection
+from runbook.pull.rsync import SshTransport
+from runbook.pull.sources import Connect, connect_to, lake_of
 from runbook.pull.store import Store
-from runbook.pull.transport import LocalTransport, SshTransport
+from runbook.pull.transport import LocalTransport
+from runbook.report.delivery import deliver
 
 MakeLake = Callable[..., LakeMaker]
 HEADER = (
@@ -32,7 +34,7 @@ def test_csv_files_of_the_old_format_and_the_report_lie_beside_the_lake(make_lak
     assert [path.name for path in delivery.csv_files] == [f"market_depth_{day}.csv" for day in trading_days(2)]
     lines = delivery.csv_files[1].read_text().splitlines()
     assert lines[0] == HEADER
-    assert lines[1].startswith("2026-11-20T09:15:00.012000+05:30,NSE:INFY-EQ,1500.00,900,800,1499.95,100,")
+    assert lines[1].startswith("2026-11-20T09:15:00.032000+05:30,NSE:INFY-EQ,1500.00,1000,2000,1499.95,10,")
     assert len(lines) == 109
     assert delivery.report is not None
     assert delivery.report.exists()

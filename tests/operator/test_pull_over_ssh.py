@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from made_lake import LakeMaker, tree
 from pull_kills import kill_pulls
-from throwaway_sshd import Server
+from throwaway_sshd import Server, running
 
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import RemoteError
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
+from runbook.pull.rsync import SshTransport
 from runbook.pull.store import Store
-from runbook.pull.transport import SshTransport
 
 MakeLake = Callable[..., LakeMaker]
 KILLS = 10
@@ -45,6 +45,17 @@ def test_a_path_with_blanks_and_quotes_is_no_command(make_lake: MakeLake, store:
 
     assert result.problems == []
     assert tree(store.lake) == tree(odd)
+
+
+def test_what_is_no_file_on_the_host_is_passed_over(make_lake: MakeLake, store: Store, ssh_server: Server) -> None:
+    lake = make_lake(days=1)
+    wanted = tree(lake.root)
+    (lake.root / "link").symlink_to("nowhere")
+
+    result = pull_over_ssh(ssh_server.host(), lake.root, store)
+
+    assert result.problems == []
+    assert tree(store.lake) == wanted
 
 
 def test_a_file_that_is_gone_on_the_host_is_named(make_lake: MakeLake, store: Store, ssh_server: Server) -> None:
@@ -123,21 +134,30 @@ def test_ten_kills_at_random_moments_end_as_one_uninterrupted_pull(
     assert outcome.partial_left == 0
 
 
-def test_a_login_shell_that_talks_is_named_and_no_traceback(
-    make_lake: MakeLake, store: Store, ssh_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_login_shell_that_talks_is_named_and_no_traceback(make_lake: MakeLake, store: Store, tmp_path: Path) -> None:
     """As a .bashrc with an echo does: its words come before the answer."""
     lake = make_lake(days=1)
-    plain = SshTransport._run
 
-    def talking(transport: SshTransport, command: list[str], *, given: bytes | None = None) -> bytes:
-        return b"Welcome to this host!\n" + plain(transport, command, given=given)
+    with running(tmp_path, 'echo "Welcome to this host!"; eval "$SSH_ORIGINAL_COMMAND"') as server:
+        result = pull_over_ssh(server.host(), lake.root, store)
 
-    monkeypatch.setattr(SshTransport, "_run", talking)
-    transport = SshTransport(ssh_server.host(), str(lake.root))
-    try:
-        for ask in (transport.list_files, lambda: transport.read_manifests(["manifest"])):
-            with pytest.raises(RemoteError, match="must be silent"):
-                ask()
-    finally:
-        transport.close()
+    assert "must be silent" in result.problems[0].why
+
+
+def test_a_host_without_rsync_says_what_to_do(make_lake: MakeLake, store: Store, tmp_path: Path) -> None:
+    lake = make_lake(days=1)
+
+    with running(tmp_path, 'PATH=/nowhere; eval "$SSH_ORIGINAL_COMMAND"') as server:
+        result = pull_over_ssh(server.host(), lake.root, store)
+
+    assert "rsync is not installed there" in result.problems[0].why
+    assert "site.yml" in result.problems[0].why
+
+
+def test_a_laptop_without_rsync_says_what_to_do(
+    store: Store, ssh_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(RemoteError, match="rsync is not installed on this machine"):
+        SshTransport(ssh_server.host(), str(tmp_path)).list_files()

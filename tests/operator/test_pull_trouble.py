@@ -27,15 +27,19 @@ def pull_one(lake: LakeMaker, store: Store) -> HostResult:
     return result
 
 
-def data_of(lake: Path) -> dict[str, str]:
-    return {path: digest for path, digest in tree(lake).items() if not Path(path).name.startswith(".")}
-
-
 def test_two_pulls_at_once_do_not_collide(make_lake: MakeLake, store: Store) -> None:
     lake = make_lake(days=1)
 
     with store.locked(), pytest.raises(HarvesterError, match="Another pull"):
         pull_one(lake, store)
+
+
+def test_a_transfer_that_outlives_its_pull_keeps_the_next_one_waiting(store: Store) -> None:
+    with store.locked():
+        orphan = subprocess.Popen(["sleep", "1"], close_fds=False)
+
+    with store.locked():
+        assert orphan.wait(timeout=0.5) == 0
 
 
 def test_too_little_room_is_said_before_anything_is_fetched(
@@ -69,11 +73,11 @@ def test_a_disk_that_fills_up_in_the_middle_keeps_the_partial_file_and_a_later_p
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert "said: There is no room left" in done.stderr
-    [partial_file] = store.partial.iterdir()
+    [partial_file] = store.partial.rglob("*.zst")
     assert partial_file.stat().st_size == 200_000
     assert not list(store.lake.glob("raw/*/*/*"))
     assert pull_one(lake, store).problems == []
-    assert tree(store.lake) == data_of(lake.root)
+    assert tree(store.lake) == tree(lake.root)
 
 
 def test_a_store_that_cannot_be_written_is_explained(make_lake: MakeLake, tmp_path: Path) -> None:
@@ -102,24 +106,24 @@ def test_a_ledger_torn_by_a_kill_costs_a_second_hash_and_nothing_else(make_lake:
 
 def test_a_partial_file_larger_than_the_whole_is_begun_anew(make_lake: MakeLake, store: Store) -> None:
     lake = make_lake(days=1)
-    digest = tree(lake.root)[str(next(lake.root.glob("raw/*/*/*")).relative_to(lake.root))]
-    store.partial.mkdir(parents=True)
-    (store.partial / digest).write_bytes(b"z" * 400_000)
+    partial_file = store.partial / next(lake.root.glob("raw/*/*/*")).relative_to(lake.root)
+    partial_file.parent.mkdir(parents=True)
+    partial_file.write_bytes(b"z" * 400_000)
 
     assert pull_one(lake, store).problems == []
-    assert tree(store.lake) == data_of(lake.root)
+    assert tree(store.lake) == tree(lake.root)
 
 
 def test_a_partial_file_with_wrong_bytes_is_quarantined_and_the_file_still_comes(
     make_lake: MakeLake, store: Store
 ) -> None:
     lake = make_lake(days=1)
-    digest = tree(lake.root)[str(next(lake.root.glob("raw/*/*/*")).relative_to(lake.root))]
-    store.partial.mkdir(parents=True)
-    (store.partial / digest).write_bytes(b"z" * 1000)
+    partial_file = store.partial / next(lake.root.glob("raw/*/*/*")).relative_to(lake.root)
+    partial_file.parent.mkdir(parents=True)
+    partial_file.write_bytes(b"z" * 1000)
 
     assert pull_one(lake, store).problems == []
-    assert tree(store.lake) == data_of(lake.root)
+    assert tree(store.lake) == tree(lake.root)
     assert len(list(store.quarantine.iterdir())) == 1
 
 

@@ -21,7 +21,7 @@ def test_depth_has_prices_in_paise_and_times_with_a_zone(make_lake: MakeLake) ->
 
     [(ltp, time, day, host)] = answer.rows
     assert (ltp, str(day), host) == (150_000, "2026-11-20", "lab1")
-    assert time.isoformat() == "2026-11-20T09:15:00.012000+05:30"
+    assert time.isoformat() == "2026-11-20T09:15:00.032000+05:30"
 
 
 def test_depth_rupees_has_exact_decimals(make_lake: MakeLake) -> None:

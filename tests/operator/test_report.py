@@ -61,7 +61,7 @@ def test_it_shows_each_day_and_symbol_with_its_gaps(page: str) -> None:
 def test_it_draws_both_sides_of_the_book_and_the_spread(page: str) -> None:
     assert page.count('class="heat"') == 4
     assert 'class="askside s8"' in page
-    assert 'class="bidside s8"' in page
+    assert 'class="bidside s6"' in page
     assert "median 10 paise" in page
 
 

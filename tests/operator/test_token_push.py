@@ -14,12 +14,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError, UnhealthyError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError
-from harvester.tokens.names import access_token_parameter
 from runbook.fleet import playbook
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
@@ -27,7 +27,7 @@ from runbook.tokens import adoption, places, token_push
 from runbook.tokens.broker_login import Obtained
 from runbook.tokens.token_push import next_session_after, push, read_token
 
-PARAMETER = access_token_parameter("lab")
+PARAMETER = Names("lab").parameter("access_token")
 SSM = {"source": "ssm", "parameter": PARAMETER, "region": "ap-south-1"}
 IST = ZoneInfo("Asia/Kolkata")
 
@@ -168,7 +168,7 @@ def test_the_next_login_is_before_the_first_session_that_the_token_does_not_cove
 def test_stand_ins_never_see_the_operators_own_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREALREALREAL")
 
-    with surroundings_of(host("h1", aws_endpoint_url="http://198.51.100.1:5000", broker_proxy="http://127.0.0.1:1")):
+    with environment_of(host("h1", aws_endpoint_url="http://198.51.100.1:5000", broker_proxy="http://127.0.0.1:1")):
         assert os.environ["AWS_ACCESS_KEY_ID"] == "testing"
         assert os.environ["AWS_ENDPOINT_URL"] == "http://198.51.100.1:5000"
         assert os.environ["HTTPS_PROXY"] == "http://127.0.0.1:1"
@@ -180,12 +180,12 @@ def test_stand_ins_never_see_the_operators_own_keys(monkeypatch: pytest.MonkeyPa
 def test_an_inventory_without_stand_ins_changes_nothing() -> None:
     before = dict(os.environ)
 
-    with surroundings_of(host("h1")):
+    with environment_of(host("h1")):
         assert dict(os.environ) == before
 
 
 def test_a_token_never_shows_in_a_representation() -> None:
     token, claims = read_token(make_token())
 
-    assert isinstance(token, Masked)
+    assert isinstance(token, Secret)
     assert token.get_secret_value() not in repr((token, claims))

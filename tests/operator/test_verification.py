@@ -13,7 +13,7 @@ from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
 from runbook.pull.store import Store
 from runbook.pull.transport import LocalTransport
-from runbook.pull.verification import missing_days, verify_store
+from runbook.report.verification import missing_days, verify_store
 
 MakeLake = Callable[..., LakeMaker]
 
@@ -39,8 +39,7 @@ def test_a_whole_store_is_found_whole_though_raw_data_stayed_on_the_host(pulled:
 
 def test_the_accounts_are_checked_though_raw_data_stayed_on_the_host(make_lake: MakeLake, store: Store) -> None:
     lake = make_lake(days=1)
-    lake.claim_too_much = True
-    lake.add_day("2026-11-20")
+    lake.overstate("2026-11-20")
     pull([partial(LocalTransport, "lab1", lake.root)], store, Selection())
 
     result = verify_store(store, Selection())
@@ -93,7 +92,7 @@ def test_a_stranger_is_told_and_is_no_fault(pulled: Store) -> None:
     result = verify_store(pulled, Selection())
 
     assert result.ok
-    assert [Path(path).name for path in result.strangers] == ["notes.csv"]
+    assert [Path(path).name for path in result.unlisted] == ["notes.csv"]
 
 
 def test_symbols_narrow_the_figures_and_an_unknown_one_is_refused(pulled: Store) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from tests.examples import examples
-from tests.recorder.bench import GOOD, Behaviour, Bench, Ledger, hand_over, running
+from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, hand_over, running
 from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
@@ -71,7 +71,7 @@ def play(start: int, story: list[tuple[str, float]], trouble: dict) -> list[list
         pending = [*story, ("run", 10.0)]
         while pending:
             pending = asyncio.run(one_run(config, clock, script, pending))
-        ledger = Ledger(config.journal_dir)
+        ledger = JournalView(config.journal_dir)
         return [ledger.table(symbol, WINDOW, NS_PER_SECOND) for symbol in SYMBOLS]
     finally:
         shutil.rmtree(directory)
@@ -101,5 +101,5 @@ async def one_run(config, clock, script, story):  # type: ignore[no-untyped-def]
 async def end(bench: Bench, how: str) -> None:
     """A kill writes nothing more; what was written is in the kernel's hands."""
     if how == "kill":
-        bench.capture.write = lambda record: None  # type: ignore[method-assign]
+        bench.sink.write = lambda record: None  # type: ignore[method-assign]
     await bench.stop()

@@ -7,23 +7,26 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from tests.examples import examples
 from tests.property.test_recorder_slots import DAY, OPEN_NS, SECONDS, WINDOW
-from tests.recorder.bench import Bench, Ledger, hand_over, running
+from tests.recorder.bench import Bench, JournalView, hand_over, running
 from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.access import Gate
-from harvester.capture.streams.connection import Leg
-from harvester.capture.streams.context import Desk
+from harvester.brokers.access import Access
+from harvester.brokers.protocol import GroupPlan
+from harvester.capture.context import TradingState
+from harvester.capture.streams.connection import StreamConnection
+from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
-from harvester.capture.streams.trading_state import SessionWatch
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM
-from harvester.ledger.streams import Reason, StreamLedger, Tail
+from harvester.ledger.outage import Outage
+from harvester.ledger.streams import StreamLedger, Tail
 
 STREAMS = (0, 1)
 TLS = ssl.create_default_context()
@@ -36,7 +39,7 @@ streams, symbols = st.sampled_from(STREAMS), st.sampled_from(SYMBOLS)
 stories = st.lists(
     st.one_of(
         st.tuples(st.just("run"), pauses),
-        st.tuples(st.just("cover"), streams, symbols),
+        st.tuples(st.just("live"), streams, symbols),
         st.tuples(st.sampled_from(("connect", "drop", "silence")), streams),
         st.tuples(st.sampled_from(("freeze", "kill", "stop")), pauses),
     ),
@@ -44,15 +47,15 @@ stories = st.lists(
 )
 
 
-class Connection:
-    """What a leg asks of its link and of its session."""
+class FakeSocket:
+    """What a connection asks of its socket and of its session."""
 
     is_over, frames, size, unknown, symbols = False, 0, 0, 0, SYMBOLS
 
     def __init__(self, now_ns: int) -> None:
         self.last_wall_ns = self.whole_ns = now_ns
         self.is_silent = False
-        self.covered: dict[str, int] = {}
+        self.live: dict[str, int] = {}
 
     def end(self, *reason: Any) -> None:
         self.is_over = True
@@ -65,28 +68,38 @@ class Connection:
 
 
 class Sockets:
-    """Both connections of one run of the recorder: all is real but the network."""
+    """The connection group of one run of the recorder: all is real but the network."""
 
-    def __init__(self, number: int, config: RunSettings, clock: FakeClock, seen: Seen) -> None:
+    number, symbols, stale_ns = FYERS_HSM, SYMBOLS, 60 * NS_PER_SECOND
+
+    def __init__(self, number: int, config: Settings, clock: FakeClock, seen: Seen) -> None:
         self.clock, self.seen = clock, seen
         ledger = StreamLedger(f"run{number}", FYERS_HSM, SYMBOLS)
         unset: Any = None
-        self.desk = Desk(FYERS_HSM, unset, ledger, Gate(config.limits), clock, TLS, 60, SessionWatch(clock))
-        self.legs = [Leg(stream, SYMBOLS, self.desk, unset) for stream in STREAMS]
-        self.feed = StreamFeed(self.desk, self._new_lines)
+        access, trading = Access(config.limits), TradingState()
+        self.context = FeedContext(FYERS_HSM, Mock(), ledger, access, clock, TLS, self.stale_ns, trading)
+        self.connections = [StreamConnection(stream, SYMBOLS, self.context, unset) for stream in STREAMS]
+        self.feed = StreamFeed(self.context, self)
         self.is_up = False
 
-    async def _new_lines(self) -> list[Any]:
-        return [self]
+    async def plan(self) -> list[GroupPlan]:
+        unset: Any = None
+        return [GroupPlan(SYMBOLS, unset)]
+
+    def topics(self) -> dict[str, list[str]]:
+        return {}
+
+    def recall(self, topics: dict[str, list[str]]) -> None:
+        pass
 
     def start(self) -> None:
         self.is_up = True
 
-    async def stop(self, reason: Reason) -> None:
+    async def stop(self, outage: Outage) -> None:
         """All that was sent has come."""
         self.is_up = False
         for stream in STREAMS:
-            self.end(stream, reason, self.clock.wall_ns())
+            self.end(stream, outage, self.clock.wall_ns())
 
     def down_for(self) -> int:
         return 0
@@ -94,20 +107,14 @@ class Sockets:
     def tallies(self) -> dict[str, Any]:
         return {}
 
-    def describe(self) -> list[Any]:
-        return []
-
-    def standing(self) -> dict[int, tuple[list[str], int]]:
-        return {leg.stream: standing for leg in self.legs if (standing := leg.standing())}
-
     def open(self, stream: int) -> Any:
         """The stream's connection; None when there is none."""
-        return self.legs[stream]._link
+        return self.connections[stream].socket
 
     def connect(self, stream: int) -> None:
         if self.is_up and self.open(stream) is None:
-            made: Any = Connection(self.clock.wall_ns())
-            self.legs[stream]._open(made, made)
+            made: Any = FakeSocket(self.clock.wall_ns())
+            self.connections[stream]._open(made, made)
             self.frame(stream)
 
     def silence(self, stream: int) -> None:
@@ -116,37 +123,37 @@ class Sockets:
             self.open(stream).is_silent = True
 
     def frame(self, stream: int) -> None:
-        link = self.open(stream)
-        if link and not link.is_silent:
-            link.last_wall_ns = link.whole_ns = self.clock.wall_ns()
-            self.legs[stream]._record(b"frame", link.last_wall_ns, self.clock.mono_ns())
+        socket = self.open(stream)
+        if socket and not socket.is_silent:
+            socket.last_wall_ns = socket.whole_ns = self.clock.wall_ns()
+            self.connections[stream]._record(b"frame", socket.last_wall_ns, self.clock.mono_ns())
 
-    def cover(self, stream: int, symbol: str) -> None:
+    def live(self, stream: int, symbol: str) -> None:
         self.connect(stream)
-        link = self.open(stream)
-        if link and not link.is_silent and symbol not in link.covered:
+        socket = self.open(stream)
+        if socket and not socket.is_silent and symbol not in socket.live:
             self.frame(stream)
-            link.covered[symbol] = link.last_wall_ns
-            self.desk.cover(symbol, stream, link.last_wall_ns)
+            socket.live[symbol] = socket.last_wall_ns
+            self.context.mark_live(symbol, stream, socket.last_wall_ns)
 
-    def end(self, stream: int, reason: Reason, proven_ns: int | None = None) -> None:
+    def end(self, stream: int, outage: Outage, proven_ns: int | None = None) -> None:
         """The connection ends; after the close it counts up to when it is known to have brought everything."""
-        link = self.open(stream)
-        if link:
-            tail_ns = link.last_wall_ns if proven_ns is None or link.is_silent else proven_ns
-            self._remember(link, link.last_wall_ns if self.desk.ledger._window else tail_ns)
-            self.legs[stream]._account(link, reason, Tail(tail_ns, reason))
+        socket = self.open(stream)
+        if socket:
+            tail_ns = socket.last_wall_ns if proven_ns is None or socket.is_silent else proven_ns
+            self._remember(socket, socket.last_wall_ns if self.context.ledger.window else tail_ns)
+            self.connections[stream]._account(socket, outage, Tail(tail_ns, outage))
 
     def die(self) -> None:
         """What was seen ends with the last frame in the journal."""
         for stream in STREAMS:
-            if link := self.open(stream):
-                self._remember(link, link.last_wall_ns)
+            if socket := self.open(stream):
+                self._remember(socket, socket.last_wall_ns)
 
-    def _remember(self, link: Connection, until_ns: int) -> None:
-        for symbol, since_ns in link.covered.items():
+    def _remember(self, socket: FakeSocket, until_ns: int) -> None:
+        for symbol, since_ns in socket.live.items():
             self.seen[symbol].append((since_ns, until_ns))
-        link.covered = {}
+        socket.live = {}
 
 
 class World:
@@ -169,8 +176,12 @@ class World:
         """One start of the recorder; returns what is left of the story when it ends."""
         self.runs += 1
         sockets = Sockets(self.runs, self.config, self.clock, self.seen)
+        with patch("harvester.capture.streams.feed.ConnectionGroup", lambda *_: sockets):
+            return await self.play_all(sockets, story)
+
+    async def play_all(self, sockets: Sockets, story: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         async with running(self.config, self.clock, None, [sockets.feed]) as bench:
-            sockets.desk.capture = bench.capture
+            sockets.context.sink = bench.sink
             self.looked_ns = self.clock.wall_ns()
             for number, (what, *how) in enumerate(story):
                 if what != "freeze":
@@ -192,7 +203,7 @@ class World:
             self.clock.freeze(how[0])
             self.frozen_over |= self.looked_ns < WINDOW[0] and WINDOW[1] <= self.clock.wall_ns()
         elif what == "drop":
-            sockets.end(how[0], Reason("disconnect", ""))
+            sockets.end(how[0], Outage("disconnect", ""))
         else:
             getattr(sockets, what)(*how)
 
@@ -217,7 +228,7 @@ class World:
             await bench.stop()
 
     def check(self) -> None:
-        ledger = Ledger(self.config.journal_dir)
+        ledger = JournalView(self.config.journal_dir)
         for symbol in SYMBOLS:
             gaps = [gap for gap in ledger.gaps.values() if gap.get("feed") == FYERS_HSM and gap["symbols"] == [symbol]]
             for moment in MOMENTS:
@@ -230,10 +241,10 @@ class World:
 
 @examples(40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(-10, SECONDS - 10), stories)
-@example(-5, [("run", 2.0), ("connect", 0), ("cover", 0, SYMBOLS[0]), *[("freeze", 15.0)] * 4])
+@example(-5, [("run", 2.0), ("connect", 0), ("live", 0, SYMBOLS[0]), *[("freeze", 15.0)] * 4])
 @example(  # the second connection comes after the first has fallen silent, which nobody notices before the end
     5,
-    [("cover", 0, SYMBOLS[0]), ("silence", 0), ("run", 10.0), ("cover", 1, SYMBOLS[0]), ("run", 5.0), ("kill", 2.0)],
+    [("live", 0, SYMBOLS[0]), ("silence", 0), ("run", 10.0), ("live", 1, SYMBOLS[0]), ("run", 5.0), ("kill", 2.0)],
 )
 def test_every_moment_was_seen_or_lies_in_one_gap(start: int, story: list[tuple[Any, ...]]) -> None:
     directory = Path(tempfile.mkdtemp(prefix="recorder-sockets-"))

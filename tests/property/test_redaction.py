@@ -10,11 +10,10 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from tests.examples import examples
 
 from harvester.base.logs import configure_logs
-from harvester.base.redaction import MIN_LENGTH, Masked, forget_secrets, one_line, redact, register_secret
+from harvester.base.redaction import MIN_LENGTH, Secret, forget_secrets, one_line, redact, register_secret
 
 secrets = st.text(string.ascii_letters + string.digits + "._-/+=\"'\\ ", min_size=MIN_LENGTH, max_size=60).filter(
     lambda text: len(text.strip()) >= MIN_LENGTH and len(set(text)) > 3
@@ -34,7 +33,7 @@ def clean() -> Iterator[None]:
 def test_no_registered_value_survives(values: list[str], before: str, after: str) -> None:
     forget_secrets()
     for value in values:
-        register_secret(SecretStr(value))
+        register_secret(Secret(value))
 
     cleaned = redact(before + values[0] + after)
 
@@ -45,7 +44,7 @@ def test_no_registered_value_survives(values: list[str], before: str, after: str
 @given(secrets, words, st.sampled_from(("event", "key", "nested", "exception", "library")))
 def test_no_log_line_shows_a_secret(value: str, around: str, way: str) -> None:
     forget_secrets()
-    register_secret(SecretStr(value))
+    register_secret(Secret(value))
     printed = io.StringIO()
 
     with contextlib.redirect_stdout(printed):
@@ -62,7 +61,7 @@ def speak(way: str, text: str, value: str) -> None:
     if way == "event":
         log.info(text)
     elif way == "key":
-        log.info("event", detail=text, secret=SecretStr(value))
+        log.info("event", detail=text, secret=Secret(value))
     elif way == "nested":
         log.info("event", detail={"inner": [value, {"more": value}]})
     elif way == "library":
@@ -75,19 +74,19 @@ def speak(way: str, text: str, value: str) -> None:
 
 
 def test_short_values_are_left_alone() -> None:
-    register_secret(SecretStr("abc"))
+    register_secret(Secret("abc"))
 
     assert redact("abcdef") == "abcdef"
 
 
 def test_the_percent_encoded_form_is_masked_too() -> None:
-    register_secret(SecretStr("se/cret+value"))
+    register_secret(Secret("se/cret+value"))
 
     assert "se%2Fcret" not in redact("https://host/?token=se%2Fcret%2Bvalue")
 
 
 def test_a_secret_across_the_cut_leaves_no_half() -> None:
-    register_secret(Masked("topsecretvalue"))
+    register_secret(Secret("topsecretvalue"))
 
     assert one_line("an answer\r\nthat ends in topsecretvalue", 28) == "an answer that ends in [reda"
     assert one_line("\x00") == "no detail"

@@ -14,7 +14,7 @@ from harvester.lake.day.events import DEFAULT, Events, KnownGap, Run, WindowOpen
 from harvester.lake.day.slots import Grid, build_grid
 from harvester.lake.gaps.polls import PollGaps
 from harvester.lake.tables.poll_rows import SymbolData
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 SYMBOL = "NSE:SBIN-EQ"
 CAUSES: list[Cause] = ["timeout", "no_token", "disconnect", "stall", "unknown"]

@@ -16,7 +16,7 @@ from harvester.lake.day.events import Events, KnownGap, Run
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
 from harvester.lake.gaps.streams import Reception, StreamGaps
 from harvester.lake.tables.symbol_rows import Tracks
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 SYMBOL = "NSE:SBIN-EQ"
 MOMENT = st.integers(0, 300)

@@ -1,11 +1,14 @@
 """The ledger of a socket feed: in a window, each moment of each symbol is covered or lies in exactly one gap."""
 
+import pickle
 from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harvester.ledger.streams import ENDED_KEPT, Reason, StreamLedger, Tail
+from harvester.ledger.gaps import FeedHistory
+from harvester.ledger.outage import Outage
+from harvester.ledger.streams import StreamLedger, Tail
 
 SYMBOLS = ("A", "B", "C")
 STREAMS = (0, 1)
@@ -16,9 +19,9 @@ steps = st.lists(
     st.tuples(
         st.integers(1, 90),
         st.one_of(
-            st.tuples(st.just("cover"), st.sampled_from(SYMBOLS), st.sampled_from(STREAMS)),
-            st.tuples(st.just("lose"), st.sampled_from(STREAMS), st.integers(0, 60), st.sampled_from(CAUSES)),
-            st.tuples(st.just("explain"), st.sampled_from(SYMBOLS), st.integers(0, 60), st.sampled_from(CAUSES)),
+            st.tuples(st.just("live"), st.sampled_from(SYMBOLS), st.sampled_from(STREAMS)),
+            st.tuples(st.just("lost"), st.sampled_from(STREAMS), st.integers(0, 60), st.sampled_from(CAUSES)),
+            st.tuples(st.just("cause"), st.sampled_from(SYMBOLS), st.integers(0, 60), st.sampled_from(CAUSES)),
         ),
     ),
     max_size=60,
@@ -47,22 +50,22 @@ class World:
 
     def play(self, now: int, step: tuple[Any, ...]) -> None:
         kind = step[0]
-        if kind == "cover":
+        if kind == "live":
             _, symbol, stream = step
             self.connected.setdefault((symbol, stream), now)
             self.last_frame[stream] = now
-            self.take(self.ledger.cover(symbol, stream, now))
-        elif kind == "lose":
+            self.take(self.ledger.mark_live(symbol, stream, now))
+        elif kind == "lost":
             _, stream, ago, cause = step
             last = max(self.last_frame[stream], now - ago)
             for symbol in SYMBOLS:
                 since = self.connected.pop((symbol, stream), None)
                 if since is not None:
                     self.seen[symbol].append((since, last))
-            self.take(self.ledger.lose(stream, last, Reason(cause, "")))
+            self.take(self.ledger.mark_lost(stream, last, Outage(cause, "")))
         else:
             _, symbol, ago, cause = step
-            self.take(self.ledger.explain([symbol], now - ago, Reason(cause, "")))
+            self.take(self.ledger.mark_cause([symbol], now - ago, Outage(cause, "")))
 
     def play_all(self, story: list[Any], begins: int, latest: int) -> int:
         """Each step after its pause, none later than `latest`; returns the moment of the last."""
@@ -73,7 +76,7 @@ class World:
         return now
 
     def finish(self) -> None:
-        self.take(self.ledger.close_window())
+        self.take(self.ledger.close_window(CLOSE))
         for (symbol, _), since in self.connected.items():
             self.seen[symbol].append((since, CLOSE))
 
@@ -95,9 +98,9 @@ class World:
 @example(  # one stream takes over only after the other had fallen silent
     before=[],
     during=[
-        (1, ("cover", "A", 1)),
-        (2, ("cover", "A", 0)),
-        (1, ("lose", 1, 2, "mute")),
+        (1, ("live", "A", 1)),
+        (2, ("live", "A", 0)),
+        (1, ("lost", 1, 2, "mute")),
     ],
 )
 def test_each_moment_is_covered_or_in_exactly_one_gap(before: list[Any], during: list[Any]) -> None:
@@ -132,15 +135,15 @@ def test_the_end_of_a_window_is_a_gap_where_its_connections_are_not_known_to_hav
     world = World()
     world.take(world.ledger.open_window((OPEN, CLOSE)))
     world.play_all(during, OPEN, CLOSE - 1)
-    world.take(world.ledger.close_window())
+    world.take(world.ledger.close_window(CLOSE))
     for stream, until in zip(STREAMS, proven, strict=True):
         until = max(until, world.last_frame[stream])
         for symbol in SYMBOLS:
             since = world.connected.pop((symbol, stream), None)
             if since is not None:
                 world.seen[symbol].append((since, until))
-        tail = Tail(until, Reason("mute", ""))
-        world.take(world.ledger.lose(stream, CLOSE + 60, Reason("not_started", ""), tail))
+        tail = Tail(until, Outage("mute", ""))
+        world.take(world.ledger.mark_lost(stream, CLOSE + 60, Outage("not_started", ""), tail))
 
     world.check()
 
@@ -152,7 +155,7 @@ def test_a_window_that_went_by_unseen_is_one_gap_whatever_its_connections_believ
     unseen = (OPEN - 600, OPEN - 100)
     world = World()
     world.play_all(before, 0, unseen[0])
-    world.take(world.ledger.miss_window(unseen, Reason("stall", "")))
+    world.take(world.ledger.miss_window(unseen, Outage("stall", "")))
     world.play_all(between, unseen[1], OPEN - 1)
     world.take(world.ledger.open_window((OPEN, CLOSE)))
     world.play_all(after, OPEN, CLOSE - 1)
@@ -166,24 +169,26 @@ def test_a_window_that_went_by_unseen_is_one_gap_whatever_its_connections_believ
 def test_a_flapping_connection_beside_a_steady_one_leaves_nothing_behind() -> None:
     ledger = StreamLedger("run", 2, SYMBOLS)
     ledger.open_window((OPEN, CLOSE))
-    ledger.cover("A", 0, OPEN)
+    ledger.mark_live("A", 0, OPEN)
+    sizes = []
     for now in range(OPEN, CLOSE, 2):
-        ledger.cover("A", 1, now)
-        assert not ledger.lose(1, now + 1, Reason("disconnect", ""))
+        ledger.mark_live("A", 1, now)
+        assert not ledger.mark_lost(1, now + 1, Outage("disconnect", ""))
+        sizes.append(len(pickle.dumps(ledger)))
 
-    assert len(ledger._symbols["A"].ended) <= ENDED_KEPT
-    opened, *_ = ledger.lose(0, CLOSE - 20, Reason("mute", ""))
+    assert sizes[-1] == sizes[len(sizes) // 2], "what is remembered of it does not grow"
+    opened, *_ = ledger.mark_lost(0, CLOSE - 20, Outage("mute", ""))
     assert opened["from_ns"] == CLOSE - 20 + 1, "what the other one saw in the seconds of silence still counts"
 
 
 def test_after_a_step_back_over_the_close_the_rest_of_the_window_is_counted_again_and_no_more() -> None:
     world = World()
     world.take(world.ledger.open_window((OPEN, CLOSE)))
-    world.play(OPEN + 10, ("cover", "A", 0))
+    world.play(OPEN + 10, ("live", "A", 0))
     world.take(world.ledger.close_window(CLOSE))
-    world.take(world.ledger.lose(0, CLOSE, Reason("stopped", "")))
+    world.take(world.ledger.mark_lost(0, CLOSE, Outage("stopped", "")))
 
-    world.take(world.ledger.step(-30, CLOSE - 25))
+    world.take(world.ledger.step_clock(-30, CLOSE - 25))
     world.take(world.ledger.open_window((OPEN, CLOSE)))
     world.take(world.ledger.close_window(CLOSE))
 
@@ -196,7 +201,8 @@ def test_a_resumed_window_is_accounted_from_where_the_earlier_run_saw_it_last(
 ) -> None:
     world = World()
     seen_until = {"A": OPEN + covered_from, "B": OPEN - 5}
-    world.take(world.ledger.resume_window((OPEN, CLOSE), seen_until, Reason("not_running", "")))
+    history = FeedHistory(accounted=seen_until, last_wall_ns=OPEN)
+    world.take(world.ledger.resume((OPEN, CLOSE), history, OPEN + 950))
     world.play_all(during, OPEN + 950, CLOSE - 1)
     world.finish()
 

@@ -6,27 +6,27 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import SecretStr
 from tests.recorder.broker import depth_body
 from tests.recorder.fakes import FakeClock, make_token
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
+from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
-from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.poll_result import Arrival
+from harvester.brokers.access import Access
+from harvester.brokers.protocol import PollResult
 from harvester.calendar import TradingCalendar
-from harvester.calendar.reload import CalendarKeeper
-from harvester.capture.polls.poller import Poller
+from harvester.calendar.reload import CalendarReloader
+from harvester.capture.context import RecorderContext
+from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
-from harvester.capture.sink import Capture
-from harvester.capture.streams.trading_state import SessionWatch
+from harvester.capture.sink import JournalSink
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 from harvester.journal.format import CONTROL, FYERS_REST, RunInfo, decode_control, decode_poll
 from harvester.journal.reader import read_segment
-from harvester.ledger.polls import Cause
-from harvester.tokens.handover import HandoverReader, Token, write_handover
+from harvester.ledger.outage import Cause, Outage
+from harvester.tokens.handover import Token, write_handover
 
 
 class Behaviour(NamedTuple):
@@ -41,7 +41,7 @@ GOOD = Behaviour()
 Script = Callable[[str, int], Behaviour]
 
 
-class FakeFeed:
+class FakeClient:
     """Answers as its script says, after fake time."""
 
     number = FYERS_REST
@@ -55,7 +55,7 @@ class FakeFeed:
         self._in_flight = 0
         self._clock = clock
 
-    async def fetch(self, symbol: str, scheduled_ns: int, token: SecretStr) -> Arrival:
+    async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
         sent_ns = self._clock.wall_ns()
         self.polls.append((symbol, scheduled_ns, sent_ns, token.get_secret_value()))
         behaviour = self.script(symbol, scheduled_ns)
@@ -68,7 +68,7 @@ class FakeFeed:
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         status = 0 if behaviour.cause in ("timeout", "disconnect") else behaviour.status
         body = depth_body(symbol) if behaviour.cause is None else b"{}"
-        return Arrival(
+        return PollResult(
             symbol,
             scheduled_ns,
             sent_ns,
@@ -76,28 +76,25 @@ class FakeFeed:
             mono_ns,
             status,
             body,
-            behaviour.cause,
-            "as the script says",
+            Outage(behaviour.cause, "as the script says") if behaviour.cause else None,
             server_date_ns=wall_ns - self.clock_off_ns,
         )
 
-    async def prove_token(self, token: SecretStr) -> Arrival:
+    async def prove_token(self, token: Secret) -> PollResult:
         self.proofs += 1
         now = self._clock.wall_ns()
-        return Arrival("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
-
-    async def close(self) -> None:
-        return None
+        return PollResult("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
 
 
 class Bench(NamedTuple):
     """A running recorder and what is around it."""
 
     recorder: Recorder
-    feed: FakeFeed
+    client: FakeClient
     clock: FakeClock
-    capture: Capture
-    gate: Gate
+    sink: JournalSink
+    access: Access
+    watch: ClockMonitor
     task: "asyncio.Task[None]"
 
     async def stop(self) -> None:
@@ -107,7 +104,7 @@ class Bench(NamedTuple):
 
     async def kill(self) -> None:
         """As SIGKILL does: the segment stays open, and nothing more is written."""
-        writer, self.capture._writer = self.capture._writer, None
+        writer, self.sink.writer = self.sink.writer, None
         assert writer
         writer._stopping.set()
         writer._thread.join()
@@ -117,62 +114,47 @@ class Bench(NamedTuple):
         await self.stop()
 
 
-def hand_over(settings: RunSettings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
+def hand_over(settings: Settings, clock: FakeClock, version: str = "file:00000001", hours: float = 8) -> str:
     """Put a token where the recorder looks; returns the token."""
     expires_ns = clock.wall_ns() + int(hours * 3600) * NS_PER_SECOND
     token = make_token(expires_ns / NS_PER_SECOND, version=version)
-    write_handover(settings.token.handover, Token(SecretStr(token), version, expires_ns))
+    write_handover(settings.token.handover, Token(Secret(token), version, expires_ns))
     return token
 
 
 @asynccontextmanager
 async def running(
-    settings: RunSettings, clock: FakeClock, script: Script | None = None, streams: Sequence[Any] = ()
+    settings: Settings, clock: FakeClock, script: Script | None = None, streams: Sequence[Any] = ()
 ) -> AsyncIterator[Bench]:
     """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
     run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
-    feed, gate, watch, notifier = FakeFeed(clock), Gate(settings.limits), ClockWatch(), Notifier("")
-    feed.script = script or feed.script
-    capture = Capture(settings, clock=clock, run=run, feed=feed.number)
-    poller = Poller(
-        feed,
-        gate=gate,
-        capture=capture,
-        watch=watch,
-        clock=clock,
-        offsets=dict(zip(settings.symbols, settings.poll.offsets, strict=True)),
-        timeout_ns=int(settings.poll.timeout * NS_PER_SECOND),
-    )
-    reader = HandoverReader(settings.token.handover)
-    keeper = TokenKeeper(reader, gate=gate, feed=feed, capture=capture, watch=watch, clock=clock)
+    client = FakeClient(clock)
+    client.script = script or client.script
+    sink = JournalSink(settings, clock=clock, run=run)
+    context = RecorderContext(settings, run, clock, client, sink, Access(settings.limits))
 
     async def load_calendar() -> TradingCalendar:
         return TradingCalendar.load(settings.calendar.file)
 
     recorder = Recorder(
-        settings,
-        clock=clock,
-        capture=capture,
-        poller=poller,
-        keeper=keeper,
-        watch=watch,
-        streams=streams,
-        session=SessionWatch(clock),
-        notifier=notifier,
-        calendars=CalendarKeeper(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
+        context,
+        feeds=[PollFeed(context), *streams],
+        keeper=TokenKeeper(context),
+        notifier=Notifier(""),
+        calendars=CalendarReloader(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
         after_tick=lambda _: None,
     )
     task = asyncio.create_task(recorder.run())
     await clock.advance(0)
     try:
-        yield Bench(recorder, feed, clock, capture, gate, task)
+        yield Bench(recorder, client, clock, sink, context.access, context.watch, task)
     finally:
         if not task.done():
             recorder.stop()
             await task
 
 
-class Ledger:
+class JournalView:
     """What the journal says about the slots of each symbol: which have data, and which lie in a gap of what cause."""
 
     def __init__(self, journal: Path) -> None:

@@ -11,18 +11,18 @@ from tests.recorder.fakes import FakeClock, make_calendar, make_settings
 from tests.recorder.minute import DAY, at
 
 from harvester.base.redaction import forget_secrets
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> RunSettings:
+def settings(tmp_path: Path) -> Settings:
     """Of a recorder whose day has the one window of tests.recorder.minute."""
     file = make_calendar(tmp_path / "calendar.json", DAY, {"continuous": [["10:00:00", "10:01:00"]]})
     return make_settings(tmp_path, calendar={"file": str(file)})
 
 
 @pytest.fixture
-def clock(settings: RunSettings) -> FakeClock:
+def clock(settings: Settings) -> FakeClock:
     """Five seconds before the window's opening; a token has been handed over."""
     early = at(-5)
     hand_over(settings, early)

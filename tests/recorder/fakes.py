@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
-from harvester.config.plain import to_plain
-from harvester.config.runtime import RunSettings, from_plain
+from harvester.base.validation import validate
 from harvester.config.settings import Settings
 
 SYMBOLS = ("NSE:SBIN-EQ", "NSE:INFY-EQ")
@@ -123,7 +122,7 @@ def make_config(directory: Path, **changes: Any) -> dict[str, Any]:
     return config
 
 
-def make_settings(directory: Path, **changes: Any) -> RunSettings:
+def make_settings(directory: Path, **changes: Any) -> Settings:
     """Settings from `make_config` as the recorder holds them, with the data directory made."""
     (directory / "data").mkdir(exist_ok=True)
-    return from_plain(RunSettings, to_plain(Settings.model_validate(make_config(directory, **changes)), "0"))
+    return validate(Settings, make_config(directory, **changes))

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Any
 
-from tests.recorder.bench import Bench, Ledger, Script, running
+from tests.recorder.bench import Bench, JournalView, Script, running
 from tests.recorder.fakes import SYMBOLS, FakeClock
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 
 DAY = date(2026, 8, 5)
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
@@ -37,12 +37,12 @@ def lasting(seconds: float, *, killed: bool = False) -> Story:
 
 
 def record(
-    settings: RunSettings,
+    settings: Settings,
     clock: FakeClock,
     story: Story,
     script: Script | None = None,
     *streams: Any,
-) -> Ledger:
+) -> JournalView:
     """Run a recorder through a story to its regular stop, or the end that the story made; read what it journalled."""
 
     async def play() -> None:
@@ -52,9 +52,9 @@ def record(
                 await bench.stop()
 
     asyncio.run(play())
-    return Ledger(settings.journal_dir)
+    return JournalView(settings.journal_dir)
 
 
-def words(ledger: Ledger, symbol: str = SBIN) -> dict[str, int]:
+def words(ledger: JournalView, symbol: str = SBIN) -> dict[str, int]:
     """How many slots of the window have which fate."""
     return dict(Counter(ledger.table(symbol, WINDOW, SECOND)))

@@ -130,7 +130,7 @@ def test_help_imports_no_command() -> None:
     probe = "import sys, harvester.cli as c\ntry: c.run(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
 
-    assert not {"pydantic", "httpx", "pyarrow", "harvester.config.settings"} & set(modules)
+    assert not {"msgspec", "httpx", "pyarrow", "harvester.config.settings"} & set(modules)
 
 
 def test_schema_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:

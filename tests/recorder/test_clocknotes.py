@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.base.monitors import ClockWatch
+from harvester.base.monitors import ClockMonitor
 from harvester.capture.clock_notes import ClockNotes, parse_line
 
 # The column layout is that of chrony's manual, chrony.conf, "log tracking"; the values are made up.
@@ -22,7 +22,7 @@ MEASURED = {
 
 def test_a_new_line_is_noted_once(tmp_path: Path) -> None:
     chrony = tmp_path / "tracking.log"
-    notes = ClockNotes(ClockWatch(), chrony)
+    notes = ClockNotes(ClockMonitor(), chrony)
     assert notes.take() == [], "no log yet"
 
     chrony.write_text(f"{'=' * 90}\n   Date (UTC) Time     IP Address\n{'=' * 90}\n{LINE}\n")
@@ -40,7 +40,7 @@ def test_what_is_no_measurement_is_passed_over(line: str) -> None:
 
 
 def test_a_clock_that_the_broker_contradicts_is_noted_when_it_begins_and_ends(tmp_path: Path) -> None:
-    watch = ClockWatch()
+    watch = ClockMonitor()
     notes = ClockNotes(watch, tmp_path / "none")
     second = 10**9
     for _ in range(2):

@@ -10,35 +10,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from tests.recorder.fakes import make_token
 from tests.recorder.sockets import SocketBroker, until
 
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND, SystemClock
-from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.adapter import Session
+from harvester.base.redaction import Secret
+from harvester.brokers.access import Access
 from harvester.brokers.fyers.hsm import HsmSession
-from harvester.brokers.fyers.limits import Limits
-from harvester.capture.streams.context import Desk
+from harvester.brokers.protocol import GroupPlan
+from harvester.capture.context import TradingState
+from harvester.capture.feed import Turn
+from harvester.capture.streams.connection import StreamConnection
+from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
-from harvester.capture.streams.group import Line
-from harvester.capture.streams.liveness import Vigil
-from harvester.capture.streams.trading_state import SessionWatch
+from harvester.capture.streams.liveness import LivenessMonitor
+from harvester.config.limits import RequestLimits
 from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
-from harvester.ledger.streams import Reason, StreamLedger
+from harvester.ledger.outage import STALL, Outage
+from harvester.ledger.streams import StreamLedger
 from harvester.net import graceful_close
-from harvester.net.websocket import Link
+from harvester.net.websocket import WebSocket
 from harvester.tokens.handover import Token
 
 SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
 TOPICS = {"dp|nse_cm|3045": SBIN, "dp|nse_cm|1594": INFY}
-BETWEEN = Reason("not_started", "between windows")
+BETWEEN = Outage("not_started", "between windows")
+NEAR = Turn(0, 0, is_near=True, hold=None, late=STALL)
+FAR = NEAR._replace(is_near=False)
 DAY_NS = 86_400 * NS_PER_SECOND
 
 
 class Journal:
-    """Stands for the recorder's capture: what was journalled, in order."""
+    """Stands for the journal's sink: what was journalled, in order."""
 
     failure: str | None = None
 
@@ -72,51 +76,73 @@ class Journal:
 
 
 class Stand:
-    """A feed of one line, its surroundings, and the broker at the other end."""
+    """A feed of one group, its surroundings, and the broker at the other end."""
+
+    number, stale_ns = FYERS_HSM, 60 * NS_PER_SECOND
 
     def __init__(self, broker: SocketBroker, tls: ssl.SSLContext, *, redundant: bool, topics: dict[str, str]) -> None:
         self.broker = broker
         self.journal = Journal()
-        self.gate = Gate(Limits(10, 100, 1000))
+        self.access = Access(RequestLimits(10, 100, 1000))
         clock = SystemClock()
-        symbols = tuple(dict.fromkeys(topics.values()))
-        self.ledger = StreamLedger("run", FYERS_HSM, symbols)
-        self.desk = Desk(
+        self.symbols = tuple(dict.fromkeys(topics.values()))
+        self.ledger = StreamLedger("run", FYERS_HSM, self.symbols)
+        context = FeedContext(
             feed=FYERS_HSM,
-            capture=self.journal,  # type: ignore[arg-type]
+            sink=self.journal,  # type: ignore[arg-type]
             ledger=self.ledger,
-            gate=self.gate,
+            access=self.access,
             clock=clock,
             tls=tls,
-            mute_ns=60 * NS_PER_SECOND,
-            session=SessionWatch(clock),
+            stale_ns=self.stale_ns,
+            trading=TradingState(),
         )
-        session: partial[Session] = partial(HsmSession, topics, broker.url_of("/hsm"))
-        self.line = Line(0, symbols, self.desk, session, redundant=redundant, may_overlap=True)
-        self.feed = StreamFeed(self.desk, self._new_lines)
+        new_session = partial(HsmSession, topics, broker.url_of("/hsm"))
+        self.groups = [GroupPlan(self.symbols, new_session, redundant=redundant, may_overlap=True)]
+        self.defects = 0
+        self.feed = StreamFeed(context, self)
         self.hand_over("k")
 
-    async def _new_lines(self) -> list[Line]:
-        return [self.line]
+    async def plan(self) -> list[GroupPlan]:
+        if self.defects:
+            self.defects -= 1
+            raise ZeroDivisionError
+        return self.groups
+
+    def topics(self) -> dict[str, list[str]]:
+        return {}
+
+    def recall(self, topics: dict[str, list[str]]) -> None:
+        pass
+
+    @property
+    def connection(self) -> StreamConnection:
+        """The first that is running."""
+        return next(connection for connection in self.feed.connections if connection.is_running)
+
+    @property
+    def socket(self) -> WebSocket:
+        assert self.connection.socket
+        return self.connection.socket
 
     def hand_over(self, letter: str) -> None:
         expires = time.time() + 3600
         text = make_token(expires, hsm_key=letter * 56)
-        self.gate.adopt(Token(SecretStr(text), letter, int(expires) * NS_PER_SECOND))
+        self.access.adopt(Token(Secret(text), letter, int(expires) * NS_PER_SECOND))
 
     @property
-    def is_covered(self) -> bool:
-        return all(map(self.ledger.is_covered, self.ledger.symbols))
+    def is_live(self) -> bool:
+        return all(map(self.ledger.is_live, self.ledger.symbols))
 
     def open_window(self) -> tuple[int, int]:
         now = time.time_ns()
         window = now - NS_PER_SECOND, now + DAY_NS
-        self.desk.capture.write_all(self.ledger.open_window(window))
+        self.journal.write_all(self.ledger.open_window(window))
         return window
 
     def close_window(self) -> int:
         now = time.time_ns()
-        self.desk.capture.write_all(self.ledger.close_window(now))
+        self.journal.write_all(self.ledger.close_window(now))
         return now
 
     def stop_answering(self) -> None:
@@ -136,14 +162,14 @@ class Stand:
 async def standing(
     certificate: tuple[Path, Path], *, redundant: bool = False, topics: dict[str, str] | None = None
 ) -> AsyncIterator[Stand]:
-    """A feed in a window, with all its symbols covered."""
+    """A feed in a window, with all its symbols live."""
     tls = ssl.create_default_context(cafile=str(certificate[0]))
     async with SocketBroker(certificate) as broker:
         stand = Stand(broker, tls, redundant=redundant, topics=topics or TOPICS)
         stand.open_window()
-        stand.feed.follow(wanted=True, reason=BETWEEN)
+        stand.feed.follow(NEAR)
         if topics is None:
-            await until(lambda: stand.is_covered and broker.connections("/hsm") == 1 + redundant)
+            await until(lambda: stand.is_live and broker.connections("/hsm") == 1 + redundant)
         try:
             yield stand
         finally:
@@ -153,7 +179,7 @@ async def standing(
 def test_what_is_on_its_way_when_the_recorder_hangs_up_is_taken_in(certificate: tuple[Path, Path]) -> None:
     async def story() -> tuple[Journal, SocketBroker]:
         async with standing(certificate) as stand:
-            transport = _link(stand)._transport
+            transport = stand.socket._transport
             assert transport
             transport.underlying_transport.pause_reading()  # the recorder is behind
             for number in range(500):
@@ -177,7 +203,7 @@ def test_a_server_that_is_gone_at_the_close_leaves_a_gap_up_to_it(certificate: t
         async with standing(certificate) as stand:
             stand.stop_answering()
             await asyncio.sleep(0.3)
-            last_ns = next(iter(stand.line.standing().values()))[1]
+            last_ns = stand.socket.last_wall_ns
             closes = stand.close_window()
             began = time.monotonic()
             await stand.feed.stop(BETWEEN)
@@ -196,9 +222,9 @@ def test_a_server_that_goes_on_after_the_goodbye_is_not_waited_for_for_ever(
 
     async def story() -> tuple[Journal, int, int]:
         async with standing(certificate) as stand:
-            await until(lambda: _link(stand).answers_pings)
+            await until(lambda: stand.socket.answers_pings)
             stand.stop_hearing()
-            proven_ns = _link(stand).proven_ns
+            proven_ns = stand.socket.proven_ns
             await asyncio.sleep(0.5)
             closes = stand.close_window()
             await stand.feed.stop(BETWEEN)
@@ -209,18 +235,12 @@ def test_a_server_that_goes_on_after_the_goodbye_is_not_waited_for_for_ever(
     assert journal.gaps[-1] == ("slow_consumer", proven_ns, closes)
 
 
-def _link(stand: Stand) -> Link:
-    found = stand.line._active._link
-    assert found
-    return found
-
-
 @pytest.mark.parametrize("too_many", [1, 400_000])
 def test_a_message_too_large_never_reaches_the_journal(certificate: tuple[Path, Path], too_many: int) -> None:
     async def story() -> Journal:
         async with standing(certificate) as stand:
             await stand.broker.send("/hsm", bytes(MAX_PAYLOAD + too_many))
-            await until(lambda: stand.broker.connections("/hsm") == 2 and stand.is_covered)
+            await until(lambda: stand.broker.connections("/hsm") == 2 and stand.is_live)
             return stand.journal
 
     journal = asyncio.run(story())
@@ -233,18 +253,18 @@ def test_a_message_too_large_never_reaches_the_journal(certificate: tuple[Path, 
 def test_a_stop_in_the_middle_of_a_change_of_token_closes_all_books(certificate: tuple[Path, Path]) -> None:
     async def story() -> Stand:
         async with standing(certificate) as stand:
-            old = stand.line._active
+            old = stand.connection
             stand.hand_over("n")
             stand.feed.change_token()
             stand.stop_hearing()
             await until(lambda: not old.is_running)
-            assert old.is_open, "it waits for a word of the server"
+            assert old.is_open, "it waits for the server's Close frame"
             await stand.feed.stop(BETWEEN)
             return stand
 
     stand = asyncio.run(story())
 
-    assert not any(map(stand.ledger.is_covered, stand.ledger.symbols)), "nobody covers them now"
+    assert not any(map(stand.ledger.is_live, stand.ledger.symbols)), "nothing delivers them now"
     assert len(stand.journal.of_type("connect")) == len(stand.journal.of_type("disconnect")) == 2
 
 
@@ -252,9 +272,9 @@ def test_who_stops_a_feed_that_is_being_stopped_waits_for_the_end_of_it(certific
     async def story() -> Journal:
         async with standing(certificate) as stand:
             stand.stop_answering()
-            stand.feed.follow(wanted=False, reason=BETWEEN)
+            stand.feed.follow(FAR)
             await asyncio.sleep(0.1)
-            await stand.feed.stop(Reason("stopped", "the recorder was told to stop"))
+            await stand.feed.stop(Outage("stopped", "the recorder was told to stop"))
             assert not stand.feed.is_running
             assert stand.journal.of_type("disconnect")
             return stand.journal
@@ -265,30 +285,33 @@ def test_who_stops_a_feed_that_is_being_stopped_waits_for_the_end_of_it(certific
 
 
 def test_a_token_that_the_broker_refuses_costs_one_of_two_connections_at_most(
-    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("harvester.capture.streams.group.HANDOVER_SECONDS", 1.0)
 
     async def story() -> None:
         async with standing(certificate, redundant=True) as stand:
-            await until(lambda: not any(leg.missing() for leg in stand.line._legs))
+            await until(lambda: not any(connection.missing() for connection in stand.feed.connections))
             stand.broker.authenticates = False
             stand.hand_over("n")
-            await stand.line.change_token()
-            assert [leg.is_open for leg in stand.line._legs][1], "it still delivers, with the old token"
-            assert stand.is_covered
+            before = stand.broker.connections("/hsm")
+            stand.feed.change_token()
+            await until(lambda: "token_not_used_yet" in capsys.readouterr().out)
+            assert stand.broker.connections("/hsm") > before
+            assert stand.feed.connections[1].is_open, "it still delivers, with the old token"
+            assert stand.is_live
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("where", ["greet", "keep"])
+@pytest.mark.parametrize("where", ["subscribe", "run"])
 def test_a_defect_beside_a_connection_ends_it_and_is_told(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
 ) -> None:
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr({"greet": HsmSession, "keep": Vigil}[where], where, fail)
+    monkeypatch.setattr({"subscribe": HsmSession, "run": LivenessMonitor}[where], where, fail)
 
     async def story() -> Journal:
         async with standing(certificate, topics={"dp|nse_cm|3045": SBIN}) as stand:
@@ -307,16 +330,11 @@ def test_a_start_that_fails_by_a_defect_is_made_again(
     async def story() -> None:
         async with standing(certificate) as stand:
             await stand.feed.stop(BETWEEN)
-            lines: list[list[Line]] = [[], [stand.line]]
-
-            async def fails_once() -> list[Line]:
-                return [lines.pop(0)[0]]
-
-            stand.feed._new_lines = fails_once
+            stand.defects = 1
             for _ in range(2):
-                stand.feed.follow(wanted=True, reason=BETWEEN)
+                stand.feed.follow(NEAR)
                 await asyncio.sleep(0.1)
-            await until(lambda: stand.is_covered)
+            await until(lambda: stand.is_live)
 
     asyncio.run(story())
 

@@ -1,4 +1,4 @@
-"""The REST feed against a broker that misbehaves: every poll ends in time, with its cause and never with a raise."""
+"""The REST client against a broker that misbehaves: every poll ends in time, with its cause and never with a raise."""
 
 import asyncio
 import resource
@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from tests.recorder.broker import (
     Answer,
     FakeBroker,
@@ -24,48 +23,53 @@ from tests.recorder.broker import (
 from tests.recorder.fakes import APP_ID, SYMBOLS
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock
-from harvester.base.redaction import register_secret
-from harvester.brokers.fyers.poll_result import Arrival
+from harvester.base.redaction import Secret, register_secret
 from harvester.brokers.fyers.responses import judge_depth, read_date, read_retry_after
-from harvester.brokers.fyers.rest import FyersRestFeed
-from harvester.config.runtime import BrokerSettings
+from harvester.brokers.fyers.rest import FyersRestClient
+from harvester.brokers.protocol import PollResult
+from harvester.config.settings import BrokerSettings
+from harvester.ledger.outage import Cause
 
 SBIN = SYMBOLS[0]
-TOKEN = SecretStr("header.payload.signature")
+TOKEN = Secret("header.payload.signature")
 TIMEOUT = 0.6
 
 
 def poll(
     certificate: tuple[Path, Path],
     behaviour: Answer = answer_well,
-    story: Callable[[FyersRestFeed, FakeBroker], Awaitable[Arrival]] | None = None,
-) -> Arrival:
+    story: Callable[[FyersRestClient, FakeBroker], Awaitable[PollResult]] | None = None,
+) -> PollResult:
     """One poll of one symbol, or a story of polls, against a broker with this behaviour."""
 
-    async def play() -> Arrival:
+    async def play() -> PollResult:
         async with FakeBroker(certificate) as broker:
             broker.answer = behaviour
             settings = BrokerSettings(APP_ID, broker.url, broker.url)
             tls = ssl.create_default_context()
-            feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=tls, clock=SystemClock())
+            client = FyersRestClient(settings, timeout_seconds=TIMEOUT, tls=tls, clock=SystemClock())
             try:
-                return await story(feed, broker) if story else await feed.fetch(SBIN, 7, TOKEN)
+                return await story(client, broker) if story else await client.fetch(SBIN, 7, TOKEN)
             finally:
-                await feed.close()
+                await client.close()
 
     return asyncio.run(play())
+
+
+def cause_of(result: PollResult) -> Cause | None:
+    return result.outage.cause if result.outage else None
 
 
 def test_a_good_answer_arrives_byte_for_byte_with_its_clocks(trusted: tuple[Path, Path]) -> None:
     before = time.time_ns()
 
-    arrival = poll(trusted)
+    result = poll(trusted)
 
-    assert (arrival.cause, arrival.status, arrival.body) == (None, 200, depth_body(SBIN))
-    assert (arrival.symbol, arrival.scheduled_ns) == (SBIN, 7)
-    assert before <= arrival.sent_ns <= arrival.wall_ns <= time.time_ns()
-    assert arrival.server_date_ns is not None
-    assert abs(arrival.server_date_ns - arrival.wall_ns) < 3 * NS_PER_SECOND
+    assert (result.outage, result.status, result.body) == (None, 200, depth_body(SBIN))
+    assert (result.symbol, result.scheduled_ns) == (SBIN, 7)
+    assert before <= result.sent_ns <= result.wall_ns <= time.time_ns()
+    assert result.server_date_ns is not None
+    assert abs(result.server_date_ns - result.wall_ns) < 3 * NS_PER_SECOND
 
 
 def test_the_request_is_what_the_broker_documents(trusted: tuple[Path, Path]) -> None:
@@ -116,20 +120,21 @@ def test_the_request_is_what_the_broker_documents(trusted: tuple[Path, Path]) ->
 def test_trouble_has_its_cause_and_ends_in_time(trusted: tuple[Path, Path], behaviour: Answer, cause: str) -> None:
     began = time.monotonic()
 
-    arrival = poll(trusted, behaviour)
+    result = poll(trusted, behaviour)
 
-    assert arrival.cause == cause
-    assert arrival.detail
-    assert "\n" not in arrival.detail
+    assert result.outage
+    assert result.outage.cause == cause
+    assert result.outage.detail
+    assert "\n" not in result.outage.detail
     assert time.monotonic() - began < 5
 
 
 def test_a_refused_connection_is_a_disconnect(trusted: tuple[Path, Path]) -> None:
-    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
         await broker.__aexit__()
-        return await feed.fetch(SBIN, 7, TOKEN)
+        return await client.fetch(SBIN, 7, TOKEN)
 
-    assert poll(trusted, story=story).cause == "disconnect"
+    assert cause_of(poll(trusted, story=story)) == "disconnect"
 
 
 def test_a_half_open_connection_is_given_up_in_time(trusted: tuple[Path, Path]) -> None:
@@ -137,19 +142,21 @@ def test_a_half_open_connection_is_given_up_in_time(trusted: tuple[Path, Path]) 
         await asyncio.sleep(30)
         writer.close()
 
-    async def play() -> Arrival:
+    async def play() -> PollResult:
         server = await asyncio.start_server(accept_and_ignore, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         settings = BrokerSettings(APP_ID, f"https://localhost:{port}", "")
-        feed = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock())
+        client = FyersRestClient(
+            settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock()
+        )
         try:
-            return await feed.fetch(SBIN, 7, TOKEN)
+            return await client.fetch(SBIN, 7, TOKEN)
         finally:
-            await feed.close()
+            await client.close()
             server.close()
 
     began = time.monotonic()
-    assert asyncio.run(play()).cause == "timeout"
+    assert cause_of(asyncio.run(play())) == "timeout"
     assert time.monotonic() - began < TIMEOUT + 1
 
 
@@ -158,22 +165,25 @@ def test_a_certificate_nobody_vouches_for_is_refused(
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
 
-    arrival = poll(certificate)
+    result = poll(certificate)
 
-    assert arrival.cause == "disconnect"
-    assert "CERTIFICATE_VERIFY_FAILED" in arrival.detail
+    assert result.outage
+    assert result.outage.cause == "disconnect"
+    assert "CERTIFICATE_VERIFY_FAILED" in result.outage.detail
 
 
 def test_a_certificate_for_another_host_is_refused(trusted: tuple[Path, Path]) -> None:
-    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
         settings = BrokerSettings(APP_ID, broker.url.replace("localhost", "ip6-localhost.localdomain"), "")
-        other = FyersRestFeed(settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock())
+        other = FyersRestClient(
+            settings, timeout_seconds=TIMEOUT, tls=ssl.create_default_context(), clock=SystemClock()
+        )
         try:
             return await other.fetch(SBIN, 7, TOKEN)
         finally:
             await other.close()
 
-    assert poll(trusted, story=story).cause == "disconnect"
+    assert cause_of(poll(trusted, story=story)) == "disconnect"
 
 
 def test_connections_are_kept_and_used_again(trusted: tuple[Path, Path]) -> None:
@@ -183,11 +193,11 @@ def test_connections_are_kept_and_used_again(trusted: tuple[Path, Path]) -> None
         peers.add(request.transport.get_extra_info("peername"))
         return await answer_well(request)
 
-    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
         broker.answer = look
         for _ in range(20):
-            await feed.fetch(SBIN, 7, TOKEN)
-        return await feed.fetch(SBIN, 7, TOKEN)
+            await client.fetch(SBIN, 7, TOKEN)
+        return await client.fetch(SBIN, 7, TOKEN)
 
     poll(trusted, story=story)
 
@@ -195,15 +205,15 @@ def test_connections_are_kept_and_used_again(trusted: tuple[Path, Path]) -> None
 
 
 def test_the_feed_works_again_after_every_kind_of_trouble(trusted: tuple[Path, Path]) -> None:
-    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
         for behaviour in (hang_up, never_answer, send_for_ever, send_too_much, answer(500)) * 3:
             broker.answer = behaviour
-            assert (await feed.fetch(SBIN, 7, TOKEN)).cause
+            assert (await client.fetch(SBIN, 7, TOKEN)).outage
         broker.answer = answer_well
-        return await feed.fetch(SBIN, 7, TOKEN)
+        return await client.fetch(SBIN, 7, TOKEN)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert poll(trusted, story=story).cause is None
+    assert poll(trusted, story=story).outage is None
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024, "bodies are capped"
 
 
@@ -225,18 +235,19 @@ def test_retry_after_is_read_in_seconds_and_as_a_date(trusted: tuple[Path, Path]
 
 
 def test_the_brokers_words_are_made_harmless() -> None:
-    register_secret(SecretStr("header.payload.signature"))
+    register_secret(Secret("header.payload.signature"))
     body = b'{"s": "error", "code": -15, "message": "bad\\ntoken header.payload.signature \\u001b[31m"}'
 
-    verdict = judge_depth(401, body, SBIN)
+    outage = judge_depth(401, body, SBIN)
 
-    assert verdict.detail == "HTTP 401, code -15: bad token [redacted] [31m"
+    assert outage
+    assert outage.detail == "HTTP 401, code -15: bad token [redacted] [31m"
 
 
 def test_a_profile_proves_a_token(trusted: tuple[Path, Path]) -> None:
-    async def story(feed: FyersRestFeed, broker: FakeBroker) -> Arrival:
-        assert (await feed.prove_token(TOKEN)).cause is None
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
+        assert (await client.prove_token(TOKEN)).outage is None
         broker.accepts = set()
-        return await feed.prove_token(TOKEN)
+        return await client.prove_token(TOKEN)
 
-    assert poll(trusted, story=story).cause == "token_refused"
+    assert cause_of(poll(trusted, story=story)) == "token_refused"

@@ -9,9 +9,10 @@ import pytest
 from tests.recorder.fakes import SYMBOLS, make_calendar, make_config, make_settings
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
-from harvester.base.monitors import ClockWatch, DiskWatch, FileWatch
+from harvester.base.monitors import ClockMonitor, DiskMonitor, FileMonitor
 from harvester.calendar import TradingCalendar
-from harvester.capture.status import Deviations, read_status, write_status
+from harvester.capture.polls import Deviations
+from harvester.capture.status import read_status, write_status
 from harvester.cli import run
 from harvester.config.settings import Settings
 from harvester.health.checks import check_health
@@ -192,7 +193,7 @@ def test_deviations_are_told_as_percentiles() -> None:
 
 
 def test_a_clock_off_by_minutes_is_believed_at_the_second_answer() -> None:
-    watch = ClockWatch()
+    watch = ClockMonitor()
 
     watch.compare(NOW, NOW + 300 * SECOND)
     assert not watch.is_off
@@ -204,7 +205,7 @@ def test_a_clock_off_by_minutes_is_believed_at_the_second_answer() -> None:
 
 
 def test_a_clock_step_is_noticed_and_slewing_is_not() -> None:
-    watch = ClockWatch()
+    watch = ClockMonitor()
 
     assert watch.check(NOW, 0) == 0
     assert watch.check(NOW + SECOND + 500_000, SECOND) == 0
@@ -217,7 +218,7 @@ def test_the_disk_watch_waits_for_some_room_before_it_relents(tmp_path: Path, mo
 
     free = 0
     monkeypatch.setattr(os, "statvfs", lambda path: type("S", (), {"f_bavail": free, "f_frsize": 1})())
-    watch = DiskWatch(tmp_path, 1000)
+    watch = DiskMonitor(tmp_path, 1000)
     seen = []
 
     for free in (5000, 999, 1020, 1060, 1001):  # noqa: B007 - statvfs reads it
@@ -230,7 +231,7 @@ def test_the_disk_watch_waits_for_some_room_before_it_relents(tmp_path: Path, mo
 def test_a_file_watch_sees_replacement_but_not_removal(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("one")
-    watch = FileWatch(path)
+    watch = FileMonitor(path)
     assert not watch.has_changed()
 
     (tmp_path / "new").write_text("two")
@@ -238,4 +239,4 @@ def test_a_file_watch_sees_replacement_but_not_removal(tmp_path: Path) -> None:
     assert watch.has_changed()
     path.unlink()
     assert not watch.has_changed()
-    assert not FileWatch(None).has_changed()
+    assert not FileMonitor(None).has_changed()

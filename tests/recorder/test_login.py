@@ -12,7 +12,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
 from tests.recorder.broker import FakeBroker
 from tests.recorder.fakes import APP_ID, make_token
 
@@ -23,7 +22,7 @@ from harvester.tokens.login import complete_login as complete
 
 REDIRECT = "https://127.0.0.1:8080/callback"
 SECRET = "app-secret-hunter2"
-APP = App(APP_ID, SecretStr(SECRET), REDIRECT)
+APP = App(APP_ID, Secret(SECRET), REDIRECT)
 HASH = hashlib.sha256(b"ABCDE12345-100:app-secret-hunter2").hexdigest()
 
 

@@ -8,8 +8,8 @@ import pytest
 from tests.journals import HandClock
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.monitors import STALE_NS
 from harvester.capture.publisher import MANY, MANY_EVERY_NS, StatusPublisher
-from harvester.health.checks import STALE_NS
 
 
 class Publisher(StatusPublisher):
@@ -24,8 +24,8 @@ class Publisher(StatusPublisher):
 @pytest.mark.parametrize(("symbols", "writes"), [(5, 10), (MANY - 1, 10), (MANY, 2)])
 def test_many_symbols_are_written_less_often(tmp_path: Path, symbols: int, writes: int) -> None:
     clock, path = HandClock(), tmp_path / "status.json"
-    rest: dict[str, Any] = dict.fromkeys(("run", "capture", "poller", "gate", "keeper", "watch", "book"), Mock())
-    publisher = Publisher(path, clock=clock, **rest)
+    context = Mock(clock=clock, settings=Mock(status_file=path))
+    publisher = Publisher(context, polls=Mock(), streams=[], keeper=Mock(), unknown_symbols=dict)
     publisher.symbols = symbols
     found = 0
     for _ in range(10):

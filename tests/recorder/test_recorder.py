@@ -7,16 +7,16 @@ from tests.recorder.bench import GOOD, Behaviour, Bench, hand_over
 from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 from tests.recorder.minute import DAY, INFY, OPEN_NS, SBIN, SECOND, WINDOW, at, lasting, record, words
 
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 
 
-def test_a_whole_session_is_recorded_slot_by_slot(settings: RunSettings) -> None:
+def test_a_whole_session_is_recorded_slot_by_slot(settings: Settings) -> None:
     clock = at(-30)
     hand_over(settings, clock)
 
     async def story(bench: Bench) -> None:
         await clock.advance(120)
-        assert {slot - sent for _, slot, sent, _ in bench.feed.polls} == {0}, "no poll early or late, no drift"
+        assert {slot - sent for _, slot, sent, _ in bench.client.polls} == {0}, "no poll early or late, no drift"
 
     ledger = record(settings, clock, story)
 
@@ -27,22 +27,22 @@ def test_a_whole_session_is_recorded_slot_by_slot(settings: RunSettings) -> None
     ]
 
 
-def test_nothing_is_polled_outside_the_window(settings: RunSettings) -> None:
+def test_nothing_is_polled_outside_the_window(settings: Settings) -> None:
     clock = at(-900)
     hand_over(settings, clock)
 
     async def story(bench: Bench) -> None:
         await clock.advance(899)
-        assert bench.feed.polls == []
-        assert bench.feed.proofs == 2, "the token is proven on arrival and again before the open"
+        assert bench.client.polls == []
+        assert bench.client.proofs == 2, "the token is proven on arrival and again before the open"
         await clock.advance(900)
-        assert len(bench.feed.polls) == 120
+        assert len(bench.client.polls) == 120
 
     record(settings, clock, story)
 
 
 @pytest.mark.parametrize("cause", ["timeout", "disconnect", "server_error", "bad_response"])
-def test_a_failing_stretch_is_one_gap_with_its_cause(settings: RunSettings, clock: FakeClock, cause: str) -> None:
+def test_a_failing_stretch_is_one_gap_with_its_cause(settings: Settings, clock: FakeClock, cause: str) -> None:
     bad = range(OPEN_NS + 10 * SECOND, OPEN_NS + 20 * SECOND)
 
     def script(symbol: str, slot_ns: int) -> Behaviour:
@@ -55,7 +55,7 @@ def test_a_failing_stretch_is_one_gap_with_its_cause(settings: RunSettings, cloc
     assert len(ledger.gaps) == 1
 
 
-def test_a_change_of_cause_begins_a_new_gap(settings: RunSettings, clock: FakeClock) -> None:
+def test_a_change_of_cause_begins_a_new_gap(settings: Settings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         second = (slot_ns - OPEN_NS) // SECOND
         return (
@@ -67,12 +67,12 @@ def test_a_change_of_cause_begins_a_new_gap(settings: RunSettings, clock: FakeCl
     assert words(ledger) == {"data": 57, "disconnect": 2, "timeout": 1}
 
 
-def test_without_a_token_nothing_is_sent_and_the_gap_says_so(settings: RunSettings) -> None:
+def test_without_a_token_nothing_is_sent_and_the_gap_says_so(settings: Settings) -> None:
     clock = at(-5)
 
     async def story(bench: Bench) -> None:
         await clock.advance(34.5)
-        assert bench.feed.polls == []
+        assert bench.client.polls == []
         hand_over(settings, clock)
         await clock.advance(60)
 
@@ -81,19 +81,21 @@ def test_without_a_token_nothing_is_sent_and_the_gap_says_so(settings: RunSettin
     assert words(ledger) == {"no_token": 30, "data": 30}
 
 
-def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: RunSettings) -> None:
+def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: Settings) -> None:
     clock = at(-5)
     dead = hand_over(settings, clock)
 
     async def story(bench: Bench) -> None:
-        bench.feed.script = lambda symbol, slot: (
-            Behaviour(cause="token_refused", status=401) if bench.feed.polls[-1][3] == dead else GOOD
+        bench.client.script = lambda symbol, slot: (
+            Behaviour(cause="token_refused", status=401) if bench.client.polls[-1][3] == dead else GOOD
         )
         await clock.advance(45.5)
-        assert len([poll for poll in bench.feed.polls if poll[3] == dead]) <= 2, "one for each symbol of the first slot"
+        assert len([poll for poll in bench.client.polls if poll[3] == dead]) <= 2, (
+            "one for each symbol of the first slot"
+        )
         living = hand_over(settings, clock, version="file:00000002")
         await clock.advance(1)
-        assert bench.feed.polls[-1][3] == living
+        assert bench.client.polls[-1][3] == living
         await clock.advance(60)
 
     ledger = record(settings, clock, story)
@@ -102,7 +104,7 @@ def test_a_refused_token_is_tried_once_a_minute_and_a_new_one_at_once(settings: 
     assert [token["version"] for token in ledger.of_type("token")] == ["file:00000001", "file:00000002"]
 
 
-def test_rate_limiting_pauses_all_symbols(settings: RunSettings, clock: FakeClock) -> None:
+def test_rate_limiting_pauses_all_symbols(settings: Settings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(cause="rate_limited", status=429) if slot_ns == OPEN_NS + 10 * SECOND else GOOD
 
@@ -113,13 +115,13 @@ def test_rate_limiting_pauses_all_symbols(settings: RunSettings, clock: FakeCloc
     assert words(ledger, INFY)["rate_limited"] == words(ledger, SBIN)["rate_limited"]
 
 
-def test_polls_never_pile_up(settings: RunSettings, clock: FakeClock) -> None:
+def test_polls_never_pile_up(settings: Settings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(seconds=1000) if slot_ns < OPEN_NS + 20 * SECOND else GOOD
 
     async def story(bench: Bench) -> None:
         await clock.advance(90)
-        assert bench.feed.most_in_flight <= 2 * len(SYMBOLS)
+        assert bench.client.most_in_flight <= 2 * len(SYMBOLS)
 
     ledger = record(settings, clock, story, script)
 
@@ -141,7 +143,7 @@ def test_many_symbols_start_in_batches_that_the_broker_allows(tmp_path: Path) ->
 
     async def story(bench: Bench) -> None:
         await clock.advance(90)
-        starts = sorted(sent for _, _, sent, _ in bench.feed.polls)
+        starts = sorted(sent for _, _, sent, _ in bench.client.polls)
         busiest = max(sum(1 for other in starts if start <= other <= start + SECOND) for start in starts)
         assert busiest <= 10
 
@@ -150,7 +152,7 @@ def test_many_symbols_start_in_batches_that_the_broker_allows(tmp_path: Path) ->
     assert all(ledger.table(symbol, WINDOW, 5 * SECOND) == ["data"] * 12 for symbol in symbols)
 
 
-def test_the_service_survives_a_feed_that_raises(settings: RunSettings, clock: FakeClock) -> None:
+def test_the_service_survives_a_feed_that_raises(settings: Settings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         if slot_ns == OPEN_NS + 5 * SECOND:
             raise RuntimeError("a bug in a feed")
@@ -159,7 +161,7 @@ def test_the_service_survives_a_feed_that_raises(settings: RunSettings, clock: F
     assert words(record(settings, clock, lasting(90), script)) == {"data": 59, "unknown": 1}
 
 
-def test_the_window_record_says_how_slots_lie(settings: RunSettings, clock: FakeClock) -> None:
+def test_the_window_record_says_how_slots_lie(settings: Settings, clock: FakeClock) -> None:
     (window,) = record(settings, clock, lasting(90)).of_type("window_open")
 
     assert (window["open_ns"], window["close_ns"], window["interval_ns"]) == (*WINDOW, SECOND)

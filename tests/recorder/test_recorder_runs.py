@@ -2,19 +2,19 @@
 
 import asyncio
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.recorder.bench import GOOD, Behaviour, Bench, hand_over, running
 from tests.recorder.fakes import FakeClock
 from tests.recorder.minute import OPEN_NS, SECOND, at, lasting, record, words
 
 from harvester.base.errors import HarvesterError
-from harvester.config.runtime import RunSettings
+from harvester.config.settings import Settings
 
 
-def test_a_start_inside_the_window_says_not_started(settings: RunSettings) -> None:
+def test_a_start_inside_the_window_says_not_started(settings: Settings) -> None:
     clock = at(20.5)
     hand_over(settings, clock)
 
@@ -23,7 +23,7 @@ def test_a_start_inside_the_window_says_not_started(settings: RunSettings) -> No
     assert words(ledger) == {"not_started": 21, "data": 39}
 
 
-def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings, clock: FakeClock) -> None:
+def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: Settings, clock: FakeClock) -> None:
     record(settings, clock, lasting(25.5))
     clock.freeze(9)
     ledger = record(settings, clock, lasting(60))
@@ -32,7 +32,7 @@ def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: RunSettings
     assert [gap["to_ns"] is None for gap in ledger.gaps.values()] == [False, False]
 
 
-def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings, clock: FakeClock) -> None:
+def test_a_killed_run_is_told_from_a_stopped_one(settings: Settings, clock: FakeClock) -> None:
     record(settings, clock, lasting(25.5, killed=True))
     clock.freeze(9)
     ledger = record(settings, clock, lasting(60))
@@ -40,7 +40,7 @@ def test_a_killed_run_is_told_from_a_stopped_one(settings: RunSettings, clock: F
     assert words(ledger) == {"data": 51, "not_running": 9}
 
 
-def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings, clock: FakeClock) -> None:
+def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: Settings, clock: FakeClock) -> None:
     def script(symbol: str, slot_ns: int) -> Behaviour:
         return Behaviour(cause="server_error", status=500) if slot_ns >= OPEN_NS + 15 * SECOND else GOOD
 
@@ -51,7 +51,7 @@ def test_a_run_that_dies_in_a_gap_hands_its_cause_over(settings: RunSettings, cl
     assert words(ledger) == {"data": 45, "server_error": 6, "not_running": 9}
 
 
-def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: RunSettings, clock: FakeClock) -> None:
+def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: Settings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         with pytest.raises(HarvesterError, match="another"):
             async with running(settings, clock) as second:
@@ -64,7 +64,7 @@ def test_a_second_recorder_is_refused_and_the_first_goes_on(settings: RunSetting
 
 
 def test_a_nearly_full_disk_pauses_recording_until_there_is_room(
-    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = at(-5)
     hand_over(settings, clock)
@@ -84,7 +84,7 @@ def test_a_nearly_full_disk_pauses_recording_until_there_is_room(
 
 
 def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
-    settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = at(-5)
     hand_over(settings, clock)
@@ -103,7 +103,7 @@ def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
         await clock.advance(15.5)
         failing = True
         await clock.advance(10)
-        assert bench.capture.failure
+        assert bench.sink.failure
         failing = False
         await clock.advance(60)
 
@@ -113,12 +113,12 @@ def test_a_journal_that_fails_is_reopened_and_the_gap_is_written_later(
     assert 10 <= words(ledger)["disk_full"] <= 16
 
 
-def test_gaps_are_made_durable_when_they_open(settings: RunSettings, clock: FakeClock) -> None:
+def test_gaps_are_made_durable_when_they_open(settings: Settings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
-        bench.feed.script = lambda symbol, slot: Behaviour(cause="disconnect")
+        bench.client.script = lambda symbol, slot: Behaviour(cause="disconnect")
         await clock.advance(6.5)
         await asyncio.sleep(0.05)
-        writer = bench.capture._writer
+        writer = bench.sink.writer
         assert writer is not None
         assert writer.durable_seq == writer.seq
 

@@ -90,6 +90,13 @@ BAD: list[tuple[str, Any, str]] = [
     ("token.parameter", "no-slash", "token.parameter"),
     ("token.region", "Mumbai", "token.region"),
     ("disk_reserve_bytes", 0, "disk_reserve_bytes"),
+    # what may be a secret pasted into the wrong key is never repeated
+    ("token.source", "hunter2hunter2", "must be one of file, ssm, secretsmanager"),
+    ("broker.app_id", "hunter2hunter2", "broker.app_id: must be text matching"),
+    ("data_dir", "hunter2hunter2", "must be an absolute path"),
+    ("poll.interval_seconds", "hunter2hunter2", "must be a number, not text"),
+    ("calendar.phases", ["hunter2hunter2"], "must be one of pre_open"),
+    ("broker.requests_per_day", True, "must be a whole number, not true or false"),
     # possible one by one, impossible together
     ("symbols", MANY, "no interval makes that possible"),
     ("symbols", MANY[:16], "208 requests in a minute"),
@@ -162,6 +169,15 @@ def test_all_findings_are_reported_at_once(tmp_path: Path) -> None:
 
     message = str(refused.value)
     assert all(part in message for part in ("symbols[0]", "broker.app_id: required", "did you mean 'poll'?"))
+
+
+def test_each_wrong_item_of_a_list_is_reported(tmp_path: Path) -> None:
+    path = write(tmp_path / "config.json", "symbols", ["SBIN", "NSE:SBIN-EQ", "INFY"])
+
+    with pytest.raises(ConfigError) as refused:
+        load_settings(path)
+
+    assert [line.split(":")[0].strip() for line in str(refused.value).splitlines()[1:]] == ["symbols[0]", "symbols[2]"]
 
 
 def test_the_hash_names_the_bytes_of_the_file(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from exchange.wire import hsm, tbt
 from harvester.brokers.fyers import hsm_wire
-from harvester.brokers.fyers.hsm_scan import HsmPeek
-from harvester.brokers.fyers.tbt_scan import TbtPeek
+from harvester.brokers.fyers.hsm_scan import HsmScanner
+from harvester.brokers.fyers.tbt_scan import TbtScanner
 from harvester.brokers.fyers.topics import topics_of
 from harvester.net.backoff import Backoff
 
@@ -49,59 +49,59 @@ def test_a_notice_is_told() -> None:
 
 def test_the_glance_counts_entries_and_sees_snapshots() -> None:
     seen: list[tuple[str, int]] = []
-    peek = HsmPeek(lambda name, wall_ns: seen.append((name, wall_ns)))
+    scanner = HsmScanner(lambda name, wall_ns: seen.append((name, wall_ns)))
 
-    assert not peek.look(hsm.reply(hsm.MODE), 1)
-    assert peek.look(hsm.feed(1, [hsm.snapshot(5, DEPTH, [1] * 30), hsm.snapshot(6, QUOTES, [1] * 21)]), 2)
-    assert peek.look(hsm.feed(2, [hsm.update(6, [2] * 21), hsm.lite(6, 3), hsm.update(5, [2] * 30)]), 3)
+    assert not scanner.scan(hsm.reply(hsm.MODE), 1)
+    assert scanner.scan(hsm.feed(1, [hsm.snapshot(5, DEPTH, [1] * 30), hsm.snapshot(6, QUOTES, [1] * 21)]), 2)
+    assert scanner.scan(hsm.feed(2, [hsm.update(6, [2] * 21), hsm.lite(6, 3), hsm.update(5, [2] * 30)]), 3)
     assert seen == [(DEPTH.name, 2), (QUOTES.name, 2)]
-    assert peek.updates == {5: 2, 6: 3}
-    assert peek.last_ns == {5: 3, 6: 3}
-    assert peek.unknown == 0
-    peek.look(hsm.feed(3, [hsm.update(99, [1] * 30)]), 4)
-    peek.look(hsm.feed(4, [hsm.update(5, [1] * 30)])[:-3], 4)
-    assert peek.unknown == 2
-    assert peek.updates == {5: 2, 6: 3}
+    assert scanner.updates == {5: 2, 6: 3}
+    assert scanner.last_ns == {5: 3, 6: 3}
+    assert scanner.unknown == 0
+    scanner.scan(hsm.feed(3, [hsm.update(99, [1] * 30)]), 4)
+    scanner.scan(hsm.feed(4, [hsm.update(5, [1] * 30)])[:-3], 4)
+    assert scanner.unknown == 2
+    assert scanner.updates == {5: 2, 6: 3}
 
 
 def test_an_update_that_nothing_named_hides_no_snapshot_behind_it() -> None:
     seen: list[str] = []
-    peek = HsmPeek(lambda name, wall_ns: seen.append(name))
+    scanner = HsmScanner(lambda name, wall_ns: seen.append(name))
 
-    peek.look(hsm.feed(1, [hsm.update(99, [1] * 30), hsm.lite(98, 1), hsm.snapshot(5, DEPTH, [1] * 30)]), 1)
+    scanner.scan(hsm.feed(1, [hsm.update(99, [1] * 30), hsm.lite(98, 1), hsm.snapshot(5, DEPTH, [1] * 30)]), 1)
 
-    assert (seen, peek.unknown, peek.updates) == ([DEPTH.name], 2, {5: 1})
+    assert (seen, scanner.unknown, scanner.updates) == ([DEPTH.name], 2, {5: 1})
 
 
 @pytest.mark.parametrize("key", ["", "10100000003045"])
 def test_the_glance_at_books_knows_tickers_whatever_the_key(key: str) -> None:
     seen: list[str] = []
-    peek = TbtPeek(frozenset({SBIN, INFY}), lambda symbol, wall_ns: seen.append(symbol))
+    scanner = TbtScanner(frozenset({SBIN, INFY}), lambda symbol, wall_ns: seen.append(symbol))
     feeds = [tbt.Feed(SBIN, bids=[tbt.Level(0, 100, 5, 1)], sequence=1, key=key), tbt.Feed(INFY, sequence=1)]
 
-    assert peek.look(tbt.socket_message(feeds, snapshot=True), 1)
-    assert peek.look(tbt.socket_message(feeds[:1]), 2)
+    assert scanner.scan(tbt.socket_message(feeds, snapshot=True), 1)
+    assert scanner.scan(tbt.socket_message(feeds[:1]), 2)
     assert seen == [SBIN, INFY]
-    assert peek.updates == {SBIN: 2, INFY: 1}
-    assert not peek.look(tbt.socket_message([], kind=tbt.RESPONSE, text="too many symbols", error=True), 3)
-    assert peek.error == "too many symbols"
-    peek.look(tbt.socket_message([tbt.Feed("NSE:OTHER-EQ")]), 4)
-    assert peek.unknown == 1
+    assert scanner.updates == {SBIN: 2, INFY: 1}
+    assert not scanner.scan(tbt.socket_message([], kind=tbt.RESPONSE, text="too many symbols", error=True), 3)
+    assert scanner.error == "too many symbols"
+    scanner.scan(tbt.socket_message([tbt.Feed("NSE:OTHER-EQ")]), 4)
+    assert scanner.unknown == 1
 
 
 @given(st.binary(max_size=300), st.integers(0, 8))
 def test_no_bytes_disturb_a_glance(noise: bytes, cut: int) -> None:
     good = hsm.feed(1, [hsm.snapshot(5, DEPTH, [1] * 30), hsm.update(5, [1] * 30)])
     books = tbt.socket_message([tbt.Feed(SBIN, sequence=3)], snapshot=True)
-    hsm_peek = HsmPeek(lambda name, wall_ns: None)
-    tbt_peek = TbtPeek(frozenset({SBIN}), lambda symbol, wall_ns: None)
+    hsm_peek = HsmScanner(lambda name, wall_ns: None)
+    tbt_peek = TbtScanner(frozenset({SBIN}), lambda symbol, wall_ns: None)
 
     for message in (noise, good[:-cut] + noise, bytes(2) + b"\x06" + noise, books[: cut * 4] + noise, books + noise):
-        hsm_peek.look(message, 1)
-        tbt_peek.look(message, 1)
+        hsm_peek.scan(message, 1)
+        tbt_peek.scan(message, 1)
         hsm_wire.read_reply(message)
-    hsm_peek.look(good, 2)
-    tbt_peek.look(books, 2)
+    hsm_peek.scan(good, 2)
+    tbt_peek.scan(books, 2)
     assert hsm_peek.last_ns[5] == 2
     assert tbt_peek.last_ns[SBIN] == 2
 

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 
 import pytest
-from pydantic import SecretStr
 
+from harvester.base.aws_names import Names
 from harvester.base.logs import configure_logs
+from harvester.base.redaction import Secret
 from harvester.config.settings import TokenSettings
 from harvester.tokens.aws_stores import SsmStore
-from harvester.tokens.names import access_token_parameter
-from harvester.tokens.stores import FileStore, StoreError, open_store
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import FileStore, StoreError
 
-NAME = access_token_parameter("lab")
+NAME = Names("lab").parameter("access_token")
 REGION = "ap-south-1"
 
 
@@ -37,8 +38,8 @@ def test_a_token_is_stored_and_read_with_its_version(aws: str) -> None:
     store = SsmStore(NAME, REGION)
     assert store.read() is None
 
-    assert store.write(SecretStr("one.two.three")) == "ssm:1"
-    assert store.write(SecretStr("four.five.six")) == "ssm:2"
+    assert store.write(Secret("one.two.three")) == "ssm:1"
+    assert store.write(Secret("four.five.six")) == "ssm:2"
 
     stored = store.read()
     assert stored is not None
@@ -50,7 +51,7 @@ def test_debug_logs_never_show_the_value(aws: str) -> None:
     with redirect_stdout(printed):
         configure_logs(debug=True)
         store = SsmStore(NAME, REGION)
-        store.write(SecretStr("one.two.three"))
+        store.write(Secret("one.two.three"))
         store.read()
 
     assert "one.two.three" not in printed.getvalue()
@@ -78,5 +79,5 @@ def test_missing_credentials_and_region_are_store_errors(monkeypatch: pytest.Mon
 
 
 def test_the_settings_choose_the_store() -> None:
-    assert isinstance(open_store(TokenSettings()), FileStore)
-    assert isinstance(open_store(TokenSettings(source="ssm", parameter=NAME, region=REGION)), SsmStore)
+    assert isinstance(open_place(TokenSettings().place), FileStore)
+    assert isinstance(open_place(TokenSettings(source="ssm", parameter=NAME, region=REGION).place), SsmStore)

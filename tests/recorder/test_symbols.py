@@ -10,7 +10,7 @@ from tests.recorder.broker import FakeBroker
 from tests.recorder.fakes import make_config
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.brokers.fyers.symbols import check_symbols, download_unknown, find_unknown, master_file, read_tickers
+from harvester.brokers.fyers.symbols import check_symbols, download_symbols, find_unknown, master_file, read_tokens
 from harvester.cli import run
 
 
@@ -41,7 +41,7 @@ def test_an_unknown_symbol_is_named_with_near_matches(master: Path) -> None:
 
 
 def test_a_quoted_comma_is_no_column(master: Path) -> None:
-    assert list(read_tickers([row("NSE:X-EQ", '"BANK, OF INDIA"')], "test")) == ["NSE:X-EQ"]
+    assert [ticker for ticker, _ in read_tokens([row("NSE:X-EQ", '"BANK, OF INDIA"')], "test")] == ["NSE:X-EQ"]
 
 
 @pytest.mark.parametrize("content", ["<html>\n", "a,b,c\n", row("NSE:SBIN-EQ") + ",extra\n"])
@@ -76,7 +76,7 @@ def test_the_real_master_lists_the_five_stocks(recorded_data: Path) -> None:
     path = recorded_data / "fyers_symbol_master" / "NSE_CM_20250515_five.csv"
     if not path.exists():
         pytest.skip("no symbol master beside this checkout")
-    tickers = list(read_tickers(path.open(encoding="utf-8"), str(path)))
+    tickers = [ticker for ticker, _ in read_tokens(path.open(encoding="utf-8"), str(path))]
 
     five = [f"NSE:{name}-EQ" for name in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN")]
     assert find_unknown(five, tickers) == {}
@@ -91,7 +91,7 @@ def download(certificate: tuple[Path, Path], content: str, status: int = 200) ->
 
         app_broker.extra_routes["/sym_details/NSE_CM.csv"] = serve
         async with app_broker as broker:
-            return await download_unknown(["NSE:SBIN-EQ", "NSE:TATAMOTORS-EQ"], broker.url)
+            return (await download_symbols(["NSE:SBIN-EQ", "NSE:TATAMOTORS-EQ"], broker.url)).unknown
 
     return asyncio.run(play())
 

@@ -10,17 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from tests.recorder.fakes import FakeClock, make_token
 
+from harvester.base.aws_names import Names
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.claims import TokenError, check_token, read_claims
 from harvester.tokens.handover import HandoverReader, Token, write_handover
-from harvester.tokens.names import access_token_parameter
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
 
 NOW = time.time()
@@ -52,33 +51,33 @@ GARBAGE = [
 @pytest.mark.parametrize("text", GARBAGE, ids=lambda text: text[:24])
 def test_what_is_no_living_access_token_is_refused_without_its_value(text: str) -> None:
     with pytest.raises(TokenError) as refused:
-        check_token(SecretStr(text), NOW_NS)
+        check_token(Secret(text), NOW_NS)
 
     assert len(text) < 8 or text not in str(refused.value)
     assert len(str(refused.value)) > 40
 
 
 def test_a_good_token_says_who_and_how_long() -> None:
-    claims = check_token(SecretStr(make_token(NOW + 3600)), NOW_NS)
+    claims = check_token(Secret(make_token(NOW + 3600)), NOW_NS)
 
     assert claims.account == "XX00000"
     assert claims.expires_at_ns == int(NOW + 3600) * NS_PER_SECOND
-    assert read_claims(SecretStr(make_token(NOW - 5))).expires_at_ns < NOW_NS
+    assert read_claims(Secret(make_token(NOW - 5))).expires_at_ns < NOW_NS
 
 
 def test_parameter_names_are_built_in_one_place() -> None:
-    assert access_token_parameter("lab") == "/alpha-harvester/lab/fyers/access-token"
+    assert Names("lab").parameter("access_token") == "/alpha-harvester/lab/fyers/access-token"
     for wrong in ("", "Lab", "../x", "a/b"):
         with pytest.raises(ConfigError):
-            access_token_parameter(wrong)
+            Names(wrong).parameter("access_token")
 
 
 def test_the_handover_is_whole_private_and_replaced_in_one_step(tmp_path: Path) -> None:
     path = tmp_path / "access-token"
 
-    write_handover(path, Token(SecretStr("a.b.c"), "file:1", 5))
+    write_handover(path, Token(Secret("a.b.c"), "file:1", 5))
     first = path.stat().st_ino
-    write_handover(path, Token(SecretStr("d.e.f"), "file:2", 6))
+    write_handover(path, Token(Secret("d.e.f"), "file:2", 6))
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o440
     assert path.stat().st_ino != first
@@ -88,7 +87,7 @@ def test_the_handover_is_whole_private_and_replaced_in_one_step(tmp_path: Path) 
 
 def test_an_unwritable_handover_is_explained(tmp_path: Path) -> None:
     with pytest.raises(HarvesterError, match="could not be handed over"):
-        write_handover(tmp_path / "missing" / "access-token", Token(SecretStr("a.b.c"), "file:1", 5))
+        write_handover(tmp_path / "missing" / "access-token", Token(Secret("a.b.c"), "file:1", 5))
 
 
 def test_the_reader_sees_each_token_once_and_survives_its_removal(tmp_path: Path) -> None:
@@ -96,13 +95,13 @@ def test_the_reader_sees_each_token_once_and_survives_its_removal(tmp_path: Path
     reader = HandoverReader(path)
     assert reader.read_new() is None
 
-    write_handover(path, Token(SecretStr("aaaa.b.c"), "file:1", 5))
-    assert reader.read_new() == Token(Masked("aaaa.b.c"), "file:1", 5)
+    write_handover(path, Token(Secret("aaaa.b.c"), "file:1", 5))
+    assert reader.read_new() == Token(Secret("aaaa.b.c"), "file:1", 5)
     assert reader.read_new() is None
     path.unlink()
     assert reader.read_new() is None
-    write_handover(path, Token(SecretStr("dddd.e.f"), "file:2", 5))
-    assert reader.read_new() == Token(Masked("dddd.e.f"), "file:2", 5)
+    write_handover(path, Token(Secret("dddd.e.f"), "file:2", 5))
+    assert reader.read_new() == Token(Secret("dddd.e.f"), "file:2", 5)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"access_token": 1, "version": "x", "expires_at_ns": 1}'])
@@ -158,14 +157,14 @@ def test_the_agent_hands_over_what_is_sound_and_keeps_it_through_trouble(tmp_pat
 
     async def story() -> list[str | None]:
         seen = []
-        good, garbage = SecretStr(make_token(NOW + 36_000)), SecretStr("garbage-garbage")
+        good, garbage = Secret(make_token(NOW + 36_000)), Secret("garbage-garbage")
         for content in (
             None,
             StoredToken(good, "ssm:1"),
             StoredToken(garbage, "ssm:2"),
             StoreError("throttled"),
             None,
-            StoredToken(SecretStr(make_token(NOW - 60)), "ssm:3"),
+            StoredToken(Secret(make_token(NOW - 60)), "ssm:3"),
             StoredToken(good, "ssm:4"),
         ):
             store.content = content
@@ -177,7 +176,7 @@ def test_the_agent_hands_over_what_is_sound_and_keeps_it_through_trouble(tmp_pat
 
 
 def test_garbage_is_reported_once_and_never_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    agent = agent_for(FakeStore(StoredToken(SecretStr("very-secret-garbage"), "ssm:9")), tmp_path / "access-token")
+    agent = agent_for(FakeStore(StoredToken(Secret("very-secret-garbage"), "ssm:9")), tmp_path / "access-token")
 
     async def story() -> None:
         for _ in range(3):
@@ -194,7 +193,7 @@ def test_garbage_is_reported_once_and_never_shown(tmp_path: Path, capsys: pytest
 def test_a_token_that_was_refused_by_a_wrong_clock_is_taken_when_the_clock_is_right(tmp_path: Path) -> None:
     now = time.time_ns()
     clock = FakeClock(now + 48 * 3600 * NS_PER_SECOND)
-    store = FakeStore(StoredToken(SecretStr(make_token(time.time() + 3600)), "ssm:1"))
+    store = FakeStore(StoredToken(Secret(make_token(time.time() + 3600)), "ssm:1"))
     path = tmp_path / "access-token"
     agent = TokenAgent(store, path, clock=clock, notifier=Notifier(""))
 
@@ -228,7 +227,7 @@ def test_sighup_makes_the_agent_look_at_once(tmp_path: Path) -> None:
     async def story() -> None:
         running = asyncio.create_task(agent.run())
         await asyncio.sleep(0.05)
-        store.content = StoredToken(SecretStr(make_token(NOW + 36_000)), "file:2")
+        store.content = StoredToken(Secret(make_token(NOW + 36_000)), "file:2")
         agent.look_now()
         await asyncio.sleep(0.1)
         agent.stop()

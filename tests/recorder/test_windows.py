@@ -5,50 +5,47 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.recorder.bench import Bench, Ledger, hand_over, running
+from tests.recorder.bench import Bench, JournalView, hand_over, running
 from tests.recorder.fakes import FakeClock, make_calendar
 from tests.recorder.minute import DAY, OPEN_NS, SBIN, SECOND, at, record, words
 
-from harvester.config.runtime import RunSettings
+from harvester.capture.feed import Feed, SymbolCounters, Turn
+from harvester.capture.history import ReplayedFeed
+from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM, RunInfo, day_directory
 from harvester.journal.writer import JournalWriter
-from harvester.ledger.streams import Reason, StreamLedger
+from harvester.ledger.outage import Outage
+from harvester.ledger.streams import StreamLedger
 
 
-class Socket:
+class Socket(Feed):
     """A socket feed of one symbol that does as told: its ledger is real, the rest is not there."""
 
-    name, number, is_running = "fyers-hsm", FYERS_HSM, True
+    name, number, messages = "fyers-hsm", FYERS_HSM, 0
 
     def __init__(self) -> None:
-        self.ledger = StreamLedger("run", FYERS_HSM, [SBIN])
+        self.ledger: StreamLedger = StreamLedger("run", FYERS_HSM, [SBIN])
 
-    def follow(self, *, wanted: bool, reason: Reason) -> None:
+    def follow(self, turn: Turn) -> None:
         pass
 
     def change_token(self) -> None:
         pass
 
-    def recall(self, topics: dict[str, list[str]]) -> None:
+    def recall(self, history: ReplayedFeed) -> None:
         pass
 
-    async def stop(self, reason: Reason) -> None:
+    def checkpoint(self) -> dict[str, Any]:
+        return {"streams": {}, "topics": {}, **self.ledger.checkpoint()}
+
+    def counters(self) -> dict[str, SymbolCounters]:
+        return {}
+
+    async def stop(self, outage: Outage) -> None:
         pass
 
-    def down_for(self) -> int:
-        return 0
 
-    def describe(self) -> dict[str, Any]:
-        return {"connections": []}
-
-    def standing(self) -> dict[int, tuple[list[str], int]]:
-        return {}
-
-    def topics(self) -> dict[str, list[str]]:
-        return {}
-
-
-def of_feed(ledger: Ledger, feed: int | None = FYERS_HSM) -> list[tuple[str, float, float | None]]:
+def of_feed(ledger: JournalView, feed: int | None = FYERS_HSM) -> list[tuple[str, float, float | None]]:
     """Cause and bounds, in seconds after the open, of the gaps of SBIN's socket; with None of its polls."""
     found = [gap for gap in ledger.gaps.values() if gap.get("feed") == feed and gap["symbols"] == [SBIN]]
     return [
@@ -57,7 +54,7 @@ def of_feed(ledger: Ledger, feed: int | None = FYERS_HSM) -> list[tuple[str, flo
     ]
 
 
-def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSettings) -> None:
+def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: Settings) -> None:
     clock, socket = at(-5), Socket()
     hand_over(settings, clock)
     assert settings.calendar.file is not None
@@ -65,9 +62,9 @@ def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSetting
 
     async def story(bench: Bench) -> None:
         await clock.advance(6)
-        bench.capture.write_all(socket.ledger.cover(SBIN, 0, clock.wall_ns()))
+        bench.sink.write_all(socket.ledger.mark_live(SBIN, 0, clock.wall_ns()))
         await clock.advance(9)
-        bench.capture.write_all(socket.ledger.lose(0, clock.wall_ns(), Reason("disconnect", "")))
+        bench.sink.write_all(socket.ledger.mark_lost(0, clock.wall_ns(), Outage("disconnect", "")))
         await clock.advance(15.5)
         make_calendar(path, DAY, {"continuous": [["10:00:00", "10:01:10"]]}, "2099-01-01")
         await clock.advance(60)
@@ -85,7 +82,7 @@ def test_a_session_that_is_made_longer_goes_on_where_it_was(settings: RunSetting
     assert len(polls) == 70
 
 
-def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings: RunSettings, clock: FakeClock) -> None:
+def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings: Settings, clock: FakeClock) -> None:
     async def story(bench: Bench) -> None:
         await clock.advance(35.5)
         clock.step(300)
@@ -98,17 +95,17 @@ def test_a_clock_set_forward_over_the_close_is_why_the_rest_is_missing(settings:
 
 @pytest.mark.parametrize(("cause", "pass_by"), [("stall", FakeClock.freeze), ("clock_step", FakeClock.step)])
 def test_a_window_that_comes_and_goes_unseen_is_a_gap_in_the_journal(
-    settings: RunSettings, cause: str, pass_by: Callable[[FakeClock, float], None]
+    settings: Settings, cause: str, pass_by: Callable[[FakeClock, float], None]
 ) -> None:
     clock, socket = at(-5), Socket()
     hand_over(settings, clock)
 
     async def story(bench: Bench) -> None:
         await clock.advance(2)
-        bench.capture.write_all(socket.ledger.cover(SBIN, 0, clock.wall_ns()))
+        bench.sink.write_all(socket.ledger.mark_live(SBIN, 0, clock.wall_ns()))
         pass_by(clock, 300)
         await clock.advance(5)
-        bench.capture.write_all(socket.ledger.lose(0, clock.wall_ns(), Reason("disconnect", "")))
+        bench.sink.write_all(socket.ledger.mark_lost(0, clock.wall_ns(), Outage("disconnect", "")))
 
     ledger = record(settings, clock, story, None, socket)
 
@@ -116,15 +113,15 @@ def test_a_window_that_comes_and_goes_unseen_is_a_gap_in_the_journal(
     assert len(ledger.of_type("window_open")) == len(ledger.of_type("window_close")) == 1
 
 
-def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: RunSettings) -> None:
+def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: Settings) -> None:
     clock, socket = at(-5), Socket()
     hand_over(settings, clock)
 
     async def story(bench: Bench) -> None:
         await clock.advance(6)
-        bench.capture.write_all(socket.ledger.cover(SBIN, 0, clock.wall_ns()))
+        bench.sink.write_all(socket.ledger.mark_live(SBIN, 0, clock.wall_ns()))
         await clock.advance(60)
-        bench.capture.write_all(socket.ledger.lose(0, clock.wall_ns(), Reason("stopped", "")))
+        bench.sink.write_all(socket.ledger.mark_lost(0, clock.wall_ns(), Outage("stopped", "")))
         clock.step(-4)
         await clock.advance(10)
 
@@ -137,7 +134,7 @@ def test_a_clock_set_back_over_the_close_counts_what_comes_again_only(settings: 
     assert again[2] == 60
 
 
-def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: RunSettings) -> None:
+def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: Settings) -> None:
     clock = at(20)
     hand_over(settings, clock)
     run = RunInfo(host_id="test1", release="other", config_hash="0", streams={0: SBIN})
@@ -159,4 +156,4 @@ def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: RunSe
     for path in planted:
         path.unlink()
 
-    assert words(Ledger(settings.journal_dir)) == {"not_running": 20, "data": 40}
+    assert words(JournalView(settings.journal_dir)) == {"not_running": 20, "data": 40}

@@ -37,7 +37,7 @@ def s3(moto_address: tuple[str, int]) -> Iterator[S3]:
         for name, value in (("ACCESS_KEY_ID", "testing"), ("SECRET_ACCESS_KEY", "testing"), ("REGION", REGION)):
             patch.setenv(f"AWS_{name}", value)
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
-        patch.setattr("runbook.pull.objects.READ_SECONDS", STALL_SECONDS - 0.5)
+        patch.setattr("runbook.pull.bucket.READ_SECONDS", STALL_SECONDS - 0.5)
         yield S3(proxy)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from made_lake import LakeMaker, trading_days
+from msgspec.structs import replace
 from s3_world import World
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.settings import UploadSettings
 from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.publish.receipts import Receipt, accept, load_receipt
-from harvester.upload.attest import attest, write_attested
-from harvester.upload.receipts import now
+from harvester.upload.receipts import attest, now, write_attested
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.pull import cleanup
@@ -28,7 +28,7 @@ DAYS = 3  # the newest two keep everything
 
 
 def settings(world: World, proof: str) -> UploadSettings:
-    return world.settings.model_copy(update={"proof": proof})
+    return replace(world.settings, proof=proof)
 
 
 def look(world: World, lake: LakeMaker) -> Receipt:
@@ -125,7 +125,7 @@ def test_an_old_look_a_foreign_one_and_a_missing_one_are_refused(world: World) -
     with pytest.raises(HarvesterError, match="counts for 10 minutes"):
         accept([seen], wanted, datetime.now(UTC) + timedelta(minutes=11))
     with pytest.raises(HarvesterError, match="is configured"):
-        accept([seen], wanted.model_copy(update={"bucket": "another"}))
+        accept([seen], replace(wanted, bucket="another"))
     with pytest.raises(ConfigError, match="of a pull"):
         accept([seen], settings(world, "both"))
     with pytest.raises(ConfigError, match="--attest"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from made_lake import trading_days
-from s3_world import STALL_SECONDS, World, add_generation
+from s3_world import STALL_SECONDS, World
 
 from harvester.base.errors import HarvesterError
 from harvester.upload.trouble import BucketError, TransientError, explain
@@ -73,13 +73,13 @@ def test_a_new_generation_gets_keys_of_its_own_and_the_old_one_stays(world: Worl
     lake = world.lake(days=1)
     world.upload(lake)
     before = world.stored()
-    [more] = add_generation(lake)
+    [more] = lake.add_runs(trading_days(1)[0])
 
     [outcome] = world.upload(lake)
 
-    assert (outcome.put, outcome.complete) == (1, True), "what did not change is known"
+    assert (outcome.put, outcome.complete) == (2, True), "what did not change is known"
     new = {path: content for path, content in world.stored().items() if path not in before}
-    assert {path.rsplit("/", 1)[1] for path in new} == {more.name, "manifest-2.json"}
+    assert {path.rsplit("/", 1)[1] for path in new} == {more.name, "certificate-2.json", "manifest-2.json"}
     assert before.items() <= world.stored().items()
     assert len(world.versions()) == len(world.stored())
 

@@ -14,11 +14,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import SecretStr
+from tests.bench.child import compiled
 from tests.recorder.broker import FakeBroker
 from tests.recorder.fakes import make_config, make_token, session_around
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.redaction import Secret
 from harvester.tokens.handover import Token, write_handover
 
 FIVE = [f"NSE:{name}-EQ" for name in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN")]
@@ -61,7 +62,7 @@ class Service(NamedTuple):
 
     def hand_over(self, token: str, version: str) -> None:
         expires_ns = time.time_ns() + 3600 * NS_PER_SECOND
-        write_handover(self.directory / "access-token", Token(SecretStr(token), version, expires_ns))
+        write_handover(self.directory / "access-token", Token(Secret(token), version, expires_ns))
 
     async def end(self) -> tuple[int, float]:
         """SIGTERM; exit code and seconds until the end."""
@@ -129,7 +130,7 @@ async def serving(
         loop = asyncio.get_running_loop()
         loop.add_reader(notify, lambda: notices.append(notify.recv(4096).decode()))
         environment = {
-            **os.environ,
+            **await asyncio.to_thread(compiled),
             "SSL_CERT_FILE": str(certificate[0]),
             "HARVESTER_CONFIG": str(directory / "config.json"),
             "NOTIFY_SOCKET": str(directory / "notify"),
@@ -137,7 +138,7 @@ async def serving(
         if token:
             expires_ns = now + 3600 * NS_PER_SECOND
             text = make_token(expires_ns / NS_PER_SECOND)
-            write_handover(directory / "access-token", Token(SecretStr(text), "file:00000001", expires_ns))
+            write_handover(directory / "access-token", Token(Secret(text), "file:00000001", expires_ns))
         log = (directory / "log").open("a")
         process = await asyncio.create_subprocess_exec(*COMMAND, "run", env=environment, stdout=log, stderr=log)
         try:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from tests.conftest import Figure
 from tests.exchanges import serving
 from tests.recorder.fakes import make_config, session_around
@@ -22,6 +21,7 @@ from tests.streams.audit import Audit
 from exchange.environment import client_environment
 from exchange.sockets.sent import BINARY, read_sent
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Secret
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.tokens.handover import Token, write_handover
 
@@ -50,7 +50,7 @@ def recorder(directory: Path, state: Path, surroundings: Surroundings, **changes
     config = make_config(directory, broker={"app_id": ready["app_id"]}, calendar={"file": str(calendar)}, **changes)
     (directory / "data").mkdir()
     (directory / "config.json").write_text(json.dumps(config))
-    handed = Token(SecretStr(token), "file:00000001", time.time_ns() + 3600 * NS_PER_SECOND)
+    handed = Token(Secret(token), "file:00000001", time.time_ns() + 3600 * NS_PER_SECOND)
     write_handover(directory / "access-token", handed)
     environment |= {"HARVESTER_CONFIG": str(directory / "config.json")}
     with (directory / "log").open("w") as log:

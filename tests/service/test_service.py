@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Figure
-from tests.recorder.bench import Ledger
+from tests.recorder.bench import JournalView
 from tests.recorder.broker import answer, answer_well, hang_up
 from tests.recorder.fakes import make_token, session_around
 from tests.service.process import COMMAND, FIVE, kib, serving
@@ -30,7 +30,7 @@ def ledger_table(directory: Path, symbol: str) -> list[str]:
         midnight + sum(int(part) * unit for part, unit in zip(text.split(":"), (3600, 60, 1), strict=True)) * 10**9
         for text in bounds
     )
-    return Ledger(directory / "data" / "journal").table(symbol, (opens, closes), INTERVAL_NS)
+    return JournalView(directory / "data" / "journal").table(symbol, (opens, closes), INTERVAL_NS)
 
 
 def test_a_session_of_real_time_on_schedule_and_within_memory(

@@ -15,7 +15,8 @@ from tests.service.process import Service, serving
 from tests.streams.audit import Audit
 from tests.streams.streaming import BOTH, HSM, SBIN, covered, record, snapshot_of, take_in
 
-from harvester.capture.restart.replay import DayHistory
+from harvester.base.clock import NS_PER_SECOND
+from harvester.capture.history import DayHistory
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 
 
@@ -144,11 +145,12 @@ def test_a_kill_is_a_gap_from_the_last_message_to_the_next_snapshot(
 
 def know(day: Path, *, whole: bool = False) -> list[Any]:
     """What a start would know of the day, from the last segments alone or from all."""
-    history = DayHistory()
+    history = DayHistory(NS_PER_SECOND)
     history.read(day, whole=whole)
     return [
-        (number, feed.seen_until[SBIN], sorted(feed.opened), feed.topics.get(SBIN))
+        (number, feed.accounted[SBIN], sorted(feed.opened), feed.topics.get(SBIN))
         for number, feed in sorted(history.feeds.items())
+        if number != FYERS_REST
     ]
 
 

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 from exchange.client import open_client
 from exchange.login import login_as_a_person
 from harvester.base.clock import SystemClock
-from harvester.base.redaction import Masked
-from harvester.page.links import Signer
+from harvester.base.redaction import Secret
+from harvester.page.links import LinkSigner
 from harvester.page.once import Budget, FolderOnce
 from harvester.page.service import Service, handle, link_address
 from harvester.tokens.login import App, Grant
 
 API_URL = "https://api-t1.fyers.in"
-KEY = Masked("0123456789abcdef" * 4)
+KEY = Secret("0123456789abcdef" * 4)
 
 
 def event(
@@ -67,10 +67,10 @@ class Page:
         self.kept: list[Grant] = []
         self.said: list[str] = []
         self.clock = SystemClock()
-        self.signer = Signer(KEY, "lab")
+        self.signer = LinkSigner(KEY, "lab")
         self.trouble: Exception | None = None
         self.service = Service(
-            app=App(app["app_id"], Masked(app["secret"]), app["redirect_uri"]),
+            app=App(app["app_id"], Secret(app["secret"]), app["redirect_uri"]),
             account=account or app["user"],
             api_url=API_URL,
             signer=self.signer,

@@ -19,8 +19,9 @@ from tests.tokens.watch import Watch
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.clock import SystemClock
-from harvester.base.redaction import Masked
-from harvester.tokens.stores import FileStore, open_place
+from harvester.base.redaction import Secret
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import FileStore
 from runbook.fleet.inventory import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,9 +105,9 @@ def test_no_planted_secret_is_anywhere_it_must_not_be(
     config = write_config(tmp_path, app)
     address, heard = far_end
     for name, value in {"refresh_token": refresh, "pin": PIN, "app_secret": app["secret"]}.items():
-        FileStore(tmp_path / name).write(Masked(value))
+        FileStore(tmp_path / name).write(Secret(value))
     channels = f"{address}/{CHANNEL_SECRET}\njson://127.0.0.1:9/{CHANNEL_SECRET}"
-    FileStore(tmp_path / "channels").write(Masked(channels))
+    FileStore(tmp_path / "channels").write(Secret(channels))
     watch = Watch()
     watch.start()
     told: dict[str, str] = {}
@@ -114,7 +115,7 @@ def test_no_planted_secret_is_anywhere_it_must_not_be(
     with Agent(config) as agent:
         time.sleep(1)
         stored = time.monotonic()
-        open_place(f"ssm:{PREFIX}/fyers/access-token", REGION).write(Masked(access))
+        open_place(f"ssm:{PREFIX}/fyers/access-token", REGION).write(Secret(access))
         agent.wait_for(tmp_path / "handover")
         adopted = time.monotonic() - stored
     told["token agent"] = agent.said
@@ -191,7 +192,7 @@ def _page(folder: Path, app: dict[str, str], exchange: Path, planted: dict[str, 
 
 def _ansible(folder: Path, access: str) -> str:
     """What the playbook that carries a token says at its most talkative; without the user it cannot get to the end."""
-    FileStore(folder / "carried").write(Masked(access))
+    FileStore(folder / "carried").write(Secret(access))
     settings = {"token": {"source": "file", "file": str(folder / "target")}}
     host = {"ansible_connection": "local", "harvester_settings": settings, "ansible_python_interpreter": sys.executable}
     (folder / "inventory.json").write_text(json.dumps({"harvesters": {"hosts": {"here": host}}}))
@@ -205,9 +206,9 @@ def _traceback(access: str) -> str:
     """A crash with a token in the frame: what the command line prints with --debug."""
     code = (
         "import sys, traceback\n"
-        "from harvester.base.redaction import Masked, redact, register_secret\n"
+        "from harvester.base.redaction import Secret, redact, register_secret\n"
         "from harvester.tokens.claims import check_token\n"
-        "token = Masked(sys.stdin.read())\n"
+        "token = Secret(sys.stdin.read())\n"
         "register_secret(token)\n"
         "try:\n"
         "    raise ValueError(f'crash with {token} and {token.get_secret_value()}')\n"

@@ -17,7 +17,7 @@ from tests.tokens.watch import Watch
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.clock import SystemClock
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import read_hsm_key
 from harvester.tokens.stores import FileStore
 
@@ -30,11 +30,11 @@ from runbook.tokens.broker_login import Obtained
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import read_claims
 from harvester.tokens.stores import file_version
 inventory, target = sys.argv[1:]
-token = Masked(sys.stdin.read())
+token = Secret(sys.stdin.read())
 host = Host("here", "127.0.0.1", variables={"harvester_settings": {"token": {"source": "file", "file": target}}})
 report = {"token_version": file_version(token), "status": {"token": {"state": "ok"}}}
 obtained, here = Obtained(token, read_claims(token)), Target(Path.cwd(), inventory)
@@ -103,7 +103,7 @@ def test_a_pushed_token_is_in_its_file_and_nowhere_else(
     assert "reload harvester-token-agent.service" in host.calls
     assert mitogen or ("> EXEC " in said and "> PUT " in said), "it was at its most talkative"
     assert "Invoked with" in told["the journal"], "modules write their arguments there"
-    secrets = {"token": token, "hsm key": read_hsm_key(Masked(token))}
+    secrets = {"token": token, "hsm key": read_hsm_key(Secret(token))}
     hits = [f"{name} in {place}" for name, secret in secrets.items() for place, text in told.items() if secret in text]
     hits += [f"{name} in {path}" for name, secret in secrets.items() for path in left_in_the_checkout(secret, began)]
     way = "mitogen" if mitogen else "plain"
@@ -114,7 +114,7 @@ def test_a_pushed_token_is_in_its_file_and_nowhere_else(
 @root_only
 def test_a_token_that_the_host_refuses_leaves_nothing_behind(tmp_path: Path, exchange: Path) -> None:
     before = minted(exchange, 30 * 86_400)
-    FileStore(tmp_path / "credential").write(Masked(before))
+    FileStore(tmp_path / "credential").write(Secret(before))
     expired = minted(exchange, -60)
 
     with stand_in_host() as host:

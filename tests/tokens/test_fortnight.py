@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from tests.recorder.bench import GOOD, Behaviour, Bench, Ledger, running
+from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, running
 from tests.recorder.fakes import SYMBOLS, FakeClock, make_settings
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.pages import KEY, Phone
@@ -31,13 +31,13 @@ from exchange.state import App, StateDir
 from exchange.tokens import Tokens
 from harvester.alerts.message import Message
 from harvester.base.clock import IST, NS_PER_SECOND, SystemClock, to_ist
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.tokens import aws_stores
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.aws_stores import SsmStore
-from harvester.tokens.stores import open_place
+from harvester.tokens.places import open_place
 
 FIRST, LAST = date(2026, 11, 9), date(2026, 11, 22)
 HOLIDAY = date(2026, 11, 10)
@@ -166,10 +166,10 @@ class World:
         return ""
 
     def _remedy(self) -> str:
-        from harvester.page.links import Signer
+        from harvester.page.links import LinkSigner
         from harvester.page.service import link_address
 
-        signer = Signer(KEY, "alpha-harvester-lab")
+        signer = LinkSigner(KEY, "alpha-harvester-lab")
         self.link = link_address("https://page.example", signer, self.clock.wall_ns())
         return f"Log in: {self.link}"
 
@@ -182,7 +182,7 @@ class World:
             self._patch.setenv("AWS_ENDPOINT_URL", self.aws)
         elif what == "push":
             token = Tokens(StateDir(self.broker.options.state), self.clock).mint_access_token()
-            SsmStore(f"{PREFIX}/fyers/access-token", REGION).write(Masked(token))
+            SsmStore(f"{PREFIX}/fyers/access-token", REGION).write(Secret(token))
         else:
             answer = Phone(self.broker.options.state, lambda event: self.page.handler(event, None)).log_in(self.link)
             self.failed_logins += [answer["statusCode"]] if answer["statusCode"] != 200 else []
@@ -208,7 +208,7 @@ def world(broker: Exchange, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, a
         f"ssm:{PREFIX}/fyers/refresh-token": broker.world.tokens.mint_refresh_token(),
         f"secret:{PREFIX}/fyers/pin": app.pin,
     }.items():
-        open_place(place, REGION).write(Masked(value))
+        open_place(place, REGION).write(Secret(value))
     return world
 
 
@@ -257,10 +257,10 @@ def test_a_fortnight(
         async with running(settings, clock) as bench:
 
             def script(symbol: str, slot_ns: int) -> Behaviour:
-                dead = bench.gate.token is None or bench.gate.token.expires_at_ns <= clock.wall_ns()
+                dead = bench.access.token is None or bench.access.token.expires_at_ns <= clock.wall_ns()
                 return Behaviour(cause="token_refused", status=401) if dead else GOOD
 
-            bench.feed.script = script
+            bench.client.script = script
             await live(world, bench, agent)
             await bench.stop()
 
@@ -269,7 +269,7 @@ def test_a_fortnight(
 
     assert world.said == SAID
     assert world.failed_logins == [502] or world.failed_logins == [503]
-    fates = recorded(Ledger(settings.journal_dir), phases, interval)
+    fates = recorded(JournalView(settings.journal_dir), phases, interval)
     missed = {day: fate for day, fate in fates.items() if set(fate) != {"data"}}
     assert set(missed) == {"2026-11-19"}
     assert set(missed["2026-11-19"]) == {"no_token"}
@@ -281,7 +281,7 @@ def test_a_fortnight(
     figure("fortnight_messages_out_of_place", wrong, bound="== 0", unit="messages", gate=True)
 
 
-def recorded(ledger: Ledger, phases: tuple[PhaseName, ...], interval: int) -> dict[str, dict[str, int]]:
+def recorded(ledger: JournalView, phases: tuple[PhaseName, ...], interval: int) -> dict[str, dict[str, int]]:
     """What became of the slots of each trading day: data, or the cause of the gap they lie in."""
     calendar, found = TradingCalendar.load(), {}
     day = FIRST

@@ -52,7 +52,7 @@ for event in json.load(sys.stdin):
         answers.append(module.handler(event, None))
     except Exception as error:
         answers.append({"raised": f"{type(error).__name__}: {error}"})
-foreign = sorted({"pydantic", "httpx", "structlog", "aiohttp", "fyers_apiv3", "numpy", "pyarrow"} & set(sys.modules))
+foreign = sorted({"msgspec", "httpx", "structlog", "aiohttp", "fyers_apiv3", "numpy", "pyarrow"} & set(sys.modules))
 print(json.dumps({"answers": answers, "calls": calls, "foreign": foreign}))
 """
 
@@ -201,9 +201,9 @@ def test_the_page_answers_function_urls_and_reads_nothing_for_strangers(
 
     from tests.tokens.pages import event
 
-    from harvester.page.links import Signer
+    from harvester.page.links import LinkSigner
 
-    link = Signer(KEY, NAMES.stem).make_link(time.time_ns())
+    link = LinkSigner(KEY, NAMES.stem).make_link(time.time_ns())
     strangers = [event(f"https://x.lambda-url.aws/{path}") for path in ("", "admin", "login", "callback")]
     asked = invoke(tmp_path, "token-page", strangers, stocked)
     assert {answer["statusCode"] for answer in asked["answers"]} == {404}

@@ -21,13 +21,13 @@ from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.commands import token_file
 from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.claims import TokenError, check_token
 from harvester.tokens.login import LoginError, check_clock, read_redirect
 from harvester.tokens.stores import StoreError
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
@@ -56,7 +56,7 @@ def use_newest(hosts: Sequence[Host]) -> list[HostStatus]:
 
 
 def obtained(text: str) -> Obtained:
-    return Obtained(Masked(text), check_token(Masked(text), time.time_ns()))
+    return Obtained(Secret(text), check_token(Secret(text), time.time_ns()))
 
 
 def test_a_login_is_proven_pushed_and_said(exchange: Path, host: Host, target: Target) -> None:
@@ -77,7 +77,7 @@ def test_of_two_who_push_at_once_the_later_is_used_and_the_other_is_told(
 ) -> None:
     def meanwhile(hosts: Sequence[Host]) -> list[HostStatus]:
         if SsmStore(PARAMETER, REGION).read().version == "ssm:1":  # type: ignore[union-attr]
-            SsmStore(PARAMETER, REGION).write(Masked(mint()))
+            SsmStore(PARAMETER, REGION).write(Secret(mint()))
         return use_newest(hosts)
 
     pushed = token_push.push(obtained(mint()), [host], target, ask=meanwhile)
@@ -93,16 +93,16 @@ def test_a_token_that_the_broker_has_ended_is_refused_though_it_looks_well(
     deadline = time.monotonic() + 10
     with pytest.raises(LoginError, match=r"While proving the token|data socket refuses"):
         while time.monotonic() < deadline:
-            prove(host, Masked(token), check_token(Masked(token), time.time_ns()), "XX00000")
+            prove(host, Secret(token), check_token(Secret(token), time.time_ns()), "XX00000")
             time.sleep(0.1)
 
 
 def test_the_data_socket_is_really_asked(host: Host, mint: Callable[..., str]) -> None:
-    with surroundings_of(host):
-        assert data_socket.prove(Masked(mint())) == ""
+    with environment_of(host):
+        assert data_socket.prove(Secret(mint())) == ""
         with pytest.raises(LoginError, match="data socket refuses"):
-            data_socket.prove(Masked(_with_foreign_key(mint())))
-        assert "could not be asked" in data_socket.prove(Masked(mint()), "wss://127.0.0.1:9/")
+            data_socket.prove(Secret(_with_foreign_key(mint())))
+        assert "could not be asked" in data_socket.prove(Secret(mint()), "wss://127.0.0.1:9/")
 
 
 def _with_foreign_key(token: str) -> str:
@@ -133,8 +133,8 @@ def test_a_clock_that_is_off_is_named_before_anything_is_stored(seconds: int, si
 def test_status_shows_versions_ages_and_next_actions_and_never_a_value(host: Host, mint: Callable[..., str]) -> None:
     token = mint()
     missing = {standing.name: standing for standing in credentials.look([host])}
-    SsmStore(PARAMETER, REGION).write(Masked(token))
-    SsmStore(f"{PREFIX}/token-page/signing-key", REGION).write(Masked("k" * 64))
+    SsmStore(PARAMETER, REGION).write(Secret(token))
+    SsmStore(f"{PREFIX}/token-page/signing-key", REGION).write(Secret("k" * 64))
     found = {standing.name: standing for standing in credentials.look([host])}
     later = {standing.name: standing for standing in credentials.look([host], time.time_ns() + 30 * HOUR * 10**9)}
 
@@ -157,13 +157,13 @@ def test_undo_goes_back_to_a_token_that_works_and_to_no_other(
     with pytest.raises(ConfigError, match="keeps no earlier token"):
         credentials.undo([host], target, ask=use_newest)
     for text in (first, second):
-        store.write(Masked(text))
+        store.write(Secret(text))
 
     assert credentials.undo([host], target, ask=use_newest) == {"h1": "ssm:3"}
     assert store.read().value.get_secret_value() == first  # type: ignore[union-attr]
 
-    store.write(Masked(dead))
-    store.write(Masked(second))
+    store.write(Secret(dead))
+    store.write(Secret(second))
     time.sleep(1.1)
     with pytest.raises(TokenError, match="expired"):
         credentials.undo([host], target, ask=use_newest)

@@ -11,9 +11,9 @@ import pytest
 from tests.tokens.pages import KEY, Page, Phone, event
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.page.html import HEADERS
-from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, Signer
+from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, LinkSigner
 from harvester.page.once import Budget, FolderOnce, Once, SsmOnce
 from harvester.tokens.stores import StoreError
 
@@ -173,8 +173,8 @@ def tampered(page: Page) -> list[str]:
     base, _, text = link.partition("l=")
     payload, _, signature = text.partition(".")
     later = base64.urlsafe_b64encode(b'{"i":"0123456789abcdef","e":9999999999,"a":"lab"}').decode().rstrip("=")
-    other = Signer(Masked("f" * 64), "lab").make_link(time.time_ns())
-    lab2 = Signer(KEY, "production").make_link(time.time_ns())
+    other = LinkSigner(Secret("f" * 64), "lab").make_link(time.time_ns())
+    lab2 = LinkSigner(KEY, "production").make_link(time.time_ns())
     state = page.signer.make_state(page.signer.read_link(text, time.time_ns()), "c", time.time_ns())
     return [
         f"{base}l={changed}"
@@ -265,7 +265,7 @@ def test_a_flood_from_one_address_is_cut_off_and_others_are_served(page: Page, p
 
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(LinkError, match="openssl rand"):
-        Signer(Masked("short"), "lab")
+        LinkSigner(Secret("short"), "lab")
 
 
 @pytest.fixture(params=["folder", "ssm"])

@@ -13,13 +13,14 @@ from exchange.tokens import Tokens
 from harvester.alerts.message import Message, Severity
 from harvester.alerts.renewals import message_of
 from harvester.base.clock import NS_PER_SECOND, SystemClock
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
+from harvester.base.validation import validate
 from harvester.commands import renew as command
 from harvester.config.settings import Settings
 from harvester.tokens.refresh import RefreshError, _explain
-from harvester.tokens.renewal import Outcome, Stores, forget, remembered, renew
+from harvester.tokens.renewal import RenewalOutcome, Stores, forget, remembered, renew
 from harvester.tokens.stores import FileStore
-from harvester.tokens.web import Answer
+from harvester.tokens.web import BrokerAnswer
 
 API_URL = "https://api-t1.fyers.in"
 DAY_NS = 86_400 * NS_PER_SECOND
@@ -30,13 +31,15 @@ def stores(tmp_path: Path, exchange: Path, app: dict[str, str], reachable: dict[
     """All that a refresh needs, with a refresh token that the exchange gave."""
     names = ("access_token", "refresh_token", "pin", "app_secret", "state")
     made = Stores(*(FileStore(tmp_path / name) for name in names))
-    made.refresh_token.write(Masked(Tokens(StateDir(exchange), SystemClock()).mint_refresh_token()))
-    made.pin.write(Masked(app["pin"]))
-    made.app_secret.write(Masked(app["secret"]))
+    made.refresh_token.write(Secret(Tokens(StateDir(exchange), SystemClock()).mint_refresh_token()))
+    made.pin.write(Secret(app["pin"]))
+    made.app_secret.write(Secret(app["secret"]))
     return made
 
 
-def attempt(stores: Stores, app: dict[str, str], *, wall_ns: int | None = None, account: str | None = None) -> Outcome:
+def attempt(
+    stores: Stores, app: dict[str, str], *, wall_ns: int | None = None, account: str | None = None
+) -> RenewalOutcome:
     return renew(
         stores,
         app_id=app["app_id"],
@@ -62,15 +65,15 @@ def test_few_days_left_are_announced_once_each(stores: Stores, app: dict[str, st
     days = [attempt(stores, app, wall_ns=now + number * DAY_NS).days for number in (11, 11, 12, 13, 13, 14)]
 
     assert days == [3, None, None, 1, None, None]
-    message = message_of(Outcome("renewed", "", False, 1), "Log in: link")
+    message = message_of(RenewalOutcome("renewed", "", False, 1), "Log in: link")
     assert message is not None and message.title == "The refresh token ends within 1 day"
 
 
 def test_a_wrong_pin_is_refused_once_and_asked_again_when_it_was_put_right(stores: Stores, app: dict[str, str]) -> None:
-    stores.pin.write(Masked("000000"))
+    stores.pin.write(Secret("000000"))
 
     first, second = attempt(stores, app), attempt(stores, app)
-    stores.pin.write(Masked(app["pin"]))
+    stores.pin.write(Secret(app["pin"]))
     third = attempt(stores, app)
 
     assert (first.kind, first.new) == ("refused", True)
@@ -116,7 +119,7 @@ def test_a_proof_that_cannot_be_had_now_is_tried_again(
     stores: Stores, app: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The token was given; only whose it is could not be asked. A person need not log in for that."""
-    monkeypatch.setattr("harvester.tokens.login.ask", lambda *_, **__: Answer(503, {}, None))
+    monkeypatch.setattr("harvester.tokens.login.ask", lambda *_, **__: BrokerAnswer(503, {}, None))
 
     outcome = attempt(stores, app)
 
@@ -137,7 +140,7 @@ def test_a_host_tries_again_until_the_first_reminder_and_stores_then(
 
     with monkeypatch.context() as patched:
         undo = patched.undo
-        patched.setattr("harvester.tokens.login.ask", lambda *_, **__: Answer(503, {}, None))
+        patched.setattr("harvester.tokens.login.ask", lambda *_, **__: BrokerAnswer(503, {}, None))
         outcome = command._try(settings, stores, sleep)  # type: ignore[arg-type]
 
     assert outcome.kind == "renewed"
@@ -147,7 +150,7 @@ def test_a_host_tries_again_until_the_first_reminder_and_stores_then(
 
 def test_a_refusal_is_not_tried_again_at_once(stores: Stores, app: dict[str, str]) -> None:
     settings = SimpleNamespace(broker=SimpleNamespace(app_id=app["app_id"], api_url=API_URL))
-    stores.pin.write(Masked("000000"))
+    stores.pin.write(Secret("000000"))
 
     outcome = command._try(settings, stores, lambda _: pytest.fail("it waited"))  # type: ignore[arg-type]
 
@@ -165,7 +168,7 @@ def test_channels_that_cannot_be_read_do_not_hide_what_became_of_the_token(
 
 
 def refused(status: int, code: int, message: str, pin: str = "482913") -> RefreshError:
-    return _explain(Answer(status, {"s": "error", "code": code, "message": message}, None), Masked(pin))
+    return _explain(BrokerAnswer(status, {"s": "error", "code": code, "message": message}, None), Secret(pin))
 
 
 def test_a_pin_that_the_broker_says_back_is_masked() -> None:
@@ -199,7 +202,7 @@ def test_the_answer_says_what_follows(status: int, code: int, message: str, kind
     [(404, "absent"), (405, "absent"), (410, "absent"), (501, "absent"), (403, "later"), (200, "later")],
 )
 def test_what_is_not_the_brokers_own_answer_ends_nothing(status: int, kind: str, body: dict[str, object]) -> None:
-    error = _explain(Answer(status, body, None), Masked("482913"))
+    error = _explain(BrokerAnswer(status, body, None), Secret("482913"))
 
     assert error.kind == kind
     assert "is not the broker" in str(error)
@@ -210,13 +213,15 @@ def test_a_flow_that_is_gone_is_remembered_told_once_and_never_asked_again(
 ) -> None:
     asked = []
 
-    def gone(*arguments: object, **_: object) -> Answer:
+    def gone(*arguments: object, **_: object) -> BrokerAnswer:
         asked.append(arguments)
-        return Answer(401, {"s": "error", "code": -16, "message": "Refresh token API is currently disabled"}, None)
+        return BrokerAnswer(
+            401, {"s": "error", "code": -16, "message": "Refresh token API is currently disabled"}, None
+        )
 
     monkeypatch.setattr("harvester.tokens.refresh.ask", gone)
     outcomes = [attempt(stores, app) for _ in range(5)]
-    stores.refresh_token.write(Masked(stores.refresh_token.read().value.get_secret_value()))  # type: ignore[union-attr]
+    stores.refresh_token.write(Secret(stores.refresh_token.read().value.get_secret_value()))  # type: ignore[union-attr]
 
     assert [outcome.kind for outcome in outcomes] == ["gone"] * 5
     assert [outcome.new for outcome in outcomes] == [True, False, False, False, False]
@@ -230,7 +235,7 @@ def test_a_flow_that_is_gone_is_remembered_told_once_and_never_asked_again(
     assert len(asked) == 2
 
 
-BARE = Answer(404, {}, None)
+BARE = BrokerAnswer(404, {}, None)
 """As a proxy, a web server or a gateway answers: no error in the broker's form."""
 
 
@@ -274,13 +279,13 @@ def test_an_absence_is_over_when_the_broker_answers_itself(
 ) -> None:
     now, broker = (
         time.time_ns(),
-        Answer(400, {"s": "error", "code": -50, "message": "Please provide a valid pin"}, None),
+        BrokerAnswer(400, {"s": "error", "code": -50, "message": "Please provide a valid pin"}, None),
     )
     answers = iter((BARE, broker, BARE))
     monkeypatch.setattr("harvester.tokens.refresh.ask", lambda *_, **__: next(answers))
 
     first, second = attempt(stores, app, wall_ns=now), attempt(stores, app, wall_ns=now + DAY_NS)
-    stores.pin.write(Masked("111111"))
+    stores.pin.write(Secret("111111"))
     third = attempt(stores, app, wall_ns=now + 2 * DAY_NS)
 
     assert [first.kind, second.kind, third.kind] == ["later", "refused", "later"]
@@ -291,13 +296,14 @@ def test_the_host_says_what_is_remembered_and_forgets_it_without_asking_the_brok
 ) -> None:
     monkeypatch.setattr("harvester.tokens.refresh.ask", lambda *_, **__: pytest.fail("it asked"))
     state = FileStore(tmp_path / "state")
-    state.write(Masked('{"gone": "The broker says so."}'))
-    settings = Settings.model_validate(
+    state.write(Secret('{"gone": "The broker says so."}'))
+    settings = validate(
+        Settings,
         {
             "symbols": ["NSE:SBIN-EQ"],
             "broker": {"app_id": "ABCDE12345-100"},
             "token": {"renew": {"state": f"file:{tmp_path / 'state'}"}},
-        }
+        },
     )
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
@@ -313,7 +319,7 @@ def test_the_host_says_what_is_remembered_and_forgets_it_without_asking_the_brok
 
 
 def test_no_part_of_the_login_is_in_what_is_remembered(stores: Stores, app: dict[str, str]) -> None:
-    stores.pin.write(Masked("000000"))
+    stores.pin.write(Secret("000000"))
     attempt(stores, app)
 
     kept = stores.state.read()

@@ -13,14 +13,14 @@ import pytest
 from tests.tokens.conftest import PREFIX, REGION
 from tests.tokens.stand_in_host import stand_in_host
 
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.renewal import remembered
 from harvester.tokens.stores import FileStore
-from runbook.console import presentation
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.ssh import SshConnection, UnreachableError
+from runbook.tasks import presentation
 from runbook.tokens import token_refresh
 
 STATE = f"{PREFIX}/fyers/refresh-state"
@@ -47,7 +47,7 @@ def test_what_the_function_remembers_is_shown_once_for_the_fleet_and_can_be_undo
     fleet: list[Host], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = SsmStore(STATE, REGION)
-    store.write(Masked(GONE))
+    store.write(Secret(GONE))
 
     [standing] = token_refresh.look(fleet)
     presentation.show_credentials([standing])
@@ -71,11 +71,11 @@ def test_what_nobody_wants_is_not_looked_for_and_nothing_is_made_of_nothing(
     fleet: list[Host], aws: str, tmp_path: Path
 ) -> None:
     unwanted = in_aws("h3", aws)
-    SsmStore(STATE, REGION).write(Masked(GONE))
+    SsmStore(STATE, REGION).write(Secret(GONE))
     assert token_refresh.look([unwanted]) == []
     assert token_refresh.undo([unwanted], Target(tmp_path)) == []
 
-    SsmStore(STATE, REGION).write(Masked("{}"))
+    SsmStore(STATE, REGION).write(Secret("{}"))
     assert token_refresh.undo(fleet, Target(tmp_path)) == []
     assert SsmStore(STATE, REGION).read().version == "ssm:2"  # type: ignore[union-attr]
 
@@ -83,7 +83,7 @@ def test_what_nobody_wants_is_not_looked_for_and_nothing_is_made_of_nothing(
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare")
 def test_the_playbook_has_a_host_forget(tmp_path: Path) -> None:
     state = FileStore(tmp_path / "state")
-    state.write(Masked(GONE))
+    state.write(Secret(GONE))
     config = {
         "symbols": ["NSE:SBIN-EQ"],
         "broker": {"app_id": "ABCDE12345-100"},

@@ -8,23 +8,23 @@ import pytest
 
 from harvester.alerts import host
 from harvester.alerts.message import Message, Severity
-from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.alerts.round import look
 from harvester.base.clock import IST, NS_PER_SECOND
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
 
 PHASES = ("pre_open", "continuous", "closing_auction")
-MISSING = Standing("no_token", "no access token is stored")
-GOOD = Standing("", "valid until tomorrow")
+MISSING = TokenState("no_token", "no access token is stored")
+GOOD = TokenState("", "valid until tomorrow")
 
 
 def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
 
 
-def day_of(text: str) -> Day | None:
+def day_of(text: str) -> SessionHours | None:
     return host.day_of(TradingCalendar.load(), date.fromisoformat(text), PHASES)
 
 
@@ -45,7 +45,7 @@ class Listener:
 
 
 def morning(
-    tmp_path: Path, day: str, standing: Callable[[str], Standing], listener: Listener, *, to: str = "16:00"
+    tmp_path: Path, day: str, standing: Callable[[str], TokenState], listener: Listener, *, to: str = "16:00"
 ) -> list[str]:
     """Looks every five minutes from 07:00 on; what was said, as "HH:MM severity cause"."""
     said: list[str] = []
@@ -93,7 +93,7 @@ def test_nobody_is_told_anything_on_a_day_without_trading(tmp_path: Path, day: s
 
 
 def test_a_new_cause_is_told_at_once_and_a_known_one_is_not(tmp_path: Path) -> None:
-    refused = Standing("token_refused", "the broker refuses it")
+    refused = TokenState("token_refused", "the broker refuses it")
 
     said = morning(
         tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:10" else refused, Listener(), to="08:40"
@@ -167,7 +167,7 @@ def test_without_its_memory_each_step_is_said_once_and_nothing_between(tmp_path:
 
 
 def test_a_memory_that_is_damaged_is_an_empty_one(tmp_path: Path) -> None:
-    FileStore(tmp_path / "memory").write(Masked('{"said": [1], "open": true}'))
+    FileStore(tmp_path / "memory").write(Secret('{"said": [1], "open": true}'))
 
     assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener(), to="08:00") == ["08:00 notice no_token"]
 

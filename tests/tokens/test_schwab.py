@@ -11,14 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens import schwab
 from harvester.tokens.claims import TokenError
 from harvester.tokens.expiry import Opaque, expires_at_ns, unwrap, wrap
 from harvester.tokens.login import App, LoginError
 from harvester.tokens.refresh import RefreshError
 
-APP = App("schwab-app-key", Masked("schwab-secret"), "https://127.0.0.1:8182/")
+APP = App("schwab-app-key", Secret("schwab-secret"), "https://127.0.0.1:8182/")
 MINUTE_NS, DAY_NS = 60 * NS_PER_SECOND, 86_400 * NS_PER_SECOND
 
 
@@ -79,8 +79,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
         thread.join()
 
 
-def log_in(server: StandIn) -> schwab.Tokens:
-    return schwab.exchange_code(APP, Masked("good-code"), wall_ns=time.time_ns(), api_url=server.url)
+def log_in(server: StandIn) -> schwab.SchwabTokens:
+    return schwab.exchange_code(APP, Secret("good-code"), wall_ns=time.time_ns(), api_url=server.url)
 
 
 def test_the_login_address_names_app_redirect_and_state() -> None:
@@ -136,16 +136,16 @@ def test_a_used_code_and_a_wrong_secret_are_refused(server: StandIn) -> None:
     with pytest.raises(LoginError, match="Bad authorization code"):
         log_in(server)
     with pytest.raises(LoginError, match="Unauthorized") as caught:
-        wrong = APP._replace(secret=Masked("wrong-secret"))
-        schwab.exchange_code(wrong, Masked("good-code"), wall_ns=time.time_ns(), api_url=server.url)
+        wrong = APP._replace(secret=Secret("wrong-secret"))
+        schwab.exchange_code(wrong, Secret("good-code"), wall_ns=time.time_ns(), api_url=server.url)
     assert "wrong-secret" not in str(caught.value)
 
 
 def test_an_opaque_token_is_stored_with_its_end() -> None:
-    opaque = Opaque(Masked("opaque"), 1_800_000_000 * NS_PER_SECOND)
+    opaque = Opaque(Secret("opaque"), 1_800_000_000 * NS_PER_SECOND)
 
     assert unwrap(wrap(opaque)) == opaque
     assert expires_at_ns(wrap(opaque)) == opaque.expires_at_ns
-    assert expires_at_ns(Masked("a password")) is None
+    assert expires_at_ns(Secret("a password")) is None
     with pytest.raises(TokenError):
-        unwrap(Masked('{"token": 1}'))
+        unwrap(Secret('{"token": 1}'))

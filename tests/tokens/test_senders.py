@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from tests.tokens.test_reminders import at
 
-from harvester.alerts.senders import CAUSES, causes_of
 from harvester.base.clock import SystemClock
+from harvester.base.validation import validate
 from harvester.capture.status import write_status
 from harvester.commands import remind
+from harvester.config.senders import CAUSES, causes_of
 from harvester.config.settings import Settings
 
 FLEET = ["mumbai-2", "mumbai-1", "mumbai-10"]
@@ -53,7 +54,8 @@ def look(tmp_path: Path, far_end: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
         folder = tmp_path / host
         folder.mkdir(exist_ok=True)
         (folder / "channels").write_text(address)
-        return Settings.model_validate(
+        return validate(
+            Settings,
             {
                 "host_id": host,
                 "symbols": ["NSE:SBIN-EQ"],
@@ -64,7 +66,7 @@ def look(tmp_path: Path, far_end: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
                     "causes": causes_of(host, FLEET, reminder=reminder, source="ssm"),
                 },
                 "status_file": str(folder / "status.json"),
-            }
+            },
         )
 
     def look(now_ns: int, tokens: dict[str, dict[str, Any]], *, reminder: bool = False) -> list[str]:

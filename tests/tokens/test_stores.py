@@ -10,10 +10,11 @@ import pytest
 from botocore.stub import Stubber
 
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked
+from harvester.base.files import replace_file
+from harvester.base.redaction import Secret
 from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
-from harvester.tokens.replacing import replace_private
-from harvester.tokens.stores import Facts, FileStore, Store, StoreError, open_place
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import FileStore, Store, StoredVersion, StoreError
 
 REGION = "ap-south-1"
 NAME = "/alpha-harvester/lab/fyers/access-token"
@@ -42,8 +43,8 @@ def test_nothing_is_there_before_the_first_write(store: Store) -> None:
 
 
 def test_a_write_is_a_new_version_and_the_one_before_is_kept(store: Store) -> None:
-    first = store.write(Masked("one.two.three"))
-    second = store.write(Masked("four.five.six"))
+    first = store.write(Secret("one.two.three"))
+    second = store.write(Secret("four.five.six"))
 
     stored, before = store.read(), store.previous()
 
@@ -56,8 +57,8 @@ def test_a_write_is_a_new_version_and_the_one_before_is_kept(store: Store) -> No
 
 def test_a_look_tells_version_and_moment_and_gives_no_value_away(store: Store) -> None:
     assert store.look() is None
-    store.write(Masked("one.two.three"))
-    store.write(Masked("four.five.six"))
+    store.write(Secret("one.two.three"))
+    store.write(Secret("four.five.six"))
 
     stored, facts = store.read(), store.look()
 
@@ -74,12 +75,12 @@ def test_a_look_goes_on_after_a_page_without_rows() -> None:
         stub.add_response("describe_parameters", {"Parameters": [], "NextToken": "more"})
         stub.add_response("describe_parameters", {"Parameters": [{"Name": NAME, "Version": 7}]})
 
-        assert store.look() == Facts("ssm:7", None)
+        assert store.look() == StoredVersion("ssm:7", None)
 
 
 def test_undo_goes_back_and_undo_again_comes_back(store: Store) -> None:
-    store.write(Masked("one.two.three"))
-    store.write(Masked("four.five.six"))
+    store.write(Secret("one.two.three"))
+    store.write(Secret("four.five.six"))
 
     store.undo()
     assert value(store) == "one.two.three"
@@ -91,7 +92,7 @@ def test_the_same_value_twice_does_not_push_the_one_before_out(store: Store) -> 
     if isinstance(store, SecretsManagerStore):
         pytest.skip("Secrets Manager keeps exactly one version before, whatever it holds")
     for text in ("one.two.three", "four.five.six", "four.five.six"):
-        store.write(Masked(text))
+        store.write(Secret(text))
 
     before = store.previous()
 
@@ -99,9 +100,9 @@ def test_the_same_value_twice_does_not_push_the_one_before_out(store: Store) -> 
 
 
 def test_a_parameter_is_encrypted_and_the_file_is_private(tmp_path: Path, ssm) -> None:
-    SsmStore(NAME, REGION).write(Masked("one.two.three"))
-    FileStore(tmp_path / "credential").write(Masked("a"))
-    FileStore(tmp_path / "credential").write(Masked("b"))
+    SsmStore(NAME, REGION).write(Secret("one.two.three"))
+    FileStore(tmp_path / "credential").write(Secret("a"))
+    FileStore(tmp_path / "credential").write(Secret("b"))
 
     assert ssm.get_parameter(Name=NAME)["Parameter"]["Type"] == "SecureString"
     assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
@@ -115,7 +116,7 @@ def test_a_value_that_does_not_fit_is_refused_before_aws_is_asked(store: Store, 
     if isinstance(store, FileStore):
         pytest.skip("a file holds any length")
     with pytest.raises(StoreError, match="1 to 8192 characters") as caught:
-        store.write(Masked("x" * length))
+        store.write(Secret("x" * length))
 
     assert "xxx" not in str(caught.value)
     assert store.read() is None
@@ -123,7 +124,7 @@ def test_a_value_that_does_not_fit_is_refused_before_aws_is_asked(store: Store, 
 
 def test_a_long_token_goes_into_the_tier_that_holds_it(ssm) -> None:
     store = SsmStore(NAME, REGION)
-    store.write(Masked("x" * 8192))
+    store.write(Secret("x" * 8192))
 
     assert len(store.read().value.get_secret_value()) == 8192  # type: ignore[union-attr]
 
@@ -144,7 +145,7 @@ def test_an_outage_is_told_without_the_value(operation: str, code: str, said: st
     with Stubber(client) as stub:
         stub.add_client_error("get_parameter" if operation == "read" else "put_parameter", code, "no")
         with pytest.raises(StoreError, match=said) as caught:
-            store.read() if operation == "read" else store.write(Masked("one.two.three"))
+            store.read() if operation == "read" else store.write(Secret("one.two.three"))
 
     assert "one.two" not in str(caught.value)
 
@@ -152,13 +153,13 @@ def test_an_outage_is_told_without_the_value(operation: str, code: str, said: st
 def test_a_file_that_cannot_be_written_leaves_the_old_one_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     with pytest.raises(StoreError, match="cannot be written"):
-        FileStore(folder / "credential").write(Masked("a"))
+        FileStore(folder / "credential").write(Secret("a"))
 
     blocked = tmp_path / "credential"
-    FileStore(blocked).write(Masked("old"))
+    FileStore(blocked).write(Secret("old"))
     (tmp_path / f".credential.{os.getpid()}").mkdir()
     with pytest.raises(StoreError):
-        FileStore(blocked).write(Masked("new"))
+        FileStore(blocked).write(Secret("new"))
     assert blocked.read_text() == "old\n"
 
 
@@ -173,7 +174,7 @@ def test_a_place_names_its_store() -> None:
 def test_what_a_dead_process_of_the_same_number_left_does_not_block_a_write(tmp_path: Path) -> None:
     (tmp_path / f".credential.{os.getpid()}").write_text("half a tok")
 
-    FileStore(tmp_path / "credential").write(Masked("one.two.three"))
+    FileStore(tmp_path / "credential").write(Secret("one.two.three"))
 
     assert [path.name for path in tmp_path.iterdir()] == ["credential"]
 
@@ -182,8 +183,8 @@ def test_a_write_that_fails_leaves_no_secret_beside_the_file(tmp_path: Path) -> 
     (tmp_path / "credential").mkdir()  # nothing can be renamed over a directory
 
     with pytest.raises(StoreError, match=r"cannot be (read|written)"):
-        FileStore(tmp_path / "credential").write(Masked("one.two.three"))
+        FileStore(tmp_path / "credential").write(Secret("one.two.three"))
     with pytest.raises(OSError):
-        replace_private(tmp_path / "credential", "one.two.three", 0o600)
+        replace_file(tmp_path / "credential", "one.two.three", 0o600)
 
     assert [path.name for path in tmp_path.iterdir()] == ["credential"]

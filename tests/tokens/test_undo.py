@@ -14,7 +14,7 @@ from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.clock import SystemClock
 from harvester.base.errors import UnhealthyError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.stores import FileStore, file_version
 from runbook.fleet import playbook
 from runbook.fleet.inventory import Host
@@ -102,7 +102,7 @@ def test_the_playbook_goes_back_and_says_which_version_that_is(tmp_path: Path, e
     mint = Tokens(StateDir(exchange), SystemClock()).mint_access_token
     first, second = mint(86_400), mint(90_000)
     for token in (first, second):
-        FileStore(tmp_path / "credential").write(Masked(token))
+        FileStore(tmp_path / "credential").write(Secret(token))
     here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
     settings = {"token": {"source": "file", "file": str(tmp_path / "credential")}}
     inventory = {"harvesters": {"hosts": {"here": {**here, "harvester_settings": settings}}}}
@@ -118,7 +118,7 @@ def test_the_playbook_goes_back_and_says_which_version_that_is(tmp_path: Path, e
         done = host.run(*words, given="", environment=environment)
 
     assert done.returncode == 0, done.stdout
-    assert f'undone {{"here": "{file_version(Masked(first))}"}}' in done.stdout
+    assert f'undone {{"here": "{file_version(Secret(first))}"}}' in done.stdout
     assert (tmp_path / "credential").read_text().strip() == first
     assert "reload harvester-token-agent.service" in host.calls
     assert first not in done.stdout and second not in done.stdout

@@ -7,8 +7,8 @@ from pathlib import Path
 from runbook.fleet.inventory import Host
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
+from runbook.pull.rsync import SshTransport
 from runbook.pull.store import Store
-from runbook.pull.transport import SshTransport
 
 
 class Steps:

@@ -38,14 +38,9 @@ def kill_pulls(host: Host, lake: str, wanted: dict[str, str], store: Store, kill
         process.kill()
         process.communicate()
         killed += process.returncode == -9
-        half_files += sum(wanted.get(path) != digest for path, digest in visible(store.lake).items())
+        half_files += sum(wanted.get(path) != digest for path, digest in tree(store.lake).items())
     final = subprocess.run([sys.executable, str(SCRIPT), described], capture_output=True, text=True, check=False)
     assert final.stdout.splitlines()[-1:] == ["end 0"], final.stdout + final.stderr
-    got = visible(store.lake)
+    got = tree(store.lake)
     different = sum(got.get(path) != wanted.get(path) for path in got.keys() | wanted.keys())
-    return Outcome(killed, half_files, different, len(list(store.partial.iterdir())))
-
-
-def visible(root: Path) -> dict[str, str]:
-    """Files under final names; a kill may leave a hidden temporary of a manifest."""
-    return {path: digest for path, digest in tree(root).items() if not Path(path).name.startswith(".")}
+    return Outcome(killed, half_files, different, sum(path.is_file() for path in store.partial.rglob("*")))

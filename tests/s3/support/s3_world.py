@@ -1,7 +1,5 @@
 """A bucket behind the faulty proxy, lakes to upload to it, and a look behind the proxy's back."""
 
-import hashlib
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,32 +10,16 @@ from made_lake import LakeMaker, trading_days
 from moto.s3.models import s3_backends
 
 from harvester.config.settings import UploadSettings
-from harvester.lake.layout import find_partitions
-from harvester.lake.manifest import describe_file, load_manifest, write_manifest
 from harvester.upload import bucket
 from harvester.upload.bucket import Bucket, open_client
 from harvester.upload.retries import Retries
 from harvester.upload.uploader import DayOutcome, Uploader
 from runbook.pull.bucket import BucketLake
-from runbook.pull.objects import Objects
 
 REGION = "ap-south-1"
 NUMBERS = count(1)
 STALL_SECONDS = 2.5
 """How long a stalled answer takes: a little longer than clients wait for one."""
-
-
-def add_generation(lake: LakeMaker, segments: int = 1) -> list[Path]:
-    """Build a lake's newest day once more, with more archived segments; their paths are returned."""
-    partition = find_partitions(lake.root)[-1]
-    before = load_manifest(lake.root, partition)
-    assert before is not None
-    more = [lake.root / partition.path("raw") / f"{number}-9.seg.zst" for number in range(segments)]
-    for number, path in enumerate(more):
-        path.write_bytes(hashlib.shake_256(str(number).encode()).digest(lake.raw_bytes))
-    files = (*before.files, *(describe_file(lake.root, path, 1) for path in more))
-    write_manifest(lake.root, partition, replace(before, generation=before.generation + 1, files=files))
-    return more
 
 
 class S3:
@@ -81,7 +63,7 @@ class World:
 
     def reader(self) -> BucketLake:
         """The bucket as a pull reads it."""
-        return BucketLake(Objects(self.bucket.client, self.name, self.bucket.prefix), self.patience())
+        return BucketLake(self.bucket.client, self.name, self.bucket.prefix, self.patience())
 
     def original(self, path: str) -> bytes:
         return self.get(self.bucket.key(path))

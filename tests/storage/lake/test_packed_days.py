@@ -11,6 +11,7 @@ from tests.storage.lake.sockets import INFY, SBIN
 
 from exchange.replay.recording import open_recording
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.validation import validate
 from harvester.commands import close
 from harvester.config.settings import Settings
 from harvester.lake.prune import delete_segments, judge_segments
@@ -39,7 +40,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StreamedPlace:
 def close_by(place: StreamedPlace, form: str, *, rebuild: bool = False) -> None:
     """`harvester close --date` with the setting."""
     changes = {"data_dir": str(place.root), "host_id": PARTITION.host, "feeds": ["fyers-hsm"], "archive": form}
-    settings = Settings.model_validate(make_config(place.root.parent, **changes))
+    settings = validate(Settings, make_config(place.root.parent, **changes))
     assert close.run(Namespace(date=DAY.isoformat(), rebuild=rebuild), settings) == 0
 
 

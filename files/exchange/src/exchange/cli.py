@@ -161,6 +161,8 @@ def _token(arguments: argparse.Namespace) -> int:
 
 
 def _fault(arguments: argparse.Namespace) -> int:
+    import msgspec
+
     from exchange.client import call_control
     from exchange.faults import load_faults, parse_faults
 
@@ -170,7 +172,7 @@ def _fault(arguments: argparse.Namespace) -> int:
     content = b"[]"
     if arguments.script is not None:
         faults = parse_faults(arguments.script, "command line") if inline else load_faults(Path(arguments.script))
-        content = b"[" + b",".join(fault.model_dump_json().encode() for fault in faults) + b"]"
+        content = msgspec.json.encode(faults)
     if arguments.clear:
         call_control(arguments.state, "DELETE", "/faults")
     print(call_control(arguments.state, "POST", "/faults", content).text)

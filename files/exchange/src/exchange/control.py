@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 from aiohttp import web
 
 from exchange.faults import parse_faults
@@ -29,7 +30,7 @@ async def _delete_faults(request: web.Request) -> web.Response:
 
 async def _get_faults(request: web.Request) -> web.Response:
     rows = [
-        {"fault": armed.fault.model_dump(exclude_defaults=True), "matched": armed.matched, "used": armed.used}
+        {"fault": msgspec.to_builtins(armed.fault), "matched": armed.matched, "used": armed.used}
         for armed in world_of(request).faults.armed
     ]
     return reply(rows)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from msgspec import Meta
 
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import ConfigError
-from harvester.base.validation import StrictModel, explain
+from harvester.base.validation import Model, Refused, validate
 
 Action = Literal[
     "error",
@@ -44,38 +44,43 @@ ONCE = ("cut", *FRAME_ACTIONS)
 """Done once unless the script says how often or how long."""
 
 
-class Fault(StrictModel):
+class Fault(Model, frozen=True, omit_defaults=True):
     """One entry of a fault script."""
 
-    action: Action = Field(description="what goes wrong")
-    name: str | None = Field(None, description="how the served log calls it; the action when not given")
-    at_seconds: Annotated[float, Field(ge=0)] = Field(0, description="begin so long after the script was given")
-    after_requests: Annotated[int, Field(ge=0)] | None = Field(
-        None,
-        description="begin with the first matching request (for a socket's fault: data frame) after so many, instead of"
-        " at a time",
-    )
-    duration_seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="end so long after the beginning")
-    count: Annotated[int, Field(gt=0)] | None = Field(
-        None, description="end after so many requests, connections or frames"
-    )
-    path: str = Field("*", description="requests whose path matches this pattern, such as */depth")
-    symbol: str = Field("*", description="requests whose symbol matches this pattern, such as NSE:SBIN-*")
-    status: Annotated[int, Field(ge=200, le=599)] | None = Field(None, description="HTTP status of error and html")
-    code: int = Field(-99, description="the broker's error code of error")
-    message: str = Field("Something went wrong", description="text of error")
-    retry_after_seconds: Annotated[int, Field(ge=0)] | None = Field(None, description="header of rate_limit and error")
-    delay_seconds: Annotated[float, Field(ge=0)] = Field(5, description="how slow is slow")
-    size_bytes: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="size of huge, garbage and garbage_frame; what is sent of truncate and truncated_frame"
-    )
-    offset_seconds: float = Field(0, description="how far the Date header is off, for date")
+    action: Action
+    """What goes wrong."""
+    name: str | None = None
+    """How the served log calls it; the action when not given."""
+    at_seconds: Annotated[float, Meta(ge=0)] = 0
+    """Begin so long after the script was given."""
+    after_requests: Annotated[int, Meta(ge=0)] | None = None
+    """Begin with the first matching request (of a socket: data frame) after so many, instead of at a time."""
+    duration_seconds: Annotated[float, Meta(gt=0)] | None = None
+    """End so long after the beginning."""
+    count: Annotated[int, Meta(gt=0)] | None = None
+    """End after so many requests, connections or frames."""
+    path: str = "*"
+    """Requests whose path matches this pattern, such as */depth."""
+    symbol: str = "*"
+    """Requests whose symbol matches this pattern, such as NSE:SBIN-*."""
+    status: Annotated[int, Meta(ge=200, le=599)] | None = None
+    """HTTP status of error and html."""
+    code: int = -99
+    """The broker's error code of error."""
+    message: str = "Something went wrong"
+    """Text of error."""
+    retry_after_seconds: Annotated[int, Meta(ge=0)] | None = None
+    """Header of rate_limit and error."""
+    delay_seconds: Annotated[float, Meta(ge=0)] = 5
+    """How slow is slow."""
+    size_bytes: Annotated[int, Meta(ge=0)] | None = None
+    """Size of huge, garbage and garbage_frame; what is sent of truncate and truncated_frame."""
+    offset_seconds: float = 0
+    """How far the Date header is off, for date."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def __post_init__(self) -> None:
         if self.action == "refuse" and self.duration_seconds is None:
             raise ValueError("refuse needs duration_seconds, or nothing could ever connect again")
-        return self
 
     @property
     def label(self) -> str:
@@ -96,7 +101,7 @@ class Fault(StrictModel):
         return self.symbol == "*" or any(fnmatchcase(symbol, self.symbol) for symbol in symbols())
 
 
-class FaultScript(StrictModel):
+class FaultScript(Model, frozen=True):
     """A whole script."""
 
     faults: list[Fault]
@@ -106,9 +111,9 @@ def parse_faults(text: str | bytes, source: str) -> list[Fault]:
     """Read a fault script: a JSON list, or one fault alone. Raises ConfigError naming the entry and the key."""
     try:
         data = json.loads(text)
-        return FaultScript.model_validate({"faults": [data] if isinstance(data, dict) else data}).faults
-    except ValidationError as error:
-        raise ConfigError(f"{source}: the fault script is refused:\n{explain(error, FaultScript)}") from error
+        return validate(FaultScript, {"faults": [data] if isinstance(data, dict) else data}).faults
+    except Refused as refused:
+        raise ConfigError(f"{source}: the fault script is refused:\n{refused}") from None
     except ValueError as error:
         raise ConfigError(f"{source}: the fault script is not valid JSON: {error}.") from error
 

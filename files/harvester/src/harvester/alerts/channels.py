@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from harvester.alerts.message import Message, Severity
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked, Secret, redact, register_secret, register_text
+from harvester.base.redaction import Secret, redact, register_secret, register_text
 
 SUBJECT_LIMIT = 100
 """SNS cuts subjects there, and refuses what is not plain ASCII."""
@@ -18,7 +18,7 @@ SECRET_PART = re.compile(r"[^/:@?&=#\s]{8,}")
 KINDS = {Severity.CLEAR: "success", Severity.NOTICE: "info", Severity.WARNING: "warning"}
 
 
-class Delivery(NamedTuple):
+class SendResult(NamedTuple):
     """How one channel took a message: its kind, such as tgram, and what went wrong (empty: nothing)."""
 
     channel: str
@@ -36,9 +36,9 @@ class Channel(Protocol):
 
 
 class AppriseChannel:
-    """One address as https://github.com/caronc/apprise/wiki lists them; one that is none takes nothing and says so.
+    """One address as https://github.com/caronc/apprise/wiki lists them. A wrong one reports that with each message.
 
-    It is no error of its own: a mistyped line must not silence the channels beside it.
+    It raises nothing: a mistyped line must not silence the channels beside it.
     """
 
     def __init__(self, address: Secret, number: int) -> None:
@@ -97,17 +97,17 @@ def parse_channels(value: Secret) -> list[Channel]:
     lines = [line.strip() for line in value.get_secret_value().splitlines()]
     addresses = [line for line in lines if line and not line.startswith("#")]
     for address in addresses:
-        register_secret(Masked(address))
+        register_secret(Secret(address))
         for part in SECRET_PART.findall(address):
             register_text(part)
     if not addresses:
         raise ConfigError("There is no alert channel. Write one apprise address a line.")
-    return [AppriseChannel(Masked(address), number) for number, address in enumerate(addresses, 1)]
+    return [AppriseChannel(Secret(address), number) for number, address in enumerate(addresses, 1)]
 
 
-def deliver(channels: Sequence[Channel], message: Message) -> list[Delivery]:
-    """Send through every channel, whatever became of the others."""
-    return [Delivery(channel.kind, channel.send(message)) for channel in channels]
+def deliver(channels: Sequence[Channel], message: Message) -> list[SendResult]:
+    """Send through every channel; one that fails does not stop the others."""
+    return [SendResult(channel.kind, channel.send(message)) for channel in channels]
 
 
 def _sns() -> Any:

@@ -5,38 +5,38 @@ from datetime import date
 from typing import Any
 
 from harvester.alerts.channels import Channel, parse_channels
-from harvester.alerts.reminders import Day, Standing, judge_token
+from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.base.errors import ConfigError
+from harvester.base.monitors import STALE_NS
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.settings import AlertSettings
-from harvester.health.checks import STALE_NS
-from harvester.tokens.stores import open_place
+from harvester.tokens.places import open_place
 
 REMEDY = "Log in: ./inv token-push"
 RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"
 
 
-def day_of(calendar: TradingCalendar, day: date, phases: Collection[PhaseName]) -> Day | None:
+def day_of(calendar: TradingCalendar, day: date, phases: Collection[PhaseName]) -> SessionHours | None:
     """The day's first opening and last close of the phases that are recorded; None when the market is closed."""
     windows = calendar.windows(day, phases)
-    return Day(windows[0][0], windows[-1][1]) if windows else None
+    return SessionHours(windows[0][0], windows[-1][1]) if windows else None
 
 
-def judge_status(status: dict[str, Any] | None, day: Day | None, now_ns: int, host_id: str) -> Standing:
+def judge_status(status: dict[str, Any] | None, day: SessionHours | None, now_ns: int, host_id: str) -> TokenState:
     """How the recorder's token stands by its own report; None: there is no report."""
     if status is None or abs(now_ns - int(status.get("written_at_ns", 0))) > STALE_NS:
-        return Standing(
+        return TokenState(
             "recorder_down", f"the recorder of {host_id} does not run, so whether it has a token cannot be said"
         )
     token = status.get("token") or {}
     if token.get("state") == "refused":
-        return Standing("token_refused", f"the broker refuses the access token ({token.get('version')})")
+        return TokenState("token_refused", f"the broker refuses the access token ({token.get('version')})")
     return judge_token(token.get("expires_at_ns"), day, now_ns)
 
 
-def remedy_of(standing: Standing) -> str:
+def remedy_of(state: TokenState) -> str:
     """What to do about it: no login makes a recorder run."""
-    return RECORDER_REMEDY if standing.cause == "recorder_down" else REMEDY
+    return RECORDER_REMEDY if state.cause == "recorder_down" else REMEDY
 
 
 def open_channels(settings: AlertSettings) -> list[Channel]:

@@ -2,26 +2,26 @@
 
 import json
 
-from harvester.alerts.reminders import Memory
-from harvester.base.redaction import Masked
+from harvester.alerts.reminders import ReminderMemory
+from harvester.base.redaction import Secret
 from harvester.tokens.stores import Store
 
 
-def read_memory(store: Store) -> Memory:
+def read_memory(store: Store) -> ReminderMemory:
     """What is remembered; nothing where the store has nothing, or nothing that can be read. Raises StoreError."""
     stored = store.read()
     if stored is None:
-        return Memory.none()
+        return ReminderMemory.none()
     try:
         content = json.loads(stored.value.get_secret_value())
         said = {
             str(cause): (int(day), int(severity), int(at)) for cause, (day, severity, at) in content["said"].items()
         }
-        return Memory(said, bool(content["open"]))
+        return ReminderMemory(said, bool(content["open"]))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Memory.none()
+        return ReminderMemory.none()
 
 
-def write_memory(store: Store, memory: Memory) -> None:
+def write_memory(store: Store, memory: ReminderMemory) -> None:
     """Remember. Raises StoreError."""
-    store.write(Masked(json.dumps({"said": memory.said, "open": memory.open})))
+    store.write(Secret(json.dumps({"said": memory.said, "open": memory.open})))

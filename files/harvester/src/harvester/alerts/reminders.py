@@ -28,69 +28,69 @@ OTHER_TITLES = {"recorder_down": "The recorder does not run"}
 """By cause, where a login is not what is lacking."""
 
 
-class Day(NamedTuple):
+class SessionHours(NamedTuple):
     """A trading day: opening of its first phase, close of its last, in wall ns."""
 
     opens_ns: int
     closes_ns: int
 
 
-class Standing(NamedTuple):
+class TokenState(NamedTuple):
     """How the token stands. `cause` is empty when it is in place for the whole session."""
 
     cause: str
     detail: str
 
 
-class Memory(NamedTuple):
+class ReminderMemory(NamedTuple):
     """What was said: per cause the opening of the day, the severity and when. `open` while an all-clear is owed."""
 
     said: dict[str, tuple[int, int, int]]
     open: bool
 
     @classmethod
-    def none(cls) -> "Memory":
+    def none(cls) -> "ReminderMemory":
         return cls({}, False)
 
 
-def judge_token(expires_at_ns: int | None, day: Day | None, now_ns: int) -> Standing:
+def judge_token(expires_at_ns: int | None, day: SessionHours | None, now_ns: int) -> TokenState:
     """How a token of this expiry stands; None: there is no token."""
     if expires_at_ns is None:
-        return Standing("no_token", "no access token is stored")
+        return TokenState("no_token", "no access token is stored")
     ends = f"{to_ist(expires_at_ns):%a %d %b %H:%M} IST"
     if expires_at_ns <= now_ns:
-        return Standing("no_token", f"the last access token expired {ends}")
+        return TokenState("no_token", f"the last access token expired {ends}")
     if day and expires_at_ns < day.closes_ns:
-        return Standing("token_too_short", f"the access token ends {ends}, before the session does")
-    return Standing("", f"valid until {ends}")
+        return TokenState("token_too_short", f"the access token ends {ends}, before the session does")
+    return TokenState("", f"valid until {ends}")
 
 
 def decide(
-    now_ns: int, day: Day | None, standing: Standing, memory: Memory, remedy: Callable[[], str]
-) -> tuple[list[Message], Memory]:
+    now_ns: int, day: SessionHours | None, state: TokenState, memory: ReminderMemory, remedy: Callable[[], str]
+) -> tuple[list[Message], ReminderMemory]:
     """What to send now, and what to remember once it was sent. `remedy` makes the words on how to log in."""
-    if not standing.cause:
-        return ([_all_clear(standing)] if memory.open else []), Memory.none()
+    if not state.cause:
+        return ([_all_clear(state)] if memory.open else []), ReminderMemory.none()
     if day is None or now_ns >= day.closes_ns:
         return [], memory
     passed = [severity for minutes, severity in STEPS if now_ns >= day.opens_ns + minutes * MINUTE_NS]
     if not passed:
         return [], memory
     severity = passed[-1]
-    before = memory.said.get(standing.cause)
+    before = memory.said.get(state.cause)
     if before and before[0] == day.opens_ns and not _is_due_again(severity, before, now_ns):
         return [], memory
     said = {cause: what for cause, what in memory.said.items() if what[0] == day.opens_ns}
-    said[standing.cause] = (day.opens_ns, int(severity), now_ns)
-    return [_request(severity, standing, day, remedy())], Memory(said, True)
+    said[state.cause] = (day.opens_ns, int(severity), now_ns)
+    return [_request(severity, state, day, remedy())], ReminderMemory(said, True)
 
 
-def is_step(now_ns: int, day: Day) -> bool:
+def is_step(now_ns: int, day: SessionHours) -> bool:
     """Whether this is the first look, five minutes after the one before, since one of the day's steps."""
     return any(0 <= now_ns - (day.opens_ns + minutes * MINUTE_NS) < LOOK_NS for minutes, _ in STEPS)
 
 
-def is_lost(now_ns: int, day: Day | None) -> bool:
+def is_lost(now_ns: int, day: SessionHours | None) -> bool:
     """Whether the day's last step has come: what is not recorded now is lost."""
     return day is not None and now_ns >= day.opens_ns + STEPS[-1][0] * MINUTE_NS
 
@@ -102,12 +102,12 @@ def _is_due_again(severity: Severity, before: tuple[int, int, int], now_ns: int)
     return repeat is not None and now_ns - before[2] >= repeat * NS_PER_SECOND
 
 
-def _request(severity: Severity, standing: Standing, day: Day, remedy: str) -> Message:
+def _request(severity: Severity, state: TokenState, day: SessionHours, remedy: str) -> Message:
     opens = f"{to_ist(day.opens_ns):%H:%M}"
     verb = "opened" if severity == Severity.CRITICAL else "opens"
-    body = f"The session {verb} at {opens} IST, and {standing.detail}.\n{remedy}"
-    return Message(severity, standing.cause, OTHER_TITLES.get(standing.cause, TITLES[severity]), body)
+    body = f"The session {verb} at {opens} IST, and {state.detail}.\n{remedy}"
+    return Message(severity, state.cause, OTHER_TITLES.get(state.cause, TITLES[severity]), body)
 
 
-def _all_clear(standing: Standing) -> Message:
-    return Message(Severity.CLEAR, "token", "The token is in place", f"The access token is {standing.detail}.")
+def _all_clear(state: TokenState) -> Message:
+    return Message(Severity.CLEAR, "token", "The token is in place", f"The access token is {state.detail}.")

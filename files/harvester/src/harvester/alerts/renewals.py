@@ -1,7 +1,7 @@
 """What people are told of the automatic refresh: that it ended, that it was refused, that its token nears its end."""
 
 from harvester.alerts.message import Message, Severity
-from harvester.tokens.renewal import Outcome
+from harvester.tokens.renewal import RenewalOutcome
 
 ENDED = {
     "gone": "The broker no longer refreshes tokens: log in each day from now on",
@@ -9,8 +9,8 @@ ENDED = {
 }
 
 
-def message_of(outcome: Outcome, remedy: str) -> Message | None:
-    """The message for a try, or None: what was said before, and a try that may yet succeed, are not worth one."""
+def message_of(outcome: RenewalOutcome, remedy: str) -> Message | None:
+    """The message for a try; None when it was sent before, and when a later try may succeed."""
     if outcome.kind in ENDED and outcome.new:
         title = ENDED[outcome.kind]
         return Message(Severity.WARNING, f"refresh_{outcome.kind}", title, f"{outcome.detail}\n{remedy}")

@@ -1,12 +1,12 @@
-"""One look of the reminders: decide, send, remember what was sent."""
+"""One run of the reminders: decide, send, remember what was sent."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harvester.alerts.channels import Channel, Delivery, deliver
+from harvester.alerts.channels import Channel, SendResult, deliver
 from harvester.alerts.memory import read_memory, write_memory
 from harvester.alerts.message import Message
-from harvester.alerts.reminders import Day, Memory, Standing, decide, is_step
+from harvester.alerts.reminders import ReminderMemory, SessionHours, TokenState, decide, is_step
 from harvester.tokens.stores import Store, StoreError
 
 
@@ -14,7 +14,7 @@ class Round(NamedTuple):
     """What was sent, how each channel took it, and trouble with the memory (empty: none)."""
 
     messages: list[Message]
-    deliveries: list[Delivery]
+    deliveries: list[SendResult]
     trouble: str
 
     @property
@@ -25,24 +25,24 @@ class Round(NamedTuple):
 
 def look(
     now_ns: int,
-    day: Day | None,
-    standing: Standing,
+    day: SessionHours | None,
+    state: TokenState,
     *,
     memory: Store,
     channels: Callable[[], Sequence[Channel]],
     remedy: Callable[[], str],
 ) -> Round:
-    """Send what is due. What no channel took is not remembered, so that the next look tries again.
+    """Send what is due. What no channel took is not remembered, so that the next run tries again.
 
-    While the memory cannot be read, only a look within five minutes of a step speaks: nobody is told the same every
-    five minutes, and nobody goes untold. Raises ConfigError when there is something to say and no channel for it.
+    While the memory cannot be read, messages are sent only within five minutes of a step: each is sent then, and none
+    every five minutes. Raises ConfigError when there is something to say and no channel for it.
     """
     trouble = ""
     try:
         known = read_memory(memory)
     except StoreError as error:
-        known, trouble = Memory.none(), str(error)
-    messages, after = decide(now_ns, day, standing, known, remedy)
+        known, trouble = ReminderMemory.none(), str(error)
+    messages, after = decide(now_ns, day, state, known, remedy)
     if trouble and not (day and is_step(now_ns, day)):
         messages = []
     ready = channels() if messages else []

@@ -1,1 +1,4 @@
-"""What every package stands on: clocks, errors, redaction, logging, systemd notification, file validation."""
+"""What every room stands on: clocks, errors, redaction, logs, systemd, AWS's names, files, checked models.
+
+Imports nothing of ours.
+"""

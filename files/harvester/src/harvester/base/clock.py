@@ -53,9 +53,10 @@ def midnight_ns(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=IST).astimezone(UTC).timestamp()) * NS_PER_SECOND
 
 
-def parse_date(text: str) -> date:
-    """A date of the command line. Raises ConfigError."""
+def parse_date(text: str, option: str = "") -> date:
+    """A date of the command line, given by `option`. Raises ConfigError."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"{text!r} is not a date; write it as YYYY-MM-DD, such as 2026-11-23.") from None
+        given = f"{option} {text!r}".strip()
+        raise ConfigError(f"{given} is not a date. Write it as YYYY-MM-DD, such as 2026-11-23.") from None

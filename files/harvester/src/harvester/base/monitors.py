@@ -1,4 +1,4 @@
-"""What the recorder keeps an eye on beside the data: the clock, the disk, a file that may change."""
+"""What the recorder monitors beside the data: the clock, the disk, a file that may change."""
 
 import os
 from pathlib import Path
@@ -9,9 +9,11 @@ STEP_NS = 50 * NS_PER_MS
 OFFSET_LIMIT_NS = 10 * NS_PER_SECOND
 """Larger than any honest network delay; the header has whole seconds."""
 HALF_SECOND_NS = NS_PER_SECOND // 2
+STALE_NS = 10 * NS_PER_SECOND
+"""A status file that is older is of a recorder that hangs or has ended: it publishes about once a second."""
 
 
-class ClockWatch:
+class ClockMonitor:
     """Notices a clock that steps (wall against monotonic) and one that is off (wall against the broker's Date)."""
 
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ class ClockWatch:
         if server_date_ns is None:
             return
         offset = wall_ns - (server_date_ns + HALF_SECOND_NS)
-        # One late answer is no proof: believe a large offset when the next answer repeats it.
+        # One late answer may look like an offset: a large one counts when the next answer repeats it.
         if abs(offset) > OFFSET_LIMIT_NS and not self._suspicion:
             self._suspicion = True
             return
@@ -50,8 +52,8 @@ class ClockWatch:
         return self.offset_ns is not None and abs(self.offset_ns) > OFFSET_LIMIT_NS
 
 
-class DiskWatch:
-    """Notices a disk that is nearly full, and one that has room again; between the two it keeps its opinion."""
+class DiskMonitor:
+    """Tells whether the disk has less than `reserve_bytes` free; once full, it must have 5 % more to count as free."""
 
     def __init__(self, directory: Path, reserve_bytes: int) -> None:
         self.free_bytes = 0
@@ -60,7 +62,7 @@ class DiskWatch:
         self._reserve_bytes = reserve_bytes
 
     def check(self) -> bool:
-        """Look at the disk; True when the opinion changed. Raises OSError when the directory is gone."""
+        """Measure; True when `is_full` has changed. Raises OSError when the directory is gone."""
         stat = os.statvfs(self._directory)
         self.free_bytes = stat.f_bavail * stat.f_frsize
         before = self.is_full
@@ -69,7 +71,7 @@ class DiskWatch:
         return self.is_full != before
 
 
-class FileWatch:
+class FileMonitor:
     """Notices that a file was replaced or written, by its stat."""
 
     def __init__(self, path: Path | None) -> None:

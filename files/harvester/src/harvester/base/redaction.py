@@ -1,6 +1,5 @@
 """Secrets by value: whatever is registered here never leaves the process in a log line, a message or a traceback."""
 
-from typing import Protocol
 from urllib.parse import quote
 
 MASK = "[redacted]"
@@ -10,14 +9,8 @@ MIN_LENGTH = 6
 _secrets: set[str] = set()
 
 
-class Secret(Protocol):
-    """A value that shows itself only when asked to, such as pydantic's SecretStr."""
-
-    def get_secret_value(self) -> str: ...
-
-
-class Masked:
-    """A secret for processes that have no room for pydantic."""
+class Secret:
+    """A value that shows itself only when asked to: printing it shows no part of it."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -26,13 +19,13 @@ class Masked:
         return self._value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Masked) and other._value == self._value
+        return isinstance(other, Secret) and other._value == self._value
 
     def __hash__(self) -> int:
         return hash(self._value)
 
     def __repr__(self) -> str:
-        return f"Masked({MASK!r})"
+        return f"Secret({MASK!r})"
 
     def __str__(self) -> str:
         return MASK
@@ -64,7 +57,7 @@ def redact(text: str) -> str:
 def one_line(said: object, length: int = 160) -> str:
     """What somebody else said as one printable line of at most `length` characters.
 
-    Masked before it is cut, for half a secret is not known as one.
+    Secret before it is cut, for half a secret is not known as one.
     """
     text = "".join(letter if letter.isprintable() else " " for letter in redact(str(said)))
     return " ".join(text.split())[:length] or "no detail"

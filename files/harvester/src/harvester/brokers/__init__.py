@@ -1,1 +1,4 @@
-"""One package a broker: what its wire says, its symbols, its limits."""
+"""What capture asks of a broker (`protocol`, `access`), and a package for each broker.
+
+May import base, config, journal, ledger, net and tokens.
+"""

@@ -3,43 +3,43 @@
 import json
 import re
 from datetime import date
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from msgspec import Meta, field
 
 from harvester.base.errors import ConfigError
-from harvester.base.validation import StrictModel, explain
-from harvester.calendar.facts import Facts, PhaseName, Rule, Special
+from harvester.base.validation import Model, Refused, validate
 
-TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?$")
+PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
+TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?\Z")
 DAY_SECONDS = 86_400
 
 
-def _parse_time(text: object) -> object:
-    match = TIME_OF_DAY.match(text) if isinstance(text, str) else None
-    if not match:
-        raise ValueError("must be a time of day such as 09:15:00")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    if hours * 3600 + minutes * 60 + seconds > DAY_SECONDS:
-        raise ValueError("must not be later than 24:00:00")
-    return hours * 3600 + minutes * 60 + seconds
+class TimeOfDay(int):
+    """Seconds since midnight in India, written as HH:MM or HH:MM:SS."""
+
+    @classmethod
+    def parse(cls, text: object) -> "TimeOfDay":
+        match = TIME_OF_DAY.match(text) if isinstance(text, str) else None
+        if not match:
+            raise ValueError("must be a time of day such as 09:15:00")
+        hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        if hours * 3600 + minutes * 60 + seconds > DAY_SECONDS:
+            raise ValueError("must not be later than 24:00:00")
+        return cls(hours * 3600 + minutes * 60 + seconds)
 
 
-TimeOfDay = Annotated[int, BeforeValidator(_parse_time)]
-"""Written as HH:MM:SS in India time, held as seconds since midnight."""
 Window = tuple[TimeOfDay, TimeOfDay]
-Phases = Annotated[dict[PhaseName, tuple[Window, ...]], Field(min_length=1)]
+Phases = Annotated[dict[PhaseName, tuple[Window, ...]], Meta(min_length=1)]
 
 
-class _Dated(StrictModel):
+class _Dated(Model, frozen=True):
     phases: Phases
     reference: str
 
-    @model_validator(mode="after")
-    def _check_windows(self) -> "_Dated":
+    def __post_init__(self) -> None:
         windows = sorted(window for phase in self.phases.values() for window in phase)
         for opens, closes in windows:
             if opens >= closes:
@@ -47,17 +47,19 @@ class _Dated(StrictModel):
         for (_, closes), (opens, _) in pairwise(windows):
             if opens < closes:
                 raise ValueError("phases must not overlap")
-        return self
 
 
-class PhaseRule(_Dated):
+class PhaseRule(_Dated, frozen=True):
     """The phases of every ordinary trading day from one date to another, both included."""
 
-    first: Annotated[date, Field(alias="from")]
-    last: Annotated[date | None, Field(alias="to")] = None
+    first: date = field(name="from")
+    last: date | None = field(name="to", default=None)
+
+    def holds(self, day: date) -> bool:
+        return self.first <= day and (self.last is None or day <= self.last)
 
 
-class Holiday(StrictModel):
+class Holiday(Model, frozen=True):
     """A date on which there is no ordinary session."""
 
     date: date
@@ -65,7 +67,7 @@ class Holiday(StrictModel):
     reference: str
 
 
-class SpecialSession(_Dated):
+class SpecialSession(_Dated, frozen=True):
     """A session with times of its own, also on a weekend or a holiday."""
 
     date: date
@@ -73,48 +75,36 @@ class SpecialSession(_Dated):
     status: Literal["held", "confirmed", "provisional"]
 
 
-class CalendarFile(StrictModel):
+class CalendarFile(Model, frozen=True):
     """The whole file. Times are India time (a fixed offset), dates are calendar dates there."""
 
     timezone: Literal["Asia/Kolkata"]
     market: str
     valid_until: date
-    phase_rules: Annotated[tuple[PhaseRule, ...], Field(min_length=1)]
+    phase_rules: Annotated[tuple[PhaseRule, ...], Meta(min_length=1)]
     holidays: tuple[Holiday, ...] = ()
     special_sessions: tuple[SpecialSession, ...] = ()
 
-    @model_validator(mode="after")
-    def _check_dates(self) -> "CalendarFile":
+    def __post_init__(self) -> None:
         for rule, following in pairwise(self.phase_rules):
             if rule.last is None or rule.last >= following.first:
                 raise ValueError("phase_rules must be in order of date and must not overlap")
         days = [special.date for special in self.special_sessions]
         if len(days) != len(set(days)):
             raise ValueError("special_sessions names a date twice; give that date all its windows in one entry")
-        return self
-
-    @property
-    def facts(self) -> Facts:
-        """The same without circulars and names."""
-        return Facts(
-            self.valid_until,
-            tuple(Rule(rule.first, rule.last, rule.phases) for rule in self.phase_rules),
-            frozenset(holiday.date for holiday in self.holidays),
-            {special.date: Special(special.kind, special.phases) for special in self.special_sessions},
-        )
 
 
-def read_calendar(path: Path | None = None) -> Facts:
+def read_calendar(path: Path | None = None) -> CalendarFile:
     """Check a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
-    source = path or files("harvester.calendar").joinpath("nse.json")
+    source = path or Path(__file__).with_name("nse.json")
     try:
-        return CalendarFile.model_validate(json.loads(source.read_bytes())).facts
+        return validate(CalendarFile, json.loads(source.read_bytes()))
     except OSError as error:
         raise ConfigError(
             f"{source}: the trading calendar cannot be read ({error.strerror}). Correct calendar.file in the"
             " configuration, or remove the key to use the calendar in the package."
         ) from error
-    except ValidationError as error:
-        raise ConfigError(f"{source}: the trading calendar is refused:\n{explain(error, CalendarFile)}") from error
+    except Refused as refused:
+        raise ConfigError(f"{source}: the trading calendar is refused:\n{refused}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error

@@ -1,4 +1,4 @@
-"""The calendar that the recorder goes by, read anew when its file changes."""
+"""The recorder's trading calendar, read again when its file changes."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from harvester.base.errors import HarvesterError
-from harvester.base.monitors import FileWatch
+from harvester.base.monitors import FileMonitor
 from harvester.calendar import TradingCalendar
 
 log = structlog.get_logger()
@@ -15,22 +15,22 @@ Load = Callable[[], Awaitable[TradingCalendar]]
 """Reads the calendar in force. Raises HarvesterError when it is refused."""
 
 
-class CalendarKeeper:
-    """Holds the last good calendar. A file is read outside the loop, and taken up in a turn of it."""
+class CalendarReloader:
+    """Holds the last good calendar. `look` gives the work of reading a changed file, `take` puts it in force."""
 
     def __init__(self, calendar: TradingCalendar, file: Path | None, load: Load) -> None:
         self.calendar = calendar
         self.problem = ""
-        self._file = FileWatch(file)
+        self._file = FileMonitor(file)
         self._load = load
         self._new: TradingCalendar | None = None
 
     def look(self) -> Coroutine[Any, Any, None] | None:
-        """The work of reading the file, when it has changed."""
+        """The coroutine that reads the file, when it has changed; else None."""
         return self._read() if self._file.has_changed() else None
 
     def take(self) -> bool:
-        """Go by a calendar that was read since the last call; whether there was one."""
+        """Put a calendar in force that was read since the last call; False when there is none."""
         new, self._new = self._new, None
         if new is None:
             return False

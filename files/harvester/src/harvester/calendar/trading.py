@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
-from harvester.calendar.facts import Facts, PhaseName, Phases
+from harvester.calendar.model import CalendarFile, PhaseName, Phases, read_calendar
 
 SATURDAY = 5
 SEARCH_DAYS = 400
@@ -33,19 +33,17 @@ class Session(NamedTuple):
 class TradingCalendar:
     """When the market is open. After `valid_until` the last phase rule goes on: polling on a holiday is harmless."""
 
-    def __init__(self, facts: Facts) -> None:
-        self.valid_until = facts.valid_until
-        self._rules = facts.rules
-        self._holidays = facts.holidays
-        self._special = facts.specials
+    def __init__(self, file: CalendarFile) -> None:
+        self.valid_until = file.valid_until
+        self._rules = file.phase_rules
+        self._holidays = frozenset(holiday.date for holiday in file.holidays)
+        self._special = {special.date: special for special in file.special_sessions}
         self._changes: dict[frozenset[PhaseName], tuple[int, int | None]] = {}
         self._merged = lru_cache(maxsize=8)(self._merge_windows)
 
     @classmethod
     def load(cls, path: Path | None = None) -> "TradingCalendar":
         """Read a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
-        from harvester.calendar.model import read_calendar  # large: the recorder has a child read it
-
         return cls(read_calendar(path))
 
     def session(self, day: date) -> Session | None:
@@ -55,10 +53,8 @@ class TradingCalendar:
             return Session(day, special.kind, _phases(day, special.phases))
         if day.weekday() >= SATURDAY or day in self._holidays:
             return None
-        for rule in self._rules:
-            if rule.first <= day and (rule.last is None or day <= rule.last):
-                return Session(day, "ordinary", _phases(day, rule.phases))
-        return None
+        rule = next((rule for rule in self._rules if rule.holds(day)), None)
+        return Session(day, "ordinary", _phases(day, rule.phases)) if rule else None
 
     def windows(self, day: date, phases: Collection[PhaseName]) -> list[tuple[int, int]]:
         """Windows [open_ns, close_ns) of the named phases, in order; phases that touch make one window."""

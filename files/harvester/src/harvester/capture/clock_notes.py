@@ -1,4 +1,4 @@
-"""What the journal says of the clock: when the broker's Date contradicts it, and what chrony measures."""
+"""Control records about the clock: that the broker's Date header contradicts it, and what chrony measures."""
 
 import os
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.monitors import ClockWatch, FileWatch
+from harvester.base.monitors import ClockMonitor, FileMonitor
 
 log = structlog.get_logger()
 TAIL_BYTES = 512
@@ -21,11 +21,11 @@ REFERENCE, STRATUM, OFFSET, MAX_ERROR = 2, 3, 6, 13
 class ClockNotes:
     """Control records of type "clock", each as soon as there is news."""
 
-    def __init__(self, watch: ClockWatch, chrony_log: Path) -> None:
+    def __init__(self, watch: ClockMonitor, chrony_log: Path) -> None:
         self._watch = watch
         self._was_off = False
         self._chrony_log = chrony_log
-        self._chrony_file = FileWatch(chrony_log)
+        self._chrony_file = FileMonitor(chrony_log)
         self._measured: dict[str, Any] | None = None
 
     def take(self) -> list[dict[str, Any]]:

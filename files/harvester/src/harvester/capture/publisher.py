@@ -1,21 +1,22 @@
-"""Puts the recorder's state together for the status file."""
+"""Assembles the recorder's state for the status file. Times in it are wall ns unless the key says otherwise."""
 
 import os
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
-from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
-from harvester.base.monitors import ClockWatch
-from harvester.brokers.fyers.access import Gate
-from harvester.capture.polls.poller import Poller
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.capture.context import RecorderContext
+from harvester.capture.feed import Feed
+from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
-from harvester.capture.sink import Capture
-from harvester.capture.status import describe_symbols, write_status
-from harvester.capture.symbol_master import SymbolBook
+from harvester.capture.sink import JournalSink
+from harvester.capture.status import write_status
+from harvester.capture.streams.connection import StreamConnection
+from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.journal.format import RunInfo
 
 log = structlog.get_logger()
 EVERY_NS = NS_PER_SECOND - 50 * NS_PER_MS
@@ -28,32 +29,27 @@ class StatusPublisher:
 
     def __init__(
         self,
-        path: Path,
+        context: RecorderContext,
         *,
-        run: RunInfo,
-        clock: Clock,
-        capture: Capture,
-        poller: Poller,
-        gate: Gate,
+        polls: PollFeed,
+        streams: Sequence[StreamFeed],
         keeper: TokenKeeper,
-        watch: ClockWatch,
-        book: SymbolBook,
+        unknown_symbols: Callable[[], dict[str, list[str]]],
     ) -> None:
-        self._path = path
-        self._run = run
-        self._clock = clock
-        self._capture = capture
-        self._poller = poller
-        self._gate = gate
+        """`unknown_symbols` says which tickers the broker does not list, each with tickers that look like it."""
+        self._path = context.settings.status_file
+        self._context = context
+        self._clock = context.clock
+        self._polls = polls
+        self._streams = streams
         self._keeper = keeper
-        self._watch = watch
-        self._book = book
-        self._started_at_ns = clock.wall_ns()
+        self._unknown_symbols = unknown_symbols
+        self._started_at_ns = context.clock.wall_ns()
         self._next_mono_ns = 0
-        self._failing = False
+        self._is_failing = False
 
     def __call__(self, recorder: Recorder) -> None:
-        """Publish when a second has passed; a file that cannot be written is a log line, not an end."""
+        """Publish when a second has passed; a file that cannot be written is logged once and tried again."""
         mono_ns = self._clock.mono_ns()
         if mono_ns < self._next_mono_ns:
             return
@@ -61,21 +57,22 @@ class StatusPublisher:
         self._next_mono_ns = mono_ns + (EVERY_NS if len(status["symbols"]) < MANY else MANY_EVERY_NS)
         try:
             write_status(self._path, status)
-            self._failing = False
+            self._is_failing = False
         except OSError as error:
-            if not self._failing:
+            if not self._is_failing:
                 log.error("status_not_written", path=str(self._path), detail=str(error))
-            self._failing = True
+            self._is_failing = True
 
     def describe(self, recorder: Recorder) -> dict[str, Any]:
-        """The whole state as JSON data. Times are wall ns unless the key says otherwise."""
+        """The whole state as JSON data."""
         wall_ns = self._clock.wall_ns()
         today = recorder.calendar.trading_date(wall_ns)
-        token = self._gate.token
+        run, access, watch = self._context.run, self._context.access, self._context.watch
+        token = access.token
         return {
-            "release": self._run.release,
-            "config_hash": self._run.config_hash,
-            "run_id": self._run.run_id,
+            "release": run.release,
+            "config_hash": run.config_hash,
+            "run_id": run.run_id,
             "pid": os.getpid(),
             "started_at_ns": self._started_at_ns,
             "written_at_ns": wall_ns,
@@ -85,27 +82,79 @@ class StatusPublisher:
                 "phases": recorder.calendar.phases_at(wall_ns),
                 "next_change_ns": recorder.next_change_ns,
             },
-            "symbols": describe_symbols(self._capture.symbols, recorder.streams),
-            "feeds": {feed.name: feed.describe() for feed in recorder.streams},
-            "polling": recorder.is_polling,
+            "symbols": _describe_symbols(recorder.feeds),
+            "feeds": {feed.name: _describe_feed(feed) for feed in self._streams},
+            "polling": recorder.next_due_ns is not None,
             "open_gaps": [
-                *(gap._asdict() for gap in self._capture.open_gaps),
-                *(gap._asdict() | {"feed": feed.name} for feed in recorder.streams for gap in feed.ledger.open_gaps),
+                gap._asdict() | ({} if feed is self._polls else {"feed": feed.name})
+                for feed in recorder.feeds
+                for gap in feed.ledger.open_gaps
             ],
             "token": {
-                "state": self._gate.token_state(wall_ns),
+                "state": access.token_state(wall_ns),
                 "version": token.version if token else None,
                 "expires_at_ns": token.expires_at_ns if token else None,
                 "problem": self._keeper.problem,
             },
-            "journal": self._capture.describe(),
-            "deviation_ms": self._poller.deviations.describe(),
+            "journal": _describe_journal(self._context.sink),
+            "deviation_ms": self._polls.deviations.describe(),
             "disk": {"free_bytes": recorder.disk.free_bytes, "full": recorder.disk.is_full},
             "calendar": {
                 "valid_until": recorder.calendar.valid_until.isoformat(),
                 "days_left": recorder.calendar.days_left(today),
                 "problem": recorder.calendars.problem,
             },
-            "clock": {"offset_ns": self._watch.offset_ns, "off": self._watch.is_off, "steps": self._watch.steps},
-            "unknown_symbols": self._book.unknown,
+            "clock": {"offset_ns": watch.offset_ns, "off": watch.is_off, "steps": watch.steps},
+            "unknown_symbols": self._unknown_symbols(),
         }
+
+
+def _describe_symbols(feeds: Sequence[Feed]) -> dict[str, Any]:
+    """Each symbol of any feed: what came over all feeds, and by each."""
+    symbols: dict[str, Any] = {}
+    for feed in feeds:
+        for name, counters in feed.counters().items():
+            if name not in symbols:
+                symbols[name] = asdict(counters) | {"feeds": {}}
+            else:
+                whole = symbols[name]
+                whole["updates"] += counters.updates
+                whole["last_recv_ns"] = max(whole["last_recv_ns"] or 0, counters.last_recv_ns or 0) or None
+            brief = {"updates": counters.updates, "last_recv_ns": counters.last_recv_ns}
+            symbols[name]["feeds"][feed.name] = brief
+    return symbols
+
+
+def _describe_feed(feed: StreamFeed) -> dict[str, Any]:
+    connections = [_describe_connection(connection) for connection in feed.connections]
+    return {"running": feed.is_running, "down_ns": feed.down_for(), "connections": connections}
+
+
+def _describe_connection(connection: StreamConnection) -> dict[str, Any]:
+    frames, size, unknown = connection.counts()
+    outage, socket = connection.outage, connection.socket
+    return {
+        "stream": connection.stream,
+        "state": connection.state,
+        "attempt": connection.attempt,
+        "symbols": len(connection.symbols),
+        "missing": len(connection.missing()) if connection.is_running else 0,
+        "frames": frames,
+        "bytes": size,
+        "unknown": unknown,
+        "last_recv_ns": socket.last_wall_ns or None if socket else None,
+        "cause": outage.cause if outage else None,
+        "detail": outage.detail if outage else "",
+    }
+
+
+def _describe_journal(sink: JournalSink) -> dict[str, Any]:
+    writer = sink.writer
+    segment = writer.segment if writer else None
+    return {
+        "seq": writer.seq if writer else 0,
+        "durable_seq": writer.durable_seq if writer else 0,
+        "segment": segment.name if segment else None,
+        "bytes": writer.segment_size if writer else 0,
+        "failure": sink.failure,
+    }

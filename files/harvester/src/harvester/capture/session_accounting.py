@@ -1,125 +1,122 @@
-"""What the journal says of the day's windows: opened, closed, settled, and who was absent in them."""
+"""Journals the windows of a day: opened, closed, missed, and the checkpoint that a later start reads."""
 
 from collections.abc import Sequence
 
 import structlog
 
-from harvester.base.clock import NS_PER_MS, Clock
+from harvester.base.clock import NS_PER_MS
 from harvester.calendar import TradingCalendar
-from harvester.capture.polls.feed import PollSchedule
-from harvester.capture.restart.checkpoint import describe_standing
-from harvester.capture.restart.polls import Absence
-from harvester.capture.restart.streams import StreamAbsence
-from harvester.capture.sink import Capture
-from harvester.capture.streams.feed import StreamFeed
-from harvester.config.runtime import RunSettings
-from harvester.journal.format import FEED_NAMES
-from harvester.ledger.streams import Reason, Window
+from harvester.capture.context import RecorderContext
+from harvester.capture.feed import Feed
+from harvester.capture.history import DayHistory
+from harvester.journal.format import FEED_NAMES, FYERS_REST, MAX_PAYLOAD, day_directory, encode_control
+from harvester.ledger.gaps import Window
+from harvester.ledger.outage import STALL, Outage
+from harvester.ledger.streams import STEP
 
 log = structlog.get_logger()
-STEP = Reason("clock_step", "the clock was set forward")
 
 
-class WindowBooks:
-    """Keeps journal, polls and the sockets' ledgers at one about the window. Slots and windows are wall ns."""
+class SessionAccounting:
+    """Moves the ledgers of all feeds from window to window and journals what they return. Windows are wall ns."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        *,
-        clock: Clock,
-        capture: Capture,
-        schedule: PollSchedule,
-        streams: Sequence[StreamFeed],
-    ) -> None:
-        self.window: Window | None = None
+    def __init__(self, context: RecorderContext, feeds: Sequence[Feed]) -> None:
+        """`feeds` begin with the polled one; gap records are written in their order."""
+        self.late = STALL
+        """Why slots and windows are missed when they are found missed next."""
         self._settled: set[Window] = set()
-        self._clock = clock
-        self._capture = capture
-        self._schedule = schedule
-        self._streams = streams
+        self._clock = context.clock
+        self._sink = context.sink
+        self._feeds = feeds
+        settings = context.settings
         self._interval_ns = settings.poll.interval_ns
         self._phases = settings.calendar.phases
-        self._feeds = [number for number, name in FEED_NAMES.items() if name in settings.feeds]
+        self._numbers = [number for number, name in FEED_NAMES.items() if name in settings.feeds]
+
+    @property
+    def window(self) -> Window | None:
+        """The window that is recorded now: that of every ledger."""
+        return self._feeds[0].ledger.window
+
+    def take_late(self) -> Outage:
+        """`late` of this turn; the next turn's is a stall again."""
+        late, self.late = self.late, STALL
+        return late
 
     def account_for_absence(self, calendar: TradingCalendar) -> None:
-        """At a start: what nobody recorded today, in windows that have closed, and up to now in the open one."""
-        absence = Absence(self._capture, self._interval_ns, scheduled=self._schedule.is_always)
-        streams = StreamAbsence(self._capture, self._streams)
+        """At a start, account for the windows of today that closed unrecorded, and for the open one up to now."""
         today = calendar.trading_date(self._clock.wall_ns())
-        history = absence.read(today)
-        streams.recall(history)
-        wall_ns = self._clock.wall_ns()  # reading took its time
+        history = DayHistory(self._interval_ns)
+        history.read(day_directory(self._sink.directory, today))
         self._settled = history.settled
-        for name, symbol in self._capture.symbols.items():
-            symbol.accounted_ns = history.accounted_until(name, self._interval_ns)
+        for feed in self._feeds:
+            feed.recall(history.feed(feed.number))
+        wall_ns = self._clock.wall_ns()  # reading took its time
         for window in calendar.windows(today, self._phases):
-            if window in history.settled:
+            if window in history.settled or wall_ns < window[0]:
                 continue
-            if window[1] <= wall_ns:
-                absence.account(window, window[1])
-                self._capture.close_gaps(window[1])
-                streams.account_closed(window, history)
+            has_closed = window[1] <= wall_ns
+            if not has_closed:
+                self._journal_opening(window)
+            for feed in self._feeds:
+                self._sink.write_all(feed.ledger.resume(window, history.feed(feed.number), wall_ns))
+                if has_closed:
+                    self._sink.write_all(feed.ledger.close_window(window[1]))
+            if has_closed:
                 self._settled.add(window)
-            elif window[0] <= wall_ns:
-                self._enter(window, after_ns=wall_ns)
-                absence.account(window, self._schedule.next_ns or window[1])
-                streams.account_open(window, history)
+            log.warning("absence_recorded", opens_ns=window[0], closed=has_closed)
 
     def open(self, window: Window) -> None:
-        """The window opens now: each symbol of a socket is in a gap until its snapshot."""
-        self._enter(window)
-        for feed in self._streams:
-            self._capture.write_all(feed.ledger.open_window(window))
+        """The window opens now."""
+        self._journal_opening(window)
+        for feed in self._feeds:
+            self._sink.write_all(feed.ledger.open_window(window))
 
     def account_for_missed(self, calendar: TradingCalendar, wall_ns: int) -> None:
-        """Windows of today that came and went unseen: this process was frozen, or the clock set forward over them."""
+        """Account for windows of today that passed while this process was frozen, or that the clock was set over."""
         for window in calendar.windows(calendar.trading_date(wall_ns), self._phases):
             if window[1] <= wall_ns and not any(_overlap(window, settled) for settled in self._settled):
-                reason = self._schedule.late
-                self._enter(window)
-                self._schedule.poll_due(wall_ns, self._clock.mono_ns())
-                for feed in self._streams:
-                    self._capture.write_all(feed.ledger.miss_window(window, reason))
+                log.warning("window_missed", **self.late._asdict())
+                self._journal_opening(window)
+                for feed in self._feeds:
+                    self._sink.write_all(feed.ledger.miss_window(window, self.late))
                 self.close(window, window[1])
-                self._schedule.late = reason
 
     def close(self, window: Window, closes_ns: int) -> None:
-        """The open window ended at `closes_ns`, which is sooner than its close when the calendar has changed."""
-        self._capture.close_gaps(closes_ns)
-        for feed in self._streams:
-            self._capture.write_all(feed.ledger.close_window(closes_ns))
-        self._capture.write({"type": "window_close", "open_ns": window[0], "close_ns": closes_ns})
+        """Close the open window at `closes_ns`, which is before its close when the calendar has changed."""
+        for feed in self._feeds:
+            self._sink.write_all(feed.ledger.close_window(closes_ns))
+        self._sink.write({"type": "window_close", "open_ns": window[0], "close_ns": closes_ns})
         self._settled.add((window[0], closes_ns))
         log.info("window_closed")
-        self.window = None
-        self._schedule.leave()
 
-    def note_clock_step(self, step_ns: int, wall_ns: int) -> None:
-        """End what was counted by the old clock; after a step back, slots come again."""
-        self._capture.close_gaps(self.window[1] if self.window else None)
-        self._capture.write({"type": "clock_step", "delta_ns": step_ns})
+    def step_clock(self, step_ns: int, wall_ns: int) -> None:
+        """The wall clock was set by `step_ns` and is at `wall_ns` now."""
+        self._sink.write({"type": "clock_step", "delta_ns": step_ns})
         log.warning("clock_stepped", delta_ms=step_ns // NS_PER_MS)
-        for feed in self._streams:
-            self._capture.write_all(feed.ledger.step(step_ns, wall_ns))
-        if step_ns < 0:
-            self._schedule.rewind(wall_ns)
-        else:
-            self._schedule.late = STEP
+        for feed in self._feeds:
+            self._sink.write_all(feed.ledger.step_clock(step_ns, wall_ns))
+        if step_ns > 0:
+            self.late = STEP
 
-    def note_standing(self) -> None:
-        """Each segment says how the recorder stood, so that a later start need not read the ones before it."""
-        if self._capture.has_new_segment() and not self._capture.failure:
-            record = describe_standing(self._capture, self._streams, self._settled)
-            if record:
-                self._capture.write(record)
+    def write_checkpoint(self) -> None:
+        """Begin each segment with the state of all feeds: a start in the middle of a day reads on from the last.
 
-    def _enter(self, window: Window, after_ns: int | None = None) -> None:
-        self.window = window
-        times = {"open_ns": window[0], "close_ns": window[1], "interval_ns": self._schedule.interval_ns}
-        self._capture.write({"type": "window_open", **times, "phases": list(self._phases), "feeds": self._feeds})
+        A state larger than a record can be is left out; the start then reads more segments.
+        """
+        if not self._sink.has_new_segment() or self._sink.failure:
+            return
+        states = {str(feed.number): feed.checkpoint() for feed in self._feeds}
+        polls = states.pop(str(FYERS_REST))
+        record = {"type": "state", **polls, "settled": sorted(self._settled), "feeds": states}
+        if len(encode_control(record)) <= MAX_PAYLOAD:
+            self._sink.write(record)
+
+    def _journal_opening(self, window: Window) -> None:
+        interval_ns = next((feed.interval_ns for feed in self._feeds if feed.interval_ns), None)
+        times = {"open_ns": window[0], "close_ns": window[1], "interval_ns": interval_ns}
+        self._sink.write({"type": "window_open", **times, "phases": list(self._phases), "feeds": self._numbers})
         log.info("window_opened", phases=",".join(self._phases))
-        self._schedule.enter(window, after_ns)
 
 
 def _overlap(one: Window, other: Window) -> bool:

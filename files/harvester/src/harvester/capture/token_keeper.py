@@ -1,13 +1,10 @@
-"""The recorder's side of the token: adopts what the agent hands over, and has it proven before it is needed."""
+"""The recorder's side of the token: adopts what the agent hands over, and proves it before it is needed."""
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
-from harvester.base.monitors import ClockWatch
-from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.poll_result import PolledFeed
-from harvester.capture.sink import Capture
+from harvester.capture.context import RecorderContext
 from harvester.tokens.handover import HandoverReader
 
 log = structlog.get_logger()
@@ -15,22 +12,17 @@ PROVE_AHEAD_NS = 600 * NS_PER_SECOND
 
 
 class TokenKeeper:
-    """Looks at the handover file in every turn of the loop; times are wall ns."""
+    """Reads the handover file when it changes. Times are wall ns."""
 
-    def __init__(
-        self, reader: HandoverReader, *, gate: Gate, feed: PolledFeed, capture: Capture, watch: ClockWatch, clock: Clock
-    ) -> None:
+    def __init__(self, context: RecorderContext) -> None:
         self.problem = ""
-        self._reader = reader
-        self._gate = gate
-        self._feed = feed
-        self._capture = capture
-        self._watch = watch
-        self._clock = clock
+        """Why the last token was not adopted; empty when it was."""
+        self._reader = HandoverReader(context.settings.token.handover)
+        self._context = context
         self._proven_for: int | None = None
 
     def adopt_new(self) -> bool:
-        """Adopt a token that was handed over since the last look; True when there was one."""
+        """Adopt a token that was handed over since the last call; True when there was one."""
         try:
             token = self._reader.read_new()
         except HarvesterError as error:
@@ -40,8 +32,8 @@ class TokenKeeper:
         if token is None:
             return False
         self.problem = ""
-        self._gate.adopt(token)
-        self._capture.write({"type": "token", "version": token.version, "expires_at_ns": token.expires_at_ns})
+        self._context.access.adopt(token)
+        self._context.sink.write({"type": "token", "version": token.version, "expires_at_ns": token.expires_at_ns})
         log.info("token_adopted", version=token.version)
         return True
 
@@ -53,14 +45,15 @@ class TokenKeeper:
         return due
 
     async def prove(self) -> None:
-        """Ask the broker for what only a living token gets; a token that looks well may be dead over there."""
-        token = self._gate.token
-        if token is None or self._gate.refuse(self._clock.wall_ns(), self._clock.mono_ns()):
+        """Ask the broker for what it gives to a valid token only: it may have ended the token before its expiry."""
+        access, clock = self._context.access, self._context.clock
+        token = access.token
+        if token is None or access.check_request(clock.wall_ns(), clock.mono_ns()):
             return
-        arrival = await self._feed.prove_token(token.access_token)
-        self._watch.compare(arrival.server_date_ns, arrival.wall_ns)
-        self._gate.learn(arrival, token)
-        if arrival.cause is None:
+        result = await self._context.client.prove_token(token.access_token)
+        self._context.watch.compare(result.server_date_ns, result.wall_ns)
+        access.note_result(result, token)
+        if result.outage is None:
             log.info("token_proven", version=token.version)
         else:
-            log.warning("token_not_proven", version=token.version, cause=arrival.cause, detail=arrival.detail)
+            log.warning("token_not_proven", version=token.version, **result.outage._asdict())

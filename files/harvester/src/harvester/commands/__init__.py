@@ -1,1 +1,1 @@
-"""Subcommands of `harvester`: thin modules that read arguments and call the package."""
+"""Subcommands of `harvester`: parse arguments, call one function, print. May import every room below."""

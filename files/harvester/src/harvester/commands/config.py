@@ -4,16 +4,13 @@ import argparse
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
-from harvester.base.errors import ConfigError
+import msgspec
+
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
-from harvester.calendar.model import read_calendar
-from harvester.config.plain import to_plain
 from harvester.config.reference import describe_settings
-from harvester.config.runtime import RunSettings, from_plain
-from harvester.config.settings import Settings, config_hash, load_settings, settings_path
+from harvester.config.settings import Settings, load_settings, settings_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--master", type=Path, metavar="CSV", help="symbol master to look the symbols up in")
     check.add_argument("--online", action="store_true", help="look the symbols up in the broker's own symbol master")
     actions.add_parser("schema", help="print every key with its type, default and meaning")
-    actions.add_parser("show", help="print the configuration and the calendar in force as JSON, defaults filled in")
-    actions.add_parser("calendar", help="print the trading calendar in force as JSON")
+    actions.add_parser("show", help="print the configuration in force as JSON, defaults filled in")
     actions.add_parser("topics", help="look all symbols up at the broker and print what its sockets call them, as JSON")
 
 
@@ -35,29 +31,18 @@ def run(args: argparse.Namespace, settings: None) -> int:
     if args.action == "check":
         _check(args)
         return 0
-    path = settings_path(args.config)
-    print(json.dumps(PRINTED[args.action](load_settings(path), path)))
+    checked = load_settings(args.config)
+    found = _find_topics(checked) if args.action == "topics" else msgspec.to_builtins(checked, enc_hook=str)
+    print(json.dumps(found))
     return 0
 
 
-def _show(settings: Settings, path: Path) -> dict[str, Any]:
-    return to_plain(settings, config_hash(path)) | {"calendar_facts": _show_calendar(settings, path)}
-
-
-def _show_calendar(settings: Settings, path: Path) -> dict[str, Any]:
-    return read_calendar(settings.calendar.file).to_json()
-
-
-def _show_topics(settings: Settings, path: Path) -> dict[str, Any]:
+def _find_topics(settings: Settings) -> dict[str, object]:
     from harvester.brokers.fyers.symbols import download_symbols  # large
 
-    symbols = from_plain(RunSettings, to_plain(settings, "")).all_symbols
-    found = asyncio.run(download_symbols(symbols, settings.broker.public_url))
+    found = asyncio.run(download_symbols(settings.all_symbols, settings.broker.public_url))
     topics = {symbol: topics_of(symbol, token, found.index_names) for symbol, token in found.tokens.items()}
     return {"topics": topics, "unknown": found.unknown}
-
-
-PRINTED = {"show": _show, "calendar": _show_calendar, "topics": _show_topics}
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -75,8 +60,6 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _check_online(settings: Settings) -> None:
-    from harvester.brokers.fyers.symbols import describe_unknown, download_unknown
+    from harvester.brokers.fyers.symbols import download_symbols, require_none
 
-    unknown = asyncio.run(download_unknown(settings.symbols, settings.broker.public_url))
-    if unknown:
-        raise ConfigError(f"symbols: {describe_unknown(unknown)} Correct the list; tickers change with company names.")
+    require_none(asyncio.run(download_symbols(settings.symbols, settings.broker.public_url)).unknown)

@@ -32,23 +32,23 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         status = read_status(settings.status_file)
     except UnhealthyError:
         status = None
-    standing = host.judge_status(status, day, now_ns, settings.host_id)
-    if standing.cause and standing.cause not in settings.alerts.causes:
+    state = host.judge_status(status, day, now_ns, settings.host_id)
+    if state.cause and state.cause not in settings.alerts.causes:
         if not is_lost(now_ns, day):
-            log.info("left_to_another_sender", cause=standing.cause, detail=standing.detail)
+            log.info("left_to_another_sender", cause=state.cause, detail=state.detail)
             return 0
-        standing = standing._replace(detail=f"on {settings.host_id} {standing.detail}")
+        state = state._replace(detail=f"on {settings.host_id} {state.detail}")
     try:
         done = look(
             now_ns,
             day,
-            standing,
+            state,
             memory=FileStore(settings.alerts.memory),
             channels=lambda: host.open_channels(settings.alerts),
-            remedy=lambda: host.remedy_of(standing),
+            remedy=lambda: host.remedy_of(state),
         )
     except ConfigError as error:
-        log.warning("nobody_told", cause=standing.cause, detail=str(error))  # in the log is all that can be done
+        log.warning("nobody_told", cause=state.cause, detail=str(error))  # in the log is all that can be done
         return 0
     _report(done)
     if done.reached_nobody:

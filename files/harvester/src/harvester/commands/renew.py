@@ -15,8 +15,8 @@ from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
 from harvester.base.logs import configure_logs
 from harvester.config.settings import Settings
-from harvester.tokens.renewal import Outcome, Stores, forget, remembered, renew
-from harvester.tokens.stores import open_place, open_store
+from harvester.tokens.places import open_place
+from harvester.tokens.renewal import RenewalOutcome, Stores, forget, remembered, renew
 
 log = structlog.get_logger()
 PAUSES_SECONDS = (60, 300, 900, 1800)
@@ -32,11 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Raises HarvesterError when the token was not renewed; a login is needed then."""
     configure_logs(debug=args.debug)
-    places, region = settings.token.renew, settings.token.region
-    stores = Stores(
-        open_store(settings.token),
-        *(open_place(place, region) for place in (places.refresh_token, places.pin, places.app_secret, places.state)),
-    )
+    token, parts = settings.token, settings.token.renew
+    places = (token.place, parts.refresh_token, parts.pin, parts.app_secret, parts.state)
+    stores = Stores(*(open_place(place, token.region) for place in places))
     if args.remembered:
         held = remembered(stores.state)
         print(json.dumps({"kind": held.kind, "detail": held.detail} if held else {}))
@@ -55,7 +53,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _try(settings: Settings, stores: Stores, sleep: Callable[[float], None] = time.sleep) -> Outcome:
+def _try(settings: Settings, stores: Stores, sleep: Callable[[float], None] = time.sleep) -> RenewalOutcome:
     """What became of it in the end. A refusal is final; what may succeed later is tried again."""
     broker, clock = settings.broker, SystemClock()
     for pause in (*PAUSES_SECONDS, None):

@@ -10,32 +10,33 @@ from pathlib import Path
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.child import ask
+from harvester.base.clock import SystemClock
 from harvester.base.logs import configure_logs
-from harvester.base.monitors import ClockWatch
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
-from harvester.brokers.fyers.access import Gate
-from harvester.brokers.fyers.poll_result import Arrival
-from harvester.brokers.fyers.rest import FyersRestFeed
+from harvester.brokers.access import Access
+from harvester.brokers.fyers.rest import FyersRestClient
+from harvester.brokers.fyers.sources import HsmSource, TbtSource
+from harvester.brokers.fyers.symbol_lookup import SymbolLookup
+from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
-from harvester.calendar.facts import Facts
-from harvester.calendar.reload import CalendarKeeper
-from harvester.capture.polls.poller import Poller
+from harvester.calendar.reload import CalendarReloader
+from harvester.capture.context import RecorderContext
+from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
-from harvester.capture.sink import Capture
-from harvester.capture.streams.build import Assembly
-from harvester.capture.streams.trading_state import SessionWatch
-from harvester.capture.symbol_master import SymbolBook
+from harvester.capture.sink import JournalSink
+from harvester.capture.streams.context import FeedContext
+from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.child import ask
-from harvester.config.runtime import RunSettings, config_command, load_run_settings
-from harvester.journal.format import RunInfo
-from harvester.tokens.handover import HandoverReader
+from harvester.config.settings import Settings, config_hash, load_settings, settings_path
+from harvester.journal.format import FYERS_HSM, RunInfo
+from harvester.ledger.streams import StreamLedger
+from harvester.tokens.handover import Token
 
 THREADS = 4
-Observer = Callable[[Arrival], None]
+Observer = Callable[[PollResult], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    checked, facts = load_run_settings(args.config)
-    calendar = TradingCalendar(facts)
+    checked = load_settings(args.config)
+    calendar = TradingCalendar.load(checked.calendar.file)
     info = RunInfo(
         host_id=checked.host_id,
         release=release_id(),
-        config_hash=checked.config_hash,
+        config_hash=config_hash(settings_path(args.config)),
         streams=dict(enumerate(checked.symbols)),
     )
     structlog.contextvars.bind_contextvars(release=info.release, run_id=info.run_id[:8])
@@ -59,93 +60,78 @@ def run(args: argparse.Namespace, settings: None) -> int:
 
 
 def _observer() -> Observer:
-    from harvester.commands.terminal import print_arrival  # decodes, which the service does not
+    from harvester.commands.terminal import print_result  # decodes, which the service does not
 
-    return print_arrival
-
-
-def _load_calendar(option: Path | None) -> TradingCalendar:
-    return TradingCalendar(Facts.from_json(ask(config_command(option, "calendar"))))
+    return print_result
 
 
 async def _record(
-    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS))  # name look-ups and syncs; more threads only cost memory
-    recorder, feed = build_recorder(settings, info, calendar, option, observer)
+    recorder, client = build_recorder(settings, info, calendar, option, observer)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, recorder.stop)
     try:
         await recorder.run()
     finally:
-        await feed.close()
+        await client.close()
 
 
 def build_recorder(
-    settings: RunSettings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
-) -> tuple[Recorder, FyersRestFeed]:
+    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+) -> tuple[Recorder, FyersRestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
-    clock, notifier, watch, gate = SystemClock(), Notifier(), ClockWatch(), Gate(settings.limits)
-    timeout, tls = settings.poll.timeout, ssl.create_default_context()
-    feed = FyersRestFeed(settings.broker, timeout_seconds=timeout, tls=tls, clock=clock)
-    capture = Capture(settings, clock=clock, run=info, feed=feed.number)
-    poller = Poller(
-        feed,
-        gate=gate,
-        capture=capture,
-        watch=watch,
-        clock=clock,
-        offsets=dict(zip(settings.symbols, settings.poll.offsets, strict=False)),
-        timeout_ns=int(timeout * NS_PER_SECOND),
-        observer=observer,
-    )
-    reader = HandoverReader(settings.token.handover)
-    keeper = TokenKeeper(reader, gate=gate, feed=feed, capture=capture, watch=watch, clock=clock)
-    book = SymbolBook(lambda: ask(config_command(option, "topics")), clock)
-    session = SessionWatch(clock)
-    streams = Assembly(
-        settings,
-        clock=clock,
-        capture=capture,
-        gate=gate,
-        rest=feed,
-        book=book,
-        tls=tls,
-        run_id=info.run_id,
-        session=session,
-    ).feeds()
+    clock, tls = SystemClock(), ssl.create_default_context()
+    client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
+    sink = JournalSink(settings, clock=clock, run=info)
+    context = RecorderContext(settings, info, clock, client, sink, Access(settings.limits))
+    lookup = SymbolLookup(lambda: ask(["config", *(["--config", str(option)] if option else []), "topics"]), clock)
+    keeper = TokenKeeper(context)
+    streams = _build_streams(context, client, lookup, tls)
+    down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
+    polls = PollFeed(context, down_for=down_for, observer=observer)
     publisher = StatusPublisher(
-        settings.status_file,
-        run=info,
-        clock=clock,
-        capture=capture,
-        poller=poller,
-        gate=gate,
-        keeper=keeper,
-        watch=watch,
-        book=book,
+        context, polls=polls, streams=streams, keeper=keeper, unknown_symbols=lambda: lookup.unknown
     )
 
     def after_tick(recorder: Recorder) -> None:
         publisher(recorder)
-        if book.is_due(recorder.next_change_ns):
-            recorder.run_background(book.run())
+        if lookup.is_due(recorder.next_change_ns):
+            recorder.run_background(lookup.run())
 
     async def load_calendar() -> TradingCalendar:
-        return await asyncio.to_thread(_load_calendar, option)
+        return await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
 
     recorder = Recorder(
-        settings,
-        clock=clock,
-        capture=capture,
-        poller=poller,
-        streams=streams,
+        context,
+        feeds=[polls, *streams],
         keeper=keeper,
-        watch=watch,
-        session=session,
-        notifier=notifier,
-        calendars=CalendarKeeper(calendar, settings.calendar.file, load_calendar),
+        notifier=Notifier(),
+        calendars=CalendarReloader(calendar, settings.calendar.file, load_calendar),
         after_tick=after_tick,
     )
-    return recorder, feed
+    return recorder, client
+
+
+def _build_streams(
+    context: RecorderContext, client: FyersRestClient, lookup: SymbolLookup, tls: ssl.SSLContext
+) -> list[StreamFeed]:
+    """The streamed feeds that the settings name."""
+    settings, clock, access = context.settings, context.clock, context.access
+
+    async def look_up(token: Token) -> str | None:
+        is_allowed = access.check_request(clock.wall_ns(), clock.mono_ns()) is None
+        return await client.find_socket(token.access_token) if is_allowed else None
+
+    sources: dict[str, StreamSource] = {
+        "fyers-hsm": HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
+        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, look_up),
+    }
+    feeds = []
+    for source in (sources[name] for name in settings.feeds if name in sources):
+        ledger = StreamLedger(context.run.run_id, source.number, source.symbols)
+        shared = FeedContext(source.number, context.sink, ledger, access, clock, tls, source.stale_ns, context.trading)
+        feeds.append(StreamFeed(shared, source))
+    return feeds

@@ -4,21 +4,21 @@ import json
 from typing import Any
 
 from harvester.base.clock import NS_PER_MS, to_ist
-from harvester.brokers.fyers.poll_result import Arrival
+from harvester.brokers.protocol import PollResult
 
 
-def print_arrival(arrival: Arrival) -> None:
+def print_result(result: PollResult) -> None:
     """One line: time in India, symbol, last price, best bid and ask with quantities, latency."""
-    print(describe_arrival(arrival), flush=True)
+    print(describe_result(result), flush=True)
 
 
-def describe_arrival(arrival: Arrival) -> str:
+def describe_result(result: PollResult) -> str:
     """The line for one poll."""
-    latency_ms = (arrival.wall_ns - arrival.sent_ns) / NS_PER_MS
-    head = f"{to_ist(arrival.wall_ns):%H:%M:%S.%f}"[:12] + f"  {arrival.symbol:<20}"
-    if arrival.cause:
-        return f"{head}  {arrival.cause}: {arrival.detail}  ({latency_ms:.0f} ms)"
-    book = json.loads(arrival.body, parse_float=str)["d"][arrival.symbol]
+    latency_ms = (result.wall_ns - result.sent_ns) / NS_PER_MS
+    head = f"{to_ist(result.wall_ns):%H:%M:%S.%f}"[:12] + f"  {result.symbol:<20}"
+    if result.outage:
+        return f"{head}  {result.outage.cause}: {result.outage.detail}  ({latency_ms:.0f} ms)"
+    book = json.loads(result.body, parse_float=str)["d"][result.symbol]
     bid, ask = _best(book.get("bids")), _best(book.get("ask"))
     return f"{head}  LTP {book.get('ltp', '-'):>10}  bid {bid:>18}  ask {ask:>18}  {latency_ms:6.1f} ms"
 

@@ -9,7 +9,7 @@ from harvester.base.logs import configure_logs
 from harvester.base.systemd import Notifier
 from harvester.config.settings import Settings
 from harvester.tokens.agent import TokenAgent
-from harvester.tokens.stores import open_store
+from harvester.tokens.places import open_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    agent = TokenAgent(open_store(settings.token), settings.token.handover, clock=SystemClock(), notifier=Notifier())
+    store = open_place(settings.token.place, settings.token.region)
+    agent = TokenAgent(store, settings.token.handover, clock=SystemClock(), notifier=Notifier())
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, agent.look_now)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from harvester.base.clock import SystemClock, to_ist
-from harvester.base.redaction import Masked, register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.tokens.claims import MAX_LENGTH, check_token
 
 
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     """Raises TokenError for a token that cannot be used."""
-    token = Masked(sys.stdin.read(2 * MAX_LENGTH).strip())
+    token = Secret(sys.stdin.read(2 * MAX_LENGTH).strip())
     register_secret(token)
     claims = check_token(token, SystemClock().wall_ns())
     print(f"account: {claims.account or 'not named'}")

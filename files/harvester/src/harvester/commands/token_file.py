@@ -15,8 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_mutually_exclusive_group(required=True)
     actions.add_argument("--take", type=Path, metavar="FILE", help="take the token in FILE, and remove FILE")
     actions.add_argument("--undo", action="store_true", help="go back to the token that was in force before")
-    default = TokenSettings.model_fields["file"].default
-    parser.add_argument("--file", type=Path, default=default, help="the token file (default %(default)s)")
+    parser.add_argument("--file", type=Path, default=TokenSettings().file, help="the token file (default %(default)s)")
 
 
 def run(args: argparse.Namespace, settings: None) -> int:

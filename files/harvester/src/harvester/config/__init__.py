@@ -1,1 +1,1 @@
-"""The settings model, and what is derived from it."""
+"""The settings: one model for host, laptop and recorder, and what follows from it. Imports base and calendar."""

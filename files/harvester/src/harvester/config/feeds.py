@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from msgspec import Meta
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.validation import StrictModel
+from harvester.base.validation import Model
 
 FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt"]
-Symbol = Annotated[str, StringConstraints(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}$")]
-IndexSymbol = Annotated[str, StringConstraints(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}-INDEX$")]
-WssUrl = Annotated[str, StringConstraints(pattern=r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$")]
-MuteSeconds = Annotated[float, Field(ge=1.0, le=600.0)]
+Symbol = Annotated[str, Meta(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}\Z")]
+IndexSymbol = Annotated[str, Meta(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}-INDEX\Z")]
+WssUrl = Annotated[str, Meta(pattern=r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?\Z")]
+MuteSeconds = Annotated[float, Meta(ge=1.0, le=600.0)]
 
 
 def repeated(names: Iterable[str]) -> list[str]:
@@ -21,16 +21,16 @@ def repeated(names: Iterable[str]) -> list[str]:
     return sorted(name for name, count in Counter(names).items() if count > 1)[:5]
 
 
-class PollSettings(StrictModel):
+class PollSettings(Model, frozen=True):
     """The schedule of REST polls."""
 
-    interval_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 5.0
+    interval_seconds: Annotated[float, Meta(ge=1.0, le=3600.0)] = 5.0
     """Seconds from one poll of a symbol to the next, in whole milliseconds."""
-    timeout_seconds: Annotated[float, Field(ge=0.5, le=60.0)] | None = None
+    timeout_seconds: Annotated[float, Meta(ge=0.5, le=60.0)] | None = None
     """Seconds after which one poll is given up, in all; at most the interval. Default: 80 % of the interval."""
     when: Literal["always", "fallback"] = "always"
     """always, or fallback: only while a connection of fyers-hsm is down in session."""
-    fallback_seconds: Annotated[float, Field(ge=0.5, le=600.0)] = 5.0
+    fallback_seconds: Annotated[float, Meta(ge=0.5, le=600.0)] = 5.0
     """Seconds that a connection of fyers-hsm must be down before polls stand in for it."""
 
     @property
@@ -38,57 +38,55 @@ class PollSettings(StrictModel):
         return round(self.interval_seconds * 1000) * (NS_PER_SECOND // 1000)
 
     @property
+    def fallback_ns(self) -> int:
+        return round(self.fallback_seconds * NS_PER_SECOND)
+
+    @property
     def timeout(self) -> float:
         """Seconds, with the default filled in."""
         return self.timeout_seconds or max(0.5, 0.8 * self.interval_seconds)
 
-    @model_validator(mode="after")
-    def _check(self) -> "PollSettings":
+    def __post_init__(self) -> None:
         if abs(self.interval_seconds * 1000 - round(self.interval_seconds * 1000)) > 1e-6:
             raise ValueError("interval_seconds must be a whole number of milliseconds")
         if self.timeout > self.interval_seconds:
             raise ValueError("timeout_seconds must not be longer than interval_seconds, or polls would pile up")
-        return self
 
 
-class HsmSettings(StrictModel):
+class HsmSettings(Model, frozen=True):
     """The data socket: quotes and five levels of each symbol, values of indices."""
 
-    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=50_000)] | None = None
+    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, max_length=50_000)] | None = None
     """Tickers to subscribe to; default: all of `symbols`."""
-    index_symbols: Annotated[tuple[IndexSymbol, ...], Field(max_length=200)] = ()
+    index_symbols: Annotated[tuple[IndexSymbol, ...], Meta(max_length=200)] = ()
     """Indices to subscribe to, such as NSE:NIFTY50-INDEX; they have values and no depth."""
     redundant: bool = False
     """Record each connection twice, so that the end of one is no gap."""
     mute_seconds: MuteSeconds = 10.0
     """Seconds without data in continuous trading after which a connection counts as mute and is replaced."""
-    symbols_per_connection: Annotated[int, Field(ge=1, le=5000)] = 5000
+    symbols_per_connection: Annotated[int, Meta(ge=1, le=5000)] = 5000
     """Most symbols of one connection (Fyers support: 5000), which never has more than 5000 topics, two a symbol."""
     url: WssUrl | None = None
     """Address of the socket; default: the broker's."""
 
-    @model_validator(mode="after")
-    def _check(self) -> "HsmSettings":
+    def __post_init__(self) -> None:
         if twice := repeated((*(self.symbols or ()), *self.index_symbols)):
             raise ValueError("symbols and index_symbols name twice: " + ", ".join(twice))
-        return self
 
 
-class TbtSettings(StrictModel):
+class TbtSettings(Model, frozen=True):
     """The 50-level socket: five symbols a connection, three connections (Fyers API docs, TBT limits)."""
 
-    symbols: Annotated[tuple[Symbol, ...], Field(max_length=15)] = ()
+    symbols: Annotated[tuple[Symbol, ...], Meta(max_length=15)] = ()
     """Tickers to record with 50 levels, from NSE only."""
     mute_seconds: MuteSeconds = 10.0
     """Seconds without data in continuous trading after which a connection counts as mute and is replaced."""
     url: WssUrl | None = None
     """Address of the socket; default: what the broker's look-up answers."""
 
-    @model_validator(mode="after")
-    def _check(self) -> "TbtSettings":
+    def __post_init__(self) -> None:
         if twice := repeated(self.symbols):
             raise ValueError("symbols names twice: " + ", ".join(twice))
         foreign = [symbol for symbol in self.symbols if not symbol.startswith("NSE:")]
         if foreign:
             raise ValueError("the socket serves NSE alone, not " + ", ".join(foreign[:5]))
-        return self

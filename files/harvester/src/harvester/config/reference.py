@@ -1,44 +1,62 @@
 """The reference table of the configuration, made from the model, so that it cannot lag behind."""
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Iterator
-from typing import get_args
+from itertools import pairwise
+from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
+
+from harvester.base.validation import Model, is_model, plain_type
 
 HEAD = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
+WORDS = {"str": "text", "int": "integer", "float": "number", "Path": "path"}
 
 
-def describe_settings(model: type[BaseModel]) -> str:
+def describe_settings(model: type[Model]) -> str:
     """A Markdown table with one row per key, nested keys with dots."""
     return "\n".join([HEAD, *_rows(model, "")])
 
 
-def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        nested = field.annotation
-        if isinstance(nested, type) and issubclass(nested, BaseModel):
-            yield from _rows(nested, f"{prefix}{name}.")
-            continue
-        yield f"| `{prefix}{name}` | {_type(nested)} | {_default(field)} | {field.description} |"
+def _rows(model: type[Model], prefix: str) -> Iterator[str]:
+    meanings = _meanings(model)
+    for field in fields(model):
+        kind = plain_type(field.type)
+        if is_model(kind):
+            yield from _rows(kind, f"{prefix}{field.name}.")
+        else:
+            yield f"| `{prefix}{field.name}` | {_type(kind)} | {_default(field)} | {meanings[field.name]} |"
 
 
-def _type(annotation: object) -> str:
-    if isinstance(annotation, type) and not get_args(annotation):
-        return {"str": "text", "int": "integer", "float": "number", "Path": "path"}.get(
-            annotation.__name__, annotation.__name__
-        )
-    parts = [part for part in get_args(annotation) if part not in (type(None), Ellipsis)]
-    if isinstance(parts[0], str):
-        return ", ".join(f"`{part}`" for part in parts).replace("|", "\\|")
-    inner = _type(parts[0])
-    return f"list of {inner}" if getattr(annotation, "__origin__", None) is tuple else inner
+def _meanings(model: type[Model]) -> dict[str, str]:
+    """The text below each field, by the field's name."""
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    return {
+        field.target.id: text.value.value
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
+
+
+def _type(kind: Any) -> str:
+    kind = plain_type(kind)
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if get_origin(kind) is tuple:
+        return f"list of {_type(get_args(kind)[0])}"
+    name: str = kind.__name__
+    return WORDS.get(name, name)
 
 
 def _default(field: FieldInfo) -> str:
-    if field.is_required():
+    if field.required:
         return "required"
-    if field.default_factory is not None:
+    if field.default is NODEFAULT:
         return "see meaning"
     if field.default is None:
         return "none"

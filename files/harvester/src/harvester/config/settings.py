@@ -8,42 +8,38 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, StringConstraints, ValidationError, model_validator
+from msgspec import Meta, field
 
-from harvester.alerts.senders import CAUSES, HostCause
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
-from harvester.base.validation import StrictModel, explain
-from harvester.brokers.fyers.limits import Limits, start_offsets
+from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, repeated
+from harvester.config.limits import RequestLimits, start_offsets
+from harvester.config.senders import CAUSES, HostCause
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
+API_URL = "https://api-t1.fyers.in"
+DATA_DIR = Path("/var/lib/harvester")
 
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
-StorePlace = Annotated[str, StringConstraints(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}$")]
-AwsRegion = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
-EndpointUrl = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: _require_absolute(path))]
-
-
-def _require_absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path")
-    return path
+HttpsUrl = Annotated[str, Meta(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?\Z")]
+StorePlace = Annotated[str, Meta(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}\Z")]
+AwsRegion = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]\Z")]
+EndpointUrl = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")]
+PositiveInt = Annotated[int, Meta(gt=0)]
 
 
 def _this_host() -> str:
     return re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "host"
 
 
-class BrokerSettings(StrictModel):
+class BrokerSettings(Model, frozen=True):
     """Where the broker is, as whom we call it, and how often it lets us."""
 
-    app_id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{5,20}-[0-9]{3}$")]
+    app_id: Annotated[str, Meta(pattern=r"^[A-Z0-9]{5,20}-[0-9]{3}\Z")]
     """App ID as the broker's API dashboard shows it, such as ABCDE12345-100."""
-    api_url: HttpsUrl = "https://api-t1.fyers.in"
+    api_url: HttpsUrl = API_URL
     """Base URL of the REST API; https only."""
     public_url: HttpsUrl = "https://public.fyers.in"
     """Base URL of the symbol master download; https only."""
@@ -55,27 +51,27 @@ class BrokerSettings(StrictModel):
     """The broker's limit per day."""
 
 
-class CalendarSettings(StrictModel):
+class CalendarSettings(Model, frozen=True):
     """When to record."""
 
-    file: AbsolutePath | None = None
+    file: Path | None = None
     """Calendar file that replaces the one in the package; read again when it changes."""
-    phases: Annotated[tuple[PhaseName, ...], Field(min_length=1)] = ("pre_open", "continuous", "closing_auction")
+    phases: Annotated[tuple[PhaseName, ...], Meta(min_length=1)] = ("pre_open", "continuous", "closing_auction")
     """Phases of the trading day to record."""
 
 
-class JournalSettings(StrictModel):
+class JournalSettings(Model, frozen=True):
     """How the journal is written."""
 
-    sync_interval_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
+    sync_interval_ms: Annotated[int, Meta(ge=10, le=10_000)] = 100
     """Milliseconds between two fdatasync calls: at most this much is lost to a power cut."""
-    segment_bytes: Annotated[int, Field(ge=65_536, le=1_073_741_824)] = 67_108_864
+    segment_bytes: Annotated[int, Meta(ge=65_536, le=1_073_741_824)] = 67_108_864
     """Bytes after which a segment is sealed."""
-    segment_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    segment_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
     """Seconds after which a segment is sealed."""
 
 
-class RenewSettings(StrictModel):
+class RenewSettings(Model, frozen=True):
     """Where the parts are for an access token without a login; only for accounts that still have that flow."""
 
     refresh_token: StorePlace = "file:/var/lib/harvester-token/refresh-token"  # noqa: S105  # a place
@@ -88,48 +84,52 @@ class RenewSettings(StrictModel):
     """What the broker said to earlier tries: what it refused is not asked again."""
 
 
-class TokenSettings(StrictModel):
+class TokenSettings(Model, frozen=True):
     """Where the token agent finds the broker's access token, and where the recorder does."""
 
     source: Literal["file", "ssm", "secretsmanager"] = "file"
     """Where the agent looks: a file on this host, an SSM SecureString parameter, or a secret of Secrets Manager."""
-    file: AbsolutePath = Path("/var/lib/harvester-token/credential")
+    file: Path = Path("/var/lib/harvester-token/credential")
     """The token file, when the source is `file`."""
-    parameter: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]{1,500}$")] | None = None
+    parameter: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]{1,500}\Z")] | None = None
     """Name of the SSM parameter or of the secret, when the source is not `file`."""
     region: AwsRegion | None = None
     """AWS region of the parameter; default: the region of the environment."""
-    handover: AbsolutePath = Path("/run/harvester-token/access-token")
+    handover: Path = Path("/run/harvester-token/access-token")
     """File through which the agent hands the token to the recorder."""
     renew: RenewSettings = RenewSettings()
     """The automatic refresh."""
 
-    @model_validator(mode="after")
-    def _check(self) -> "TokenSettings":
+    def __post_init__(self) -> None:
         if self.source != "file" and self.parameter is None:
             raise ValueError(f"source is {self.source}, so parameter must name the parameter or secret")
-        return self
+
+    @property
+    def place(self) -> str:
+        """Name of the store, such as ssm:/alpha-harvester/lab/fyers/access-token."""
+        kind = {"file": "file", "ssm": "ssm", "secretsmanager": "secret"}[self.source]
+        return f"{kind}:{self.file if self.source == 'file' else self.parameter}"
 
 
-class AlertSettings(StrictModel):
+class AlertSettings(Model, frozen=True):
     """Messages to people: when nobody has logged in for the day's session."""
 
     channels: StorePlace = "file:/var/lib/harvester-alert/channels"
     """Where the channels are, one apprise address a line: file:/path or ssm:/name; without it nothing is sent."""
     region: AwsRegion | None = None
     """AWS region of the channels; default: the region of the environment."""
-    memory: AbsolutePath = Path("/var/lib/harvester-alert/memory")
+    memory: Path = Path("/var/lib/harvester-alert/memory")
     """File that remembers what was said, so that nobody is told twice."""
     causes: tuple[HostCause, ...] = CAUSES
     """What this host tells people of before data is lost; in a fleet one sender alone asks, which the role sees to."""
 
 
-class UploadSettings(StrictModel):
+class UploadSettings(Model, frozen=True):
     """The bucket that gets a verified copy of every closed day; without a bucket nothing is uploaded."""
 
-    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")] | None = None
     """Name of the S3 bucket; default: no upload."""
-    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]+/)*$", max_length=200)] = LAKE_PREFIX
+    prefix: Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]+/)*\Z", max_length=200)] = LAKE_PREFIX
     """What the keys begin with, ending in a slash; empty for the bucket's top. Below it, keys are paths of the lake."""
     region: AwsRegion | None = None
     """AWS region of the bucket; default: the region of the environment."""
@@ -139,35 +139,33 @@ class UploadSettings(StrictModel):
     """Which verified copies clean-up demands before a file may go from the host; without a bucket, the pulled one."""
 
 
-class MetricsSettings(StrictModel):
+class MetricsSettings(Model, frozen=True):
     """What the host publishes of itself in CloudWatch every minute; without an environment nothing is published."""
 
-    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
+    environment: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")] | None = None
     """Value of the dimension Environment, such as alpha-harvester-production; default: no metrics."""
     region: AwsRegion | None = None
     """AWS region of the metrics; default: the region of the environment."""
     endpoint_url: EndpointUrl | None = None
     """Another service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
-    state_file: AbsolutePath = Path("/run/harvester-metrics/published.json")
+    state_file: Path = Path("/run/harvester-metrics/published.json")
     """What was counted when metrics were last published, so that each update counts once."""
 
 
-class Settings(StrictModel):
+class Settings(Model, frozen=True, kw_only=True):
     """Everything a host can be told. Times are in the unit that the key names, paths are absolute."""
 
-    host_id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
-        default_factory=_this_host
-    )
+    host_id: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")] = field(default_factory=_this_host)
     """Name of this host in the lake's layout; default: the host name."""
-    data_dir: AbsolutePath = Path("/var/lib/harvester")
+    data_dir: Path = DATA_DIR
     """Directory of the journal and the lake."""
-    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=10_000)]
+    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, max_length=10_000)]
     """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ."""
     broker: BrokerSettings
     """The broker."""
-    feeds: Annotated[tuple[FeedName, ...], Field(min_length=1)] = ("fyers-rest",)
+    feeds: Annotated[tuple[FeedName, ...], Meta(min_length=1)] = ("fyers-rest",)
     """What records: polls (fyers-rest), the data socket (fyers-hsm, 5 levels), the 50-level socket (fyers-tbt)."""
-    connect_before_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
+    connect_before_seconds: Annotated[int, Meta(ge=0, le=3600)] = 60
     """Seconds before a window opens at which the sockets connect; between windows they are closed."""
     poll: PollSettings = PollSettings()
     """The polling schedule."""
@@ -189,15 +187,14 @@ class Settings(StrictModel):
     """The copy in S3."""
     metrics: MetricsSettings = MetricsSettings()
     """The host's metrics in CloudWatch."""
-    status_file: AbsolutePath = Path("/run/harvester-recorder/status.json")
+    status_file: Path = Path("/run/harvester-recorder/status.json")
     """Where the recorder publishes its state for `harvester health`."""
-    clock_log: AbsolutePath = Path("/var/log/chrony/tracking.log")
+    clock_log: Path = Path("/var/log/chrony/tracking.log")
     """Where chrony logs what it measures; each new line goes into the journal, and so into the certificate."""
-    disk_reserve_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
+    disk_reserve_bytes: Annotated[int, Meta(ge=1_048_576)] = 268_435_456
     """Recording stops, with a gap of cause disk_full, when the disk has less than this free."""
 
-    @model_validator(mode="after")
-    def _check(self) -> "Settings":
+    def __post_init__(self) -> None:
         for key, names in {"symbols": self.symbols, "feeds": self.feeds}.items():
             if twice := repeated(names):
                 raise ValueError(f"{key} names twice: " + ", ".join(twice))
@@ -205,19 +202,36 @@ class Settings(StrictModel):
             raise ValueError("poll.when is fallback, so feeds must hold fyers-rest and fyers-hsm")
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
-        if "fyers-rest" in self.feeds:
-            self.start_offsets()
-        return self
+        self.poll_offsets()
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RequestLimits:
         broker = self.broker
-        return Limits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
+        return RequestLimits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
 
-    def start_offsets(self) -> tuple[int, ...]:
-        """Nanoseconds after its slot at which each symbol is polled. Raises ValueError when the limits forbid it."""
+    def poll_offsets(self) -> tuple[int, ...]:
+        """Nanoseconds after its slot at which each symbol is polled; none when nothing polls.
+
+        Raises ValueError when the broker's limits forbid it.
+        """
+        if "fyers-rest" not in self.feeds:
+            return ()
         day_ns = TradingCalendar.load().longest_day_ns(self.calendar.phases)
         return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, day_ns)
+
+    def symbols_of(self, feed: FeedName) -> tuple[str, ...]:
+        """What a feed records or would record, indices included."""
+        if feed == "fyers-tbt":
+            return self.tbt.symbols
+        if feed == "fyers-rest":
+            return self.symbols
+        streamed = self.symbols if self.hsm.symbols is None else self.hsm.symbols
+        return tuple(dict.fromkeys((*streamed, *self.hsm.index_symbols)))
+
+    @property
+    def all_symbols(self) -> tuple[str, ...]:
+        """Symbols of all feeds that record."""
+        return tuple(dict.fromkeys(symbol for feed in self.feeds for symbol in self.symbols_of(feed)))
 
     @property
     def journal_dir(self) -> Path:
@@ -257,9 +271,9 @@ def parse_settings(text: bytes, path: Path) -> Settings:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: the file must hold one JSON object with keys such as symbols and broker.")
     try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: the configuration is refused:\n{explain(error, Settings)}") from error
+        return validate(Settings, data)
+    except Refused as refused:
+        raise ConfigError(f"{path}: the configuration is refused:\n{refused}") from None
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from harvester.brokers.fyers.responses import judge_depth
 from harvester.journal.format import Poll
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
 LEVELS = 5
 PAISE_PER_RUPEE = 100
@@ -69,7 +69,7 @@ class BadResponse(NamedTuple):
 
 
 class _UnfitError(Exception):
-    """The answer says "ok", but a value in it is not what the documentation promises."""
+    """The answer has the status "ok", but lacks a required value or has one of another type or range."""
 
 
 def decode_depth(poll: Poll, symbol: str) -> Depth | BadResponse:
@@ -77,9 +77,9 @@ def decode_depth(poll: Poll, symbol: str) -> Depth | BadResponse:
 
     Last price, totals and both sides are required: without them there is no row. The rest may be missing or odd.
     """
-    verdict = judge_depth(poll.status, poll.body, symbol)
-    if verdict.cause:
-        return BadResponse(verdict.cause, verdict.detail)
+    outage = judge_depth(poll.status, poll.body, symbol)
+    if outage:
+        return BadResponse(*outage)
     try:
         answer = json.loads(poll.body, parse_float=Decimal, parse_constant=_refuse_constant)
         return _read(answer["d"][symbol])
@@ -115,7 +115,7 @@ def _read(book: dict[str, Any]) -> Depth:
 
 
 def _side(book: dict[str, Any], key: str) -> tuple[Level, ...]:
-    """Five levels. More than five come when answers were run together: which are whose cannot be told."""
+    """Five levels. More than five mean that answers were run together, and cannot be told apart."""
     if key not in book:
         raise _UnfitError(f"the book has no {key!r}")
     levels = [] if book[key] is None else book[key]

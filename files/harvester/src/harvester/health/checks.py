@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import POLLS
 from harvester.config.settings import Settings
 from harvester.health.remedies import CAUSE_FIXES, LOGIN, Check
 from harvester.health.streams import check_streams
 
-STALE_NS = 10 * NS_PER_SECOND
 CALENDAR_DAYS = 30
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
 SYNC_PATIENCE_RECORDS = 10_000

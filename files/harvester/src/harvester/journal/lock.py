@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harvester.journal.files import make_directory
+from harvester.base.files import make_directory
 from harvester.journal.format import JournalError
 
 LOCK_NAME = ".lock"

@@ -4,7 +4,7 @@ import filecmp
 import os
 from pathlib import Path
 
-from harvester.journal.files import make_directory, publish, sync_directory
+from harvester.base.files import make_directory, publish, sync_directory
 from harvester.journal.reader import CHUNK_BYTES
 
 QUARANTINE = "quarantine"

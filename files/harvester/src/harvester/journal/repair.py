@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from harvester.base.clock import Clock
-from harvester.journal.files import publish, sync_directory
+from harvester.base.files import publish, sync_directory
 from harvester.journal.format import CONTROL, Record, encode, encode_control
 from harvester.journal.quarantine import keep_link
 from harvester.journal.reader import CHUNK_BYTES, SegmentScan

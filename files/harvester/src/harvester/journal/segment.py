@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harvester.base.clock import midnight_ns
-from harvester.journal.files import make_directory, sync_directory, write_all
+from harvester.base.files import make_directory, sync_directory, write_all
 from harvester.journal.format import HEADER, Frame, day_directory, segment_name
 
 OPEN, SEALED, SUSPECT = ".open", ".seg", ".suspect"

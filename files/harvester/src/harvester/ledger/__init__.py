@@ -1,1 +1,1 @@
-"""Gap ledgers: state machines that return the control records to write. They do no input or output."""
+"""Gap ledgers: pure state machines that return control records to write. May import nothing of the harvester."""

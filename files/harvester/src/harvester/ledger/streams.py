@@ -1,32 +1,24 @@
-"""Gaps of a stream: from the last frame that came to the first snapshot after, for each symbol of its own."""
+"""The ledger of a streamed feed: a gap runs from the last frame that came to the next snapshot, for each symbol."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harvester.ledger.polls import Cause, ControlRecord, Gap, close_record, open_record
+from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, Ledger, Window, close_record
+from harvester.ledger.outage import ENDED, LATE, Outage
 
-Window = tuple[int, int]
-
-
-class Reason(NamedTuple):
-    """Why a symbol cannot be seen."""
-
-    cause: Cause
-    detail: str
-
-
-NOT_YET = Reason("not_started", "no connection had been made yet")
+NOT_YET = Outage("not_started", "no connection had been made yet")
+STEP = Outage("clock_step", "the clock was set forward")
 ENDED_KEPT = 64
-"""Of the ended streams of a symbol that another one still covers, how many are remembered: they matter only for the
-seconds in which that other one may have been silent, unnoticed."""
+"""Most ended streams remembered of a symbol that another stream still delivers. They matter only for the seconds in
+which that other stream may have been stale without anybody noticing."""
 
 
 class Tail(NamedTuple):
     """Up to when (wall ns) a connection is known to have brought all that was sent on it, and why not beyond."""
 
     until_ns: int
-    reason: Reason
+    outage: Outage
 
 
 @dataclass(slots=True)
@@ -34,11 +26,10 @@ class _Symbol:
     since: dict[int, int] = field(default_factory=dict)
     """Connected streams that have delivered a snapshot, and when."""
     ended: tuple[Window, ...] = ()
-    """What streams that have ended delivered since `accounted_ns`: from snapshot to last frame."""
+    """What ended streams delivered since `accounted_ns`: from snapshot to last frame."""
     accounted_ns: int = 0
-    """Up to here every moment is settled; from here on a connected stream is believed until it ends."""
-    reason: Reason = NOT_YET
-    gap: Gap | None = None
+    """Up to here every moment is settled; from here on a connected stream counts as live until it ends."""
+    outage: Outage = NOT_YET
 
     def settle(self, until_ns: int) -> list[Window]:
         """The stretches up to `until_ns` that no ended stream delivered."""
@@ -54,179 +45,161 @@ class _Symbol:
         return holes
 
 
-class StreamLedger:
-    """Which symbols of one feed are covered. Each method returns the control records to write. Times are wall ns.
+class StreamLedger(Ledger):
+    """Accounts for the symbols of one streamed feed. Times are wall ns.
 
-    Inside a window each moment of each symbol is covered by a connection, or lies in exactly one gap [from_ns, to_ns).
-    A symbol is covered from its snapshot on a connection to the last frame of that connection.
+    A symbol is live from its snapshot on a connection to the last frame of that connection.
     """
 
     def __init__(self, run_id: str, feed: int, symbols: Iterable[str]) -> None:
-        self.feed = feed
-        self._run_id = run_id
-        self._count = 0
-        self._symbols = {symbol: _Symbol() for symbol in symbols}
-        self._window: Window | None = None
+        super().__init__(run_id, feed)
+        self._states = {symbol: _Symbol() for symbol in symbols}
         self._past: Window | None = None
         """The window that was closed last: of its end more may become known."""
         self._counted_ns = 0
-        """Up to here windows that were closed have counted."""
+        """Up to here closed windows are accounted for."""
 
     @property
     def open_gaps(self) -> list[Gap]:
-        return [state.gap for state in self._symbols.values() if state.gap]
+        return [self._gaps[symbol] for symbol in self._states if symbol in self._gaps]
 
     @property
     def symbols(self) -> list[str]:
-        return list(self._symbols)
+        return list(self._states)
 
-    def is_covered(self, symbol: str) -> bool:
+    def is_live(self, symbol: str) -> bool:
         """Whether a connection delivers the symbol now."""
-        return bool(self._symbols[symbol].since)
+        return bool(self._states[symbol].since)
 
     def open_window(self, window: Window) -> list[ControlRecord]:
-        """From now on the window counts: what was not covered since its opening is a gap.
-
-        A window that was left before its end, and is now another, goes on where it was left.
-        """
-        self._window = window
+        """A symbol that is not live is in a gap from the opening on, or from where this window was left before."""
+        self.window = window
         begins_ns = max(window[0], self._counted_ns)
         records: list[ControlRecord] = []
-        for symbol, state in self._symbols.items():
+        for symbol, state in self._states.items():
             if not state.since:
-                records += self._begin(symbol, state, begins_ns)
+                records += self._begin(symbol, begins_ns)
             elif state.accounted_ns > begins_ns:
-                records += self._note(symbol, state, (begins_ns, state.accounted_ns))
+                records += self._note(symbol, (begins_ns, state.accounted_ns))
         return records
 
-    def miss_window(self, window: Window, reason: Reason) -> list[ControlRecord]:
-        """A window that opened and closed while nobody looked: a gap, whatever the connections believe."""
-        self._past = window
-        hole = (max(window[0], self._counted_ns), window[1])
-        self._counted_ns = max(self._counted_ns, window[1])
-        records: list[ControlRecord] = []
-        for symbol, state in self._symbols.items():
-            if hole[0] < hole[1]:
-                records += self._note(symbol, state, hole, reason)
-            state.accounted_ns = max(state.accounted_ns, window[1])
-        return records
-
-    def resume_window(self, window: Window, seen_until: dict[str, int], reason: Reason) -> list[ControlRecord]:
-        """Go on in a window of which an earlier run of the recorder saw each symbol up to a moment."""
-        self._window = window
-        records: list[ControlRecord] = []
-        for symbol, state in self._symbols.items():
-            if state.gap is None:
-                records += self._begin(symbol, state, max(window[0], seen_until.get(symbol, 0)), reason)
-        return records
-
-    def adopt(self, gap: Gap) -> None:
-        """Go on with a gap that an earlier run left open."""
-        self._symbols[gap.symbol].gap = gap
-
-    def close_window(self, at_ns: int | None = None) -> list[ControlRecord]:
-        """End all gaps with the window, or at `at_ns` when it is left before."""
-        if self._window is None:
+    def close_window(self, at_ns: int) -> list[ControlRecord]:
+        if self.window is None:
             return []
-        opens, closes = self._window
-        ends_ns = closes if at_ns is None else min(at_ns, closes)
-        records = [record for state in self._symbols.values() for record in self._end(state, ends_ns)]
-        self._window, self._past = None, (opens, ends_ns)
+        ends_ns = min(at_ns, self.window[1])
+        records = [record for symbol in self._states for record in self._end(symbol, ends_ns)]
+        self._past, self.window = (self.window[0], ends_ns), None
         self._counted_ns = max(self._counted_ns, ends_ns)
         return records
 
-    def cover(self, symbol: str, stream: int, wall_ns: int) -> list[ControlRecord]:
-        """The symbol's snapshot came on this stream."""
-        state = self._symbols[symbol]
-        if not state.since:
-            state.accounted_ns, state.ended = wall_ns, ()
-        state.since.setdefault(stream, wall_ns)
-        return self._end(state, wall_ns)
-
-    def lose(self, stream: int, last_ns: int, reason: Reason, tail: Tail | None = None) -> list[ControlRecord]:
-        """The connection of this stream has ended; its last frame came at `last_ns`.
-
-        After the window's close `tail` counts instead: what may be missing of the window's end is a gap of its own.
-        """
-        if tail and self._window is None:
-            last_ns, reason = tail
+    def miss_window(self, window: Window, outage: Outage) -> list[ControlRecord]:
+        """The whole window is a gap, also of symbols whose connection seemed to be live."""
+        self._past = window
+        begins_ns = max(window[0], self._counted_ns)
+        self._counted_ns = max(self._counted_ns, window[1])
         records: list[ControlRecord] = []
-        for symbol, state in self._symbols.items():
-            begun = state.since.pop(stream, None)
-            if begun is None:
-                continue
-            state.ended = (*state.ended, (begun, max(begun, last_ns)))[-ENDED_KEPT:]
-            # Another stream may have taken over only after this one had fallen silent.
-            believed_ns = min(state.since.values(), default=max(last for _, last in state.ended))
-            for hole in state.settle(believed_ns):
-                records += self._note(symbol, state, hole, reason)
-            if not state.since:
-                state.reason = reason
-                if self._window:
-                    records += self._begin(symbol, state, state.accounted_ns)
-                elif self._past:
-                    records += self._note(symbol, state, (state.accounted_ns, self._past[1]))
+        for symbol, state in self._states.items():
+            if begins_ns < window[1]:
+                records += self._note(symbol, (begins_ns, window[1]), outage)
+            state.accounted_ns = max(state.accounted_ns, window[1])
         return records
 
-    def explain(self, symbols: Iterable[str], at_ns: int, reason: Reason) -> list[ControlRecord]:
-        """Those of the symbols that are not covered have another reason for it from `at_ns` on."""
+    def resume(self, window: Window, history: FeedHistory, wall_ns: int) -> list[ControlRecord]:
+        """Each symbol is in a gap from where an earlier run saw it last until its snapshot."""
+        self.window = window
+        seen = dict(history.accounted)
         records: list[ControlRecord] = []
-        for symbol in symbols:
-            state = self._symbols[symbol]
-            if state.since:
-                continue
-            state.reason = reason
-            gap = state.gap
-            if gap and gap.cause != reason.cause:
-                records += self._end(state, at_ns)
-                records += self._begin(symbol, state, max(at_ns, gap.from_ns))
+        for gap in self._take_open(window, history):
+            if gap.cause == "stopped" and gap.symbol in self._states:
+                self._gaps[gap.symbol] = gap
+            else:
+                ended_ns = min(max(gap.from_ns, history.last_wall_ns), window[1])
+                records.append(close_record(gap, ended_ns))
+                seen[gap.symbol] = max(seen.get(gap.symbol, 0), ended_ns)
+        outage = ENDED if history.last_wall_ns >= window[0] else LATE
+        for symbol in self._states:
+            if symbol not in self._gaps:
+                records += self._begin(symbol, seen.get(symbol, 0), outage)
         return records
 
-    def step(self, delta_ns: int, wall_ns: int) -> list[ControlRecord]:
-        """The wall clock was set by `delta_ns` to `wall_ns`: what it skipped was not seen."""
+    def step_clock(self, delta_ns: int, wall_ns: int) -> list[ControlRecord]:
+        """What a step forward skipped was not seen; after a step back, moments come again."""
         before_ns = wall_ns - delta_ns
         self._counted_ns = min(self._counted_ns, wall_ns)
         records: list[ControlRecord] = []
-        for symbol, state in self._symbols.items():
+        for symbol, state in self._states.items():
             if delta_ns < 0:
                 state.accounted_ns = min(state.accounted_ns, wall_ns)
                 state.since = {stream: min(since, wall_ns) for stream, since in state.since.items()}
                 state.ended = tuple((begun, min(last, wall_ns)) for begun, last in state.ended if begun < wall_ns)
+                if gap := self._gaps.get(symbol):
+                    records += self._end(symbol, before_ns)
+                    records += self._begin(symbol, wall_ns, Outage(gap.cause, gap.detail))
             elif state.since:
-                skipped = Reason("clock_step", "the clock was set forward")
-                records += self._note(symbol, state, (before_ns, wall_ns), skipped)
+                records += self._note(symbol, (before_ns, wall_ns), STEP)
                 state.accounted_ns, state.ended = wall_ns, ()
                 state.since = dict.fromkeys(state.since, wall_ns)
-            if state.gap and delta_ns < 0:
-                reason = Reason(state.gap.cause, state.gap.detail)
-                records += self._end(state, before_ns)
-                records += self._begin(symbol, state, wall_ns, reason)
         return records
 
-    def _begin(self, symbol: str, state: _Symbol, from_ns: int, reason: Reason | None = None) -> list[ControlRecord]:
-        if self._window is None:
-            return []
-        from_ns = max(from_ns, self._window[0])
-        if from_ns >= self._window[1]:
-            return []
-        state.gap = self._new_gap(symbol, from_ns, reason or state.reason)
-        return [open_record(state.gap, self.feed)]
+    def mark_live(self, symbol: str, stream: int, wall_ns: int) -> list[ControlRecord]:
+        """The symbol's snapshot came on this stream."""
+        state = self._states[symbol]
+        if not state.since:
+            state.accounted_ns, state.ended = wall_ns, ()
+        state.since.setdefault(stream, wall_ns)
+        return self._end(symbol, wall_ns)
 
-    def _note(self, symbol: str, state: _Symbol, hole: Window, reason: Reason | None = None) -> list[ControlRecord]:
-        """A gap that is over when it is found, in the window or in the one before."""
-        window = self._window or self._past
+    def mark_lost(self, stream: int, last_ns: int, outage: Outage, tail: Tail | None = None) -> list[ControlRecord]:
+        """The connection of this stream has ended; its last frame came at `last_ns`.
+
+        After the window's close `tail` counts instead: what may be missing of the window's end is a gap of its own.
+        """
+        if tail and self.window is None:
+            last_ns, outage = tail
+        records: list[ControlRecord] = []
+        for symbol, state in self._states.items():
+            begun = state.since.pop(stream, None)
+            if begun is None:
+                continue
+            state.ended = (*state.ended, (begun, max(begun, last_ns)))[-ENDED_KEPT:]
+            # Another stream may have taken over only after this one had become stale.
+            live_ns = min(state.since.values(), default=max(last for _, last in state.ended))
+            for hole in state.settle(live_ns):
+                records += self._note(symbol, hole, outage)
+            if not state.since:
+                state.outage = outage
+                if self.window:
+                    records += self._begin(symbol, state.accounted_ns)
+                elif self._past:
+                    records += self._note(symbol, (state.accounted_ns, self._past[1]))
+        return records
+
+    def mark_cause(self, symbols: Iterable[str], at_ns: int, outage: Outage) -> list[ControlRecord]:
+        """Those of the symbols that are not live have another cause from `at_ns` on."""
+        records: list[ControlRecord] = []
+        for symbol in symbols:
+            state, gap = self._states[symbol], self._gaps.get(symbol)
+            if state.since:
+                continue
+            state.outage = outage
+            if gap and gap.cause != outage.cause:
+                records += self._end(symbol, at_ns)
+                records += self._begin(symbol, max(at_ns, gap.from_ns))
+        return records
+
+    def _begin(self, symbol: str, from_ns: int, outage: Outage | None = None) -> list[ControlRecord]:
+        """Open a gap in the window; none when `from_ns` is after its close."""
+        if self.window is None or from_ns >= self.window[1]:
+            return []
+        return self._open_gap(symbol, max(from_ns, self.window[0]), outage or self._states[symbol].outage)
+
+    def _end(self, symbol: str, to_ns: int) -> list[ControlRecord]:
+        return self._close_gap(symbol, min(to_ns, self.window[1]) if self.window else to_ns)
+
+    def _note(self, symbol: str, hole: Window, outage: Outage | None = None) -> list[ControlRecord]:
+        """Record a gap whose end is known, cut to the window, or to the one before when none is open."""
+        window = self.window or self._past
         if window is None or hole[1] <= window[0] or hole[0] >= window[1]:
             return []
-        gap = self._new_gap(symbol, max(hole[0], window[0]), reason or state.reason)
-        return [open_record(gap, self.feed), close_record(gap, min(hole[1], window[1]))]
-
-    def _new_gap(self, symbol: str, from_ns: int, reason: Reason) -> Gap:
-        self._count += 1
-        return Gap(f"{self._run_id}-{self.feed}-{self._count}", symbol, from_ns, *reason)
-
-    def _end(self, state: _Symbol, to_ns: int) -> list[ControlRecord]:
-        gap, state.gap = state.gap, None
-        if gap is None:
-            return []
-        limit_ns = self._window[1] if self._window else to_ns
-        return [close_record(gap, min(to_ns, limit_ns))]
+        outage = outage or self._states[symbol].outage
+        return self._note_gap(symbol, max(hole[0], window[0]), min(hole[1], window[1]), outage)

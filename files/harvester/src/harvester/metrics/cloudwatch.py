@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from harvester.base.aws_errors import advise, cause_of
 from harvester.base.aws_names import NAMESPACE
 from harvester.base.errors import HarvesterError
 from harvester.metrics.measure import Metric
@@ -11,16 +12,7 @@ from harvester.metrics.measure import Metric
 CONNECT_SECONDS, READ_SECONDS = 3, 5
 TRIES = 4
 """With the pauses between them, which the SDK doubles, all tries end before the next minute's run."""
-SIGN_IN = "On a host the instance's role gives them; elsewhere set AWS_PROFILE or log in to AWS."
-ADVICE = (
-    ({"AccessDenied", "AccessDeniedException"}, "It needs cloudwatch:PutMetricData for the namespace "
-     f"{NAMESPACE}; on a host the instance's role has it: run site.yml."),
-    ({"InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException",
-      "UnrecognizedClientException"}, f"The credentials are not valid, or no longer. {SIGN_IN}"),
-    ({"RequestExpired"}, "The clock here is off. Correct it; `chronyc tracking` shows it."),
-    ({"Throttling", "ThrottlingException", "RequestLimitExceeded"}, "The account calls CloudWatch too often; the next"
-     " minute tries again."),
-)  # fmt: skip
+RIGHTS = f"cloudwatch:PutMetricData for the namespace {NAMESPACE}"
 
 
 def open_client(region: str | None, endpoint_url: str | None) -> Any:
@@ -53,31 +45,10 @@ def publish(client: Any, environment: str, host: str, metrics: Sequence[Metric])
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn whatever the SDK raises into an error that says what to do."""
-    from botocore.exceptions import (
-        BotoCoreError,
-        ClientError,
-        ConnectionError,
-        HTTPClientError,
-        NoCredentialsError,
-        NoRegionError,
-        PartialCredentialsError,
-    )
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        advice = next((text for codes, text in ADVICE if code in codes), "Look up this code in CloudWatch's reference.")
-        raise _failure(f"{error}. {advice}") from None
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise _failure(f"{error}. {SIGN_IN}") from None
-    except NoRegionError:
-        raise _failure("no AWS region is known. Set metrics.region in harvester_settings.") from None
-    except (ConnectionError, HTTPClientError) as error:
-        raise _failure(f"{error}. Is the network up? The next minute tries again.") from None
-    except BotoCoreError as error:
-        raise _failure(str(error)) from None
-
-
-def _failure(text: str) -> HarvesterError:
-    return HarvesterError(f"CloudWatch, namespace {NAMESPACE}: {text}")
+    except (BotoCoreError, ClientError) as error:
+        advice = advise(cause_of(error), service="CloudWatch", rights=RIGHTS, region="metrics.region")
+        raise HarvesterError(f"CloudWatch, namespace {NAMESPACE}: {error}. {advice}") from None

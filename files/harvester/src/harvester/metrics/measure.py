@@ -1,5 +1,6 @@
 """Measures disk and memory of the host, and takes the recorder's state from its status file."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError, UnhealthyError
-from harvester.base.monitors import HALF_SECOND_NS
+from harvester.base.files import replace_file
+from harvester.base.monitors import HALF_SECOND_NS, STALE_NS
 from harvester.capture.status import read_status
-from harvester.health.checks import STALE_NS
 
 MEMINFO = Path("/proc/meminfo")
 
@@ -22,7 +23,7 @@ class Metric(NamedTuple):
     unit: str
 
 
-class Tally(NamedTuple):
+class UpdateCount(NamedTuple):
     """Updates of all symbols that one run of the recorder has counted since its start."""
 
     run_id: str
@@ -66,12 +67,14 @@ def read_fresh(path: Path, wall_ns: int) -> dict[str, Any]:
     return status
 
 
-def count_updates(status: dict[str, Any]) -> Tally:
+def count_updates(status: dict[str, Any]) -> UpdateCount:
     """What the recorder has counted so far."""
-    return Tally(str(status.get("run_id")), sum(symbol["updates"] for symbol in status.get("symbols", {}).values()))
+    return UpdateCount(
+        str(status.get("run_id")), sum(symbol["updates"] for symbol in status.get("symbols", {}).values())
+    )
 
 
-def measure_recorder(status: dict[str, Any], last: Tally | None) -> Iterator[Metric]:
+def measure_recorder(status: dict[str, Any], last: UpdateCount | None) -> Iterator[Metric]:
     """Metrics of a recorder at work. Updates are those since `last`; without it there is nothing to count from."""
     yield Metric("Heartbeat", 1, "Count")
     counted = count_updates(status)
@@ -82,3 +85,31 @@ def measure_recorder(status: dict[str, Any], last: Tally | None) -> Iterator[Met
     if offset_ns is not None and status.get("window", {}).get("open"):
         # The broker's header has whole seconds: half a second either way proves nothing.
         yield Metric("ClockOffsetSeconds", max(0, abs(offset_ns) - HALF_SECOND_NS) / NS_PER_SECOND, "Seconds")
+
+
+def read_count(path: Path) -> UpdateCount | None:
+    """What was counted when metrics were last published; None before the first time, or when the file is damaged."""
+    try:
+        return UpdateCount(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        print(f"{path}: not what this program wrote, so updates are counted anew.")
+        return None
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def keep_count(path: Path, count: UpdateCount) -> None:
+    """Remember what was counted. Raises HarvesterError."""
+    try:
+        replace_file(path, json.dumps(count._asdict()), synced=False)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> HarvesterError:
+    return HarvesterError(
+        f"{path}: cannot be used ({error.strerror}), so updates cannot be counted. The unit harvester-metrics makes the"
+        " folder: systemctl start harvester-metrics; or correct metrics.state_file in harvester_settings."
+    )

@@ -1,1 +1,1 @@
-"""WebSocket and HTTPS connections of the recorder: back-off, proxy, orderly close. Knows no broker."""
+"""WebSocket and HTTPS connections: back-off, proxy, graceful close. May import base, journal and ledger; no broker."""

@@ -2,11 +2,11 @@
 
 import random
 
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 
-FIRST_SECONDS, LAST_SECONDS, PATIENT_SECONDS = 0.5, 30.0, 60.0
-PATIENT: frozenset[Cause] = frozenset({"refused", "rate_limited", "mute", "no_snapshot"})
-"""The server is there and does not give what we want: asking often changes nothing and may look like an attack."""
+FIRST_SECONDS, LAST_SECONDS, SLOW_SECONDS = 0.5, 30.0, 60.0
+SLOW: frozenset[Cause] = frozenset({"refused", "rate_limited", "mute", "no_snapshot"})
+"""The server answers and does not deliver: frequent attempts change nothing and may look like an attack."""
 REFUSED_START = 3
 
 
@@ -24,7 +24,7 @@ class Backoff:
         """Seconds to wait after an attempt, or a connection, that ended so."""
         if cause in ("refused", "rate_limited"):
             self.failures = max(self.failures, REFUSED_START)
-        limit = PATIENT_SECONDS if cause in PATIENT else LAST_SECONDS
+        limit = SLOW_SECONDS if cause in SLOW else LAST_SECONDS
         seconds = min(limit, FIRST_SECONDS * 2.0 ** min(self.failures, 10))
         self.failures += 1
         return seconds * random.uniform(0.5, 1.0)

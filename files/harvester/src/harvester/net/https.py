@@ -19,7 +19,7 @@ CHUNK = 65_536
 HTTPS_PORT = 443
 
 
-class Answer(NamedTuple):
+class HttpsAnswer(NamedTuple):
     """A whole answer; header names are lower case."""
 
     status: int
@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
 
 class BadAnswer(Exception):
-    """The peer sent something that is not an answer we accept; the text says what."""
+    """What the peer sent is not an acceptable answer; the text says why."""
 
 
 class _Wire:
@@ -45,7 +45,7 @@ class _Wire:
         return now - self.idle_since < KEEPALIVE_SECONDS and not (self.reader.at_eof() or self.writer.is_closing())
 
     async def next_event(self) -> h11.Event | type:
-        """What comes next. Raises BadAnswer, and OSError when the peer hangs up."""
+        """The next HTTP event. Raises BadAnswer, and OSError when the peer closes the connection."""
         while True:
             try:
                 event = self.http.next_event()
@@ -70,7 +70,7 @@ class HttpsClient:
         self._tls = tls
         self._idle: list[_Wire] = []
 
-    async def get(self, path: str, query: Mapping[str, str], headers: Mapping[str, str], limit: int) -> Answer:
+    async def get(self, path: str, query: Mapping[str, str], headers: Mapping[str, str], limit: int) -> HttpsAnswer:
         """The answer, its body at most `limit` bytes. No timeout of its own.
 
         Raises BadAnswer for what is no answer, OSError when there is no connection.
@@ -92,7 +92,7 @@ class HttpsClient:
         return answer
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         idle, self._idle = self._idle, []
         for wire in idle:
             wire.writer.close()
@@ -100,7 +100,7 @@ class HttpsClient:
             with suppress(OSError):
                 await wire.writer.wait_closed()
 
-    async def _read(self, wire: _Wire, limit: int) -> Answer:
+    async def _read(self, wire: _Wire, limit: int) -> HttpsAnswer:
         event = await wire.next_event()
         while isinstance(event, h11.InformationalResponse):
             event = await wire.next_event()
@@ -115,7 +115,7 @@ class HttpsClient:
                 body += event.data
                 if len(body) > limit:
                     raise BadAnswer(f"the body is longer than {limit} bytes (HTTP {status})")
-        return Answer(status, headers, bytes(body))
+        return HttpsAnswer(status, headers, bytes(body))
 
     def _take_idle(self) -> _Wire | None:
         now = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""One WebSocket connection: each message goes to the journal from the callback that received it, then to a glance.
+"""One WebSocket connection: the callback that receives a message journals it first, then has it scanned.
 
 There is no queue: while the disk is slow nothing is read, and the broker's side of the socket fills.
 """
@@ -25,8 +25,7 @@ from picows import (
 
 from harvester.base.redaction import one_line
 from harvester.journal.format import MAX_PAYLOAD
-from harvester.ledger.polls import Cause
-from harvester.net.closing import Ended
+from harvester.ledger.outage import Cause, Outage
 from harvester.net.proxy import proxy_for
 
 CONNECT_SECONDS = 10.0
@@ -37,43 +36,53 @@ BINARY, TEXT, CONTINUATION = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINU
 
 Record = Callable[[bytes, int, int], bool]
 """Journals a message received at (wall ns, monotonic ns); False when the journal did not take it."""
-Look = Callable[[bytes, int], bool]
-"""Glances at a journalled message received at wall ns; True when it was data rather than control."""
+Scan = Callable[[bytes, int], bool]
+"""Scans a journalled message received at wall ns; True when it was data rather than control."""
+
+
+class ConnectionEnded(Exception):
+    """A connection has ended, or could not be made. `outage` is the cause of the gap that begins there."""
+
+    def __init__(self, outage: Outage, *, about_token: bool = False) -> None:
+        super().__init__(": ".join(outage))
+        self.outage = outage
+        self.about_token = about_token
+        """Whether the server refused the credentials, so that the token should be proven."""
 
 
 class Handlers(NamedTuple):
     """What a connection does with what it receives."""
 
     record: Record
-    look: Look
+    scan: Scan
     text: Callable[[str], None]
     oversize: Callable[[int], None]
     opened: Callable[[], None]
     """Called before the first message."""
 
 
-class Link(WSListener):
+class WebSocket(WSListener):
     """A connection from its upgrade to its end."""
 
     def __init__(self, handlers: Handlers) -> None:
         super().__init__()
         self.last_wall_ns = 0
-        """When the last message that was journalled came; 0: none yet."""
+        """Receipt of the last message that was journalled; 0: none yet."""
         self.heard_mono_ns = self.data_mono_ns = monotonic_ns()
-        """When anything came last, and when data did."""
+        """Receipt of the last frame of any kind, and of the last data."""
         self.frames = 0
         self.size = 0
         """Messages and bytes journalled."""
         self.answers_pings = False
         self.proven_ns = 0
-        """All that the server had sent at this wall ns has come: it answered a ping, or said goodbye, after it."""
-        self._record, self._look = handlers.record, handlers.look
+        """All that the server had sent by this wall ns has come: it answered a ping, or closed, after that."""
+        self._record, self._scan = handlers.record, handlers.scan
         self._handlers = handlers
         self._transport: WSTransport | None = None
         self._parts: list[bytes] = []
         self._parts_kind = BINARY
-        self._choked = False
-        self._ending: Ended | None = None
+        self._is_choked = False
+        self._ending: ConnectionEnded | None = None
         self._is_cut = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -91,30 +100,30 @@ class Link(WSListener):
         self._is_cut = True
 
     def pause_writing(self) -> None:
-        self._choked = True
+        self._is_choked = True
 
     def resume_writing(self) -> None:
-        self._choked = False
+        self._is_choked = False
 
     def send(self, message: bytes | str) -> None:
         """Send, unless the connection is over or the server does not read: then nothing more piles up."""
-        if self._transport and self._ending is None and not self._choked:
+        if self._transport and self._ending is None and not self._is_choked:
             self._transport.send(BINARY if isinstance(message, bytes) else TEXT, message)
 
     def ping(self) -> None:
         """Ask the server's WebSocket layer for a sign of life."""
-        if self._transport and self._ending is None and not self._choked:
+        if self._transport and self._ending is None and not self._is_choked:
             self._transport.send_ping(STAMP.pack(time_ns()))
 
-    def end(self, cause: Cause, detail: str, *, about_token: bool = False) -> None:
-        """Take nothing more and hang up; the first reason given counts."""
+    def end(self, outage: Outage, *, about_token: bool = False) -> None:
+        """Take nothing more and cut the connection; the first outage given counts."""
         if self._ending is None:
-            self._ending = Ended(cause, detail, about_token=about_token)
+            self._ending = ConnectionEnded(outage, about_token=about_token)
         if self._transport:
             self._transport.disconnect(graceful=False)
 
-    def say_goodbye(self) -> None:
-        """Send a Close frame; what the server has sent before its own is taken in as ever."""
+    def send_close(self) -> None:
+        """Send a Close frame; what the server sends before its own is still taken in."""
         if self._transport and self._ending is None:
             self._transport.send_close(WSCloseCode.OK)
 
@@ -127,7 +136,7 @@ class Link(WSListener):
     def is_over(self) -> bool:
         return self._ending is not None or self._is_cut
 
-    async def wait_over(self) -> Ended:
+    async def wait_over(self) -> ConnectionEnded:
         """Return, once the connection has ended, why."""
         trouble: Exception | None = None
         try:
@@ -143,13 +152,13 @@ class Link(WSListener):
             return
         wall_ns, mono_ns = time_ns(), monotonic_ns()
         if not self._record(payload, wall_ns, mono_ns):
-            self.end("disk_full", "the journal did not take the message")
+            self.end(Outage("disk_full", "the journal did not take the message"))
             return
         self.last_wall_ns = wall_ns
         self.heard_mono_ns = mono_ns
         self.frames += 1
         self.size += len(payload)
-        if self._look(payload, wall_ns):
+        if self._scan(payload, wall_ns):
             self.data_mono_ns = mono_ns
 
     def _take_other(self, frame: WSFrame) -> None:
@@ -179,30 +188,32 @@ class Link(WSListener):
             reason = payload[2:].decode("utf-8", "backslashreplace")
             self.proven_ns = time_ns()
             code = int.from_bytes(payload[:2], "big")
-            self.end("disconnect", one_line(f"the server closed with code {code} {reason}"))
+            self.end(Outage("disconnect", one_line(f"the server closed with code {code} {reason}")))
 
-    def _explain(self, trouble: Exception | None) -> Ended:
+    def _explain(self, trouble: Exception | None) -> ConnectionEnded:
         if isinstance(trouble, WSProtocolError):
             size = SIZE.search(str(trouble))
             if size:
                 self._handlers.oversize(int(size[1]))
-            return Ended("bad_response", f"not the WebSocket protocol: {one_line(trouble)}")
-        if trouble:
-            return Ended("bad_response", f"{type(trouble).__name__} while taking a message: {one_line(trouble)}")
-        return Ended("disconnect", "the connection was cut")
+            outage = Outage("bad_response", f"not the WebSocket protocol: {one_line(trouble)}")
+        elif trouble:
+            outage = Outage("bad_response", f"{type(trouble).__name__} while taking a message: {one_line(trouble)}")
+        else:
+            outage = Outage("disconnect", "the connection was cut")
+        return ConnectionEnded(outage)
 
     def _refuse_size(self, size: int) -> None:
         self._handlers.oversize(size)
-        self.end("bad_response", f"a message of {size} bytes or more; the journal takes {MAX_PAYLOAD}")
+        self.end(Outage("bad_response", f"a message of {size} bytes or more; the journal takes {MAX_PAYLOAD}"))
 
 
-async def connect(link: Link, url: str, headers: Mapping[str, str], context: ssl.SSLContext) -> None:
-    """Connect and upgrade. Certificates are checked. Raises Ended."""
+async def connect(socket: WebSocket, url: str, headers: Mapping[str, str], context: ssl.SSLContext) -> None:
+    """Connect and upgrade. Certificates are checked. Raises ConnectionEnded."""
     host = urlsplit(url).hostname or ""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await ws_connect(
-                lambda: link,
+                lambda: socket,
                 url,
                 ssl_context=context,
                 websocket_handshake_timeout=CONNECT_SECONDS,
@@ -212,18 +223,23 @@ async def connect(link: Link, url: str, headers: Mapping[str, str], context: ssl
                 proxy=proxy_for(host),
             )
     except TimeoutError as error:
-        raise Ended("timeout", f"{host}: no connection within {CONNECT_SECONDS:g} s") from error
+        raise _failure("timeout", f"{host}: no connection within {CONNECT_SECONDS:g} s") from error
     except WSHandshakeError as error:
         raise _refusal(host, error) from error
     except (OSError, EOFError) as error:
-        raise Ended("disconnect", f"{host}: {type(error).__name__}: {one_line(error)}") from error
+        raise _failure("disconnect", f"{host}: {type(error).__name__}: {one_line(error)}") from error
     except Exception as error:  # a library of a library may raise what it likes: the connection is not there
-        raise Ended("unknown", f"{host}: {type(error).__name__}: {one_line(error)}") from error
+        raise _failure("unknown", f"{host}: {type(error).__name__}: {one_line(error)}") from error
 
 
-def _refusal(host: str, error: WSHandshakeError) -> Ended:
+def _failure(cause: Cause, detail: str) -> ConnectionEnded:
+    return ConnectionEnded(Outage(cause, detail))
+
+
+def _refusal(host: str, error: WSHandshakeError) -> ConnectionEnded:
     status = int(error.response.status) if error.response else 0
     if not status:
-        return Ended("bad_response", f"{host}: the answer is no upgrade: {one_line(error)}")
+        return _failure("bad_response", f"{host}: the answer is no upgrade: {one_line(error)}")
     cause: Cause = "server_error" if status >= 500 else "rate_limited" if status == 429 else "refused"
-    return Ended(cause, f"{host}: HTTP {status} instead of an upgrade", about_token=status in (401, 403))
+    outage = Outage(cause, f"{host}: HTTP {status} instead of an upgrade")
+    return ConnectionEnded(outage, about_token=status in (401, 403))

@@ -13,14 +13,14 @@ from harvester.base.aws_names import USED_LINKS
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.redaction import Secret, redact
-from harvester.page.links import Signer
+from harvester.page.links import LinkSigner
 from harvester.page.once import Budget, SsmOnce
 from harvester.page.service import Service, link_address
 from harvester.tokens.aws_stores import open_client
 from harvester.tokens.login import App, Grant
-from harvester.tokens.names import place
+from harvester.tokens.places import open_place, place
 from harvester.tokens.renewal import Stores
-from harvester.tokens.stores import Store, open_place
+from harvester.tokens.stores import Store
 
 API_URL = "https://api-t1.fyers.in"
 CALLBACK_PATH = "/callback"
@@ -65,7 +65,7 @@ def _open_page(domain: str, _: int) -> Service:
         app=App(setting("APP_ID"), read("app_secret"), f"https://{domain}{CALLBACK_PATH}"),
         account=setting("ACCOUNT"),
         api_url=api_url(),
-        signer=Signer(read("page_key"), setting("ENVIRONMENT")),
+        signer=LinkSigner(read("page_key"), setting("ENVIRONMENT")),
         once=SsmOnce(f"{setting('PREFIX')}/{USED_LINKS}"),
         keep=_keep,
         clock=SystemClock(),
@@ -83,7 +83,7 @@ def remedy() -> str:
         return WITHOUT_PAGE
     try:
         url = str(open_client("lambda", None).get_function_url_config(FunctionName=name)["FunctionUrl"])
-        link = link_address(url, Signer(read("page_key"), setting("ENVIRONMENT")), SystemClock().wall_ns())
+        link = link_address(url, LinkSigner(read("page_key"), setting("ENVIRONMENT")), SystemClock().wall_ns())
     except (HarvesterError, BotoCoreError, ClientError) as error:
         print(redact(f"no link: {error}"))
         return f"{WITHOUT_PAGE} (the page's link could not be made; the function's log says why)"

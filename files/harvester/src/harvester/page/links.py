@@ -27,7 +27,7 @@ class LinkError(HarvesterError):
     """A link or state that does not count; the message is for the person who holds it."""
 
 
-class Link(NamedTuple):
+class LoginLink(NamedTuple):
     """An id that is used once, and the end of its life in wall ns."""
 
     id: str
@@ -43,7 +43,7 @@ class State(NamedTuple):
     ends_ns: int
 
 
-class Signer:
+class LinkSigner:
     """Makes and checks both. `audience` is the environment: a link of the lab is none of production."""
 
     def __init__(self, key: Secret, audience: str) -> None:
@@ -61,15 +61,15 @@ class Signer:
         ends = now_ns // NS_PER_SECOND + LINK_SECONDS
         return self._sign(LINK, {"i": secrets.token_hex(8), "e": ends, "a": self._audience})
 
-    def read_link(self, text: str, now_ns: int) -> Link:
+    def read_link(self, text: str, now_ns: int) -> LoginLink:
         """The link, when it is ours and still good. Raises LinkError."""
         content = self._open(LINK, text)
         ends_ns = int(str(content["e"])) * NS_PER_SECOND
         if ends_ns <= now_ns:
             raise LinkError("This link has expired. The next message has a new one.")
-        return Link(str(content["i"]), ends_ns)
+        return LoginLink(str(content["i"]), ends_ns)
 
-    def make_state(self, link: Link, cookie: str, now_ns: int) -> str:
+    def make_state(self, link: LoginLink, cookie: str, now_ns: int) -> str:
         """The state for a login by this link in the browser with this cookie."""
         ends = min(now_ns // NS_PER_SECOND + STATE_SECONDS, link.ends_ns // NS_PER_SECOND)
         content = {"i": secrets.token_hex(8), "l": link.id, "b": _hash(cookie), "e": ends, "a": self._audience}

@@ -1,4 +1,4 @@
-"""What was used: each link and each login counts once, also when two requests come at the same moment."""
+"""Links and logins that were used. Each counts once, also when two requests come at the same moment."""
 
 import contextlib
 import os
@@ -17,19 +17,19 @@ class Once(Protocol):
     """A set of names to which each is added once. Names are of the form link-<id>."""
 
     def claim(self, name: str, ends_ns: int) -> bool:
-        """True for the first who asks; nobody needs to know after `ends_ns`. Raises StoreError."""
+        """Add the name; False when it is there already. It may be forgotten after `ends_ns`. Raises StoreError."""
         ...
 
     def is_claimed(self, name: str) -> bool:
-        """Whether somebody has. Raises StoreError."""
+        """Whether the name was added. Raises StoreError."""
         ...
 
     def release(self, name: str) -> None:
-        """Let it be claimed again. Raises StoreError."""
+        """Take the name out again. Raises StoreError."""
         ...
 
     def tidy(self, now_ns: int) -> None:
-        """Forget what nobody needs to know any more. Raises StoreError."""
+        """Take out the names whose end has passed. Raises StoreError."""
         ...
 
 
@@ -123,7 +123,7 @@ class FolderOnce:
 
 
 class Budget:
-    """How often an address may ask: so many requests a minute, no more addresses than are worth remembering."""
+    """Limits each address to `per_minute` requests a minute; the MOST addresses seen last are remembered."""
 
     MOST = 1_000
 
@@ -132,7 +132,7 @@ class Budget:
         self._seen: dict[str, tuple[float, float]] = {}
 
     def allows(self, address: str) -> bool:
-        """Whether this request is within what the address may."""
+        """Count a request of the address; False when it is over the limit."""
         now = time.monotonic()
         left, at = self._seen.pop(address, (float(self._per_minute), now))
         left = min(self._per_minute, left + (now - at) * self._per_minute / 60)

@@ -14,7 +14,7 @@ from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import redact, register_text
 from harvester.page.html import HEADERS, page
-from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, Signer, State
+from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, LinkSigner, State
 from harvester.page.once import Budget, Once
 from harvester.tokens.claims import read_claims
 from harvester.tokens.login import App, Grant, begin_login, complete_login, read_code
@@ -33,7 +33,7 @@ class Service(NamedTuple):
     app: App
     account: str
     api_url: str
-    signer: Signer
+    signer: LinkSigner
     once: Once
     keep: Keep
     clock: Clock
@@ -42,13 +42,13 @@ class Service(NamedTuple):
     """Takes one line about each request, which names no secret."""
 
 
-def link_address(page_url: str, signer: Signer, now_ns: int) -> str:
+def link_address(page_url: str, signer: LinkSigner, now_ns: int) -> str:
     """The address to put into a message."""
     return f"{page_url.rstrip('/')}{LOGIN_PATH}?l={signer.make_link(now_ns)}"
 
 
 def handle(event: Mapping[str, Any], service: Service) -> Answer:
-    """Answer one request; whatever it is, an answer comes and no traceback."""
+    """Answer one request. Every HarvesterError becomes a page that says what to do."""
     http = event.get("requestContext", {}).get("http", {})
     path, query = str(event.get("rawPath") or "/"), str(event.get("rawQueryString") or "")
     callback = urlsplit(service.app.redirect_uri).path or "/"
@@ -114,7 +114,7 @@ def _claim(service: Service, state: State) -> None:
 
 
 def _housekeeping(service: Service, action: Callable[[], None]) -> None:
-    """What comes after the login's outcome, and must not hide it: its failure is a line in the log."""
+    """Do what follows the login. A failure is logged and does not change the answer."""
     try:
         action()
     except HarvesterError as error:
@@ -122,7 +122,7 @@ def _housekeeping(service: Service, action: Callable[[], None]) -> None:
 
 
 def _cookie_name(service: Service) -> str:
-    """With this prefix browsers take the cookie over TLS, from this very host, alone."""
+    """Browsers accept the __Host- prefix over TLS only, from this host only."""
     return "__Host-login" if service.app.redirect_uri.startswith("https:") else "login"
 
 
@@ -132,7 +132,7 @@ def _cookie(service: Service, value: str) -> str:
 
 
 def _cookies(event: Mapping[str, Any]) -> dict[str, str]:
-    """AWS lists them; emulators of it leave them in the header, which reads the same."""
+    """The request's cookies: AWS sends a list, some emulators send the header alone."""
     listed = event.get("cookies") or str((event.get("headers") or {}).get("cookie", "")).split(";")
     pairs = (str(cookie).partition("=") for cookie in listed)
     return {name.strip(): value for name, _, value in pairs}

@@ -1,11 +1,12 @@
 """`harvester export --csv`: a day of the lake as the CSV that the old harvester wrote, rows in order of receipt."""
 
+import codecs
 import csv
 import heapq
 from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +14,12 @@ import pyarrow.parquet as pq
 
 from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.files import make_directory, replacing
 from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
-from harvester.journal.files import make_directory
 from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
-from harvester.lake.publish.files import replace_file
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import check_columns
-
-if TYPE_CHECKING:
-    pass
 
 BATCH_ROWS = 1024
 TOTALS = ("total_buy_qty", "total_sell_qty")
@@ -43,8 +40,8 @@ def export_csv(lake: Path, day: date, output: Path, symbols: Collection[str] = (
     path = output / f"market_depth_{day.isoformat()}.csv"
     try:
         make_directory(output)
-        with replace_file(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
+        with replacing(path) as file:
+            writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
             writer.writerow(HEADER)
             count = 0
             for row in _merge(tables, symbols):

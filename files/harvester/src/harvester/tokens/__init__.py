@@ -1,1 +1,4 @@
-"""The broker's access token: where it comes from, what it says about itself, how it reaches the recorder."""
+"""Access tokens: stores of secrets, the brokers' logins, the refresh, the agent and its hand-over. Imports base.
+
+Functions carry most of it in their archives, so boto3 is imported only where a store in AWS is opened.
+"""

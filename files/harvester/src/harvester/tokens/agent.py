@@ -22,7 +22,7 @@ NAP_SECONDS = 5.0
 
 
 class TokenAgent:
-    """Polls the store. Whatever goes wrong, the token handed over last stays where it is."""
+    """Polls the store. When anything fails, the token handed over last stays in place."""
 
     def __init__(self, store: TokenStore, handover: Path, *, clock: Clock, notifier: Notifier) -> None:
         self._store = store
@@ -57,7 +57,7 @@ class TokenAgent:
         self._notifier.stopping("stopping")
 
     async def poll(self) -> None:
-        """Ask the store once and hand over what is new and sound; anything else is a log line."""
+        """Ask the store once and hand over a new, valid token; log everything else."""
         try:
             stored = await asyncio.to_thread(self._store.read)
         except StoreError as error:
@@ -98,7 +98,7 @@ class TokenAgent:
         return min(BACKOFF_LAST_SECONDS, backoff) * random.uniform(0.75, 1.25)
 
     async def _wait(self, seconds: float) -> None:
-        """Sleep in short naps, so that the watchdog hears from the loop that does the work."""
+        """Sleep in steps of at most NAP_SECONDS, and notify the watchdog at each."""
         until_ns = self._clock.mono_ns() + int(seconds * NS_PER_SECOND)
         while not self._wake.is_set() and (left_ns := until_ns - self._clock.mono_ns()) > 0:
             self._notifier.alive(self._state)

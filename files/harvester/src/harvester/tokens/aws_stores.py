@@ -4,21 +4,16 @@ Neither knows compare-and-swap: of two that write at once the later counts, and 
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harvester.base.aws_errors import cause_of, code_of
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked, Secret
-from harvester.tokens.stores import DeniedError, Facts, StoredToken, StoreError, nothing_before
-
-if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
+from harvester.base.redaction import Secret
+from harvester.tokens.stores import DeniedError, StoredToken, StoredVersion, StoreError, nothing_before
 
 MAX_CHARACTERS = 8_192
 """What a parameter of SSM's advanced tier holds; up to 4,096 the standard tier does."""
 LOOK_BACK = 10
-MISSING = {"ParameterNotFound", "ParameterVersionNotFound", "ResourceNotFoundException"}
-DENIED = {"AccessDenied", "AccessDeniedException"}
-THROTTLED = {"ThrottlingException", "TooManyUpdates", "RequestLimitExceeded", "TooManyRequestsException"}
 
 
 def open_client(service: str, region: str | None) -> Any:
@@ -53,21 +48,19 @@ class _AwsStore:
             if self._client is None:
                 self._client = open_client(self.service, self._region)
             return getattr(self._client, operation)(**arguments)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in MISSING:
+        except (BotoCoreError, ClientError) as error:
+            cause = cause_of(error)
+            if cause == "missing":
                 return None
-            raise self._explain(error) from None
-        except BotoCoreError as error:
-            raise self._explain(error) from None
+            raise self._explain(cause, error) from None
 
-    def _explain(self, error: "ClientError | BotoCoreError") -> StoreError:
-        code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
-        if code in THROTTLED:
+    def _explain(self, cause: str, error: Exception) -> StoreError:
+        if cause == "throttled":
             return StoreError(
-                f"{self.place}: AWS is being asked too often ({code}). The last good token keeps working; try again"
-                " in a minute."
+                f"{self.place}: AWS is being asked too often ({code_of(error)}). The last good token keeps working; try"
+                " again in a minute."
             )
-        kind = DeniedError if code in DENIED else StoreError
+        kind = DeniedError if cause == "denied" else StoreError
         return kind(
             f"{self.place}: {error}. Check the region, the credentials of this host or user, and that its role may"
             " read and decrypt it."
@@ -88,12 +81,12 @@ class SsmStore(_AwsStore):
     def read(self) -> StoredToken | None:
         return self._read(self._name)
 
-    def look(self) -> Facts | None:
+    def look(self) -> StoredVersion | None:
         asked: dict[str, Any] = {"ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": [self._name]}]}
         while True:  # a page may be empty though another one follows
             answer = self._call("describe_parameters", **asked)
             for found in answer["Parameters"]:
-                return Facts(f"ssm:{found['Version']}", _ns(found.get("LastModifiedDate")))
+                return StoredVersion(f"ssm:{found['Version']}", _ns(found.get("LastModifiedDate")))
             if not answer.get("NextToken"):
                 return None
             asked["NextToken"] = answer["NextToken"]
@@ -103,7 +96,7 @@ class SsmStore(_AwsStore):
         if answer is None:
             return None
         found = answer["Parameter"]
-        value = Masked(str(found["Value"]).strip())
+        value = Secret(str(found["Value"]).strip())
         return StoredToken(value, f"ssm:{found['Version']}", _ns(found.get("LastModifiedDate")))
 
     def write(self, value: Secret) -> str:
@@ -143,11 +136,11 @@ class SecretsManagerStore(_AwsStore):
     def read(self) -> StoredToken | None:
         return self._read("AWSCURRENT")
 
-    def look(self) -> Facts | None:
+    def look(self) -> StoredVersion | None:
         """The moment is that of the last change to anything about the secret."""
         found = self._call("describe_secret", SecretId=self._name) or {}
         current = [one for one, stages in found.get("VersionIdsToStages", {}).items() if "AWSCURRENT" in stages]
-        return Facts(_secret_version(current[0]), _ns(found.get("LastChangedDate"))) if current else None
+        return StoredVersion(_secret_version(current[0]), _ns(found.get("LastChangedDate"))) if current else None
 
     def previous(self) -> StoredToken | None:
         return self._read("AWSPREVIOUS")
@@ -156,7 +149,7 @@ class SecretsManagerStore(_AwsStore):
         found = self._call("get_secret_value", SecretId=self._name, VersionStage=stage)
         if found is None:
             return None
-        value = Masked(str(found["SecretString"]).strip())
+        value = Secret(str(found["SecretString"]).strip())
         return StoredToken(value, _secret_version(found["VersionId"]), _ns(found.get("CreatedDate")))
 
     def write(self, value: Secret) -> str:

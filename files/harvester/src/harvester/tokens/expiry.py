@@ -4,7 +4,7 @@ import json
 from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked, Secret
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError, read_claims
 
 
@@ -18,14 +18,14 @@ class Opaque(NamedTuple):
 def wrap(opaque: Opaque) -> Secret:
     """The form in which an opaque token is stored."""
     content = {"token": opaque.token.get_secret_value(), "expires_at": opaque.expires_at_ns // NS_PER_SECOND}
-    return Masked(json.dumps(content))
+    return Secret(json.dumps(content))
 
 
 def unwrap(value: Secret) -> Opaque:
     """The token of a stored value made by `wrap`. Raises TokenError, which quotes nothing."""
     try:
         content = json.loads(value.get_secret_value())
-        return Opaque(Masked(str(content["token"])), int(content["expires_at"]) * NS_PER_SECOND)
+        return Opaque(Secret(str(content["token"])), int(content["expires_at"]) * NS_PER_SECOND)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise TokenError(
             "The stored value is not one of ours (JSON with token and expires_at). Log in again."

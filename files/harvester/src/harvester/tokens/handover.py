@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
-from harvester.base.redaction import Masked, Secret, register_secret
-from harvester.tokens.replacing import replace_private
+from harvester.base.files import replace_file
+from harvester.base.redaction import Secret, register_secret
 
 MODE = 0o440
 MAX_BYTES = 65_536
@@ -30,7 +30,7 @@ def write_handover(path: Path, token: Token) -> None:
         }
     )
     try:
-        replace_private(path, text, MODE)
+        replace_file(path, text, MODE)
     except OSError as error:
         raise HarvesterError(
             f"{path}: the token could not be handed over ({error.strerror}). The directory must be writable for the"
@@ -39,7 +39,7 @@ def write_handover(path: Path, token: Token) -> None:
 
 
 class HandoverReader:
-    """Notices a new handover file by its stat; the token once read stays good when the file goes away."""
+    """Reads the handover file whenever its stat has changed. A token that was read outlives the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,7 +68,7 @@ class HandoverReader:
         try:
             with self._path.open("rb") as file:
                 data = json.loads(file.read(MAX_BYTES))
-            token = Token(Masked(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
+            token = Token(Secret(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
             if not isinstance(data["access_token"], str) or not data["access_token"].isascii():
                 raise ValueError("not text")
         except OSError as error:

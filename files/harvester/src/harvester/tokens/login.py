@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import HarvesterError
-from harvester.base.redaction import Masked, Secret, one_line, register_secret
+from harvester.base.redaction import Secret, one_line, register_secret
 from harvester.tokens.claims import check_token, read_hsm_key
-from harvester.tokens.web import Answer, UnreachableError, ask
+from harvester.tokens.web import BrokerAnswer, BrokerUnreachableError, ask
 
 CLOCK_TOLERANCE_NS = 120 * NS_PER_SECOND
 AGAIN = "Start the login again: ./inv token-push."
@@ -107,7 +107,7 @@ def read_code(query: Mapping[str, str]) -> Secret:
     """The auth code among the parameters of the redirect, whose state was checked before. Raises LoginError."""
     if query.get("s") != "ok":
         raise LoginError(f"The broker refused the login: {one_line(query.get('message') or 'no message')}. {AGAIN}")
-    code = Masked(query.get("auth_code", ""))
+    code = Secret(query.get("auth_code", ""))
     register_secret(code)
     if not code.get_secret_value():
         raise LoginError(f"The address has no auth_code, so the login was not finished. {AGAIN}")
@@ -122,13 +122,13 @@ def exchange_code(app: App, code: Secret, *, api_url: str) -> Grant:
     refresh = answer.body.get("refresh_token")
     if not isinstance(refresh, str) or not refresh:
         return Grant(token, None)
-    register_secret(Masked(refresh))
-    return Grant(token, Masked(refresh))
+    register_secret(Secret(refresh))
+    return Grant(token, Secret(refresh))
 
 
-def take_token(answer: Answer) -> Secret:
+def take_token(answer: BrokerAnswer) -> Secret:
     """The access token of a good answer, fit for REST and for the data socket. Raises LoginError or TokenError."""
-    token = Masked(str(answer.body.get("access_token", "")))
+    token = Secret(str(answer.body.get("access_token", "")))
     register_secret(token)
     check_clock(answer.date_ns)
     check_token(token, SystemClock().wall_ns())
@@ -189,11 +189,11 @@ def app_hash(app: App) -> str:
     return hashlib.sha256(f"{app.app_id}:{app.secret.get_secret_value()}".encode()).hexdigest()
 
 
-def _call(method: str, url: str, doing: str, **arguments: Any) -> Answer:
+def _call(method: str, url: str, doing: str, **arguments: Any) -> BrokerAnswer:
     """The broker's answer when it is good. Raises LoginError for every other."""
     try:
         answer = ask(method, url, **arguments)
-    except UnreachableError as error:
+    except BrokerUnreachableError as error:
         raise BusyError(
             f"While {doing}: {error} Check the network of this machine, then start the login again."
         ) from None

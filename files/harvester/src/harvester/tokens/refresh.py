@@ -12,7 +12,7 @@ from harvester.base.errors import HarvesterError
 from harvester.base.redaction import MASK, Secret, redact, register_secret
 from harvester.tokens.claims import TokenError, read_claims
 from harvester.tokens.login import App, app_hash, take_token
-from harvester.tokens.web import Answer, UnreachableError, ask
+from harvester.tokens.web import BrokerAnswer, BrokerUnreachableError, ask
 
 PATH = "/api/v3/validate-refresh-token"
 WORDS_OF_THE_END = re.compile(r"disabled|discontinued|no longer|not supported|regulation|sebi", re.IGNORECASE)
@@ -58,7 +58,7 @@ def refresh(app: App, token: Secret, pin: Secret, *, api_url: str, wall_ns: int)
     }
     try:
         answer = ask("POST", f"{api_url}{PATH}", json_body=body)
-    except UnreachableError as error:
+    except BrokerUnreachableError as error:
         raise RefreshError("later", f"{error} The token that is in use goes on.") from None
     if answer.status == 200 and answer.body.get("s") == "ok":
         return Refreshed(take_token(answer), days)
@@ -73,7 +73,7 @@ def days_left(token: Secret, wall_ns: int) -> int:
     return (claims.expires_at_ns - wall_ns) // DAY_NS
 
 
-def _explain(answer: Answer, pin: Secret) -> RefreshError:
+def _explain(answer: BrokerAnswer, pin: Secret) -> RefreshError:
     code, message = answer.body.get("code"), str(answer.body.get("message", ""))
     # A PIN is too short for the masking of everything that is said, so it is masked here.
     masked = redact(message).replace(pin.get_secret_value(), MASK)
@@ -97,6 +97,6 @@ def _explain(answer: Answer, pin: Secret) -> RefreshError:
     return RefreshError("refused", f"The broker refuses to refresh the token {told}. Log in.")
 
 
-def _is_the_brokers(answer: Answer) -> bool:
-    """Whether the body is an error as the broker documents it; what stands in between says something else."""
+def _is_the_brokers(answer: BrokerAnswer) -> bool:
+    """Whether the body is an error in the form that the broker documents; a proxy's or a web server's is not."""
     return answer.body.get("s") == "error" and isinstance(answer.body.get("code"), int)

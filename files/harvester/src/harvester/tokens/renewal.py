@@ -5,7 +5,7 @@ import json
 from typing import Any, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError
 from harvester.tokens.login import App, BusyError, LoginError, check_account, fetch_profile
 from harvester.tokens.refresh import RefreshError, days_left, refresh
@@ -26,7 +26,7 @@ class Stores(NamedTuple):
     state: Store
 
 
-class Outcome(NamedTuple):
+class RenewalOutcome(NamedTuple):
     """What became of a try: renewed, gone, refused, later or not_set_up; `new` when people have not been told yet.
 
     `days` is what to announce of the refresh token's life, 3 or 1, once each; None: nothing.
@@ -38,27 +38,27 @@ class Outcome(NamedTuple):
     days: int | None = None
 
 
-def renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> Outcome:
+def renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> RenewalOutcome:
     """Put a new access token into its store, unless an earlier refusal still holds. Raises nothing."""
     try:
         return _renew(stores, app_id=app_id, api_url=api_url, account=account, wall_ns=wall_ns)
     except (StoreError, BusyError) as error:
-        return Outcome("later", str(error), True)
+        return RenewalOutcome("later", str(error), True)
     except (LoginError, TokenError) as error:
-        return Outcome("refused", str(error), True)
+        return RenewalOutcome("refused", str(error), True)
 
 
-def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> Outcome:
+def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> RenewalOutcome:
     state = _read_state(stores.state)
     token, pin, secret = stores.refresh_token.read(), stores.pin.read(), stores.app_secret.read()
     if token is None or pin is None or secret is None:
         missing = next(store.place for store in stores[1:4] if store.read() is None)
-        return Outcome("not_set_up", f"{missing} does not exist, so tokens are not refreshed.", False)
+        return RenewalOutcome("not_set_up", f"{missing} does not exist, so tokens are not refreshed.", False)
     asked = _fingerprint(token, pin, secret)
     if state.get("gone"):
-        return Outcome("gone", str(state["gone"]), False)
+        return RenewalOutcome("gone", str(state["gone"]), False)
     if state.get("refused") == asked:
-        return Outcome("refused", str(state.get("detail")), False)
+        return RenewalOutcome("refused", str(state.get("detail")), False)
     app = App(app_id, secret.value, "")
     try:
         refreshed = refresh(app, token.value, pin.value, api_url=api_url, wall_ns=wall_ns)
@@ -70,22 +70,22 @@ def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wa
     # A refresh that worked ends what was remembered against it.
     kept = {"told": {"token": token.version, "days": days}} if days else {"told": state.get("told")}
     if kept != {"told": None, **state}:
-        stores.state.write(Masked(json.dumps(kept)))
-    return Outcome("renewed", f"{version} is in place; {refreshed.days_left} days left to refresh.", False, days)
+        stores.state.write(Secret(json.dumps(kept)))
+    return RenewalOutcome("renewed", f"{version} is in place; {refreshed.days_left} days left to refresh.", False, days)
 
 
 def forget(state: Store) -> None:
     """Try again from now on, after a person has put right what was refused. Raises StoreError."""
-    state.write(Masked("{}"))
+    state.write(Secret("{}"))
 
 
-def remembered(store: Store) -> Outcome | None:
+def remembered(store: Store) -> RenewalOutcome | None:
     """What is held against the next try: gone, refused, or absent so far; None: nothing. Raises StoreError."""
     state = _read_state(store)
     if state.get("gone"):
-        return Outcome("gone", str(state["gone"]), False)
+        return RenewalOutcome("gone", str(state["gone"]), False)
     kind = next((kind for kind in ("refused", "absent") if state.get(kind)), None)
-    return Outcome(kind, str(state.get("detail")), False) if kind else None
+    return RenewalOutcome(kind, str(state.get("detail")), False) if kind else None
 
 
 def _due_announcement(state: dict[str, Any], token: StoredToken, wall_ns: int) -> int | None:
@@ -98,21 +98,21 @@ def _due_announcement(state: dict[str, Any], token: StoredToken, wall_ns: int) -
     return due
 
 
-def _remember(store: Store, state: dict[str, Any], error: RefreshError, asked: str, wall_ns: int) -> Outcome:
+def _remember(store: Store, state: dict[str, Any], error: RefreshError, asked: str, wall_ns: int) -> RenewalOutcome:
     """What follows from a try that failed, kept for the next one."""
     kind, detail = error.kind, str(error)
     if kind == "absent":
         since = int(state.get("absent", wall_ns))
         if wall_ns - since < ABSENT_FOR_GOOD_NS:
-            store.write(Masked(json.dumps({"told": state.get("told"), "absent": since, "detail": detail})))
-            return Outcome("later", detail, True)
+            store.write(Secret(json.dumps({"told": state.get("told"), "absent": since, "detail": detail})))
+            return RenewalOutcome("later", detail, True)
         kind = "gone"
         detail = f"No refresh of the broker is to be found since {to_ist(since):%a %d %b %H:%M} IST. Log in. {detail}"
     if kind == "gone":
-        store.write(Masked(json.dumps({"gone": detail})))
+        store.write(Secret(json.dumps({"gone": detail})))
     elif kind == "refused":
-        store.write(Masked(json.dumps({"refused": asked, "detail": detail})))
-    return Outcome(kind, detail, True)
+        store.write(Secret(json.dumps({"refused": asked, "detail": detail})))
+    return RenewalOutcome(kind, detail, True)
 
 
 def _read_state(store: Store) -> dict[str, Any]:

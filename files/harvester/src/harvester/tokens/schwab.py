@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.redaction import Masked, Secret, one_line, register_secret
+from harvester.base.redaction import Secret, one_line, register_secret
 from harvester.tokens.expiry import Opaque
 from harvester.tokens.login import App, Login, LoginError
 from harvester.tokens.refresh import RefreshError
-from harvester.tokens.web import Answer, UnreachableError, ask
+from harvester.tokens.web import BrokerAnswer, BrokerUnreachableError, ask
 
 API_URL = "https://api.schwabapi.com"
 REFRESH_SECONDS = 7 * 86_400
@@ -23,7 +23,7 @@ ACCESS_SECONDS = 1_800
 AGAIN = "Log in again: ./inv token-push --broker schwab."
 
 
-class Tokens(NamedTuple):
+class SchwabTokens(NamedTuple):
     """A pair. After a renewal the refresh token is the same and ends when it would have ended anyway."""
 
     access: Opaque
@@ -37,20 +37,20 @@ def begin_login(app: App, api_url: str = API_URL, state: str | None = None) -> L
     return Login(f"{api_url}/v1/oauth/authorize?{urlencode(query)}", state)
 
 
-def exchange_code(app: App, code: Secret, *, wall_ns: int, api_url: str = API_URL) -> Tokens:
+def exchange_code(app: App, code: Secret, *, wall_ns: int, api_url: str = API_URL) -> SchwabTokens:
     """Trade the code of the redirect for tokens. Raises LoginError."""
     register_secret(code)
     form = {"grant_type": "authorization_code", "code": code.get_secret_value(), "redirect_uri": app.redirect_uri}
     try:
         answer = _ask(app, api_url, form)
-    except UnreachableError as error:
+    except BrokerUnreachableError as error:
         raise LoginError(f"While exchanging the code: {error} {AGAIN}") from None
     if answer.status != 200:
         raise LoginError(f"Schwab refuses the code of this login {_told(answer)}. {AGAIN}")
     return _take(answer.body, wall_ns, None)
 
 
-def renew(app: App, refresh: Opaque, *, wall_ns: int, api_url: str = API_URL) -> Tokens:
+def renew(app: App, refresh: Opaque, *, wall_ns: int, api_url: str = API_URL) -> SchwabTokens:
     """A new access token. Raises RefreshError, of kind refused when only a person can help."""
     register_secret(refresh.token)
     if refresh.expires_at_ns <= wall_ns:
@@ -58,7 +58,7 @@ def renew(app: App, refresh: Opaque, *, wall_ns: int, api_url: str = API_URL) ->
     form = {"grant_type": "refresh_token", "refresh_token": refresh.token.get_secret_value()}
     try:
         answer = _ask(app, api_url, form)
-    except UnreachableError as error:
+    except BrokerUnreachableError as error:
         raise RefreshError("later", str(error)) from None
     if answer.status == 200:
         return _take(answer.body, wall_ns, refresh)
@@ -67,15 +67,15 @@ def renew(app: App, refresh: Opaque, *, wall_ns: int, api_url: str = API_URL) ->
     raise RefreshError("later", f"Schwab has no time to renew the token {_told(answer)}.")
 
 
-def _ask(app: App, api_url: str, form: Mapping[str, str]) -> Answer:
+def _ask(app: App, api_url: str, form: Mapping[str, str]) -> BrokerAnswer:
     register_secret(app.secret)
     pair = base64.b64encode(f"{app.app_id}:{app.secret.get_secret_value()}".encode()).decode()
-    register_secret(Masked(pair))
+    register_secret(Secret(pair))
     return ask("POST", f"{api_url}/v1/oauth/token", form=form, headers={"Authorization": f"Basic {pair}"})
 
 
-def _take(body: Mapping[str, Any], wall_ns: int, before: Opaque | None) -> Tokens:
-    access, refresh = Masked(str(body.get("access_token", ""))), Masked(str(body.get("refresh_token", "")))
+def _take(body: Mapping[str, Any], wall_ns: int, before: Opaque | None) -> SchwabTokens:
+    access, refresh = Secret(str(body.get("access_token", ""))), Secret(str(body.get("refresh_token", "")))
     for token in (access, refresh):
         register_secret(token)
     if not access.get_secret_value() or not refresh.get_secret_value():
@@ -83,9 +83,9 @@ def _take(body: Mapping[str, Any], wall_ns: int, before: Opaque | None) -> Token
     lasts = body.get("expires_in")
     seconds = lasts if isinstance(lasts, int) and 0 < lasts <= REFRESH_SECONDS else ACCESS_SECONDS
     end_ns = before.expires_at_ns if before else wall_ns + REFRESH_SECONDS * NS_PER_SECOND
-    return Tokens(Opaque(access, wall_ns + seconds * NS_PER_SECOND), Opaque(refresh, end_ns))
+    return SchwabTokens(Opaque(access, wall_ns + seconds * NS_PER_SECOND), Opaque(refresh, end_ns))
 
 
-def _told(answer: Answer) -> str:
+def _told(answer: BrokerAnswer) -> str:
     words = str(answer.body.get("error_description") or answer.body.get("error") or "no message")
     return f"(HTTP {answer.status}, {one_line(words)})"

@@ -1,19 +1,16 @@
 """Where a secret is kept, behind one interface: a value, a version that names it, and the version before for undo.
 
-Here the interface and the private file; `aws_stores` has SSM and Secrets Manager.
+Here the interface and the private file; `aws_stores` has SSM and Secrets Manager, `places` opens a store by its name.
 """
 
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.redaction import Masked, Secret
-from harvester.tokens.replacing import replace_private
-
-if TYPE_CHECKING:
-    from harvester.config.settings import TokenSettings
+from harvester.base.errors import HarvesterError
+from harvester.base.files import replace_file
+from harvester.base.redaction import Secret
 
 MAX_BYTES = 65_536
 
@@ -26,7 +23,7 @@ class StoredToken(NamedTuple):
     written_ns: int | None = None
 
 
-class Facts(NamedTuple):
+class StoredVersion(NamedTuple):
     """What a store says of what it holds without giving the value away."""
 
     version: str
@@ -57,7 +54,7 @@ class Store(TokenStore, Protocol):
         """How a person names it; no secret."""
         ...
 
-    def look(self) -> Facts | None:
+    def look(self) -> StoredVersion | None:
         """What is stored, without its value where the store can tell so; None where nothing is. Raises StoreError."""
         ...
 
@@ -94,9 +91,9 @@ class FileStore:
     def read(self) -> StoredToken | None:
         return self._read(self._path)
 
-    def look(self) -> Facts | None:
+    def look(self) -> StoredVersion | None:
         stored = self.read()
-        return Facts(stored.version, stored.written_ns) if stored else None
+        return StoredVersion(stored.version, stored.written_ns) if stored else None
 
     def previous(self) -> StoredToken | None:
         return self._read(self._previous)
@@ -126,13 +123,13 @@ class FileStore:
                 f"{path}: the file cannot be read ({error.strerror}). It must belong to the user that reads it, for a"
                 " token the token agent's, mode 0600."
             ) from error
-        value = Masked(content.decode("utf-8", "replace").strip())
+        value = Secret(content.decode("utf-8", "replace").strip())
         return StoredToken(value, file_version(value), written_ns) if value.get_secret_value() else None
 
 
 def _replace(path: Path, value: Secret) -> None:
     try:
-        replace_private(path, value.get_secret_value() + "\n", 0o600)
+        replace_file(path, value.get_secret_value() + "\n", 0o600)
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be written ({error.strerror}). Its directory must exist and be this user's."
@@ -147,22 +144,3 @@ def file_version(value: Secret) -> str:
 def nothing_before(place: str) -> StoreError:
     """What an undo says where there is nothing to go back to."""
     return StoreError(f"{place}: no earlier version is kept, so there is nothing to go back to.")
-
-
-def open_place(place: str, region: str | None = None) -> Store:
-    """A store by its name: `ssm:/name`, `secret:/name`, or `file:/path`. Raises ConfigError."""
-    kind, _, name = place.partition(":")
-    if not name.startswith("/") or kind not in ("ssm", "secret", "file"):
-        raise ConfigError(f"{place!r} names no store; write ssm:/name, secret:/name or file:/path.")
-    if kind == "file":
-        return FileStore(Path(name))
-    from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
-
-    return SsmStore(name, region) if kind == "ssm" else SecretsManagerStore(name, region)
-
-
-def open_store(settings: "TokenSettings") -> Store:
-    """The store that the settings name."""
-    if settings.parameter is None or settings.source == "file":
-        return FileStore(settings.file)
-    return open_place(f"{'ssm' if settings.source == 'ssm' else 'secret'}:{settings.parameter}", settings.region)

@@ -23,11 +23,11 @@ BODY_LIMIT = 65_536
 CHUNK = 8_192
 
 
-class UnreachableError(HarvesterError):
+class BrokerUnreachableError(HarvesterError):
     """No answer came; asking again later may help."""
 
 
-class Answer(NamedTuple):
+class BrokerAnswer(NamedTuple):
     """HTTP status, the body when it is a JSON object (else empty), and the server's clock in wall ns."""
 
     status: int
@@ -49,8 +49,8 @@ def ask(
     json_body: Mapping[str, Any] | None = None,
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """Send and wait for the whole answer, whatever its status. Raises UnreachableError."""
+) -> BrokerAnswer:
+    """Send and wait for the whole answer, whatever its status. Raises BrokerUnreachableError."""
     sent = dict(headers or {})
     data = None
     if json_body is not None:
@@ -66,10 +66,12 @@ def ask(
         except HTTPError as refused:
             response = refused
         with response:
-            return Answer(response.status, _parse(_read(response, deadline)), _date_ns(response.headers.get("Date")))
+            return BrokerAnswer(
+                response.status, _parse(_read(response, deadline)), _date_ns(response.headers.get("Date"))
+            )
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise UnreachableError(
+        raise BrokerUnreachableError(
             f"{url} could not be reached ({type(error).__name__}: {one_line(reason, 200)})."
         ) from None
 

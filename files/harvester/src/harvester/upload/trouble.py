@@ -6,40 +6,23 @@ Codes: Amazon S3 API reference, "Error responses".
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from harvester.base.aws_errors import advise, cause_of, cause_of_code
 from harvester.base.errors import HarvesterError
 
 TRANSIENT = frozenset(
     {
         "400",  # all that the answer to HEAD tells of a RequestTimeout
         "BadDigest", "ConditionalRequestConflict", "IncompleteBody", "InternalError", "InvalidPart", "NoSuchUpload",
-        "OperationAborted", "RequestLimitExceeded", "RequestTimeout", "ServiceUnavailable", "SlowDown", "Throttling",
-        "ThrottlingException", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
+        "OperationAborted", "RequestTimeout", "ServiceUnavailable", "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
     }
 )  # fmt: skip
 TAKEN = frozenset({"PreconditionFailed", "412"})
-ABSENT = frozenset({"NoSuchKey", "404"})
-ADVICE = (
-    ({"AccessDenied", "403"}, "The credentials here do not allow this. It needs s3:PutObject to upload, s3:GetObject "
-     "to verify, s3:ListBucket and s3:GetObject to pull; on a host they come from the instance's role."),
-    ({"NoSuchBucket"}, "There is no such bucket. Correct upload.bucket in harvester_settings, or run site.yml."),
-    ({"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"},
-     "The bucket is in another region. Correct upload.region in harvester_settings."),
-    ({"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"},
-     "The credentials are not valid, or no longer. Log in to AWS again; on a host, look at the instance's role."),
-    ({"RequestTimeTooSkewed"}, "The clock here is more than 15 minutes off. Correct it; `chronyc tracking` shows it."),
-)  # fmt: skip
+RIGHTS = "s3:PutObject to upload, s3:GetObject to verify, s3:ListBucket and s3:GetObject to pull"
+NO_BUCKET = "There is no such bucket. Correct upload.bucket in harvester_settings, or run site.yml."
 
 
 class BucketError(HarvesterError):
@@ -65,25 +48,24 @@ def explained(place: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise explain(str(error.response.get("Error", {}).get("Code", "")), str(error), place) from None
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise BucketError(
-            f"{place}: {error}. On a host the instance's role gives them; elsewhere set AWS_PROFILE or log in to AWS."
-        ) from None
-    except NoRegionError:
-        raise BucketError(f"{place}: no AWS region is known. Set upload.region in harvester_settings.") from None
-    except (ConnectionError, HTTPClientError, CredentialRetrievalError, ResponseParserError, OSError) as error:
-        raise TransientError(f"{place}: {error}. Is the network up? It is tried again.") from None
-    except BotoCoreError as error:
-        raise BucketError(f"{place}: {error}") from None
+    except (BotoCoreError, ResponseParserError, OSError) as error:
+        raise _error(cause_of(error), str(error), place) from None
 
 
 def explain(code: str, message: str, place: str) -> BucketError:
     """The error for an answer of S3; `code` is its own, or the HTTP status where the answer has no body."""
     if code in TAKEN:
         return TakenError(f"{place}: another object is there already.")
-    if code in ABSENT:
-        return AbsentError(f"{place}: there is no such object.")
+    if code == "NoSuchBucket":
+        return BucketError(f"{place}: {message}. {NO_BUCKET}")
     if code in TRANSIENT or code.startswith("5"):
         return TransientError(f"{place}: {message}. It is tried again.")
-    advice = next((text for codes, text in ADVICE if code in codes), "Look up this code in the S3 documentation.")
-    return BucketError(f"{place}: {message}. {advice}")
+    return _error(cause_of_code(code), message, place)
+
+
+def _error(cause: str, message: str, place: str) -> BucketError:
+    if cause == "missing":
+        return AbsentError(f"{place}: there is no such object.")
+    if cause in ("throttled", "network"):
+        return TransientError(f"{place}: {message}. It is tried again.")
+    return BucketError(f"{place}: {message}. {advise(cause, service='S3', rights=RIGHTS, region='upload.region')}")

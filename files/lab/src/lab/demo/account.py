@@ -1,6 +1,6 @@
 """What site.yml made in the account, and what the uploader put into its bucket, asked of AWS itself."""
 
-import hashlib
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -8,9 +8,11 @@ from typing import Any
 
 from harvester.base.errors import HarvesterError
 from harvester.config.settings import UploadSettings
+from harvester.lake.manifest import FileEntry
 from runbook.aws import destroy, environment
-from runbook.pull import bucket
+from runbook.pull import bucket, receipt
 from runbook.pull.bucket import BucketTransport
+from runbook.pull.pull import Silent
 
 UPLOADED_WITHIN_SECONDS = 60
 
@@ -26,7 +28,7 @@ def examine(root: Path, day: str, files: list[dict[str, Any]]) -> dict[str, Any]
         bucket = here.names.bucket(account)
         upload = UploadSettings(bucket=bucket, region=here.names.region)
         hosts = wait_for_manifest(upload, day)
-        verified = sum(_hash(host, file["path"]) == file["sha256"] for host in hosts for file in files)
+        verified = sum(_count_verified(host, files) for host in hosts)
     return {
         "account": account,
         "resources": dict(sorted(kinds.items())),
@@ -51,6 +53,9 @@ def wait_for_manifest(upload: UploadSettings, day: str) -> list[BucketTransport]
     )
 
 
-def _hash(host: BucketTransport, path: str) -> str:
-    with host.open(path, 0) as body:
-        return hashlib.sha256(body.read()).hexdigest()
+def _count_verified(host: BucketTransport, files: list[dict[str, Any]]) -> int:
+    """How many of the files of a manifest the bucket has with the size and the hash that it states."""
+    wanted = [FileEntry(file["path"], file["bytes"], file["sha256"], file["rows"]) for file in files]
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        fetched = [file for file, trouble in host.fetch(wanted, Path(folder), Silent()) if trouble is None]
+        return sum(receipt.holds(Path(folder) / file.path, file) for file in fetched)

@@ -14,14 +14,14 @@ from exchange.environment import client_environment
 from exchange.login import login_as_a_person
 from exchange.state import StateDir
 from harvester.base.errors import HarvesterError
-from harvester.base.redaction import Masked
-from harvester.config.settings import PATH_VARIABLE, BrokerSettings
+from harvester.base.redaction import Secret
+from harvester.config.settings import API_URL, PATH_VARIABLE
 from harvester.tokens.login import App, begin_login, complete_login, read_redirect
 from harvester.tokens.stores import FileStore
 from lab import calendar
 from lab.demo.host import Demo, Session, ask_with_sdk, conclude, wait_until
 from lab.demo.login import BY_HTTP
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host, program
 
 WHERE = "ordinary processes on this machine, without a host and without Ansible"
@@ -137,13 +137,12 @@ def write_inventory(demo: Demo) -> Path:
 def log_in(demo: Demo) -> None:
     """Sign in on the exchange's login page and keep the token, proven, in the token agent's file."""
     made_up = StateDir(demo.exchange).app()
-    app = App(made_up.app_id, Masked(made_up.secret), made_up.redirect_uri)
-    api_url = str(BrokerSettings.model_fields["api_url"].default)
-    begun = begin_login(app, api_url)
+    app = App(made_up.app_id, Secret(made_up.secret), made_up.redirect_uri)
+    begun = begin_login(app, API_URL)
     ready = read_ready(demo.exchange)
     stand_ins = Host("here", "", variables={"broker_proxy": ready["proxy"], "broker_ca_file": ready["ca"]})
-    with open_client(demo.exchange) as client, surroundings_of(stand_ins):
+    with open_client(demo.exchange) as client, environment_of(stand_ins):
         address = login_as_a_person(begun.url, demo.exchange, client)
-        grant, profile = complete_login(app, read_redirect(address, app, begun.state), api_url=api_url)
+        grant, profile = complete_login(app, read_redirect(address, app, begun.state), api_url=API_URL)
     demo.progress.note(f"logged in as {profile.account}")
     FileStore(demo.state / "credential").write(grant.access_token)

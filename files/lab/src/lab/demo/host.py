@@ -26,7 +26,7 @@ from lab.demo.progress import Boot, Plays, Progress
 from runbook.fleet.inventory import load_hosts, program
 from runbook.fleet.playbook import mitogen_strategies
 from runbook.fleet.status import gather
-from runbook.pull.delivery import REPORT_NAME
+from runbook.report.delivery import REPORT_NAME
 
 BOOT = "start the exchange and the AWS stand-in, let a Linux host boot on this machine"
 BUILD = "ansible-playbook site.yml: an AWS account from empty to full, then the host over SSH"

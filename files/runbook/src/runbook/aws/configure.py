@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harvester.base.aws_names import PROJECT, Names
 from harvester.base.errors import ConfigError
+from harvester.base.files import replace_file
 from runbook.aws.questions import QUESTIONS, split
 from runbook.aws.session import Account
 from runbook.fleet.keys import make_key
@@ -79,9 +80,7 @@ def write(answers: Mapping[str, str], inventory: Path, account: str, key: Path =
     written = []
     for template, name in FILES.items():
         path = inventory / name
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(templates.get_template(template).render(values), encoding="utf-8")
-        temporary.replace(path)
+        replace_file(path, templates.get_template(template).render(values))
         written.append(path)
     return written
 

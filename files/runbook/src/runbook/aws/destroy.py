@@ -11,12 +11,12 @@ from runbook.aws.look import find_instances
 from runbook.aws.risk import Risk, find_risks
 from runbook.aws.teardown import Doomed, left_with_tags, plan, terminate
 from runbook.fleet.inventory import Host, load_hosts
-from runbook.pull import delivery
 from runbook.pull.bucket import BucketLake, connections, open_lake
-from runbook.pull.download import Progress
 from runbook.pull.plan import Selection
+from runbook.pull.sources import connect_to, find_bucket
 from runbook.pull.store import Store
-from runbook.pull.uploads import find_bucket
+from runbook.pull.transport import Progress
+from runbook.report import delivery
 
 UNREACHED = "is there in AWS, and the inventory does not reach it (stopped, perhaps): what it has is not known"
 
@@ -34,7 +34,7 @@ def risks(environment: Environment, account: str, root: Path, inventory: str | N
     except ConfigError:  # hosts that are stopped are not in the inventory; they are listed below
         hosts = []
     reachable = [host for host in hosts if host.name in there]
-    found = find_risks([delivery.connect_to(host) for host in reachable], store, recording=True)
+    found = find_risks([connect_to(host) for host in reachable], store, recording=True)
     strangers = there - {host.name for host in reachable}
     found += [Risk(name, UNREACHED) for name in sorted(strangers)]
     bucket = environment.names.bucket(account)
@@ -85,7 +85,7 @@ def retire(environment: Environment, host: Host, store: Store, progress: Progres
     found = [one for one in find_instances(ec2, environment.names) if one["name"] == host.name]
     if not found:
         raise ConfigError(f"AWS has no host {host.name}. Name one of the inventory: ansible-inventory --graph.")
-    connect = delivery.connect_to(host)
+    connect = connect_to(host)
     result = delivery.deliver([connect], store, Selection(raw=True), progress=progress)
     if result.problems:
         raise HarvesterError(f"{host.name} stays, because its data did not all come home: {result.problems[0]}.")

@@ -46,7 +46,7 @@ def find_risks(
 
 
 def _days(transport: Transport) -> list[DayManifest]:
-    contents = transport.read_manifests(transport.list_manifests())
+    contents = transport.read_manifests()
     return [parse(content, path) for path, content in sorted(contents.items())]
 
 

@@ -4,17 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "UnauthorizedOperation",
-    "AuthorizationError",
-    "AuthorizationErrorException",
-    "403",
-}
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-UNKNOWN_KEYS = {"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId"}
-TAKEN = {"BucketAlreadyExists"}
+from harvester.base.aws_errors import cause_of_code
+
 QUOTAS = {
     "VcpuLimitExceeded": "the number of vCPUs (Running On-Demand Standard instances)",
     "InstanceLimitExceeded": "the number of instances",
@@ -28,7 +19,6 @@ QUOTAS = {
     "VolumeLimitExceeded": "the size of all volumes",
     "SecurityGroupLimitExceeded": "the number of security groups",
 }
-THROTTLED = {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"}
 ACTION = re.compile(r"not authorized to perform:? ([A-Za-z0-9-]+:[A-Za-z0-9]+)")
 RESOURCE = re.compile(r"on resource:? (\S+)")
 WHO = re.compile(r"User: (\S+)")
@@ -78,15 +68,16 @@ def explain(error: BaseException, profile: str = "") -> str:
 def explain_code(code: str, message: str, operation: str = "", profile: str = "") -> str:
     """One paragraph for AWS's error code and message."""
     words = " ".join(message.split())[:MAX_CHARACTERS].rstrip(". ")
-    if code in DENIED:
+    cause = cause_of_code(code)
+    if cause == "denied":
         return _denied(words, operation)
-    if code in EXPIRED:
+    if cause in ("expired", "clock"):
         return EXPIRED_LOGIN.format(profile=f" --profile {profile}" if profile else "")
-    if code in UNKNOWN_KEYS:
+    if cause == "invalid":
         return "AWS does not know this access key. Is it deleted? Look with `aws sts get-caller-identity`."
     if code == "OptInRequired":
         return "This region is not switched on in the account. Switch it on in the console, or choose ap-south-1."
-    if code in TAKEN:
+    if code == "BucketAlreadyExists":
         return (
             f"The bucket's name is taken by another account: {words}. Bucket names are shared by the whole world; put "
             "a name of your own in aws_account_bucket, then run it again."
@@ -102,7 +93,7 @@ def explain_code(code: str, message: str, operation: str = "", profile: str = ""
             "Ask for more in the console under Service Quotas (Lambda, concurrent executions), or set "
             "aws_functions_page_concurrency: 0; then run it again."
         )
-    if code in THROTTLED:
+    if cause == "throttled":
         return f"AWS asks for slower calls at {operation or 'a call'}, even after retries. Run it again: it goes on."
     return f"AWS refused {operation or 'a call'} with {code or 'no code'}: {words}."
 

@@ -4,9 +4,9 @@ import ssl
 
 import httpx
 
-from harvester.config.settings import BrokerSettings
+from harvester.config.settings import API_URL
 from runbook.doctor.finding import Finding, ok, warn
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 
 TIMEOUT_SECONDS = 15.0
@@ -15,9 +15,9 @@ TIMEOUT_SECONDS = 15.0
 def check_broker(host: Host) -> Finding:
     """Whether the broker's API answers over TLS that this machine trusts; what it answers does not matter."""
     stated = (host.settings.get("broker") or {}).get("api_url")
-    url = str(stated or BrokerSettings.model_fields["api_url"].default)
+    url = str(stated or API_URL)
     try:
-        with surroundings_of(host):
+        with environment_of(host):
             httpx.get(url, timeout=TIMEOUT_SECONDS, verify=ssl.create_default_context())
     except FileNotFoundError:
         trust = host.variables.get("broker_ca_file")

@@ -4,14 +4,12 @@ import stat
 import time
 from collections.abc import Iterator
 
-from pydantic import ValidationError
-
 from harvester.base.errors import HarvesterError
-from harvester.base.validation import explain
+from harvester.base.validation import Refused, validate
 from harvester.config.settings import Settings
-from harvester.tokens.stores import open_store
+from harvester.tokens.places import open_place
 from runbook.doctor.finding import Finding, fail, ok, warn
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import HostStatus, gather
@@ -38,11 +36,11 @@ def check_host(host: Host) -> Iterator[Finding]:
 def check_settings(host: Host) -> Finding:
     name = f"{host.name}: settings"
     try:
-        settings = Settings.model_validate(dict(host.settings))
-    except ValidationError as error:
+        settings = validate(Settings, dict(host.settings))
+    except Refused as refused:
         return fail(
             name,
-            "harvester_settings in the inventory are refused:\n" + explain(error, Settings),
+            f"harvester_settings in the inventory are refused:\n{refused}",
             "Correct them in the inventory's group_vars or host_vars; the app id is on the broker's API dashboard and "
             "looks like ABCDE12345-100.",
         )
@@ -70,8 +68,8 @@ def check_store(host: Host) -> Finding:
         settings = token_settings(host)
         if settings.source == "file":
             return ok(name, f"a file on the host, {settings.file}")
-        store = open_store(settings)
-        with surroundings_of(host):
+        store = open_place(settings.place, settings.region)
+        with environment_of(host):
             stored = store.read()
     except HarvesterError as error:
         return fail(

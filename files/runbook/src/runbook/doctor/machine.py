@@ -26,6 +26,7 @@ def check_machine(root: Path, store_root: Path) -> Iterator[Finding]:
     yield check_python(root)
     yield check_ansible()
     yield check_ssh_client()
+    yield check_rsync()
     yield check_lab_rights()
     yield check_packages(root)
     yield check_disk(store_root)
@@ -59,6 +60,13 @@ def check_ssh_client() -> Finding:
         return fail("ssh", "there is no ssh program", "Install it: apt-get install openssh-client.")
     said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
     return ok("ssh", (said.stderr or said.stdout).strip())
+
+
+def check_rsync() -> Finding:
+    if not shutil.which("rsync"):
+        return fail("rsync", "there is no rsync program, by which data is pulled", "Install it: apt-get install rsync.")
+    said = subprocess.run(["rsync", "--version"], capture_output=True, text=True, check=False)
+    return ok("rsync", said.stdout.partition("  protocol")[0].strip())
 
 
 def check_lab_rights() -> Finding:

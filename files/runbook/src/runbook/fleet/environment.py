@@ -29,8 +29,8 @@ def variables_set(wanted: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def surroundings_of(host: Host) -> AbstractContextManager[None]:
-    """Within it the environment of this process is the host's surroundings."""
+def environment_of(host: Host) -> AbstractContextManager[None]:
+    """Within it the environment of this process is what the inventory says of the host."""
     return variables_set(_wanted(host.variables))
 
 

@@ -60,7 +60,11 @@ class SshConnection:
 
     def argv(self, command: Sequence[str], *, terminal: bool = False) -> list[str]:
         """The local argument list that runs `command` (words, quoted here for the remote shell) on the host."""
-        return ["ssh", "-t" if terminal else "-T", *self._options(), self.host.address, "--", shlex.join(command)]
+        return [*self.shell(terminal=terminal), self.host.address, "--", shlex.join(command)]
+
+    def shell(self, *, terminal: bool = False) -> list[str]:
+        """The words before the host's address, as programs want them that start ssh themselves."""
+        return ["ssh", "-t" if terminal else "-T", *self._options()]
 
     def _options(self) -> list[str]:
         host = self.host

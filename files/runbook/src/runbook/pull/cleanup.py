@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.files import sync_directory
 from harvester.lake.cleanup import KEEP_DAYS, REMOVABLE
 from harvester.lake.layout import RAW
 from harvester.lake.manifest import FileEntry
@@ -20,11 +21,10 @@ from harvester.lake.publish.receipts import demanded
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.pull import receipt
-from runbook.pull.hashing import CHUNK_BYTES
 from runbook.pull.manifests import DayManifest, kind_of, parse
-from runbook.pull.store import Store, sync_directory, writing
-from runbook.pull.transport import Transport
-from runbook.pull.uploads import parse_upload
+from runbook.pull.sources import parse_upload
+from runbook.pull.store import Store, writing
+from runbook.pull.transport import CHUNK_BYTES, Transport
 
 
 @dataclass(frozen=True)
@@ -61,24 +61,24 @@ def decide(
     host: str,
     manifests: Iterable[DayManifest],
     remote_sizes: Mapping[str, int],
-    proven: Iterable[FileEntry],
+    verified: Iterable[FileEntry],
     *,
     keep_days: int = KEEP_DAYS,
 ) -> Plan:
-    """The plan for a host, from its manifests, its directory listing and what was proven here just now.
+    """The plan for a host, from its manifests, its directory listing and which copies were verified here just now.
 
     Pure. Days are trading days with a manifest; the newest `keep_days` of them keep everything.
     """
     manifests = sorted(manifests, key=lambda manifest: (manifest.date, manifest.path))
     days = sorted({manifest.date for manifest in manifests})
     newest = set(days[-keep_days:]) if keep_days > 0 else set()
-    proofs = {(file.path, file.bytes, file.sha256) for file in proven}
+    copies = {(file.path, file.bytes, file.sha256) for file in verified}
     removals, kept = [], []
     for manifest in manifests:
         for file in manifest.files:
             if file.path not in remote_sizes:
                 continue
-            why = _why_kept(file, manifest.date in newest, remote_sizes[file.path], proofs)
+            why = _why_kept(file, manifest.date in newest, remote_sizes[file.path], copies)
             if why:
                 kept.append(Kept(file, manifest.date, why))
             else:
@@ -88,11 +88,10 @@ def decide(
 
 def make_plan(transport: Transport, store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
     """Look at the host and at the copies here, hashing each copy that a removal would rest on."""
-    paths = transport.list_manifests()
-    manifests = [parse(content, path) for path, content in transport.read_manifests(paths).items()]
+    manifests = [parse(content, path) for path, content in transport.read_manifests().items()]
     candidates = [file for manifest in manifests for file in manifest.files if kind_of(file) in REMOVABLE]
-    proven = receipt.prove(store, candidates)
-    return decide(transport.host, manifests, transport.list_files(), proven, keep_days=keep_days)
+    verified = receipt.verified(store, candidates)
+    return decide(transport.host, manifests, transport.list_files(), verified, keep_days=keep_days)
 
 
 def look(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
@@ -111,7 +110,7 @@ def look(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEE
 
 
 def demands_of(host: Host) -> frozenset[str]:
-    """Which proofs a host's settings demand: PULL, S3 or both. Raises ConfigError."""
+    """Which copies a host's settings demand: PULL, S3 or both. Raises ConfigError."""
     return demanded(parse_upload(host.settings.get("upload") or {}, "harvester_settings.upload"))
 
 
@@ -129,14 +128,14 @@ def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = Fa
     files = [removal.file for removal in plan.removals]
     if not files:
         return None
-    proven = receipt.prove(store, files)
-    lost = set(files) - set(proven)
+    verified = receipt.verified(store, files)
+    lost = set(files) - set(verified)
     if lost:
         raise HarvesterError(
             f"{len(lost)} of the copies in {store.lake} changed since the plan was made, such as "
             f"{min(file.path for file in lost)}. Nothing was removed from {plan.host}; run `./inv verify-data`."
         )
-    proof = receipt.write(store, plan.host, proven)
+    proof = receipt.write(store, plan.host, verified)
     wanted: dict[str, Any] = {"harvester_cleanup_receipt": str(proof.resolve())}
     wanted |= {"harvester_cleanup_s3": True} if look_at_bucket else {}
     run("cleanup", replace(target, limit=plan.host), wanted)
@@ -173,14 +172,14 @@ def summary(plan: Plan) -> list[dict[str, Any]]:
     return [rows[key] for key in sorted(rows)]
 
 
-def _why_kept(file: FileEntry, is_newest: bool, remote_bytes: int, proofs: set[tuple[str, int, str]]) -> str | None:
+def _why_kept(file: FileEntry, is_newest: bool, remote_bytes: int, copies: set[tuple[str, int, str]]) -> str | None:
     if kind_of(file) not in REMOVABLE:
         return "proof of the day"
     if is_newest:
         return "one of the newest days"
     if remote_bytes != file.bytes:
         return "differs from its manifest on the host"
-    if (file.path, file.bytes, file.sha256) not in proofs:
+    if (file.path, file.bytes, file.sha256) not in copies:
         return "raw data not pulled (--raw)" if kind_of(file) == RAW else "no verified copy here"
     return None
 

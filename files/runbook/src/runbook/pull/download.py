@@ -1,114 +1,107 @@
-"""Many files from one host: as many at a time as its transport likes, each with its tries, named in batches."""
+"""Files from a host into the store: resumed where they stopped, checked whole, and only then under their names."""
 
-from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import Protocol
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
-from harvester.lake.manifest import FileEntry
+from harvester.base.files import sync_directory
+from harvester.lake.manifest import FileEntry, hash_file
 from runbook.fleet.ssh import RemoteError, UnreachableError
-from runbook.pull.fetch import download, settle
-from runbook.pull.store import Store
-from runbook.pull.transport import Transport
+from runbook.pull.store import Store, sync_files, writing
+from runbook.pull.transport import Fetched, Progress, Transport
 
 ATTEMPTS = 3  # per file; a broken connection is continued, not begun anew
-BATCH_FILES = 100  # that are synced together, where several come at a time
+BATCH_FILES, BATCH_BYTES = 100, 64 << 20  # that are synced together
 
 Came = Callable[[list[FileEntry]], None]
-Failed = Callable[[FileEntry, RemoteError], None]
 
 
-class Progress(Protocol):
-    """Hears how a pull goes on, from several threads; a console shows it as a bar."""
-
-    def begin(self, host: str, files: int, total_bytes: int) -> None: ...
-    def file(self, path: str) -> None: ...
-    def advance(self, count: int) -> None: ...
+class MismatchError(RemoteError):
+    """What arrived is not what the host's manifest promised; it is in quarantine."""
 
 
-def bring(
-    transport: Transport, files: list[FileEntry], store: Store, progress: Progress, came: Came, failed: Failed
-) -> None:
-    """Fetch the files. `came` hears of those that have their names now, `failed` of those that cannot be had.
+def download(
+    transport: Transport, files: Sequence[FileEntry], store: Store, progress: Progress, came: Came
+) -> list[tuple[FileEntry, RemoteError]]:
+    """Bring the files; `came` hears of those that have their names now. Returned are those that cannot be had, and why.
 
-    Both are called from this thread. Raises UnreachableError when the host is gone; what did come has its name then.
+    `progress` hears first of what former attempts left here. Raises UnreachableError when the host is gone,
+    HarvesterError when the disk is full; what did come has its name then.
     """
-    if transport.workers == 1:
-        for file in files:
-            trouble = _try(transport, file, store, progress)
-            if trouble:
-                failed(file, trouble)
-            else:
-                settle(store, [file])
-                came([file])
-        return
-    for wave in _waves(files):
-        _bring_wave(transport, wave, store, progress, came, failed)
-
-
-def _bring_wave(
-    transport: Transport, files: list[FileEntry], store: Store, progress: Progress, came: Came, failed: Failed
-) -> None:
-    batch: list[FileEntry] = []
-
-    def finish() -> None:
-        if batch:
-            settle(store, batch)
-            came([*batch])
-            batch.clear()
-
-    def note(file: FileEntry, trouble: RemoteError | None) -> None:
-        if trouble:
-            failed(file, trouble)
-            return
-        batch.append(file)
-        if len(batch) == BATCH_FILES:
-            finish()
-
-    with ThreadPoolExecutor(transport.workers) as pool:
-        left: dict[Future[RemoteError | None], FileEntry] = {
-            pool.submit(_try, transport, file, store, progress): file for file in files
-        }
-        try:
-            for future in as_completed([*left]):
-                note(left.pop(future), future.result())
-        except UnreachableError:
-            pool.shutdown(cancel_futures=True)
-            for future, file in left.items():
-                if not future.cancelled() and not future.exception():
-                    note(file, future.result())
-            raise
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        finally:
-            finish()
-
-
-def _waves(files: list[FileEntry]) -> list[list[FileEntry]]:
-    """The files in groups without two of the same content, which would be one partial file."""
-    waves: list[list[FileEntry]] = []
-    seen: Counter[str] = Counter()
-    for file in files:
-        if seen[file.sha256] == len(waves):
-            waves.append([])
-        waves[seen[file.sha256]].append(file)
-        seen[file.sha256] += 1
-    return waves
-
-
-def _try(transport: Transport, file: FileEntry, store: Store, progress: Progress) -> RemoteError | None:
-    """Download one file, again after a broken connection or a mismatch; what lasts is returned."""
-    progress.file(file.path)
+    left: dict[str, FileEntry] = {file.path: file for file in files}
+    causes: dict[str, RemoteError] = {}
+    progress.advance(sum(_begun(file, store) or 0 for file in files))
     for attempt in range(1, ATTEMPTS + 1):
+        batch: list[FileEntry] = []
         try:
-            download(transport, file, store, progress.advance)
-        except RemoteError as error:
-            if attempt < ATTEMPTS:
-                continue
-            if isinstance(error, UnreachableError):
+            with writing(store.partial):
+                for file, trouble in _round(transport, list(left.values()), store, progress):
+                    if trouble:
+                        causes[file.path] = trouble
+                        continue
+                    del left[file.path]
+                    batch.append(file)
+                    if len(batch) == BATCH_FILES or sum(file.bytes for file in batch) >= BATCH_BYTES:
+                        settle(store, batch, came)
+        except UnreachableError:
+            if attempt == ATTEMPTS:
                 raise
-            return error
-        else:
-            return None
-    raise AssertionError("the last attempt returns or raises")
+        finally:
+            settle(store, batch, came)
+        if not left:
+            break
+    for folder in {os.path.dirname(file.path) for file in files}:  # noqa: PTH120  # a thousand files
+        with suppress(OSError):  # not empty, or gone already
+            os.removedirs(store.partial / folder)
+    return [(file, causes[path]) for path, file in left.items()]
+
+
+def settle(store: Store, batch: list[FileEntry], came: Came) -> None:
+    """Make verified files durable, then give them their names: until here nothing appeared under those.
+
+    Many files are synced at once, for one by one each would wait for the disk. The batch is empty afterwards.
+    """
+    if not batch:
+        return
+    with writing(store.lake):
+        sync_files(store.partial, [store.partial / file.path for file in batch])
+        folders = {file.path.rpartition("/")[0] for file in batch}
+        for folder in folders:
+            (store.lake / folder).mkdir(parents=True, exist_ok=True)
+        for file in batch:
+            os.rename(store.partial / file.path, store.lake / file.path)  # noqa: PTH104  # a thousand files
+        for folder in folders:
+            sync_directory(store.lake / folder)
+    came([*batch])
+    batch.clear()
+
+
+def _round(transport: Transport, files: list[FileEntry], store: Store, progress: Progress) -> Iterator[Fetched]:
+    """One attempt at each file: verified below partial/, or why it is not."""
+    here = [file for file in files if _begun(file, store) == file.bytes]
+    yield from ((file, _verify(file, store, transport.host)) for file in here)
+    missing = [file for file in files if file not in here]
+    for file, trouble in transport.fetch(missing, store.partial, progress) if missing else ():
+        yield file, trouble or _verify(file, store, transport.host)
+
+
+def _begun(file: FileEntry, store: Store) -> int | None:
+    """How many bytes of the file are below partial/; what is longer than the whole is begun anew."""
+    partial = store.partial / file.path
+    if not partial.exists():
+        return None
+    if partial.stat().st_size > file.bytes:
+        os.truncate(partial, 0)
+    return partial.stat().st_size
+
+
+def _verify(file: FileEntry, store: Store, host: str) -> MismatchError | None:
+    size, digest = hash_file(store.partial / file.path)
+    if (size, digest) == (file.bytes, file.sha256):
+        return None
+    kept = store.set_aside(store.partial / file.path)
+    return MismatchError(
+        f"{host}: {file.path} arrived with {size} bytes and SHA-256 {digest[:12]}..., its manifest says "
+        f"{file.bytes} and {file.sha256[:12]}.... What came is kept as {kept}. Pull again; if it stays so, the file is "
+        "damaged on the host: run `harvester verify` there."
+    )

@@ -7,9 +7,10 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from harvester.base.errors import HarvesterError
+from harvester.base.files import sync_directory
 from harvester.lake.layout import BUILT, MANIFEST, MANIFEST_NAME, PARTITION, RAW, Partition
 from harvester.lake.manifest import FileEntry, Manifest, load_manifest, parse_manifest
-from runbook.pull.store import sync_directory, write_durably
+from runbook.pull.store import write_durably
 
 KINDS = frozenset({*BUILT, RAW})
 FILE_NAME = re.compile(r"\w[\w.-]{0,200}", re.ASCII)

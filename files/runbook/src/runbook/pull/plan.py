@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from harvester.base.clock import parse_date
 from harvester.base.errors import ConfigError
 from harvester.lake.layout import RAW
 from harvester.lake.manifest import FileEntry
@@ -28,7 +29,8 @@ class Selection:
 
 def parse_selection(since: str | None, until: str | None, *, raw: bool) -> Selection:
     """A Selection from what a person typed; ConfigError for a date that is none or a range turned round."""
-    first, last = _parse_date("--since", since), _parse_date("--until", until)
+    first = parse_date(since, "--since") if since else None
+    last = parse_date(until, "--until") if until else None
     if first and last and first > last:
         raise ConfigError(f"--since {first} is after --until {last}, so no day is left. Exchange them.")
     return Selection(first, last, raw)
@@ -43,12 +45,3 @@ def parse_symbols(text: str | None) -> tuple[str, ...]:
 def bytes_wanted(files: Iterable[FileEntry]) -> int:
     """Size of these files; a content wanted under two paths is counted twice, for it is fetched twice."""
     return sum(file.bytes for file in files)
-
-
-def _parse_date(option: str, text: str | None) -> date | None:
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option} {text!r} is not a date. Write it as YYYY-MM-DD, such as 2026-11-20.") from None

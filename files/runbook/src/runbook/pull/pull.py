@@ -12,12 +12,12 @@ from harvester.base.errors import HarvesterError
 from harvester.lake.manifest import FileEntry
 from runbook.fleet.ssh import RemoteError
 from runbook.pull import receipt
-from runbook.pull.download import Progress, bring
+from runbook.pull.download import download
 from runbook.pull.manifests import DayManifest, install, parse
 from runbook.pull.plan import Selection, bytes_wanted
 from runbook.pull.store import Store
-from runbook.pull.transport import Transport
-from runbook.pull.verified import Ledger
+from runbook.pull.transport import Progress, Transport
+from runbook.pull.verified import VerifiedFiles
 
 RESERVE_BYTES = 64 << 20
 
@@ -70,31 +70,37 @@ def pull(
     HarvesterError when the store is in use, has no room, or cannot be written: then no host can be served.
     """
     with store.locked():
-        ledger = Ledger(store)
-        return [_pull_host(connect, store, ledger, selection, progress or Silent()) for connect in transports]
+        verified = VerifiedFiles(store)
+        return [_pull_host(connect, store, verified, selection, progress or Silent()) for connect in transports]
 
 
 def _pull_host(
-    connect: Callable[[], Transport], store: Store, ledger: Ledger, selection: Selection, progress: Progress
+    connect: Callable[[], Transport], store: Store, verified: VerifiedFiles, selection: Selection, progress: Progress
 ) -> HostResult:
     transport = connect()
     result = HostResult(transport.host)
     missing: list[FileEntry] = []
+
+    def came(files: list[FileEntry]) -> None:
+        verified.add_all([(file.path, file.sha256) for file in files], transport.host)
+        result.fetched += files
+
     try:
         manifests = _read_manifests(transport, selection, result)
-        missing = [file for manifest in manifests for file in _missing(manifest, store, ledger, selection, result)]
+        for file in (file for manifest in manifests for file in selection.files(manifest)):
+            (result.present if _is_here(file, store, verified, result.host) else missing).append(file)
         missing = _still_there(transport, missing, result)
         _check_room(store, missing)
         progress.begin(transport.host, len(missing), bytes_wanted(missing))
-        _bring(transport, missing, store, ledger, result, progress)
+        failed = download(transport, missing, store, progress, came)
+        result.problems += [Problem(transport.host, file.path, str(error)) for file, error in failed]
         bad = {problem.path for problem in result.problems}
         for manifest in manifests:
             if bad.isdisjoint(file.path for file in selection.files(manifest)):
                 install(manifest, store.lake)
                 result.dates.append(manifest.date.isoformat())
         if result.fetched:
-            proven = receipt.prove(store, result.fetched)
-            result.receipt = str(receipt.write(store, manifests[0].host, proven))
+            result.receipt = str(receipt.write(store, manifests[0].host, receipt.verified(store, result.fetched)))
     except RemoteError as error:
         result.problems.append(Problem(transport.host, "", str(error)))
         done = {file.path for file in result.fetched} | {problem.path for problem in result.problems}
@@ -108,7 +114,7 @@ def _pull_host(
 def _read_manifests(transport: Transport, selection: Selection, result: HostResult) -> list[DayManifest]:
     """The manifests of the selected days; one that cannot be understood is a problem, the others go on."""
     manifests = []
-    for path, content in transport.read_manifests(transport.list_manifests()).items():
+    for path, content in transport.read_manifests().items():
         try:
             manifest = parse(content, path)
         except HarvesterError as error:
@@ -119,71 +125,43 @@ def _read_manifests(transport: Transport, selection: Selection, result: HostResu
     return sorted(manifests, key=lambda manifest: manifest.date)
 
 
-def _missing(
-    manifest: DayManifest, store: Store, ledger: Ledger, selection: Selection, result: HostResult
-) -> list[FileEntry]:
-    """The manifest's files that are not here; a file here that differs goes to quarantine first."""
-    missing = []
-    for file in selection.files(manifest):
-        if _is_here(file, store, ledger, result.host):
-            result.present.append(file)
-        else:
-            missing.append(file)
-    return missing
-
-
 def _still_there(transport: Transport, missing: list[FileEntry], result: HostResult) -> list[FileEntry]:
-    """Those of `missing` that the host still has; the others are problems, and not worth an attempt each."""
-    if not missing:
-        return []
-    on_host = transport.list_files()
+    """Those of `missing` that the host still has as it promised; the others are problems, and not worth an attempt."""
+    sizes = transport.list_files() if missing else {}
     for file in missing:
-        if file.path not in on_host:
+        if file.path not in sizes:
             why = (
                 "the host's manifest lists it, but it is not there. If a clean-up took it, a verified copy is where it "
                 "was pulled to then; otherwise run `harvester verify` on the host."
             )
             result.problems.append(Problem(transport.host, file.path, why))
-    return [file for file in missing if file.path in on_host]
+        elif sizes[file.path] != file.bytes:
+            why = (
+                f"it has {sizes[file.path]} bytes there, its manifest says {file.bytes}. Pull again; if it stays so, "
+                "the file is damaged on the host: run `harvester verify` there."
+            )
+            result.problems.append(Problem(transport.host, file.path, why))
+    return [file for file in missing if sizes.get(file.path) == file.bytes]
 
 
-def _is_here(file: FileEntry, store: Store, ledger: Ledger, host: str) -> bool:
+def _is_here(file: FileEntry, store: Store, verified: VerifiedFiles, host: str) -> bool:
+    """Whether the file is in the lake as its manifest says; one that differs is set aside."""
     path = store.lake / file.path
-    verified = ledger.sha256(file.path)
-    if verified == file.sha256:
+    known = verified.sha256(file.path)
+    if known == file.sha256:
         return True
     if not path.exists():
         return False
     if receipt.holds(path, file):
-        ledger.add(file.path, file.sha256, host)
+        verified.add_all([(file.path, file.sha256)], host)
         return True
-    store.set_aside(path, verified=verified is not None)
+    store.set_aside(path, verified=known is not None)
     return False
-
-
-def _bring(
-    transport: Transport,
-    missing: list[FileEntry],
-    store: Store,
-    ledger: Ledger,
-    result: HostResult,
-    progress: Progress,
-) -> None:
-    """Fetch the files and keep the books of it; UnreachableError when the host is gone."""
-
-    def came(files: list[FileEntry]) -> None:
-        ledger.add_all([(file.path, file.sha256) for file in files], transport.host)
-        result.fetched += files
-
-    def failed(file: FileEntry, error: RemoteError) -> None:
-        result.problems.append(Problem(transport.host, file.path, str(error)))
-
-    bring(transport, missing, store, progress, came, failed)
 
 
 def _check_room(store: Store, missing: Sequence[FileEntry]) -> None:
     """HarvesterError before anything is fetched when the disk could not hold it."""
-    begun = sum(path.stat().st_size for file in missing if (path := store.partial / file.sha256).exists())
+    begun = sum(path.stat().st_size for file in missing if (path := store.partial / file.path).exists())
     needed = bytes_wanted(missing) - begun
     free = shutil.disk_usage(store.root).free
     if needed + RESERVE_BYTES > free and needed:

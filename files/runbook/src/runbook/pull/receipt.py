@@ -1,4 +1,4 @@
-"""Receipts: the proof, in a file a host can check, that verified copies of its lake's files are here.
+"""Receipts: files by which a host can check that verified copies of its lake's files are here.
 
 {"format": 1, "host", "verified_at" (ISO, UTC), "files": [{"path" relative to lake/, "bytes", "sha256"}]}. Only hashes
 computed from the local files at that moment enter a receipt, never a manifest's claim or the ledger's memory.
@@ -17,13 +17,9 @@ from runbook.pull.store import Store, write_durably
 FORMAT = 1
 
 
-def prove(store: Store, files: Iterable[FileEntry]) -> list[FileEntry]:
+def verified(store: Store, files: Iterable[FileEntry]) -> list[FileEntry]:
     """Those of `files` whose local copy, hashed now, has the promised size and hash."""
-    proven = []
-    for file in files:
-        if holds(store.lake / file.path, file):
-            proven.append(file)
-    return proven
+    return [file for file in files if holds(store.lake / file.path, file)]
 
 
 def holds(path: Path, file: FileEntry) -> bool:
@@ -34,14 +30,14 @@ def holds(path: Path, file: FileEntry) -> bool:
         return False
 
 
-def write(store: Store, host: str, proven: Iterable[FileEntry]) -> Path:
-    """Write a receipt for files that `prove` returned, under a name of its own; its path is returned."""
+def write(store: Store, host: str, files: Iterable[FileEntry]) -> Path:
+    """Write a receipt for files that `verified` returned, under a name of its own; its path is returned."""
     now = datetime.now(UTC)
     content = {
         "format": FORMAT,
         "host": host,
         "verified_at": now.isoformat(timespec="seconds"),
-        "files": [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in proven],
+        "files": [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in files],
     }
     path = store.receipts / f"{host}-{now:%Y%m%dT%H%M%S.%fZ}.json"
     write_durably(path, json.dumps(content, indent=1).encode() + b"\n")

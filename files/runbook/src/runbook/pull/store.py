@@ -1,7 +1,7 @@
 """The laptop side of the data: where pulled files, partial ones and the proofs of them lie.
 
 pulled/lake/        the same layout as a host's lake; a file is here only when its hash was checked
-pulled/partial/     downloads under way, named by the hash they must end with
+pulled/partial/     downloads under way, in the same layout
 pulled/quarantine/  what did not match, kept for a look
 pulled/superseded/  verified files that a host built anew, with more data
 pulled/receipts/    proofs for clean-up: what was verified here, and when
@@ -13,13 +13,16 @@ import ctypes
 import errno
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
+from harvester.base.files import replace_file, sync_directory
 
+LOCK_TRIES, LOCK_PAUSE_SECONDS = 30, 0.1
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -62,15 +65,10 @@ class Store:
         """Hold the store for this process; HarvesterError when another pull or clean-up holds it."""
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        os.set_inheritable(descriptor, True)  # by a transfer that is told to; it may live a little longer than we do
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HarvesterError(
-                f"Another pull or clean-up is using {self.root}. Wait for it to end, or name another directory with "
-                "--output."
-            ) from None
-        else:
+            _lock(descriptor, self.root)
             yield
         finally:
             os.close(descriptor)
@@ -93,6 +91,22 @@ class Store:
         return target
 
 
+def _lock(descriptor: int, root: Path) -> None:
+    """Take the lock; a transfer whose pull was killed gives it up as soon as it notices."""
+    for tries_left in range(LOCK_TRIES, -1, -1):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if tries_left:
+                time.sleep(LOCK_PAUSE_SECONDS)
+                continue
+            raise HarvesterError(
+                f"Another pull or clean-up is using {root}. Wait for it to end, or name another directory with "
+                "--output."
+            ) from None
+        return
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write at `path` into a paragraph; what is written already stays."""
@@ -112,15 +126,6 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def sync_directory(directory: Path) -> None:
-    """Make a rename or a new name in `directory` durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def sync_file(path: Path) -> None:
     """Make the content of a file durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -130,10 +135,10 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def sync_files(directory: Path, paths: Iterable[Path]) -> None:
+def sync_files(directory: Path, paths: Sequence[Path]) -> None:
     """Make many files below `directory` durable: by one call for their file system where there is one (Linux)."""
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
+    if syncfs is None or len(paths) == 1:
         for path in paths:
             sync_file(path)
         return
@@ -149,11 +154,5 @@ def sync_files(directory: Path, paths: Iterable[Path]) -> None:
 def write_durably(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the whole of it or nothing, power cut or not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(path):
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_directory(path.parent)
+        replace_file(path, content)

@@ -24,7 +24,7 @@ class Entry:
     host: str
 
 
-class Ledger:
+class VerifiedFiles:
     """The verified files of a store. A torn last line, left by a kill, is dropped."""
 
     def __init__(self, store: Store) -> None:
@@ -42,10 +42,6 @@ class Ledger:
             return None
         unchanged = (facts.st_size, facts.st_mtime_ns) == (entry.bytes, entry.mtime_ns)
         return entry.sha256 if unchanged else None
-
-    def add(self, path: str, sha256: str, host: str) -> None:
-        """Note that the file at `path` was hashed just now."""
-        self.add_all([(path, sha256)], host)
 
     def add_all(self, files: Iterable[tuple[str, str]], host: str) -> None:
         """Note that these files (path, SHA-256) were hashed just now."""

@@ -1,6 +1,6 @@
 """What a pulled lake holds, by its manifests: the days, the hosts, the files, the certificates.
 
-Only files that a manifest names are data. Anything else in the directory is a stranger and is never read.
+Only files that a manifest names are data. Anything else in the directory is unlisted and never read.
 """
 
 import difflib
@@ -19,7 +19,7 @@ PARQUET_MAGIC = b"PAR1"
 
 
 @dataclass(frozen=True)
-class Day:
+class PulledDay:
     """One day of one host: its manifest and its certificate."""
 
     date: date
@@ -28,7 +28,7 @@ class Day:
     certificate: dict[str, Any]
 
 
-def load_days(lake: Path, *, since: date | None = None, until: date | None = None) -> list[Day]:
+def load_days(lake: Path, *, since: date | None = None, until: date | None = None) -> list[PulledDay]:
     """The days here, oldest first; HarvesterError when a manifest or a certificate is damaged."""
     days = []
     for partition in find_partitions(lake):
@@ -36,11 +36,11 @@ def load_days(lake: Path, *, since: date | None = None, until: date | None = Non
             continue
         manifest = load_manifest(lake, partition)
         if manifest:
-            days.append(Day(partition.date, partition.host, manifest, _certificate(lake, manifest)))
+            days.append(PulledDay(partition.date, partition.host, manifest, _certificate(lake, manifest)))
     return days
 
 
-def require_days(lake: Path, days: list[Day]) -> list[Day]:
+def require_days(lake: Path, days: list[PulledDay]) -> list[PulledDay]:
     """The same days; ConfigError with the way out when there is none."""
     if not days:
         raise ConfigError(
@@ -50,7 +50,7 @@ def require_days(lake: Path, days: list[Day]) -> list[Day]:
     return days
 
 
-def parquet_files(lake: Path, days: Iterable[Day], kind: str) -> list[Path]:
+def parquet_files(lake: Path, days: Iterable[PulledDay], kind: str) -> list[Path]:
     """The Parquet files of a kind, such as depth, that are here; HarvesterError for one that is not Parquet."""
     paths = [lake / file.path for day in days for file in day.manifest.find(kind)]
     present = [path for path in paths if path.exists()]
@@ -76,17 +76,17 @@ def check_parquet(path: Path) -> None:
     )
 
 
-def known_symbols(days: Iterable[Day]) -> list[str]:
+def known_symbols(days: Iterable[PulledDay]) -> list[str]:
     """Every symbol that a certificate of these days names, sorted."""
     return sorted({symbol for day in days for symbol in (*day.certificate["symbols"], *streamed_symbols(day))})
 
 
-def streamed_symbols(day: Day) -> set[str]:
+def streamed_symbols(day: PulledDay) -> set[str]:
     """The symbols that a socket brought, or should have."""
     return {symbol for facts in day.certificate.get("streams", {}).values() for symbol in facts["symbols"]}
 
 
-def check_symbols(wanted: Iterable[str], days: Iterable[Day]) -> None:
+def check_symbols(wanted: Iterable[str], days: Iterable[PulledDay]) -> None:
     """ConfigError for a symbol that none of these days has, with the nearest ones that they have."""
     known = known_symbols(days)
     for symbol in wanted:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX
-from runbook.report.catalogue import Day
+from runbook.report.catalogue import PulledDay
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
 from runbook.report.query import TIME_ZONE
 
@@ -61,7 +61,7 @@ class Panel:
     profile: list[tuple[str, float, float]] = field(default_factory=list)
 
 
-def facts_of(day: Day, symbol: str) -> dict[str, dict[str, Any]]:
+def facts_of(day: PulledDay, symbol: str) -> dict[str, dict[str, Any]]:
     """What the certificate says of a symbol, by feed; polls only where some were due or came."""
     polls = day.certificate["symbols"].get(symbol)
     found = {POLLS: polls} if polls and (polls["expected"] or polls["updates"]) else {}
@@ -71,12 +71,12 @@ def facts_of(day: Day, symbol: str) -> dict[str, dict[str, Any]]:
     return found or ({POLLS: polls} if polls else {})
 
 
-def worst_coverage(day: Day, symbol: str) -> float:
+def worst_coverage(day: PulledDay, symbol: str) -> float:
     """The smallest coverage of its feeds; 0 where nothing is known."""
     return min((facts["coverage"] or 0.0 for facts in facts_of(day, symbol).values()), default=0.0)
 
 
-def make_panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis) -> Panel:
+def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis) -> Panel:
     """Everything about one symbol on one day."""
     facts = facts_of(day, symbol)
     rows = connection.execute(
@@ -161,7 +161,7 @@ def _bucketed(axis: Axis, table: str, values: str) -> tuple[str, list[int]]:
     return statement, [axis.columns, axis.begin, axis.columns, max(1, axis.end - axis.begin)]
 
 
-def _rate(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis, table: str) -> Line:
+def _rate(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis, table: str) -> Line:
     statement, parameters = _bucketed(axis, table, "count(*)")
     rows = connection.execute(statement, [*parameters, day.date, day.host, symbol, axis.begin, axis.end]).fetchall()
     seconds = max(1e-9, (axis.end - axis.begin) / axis.columns / NS_PER_SECOND)
@@ -177,7 +177,7 @@ def _line(axis: Axis, points: list[tuple[int, float | None]]) -> Line:
     return Line(path, known[len(known) // 2] if known else None, top)
 
 
-def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Day, axis: Axis, table: str) -> Panel:
+def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: PulledDay, axis: Axis, table: str) -> Panel:
     """The panel with depth over time, spread over time and the mean profile of the book."""
     quantities = [f"ask_qty[{n}]" for n in range(LEVELS, 0, -1)] + [f"bid_qty[{n}]" for n in range(1, LEVELS + 1)]
     means = ", ".join(f"avg({name})" for name in quantities)

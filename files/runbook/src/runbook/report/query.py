@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.layout import DEPTH, GAPS, STREAMED
-from runbook.report.catalogue import Day, load_days, parquet_files, require_days
+from runbook.report.catalogue import PulledDay, load_days, parquet_files, require_days
 
 if TYPE_CHECKING:
     import duckdb
@@ -129,7 +129,7 @@ def _parquet(files: Iterable[Path]) -> str:
     )
 
 
-def _certificates(days: Iterable[Day]) -> Any:
+def _certificates(days: Iterable[PulledDay]) -> Any:
     import pyarrow as pa
 
     rows = []

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Cause
 from runbook.pull.store import write_durably
-from runbook.report.catalogue import Day, check_symbols, known_symbols, load_days, require_days
+from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
 from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, Panel, clock, facts_of, make_panel, worst_coverage
 from runbook.report.query import TIME_ZONE, open_lake
 
@@ -85,7 +85,7 @@ def write_report(
     return target
 
 
-def _section(connection: "duckdb.DuckDBPyConnection", day: Day, symbols: Sequence[str]) -> DaySection:
+def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: Sequence[str]) -> DaySection:
     chosen = [symbol for symbol in known_symbols([day]) if not symbols or symbol in symbols]
     # the worst covered first: they are what a reader looks for
     shown = sorted(chosen, key=lambda symbol: (worst_coverage(day, symbol), symbol))[:PANELS_PER_DAY]
@@ -119,7 +119,7 @@ def _rows(facts: dict[str, Any]) -> int:
     return sum(updates.values()) if isinstance(updates, dict) else int(updates)
 
 
-def _axis(day: Day) -> Axis:
+def _axis(day: PulledDay) -> Axis:
     """Never more columns than polls or seconds, or a short session would look full of holes."""
     windows = day.certificate["windows"]
     begin, end = (windows[0][0], windows[-1][1]) if windows else (0, 1)

@@ -35,13 +35,14 @@ def pull_data(
 
     Whole days are pulled; --symbols chooses what the CSV and the report show.
     """
-    from runbook.console import presentation
     from runbook.console.terminal import PullBar
-    from runbook.pull import delivery, plan
+    from runbook.pull import plan, sources
+    from runbook.report import delivery
+    from runbook.tasks import presentation
 
     selection = plan.parse_selection(since, until, raw=raw)
     csv = delivery.parse_format(format)
-    connections = delivery.choose(from_, bucket, limit, lambda: hosts_of(inventory, None if from_ == "s3" else limit))
+    connections = sources.choose(from_, bucket, limit, lambda: hosts_of(inventory, None if from_ == "s3" else limit))
     with PullBar() as bar:
         result = delivery.deliver(
             connections, store_at(output), selection, symbols=plan.parse_symbols(symbols), csv=csv, progress=bar
@@ -61,9 +62,9 @@ def verify_data(
     json: bool = False,
 ) -> None:
     """Check what is here: hashes, row counts, gaps, strangers, and trading days that are missing."""
-    from runbook.console import presentation
     from runbook.pull import plan
-    from runbook.pull.verification import verify_store
+    from runbook.report.verification import verify_store
+    from runbook.tasks import presentation
 
     selection = plan.parse_selection(since, until, raw=False)
     result = verify_store(store_at(output), selection, plan.parse_symbols(symbols))
@@ -83,8 +84,8 @@ def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str
 
     Views: depth, depth_rupees, quotes, index, depth50, bars, gaps, certificate.
     """
-    from runbook.console import presentation
     from runbook.report.query import ask
+    from runbook.tasks import presentation
 
     answer = ask(sql, (ROOT / lake).resolve())
     if csv or json:
@@ -112,9 +113,9 @@ def cleanup(
     limit: str | None = None,
 ) -> None:
     """Free the hosts' disks of days that are proven to be here; shows the plan and asks first."""
-    from runbook.console import presentation
     from runbook.console.terminal import confirm
-    from runbook.pull import cleanup, delivery
+    from runbook.pull import cleanup, sources
+    from runbook.tasks import presentation
 
     store, target = store_at(output), target_of(inventory, limit)
     for host in hosts_of(inventory, limit):
@@ -124,7 +125,7 @@ def cleanup(
             if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
                 cleanup.by_bucket(host.name, target, check=False)
             continue
-        plan = cleanup.look(delivery.connect_to(host), store, keep_days=keep_days)
+        plan = cleanup.look(sources.connect_to(host), store, keep_days=keep_days)
         presentation.show_plan(plan)
         if dry_run or not plan.removals:
             continue

@@ -10,8 +10,8 @@ from runbook.tasks.options import OUTPUT, WHERE, operator
 @operator(json="print the hosts' own reports as JSON", **WHERE)
 def status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Show each host's health, session, updates, token and disk; exit code 3 when one is unhealthy."""
-    from runbook.console import presentation
     from runbook.fleet.status import gather
+    from runbook.tasks import presentation
 
     answers = gather(hosts_of(inventory, limit))
     presentation.show_json([answer.to_dict() for answer in answers]) if json else presentation.show_status(answers)
@@ -56,8 +56,8 @@ def doctor(
     limit: str | None = None,
 ) -> None:
     """Look at everything that can be wrong, here and on the hosts, and say how to put it right."""
-    from runbook.console import presentation
     from runbook.doctor import Level, examine, examine_aws
+    from runbook.tasks import presentation
 
     findings = []
     rounds = examine_aws(ROOT, inventory) if aws else examine(ROOT, ROOT / output, inventory, limit)

@@ -26,7 +26,7 @@ def token_push(
     limit: str | None = None,
 ) -> None:
     """Log in to the broker (or read a token from stdin), store the token, and see the service use it."""
-    from runbook.console import presentation
+    from runbook.tasks import presentation
     from runbook.tokens import schwab_push, token_push
 
     hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)
@@ -40,13 +40,13 @@ def token_push(
 @operator(json="print it as JSON", **WHERE)
 def token_status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Show every credential: present, age, expiry, next action; exit code 3 when one that is needed is not good."""
-    from runbook.console import presentation
+    from runbook.tasks import presentation
     from runbook.tokens import credentials, token_refresh
 
     hosts = hosts_of(inventory, limit)
-    standings = credentials.look(hosts) + token_refresh.look(hosts)
-    presentation.show_json([one.to_dict() for one in standings]) if json else presentation.show_credentials(standings)
-    if not all(standing.good for standing in standings):
+    found = credentials.look(hosts) + token_refresh.look(hosts)
+    presentation.show_json([one.to_dict() for one in found]) if json else presentation.show_credentials(found)
+    if not all(credential.good for credential in found):
         raise UnhealthyError("not every credential is good; see above.")
 
 
@@ -66,7 +66,7 @@ def token_undo(_: Context, refresh: bool = False, inventory: str | None = None, 
 @operator(listen="address:port to listen on, where a proxy of yours brings the app's redirect address", **WHERE)
 def token_page(_: Context, listen: str | None = None, inventory: str | None = None, limit: str | None = None) -> None:
     """Serve the token page here for one login, by the handler that runs in AWS; prints its link."""
-    from runbook.console import presentation
+    from runbook.tasks import presentation
     from runbook.tokens import token_page
 
     hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)

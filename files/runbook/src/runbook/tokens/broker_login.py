@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked, Secret, register_secret
-from harvester.config.settings import BrokerSettings
+from harvester.base.redaction import Secret, register_secret
+from harvester.config.settings import API_URL
 from harvester.tokens.claims import Claims, check_token
 from harvester.tokens.login import (
     App,
@@ -23,8 +23,9 @@ from harvester.tokens.login import (
     fetch_profile,
     read_redirect,
 )
-from harvester.tokens.stores import DeniedError, open_place
-from runbook.fleet.environment import surroundings_of
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import DeniedError
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.tokens import data_socket, places
 from runbook.tokens.redirect import LOGIN_SECONDS, Catcher, can_catch
@@ -45,7 +46,7 @@ class Obtained(NamedTuple):
 def log_in(host: Host, open_page: OpenPage, *, app: App, account: str | None = None) -> Obtained:
     """A token of `account` that broker and data socket accept. Raises LoginError, TokenError or ConfigError."""
     api_url = api_url_of(host)
-    with surroundings_of(host):
+    with environment_of(host):
         begun = begin_login(app, api_url)
         code = read_redirect(open_page(begun), app, begun.state)
         grant, _ = complete_login(app, code, api_url=api_url, account=account)
@@ -57,8 +58,8 @@ def log_in(host: Host, open_page: OpenPage, *, app: App, account: str | None = N
 def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obtained:
     """The same proofs for a token that came without a login. Raises LoginError."""
     check_account(claims.account, account)
-    app = App(app_id_of(host), Masked(""), "")
-    with surroundings_of(host):
+    app = App(app_id_of(host), Secret(""), "")
+    with environment_of(host):
         profile = fetch_profile(app, token, api_url=api_url_of(host))
         check_account(profile.account, account)
         note = data_socket.prove(token, socket_url_of(host))
@@ -67,7 +68,7 @@ def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obt
 
 def api_url_of(host: Host) -> str:
     """Where the broker's API is for this host."""
-    return str((host.settings.get("broker") or {}).get("api_url") or BrokerSettings.model_fields["api_url"].default)
+    return str((host.settings.get("broker") or {}).get("api_url") or API_URL)
 
 
 def socket_url_of(host: Host) -> str | None:
@@ -149,10 +150,10 @@ def _read_secret_file(host: Host) -> tuple[Secret | None, str | None]:
             "./inv lab-up makes it; else correct the inventory, or remove the entry to be asked."
         ) from error
     if not text.startswith("{"):
-        return Masked(text), None
+        return Secret(text), None
     try:
         content = json.loads(text)
-        return Masked(str(content["secret"])), content.get("redirect_uri")
+        return Secret(str(content["secret"])), content.get("redirect_uri")
     except (ValueError, KeyError) as error:
         raise ConfigError(f'{path} is not JSON with a key "secret". Write the bare secret or such JSON.') from error
 
@@ -163,7 +164,7 @@ def _read_secret_parameter(host: Host) -> Secret | None:
     place = places.place_of(host, "app_secret") if not named else f"ssm:{named}"
     if place is None:
         return None
-    with surroundings_of(host):
+    with environment_of(host):
         try:
             stored = open_place(place, places.token_settings(host).region).read()
         except DeniedError:  # an operator without that right is asked for it
@@ -181,4 +182,4 @@ def _ask_secret(app_id: str) -> Secret:
             f"The secret of app {app_id} is nowhere to be had: name broker_secret_file in the inventory, pipe it with "
             "--secret-stdin, or run this at a terminal."
         )
-    return Masked(getpass.getpass(f"Secret of app {app_id} (not shown): "))
+    return Secret(getpass.getpass(f"Secret of app {app_id} (not shown): "))

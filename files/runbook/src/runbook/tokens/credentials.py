@@ -11,12 +11,13 @@ from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked, register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import check_token
 from harvester.tokens.expiry import expires_at_ns
-from harvester.tokens.stores import DeniedError, Store, open_place
-from runbook.fleet.environment import surroundings_of
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import DeniedError, Store
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.tokens import adoption, places
@@ -42,7 +43,7 @@ SOON_NS = 3 * 86_400 * NS_PER_SECOND
 
 
 @dataclass(frozen=True)
-class Standing:
+class CredentialStatus:
     """One credential. `age` and `expires` are None where the store or the value does not say.
 
     `state` is what holds the automatic refresh up, in a word; it has no version.
@@ -61,15 +62,15 @@ class Standing:
         return asdict(self) | {"age": self.age and self.age.total_seconds()}
 
 
-def look(hosts: Sequence[Host], wall_ns: int | None = None) -> list[Standing]:
+def look(hosts: Sequence[Host], wall_ns: int | None = None) -> list[CredentialStatus]:
     """Every credential that the inventory's hosts have a place for. Raises StoreError or ConfigError."""
     now = SystemClock().wall_ns() if wall_ns is None else wall_ns
-    found: list[Standing] = []
+    found: list[CredentialStatus] = []
     for place, members in places.by_place(hosts).items():
         if place.name is None:
             found += [_on_host(host, now) for host in members]
             continue
-        with surroundings_of(members[0]):
+        with environment_of(members[0]):
             for secret in CREDENTIALS:
                 name = places.place_of(members[0], secret)
                 found.append(_stored(secret, open_place(str(name), place.region), now))
@@ -88,7 +89,7 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = adoption.
         if place.name is None:
             versions |= _undo_on_hosts(names, target)
             continue
-        with surroundings_of(members[0]):
+        with environment_of(members[0]):
             store = open_place(place.name, place.region)
             previous = store.previous()
             if previous is None:
@@ -121,28 +122,30 @@ def put(hosts: Sequence[Host], name: str) -> str:
             " file of mode 0600 that the inventory or the settings name; docs/runbook.md says which."
         )
     text = getpass(f"{name} (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
-    value = Masked(text.strip())
+    value = Secret(text.strip())
     register_secret(value)
     if not value.get_secret_value():
         raise ConfigError("Nothing was typed, so nothing is stored.")
-    with surroundings_of(hosts[0]):
+    with environment_of(hosts[0]):
         store = open_place(place, places.token_settings(hosts[0]).region)
         return f"{store.place} is {store.write(value)} now."
 
 
-def _stored(secret: str, store: Store, now: int) -> Standing:
+def _stored(secret: str, store: Store, now: int) -> CredentialStatus:
     """A value is read only where it may say when it ends, and this login may read it."""
     name, renewal = CREDENTIALS[secret]
     found = store.look()
     if found is None:
-        return Standing(name, store.place, None, None, None, renewal if secret in NEEDED else "", secret not in NEEDED)
+        return CredentialStatus(
+            name, store.place, None, None, None, renewal if secret in NEEDED else "", secret not in NEEDED
+        )
     age = timedelta(seconds=(now - found.written_ns) // NS_PER_SECOND) if found.written_ns else None
     try:
         ends_ns = None if secret in BY_HAND else _end_of(store)
     except DeniedError:
         if secret in NEEDED:
             raise
-        return Standing(name, store.place, found.version, age, None, UNSEEN, True)
+        return CredentialStatus(name, store.place, found.version, age, None, UNSEEN, True)
     return _judged(name, store.place, found.version, age, ends_ns, renewal, now)
 
 
@@ -154,25 +157,25 @@ def _end_of(store: Store) -> int | None:
     return expires_at_ns(stored.value)
 
 
-def _on_host(host: Host, now: int) -> Standing:
+def _on_host(host: Host, now: int) -> CredentialStatus:
     """What the service on the host says of its token; the file itself stays there."""
     answer = adoption.gather([host])[0]
     token = ((answer.report or {}).get("status") or {}).get("token") or {}
     name, place = CREDENTIALS["access_token"][0], f"{host.name}: {places.token_settings(host).file}"
     if not token.get("version"):
-        return Standing(name, place, None, None, None, answer.error or PUSH, False)
+        return CredentialStatus(name, place, None, None, None, answer.error or PUSH, False)
     return _judged(name, place, token["version"], None, token.get("expires_at_ns"), PUSH, now)
 
 
 def _judged(
     name: str, place: str, version: str, age: timedelta | None, ends_ns: int | None, renewal: str, now: int
-) -> Standing:
+) -> CredentialStatus:
     if ends_ns is None:
-        return Standing(name, place, version, age, None, "", True)
+        return CredentialStatus(name, place, version, age, None, "", True)
     if ends_ns <= now:
-        return Standing(name, place, version, age, ends_ns, renewal, False)
+        return CredentialStatus(name, place, version, age, ends_ns, renewal, False)
     due = f"{renewal}, before {next_login(ends_ns)}" if ends_ns - now < SOON_NS else ""
-    return Standing(name, place, version, age, ends_ns, due, True)
+    return CredentialStatus(name, place, version, age, ends_ns, due, True)
 
 
 def next_login(ends_ns: int) -> str:

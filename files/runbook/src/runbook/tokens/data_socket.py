@@ -1,4 +1,4 @@
-"""Whether the broker's data socket lets a token in: a real authentication, and then goodbye."""
+"""Whether the broker's data socket lets a token in: a real authentication, then a graceful close."""
 
 import asyncio
 import ssl
@@ -6,11 +6,11 @@ from typing import Any
 
 from harvester.base.redaction import Secret
 from harvester.brokers.fyers import hsm
-from harvester.brokers.fyers.adapter import REPLY_SECONDS
 from harvester.brokers.fyers.hsm_wire import AUTH, Reply, auth, read_reply
-from harvester.net.closing import Ended
-from harvester.net.graceful_close import hang_up
-from harvester.net.websocket import Handlers, Link, connect
+from harvester.brokers.protocol import REPLY_SECONDS
+from harvester.ledger.outage import Outage
+from harvester.net.graceful_close import close_gracefully
+from harvester.net.websocket import ConnectionEnded, Handlers, WebSocket, connect
 from harvester.tokens.claims import read_hsm_key
 from harvester.tokens.login import AGAIN, LoginError
 
@@ -24,10 +24,10 @@ def prove(token: Secret, url: str | None = None) -> str:
     key = read_hsm_key(token)
     try:
         reply = asyncio.run(_authenticate(key, url or hsm.URL))
-    except Ended as ended:
+    except ConnectionEnded as ended:
         if ended.about_token:
-            raise _refused(ended.detail) from None
-        return f"The data socket could not be asked from here ({ended.detail}); the hosts will see."
+            raise _refused(ended.outage.detail) from None
+        return f"The data socket could not be asked from here ({ended.outage.detail}); the hosts will see."
     if not reply.accepted:
         raise _refused("its answer to authentication is no")
     return ""
@@ -36,27 +36,28 @@ def prove(token: Secret, url: str | None = None) -> str:
 async def _authenticate(key: str, url: str) -> Reply:
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def look(message: bytes, _: int) -> bool:
+    def scan(message: bytes, _: int) -> bool:
         reply = read_reply(message)
         if reply.type == AUTH and not answered.done():
             answered.set_result(reply)
         return False
 
     nothing = Handlers(
-        record=lambda *_: True, look=look, text=lambda _: None, oversize=lambda _: None, opened=lambda: None
+        record=lambda *_: True, scan=scan, text=lambda _: None, oversize=lambda _: None, opened=lambda: None
     )
-    link = Link(nothing)
-    await connect(link, url, {}, ssl.create_default_context())
-    link.send(auth(key))
-    over: asyncio.Future[Any] = asyncio.ensure_future(link.wait_over())
+    socket = WebSocket(nothing)
+    await connect(socket, url, {}, ssl.create_default_context())
+    socket.send(auth(key))
+    over: asyncio.Future[Any] = asyncio.ensure_future(socket.wait_over())
     try:
         await asyncio.wait({answered, over}, timeout=REPLY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if answered.done():
             reply: Reply = answered.result()
             return reply
-        raise over.result() if over.done() else Ended("timeout", f"no answer within {REPLY_SECONDS:g} s")
+        silence = ConnectionEnded(Outage("timeout", f"no answer within {REPLY_SECONDS:g} s"))
+        raise over.result() if over.done() else silence
     finally:
-        await hang_up(link)
+        await close_gracefully(socket)
         over.cancel()
 
 

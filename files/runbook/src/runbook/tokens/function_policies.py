@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.aws_names import SECRETS, USED_LINKS, Names
-from harvester.tokens.names import IN_SECRETS_MANAGER
+from harvester.tokens.places import IN_SECRETS_MANAGER
 
 BELOW = {"used_links": USED_LINKS}
 

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from harvester.base.errors import ConfigError
+from harvester.base.validation import Refused, validate
 from harvester.config.settings import TokenSettings
-from harvester.tokens.names import place, prefix_of
+from harvester.tokens.places import place, prefix_of
 from runbook.fleet.inventory import Host
-
-KINDS = {"ssm": "ssm", "secretsmanager": "secret"}
 
 
 class Place(NamedTuple):
@@ -23,12 +20,10 @@ class Place(NamedTuple):
 def token_settings(host: Host) -> TokenSettings:
     """The token settings that the inventory gives a host, with the defaults filled in; ConfigError when refused."""
     try:
-        return TokenSettings.model_validate(host.settings.get("token") or {})
-    except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        key = ".".join(str(part) for part in fault["loc"])
+        return validate(TokenSettings, host.settings.get("token") or {})
+    except Refused as refused:
         raise ConfigError(
-            f"The inventory's harvester_settings.token of {host.name} is refused at {key or 'token'}: {fault['msg']}. "
+            f"The inventory's harvester_settings.token of {host.name} is refused:\n{refused}\n"
             "Correct it in the inventory's group_vars."
         ) from None
 
@@ -36,11 +31,12 @@ def token_settings(host: Host) -> TokenSettings:
 def place_of(host: Host, secret: str) -> str | None:
     """Where one of aws_names.SECRETS is for this host; None where its token is in a file on the host."""
     settings = token_settings(host)
-    if settings.source == "file" or settings.parameter is None:
+    kind, _, name = settings.place.partition(":")
+    if kind == "file":
         return None
     if secret == "access_token":  # noqa: S105  # the name of a secret
-        return f"{KINDS[settings.source]}:{settings.parameter}"
-    return place(KINDS[settings.source], prefix_of(settings.parameter), secret)
+        return settings.place
+    return place(kind, prefix_of(name), secret)
 
 
 def by_place(hosts: Sequence[Host]) -> dict[Place, list[Host]]:

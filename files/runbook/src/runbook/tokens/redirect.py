@@ -28,7 +28,6 @@ class Catcher:
     """Takes one redirect with the right state, and nothing else. Use as a context; it listens from then on."""
 
     def __init__(self, redirect_uri: str, state: str) -> None:
-        self._uri = redirect_uri
         self._server = _listen(redirect_uri, state)
 
     def __enter__(self) -> "Catcher":

@@ -5,12 +5,13 @@ import time
 
 from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked
+from harvester.base.redaction import Secret
 from harvester.tokens import schwab
 from harvester.tokens.expiry import wrap
 from harvester.tokens.login import App, LoginError, read_redirect_query
-from harvester.tokens.stores import Store, open_place
-from runbook.fleet.environment import surroundings_of
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import Store
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.tokens import places
 from runbook.tokens.broker_login import page_opener
@@ -33,17 +34,17 @@ def push(host: Host, *, secret_stdin: bool = False) -> str:
             f"The inventory names no schwab_app_id and schwab_redirect_uri for {host.name}. Copy both from the app in"
             " Schwab's developer portal."
         )
-    with surroundings_of(host):
+    with environment_of(host):
         secret_store = _store(host, "schwab_app_secret")
         stored = None if secret_stdin else secret_store.read()
         if not secret_stdin and stored is None:
             raise ConfigError(f"{secret_store.place} does not exist. Run ./inv secret-put --name schwab-app-secret.")
-        secret = stored.value if stored else Masked(sys.stdin.readline().strip())
+        secret = stored.value if stored else Secret(sys.stdin.readline().strip())
         app = App(app_id, secret, redirect_uri)
         api_url = str(host.variables.get("schwab_api_url") or schwab.API_URL)
         begun = schwab.begin_login(app, api_url)
         address = page_opener(redirect_uri, lambda text: print(text, file=sys.stderr, flush=True))(begun)
-        code = Masked(read_redirect_query(address, app, begun.state).get("code", ""))
+        code = Secret(read_redirect_query(address, app, begun.state).get("code", ""))
         if not code.get_secret_value():
             raise LoginError(f"The address has no code, so the login was not finished. {schwab.AGAIN}")
         tokens = schwab.exchange_code(app, code, wall_ns=time.time_ns(), api_url=api_url)

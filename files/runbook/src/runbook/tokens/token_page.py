@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Masked
-from harvester.page.links import Signer
+from harvester.base.redaction import Secret
+from harvester.page.links import LinkSigner
 from harvester.page.local import make_server
 from harvester.page.once import Budget, FolderOnce
 from harvester.page.service import Service, link_address
 from harvester.tokens.claims import check_token
 from harvester.tokens.login import Grant
-from runbook.fleet.environment import surroundings_of
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.tokens import data_socket, token_push
@@ -54,8 +54,8 @@ def serve(
         threading.Thread(target=server.shutdown).start()  # from another thread: this one is answering
         return ", ".join(sorted(set(done.versions.values())))
 
-    with tempfile.TemporaryDirectory(prefix="token-page-") as folder, surroundings_of(host):
-        signer = Signer(Masked(secrets.token_hex(32)), "this machine")
+    with tempfile.TemporaryDirectory(prefix="token-page-") as folder, environment_of(host):
+        signer = LinkSigner(Secret(secrets.token_hex(32)), "this machine")
         service = Service(
             app, account, api_url_of(host), signer, FolderOnce(Path(folder)), keep, SystemClock(), Budget(), tell
         )

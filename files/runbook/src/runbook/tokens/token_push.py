@@ -14,11 +14,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from harvester.base.clock import SystemClock, to_ist
-from harvester.base.redaction import Masked, Secret, register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
-from harvester.tokens.stores import file_version, open_place
-from runbook.fleet.environment import surroundings_of
+from harvester.tokens.places import open_place
+from harvester.tokens.stores import file_version
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.tokens import adoption, places
@@ -40,7 +41,7 @@ class Pushed:
 
 def read_token(text: str) -> tuple[Secret, Claims]:
     """A token as pasted or piped, checked for shape, kind and expiry. Raises TokenError."""
-    token = Masked(text.strip())
+    token = Secret(text.strip())
     register_secret(token)
     return token, check_token(token, SystemClock().wall_ns())
 
@@ -54,7 +55,7 @@ def obtain(host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste
     if stdin:
         token, claims = read_piped()
         return prove(host, token, claims, account)
-    secret = Masked(sys.stdin.readline().strip()) if secret_stdin else None
+    secret = Secret(sys.stdin.readline().strip()) if secret_stdin else None
     app = read_app(host, secret)
     opener = page_opener(app.redirect_uri, lambda text: print(text, file=sys.stderr, flush=True), paste=paste)
     return log_in(host, opener, app=app, account=account)
@@ -66,7 +67,7 @@ def expected_account(host: Host) -> str | None:
     place = places.place_of(host, "access_token")
     if stated or place is None:
         return str(stated) if stated else None
-    with surroundings_of(host):
+    with environment_of(host):
         stored = open_place(place, places.token_settings(host).region).read()
     with suppress(TokenError):
         return read_claims(stored.value).account or None if stored else None
@@ -98,7 +99,7 @@ def push(
             _store_in_file(obtained.token, target, [host.name for host in members])
             version = file_version(obtained.token)
         else:
-            with surroundings_of(members[0]):
+            with environment_of(members[0]):
                 version = open_place(place.name, place.region).write(obtained.token)
                 _keep_refresh_token(obtained, members[0])
         versions |= dict.fromkeys((host.name for host in members), version)

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
-from harvester.tokens.renewal import Outcome, forget, remembered
-from harvester.tokens.stores import open_place
-from runbook.fleet.environment import surroundings_of
+from harvester.tokens.places import open_place
+from harvester.tokens.renewal import RenewalOutcome, forget, remembered
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import PROGRAM
 from runbook.tokens import places
-from runbook.tokens.credentials import Standing
+from runbook.tokens.credentials import CredentialStatus
 
 NAME = "automatic refresh"
 UNDO = "./inv token-undo --refresh"
@@ -39,14 +39,14 @@ class Memory(NamedTuple):
         return f"{self.host.name}: {self.place.removeprefix('file:')}" if self.on_host else self.place
 
 
-def look(hosts: Sequence[Host]) -> list[Standing]:
+def look(hosts: Sequence[Host]) -> list[CredentialStatus]:
     """A line for each refresh that is held up; none where it goes on, or is not wanted. Raises StoreError."""
     found = []
     for memory in memories(hosts):
         held = _ask(memory) if memory.on_host else _read(memory)
         if held:
             action = held.detail if held.kind == "unknown" else f"{held.detail} To have it tried again: {UNDO}"
-            found.append(Standing(NAME, memory.label, None, None, None, action, good=True, state=held.kind))
+            found.append(CredentialStatus(NAME, memory.label, None, None, None, action, good=True, state=held.kind))
     return found
 
 
@@ -58,7 +58,7 @@ def undo(hosts: Sequence[Host], target: Target) -> list[str]:
         run("token_forget", Target(target.root, target.inventory, ",".join(memory.host.name for memory in files)))
     stores = [memory for memory in known if not memory.on_host and _read(memory)]
     for memory in stores:
-        with surroundings_of(memory.host):
+        with environment_of(memory.host):
             forget(open_place(memory.place, memory.region))
     return [memory.label for memory in files + stores]
 
@@ -76,19 +76,19 @@ def memories(hosts: Sequence[Host]) -> list[Memory]:
     return list(found.values())
 
 
-def _read(memory: Memory) -> Outcome | None:
-    with surroundings_of(memory.host):
+def _read(memory: Memory) -> RenewalOutcome | None:
+    with environment_of(memory.host):
         return remembered(open_place(memory.place, memory.region))
 
 
-def _ask(memory: Memory) -> Outcome | None:
+def _ask(memory: Memory) -> RenewalOutcome | None:
     """The file is the token agent's own, so its program on the host is asked."""
     try:
         done = SshConnection(memory.host).run([*AS_THE_AGENT, PROGRAM, "renew", "--remembered"], timeout_seconds=30)
         held = json.loads(done.stdout)
     except HarvesterError as error:
-        return Outcome("unknown", str(error), False)
+        return RenewalOutcome("unknown", str(error), False)
     except ValueError:
         said = " ".join(done.stderr.decode(errors="replace").split())[:300] or "no message"
-        return Outcome("unknown", f"{memory.host.name} does not say what it remembers ({said}).", False)
-    return Outcome(held["kind"], held["detail"], False) if held else None
+        return RenewalOutcome("unknown", f"{memory.host.name} does not say what it remembers ({said}).", False)
+    return RenewalOutcome(held["kind"], held["detail"], False) if held else None

@@ -1,1 +1,1 @@
-"""Fyers API v3: requests and answers, frames of its two sockets, symbol master, access and limits."""
+"""Fyers API v3: requests and answers, frames of its two sockets, symbol master, topics."""

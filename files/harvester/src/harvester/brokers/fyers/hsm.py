@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harvester.base.redaction import redact
-from harvester.brokers.fyers.adapter import REPLY_SECONDS, Address, Covered, Tally
-from harvester.brokers.fyers.hsm_scan import HsmPeek
+from harvester.brokers.fyers.hsm_scan import HsmScanner
 from harvester.brokers.fyers.hsm_wire import (
     AUTH,
     NOTICE,
@@ -19,30 +18,31 @@ from harvester.brokers.fyers.hsm_wire import (
     read_reply,
     subscribe,
 )
-from harvester.net.closing import Ended
-from harvester.net.websocket import Link
+from harvester.brokers.protocol import REPLY_SECONDS, Address, OnLive, SymbolTally
+from harvester.ledger.outage import Outage
+from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.claims import TokenError, read_hsm_key
 from harvester.tokens.handover import Token
 
 URL = "wss://socket.fyers.in/hsm/v1-5/prod"
 SUBSCRIBE_PAUSE_SECONDS = 0.5
 TOPICS_A_CONNECTION = 5000
-"""The SDK counts topics, of which a symbol has two; the broker speaks of symbols. So we keep to both."""
+"""The SDK limits topics, of which a symbol has two; the broker's documentation limits symbols. Both are kept."""
 
 
 class HsmSession:
-    """One connection. A symbol is covered once each of its topics has had its snapshot."""
+    """One connection. A symbol is live once each of its topics has had its snapshot."""
 
-    def __init__(self, topics: Mapping[str, str], url: str | None, covered: Covered) -> None:
+    def __init__(self, topics: Mapping[str, str], url: str | None, on_live: OnLive) -> None:
         self.symbols = tuple(dict.fromkeys(topics.values()))
         self.refusal = ""
         self._topics = topics
         self._url = url or URL
-        self._covered = covered
+        self._on_live = on_live
         self._wanted = set(topics)
-        self._peek = HsmPeek(self._take_snapshot)
+        self._scanner = HsmScanner(self._take_snapshot)
         self._authenticated: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._link: Link | None = None
+        self._socket: WebSocket | None = None
         self._acknowledge_every = 0
         self._unacknowledged = 0
         self._by_symbol: dict[str, list[str]] = {}
@@ -52,30 +52,28 @@ class HsmSession:
     async def locate(self, token: Token) -> Address:
         return Address(self._url, {})  # with an Authorization header the live server accepts and stays silent
 
-    async def greet(self, link: Link, token: Token) -> None:
-        self._link = link
+    async def subscribe(self, socket: WebSocket, token: Token) -> None:
+        self._socket = socket
         try:
-            link.send(auth(read_hsm_key(token.access_token)))
+            socket.send(auth(read_hsm_key(token.access_token)))
         except TokenError as error:
-            raise Ended("token_refused", str(error)) from error
+            raise ConnectionEnded(Outage("token_refused", str(error))) from error
         try:
             reply = await asyncio.wait_for(self._authenticated, REPLY_SECONDS)
         except TimeoutError:
-            raise Ended("timeout", f"no answer to authentication within {REPLY_SECONDS:g} s") from None
+            outage = Outage("timeout", f"no answer to authentication within {REPLY_SECONDS:g} s")
+            raise ConnectionEnded(outage) from None
         if not reply.accepted:
-            raise Ended("refused", "the server refused authentication", about_token=True)
+            raise ConnectionEnded(Outage("refused", "the server refused authentication"), about_token=True)
         self._acknowledge_every = reply.acknowledge_every
-        link.send(full_mode())
-        await self._subscribe(link, self._topics)
-
-    async def _subscribe(self, link: Link, topics: Mapping[str, str] | list[str]) -> None:
-        for number, frame in enumerate(subscribe(topics)):
+        socket.send(full_mode())
+        for number, frame in enumerate(subscribe(self._topics)):
             if number:
                 await asyncio.sleep(SUBSCRIBE_PAUSE_SECONDS)
-            link.send(frame)
+            socket.send(frame)
 
-    def look(self, message: bytes, wall_ns: int) -> bool:
-        if self._peek.look(message, wall_ns):
+    def scan(self, message: bytes, wall_ns: int) -> bool:
+        if self._scanner.scan(message, wall_ns):
             if self._acknowledge_every:
                 self._acknowledge(message)
             return True
@@ -85,8 +83,8 @@ class HsmSession:
     def hear(self, text: str) -> bool:
         return False
 
-    def beat(self, link: Link) -> None:
-        link.send(PING_FRAME)
+    def ping(self, socket: WebSocket) -> None:
+        socket.send(PING_FRAME)
 
     def describe(self) -> dict[str, Any]:
         return {"topics": self._topics}
@@ -94,30 +92,28 @@ class HsmSession:
     def missing(self) -> list[str]:
         return list(dict.fromkeys(self._topics[topic] for topic in self._wanted))
 
-    def ask_again(self, link: Link) -> None:
+    def ask_again(self, socket: WebSocket) -> None:
         for frame in subscribe(sorted(self._wanted)):
-            link.send(frame)
+            socket.send(frame)
 
-    def tallies(self) -> dict[str, Tally]:
-        found: dict[str, Tally] = {}
-        peek = self._peek
-        for number, updates in peek.updates.items():
-            symbol = self._topics.get(peek.names[number])
-            if symbol:
-                before = found.get(symbol, Tally(0, 0))
-                last_ns = max(before.last_ns, peek.last_ns.get(number, 0))
-                found[symbol] = Tally(before.updates + updates, last_ns)
+    def tallies(self) -> dict[str, SymbolTally]:
+        found: dict[str, SymbolTally] = {}
+        scanner = self._scanner
+        for number, updates in scanner.updates.items():
+            if symbol := self._topics.get(scanner.names[number]):
+                tally = SymbolTally(updates, scanner.last_ns.get(number, 0))
+                found[symbol] = found.get(symbol, SymbolTally()).plus(tally)
         return found
 
     @property
     def unknown(self) -> int:
-        return self._peek.unknown
+        return self._scanner.unknown
 
     def _acknowledge(self, message: bytes) -> None:
         self._unacknowledged += 1
-        if self._unacknowledged >= self._acknowledge_every and self._link:
+        if self._unacknowledged >= self._acknowledge_every and self._socket:
             self._unacknowledged = 0
-            self._link.send(ack(message[3:7]))
+            self._socket.send(ack(message[3:7]))
 
     def _take_snapshot(self, topic: str, wall_ns: int) -> None:
         if topic not in self._wanted:
@@ -125,7 +121,7 @@ class HsmSession:
         self._wanted.discard(topic)
         symbol = self._topics[topic]
         if self._wanted.isdisjoint(self._by_symbol[symbol]):
-            self._covered(symbol, wall_ns)
+            self._on_live(symbol, wall_ns)
 
     def _take_reply(self, reply: Reply) -> None:
         if reply.type == AUTH and not self._authenticated.done():

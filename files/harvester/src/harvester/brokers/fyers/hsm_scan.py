@@ -1,6 +1,6 @@
-"""The least that must be known of data-socket (HSM) frames while recording: who had an update, who a snapshot.
+"""Scans data-socket (HSM) frames while recording: which topics had an update, and which a snapshot.
 
-Values are not looked at, nothing is refused: what a frame says wrong is counted, and the decoder judges it later.
+Values are not read and nothing is refused: what is malformed is counted here, and judged later by the decoder.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Snapshot = Callable[[str, int], None]
 """Called with a topic's name and the frame's wall ns when the topic had a snapshot."""
 
 
-class HsmPeek:
+class HsmScanner:
     """Counts of one connection, by topic id as the server gives them. Times are wall ns."""
 
     def __init__(self, on_snapshot: Snapshot) -> None:
@@ -25,7 +25,7 @@ class HsmPeek:
         self.names: dict[int, str] = {}
         self._on_snapshot = on_snapshot
 
-    def look(self, frame: bytes, wall_ns: int) -> bool:
+    def scan(self, frame: bytes, wall_ns: int) -> bool:
         """Take in one message; True when it is a feed frame."""
         if len(frame) < ENTRIES_AT or frame[2] != FEED:
             return False
@@ -48,7 +48,7 @@ class HsmPeek:
                     return True
                 try:
                     updates[topic] += 1
-                except KeyError:  # an update of an id that nothing named; what follows may be well
+                except KeyError:  # no snapshot named this id; the entries behind it may be good
                     self.unknown += 1
                     continue
                 self.last_ns[topic] = wall_ns

@@ -1,4 +1,4 @@
-"""Frames that a client of the data socket (HSM) sends, and the few of the server's that it must understand.
+"""Frames that a client of the data socket (HSM) sends, and the control frames of the server.
 
 Source: the broker's Python SDK 3.2.0. All numbers are big-endian; a frame is a length, a type and numbered fields.
 """
@@ -12,7 +12,7 @@ PING_FRAME = bytes([0, 1, PING])
 CHANNEL = 11
 """The SDK's own channel; one is enough."""
 SOURCE = b"PythonSDK-3.2.0"
-"""The server knows its own clients by name, so we give one of theirs."""
+"""The server expects the name of a known client, so this is the SDK's."""
 TOPICS_A_FRAME = 1500
 ACCEPTED = b"K"
 
@@ -50,7 +50,7 @@ def _frame(kind: int, *fields: tuple[int, bytes]) -> bytes:
 
 
 def auth(hsm_key: str) -> bytes:
-    """The first frame: who we are."""
+    """The first frame: authentication."""
     return _frame(AUTH, (1, hsm_key.encode("ascii")), (2, b"P"), (3, b"\x01"), (4, SOURCE))
 
 

@@ -1,14 +1,14 @@
-"""What the broker's answers mean (Fyers API docs, error codes): data of a slot, or the cause of a gap."""
+"""What the broker's answers mean (Fyers API docs, error codes): data of a slot, or an outage."""
 
 import json
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.redaction import one_line
-from harvester.ledger.polls import Cause
+from harvester.ledger.outage import Outage
 
 TOKEN_CODES = frozenset({-8, -15, -16, -17})
 RATE_CODE = -429
@@ -18,40 +18,32 @@ MAX_RETRY_AFTER = 3600.0
 SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?$")
 
 
-class Verdict(NamedTuple):
-    """None as cause: good. The detail is one line of printable text."""
-
-    cause: Cause | None
-    detail: str
-
-
-def judge_depth(status: int, body: bytes, symbol: str) -> Verdict:
-    """Whether an answer of /depth is the data of `symbol`, and what it is otherwise."""
+def judge_depth(status: int, body: bytes, symbol: str) -> Outage | None:
+    """None when an answer of /depth is the data of `symbol`; else why it is not."""
     answer = _parse(body)
     failure = _judge_failure(status, answer)
     if failure:
         return failure
     if answer is None:
-        return Verdict("bad_response", f"HTTP {status} with a body that is not a JSON object ({len(body)} bytes)")
+        return Outage("bad_response", f"HTTP {status} with a body that is not a JSON object ({len(body)} bytes)")
     books = answer.get("d")
     if answer.get("s") != "ok" or not isinstance(books, dict) or not isinstance(books.get(symbol), dict):
-        return Verdict("bad_response", f"no book of {symbol} in the answer: {_message(answer)}")
-    return Verdict(None, "")
+        return Outage("bad_response", f"no book of {symbol} in the answer: {_message(answer)}")
+    return None
 
 
-def judge_profile(status: int, body: bytes) -> Verdict:
-    """Whether an answer of /profile proves the token that asked."""
+def judge_profile(status: int, body: bytes) -> Outage | None:
+    """None when an answer of /profile proves the token that asked; else why it does not."""
     answer = _parse(body)
-    failure = _judge_failure(status, answer)
-    if failure:
+    if failure := _judge_failure(status, answer):
         return failure
-    proven = answer is not None and answer.get("s") == "ok"
-    return Verdict(None, "") if proven else Verdict("bad_response", f"HTTP {status}: {_message(answer or {})}")
+    is_proven = answer is not None and answer.get("s") == "ok"
+    return None if is_proven else Outage("bad_response", f"HTTP {status}: {_message(answer or {})}")
 
 
-def judge_look_up(status: int, body: bytes) -> Verdict:
-    """Whether an answer of the 50-level socket's look-up may hold its address."""
-    return _judge_failure(status, _parse(body)) or Verdict(None, "")
+def judge_look_up(status: int, body: bytes) -> Outage | None:
+    """None when an answer of the 50-level socket's look-up may hold its address; else why it does not."""
+    return _judge_failure(status, _parse(body))
 
 
 def read_socket_url(body: bytes) -> str | None:
@@ -61,17 +53,17 @@ def read_socket_url(body: bytes) -> str | None:
     return url if isinstance(url, str) and SOCKET_URL.match(url) else None
 
 
-def _judge_failure(status: int, answer: dict[str, Any] | None) -> Verdict | None:
+def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
     code = (answer or {}).get("code")
     text = f"HTTP {status}" + (f", code {code}: {_message(answer or {})}" if isinstance(code, int) else "")
     if status == 429 or code == RATE_CODE:
-        return Verdict("rate_limited", text)
+        return Outage("rate_limited", text)
     if status in (401, 403) or (isinstance(code, int) and code in TOKEN_CODES):
-        return Verdict("token_refused", text)
+        return Outage("token_refused", text)
     if status >= 500:
-        return Verdict("server_error", text)
+        return Outage("server_error", text)
     if status != 200:
-        return Verdict("bad_response", text)
+        return Outage("bad_response", text)
     return None
 
 
@@ -86,7 +78,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
 
 
 def _message(answer: dict[str, Any]) -> str:
-    """The broker's own words, made safe for one log line."""
+    """The broker's message as one printable line."""
     return one_line(answer.get("message") or "no message", 120)
 
 

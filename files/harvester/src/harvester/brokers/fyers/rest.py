@@ -6,9 +6,7 @@ from collections.abc import Callable
 
 from harvester.base.clock import Clock
 from harvester.base.redaction import Secret, one_line
-from harvester.brokers.fyers.poll_result import Arrival
 from harvester.brokers.fyers.responses import (
-    Verdict,
     judge_depth,
     judge_look_up,
     judge_profile,
@@ -16,19 +14,21 @@ from harvester.brokers.fyers.responses import (
     read_retry_after,
     read_socket_url,
 )
-from harvester.config.runtime import BrokerSettings
+from harvester.brokers.protocol import PollResult
+from harvester.config.settings import BrokerSettings
 from harvester.journal.format import FYERS_REST, MAX_PAYLOAD, POLL
-from harvester.ledger.polls import Cause
-from harvester.net.https import Answer, BadAnswer, HttpsClient
+from harvester.ledger.outage import Cause, Outage
+from harvester.net.https import BadAnswer, HttpsAnswer, HttpsClient
 
 BODY_LIMIT = MAX_PAYLOAD - POLL.size
 """What a journal record can hold; the rest of a longer body is not read."""
 IDENTITY = ("", "identity")
 
-Judge = Callable[[int, bytes], Verdict]
+Judge = Callable[[int, bytes], Outage | None]
+"""Takes HTTP status and body; returns why they are not what was asked for, or None when they are."""
 
 
-class FyersRestFeed:
+class FyersRestClient:
     """A pool of kept-alive TLS connections to the broker. Certificates are checked against the host's CA store."""
 
     number = FYERS_REST
@@ -39,26 +39,27 @@ class FyersRestFeed:
         self._clock = clock
         self._client = HttpsClient(broker.api_url, tls)
 
-    async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> Arrival:
+    async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
         """Ask for the depth of one symbol. The body is exactly what arrived; the receive clocks are read at its end."""
         query = {"symbol": symbol, "ohlcv_flag": "1"}
-        arrival = await self._ask("/data/depth", token, query, lambda status, body: judge_depth(status, body, symbol))
-        return arrival._replace(symbol=symbol, scheduled_ns=scheduled_ns)
+        result = await self._ask("/data/depth", token, query, lambda status, body: judge_depth(status, body, symbol))
+        return result._replace(symbol=symbol, scheduled_ns=scheduled_ns)
 
-    async def prove_token(self, token: Secret) -> Arrival:
-        """Ask for the profile, which only a living token gets (Fyers API docs, profile)."""
+    async def prove_token(self, token: Secret) -> PollResult:
+        """Ask for the profile, which the broker gives to a valid token only (Fyers API docs, profile)."""
         return await self._ask("/api/v3/profile", token, {}, judge_profile)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._client.close()
 
     async def find_socket(self, token: Secret) -> str | None:
         """Ask where the 50-level socket is: its URL, or None when the broker does not say (SDK: tbt_ws.getUrl)."""
-        arrival = await self._ask("/indus/home/tbtws", token, {}, judge_look_up)
-        return read_socket_url(arrival.body) if arrival.cause is None else None
+        result = await self._ask("/indus/home/tbtws", token, {}, judge_look_up)
+        return None if result.outage else read_socket_url(result.body)
 
-    async def _ask(self, path: str, token: Secret, query: dict[str, str], judge: Judge) -> Arrival:
-        """One call within the timeout, whatever it leads to."""
+    async def _ask(self, path: str, token: Secret, query: dict[str, str], judge: Judge) -> PollResult:
+        """One request, ended by the timeout at the latest; every failure becomes an outage."""
         sent_ns = self._clock.wall_ns()
         try:
             async with asyncio.timeout(self._timeout):
@@ -70,8 +71,7 @@ class FyersRestFeed:
         except OSError as error:
             return self._fail(sent_ns, "disconnect", f"{type(error).__name__}: {one_line(error)}")
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        verdict = judge(answer.status, answer.body)
-        return Arrival(
+        return PollResult(
             symbol="",
             scheduled_ns=0,
             sent_ns=sent_ns,
@@ -79,18 +79,17 @@ class FyersRestFeed:
             mono_ns=mono_ns,
             status=answer.status,
             body=answer.body,
-            cause=verdict.cause,
-            detail=verdict.detail,
+            outage=judge(answer.status, answer.body),
             retry_after_seconds=read_retry_after(answer.headers.get("retry-after"), wall_ns),
             server_date_ns=read_date(answer.headers.get("date")),
         )
 
-    def _fail(self, sent_ns: int, cause: Cause, detail: str) -> Arrival:
+    def _fail(self, sent_ns: int, cause: Cause, detail: str) -> PollResult:
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        detail = f"{self._broker.api_url}: {detail}"
-        return Arrival("", 0, sent_ns, wall_ns, mono_ns, cause=cause, detail=detail)
+        outage = Outage(cause, f"{self._broker.api_url}: {detail}")
+        return PollResult("", 0, sent_ns, wall_ns, mono_ns, outage=outage)
 
-    async def _exchange(self, path: str, token: Secret, query: dict[str, str]) -> Answer:
+    async def _exchange(self, path: str, token: Secret, query: dict[str, str]) -> HttpsAnswer:
         headers = {
             "accept": "application/json",
             "version": "3",

@@ -30,13 +30,8 @@ def master_file(symbol: str) -> str:
     return f"{exchange}_CM.csv" if "-" in name else f"{exchange}_FO.csv"
 
 
-def read_tickers(lines: Iterable[str], source: str) -> Iterator[str]:
-    """Tickers of a master's lines. Raises HarvesterError where a line does not have its 21 columns."""
-    return (ticker for ticker, _ in read_tokens(lines, source))
-
-
 def read_tokens(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
-    """Ticker and fyToken of each of a master's lines. Raises HarvesterError as `read_tickers` does."""
+    """Ticker and fyToken of each of a master's lines. Raises HarvesterError where one does not have its 21 columns."""
     for number, row in enumerate(csv.reader(lines), start=1):
         if len(row) != COLUMNS:
             raise HarvesterError(
@@ -56,28 +51,27 @@ def find_unknown(symbols: Iterable[str], tickers: Iterable[str]) -> dict[str, li
     }
 
 
-def describe_unknown(unknown: dict[str, list[str]]) -> str:
-    """One sentence per symbol, with what may have been meant."""
-    return " ".join(
-        f"{symbol} is not in the broker's symbol master" + (f"; near: {', '.join(near)}." if near else ".")
-        for symbol, near in unknown.items()
-    )
+def require_none(unknown: dict[str, list[str]]) -> None:
+    """Raise ConfigError when there are unknown symbols: a sentence for each, with the tickers that look like it."""
+    if unknown:
+        sentences = " ".join(
+            f"{symbol} is not in the broker's symbol master" + (f"; near: {', '.join(near)}." if near else ".")
+            for symbol, near in unknown.items()
+        )
+        raise ConfigError(f"symbols: {sentences} Correct the list; tickers change when companies are renamed.")
 
 
 def check_symbols(symbols: Iterable[str], master: Path) -> None:
     """Raise ConfigError when a symbol is not in the master file at `master`."""
     try:
         with master.open(encoding="utf-8", newline="") as file:
-            unknown = find_unknown(symbols, read_tickers(file, str(master)))
+            unknown = find_unknown(symbols, (ticker for ticker, _ in read_tokens(file, str(master))))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{master}: the symbol master cannot be read: {error}.") from error
-    if unknown:
-        raise ConfigError(
-            f"symbols: {describe_unknown(unknown)} Correct the list; tickers change when companies are renamed."
-        )
+    require_none(unknown)
 
 
-class Found(NamedTuple):
+class FoundSymbols(NamedTuple):
     """What the broker's masters say of some symbols."""
 
     tokens: dict[str, str]
@@ -88,17 +82,12 @@ class Found(NamedTuple):
     """What the data socket calls each index; empty when there is no index among the symbols."""
 
 
-async def download_unknown(symbols: Iterable[str], public_url: str) -> dict[str, list[str]]:
-    """Ask the broker's own masters which symbols they do not list. Raises HarvesterError when they cannot be had."""
-    return (await download_symbols(symbols, public_url)).unknown
-
-
-async def download_symbols(symbols: Iterable[str], public_url: str) -> Found:
+async def download_symbols(symbols: Iterable[str], public_url: str) -> FoundSymbols:
     """Look the symbols up in the broker's own masters. Raises HarvesterError when they cannot be had."""
     by_file: dict[str, list[str]] = {}
     for symbol in symbols:
         by_file.setdefault(master_file(symbol), []).append(symbol)
-    found = Found({}, {}, {})
+    found = FoundSymbols({}, {}, {})
     async with httpx.AsyncClient(verify=ssl.create_default_context(), timeout=DOWNLOAD_SECONDS) as client:
         for name, wanted in by_file.items():
             listed: dict[str, str] = {}

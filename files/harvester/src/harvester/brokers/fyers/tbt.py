@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harvester.base.redaction import redact
-from harvester.brokers.fyers.adapter import Address, Covered, Tally
-from harvester.brokers.fyers.tbt_scan import TbtPeek
-from harvester.net.closing import Ended
-from harvester.net.websocket import Link
+from harvester.brokers.fyers.tbt_scan import TbtScanner
+from harvester.brokers.protocol import Address, OnLive, SymbolTally
+from harvester.ledger.outage import Outage
+from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
 
 FALLBACK_URL = "wss://rtsocket-api.fyers.in/versova"
-"""Where the SDK goes when the look-up answers nothing useful."""
+"""The SDK's address when the look-up gives none."""
 CHANNEL = "1"
 SYMBOLS_A_CONNECTION, CONNECTIONS = 5, 3
 LookUp = Callable[[Token], Awaitable[str | None]]
@@ -21,38 +21,38 @@ LookUp = Callable[[Token], Awaitable[str | None]]
 
 
 class TbtSession:
-    """One connection with one channel. A symbol is covered once its book has come whole."""
+    """One connection with one channel. A symbol is live once its book has come whole."""
 
     def __init__(
-        self, symbols: tuple[str, ...], *, app_id: str, url: str | None, look_up: LookUp, covered: Covered
+        self, symbols: tuple[str, ...], on_live: OnLive, *, app_id: str, url: str | None, look_up: LookUp
     ) -> None:
         self.symbols = symbols
         self._app_id = app_id
         self._url = url
         self._look_up = look_up
-        self._covered = covered
+        self._on_live = on_live
         self._wanted = set(symbols)
-        self._peek = TbtPeek(frozenset(symbols), self._take_snapshot)
+        self._scanner = TbtScanner(frozenset(symbols), self._take_snapshot)
 
     async def locate(self, token: Token) -> Address:
         url = self._url or await self._look_up(token) or FALLBACK_URL
         return Address(url, {"authorization": f"{self._app_id}:{token.access_token.get_secret_value()}"})
 
-    async def greet(self, link: Link, token: Token) -> None:
-        link.send(_subscription(self.symbols))
-        link.send(json.dumps({"type": 2, "data": {"resumeChannels": [CHANNEL], "pauseChannels": []}}))
+    async def subscribe(self, socket: WebSocket, token: Token) -> None:
+        socket.send(_subscription(self.symbols))
+        socket.send(json.dumps({"type": 2, "data": {"resumeChannels": [CHANNEL], "pauseChannels": []}}))
         await asyncio.sleep(0)
-        if link.is_over:
-            raise Ended("disconnect", "cut before anything was subscribed")
+        if socket.is_over:
+            raise ConnectionEnded(Outage("disconnect", "cut before anything was subscribed"))
 
-    def look(self, message: bytes, wall_ns: int) -> bool:
-        return self._peek.look(message, wall_ns)
+    def scan(self, message: bytes, wall_ns: int) -> bool:
+        return self._scanner.scan(message, wall_ns)
 
     def hear(self, text: str) -> bool:
         return text == "pong"
 
-    def beat(self, link: Link) -> None:
-        link.send("ping")
+    def ping(self, socket: WebSocket) -> None:
+        socket.send("ping")
 
     def describe(self) -> dict[str, Any]:
         return {}
@@ -60,25 +60,25 @@ class TbtSession:
     def missing(self) -> list[str]:
         return sorted(self._wanted)
 
-    def ask_again(self, link: Link) -> None:
-        link.send(_subscription(tuple(self.missing())))
+    def ask_again(self, socket: WebSocket) -> None:
+        socket.send(_subscription(tuple(self.missing())))
 
-    def tallies(self) -> dict[str, Tally]:
-        last_ns = self._peek.last_ns
-        return {symbol: Tally(count, last_ns.get(symbol, 0)) for symbol, count in self._peek.updates.items()}
+    def tallies(self) -> dict[str, SymbolTally]:
+        last_ns = self._scanner.last_ns
+        return {symbol: SymbolTally(count, last_ns.get(symbol, 0)) for symbol, count in self._scanner.updates.items()}
 
     @property
     def unknown(self) -> int:
-        return self._peek.unknown
+        return self._scanner.unknown
 
     @property
     def refusal(self) -> str:
-        return redact(f"the server says: {self._peek.error}") if self._peek.error else ""
+        return redact(f"the server says: {self._scanner.error}") if self._scanner.error else ""
 
     def _take_snapshot(self, symbol: str, wall_ns: int) -> None:
         if symbol in self._wanted:
             self._wanted.discard(symbol)
-            self._covered(symbol, wall_ns)
+            self._on_live(symbol, wall_ns)
 
 
 def _subscription(symbols: tuple[str, ...]) -> str:

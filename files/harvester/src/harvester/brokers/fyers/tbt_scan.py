@@ -1,7 +1,7 @@
-"""The least that must be known of 50-level (TBT) messages while recording: whose book changed, and who had a snapshot.
+"""Scans 50-level (TBT) messages while recording: which books changed, and which came whole.
 
 A message is protobuf: SocketMessage {1 type, 2 feeds map<string, MarketFeed>, 3 snapshot, 4 msg, 5 error}, and of a
-MarketFeed only field 11, the ticker, is looked at (schema: msg.proto of the broker's SDK 3.2.0).
+MarketFeed only field 11, the ticker, is read (schema: msg.proto of the broker's SDK 3.2.0).
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Snapshot = Callable[[str, int], None]
 """Called with a ticker and the message's wall ns when its book came whole."""
 
 
-class TbtPeek:
+class TbtScanner:
     """Counts of one connection by ticker. Times are wall ns."""
 
     def __init__(self, symbols: frozenset[str], on_snapshot: Snapshot) -> None:
@@ -29,17 +29,17 @@ class TbtPeek:
         self._by_key = {symbol.encode(): symbol for symbol in symbols}
         self._on_snapshot = on_snapshot
 
-    def look(self, message: bytes, wall_ns: int) -> bool:
+    def scan(self, message: bytes, wall_ns: int) -> bool:
         """Take in one binary message; True when it holds a feed."""
-        symbol = self._usual(message)
+        symbol = self._scan_common(message)
         if symbol:
             self.updates[symbol] += 1
             self.last_ns[symbol] = wall_ns
             return True
-        return self._look(message, wall_ns)
+        return self._scan_fields(message, wall_ns)
 
-    def _usual(self, message: bytes) -> str | None:
-        """Whose change a message is that has the shape of nearly all: a type, and one feed of a known key."""
+    def _scan_common(self, message: bytes) -> str | None:
+        """The symbol of a message of the most common shape, a type and one feed of a known key; None for any other."""
         try:
             if message[0] != 8 or message[2] != FEEDS << 3 | BYTES:
                 return None
@@ -52,7 +52,7 @@ class TbtPeek:
         except IndexError:
             return None
 
-    def _look(self, message: bytes, wall_ns: int) -> bool:
+    def _scan_fields(self, message: bytes, wall_ns: int) -> bool:
         tickers: list[str] = []
         snapshot = False
         try:
@@ -76,7 +76,7 @@ class TbtPeek:
         return bool(tickers)
 
     def _ticker(self, message: bytes, start: int, end: int) -> str:
-        """Whose feed a map entry is. The key may be a ticker or a number, so what a number stands for is learnt."""
+        """The ticker of a map entry. Its key may be a ticker or a number, so the ticker of each key is remembered."""
         size = message[start + 1]
         if message[start] != KEY << 3 | BYTES or size >= 0x80:
             return _find_ticker(message, start, end)

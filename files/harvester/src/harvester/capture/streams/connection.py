@@ -1,53 +1,50 @@
-"""One stream of a socket feed: a connection that is made again whenever it ends, for as long as it is wanted."""
+"""One connection of a streamed feed: made again whenever it ends, for as long as it is wanted."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 from harvester.base.redaction import redact
-from harvester.brokers.fyers.access import Refusal
-from harvester.brokers.fyers.adapter import Covered, Session, Tally
-from harvester.capture.streams.context import Desk
-from harvester.capture.streams.liveness import Vigil
+from harvester.brokers.protocol import NewSession, StreamSession, SymbolTally
+from harvester.capture.streams.context import FeedContext
+from harvester.capture.streams.liveness import LivenessMonitor
 from harvester.journal.format import FEED_NAMES
-from harvester.ledger.streams import Reason, Tail
+from harvester.ledger.outage import Outage
+from harvester.ledger.streams import Tail
 from harvester.net.backoff import Backoff
-from harvester.net.closing import Ended
-from harvester.net.graceful_close import hang_up
-from harvester.net.websocket import Handlers, Link, connect
+from harvester.net.graceful_close import close_gracefully
+from harvester.net.websocket import ConnectionEnded, Handlers, WebSocket, connect
 from harvester.tokens.handover import Token
 
 log = structlog.get_logger()
 WAIT_SECONDS = 0.5
 TEXT_LIMIT = 1000
-NewSession = Callable[[Covered], Session]
+State = Literal["idle", "waiting", "connecting", "open", "subscribed"]
 
 
-class Leg:
-    """Keeps one connection up. Its stream number names it in the journal."""
+class StreamConnection:
+    """Keeps one socket connected. Its stream number names it in the journal."""
 
-    def __init__(self, stream: int, symbols: tuple[str, ...], desk: Desk, new_session: NewSession) -> None:
+    def __init__(self, stream: int, symbols: tuple[str, ...], context: FeedContext, new_session: NewSession) -> None:
         self.stream = stream
-        self.state = "idle"
+        self.symbols = symbols
+        self.state: State = "idle"
         self.attempt = 0
-        self.reason: Reason | None = None
+        self.outage: Outage | None = None
         """Why the last connection ended, or could not be made."""
         self.token: Token | None = None
-        self.frames = 0
-        self.size = 0
-        self.unknown = 0
-        """Of connections that have ended."""
-        self.past: dict[str, Tally] = {}
-        self._symbols = symbols
-        self._desk = desk
+        """The token of the last attempt."""
+        self.socket: WebSocket | None = None
+        self._past = (0, 0, 0)
+        """Frames, bytes and unknown messages of sockets that have ended."""
+        self._past_tallies: dict[str, SymbolTally] = {}
+        self._context = context
         self._new_session = new_session
         self._backoff = Backoff()
         self._task: asyncio.Task[None] | None = None
-        self._link: Link | None = None
-        self._session: Session | None = None
+        self._session: StreamSession | None = None
 
     @property
     def is_running(self) -> bool:
@@ -55,20 +52,20 @@ class Leg:
 
     @property
     def is_open(self) -> bool:
-        return self._link is not None and not self._link.is_over
+        return self.socket is not None and not self.socket.is_over
 
     def missing(self) -> set[str]:
-        """Symbols of which not all has come on the present connection."""
-        return set(self._session.missing() if self.is_open and self._session else self._symbols)
+        """Symbols whose snapshot has not come on the present socket."""
+        return set(self._session.missing() if self.is_open and self._session else self.symbols)
 
     def start(self) -> None:
-        """Connect, and go on connecting."""
+        """Connect, and connect again after each end."""
         if self._task is None:
             self._backoff.succeed()
             self._task = asyncio.create_task(self._run())
 
-    async def stop(self, reason: Reason) -> None:
-        """Hang up and stay away; `reason` is why its symbols are not covered from now on."""
+    async def stop(self, outage: Outage) -> None:
+        """Close gracefully and stay closed; `outage` is why its symbols are not live from now on."""
         task, self._task = self._task, None
         if task is None:
             return
@@ -76,37 +73,26 @@ class Leg:
         tail = None
         try:
             await asyncio.wait([task])
-            if self._link:
-                tail = await hang_up(self._link)
-        finally:  # who waits for this may lose patience; the books are closed all the same
-            if self._link:
-                self._account(self._link, reason, tail)
+            if self.socket:
+                tail = await close_gracefully(self.socket)
+        finally:  # the caller may be cancelled; the end is journalled all the same
+            if self.socket:
+                self._account(self.socket, outage, tail)
             self.state = "idle"
 
-    def standing(self) -> tuple[list[str], int] | None:
-        """Symbols of the open connection, and the wall ns of its last message."""
-        return (list(self._symbols), self._link.last_wall_ns) if self.is_open and self._link else None
+    def counts(self) -> tuple[int, int, int]:
+        """Frames, bytes and unknown messages over all sockets of this connection."""
+        frames, size, unknown = self._past
+        if self.socket and self._session:
+            return frames + self.socket.frames, size + self.socket.size, unknown + self._session.unknown
+        return self._past
 
-    def tallies(self) -> dict[str, Tally]:
-        """What came by symbol, over all connections of this leg."""
-        return _add(self.past, self._session.tallies()) if self._session else self.past
-
-    def describe(self) -> dict[str, Any]:
-        """The connection's part of the status file. Times are wall ns."""
-        link, session = self._link, self._session
-        return {
-            "stream": self.stream,
-            "state": self.state,
-            "attempt": self.attempt,
-            "symbols": len(self._symbols),
-            "missing": len(self.missing()) if self.is_running else 0,
-            "frames": self.frames + (link.frames if link else 0),
-            "bytes": self.size + (link.size if link else 0),
-            "unknown": self.unknown + (session.unknown if session else 0),
-            "last_recv_ns": link.last_wall_ns or None if link else None,
-            "cause": self.reason.cause if self.reason else None,
-            "detail": self.reason.detail if self.reason else "",
-        }
+    def tallies(self) -> dict[str, SymbolTally]:
+        """Tallies by symbol over all sockets of this connection."""
+        total = dict(self._past_tallies)
+        for symbol, tally in (self._session.tallies() if self._session else {}).items():
+            total[symbol] = total.get(symbol, SymbolTally()).plus(tally)
+        return total
 
     async def _run(self) -> None:
         while True:
@@ -115,126 +101,109 @@ class Leg:
             self.state = "connecting"
             try:
                 ended = await self._connect_and_serve(token)
-            except Ended as error:
+            except ConnectionEnded as error:
                 ended = error
-            except Exception as error:  # a defect of ours: the leg must not stay away for it
-                ended = self._own_fault(error)
-            self._end(ended)
+            except Exception as error:  # a defect of ours must not keep the connection down
+                ended = ConnectionEnded(self._defect(error))
+            self._end(ended.outage)
             if ended.about_token:
-                self._desk.session.doubt_token()
-            await asyncio.sleep(self._backoff.fail(ended.cause))
+                self._context.trading.is_token_doubted = True
+            await asyncio.sleep(self._backoff.fail(ended.outage.cause))
 
     async def _wait_for_token(self) -> Token:
-        desk = self._desk
+        context = self._context
         while True:
-            wall_ns = desk.clock.wall_ns()
-            failure = desk.capture.failure
-            refusal = Refusal("disk_full", failure) if failure else desk.gate.doubt(wall_ns, desk.clock.mono_ns())
-            if refusal is None and desk.gate.token:
-                self.token = desk.gate.token
+            wall_ns = context.clock.wall_ns()
+            failure = context.sink.failure
+            outage = Outage("disk_full", failure) if failure else None
+            outage = outage or context.access.check_connection(wall_ns, context.clock.mono_ns())
+            if outage is None and context.access.token:
+                self.token = context.access.token
                 return self.token
-            if refusal:
+            if outage:
                 self.state = "waiting"
-                self.reason = Reason(*refusal)
-                desk.explain(self._symbols, wall_ns, self.reason)
+                self.outage = outage
+                context.mark_cause(self.symbols, wall_ns, outage)
             await asyncio.sleep(WAIT_SECONDS)
 
-    async def _connect_and_serve(self, token: Token) -> Ended:
-        """From the look-up to the end of one connection."""
-        session = self._new_session(self._cover)
+    async def _connect_and_serve(self, token: Token) -> ConnectionEnded:
+        """Look up the address, connect, and return when the socket has ended."""
+        session = self._new_session(self._mark_live)
         address = await session.locate(token)
-
-        def opened() -> None:
-            self._open(link, session)
-
-        handlers = Handlers(self._record, session.look, self._hear, self._refuse_size, opened)
-        link = Link(handlers)
-        await connect(link, address.url, address.headers, self._desk.tls)
-        vigil = Vigil(link, session, self._desk)
-        helpers = [asyncio.create_task(vigil.keep()), asyncio.create_task(self._greet(link, session, token))]
+        handlers = Handlers(
+            self._record, session.scan, self._hear, self._refuse_size, lambda: self._open(socket, session)
+        )
+        socket = WebSocket(handlers)
+        await connect(socket, address.url, address.headers, self._context.tls)
+        monitor = LivenessMonitor(socket, session, self._context)
+        helpers = [asyncio.create_task(monitor.run()), asyncio.create_task(self._subscribe(socket, session, token))]
         for helper in helpers:
-            helper.add_done_callback(partial(self._look_after, link))
+            helper.add_done_callback(partial(self._check_helper, socket))
         try:
-            ended = await link.wait_over()
+            ended = await socket.wait_over()
         finally:
             for helper in helpers:
                 helper.cancel()
-        if vigil.has_delivered:
+        if monitor.has_delivered:
             self._backoff.succeed()
         return ended
 
-    async def _greet(self, link: Link, session: Session, token: Token) -> None:
+    async def _subscribe(self, socket: WebSocket, session: StreamSession, token: Token) -> None:
         try:
-            await session.greet(link, token)
+            await session.subscribe(socket, token)
             self.state = "subscribed"
-        except Ended as error:
-            link.end(error.cause, error.detail, about_token=error.about_token)
+        except ConnectionEnded as error:
+            socket.end(error.outage, about_token=error.about_token)
 
-    def _look_after(self, link: Link, helper: "asyncio.Task[None]") -> None:
-        """A connection that nobody watches, or that never said what it wants, is none."""
+    def _check_helper(self, socket: WebSocket, helper: "asyncio.Task[None]") -> None:
+        """End a connection whose monitor or subscription failed: nothing would notice that it is stale."""
         if not helper.cancelled() and (error := helper.exception()):
-            ended = self._own_fault(error)
-            link.end(ended.cause, ended.detail)
+            socket.end(self._defect(error))
 
-    def _own_fault(self, error: BaseException) -> Ended:
+    def _defect(self, error: BaseException) -> Outage:
         log.error("connection_failed", stream=self.stream, exc_info=error)
-        return Ended("unknown", f"{type(error).__name__} in the recorder")
+        return Outage("unknown", f"{type(error).__name__} in the recorder")
 
     def _record(self, message: bytes, wall_ns: int, mono_ns: int) -> bool:
-        return self._desk.capture.append(self._desk.feed, self.stream, message, wall_ns, mono_ns)
+        return self._context.sink.append(self._context.feed, self.stream, message, wall_ns, mono_ns)
 
-    def _open(self, link: Link, session: Session) -> None:
-        """The upgrade was made; from now on the connection has an end that must be accounted for."""
-        self.state, self._link, self._session = "open", link, session
-        names = {"feed": self._desk.feed, "stream": self.stream, "symbols": list(session.symbols)}
-        self._desk.capture.write({"type": "connect", **names, "attempt": self.attempt, **session.describe()})
-        log.info("connected", feed=FEED_NAMES[self._desk.feed], stream=self.stream, attempt=self.attempt)
+    def _open(self, socket: WebSocket, session: StreamSession) -> None:
+        """The upgrade was made; from now on the socket has an end that must be accounted for."""
+        self.state, self.socket, self._session = "open", socket, session
+        symbols = list(session.symbols)
+        self._write({"type": "connect", "symbols": symbols, "attempt": self.attempt, **session.describe()})
+        log.info("connected", feed=FEED_NAMES[self._context.feed], stream=self.stream, attempt=self.attempt)
 
-    def _cover(self, symbol: str, wall_ns: int) -> None:
-        self._desk.cover(symbol, self.stream, wall_ns)
+    def _mark_live(self, symbol: str, wall_ns: int) -> None:
+        self._context.mark_live(symbol, self.stream, wall_ns)
 
     def _hear(self, text: str) -> None:
-        session = self._session
-        if session is None or not session.hear(text):
-            kept = redact(text)[:TEXT_LIMIT]
-            self._write({"type": "text", "text": kept})
+        if self._session is None or not self._session.hear(text):
+            self._write({"type": "text", "text": redact(text)[:TEXT_LIMIT]})
 
     def _refuse_size(self, size: int) -> None:
         self._write({"type": "oversize", "bytes": size})
 
     def _write(self, record: dict[str, Any]) -> None:
         kind = record.pop("type")
-        self._desk.capture.write({"type": kind, "feed": self._desk.feed, "stream": self.stream, **record})
+        self._context.sink.write({"type": kind, "feed": self._context.feed, "stream": self.stream, **record})
 
-    def _end(self, ended: Ended) -> None:
-        """A connection has ended, or an attempt failed."""
+    def _end(self, outage: Outage) -> None:
+        """A socket has ended, or an attempt failed."""
         self.state = "waiting"
-        reason = Reason(ended.cause, ended.detail)
-        log.warning("not_connected", feed=FEED_NAMES[self._desk.feed], stream=self.stream, **reason._asdict())
-        if self._link:
-            self._account(self._link, reason)
+        log.warning("not_connected", feed=FEED_NAMES[self._context.feed], stream=self.stream, **outage._asdict())
+        if self.socket:
+            self._account(self.socket, outage)
         else:
-            self.reason = reason
-            self._desk.explain(self._symbols, self._desk.clock.wall_ns(), reason)
+            self.outage = outage
+            self._context.mark_cause(self.symbols, self._context.clock.wall_ns(), outage)
 
-    def _account(self, link: Link, reason: Reason, tail: Tail | None = None) -> None:
-        """Close the books of the connection, and the connection if it has not ended yet."""
-        link.end(*reason)
-        self.reason = reason
-        self._write({"type": "disconnect", **reason._asdict()})
-        self._desk.lose(self.stream, link.last_wall_ns, reason, tail or Tail(link.whole_ns, reason))
-        self._desk.explain(self._symbols, self._desk.clock.wall_ns(), reason)
-        self.frames += link.frames
-        self.size += link.size
-        if self._session:
-            self.past = _add(self.past, self._session.tallies())
-            self.unknown += self._session.unknown
-        self._link = self._session = None
-
-
-def _add(one: dict[str, Tally], other: dict[str, Tally]) -> dict[str, Tally]:
-    total = dict(one)
-    for symbol, tally in other.items():
-        before = total.get(symbol, Tally(0, 0))
-        total[symbol] = Tally(before.updates + tally.updates, max(before.last_ns, tally.last_ns))
-    return total
+    def _account(self, socket: WebSocket, outage: Outage, tail: Tail | None = None) -> None:
+        """Journal the end of the socket, ending it if it is still open, and keep its counts."""
+        socket.end(outage)
+        self.outage = outage
+        self._write({"type": "disconnect", **outage._asdict()})
+        self._context.mark_lost(self.stream, socket.last_wall_ns, outage, tail or Tail(socket.whole_ns, outage))
+        self._context.mark_cause(self.symbols, self._context.clock.wall_ns(), outage)
+        self._past, self._past_tallies = self.counts(), self.tallies()
+        self.socket = self._session = None

@@ -1,34 +1,35 @@
-"""What all connections of a socket feed share: the journal, the ledger, the token, the clock, the session."""
+"""What all connections of a streamed feed share."""
 
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harvester.base.clock import Clock
-from harvester.brokers.fyers.access import Gate
-from harvester.capture.sink import Capture
-from harvester.capture.streams.trading_state import SessionWatch
-from harvester.ledger.streams import Reason, StreamLedger, Tail
+from harvester.brokers.access import Access
+from harvester.capture.context import TradingState
+from harvester.capture.sink import JournalSink
+from harvester.ledger.outage import Outage
+from harvester.ledger.streams import StreamLedger, Tail
 
 
 @dataclass
-class Desk:
-    """One feed's surroundings."""
+class FeedContext:
+    """The surroundings of one feed's connections."""
 
     feed: int
-    capture: Capture
+    sink: JournalSink
     ledger: StreamLedger
-    gate: Gate
+    access: Access
     clock: Clock
     tls: ssl.SSLContext
-    mute_ns: int
-    session: SessionWatch
+    stale_ns: int
+    trading: TradingState
 
-    def cover(self, symbol: str, stream: int, wall_ns: int) -> None:
-        self.capture.write_all(self.ledger.cover(symbol, stream, wall_ns))
+    def mark_live(self, symbol: str, stream: int, wall_ns: int) -> None:
+        self.sink.write_all(self.ledger.mark_live(symbol, stream, wall_ns))
 
-    def lose(self, stream: int, last_ns: int, reason: Reason, tail: Tail) -> None:
-        self.capture.write_all(self.ledger.lose(stream, last_ns, reason, tail))
+    def mark_lost(self, stream: int, last_ns: int, outage: Outage, tail: Tail) -> None:
+        self.sink.write_all(self.ledger.mark_lost(stream, last_ns, outage, tail))
 
-    def explain(self, symbols: Iterable[str], at_ns: int, reason: Reason) -> None:
-        self.capture.write_all(self.ledger.explain(symbols, at_ns, reason))
+    def mark_cause(self, symbols: Iterable[str], at_ns: int, outage: Outage) -> None:
+        self.sink.write_all(self.ledger.mark_cause(symbols, at_ns, outage))

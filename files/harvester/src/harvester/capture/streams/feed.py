@@ -1,130 +1,151 @@
-"""A socket feed as the recorder sees it: wanted or not, up or down, with all its connections."""
+"""A streamed feed: wanted or not, up or down, with its connection groups."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
 
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import one_line
-from harvester.brokers.fyers.adapter import Tally
-from harvester.capture.streams.context import Desk
-from harvester.capture.streams.group import Line
+from harvester.brokers.protocol import StreamSource, SymbolTally
+from harvester.capture.feed import Feed, SymbolCounters, Turn
+from harvester.capture.history import ReplayedFeed
+from harvester.capture.streams.connection import StreamConnection
+from harvester.capture.streams.context import FeedContext
+from harvester.capture.streams.group import ConnectionGroup
 from harvester.journal.format import FEED_NAMES
-from harvester.ledger.streams import Reason
+from harvester.ledger.outage import Outage
+from harvester.ledger.streams import StreamLedger
 from harvester.net.backoff import Backoff
 
 log = structlog.get_logger()
-NewLines = Callable[[], Awaitable[list[Line]]]
-"""Makes the feed's lines. Raises HarvesterError when what they need to know cannot be had now."""
+BETWEEN = Outage("not_started", "between windows the sockets are closed")
+NOT_LISTED = Outage("refused", "the broker's symbol master does not list it, or not for its data socket")
 
 
-class StreamFeed:
-    """Starts and stops the lines of one feed, one after the other."""
+class StreamFeed(Feed):
+    """Starts and stops the connection groups of one feed, one after the other."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        new_lines: NewLines,
-        *,
-        topics: Callable[[], dict[str, list[str]]] = dict,
-        recall: Callable[[dict[str, list[str]]], None] = lambda _: None,
-    ) -> None:
-        """`topics` tells what was looked up, `recall` takes in what an earlier run of the day had looked up."""
-        self.topics = topics
-        self.desk = desk
-        self.number = desk.feed
-        self.name = FEED_NAMES[desk.feed]
-        self.ledger = desk.ledger
-        self.recall = recall
-        self._new_lines = new_lines
-        self._lines: list[Line] = []
-        self._past: dict[str, Tally] = {}
+    def __init__(self, context: FeedContext, source: StreamSource) -> None:
+        self.number = context.feed
+        self.name = FEED_NAMES[context.feed]
+        self.ledger: StreamLedger = context.ledger
+        self._context = context
+        self._source = source
+        self._groups: list[ConnectionGroup] = []
+        self._past: dict[str, SymbolTally] = {}
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
-        self._hanging_up = asyncio.Lock()
+        self._close_lock = asyncio.Lock()
         self._began_ns = 0
 
     @property
     def is_running(self) -> bool:
         return self._starting is not None
 
-    def follow(self, *, wanted: bool, reason: Reason) -> None:
-        """Start when wanted, stop with this reason when not; returns at once."""
+    @property
+    def connections(self) -> list[StreamConnection]:
+        """The connections that are in use, or were since the feed was started."""
+        both = [connection for group in self._groups for connection in group.connections]
+        return [connection for connection in both if connection.is_running or connection.attempt]
+
+    @property
+    def messages(self) -> int:
+        return sum(connection.counts()[0] for connection in self.connections)
+
+    def follow(self, turn: Turn) -> None:
+        """Connect when a window is near and nothing is held, else close."""
         if self._stopping and not self._stopping.done():
             return
-        if wanted and not self.is_running:
-            self._began_ns = self.desk.clock.mono_ns()
-            self._starting = self._beside(self._begin())
-        elif not wanted and self.is_running:
-            self._stopping = self._beside(self.stop(reason))
+        is_wanted = turn.is_near and turn.hold is None
+        if is_wanted and not self.is_running:
+            self._began_ns = self._context.clock.mono_ns()
+            self._starting = self._run_beside(self._begin())
+        elif not is_wanted and self.is_running:
+            self._stopping = self._run_beside(self.stop(turn.hold or BETWEEN))
 
     def change_token(self) -> None:
-        """A new token was adopted: move to it."""
         if self._rotating is None or self._rotating.done():
-            self._rotating = self._beside(self._rotate())
+            self._rotating = self._run_beside(self._rotate())
 
-    async def stop(self, reason: Reason) -> None:
-        """Hang up everywhere, and close the books; returns when that is done, also where it was being done already."""
-        async with self._hanging_up:
+    async def stop(self, outage: Outage) -> None:
+        """Close all connections and account for them; returns when that is done, also where it was under way."""
+        async with self._close_lock:
             for task in (self._rotating, self._starting):
                 if task:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
             self._rotating = self._starting = None
-            await asyncio.gather(*(line.stop(reason) for line in self._lines))
-            self._past = self.tallies()
-            self._lines = []
-            self.desk.explain(self.ledger.symbols, self.desk.clock.wall_ns(), reason)
+            await asyncio.gather(*(group.stop(outage) for group in self._groups))
+            self._past = self._tallies()
+            self._groups = []
+            self._mark_cause(self.ledger.symbols, outage)
 
     def down_for(self) -> int:
-        """For how long, in ns, the line that is down longest has been down; 0: all are up."""
-        if not self._lines:
-            return self.desk.clock.mono_ns() - self._began_ns if self.is_running else 0
-        return max(line.down_for() for line in self._lines)
+        """For how long, in ns, the group that is down longest has been down; 0: all are up."""
+        if not self._groups:
+            return self._context.clock.mono_ns() - self._began_ns if self.is_running else 0
+        return max(group.down_for() for group in self._groups)
 
-    def tallies(self) -> dict[str, Tally]:
-        """What came by symbol since the start of the recorder."""
+    def recall(self, history: ReplayedFeed) -> None:
+        self._source.recall(history.topics)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Of each open connection by stream, its symbols and the wall ns of its last message; topics, open gaps."""
+        streams = {
+            connection.stream: (list(connection.symbols), connection.socket.last_wall_ns)
+            for group in self._groups
+            for connection in group.connections
+            if connection.socket and connection.is_open
+        }
+        return {"streams": streams, "topics": self._source.topics(), **self.ledger.checkpoint()}
+
+    def counters(self) -> dict[str, SymbolCounters]:
+        tallies = self._tallies()
+        return {
+            symbol: SymbolCounters(updates=tally.updates, last_recv_ns=tally.last_ns or None)
+            for symbol in self.ledger.symbols
+            for tally in [tallies.get(symbol, SymbolTally())]
+        }
+
+    def _tallies(self) -> dict[str, SymbolTally]:
+        """Tallies by symbol since the start of the recorder."""
         total = dict(self._past)
-        for line in self._lines:
-            for symbol, tally in line.tallies().items():
-                before = total.get(symbol, Tally(0, 0))
-                total[symbol] = Tally(before.updates + tally.updates, max(before.last_ns, tally.last_ns))
+        for group in self._groups:
+            for symbol, tally in group.tallies().items():
+                total[symbol] = total.get(symbol, SymbolTally()).plus(tally)
         return total
-
-    def standing(self) -> dict[int, tuple[list[str], int]]:
-        """Of each open connection by stream: its symbols, and the wall ns of its last message."""
-        return {stream: standing for line in self._lines for stream, standing in line.standing().items()}
-
-    def describe(self) -> dict[str, Any]:
-        """The feed's part of the status file."""
-        connections = [connection for line in self._lines for connection in line.describe()]
-        return {"running": self.is_running, "down_ns": self.down_for(), "connections": connections}
 
     async def _begin(self) -> None:
         backoff = Backoff()
         while True:
             try:
-                self._lines = await self._new_lines()
+                plans = await self._source.plan()
                 break
             except HarvesterError as error:
                 detail = one_line(error, 300)
                 log.error("feed_not_started", feed=self.name, detail=detail)
-                self.desk.explain(self.ledger.symbols, self.desk.clock.wall_ns(), Reason("disconnect", detail))
+                self._mark_cause(self.ledger.symbols, Outage("disconnect", detail))
                 await asyncio.sleep(backoff.fail("disconnect"))
-        for line in self._lines:
-            line.start()
+        planned = {symbol for plan in plans for symbol in plan.symbols}
+        self._mark_cause([symbol for symbol in self.ledger.symbols if symbol not in planned], NOT_LISTED)
+        self._groups = [ConnectionGroup(number, plan, self._context) for number, plan in enumerate(plans)]
+        for group in self._groups:
+            group.start()
 
-    def _beside(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """A task of which nobody need wait for the end."""
+    def _mark_cause(self, symbols: list[str], outage: Outage) -> None:
+        self._context.mark_cause(symbols, self._context.clock.wall_ns(), outage)
+
+    def _run_beside(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run `work` in a task whose failure is logged."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._report)
         return task
 
     def _report(self, task: "asyncio.Task[None]") -> None:
-        """Only a defect makes one of these tasks fail; a start that did is made again."""
+        """Log the failure of a task, which only a defect causes; after a failed start another is made."""
         if task.cancelled() or not (error := task.exception()):
             return
         log.error("feed_failed", feed=self.name, exc_info=error)
@@ -132,5 +153,5 @@ class StreamFeed:
             self._starting = None
 
     async def _rotate(self) -> None:
-        for line in self._lines:
-            await line.change_token()
+        for group in self._groups:
+            await group.change_token()

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 import zstandard
 
 from harvester.base.errors import HarvesterError
-from harvester.journal.files import make_directory, publish
+from harvester.base.files import make_directory, publish
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, COMPRESSED, open_segment
 from harvester.journal.segment import SEALED
 from harvester.lake.day.segments import Source

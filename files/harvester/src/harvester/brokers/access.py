@@ -1,0 +1,128 @@
+"""Whether a request or a connection may go out: a token is at hand and not refused, the broker's limits allow it."""
+
+import random
+from collections import deque
+from typing import Literal
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.brokers.protocol import PollResult
+from harvester.config.limits import MINUTE_NS, RequestLimits
+from harvester.ledger.outage import Outage
+from harvester.tokens.handover import Token
+
+TokenState = Literal["ok", "missing", "expired", "refused"]
+REFUSED_RETRY_NS = 60 * NS_PER_SECOND
+FORBIDDEN = 403
+FORBIDDEN_RETRY_NS = 300 * NS_PER_SECOND
+"""A missing permission of the app does not come back within a minute, and frequent requests could look like an
+attack."""
+BACKOFF_FIRST, BACKOFF_LAST = 5.0, 300.0
+DAY_NS = 86_400 * NS_PER_SECOND
+NO_TOKEN = Outage("no_token", "no access token has been handed over")
+EXPIRED = Outage("no_token", "the access token has expired, and nobody has logged in since")
+"""Also recorded when the broker refuses an expired token: the ledger should say that the login was missed."""
+
+
+class Access:
+    """Decides on each request, and takes each result into account. Times are monotonic ns; expiry is wall ns."""
+
+    def __init__(self, limits: RequestLimits) -> None:
+        self.token: Token | None = None
+        self._limits = limits
+        self._refusal = ""
+        self._try_again_ns = 0
+        self._wait_until_ns = 0
+        self._rate_limited = 0
+        self._sent: deque[int] = deque()
+        self._sent_today: list[int] = [0, 0]
+
+    def adopt(self, token: Token) -> None:
+        """Use this token from now on; what the broker said to the one before no longer counts."""
+        self.token = token
+        self._refusal = ""
+        self._try_again_ns = 0
+
+    def token_state(self, wall_ns: int) -> TokenState:
+        """The token's state, for status and health."""
+        if self.token is None:
+            return "missing"
+        if self._refusal:
+            return "refused"
+        return "expired" if self.token.expires_at_ns <= wall_ns else "ok"
+
+    def check_request(self, wall_ns: int, mono_ns: int) -> Outage | None:
+        """Why no request may be sent now, or None: send, and the request is counted as sent."""
+        if self.token and mono_ns < self._wait_until_ns:
+            return Outage("rate_limited", "waiting as the broker's rate limit demands")
+        outage = self._check_token(wall_ns, mono_ns)
+        if outage:
+            return outage
+        if not self._is_within_limits(mono_ns):
+            return Outage("rate_limited", "the broker's limit is used up; not sent")
+        self._note_try(wall_ns, mono_ns)
+        return None
+
+    def check_connection(self, wall_ns: int, mono_ns: int) -> Outage | None:
+        """Why no connection may be opened with the token now, or None: it counts as tried.
+
+        A token that was refused, or has expired by our clock, is tried once a minute: our clock may be the wrong one.
+        """
+        outage = self._check_token(wall_ns, mono_ns)
+        if outage is None:
+            self._note_try(wall_ns, mono_ns)
+        return outage
+
+    def note_result(self, result: PollResult, token: Token) -> PollResult:
+        """Take note of how a request with `token` ended; the same result, with the outage to record."""
+        cause = result.outage.cause if result.outage else None
+        if result.outage and cause == "token_refused":
+            if token.expires_at_ns <= result.wall_ns:
+                return result._replace(outage=EXPIRED)
+            if token is self.token:  # it says nothing about a token adopted meanwhile
+                pause_ns = FORBIDDEN_RETRY_NS if result.status == FORBIDDEN else REFUSED_RETRY_NS
+                self._refusal = result.outage.detail
+                self._try_again_ns = max(self._try_again_ns, result.mono_ns + pause_ns)
+        elif cause == "rate_limited":
+            self._back_off(result)
+        elif cause is None:
+            self._rate_limited = 0
+            if token is self.token:
+                self._refusal = ""
+        return result
+
+    def _check_token(self, wall_ns: int, mono_ns: int) -> Outage | None:
+        if self.token is None:
+            return NO_TOKEN
+        if self.token_state(wall_ns) != "ok" and mono_ns < self._try_again_ns:
+            return Outage("token_refused", self._refusal) if self._refusal else EXPIRED
+        return None
+
+    def _note_try(self, wall_ns: int, mono_ns: int) -> None:
+        if self.token_state(wall_ns) != "ok":
+            self._try_again_ns = mono_ns + REFUSED_RETRY_NS
+
+    def _back_off(self, result: PollResult) -> None:
+        """Wait as the broker says, else twice as long each time, with jitter so that hosts do not retry together."""
+        if result.mono_ns < self._wait_until_ns:
+            return  # another answer of a slot that is being waited out already
+        self._rate_limited += 1
+        backoff = min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** (self._rate_limited - 1))
+        told = result.retry_after_seconds
+        seconds = told + random.uniform(0, 1) if told is not None else backoff * random.uniform(0.75, 1.25)
+        self._wait_until_ns = result.mono_ns + int(seconds * NS_PER_SECOND)
+
+    def _is_within_limits(self, mono_ns: int) -> bool:
+        while self._sent and self._sent[0] <= mono_ns - MINUTE_NS:
+            self._sent.popleft()
+        if mono_ns // DAY_NS != self._sent_today[0]:
+            self._sent_today = [mono_ns // DAY_NS, 0]
+        last_second = sum(1 for sent in reversed(self._sent) if sent > mono_ns - NS_PER_SECOND)
+        is_within = (
+            last_second < self._limits.per_second
+            and len(self._sent) < self._limits.per_minute
+            and self._sent_today[1] < self._limits.per_day
+        )
+        if is_within:
+            self._sent.append(mono_ns)
+            self._sent_today[1] += 1
+        return is_within

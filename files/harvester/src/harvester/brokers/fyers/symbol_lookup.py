@@ -1,0 +1,71 @@
+"""Looks the configured symbols up in the broker's symbol master: which it lists, and their topics."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import structlog
+
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.errors import HarvesterError
+
+log = structlog.get_logger()
+AHEAD_NS = 3600 * NS_PER_SECOND
+RETRY_NS = 600 * NS_PER_SECOND
+LookUp = Callable[[], dict[str, Any]]
+"""Blocks for the answer of `harvester config topics`; raises HarvesterError."""
+
+
+class SymbolLookup:
+    """Looks the symbols up once a trading day. An unlisted ticker fails a health check; the others are recorded."""
+
+    def __init__(self, look_up: LookUp, clock: Clock) -> None:
+        self.unknown: dict[str, list[str]] = {}
+        self._topics: dict[str, list[str]] = {}
+        self._look_up = look_up
+        self._clock = clock
+        self._checked_for: int | None = None
+        self._next_mono_ns = 0
+        self._busy = asyncio.Lock()
+
+    def is_due(self, change_ns: int | None) -> bool:
+        """True once at the start, once in the hour before the next opening or close (`change_ns`), after failures."""
+        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        first = self._checked_for is None
+        near = change_ns is not None and change_ns != self._checked_for and change_ns - wall_ns <= AHEAD_NS
+        if mono_ns < self._next_mono_ns or not (first or near):
+            return False
+        self._checked_for = change_ns or 0
+        self._next_mono_ns = mono_ns + RETRY_NS
+        return True
+
+    async def run(self) -> None:
+        """Look up; a failure changes nothing of what is known."""
+        try:
+            async with self._busy:
+                await self._refresh()
+        except HarvesterError as error:
+            self._checked_for = None
+            log.warning("symbols_not_checked", detail=str(error))
+
+    def remember(self, topics: dict[str, list[str]]) -> None:
+        """Take over what an earlier run of the day had looked up: recording need not wait for a look-up."""
+        self._topics = topics | self._topics
+
+    def known(self) -> dict[str, list[str]]:
+        """Topics of all symbols that were looked up."""
+        return self._topics
+
+    async def topics(self, symbols: Iterable[str]) -> dict[str, list[str]]:
+        """Topics of each symbol that has any. Raises HarvesterError when the broker cannot be asked."""
+        wanted = list(symbols)
+        async with self._busy:
+            if any(symbol not in self._topics and symbol not in self.unknown for symbol in wanted):
+                await self._refresh()
+        return {symbol: self._topics[symbol] for symbol in wanted if self._topics.get(symbol)}
+
+    async def _refresh(self) -> None:
+        found = await asyncio.to_thread(self._look_up)
+        self._topics, self.unknown = found["topics"], found["unknown"]
+        if self.unknown:
+            log.error("symbols_unknown", symbols=", ".join(self.unknown))

@@ -1,0 +1,175 @@
+"""What earlier runs of the day left in the journal: how far each symbol is accounted for, and gaps still open."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, JournalError, Record, decode_control
+from harvester.journal.reader import read_segment
+from harvester.ledger.gaps import FeedHistory, Gap
+
+log = structlog.get_logger()
+
+
+@dataclass
+class ReplayedFeed(FeedHistory):
+    """The history of one feed while the journal is read, with its connections. Times are wall ns."""
+
+    streams: dict[int, list[str]] = field(default_factory=dict)
+    """Symbols of each stream's connection that has not ended."""
+    last_ns: dict[int, int] = field(default_factory=dict)
+    """When the last message of each stream came."""
+    topics: dict[str, list[str]] = field(default_factory=dict)
+    """What the data socket called each symbol."""
+
+    def connect(self, record: dict[str, Any]) -> None:
+        """A connection of a stream begins, so the one before has ended."""
+        self.disconnect(record["stream"])
+        self.streams[record["stream"]] = record["symbols"]
+        for topic, symbol in record.get("topics", {}).items():
+            names = self.topics.setdefault(symbol, [])
+            if topic not in names:
+                names.append(topic)
+
+    def disconnect(self, stream: int) -> None:
+        """The stream's symbols were seen up to its last message, unless another connection still serves them."""
+        last_ns = self.last_ns.pop(stream, 0)
+        symbols = self.streams.pop(stream, ())
+        served = {symbol for others in self.streams.values() for symbol in others}
+        for symbol in symbols:
+            if symbol not in served:
+                self.account(symbol, last_ns)
+
+    def end_run(self) -> None:
+        """A run has ended, with all its connections.
+
+        Of several that served one symbol, the earliest last message counts: the journal does not say whether the
+        others had their snapshot before it.
+        """
+        until: dict[str, int] = {}
+        for stream, last_ns in self.last_ns.items():
+            for symbol in self.streams.get(stream, ()):
+                until[symbol] = min(until.get(symbol, last_ns), last_ns)
+        for symbol, last_ns in until.items():
+            self.account(symbol, last_ns)
+        self.streams, self.last_ns = {}, {}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what a checkpoint says of this feed."""
+        self.accounted.update(state.get("accounted", {}))
+        self.opened = {gap.gap_id: gap for gap in (Gap(*gap) for gap in state["open"])}
+        self.topics = state.get("topics", {})
+        for stream, (symbols, last_ns) in state.get("streams", {}).items():
+            self.streams[int(stream)], self.last_ns[int(stream)] = symbols, last_ns
+
+
+class DayHistory:
+    """Read once at a start. Times are wall ns. Segments may be out of order where the clock was set back."""
+
+    def __init__(self, interval_ns: int) -> None:
+        """`interval_ns` is the time from one poll's slot to the next."""
+        self.feeds: dict[int, ReplayedFeed] = {}
+        self.settled: set[tuple[int, int]] = set()
+        """Windows that a run recorded to their close."""
+        self._interval_ns = interval_ns
+        self._last_wall_ns = 0
+        self._polled: dict[int, str] = {}
+        """The symbol of each stream of polls, from the segment's header."""
+
+    def read(self, day_directory: Path, *, whole: bool = False) -> None:
+        """Take in the sealed segments of the day: those that are needed, or the `whole` day.
+
+        Damage, a segment that cannot be read and a record of another form than ours are skipped and logged: nothing
+        in the journal may keep the recorder from starting, and what is not understood counts as missed.
+        """
+        segments = sorted(day_directory.glob("*.seg"))
+        for path in segments if whole else _needed(segments):
+            for record in _read(path):
+                try:
+                    self._take(record)
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    log.error("record_not_understood", file=path.name, seq=record.seq, detail=type(error).__name__)
+        self._end_run()
+        for feed in self.feeds.values():
+            feed.last_wall_ns = self._last_wall_ns
+
+    def feed(self, number: int) -> ReplayedFeed:
+        """The history of the feed with this number."""
+        return self.feeds.setdefault(number, ReplayedFeed(last_wall_ns=self._last_wall_ns))
+
+    def _take(self, record: Record) -> None:
+        control = (decode_control(record.payload) or {}) if record.kind == CONTROL else {}
+        if not _is_of_recovery(control):
+            self._last_wall_ns = max(self._last_wall_ns, record.wall_ns)
+        if control:
+            self._take_control(control)
+        elif record.kind == DATA and record.feed != FYERS_REST:
+            self.feed(record.feed).last_ns[record.stream] = record.wall_ns
+        elif record.kind == DATA and len(record.payload) >= POLL.size and record.stream in self._polled:
+            slot_ns = POLL.unpack_from(record.payload)[0]
+            self.feed(FYERS_REST).account(self._polled[record.stream], slot_ns + self._interval_ns)
+
+    def _take_control(self, record: dict[str, Any]) -> None:
+        kind = record.get("type")
+        if kind == "segment":
+            self._polled = {int(number): symbol for number, symbol in record["streams"].items()}
+        elif kind == "gap_open":
+            gap = Gap(record["gap_id"], record["symbols"][0], record["from_ns"], record["cause"], record["detail"])
+            self.feed(record.get("feed", FYERS_REST)).opened[gap.gap_id] = gap
+        elif kind == "gap_close":
+            for feed in self.feeds.values():
+                if closed := feed.opened.pop(record["gap_id"], None):
+                    feed.account(closed.symbol, record["to_ns"])
+        elif kind == "connect":
+            self.feed(record["feed"]).connect(record)
+        elif kind == "disconnect":
+            self.feed(record["feed"]).disconnect(record["stream"])
+        elif kind == "state":
+            self._load(record)
+        elif kind == "window_close":
+            self.settled.add((record["open_ns"], record["close_ns"]))
+        elif kind == "start":
+            self._end_run()
+
+    def _load(self, record: dict[str, Any]) -> None:
+        """Take over a checkpoint, which holds all that the records before it say."""
+        self.settled = {(opens, closes) for opens, closes in record["settled"]}
+        self.feeds = {number: feed for number, feed in self.feeds.items() if number == FYERS_REST}
+        self.feed(FYERS_REST).load(record)
+        for number, state in record["feeds"].items():
+            self.feed(int(number)).load(state)
+
+    def _end_run(self) -> None:
+        for feed in self.feeds.values():
+            feed.end_run()
+
+
+def _needed(segments: list[Path]) -> list[Path]:
+    """The segments from the last one on that holds a checkpoint; all, where the clock was set back."""
+    written = [path.stat().st_mtime_ns for path in segments]
+    if written != sorted(written):
+        return segments
+    for place in range(len(segments) - 1, 0, -1):
+        if any(_is_checkpoint(record) for record in _read(segments[place])):
+            return segments[place:]
+    return segments
+
+
+def _read(path: Path) -> Iterator[Record]:
+    try:
+        yield from read_segment(path)
+    except JournalError as error:
+        log.error("journal_problem", detail=str(error))
+
+
+def _is_of_recovery(control: dict[str, Any]) -> bool:
+    """Whether recovery wrote the record, after the run had ended."""
+    return control.get("type") == "damage" or bool(control.get("recovered"))
+
+
+def _is_checkpoint(record: Record) -> bool:
+    control = decode_control(record.payload) if record.kind == CONTROL else None
+    return control is not None and control["type"] == "state"

@@ -1,1 +1,0 @@
-"""Polled feeds: which request is due when, and what became of it."""

@@ -1,1 +1,0 @@
-"""A start after an absence: what earlier runs left in the journal, and the gaps that this settles."""

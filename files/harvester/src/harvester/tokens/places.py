@@ -1,0 +1,38 @@
+"""The places that hold secrets: names by the rule of an environment, and the store that each name stands for."""
+
+from pathlib import Path
+
+from harvester.base.aws_names import SECRETS
+from harvester.base.errors import ConfigError
+from harvester.tokens.stores import FileStore, Store
+
+IN_SECRETS_MANAGER = {"pin"}
+"""What is worth a store of its own: with it and a refresh token anybody may log in."""
+
+
+def prefix_of(access_token: str) -> str:
+    """What the names of an environment begin with, from the name of its access token. Raises ConfigError."""
+    ending = f"/{SECRETS['access_token']}"
+    if not access_token.endswith(ending):
+        raise ConfigError(
+            f"token.parameter is {access_token}, which does not end in {ending}; so where the other secrets lie cannot"
+            " be told. Name it by the rule, such as /alpha-harvester/production/fyers/access-token."
+        )
+    return access_token.removesuffix(ending)
+
+
+def place(kind: str, prefix: str, secret: str) -> str:
+    """Where one of SECRETS is, such as ssm:/alpha-harvester/lab/fyers/app-secret; `kind` is ssm or secret."""
+    return f"{'secret' if secret in IN_SECRETS_MANAGER else kind}:{prefix}/{SECRETS[secret]}"
+
+
+def open_place(place: str, region: str | None = None) -> Store:
+    """A store by its name: `ssm:/name`, `secret:/name`, or `file:/path`. Raises ConfigError."""
+    kind, _, name = place.partition(":")
+    if not name.startswith("/") or kind not in ("ssm", "secret", "file"):
+        raise ConfigError(f"{place!r} names no store; write ssm:/name, secret:/name or file:/path.")
+    if kind == "file":
+        return FileStore(Path(name))
+    from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore
+
+    return SsmStore(name, region) if kind == "ssm" else SecretsManagerStore(name, region)

@@ -1,0 +1,198 @@
+"""A host's lake by rsync over SSH; `sudo -n` is used there only where the login user may not read by itself."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from harvester.lake.layout import MANIFEST, MANIFEST_NAME
+from harvester.lake.manifest import FileEntry
+from runbook.fleet.inventory import Host
+from runbook.fleet.ssh import REFUSED, RemoteError, SshConnection
+from runbook.pull.transport import Fetched, Progress
+
+OPTIONS = ("--recursive", "-s", "--no-human-readable", "--chmod=Du+rwx,Fu+rw")
+MANIFESTS = ("--prune-empty-dirs", "--include=*/", f"--include={MANIFEST_NAME}", "--exclude=*")
+STEPS = "--info=progress", "--out-format=%i %n"
+SOME_FILES = 23, 24
+"""Exit codes of rsync when it brought all but some files."""
+WRITE_FAILED = 11
+POSITION = re.compile(r"\s*(\d+)\s+\d+%")
+"""A line of --info=progress: how many bytes of the current file are here."""
+REMEDIES = (
+    (r"rsync: (command )?not found", "rsync is not installed there. Run site.yml, whose role host_baseline installs"
+     " it, or `apt-get install rsync` on the host."),
+    (r"un(recognized|known) option", "the rsync here or there is too old, or another program of that name: 3.1 or"
+     " newer of rsync.samba.org is needed on both sides (macOS: `brew install rsync`)."),
+    (r"is your shell clean|protocol version mismatch", "what came over SSH is not what was asked for. Does the login"
+     " shell there print something of its own (.bashrc, .profile)? It must be silent where no terminal is."),
+)  # fmt: skip
+
+
+class SshTransport:
+    """A host's lake through OpenSSH and rsync."""
+
+    def __init__(self, host: Host, lake: str) -> None:
+        self.host = host.name
+        self.lake = lake
+        self.connection = SshConnection(host)
+        self._program: str | None = None
+
+    def read_manifests(self) -> dict[str, bytes]:
+        with tempfile.TemporaryDirectory(prefix="manifests-") as name:
+            folder = Path(name)
+            self._run([*MANIFESTS, self._source(MANIFEST), name])
+            return {
+                f"{MANIFEST}/{path.relative_to(folder)}": path.read_bytes() for path in sorted(folder.rglob("*.json"))
+            }
+
+    def list_files(self) -> dict[str, int]:
+        with tempfile.TemporaryDirectory(prefix="nothing-") as nothing:
+            said = self._run(["--dry-run", "--out-format=%l %n", self._source(), nothing])
+        lines = said.decode(errors="replace").splitlines()
+        rows = (re.fullmatch(r"(\d+) (.*[^/])", line) for line in lines)  # not folders, nor remarks on other things
+        return {row[2]: int(row[1]) for row in rows if row}
+
+    def fetch(self, files: Sequence[FileEntry], folder: Path, progress: Progress) -> Iterator[Fetched]:
+        folder.mkdir(parents=True, exist_ok=True)
+        left = {file.path: file for file in files}
+        with tempfile.NamedTemporaryFile(prefix="files-") as names, tempfile.TemporaryFile() as messages:
+            names.write(b"\0".join(os.fsencode(path) for path in left))
+            names.flush()
+            words = ["--append-verify", f"--files-from={names.name}", "--from0", *STEPS, self._source(), f"{folder}/"]
+            with self._started(words, messages) as process:
+                for path in _follow(process, left, folder, progress):
+                    yield left.pop(path), None
+            messages.seek(0)
+            said = messages.read()
+        if process.returncode not in (0, *SOME_FILES):
+            raise self._failure(process.returncode, said)
+        for file in left.values():
+            about = [line for line in said.splitlines() if os.fsencode(file.path) in line]
+            yield (
+                file,
+                RemoteError(f"{self.host}: {file.path} cannot be read there: {_said(b' '.join(about) or said)}."),
+            )
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _source(self, below: str = "") -> str:
+        """The lake, or a folder of it, as rsync names it."""
+        address = self.connection.host.address
+        return f"{f'[{address}]' if ':' in address else address}:{self.lake}/{below}{'/' if below else ''}"
+
+    def _run(self, words: list[str]) -> bytes:
+        with tempfile.TemporaryFile() as messages, self._started(words, messages) as process:
+            assert process.stdout is not None  # noqa: S101  # it is a pipe; tells mypy
+            output = process.stdout.read()
+            if process.wait():
+                messages.seek(0)
+                raise self._failure(process.returncode, messages.read())
+        return output
+
+    @contextmanager
+    def _started(self, words: list[str], messages: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+        """rsync, running; at the end of the context it has ended.
+
+        It inherits the lock of the store: should this process be killed, the next pull waits until rsync has noticed.
+        """
+        remote = self._remote_program()
+        shell = " ".join("'" + word.replace("'", "''") + "'" for word in self.connection.shell())
+        command = ["rsync", *OPTIONS, f"--rsh={shell}", f"--rsync-path={remote}", *words]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            env=os.environ | {"LC_ALL": "C"},
+            close_fds=False,
+        )
+        with process:
+            try:
+                yield process
+            except BaseException:
+                process.terminate()
+                raise
+
+    def _failure(self, code: int, messages: bytes) -> Exception:
+        """Why rsync failed; an OSError where it could not write here."""
+        if code == REFUSED:
+            return self.connection.refusal(messages)
+        text = messages.decode(errors="replace")
+        number = re.search(r"\((\d+)\)", text)
+        if code == WRITE_FAILED and number:
+            return OSError(int(number[1]), os.strerror(int(number[1])))
+        for mark, remedy in REMEDIES:
+            if re.search(mark, text):
+                return RemoteError(f"{self.host}: {remedy}")
+        return RemoteError(
+            f"{self.host}: rsync failed on {self.lake}: {_said(messages)}. Was a session closed there already? "
+            "`./inv status` shows the harvester's state."
+        )
+
+    def _remote_program(self) -> str:
+        """How rsync is started there: by the login user's own rights where they suffice, else by sudo."""
+        if not shutil.which("rsync"):
+            raise RemoteError(
+                "rsync is not installed on this machine, and a pull over SSH needs it. Install it (Debian, Ubuntu: "
+                "apt-get install rsync; macOS: brew install rsync) and run the command again."
+            )
+        if self._program is None:
+            probe = ["test", "-r", f"{self.lake}/{MANIFEST}", "-a", "-x", f"{self.lake}/{MANIFEST}"]
+            for program in ("rsync", "sudo -n rsync"):
+                if self.connection.run([*program.split()[:-1], *probe]).returncode == 0:
+                    self._program = program
+                    break
+            else:
+                raise RemoteError(
+                    f"{self.host} has no readable lake at {self.lake}. Either no session was closed there yet (the "
+                    "close job builds it after the market), or the login user is not in group harvester and may not "
+                    "use sudo. `./inv status` shows the harvester's state."
+                )
+        return self._program
+
+
+def _follow(
+    process: subprocess.Popen[bytes], wanted: Mapping[str, FileEntry], folder: Path, progress: Progress
+) -> Iterator[str]:
+    """The paths of files that are whole, from rsync's output until it ends; the progress hears of the steps."""
+    current, position = "", 0
+    for line in _lines(process):
+        if step := POSITION.match(line):
+            progress.advance(max(0, int(step[1]) - position))
+            position = int(step[1])
+        elif (path := line.partition(" ")[2]) in wanted:
+            if current and _is_whole(folder, wanted[current]):
+                yield current
+            current, position = path, _size(folder / path)
+            progress.file(path)
+    process.wait()
+    if current and _is_whole(folder, wanted[current]):
+        yield current
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Each piece of the output that ends with a line feed, or with a carriage return alone, as it comes."""
+    assert process.stdout is not None  # noqa: S101  # it is a pipe; tells mypy
+    waiting = b""
+    while chunk := os.read(process.stdout.fileno(), 65_536):
+        *whole, waiting = re.split(rb"[\r\n]+", waiting + chunk)
+        yield from (line.decode(errors="replace") for line in whole)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _is_whole(folder: Path, file: FileEntry) -> bool:
+    return _size(folder / file.path) == file.bytes
+
+
+def _said(messages: bytes) -> str:
+    return " ".join(messages.decode(errors="replace").split())[:300] or "no message"

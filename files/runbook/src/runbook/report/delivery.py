@@ -1,0 +1,80 @@
+"""pull-data from end to end: hosts, transfer, CSV when wanted, report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harvester.base.errors import ConfigError
+from runbook.pull.plan import Selection
+from runbook.pull.pull import HostResult, Problem, pull
+from runbook.pull.sources import Connect
+from runbook.pull.store import Store
+from runbook.pull.transport import Progress
+from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
+from runbook.report.report import write_report
+
+FORMATS = ("parquet", "csv")
+REPORT_NAME = "report.html"
+
+
+@dataclass
+class Delivery:
+    """What came home: per host, plus exports and the report."""
+
+    hosts: list[HostResult]
+    csv_files: list[Path] = field(default_factory=list)
+    report: Path | None = None
+
+    @property
+    def problems(self) -> list[Problem]:
+        return [problem for host in self.hosts for problem in host.problems]
+
+
+def parse_format(text: str) -> bool:
+    """Whether CSV is wanted besides Parquet; ConfigError for a format that there is not."""
+    if text.lower() not in FORMATS:
+        raise ConfigError(f"--format {text!r} is none of {' and '.join(FORMATS)}. Parquet is always brought.")
+    return text.lower() == "csv"
+
+
+def deliver(
+    connections: Sequence[Connect],
+    store: Store,
+    selection: Selection,
+    *,
+    symbols: Sequence[str] = (),
+    csv: bool = False,
+    progress: Progress | None = None,
+) -> Delivery:
+    """Pull, then export and report what is here. Problems of hosts and files are listed, not raised."""
+    delivery = Delivery(pull(connections, store, selection, progress))
+    days = load_days(store.lake, since=selection.since, until=selection.until)
+    if not days:
+        if not delivery.problems:
+            require_days(store.lake, days)
+        return delivery
+    check_symbols(symbols, days)
+    if csv:
+        delivery.csv_files = export_days(store, days, symbols)
+    delivery.report = write_report(
+        store.lake,
+        store.reports / REPORT_NAME,
+        symbols=symbols,
+        since=selection.since,
+        until=selection.until,
+        problems=[str(problem) for problem in delivery.problems],
+    )
+    return delivery
+
+
+def export_days(store: Store, days: Sequence[PulledDay], symbols: Sequence[str]) -> list[Path]:
+    """One CSV per day in the old harvester's format, of all symbols or of these that the day has."""
+    from harvester.reader.export import export_csv
+
+    written = []
+    for date in sorted({day.date for day in days}):
+        known = known_symbols(day for day in days if day.date == date)
+        wanted = [symbol for symbol in symbols if symbol in known]
+        if not symbols or wanted:
+            written.append(export_csv(store.lake, date, store.csv, wanted)[0])
+    return written

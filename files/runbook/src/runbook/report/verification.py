@@ -1,0 +1,159 @@
+"""verify-data: whether what was pulled is still what the hosts promised, and which trading days are not here at all."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from harvester.base.errors import HarvesterError
+from harvester.calendar import TradingCalendar
+from harvester.lake.layout import BUILT
+from runbook.pull.plan import Selection
+from runbook.pull.store import Store
+from runbook.report.catalogue import PulledDay, check_parquet, check_symbols, load_days
+
+
+@dataclass
+class CheckedDay:
+    """One day of one host: what is here, what it says of itself, what is wrong with it."""
+
+    date: str
+    host: str
+    files: int
+    bytes: int
+    raw_left_on_host: int = 0
+    rows: int = 0
+    expected: int = 0
+    recorded: int = 0
+    gaps_by_cause: dict[str, int] = field(default_factory=dict)
+    window_ns: int = 0
+    covered_ns: int = 0
+    lost_ns_by_cause: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the polls that were answered."""
+        return self.recorded / self.expected if self.expected else None
+
+    @property
+    def socket_coverage(self) -> float | None:
+        """Share of the sockets' time that is covered, over all symbols."""
+        return self.covered_ns / self.window_ns if self.window_ns else None
+
+
+@dataclass
+class Verification:
+    """What is here, and what is wrong with it."""
+
+    days: list[CheckedDay]
+    missing_days: list[str]
+    unlisted: list[str]
+    """Files in the lake that no manifest names."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.missing_days and not any(day.problems for day in self.days)
+
+    def to_dict(self) -> dict[str, Any]:
+        content = {"ok": self.ok, **asdict(self)}
+        return content | {"strangers": content.pop("unlisted")}  # its name in the JSON that scripts read
+
+
+def verify_store(store: Store, selection: Selection, symbols: Collection[str] = ()) -> Verification:
+    """Check the selected days. Figures are of `symbols` where some are named; files are always checked whole.
+
+    Raw segments that were never pulled are no fault. HarvesterError when there is nothing to verify.
+    """
+    from harvester.reader.verify import verify_lake
+
+    report = verify_lake(store.lake)
+    checked = []
+    for found in report.days:
+        if not selection.includes(date.fromisoformat(found.date)):
+            continue
+        unpulled = {problem for problem in found.problems if _is_unpulled_raw(problem, store.lake)}
+        problems = [_with_reason(problem, store.lake) for problem in found.problems if problem not in unpulled]
+        files = found.files - len(unpulled)
+        checked.append(CheckedDay(found.date, found.host, files, found.bytes, len(unpulled), problems=problems))
+    readable = _readable_days(store.lake, checked)
+    check_symbols(symbols, readable.values())
+    for day in checked:
+        if pulled := readable.get((day.date, day.host)):
+            _account(day, pulled, symbols, store.lake)
+    present = {date.fromisoformat(day.date) for day in checked}
+    return Verification(checked, [day.isoformat() for day in missing_days(present, selection)], report.unlisted)
+
+
+def missing_days(
+    present: Collection[date], selection: Selection, calendar: TradingCalendar | None = None
+) -> Iterator[date]:
+    """Trading days of the selection without data; where it is open, between the first and the last day here."""
+    calendar = calendar or TradingCalendar.load()
+    if not present and not (selection.since and selection.until):
+        return
+    day = selection.since or min(present)
+    last = selection.until or max(present)
+    while day <= last:
+        if day not in present and calendar.session(day):
+            yield day
+        day += timedelta(days=1)
+
+
+def _readable_days(lake: Path, checked: list[CheckedDay]) -> dict[tuple[str, str], PulledDay]:
+    """Days whose manifest and certificate can be read; why others cannot is among their problems already."""
+    readable: dict[tuple[str, str], PulledDay] = {}
+    for day in checked:
+        only = date.fromisoformat(day.date)
+        try:
+            readable |= {(day.date, found.host): found for found in load_days(lake, since=only, until=only)}
+        except HarvesterError as error:
+            day.problems = day.problems or [str(error)]
+    return readable
+
+
+def _account(day: CheckedDay, pulled: PulledDay, symbols: Collection[str], lake: Path) -> None:
+    """Fill in the figures, and hold the accounts against the tables where `verify_lake` stopped at unpulled files."""
+    from harvester.lake.certificate.balance import check_day
+
+    missed: Counter[str] = Counter()
+    lost_ns: Counter[str] = Counter()
+    for symbol, entry in pulled.certificate["symbols"].items():
+        if not symbols or symbol in symbols:
+            day.rows += entry["updates"]
+            day.expected += entry["expected"]
+            day.recorded += entry["recorded_slots"]
+            missed.update(entry["gaps_by_cause"])
+    for stream in pulled.certificate.get("streams", {}).values():
+        for symbol, entry in stream["symbols"].items():
+            if not symbols or symbol in symbols:
+                day.rows += sum(entry["updates"].values())
+                day.window_ns += entry["window_ns"]
+                day.covered_ns += entry["covered_ns"]
+                lost_ns.update({cause: sums["ns"] for cause, sums in entry["gaps_by_cause"].items()})
+    day.gaps_by_cause, day.lost_ns_by_cause = dict(sorted(missed.items())), dict(sorted(lost_ns.items()))
+    tables = [lake / file.path for kind in BUILT for file in pulled.manifest.find(kind)]
+    if day.raw_left_on_host and not day.problems and all(map(Path.exists, tables)):
+        try:
+            day.problems += check_day(lake, pulled.certificate, pulled.manifest.files)
+        except (KeyError, TypeError, ValueError) as error:
+            day.problems.append(f"the certificate's accounts cannot be checked ({error})")
+
+
+def _is_unpulled_raw(problem: str, lake: Path) -> bool:
+    path = problem.partition(": ")[0]
+    return path.startswith("raw/") and problem.endswith(": it is missing") and not (lake / path).exists()
+
+
+def _with_reason(problem: str, lake: Path) -> str:
+    """The problem with what the file looks like instead, where that says more."""
+    path = lake / problem.partition(": ")[0]
+    if path.suffix != ".parquet" or not path.is_file():
+        return problem
+    try:
+        check_parquet(path)
+    except HarvesterError as error:
+        return f"{problem}; {error}"
+    return problem

@@ -1,0 +1,207 @@
+"""What operators' tasks print: results of runbook as tables and sentences. The only place here that prints."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harvester.base.clock import NS_PER_SECOND, to_ist
+from runbook.console.terminal import console, human_age, human_bytes, table
+
+if TYPE_CHECKING:
+    from runbook.doctor import Finding
+    from runbook.fleet.status import HostStatus
+    from runbook.pull.cleanup import Plan
+    from runbook.report.delivery import Delivery
+    from runbook.report.query import Answer
+    from runbook.report.verification import CheckedDay, Verification
+    from runbook.tokens.credentials import CredentialStatus
+    from runbook.tokens.token_push import Pushed
+
+MOST_ROWS = 500
+
+
+def show_json(content: Any) -> None:
+    """Machine-readable output, alone on standard output."""
+    sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
+
+
+def show_status(answers: Sequence["HostStatus"]) -> None:
+    """One row per host, then what is wrong and how to put it right."""
+    out = console()
+    columns = ("host", "health", "session", "updates#", "last", "gaps#", "token", "free#", "release")
+    out.print(table("", columns, [_status_row(answer) for answer in answers]))
+    for answer in answers:
+        if answer.error:
+            out.print(f"{answer.host}: {answer.error}", markup=False)
+        for check in answer.failed_checks:
+            out.print(f"{answer.host}: {check['name']}: {check['detail']}", markup=False)
+            out.print(f"     -> {check.get('fix') or 'See ./inv logs.'}", markup=False)
+
+
+def _status_row(answer: "HostStatus") -> tuple[object, ...]:
+    if answer.report is None:
+        return (answer.host, "[red]no answer[/]", *[""] * 7)
+    status = answer.report.get("status") or {}
+    symbols = (status.get("symbols") or {}).values()
+    received = [facts["last_recv_ns"] for facts in symbols if facts.get("last_recv_ns")]
+    window = status.get("window") or {}
+    token = status.get("token") or {}
+    free = (status.get("disk") or {}).get("free_bytes")
+    return (
+        answer.host,
+        "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
+        "open" if window.get("open") else "closed",
+        f"{sum(facts.get('updates', 0) for facts in symbols):,}",
+        f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
+        len(status.get("open_gaps") or []),
+        f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),
+        human_bytes(free) if free is not None else "",
+        answer.report.get("release", ""),
+    )
+
+
+def show_delivery(delivery: "Delivery") -> None:
+    """What came, what was here, what is missing, and where the report is."""
+    out = console()
+    rows = [
+        (
+            host.host,
+            len(host.dates),
+            len(host.fetched),
+            human_bytes(host.fetched_bytes),
+            len(host.present),
+            len(host.problems) or "none",
+        )
+        for host in delivery.hosts
+    ]
+    columns = ("host", "days#", "files fetched#", "size#", "here before#", "problems#")
+    out.print(table("Every file fetched was checked against its SHA-256", columns, rows))
+    for path in delivery.csv_files:
+        out.print(f"CSV: {path}", markup=False)
+    if delivery.report:
+        out.print(f"Report: {delivery.report}", markup=False)
+    for problem in delivery.problems:
+        out.print(f"missing: {problem}", markup=False)
+
+
+def show_verification(result: "Verification") -> None:
+    """One row per day, then every problem, missing day and unlisted file."""
+    out = console()
+    columns = (
+        "day",
+        "host",
+        "files#",
+        "size#",
+        "updates#",
+        "polls answered#",
+        "sockets covered#",
+        "missed, by cause",
+        "verdict",
+    )
+    rows = [
+        (
+            day.date,
+            day.host,
+            day.files,
+            human_bytes(day.bytes),
+            f"{day.rows:,}",
+            _share(day.coverage),
+            _share(day.socket_coverage),
+            _missed(day),
+            "[red]wrong[/]" if day.problems else "[green]ok[/]",
+        )
+        for day in result.days
+    ]
+    out.print(table("", columns, rows))
+    for day in result.days:
+        for problem in day.problems:
+            out.print(f"wrong: {day.date} {day.host}: {problem}", markup=False)
+    if result.missing_days:
+        out.print(
+            f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
+            "`harvester close --date DAY` there writes down why.",
+            markup=False,
+        )
+    for path in result.unlisted:
+        out.print(f"in no manifest, so not used: {path}", markup=False)
+
+
+def _share(share: float | None) -> str:
+    return f"{100 * share:.2f} %" if share is not None else "none due"
+
+
+def _missed(day: "CheckedDay") -> str:
+    """Polls by cause, and seconds of the sockets."""
+    polls = [f"{cause} {slots}" for cause, slots in day.gaps_by_cause.items()]
+    seconds = [f"{cause} {lost / NS_PER_SECOND:.1f} s" for cause, lost in day.lost_ns_by_cause.items()]
+    return ", ".join([*polls, *seconds]) or "none"
+
+
+def show_plan(plan: "Plan") -> None:
+    """The clean-up plan of one host by day."""
+    from runbook.pull.cleanup import summary
+
+    rows = [(row["date"], row["what"], row["files"], human_bytes(row["bytes"])) for row in summary(plan)]
+    title = f"{plan.host}: {len(plan.removals)} files may go, {human_bytes(plan.bytes)}"
+    console().print(table(title, ("day", "what, and why", "files#", "size#"), rows))
+
+
+def show_answer(answer: "Answer") -> None:
+    """Rows as a table; beyond the most a screen is good for, the number of those left out."""
+    out = console()
+    if not answer.columns:
+        out.print("Done; the statement has no rows.")
+        return
+    rows = [["" if value is None else value for value in row] for row in answer.rows[:MOST_ROWS]]
+    out.print(table("", answer.columns, rows), markup=False)
+    left = len(answer.rows) - MOST_ROWS
+    out.print(f"{len(answer.rows):,} rows" + (f"; {left:,} not shown, use --csv or --json for all" if left > 0 else ""))
+
+
+def show_pushed(pushed: "Pushed") -> None:
+    """Whose token is in use now, until when, and when to come again."""
+    out = console()
+    hosts = ", ".join(f"{host} ({version})" for host, version in pushed.versions.items())
+    out.print(f"In use on {hosts}.", markup=False)
+    account = pushed.account or "an account that the token does not name"
+    out.print(f"Account {account}, valid until {pushed.expires_at:%a %d %b %Y %H:%M} IST.", markup=False)
+    for note in pushed.notes:
+        out.print(note, markup=False)
+    if pushed.next_session:
+        out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M} IST.", markup=False)
+
+
+def show_credentials(found: Sequence["CredentialStatus"]) -> None:
+    """Every credential: whether it is there, how old, until when, and what is to be done about it."""
+    rows = [
+        (
+            credential.name,
+            credential.version or credential.state or "not stored",
+            human_age(credential.age) if credential.age is not None else "",
+            f"{to_ist(credential.expires_at_ns):%a %d %b %H:%M} IST" if credential.expires_at_ns else "",
+            "[green]ok[/]" if credential.good and credential.version else "" if credential.good else "[red]missing[/]",
+            credential.action,
+            credential.place,
+        )
+        for credential in found
+    ]
+    columns = ("credential", "version", "age#", "expires", "", "next action", "kept in")
+    console().print(table("", columns, rows))
+
+
+def show_finding(finding: "Finding") -> None:
+    """One finding as it comes, its fix below it."""
+    out = console()
+    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.level]
+    out.print(f"[{colour}]{finding.level:4}[/] {finding.name}: ", end="")
+    out.print(finding.detail, markup=False)
+    if finding.fix:
+        out.print(f"     -> {finding.fix}", markup=False)
+
+
+def show_sum(findings: Sequence["Finding"]) -> None:
+    """How many findings there were of each level."""
+    counts = Counter(str(finding.level) for finding in findings)
+    console().print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)

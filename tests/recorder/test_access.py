@@ -1,0 +1,158 @@
+"""Access: what may be sent, and what a broker that says no teaches it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Secret
+from harvester.brokers.access import Access
+from harvester.brokers.protocol import PollResult
+from harvester.config.limits import RequestLimits
+from harvester.ledger.outage import Cause, Outage
+from harvester.tokens.handover import Token
+
+SECOND = NS_PER_SECOND
+WALL = int(datetime(2026, 8, 5, 4, 30, tzinfo=UTC).timestamp()) * SECOND
+TOKEN = Token(Secret("a.b.c"), "file:1", WALL + 3600 * SECOND)
+
+
+def result(mono_ns: int, cause: Cause | None = None, status: int = 200, retry_after: float | None = None) -> PollResult:
+    outage = Outage(cause, "detail") if cause else None
+    return PollResult("S", 0, WALL, WALL, mono_ns, status, b"", outage, retry_after)
+
+
+@pytest.fixture
+def access() -> Access:
+    access = Access(RequestLimits(10, 200, 100_000))
+    access.adopt(TOKEN)
+    return access
+
+
+def first_pass(access: Access, *, after_ns: int, until_ns: int) -> int | None:
+    """The first whole second after `after_ns` at which a request may be sent."""
+    return next((at for at in range(after_ns, until_ns, SECOND) if access.check_request(WALL, at) is None), None)
+
+
+def test_without_a_token_nothing_may_be_sent() -> None:
+    access = Access(RequestLimits(10, 200, 100_000))
+
+    refusal = access.check_request(WALL, 0)
+
+    assert refusal is not None
+    assert refusal.cause == "no_token"
+    assert access.token_state(WALL) == "missing"
+
+
+def test_a_refused_token_gets_one_try_a_minute(access: Access) -> None:
+    access.note_result(result(0, "token_refused", 401), TOKEN)
+
+    sent = [at for at in range(0, 600 * SECOND, SECOND) if access.check_request(WALL, at) is None]
+
+    assert access.token_state(WALL) == "refused"
+    assert len(sent) in (9, 10)
+
+
+def test_a_missing_permission_is_asked_about_every_five_minutes(access: Access) -> None:
+    access.note_result(result(0, "token_refused", 403), TOKEN)
+
+    assert first_pass(access, after_ns=SECOND, until_ns=600 * SECOND) == 300 * SECOND
+
+
+def test_a_new_token_is_used_at_once(access: Access) -> None:
+    access.note_result(result(0, "token_refused", 401), TOKEN)
+
+    access.adopt(TOKEN._replace(version="file:2"))
+
+    assert access.check_request(WALL, SECOND) is None
+
+
+def test_a_late_refusal_of_the_old_token_does_not_touch_the_new_one(access: Access) -> None:
+    newer = TOKEN._replace(version="file:2")
+    access.adopt(newer)
+
+    access.note_result(result(0, "token_refused", 401), TOKEN)
+
+    assert access.token_state(WALL) == "ok"
+
+
+def test_a_token_that_works_again_is_no_longer_refused(access: Access) -> None:
+    access.note_result(result(0, "token_refused", 401), TOKEN)
+
+    access.note_result(result(60 * SECOND), TOKEN)
+
+    assert access.token_state(WALL) == "ok"
+
+
+def test_an_expired_token_is_still_tried_once_a_minute_for_our_clock_may_be_wrong(access: Access) -> None:
+    late = WALL + 7200 * SECOND
+
+    sent = [at for at in range(0, 300 * SECOND, SECOND) if access.check_request(late, at) is None]
+
+    assert access.token_state(late) == "expired"
+    assert len(sent) == 5
+
+
+def test_an_expired_token_means_that_nobody_logged_in_whatever_the_broker_says_to_it(access: Access) -> None:
+    late = WALL + 7200 * SECOND
+    access.check_request(late, 0)
+
+    told = access.note_result(result(SECOND, "token_refused", 401)._replace(wall_ns=late), TOKEN)
+    refusal = access.check_request(late, 2 * SECOND)
+
+    assert told.outage is not None and told.outage.cause == "no_token"
+    assert refusal is not None and refusal.cause == "no_token"
+    assert access.token_state(late) == "expired"
+
+
+def test_retry_after_is_obeyed(access: Access) -> None:
+    access.note_result(result(0, "rate_limited", 429, retry_after=30), TOKEN)
+
+    resumed = first_pass(access, after_ns=0, until_ns=600 * SECOND)
+
+    assert resumed is not None
+    assert 30 * SECOND <= resumed <= 31 * SECOND
+
+
+def test_without_retry_after_the_pauses_double_up_to_five_minutes(access: Access) -> None:
+    now, pauses = 0, []
+    for _ in range(10):
+        access.note_result(result(now, "rate_limited", 429), TOKEN)
+        resumed = first_pass(access, after_ns=now, until_ns=now + 600 * SECOND)
+        assert resumed is not None
+        pauses.append((resumed - now) / SECOND)
+        now = resumed
+
+    assert 3 <= pauses[0] <= 8
+    assert pauses[3] > 2 * pauses[0]
+    assert 225 <= pauses[-1] <= 376
+
+
+def test_five_answers_of_one_slot_count_once(access: Access) -> None:
+    for _ in range(5):
+        access.note_result(result(0, "rate_limited", 429), TOKEN)
+
+    resumed = first_pass(access, after_ns=0, until_ns=600 * SECOND)
+    assert resumed is not None
+    assert resumed <= 8 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("limits", "span_seconds"),
+    [
+        (RequestLimits(10, 10_000, 10**6), 1),
+        (RequestLimits(10_000, 200, 10**6), 60),
+        (RequestLimits(10_000, 10_000, 500), 600),
+    ],
+)
+def test_no_limit_is_ever_broken_however_fast_it_is_asked(limits: RequestLimits, span_seconds: int) -> None:
+    access = Access(limits)
+    access.adopt(TOKEN)
+
+    sent = [at for at in range(0, 120 * SECOND, SECOND // 20) if access.check_request(WALL, at) is None]
+
+    allowed = min(limits)
+    assert all(
+        sum(1 for other in sent if at <= other < at + span_seconds * SECOND) <= allowed
+        for at in sent[:: len(sent) // 50]
+    )

@@ -1,0 +1,40 @@
+"""A file that is replaced is whole: the old one or the new one, and nothing beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from harvester.base.files import replace_file, replacing
+
+
+def test_a_reader_sees_the_old_content_until_the_new_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    replace_file(path, "old")
+
+    with replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_text() == "old"
+
+    assert path.read_text() == "new"
+
+
+def test_a_failed_replacement_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    replace_file(path, "old")
+
+    with pytest.raises(ZeroDivisionError), replacing(path) as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("state.json", "old")]
+
+
+def test_the_mode_is_the_one_asked_for_whatever_the_file_had(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("old")
+    path.chmod(0o666)
+
+    replace_file(path, b"new", 0o600)
+
+    assert path.stat().st_mode & 0o777 == 0o600
