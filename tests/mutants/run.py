@@ -26,7 +26,7 @@ class Package:
 
     name: str
     root: str
-    source: str
+    sources: list[str]
     tests: list[str]
     deselect: list[str]
     sample: int
@@ -119,7 +119,7 @@ def _prepare(package: Package) -> None:
     arguments = ["-p", "no:cacheprovider", *(f"--deselect={test}" for test in package.deselect)]
     lines = {
         "source_paths": ["src"],
-        "only_mutate": [f"src/{package.source}/*"],
+        "only_mutate": [f"src/{source}" for source in package.sources],
         "pytest_add_cli_args": arguments,
         "pytest_add_cli_args_test_selection": package.tests,
     }
@@ -189,8 +189,8 @@ def describe(package: Package, results: list[Mutant], spared: dict[Any, str]) ->
     lines = [
         f"## {package.name}",
         "",
-        f"`{package.source}`, {f'a sample of {package.sample}' if package.sample else 'every mutant'}; asked:"
-        f" {', '.join(f'`{test}`' for test in package.tests)}.",
+        f"{_list(package.sources)}; {f'a sample of {package.sample}' if package.sample else 'every mutant'}; asked:"
+        f" {_list(package.tests)}.",
         "",
         "| mutants | killed | survived | equivalent | not run | score | s a mutant |",
         "|---|---|---|---|---|---|---|",
@@ -201,6 +201,10 @@ def describe(package: Package, results: list[Mutant], spared: dict[Any, str]) ->
         lines += ["", "| survived in | was | now |", "|---|---|---|"]
         lines += [f"| {each.function} | {_code(each.was)} | {_code(each.now)} |" for each in survived]
     return "\n".join(lines) + "\n", score
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _code(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.descriptors import none_left_open
 from tests.journals import DAY, OPEN_NS
 
-from harvester.journal.files import make_directory, publish, sync_directory, write_new
+from harvester.base.files import make_directory, publish, replace_file, replacing, sync_directory, write_new
 from harvester.journal.segment import Limits, SegmentFile
 
 
@@ -57,6 +57,34 @@ def test_a_name_that_is_taken_is_refused_by_its_path(tmp_path: Path) -> None:
         str(tmp_path / "a"),
     )
     assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"old", b"new")
+
+
+def test_a_replaced_file_takes_text_and_bytes_and_the_mode_asked_for(tmp_path: Path) -> None:
+    os.umask(0o027)
+    with none_left_open():
+        replace_file(tmp_path / "a", "₹", 0o606)
+        replace_file(tmp_path / "b", b"plain")
+    assert ((tmp_path / "a").read_bytes(), mode(tmp_path / "a")) == ("₹".encode(), 0o606)
+    assert ((tmp_path / "b").read_bytes(), mode(tmp_path / "b")) == (b"plain", 0o640)
+
+
+def test_a_replacement_begins_anew_where_a_process_of_this_number_died(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"precious")
+    (tmp_path / f".a.{os.getpid()}").symlink_to(tmp_path / "other")
+    replace_file(tmp_path / "a", b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"new", "other": b"precious"}
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_what_no_power_cut_survives_is_not_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: bool
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(os, "fsync", calls.append)
+    replace_file(tmp_path / "a", b"new", synced=synced)
+    with replacing(tmp_path / "b", synced=synced) as file:
+        file.write(b"new")
+    assert len(calls) == (4 if synced else 0)
 
 
 def test_directories_are_made_with_their_parents_for_owner_and_group(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from tests.durability import Durability, recording, watched
 from tests.journals import DAY, OPEN_NS, HandClock
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.files import make_directory, publish, replace_file, sync_directory, write_new
 from harvester.journal import JournalWriter, RunInfo, recover, scan
-from harvester.journal.files import make_directory, publish, sync_directory, write_new
 from harvester.journal.format import CONTROL, DATA, Record, encode
 from harvester.journal.quarantine import keep_link, keep_range, keep_whole
 from harvester.journal.repair import cut_and_close, seal_as
@@ -69,6 +69,13 @@ def test_the_rule_notices_each_kind_of_slip(tmp_path: Path, slip: Callable[[Path
 def test_a_new_file_is_durable_when_the_call_returns(tmp_path: Path) -> None:
     with watched(tmp_path):
         write_new(tmp_path / "a", b"data")
+
+
+def test_a_replaced_file_is_durable_when_the_call_returns(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with watched(tmp_path):
+        replace_file(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
 
 
 def test_new_directories_are_durable_when_the_call_returns(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.manifest import load_manifest, write_manifest
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.publish.files import place as place_file
-from harvester.lake.publish.files import replace_file, set_superseded_aside, temporary_for
+from harvester.lake.publish.files import set_superseded_aside, temporary_for
 from harvester.lake.publish.receipts import Receipt
 from harvester.upload import receipts
 
@@ -41,17 +41,12 @@ def test_a_day_closed_again_keeps_all_that_it_replaces(closed: Place) -> None:
 
 @pytest.mark.parametrize("copies", [1, 2])
 def test_a_placed_file_is_durable_and_one_that_is_there_already_is_enough(tmp_path: Path, copies: int) -> None:
-    for number in range(copies):
+    for _ in range(copies):
         with watched(tmp_path):
-            temporary = temporary_for(tmp_path, PARTITION, "depth", "depth.parquet")
+            temporary = temporary_for(tmp_path, PARTITION, "depth")
             temporary.write_bytes(b"rows")
-            assert place_file(temporary, "depth.parquet").read_bytes() == b"rows", number
-
-
-def test_a_replaced_text_file_is_durable(tmp_path: Path) -> None:
-    (tmp_path / "export.csv").write_text("old")
-    with watched(tmp_path), replace_file(tmp_path / "export.csv") as file:
-        file.write("new")
+            entry = place_file(tmp_path, temporary, 1)
+        assert (tmp_path / entry.path).read_bytes() == b"rows"
 
 
 def test_superseded_files_are_durable_where_they_go_and_gone_where_they_were(closed: Place) -> None:
