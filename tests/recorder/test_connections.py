@@ -38,6 +38,7 @@ TOPICS = {"dp|nse_cm|3045": SBIN, "dp|nse_cm|1594": INFY}
 BETWEEN = Outage("not_started", "between windows")
 NEAR = Turn(0, 0, is_near=True, hold=None, late=STALL)
 FAR = NEAR._replace(is_near=False)
+FULL = Outage("disk_full", "7 bytes free")
 DAY_NS = 86_400 * NS_PER_SECOND
 
 
@@ -174,6 +175,51 @@ async def standing(
             yield stand
         finally:
             await stand.feed.stop(BETWEEN)
+
+
+@pytest.mark.parametrize("turns_before", [[FAR._replace(hold=FULL)], [NEAR._replace(hold=FULL)], [FAR], []])
+@pytest.mark.parametrize("closed_for", [None, BETWEEN])
+def test_a_hold_is_the_cause_whatever_state_the_feed_is_in(
+    certificate: tuple[Path, Path], turns_before: list[Turn], closed_for: Outage | None
+) -> None:
+    async def story() -> list[tuple[str, int, int]]:
+        tls = ssl.create_default_context(cafile=str(certificate[0]))
+        async with SocketBroker(certificate) as broker:
+            stand = Stand(broker, tls, redundant=False, topics=TOPICS)
+            if closed_for:
+                stand.feed.follow(NEAR)
+                await until(lambda: stand.is_live)
+                await stand.feed.stop(closed_for)
+            for turn in turns_before:
+                stand.feed.follow(turn)
+            stand.open_window()
+            stand.feed.follow(NEAR._replace(hold=FULL))
+            stand.feed.follow(NEAR._replace(hold=FULL._replace(detail="6 bytes free")))
+            await asyncio.sleep(0.01)
+            stand.feed.follow(NEAR)
+            await until(lambda: stand.is_live)
+            await stand.feed.stop(BETWEEN)
+            return stand.journal.gaps
+
+    gaps = asyncio.run(story())
+
+    assert gaps[-1][0] == "disk_full", "until the snapshot"
+    if any(turn.hold for turn in turns_before):
+        assert [cause for cause, _, _ in gaps] == ["disk_full"], "from the opening on"
+
+
+def test_a_hold_that_is_over_before_the_opening_is_no_cause_of_it(certificate: tuple[Path, Path]) -> None:
+    async def story() -> Journal:
+        async with SocketBroker(certificate) as broker:
+            stand = Stand(broker, ssl.create_default_context(), redundant=False, topics=TOPICS)
+            stand.feed.follow(FAR._replace(hold=FULL))
+            stand.feed.follow(FAR)
+            stand.open_window()
+            return stand.journal
+
+    (gap, _) = asyncio.run(story()).of_type("gap_open")
+
+    assert gap["cause"] == "not_started"
 
 
 def test_what_is_on_its_way_when_the_recorder_hangs_up_is_taken_in(certificate: tuple[Path, Path]) -> None:

@@ -163,6 +163,18 @@ async def hold_failing(service: Service) -> None:
         service.process.send_signal(signal.SIGSTOP)
 
 
+def test_a_disk_that_is_full_before_the_opening_is_the_cause(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    async def story(service: Service, broker: SocketBroker) -> None:
+        status = await service.wait_for("status['window']['open'] and status['open_gaps']")
+        assert {gap["cause"] for gap in status["open_gaps"]} == {"disk_full"}
+
+    full: dict[str, Any] = {"disk_reserve_bytes": 1 << 60, "connect_before_seconds": 1}
+    audit, broker = record(tmp_path, certificate, story, opens_in=6, **full, **HSM)
+
+    assert audit.causes(SBIN, FYERS_HSM) == ["disk_full", "stopped"]
+    assert broker.connections("/hsm") == 0, "nothing could be kept"
+
+
 def test_a_full_disk_stops_loudly_and_recording_resumes(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     async def story(service: Service, broker: SocketBroker) -> None:
         await service.wait_for(f"'fyers-hsm' in status['feeds'] and {covered()}")

@@ -15,7 +15,7 @@ from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.group import ConnectionGroup
 from harvester.journal.format import FEED_NAMES
-from harvester.ledger.outage import Outage
+from harvester.ledger.outage import Cause, Outage
 from harvester.ledger.streams import StreamLedger
 from harvester.net.backoff import Backoff
 
@@ -40,6 +40,7 @@ class StreamFeed(Feed):
         self._rotating: asyncio.Task[None] | None = None
         self._close_lock = asyncio.Lock()
         self._began_ns = 0
+        self._held_by: Cause | None = None
 
     @property
     def is_running(self) -> bool:
@@ -65,6 +66,14 @@ class StreamFeed(Feed):
             self._starting = self._run_beside(self._begin())
         elif not is_wanted and self.is_running:
             self._stopping = self._run_beside(self.stop(turn.hold or BETWEEN))
+        self._follow_hold(turn.hold)
+
+    def _follow_hold(self, hold: Outage | None) -> None:
+        """A hold is the cause of what is not live, whatever the feed does; one that is over before a window is none."""
+        cause = hold.cause if hold else None
+        if cause != self._held_by and (hold or not self.is_running):
+            self._mark_cause(self.ledger.symbols, hold or BETWEEN)
+        self._held_by = cause
 
     def change_token(self) -> None:
         if self._rotating is None or self._rotating.done():
