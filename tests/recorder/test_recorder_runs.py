@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.recorder.bench import GOOD, Behaviour, Bench, hand_over, running
-from tests.recorder.fakes import FakeClock
-from tests.recorder.minute import OPEN_NS, SECOND, at, lasting, record, words
+from tests.recorder.fakes import FakeClock, make_calendar, make_settings
+from tests.recorder.minute import DAY, OPEN_NS, SECOND, WINDOW, at, lasting, record, words
 
 from harvester.base.errors import HarvesterError
 from harvester.config.settings import Settings
@@ -30,6 +30,34 @@ def test_a_stop_opens_a_gap_that_the_next_run_goes_on_with(settings: Settings, c
 
     assert words(ledger) == {"data": 51, "stopped": 9}
     assert [gap["to_ns"] is None for gap in ledger.gaps.values()] == [False, False]
+
+
+def test_both_polls_in_flight_at_a_stop_are_accounted_for(tmp_path: Path) -> None:
+    file = make_calendar(tmp_path / "calendar.json", DAY, {"continuous": [["10:00:00", "10:01:00"]]})
+    symbols = [f"NSE:SYM{number}-EQ" for number in range(25)]
+    settings = make_settings(
+        tmp_path,
+        symbols=symbols,
+        broker={"requests_per_minute": 600, "requests_per_day": 200_000},
+        poll={"interval_seconds": 5.0, "timeout_seconds": 4.0},
+        calendar={"file": str(file)},
+    )
+    clock = at(-5)
+    hand_over(settings, clock)
+
+    def script(symbol: str, slot_ns: int) -> Behaviour:
+        return Behaviour(seconds=4.9) if slot_ns >= OPEN_NS + 10 * SECOND else GOOD
+
+    async def story(bench: Bench) -> None:
+        await clock.advance(5 + 15.5)
+        assert bench.client.polls[-1][1] == OPEN_NS + 15 * SECOND, "a first batch has been sent again"
+        await bench.stop()
+
+    ledger = record(settings, clock, story, script)
+
+    tables = [ledger.table(symbol, WINDOW, 5 * SECOND) for symbol in symbols]
+    assert {fate for table in tables for fate in table} == {"data", "stopped"}
+    assert ["data", "data", *["stopped"] * 10] in tables, "two were in flight"
 
 
 def test_a_killed_run_is_told_from_a_stopped_one(settings: Settings, clock: FakeClock) -> None:

@@ -86,7 +86,8 @@ class PollFeed(Feed):
         self._offsets = dict(zip(symbols, settings.poll_offsets(), strict=False))
         self._streams = {symbol: number for number, symbol in run.streams.items()}
         self._counters = {symbol: SymbolCounters() for symbol in symbols}
-        self._in_flight: dict[str, _Flight] = {}
+        self._in_flight: dict[str, list[_Flight]] = {symbol: [] for symbol in symbols}
+        """By symbol: the newest waits for its turn while the one before is still unanswered."""
 
     @property
     def next_due_ns(self) -> int | None:
@@ -95,7 +96,7 @@ class PollFeed(Feed):
     @property
     def is_stuck(self) -> bool:
         now = self._clock.mono_ns()
-        return any(now - flight.due_mono_ns > self._stuck_ns for flight in self._in_flight.values())
+        return any(now - flight.due_mono_ns > self._stuck_ns for row in self._in_flight.values() for flight in row)
 
     @property
     def messages(self) -> int:
@@ -112,7 +113,7 @@ class PollFeed(Feed):
 
     def finish_window(self, turn: Turn) -> bool:
         self._poll_due(turn)
-        return not self._in_flight
+        return not any(self._in_flight.values())
 
     def change_token(self) -> None:
         """Each poll takes the token that is in force."""
@@ -131,14 +132,16 @@ class PollFeed(Feed):
         return self._counters
 
     async def stop(self, outage: Outage) -> None:
-        flights, self._in_flight = self._in_flight, {}
-        for flight in flights.values():
-            flight.task.cancel()
-        await asyncio.gather(*(flight.task for flight in flights.values()), return_exceptions=True)
-        for symbol in self._counters if self.ledger.is_polling else ():
-            slot_ns = flights[symbol].slot_ns if symbol in flights else self.ledger.next_ns
-            if slot_ns is not None:
-                self._miss([symbol], [slot_ns], outage)
+        flights = {symbol: [each for each in row if not each.task.done()] for symbol, row in self._in_flight.items()}
+        tasks = [flight.task for row in flights.values() for flight in row]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for symbol, row in flights.items() if self.ledger.is_polling else ():
+            slots = [flight.slot_ns for flight in row if flight.task.cancelled()]
+            for slot_ns in slots or [self.ledger.next_ns]:
+                if slot_ns is not None:
+                    self._miss([symbol], [slot_ns], outage)
 
     def _poll_due(self, turn: Turn) -> None:
         due = self.ledger.take_due(turn.wall_ns)
@@ -153,9 +156,10 @@ class PollFeed(Feed):
         """Start the polls of the slot at `slot_ns` (wall), which is `slot_mono_ns` on the monotonic clock."""
         for symbol, offset_ns in self._offsets.items():
             due_mono_ns = slot_mono_ns + offset_ns
-            before = self._in_flight.get(symbol)
-            task = asyncio.create_task(self._poll(symbol, slot_ns, due_mono_ns, before.task if before else None))
-            self._in_flight[symbol] = _Flight(task, slot_ns, due_mono_ns)
+            flights = self._in_flight[symbol]
+            before = flights[-1].task if flights else None
+            task = asyncio.create_task(self._poll(symbol, slot_ns, due_mono_ns, before))
+            flights.append(_Flight(task, slot_ns, due_mono_ns))
             task.add_done_callback(partial(self._land, symbol))
 
     async def _poll(self, symbol: str, slot_ns: int, due_mono_ns: int, before: "asyncio.Task[None] | None") -> None:
@@ -187,9 +191,7 @@ class PollFeed(Feed):
             self._observer(result)
 
     def _land(self, symbol: str, task: "asyncio.Task[None]") -> None:
-        current = self._in_flight.get(symbol)
-        if current and current.task is task:
-            del self._in_flight[symbol]
+        self._in_flight[symbol] = [flight for flight in self._in_flight[symbol] if flight.task is not task]
         if not task.cancelled() and (error := task.exception()):
             log.error("poll_failed", symbol=symbol, exc_info=error)
 
