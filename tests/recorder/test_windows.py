@@ -16,6 +16,7 @@ from harvester.journal.format import FYERS_HSM, RunInfo, day_directory
 from harvester.journal.writer import JournalWriter
 from harvester.ledger.outage import Outage
 from harvester.ledger.streams import StreamLedger
+from harvester.tokens.handover import HandoverReader, write_handover
 
 
 class Socket(Feed):
@@ -25,12 +26,13 @@ class Socket(Feed):
 
     def __init__(self) -> None:
         self.ledger: StreamLedger = StreamLedger("run", FYERS_HSM, [SBIN])
+        self.changes = 0
 
     def follow(self, turn: Turn) -> None:
         pass
 
     def change_token(self) -> None:
-        pass
+        self.changes += 1
 
     def recall(self, history: ReplayedFeed) -> None:
         pass
@@ -157,3 +159,30 @@ def test_nothing_in_the_journal_keeps_the_recorder_from_starting(settings: Setti
         path.unlink()
 
     assert words(JournalView(settings.journal_dir)) == {"not_running": 20, "data": 40}
+
+
+def test_an_agent_that_starts_again_changes_no_token(settings: Settings) -> None:
+    clock, socket = at(-5), Socket()
+    hand_over(settings, clock)
+    handover = settings.token.handover
+    token = HandoverReader(handover).read_new()
+    assert token
+
+    async def story(bench: Bench) -> None:
+        await clock.advance(20)
+        for _ in range(3):
+            write_handover(handover, token)
+            await clock.advance(2)
+        assert (socket.changes, bench.access.token) == (1, token)
+        write_handover(handover, token._replace(version="file:00000002"))
+        await clock.advance(2)
+        assert socket.changes == 2
+        handover.write_text("not a handover")
+        await clock.advance(2)
+        write_handover(handover, token._replace(version="file:00000002"))
+        await clock.advance(2)
+        assert socket.changes == 2
+
+    ledger = record(settings, clock, story, None, socket)
+
+    assert [token["version"] for token in ledger.of_type("token")] == ["file:00000001", "file:00000002"]

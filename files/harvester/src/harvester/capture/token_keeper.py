@@ -22,7 +22,10 @@ class TokenKeeper:
         self._proven_for: int | None = None
 
     def adopt_new(self) -> bool:
-        """Adopt a token that was handed over since the last call; True when there was one."""
+        """Adopt a token that was handed over since the last call; True when there was another than before.
+
+        An agent that starts again hands over what it finds: that is no reason to connect anew.
+        """
         try:
             token = self._reader.read_new()
         except HarvesterError as error:
@@ -32,6 +35,8 @@ class TokenKeeper:
         if token is None:
             return False
         self.problem = ""
+        if token == self._context.access.token:
+            return False
         self._context.access.adopt(token)
         self._context.sink.write({"type": "token", "version": token.version, "expires_at_ns": token.expires_at_ns})
         log.info("token_adopted", version=token.version)
