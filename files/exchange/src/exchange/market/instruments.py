@@ -13,13 +13,15 @@ from typing import NamedTuple
 from harvester.base.errors import ConfigError
 
 COLUMNS = 21
-TICKER = re.compile(r"^[A-Z]{3}:\S+$")
+TICKER = re.compile(r"^[A-Z]{3}:\S(.*\S)?$")
 FUTURE_TYPES = {"11", "13"}
 INDEX_TYPE = "10"
+PAISE, FINE = 100, 10_000
+"""Units of price in a rupee: of most segments, and of those whose tick is finer than a paisa (currency)."""
 
 
 class Instrument(NamedTuple):
-    """One row of the symbol master. `tick` is in paise."""
+    """One row of the symbol master. `tick` and all prices of the instrument count units of 1 / `per_rupee` rupee."""
 
     ticker: str
     token: str
@@ -30,6 +32,7 @@ class Instrument(NamedTuple):
     exchange: int
     segment: int
     row: tuple[str, ...]
+    per_rupee: int = PAISE
 
     @property
     def is_future(self) -> bool:
@@ -38,6 +41,11 @@ class Instrument(NamedTuple):
     @property
     def is_index(self) -> bool:
         return self.kind == INDEX_TYPE
+
+    @property
+    def decimals(self) -> int:
+        """Of a price in rupees."""
+        return len(str(self.per_rupee)) - 1
 
     @property
     def short_name(self) -> str:
@@ -79,17 +87,19 @@ def _instrument(row: list[str]) -> Instrument:
         raise ValueError(f"{len(row)} columns")
     if not TICKER.match(row[9]):
         raise ValueError(f"ticker {row[9]!r}")
-    tick = Decimal(row[4]) * 100
-    if tick <= 0 or tick != int(tick):
-        raise ValueError(f"tick size {row[4]!r} is not in whole paise")
+    size = Decimal(row[4])
+    per_rupee = next((units for units in (PAISE, FINE) if size * units % 1 == 0), None)
+    if size <= 0 or per_rupee is None:
+        raise ValueError(f"tick size {row[4]!r} is not a multiple of 1/{FINE} rupee")
     return Instrument(
         ticker=row[9],
         token=row[0],
         kind=row[2],
         lot=int(row[3]),
-        tick=int(tick),
+        tick=int(size * per_rupee),
         expiry=row[8],
         exchange=int(row[10]),
         segment=int(row[11]),
         row=tuple(row),
+        per_rupee=per_rupee,
     )
