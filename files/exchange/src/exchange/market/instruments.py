@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from harvester.base.errors import ConfigError
 
+OURS = "symbols.csv"
 COLUMNS = 21
+UNDERLYING = 17
+"""Column with the fyToken of the underlying."""
 TICKER = re.compile(r"^[A-Z]{3}:\S(.*\S)?$")
 FUTURE_TYPES = {"11", "13"}
 INDEX_TYPE = "10"
@@ -33,6 +36,8 @@ class Instrument(NamedTuple):
     segment: int
     row: tuple[str, ...]
     per_rupee: int = PAISE
+    underlying: "Instrument | None" = None
+    """Of a future, where the symbol master has it."""
 
     @property
     def is_future(self) -> bool:
@@ -57,7 +62,7 @@ def load_instruments(path: Path | None = None) -> dict[str, Instrument]:
 
     Raises ConfigError naming file and line for rows that are not in the broker's format.
     """
-    source = path or files("exchange.market").joinpath("symbols.csv")
+    source = path or files("exchange.market").joinpath(OURS)
     try:
         raw = source.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
@@ -66,7 +71,17 @@ def load_instruments(path: Path | None = None) -> dict[str, Instrument]:
             f"{source}: the symbol master cannot be read ({error}). Name a file in the format of the"
             " broker's NSE_CM.csv with --symbols-file."
         ) from error
-    return {item.ticker: item for item in _parse(csv.reader(io.StringIO(text)), str(source))}
+    found = {item.ticker: item for item in _parse(csv.reader(io.StringIO(text)), str(source))}
+    return _with_underlyings(found, found if path is None else load_instruments())
+
+
+def _with_underlyings(found: dict[str, Instrument], ours: dict[str, Instrument]) -> dict[str, Instrument]:
+    """Futures with what they follow: from their own file, else from the package, as the broker has a file a segment."""
+    by_token = {item.token: item for item in (ours | found).values() if not item.is_future}
+    return {
+        ticker: item._replace(underlying=by_token.get(item.row[UNDERLYING])) if item.is_future else item
+        for ticker, item in found.items()
+    }
 
 
 def _parse(rows: Iterable[list[str]], source: str) -> Iterable[Instrument]:
