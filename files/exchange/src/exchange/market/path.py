@@ -44,8 +44,8 @@ def drift(seed: int, symbol: str, day: date) -> float:
 
 
 CARRY_A_YEAR = 0.055
-"""Interest that a future's price holds over its underlying's: the Reserve Bank of India's repo rate from June to December
-2025. Dividends are left out."""
+"""Interest that a future's price holds over its underlying's: the Reserve Bank of India's repo rate from June to
+December 2025. Dividends are left out."""
 DAYS_A_YEAR = 365
 
 

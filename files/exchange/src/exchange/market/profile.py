@@ -172,11 +172,9 @@ def _build_alone(seed: int, instrument: Instrument) -> Profile:
     particular = {**shape, **parameters["instruments"].get(instrument.ticker, {})}
     own = {**parameters["stock"], **particular}
     measured = "price" in own
-    volume = (
-        own["daily_volume"]
-        if measured or instrument.is_future
-        else own["daily_volume"] * (0.2 + 2 * uniform(seed, instrument.ticker, "v"))
-    )
+    volume = own["daily_volume"]
+    if not (measured or instrument.is_future):
+        volume *= 0.2 + 2 * uniform(seed, instrument.ticker, "v")
     probabilities = tuple(parameters["quantile_probabilities"])
     levels_key = "level_lots" if instrument.is_future else "level_value_rupees"
 
