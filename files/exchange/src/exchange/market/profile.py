@@ -145,6 +145,8 @@ def _spread(shape: dict[str, Any]) -> tuple[Sequence[float], bool]:
 
 def _invented_price(seed: int, instrument: Instrument) -> int:
     """A price in the range where the exchange uses the instrument's tick, for symbols without a measured one."""
+    low: float
+    high: float
     if instrument.per_rupee == FINE:
         low, high = (FINE * rupees for rupees in CURRENCY_RUPEES)
     else:
