@@ -63,18 +63,14 @@ def expiries(root: str, now: datetime) -> list[Expiry]:
     return sorted({*weeks, *months})
 
 
-class Greeks(NamedTuple):
-    """Price in rupees; theta a day, vega and iv in percent."""
+class Value(NamedTuple):
+    """Price in rupees, and the greeks by name: theta a day, vega and iv in percent."""
 
     price: float
-    delta: float
-    gamma: float
-    theta: float
-    vega: float
-    iv: float
+    greeks: dict[str, float]
 
 
-def evaluate(spot: float, strike: float, years: float, deviation: float, *, call: bool) -> Greeks:
+def evaluate(spot: float, strike: float, years: float, deviation: float, *, call: bool) -> Value:
     """Black and Scholes, at the interest of the carry. `deviation` is of a year's log return."""
     iv = deviation * (1 + SMILE * log(strike / spot) ** 2)
     spread = iv * sqrt(years)
@@ -84,14 +80,14 @@ def evaluate(spot: float, strike: float, years: float, deviation: float, *, call
     density = exp(-upper * upper / 2) / sqrt(2 * pi)
     held, exercised = NORMAL.cdf(sign * upper), NORMAL.cdf(sign * (upper - spread))
     decay = -spot * density * iv / (2 * sqrt(years)) - sign * CARRY_A_YEAR * paid * exercised
-    return Greeks(
-        price=sign * (spot * held - paid * exercised),
-        delta=sign * held,
-        gamma=density / (spot * spread),
-        theta=min(0.0, decay / DAYS_A_YEAR),
-        vega=spot * density * sqrt(years) / 100,
-        iv=100 * iv,
-    )
+    greeks = {
+        "delta": sign * held,
+        "gamma": density / (spot * spread),
+        "theta": min(0.0, decay / DAYS_A_YEAR),
+        "vega": spot * density * sqrt(years) / 100,
+        "iv": 100 * iv,
+    }
+    return Value(sign * (spot * held - paid * exercised), greeks)
 
 
 class Chain(NamedTuple):
@@ -168,8 +164,7 @@ class Chain(NamedTuple):
             "oichp": round(100 * change / yesterday, 2) if yesterday else 0, "prev_oi": yesterday,
             "option_type": kind, "strike_price": strike, "symbol": ticker,
             "volume": int(60_000 * weight * self.share * (0.5 + uniform(self.seed, ticker, self.now.date()))) * lot,
-            **({"greeks": {name: round(part, 6) for name, part in value._asdict().items() if name != "price"}}
-               if greeks else {}),
+            **({"greeks": {name: round(part, 6) for name, part in value.greeks.items()}} if greeks else {}),
         }  # fmt: skip
 
 
