@@ -7,12 +7,7 @@ from typing import Any
 from harvester.base.errors import ConfigError
 from runbook.aws.outcome import Clients, Outcome, as_tag_dict, as_tag_list, with_tags
 
-BLOCKED = {
-    "BlockPublicAcls": True,
-    "IgnorePublicAcls": True,
-    "BlockPublicPolicy": True,
-    "RestrictPublicBuckets": True,
-}
+BLOCKED = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
 ENCRYPTION = "AES256"
 OWNERSHIP = "BucketOwnerEnforced"
 NOTHING = {

@@ -60,10 +60,7 @@ class HostResult:
 
 
 def pull(
-    transports: Iterable[Callable[[], Transport]],
-    store: Store,
-    selection: Selection,
-    progress: Progress | None = None,
+    transports: Iterable[Callable[[], Transport]], store: Store, selection: Selection, progress: Progress | None = None
 ) -> list[HostResult]:
     """Pull the selected days of every host in turn; a host that fails is a problem in its result, not an end.
 

@@ -14,15 +14,7 @@ from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret, register_secret
 from harvester.config.settings import API_URL
 from harvester.tokens.claims import Claims, check_token
-from harvester.tokens.login import (
-    App,
-    Login,
-    begin_login,
-    check_account,
-    complete_login,
-    fetch_profile,
-    read_redirect,
-)
+from harvester.tokens.login import App, Login, begin_login, check_account, complete_login, fetch_profile, read_redirect
 from harvester.tokens.places import open_place
 from harvester.tokens.stores import DeniedError
 from runbook.fleet.environment import environment_of
