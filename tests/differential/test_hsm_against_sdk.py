@@ -15,22 +15,28 @@ from tests.examples import examples
 from exchange.wire import hsm
 from harvester.decode.frames import ABSENT
 from harvester.decode.fyers_hsm import HsmBatch, HsmDecoder
-from harvester.decode.hsm_layout import SYMBOL
+from harvester.decode.hsm_layout import SNAPSHOT, SYMBOL
 
 DROPPED = {"OI", "Yhigh", "Ylow"}
 """Values that the SDK does not deliver; circuits it delivers as 0."""
 
 
-def as_the_sdk_would(batch: HsmBatch, tickers: dict[str, str]) -> dict[int, list[dict[str, Any]]]:
-    """What the SDK would deliver for each frame of a batch, made from our columns."""
+def as_the_sdk_would(
+    batch: HsmBatch, tickers: dict[str, str], last: dict[int, list[int]]
+) -> dict[int, list[dict[str, Any]]]:
+    """What the SDK would deliver for each frame of a batch, made from our columns: it drops repeats.
+
+    `last` has the values of each topic before the batch, and afterwards those at its end.
+    """
     found: list[tuple[int, int, dict[str, Any]]] = []
     for rows in batch.rows:
         names = hsm.FIELDS[rows.kind.prefix]
         names = names[:INDEX_VALUES_OF_SDK] if rows.kind.prefix == "if" else names
-        for entry in range(len(rows)):
-            if rows.changed[entry]:
-                values = dict(zip(names, rows.values[:, entry].tolist(), strict=False))
-                topic = batch.topics[rows.topic[entry]]
+        for entry, (topic_number, state) in enumerate(zip(rows.topic.tolist(), rows.values.T.tolist(), strict=True)):
+            if last.get(topic_number) != state or rows.form[entry] == SNAPSHOT:
+                last[topic_number] = state
+                values = dict(zip(names, state, strict=False))
+                topic = batch.topics[topic_number]
                 delivered = _deliver(rows.kind.prefix, values, int(rows.scale[entry]))
                 delivered |= {"type": rows.kind.prefix, "symbol": tickers[topic.name]}
                 found.append((int(rows.frame[entry]), entry, delivered))
@@ -73,8 +79,9 @@ def differences(session: HsmSession, sizes: list[int]) -> tuple[int, list[str]]:
     """How many messages both delivered, and where they differ."""
     sdk = SdkHsm(session.tickers)
     compared, wrong = 0, []
+    last: dict[int, list[int]] = {}
     for start, batch in decode_in_batches(session.frames, iter(sizes)):
-        ours = as_the_sdk_would(batch, session.tickers)
+        ours = as_the_sdk_would(batch, session.tickers, last)
         frames = session.frames[start : start + sizes[0] if sizes else None]
         for number in range(len(frames)):
             theirs = by_topic(sdk.take(session.frames[start + number]))
@@ -120,7 +127,7 @@ def test_recorded_messages_come_back_from_their_values(recorded_data: Path) -> N
         sdk.take(frames[0])
 
         (theirs,) = sdk.take(frames[1])
-        (ours,) = as_the_sdk_would(HsmDecoder().decode(frames), {topic.name: ticker})[1]
+        (ours,) = as_the_sdk_would(HsmDecoder().decode(frames), {topic.name: ticker}, {})[1]
 
         assert ours == theirs
         assert {name: theirs[name] for name in message if name not in ("ch", "chp")} == {

@@ -75,7 +75,7 @@ def test_h5_a_repeat_is_swallowed() -> None:
     _, delivered, batch = both(hsm.feed(1, [snapshot(1, SYMBOL), hsm.update(1, SF_VALUES)]))
 
     assert len(delivered) == 1
-    assert batch.rows[0].changed.tolist() == [True, False]
+    assert batch.rows[0].frame.tolist() == [0, 0], "each update is a row, a repeat as well"
 
 
 @pytest.mark.parametrize("topic_id", [pytest.param(99, id="unknown id"), pytest.param(2, id="depth topic")])

@@ -3,7 +3,7 @@
 import pytest
 
 from exchange.wire import hsm
-from harvester.decode.connections import Received, decode_records
+from harvester.decode.connections import Received, Rounds
 from harvester.decode.frames import ABSENT, Reason
 from harvester.decode.fyers_hsm import HsmBatch, HsmDecoder
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, FYERS_TBT, Record, encode_control
@@ -21,7 +21,10 @@ def control(seq: int, **fields: object) -> Record:
 
 
 def decode(*records: Record, frames: int = 100) -> list[Received[HsmBatch]]:
-    return list(decode_records(records, FYERS_HSM, HsmDecoder, frames))
+    rounds = Rounds(FYERS_HSM, HsmDecoder, frames)
+    mine = [record for record in records if record.kind == CONTROL or record.feed == FYERS_HSM]
+    found = [rounds.control(each) if each.kind == CONTROL else rounds.data(each) for each in mine]
+    return [received for round_ in [*found, rounds.finish()] for received in round_]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 100])

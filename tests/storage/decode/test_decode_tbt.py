@@ -57,7 +57,7 @@ def test_of_two_levels_with_one_number_the_later_counts_field_by_field() -> None
     assert (books.bid_px[0, 0], books.bid_qty[0, 0], books.bid_ord[0, 0]) == (101, 5, 3)
 
 
-def test_breaks_are_listed_by_symbol_and_a_snapshot_mends_the_book() -> None:
+def test_a_book_is_suspect_from_a_break_of_its_numbers_to_the_next_snapshot() -> None:
     level = tbt.Level(0, 1, 1, 1)
     frames = [
         message(10, level, snapshot=True),
@@ -72,27 +72,20 @@ def test_breaks_are_listed_by_symbol_and_a_snapshot_mends_the_book() -> None:
 
     batch = decode(*frames)
 
-    assert [(each.frame, batch.tickers[each.symbol], each.missing, each.is_snapshot) for each in batch.breaks] == [
-        (2, TICKER, 1, False),
-        (3, TICKER, 0, False),
-        (5, TICKER, 7, True),
-    ]
     assert batch.books.suspect.tolist() == [False, False, True, True, False, False, False, False]
 
 
-def test_breaks_are_listed_in_order_of_arrival() -> None:
+def test_numbers_at_the_end_of_their_range_are_compared_exactly() -> None:
     names = ["NSE:A-EQ", "NSE:B-EQ"]
+    levels = [tbt.Level(0, 1, 1, 1)]
     seen, broken = (
-        tbt.socket_message([tbt.Feed(name, sequence=number) for name in order])
+        tbt.socket_message([tbt.Feed(name, levels, sequence=number, snapshot=number > 4) for name in order])
         for number, order in ((2**63 - 1, names), (4, names[::-1]))
     )
 
     batch = decode(seen, broken)
 
-    assert [(batch.tickers[each.symbol], each.expected, each.missing) for each in batch.breaks] == [
-        ("NSE:B-EQ", 2**63, 0),
-        ("NSE:A-EQ", 2**63, 0),
-    ]
+    assert batch.books.suspect.tolist() == [False, False, True, True]
 
 
 def test_a_number_that_no_column_can_hold_is_damage() -> None:

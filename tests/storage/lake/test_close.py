@@ -13,8 +13,7 @@ from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.lake import manifest as manifest_module
-from harvester.lake.close import NotOverError
-from harvester.lake.pending import pending_days
+from harvester.lake.close import NotOverError, pending_days
 from harvester.lake.tables.parquet import TableWriter
 from harvester.reader.verify import verify_lake
 
@@ -220,7 +219,7 @@ def test_a_manifest_that_points_elsewhere_is_refused(place, path: str) -> None:
     value = json.loads(target.read_bytes())
     value["files"][0]["path"] = path
     value.pop("self_sha256")
-    value["self_sha256"] = manifest_module._self_hash(value)
+    value["self_sha256"] = manifest_module.self_hash(value)
     target.write_text(json.dumps(value))
     with pytest.raises(HarvesterError, match="not in its partition"):
         place.close()
@@ -259,7 +258,7 @@ def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: p
 
 
 def test_two_closes_at_once_are_one(place) -> None:
-    from harvester.lake.publish.lock import locked
+    from harvester.lake.publish.files import locked
 
     place.record_all()
     with locked(place.lake), pytest.raises(HarvesterError, match="another close or clean-up"):

@@ -15,7 +15,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.commands import cleanup, prune_journal, verify
 from harvester.config.settings import UploadSettings
 from harvester.lake.cleanup import delete_files, judge_files
-from harvester.lake.manifest import _self_hash
+from harvester.lake.manifest import self_hash
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.publish.receipts import load_receipt
 from harvester.reader.verify import verify_lake
@@ -98,7 +98,7 @@ def _forge(place, change: Callable[[dict[str, Any]], None]) -> None:
     value = json.loads(target.read_bytes())
     value.pop("self_sha256")
     change(value)
-    target.write_text(json.dumps({**value, "self_sha256": _self_hash(value)}))
+    target.write_text(json.dumps({**value, "self_sha256": self_hash(value)}))
 
 
 def test_a_directory_without_a_closed_day_is_no_lake(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harvester.config.settings import Settings
 from harvester.lake.cleanup import KEEP_DAYS, delete_files, judge_files
-from harvester.lake.publish.lock import locked
+from harvester.lake.publish.files import locked
 from harvester.lake.publish.receipts import accept, load_receipt
 
 

@@ -6,9 +6,8 @@ from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
-from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day
+from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day, pending_days
 from harvester.lake.layout import Partition
-from harvester.lake.pending import pending_days
 from harvester.lake.publish.archive import Form
 
 

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.layout import find_partitions
-from harvester.upload import receipts
-from harvester.upload.attest import attest, write_attested
 from harvester.upload.bucket import open_bucket, uploads_dir
+from harvester.upload.receipts import attest, now, write_attested
 from harvester.upload.retries import Retries
 from harvester.upload.uploader import DayOutcome, Uploader
 
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         return 0
     bucket, retries, folder = open_bucket(settings.upload), Retries(), uploads_dir(settings.data_dir)
     if args.attest:
-        began = receipts.now()
+        began = now()
         files = attest(settings.lake_dir, bucket, retries)
         path = write_attested(folder, settings.host_id, bucket, files, began)
         print(f"{len(files)} files are verified in {bucket.home}: {path}")

@@ -1,13 +1,13 @@
 """From journal records to decoded batches: frames of one connection together, none across a reconnect."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from harvester.decode.frames import Ints
-from harvester.journal.format import CONTROL, DATA, Record, decode_control
+from harvester.journal.format import Record, decode_control
 
 Batch = TypeVar("Batch", covariant=True)
 HSM_FRAMES, TBT_FRAMES = 4096, 512
@@ -22,7 +22,7 @@ class Decoder(Protocol[Batch]):
 
 @dataclass(frozen=True)
 class Received(Generic[Batch]):
-    """A batch of one connection, and when its frames came; a frame number of the batch is a place in these."""
+    """A batch of one connection. `seq`, `wall_ns` and `mono_ns` have an element for each frame of the batch."""
 
     stream: int
     connection: int
@@ -53,11 +53,11 @@ class Rounds(Generic[Batch]):
     """Gathers the frames of one feed and decodes them in rounds: one batch a connection, each round after the last.
 
     A control record {"type": "connect", "feed": ..., "stream": ...} ends the connection before it, as does the start
-    of another run of the recorder, {"type": "start"}: from there on a new decoder knows nothing of the old one's state.
+    of another run of the recorder, {"type": "start"}: the frames after it go to a new decoder, without the old state.
     """
 
     def __init__(self, feed: int, new_decoder: Callable[[], Decoder[Batch]], frames: int) -> None:
-        """A round is over when the connections together have so many `frames`."""
+        """`frames`: how many the connections together have when a round ends."""
         self._feed = feed
         self._new_decoder = new_decoder
         self._frames = frames
@@ -97,16 +97,3 @@ class Rounds(Generic[Batch]):
     def _begin(self, stream: int, seq: int) -> None:
         before = self._connections.get(stream)
         self._connections[stream] = _Connection(self._new_decoder(), before.number + 1 if before else 0, seq)
-
-
-def decode_records(
-    records: Iterable[Record], feed: int, new_decoder: Callable[[], Decoder[Batch]], batch_frames: int
-) -> Iterator[Received[Batch]]:
-    """The decoded batches of a feed's records, in order within each stream."""
-    rounds = Rounds(feed, new_decoder, batch_frames)
-    for record in records:
-        if record.kind == CONTROL:
-            yield from rounds.control(record)
-        elif record.kind == DATA and record.feed == feed:
-            yield from rounds.data(record)
-    yield from rounds.finish()

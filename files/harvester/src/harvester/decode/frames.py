@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,20 @@ def keep_heap_pages() -> None:
     hands back, up to 32 MiB. This one is never touched, and so takes no memory.
     """
     np.empty(31 << 20, np.uint8)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table as a dataclass of columns: arrays of one length, their first axis."""
+
+    def pick(self, chosen: NDArray[Any]) -> Self:
+        """The rows at the places, or with the marks, given."""
+        return type(self)(*(column[chosen] for column in vars(self).values()))
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all parts, in their order. There must be a part."""
+        return cls(*map(np.concatenate, zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +69,23 @@ class Reason(StrEnum):
     TRAILING = "trailing"
     """Bytes follow the last entry announced."""
     UNKNOWN_ENTRY = "unknown entry"
-    """An entry of a form that nobody knows; where the next begins cannot be told."""
+    """An entry of an unknown form, and with it the rest of its frame: where the next entry begins cannot be told."""
     MALFORMED = "malformed"
-    """A control frame or message that is not what its format says."""
+    """A control frame or message that does not follow its format."""
     BAD_SCALE = "bad scale"
     """A snapshot whose multiplier or precision gives no usable price scale; its values are decoded."""
     UNKNOWN_TYPE = "unknown type"
-    """A frame of a type that nobody knows."""
+    """A frame of an unknown type."""
     UNKNOWN_TOPIC = "unknown topic"
-    """An entry of a kind of topic that nobody knows."""
+    """An entry of an unknown kind of topic."""
     EXTRA_VALUES = "extra values"
-    """Values beyond the fields known of that kind of topic; those before are decoded."""
+    """Values after the known fields of that kind of topic; the known ones are decoded."""
     NO_SNAPSHOT = "no snapshot"
     """An entry whose topic id no snapshot of this connection has named."""
     NO_PRICE = "no price"
     """A lite entry for a topic without a last price."""
     NO_DEPTH = "no depth"
     """A symbol's part of a message without the order book."""
-
-    @property
-    def is_damage(self) -> bool:
-        """Whether bytes were lost or mangled; otherwise they are intact, but beyond what this version can read."""
-        return self in _DAMAGE
-
-
-_DAMAGE = {
-    Reason.SHORT,
-    Reason.TRUNCATED,
-    Reason.TRAILING,
-    Reason.UNKNOWN_ENTRY,
-    Reason.MALFORMED,
-    Reason.BAD_SCALE,
-}
 
 
 class Leftover(NamedTuple):

@@ -1,7 +1,7 @@
 """Data-socket (HSM) frames to exact integer columns, whole batches at a time.
 
 Every entry becomes a row with the full state of its topic. Prices stay integers in units of 1/scale, the scale
-being what the topic's snapshot says. Bytes that cannot be read are listed with the reason and never stop the rest.
+from the snapshot of the topic. Bytes that cannot be read are listed with the reason, and the rest is decoded.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harvester.decode.frames import Flags, FrameBatch, Ints, Leftover, Octets, Reason, keep_heap_pages
+from harvester.decode.frames import ABSENT, FrameBatch, Ints, Leftover, Octets, Reason, keep_heap_pages
 from harvester.decode.hsm_control import Control, read_control
 from harvester.decode.hsm_entries import HEADER_SIZE, Entries, locate
 from harvester.decode.hsm_layout import FEED, KINDS, LITE, SNAPSHOT, UNCHANGED, UNKNOWN_KIND, WIDEST, Kind, Topic
-from harvester.decode.hsm_topics import NO_KIND, TOPIC_IDS, Headers, TopicTable
-from harvester.decode.hsm_values import Words, read_values, to_columns
+from harvester.decode.hsm_topics import NO_KIND, TOPIC_IDS, Headers, TopicTable, read_headers
 from harvester.decode.merge import firsts, lasts, merge
 
+Words = NDArray[np.int32]
 WIDTHS = np.array([*(len(kind.fields) for kind in KINDS), 0, 0])
 """Values known of each kind; none of UNKNOWN_KIND and NO_KIND."""
 HAS_LTP = np.array([*(kind.has_ltp for kind in KINDS), True, True])
@@ -38,8 +38,6 @@ class Rows:
     """Prices are in units of 1/scale of the currency; 0 when unknown."""
     form: Octets
     """SNAPSHOT, UPDATE or LITE."""
-    changed: Flags
-    """False for an entry that repeats what was known."""
     values: Ints
     """One row a field of the kind, one column an entry; ABSENT where the wire has not given a value."""
 
@@ -54,15 +52,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class HsmBatch:
-    """What the frames of a batch hold."""
+    """Rows, topics, control frames and unread bytes of a batch of frames."""
 
     rows: tuple[Rows, ...]
     """One for each of KINDS."""
     topics: Sequence[Topic]
     controls: list[Control]
     leftovers: list[Leftover]
-    entries: int
-    """Entries found, unreadable ones included."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +73,6 @@ class _Ordered:
     kinds: Octets
     frames: Ints
     """The frame of each entry in order of arrival."""
-
-
-@dataclass(frozen=True)
-class _Final:
-    """Full states at the end of a batch, one column for each of `ids`."""
-
-    kind: int
-    ids: Ints
-    state: Words
 
 
 class HsmDecoder:
@@ -110,24 +97,25 @@ class HsmDecoder:
         leftovers += _unread(batch, ordered, self._table)
         rows = self._rows(batch, ordered)
         leftovers.sort()
-        return HsmBatch(rows, self._table.topics, controls, leftovers, len(entries))
+        return HsmBatch(rows, self._table.topics, controls, leftovers)
 
     def _order(self, batch: FrameBatch, entries: Entries) -> _Ordered:
-        headers = Headers(batch, entries, self._table)
+        headers = read_headers(batch, entries, self._table)
         arrival = np.argsort(headers.ids.astype(np.uint16), kind="stable")
-        headers.reorder(arrival)
+        headers = headers.pick(arrival)
         topics = self._table.assign(headers.ids, headers.snapshots, headers.defined)
         return _Ordered(entries.pick(arrival), arrival, headers, topics, self._table.kinds(topics), entries.frame)
 
     def _rows(self, batch: FrameBatch, ordered: _Ordered) -> tuple[Rows, ...]:
         """Rows of each kind; states are stored at the end, since an id may pass from one kind to another."""
         results = [self._rows_of_kind(batch, ordered, kind) for kind in range(len(KINDS))]
-        for _, final in results:
-            holds = self._table.kinds_now(final.ids) == final.kind
-            self._state[final.ids[holds], : len(final.state)] = final.state[:, holds].T
-        return tuple(rows for rows, _ in results)
+        for kind, (_, ids, state) in enumerate(results):
+            holds = self._table.kinds_now(ids) == kind
+            self._state[ids[holds], : len(state)] = state[:, holds].T
+        return tuple(rows for rows, _, _ in results)
 
-    def _rows_of_kind(self, batch: FrameBatch, ordered: _Ordered, number: int) -> tuple[Rows, _Final]:
+    def _rows_of_kind(self, batch: FrameBatch, ordered: _Ordered, number: int) -> tuple[Rows, Ints, Words]:
+        """The rows of KINDS[number]; the topic ids that they have, and the state of each after its last row."""
         kind = KINDS[number]
         width = len(kind.fields)
         is_ours = ordered.kinds == number
@@ -138,17 +126,17 @@ class HsmDecoder:
         ids = headers.ids[ours]
         first = firsts(ids)
         carried = self._state[ids[first], :width].T
-        words = read_values(batch, headers.places[ours], headers.counts[ours], width)
-        merged, changed = merge(words, entries.form == SNAPSHOT, first, carried, UNCHANGED)
+        words = _read_values(batch, headers.places[ours], headers.counts[ours], width)
+        merged = merge(words, entries.form == SNAPSHOT, first, carried, UNCHANGED)
         last = lasts(first)
         back = _back_to_arrival(ordered.arrival[ours], len(ordered.arrival))
         topics = ordered.topics[ours][back]
-        columns = to_columns(merged, back, kind)
+        columns = _to_columns(merged, back, kind)
         scales = self._table.scales(topics)
         frames = entries.frame[back]
         place = ordered.arrival[ours][back] - np.searchsorted(ordered.frames, frames)
-        rows = Rows(kind, frames, place, topics, scales, entries.form[back], changed[back], columns)
-        return rows, _Final(number, ids[last], merged[:, last])
+        rows = Rows(kind, frames, place, topics, scales, entries.form[back], columns)
+        return rows, ids[last], merged[:, last]
 
 
 def _read_controls(frames: Sequence[bytes], numbers: list[int]) -> tuple[list[Control], list[Leftover]]:
@@ -187,3 +175,33 @@ def _unread(batch: FrameBatch, ordered: _Ordered, table: TopicTable) -> list[Lef
             begin = int(batch.starts[frame])
             leftovers.append(Leftover(frame, start - begin, end - begin, reason))
     return leftovers
+
+
+def _read_values(batch: FrameBatch, places: Ints, counts: Ints, width: int) -> Words:
+    """The first `width` values of each entry: one row a value, one column an entry, UNCHANGED beyond its count."""
+    if not len(places):
+        return np.empty((width, 0), np.int32)
+    size = 4 * width
+    windows: NDArray[np.void] = np.ndarray((len(batch.raw) - size,), f"V{size}", batch.raw, strides=(1,))
+    block = windows[places].view(">i4").reshape(len(places), width)
+    values = np.ascontiguousarray(block.T, np.int32)
+    short = np.flatnonzero(counts < width)
+    if short.size:
+        beyond = np.arange(width)[:, None] >= counts[short]
+        values[:, short] = np.where(beyond, UNCHANGED, values[:, short])
+    return values
+
+
+def _to_columns(words: Words, order: NDArray[np.intp], kind: Kind) -> Ints:
+    """64-bit columns of the entries picked by `order`, ABSENT for what is not known.
+
+    The wire's words are signed, but quantities, counts and times are never negative: their words are read as unsigned,
+    so that a day's volume above 2,147,483,647 stays right.
+    """
+    columns = words.take(order, axis=1).astype(np.int64)
+    if words.size and words.min() < 0:
+        absent = columns == UNCHANGED
+        unsigned = columns[kind.unsigned]
+        columns[kind.unsigned] = np.where(unsigned < 0, unsigned + (1 << 32), unsigned)
+        columns[absent] = ABSENT
+    return columns

@@ -69,7 +69,7 @@ class BadResponse(NamedTuple):
 
 
 class _UnfitError(Exception):
-    """The answer says "ok", but a value in it is not what the documentation promises."""
+    """The answer has the status "ok", but lacks a required value or has one of another type or range."""
 
 
 def decode_depth(poll: Poll, symbol: str) -> Depth | BadResponse:
@@ -115,7 +115,7 @@ def _read(book: dict[str, Any]) -> Depth:
 
 
 def _side(book: dict[str, Any], key: str) -> tuple[Level, ...]:
-    """Five levels. More than five come when answers were run together: which are whose cannot be told."""
+    """Five levels. More than five mean that answers were run together, and cannot be told apart."""
     if key not in book:
         raise _UnfitError(f"the book has no {key!r}")
     levels = [] if book[key] is None else book[key]

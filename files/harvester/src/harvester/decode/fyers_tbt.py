@@ -14,7 +14,6 @@ from harvester.decode.merge import firsts, lasts, merge
 from harvester.decode.tbt_layout import SLOTS
 from harvester.decode.tbt_levels import Levels
 from harvester.decode.tbt_parts import Notice, Parts, Symbols, read_messages
-from harvester.decode.tbt_sequence import SequenceBreak, find_breaks, find_suspects, numbers_before
 
 SIDES = 2 * SLOTS
 """Slots of both sides, the bids first."""
@@ -42,9 +41,7 @@ class Books:
     send_time: Ints
     snapshot: Flags
     suspect: Flags
-    """No snapshot came yet on this connection, or numbers are missing since the last."""
-    changed: Flags
-    """False for a part that repeats what was known."""
+    """No snapshot came yet on this connection, or sequence numbers are missing since the last snapshot."""
     total_buy: Ints
     total_sell: Ints
     bid_px: Ints
@@ -60,12 +57,10 @@ class Books:
 
 @dataclass(frozen=True)
 class TbtBatch:
-    """What the frames of a batch hold."""
+    """Books, tickers, notices and unread bytes of a batch of frames."""
 
     books: Books
     tickers: Sequence[str]
-    breaks: list[SequenceBreak]
-    """In order of arrival."""
     notices: list[Notice]
     leftovers: list[Leftover]
 
@@ -84,8 +79,8 @@ class TbtDecoder:
         """The next frames of the connection; some hundreds at a time are the fastest."""
         messages = read_messages(FrameBatch.of(frames), self._symbols)
         self._make_room()
-        books, breaks = self._books(messages.parts, messages.levels)
-        return TbtBatch(books, self._symbols.tickers, breaks, messages.notices, sorted(messages.leftovers))
+        books = self._books(messages.parts, messages.levels)
+        return TbtBatch(books, self._symbols.tickers, messages.notices, sorted(messages.leftovers))
 
     def _make_room(self) -> None:
         new = len(self._symbols.tickers) - len(self._sequence)
@@ -93,30 +88,42 @@ class TbtDecoder:
         self._sequence = np.append(self._sequence, np.zeros(new, np.int64))
         self._suspect = np.append(self._suspect, np.ones(new, np.bool_))
 
-    def _books(self, parts: Parts, levels: Levels) -> tuple[Books, list[SequenceBreak]]:
+    def _books(self, parts: Parts, levels: Levels) -> Books:
         order = np.argsort(parts.symbol, kind="stable")
-        symbol, frame, sequence = parts.symbol[order], parts.frame[order], parts.sequence[order]
+        symbol, sequence = parts.symbol[order], parts.sequence[order]
         snapshot = _snapshots(parts)[order]
         first = firsts(symbol)
         last = lasts(first)
-        before = numbers_before(sequence, first, self._sequence[symbol[first]])
-        breaks = find_breaks(sequence, before)
-        suspect = find_suspects(breaks, snapshot, first, self._suspect[symbol[first]])
+        before = np.append(0, sequence[:-1])[: len(sequence)]
+        before[first] = self._sequence[symbol[first]]
+        suspect = find_suspects(find_breaks(sequence, before), snapshot, first, self._suspect[symbol[first]])
         places = np.empty_like(order)
         places[order] = np.arange(len(order))
         values = _lay_out(levels, places, parts.total_buy[order], parts.total_sell[order])
-        merged, changed = merge(values, snapshot, first, self._state[:, symbol[first]], ABSENT)
-        broken = np.flatnonzero(breaks)
-        listed = [
-            SequenceBreak(
-                int(frame[row]), int(symbol[row]), int(before[row]) + 1, int(sequence[row]), bool(snapshot[row])
-            )
-            for row in broken[np.argsort(order[broken])].tolist()
-        ]
+        merged = merge(values, snapshot, first, self._state[:, symbol[first]], ABSENT)
         self._state[:, symbol[last]] = merged[:, last]
         self._sequence[symbol[last]] = sequence[last]
         self._suspect[symbol[last]] = suspect[last]
-        return _books(parts, merged, places, snapshot, suspect, changed), listed
+        return _books(parts, merged, places, snapshot, suspect)
+
+
+def find_breaks(sequence: Ints, before: Ints) -> Flags:
+    """Marks the sequence numbers that do not follow the one before. 0 on either side is no number, and no break."""
+    breaks: Flags = (sequence != before + 1) & (sequence != 0) & (before != 0)
+    return breaks
+
+
+def find_suspects(breaks: Flags, snapshots: Flags, firsts: Flags, before: Flags) -> Flags:
+    """Marks the rows whose book may be wrong: from a break, or the start of the connection, to the next snapshot.
+
+    Rows are by symbol and then by arrival; `before` has the mark of each symbol before its first row.
+    """
+    starts = breaks.copy()
+    starts[firsts] |= before
+    starts &= ~snapshots
+    latest = np.where(breaks | snapshots | firsts, np.arange(len(starts)), 0)
+    suspects: Flags = starts[np.maximum.accumulate(latest)]
+    return suspects
 
 
 def _snapshots(parts: Parts) -> Flags:
@@ -127,7 +134,7 @@ def _snapshots(parts: Parts) -> Flags:
 
 
 def _lay_out(levels: Levels, places: Ints, total_buy: Ints, total_sell: Ints) -> Ints:
-    """What each part says, one row a slot and value, one column a part at its place; ABSENT elsewhere."""
+    """The values of the parts, int64[HEIGHT, parts], each part at its place; ABSENT where it gives none."""
     values = np.full((HEIGHT, len(places)), ABSENT)
     values[TOTAL_BUY], values[TOTAL_SELL] = total_buy, total_sell
     slot = levels.num + SLOTS * levels.is_ask
@@ -146,7 +153,7 @@ def _lay_out(levels: Levels, places: Ints, total_buy: Ints, total_sell: Ints) ->
     return values
 
 
-def _books(parts: Parts, merged: Ints, places: Ints, snapshot: Flags, suspect: Flags, changed: Flags) -> Books:
+def _books(parts: Parts, merged: Ints, places: Ints, snapshot: Flags, suspect: Flags) -> Books:
     columns = merged.take(places, axis=1)
     qty = columns[QTYS]
     empty = qty <= 0
@@ -164,7 +171,6 @@ def _books(parts: Parts, merged: Ints, places: Ints, snapshot: Flags, suspect: F
         parts.send_time,
         snapshot[places],
         suspect[places],
-        changed[places],
         columns[TOTAL_BUY],
         columns[TOTAL_SELL],
         *levels,

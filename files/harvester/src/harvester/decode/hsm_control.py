@@ -2,22 +2,11 @@
 
 from typing import NamedTuple
 
+from harvester.decode import hsm_layout as wire
 from harvester.decode.frames import Leftover, Reason
-from harvester.decode.hsm_layout import (
-    AUTH,
-    BUFFER,
-    FEED,
-    MODE,
-    NOTICE,
-    PAUSE,
-    PING,
-    RESUME,
-    SUBSCRIBE,
-    UNSUBSCRIBE,
-)
 
-WITH_FIELDS = {AUTH, SUBSCRIBE, UNSUBSCRIBE, PAUSE, RESUME, MODE, NOTICE}
-WITHOUT_FIELDS = {PING, BUFFER}
+WITH_FIELDS = {wire.AUTH, wire.SUBSCRIBE, wire.UNSUBSCRIBE, wire.PAUSE, wire.RESUME, wire.MODE, wire.NOTICE}
+WITHOUT_FIELDS = {wire.PING, wire.BUFFER}
 HEADER_SIZE = 4
 
 
@@ -36,7 +25,7 @@ class Control(NamedTuple):
     @property
     def notice(self) -> tuple[int, str] | None:
         """Code and text of a notice, such as 51001 for the plan's symbol limit; None for other frames."""
-        if self.type != NOTICE:
+        if self.type != wire.NOTICE:
             return None
         return int.from_bytes(self.fields.get(1, b""), "big", signed=True), self.fields.get(2, b"").decode(
             "utf-8", "backslashreplace"
@@ -44,14 +33,14 @@ class Control(NamedTuple):
 
 
 def read_control(number: int, frame: bytes) -> tuple[Control | None, Leftover | None]:
-    """A frame that is no feed frame: what it says, and what of it is not as it should be.
+    """A frame that is not a feed frame, and the part of it that cannot be read.
 
-    The length at the start is not looked at: the server's clients cannot rely on it.
+    The length at the start is ignored: the broker's own clients do not rely on it.
     """
     if len(frame) < 3:
         return None, Leftover(number, 0, len(frame), Reason.SHORT)
     kind = frame[2]
-    if kind == FEED:
+    if kind == wire.FEED:
         return None, Leftover(number, 0, len(frame), Reason.SHORT)
     if kind in WITHOUT_FIELDS:
         return Control(number, kind, {}), None

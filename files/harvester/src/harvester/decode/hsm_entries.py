@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harvester.decode.frames import Flags, FrameBatch, Ints, Leftover, Octets, Reason
+from harvester.decode.frames import Columns, Flags, FrameBatch, Ints, Leftover, Octets, Reason
 from harvester.decode.hsm_layout import LITE, SNAPSHOT, UPDATE, Topic
 
 HEADER_SIZE = 9
@@ -14,7 +13,7 @@ FEW = 24
 
 
 @dataclass(frozen=True)
-class Entries:
+class Entries(Columns):
     """Entries in order of arrival: frame number, offset in the batch's buffer, form and size in bytes."""
 
     frame: Ints
@@ -24,13 +23,6 @@ class Entries:
 
     def __len__(self) -> int:
         return len(self.frame)
-
-    def pick(self, chosen: NDArray[np.intp] | Flags) -> "Entries":
-        return Entries(self.frame[chosen], self.start[chosen], self.form[chosen], self.size[chosen])
-
-
-def _big_endian_16(octets: Octets, at: Ints) -> Ints:
-    return octets[at].astype(np.int64) << 8 | octets[at + 1]
 
 
 def _snapshot_sizes(octets: Octets, at: Ints) -> Ints:
@@ -118,7 +110,7 @@ class _Walk:
     def run(self, frame: Ints) -> None:
         at = self.batch.starts[frame] + HEADER_SIZE
         end = self.batch.ends[frame]
-        left = _big_endian_16(self.batch.octets, at - 2)
+        left = self.batch.octets[at - 2].astype(np.int64) << 8 | self.batch.octets[at - 1]
         while frame.size:
             done = left == 0
             if done.any():
@@ -138,13 +130,7 @@ class _Walk:
         if len(self.found) == 1:
             return self.found[0]
         none = np.empty(0, np.int64)
-        parts = [Entries(none, none, np.empty(0, np.uint8), none), *self.found]
-        together = Entries(
-            np.concatenate([part.frame for part in parts]),
-            np.concatenate([part.start for part in parts]),
-            np.concatenate([part.form for part in parts]),
-            np.concatenate([part.size for part in parts]),
-        )
+        together = Entries.join([Entries(none, none, np.empty(0, np.uint8), none), *self.found])
         return together.pick(np.argsort(together.start, kind="stable"))
 
 

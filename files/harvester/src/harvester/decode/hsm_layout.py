@@ -62,7 +62,7 @@ LARGEST_SCALE = int(np.iinfo(np.int64).max)
 
 @dataclass(frozen=True)
 class Topic:
-    """What a snapshot says about a topic besides its values."""
+    """Name, price scale and texts of a topic, from its snapshot."""
 
     name: str
     """Such as "sf|nse_cm|3045"."""

@@ -1,9 +1,10 @@
 """Which topic an entry of the data socket (HSM) belongs to: ids are given by snapshots and may be given anew."""
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
-from harvester.decode.frames import Flags, FrameBatch, Ints, Octets
+import numpy as np
+
+from harvester.decode.frames import Columns, Flags, FrameBatch, Ints, Octets
 from harvester.decode.hsm_entries import Entries, read_topic
 from harvester.decode.hsm_layout import LITE, SNAPSHOT, UNKNOWN_KIND, Topic
 from harvester.decode.merge import firsts, lasts
@@ -70,24 +71,31 @@ class TopicTable:
         return topics
 
 
-class Headers:
+@dataclass(frozen=True)
+class Headers(Columns):
     """What entries say before their values, one array element an entry."""
 
-    def __init__(self, batch: FrameBatch, entries: Entries, table: TopicTable) -> None:
-        octets, start = batch.octets, entries.start
-        self.ids: Ints = octets[start + 1].astype(np.int64) << 8 | octets[start + 2]
-        self.counts: Ints = octets[start + 3].astype(np.int64)
-        self.places: Ints = start + 4
-        self.snapshots: Flags = entries.form == SNAPSHOT
-        self.defined: Ints = np.full(len(entries), NO_TOPIC, np.int64)
-        lite = entries.form == LITE
-        self.counts[lite] = 1
-        self.places[lite] -= 1
-        for entry in np.flatnonzero(self.snapshots).tolist():
-            topic, self.counts[entry], self.places[entry] = read_topic(batch.raw, int(start[entry]))
-            self.defined[entry] = table.define(topic)
+    ids: Ints
+    """Topic id."""
+    counts: Ints
+    """Number of values."""
+    places: Ints
+    """Where the values begin in the batch's buffer."""
+    snapshots: Flags
+    defined: Ints
+    """Place of the topic that a snapshot names; NO_TOPIC for other entries."""
 
-    def reorder(self, order: NDArray[np.intp]) -> None:
-        """Put the elements in another order."""
-        for name, column in vars(self).items():
-            setattr(self, name, column[order])
+
+def read_headers(batch: FrameBatch, entries: Entries, table: TopicTable) -> Headers:
+    """The headers of the entries; topics that snapshots name are added to the table."""
+    octets, start = batch.octets, entries.start
+    ids: Ints = octets[start + 1].astype(np.int64) << 8 | octets[start + 2]
+    lite = entries.form == LITE
+    counts = np.where(lite, 1, octets[start + 3].astype(np.int64))
+    places = start + 4 - lite
+    snapshots: Flags = entries.form == SNAPSHOT
+    defined = np.full(len(entries), NO_TOPIC, np.int64)
+    for entry in np.flatnonzero(snapshots).tolist():
+        topic, counts[entry], places[entry] = read_topic(batch.raw, int(start[entry]))
+        defined[entry] = table.define(topic)
+    return Headers(ids, counts, places, snapshots, defined)

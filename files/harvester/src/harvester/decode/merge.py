@@ -9,7 +9,6 @@ from harvester.decode.frames import Flags, Ints
 
 Matrix = NDArray[np.signedinteger[Any]]
 
-
 BLOCK = 1 << 15
 """Values filled at a time, so that the arrays stay in the processor's cache."""
 
@@ -26,8 +25,8 @@ def lasts(firsts: Flags) -> NDArray[np.intp]:
     return np.flatnonzero(np.append(firsts[1:], True)[: len(firsts)])
 
 
-def merge(values: Matrix, resets: Flags, firsts: Flags, carried: Matrix, absent: int) -> tuple[Matrix, Flags]:
-    """The full state after each update, and whether the update changed anything.
+def merge(values: Matrix, resets: Flags, firsts: Flags, carried: Matrix, absent: int) -> Matrix:
+    """The full state after each update.
 
     `values` has one row a field and one column an update, sorted by stream and then by time; `absent` stands for
     unchanged. `resets` marks updates before which everything is forgotten (snapshots), `firsts` the first of each
@@ -41,8 +40,7 @@ def merge(values: Matrix, resets: Flags, firsts: Flags, carried: Matrix, absent:
 
     known = values != absent
     known[:, firsts | resets] = True
-    merged = values if known.all() else _fill(values, known)
-    return merged, _changed(merged, resets, first, carried)
+    return values if known.all() else _fill(values, known)
 
 
 def _fill(values: Matrix, known: Flags) -> Matrix:
@@ -57,12 +55,3 @@ def _fill(values: Matrix, known: Flags) -> Matrix:
         source = np.maximum.accumulate(source.reshape(block.shape), axis=1)
         values[top : top + rows].take(source, out=merged[top : top + rows], mode="clip")
     return merged
-
-
-def _changed(merged: Matrix, resets: Flags, first: NDArray[np.intp], carried: Matrix) -> Flags:
-    changed = np.ones(merged.shape[1], np.bool_)
-    if len(changed):
-        (merged[:, 1:] != merged[:, :-1]).any(axis=0, out=changed[1:])
-    changed[first] = (merged[:, first] != carried).any(axis=0)
-    changed[resets] = True
-    return changed

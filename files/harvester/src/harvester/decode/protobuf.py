@@ -7,6 +7,7 @@ counts; repeated messages that are not marked as such merge.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 VARINT, LENGTH = 0, 2
@@ -26,23 +27,16 @@ class Many:
     schema: "Schema"
 
 
-@dataclass(frozen=True)
-class Span:
-    """A message left for later: a list of (start, end) offsets."""
+class Plain(Enum):
+    """UTF-8 text; a varint as the 64 bits on the wire; a message left for later, as a list of (start, end) offsets."""
 
-
-class Text:
-    """UTF-8 text."""
-
-
-class Number:
-    """A varint, as the 64 bits on the wire."""
+    TEXT, NUMBER, SPAN = range(3)
 
 
 Schema = Mapping[int, Any]
 Fields = dict[int, Any]
 
-TEXT, NUMBER, SPAN = Text(), Number(), Span()
+TEXT, NUMBER, SPAN = Plain
 WRAPPED: Schema = {1 << 3: NUMBER}
 """UInt64Value, Int64Value, UInt32Value: a present message without its field is zero."""
 

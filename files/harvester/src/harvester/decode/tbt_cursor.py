@@ -1,4 +1,4 @@
-"""Places in many protobuf messages that move over the expected fields side by side.
+"""Places in many protobuf messages that move over the expected fields, all messages at once.
 
 Only the form that every protobuf writer gives a message is followed: known fields in order, once each, numbers of at
 most 35 bits. Whatever differs is marked irregular and left to the exact parser.
@@ -20,10 +20,7 @@ WRAPPED_TAG = 0x08
 """Tag of the number in a wrapper."""
 
 
-def _u64(number: int) -> np.uint64:
-    return np.uint64(number)
-
-
+_u64 = np.uint64
 OCTET = _u64(0xFF)
 MORE = _u64(0x8080808080)
 """Continuation bits of a number: set in each byte but its last."""
@@ -77,7 +74,7 @@ def _compact(varint: Words) -> Words:
 
 
 class Cursor:
-    """A place in each of many messages. `irregular` marks those whose other results mean nothing."""
+    """A place in each of many messages. `irregular` marks the messages for which all results are invalid."""
 
     def __init__(self, words: Words, at: Ints, end: Ints) -> None:
         self.words = words

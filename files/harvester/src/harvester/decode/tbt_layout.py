@@ -42,7 +42,6 @@ MARKET_FEED: Schema = {
     TICKER: TEXT,
     DETAIL: {length(1): TEXT},
 }
-OTHER_PARTS = (QUOTE, EXTENDED, DAILY, BARS, DETAIL)
 
 KEY, VALUE = length(1), length(2)
 MAP_ENTRY: Schema = {KEY: TEXT, VALUE: MARKET_FEED}

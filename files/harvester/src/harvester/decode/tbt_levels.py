@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harvester.decode.frames import Flags, Ints
+from harvester.decode.frames import Columns, Flags, Ints
 from harvester.decode.tbt_cursor import OCTET, Cursor, Words
 from harvester.decode.tbt_layout import ASKS, BIDS, NUM, ORDERS, PRICE, QTY, TOTAL_BUY, TOTAL_SELL
 
@@ -28,7 +28,7 @@ STEPS = _steps()
 
 
 @dataclass(frozen=True)
-class Levels:
+class Levels(Columns):
     """Levels by message and then in the order of the wire; ABSENT where a field is not there. Prices in paise."""
 
     message: Ints
@@ -37,9 +37,6 @@ class Levels:
     qty: Ints
     orders: Ints
     num: Ints
-
-    def pick(self, chosen: Flags) -> "Levels":
-        return Levels(*(column[chosen] for column in vars(self).values()))
 
 
 @dataclass(frozen=True)

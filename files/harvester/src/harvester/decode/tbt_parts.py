@@ -1,40 +1,15 @@
-"""Parts of 50-level messages: what each says about one symbol, by the fast path or by the exact parser."""
+"""Parts of 50-level messages, one a symbol, read by the fast path or by the exact parser."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from harvester.decode.frames import ABSENT, Flags, FrameBatch, Ints, Leftover, Reason
+from harvester.decode import tbt_layout as wire
+from harvester.decode.frames import ABSENT, Columns, Flags, FrameBatch, Ints, Leftover, Reason
 from harvester.decode.protobuf import Fields, MalformedError, parse, unwrap
 from harvester.decode.tbt_cursor import words_at_each_byte
 from harvester.decode.tbt_headers import MOST_FEEDS, FeedHeaders, read_headers
-from harvester.decode.tbt_layout import (
-    ASKS,
-    BIDS,
-    DEPTH,
-    DEPTH_BODY,
-    ERROR,
-    FEED_SNAPSHOT,
-    FEED_TIME,
-    FEEDS,
-    KEY,
-    KIND,
-    MESSAGE,
-    NUM,
-    ORDERS,
-    PRICE,
-    QTY,
-    SEND_TIME,
-    SEQUENCE,
-    SNAPSHOT,
-    SOCKET_MESSAGE,
-    TICKER,
-    TOKEN,
-    TOTAL_BUY,
-    TOTAL_SELL,
-    VALUE,
-)
 from harvester.decode.tbt_levels import UINT32, Levels, read_depths
 
 PONG = b"pong"
@@ -51,7 +26,7 @@ class Notice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parts(Columns):
     """One element a symbol's part of a message; times are epoch seconds, ABSENT where not given."""
 
     frame: Ints
@@ -68,14 +43,6 @@ class Parts:
     has_depth: Flags
     total_buy: Ints
     total_sell: Ints
-
-
-Arrays = TypeVar("Arrays", Parts, Levels)
-
-
-def _join(one: Arrays, other: Arrays) -> Arrays:
-    columns = zip(vars(one).values(), vars(other).values(), strict=True)
-    return type(one)(*(np.concatenate(pair) for pair in columns))
 
 
 class Symbols:
@@ -104,8 +71,8 @@ def _signed(price: int) -> int:
 
 
 def _level(part: int, is_ask: bool, level: Fields) -> tuple[int, ...]:
-    price = level.get(PRICE)
-    counts = (level.get(tag) for tag in (QTY, ORDERS, NUM))
+    price = level.get(wire.PRICE)
+    counts = (level.get(tag) for tag in (wire.QTY, wire.ORDERS, wire.NUM))
     return (
         part,
         is_ask,
@@ -126,27 +93,27 @@ class ExactReader:
 
     def read(self, frame: int, start: int, end: int) -> None:
         """Take one message. Raises MalformedError, and has then taken nothing of it."""
-        message = parse(self.raw, start, end, SOCKET_MESSAGE)
-        entries = message.get(FEEDS, ())
+        message = parse(self.raw, start, end, wire.SOCKET_MESSAGE)
+        entries = message.get(wire.FEEDS, ())
         if len(entries) > MOST_FEEDS:
             raise MalformedError("more symbols than a connection can have")
-        outer = bool(message.get(SNAPSHOT, 0))
+        outer = bool(message.get(wire.SNAPSHOT, 0))
         feeds = {}
         for entry in entries:  # of entries with the same key the last counts, as in any map
-            key, feed = entry.get(KEY, ""), entry.get(VALUE, {})
+            key, feed = entry.get(wire.KEY, ""), entry.get(wire.VALUE, {})
             body: Fields = {}
-            for start, end in feed.get(DEPTH, ()):
-                parse(self.raw, start, end, DEPTH_BODY, body)
-            symbol = feed.get(TICKER) or feed.get(TOKEN) or key
+            for start, end in feed.get(wire.DEPTH, ()):
+                parse(self.raw, start, end, wire.DEPTH_BODY, body)
+            symbol = feed.get(wire.TICKER) or feed.get(wire.TOKEN) or key
             feeds[key] = symbol, _part(feed, body, outer), body
         for symbol, part, body in feeds.values():
             place = len(self.parts)
             self.parts.append((frame, self.symbols.code(symbol), *part))
-            self.levels += [_level(place, True, level) for level in body.get(ASKS, ())]
-            self.levels += [_level(place, False, level) for level in body.get(BIDS, ())]
-        text, is_error = message.get(MESSAGE, ""), bool(message.get(ERROR, 0))
+            self.levels += [_level(place, True, level) for level in body.get(wire.ASKS, ())]
+            self.levels += [_level(place, False, level) for level in body.get(wire.BIDS, ())]
+        text, is_error = message.get(wire.MESSAGE, ""), bool(message.get(wire.ERROR, 0))
         if text or is_error:
-            self.notices.append(Notice(frame, message.get(KIND, 0), text, is_error))
+            self.notices.append(Notice(frame, message.get(wire.KIND, 0), text, is_error))
 
     def arrays(self) -> tuple[Parts, Levels]:
         """All that was read."""
@@ -163,17 +130,17 @@ def _columns(rows: list[tuple[int, ...]], count: int) -> Ints:
 
 
 def _part(feed: Fields, body: Fields, outer: bool) -> tuple[int, ...]:
-    times = unwrap(feed, FEED_TIME, ABSENT), unwrap(feed, SEND_TIME, ABSENT)
-    sequence, snapshot = feed.get(SEQUENCE, 0), bool(feed.get(FEED_SNAPSHOT, 0))
-    totals = unwrap(body, TOTAL_BUY, ABSENT), unwrap(body, TOTAL_SELL, ABSENT)
+    times = unwrap(feed, wire.FEED_TIME, ABSENT), unwrap(feed, wire.SEND_TIME, ABSENT)
+    sequence, snapshot = feed.get(wire.SEQUENCE, 0), bool(feed.get(wire.FEED_SNAPSHOT, 0))
+    totals = unwrap(body, wire.TOTAL_BUY, ABSENT), unwrap(body, wire.TOTAL_SELL, ABSENT)
     if max(*times, sequence, *totals) > INT64_MAX:
         raise MalformedError("a number beyond 63 bits")
-    return *times, sequence, snapshot, outer, DEPTH in feed, *totals
+    return *times, sequence, snapshot, outer, wire.DEPTH in feed, *totals
 
 
 @dataclass(frozen=True)
 class Messages:
-    """What the frames of a batch hold: parts in order of arrival, the levels naming them by place."""
+    """The messages of a batch: parts in order of arrival, and levels with the place of their part."""
 
     parts: Parts
     levels: Levels
@@ -187,7 +154,7 @@ def _read_regular(batch: FrameBatch, symbols: Symbols) -> tuple[Parts, Levels, F
     headers, irregular = read_headers(words, batch.starts, batch.ends)
     headers = headers.pick(~irregular[headers.message])
     symbol = _read_texts(raw, headers, symbols)
-    depths = read_depths(raw, words, *headers.depth)
+    depths = read_depths(raw, words, *headers.depth.T)
     irregular[headers.message[depths.irregular | (symbol < 0)]] = True
     parts = Parts(
         headers.message,
@@ -206,9 +173,7 @@ def _read_regular(batch: FrameBatch, symbols: Symbols) -> tuple[Parts, Levels, F
 
 def _read_texts(raw: bytes, headers: FeedHeaders, symbols: Symbols) -> Ints:
     """Codes of the tickers, -1 where a text needs a closer look."""
-    spans = zip(
-        *(place.tolist() for span in (headers.ticker, headers.key, headers.token) for place in span), strict=True
-    )
+    spans = np.concatenate((headers.ticker, headers.key, headers.token), axis=1).tolist()
     codes = [
         symbols.code_of_bytes(raw[a:b]) if raw[c:d].isascii() and raw[e:f].isascii() else -1
         for a, b, c, d, e, f in spans
@@ -221,7 +186,7 @@ def _keep(parts: Parts, levels: Levels, chosen: Flags) -> tuple[Parts, Levels]:
         return parts, levels
     levels = levels.pick(chosen[levels.message])
     levels.message[:] = (np.cumsum(chosen) - 1)[levels.message]
-    return Parts(*(column[chosen] for column in vars(parts).values())), levels
+    return parts.pick(chosen), levels
 
 
 def read_messages(batch: FrameBatch, symbols: Symbols) -> Messages:
@@ -247,10 +212,9 @@ def read_messages(batch: FrameBatch, symbols: Symbols) -> Messages:
 
 def _merge_in(parts: Parts, levels: Levels, more: Parts, more_levels: Levels) -> tuple[Parts, Levels]:
     """Both in order of arrival; no message has parts in each."""
-    levels = _join(levels, replace(more_levels, message=more_levels.message + len(parts.frame)))
-    parts = _join(parts, more)
+    levels = Levels.join((levels, replace(more_levels, message=more_levels.message + len(parts.frame))))
+    parts = Parts.join((parts, more))
     order = np.argsort(parts.frame, kind="stable")
     places = np.empty_like(order)
     places[order] = np.arange(len(order))
-    in_order = Parts(*(column[order] for column in vars(parts).values()))
-    return in_order, replace(levels, message=places[levels.message])
+    return parts.pick(order), replace(levels, message=places[levels.message])

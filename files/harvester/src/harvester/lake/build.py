@@ -1,11 +1,11 @@
 """Building one day: from its segments to the files of the lake, each read back and compared."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.lake.certificate.balance import check_day
-from harvester.lake.certificate.day import Json, certify_day, encode_certificate
+from harvester.lake.certificate.day import certify_day, encode_certificate
+from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation
 from harvester.lake.gaps.polls import in_order, read_gaps, write_gaps
 from harvester.lake.layout import CERTIFICATE, GAPS, RAW
@@ -14,38 +14,30 @@ from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.publish.files import place, temporary_for
 from harvester.lake.writing import write_tables
 
-GAPS_NAME, CERTIFICATE_NAME = "gaps.parquet", "certificate.json"
-
 
 def build_day(lake: Path, day: Day, expectation: Expectation, release: str, form: Form) -> tuple[list[FileEntry], Json]:
-    """Archive, decode, account, certify: the entries of all files, and the certificate. The caller holds the lake.
+    """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
-    Raises HarvesterError when something read back is not what was written, or when the accounts do not balance.
+    The caller holds the lake. Raises HarvesterError when a file that is read back is not what was written, or when
+    data and gaps together are not what was expected.
     """
-    partition = day.partition
     archived = _archive(lake, day, form)
     written = write_tables(lake, day, expectation.grace_ns)
-    temporary = temporary_for(lake, partition, GAPS, GAPS_NAME)
-    rows = write_gaps(written.gaps, temporary)
-    ledger = describe_file(lake, place(temporary, GAPS_NAME), rows)
+    temporary = temporary_for(lake, day.partition, GAPS)
+    ledger = place(lake, temporary, write_gaps(written.gaps, temporary))
     if read_gaps(lake / ledger.path) != in_order(written.gaps):
         raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
     files = [*written.files, ledger, *archived]
-    certificate = certify_day(
-        partition,
-        release,
-        day.grid,
-        written.symbols,
-        written.streams,
-        day.index,
-        day.events,
-        [asdict(entry) for entry in files],
-    )
-    _check_balance(lake, certificate, files)
-    temporary = temporary_for(lake, partition, CERTIFICATE, CERTIFICATE_NAME)
+    certificate = certify_day(day, release, written.symbols, written.streams, files)
+    flaws = check_day(lake, certificate, files)
+    if flaws:
+        raise HarvesterError(
+            f"{certificate['date']}: data and gaps are not what was expected: {'; '.join(flaws[:5])}. The day is not"
+            " closed, and the journal keeps everything; report this as a defect, with the journal of the day."
+        )
+    temporary = temporary_for(lake, day.partition, CERTIFICATE)
     temporary.write_bytes(encode_certificate(certificate))
-    placed = place(temporary, CERTIFICATE_NAME)
-    return [*files, describe_file(lake, placed, len(written.symbols))], certificate
+    return [*files, place(lake, temporary, len(written.symbols))], certificate
 
 
 def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:
@@ -55,12 +47,3 @@ def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:
         for source in day.index.sources
         if not source.is_open
     ]
-
-
-def _check_balance(lake: Path, certificate: Json, files: list[FileEntry]) -> None:
-    flaws = check_day(lake, certificate, files)
-    if flaws:
-        raise HarvesterError(
-            f"{certificate['date']}: data and gaps are not what was expected: {'; '.join(flaws[:5])}. The day is not"
-            " closed, and the journal keeps everything; report this as a defect, with the journal of the day."
-        )

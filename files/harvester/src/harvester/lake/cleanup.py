@@ -1,31 +1,27 @@
-"""`harvester cleanup`: delete lake files that receipts prove to be verified somewhere else.
+"""`harvester cleanup`: delete lake files of which a receipt shows a verified copy in another place.
 
-Only data tables and archived segments go, never a manifest, certificate or gap ledger, and nothing of the newest
-days. What goes is written down first, beside the manifest.
+Only data tables and archived segments are deleted, never a manifest, certificate or gap ledger, and no file of the
+newest days. A record of the deletion is written first, beside the manifest.
 """
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions
-from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
+from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest, read_removals, write_removals
 from harvester.lake.publish.receipts import Receipt
-from harvester.lake.publish.removals import read_removals, write_removals
-
-if TYPE_CHECKING:
-    pass
 
 KEEP_DAYS = 2
 REMOVABLE = (DEPTH, *STREAMED, RAW)
 
 
 class FileFinding(NamedTuple):
-    """Whether a file may go, and why not when it may not."""
+    """A removable file; `keep_because` is why it must stay, None when it may be deleted."""
 
     partition: Partition
     entry: FileEntry
@@ -33,7 +29,7 @@ class FileFinding(NamedTuple):
 
 
 def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[FileFinding]:
-    """A finding on every removable file that is here, hashes computed anew. Deletes nothing.
+    """A finding for each removable file on disk, hashes computed anew. Deletes nothing.
 
     Raises HarvesterError when a manifest cannot be trusted, ConfigError when `keep_days` is negative.
     """
@@ -53,7 +49,7 @@ def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KE
 
 
 def removable(manifest: Manifest) -> list[FileEntry]:
-    """The files of a day that may ever go: the large ones."""
+    """The files of a day that clean-up may delete: the tables of data and the archived segments."""
     return [entry for kind in REMOVABLE for entry in manifest.find(kind)]
 
 
@@ -77,7 +73,7 @@ def _why_keep(
 
 
 def delete_files(lake: Path, findings: list[FileFinding], receipt: Receipt) -> int:
-    """Write down and delete the files that may go; the bytes freed are returned. The caller holds the lake.
+    """Record and delete the files that may go; returns the bytes freed. The caller holds the lake.
 
     Raises HarvesterError when the lake cannot be written.
     """

@@ -1,43 +1,42 @@
 """`harvester close`: build the lake of closed trading days from the journal.
 
-A day is built when its windows are over and no segment with data is still open. The manifest comes last: without it
-nothing of the day counts, and the next run begins anew. A day that was closed before is built again only when the
-journal has more of it; that is a new generation, and the files it replaces move to superseded/.
+A day is built when its windows are over and no segment with data is open. The manifest is written last: without it
+the day is not closed, and the next run builds it again. A closed day is built again only when the journal has more
+segments of it, or a file of it is missing; that is a new generation, and the replaced files move to superseded/.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.release import release_id
-from harvester.calendar import TradingCalendar
+from harvester.calendar import PhaseName, TradingCalendar
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
-from harvester.lake.certificate.day import Json
+from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation, read_day
 from harvester.lake.day.segments import find_sources, read_index
-from harvester.lake.layout import RAW, Partition
-from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, self_hash_of, write_manifest
+from harvester.lake.layout import RAW, Partition, find_partitions
+from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
 from harvester.lake.publish.archive import Form
-from harvester.lake.publish.files import set_superseded_aside
-from harvester.lake.publish.lock import locked
-from harvester.lake.publish.removals import read_removals
+from harvester.lake.publish.files import locked, set_superseded_aside
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
 
+LOOK_BACK_DAYS = 31
 CLOSED, UNCHANGED, NOTHING = "closed", "unchanged", "nothing"
 
 
 @dataclass(frozen=True)
 class Closing:
-    """What closing a day came to: "closed", "unchanged" (it was closed before), or "nothing" to close."""
+    """Result of closing a day: "closed" now, "unchanged" if closed before, "nothing" without data and windows."""
 
     partition: Partition
     outcome: str
@@ -46,7 +45,7 @@ class Closing:
 
 
 class NotOverError(HarvesterError):
-    """The day's session is still going on."""
+    """A window of the day has not ended."""
 
 
 def close_day(
@@ -59,7 +58,7 @@ def close_day(
     rebuild: bool = False,
     form: Form = Form.ZSTD,
 ) -> Closing:
-    """Build one day; `form` is that of segments archived now.
+    """Close one day; `form` is that of the segments that are archived now, `now_ns` wall ns.
 
     Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
     """
@@ -117,7 +116,7 @@ def _check_over(day: Day, now_ns: int) -> None:
 
 
 def _check_sealed(day: Day, journal: Path) -> None:
-    """An open segment with data is a day unfinished. One with control records only is read, and archived later."""
+    """Refuse an open segment with data. An open one with control records only is read now, and archived later."""
     for source in day.index.sources:
         if source.is_open and source.data_records:
             advice = (
@@ -152,7 +151,7 @@ def _must_build(lake: Path, day: Day, before: Manifest, rebuild: bool) -> bool:
 
 
 def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Expectation:
-    """What configuration and calendar expect of a day."""
+    """What settings and calendar demand of a day."""
     poll, feeds = settings.poll, settings.feeds
     sockets: dict[int, tuple[str, ...]] = {FYERS_HSM: (), FYERS_TBT: ()}
     if FEED_NAMES[FYERS_HSM] in feeds:
@@ -167,3 +166,32 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
     )
+
+
+def pending_days(
+    journal: Path, lake: Path, host: str, calendar: TradingCalendar, phases: tuple[PhaseName, ...], today: date
+) -> list[date]:
+    """Days up to `today` with segments that their manifest does not list, and trading days without a manifest."""
+    closed = [partition.date for partition in find_partitions(lake) if partition.host == host]
+    recorded = [day for day in _journal_days(journal) if day <= today]
+    earliest = max(min([*closed, *recorded, today]), today - timedelta(days=LOOK_BACK_DAYS))
+    span = (earliest + timedelta(days=number) for number in range((today - earliest).days + 1))
+    missed = {day for day in span if day not in closed and calendar.windows(day, phases)}
+    fresh = {day for day in recorded if _has_news(journal, lake, Partition(day, host))}
+    return sorted(missed | fresh)
+
+
+def _journal_days(journal: Path) -> list[date]:
+    days = []
+    for path in sorted(journal.glob("????-??-??")):
+        try:
+            days.append(date.fromisoformat(path.name))
+        except ValueError:
+            continue  # an unlisted file, which recovery reports
+    return days
+
+
+def _has_news(journal: Path, lake: Path, partition: Partition) -> bool:
+    manifest = load_manifest(lake, partition)
+    known = {segment.name for segment in manifest.segments} if manifest else set()
+    return any(path.stem not in known for path in day_directory(journal, partition.date).glob("*.seg"))

@@ -33,6 +33,11 @@ class Partition(NamedTuple):
         """Its folder of that kind, relative to the lake."""
         return Path(kind, f"date={self.date.isoformat()}", f"host={self.host}")
 
+    @property
+    def manifest(self) -> Path:
+        """The manifest in force, relative to the lake."""
+        return self.path(MANIFEST) / MANIFEST_NAME
+
 
 def find_partitions(lake: Path) -> list[Partition]:
     """The partitions that have a manifest, by date and host. Folders with other names are not partitions."""

@@ -1,17 +1,21 @@
-"""The manifest of a day: every file with size, hash and rows, sealed by a hash over itself; written last."""
+"""The manifest of a day: each file with size, hash and rows, and a hash over the manifest itself. It is written last.
+
+Records of what clean-up deleted lie beside it, so that verify knows why a listed file is missing.
+"""
 
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harvester.base.errors import HarvesterError
-from harvester.base.files import make_directory, replace_file
-from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition
+from harvester.base.files import make_directory, replace_file, write_new
+from harvester.lake.layout import MANIFEST, Partition
 
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = REMOVALS_FORMAT = 1
 SELF = "self_sha256"
 
 
@@ -37,7 +41,7 @@ class SegmentEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a day consists of now. `generation` counts the builds that changed something, from 1."""
+    """The files of a day. `generation` counts the builds that changed something, from 1."""
 
     date: str
     host: str
@@ -45,7 +49,7 @@ class Manifest:
     built_by: str
     files: tuple[FileEntry, ...]
     segments: tuple[SegmentEntry, ...]
-    supersedes: str | None = field(default=None)
+    supersedes: str | None = None
     """Self hash of the manifest before this one, which lies beside it under its number."""
 
     def find(self, kind: str) -> list[FileEntry]:
@@ -69,18 +73,18 @@ def describe_file(lake: Path, path: Path, rows: int) -> FileEntry:
 def encode_manifest(manifest: Manifest) -> bytes:
     """The file's bytes: JSON with the hash of its canonical form without that hash."""
     value: dict[str, Any] = {"format": MANIFEST_FORMAT, **asdict(manifest)}
-    return (json.dumps({**value, SELF: _self_hash(value)}, indent=1) + "\n").encode()
+    return (json.dumps({**value, SELF: self_hash(value)}, indent=1) + "\n").encode()
 
 
-def _self_hash(value: dict[str, Any]) -> str:
+def self_hash(value: dict[str, Any]) -> str:
     """SHA-256 of the JSON with sorted keys, without spaces, in ASCII."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
-    """The manifest in force, or None when the day has none. Raises HarvesterError for one that cannot be trusted."""
-    path = lake / partition.path(MANIFEST) / MANIFEST_NAME
+    """The manifest in force, None when the day has none. Raises HarvesterError when it is damaged or unreadable."""
+    path = lake / partition.manifest
     try:
         return parse_manifest(path.read_bytes(), partition)
     except FileNotFoundError:
@@ -98,8 +102,7 @@ def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
 
 def self_hash_of(lake: Path, partition: Partition) -> str:
     """The self hash of the manifest in force, which `load_manifest` has accepted."""
-    path = lake / partition.path(MANIFEST) / MANIFEST_NAME
-    return str(json.loads(path.read_bytes())[SELF])
+    return str(json.loads((lake / partition.manifest).read_bytes())[SELF])
 
 
 def parse_manifest(data: bytes, partition: Partition) -> Manifest:
@@ -108,7 +111,7 @@ def parse_manifest(data: bytes, partition: Partition) -> Manifest:
     if not isinstance(value, dict):
         raise TypeError("it is not a JSON object")
     claimed = value.pop(SELF)
-    if claimed != _self_hash(value):
+    if claimed != self_hash(value):
         raise ValueError("its own hash does not match")
     if value.pop("format") != MANIFEST_FORMAT:
         raise ValueError("it has another format than this release reads")
@@ -121,7 +124,7 @@ def parse_manifest(data: bytes, partition: Partition) -> Manifest:
 
 
 def _check_path(path: str, partition: Partition) -> None:
-    """A path must stay in its partition, whoever wrote the manifest."""
+    """Raises ValueError for a path outside the partition."""
     pure = PurePosixPath(path)
     kind = pure.parts[0] if pure.parts else ""
     inside = len(pure.parts) == 4 and pure.parent == PurePosixPath(partition.path(kind).as_posix())
@@ -131,12 +134,33 @@ def _check_path(path: str, partition: Partition) -> None:
 
 def write_manifest(lake: Path, partition: Partition, manifest: Manifest) -> Path:
     """Put the manifest in force, atomically and durably; the one before stays as manifest-<generation>.json."""
-    directory = lake / partition.path(MANIFEST)
-    make_directory(directory)
-    path = directory / MANIFEST_NAME
-    if path.exists():
-        kept = directory / f"manifest-{manifest.generation - 1}.json"
-        if not kept.exists():
-            os.link(path, kept)
+    path = lake / partition.manifest
+    make_directory(path.parent)
+    kept = path.with_name(f"manifest-{manifest.generation - 1}.json")
+    if path.exists() and not kept.exists():
+        os.link(path, kept)
     replace_file(path, encode_manifest(manifest), 0o640)
     return path
+
+
+def read_removals(lake: Path, partition: Partition) -> list[FileEntry]:
+    """All files of the day that clean-up was allowed to delete. Raises HarvesterError for a damaged record."""
+    entries = []
+    for path in sorted((lake / partition.path(MANIFEST)).glob("removed-*.json")):
+        try:
+            entries += [FileEntry(**entry) for entry in json.loads(path.read_bytes())["files"]]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise HarvesterError(
+                f"{path}: the record of a clean-up cannot be read ({error}). Restore it from a backup, or move it away:"
+                " the files it names then count as missing."
+            ) from error
+    return entries
+
+
+def write_removals(lake: Path, partition: Partition, entries: list[FileEntry], receipt_sha256: str) -> None:
+    """Record, durably, which files clean-up is about to delete and by which receipt. Raises OSError."""
+    directory = lake / partition.path(MANIFEST)
+    path = next(path for n in count(1) if not (path := directory / f"removed-{n}.json").exists())
+    files = [asdict(entry) for entry in entries]
+    value = {"format": REMOVALS_FORMAT, "receipt_sha256": receipt_sha256, "files": files}
+    write_new(path, (json.dumps(value, indent=1) + "\n").encode())

@@ -1,7 +1,7 @@
-"""`harvester prune-journal`: delete sealed segments of which the lake provably holds a copy."""
+"""`harvester prune-journal`: delete sealed segments of which the lake holds a verified copy."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import sync_directory
@@ -10,12 +10,9 @@ from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, hash_file, load_manifest
 from harvester.lake.publish.archive import archive_path, hash_unpacked
 
-if TYPE_CHECKING:
-    pass
-
 
 class SegmentFinding(NamedTuple):
-    """Whether a segment may go, and why not when it may not."""
+    """A sealed segment; `keep_because` is why it must stay, None when it may be deleted."""
 
     path: Path
     bytes: int
@@ -23,7 +20,7 @@ class SegmentFinding(NamedTuple):
 
 
 def judge_segments(journal: Path, lake: Path) -> list[SegmentFinding]:
-    """A finding on every sealed segment of a journal, hashes computed anew. Deletes nothing."""
+    """A finding for each sealed segment of a journal, hashes computed anew. Deletes nothing."""
     findings = []
     for path in sorted(journal.glob(f"????-??-??/*{SEALED}")):
         if path.is_file() and not path.is_symlink():
@@ -40,7 +37,7 @@ def _why_keep(path: Path, lake: Path) -> str | None:
 
 
 def _why_keep_by(path: Path, lake: Path, partition: Partition) -> str | None:
-    """None only when this manifest, the archived copy and the segment itself all agree."""
+    """None when the manifest, the archived copy and the segment have the same hash."""
     try:
         manifest = load_manifest(lake, partition)
         size, digest = hash_file(path)
@@ -66,7 +63,7 @@ def _why_distrust(lake: Path, copy: Path, manifest: Manifest, digest: str) -> st
 
 
 def delete_segments(findings: list[SegmentFinding]) -> int:
-    """Delete the segments that may go, durably; the bytes freed are returned. Raises HarvesterError."""
+    """Delete the segments that may go, durably; returns the bytes freed. Raises HarvesterError."""
     freed = 0
     for finding in findings:
         if finding.keep_because is None:

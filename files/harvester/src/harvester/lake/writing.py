@@ -1,37 +1,34 @@
-"""The tables of a day, symbol by symbol, with the ledger of each and what the certificate says of it."""
+"""The tables of a day, symbol by symbol, with the gaps of each and its entries of the certificate."""
 
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from harvester.decode.frames import Ints
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
-from harvester.lake.certificate.day import Json, certify_symbol
-from harvester.lake.certificate.streams import certify_feed, certify_stream
+from harvester.lake.certificate.day import certify_symbol
+from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
+from harvester.lake.day.model import Day
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
-from harvester.lake.manifest import FileEntry, describe_file
+from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import place, temporary_for
-from harvester.lake.schema import DEPTH_TABLE, TABLES
-from harvester.lake.tables.merging import merge_by_time
+from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
-from harvester.lake.tables.poll_rows import SymbolData, read_polls
-from harvester.lake.tables.rereading import Spool, read_in_order
+from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.stream_pass import Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
-
-if TYPE_CHECKING:
-    from harvester.lake.day.model import Day
 
 
 @dataclass
 class Written:
-    """What a day came to: files, gaps, and the certificate's entries by symbol, of polls and of each socket."""
+    """Files, gaps, and the certificate's entries: of polls by symbol, of sockets by the name of the feed."""
 
     files: list[FileEntry] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
@@ -39,43 +36,31 @@ class Written:
     streams: dict[str, Json] = field(default_factory=dict)
 
 
-def write_tables(lake: Path, day: "Day", grace_ns: int) -> Written:
+def write_tables(lake: Path, day: Day, grace_ns: int) -> Written:
     """Decode, write, read back and place all tables of a day. Raises HarvesterError, OSError."""
-    run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
-    workplace = temporary_for(lake, day.partition, DEPTH, name_of(DEPTH))
-    origin = Origin(run_ids, day.grid.windows)
+    workplace = temporary_for(lake, day.partition, DEPTH)
+    origin = Origin(list(dict.fromkeys(source.run_id for source in day.index.sources)), day.grid.windows)
     with (
         Spool(workplace.with_name(".spool")) as spool,
-        Streams(workplace.parent, origin, day.events.connections) as streams,
+        closing(Streams(workplace.parent, origin, day.events.connections)) as streams,
     ):
         streams.read(day.index.sources)
-        job = _Job(lake, day, grace_ns, spool, streams, run_ids)
-        return job.run()
+        return _SecondPass(lake, day, grace_ns, spool, streams).run()
 
 
-def name_of(table: str) -> str:
-    """File name of a table."""
-    return f"{table}.parquet"
+class _SecondPass:
+    """Rows were spooled by symbol; here they go into the tables in the order of the symbols."""
 
-
-class _Job:
-    """The second pass: rows are spooled by symbol, and go into the tables in the order of the symbols."""
-
-    def __init__(
-        self, lake: Path, day: "Day", grace_ns: int, spool: Spool, streams: Streams, run_ids: list[str]
-    ) -> None:
+    def __init__(self, lake: Path, day: Day, grace_ns: int, spool: Spool, streams: Streams) -> None:
         self._lake = lake
         self._day = day
         self._spool = spool
         self._streams = streams
-        self._run_ids = run_ids
-        self._ledger = PollGaps(day.grid, day.events, grace_ns)
-        self._sockets = {feed: StreamGaps(feed, day.grid.windows, day.events) for feed in SOCKETS}
+        self._poll_gaps = PollGaps(day.grid, day.events, grace_ns)
+        self._stream_gaps = {feed: StreamGaps(feed, day.grid.windows, day.events) for feed in SOCKETS}
         self._stream_numbers = np.array([connection.stream for connection in day.events.connections], np.int64)
         self._slots = set(day.grid.slots)
-        self._polled = set(day.symbols)
-        self._expected = {feed: set(day.sockets[feed]) for feed in SOCKETS}
-        self._symbols = sorted(self._polled.union(*self._expected.values(), streams.origin.symbols))
+        self._symbols = sorted({*day.symbols, *streams.origin.symbols}.union(*(day.sockets[feed] for feed in SOCKETS)))
         self._written = Written()
         self._entries: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
 
@@ -85,10 +70,9 @@ class _Job:
             writers = {name: stack.enter_context(self._writer(name)) for name in self._tables()}
             for symbol in self._symbols:
                 self._write_symbol(symbol, writers)
-        for name, writer in writers.items():
+        for writer in writers.values():
             check_written(writer)
-            placed = place(writer.path, name_of(name))
-            self._written.files.append(describe_file(self._lake, placed, writer.rows))
+            self._written.files.append(place(self._lake, writer.path, writer.rows))
         for feed, symbols in self._entries.items():
             if symbols or self._streams.contents[feed].frames:
                 entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)
@@ -102,22 +86,21 @@ class _Job:
     def _writer(self, name: str) -> TableWriter:
         polls = sum(len(positions) for positions in self._day.index.symbols.values()) if name == DEPTH else 0
         is_small = self._streams.rows_of(name) + polls <= FINE_ROWS and len(self._symbols) <= FINE_SYMBOLS
-        path = temporary_for(self._lake, self._day.partition, name, name_of(name))
-        return TableWriter(path, TABLES[name], self._run_ids, level=FINE if is_small else FAST)
+        path = temporary_for(self._lake, self._day.partition, name)
+        run_ids = list(self._streams.origin.run_numbers)
+        return TableWriter(path, TABLES[name], run_ids, level=FINE if is_small else FAST)
 
     def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> None:
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()
-        records = read_in_order(self._day.index, symbol, self._spool)
-        answers = read_polls(symbol, records, self._streams.origin.run_numbers, polls)
-        flagged = (self._flag(matrix) for matrix in answers)
-        for matrix in merge_by_time(flagged, rows.read(DEPTH)):
+        answers = read_polls(self._day.index, symbol, self._spool, self._streams.origin, polls)
+        for matrix in merge_by_time(answers, rows.read(DEPTH)):
             writers[DEPTH].add(symbol, matrix)
         for name in (QUOTES, INDEX, DEPTH50):
             for matrix in rows.read(name):
                 writers[name].add(symbol, matrix)
-        if symbol in self._polled:
-            missing = self._ledger.rows(symbol, self._slots & set(polls.sched_ns), polls.bad)
+        if symbol in self._day.symbols:
+            missing = self._poll_gaps.rows(symbol, self._slots & set(polls.sched_ns), polls.bad)
             self._written.symbols[symbol] = certify_symbol(polls, missing, self._day.grid)
             self._written.gaps += missing
         gaps = self._account_sockets(symbol, rows)
@@ -127,19 +110,38 @@ class _Job:
         for writer in writers.values():
             writer.end_symbol(symbol)
 
-    def _flag(self, matrix: Ints) -> Ints:
-        matrix[DEPTH_TABLE.at("in_session")] = self._streams.origin.in_session(matrix[0])
-        return matrix
-
     def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
         gaps: list[GapRow] = []
         for feed in SOCKETS:
-            if symbol not in self._expected[feed] and symbol not in self._streams.contents[feed].reception:
+            if symbol not in self._day.sockets[feed] and symbol not in self._streams.contents[feed].reception:
                 continue
             sequence: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
-            coverage = self._sockets[feed].account(symbol, rows.reception[feed])
+            coverage = self._stream_gaps[feed].account(symbol, rows.reception[feed])
             entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, self._day.grid.windows, sequence)
             self._entries[feed][symbol] = entry
             gaps += coverage.gaps
         self._written.gaps += gaps
         return gaps
+
+
+def merge_by_time(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:
+    """The columns of both in the order of their first row, those of `one` first where equal; each is in that order."""
+    sides = [_parts(one), _parts(other)]
+    heads: list[Ints | None] = [next(side, None) for side in sides]
+    while (first := heads[0]) is not None and (second := heads[1]) is not None:
+        limit = min(first[0, -1], second[0, -1])
+        taken = []
+        for side, part in enumerate((first, second)):
+            count = int(np.searchsorted(part[0], limit, side="right"))
+            taken.append(part[:, :count])
+            heads[side] = part[:, count:] if count < part.shape[1] else next(sides[side], None)
+        together = np.concatenate(taken, axis=1)
+        yield together[:, np.argsort(together[0], kind="stable")]
+    for head, rest in zip(heads, sides, strict=True):
+        if head is not None:
+            yield head
+        yield from rest
+
+
+def _parts(matrices: Iterable[Ints]) -> Iterator[Ints]:
+    return (matrix for matrix in matrices if matrix.shape[1])

@@ -6,15 +6,11 @@ Partitions are projected, not listed: a day is there as soon as its files are, a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from harvester.lake.layout import GAPS
 from harvester.lake.schema import GAPS_SCHEMA, TABLES
-
-if TYPE_CHECKING:
-    pass
 
 FIRST_DAY = "2026-01-01"
 PARTITIONS = {"date": "string", "host": "string"}
@@ -24,7 +20,7 @@ SCHEMAS = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.it
 
 @dataclass(frozen=True)
 class Definition:
-    """One kind of table as Athena knows it; `columns` has types by name, `properties` are what projects partitions."""
+    """One external table; `columns` has Athena types by name, `properties` define the projected partitions."""
 
     name: str
     columns: dict[str, str]

@@ -1,12 +1,12 @@
 """`harvester export --csv`: a day of the lake as the CSV that the old harvester wrote, rows in order of receipt."""
 
+import codecs
 import csv
 import heapq
-import io
 from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +20,6 @@ from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import check_columns
-
-if TYPE_CHECKING:
-    pass
 
 BATCH_ROWS = 1024
 TOTALS = ("total_buy_qty", "total_sell_qty")
@@ -44,14 +41,12 @@ def export_csv(lake: Path, day: date, output: Path, symbols: Collection[str] = (
     try:
         make_directory(output)
         with replacing(path) as file:
-            text = io.TextIOWrapper(file, "utf-8", newline="")
-            writer = csv.writer(text, lineterminator="\n")
+            writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
             writer.writerow(HEADER)
             count = 0
             for row in _merge(tables, symbols):
                 writer.writerow(_format(row))
                 count += 1
-            text.detach()
     except pa.ArrowException as error:
         raise HarvesterError(
             f"{lake}: a depth table of {day} cannot be read ({str(error).splitlines()[0][:120]}). Nothing is exported;"

@@ -1,4 +1,4 @@
-"""`harvester verify`: whether a lake is what its manifests say, here or where it was pulled to.
+"""`harvester verify`: compare a lake, on the host or where it was pulled to, with its manifests.
 
 Four stages a day: every file is there with its size; its hash is right; tables and archived segments have the rows
 listed; data and gap ledger together are exactly what was expected.
@@ -7,7 +7,7 @@ listed; data and gap ledger together are exactly what was expected.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,12 +17,8 @@ from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
-from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest
+from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest, read_removals
 from harvester.lake.publish.archive import hash_unpacked
-from harvester.lake.publish.removals import read_removals
-
-if TYPE_CHECKING:
-    pass
 
 KINDS = (*BUILT, RAW)
 
@@ -36,13 +32,13 @@ class DayReport:
     files: int = 0
     bytes: int = 0
     removed: int = 0
-    """Files that clean-up took, with proof of another copy."""
+    """Files that clean-up deleted, with the receipt of another copy."""
     problems: list[str] = field(default_factory=list)
 
 
 @dataclass
 class LakeReport:
-    """What verify found. Unlisted files are told and are no fault: a day being closed has some."""
+    """Findings of all days. Unlisted files are reported and are no fault: a day that is being closed has some."""
 
     days: list[DayReport]
     unlisted: list[str]
@@ -131,7 +127,7 @@ def _count_records(path: Path, manifest: Manifest) -> int:
 
 
 def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
-    """The ledger's completeness; nothing to say about a day whose tables were cleaned away."""
+    """Whether data and gaps balance; a day of which clean-up deleted tables is not checked."""
     files = {kind: lake / entry.path for kind in BUILT for entry in manifest.find(kind)}
     if not {DEPTH, GAPS, CERTIFICATE} <= files.keys() or not all(path.exists() for path in files.values()):
         return []

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
-from harvester.upload.fingerprint import SIZES, Fingerprint, Sizes, Window, encode
+from harvester.upload.fingerprint import SIZES, Fingerprint, Sizes, encode
 from harvester.upload.trouble import BucketError, explained
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -17,7 +17,7 @@ SHA256 = "SHA256"
 
 @dataclass(frozen=True)
 class Stored:
-    """What S3 says of an object; `checksum` is None when it was put without SHA-256."""
+    """Size, SHA-256 in base64, ETag and version of an object; `checksum` is None when it was put without SHA-256."""
 
     bytes: int
     checksum: str | None
@@ -41,7 +41,7 @@ def open_client(region: str | None, endpoint_url: str | None) -> Any:
     )
     with explained(endpoint_url or "s3://"):
         session = botocore.session.get_session()
-        # Listings state a time for each object, which nobody here reads, and which takes long to parse.
+        # Listings state a time for each object, which is not used here and takes long to parse.
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
         return session.create_client("s3", region_name=region, endpoint_url=endpoint_url, config=options)
 
@@ -75,7 +75,7 @@ class Bucket:
                 self.client.put_object(
                     Bucket=self.name,
                     Key=self.key(path),
-                    Body=Window(source, 0, content.size),
+                    Body=_window(source, 0, content.size),
                     ContentLength=content.size,
                     IfNoneMatch="*",
                     ChecksumAlgorithm=SHA256,
@@ -98,7 +98,7 @@ class Bucket:
                 answer = self.client.upload_part(
                     **upload,
                     PartNumber=number,
-                    Body=Window(source, start, length),
+                    Body=_window(source, start, length),
                     ContentLength=length,
                     ChecksumAlgorithm=SHA256,
                     ChecksumSHA256=checksum,
@@ -113,12 +113,20 @@ class Bucket:
             raise
 
     def head(self, path: str) -> Stored:
-        """What S3 says that it holds now. Raises AbsentError, TransientError, BucketError."""
+        """The object as it is stored now. Raises AbsentError, TransientError, BucketError."""
         with explained(self.place(path)):
             answer = self.client.head_object(Bucket=self.name, Key=self.key(path), ChecksumMode="ENABLED")
         return Stored(
             int(answer["ContentLength"]), answer.get("ChecksumSHA256"), answer["ETag"], answer.get("VersionId")
         )
+
+
+def _window(source: IO[bytes], start: int, length: int) -> Any:
+    """A stretch of an open file as a file of its own, which is never in memory as a whole."""
+    from s3transfer.utils import ReadFileChunk
+
+    source.seek(start)
+    return ReadFileChunk(source, length, start + length)
 
 
 def matches(stored: Stored, content: Fingerprint) -> bool:

@@ -1,4 +1,4 @@
-"""What S3 says of an object's content when it was put with SHA-256, computed here from the file itself.
+"""The checksum that S3 states for an object that was put with SHA-256, computed here from the file.
 
 An object of one part has the SHA-256 of its content; one of several parts the SHA-256 of the parts' digests, with
 the number of parts behind a dash (Amazon S3 user guide, "Checking object integrity").
@@ -83,35 +83,3 @@ def _chunks(source: IO[bytes], length: int) -> Iterator[bytes]:
     while length and (chunk := source.read(min(CHUNK_BYTES, length))):
         length -= len(chunk)
         yield chunk
-
-
-class Window(io.RawIOBase):
-    """A stretch of an open file as a file of its own: what is sent as one part, never in memory as a whole."""
-
-    def __init__(self, source: IO[bytes], start: int, length: int) -> None:
-        self._source, self._start, self._length, self._at = source, start, length, 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        wanted = min(len(buffer), max(0, self._length - self._at))
-        self._source.seek(self._start + self._at)
-        data = self._source.read(wanted) if wanted else b""
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)

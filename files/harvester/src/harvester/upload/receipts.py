@@ -1,9 +1,11 @@
-"""What the uploader verified, day by day: it saves asking again, and tells a person what is safe since when.
+"""Objects that the uploader verified, day by day: they are not asked for again, and a person sees what is verified.
 
-`<data_dir>/uploads/<date>_<host>.json`. Nothing is deleted on its word: clean-up wants a fresh look, see attest.
+`<data_dir>/uploads/<date>_<host>.json`. Clean-up, which has no network, does not accept these. For ten minutes it
+accepts the attestation, `attested.json`: the removable files of the lake that were in the bucket, each asked for.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +13,16 @@ from typing import Any
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file
-from harvester.lake.layout import Partition
+from harvester.lake.cleanup import removable
+from harvester.lake.layout import Partition, find_partitions
+from harvester.lake.manifest import FileEntry, load_manifest
+from harvester.upload.bucket import Bucket, matches
+from harvester.upload.fingerprint import take_file
+from harvester.upload.retries import Retries
+from harvester.upload.trouble import AbsentError
 
 FORMAT = 1
+ATTESTED_NAME = "attested.json"
 
 
 @dataclass(frozen=True)
@@ -86,3 +95,36 @@ def write(path: Path, content: dict[str, Any]) -> None:
             f"{path}: the upload's receipt cannot be written ({error.strerror}). Run the command as the user that owns"
             f" {path.parent}; what is in the bucket stays, and is found there by the next run."
         ) from error
+
+
+def attest(lake: Path, bucket: Bucket, retries: Retries) -> list[FileEntry]:
+    """The removable files here whose objects have the content of the file now; one request a file.
+
+    Raises HarvesterError when a manifest is damaged or the bucket cannot be asked.
+    """
+    return [entry for entry in _candidates(lake) if _is_there(lake / entry.path, entry, bucket, retries)]
+
+
+def _candidates(lake: Path) -> Iterator[FileEntry]:
+    for partition in find_partitions(lake):
+        manifest = load_manifest(lake, partition)
+        yield from (entry for entry in removable(manifest) if (lake / entry.path).exists()) if manifest else ()
+
+
+def _is_there(path: Path, entry: FileEntry, bucket: Bucket, retries: Retries) -> bool:
+    try:
+        content = take_file(path, bucket.sizes)
+        if (content.size, content.sha256) != (entry.bytes, entry.sha256):
+            return False
+        return matches(retries.retry(lambda: bucket.head(entry.path)), content)
+    except (AbsentError, OSError):
+        return False
+
+
+def write_attested(folder: Path, host: str, bucket: Bucket, files: list[FileEntry], seen_from: str) -> Path:
+    """Write the receipt that clean-up reads; `seen_from` is when the first request began. Returns its path."""
+    path = folder / ATTESTED_NAME
+    rows = [{"path": entry.path, "bytes": entry.bytes, "sha256": entry.sha256} for entry in files]
+    content = {"format": FORMAT, "host": host, "home": bucket.home, "verified_at": seen_from, "files": rows}
+    write(path, content)
+    return path

@@ -18,8 +18,6 @@ class Retries:
 
     def __init__(self, total: float = TOTAL_SECONDS, sleep: Callable[[float], None] = time.sleep) -> None:
         self.left = total
-        self.tries = 0
-        """How often something was tried again."""
         self.used_up = False
         """Whether something was given up because no time was left."""
         self._sleep = sleep
@@ -36,7 +34,6 @@ class Retries:
                     self.used_up = True
                     raise
                 self.left -= wait
-                self.tries += 1
                 self._sleep(wait)
                 pause = min(2 * pause, LONGEST_SECONDS)
         return action()

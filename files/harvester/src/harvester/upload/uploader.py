@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from harvester.base.errors import HarvesterError
-from harvester.lake.layout import MANIFEST, MANIFEST_NAME, Partition, find_partitions
-from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest
-from harvester.lake.publish.removals import read_removals
+from harvester.lake.layout import MANIFEST, Partition, find_partitions
+from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint, take
@@ -96,7 +95,7 @@ class Uploader:
     def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:
         """The manifest in force: its bytes, files, generation and self hash."""
         manifest = load_manifest(self.lake, partition)
-        path = self.lake / partition.path(MANIFEST) / MANIFEST_NAME
+        path = self.lake / partition.manifest
         content = path.read_bytes()
         if manifest is None or parse_manifest(content, partition) != manifest:
             raise HarvesterError(f"{path}: the day is being closed just now. The next run uploads it.")
@@ -133,13 +132,13 @@ class Uploader:
         outcome.problems.append(str(error))
 
     def _send(self, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
-        """Put what is not there, and see it there. An answer that got lost makes the next try find our own object."""
+        """Put the object unless it is there, then verify it. After a lost answer the next try finds our own object."""
 
         def put() -> None:
             try:
                 self.bucket.put(path, source, content)
             except TakenError:
-                return  # a try before did arrive, or an earlier run; the look below tells whose it is
+                return  # an earlier try or run put it, or another host; the checksum below tells
 
         self.retries.retry(put)
         for _ in range(HEADS):

@@ -1,14 +1,14 @@
-"""Whether a day's files balance: counted anew, from the files alone, against what its certificate says."""
+"""Whether a day's files balance: data and gaps counted from the files alone, against the certificate."""
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 
 from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.certificate.streams import Json
 from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.day.slots import Stretch
 from harvester.lake.gaps.polls import GapRow, read_gaps
@@ -17,7 +17,6 @@ from harvester.lake.manifest import FileEntry
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import read_batches
 
-Json = dict[str, Any]
 REST = FEED_NAMES[FYERS_REST]
 Ledger = dict[tuple[str, str], list[GapRow]]
 
@@ -32,11 +31,13 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
     for row in read_gaps(paths[GAPS]):
         ledger.setdefault((row.feed, row.symbol), []).append(row)
     flaws = _check_polls(certificate, paths[DEPTH], ledger)
-    for feed, facts in certificate.get("streams", {}).items():
-        flaws += _check_socket(feed, facts, certificate["windows"], ledger)
+    for feed, section in certificate.get("streams", {}).items():
+        flaws += _check_socket(feed, section, certificate["windows"], ledger)
     flaws += _check_rows(certificate, paths)
     known = {(REST, symbol) for symbol in certificate["symbols"]}
-    known |= {(feed, symbol) for feed, facts in certificate.get("streams", {}).items() for symbol in facts["symbols"]}
+    known |= {
+        (feed, symbol) for feed, section in certificate.get("streams", {}).items() for symbol in section["symbols"]
+    }
     return flaws + [f"{symbol}: has gaps of {feed}, but no entry" for feed, symbol in sorted({*ledger} - known)]
 
 
@@ -63,7 +64,7 @@ def _slots_present(depth: Path) -> dict[str, list[int]]:
 
 
 def check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRow]) -> list[str]:
-    """What is wrong with the slots of one polled symbol."""
+    """Flaws in the slots of one polled symbol: each must have data or lie in one gap."""
     recorded = slots & set(have)
     flaws = []
     covered: set[int] = set()
@@ -82,17 +83,17 @@ def check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRo
     return flaws
 
 
-def _check_socket(feed: str, facts: Json, windows: list[list[int]], ledger: Ledger) -> list[str]:
+def _check_socket(feed: str, section: Json, windows: list[list[int]], ledger: Ledger) -> list[str]:
     spans = [(int(opens), int(closes)) for opens, closes in windows]
-    flaws = [f"{facts['unexplained_ns']} ns of {feed} are unexplained"] if facts["unexplained_ns"] else []
-    for symbol, entry in facts["symbols"].items():
+    flaws = [f"{section['unexplained_ns']} ns of {feed} are unexplained"] if section["unexplained_ns"] else []
+    for symbol, entry in section["symbols"].items():
         found = check_stream(entry, spans, ledger.get((feed, symbol), []))
         flaws += [f"{symbol}: {feed}: {flaw}" for flaw in found]
     return flaws
 
 
 def check_stream(entry: Json, windows: list[Interval], gaps: list[GapRow]) -> list[str]:
-    """What is wrong with the time of one symbol on one socket."""
+    """Flaws in the time of one symbol on one socket: each moment of a window is covered or in one gap."""
     stretches = [(gap.from_ns, gap.to_ns) for gap in gaps]
     lost, window_ns = total(stretches), total(windows)
     flaws = []
@@ -111,10 +112,10 @@ def check_stream(entry: Json, windows: list[Interval], gaps: list[GapRow]) -> li
 
 
 def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
-    """Rows of the sockets in each table against the updates of each symbol."""
+    """Flaws where the rows of a socket in a table are not the updates that the certificate states."""
     claimed: Counter[tuple[str, str, str]] = Counter()
-    for feed, facts in certificate.get("streams", {}).items():
-        for symbol, entry in facts["symbols"].items():
+    for feed, section in certificate.get("streams", {}).items():
+        for symbol, entry in section["symbols"].items():
             claimed.update({(table, feed, symbol): rows for table, rows in entry["updates"].items() if rows})
     found: Counter[tuple[str, str, str]] = Counter()
     for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {"bars"}):

@@ -1,31 +1,32 @@
-"""The certificate of a day: for each symbol what was expected, what came, and what explains the rest."""
+"""The certificate of a day: for each symbol the expected slots, the recorded ones, and the gaps that are the rest."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 import numpy as np
 
-from harvester.lake.certificate.streams import longest_silence, percentiles
-from harvester.lake.day.events import Events
-from harvester.lake.day.segments import DayIndex
+from harvester.lake.certificate.streams import Json, longest_silence, percentiles
+from harvester.lake.day.model import Day
 from harvester.lake.day.slots import Grid
 from harvester.lake.gaps.polls import GapRow
-from harvester.lake.layout import Partition
+from harvester.lake.manifest import FileEntry
 from harvester.lake.tables.poll_rows import SymbolData
 
 CERTIFICATE_FORMAT = 1
 CHRONY = "chrony"
 MOST_MESSAGES = 100
 """Texts of servers that a certificate quotes."""
-Json = dict[str, Any]
+RUN = ("run_id", "release", "boot_id", "first_ns", "last_ns", "stopped")
+"""What the certificate has of a run of the recorder."""
 
 
 def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
     """One symbol's entry. `expected` = `recorded_slots` + the slots in `gaps_by_cause`."""
     expected = set(grid.slots)
     recorded = expected & set(data.sched_ns)
+    deviation = percentiles(np.array(data.deviation_ns, np.int64))
     causes: Counter[str] = Counter()
     for gap in gaps:
         causes[gap.cause] += gap.slots or 0
@@ -39,30 +40,19 @@ def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
         "bad_records": data.bad_records,
         "gaps_by_cause": dict(sorted(causes.items())),
         "longest_silence_ns": longest_silence(np.array(data.recv_ns, np.int64), grid.windows),
-        "poll_deviation_ms": _deviation(data.deviation_ns),
+        "poll_deviation_ms": deviation and {name: deviation[name] for name in ("p50", "p99", "max")},
     }
 
 
-def _deviation(deviation_ns: list[int]) -> Json | None:
-    found = percentiles(np.array(deviation_ns, np.int64))
-    return found and {name: found[name] for name in ("p50", "p99", "max")}
-
-
 def certify_day(
-    partition: Partition,
-    release: str,
-    grid: Grid,
-    symbols: Mapping[str, Json],
-    streams: Mapping[str, Json],
-    index: DayIndex,
-    events: Events,
-    files: list[Json],
+    day: Day, release: str, symbols: Mapping[str, Json], streams: Mapping[str, Json], files: Iterable[FileEntry]
 ) -> Json:
-    """The whole certificate. It says nothing that a second build of the same segments would not say, too."""
+    """The whole certificate: the same for each build of the same segments by the same release."""
+    grid, index, events = day.grid, day.index, day.events
     return {
         "format": CERTIFICATE_FORMAT,
-        "date": partition.date.isoformat(),
-        "host": partition.host,
+        "date": day.partition.date.isoformat(),
+        "host": day.partition.host,
         "release": release,
         "windows": [list(window) for window in grid.windows],
         "interval_ns": grid.stretches[0].interval_ns if grid.stretches else None,
@@ -70,18 +60,8 @@ def certify_day(
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
         "streams": dict(streams),
-        "files": files,
-        "runs": [
-            {
-                "run_id": run.run_id,
-                "release": run.release,
-                "boot_id": run.boot_id,
-                "first_ns": run.first_ns,
-                "last_ns": run.last_ns,
-                "stopped": run.stopped,
-            }
-            for run in events.runs
-        ],
+        "files": [asdict(entry) for entry in files],
+        "runs": [{name: getattr(run, name) for name in RUN} for run in events.runs],
         "journal": {
             "segments": len(index.sources),
             "records": sum(source.records for source in index.sources),

@@ -1,4 +1,4 @@
-"""What the certificate says of the sockets: coverage, updates, silence, gaps, sequence and skew of each symbol."""
+"""The certificate's entries of the sockets: coverage, updates, silence, gaps, sequence and skew of each symbol."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from harvester.lake.day.events import Events
 from harvester.lake.day.intervals import Interval, total
 from harvester.lake.gaps.streams import Coverage
 from harvester.lake.tables.deduplication import Tally
-from harvester.lake.tables.stream_pass import FeedContent
+from harvester.lake.tables.origin import FeedContent
 from harvester.lake.tables.symbol_rows import Tracks
 
 Json = dict[str, Any]
@@ -61,7 +61,7 @@ def longest_silence(recv_ns: Ints, windows: Sequence[Interval]) -> int:
 
 
 def percentiles(values_ns: Ints) -> Json | None:
-    """Nearest rank, in milliseconds."""
+    """Minimum, median, 99th percentile and maximum by nearest rank, in milliseconds; None without values."""
     if not len(values_ns):
         return None
     ordered = np.sort(values_ns)

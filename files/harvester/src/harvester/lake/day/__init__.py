@@ -1,1 +1,1 @@
-"""What a day's journal says: segments, control records, connections, windows and the slots due in them."""
+"""A day's journal, interpreted: segments, control records, connections, windows and the slots due in them."""

@@ -1,4 +1,4 @@
-"""Connections of the sockets on one day: what each served, from when to when, and why it ended."""
+"""Connections of the sockets on one day: symbols, begin, end and cause of the end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ class Connection:
     last_ns: int = 0
     """When its last frame came; 0: none did."""
     to_ns: int | None = None
-    """When the recorder saw its end; None: the run died before, so nobody watched what came after its last frame."""
+    """When the recorder saw its end; None: the run died first, and what came after the last frame is unknown."""
     cause: str = ""
     detail: str = ""
 
 
 class Connections:
-    """All connections of a day."""
+    """All connections of a day, by number."""
 
     def __init__(self) -> None:
         self._all: list[Connection] = []
@@ -41,15 +41,18 @@ class Connections:
         return len(self._all)
 
     def open(self, connection: Connection) -> Connection:
-        """A connection began; the one before it on its stream is over. It has its number afterwards."""
+        """Add a connection and number it. The one before it on its stream ends where this begins, if it had no end."""
         stream = (connection.run_id, connection.feed, connection.stream)
         before = self._current.get(stream)
         if before and before.to_ns is None:
             before.to_ns = connection.from_ns
+        self._current[stream] = connection
+        return self._add(connection)
+
+    def _add(self, connection: Connection) -> Connection:
         connection.number = len(self._all)
         self._all.append(connection)
-        self._current[stream] = connection
-        self._by_seq[*stream, connection.seq] = connection
+        self._by_seq[connection.run_id, connection.feed, connection.stream, connection.seq] = connection
         return connection
 
     def close(self, run_id: str, stream: tuple[int, int], at_ns: int, cause: str, detail: str) -> None:
@@ -59,21 +62,17 @@ class Connections:
             connection.to_ns, connection.cause, connection.detail = at_ns, cause, detail
 
     def find(self, run_id: str, stream: tuple[int, int], seq: int, at_ns: int) -> Connection:
-        """The connection of (feed, stream) that connect record `seq` began; one without a record is made up."""
+        """The connection of (feed, stream) that connect record `seq` began.
+
+        Without such a record it is a new one that began at `at_ns` and ended when the next of the stream began.
+        """
         found = self._by_seq.get((run_id, *stream, seq))
         if found:
             return found
         made = Connection(feed=stream[0], stream=stream[1], run_id=run_id, seq=seq, from_ns=at_ns)
         later = [each.from_ns for each in self._all if (each.run_id, each.feed, each.stream) == (run_id, *stream)]
         made.to_ns = min((moment for moment in later if moment > at_ns), default=None)
-        made.number = len(self._all)
-        self._all.append(made)
-        self._by_seq[run_id, *stream, seq] = made
-        return made
-
-    def symbols(self, feed: int) -> set[str]:
-        """What the feed's connections served."""
-        return {symbol for connection in self._all if connection.feed == feed for symbol in connection.symbols}
+        return self._add(made)
 
     def topics(self) -> dict[str, str]:
         """Ticker of each topic that any connection of the day named."""

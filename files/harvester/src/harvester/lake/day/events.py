@@ -1,4 +1,4 @@
-"""What the control records of a day say: which runs there were, which windows they recorded, which gaps they knew."""
+"""The control records of a day as runs, windows, polling of sockets, recorded gaps and connections."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, get_args
@@ -14,12 +14,12 @@ DETAIL_LIMIT = 200
 DAY_NS = 86_400 * NS_PER_SECOND
 MIN_INTERVAL_NS = NS_PER_SECOND // 10
 DEFAULT = 0
-"""Stands for the interval of the configuration, where a window does not say its own."""
+"""The interval of the settings; for a window whose record has none."""
 
 
 @dataclass
 class Run:
-    """One start of the recorder, as far as this day shows it. It lived from `first_ns` to `last_ns` (wall ns)."""
+    """One run of the recorder: its records of this day came from `first_ns` to `last_ns`, in wall ns."""
 
     run_id: str
     first_ns: int
@@ -30,25 +30,25 @@ class Run:
     stopped: bool = False
 
     def see(self, moment_ns: int) -> None:
-        """The run wrote a record at this moment."""
+        """Extend the life of the run to a record at this moment, in wall ns."""
         self.first_ns = min(self.first_ns, moment_ns)
         self.last_ns = max(self.last_ns, moment_ns)
 
 
 class WindowOpen(NamedTuple):
-    """A window [open_ns, close_ns) that the recorder began to record at `said_ns`.
+    """A window [open_ns, close_ns) and the time of its record, when recording began. All times are wall ns.
 
     Polls come every `interval_ns`: DEFAULT for the interval of the configuration, None when none are scheduled.
     """
 
-    said_ns: int
+    recorded_ns: int
     open_ns: int
     close_ns: int
     interval_ns: int | None
 
 
 class Polling(NamedTuple):
-    """A stretch [from_ns, to_ns) of polls every `interval_ns` that stood in for a socket."""
+    """REST fallback: a stretch [from_ns, to_ns) with a poll every `interval_ns` while a socket was down."""
 
     from_ns: int
     to_ns: int
@@ -57,7 +57,7 @@ class Polling(NamedTuple):
 
 @dataclass
 class KnownGap:
-    """A gap that the recorder wrote down; `to_ns` is None while nothing closed it."""
+    """A gap that the recorder wrote down, in wall ns; `to_ns` is None when no record closes it."""
 
     gap_id: str
     run_id: str
@@ -66,14 +66,14 @@ class KnownGap:
     cause: str
     detail: str
     opened_at: int
-    """Position among the control records of the day: a later gap knows better."""
+    """Position among the control records of the day: where two gaps overlap, the later one holds."""
     to_ns: int | None = None
     feed: int = FYERS_REST
 
 
 @dataclass
 class Events:
-    """The day's control records, put in order. Malformed ones are counted, never trusted."""
+    """The day's control records, interpreted. Malformed ones are only counted."""
 
     runs: list[Run] = field(default_factory=list)
     windows: list[WindowOpen] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Events:
     clock_steps_ns: list[int] = field(default_factory=list)
     clock_notes: list[dict[str, Any]] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
-    """Texts that servers sent, and messages too large for the journal: control records `text` and `oversize`."""
+    """Control records `text` (sent by a server) and `oversize` (a message too large for the journal)."""
     torn_bytes: int = 0
     """Bytes that recovery cut off and set aside."""
     malformed: int = 0
@@ -131,7 +131,7 @@ def _read_runs(index: DayIndex) -> list[Run]:
 
 
 class _Reader:
-    """Puts control records together that belong together."""
+    """Pairs the control records that open and close a gap, a connection or a stretch of polling."""
 
     def __init__(self, events: Events, ends: dict[str, int]) -> None:
         self._events = events
@@ -170,12 +170,12 @@ class _Reader:
                 events.torn_bytes += _ns(value["bytes"])
 
     def finish(self) -> None:
-        """All records were taken."""
+        """Finish after the last record."""
         self._end_polling()
         self._events.gaps = list(self._gaps.values())
 
     def _end_polling(self, to_ns: int | None = None) -> None:
-        """A stretch that nothing ended goes as far as its run."""
+        """End the stretch of polling, at the end of its run when no record ends it."""
         if self._polling:
             run_id, begun = self._polling
             end = to_ns if to_ns is not None else self._ends.get(run_id, begun.from_ns)
@@ -223,7 +223,7 @@ def _connection(control: Control, run_id: str) -> Connection:
 
 
 def _reason(value: dict[str, Any]) -> tuple[str, str]:
-    """Cause and words; a cause that nobody agreed on is unknown, with its words."""
+    """Cause and printable detail; a cause that is not in CAUSES becomes "unknown", and its name goes to the detail."""
     cause, detail = str(value["cause"]), str(value.get("detail") or "")
     if cause not in CAUSES:
         cause, detail = "unknown", f"{cause}: {detail}"

@@ -1,4 +1,4 @@
-"""One day as the close sees it: what its journal says, beside what settings and calendar expected."""
+"""One day: what its journal holds, and what settings and calendar expected of it."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -13,16 +13,16 @@ from harvester.lake.layout import Partition
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a day should have had, apart from what its journal says: from settings and calendar."""
+    """What settings and calendar demand of a day. Times are wall ns."""
 
     symbols: tuple[str, ...]
     windows: tuple[Window, ...]
     interval_ns: int | None
     """From one poll of a symbol to the next; None when no polls are scheduled."""
     grace_ns: int
-    """How long a poll may take until its answer is in the journal."""
+    """Time from a slot until the answer to its poll is in the journal, at most."""
     sockets: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    """Symbols that the sockets should bring, by number of the feed."""
+    """Symbols that each socket should have data of, by number of the feed."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +33,25 @@ class Day:
     index: DayIndex
     events: Events
     grid: Grid
-    symbols: tuple[str, ...]
-    """Those polled."""
-    sockets: dict[int, tuple[str, ...]]
-    """Those of each socket, expected or served."""
+    symbols: frozenset[str]
+    """Those polled: expected or recorded."""
+    sockets: dict[int, frozenset[str]]
+    """Those of each socket: expected, or named by a connection or a gap."""
 
 
 def read_day(partition: Partition, index: DayIndex, expectation: Expectation) -> Day:
-    """Put an index and an expectation together. Symbols are those expected and those recorded."""
+    """The day of an index and an expectation."""
     events = read_events(index)
     recorded = [window for window in events.windows if _date_of(window.open_ns) == partition.date]
     grid = build_grid(recorded, expectation.windows, expectation.interval_ns, events.pollings)
-    symbols = {*expectation.symbols, *index.symbols, *(name for run in events.runs for name in run.symbols)}
-    sockets = {feed: tuple(sorted({*expectation.sockets.get(feed, ()), *_recorded(events, feed)})) for feed in SOCKETS}
-    return Day(partition, index, events, grid, tuple(sorted(symbols)), sockets)
-
-
-def _recorded(events: Events, feed: int) -> set[str]:
-    """Symbols that connections or gaps of the feed name."""
-    return events.connections.symbols(feed) | {
-        symbol for gap in events.gaps if gap.feed == feed for symbol in gap.symbols
+    symbols = frozenset(expectation.symbols).union(index.symbols, *(run.symbols for run in events.runs))
+    sockets = {
+        feed: frozenset(expectation.sockets.get(feed, ())).union(
+            *(each.symbols for each in (*events.connections, *events.gaps) if each.feed == feed)
+        )
+        for feed in SOCKETS
     }
+    return Day(partition, index, events, grid, symbols, sockets)
 
 
 def _date_of(wall_ns: int) -> date | None:

@@ -1,7 +1,7 @@
 """The segments of a day, in the journal or in the lake's archive, and an index of the records in them.
 
-The index holds some 20 bytes a record, not the records: so a day of any size is built in bounded memory, symbol by
-symbol, reading each record again where it lies.
+The index has 20 bytes a record and not the records, so that a day of any size is built in bounded memory: symbol by
+symbol, each record read again at its place.
 """
 
 import hashlib
@@ -103,9 +103,9 @@ class DayIndex:
     symbols: dict[str, Positions] = field(default_factory=dict)
     controls: list[Control] = field(default_factory=list)
     unattributed: int = 0
-    """Data records whose symbol cannot be told, because the head of their segment is damaged."""
+    """Data records without a symbol, because the head of their segment is damaged."""
     other_feeds: int = 0
-    """Data records of feeds that nobody knows here; they are in the archive."""
+    """Data records of feeds that this release does not know; they stay in the archive."""
 
 
 def find_sources(journal_day: Path, archive: Path) -> list[Source]:

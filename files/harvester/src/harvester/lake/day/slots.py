@@ -41,7 +41,7 @@ class Grid:
         return tuple(union((s.from_ns, s.to_ns) for s in self.stretches if s.interval_ns is not None))
 
     def block_of(self, slot: int) -> Window:
-        """The unbroken time of scheduled polls that holds the slot."""
+        """The part of `polled` that the slot lies in."""
         return self.polled[bisect_right(self.polled, (slot, 2**63)) - 1]
 
     def end_of(self, number: int) -> int:
@@ -58,41 +58,41 @@ def build_grid(
 ) -> Grid:
     """Slots of all windows that were recorded or should have been; `interval_ns` None: no polls are scheduled.
 
-    What the recorder said about a window holds from the moment it said so, and back to the window's opening when it
-    was the first to say anything; so a restart with another interval changes the slots from there on. The calendar
-    fills what no recorder spoke about. A shorter close said later for the same opening replaces the longer one.
-    Stretches of polling that stood in for a socket have their slots inside windows, where none are scheduled.
+    The record of a window holds from the time of the record on, and the first of a window from its opening: a restart
+    with another interval changes the slots from there on. A later record with the same opening and an earlier close
+    replaces the close. The calendar gives the windows without a record. Polls of a REST fallback are due only inside
+    windows, and only where no others are scheduled.
     """
     stretches: list[Stretch] = []
-    for said in sorted(recorded, key=lambda window: window.said_ns):
-        stretches = _overrule(stretches, said, interval_ns if said.interval_ns == DEFAULT else said.interval_ns)
+    for window in sorted(recorded, key=lambda each: each.recorded_ns):
+        stretches = _overrule(stretches, window, interval_ns if window.interval_ns == DEFAULT else window.interval_ns)
     for opens, closes in sorted(calendar):
         stretches += _fill(stretches, opens, closes, interval_ns)
     for polling in sorted(pollings):
-        stretches = _stand_in(stretches, polling)
+        stretches = _add_fallback(stretches, polling)
     stretches.sort(key=lambda stretch: stretch.from_ns)
     slots = {slot for stretch in stretches for slot in stretch.slots()}
     return Grid(tuple(union((s.from_ns, s.to_ns) for s in stretches)), tuple(stretches), tuple(sorted(slots)))
 
 
-def _overrule(stretches: list[Stretch], said: WindowOpen, interval_ns: int | None) -> list[Stretch]:
-    overlapping = [s for s in stretches if s.from_ns < said.close_ns and said.open_ns < s.to_ns]
-    start = min(max(said.open_ns, said.said_ns), said.close_ns) if overlapping else said.open_ns
+def _overrule(stretches: list[Stretch], window: WindowOpen, interval_ns: int | None) -> list[Stretch]:
+    overlapping = [s for s in stretches if s.from_ns < window.close_ns and window.open_ns < s.to_ns]
+    start = min(max(window.open_ns, window.recorded_ns), window.close_ns) if overlapping else window.open_ns
     kept: list[Stretch] = []
     for stretch in stretches:
         if stretch not in overlapping:
             kept.append(stretch)
             continue
         kept.append(stretch._replace(to_ns=min(stretch.to_ns, start)))
-        if stretch.anchor_ns != said.open_ns:
-            kept.append(stretch._replace(from_ns=max(stretch.from_ns, said.close_ns)))
-    before = [] if not overlapping else _fill(kept, said.open_ns, start, interval_ns)
-    added = Stretch(start, said.close_ns, said.open_ns, interval_ns)
+        if stretch.anchor_ns != window.open_ns:
+            kept.append(stretch._replace(from_ns=max(stretch.from_ns, window.close_ns)))
+    before = [] if not overlapping else _fill(kept, window.open_ns, start, interval_ns)
+    added = Stretch(start, window.close_ns, window.open_ns, interval_ns)
     return [stretch for stretch in (*kept, *before, added) if stretch.from_ns < stretch.to_ns]
 
 
-def _stand_in(stretches: list[Stretch], polling: Polling) -> list[Stretch]:
-    """The stretches, with the slots of `polling` where none are scheduled."""
+def _add_fallback(stretches: list[Stretch], polling: Polling) -> list[Stretch]:
+    """The stretches, with the slots of a REST fallback where none are scheduled."""
     result: list[Stretch] = []
     for stretch in stretches:
         begin, end = max(stretch.from_ns, polling.from_ns), min(stretch.to_ns, polling.to_ns)
@@ -109,16 +109,16 @@ def _stand_in(stretches: list[Stretch], polling: Polling) -> list[Stretch]:
 
 
 def _fill(stretches: list[Stretch], opens: int, closes: int, interval_ns: int | None) -> list[Stretch]:
-    """What [opens, closes) has besides the stretches; it keeps the beat of a stretch that it continues."""
+    """Stretches for the rest of [opens, closes); one that continues a stretch keeps its anchor and interval."""
     holes: list[Stretch] = []
     at = opens
-    beat = Stretch(opens, closes, opens, interval_ns)
+    pattern = Stretch(opens, closes, opens, interval_ns)
     for stretch in sorted((s for s in stretches if s.from_ns < closes and opens < s.to_ns), key=lambda s: s.from_ns):
         if at < stretch.from_ns:
-            holes.append(beat._replace(from_ns=at, to_ns=stretch.from_ns))
+            holes.append(pattern._replace(from_ns=at, to_ns=stretch.from_ns))
         if stretch.anchor_ns == opens:
-            beat = stretch
+            pattern = stretch
         at = max(at, stretch.to_ns)
     if at < closes:
-        holes.append(beat._replace(from_ns=at, to_ns=closes))
+        holes.append(pattern._replace(from_ns=at, to_ns=closes))
     return holes

@@ -1,4 +1,4 @@
-"""Absence as data: every slot without data gets a cause, so that data and gaps together are what was expected."""
+"""The gap ledger of polls: every due slot without data lies in one gap with its cause."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ REST = FEED_NAMES[FYERS_REST]
 class GapRow(NamedTuple):
     """A stretch [from_ns, to_ns) of one symbol without data of one feed, and why.
 
-    `slots` is the number of polls that it holds; None for a socket.
+    Times are wall ns. `slots` is the number of due polls in it; None for a socket.
     """
 
     symbol: str
@@ -37,27 +37,29 @@ class GapRow(NamedTuple):
     """"recorded" by the recorder when it happened, or "derived" afterwards from what is in the journal."""
 
 
-class _Reason(NamedTuple):
+class Absence(NamedTuple):
+    """Cause and detail of a gap; `source` as in GapRow."""
+
     cause: str
     detail: str
-    source: str
+    source: str = DERIVED
 
 
 @dataclass(frozen=True)
 class PollGaps:
-    """Attributes the missing slots of a day. `grace_ns` is how long a poll may take to be answered and written."""
+    """Finds the cause of each missing slot of a day. `grace_ns`: time from a slot to its answer in the journal."""
 
     grid: Grid
     events: Events
     grace_ns: int
 
     def rows(self, symbol: str, present: set[int], bad: Mapping[int, BadResponse]) -> list[GapRow]:
-        """The gaps of one symbol, from the slots that have data and those whose answer was no data."""
+        """The gaps of one symbol, given the slots that have data and those whose answer held none."""
         known = self._recorded(symbol, sorted(present))
         missing = [number for number, slot in enumerate(self.grid.slots) if slot not in present]
         reasons = {number: self._explain(number, symbol, known.get(number), bad) for number in missing}
 
-        def together(item: tuple[int, int]) -> tuple[int, _Reason, object]:
+        def together(item: tuple[int, int]) -> tuple[int, Absence, object]:
             position, number = item  # consecutive numbers have the same difference to their position
             return number - position, reasons[number], self.grid.block_of(self.grid.slots[number])
 
@@ -78,45 +80,55 @@ class PollGaps:
             for number in range(bisect_left(slots, gap.from_ns), bisect_left(slots, end))
         }
 
-    def _explain(self, number: int, symbol: str, known: KnownGap | None, bad: Mapping[int, BadResponse]) -> _Reason:
+    def _explain(self, number: int, symbol: str, known: KnownGap | None, bad: Mapping[int, BadResponse]) -> Absence:
         slot = self.grid.slots[number]
         if known:
-            return _Reason(known.cause, known.detail, RECORDED)
+            return Absence(known.cause, known.detail, RECORDED)
         if slot in bad:
-            return _Reason(bad[slot].cause, bad[slot].reason, DERIVED)
-        return _Reason(*self._absence(slot, symbol), DERIVED)
-
-    def _absence(self, slot: int, symbol: str) -> tuple[str, str]:
-        """Why nobody polled, or wrote down why not: from the lives of the runs."""
-        runs = self.events.runs
-        number = bisect_right([run.first_ns for run in runs], slot) - 1
-        if not runs:
-            return "not_running", "no run of the recorder left a record on this day"
-        if number < 0:
-            return "not_started", "before the first run of the day"
-        run = runs[number]
-        if slot >= run.last_ns:
-            return after(run)
+            return Absence(*bad[slot])
+        run = run_at(self.events.runs, slot)
+        if isinstance(run, Absence):
+            return run
         if symbol not in run.symbols:
-            return "not_running", "the symbol was not in the configuration of this run"
+            return Absence("not_running", "the symbol was not in the configuration of this run")
         if slot + self.grace_ns > run.last_ns:
-            cause, detail = after(run)
-            return cause, f"{detail}; the poll was under way"
+            cause, detail, _ = _after(run)
+            return Absence(cause, f"{detail}; the poll was under way")
         if slot < run.first_ns + self.grace_ns:
-            return "not_started" if number == 0 else "not_running", "the recorder was starting"
-        return "unknown", "the recorder was running and wrote down no cause"
+            return starting(self.events.runs, run, "the recorder was starting")
+        return UNKNOWN
 
 
-def after(run: Run) -> tuple[str, str]:
-    """Cause and words of an absence after the last record of a run."""
+UNKNOWN = Absence("unknown", "the recorder was running and wrote down no cause")
+
+
+def run_at(runs: list[Run], moment: int) -> Run | Absence:
+    """The run of the recorder that was alive at a moment, or why none was. `runs` are by their first record."""
+    number = bisect_right([run.first_ns for run in runs], moment) - 1
+    if not runs:
+        return Absence("not_running", "no run of the recorder left a record on this day")
+    if number < 0:
+        return Absence("not_started", "before the first run of the day")
+    return runs[number] if moment < runs[number].last_ns else _after(runs[number])
+
+
+def starting(runs: list[Run], run: Run, detail: str) -> Absence:
+    """The absence at the start of a run; only the first of a day starts late, a later one was not running before."""
+    return Absence("not_started" if run is runs[0] else "not_running", detail)
+
+
+def _after(run: Run) -> Absence:
+    """The absence after the last record of a run."""
     if run.stopped:
-        return "stopped", "the recorder was stopped"
-    return "not_running", "the recorder wrote nothing more and no new run had begun"
+        return Absence("stopped", "the recorder was stopped")
+    return Absence("not_running", "the recorder wrote nothing more and no new run had begun")
 
 
 def bound(gaps: list[KnownGap], runs: list[Run], present: list[int]) -> list[tuple[KnownGap, int]]:
-    """Each gap of one symbol with its end, given in the order opened. One that nothing closed ends at the first sign
-    of life: the next moment in `present` (ascending), the next gap of the symbol, or the end of its run."""
+    """Each gap of one symbol with its end; `gaps` are in the order opened, `present` ascending.
+
+    A gap without a closing record ends at the next moment in `present`, at the next gap of the symbol, or with its run.
+    """
     lives = {run.run_id: run.last_ns for run in runs}
     bounded = []
     for gap, following in zip_longest(gaps, gaps[1:]):

@@ -1,1 +1,1 @@
-"""Files under their final names, the archive of raw segments, receipts from elsewhere, and removals."""
+"""Files under their final names, the lock of the lake, the archive of raw segments, receipts of other copies."""

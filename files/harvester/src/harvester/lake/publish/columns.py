@@ -178,7 +178,7 @@ def _table(words: Ints, topics: Groups) -> Iterator[bytes]:
     width, count = words.shape
     given = words != UNCHANGED
     nothing = np.zeros((width, np.count_nonzero(topics.firsts)), np.int64)
-    states, _ = merge(words, np.zeros(count, bool), topics.firsts, nothing, UNCHANGED)
+    states = merge(words, np.zeros(count, bool), topics.firsts, nothing, UNCHANGED)
     changes = topics.differences(states)
     if width == BOOK:
         ladders = np.diff(states[:PRICES].reshape(2, LEVELS, count), axis=1, prepend=0)

@@ -1,63 +1,82 @@
-"""Files under their final names: whole, synced, and never over another one."""
+"""Files under their final names: whole, synced, never over another one, by one changer of the lake at a time."""
 
+import fcntl
 import os
-from itertools import count
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
+from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, publish, sync_directory
-from harvester.lake.layout import BUILT, SUPERSEDED, Partition
-from harvester.lake.manifest import Manifest, hash_file
+from harvester.lake.layout import BUILT, CERTIFICATE, LOCK_NAME, SUPERSEDED, Partition
+from harvester.lake.manifest import FileEntry, Manifest, describe_file, hash_file
 
 
-def temporary_for(lake: Path, partition: Partition, kind: str, name: str) -> Path:
-    """Where to write a file before it is placed: hidden, in its final folder, which is created."""
+@contextmanager
+def locked(lake: Path) -> Iterator[None]:
+    """Hold the lake for this process. Raises HarvesterError when another one does, or when it cannot be written."""
+    path = lake / LOCK_NAME
+    try:
+        make_directory(lake)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    except OSError as error:
+        raise HarvesterError(
+            f"{path}: the lake cannot be written ({error.strerror}). Run the command as the user that owns the lake."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise HarvesterError(
+            f"{path}: another close or clean-up is at work here. Run the command again later."
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def temporary_for(lake: Path, partition: Partition, kind: str) -> Path:
+    """Where to write the file of a kind before it is placed: hidden, in its final folder, which is created."""
     directory = lake / partition.path(kind)
     make_directory(directory)
-    return directory / f".{name}.tmp"
+    return directory / f".{kind}{'.json' if kind == CERTIFICATE else '.parquet'}.tmp"
 
 
-def place(temporary: Path, name: str) -> Path:
-    """Sync a file and give it `name`, or name-2, name-3 ... when another file has that; its path is returned.
+def place(lake: Path, temporary: Path, rows: int) -> FileEntry:
+    """Sync a file, give it its final name and describe it; `temporary` is of `temporary_for`. Raises OSError.
 
-    A file with the same content under one of these names is used instead. Raises OSError.
+    When another file has the name, it is name-2, name-3 and so on. A file with the same content is used instead.
     """
     descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    content = hash_file(temporary)
-    for number in count(1):
-        stem, suffix = Path(name).stem, Path(name).suffix
-        path = temporary.with_name(name if number == 1 else f"{stem}-{number}{suffix}")
+    entry = describe_file(lake, temporary, rows)
+    path = final = temporary.with_name(temporary.stem[1:])
+    for number in count(2):
         if not path.exists():
             publish(temporary, path)
-            return path
-        if hash_file(path) == content:
+            break
+        if hash_file(path) == (entry.bytes, entry.sha256):
             temporary.unlink()
-            return path
-    raise AssertionError("count() does not end")
+            break
+        path = final.with_stem(f"{final.stem}-{number}")
+    return replace(entry, path=path.relative_to(lake).as_posix())
 
 
-def set_superseded_aside(lake: Path, manifest: Manifest, partition: Partition) -> list[Path]:
-    """Move built files that the manifest does not list out of the engines' sight; their new paths are returned."""
+def set_superseded_aside(lake: Path, manifest: Manifest, partition: Partition) -> None:
+    """Move built files that the manifest does not list to superseded/, where no engine looks for a table."""
     listed = {entry.path for entry in manifest.files}
-    moved = []
     for kind in BUILT:
         directory = lake / partition.path(kind)
         for path in sorted(directory.glob("*")):
             if path.name.startswith(".") or path.relative_to(lake).as_posix() in listed:
                 continue
-            moved.append(_move_aside(path, lake / SUPERSEDED / partition.path(kind)))
+            aside = lake / SUPERSEDED / partition.path(kind) / path.name
+            make_directory(aside.parent)
+            names = chain([aside], (aside.with_name(f"{path.name}.{number}") for number in count(2)))
+            publish(path, next(name for name in names if not name.exists()))
             sync_directory(directory)
-    return moved
-
-
-def _move_aside(path: Path, directory: Path) -> Path:
-    make_directory(directory)
-    number, target = 1, directory / path.name
-    while target.exists():
-        number += 1
-        target = directory / f"{path.name}.{number}"
-    publish(path, target)
-    return target

@@ -46,7 +46,7 @@ def _blocks(source: BinaryIO) -> Iterator[list[Record]]:
 
 
 class Unpacker:
-    """Reads a packed segment as the bytes it was; only what is proven right comes out."""
+    """Reads a packed segment as the bytes of the segment; a block is given out only after its checksum matched."""
 
     def __init__(self, file: BinaryIO) -> None:
         """Takes the file and closes it with itself."""

@@ -1,4 +1,4 @@
-"""What clean-up believes: receipts of verified copies elsewhere, and which of them the settings demand."""
+"""Receipts of verified copies in other places, and which of them the settings demand before clean-up."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 RECEIPT_FORMAT = 1
 PULL, S3 = "pull", "s3"
 FRESH = timedelta(minutes=10)
-"""How long a look at the bucket counts: clean-up has no network and cannot look itself."""
+"""Age up to which a receipt of the bucket counts: clean-up has no network and cannot look itself."""
 
 
 class Receipt(NamedTuple):
-    """What another place verified: the hash of each file there, by its path in the lake."""
+    """SHA-256 of each file that was verified in another place, by path in the lake; `sha256` is of the receipt."""
 
     sha256: str
     files: dict[str, str]
@@ -56,7 +56,7 @@ def demanded(upload: "UploadSettings") -> frozenset[str]:
 
 
 def accept(receipts: Sequence[Receipt], upload: "UploadSettings", now: datetime | None = None) -> Receipt:
-    """One receipt with the files that every demanded kind proves alike.
+    """One receipt with the files of which every demanded kind has the same hash.
 
     Raises ConfigError when a kind is missing, HarvesterError when a look at the bucket is old or of another bucket.
     """
@@ -73,11 +73,11 @@ def accept(receipts: Sequence[Receipt], upload: "UploadSettings", now: datetime 
         if receipt.kind == S3:
             _check_look(receipt, f"s3://{upload.bucket}/{upload.prefix}", now or datetime.now(UTC))
     counted = [receipt for receipt in receipts if receipt.kind in kinds]
-    proven = [
+    verified = [
         dict(pair for receipt in counted if receipt.kind == kind for pair in receipt.files.items()) for kind in kinds
     ]
     files = {
-        path: digest for path, digest in proven[0].items() if all(other.get(path) == digest for other in proven[1:])
+        path: digest for path, digest in verified[0].items() if all(other.get(path) == digest for other in verified[1:])
     }
     return Receipt("+".join(receipt.sha256 for receipt in counted), files)
 

@@ -5,9 +5,7 @@ how much the day's volume grew since the last quote before the minute: trades of
 it. The first minute of the day counts from its own first quote. Bid and ask are those at the end of the minute.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -17,88 +15,37 @@ from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.schema import BARS_TABLE, QUOTES_TABLE
 
 MINUTE_NS = 60 * NS_PER_SECOND
-_RECV, _IN_SESSION, _LTP, _VOLUME, _BID, _ASK = (
-    QUOTES_TABLE.at(name) for name in ("recv_ns", "in_session", "ltp", "volume", "bid_px", "ask_px")
-)
-
-
-@dataclass
-class _Bar:
-    begin_ns: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-    bid: int
-    ask: int
-    updates: int
-
-    def values(self, base: int, gap_ns: int) -> list[int]:
-        """A column of a matrix of the table; `base` is the day's volume before the minute."""
-        known = self.volume != ABSENT and base != ABSENT
-        volume = self.volume - base if known else ABSENT
-        prices = [self.open, self.high, self.low, self.close]
-        return [self.begin_ns, *prices, volume, self.bid, self.ask, self.updates, gap_ns]
+_IN_SESSION, _LTP = (QUOTES_TABLE.at(name) for name in ("in_session", "ltp"))
+_USED = [QUOTES_TABLE.at(name) for name in ("recv_ns", "ltp", "volume", "bid_px", "ask_px")]
 
 
 class Bars:
-    """Gathers the bars of one symbol while its quotes go by."""
+    """Gathers the quotes of one symbol, 40 bytes each, and makes its bars of them."""
 
     def __init__(self) -> None:
-        self._bars: list[_Bar] = []
-        self._base = ABSENT
+        self._quotes: list[Ints] = [np.empty((len(_USED), 0), np.int64)]
 
     def see(self, quotes: Ints) -> None:
-        """More quotes of the symbol, by time of receipt."""
-        rows = quotes[:, (quotes[_IN_SESSION] != 0) & (quotes[_LTP] != ABSENT)]
-        minutes = rows[_RECV] // MINUTE_NS
-        edges = [0, *(np.flatnonzero(np.diff(minutes)) + 1).tolist(), len(minutes)]
-        for start, end in pairwise(edges):
-            if start < end:
-                self._add(rows[:, start:end], int(minutes[start]) * MINUTE_NS)
-
-    def _add(self, rows: Ints, begin_ns: int) -> None:
-        prices = rows[_LTP]
-        volumes = rows[_VOLUME][rows[_VOLUME] != ABSENT]
-        if self._base == ABSENT and len(volumes):
-            self._base = int(volumes[0])
-        bar = _Bar(
-            begin_ns,
-            int(prices[0]),
-            int(prices.max()),
-            int(prices.min()),
-            int(prices[-1]),
-            int(volumes[-1]) if len(volumes) else ABSENT,
-            int(rows[_BID, -1]),
-            int(rows[_ASK, -1]),
-            rows.shape[1],
-        )
-        if self._bars and self._bars[-1].begin_ns == begin_ns:
-            bar = _join(self._bars.pop(), bar)
-        self._bars.append(bar)
+        """Add rows of the table quotes, by time of receipt."""
+        self._quotes.append(quotes[_USED][:, (quotes[_IN_SESSION] != 0) & (quotes[_LTP] != ABSENT)])
 
     def matrix(self, gaps: Iterable[Interval]) -> Ints:
-        """The bars as a matrix of their table, each with the ns of it that lie in gaps."""
-        return np.array(list(self._columns(union(gaps))), np.int64).reshape(-1, BARS_TABLE.height).T
-
-    def _columns(self, gaps: list[Interval]) -> Iterator[list[int]]:
-        base = self._base
-        for bar in self._bars:
-            lost = total(intersect([(bar.begin_ns, bar.begin_ns + MINUTE_NS)], gaps))
-            yield bar.values(base, lost)
-            base = bar.volume if bar.volume != ABSENT else base
-
-
-def _join(earlier: _Bar, later: _Bar) -> _Bar:
-    return _Bar(
-        earlier.begin_ns,
-        earlier.open,
-        max(earlier.high, later.high),
-        min(earlier.low, later.low),
-        later.close,
-        later.volume if later.volume != ABSENT else earlier.volume,
-        later.bid,
-        later.ask,
-        earlier.updates + later.updates,
-    )
+        """The bars as a matrix of their table, int64[10, bars], each with the ns of it that lie in gaps."""
+        recv_ns, ltp, volume, bid, ask = np.concatenate(self._quotes, axis=1)
+        if not len(recv_ns):
+            return np.empty((BARS_TABLE.height, 0), np.int64)
+        minutes = recv_ns // MINUTE_NS
+        starts = np.flatnonzero(np.append(True, minutes[1:] != minutes[:-1]))
+        lasts = np.append(starts[1:], len(minutes)) - 1
+        begins = minutes[starts] * MINUTE_NS
+        is_given = volume != ABSENT
+        # of each quote: the last one with a volume up to it, or -1
+        given = np.maximum.accumulate(np.where(is_given, np.arange(len(volume)), -1))
+        before = np.where(starts > 0, given[starts - 1], -1)
+        before[before < 0] = np.argmax(is_given)
+        grown = np.where(given[lasts] >= starts, volume[given[lasts]] - volume[before], ABSENT)
+        taken = union(gaps)
+        gap_ns = [total(intersect([(begin, begin + MINUTE_NS)], taken)) for begin in begins.tolist()]
+        high, low = np.maximum.reduceat(ltp, starts), np.minimum.reduceat(ltp, starts)
+        prices = [ltp[starts], high, low, ltp[lasts], grown, bid[lasts], ask[lasts]]
+        return np.array([begins, *prices, lasts - starts + 1, gap_ns], np.int64)

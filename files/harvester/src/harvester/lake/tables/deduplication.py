@@ -1,8 +1,8 @@
-"""Two connections that carry the same symbols: one copy of each update, the one that came first.
+"""A/B de-duplication: of two connections that carry the same symbols, the first copy of each update.
 
-The data socket numbers nothing, so copies are known by their values. Both connections bring the same states of a topic
-in the same order: a state that the other side brought a short while ago is the second copy; older ones that it
-passes over on the way came on one side alone.
+The data socket has no sequence numbers, so copies are found by their values. Both connections bring the same states of
+a topic in the same order: a state that the other connection brought up to 10 s before is the second copy, and the
+states before it in that queue came on the other connection alone.
 """
 
 from collections import Counter, deque

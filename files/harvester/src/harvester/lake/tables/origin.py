@@ -1,6 +1,8 @@
-"""What rows of all sockets have in common: when they came, where they are in the journal, of which symbol they are."""
+"""What the rows of all sockets have in common: time of receipt, place in the journal, symbol."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,10 +11,24 @@ from harvester.decode.connections import Received
 from harvester.decode.frames import Flags, Ints
 from harvester.lake.day.connections import Connection
 from harvester.lake.day.slots import Window
+from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import Table
 
 MOST_NOTICES = 20
 """Texts of the server that are kept, of each feed."""
+
+
+@dataclass
+class FeedContent:
+    """What the frames of one feed hold besides rows."""
+
+    frames: int = 0
+    leftovers: Counter[str] = field(default_factory=Counter)
+    """Parts of frames that have not become rows, by reason."""
+    notices: list[str] = field(default_factory=list)
+    """Texts of the server to the client, MOST_NOTICES at most."""
+    reception: dict[str, Reception] = field(default_factory=dict)
+    """By symbol."""
 
 
 class Piece(NamedTuple):
@@ -27,7 +43,7 @@ class Piece(NamedTuple):
 
 
 class Origin:
-    """Numbers symbols and runs, and knows the windows of the day."""
+    """Numbers of symbols and runs, and whether a moment lies in a window of the day."""
 
     def __init__(self, run_ids: Sequence[str], windows: Sequence[Window]) -> None:
         self.run_numbers = {run_id: number for number, run_id in enumerate(run_ids)}
@@ -42,16 +58,16 @@ class Origin:
             self.symbols.append(symbol)
         return number
 
-    def knows(self, symbol: str) -> bool:
-        """Whether the symbol has a number."""
-        return symbol in self._numbers
+    def find(self, symbol: str) -> int | None:
+        """The number of the symbol, if it has one."""
+        return self._numbers.get(symbol)
 
     def in_session(self, recv_ns: Ints) -> Ints:
         """1 for a moment inside a window, else 0."""
         return np.searchsorted(self._edges, recv_ns, side="right") & 1
 
     def head(self, received: Received[Any], connection: Connection, frame: Ints, entry: Ints) -> Ints:
-        """The first columns of a socket's row: see the schema."""
+        """The columns of the schema before those of a table's own, int64[8, rows]; `frame` is a place in `received`."""
         wall, count = received.wall_ns[frame], len(frame)
         return np.stack(
             [

@@ -1,7 +1,7 @@
 """Tables as Parquet: from integer matrices to files, in row groups by symbol, read back before they count.
 
-A matrix has one row a value (lists spread out) and one column a row of the table; ABSENT stands for null. What was
-written is compared with what the file says by a running hash per column.
+A matrix, int64[table.height, rows], has one row a value (lists spread out) and one column a row of the table; ABSENT
+stands for null. A running hash per column compares the written values with those read back.
 """
 
 import hashlib

@@ -1,22 +1,33 @@
-"""Answers of REST polls as rows of the depth table, by symbol and in bounded memory."""
+"""Answers of REST polls as rows of the depth table, by symbol and in bounded memory.
 
-from collections.abc import Iterable, Iterator
+Each record is read a second time at its place in the index, so that the tables get symbol after symbol.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
+from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
 from harvester.decode.fyers_rest import BadResponse, Depth, Level, decode_depth
-from harvester.journal.format import Poll, Record, decode_poll
-from harvester.lake.day.segments import Source
+from harvester.journal.format import Poll, Record, decode, decode_poll
+from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, open_segment
+from harvester.lake.day.segments import DayIndex, Positions, Source
 from harvester.lake.schema import DEPTH_TABLE
+from harvester.lake.tables.origin import Origin
 
 BATCH_ROWS = 4096
 
 
 @dataclass
 class SymbolData:
-    """What one symbol's records gave, besides the rows. Times are wall ns."""
+    """What the poll records of one symbol hold besides rows. Times are wall ns."""
 
     recv_ns: list[int] = field(default_factory=list)
     sched_ns: list[int] = field(default_factory=list)
@@ -27,29 +38,24 @@ class SymbolData:
     bad_records: int = 0
 
 
-def read_polls(
-    symbol: str, records: Iterable[tuple[Source, Record]], run_numbers: dict[str, int], data: SymbolData
-) -> Iterator[Ints]:
-    """Matrices of the depth table from one symbol's records, given by receive time; `data` is filled in.
+def read_polls(index: DayIndex, symbol: str, spool: "Spool", origin: Origin, data: SymbolData) -> Iterator[Ints]:
+    """Matrices of the depth table from one symbol's records, by receive time; `data` is filled in.
 
-    The column in_session is left 0. `run_numbers` has the number of each run id.
+    Raises HarvesterError when a segment has changed since it was indexed.
     """
-    batch: list[list[int]] = []
-    for source, record in records:
-        row = _read_row(symbol, run_numbers[source.run_id], record, data)
-        if row:
-            batch.append(row)
-        if len(batch) >= BATCH_ROWS:
-            yield np.array(batch, np.int64).T
-            batch = []
-    if batch:
-        yield np.array(batch, np.int64).T
+    records = _read_in_order(index, symbol, spool)
+    read = (_read_row(symbol, origin.run_numbers[source.run_id], record, data) for source, record in records)
+    rows = (row for row in read if row)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        matrix: Ints = np.array(batch, np.int64).T
+        matrix[DEPTH_TABLE.at("in_session")] = origin.in_session(matrix[0])
+        yield matrix
 
 
 def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> list[int] | None:
     poll = decode_poll(record.payload)
-    depth = decode_depth(poll, symbol) if poll else BadResponse("bad_response", "the record is too short to be a poll")
-    if poll is None or isinstance(depth, BadResponse):
+    depth = decode_depth(poll, symbol) if poll else None
+    if poll is None or not isinstance(depth, Depth):
         data.bad_records += 1
         if poll and isinstance(depth, BadResponse):
             data.bad[poll.sched_ns] = depth
@@ -93,3 +99,49 @@ def _level_values(levels: tuple[Level, ...], what: str) -> list[int]:
     if what == "px":
         return [ABSENT if level.price is None else level.price for level in levels]
     return [level.quantity if what == "qty" else level.orders for level in levels]
+
+
+class Spool:
+    """Temporary files with the uncompressed bytes of archived segments, for reading at random."""
+
+    def __init__(self, directory: Path) -> None:
+        """`directory` is made when it is needed; what a killed process left in it is deleted."""
+        self._directory = directory
+
+    def __enter__(self) -> "Spool":
+        shutil.rmtree(self._directory, ignore_errors=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def plain(self, source: Source) -> Path:
+        """Path of the uncompressed bytes. Raises OSError."""
+        if source.path.suffix not in ARCHIVED:
+            return source.path
+        path = self._directory / source.name
+        if not path.exists():
+            self._directory.mkdir(exist_ok=True)
+            with closing(open_segment(source.path)) as packed, path.open("wb") as plain:
+                shutil.copyfileobj(packed, plain, CHUNK_BYTES)
+        return path
+
+
+def _read_in_order(index: DayIndex, symbol: str, spool: Spool) -> Iterator[tuple[Source, Record]]:
+    positions = index.symbols.get(symbol, Positions())
+    current, descriptor = -1, -1
+    try:
+        for at in positions.in_order():
+            if positions.source[at] != current:
+                if descriptor >= 0:
+                    os.close(descriptor)
+                current = positions.source[at]
+                descriptor = os.open(spool.plain(index.sources[current]), os.O_RDONLY | os.O_CLOEXEC)
+            source = index.sources[current]
+            record = decode(os.pread(descriptor, positions.length[at], positions.offset[at]))
+            if record is None:
+                raise HarvesterError(f"{source.path}: the segment changed while it was read. Run the command again.")
+            yield source, record
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 
 from harvester.decode.frames import ABSENT, Ints
+from harvester.decode.fyers_tbt import find_breaks
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import DEPTH50_TABLE
 
 _RECV, _CONNECTION, _SEQUENCE, _SNAPSHOT = (
     DEPTH50_TABLE.at(name) for name in ("recv_ns", "connection", "sequence", "snapshot")
 )
+CERTIFIED = ("connection", "first", "last", "messages", "missing", "repeated")
+"""What the certificate has of each connection's numbers."""
 
 
 @dataclass
@@ -25,14 +28,14 @@ class Chain:
     missing: int = 0
     repeated: int = 0
     last_ns: int = 0
-    """When the last message with a trusted book came."""
+    """Receipt of the last message whose book was valid, in wall ns."""
     broken: tuple[int, str] | None = None
-    """The break that no snapshot has repaired yet: since when, and in words."""
+    """The break that no snapshot has repaired yet: its begin in wall ns, and a detail."""
 
 
 @dataclass
 class Sequences:
-    """Follows the numbers of one symbol; breaks of the book go to its reception."""
+    """Checks the sequence numbers of one symbol; breaks are added to its reception."""
 
     reception: Reception
     chains: dict[int, Chain] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class Sequences:
         sequence = rows[_SEQUENCE]
         sequence = np.where(sequence == ABSENT, 0, sequence)
         before = np.append(chain.last, sequence[:-1])
-        breaks = (sequence != before + 1) & (sequence != 0) & (before != 0)
+        breaks = find_breaks(sequence, before)
         at = 0
         for place in np.flatnonzero(breaks | (rows[_SNAPSHOT] != 0)).tolist():
             self._pass(chain, rows, at, place)
@@ -82,7 +85,7 @@ class Sequences:
         chain.last_ns = at_ns
 
     def finish(self) -> dict[str, Any]:
-        """What the certificate says of them; a break that no snapshot repaired lasts as long as its connection."""
+        """The certificate's entry; a break that no snapshot repaired lasts to the end of its connection."""
         for chain in self.chains.values():
             if chain.broken:
                 self.reception.breaks.append((chain.broken[0], None, chain.broken[1]))
@@ -90,15 +93,5 @@ class Sequences:
         return {
             "missing": sum(chain.missing for chain in chains),
             "repeated": sum(chain.repeated for chain in chains),
-            "connections": [
-                {
-                    "connection": chain.connection,
-                    "first": chain.first,
-                    "last": chain.last,
-                    "messages": chain.messages,
-                    "missing": chain.missing,
-                    "repeated": chain.repeated,
-                }
-                for chain in chains
-            ],
+            "connections": [{name: getattr(chain, name) for name in CERTIFIED} for chain in chains],
         }

@@ -8,8 +8,6 @@ import tempfile
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
 
 import numpy as np
 import zstandard
@@ -20,30 +18,23 @@ FLUSH_BYTES = 16 << 20
 LEVEL = 1
 
 
-class _Extents(NamedTuple):
-    """Where the rows of one symbol are: for each piece its offset, its size in the file, and its rows."""
-
-    offset: "array[int]"
-    size: "array[int]"
-    rows: "array[int]"
-
-
 class RowSpool:
     """Keeps matrices of one table by symbol. The first row of a matrix is the time of receipt."""
 
     def __init__(self, directory: Path, height: int) -> None:
         """`height`: values of a row. Raises OSError when no file can be made in `directory`."""
         self._height = height
-        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed by __exit__
+        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed by close()
         self._waiting: list[tuple[Ints, Ints]] = []
         self._bytes = 0
-        self._extents: dict[int, _Extents] = {}
+        self._extents: dict[int, array[int]] = {}
+        """Pieces of each symbol: offset and size in the file, and rows, one after the other."""
 
     @property
     def rows(self) -> int:
         """Rows of all symbols."""
         self.flush()
-        return sum(sum(extents.rows) for extents in self._extents.values())
+        return sum(sum(extents[2::3]) for extents in self._extents.values())
 
     def add(self, symbols: Ints, matrix: Ints) -> None:
         """Rows in the order of the journal, each with the number of its symbol. Raises OSError."""
@@ -66,51 +57,43 @@ class RowSpool:
         compressor = zstandard.ZstdCompressor(level=LEVEL)
         for start, end in zip(starts, [*starts[1:], len(symbols)], strict=True):
             packed = compressor.compress(matrix.take(order[start:end], axis=1).tobytes())
-            extents = self._extents.setdefault(int(symbols[start]), _Extents(array("q"), array("q"), array("q")))
-            extents.offset.append(self._file.tell())
-            extents.size.append(len(packed))
-            extents.rows.append(end - start)
+            extents = self._extents.setdefault(int(symbols[start]), array("q"))
+            extents.extend((self._file.tell(), len(packed), end - start))
             self._file.write(packed)
 
     def read(self, symbol: int) -> Iterator[Ints]:
         """The rows of a symbol by time of receipt; those of the same moment in the order of the journal."""
         self.flush()
-        extents = self._extents.get(symbol)
-        if extents is None:
-            return
-        count = len(extents.rows)
-        times = [self._piece(extents, number)[0].copy() for number in range(count)]  # the piece itself may go
-        together = np.concatenate(times)
+        pieces = np.array(self._extents.get(symbol, ()), np.int64).reshape(-1, 3)
+        times = [self._piece(*piece)[0].copy() for piece in pieces.tolist()]  # the piece itself may go
+        together = np.concatenate([np.empty(0, np.int64), *times])
         if (together[1:] >= together[:-1]).all():
-            for number in range(count):
-                yield self._piece(extents, number)
-            return
-        yield from self._reordered(extents, together)
+            yield from (self._piece(*piece) for piece in pieces.tolist())
+        else:
+            yield from self._reordered(pieces, together)
 
-    def _reordered(self, extents: _Extents, times: Ints) -> Iterator[Ints]:
+    def _reordered(self, extents: Ints, times: Ints) -> Iterator[Ints]:
         """The clock was set back while recording: pick the rows from several pieces each time."""
         order = np.argsort(times, kind="stable")
-        ends = np.cumsum(np.array(extents.rows))
-        step = max(extents.rows)
+        ends = np.cumsum(extents[:, 2])
+        step = int(extents[:, 2].max())
         for start in range(0, len(order), step):
             chosen = order[start : start + step]
             pieces = np.searchsorted(ends, chosen, side="right")
             rows = np.empty((self._height, len(chosen)), np.int64)
             for number in np.unique(pieces).tolist():
                 here = pieces == number
-                first = ends[number] - extents.rows[number]
-                rows[:, here] = self._piece(extents, number)[:, chosen[here] - first]
+                first = ends[number] - extents[number, 2]
+                rows[:, here] = self._piece(*extents[number].tolist())[:, chosen[here] - first]
             yield rows
 
-    def _piece(self, extents: _Extents, number: int) -> Ints:
-        self._file.seek(extents.offset[number])
-        packed = self._file.read(extents.size[number])
+    def _piece(self, offset: int, size: int, _rows: int) -> Ints:
+        self._file.seek(offset)
+        packed = self._file.read(size)
         self._file.seek(0, 2)
         raw = zstandard.ZstdDecompressor().decompress(packed)
         return np.frombuffer(raw, np.int64).reshape(self._height, -1)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Delete the temporary files."""
         self._file.close()

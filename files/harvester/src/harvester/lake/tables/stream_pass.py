@@ -1,13 +1,10 @@
 """The sockets' frames of a day, decoded in one pass over its segments and spooled by table and symbol."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from harvester.base.errors import HarvesterError
 from harvester.decode.connections import HSM_FRAMES, TBT_FRAMES, Received, Rounds
@@ -19,25 +16,12 @@ from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.segments import Source
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import TABLES, Table
-from harvester.lake.tables.hsm_rows import HsmRows
-from harvester.lake.tables.origin import Origin, Piece
+from harvester.lake.tables.origin import FeedContent, Origin, Piece
 from harvester.lake.tables.spool import RowSpool
-from harvester.lake.tables.tbt_rows import TbtRows
+from harvester.lake.tables.stream_rows import HsmRows, TbtRows
 
 _DECODERS: dict[int, Any] = {FYERS_HSM: (HsmDecoder, HSM_FRAMES), FYERS_TBT: (TbtDecoder, TBT_FRAMES)}
-
-
-@dataclass
-class FeedContent:
-    """What the frames of one feed held besides rows."""
-
-    frames: int = 0
-    leftovers: Counter[str] = field(default_factory=Counter)
-    """Parts of frames that have not become rows, by reason."""
-    notices: list[str] = field(default_factory=list)
-    """What the server said to the client, the first few."""
-    reception: dict[str, Reception] = field(default_factory=dict)
-    """By symbol."""
+_READERS: dict[int, type[HsmRows | TbtRows]] = {FYERS_HSM: HsmRows, FYERS_TBT: TbtRows}
 
 
 class Streams:
@@ -56,7 +40,7 @@ class Streams:
     def read(self, sources: Sequence[Source]) -> None:
         """Decode the segments that hold frames of sockets. Raises HarvesterError."""
         for run_id, group in groupby(sources, key=lambda source: source.run_id):
-            self._read_run(run_id, [source for source in group])
+            self._read_run(run_id, list(group))
 
     def _read_run(self, run_id: str, sources: list[Source]) -> None:
         feeds = set(SOCKETS) & {feed for source in sources for feed in source.feeds}
@@ -78,19 +62,15 @@ class Streams:
             connection = self._connections.find(run_id, (feed, each.stream), each.opened_seq, int(each.wall_ns[0]))
             connection.last_ns = max(connection.last_ns, int(each.wall_ns[-1]))
             if connection.number not in self._readers:
-                self._readers[connection.number] = self._new_reader(connection)
+                self._readers[connection.number] = _READERS[feed](
+                    connection, self.origin, self.contents[feed], self._topics
+                )
             for piece in self._readers[connection.number].read(each):
                 self._note(piece, connection)
                 self._spool(piece.table).add(piece.symbols, piece.matrix)
 
-    def _new_reader(self, connection: Connection) -> HsmRows | TbtRows:
-        contents = self.contents[connection.feed]
-        if connection.feed == FYERS_TBT:
-            return TbtRows(connection, self.origin, contents.leftovers, contents.notices)
-        return HsmRows(connection, self.origin, self._topics, contents.leftovers, contents.notices)
-
     def _note(self, piece: Piece, connection: Connection) -> None:
-        """When each symbol was first known on the connection."""
+        """Keep the time of the first snapshot of each symbol on the connection."""
         contents = self.contents[connection.feed]
         numbers, times = piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot]
         for number, moment in zip(numbers.tolist(), times.tolist(), strict=True):
@@ -99,7 +79,7 @@ class Streams:
 
     def _spool(self, table: Table) -> RowSpool:
         if table.name not in self._spools:
-            self._spools[table.name] = self._open.enter_context(RowSpool(self._directory, table.height))
+            self._spools[table.name] = self._open.enter_context(closing(RowSpool(self._directory, table.height)))
         return self._spools[table.name]
 
     def rows_of(self, table: str) -> int:
@@ -113,13 +93,12 @@ class Streams:
 
     def rows(self, table: str, symbol: str) -> Iterator[Any]:
         """The rows of one symbol by time of receipt, in matrices."""
-        if table in self._spools and self.origin.knows(symbol):
-            yield from self._spools[table].read(self.origin.number(symbol))
+        number = self.origin.find(symbol)
+        if table in self._spools and number is not None:
+            yield from self._spools[table].read(number)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Delete the temporary files."""
         self._open.close()
 
 

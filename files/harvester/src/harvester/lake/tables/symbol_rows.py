@@ -23,26 +23,26 @@ STATE = {
     QUOTES: slice(TABLES[QUOTES].at("ltp"), TABLES[QUOTES].height),
     INDEX: slice(TABLES[INDEX].at("ltp"), TABLES[INDEX].height),
 }
-"""Rows of a matrix that make up what a frame of the data socket says."""
+"""Rows of a matrix that hold the state of a topic: equal in both copies of an update."""
 FAR_SECONDS = 2**33
-"""Beyond this a number of seconds is no time."""
+"""Epoch seconds from here on are not taken for a time."""
 _TIME = {QUOTES: "exchange_time", INDEX: "exchange_time", DEPTH50: "feed_time"}
 
 
 @dataclass
 class Tracks:
-    """What a symbol's rows of one feed were like."""
+    """Figures of one symbol's rows of one feed."""
 
     updates: dict[str, int] = field(default_factory=dict)
     """Rows by table."""
     recv_ns: list[Ints] = field(default_factory=list)
     skew_ns: list[Ints] = field(default_factory=list)
-    """Receipt minus the exchange's own time, which has whole seconds; a time more than a day off is none."""
+    """Receipt minus the exchange's time, which has whole seconds; differences of a day or more are left out."""
     off_session: int = 0
     tally: Tally | None = None
 
     def see(self, table: Table, matrix: Ints) -> None:
-        """Take note of rows, copies removed."""
+        """Add rows, int64[table.height, rows], without second copies."""
         self.updates[table.name] = self.updates.get(table.name, 0) + matrix.shape[1]
         self.recv_ns.append(matrix[0].copy())  # the matrix itself may go
         self.off_session += int((matrix[table.at("in_session")] == 0).sum())

@@ -1,0 +1,177 @@
+"""Decoded batches of the sockets as rows of the tables: depth, quotes and index, or depth50.
+
+A row of depth is one update of a book, with the values of the symbol's quote last known on the same connection.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harvester.decode.connections import Received
+from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
+from harvester.decode.fyers_hsm import HsmBatch, Rows
+from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
+from harvester.decode.fyers_tbt import TbtBatch
+from harvester.decode.hsm_layout import DEPTH, SNAPSHOT, SYMBOL
+from harvester.lake.day.connections import Connection
+from harvester.lake.schema import DEPTH50_TABLE, DEPTH_TABLE, INDEX_TABLE, QUOTES_TABLE, Table
+from harvester.lake.tables.origin import MOST_NOTICES, FeedContent, Origin, Piece
+
+FROM_QUOTE = tuple(column.name for column in DEPTH_TABLE.columns if column.name in SYMBOL.fields)
+"""Columns of depth that come from the quote."""
+ENTRY_BITS = 17
+"""An entry's place in its frame is below 2**17."""
+NO_SYMBOL = -1
+UNNAMED, FINE = "topic of no connect record", "price finer than a paisa"
+
+
+class _ConnectionRows:
+    """What the rows of both sockets need. Topics, tickers and quotes mean nothing beyond the connection."""
+
+    def __init__(self, connection: Connection, origin: Origin, content: FeedContent, topics: dict[str, str]) -> None:
+        """`topics`: tickers that any connection of the day named, for a connection whose connect record is lost."""
+        self._connection = connection
+        self._origin = origin
+        self._content = content
+        self._tickers = topics | connection.topics
+        self._symbols: Ints = np.empty(0, np.int64)
+        """Number of the symbol of each topic, or ticker, of the decoder."""
+
+    def _note(self, leftovers: Iterable[Leftover], notices: Iterable[str]) -> None:
+        self._content.leftovers.update(left.reason.value for left in leftovers)
+        self._content.notices += islice(notices, MOST_NOTICES - len(self._content.notices))
+
+    def _add_symbols(self, tickers: Iterable[str | None]) -> None:
+        new = [NO_SYMBOL if ticker is None else self._origin.number(ticker) for ticker in tickers]
+        self._symbols = np.append(self._symbols, np.array(new, np.int64))
+
+    def _head(self, received: Received[Any], frame: Ints, entry: Ints) -> Ints:
+        return self._origin.head(received, self._connection, frame, entry)
+
+
+class TbtRows(_ConnectionRows):
+    """Turns the batches of one connection of the 50-level socket into rows."""
+
+    def read(self, received: Received[TbtBatch]) -> list[Piece]:
+        """The rows of a batch."""
+        batch, books = received.batch, received.batch.books
+        self._note(batch.leftovers, (notice.text for notice in batch.notices))
+        self._add_symbols(batch.tickers[len(self._symbols) :])
+        if not len(books):
+            return []
+        singles = [books.sequence, books.feed_time, books.send_time, books.snapshot, books.suspect]
+        totals = [books.total_buy, books.total_sell]
+        matrix = np.concatenate(
+            [
+                self._head(received, books.frame, books.entry),
+                np.stack([column.astype(np.int64, copy=False) for column in (*singles, *totals)]),
+                *(books.bid_px, books.bid_qty, books.bid_ord, books.ask_px, books.ask_qty, books.ask_ord),
+            ]
+        )
+        return [Piece(DEPTH50_TABLE, self._symbols[books.symbol], matrix, books.snapshot)]
+
+
+class _Usable(NamedTuple):
+    """Rows of one kind of topic that have a ticker and prices in whole paise; `values` are of a row a field."""
+
+    symbols: Ints
+    frame: Ints
+    entry: Ints
+    snapshot: Flags
+    values: Ints
+
+    @property
+    def at(self) -> Ints:
+        """Place in the batch."""
+        return self.frame << ENTRY_BITS | self.entry
+
+
+class HsmRows(_ConnectionRows):
+    """Turns the batches of one connection of the data socket into rows."""
+
+    _quotes: Ints = np.full((len(SYMBOL.fields), 0), ABSENT)
+    """The quote last known of each symbol, by its number."""
+
+    def read(self, received: Received[HsmBatch]) -> list[Piece]:
+        """The rows of a batch, by table."""
+        batch = received.batch
+        notices = (control.notice for control in batch.controls)
+        self._note(batch.leftovers, (f"{notice[0]}: {notice[1]}" for notice in notices if notice))
+        self._add_symbols(self._tickers.get(topic.name) for topic in batch.topics[len(self._symbols) :])
+        more = len(self._origin.symbols) - self._quotes.shape[1]
+        self._quotes = np.append(self._quotes, np.full((len(SYMBOL.fields), more), ABSENT), axis=1)
+        quotes, depth, index = (self._usable(rows) for rows in batch.rows)
+        pieces = [
+            self._piece(QUOTES_TABLE, received, quotes, quotes.values),
+            self._piece(DEPTH_TABLE, received, depth, _depth(depth, self._last_quotes(quotes, depth))),
+            self._piece(INDEX_TABLE, received, index, index.values),
+        ]
+        return [piece for piece in pieces if len(piece.symbols)]
+
+    def _usable(self, rows: Rows) -> _Usable:
+        symbols = self._symbols[rows.topic]
+        named = symbols != NO_SYMBOL
+        values, exact = _in_paise(rows)
+        self._content.leftovers.update({UNNAMED: int((~named).sum()), FINE: int((named & ~exact).sum())})
+        keep = named & exact
+        is_snapshot: Flags = rows.form[keep] == SNAPSHOT
+        return _Usable(symbols[keep], rows.frame[keep], rows.entry[keep], is_snapshot, values[:, keep])
+
+    def _piece(self, table: Table, received: Received[HsmBatch], rows: _Usable, values: Ints) -> Piece:
+        matrix = np.concatenate([self._head(received, rows.frame, rows.entry), values])
+        return Piece(table, rows.symbols, matrix, rows.snapshot)
+
+    def _last_quotes(self, quotes: _Usable, books: _Usable) -> Ints:
+        """The quote last known before each update of a book; afterwards the last of all are remembered."""
+        count = len(quotes.symbols)
+        order = np.lexsort((np.append(quotes.at, books.at), np.append(quotes.symbols, books.symbols)))
+        symbols = np.append(quotes.symbols, books.symbols)[order]
+        starts = np.append(True, symbols[1:] != symbols[:-1])[: len(symbols)]
+        place = np.where(order < count, order, -1)
+        latest = np.maximum.accumulate(np.where((place >= 0) | starts, np.arange(len(order)), 0))
+        latest = place[latest]
+        result = self._quotes[:, books.symbols]
+        from_batch = (order >= count) & (latest >= 0)
+        result[:, order[from_batch] - count] = quotes.values[:, latest[from_batch]]
+        self._quotes[:, quotes.symbols] = quotes.values  # of those with one symbol the last stays
+        return result
+
+
+def _in_paise(rows: Rows) -> tuple[Ints, Flags]:
+    """Values with prices in paise, and which rows have whole paise; the values of the other rows mean nothing."""
+    if (rows.scale == PAISE_PER_RUPEE).all():
+        return rows.values, np.ones(len(rows), np.bool_)
+    values, scale = rows.values.copy(), np.where(rows.scale == 0, 1, rows.scale)
+    exact = rows.scale != 0
+    for place, name in enumerate(rows.kind.fields):
+        if name in rows.kind.prices:
+            given = values[place] != ABSENT
+            scaled = np.where(given, values[place], 0) * PAISE_PER_RUPEE
+            exact &= scaled % scale == 0
+            values[place] = np.where(given, scaled // scale, ABSENT)
+    return values, exact
+
+
+_HEAD = DEPTH_TABLE.at("sched_ns")
+"""Values of a row that say where it came from; see Origin.head."""
+
+
+def _depth(books: _Usable, quotes: Ints) -> Ints:
+    """The values of depth after the head. A level that the wire has not given, or fills with zeros, is absent."""
+    matrix = np.full((DEPTH_TABLE.height - _HEAD, len(books.symbols)), ABSENT)
+    for name in FROM_QUOTE:
+        matrix[DEPTH_TABLE.at(name) - _HEAD] = quotes[SYMBOL.fields.index(name)]
+    for side in ("bid", "ask"):
+        px, qty, orders = (
+            books.values[[DEPTH.fields.index(f"{side}_{what}_{level}") for level in range(1, LEVELS + 1)]]
+            for what in ("px", "qty", "ord")
+        )
+        qty, orders = np.maximum(qty, 0), np.maximum(orders, 0)
+        absent = (px == ABSENT) | ((px == 0) & (qty == 0))
+        first = DEPTH_TABLE.places[f"{side}_px"].start - _HEAD
+        matrix[first : first + 3 * LEVELS] = np.concatenate(
+            [np.where(absent, ABSENT, px), np.where(absent, 0, qty), np.where(absent, 0, orders)]
+        )
+    return matrix
