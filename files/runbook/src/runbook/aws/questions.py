@@ -102,7 +102,7 @@ def check_source(value: str, answers: Answers) -> None:
 
 def check_count(value: str, _: Answers) -> None:
     if not value.isdigit() or not 1 <= int(value) <= MOST_HOSTS:
-        raise ConfigError(f"{value!r} is no number of hosts. One carries thousands of symbols; write 1.")
+        raise ConfigError(f"{value!r} is no number of hosts. One records thousands of symbols; write 1.")
 
 
 QUESTIONS = (

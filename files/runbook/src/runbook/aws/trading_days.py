@@ -32,7 +32,7 @@ def trading_days(calendar: TradingCalendar, first: date) -> Iterator[tuple[datet
 
 
 def sessions_file(calendar: TradingCalendar, first: date) -> dict[str, object]:
-    """What the functions carry of each trading day, in Indian time: open, close, and when the evening begins."""
+    """What the functions know of each trading day, in Indian time: open, close, and when the evening begins."""
     sessions = {
         opens.date().isoformat(): [opens.isoformat(), closes.isoformat(), (ends + LAG).isoformat()]
         for opens, closes, ends in trading_days(calendar, first)

@@ -8,12 +8,11 @@ from typing import Any
 from harvester.base.errors import HarvesterError
 from runbook.aws import athena
 from runbook.aws import environment as environments
+from runbook.aws.account import find_image, find_instances, find_parameters, find_subnet
 from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from runbook.aws.environment import Environment
 from runbook.aws.functions import PAGE, deployed
 from runbook.aws.glue import database_exists
-from runbook.aws.look import find_image, find_instances, find_subnet
-from runbook.aws.parameters import find_parameters
 from runbook.aws.schedules import read_schedules
 from runbook.doctor.finding import Finding, fail, ok, warn
 
