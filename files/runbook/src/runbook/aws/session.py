@@ -27,7 +27,7 @@ class Account:
 
 @lru_cache(maxsize=4)
 def _session(profile: str, _: tuple[tuple[str, str], ...]) -> Any:
-    """One session for each set of AWS_* variables: reading AWS's service descriptions takes most of a session's time."""
+    """One session for each set of AWS_* variables: reading AWS's service descriptions takes most of its time."""
     import boto3
 
     return boto3.Session(profile_name=profile or None)

@@ -7,7 +7,7 @@ Manifests, certificates and gap ledgers stay on the host for good: they are smal
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ def demands_of(host: Host) -> frozenset[str]:
 
 def by_bucket(host: str, target: Target, *, check: bool) -> None:
     """Let a host remove what its own look at the bucket proves; with `check` it only says what would go."""
-    run("cleanup", replace(target, limit=host), {"harvester_cleanup_s3": True}, check=check)
+    run("cleanup", target.of([host]), {"harvester_cleanup_s3": True}, check=check)
 
 
 def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = False) -> Path | None:
@@ -138,7 +138,7 @@ def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = Fa
     proof = receipt.write(store, plan.host, verified)
     wanted: dict[str, Any] = {"harvester_cleanup_receipt": str(proof.resolve())}
     wanted |= {"harvester_cleanup_s3": True} if look_at_bucket else {}
-    run("cleanup", replace(target, limit=plan.host), wanted)
+    run("cleanup", target.of([plan.host]), wanted)
     return proof
 
 

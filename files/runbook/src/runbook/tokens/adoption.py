@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harvester.base.errors import UnhealthyError
 from runbook.fleet.inventory import Host
-from runbook.fleet.status import HostStatus, gather
+from runbook.fleet.status import HostStatus
 
 SECONDS = 60.0
 ASK_AGAIN_SECONDS = 1.0
 Ask = Callable[[Sequence[Host]], list[HostStatus]]
-
-__all__ = ["SECONDS", "Ask", "gather", "wait"]
 
 
 def wait(hosts: Sequence[Host], versions: Mapping[str, str], *, ask: Ask, seconds: float) -> tuple[str, ...]:
