@@ -86,7 +86,7 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
 
 
 def program(name: str) -> str:
-    """A program of Ansible from this interpreter's own venv, so that PATH cannot bring in another one."""
+    """A program of Ansible from this interpreter's own venv, so that PATH cannot lead to another one."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else name
 

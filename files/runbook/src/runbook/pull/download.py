@@ -23,9 +23,9 @@ class MismatchError(RemoteError):
 def download(
     transport: Transport, files: Sequence[FileEntry], store: Store, progress: Progress, came: Came
 ) -> list[tuple[FileEntry, RemoteError]]:
-    """Bring the files; `came` hears of those that have their names now. Returned are those that cannot be had, and why.
+    """Download the files and call `came` with each batch that is published. Returned are those that failed, and why.
 
-    `progress` hears first of what former attempts left here. Raises UnreachableError when the host is gone,
+    Bytes that former attempts left here count as progress. Raises UnreachableError when the host is gone,
     HarvesterError when the disk is full; what did come has its name then.
     """
     left: dict[str, FileEntry] = {file.path: file for file in files}

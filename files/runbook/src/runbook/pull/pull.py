@@ -1,6 +1,6 @@
-"""pull-data: bring closed days from hosts to this machine, verified, resumable, never half a file under its name.
+"""pull-data: download closed days from hosts, verified, resumable, never half a file under its name.
 
-Whole files are pulled: a host writes one depth file per day, and a filtered copy could not be proved against the
+Whole files are pulled: a host writes one depth file per day, and a filtered copy could not be checked against the
 host's manifest. Symbols are selected when the data is read: in CSV exports, queries and the report.
 """
 
@@ -23,7 +23,7 @@ RESERVE_BYTES = 64 << 20
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
     def begin(self, host: str, files: int, total_bytes: int) -> None: ...
     def file(self, path: str) -> None: ...

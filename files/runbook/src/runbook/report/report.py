@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.files import replace_file
 from harvester.ledger.outage import Cause
-from runbook.pull.store import write_durably
+from runbook.pull.store import writing
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
-from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, Panel, clock, facts_of, make_panel, worst_coverage
+from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, Panel, clock, figures_of, make_panel, worst_coverage
 from runbook.report.query import TIME_ZONE, open_lake
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def write_report(
         levels=LEVELS,
         line_height=LINE_HEIGHT,
     )
-    write_durably(target, page.encode())
+    with writing(target):
+        replace_file(target, page)
     return target
 
 
@@ -90,21 +92,21 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
     # the worst covered first: they are what a reader looks for
     shown = sorted(chosen, key=lambda symbol: (worst_coverage(day, symbol), symbol))[:PANELS_PER_DAY]
     axis = _axis(day)
-    every = [facts for symbol in chosen for facts in facts_of(day, symbol).values()]
-    polls = [facts for facts in every if "expected" in facts]
-    sockets = [facts for facts in every if "window_ns" in facts]
+    every = [figures for symbol in chosen for figures in figures_of(day, symbol).values()]
+    polls = [figures for figures in every if "expected" in figures]
+    sockets = [figures for figures in every if "window_ns" in figures]
     windows = day.certificate["windows"]
     return DaySection(
         date=day.date,
         host=day.host,
         windows=", ".join(f"{clock(low)} to {clock(high)}" for low, high in windows),
         hours=_hours(axis),
-        expected=sum(facts["expected"] for facts in polls),
-        updates=sum(_rows(facts) for facts in every),
-        recorded=sum(facts["recorded_slots"] for facts in polls),
-        window_ns=sum(facts["window_ns"] for facts in sockets),
-        covered_ns=sum(facts["covered_ns"] for facts in sockets),
-        missing=sum(facts["sequence"]["missing"] for facts in sockets if "sequence" in facts),
+        expected=sum(figures["expected"] for figures in polls),
+        updates=sum(_rows(figures) for figures in every),
+        recorded=sum(figures["recorded_slots"] for figures in polls),
+        window_ns=sum(figures["window_ns"] for figures in sockets),
+        covered_ns=sum(figures["covered_ns"] for figures in sockets),
+        missing=sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
         files=len(day.manifest.files),
         bytes=sum(file.bytes for file in day.manifest.files),
         unexplained=day.certificate.get("unexplained_slots", 0),
@@ -114,8 +116,8 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
     )
 
 
-def _rows(facts: dict[str, Any]) -> int:
-    updates = facts["updates"]
+def _rows(figures: dict[str, Any]) -> int:
+    updates = figures["updates"]
     return sum(updates.values()) if isinstance(updates, dict) else int(updates)
 
 
