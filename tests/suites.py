@@ -52,6 +52,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("s3", slow=True),
     Suite("storage"),
     Suite("golden"),
+    Suite("mutants"),
     Suite("differential", slow=True),
     Suite("fuzz", slow=True),
     Suite("service", slow=True, alone=True),

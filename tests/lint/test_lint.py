@@ -10,6 +10,7 @@ COMMANDS = {
     "ruff-format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy", "-p", "harvester", "-p", "runbook", "-p", "exchange", "-p", "lab"],
     "imports": ["lint-imports", "--no-cache", "--no-logo"],
+    "vulture": ["vulture"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q"],
     "ansible-syntax": ["ansible-playbook", "--syntax-check", "site.yml"],

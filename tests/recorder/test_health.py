@@ -1,7 +1,7 @@
 """Health: each way in which the recorder can fail to do its work is a failing check that says what to do."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +137,29 @@ def test_at_night_nobody_needs_a_token(settings: Settings) -> None:
     assert "token" in failing(settings, status | {"written_at_ns": soon}, wall_ns=soon)
 
 
-def test_a_calendar_that_ends_within_thirty_days_fails(settings: Settings) -> None:
+@pytest.mark.parametrize("days_left", [0, 10, 16, 29])
+def test_a_calendar_fails_no_check_before_its_last_trading_day_is_over(settings: Settings, days_left: int) -> None:
+    """A deployment in December must not fail for a list that the exchange has not published yet."""
     assert settings.calendar.file is not None
-    make_calendar(settings.calendar.file, DAY, {"continuous": [["10:00:00", "10:10:00"]]}, "2026-09-03")
+    end = DAY + timedelta(days=days_left)
+    make_calendar(settings.calendar.file, end, {"continuous": [["10:00:00", "10:10:00"]]}, end.isoformat())
+
+    assert "calendar" not in failing(settings, good_status())
+
+
+def test_a_calendar_fails_after_its_last_trading_day(settings: Settings) -> None:
+    assert settings.calendar.file is not None
+    yesterday, end = DAY - timedelta(days=1), DAY + timedelta(days=3)
+    make_calendar(settings.calendar.file, yesterday, {"continuous": [["10:00:00", "10:10:00"]]}, end.isoformat())
 
     assert "coming year" in failing(settings, good_status())["calendar"]
+
+
+def test_the_coming_year_is_asked_for_once_its_list_can_be_had(settings: Settings) -> None:
+    outlook = TradingCalendar.load().outlook
+
+    days = [date(2026, 12, 14), date(2026, 12, 15), date(2026, 12, 31), date(2027, 1, 1)]
+    assert [outlook(day) for day in days] == ["known", "ending", "ending", "over"]
 
 
 def test_the_command_prints_json_and_exits_with_three(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,8 @@ from harvester.base.redaction import Secret
 from harvester.tokens.handover import Token, write_handover
 
 FIVE = [f"NSE:{name}-EQ" for name in ("HDFCBANK", "RELIANCE", "ADANIENT", "INFY", "SBIN")]
-COMMAND = [sys.executable, "-c", "from harvester.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "import sys; sys.modules['rich'] = None; from harvester.cli import main; main()"]
+"""As a host runs it: rich, which structlog loads where it is installed, is in the controller's lock alone."""
 
 UNHEALTHY = 3
 UNBROKEN_SECONDS = 150

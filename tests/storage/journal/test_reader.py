@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from harvester.journal import JournalError, Record, read_segment, scan
-from harvester.journal.format import CONTROL, DATA, MAX_PAYLOAD, decode_poll, encode
+from harvester.journal.format import CONTROL, DATA, MAX_PAYLOAD, decode, decode_poll, encode
 from harvester.journal.reader import RecordStream
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -58,6 +58,37 @@ def test_chunk_borders_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk: in
     monkeypatch.setattr("harvester.journal.reader.CHUNK_BYTES", chunk)
     assert read(data) == whole
     assert [each.seq for each in whole[0]] == [1, 2, 3]
+
+
+def test_a_record_is_found_after_any_number_of_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harvester.journal.reader.CHUNK_BYTES", 64)
+    whole = encode(record(1))
+    for rubbish in range(1, 130):
+        end = rubbish + len(whole)
+        assert read(b"x" * rubbish + whole + b"x") == ([record(1)], [(0, rubbish), (end, end + 1)])
+
+
+def test_each_record_comes_with_its_place_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harvester.journal.reader.CHUNK_BYTES", 64)
+    whole = encode(record(1))
+    data = b"".join(encode(record(seq)) for seq in range(1, 9))
+    offsets = [offset for offset, _ in RecordStream(cast(BinaryIO, io.BytesIO(b"x" + data)))]
+    assert offsets == [1 + number * len(whole) for number in range(8)]
+
+
+def test_a_length_that_no_record_has_makes_nobody_read_that_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harvester.journal.reader.CHUNK_BYTES", 100)
+    file = io.BytesIO(
+        b"\xf5AHJ" + (MAX_PAYLOAD + 1).to_bytes(4, "little") + bytes(40) + encode(record(1)) + bytes(5_000)
+    )
+    assert next(found for _, found in RecordStream(cast(BinaryIO, file))) == record(1)
+    assert file.tell() <= 200
+
+
+def test_bytes_with_another_magic_are_no_record() -> None:
+    whole = encode(record(1))
+    assert decode(whole) == record(1)
+    assert [decode(b"\xf5AHK" + whole[4:]), decode(whole + b"x"), decode(whole[:-1]), decode(whole[:39])] == [None] * 4
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, figure) -> None:

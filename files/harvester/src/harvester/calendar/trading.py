@@ -4,13 +4,16 @@ from collections.abc import Collection
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.calendar.model import CalendarFile, PhaseName, Phases, read_calendar
 
 SATURDAY = 5
 SEARCH_DAYS = 400
+LIST_DAYS = 16
+"""The exchange publishes the coming year's list around 12 December: from 16 days before the end it should be here."""
+Outlook = Literal["known", "ending", "over"]
 DAY_NS = 86_400 * NS_PER_SECOND
 
 
@@ -116,6 +119,14 @@ class TradingCalendar:
     def trading_date(wall_ns: int) -> date:
         """The date in India at the moment."""
         return to_ist(wall_ns).date()
+
+    def outlook(self, day: date) -> Outlook:
+        """How far the facts reach: "ending" when the following list is due, "over" after the last trading day."""
+        left = self.days_left(day)
+        if left > LIST_DAYS:
+            return "known"
+        ahead = (day + timedelta(days=offset) for offset in range(left + 1))
+        return "ending" if any(self.session(each) for each in ahead) else "over"
 
     def days_left(self, day: date) -> int:
         """Days until the calendar's facts end; negative when they have."""

@@ -11,8 +11,8 @@ from harvester.config.settings import Settings
 from harvester.health.remedies import CAUSE_FIXES, LOGIN, Check
 from harvester.health.streams import check_streams
 
-CALENDAR_DAYS = 30
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
+NEXT_YEAR = "Add the exchange's holidays and sessions of the coming year to the calendar file, and deploy."
 SYNC_PATIENCE_RECORDS = 10_000
 
 
@@ -117,10 +117,14 @@ def _check_calendar(status: dict[str, Any], calendar: TradingCalendar, wall_ns: 
         return Check(
             "calendar", False, problem, "Correct the calendar file; the recorder goes on with the last good one."
         )
-    left = calendar.days_left(calendar.trading_date(wall_ns))
-    ok = left >= CALENDAR_DAYS
-    fix = "" if ok else "Add the exchange's holidays and sessions of the coming year to the calendar file, and deploy."
-    return Check("calendar", ok, f"facts until {calendar.valid_until}, {left} days left", fix)
+    today = calendar.trading_date(wall_ns)
+    detail = f"facts until {calendar.valid_until}, {calendar.days_left(today)} days left"
+    match calendar.outlook(today):
+        case "known":
+            return Check("calendar", True, detail)
+        case "ending":
+            return Check("calendar", True, f"{detail}: the coming year's list is due to be added")
+    return Check("calendar", False, detail, NEXT_YEAR)
 
 
 def _check_clock(status: dict[str, Any]) -> Check:

@@ -18,7 +18,6 @@ from runbook.fleet.playbook import MITOGEN, mitogen_strategies
 
 OLDEST_PYTHON = (3, 11)
 LOW_DISK_BYTES = 1 << 30
-CALENDAR_ALARM_DAYS = 30
 
 
 def check_machine(root: Path, store_root: Path) -> Iterator[Finding]:
@@ -115,9 +114,10 @@ def check_calendar(today: date) -> Finding:
     except HarvesterError as error:
         return fail("calendar", str(error), "Restore the file from the repository.")
     fix = "Update the harvester, or set calendar.file to one with the exchange's new circular, then ./inv deploy."
-    if left < 0:
-        return fail("calendar", f"its data ended {-left} days ago", fix)
-    if left < CALENDAR_ALARM_DAYS:
+    outlook = calendar.outlook(today)
+    if outlook == "over":
+        return fail("calendar", f"its data ended on {calendar.valid_until}", fix)
+    if outlook == "ending":
         return warn("calendar", f"its data ends in {left} days", fix)
     now_ns = int(datetime.now(UTC).timestamp() * 1e9)
     following = calendar.next_change(now_ns, ("pre_open", "continuous", "closing_auction"))

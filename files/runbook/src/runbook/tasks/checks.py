@@ -36,3 +36,16 @@ def bench(_: Context, name: str | None = None, long: bool = False, json: str | N
 
     benchmarks = runpy.run_module("tests.bench.run")
     end(benchmarks["run"](name=name, long=long, report=Path(json).resolve() if json else None))
+
+
+@operator(
+    package="one package of tests/mutants/packages.toml (default: all)",
+    changed="only files that differ from the main branch; the report stays as it is",
+    workers="mutants tested at the same time",
+)
+def mutants(_: Context, package: str | None = None, changed: bool = False, workers: int = 1) -> None:
+    """Plant small faults, one at a time, and see which of them the packages' own tests notice."""
+    import runpy
+
+    planted = runpy.run_module("tests.mutants.run")
+    end(planted["run"](package, changed=changed, workers=workers))
