@@ -16,11 +16,6 @@ HORIZON = timedelta(days=190)
 """How far ahead schedules are written. Past the calendar's own end its last rule goes on, holidays unknown."""
 
 
-def first_of_month(today: date) -> date:
-    """From where schedules are written, so that a second run on the same day, or the next one, changes nothing."""
-    return today.replace(day=1)
-
-
 def trading_days(calendar: TradingCalendar, first: date) -> Iterator[tuple[datetime, datetime, datetime]]:
     """(first phase opens, the last watched phase closes, last phase closes) of each trading day up to the horizon."""
     for offset in range(HORIZON.days):

@@ -55,7 +55,7 @@ def _attempt(
     try:
         yield from check(here, account)
     except failures() as error:
-        yield fail(name, explain(error, here.profile), "See there; then run this again.")
+        yield fail(name, explain(error, here.account.profile), "See there; then run this again.")
     except HarvesterError as error:
         yield fail(name, str(error), "See there.")
 

@@ -8,9 +8,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file
 from harvester.lake.manifest import FileEntry, hash_file
 from runbook.pull.store import Store, writing
@@ -44,14 +42,3 @@ def write(store: Store, host: str, files: Iterable[FileEntry]) -> Path:
     with writing(path):
         replace_file(path, json.dumps(content, indent=1) + "\n")
     return path
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A receipt's content; HarvesterError when the file is none."""
-    try:
-        content = json.loads(path.read_bytes())
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}")
-        return dict(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HarvesterError(f"{path} is not a receipt ({error}). Make one with `./inv pull-data`.") from error

@@ -1,6 +1,6 @@
 """Panels of the report: one symbol on one day, its coverage by feed, book, spread, rate and sequence numbers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -89,10 +89,8 @@ def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: 
     table = _table_of(figures)
     if table is None:
         return Panel(symbol, strips, causes)
-    rate = _rate(connection, day, symbol, axis, table)
-    if table == INDEX:
-        return Panel(symbol, strips, causes, rate=rate)
-    return _with_books(Panel(symbol, strips, causes, rate=rate), connection, day, axis, table)
+    panel = Panel(symbol, strips, causes, rate=_rate(connection, day, symbol, axis, table))
+    return panel if table == INDEX else _with_books(panel, connection, day, axis, table)
 
 
 def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:
@@ -196,13 +194,10 @@ def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Pull
     profile = [sum(row[2 + level] or 0.0 for row in rows) / len(rows) for level in range(2 * LEVELS)]
     widest = max(profile) or 1.0
     names = [f"ask {n}" for n in range(LEVELS, 0, -1)] + [f"bid {n}" for n in range(1, LEVELS + 1)]
-    return Panel(
-        panel.symbol,
-        panel.strips,
-        panel.causes,
+    return replace(
+        panel,
         heat=[(side, *path) for side, part in halves for path in heat_paths(part, thickest)],
         spread=_line(axis, [(int(row[0]), row[1]) for row in rows]),
-        rate=panel.rate,
         profile=[(name, mean, 100 * mean / widest) for name, mean in zip(names, profile, strict=True)],
     )
 

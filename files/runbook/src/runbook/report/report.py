@@ -1,7 +1,6 @@
 """The report that a pull leaves: one HTML file that shows what was recorded and what not; no script, no network."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,7 +11,7 @@ from harvester.base.files import replace_file
 from harvester.ledger.outage import Cause
 from runbook.pull.store import writing
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
-from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, Panel, clock, figures_of, make_panel, worst_coverage
+from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, clock, figures_of, make_panel, worst_coverage
 from runbook.report.query import TIME_ZONE, open_lake
 
 if TYPE_CHECKING:
@@ -21,34 +20,6 @@ if TYPE_CHECKING:
 COLUMNS = 96
 DAYS = 10
 PANELS_PER_DAY = 40  # beyond this the page would be too heavy to open on a phone; the table still has every symbol
-
-
-@dataclass(frozen=True)
-class DaySection:
-    """One day of one host: windows, totals and panels."""
-
-    date: date
-    host: str
-    windows: str
-    hours: list[tuple[float, str]]
-    expected: int
-    updates: int
-    recorded: int
-    window_ns: int
-    covered_ns: int
-    missing: int
-    files: int
-    bytes: int
-    unexplained: int
-    columns: int
-    panels: list[Panel]
-    more: int
-
-    @property
-    def coverage(self) -> float:
-        """Share of the polls answered, or of the sockets' time covered: whichever is less."""
-        polls = self.recorded / self.expected if self.expected else 1.0
-        return min(polls, self.covered_ns / self.window_ns if self.window_ns else 1.0)
 
 
 def write_report(
@@ -76,7 +47,7 @@ def write_report(
         sections=sections,
         problems=list(problems),
         older=len({day.date for day in days}) - len(newest),
-        causes=sorted({cause for section in sections for panel in section.panels for cause in panel.causes}),
+        causes=sorted({cause for section in sections for panel in section["panels"] for cause in panel.causes}),
         all_causes=get_args(Cause),
         made_at=datetime.now(ZoneInfo(TIME_ZONE)),
         levels=LEVELS,
@@ -87,7 +58,8 @@ def write_report(
     return target
 
 
-def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: Sequence[str]) -> DaySection:
+def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: Sequence[str]) -> dict[str, Any]:
+    """What the template shows of one day of one host: its windows, totals and panels."""
     chosen = [symbol for symbol in known_symbols([day]) if not symbols or symbol in symbols]
     # the worst covered first: they are what a reader looks for
     shown = sorted(chosen, key=lambda symbol: (worst_coverage(day, symbol), symbol))[:PANELS_PER_DAY]
@@ -96,24 +68,27 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
     polls = [figures for figures in every if "expected" in figures]
     sockets = [figures for figures in every if "window_ns" in figures]
     windows = day.certificate["windows"]
-    return DaySection(
-        date=day.date,
-        host=day.host,
-        windows=", ".join(f"{clock(low)} to {clock(high)}" for low, high in windows),
-        hours=_hours(axis),
-        expected=sum(figures["expected"] for figures in polls),
-        updates=sum(_rows(figures) for figures in every),
-        recorded=sum(figures["recorded_slots"] for figures in polls),
-        window_ns=sum(figures["window_ns"] for figures in sockets),
-        covered_ns=sum(figures["covered_ns"] for figures in sockets),
-        missing=sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
-        files=len(day.manifest.files),
-        bytes=sum(file.bytes for file in day.manifest.files),
-        unexplained=day.certificate.get("unexplained_slots", 0),
-        columns=axis.columns,
-        panels=[make_panel(connection, day, symbol, axis) for symbol in sorted(shown)],
-        more=len(chosen) - len(shown),
-    )
+    expected, recorded = (sum(figures[key] for figures in polls) for key in ("expected", "recorded_slots"))
+    window_ns, covered_ns = (sum(figures[key] for figures in sockets) for key in ("window_ns", "covered_ns"))
+    return {
+        "date": day.date,
+        "host": day.host,
+        "windows": ", ".join(f"{clock(low)} to {clock(high)}" for low, high in windows),
+        "hours": _hours(axis),
+        "expected": expected,
+        "updates": sum(_rows(figures) for figures in every),
+        "recorded": recorded,
+        "window_ns": window_ns,
+        "covered_ns": covered_ns,
+        "coverage": min(recorded / expected if expected else 1.0, covered_ns / window_ns if window_ns else 1.0),
+        "missing": sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
+        "files": len(day.manifest.files),
+        "bytes": sum(file.bytes for file in day.manifest.files),
+        "unexplained": day.certificate.get("unexplained_slots", 0),
+        "columns": axis.columns,
+        "panels": [make_panel(connection, day, symbol, axis) for symbol in sorted(shown)],
+        "more": len(chosen) - len(shown),
+    }
 
 
 def _rows(figures: dict[str, Any]) -> int:
