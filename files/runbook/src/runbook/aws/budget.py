@@ -8,7 +8,11 @@ from runbook.aws.outcome import Clients, Outcome, pages
 
 REGION = "us-east-1"
 """Where the Budgets API lives, whatever region the hosts are in."""
-MAIL = {"NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "ThresholdType": "PERCENTAGE"}
+MAIL: dict[str, Any] = {
+    "NotificationType": "ACTUAL",
+    "ComparisonOperator": "GREATER_THAN",
+    "ThresholdType": "PERCENTAGE",
+}
 NOTIFICATION = (*MAIL, "Threshold")
 """What tells one notification of a budget from another; its state, which is listed too, does not."""
 
@@ -76,7 +80,7 @@ def _create(budgets: Any, account: str, name: str, wanted: Mapping[str, Any]) ->
         },
         NotificationsWithSubscribers=[
             {
-                "Notification": {**MAIL, "Threshold": mail["percent"]},
+                "Notification": MAIL | {"Threshold": mail["percent"]},
                 "Subscribers": [{"SubscriptionType": "EMAIL", "Address": address} for address in mail["to"]],
             }
             for mail in wanted["mails"]

@@ -155,7 +155,7 @@ def check_secrets(here: Environment, _: str) -> Iterator[Finding]:
     for secret in ("app_secret", "page_key") if PAGE in deployed(here.variables) else ():
         if found.get(here.names.parameter(secret)) != "SecureString":
             fix = f"./inv secret-put --name {secret.replace('_', '-')} --inventory inventory/aws"
-            yield warn("token page", f"{here.names.parameter(secret)} is not stored, so nobody can log in there", fix)
+            yield warn("token page", f"{here.names.parameter(secret)} is not stored, so no login works there", fix)
 
 
 def check_schedules(here: Environment, _: str) -> Iterator[Finding]:

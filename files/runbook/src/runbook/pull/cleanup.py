@@ -135,7 +135,7 @@ def apply(plan: Plan, store: Store, target: Target, *, check_bucket: bool = Fals
 
 
 def archive(plan: Plan, store: Store, directory: Path) -> int:
-    """Copy the plan's files to a second home first, verified by hash there; the number of new copies is returned.
+    """Copy the plan's files to `directory`, each copy verified by its hash; the number of new copies is returned.
 
     A file that is there already and has the right hash is left alone; one with a wrong hash is an error.
     """

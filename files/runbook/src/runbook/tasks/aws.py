@@ -44,7 +44,7 @@ def allow_me(
     from runbook.console.terminal import console
 
     wanted = allow.check_network(network) if network else allow.my_network()
-    agree(f"Let {wanted} in, and nobody else?", "Nothing was changed.", yes=yes)
+    agree(f"Open port 22 to {wanted} alone?", "Nothing was changed.", yes=yes)
     here = environment.load(ROOT, inventory)
     with environment.reaching(here):
         former = allow.allow(here, wanted)
