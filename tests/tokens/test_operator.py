@@ -82,7 +82,7 @@ def test_of_two_who_push_at_once_the_later_is_used_and_the_other_is_told(
 
     pushed = token_push.push(obtained(mint()), [host], target, ask=meanwhile)
 
-    assert pushed.notes == ("h1 uses ssm:2: somebody stored a token after yours, ssm:1. Both work.",)
+    assert pushed.notes == ("h1 uses ssm:2: another token was stored after yours, ssm:1. Both work.",)
 
 
 def test_a_token_that_the_broker_has_ended_is_refused_though_it_looks_well(

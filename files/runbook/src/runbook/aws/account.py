@@ -1,7 +1,7 @@
 """What is in the account, read and never changed: who, image and subnet, hosts, roles, topic, names of secrets.
 
-Secrets have no tags. Their path names project and environment, and they are made by whoever pushes a token or uses a
-link: a run that tags would have something to change each time, and those writers would need one more right.
+Secrets have no tags. Their path names project and environment, and they are written when a token is pushed or a
+link is used: a run that tags would have something to change each time, and those writers would need one more right.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

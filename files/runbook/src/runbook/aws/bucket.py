@@ -56,7 +56,7 @@ def ensure_bucket(
 
 
 def bucket_exists(s3: Any, name: str) -> bool:
-    """Whether the bucket is there and ours. ConfigError when it is somebody else's."""
+    """Whether the bucket is there. ConfigError when it is another account's."""
     try:
         s3.head_bucket(Bucket=name)
     except s3.exceptions.ClientError as error:

@@ -79,7 +79,7 @@ def must(fits: Callable[[str], object], otherwise: str) -> Callable[[str, Answer
 
 
 def check_source(value: str, answers: Answers) -> None:
-    """A small network of one's own, never the whole world."""
+    """A network of 65,536 addresses at most."""
     if answers.get("connection") == "session-manager" and not value:
         return
     try:

@@ -17,7 +17,7 @@ Came = Callable[[list[FileEntry]], None]
 
 
 class MismatchError(RemoteError):
-    """What arrived is not what the host's manifest promised; it is in quarantine."""
+    """A file differs from what the host's manifest states; it is in quarantine."""
 
 
 def download(

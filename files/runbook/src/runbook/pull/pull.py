@@ -32,14 +32,14 @@ class Silent:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that should be here and is not, or is here and is wrong."""
+    """A file that is missing here or is wrong; `path` is empty for a problem of the whole host."""
 
     host: str
     path: str
     why: str
 
     def __str__(self) -> str:
-        """In one line; a problem of the whole host has no path."""
+        """In one line."""
         return f"{self.host}: {self.path + ': ' if self.path else ''}{self.why}"
 
 
@@ -123,7 +123,7 @@ def _read_manifests(transport: Transport, selection: Selection, result: HostResu
 
 
 def _still_there(transport: Transport, missing: list[FileEntry], result: HostResult) -> list[FileEntry]:
-    """Those of `missing` that the host still has as it promised; the others are problems, and not worth an attempt."""
+    """Those of `missing` that the host still has in the stated size; the others are problems and are not tried."""
     sizes = transport.list_files() if missing else {}
     for file in missing:
         if file.path not in sizes:

@@ -17,7 +17,7 @@ FORMAT = 1
 
 
 def verified(store: Store, files: Iterable[FileEntry]) -> list[FileEntry]:
-    """Those of `files` whose local copy, hashed now, has the promised size and hash."""
+    """Those of `files` whose local copy, hashed now, has the size and hash that they state."""
     return [file for file in files if holds(store.lake / file.path, file)]
 
 

@@ -28,7 +28,7 @@ def wait(hosts: Sequence[Host], versions: Mapping[str, str], *, ask: Ask, second
                 waiting.remove(host)
             if used and used != versions[host.name]:
                 notes.append(
-                    f"{host.name} uses {used}: somebody stored a token after yours, {versions[host.name]}. Both work."
+                    f"{host.name} uses {used}: another token was stored after yours, {versions[host.name]}. Both work."
                 )
         if waiting and time.monotonic() > deadline:
             reasons = "; ".join(_why_not(answers[host.name], versions[host.name]) for host in waiting)
