@@ -13,7 +13,7 @@ CAUSES: tuple[HostCause, ...] = get_args(HostCause)
 """What a host can tell people of."""
 OWN: tuple[HostCause, ...] = ("recorder_down",)
 """What is one host's own trouble, and so never another's to tell."""
-UNREADABLE: tuple[HostCause, ...] = ("token_refused",)
+UNSEEN: tuple[HostCause, ...] = ("token_refused",)
 """What concerns the whole fleet, and is not seen in the token's store."""
 
 
@@ -27,4 +27,4 @@ def causes_of(host: str, fleet: Collection[str], *, reminder: bool, source: str)
         return CAUSES
     if host != min(fleet, default=host):
         return OWN
-    return OWN + UNREADABLE if reminder else CAUSES
+    return OWN + UNSEEN if reminder else CAUSES
