@@ -19,7 +19,7 @@ import numpy as np
 from fyers_apiv3.FyersWebsocket import data_ws, tbt_ws
 from tests.sdk.conftest import Running
 
-from harvester.decode.fyers_tbt import TbtBatch
+from harvester.decode.fyers_tbt import Books
 
 DATA_SOCKET = "wss://socket.fyers.in/hsm/v1-5/prod"
 DEPTH_SOCKET = "wss://rtsocket-api.fyers.in/versova"
@@ -236,7 +236,6 @@ def sockets(server: Running) -> list[dict[str, Any]]:
     return server.world.sockets.describe()
 
 
-def count_breaks(batch: TbtBatch) -> int:
-    """How often a symbol's sequence number does not follow the one before it."""
-    symbols, numbers = batch.books.symbol, batch.books.sequence
-    return sum(int((np.diff(numbers[symbols == place]) != 1).sum()) for place in range(len(batch.tickers)))
+def count_breaks(books: Books) -> int:
+    """How often the sequence number of a symbol is not the one after its last."""
+    return sum(int((np.diff(books.sequence[books.symbol == symbol]) != 1).sum()) for symbol in np.unique(books.symbol))
