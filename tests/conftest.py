@@ -11,6 +11,7 @@ from tests.examples import LONG, SHORT
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED_DATA = ROOT.parent / "shared" / "data"
+CASES = ROOT.parent / "shared" / "cases"
 COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "==": operator.eq}
 FIGURES = pytest.StashKey[dict[str, dict[str, object]]]()
 
@@ -47,6 +48,14 @@ def recorded_data() -> Path:
     if not RECORDED_DATA.is_dir():
         pytest.skip("the recorded market data is not beside this checkout")
     return RECORDED_DATA
+
+
+@pytest.fixture
+def cases() -> Path:
+    """Rows and answers of the field that a program must cope with, read in place like the recorded data."""
+    if not CASES.is_dir():
+        pytest.skip("the cases from the field are not beside this checkout")
+    return CASES
 
 
 @pytest.fixture

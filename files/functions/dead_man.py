@@ -1,7 +1,7 @@
-"""dead-man: says of each host whether it fell silent inside a session, even when the host is gone.
+"""dead-man: whether each host is silent inside a session, even when the host is gone.
 
 Called every 5 minutes. A host is silent when CloudWatch has neither a heartbeat nor an update of it for 5 minutes. The
-verdict is a metric, HostSilent, so that the alarm on it sends one message when it begins and one when it ends.
+finding is a metric, HostSilent, so that the alarm on it sends one message when it begins and one when it ends.
 """
 
 import os

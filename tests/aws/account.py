@@ -19,13 +19,12 @@ import boto3
 from harvester.base.aws_names import FUNCTIONS, ROLES, Names
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import configure
+from runbook.aws.account import find_instances, find_key, read_role
 from runbook.aws.alarms import read_alarms
 from runbook.aws.bucket import bucket_exists, read_bucket
 from runbook.aws.budget import REGION as BUDGETS_REGION
 from runbook.aws.budget import read_budget
 from runbook.aws.functions import read_function, read_log_group
-from runbook.aws.identity import read_role
-from runbook.aws.look import find_instances, find_key
 from runbook.aws.outcome import as_tag_dict, pages
 from runbook.aws.schedules import read_group, read_schedules
 from runbook.aws.session import Account

@@ -10,7 +10,7 @@ from tests.aws.account import NAMES, ROOT
 
 from harvester.base.aws_names import FUNCTIONS
 from lab.aws.server import ACCOUNT
-from runbook.aws.look import describe
+from runbook.aws.account import describe
 
 
 def render(folder: Path, *variables: str, session_manager: bool = False) -> Any:

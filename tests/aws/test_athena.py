@@ -15,6 +15,7 @@ from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, destroy, environment
 from runbook.aws.environment import Environment
 from runbook.aws.glue import Change, read_tables
+from runbook.aws.teardown import plan
 from runbook.doctor.aws import check_tables
 from runbook.tasks import aws as tasks
 
@@ -183,13 +184,13 @@ def test_the_task_shows_asks_changes_and_then_has_nothing_to_do(
 
 
 def test_destroy_lists_the_database_removes_it_and_proves_it(cloud: Cloud, here: Environment) -> None:
-    doomed = destroy.look(here, ACCOUNT)
+    doomed = plan(here.account, here.names, ACCOUNT)
     assert [one.name for one in doomed] == [DATABASE, BUCKET]
     with pytest.raises(HarvesterError, match=DATABASE):
-        destroy.prove(here, ACCOUNT)
+        destroy.check_gone(here, ACCOUNT)
 
     destroy.remove(doomed, lambda _: None)
 
-    destroy.prove(here, ACCOUNT)
+    destroy.check_gone(here, ACCOUNT)
     assert cloud.client("glue").get_databases()["DatabaseList"] == []
     assert [*check_tables(here, ACCOUNT)] == []

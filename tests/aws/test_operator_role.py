@@ -102,7 +102,7 @@ def test_token_status_shows_every_credential_and_reads_one_value(stocked: Host, 
     assert all(one.good and one.version and one.age is not None for one in found.values())
     access, refresh = found["access token"], found["refresh token"]
     assert access.expires_at_ns is not None and access.action == ""
-    assert (refresh.expires_at_ns, refresh.action) == (None, credentials.UNSEEN)
+    assert (refresh.expires_at_ns, refresh.action) == (None, credentials.UNREADABLE)
     assert (found["app secret"].action, found["PIN for the refresh"].action) == ("", "")
     others = ("refresh_token", "schwab_access_token", "schwab_refresh_token")
     assert refused == [f"ssm:GetParameter {NAMES.parameter(name)}" for name in sorted(others, key=_place)]

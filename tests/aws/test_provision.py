@@ -16,7 +16,7 @@ from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import HarvesterError
 from lab.aws.server import ACCOUNT
 from runbook.aws import athena, destroy, environment
-from runbook.aws.look import find_instances
+from runbook.aws.account import find_instances
 from runbook.aws.teardown import left_with_tags, plan
 from runbook.doctor.aws import examine_aws
 from runbook.pull.store import Store
@@ -199,14 +199,14 @@ def test_destroy_refuses_what_would_lose_data_then_removes_everything_and_proves
     with environment.reaching(here) as account:
         for change in athena.plan(here, account):
             change.apply()
-        doomed = destroy.look(here, account)
+        doomed = plan(here.account, here.names, account)
         # The emulator boots no host, so nobody can say what it has: that is a risk, and named.
         with pytest.raises(HarvesterError, match=rf"{NAMES.host(1)}: .*--lose-data"):
             destroy.refuse(destroy.risks(here, account, ROOT, str(cloud.inventory), Store(tmp_path)))
         with pytest.raises(HarvesterError, match="Not everything is gone"):
-            destroy.prove(here, account)
+            destroy.check_gone(here, account)
         destroy.remove(doomed, said.append)
-        destroy.prove(here, account)
+        destroy.check_gone(here, account)
 
     left = left_with_tags(here.account, NAMES)
     figure("tagged_resources_left", len(left), bound="== 0", unit="resources", gate=True)

@@ -21,9 +21,8 @@ from tests.aws.account import ANSWERS, NAMES, ROOT, Cloud
 from harvester.base.errors import ConfigError
 from lab.aws.server import ACCOUNT
 from runbook.aws import allow, configure, questions
+from runbook.aws.account import read_account, refuse_plain_text
 from runbook.aws.bucket import bucket_exists
-from runbook.aws.look import look
-from runbook.aws.parameters import refuse_plain_text
 from runbook.aws.trouble import explain, explain_result
 
 REFUSED = (
@@ -91,7 +90,7 @@ def denied_words() -> str:
 
 def test_another_account_is_refused_before_anything_changes(other: Cloud) -> None:
     with pytest.raises(ConfigError, match="belong to account 123456789012, and aws_account_id says 999999999999"):
-        look(other, NAMES, expected_account="999999999999", instance_type="t3.micro")
+        read_account(other, NAMES, expected_account="999999999999", instance_type="t3.micro")
 
 
 def test_a_secret_in_plain_text_is_refused_and_named(other: Cloud) -> None:
@@ -103,7 +102,7 @@ def test_a_secret_in_plain_text_is_refused_and_named(other: Cloud) -> None:
     with pytest.raises(ConfigError, match=f"^{secrets[0]} is stored as plain text"):
         refuse_plain_text(ssm, NAMES.parameter_prefix, secrets)
     with pytest.raises(ConfigError, match=f"^{secrets[0]} is stored as plain text"):
-        look(other, NAMES, instance_type="t3.micro")
+        read_account(other, NAMES, instance_type="t3.micro")
 
 
 def test_a_bucket_of_somebody_else_is_told_from_one_that_is_not_there(other: Cloud) -> None:

@@ -161,8 +161,8 @@ def test_cleanup_removes_nothing_unless_it_is_told_yes(
 ) -> None:
     from runbook.pull import cleanup
 
-    plan = cleanup.Plan("h1", (cleanup.Removal(_entry(), _day()),), ())
-    monkeypatch.setattr(cleanup, "look", lambda *_, **__: plan)
+    plan = cleanup.Plan("h1", (cleanup.FileFinding(_entry(), _day()),))
+    monkeypatch.setattr(cleanup, "make_plan", lambda *_, **__: plan)
     monkeypatch.setattr("sys.stdin", (tmp_path / "nobody").open("w+"))
     applied: list[object] = []
     monkeypatch.setattr(cleanup, "apply", lambda *given, **_: applied.append(given[0]))

@@ -34,7 +34,7 @@ def pull_all(lake: LakeMaker, store: Store, *, raw: bool = True) -> None:
 
 
 def look(lake: LakeMaker, store: Store, keep_days: int = 2) -> cleanup.Plan:
-    return cleanup.look(partial(LocalTransport, lake.host, lake.root), store, keep_days=keep_days)
+    return cleanup.make_plan(partial(LocalTransport, lake.host, lake.root), store, keep_days=keep_days)
 
 
 def removed(plan: cleanup.Plan) -> set[tuple[str, str]]:
@@ -47,14 +47,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Mapping[str, Any]]]
     calls: list[tuple[str, Mapping[str, Any]]] = []
 
     def run(name: str, target: Target, variables: Mapping[str, Any]) -> None:
-        assert target.limit == "lab1", "the proof of one host is no other host's business"
+        assert target.limit == "lab1", "the receipt of one host is no other host's business"
         calls.append((name, variables))
 
     monkeypatch.setattr(cleanup, "run", run)
     return calls
 
 
-def test_old_days_with_verified_copies_may_go_and_proofs_stay(lake: LakeMaker, store: Store) -> None:
+def test_old_days_with_verified_copies_may_go_and_receipts_stay(lake: LakeMaker, store: Store) -> None:
     pull_all(lake, store)
 
     plan = look(lake, store)
@@ -62,11 +62,11 @@ def test_old_days_with_verified_copies_may_go_and_proofs_stay(lake: LakeMaker, s
     old = trading_days(4)[:2]
     assert removed(plan) == {(day, kind) for day in old for kind in ("depth", "raw")}
     assert plan.bytes == sum((lake.root / removal.file.path).stat().st_size for removal in plan.removals)
-    assert {kept.why for kept in plan.kept} == {"proof of the day", "one of the newest days"}
+    assert {kept.why for kept in plan.kept} == {"manifest, certificate or gap ledger", "one of the newest days"}
 
 
 def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: Store) -> None:
-    assert look(lake, store).removals == ()
+    assert look(lake, store).removals == []
 
     pull_all(lake, store, raw=False)
     plan = look(lake, store)
@@ -117,13 +117,13 @@ def test_applying_a_plan_gives_the_host_a_receipt_that_proves_exactly_the_plan(
     pull_all(lake, store)
     plan = look(lake, store)
 
-    proof = cleanup.apply(plan, store, TARGET)
+    receipt = cleanup.apply(plan, store, TARGET)
 
-    assert told == [("cleanup", {"harvester_cleanup_receipt": str(proof)})]
-    assert proof is not None
-    listed = {row["path"] for row in json.loads(proof.read_bytes())["files"]}
+    assert told == [("cleanup", {"harvester_cleanup_receipt": str(receipt)})]
+    assert receipt is not None
+    listed = {row["path"] for row in json.loads(receipt.read_bytes())["files"]}
     assert listed == {removal.file.path for removal in plan.removals}
-    verdicts = judge_files(lake.root, lake.root.parent / "journal", load_receipt(proof))
+    verdicts = judge_files(lake.root, lake.root.parent / "journal", load_receipt(receipt))
     assert {v.entry.path for v in verdicts if v.keep_because is None} == listed, "the host comes to the same plan"
 
 
@@ -179,5 +179,5 @@ def test_the_summary_counts_files_and_bytes_by_day_and_reason(lake: LakeMaker, s
     assert sum(row["files"] for row in rows) == 16
     assert {row["what"] for row in rows if row["date"] == trading_days(4)[0]} == {
         "remove: verified copy here",
-        "keep: proof of the day",
+        "keep: manifest, certificate or gap ledger",
     }

@@ -1,6 +1,7 @@
 """pull-data against a lake in a directory: what is brought, what is refused, what is never overwritten."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
@@ -12,7 +13,6 @@ from made_lake import LakeMaker, trading_days, tree
 
 from harvester.lake.manifest import FileEntry
 from runbook.fleet.ssh import RemoteError, UnreachableError
-from runbook.pull import receipt
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
 from runbook.pull.store import Store
@@ -62,7 +62,7 @@ def test_a_receipt_lists_what_was_hashed_here(make_lake: MakeLake, store: Store)
 
     result = pull_one(lake, store)
 
-    proof = receipt.read(Path(result.receipt or ""))
+    proof = json.loads(Path(result.receipt or "").read_bytes())
     assert proof["host"] == "lab1"
     assert {file["path"]: file["sha256"] for file in proof["files"]} == {
         path: digest for path, digest in tree(store.lake).items() if not path.startswith("manifest/")

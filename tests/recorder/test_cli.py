@@ -87,6 +87,54 @@ def test_sessions_are_printed_with_what_is_recorded(
     assert run(["sessions", "--config", str(config), "--date", "tomorrow"]) == 2
 
 
+@pytest.fixture
+def laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a host's configuration."""
+    monkeypatch.delenv("HARVESTER_CONFIG", raising=False)
+    monkeypatch.setattr("harvester.config.settings.DEFAULT_PATH", str(tmp_path / "none.json"))
+
+
+@pytest.mark.usefixtures("laptop")
+def test_sessions_need_no_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sessions", "--date", "2026-08-03"]) == 0
+    printed = capsys.readouterr().out
+    assert "continuous       09:15:00 to 15:15:00  recorded" in printed
+    assert "post_close       15:50:00 to 16:00:00  not recorded" in printed
+
+
+@pytest.mark.usefixtures("laptop")
+def test_a_configuration_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(["sessions", "--config", str(tmp_path / "none.json")]) == 2
+    monkeypatch.setenv("HARVESTER_CONFIG", str(tmp_path / "none.json"))
+    assert run(["sessions"]) == 2
+
+
+@pytest.mark.usefixtures("laptop")
+@pytest.mark.parametrize("day", ["2024-12-31", "2027-01-01", "2027-01-03", "1999-06-01"])
+def test_a_date_outside_the_calendars_years_is_unknown(day: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sessions", "--date", day]) == 1
+    printed = capsys.readouterr().out
+    assert f"{day}: unknown. The calendar's facts are of 2025-01-01 to 2026-12-31." in printed
+    assert "session" not in printed
+
+
+@pytest.mark.usefixtures("laptop")
+@pytest.mark.parametrize(("day", "provisional"), [("2026-11-08", True), ("2026-02-01", False), ("2026-08-03", False)])
+def test_a_provisional_session_says_so(day: str, provisional: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sessions", "--date", day]) == 0
+    assert ("provisional" in capsys.readouterr().out) is provisional
+
+
+@pytest.mark.usefixtures("laptop")
+def test_an_export_of_a_named_lake_needs_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "lake").mkdir()
+    output = ["--date", "2026-11-23", "--output", str(tmp_path / "out")]
+    assert run(["export", "--csv", "--lake", str(tmp_path / "lake"), *output]) == 1
+    assert "no closed day 2026-11-23" in capsys.readouterr().err
+    assert run(["export", "--csv", *output]) == 2
+    assert "--lake" in capsys.readouterr().err
+
+
 def test_a_broken_calendar_of_the_configuration_fails_its_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

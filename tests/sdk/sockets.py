@@ -15,8 +15,11 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ClassVar
 
 import aiohttp
+import numpy as np
 from fyers_apiv3.FyersWebsocket import data_ws, tbt_ws
 from tests.sdk.conftest import Running
+
+from harvester.decode.fyers_tbt import Books
 
 DATA_SOCKET = "wss://socket.fyers.in/hsm/v1-5/prod"
 DEPTH_SOCKET = "wss://rtsocket-api.fyers.in/versova"
@@ -231,3 +234,8 @@ def topic(server: Running, symbol: str, kind: str) -> str:
 def sockets(server: Running) -> list[dict[str, Any]]:
     """What the exchange says of its connections."""
     return server.world.sockets.describe()
+
+
+def count_breaks(books: Books) -> int:
+    """How often the sequence number of a symbol is not the one after its last."""
+    return sum(int((np.diff(books.sequence[books.symbol == symbol]) != 1).sum()) for symbol in np.unique(books.symbol))

@@ -93,7 +93,7 @@ def test_credentials_are_for_the_owner_alone_and_stay_the_same(tmp_path):
             assert (tmp_path / "s" / name).stat().st_mode & 0o077 == 0
     with serving(tmp_path / "s"):
         assert (tmp_path / "s" / "app.json").read_bytes() == first
-    assert set(json.loads(first)) == {"app_id", "secret", "redirect_uri", "user", "pin"}
+    assert set(json.loads(first)) == {"app_id", "secret", "redirect_uri", "user", "pin", "other_redirect_uris"}
 
 
 def test_no_secret_reaches_the_log(tmp_path, call):
@@ -259,3 +259,18 @@ def test_help_names_every_command(call, monkeypatch):
         "sockets",
         "replay",
     }
+
+
+def test_run_registers_the_redirect_addresses_that_are_given(tmp_path, call):
+    code = "import os, json; print(os.environ['FYERS_REDIRECT_URI'])"
+    first, second = "https://trade.fyers.in/api-login/redirect-uri/index.html", "http://127.0.0.1:5000/"
+    given = ["--always-open", "--redirect-uri", first, "--redirect-uri", second]
+    result = call("run", "--state", tmp_path / "s", *given, "--", sys.executable, "-c", code)
+    assert (result.returncode, result.stdout.strip()) == (0, first)
+    assert json.loads((tmp_path / "s" / "app.json").read_text())["other_redirect_uris"] == [second]
+
+
+@pytest.mark.parametrize("text", ["", "index.html", "ftp://127.0.0.1/", "http:///path", "https://127.0.0.1/#part"])
+def test_what_is_no_redirect_address_is_refused(text, tmp_path, call):
+    result = call("serve", "--state", tmp_path / "s", "--redirect-uri", text)
+    assert result.returncode == 2 and "redirect-uri" in result.stderr and "https://" in result.stderr

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from exchange.login import login_as_a_person
+from exchange.state import StateDir
 from harvester.base.clock import IST, to_ist
 from harvester.base.errors import HarvesterError
 
@@ -220,3 +221,35 @@ def test_a_link_that_is_not_the_apps_own_never_redirects(server, changes):
     with server.client() as client:
         page = client.post(session.generate_authcode(), data={"client": server.app.user, "pin": server.app.pin})
     assert page.status_code == 400 and "Location" not in page.headers
+
+
+OLD_PROGRAM, OWN = "https://trade.fyers.in/api-login/redirect-uri/index.html", "http://127.0.0.1:8080/"
+
+
+def test_every_registered_redirect_address_logs_in_and_gets_its_own_code(start):
+    server = start(redirect_uris=[OLD_PROGRAM, "http://127.0.0.1:5000/fyers?from=here"])
+    assert server.app.redirect_uri == OLD_PROGRAM
+    for wanted in (OLD_PROGRAM, "http://127.0.0.1:5000/fyers?from=here"):
+        session = server.session(redirect_uri=wanted)
+        with server.client() as client:
+            page = client.get(session.generate_authcode())
+            redirect = login_as_a_person(session.generate_authcode(), server.state, client)
+        assert wanted in page.text and redirect.startswith(wanted)
+        code = parse_qs(urlsplit(redirect).query)["auth_code"][0]
+        assert exchange_code(server, code)["s"] == "ok"
+    with server.client() as client, pytest.raises(HarvesterError, match="no form"):
+        login_as_a_person(server.session(redirect_uri=OWN).generate_authcode(), server.state, client)
+
+
+def test_redirect_addresses_stay_registered_until_others_are_given(tmp_path):
+    def registered():
+        app = StateDir(tmp_path).prepare().app()
+        return [app.redirect_uri, *app.other_redirect_uris]
+
+    assert registered() == [OWN]
+    StateDir(tmp_path).prepare().register([OLD_PROGRAM, OWN])
+    assert registered() == [OLD_PROGRAM, OWN]
+    StateDir(tmp_path).prepare().register([])
+    assert registered() == [OLD_PROGRAM, OWN]
+    StateDir(tmp_path).prepare().register([OWN])
+    assert registered() == [OWN]

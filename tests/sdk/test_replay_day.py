@@ -18,6 +18,7 @@ from tests.sdk.sockets import (
     SBIN,
     asynchronous,
     bare,
+    count_breaks,
     sdk_data,
     sockets,
     wait_for,
@@ -150,7 +151,7 @@ def test_a_part_is_served_with_the_same_values(start, recorded):
     wanted = depth.values[:, depth.topic == place]
     assert ours.rows[1].values.tolist() == wanted.tolist() and wanted.shape[1] > 5
     books, everything = (TbtDecoder().decode(of_feed(which, FYERS_TBT)) for which in (kept, recorded[1]))
-    assert books.tickers == [FUTURE] and not books.breaks
+    assert books.tickers == [FUTURE] and not count_breaks(books.books)
     mine = everything.books.symbol == list(everything.tickers).index(FUTURE)
     assert books.books.bid_qty.tolist() == everything.books.bid_qty[:, mine].tolist()
     assert books.books.sequence.tolist() == everything.books.sequence[mine].tolist()

@@ -32,7 +32,7 @@ from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
 from runbook.tokens import credentials, data_socket, token_page, token_push
-from runbook.tokens.broker_login import Obtained, log_in, prove, read_app
+from runbook.tokens.broker_login import Obtained, check_given, log_in, read_app
 
 PARAMETER = f"{PREFIX}/fyers/access-token"
 HOUR = 3600
@@ -82,7 +82,7 @@ def test_of_two_who_push_at_once_the_later_is_used_and_the_other_is_told(
 
     pushed = token_push.push(obtained(mint()), [host], target, ask=meanwhile)
 
-    assert pushed.notes == ("h1 uses ssm:2: somebody stored a token after yours, ssm:1. Both work.",)
+    assert pushed.notes == ("h1 uses ssm:2: another token was stored after yours, ssm:1. Both work.",)
 
 
 def test_a_token_that_the_broker_has_ended_is_refused_though_it_looks_well(
@@ -93,16 +93,16 @@ def test_a_token_that_the_broker_has_ended_is_refused_though_it_looks_well(
     deadline = time.monotonic() + 10
     with pytest.raises(LoginError, match=r"While proving the token|data socket refuses"):
         while time.monotonic() < deadline:
-            prove(host, Secret(token), check_token(Secret(token), time.time_ns()), "XX00000")
+            check_given(host, Secret(token), check_token(Secret(token), time.time_ns()), "XX00000")
             time.sleep(0.1)
 
 
 def test_the_data_socket_is_really_asked(host: Host, mint: Callable[..., str]) -> None:
     with environment_of(host):
-        assert data_socket.prove(Secret(mint())) == ""
+        assert data_socket.check(Secret(mint())) == ""
         with pytest.raises(LoginError, match="data socket refuses"):
-            data_socket.prove(Secret(_with_foreign_key(mint())))
-        assert "could not be asked" in data_socket.prove(Secret(mint()), "wss://127.0.0.1:9/")
+            data_socket.check(Secret(_with_foreign_key(mint())))
+        assert "could not be asked" in data_socket.check(Secret(mint()), "wss://127.0.0.1:9/")
 
 
 def _with_foreign_key(token: str) -> str:

@@ -76,14 +76,14 @@ look:
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of the function that does the work."""
     from harvester.base.aws_names import Names
+    from runbook.aws.account import read_account
     from runbook.aws.functions import chosen
-    from runbook.aws.look import look
     from runbook.aws.outcome import Outcome
 
     names = Names(arguments["environment"], arguments["project"], here.region, arguments["bucket"])
     keys = ("expected_account", "instance_type", "subnet")
     functions = chosen(arguments["functions"], account=arguments["broker_account"], refresh=arguments["broker_refresh"])
-    found = look(here, names, functions=functions, **{key: arguments[key] for key in keys})
+    found = read_account(here, names, functions=functions, **{key: arguments[key] for key in keys})
     return Outcome({}, {}, {"look": found})
 
 

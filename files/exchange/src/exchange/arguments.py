@@ -6,6 +6,7 @@ from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from exchange.market.load import MOST_SYMBOLS
 from exchange.options import FRAME_ENTRIES, SETTLE_SECONDS, Options, ReplayOptions, SocketRules
@@ -46,6 +47,14 @@ def day(text: str) -> date:
         raise argparse.ArgumentTypeError("must be a date such as 2026-11-23") from error
 
 
+def redirect_uri(text: str) -> str:
+    """An address that a browser can be sent to."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise argparse.ArgumentTypeError("must be an address such as https://127.0.0.1:8080/, without #")
+    return text
+
+
 def speed(text: str) -> float | None:
     """A factor, or None for `max`."""
     return None if text == "max" else within(float, LEAST_SPEED, MOST_SPEED)(text)
@@ -74,6 +83,16 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
         choices=("discontinued", "allowed"),
         default="discontinued",
         help="whether the broker's old refresh flow works (default %(default)s)",
+    )
+    parser.add_argument(
+        "--redirect-uri",
+        dest="redirect_uris",
+        action="append",
+        default=[],
+        type=redirect_uri,
+        metavar="URI",
+        help="register this redirect address for the app; may be given several times, the first is the app's own"
+        " (default: as registered before, at first http://127.0.0.1:8080/)",
     )
     parser.add_argument("--token-seconds", type=positive, help="life of tokens (default: until 06:30 India time)")
     _add_socket_options(parser)

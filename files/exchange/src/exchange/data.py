@@ -5,13 +5,16 @@ from typing import Any
 
 from aiohttp import web
 
+from exchange.market.chain import Chain, expiries, yearly_deviation
 from exchange.market.history import BadHistoryRequest, candles, parse_request
+from exchange.market.path import daily_variances
 from exchange.quotes import quote
 from exchange.replies import NO_LIST, listed_symbols, refuse, reply, success
 from exchange.world import World, world_of
 from harvester.base.clock import to_ist
 
 MAX_QUOTES = 50
+DEFAULT_STRIKES, MOST_STRIKES = 10, 50
 INVALID_SYMBOL = (-300, "Please provide a valid symbol")
 INVALID_INPUT = -50
 OHLCV_KEYS = ("o", "h", "l", "c", "v")
@@ -71,6 +74,41 @@ async def history(request: web.Request) -> web.Response:
     async with world.candle_lock:
         rows = await asyncio.to_thread(candles, world.candle_model, asked, world.clock.wall_ns())
     return reply({"s": "ok" if rows else "no_data", "candles": rows})
+
+
+async def option_chain(request: web.Request) -> web.Response:
+    """Calls and puts around the price of an index or a share (Fyers API docs, option chain)."""
+    world, query = world_of(request), request.query
+    symbol, now = query.get("symbol", ""), world.clock.wall_ns()
+    instrument, row = world.model.instruments.get(symbol), world.depth.row(symbol, now)
+    if instrument is None or row is None or instrument.is_future:
+        return refuse(*INVALID_SYMBOL)
+    count = query.get("strikecount", str(DEFAULT_STRIKES))
+    if not count.isdecimal() or not 1 <= int(count) <= MOST_STRIKES:
+        return refuse(INVALID_INPUT, f"Please provide strikecount from 1 to {MOST_STRIKES}")
+    chain = Chain(
+        seed=world.model.seed,
+        instrument=instrument,
+        row=row,
+        now=to_ist(now),
+        share=_share_of_session(world, now),
+        deviation=yearly_deviation(sum(daily_variances(world.model.profile(symbol)))),
+        lot=next((item.lot for item in world.instruments.values() if item.underlying == instrument), None),
+    )
+    asked = query.get("timestamp", "")
+    for expiry in expiries(chain.root, chain.now):
+        if asked in ("", str(expiry.epoch)):
+            return success(data=chain.answer(expiry, int(count), greeks=query.get("greeks") == "1"))
+    return refuse(INVALID_INPUT, "Please provide a valid timestamp")
+
+
+def _share_of_session(world: World, now: int) -> float:
+    """How much of the day's continuous trading is over; all of it where there is none."""
+    session = world.sessions.session(to_ist(now).date())
+    phases = [phase for phase in session.phases if phase.name == "continuous"] if session else []
+    total = sum(phase.close_ns - phase.open_ns for phase in phases)
+    done = sum(min(max(now - phase.open_ns, 0), phase.close_ns - phase.open_ns) for phase in phases)
+    return done / total if total else 1.0
 
 
 async def market_status(request: web.Request) -> web.Response:

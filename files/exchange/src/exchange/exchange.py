@@ -46,6 +46,7 @@ class Exchange:
         self.clock = clock or SystemClock()
         self.state = StateDir(options.state).prepare()
         self.state.lock()
+        self.state.register(options.redirect_uris)
         ensure_certificates(self.state.path)
         self.faults = FaultSchedule(self.clock)
         self.player: Player | None = None

@@ -9,6 +9,7 @@ from exchange.hosts import DEPTH_SOCKET_URL
 from exchange.replies import NO_LIST, listed_symbols, refuse, reply, success
 from exchange.sockets.connection import Connection
 from exchange.sockets.hsm_client import HsmClient
+from exchange.sockets.order_client import OrderClient
 from exchange.sockets.tbt_client import TbtClient
 from exchange.world import world_of
 
@@ -56,6 +57,17 @@ async def depth_socket(request: web.Request) -> web.StreamResponse:
     connection = world.sockets.connection("fyers-tbt", request)
     socket = await connection.open()
     client = TbtClient(connection, world.sockets.feeds.tbt, world.tokens.check_header, request.headers["Authorization"])
+    with world.sockets.serving(client):
+        await _serve(connection, str, client.take)
+    return socket
+
+
+async def order_socket(request: web.Request) -> web.StreamResponse:
+    """The order socket."""
+    world = world_of(request)
+    connection = world.sockets.connection("fyers-orders", request)
+    socket = await connection.open()
+    client = OrderClient(connection, world.tokens.check_header, request.headers["Authorization"])
     with world.sockets.serving(client):
         await _serve(connection, str, client.take)
     return socket

@@ -9,6 +9,7 @@ BROKER_HOSTS = (API_HOST, SOCKET_HOST, DEPTH_SOCKET_HOST, PUBLIC_HOST)
 SYMBOL_TOKEN_PATH = "/data/symbol-token"  # noqa: S105
 DATA_SOCKET_PATH = "/hsm/v1-5/prod"
 DEPTH_SOCKET_PATH = "/versova"
+ORDER_SOCKET_PATH = "/trade/v3"
 DEPTH_ADDRESS_PATH = "/indus/home/tbtws"
 DEPTH_SOCKET_URL = f"wss://{DEPTH_SOCKET_HOST}{DEPTH_SOCKET_PATH}"
 """Paths and address that the SDK 3.2.0 holds as literals."""

@@ -63,6 +63,8 @@ class Options:
     faults: list["Fault"] = field(default_factory=list)
     rate_limits: bool = True
     refresh_allowed: bool = False
+    redirect_uris: list[str] = field(default_factory=list)
+    """Registered for the app from now on; none: those that are."""
     token_seconds: int | None = None
     keep_frames: bool = False
     load_symbols: int = 0

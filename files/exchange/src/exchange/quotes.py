@@ -1,6 +1,7 @@
 """Books in the broker's JSON: the /depth row and the /quotes values."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from exchange.market.book import Book, Level
@@ -14,26 +15,27 @@ NO_LEVELS = [{"price": 0, "volume": 0, "ord": 0}] * 5
 def depth_row(book: Book, instrument: Instrument) -> dict[str, Any]:
     """The row under the symbol in a /depth answer; keys, order, spelling and types as captured from the broker."""
     index = instrument.is_index
+    price = partial(rupees, per_rupee=instrument.per_rupee)
     change = book.last_price - book.previous_close
     return {
         "totalbuyqty": 0 if index else book.total_buy,
         "totalsellqty": 0 if index else book.total_sell,
-        "ask": NO_LEVELS if index else _levels(book.asks),
-        "bids": NO_LEVELS if index else _levels(book.bids),
-        "o": rupees(book.open),
-        "h": rupees(book.high),
-        "l": rupees(book.low),
-        "c": rupees(book.previous_close),
+        "ask": NO_LEVELS if index else _levels(book.asks, instrument),
+        "bids": NO_LEVELS if index else _levels(book.bids, instrument),
+        "o": price(book.open),
+        "h": price(book.high),
+        "l": price(book.low),
+        "c": price(book.previous_close),
         "chp": trimmed(100 * change / book.previous_close),
-        "tick_Size": rupees(instrument.tick),
-        "ch": rupees_signed(change),
+        "tick_Size": price(instrument.tick),
+        "ch": -price(-change) if change < 0 else price(change),
         "ltq": 0 if index else book.last_quantity,
         "ltt": book.last_trade_ns // NS_PER_SECOND,
-        "ltp": rupees(book.last_price),
+        "ltp": price(book.last_price),
         "v": 0 if index else book.volume,
-        "atp": 0 if index else rupees(book.average_price),
-        "lower_ckt": 0 if index else rupees(book.lower_circuit),
-        "upper_ckt": 0 if index else rupees(book.upper_circuit),
+        "atp": 0 if index else price(book.average_price),
+        "lower_ckt": 0 if index else price(book.lower_circuit),
+        "upper_ckt": 0 if index else price(book.upper_circuit),
         "expiry": instrument.expiry,
         "oi": book.open_interest,
         "oiflag": bool(book.open_interest),
@@ -85,13 +87,11 @@ def recorded_sides(values: Mapping[str, Any], price: str, quantity: str, orders:
     return {side: [level(side, number) for number in range(1, 6)] for side in ("bid", "ask")}
 
 
-def _levels(levels: tuple[Level, ...]) -> Side:
-    return [{"price": rupees(level.price), "volume": level.quantity, "ord": level.orders} for level in levels]
-
-
-def rupees_signed(paise: int) -> int | float:
-    """Like `rupees`, for differences."""
-    return -rupees(-paise) if paise < 0 else rupees(paise)
+def _levels(levels: tuple[Level, ...], instrument: Instrument) -> Side:
+    return [
+        {"price": rupees(level.price, instrument.per_rupee), "volume": level.quantity, "ord": level.orders}
+        for level in levels
+    ]
 
 
 def _percent(now: int, before: int) -> int | float:
@@ -109,7 +109,7 @@ def quote(row: dict[str, Any], instrument: Instrument) -> dict[str, Any]:
             "ch": row["ch"],
             "chp": row["chp"],
             "lp": row["ltp"],
-            "spread": trimmed(ask - bid),
+            "spread": trimmed(ask - bid, instrument.decimals),
             "ask": ask,
             "bid": bid,
             "open_price": row["o"],

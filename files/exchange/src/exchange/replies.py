@@ -44,13 +44,13 @@ async def listed_symbols(request: web.Request) -> list[str] | None:
         return None
 
 
-def rupees(paise: int) -> int | float:
-    """A price as the broker's JSON has it: whole rupees without a decimal point."""
-    whole, rest = divmod(paise, 100)
-    return paise / 100 if rest else whole
+def rupees(units: int, per_rupee: int = 100) -> int | float:
+    """A price as the broker's JSON has it: whole rupees without a decimal point. `units` are paise unless told."""
+    whole, rest = divmod(units, per_rupee)
+    return units / per_rupee if rest else whole
 
 
-def trimmed(number: float) -> int | float:
-    """Two decimals, none when they are zero."""
-    number = round(number, 2)
+def trimmed(number: float, decimals: int = 2) -> int | float:
+    """So many decimals, none when they are zero."""
+    number = round(number, decimals)
     return int(number) if number == int(number) else number

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from exchange import account, data, handshakes, mishaps, public, signin
+from exchange import account, data, handshakes, mishaps, public, signin, surface
 from exchange.hosts import (
     API_HOST,
     DATA_SOCKET_PATH,
     DEPTH_ADDRESS_PATH,
     DEPTH_SOCKET_HOST,
     DEPTH_SOCKET_PATH,
+    ORDER_SOCKET_PATH,
     PUBLIC_HOST,
     SOCKET_HOST,
     SYMBOL_TOKEN_PATH,
@@ -22,7 +23,7 @@ from exchange.world import WORLD, World, world_of
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEPTH_PATH = "/data/depth"
 OPEN_PATHS = {"/api/v3/generate-authcode", "/api/v3/validate-authcode", "/api/v3/validate-refresh-token"}
-SOCKET_HOSTS = {DATA_SOCKET_PATH: SOCKET_HOST, DEPTH_SOCKET_PATH: DEPTH_SOCKET_HOST}
+SOCKET_HOSTS = {DATA_SOCKET_PATH: SOCKET_HOST, DEPTH_SOCKET_PATH: DEPTH_SOCKET_HOST, ORDER_SOCKET_PATH: SOCKET_HOST}
 MAX_BODY = 1024 * 1024
 log = logging.getLogger("exchange")
 
@@ -44,10 +45,13 @@ def build_app(world: World) -> web.Application:
             web.post("/data/quotes", data.quotes_by_post),
             web.get("/data/history", data.history),
             web.get("/data/marketStatus", data.market_status),
+            web.get("/data/options-chain-v3", data.option_chain),
+            *surface.account_routes(),
             web.post(SYMBOL_TOKEN_PATH, handshakes.symbol_token),
             web.get(DEPTH_ADDRESS_PATH, handshakes.depth_address),
             web.get(DATA_SOCKET_PATH, handshakes.data_socket),
             web.get(DEPTH_SOCKET_PATH, handshakes.depth_socket),
+            web.get(ORDER_SOCKET_PATH, handshakes.order_socket),
             web.get("/sym_details/index_hsm_mapping.json", public.index_map),
             web.get("/sym_details/{name}_sym_master.json", public.symbol_master_json),
             web.get("/sym_details/{name}.csv", public.symbol_master_csv),

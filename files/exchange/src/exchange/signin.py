@@ -40,8 +40,8 @@ def _problem(world: World, request: web.Request) -> str | None:
     query = request.query
     if query.get("client_id", "None") != world.app.app_id:
         return "The app id (client_id) is not registered here. Error -352: invalid App ID."
-    if query.get("redirect_uri", "None") != world.app.redirect_uri:
-        return "The redirect_uri is not the one registered for this app. Compare with app.json."
+    if query.get("redirect_uri", "None") not in (world.app.redirect_uri, *world.app.other_redirect_uris):
+        return "The redirect_uri is not registered for this app. Compare with app.json, or see --redirect-uri."
     if query.get("response_type", "None") != "code":
         return "The response_type must be code."
     return None
@@ -54,7 +54,7 @@ def _form(world: World, request: web.Request, status: int, problem: str | None, 
         problem=problem,
         client=client,
         app_id=world.app.app_id,
-        redirect_uri=world.app.redirect_uri,
+        redirect_uri=request.query["redirect_uri"],
         action=request.path_qs,
     )
 
@@ -84,12 +84,12 @@ async def submit(request: web.Request) -> web.Response:
 
 
 def _redirect(world: World, request: web.Request) -> web.Response:
-    """To the registered address; `state` comes back as it was given."""
+    """To the registered address that the link names; `state` comes back as it was given."""
     nonce = request.query.get("nonce", "")
     answer = {"s": "ok", "code": "200", "message": "", "auth_code": world.tokens.mint_auth_code(nonce)}
     if request.query.get("state", "None") not in UNSET:
         answer["state"] = request.query["state"]
-    parts = urlsplit(world.app.redirect_uri)
+    parts = urlsplit(request.query["redirect_uri"])
     query = "&".join(part for part in (parts.query, urlencode(answer)) if part)
     location = urlunsplit(parts._replace(query=query))
     return web.Response(status=303, headers={**HEADERS, "Location": location})

@@ -5,7 +5,8 @@ import json
 import os
 import secrets
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -37,6 +38,7 @@ class App:
     redirect_uri: str
     user: str
     pin: str
+    other_redirect_uris: list[str] = field(default_factory=list)
 
     @classmethod
     def invent(cls) -> "App":
@@ -66,7 +68,7 @@ class StateDir:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._app.exists():
-                write_file(self._app, (json.dumps(asdict(App.invent()), indent=2) + "\n").encode())
+                self._write(App.invent())
             if not self._key.exists():
                 write_file(self._key, secrets.token_bytes(32))
         except OSError as error:
@@ -75,6 +77,15 @@ class StateDir:
                 " this user may write with --state."
             ) from error
         return self
+
+    def register(self, redirect_uris: Sequence[str]) -> None:
+        """Make these the app's redirect addresses; none: they stay what they were."""
+        if redirect_uris:
+            first, *others = redirect_uris
+            self._write(replace(self.app(), redirect_uri=first, other_redirect_uris=others))
+
+    def _write(self, app: App) -> None:
+        write_file(self._app, (json.dumps(asdict(app), indent=2) + "\n").encode())
 
     def lock(self) -> None:
         """Keep a second exchange off this directory until `unlock`, or until this process ends."""

@@ -28,7 +28,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("record until stopped: the recording service", False),
     "health": Command("say whether the recorder does its work, and what to do if not"),
-    "sessions": Command("print the trading sessions of a date"),
+    "sessions": Command("print the trading sessions of a date", False),
     "token-agent": Command("hand new access tokens to the recorder"),
     "token-check": Command("describe the access token on standard input", False),
     "token-file": Command("replace the token file, or go back to the one before", False),
@@ -38,7 +38,7 @@ COMMANDS = {
     "config": Command("check a configuration file, or print what it may hold", False),
     "recover": Command("seal what a dead recorder left in the journal"),
     "close": Command("build the lake of a closed trading day"),
-    "export": Command("write a day of the lake as CSV"),
+    "export": Command("write a day of the lake as CSV", False),
     "verify": Command("check the lake against its manifests", False),
     "athena-ddl": Command("print table definitions for Amazon Athena", False),
     "prune-journal": Command("delete journal segments that the lake provably holds"),

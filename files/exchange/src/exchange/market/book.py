@@ -1,4 +1,4 @@
-"""One order book as a broker shows it: whole paise, whole shares, nanoseconds UTC."""
+"""One order book as a broker shows it: prices in whole units of the instrument, whole shares, nanoseconds UTC."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ class Level(NamedTuple):
 
 
 class Book(NamedTuple):
-    """The book of one symbol from `time_ns` until its next update. Prices in paise, best level first."""
+    """The book of one symbol from `time_ns` until its next update. Prices in the
+    instrument's units (paise, or finer), best level first."""
 
     symbol: str
     time_ns: int

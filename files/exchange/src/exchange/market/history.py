@@ -82,7 +82,7 @@ def _moment(text: str, form: str, *, end: bool) -> int:
 
 def candles(model: BookModel, asked: HistoryRequest, now_ns: int) -> list[list[int | float]]:
     """Rows [epoch, open, high, low, close, volume] with prices in rupees, and open interest when asked for."""
-    tick = model.instruments[asked.symbol].tick
+    instrument = model.instruments[asked.symbol]
     to_ns = min(asked.to_ns, now_ns)
     if asked.resolution in DAYS:
         bars = _long_bars(model, asked, to_ns)
@@ -90,8 +90,9 @@ def candles(model: BookModel, asked: HistoryRequest, now_ns: int) -> list[list[i
         bars = (bar for plan in _plans(model, asked, to_ns) for bar in _bars(model, plan, asked, to_ns))
     rows = []
     for bar in bars:
-        prices = (rupees(price * tick) for price in (bar.open, bar.high, bar.low, bar.close))
-        row = [bar.start_ns // NS_PER_SECOND, *prices, bar.volume]
+        ticks = (bar.open, bar.high, bar.low, bar.close)
+        prices = (rupees(price * instrument.tick, instrument.per_rupee) for price in ticks)
+        row = [bar.start_ns // NS_PER_SECOND, *prices, 0 if instrument.is_index else bar.volume]
         rows.append([*row, bar.interest] if asked.with_interest else row)
     return rows
 

@@ -90,6 +90,6 @@ class Ladder:
         if profile.quantity_in_lots:
             lots = max(1, round(value))
             return lots * plan.lot, max(1, round(lots / (1 + 2 * scatter)))
-        shares = round(value * 100 / (plan.previous_close * plan.instrument.tick))
+        shares = round(value * plan.instrument.per_rupee / (plan.previous_close * plan.instrument.tick))
         quantity = max(1, shares // plan.lot) * plan.lot
         return quantity, max(1, round(quantity / (profile.shares_per_order * (0.5 + scatter))))

@@ -27,7 +27,7 @@ RESTING_SHARE = (0.03, 0.05)
 
 
 class PriceLimits(NamedTuple):
-    """Paise."""
+    """In the instrument's units of price."""
 
     previous_close: int
     lower: int
@@ -141,14 +141,14 @@ class BookModel:
         return Playback(self, plan, index, self.tape(plan, index), self._ladder(plan, index, levels))
 
     def limits(self, symbol: str, wall_ns: int) -> PriceLimits:
-        """Previous close and circuit limits of the moment's day, in paise, without planning that day."""
+        """Previous close and circuit limits of the moment's day, in the instrument's units, unplanned."""
         day = to_ist(wall_ns).date()
         instrument = self.instruments[symbol]
         close = closing_ticks(self.seed, instrument, self.profile(symbol), self._day_before(day))
         return PriceLimits(*(ticks * instrument.tick for ticks in (close, *circuit_limits(close))))
 
     def year_range(self, symbol: str, day: date) -> tuple[int, int]:
-        """Highest and lowest close of the year before a day, in paise."""
+        """Highest and lowest close of the year before a day, in the instrument's units."""
         instrument, profile = self.instruments[symbol], self.profile(symbol)
         closes = [closing_ticks(self.seed, instrument, profile, day - timedelta(days=back)) for back in range(1, YEAR)]
         return max(closes) * instrument.tick, min(closes) * instrument.tick

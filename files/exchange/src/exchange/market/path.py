@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from exchange.market.instruments import Instrument
 from exchange.market.profile import SESSION_MINUTES, TABLE, Profile
 from exchange.market.randomness import UNIT, columns, gauss, normal_of
+from harvester.base.clock import NS_PER_SECOND, to_ist
 
 FIRST_DAY = date(2010, 1, 4)  # a Monday
 ANCHOR_DAY = date(2026, 11, 16)
@@ -40,6 +41,22 @@ def drift(seed: int, symbol: str, day: date) -> float:
     """Log distance of the day's close from the anchor day's, in units of a daily standard deviation."""
     step = max(1, min(SPAN - 1, step_of(day)))
     return (_path(seed, symbol, step) - _path(seed, symbol, step_of(ANCHOR_DAY))) / sqrt(2)
+
+
+CARRY_A_YEAR = 0.055
+"""Interest that a future's price holds over its underlying's: the Reserve Bank of India's repo rate from June to
+December 2025. Dividends are left out."""
+DAYS_A_YEAR = 365
+
+
+def price_factor(seed: int, instrument: Instrument, profile: Profile, day: date) -> float:
+    """What the day's close is of the profile's price. A future moves with its underlying, and holds the carry."""
+    leader = instrument.underlying or instrument
+    grown = sqrt(sum(daily_variances(profile))) * drift(seed, leader.ticker, day)
+    if leader is instrument or not instrument.expiry:
+        return exp(grown)
+    left = (to_ist(int(instrument.expiry) * NS_PER_SECOND).date() - day).days
+    return exp(grown + CARRY_A_YEAR * max(0, left) / DAYS_A_YEAR)
 
 
 NS_PER_MINUTE = 60_000_000_000
@@ -83,7 +100,7 @@ def daily_variances(profile: Profile) -> tuple[float, float]:
 
 def closing_ticks(seed: int, instrument: Instrument, profile: Profile, day: date) -> int:
     """The day's closing price in ticks, a pure function of the date."""
-    price = profile.price * exp(sqrt(sum(daily_variances(profile))) * drift(seed, instrument.ticker, day))
+    price = profile.price * price_factor(seed, instrument, profile, day)
     return max(LOWEST_PRICE, round(price / instrument.tick))
 
 
@@ -91,9 +108,9 @@ def plan_bars(seed: int, day: Day, continuous: list[tuple[int, int]], updates: l
     """One bar for each continuous slice (start, end), which the book changes so many times."""
     if not continuous:
         return []
-    ticker = day.instrument.ticker
+    ticker, leader = day.instrument.ticker, (day.instrument.underlying or day.instrument).ticker
     variances, shares = _seasonality(day.profile, continuous)
-    steps, highs, lows, noises, sides = columns(5, len(continuous), seed, ticker, day.day, "plan")
+    steps, highs, lows, noises, sides = columns(5, len(continuous), seed, leader, day.day, "plan")
     target = closing_ticks(seed, day.instrument, day.profile, day.day)
     path = _walk(seed, day, target, variances, steps)
     half = day.spreads[TABLE // 2] / 2
@@ -154,7 +171,8 @@ def _walk(seed: int, day: Day, target: int, variances: list[float], steps: Seque
     inside, overnight = daily_variances(day.profile)
     move = log(target / day.previous_close)
     share = overnight / (overnight + inside)
-    gap = share * move + sqrt(overnight * (1 - share)) * gauss(seed, day.instrument.ticker, day.day, "gap")
+    leader = day.instrument.underlying or day.instrument
+    gap = share * move + sqrt(overnight * (1 - share)) * gauss(seed, leader.ticker, day.day, "gap")
     walk = [0.0]
     for variance, step in zip(variances, steps, strict=True):
         walk.append(walk[-1] + sqrt(variance) * normal_of(step))

@@ -10,7 +10,7 @@ from math import exp, log
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-from exchange.market.instruments import Instrument
+from exchange.market.instruments import FINE, Instrument
 from exchange.market.randomness import UNIT, uniform
 
 TABLE = 1024
@@ -25,6 +25,10 @@ TAIL_CLASS = 13
 TAIL_SPAN = 12
 BANDS = ((1, 2_000, 24_000), (5, 25_000, 99_000), (10, 100_000, 490_000), (50, 500_000, 990_000), (100, 1e6, 1.9e6))
 """Tick in paise and the price range, in paise, in which the exchange uses it."""
+INDEX_MOVES = ("rms_5min_bps", "overnight_gap_bps_abs_median")
+"""An index moves like its future."""
+CURRENCY_RUPEES = (55, 120)
+"""Where a hundred yen, a dollar, a euro and a pound have stood since 2023: the instruments with a finer tick."""
 
 
 class Side(NamedTuple):
@@ -141,20 +145,38 @@ def _spread(shape: dict[str, Any]) -> tuple[Sequence[float], bool]:
 
 def _invented_price(seed: int, instrument: Instrument) -> int:
     """A price in the range where the exchange uses the instrument's tick, for symbols without a measured one."""
-    low, high = next(((low, high) for tick, low, high in BANDS if tick >= instrument.tick), (2_000_000, 5_000_000))
+    low: float
+    high: float
+    if instrument.per_rupee == FINE:
+        low, high = (FINE * rupees for rupees in CURRENCY_RUPEES)
+    else:
+        low, high = next(((low, high) for tick, low, high in BANDS if tick >= instrument.tick), (2_000_000, 5_000_000))
     return int(low * (high / low) ** uniform(seed, instrument.ticker, "price"))
 
 
 def build_profile(seed: int, instrument: Instrument) -> Profile:
-    """The behaviour of one instrument: its own figures where measured, those of its kind otherwise."""
+    """The behaviour of one instrument: its own figures where measured, those of its kind otherwise.
+
+    A future's price and movement are those of its underlying, where the symbol master has it.
+    """
+    own = _build_alone(seed, instrument)
+    if instrument.underlying is None:
+        return own
+    leader = build_profile(seed, instrument.underlying)
+    return own._replace(price=leader.price, minute_variance=leader.minute_variance, gap_deviation=leader.gap_deviation)
+
+
+def _build_alone(seed: int, instrument: Instrument) -> Profile:
     parameters = _parameters()
     shape = parameters["future" if instrument.is_future else "stock"]
+    if instrument.is_index:
+        shape = {**shape, **{key: parameters["future"][key] for key in INDEX_MOVES}}
     particular = {**shape, **parameters["instruments"].get(instrument.ticker, {})}
     own = {**parameters["stock"], **particular}
     measured = "price" in own
-    volume = (
-        own["daily_volume"] if measured else own["daily_volume"] * (0.2 + 2 * uniform(seed, instrument.ticker, "v"))
-    )
+    volume = own["daily_volume"]
+    if not (measured or instrument.is_future):
+        volume *= 0.2 + 2 * uniform(seed, instrument.ticker, "v")
     probabilities = tuple(parameters["quantile_probabilities"])
     levels_key = "level_lots" if instrument.is_future else "level_value_rupees"
 

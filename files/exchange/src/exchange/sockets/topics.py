@@ -48,6 +48,6 @@ class TopicMap:
 
 
 def describe(name: str, instrument: Instrument) -> Topic:
-    """What a snapshot says about the topic; prices are in paise."""
+    """What a snapshot says about the topic; its precision is the decimals of the instrument's unit of price."""
     _, segment, token = name.split("|")
-    return Topic(name, 1, 2, segment, token, instrument.short_name)
+    return Topic(name, 1, instrument.decimals, segment, token, instrument.short_name)

@@ -31,13 +31,15 @@ class Session(NamedTuple):
     date: date
     kind: str
     phases: tuple[Phase, ...]
+    provisional: bool = False
+    """Expected, without the exchange's circular."""
 
 
 class TradingCalendar:
     """When the market is open. After `valid_until` the last phase rule goes on: polling on a holiday is harmless."""
 
     def __init__(self, file: CalendarFile) -> None:
-        self.valid_until = file.valid_until
+        self.valid_from, self.valid_until = file.phase_rules[0].first, file.valid_until
         self._rules = file.phase_rules
         self._holidays = frozenset(holiday.date for holiday in file.holidays)
         self._special = {special.date: special for special in file.special_sessions}
@@ -53,7 +55,7 @@ class TradingCalendar:
         """The trading day, or None when the market is closed all day."""
         special = self._special.get(day)
         if special:
-            return Session(day, special.kind, _phases(day, special.phases))
+            return Session(day, special.kind, _phases(day, special.phases), special.status == "provisional")
         if day.weekday() >= SATURDAY or day in self._holidays:
             return None
         rule = next((rule for rule in self._rules if rule.holds(day)), None)
@@ -119,6 +121,10 @@ class TradingCalendar:
     def trading_date(wall_ns: int) -> date:
         """The date in India at the moment."""
         return to_ist(wall_ns).date()
+
+    def knows(self, day: date) -> bool:
+        """Whether the calendar has facts of the day: elsewhere its answers are the last rule's, or none."""
+        return self.valid_from <= day <= self.valid_until
 
     def outlook(self, day: date) -> Outlook:
         """How far the facts reach: "ending" when the following list is due, "over" after the last trading day."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harvester.base.clock import parse_date
 from harvester.base.errors import ConfigError
-from harvester.config.settings import Settings
+from harvester.config.settings import find_settings
 from harvester.reader.export import export_csv
 
 
@@ -14,14 +14,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--date", metavar="YYYY-MM-DD", required=True, help="the trading day")
     parser.add_argument("--output", type=Path, metavar="DIR", required=True, help="where to write the file")
     parser.add_argument("--symbol", action="append", default=[], help="only this symbol; may be given several times")
-    parser.add_argument("--lake", type=Path, metavar="DIR", help="the lake; default: that of the configuration")
+    parser.add_argument("--lake", type=Path, metavar="DIR", help="the lake; default: that of the host's configuration")
 
 
-def run(args: argparse.Namespace, settings: "Settings | None") -> int:
-    """Export one day."""
-    lake = args.lake or (settings.lake_dir if settings else None)
-    if lake is None:
-        raise ConfigError("Name the lake with --lake, or a configuration with --config.")
+def run(args: argparse.Namespace, _: object) -> int:
+    """Export one day. Raises ConfigError where there is neither --lake nor a configuration."""
+    lake = args.lake or _lake_of_the_host(args.config)
     path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol)
     print(f"{path}: {count} rows")
     return 0
+
+
+def _lake_of_the_host(config: Path | None) -> Path:
+    settings = find_settings(config)
+    if settings is None:
+        raise ConfigError("There is no host's configuration here. Name the lake with --lake, or one with --config.")
+    return settings.lake_dir

@@ -247,6 +247,14 @@ def settings_path(option: Path | None = None) -> Path:
     return option or Path(os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
 
 
+def find_settings(path: Path | None = None) -> Settings | None:
+    """Like `load_settings`; None on a machine where nobody names a file and the usual one is not there."""
+    found = settings_path(path)
+    if path is None and not os.environ.get(PATH_VARIABLE) and not found.exists():
+        return None
+    return load_settings(found)
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
     path = settings_path(path)

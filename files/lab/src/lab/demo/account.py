@@ -9,7 +9,8 @@ from typing import Any
 from harvester.base.errors import HarvesterError
 from harvester.config.settings import UploadSettings
 from harvester.lake.manifest import FileEntry
-from runbook.aws import destroy, environment
+from runbook.aws import environment
+from runbook.aws.teardown import plan
 from runbook.pull import bucket, receipt
 from runbook.pull.bucket import BucketTransport
 from runbook.pull.pull import Silent
@@ -24,7 +25,7 @@ def examine(root: Path, day: str, files: list[dict[str, Any]]) -> dict[str, Any]
     """
     here = environment.load(root, None)
     with environment.reaching(here) as account:
-        kinds = Counter(one.kind for one in destroy.look(here, account))
+        kinds = Counter(one.kind for one in plan(here.account, here.names, account))
         bucket = here.names.bucket(account)
         upload = UploadSettings(bucket=bucket, region=here.names.region)
         hosts = wait_for_manifest(upload, day)

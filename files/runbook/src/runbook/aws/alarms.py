@@ -14,22 +14,8 @@ DEFAULTS: dict[str, Any] = {
     "InsufficientDataActions": [],
     "TreatMissingData": "missing",
 }
-KEYS = (
-    "AlarmDescription",
-    "Namespace",
-    "MetricName",
-    "Statistic",
-    "Dimensions",
-    "Period",
-    "EvaluationPeriods",
-    "DatapointsToAlarm",
-    "Threshold",
-    "ComparisonOperator",
-    "TreatMissingData",
-    "AlarmActions",
-    "OKActions",
-    "InsufficientDataActions",
-)
+KEYS = (*DEFAULTS, "AlarmDescription", "Namespace", "MetricName", "Period", "EvaluationPeriods", "DatapointsToAlarm",
+        "Threshold", "ComparisonOperator")  # fmt: skip
 
 
 def ensure_alarms(

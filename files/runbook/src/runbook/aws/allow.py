@@ -1,4 +1,4 @@
-"""allow-me: port 22 for the address that one has today, and for nobody who had it before."""
+"""allow-me: port 22 open to the address that the operator has today, and closed to the one before."""
 
 import ipaddress
 import re

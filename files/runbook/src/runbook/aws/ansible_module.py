@@ -5,7 +5,6 @@ run by mitogen in a new process, and importing boto3 there took most of each tas
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -16,19 +15,12 @@ from runbook.aws.session import Account
 from runbook.aws.trouble import explain, failures
 
 
-@dataclass(frozen=True)
-class Here:
-    """Where a module runs: clients, the region, and whether this is a check."""
+class Here(Account):
+    """The account that a module acts on, and whether this is a check (`dry`)."""
 
-    account: Account
-    dry: bool
-
-    @property
-    def region(self) -> str:
-        return self.account.region
-
-    def client(self, service: str, region: str | None = None) -> Any:
-        return self.account.client(service, region)
+    def __init__(self, *, dry: bool) -> None:
+        super().__init__()
+        self.dry = dry
 
 
 def argument_spec(documentation: str) -> dict[str, dict[str, Any]]:
@@ -47,11 +39,11 @@ def run(make: Callable[..., Any], documentation: str, ensure: Ensure) -> None:
     `documentation` is the module's DOCUMENTATION, whose options are what it takes: they are stated there alone.
     """
     module = make(argument_spec=argument_spec(documentation), supports_check_mode=True)
-    account = Account()
+    here = Here(dry=module.check_mode)
     try:
-        outcome = ensure(Here(account, module.check_mode), dict(module.params))
+        outcome = ensure(here, dict(module.params))
     except failures() as error:
-        module.fail_json(msg=explain(error, account.profile))
+        module.fail_json(msg=explain(error, here.profile))
     except HarvesterError as error:
         module.fail_json(msg=str(error))
     diff = {"before": dict(outcome.before), "after": dict(outcome.after)} if outcome.changed else {}

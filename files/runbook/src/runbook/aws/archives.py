@@ -9,7 +9,7 @@ from pathlib import Path
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.clock import IST
 from harvester.calendar import TradingCalendar
-from runbook.aws.trading_days import day_schedules, first_of_month, sessions_file
+from runbook.aws.trading_days import day_schedules, sessions_file
 from runbook.fleet.bundle import modules_of
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -17,24 +17,25 @@ SHARED = ("market.py",)
 
 
 def build(sources: Path, target: Path, calendar: TradingCalendar, today: date) -> dict[str, Path]:
-    """Write `<target>/<name>.zip` for every function whose source is there; the paths by function name."""
+    """Write `<target>/<name>.zip` for every function whose source is there; the paths by function name.
+
+    Sessions begin with the month of `today`: a second run in that month makes the same bytes.
+    """
     target.mkdir(parents=True, exist_ok=True)
     built = {}
     for name in FUNCTIONS:
         source = sources / f"{name.replace('-', '_')}.py"
         if source.exists():
             built[name] = target / f"{name}.zip"
-            write_archive(built[name], contents(source, sources, calendar, today))
+            write_archive(built[name], contents(source, sources, calendar, today.replace(day=1)))
     return built
 
 
-def contents(source: Path, sources: Path, calendar: TradingCalendar, today: date) -> dict[str, bytes]:
-    """The files of a function's archive by name."""
+def contents(source: Path, sources: Path, calendar: TradingCalendar, first: date) -> dict[str, bytes]:
+    """The files of a function's archive by name; sessions from the day `first` on."""
     files = {name: (sources / name).read_bytes() for name in (source.name, *SHARED)}
     files |= modules_of(source)
-    files["sessions.json"] = json.dumps(
-        sessions_file(calendar, first_of_month(today)), indent=1, sort_keys=True
-    ).encode()
+    files["sessions.json"] = json.dumps(sessions_file(calendar, first), indent=1, sort_keys=True).encode()
     return files
 
 
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> None:
     calendar = TradingCalendar.load(Path(arguments[2]) if len(arguments) > 2 and arguments[2] else None)
     today = datetime.now(IST).date()
     built = build(Path(arguments[0]), Path(arguments[1]), calendar, today)
-    schedules = day_schedules(calendar, first_of_month(today))
+    schedules = day_schedules(calendar, today.replace(day=1))
     print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "schedules": schedules}))
 
 

@@ -35,8 +35,8 @@ def make(here: Environment, account: str, changes: Sequence[glue.Change]) -> Non
         change.apply()
     for left in plan(here, account):
         raise HarvesterError(
-            f"{left.what} is not as it must be ({'; '.join(left.differences) or 'it is not there'}). Does somebody else"
-            " change it? Run ./inv athena-tables again."
+            f"{left.what} is not as it must be ({'; '.join(left.differences) or 'it is not there'}). Does another"
+            " program change it? Run ./inv athena-tables again."
         )
 
 

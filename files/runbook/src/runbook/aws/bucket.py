@@ -7,12 +7,7 @@ from typing import Any
 from harvester.base.errors import ConfigError
 from runbook.aws.outcome import Clients, Outcome, as_tag_dict, as_tag_list, with_tags
 
-BLOCKED = {
-    "BlockPublicAcls": True,
-    "IgnorePublicAcls": True,
-    "BlockPublicPolicy": True,
-    "RestrictPublicBuckets": True,
-}
+BLOCKED = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
 ENCRYPTION = "AES256"
 OWNERSHIP = "BucketOwnerEnforced"
 NOTHING = {
@@ -61,7 +56,7 @@ def ensure_bucket(
 
 
 def bucket_exists(s3: Any, name: str) -> bool:
-    """Whether the bucket is there and ours. ConfigError when it is somebody else's."""
+    """Whether the bucket is there. ConfigError when it is another account's."""
     try:
         s3.head_bucket(Bucket=name)
     except s3.exceptions.ClientError as error:

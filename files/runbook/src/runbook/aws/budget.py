@@ -8,7 +8,12 @@ from runbook.aws.outcome import Clients, Outcome, pages
 
 REGION = "us-east-1"
 """Where the Budgets API lives, whatever region the hosts are in."""
-NOTIFICATION = ("NotificationType", "ComparisonOperator", "Threshold", "ThresholdType")
+MAIL: dict[str, Any] = {
+    "NotificationType": "ACTUAL",
+    "ComparisonOperator": "GREATER_THAN",
+    "ThresholdType": "PERCENTAGE",
+}
+NOTIFICATION = (*MAIL, "Threshold")
 """What tells one notification of a budget from another; its state, which is listed too, does not."""
 
 
@@ -75,12 +80,7 @@ def _create(budgets: Any, account: str, name: str, wanted: Mapping[str, Any]) ->
         },
         NotificationsWithSubscribers=[
             {
-                "Notification": {
-                    "NotificationType": "ACTUAL",
-                    "ComparisonOperator": "GREATER_THAN",
-                    "Threshold": mail["percent"],
-                    "ThresholdType": "PERCENTAGE",
-                },
+                "Notification": MAIL | {"Threshold": mail["percent"]},
                 "Subscribers": [{"SubscriptionType": "EMAIL", "Address": address} for address in mail["to"]],
             }
             for mail in wanted["mails"]

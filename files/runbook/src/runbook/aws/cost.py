@@ -92,11 +92,7 @@ def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[Line]:
     return [
         _line("host", f"{wanted.hosts} x {wanted.instance_type}, {hours:.0f} h", wanted.hosts * hours * hourly),
         _line("disk", f"{disk} GiB of gp3", disk * price["gp3_gib_month"]),
-        _line(
-            "address",
-            f"{wanted.hosts} x {address_hours:.0f} h",
-            wanted.hosts * address_hours * by_hour,
-        ),
+        _line("address", f"{wanted.hosts} x {address_hours:.0f} h", wanted.hosts * address_hours * by_hour),
         _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),
         _stored(wanted, price),
         _watched(wanted, price),

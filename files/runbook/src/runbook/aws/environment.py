@@ -27,10 +27,6 @@ class Environment:
     names: Names
     account: Account
 
-    @property
-    def profile(self) -> str:
-        return str(self.variables["aws_account_profile"] or "")
-
 
 def load(root: Path, inventory: str | None) -> Environment:
     """The environment of an inventory. ConfigError when it describes none in AWS."""
@@ -65,4 +61,4 @@ def reaching(environment: Environment) -> Iterator[str]:
                 raise ConfigError(f"These credentials belong to account {found}, and aws_account_id says {expected}.")
             yield found
         except failures() as error:
-            raise ConfigError(explain(error, environment.profile)) from None
+            raise ConfigError(explain(error, environment.account.profile)) from None

@@ -13,7 +13,7 @@ OURS = ("EXTERNAL", "classification", "projection.", "storage.location.template"
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is to be made or mended: what it is, what differs (nothing when it is new), and how."""
+    """One thing that is to be made or repaired: what it is, what differs (nothing when it is new), and how."""
 
     what: str
     differences: tuple[str, ...]
@@ -47,10 +47,10 @@ def _plan_table(
     what = f"table {database}.{wanted['Name']}"
     if found is None:
         yield Change(what, (), partial(glue.create_table, DatabaseName=database, TableInput=wanted))
-    elif differences := _compare(_facts(found), _facts(wanted)):
+    elif differences := _compare(_compared(found), _compared(wanted)):
         kept = {key: value for key, value in found.get("Parameters", {}).items() if not key.startswith(OURS)}
-        mended = {**wanted, "Parameters": {**kept, **wanted["Parameters"]}}
-        yield Change(what, differences, partial(glue.update_table, DatabaseName=database, TableInput=mended))
+        repaired = {**wanted, "Parameters": {**kept, **wanted["Parameters"]}}
+        yield Change(what, differences, partial(glue.update_table, DatabaseName=database, TableInput=repaired))
 
 
 def database_exists(glue: Any, name: str) -> bool:
@@ -73,22 +73,22 @@ def remove_database(glue: Any, name: str) -> None:
     glue.delete_database(Name=name)
 
 
-def _facts(table: Mapping[str, Any]) -> dict[str, str]:
+def _compared(table: Mapping[str, Any]) -> dict[str, str]:
     """What of a table is compared, by the words that a plan shows."""
     storage = table.get("StorageDescriptor", {})
-    facts = {
+    properties = {
         "type": table.get("TableType", ""),
         "location": storage.get("Location", ""),
         "input format": storage.get("InputFormat", ""),
         "output format": storage.get("OutputFormat", ""),
         "serialization": storage.get("SerdeInfo", {}).get("SerializationLibrary", ""),
     }
-    facts |= {f"column {one['Name']}": one["Type"] for one in storage.get("Columns", ())}
-    facts |= {f"partition {one['Name']}": one["Type"] for one in table.get("PartitionKeys", ())}
-    return facts | {key: value for key, value in table.get("Parameters", {}).items() if key.startswith(OURS)}
+    properties |= {f"column {one['Name']}": one["Type"] for one in storage.get("Columns", ())}
+    properties |= {f"partition {one['Name']}": one["Type"] for one in table.get("PartitionKeys", ())}
+    return properties | {key: value for key, value in table.get("Parameters", {}).items() if key.startswith(OURS)}
 
 
 def _compare(found: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """A line for each fact that differs."""
+    """A line for each property that differs."""
     keys = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     return tuple(f"{key}: {found.get(key, 'none')} -> {wanted.get(key, 'none')}" for key in keys)

@@ -1,4 +1,4 @@
-"""What every `ensure_...` function answers, so that check mode and diff are the same everywhere and cannot lie."""
+"""What every `ensure_...` function returns: check mode and diff come from it, the same everywhere."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class Clients(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was there and what is (or with `dry`: would be) there now; `values` are for whoever asked."""
+    """What was there and what is (or with `dry`: would be) there now; `values` are returned to Ansible."""
 
     before: Mapping[str, Any]
     after: Mapping[str, Any]

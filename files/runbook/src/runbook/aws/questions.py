@@ -68,28 +68,18 @@ def check_symbols(value: str, _: Answers) -> None:
         raise ConfigError(f"{', '.join(twice)} is there twice. Name each symbol once.")
 
 
-def check_app_id(value: str, _: Answers) -> None:
-    if not APP_ID.match(value):
-        raise ConfigError(f"{value!r} is no app id. It is on the broker's API dashboard and ends in -100 or -200.")
+def must(fits: Callable[[str], object], otherwise: str) -> Callable[[str, Answers], None]:
+    """A check that refuses an answer that does not fit, with the words that follow it."""
 
+    def check(value: str, _: Answers) -> None:
+        if not fits(value):
+            raise ConfigError(f"{value!r} is {otherwise}")
 
-def check_email(value: str, _: Answers) -> None:
-    if not EMAIL.match(value):
-        raise ConfigError(f"{value!r} is no e-mail address. Alerts and the budget go there.")
-
-
-def check_cap(value: str, _: Answers) -> None:
-    if not value.isdigit() or int(value) < 1:
-        raise ConfigError(f"{value!r} is no number of US dollars. Write whole dollars a month, such as 20.")
-
-
-def check_connection(value: str, _: Answers) -> None:
-    if value not in CONNECTIONS:
-        raise ConfigError(f"{value!r} is none of {' and '.join(CONNECTIONS)}.")
+    return check
 
 
 def check_source(value: str, answers: Answers) -> None:
-    """A small network of one's own, never the whole world."""
+    """A network of 65,536 addresses at most."""
     if answers.get("connection") == "session-manager" and not value:
         return
     try:
@@ -100,22 +90,48 @@ def check_source(value: str, answers: Answers) -> None:
         raise ConfigError(f"{value} is open to {network.num_addresses} addresses. Name your own, as 203.0.113.7/32.")
 
 
-def check_count(value: str, _: Answers) -> None:
-    if not value.isdigit() or not 1 <= int(value) <= MOST_HOSTS:
-        raise ConfigError(f"{value!r} is no number of hosts. One carries thousands of symbols; write 1.")
-
-
 QUESTIONS = (
     Question("profile", "AWS profile (empty: what the environment gives)", "", check_profile),
     Question("region", "Region", "ap-south-1", check_region),
     Question("environment", "Name of this environment", "production", check_environment),
     Question("symbols", "Symbols, by commas", "NSE:SBIN-EQ,NSE:INFY-EQ", check_symbols),
-    Question("app_id", "App id at the broker (data permission alone)", "", check_app_id),
-    Question("email", "E-mail address for alerts", "", check_email),
-    Question("cap_dollars", "Monthly cap in US dollars", "20", check_cap),
-    Question("connection", "Connection: ssh, or session-manager (no open port)", "ssh", check_connection),
+    Question(
+        "app_id",
+        "App id at the broker (data permission alone)",
+        "",
+        must(APP_ID.match, "no app id. It is on the broker's API dashboard and ends in -100 or -200."),
+    ),
+    Question(
+        "email",
+        "E-mail address for alerts",
+        "",
+        must(EMAIL.match, "no e-mail address. Alerts and the budget go there."),
+    ),
+    Question(
+        "cap_dollars",
+        "Monthly cap in US dollars",
+        "20",
+        must(
+            lambda text: text.isdigit() and int(text) > 0,
+            "no number of US dollars. Write whole dollars a month, such as 20.",
+        ),
+    ),
+    Question(
+        "connection",
+        "Connection: ssh, or session-manager (no open port)",
+        "ssh",
+        must(CONNECTIONS.__contains__, f"none of {' and '.join(CONNECTIONS)}."),
+    ),
     Question("source", "Your network, which may reach port 22", "", check_source),
-    Question("hosts", "How many hosts", "1", check_count),
+    Question(
+        "hosts",
+        "How many hosts",
+        "1",
+        must(
+            lambda text: text.isdigit() and 1 <= int(text) <= MOST_HOSTS,
+            "no number of hosts. One records thousands of symbols; write 1.",
+        ),
+    ),
 )
 
 

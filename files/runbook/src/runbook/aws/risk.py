@@ -7,17 +7,15 @@ from datetime import datetime
 from harvester.base.clock import IST, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
-from harvester.lake.layout import MANIFEST
-from harvester.lake.manifest import hash_file
-from runbook.fleet.ssh import RemoteError
 from runbook.pull.manifests import DayManifest, parse
+from runbook.pull.receipt import holds
 from runbook.pull.store import Store
 from runbook.pull.transport import Transport
 
 
 @dataclass(frozen=True)
 class Risk:
-    """One thing that nobody else has: where it is, and what."""
+    """Data that is in one place alone: where, and what."""
 
     where: str
     what: str
@@ -34,35 +32,24 @@ def find_risks(
     for connect in sources:
         transport = connect()
         try:
-            days = _days(transport)
+            days = [parse(content, path) for path, content in sorted(transport.read_manifests().items())]
             risks += [Risk(transport.host, text) for day in days if (text := _missing(day, store))]
             if recording and _session_has_begun(now or datetime.now(IST), {str(day.date) for day in days}):
                 risks.append(Risk(transport.host, "today's session, which is in the journal alone until it is closed"))
-        except (RemoteError, HarvesterError) as error:
+        except HarvesterError as error:
             risks.append(Risk(transport.host, f"cannot be asked what it has: {error}"))
         finally:
             transport.close()
     return risks
 
 
-def _days(transport: Transport) -> list[DayManifest]:
-    contents = transport.read_manifests()
-    return [parse(content, path) for path, content in sorted(contents.items())]
-
-
 def _missing(day: DayManifest, store: Store) -> str:
     """What of a day is not here, in a few words; empty when all of it is, with the right hashes."""
-    manifest = store.lake / MANIFEST / f"date={day.date}" / f"host={day.host}" / "manifest.json"
-    lacking = [file for file in day.files if not _is_here(store, file.path, file.bytes, file.sha256)]
-    if not lacking and manifest.exists():
+    lacking = [file for file in day.files if not holds(store.lake / file.path, file)]
+    if not lacking and (store.lake / day.path).exists():
         return ""
     bytes_ = sum(file.bytes for file in lacking)
     return f"{day.date} of {day.host}: {len(lacking)} of {len(day.files)} files, {bytes_} bytes, are not here"
-
-
-def _is_here(store: Store, path: str, size: int, sha256: str) -> bool:
-    here = store.lake / path
-    return here.is_file() and here.stat().st_size == size and hash_file(here)[1] == sha256
 
 
 def _session_has_begun(now: datetime, closed: set[str]) -> bool:

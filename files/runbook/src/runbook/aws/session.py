@@ -21,17 +21,17 @@ class Account:
         from botocore.config import Config
 
         patience = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=CONNECT_SECONDS)
-        session = _session(self.profile, tuple(sorted(_surroundings().items())))
+        session = _session(self.profile, tuple(sorted(_aws_environment().items())))
         return session.client(service, region_name=region or self.region or None, config=patience)
 
 
 @lru_cache(maxsize=4)
 def _session(profile: str, _: tuple[tuple[str, str], ...]) -> Any:
-    """One session for each surroundings: a session reads AWS's service descriptions, which takes most of its time."""
+    """One session for each set of AWS_* variables: reading AWS's service descriptions takes most of its time."""
     import boto3
 
     return boto3.Session(profile_name=profile or None)
 
 
-def _surroundings() -> dict[str, str]:
+def _aws_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}

@@ -1,15 +1,21 @@
-"""destroy: what belongs to an environment, by names and by tags; its removal; and the proof that nothing is left."""
+"""destroy: what belongs to an environment, by names and by tags; its removal; what is left of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from harvester.base.aws_names import FUNCTIONS, ROLES, Names
-from runbook.aws import bucket, budget, glue, identity, instances, look, parameters, schedules
+from runbook.aws import bucket, budget, glue, schedules
+from runbook.aws.account import (
+    find_addresses,
+    find_instances,
+    find_parameters,
+    find_subscriptions,
+    read_role,
+)
 from runbook.aws.alarms import read_alarms
 from runbook.aws.outcome import Clients, pages
-from runbook.aws.topic import find_subscriptions
 
 DELETE_AT_ONCE = 1000
 
@@ -38,7 +44,7 @@ def plan(clients: Clients, names: Names, account: str, partition: str = "aws") -
 
 
 def left_with_tags(clients: Clients, names: Names) -> list[str]:
-    """ARNs of what still carries our tags; terminated instances, which AWS forgets by itself, apart."""
+    """ARNs of resources with our tags, without terminated instances, which AWS removes from its lists by itself."""
     filters = [{"Key": key, "Values": [value]} for key, value in names.tags.items()]
     listed = pages(
         clients.client("resourcegroupstaggingapi"), "get_resources", "ResourceTagMappingList", TagFilters=filters
@@ -78,9 +84,9 @@ def _functions(clients: Clients, names: Names, account: str, partition: str) -> 
 
 def _hosts(clients: Clients, names: Names) -> Iterator[Doomed]:
     ec2 = clients.client("ec2")
-    for address in instances.find_addresses(ec2, names.tags):
-        yield Doomed("address", address["PublicIp"], partial(instances.release_address, ec2, address))
-    for host in look.find_instances(ec2, names):
+    for address in find_addresses(ec2, names.tags):
+        yield Doomed("address", address["PublicIp"], partial(release_address, ec2, address))
+    for host in find_instances(ec2, names):
         yield Doomed("host with its disk", host["name"], partial(terminate, ec2, host["id"]))
     mine = [{"Name": f"tag:{key}", "Values": [value]} for key, value in names.tags.items()]
     for one in pages(ec2, "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=mine):
@@ -103,14 +109,14 @@ def terminate(ec2: Any, instance_id: str) -> None:
 def _identity(clients: Clients, names: Names) -> Iterator[Doomed]:
     iam = clients.client("iam")
     for name in (names.role(role) for role in ROLES):
-        if identity.read_role(iam, name) is not None:
-            yield Doomed("role", name, partial(identity.remove_role, iam, name))
+        if read_role(iam, name) is not None:
+            yield Doomed("role", name, partial(remove_role, iam, name))
 
 
 def _secrets(clients: Clients, names: Names) -> Iterator[Doomed]:
     """What commands and functions stored, in SSM and in Secrets Manager, under the environment's prefix."""
     ssm, manager = clients.client("ssm"), clients.client("secretsmanager")
-    for name in sorted(parameters.find_parameters(ssm, names.parameter_prefix)):
+    for name in sorted(find_parameters(ssm, names.parameter_prefix)):
         yield Doomed("parameter", name, partial(ssm.delete_parameter, Name=name))
     prefix = f"{names.parameter_prefix}/"
     for secret in pages(manager, "list_secrets", "SecretList", Filters=[{"Key": "name", "Values": [prefix]}]):
@@ -157,3 +163,25 @@ def _terminated(ec2: Any, names: Names) -> set[str]:
     filters.append({"Name": "instance-state-name", "Values": ["terminated", "shutting-down"]})
     reservations = pages(ec2, "describe_instances", "Reservations", Filters=filters)
     return {instance["InstanceId"] for reservation in reservations for instance in reservation["Instances"]}
+
+
+def release_address(ec2: Any, address: Mapping[str, Any]) -> None:
+    """Take an Elastic IP off its host and give it back."""
+    if address.get("AssociationId"):
+        ec2.disassociate_address(AssociationId=address["AssociationId"])
+    ec2.release_address(AllocationId=address["AllocationId"])
+
+
+def remove_role(iam: Any, name: str) -> None:
+    """Remove a role with its policies and its instance profile; nothing happens when it is not there."""
+    found = read_role(iam, name)
+    if found is None:
+        return
+    for profile in found["profiles"]:
+        iam.remove_role_from_instance_profile(InstanceProfileName=profile, RoleName=name)
+        iam.delete_instance_profile(InstanceProfileName=profile)
+    for policy in found["policies"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    for arn in found["attached"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+    iam.delete_role(RoleName=name)

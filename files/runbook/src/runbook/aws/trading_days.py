@@ -16,11 +16,6 @@ HORIZON = timedelta(days=190)
 """How far ahead schedules are written. Past the calendar's own end its last rule goes on, holidays unknown."""
 
 
-def first_of_month(today: date) -> date:
-    """From where schedules are written, so that a second run on the same day, or the next one, changes nothing."""
-    return today.replace(day=1)
-
-
 def trading_days(calendar: TradingCalendar, first: date) -> Iterator[tuple[datetime, datetime, datetime]]:
     """(first phase opens, the last watched phase closes, last phase closes) of each trading day up to the horizon."""
     for offset in range(HORIZON.days):
@@ -32,7 +27,7 @@ def trading_days(calendar: TradingCalendar, first: date) -> Iterator[tuple[datet
 
 
 def sessions_file(calendar: TradingCalendar, first: date) -> dict[str, object]:
-    """What the functions carry of each trading day, in Indian time: open, close, and when the evening begins."""
+    """What the functions know of each trading day, in Indian time: open, close, and when the evening begins."""
     sessions = {
         opens.date().isoformat(): [opens.isoformat(), closes.isoformat(), (ends + LAG).isoformat()]
         for opens, closes, ends in trading_days(calendar, first)

@@ -1,7 +1,7 @@
-"""doctor: everything a first-time user can get wrong, looked at in turn, each with the way to put it right."""
+"""doctor: checks of this machine, the hosts and the account in AWS; each finding says what to do."""
 
 from runbook.doctor.aws import examine_aws
 from runbook.doctor.finding import Finding, Level
-from runbook.doctor.rounds import examine
+from runbook.doctor.hosts import examine
 
 __all__ = ["Finding", "Level", "examine", "examine_aws"]

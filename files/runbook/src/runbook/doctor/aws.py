@@ -8,21 +8,22 @@ from typing import Any
 from harvester.base.errors import HarvesterError
 from runbook.aws import athena
 from runbook.aws import environment as environments
+from runbook.aws.account import find_image, find_instances, find_parameters, find_subnet
 from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from runbook.aws.environment import Environment
 from runbook.aws.functions import PAGE, deployed
 from runbook.aws.glue import database_exists
-from runbook.aws.look import find_image, find_instances, find_subnet
-from runbook.aws.parameters import find_parameters
+from runbook.aws.host_keys import find_keys
 from runbook.aws.schedules import read_schedules
+from runbook.aws.trouble import explain, failures
 from runbook.doctor.finding import Finding, fail, ok, warn
 
-SITE = "Run ansible-playbook -i inventory/aws site.yml: it mends what differs."
+SITE = "Run ansible-playbook -i inventory/aws site.yml: it repairs what differs."
 PAGE_SECONDS = 20
 CALLS: dict[str, dict[str, str]] = {
     "dead-man": {},
     "evening": {},
-    "reminder": {"now": "2026-01-04T12:00:00+05:30"},  # on a Sunday it asks nobody for anything
+    "reminder": {"now": "2026-01-04T12:00:00+05:30"},  # on a Sunday it sends nothing
 }
 """What functions are called with. The refresh is not: it would get a token; the page has a check of its own."""
 SIMULATED = (
@@ -50,13 +51,11 @@ def examine_aws(root: Path, inventory: str | None) -> Iterator[Finding]:
 def _attempt(
     check: Callable[[Environment, str], Iterator[Finding]], here: Environment, account: str
 ) -> Iterator[Finding]:
-    from runbook.aws.trouble import explain, failures
-
     name = check.__name__.removeprefix("check_").replace("_", " ")
     try:
         yield from check(here, account)
     except failures() as error:
-        yield fail(name, explain(error, here.profile), "See there; then run this again.")
+        yield fail(name, explain(error, here.account.profile), "See there; then run this again.")
     except HarvesterError as error:
         yield fail(name, str(error), "See there.")
 
@@ -88,8 +87,6 @@ def check_hosts(here: Environment, _: str) -> Iterator[Finding]:
 
 def check_console(here: Environment, _: str) -> Iterator[Finding]:
     """The console shows SSH host keys: an emulator has no console."""
-    from runbook.aws.host_keys import find_keys
-
     ec2 = here.account.client("ec2")
     for instance in find_instances(ec2, here.names):
         keys = find_keys(ec2.get_console_output(InstanceId=instance["id"]).get("Output", ""))
@@ -124,25 +121,25 @@ def check_bucket(here: Environment, account: str) -> Iterator[Finding]:
 
 
 def check_tables(here: Environment, account: str) -> Iterator[Finding]:
-    """Athena's tables are what the lake is, where somebody had them made."""
+    """Athena's tables fit the lake, where they were made."""
     if not database_exists(here.account.client("glue"), here.names.database):
         return
     differing = [change.what for change in athena.plan(here, account)]
     if differing:
-        yield warn("tables", f"{', '.join(differing)}: not as the lake is", "./inv athena-tables mends them.")
+        yield warn("tables", f"{', '.join(differing)}: not as the lake is", "./inv athena-tables repairs them.")
     else:
         yield ok("tables", f"{here.names.database} has every kind of table, for every host")
 
 
 def check_topic(here: Environment, account: str) -> Iterator[Finding]:
-    """Somebody will get the alerts: a subscription that nobody confirmed delivers nothing."""
+    """The topic has a subscription, and each is confirmed: without that AWS delivers nothing."""
     arn = f"arn:aws:sns:{here.names.region}:{account}:{here.names.topic}"
     listed = here.account.client("sns").list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
     pending = [one["Endpoint"] for one in listed if "pending" in one["SubscriptionArn"].lower()]
     if pending:
         yield fail("alerts", f"{', '.join(pending)} has not confirmed AWS's mail", "Follow the link in that mail.")
     elif not listed:
-        yield fail("alerts", "nobody is subscribed", "Set aws_watch_email, then run site.yml.")
+        yield fail("alerts", "there is no subscription", "Set aws_watch_email, then run site.yml.")
     else:
         yield ok("alerts", f"{len(listed)} confirmed")
 
@@ -158,7 +155,7 @@ def check_secrets(here: Environment, _: str) -> Iterator[Finding]:
     for secret in ("app_secret", "page_key") if PAGE in deployed(here.variables) else ():
         if found.get(here.names.parameter(secret)) != "SecureString":
             fix = f"./inv secret-put --name {secret.replace('_', '-')} --inventory inventory/aws"
-            yield warn("token page", f"{here.names.parameter(secret)} is not stored, so nobody can log in there", fix)
+            yield warn("token page", f"{here.names.parameter(secret)} is not stored, so no login works there", fix)
 
 
 def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
@@ -186,7 +183,7 @@ def check_functions(here: Environment, _: str) -> Iterator[Finding]:
 
 
 def check_token_page(here: Environment, _: str) -> Iterator[Finding]:
-    """The page answers at its public address, and tells a stranger nothing."""
+    """The page answers at its public address, with 404 where the caller has no link."""
     import httpx
 
     if PAGE not in deployed(here.variables):
@@ -199,10 +196,10 @@ def check_token_page(here: Environment, _: str) -> Iterator[Finding]:
         yield fail("token page", f"{url} does not answer ({error})", "Is the network up? If so: " + SITE)
         return
     if status == httpx.codes.NOT_FOUND:
-        yield ok("token page", f"{url} answers, and tells a stranger nothing")
+        yield ok("token page", f"{url} answers 404 to a caller without a link")
     else:
         why = "its permissions are not both there" if status == httpx.codes.FORBIDDEN else "look at its log group"
-        yield fail("token page", f"{url} answers a stranger with {status}, not with 404: {why}", SITE)
+        yield fail("token page", f"{url} answers {status}, not 404, to a caller without a link: {why}", SITE)
 
 
 def check_rights(here: Environment, account: str) -> Iterator[Finding]:

@@ -1,22 +1,70 @@
-"""Checks of each host: key, connection, clock, and what the harvester there says of itself."""
+"""The checks in their order: this machine, the way to the broker, each host."""
 
+import ssl
 import stat
 import time
 from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
 
 from harvester.base.errors import HarvesterError
 from harvester.base.validation import Refused, validate
-from harvester.config.settings import Settings
+from harvester.base.release import USER_AGENT
+from harvester.config.settings import API_URL, Settings
 from harvester.tokens.places import open_place
 from runbook.doctor.finding import Finding, fail, ok, warn
+from runbook.doctor.machine import check_machine
 from runbook.fleet.environment import environment_of
-from runbook.fleet.inventory import Host
+from runbook.fleet.inventory import Host, load_hosts
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import HostStatus, gather
 from runbook.tokens.places import token_settings
 
+BROKER_SECONDS = 15.0
 CLOCK_WARN_SECONDS = 0.5
 CLOCK_FAIL_SECONDS = 60.0
+
+
+def examine(root: Path, store_root: Path, inventory: str | None = None, limit: str | None = None) -> Iterator[Finding]:
+    """Every check in turn, from this machine outwards; a finding comes as soon as it is made."""
+    yield from check_machine(root, store_root)
+    try:
+        hosts = load_hosts(root, inventory, limit)
+    except HarvesterError as error:
+        yield fail("inventory", str(error), "See there.")
+        return
+    yield ok("inventory", f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {', '.join(h.name for h in hosts)}")
+    yield check_broker(hosts[0])
+    for host in hosts:
+        yield from check_host(host)
+
+
+def check_broker(host: Host) -> Finding:
+    """Whether the broker's API answers over TLS that this machine trusts; what it answers does not matter."""
+    stated = (host.settings.get("broker") or {}).get("api_url")
+    url = str(stated or API_URL)
+    try:
+        with environment_of(host):
+            tls, headers = ssl.create_default_context(), {"User-Agent": USER_AGENT}
+            httpx.get(url, timeout=BROKER_SECONDS, verify=tls, headers=headers)
+    except FileNotFoundError:
+        trust = host.variables.get("broker_ca_file")
+        return warn("broker", f"the CA file {trust} is not there", "In the lab, ./inv lab-up writes it.")
+    except httpx.HTTPError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return warn(
+                "broker",
+                f"{url} shows a certificate that is not trusted here ({error})",
+                "A proxy that opens TLS would do this: do not log in through it. In the lab, ./inv lab-up renews the "
+                "stand-in's certificate.",
+            )
+        return warn(
+            "broker",
+            f"{url} cannot be reached from here ({type(error).__name__}: {error})",
+            "Check this machine's network and proxy. A token can still be pushed with --stdin.",
+        )
+    return ok("broker", f"{url} answers, and its certificate is trusted")
 
 
 def check_host(host: Host) -> Iterator[Finding]:

@@ -24,8 +24,8 @@ def check_machine(root: Path, store_root: Path) -> Iterator[Finding]:
     """Python, its venv, programs, what the lab needs, disk and calendar."""
     yield check_python(root)
     yield check_ansible()
-    yield check_ssh_client()
-    yield check_rsync()
+    yield check_program("ssh", "-V", "openssh-client")
+    yield check_program("rsync", "--version", "rsync")
     yield check_lab_rights()
     yield check_packages(root)
     yield check_disk(store_root)
@@ -54,18 +54,12 @@ def check_ansible() -> Finding:
     return ok("ansible", f"ansible-core {version}, {speed}")
 
 
-def check_ssh_client() -> Finding:
-    if not shutil.which("ssh"):
-        return fail("ssh", "there is no ssh program", "Install it: apt-get install openssh-client.")
-    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
-    return ok("ssh", (said.stderr or said.stdout).strip())
-
-
-def check_rsync() -> Finding:
-    if not shutil.which("rsync"):
-        return fail("rsync", "there is no rsync program, by which data is pulled", "Install it: apt-get install rsync.")
-    said = subprocess.run(["rsync", "--version"], capture_output=True, text=True, check=False)
-    return ok("rsync", said.stdout.partition("  protocol")[0].strip())
+def check_program(name: str, option: str, package: str) -> Finding:
+    """Whether a program is installed, with the first words that it says of its version."""
+    if not shutil.which(name):
+        return fail(name, f"there is no {name} program", f"Install it: apt-get install {package}.")
+    said = subprocess.run([name, option], capture_output=True, text=True, check=False)
+    return ok(name, (said.stdout or said.stderr).partition("  protocol")[0].strip())
 
 
 def check_lab_rights() -> Finding:
@@ -122,9 +116,9 @@ def check_calendar(today: date) -> Finding:
     fix = "Update the harvester, or set calendar.file to one with the exchange's new circular, then ./inv deploy."
     outlook = calendar.outlook(today)
     if outlook == "over":
-        return fail("calendar", f"its facts ended on {calendar.valid_until}", fix)
+        return fail("calendar", f"its data ended on {calendar.valid_until}", fix)
     if outlook == "ending":
-        return warn("calendar", f"its facts end in {left} days", fix)
+        return warn("calendar", f"its data ends in {left} days", fix)
     now_ns = int(datetime.now(UTC).timestamp() * 1e9)
     following = calendar.next_change(now_ns, ("pre_open", "continuous", "closing_auction"))
     soon = f"; the session's next change is {to_ist(following):%a %d %b %H:%M} IST" if following else ""

@@ -1,4 +1,4 @@
-"""Which modules of ours a function carries in its archive: those that it imports, and those that these import."""
+"""Which modules of ours are in a function's archive: those that it imports, and those that these import."""
 
 import ast
 from collections.abc import Iterator

@@ -74,7 +74,7 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
     if inventory and "," not in inventory and not (root / inventory).exists():
         raise ConfigError(f"There is no inventory at {root / inventory}. Correct --inventory (inventory/lab: the lab).")
     answer = ask_ansible(root, inventory, limit, GROUP, CONNECTION_VARIABLES + OPERATOR_VARIABLES)
-    hosts = [_checked(name, variables, root) for name, variables in answer.items()]
+    hosts = [_host(name, variables, root) for name, variables in answer.items()]
     if not hosts:
         where = inventory or "the default inventory of ansible.cfg"
         which = f"no host matching {limit!r}" if limit else "no host"
@@ -86,7 +86,7 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
 
 
 def program(name: str) -> str:
-    """A program of Ansible from this interpreter's own venv, so that PATH cannot bring in another one."""
+    """A program of Ansible from this interpreter's own venv, so that PATH cannot lead to another one."""
     beside = Path(sys.executable).with_name(name)
     return str(beside) if beside.exists() else name
 
@@ -122,27 +122,24 @@ def _refusal(inventory: str | None, why: str) -> str:
     return f"Ansible could not read {where}: {reason}. Look at it with `ansible-inventory --list` and correct the file."
 
 
-def _checked(name: str, variables: dict[str, Any], root: Path) -> Host:
+def _host(name: str, variables: dict[str, Any], root: Path) -> Host:
+    key = variables["ansible_ssh_private_key_file"]
+    control = variables["ansible_control_path_dir"]
+    texts = [variables["ansible_ssh_common_args"], variables["ansible_ssh_extra_args"]]
     try:
-        return _host(name, variables, root)
+        arguments = shlex.split(" ".join(filter(None, texts)))
     except ValueError as error:
         raise ConfigError(
             f"The SSH arguments of {name} in the inventory cannot be read ({error}). Correct the quotes in"
             " ansible_ssh_common_args and ansible_ssh_extra_args."
         ) from None
-
-
-def _host(name: str, variables: dict[str, Any], root: Path) -> Host:
-    key = variables["ansible_ssh_private_key_file"]
-    control = variables["ansible_control_path_dir"]
-    arguments = [variables["ansible_ssh_common_args"], variables["ansible_ssh_extra_args"]]
     return Host(
         name=name,
         address=variables["ansible_host"] or name,
         port=int(variables["ansible_port"]) if variables["ansible_port"] else None,
         user=variables["ansible_user"],
         key_file=root / Path(key).expanduser() if key else None,
-        ssh_arguments=tuple(shlex.split(" ".join(text for text in arguments if text))),
+        ssh_arguments=tuple(arguments),
         control_directory=Path(control).expanduser() if control else None,
         variables=variables,
     )

@@ -1,4 +1,4 @@
-"""rotate-ssh-key: a new login key on every host that has the old one, proven before the old one goes."""
+"""rotate-ssh-key: a new login key on every host that has the old one, tried before the old one is removed."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def rotate(hosts: Sequence[Host], target: Target) -> Path:
     new_public = public_key(fresh)
     run("rotate_ssh_key", target, {"rotate_ssh_key_add": new_public})
     for host in hosts:
-        _prove(replace(host, key_file=fresh))
+        _try_login(replace(host, key_file=fresh))
     os.link(key, key.with_name(f"{key.name}.{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"))
     fresh.replace(key)
     key.with_name(f"{key.name}.pub").write_text(new_public + "\n", encoding="ascii")
@@ -62,22 +62,23 @@ def shared_key(hosts: Sequence[Host]) -> Path:
 
 def make_key(path: Path, comment: str) -> None:
     """A new Ed25519 key pair without a pass phrase, mode 0600."""
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise HarvesterError(f"ssh-keygen could not make {path}: {' '.join(done.stderr.split())}")
+    _keygen("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path), failed=f"ssh-keygen could not make {path}")
 
 
 def public_key(private: Path) -> str:
     """The public half of a private key, as authorized_keys has it."""
-    command = ["ssh-keygen", "-y", "-f", str(private)]
+    return _keygen("-y", "-f", str(private), failed=f"{private} cannot be read as a private key")
+
+
+def _keygen(*words: str, failed: str) -> str:
+    command = ["ssh-keygen", *words]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise HarvesterError(f"{private} cannot be read as a private key: {' '.join(done.stderr.split())}")
+        raise HarvesterError(f"{failed}: {' '.join(done.stderr.split())}")
     return done.stdout.strip()
 
 
-def _prove(host: Host) -> None:
+def _try_login(host: Host) -> None:
     """A login with the new key alone, over a connection of its own."""
     alone = replace(host, ssh_arguments=("-o", "ControlPath=none", *host.ssh_arguments))
     done = SshConnection(alone).run(["true"], timeout_seconds=30)

@@ -8,8 +8,8 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class Target:
     root: Path
     inventory: str | None = None
     limit: str | None = None
+
+    def of(self, hosts: Iterable[str]) -> "Target":
+        """The same, for these hosts alone."""
+        return replace(self, limit=",".join(hosts))
 
 
 def command(

@@ -138,8 +138,8 @@ def _control_directory(host: Host) -> Path:
         name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]
         directory = Path("/tmp") / f"alpha-harvester-{os.getuid()}-{name}"  # noqa: S108  # checked below
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    facts = directory.lstat()
-    if facts.st_uid != os.getuid() or facts.st_mode & 0o077 or directory.is_symlink():
+    status = directory.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or directory.is_symlink():
         raise RemoteError(
             f"{directory} belongs to another user or may be written by others, so no SSH connection is kept there. "
             "Remove it or set XDG_RUNTIME_DIR to a directory of your own."

@@ -1,1 +1,1 @@
-"""Bring closed days here, verified and resumable, and free what is proven to be here."""
+"""Download closed days, verified and resumable; remove from hosts the files whose verified copies are here."""

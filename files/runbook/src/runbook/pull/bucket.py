@@ -62,7 +62,7 @@ class BucketLake:
     def __init__(self, client: Any, bucket: str, prefix: str, retries: Retries | None = None) -> None:
         self._client, self._bucket, self._prefix = client, bucket, prefix
         self._store = _open_store(client, bucket)
-        self.home = f"s3://{bucket}/{prefix}"
+        self.address = f"s3://{bucket}/{prefix}"
         self._retries = retries or Retries(RETRY_SECONDS)
         self._files: dict[str, Found] | None = None
         self._asking = threading.Lock()
@@ -107,14 +107,14 @@ class BucketLake:
     def _list(self, below: str = "") -> list[Found]:
         """Every object whose path begins with `below`. Raises BucketError, also for a listing that ends too early."""
         found: dict[str, Found] = {}
-        with explained(self.home):
+        with explained(self.address):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}{below}"):
                 rows = page.get("Contents", [])
                 if page.get("KeyCount", len(rows)) != len(rows):
-                    raise TransientError(f"{self.home}: a listing has other rows than it says. It is tried again.")
+                    raise TransientError(f"{self.address}: a listing lacks rows. It is tried again.")
                 if page.get("IsTruncated") and not page.get("NextContinuationToken"):
-                    raise TransientError(f"{self.home}: a listing ends before its end. It is tried again.")
+                    raise TransientError(f"{self.address}: a listing does not say where it goes on. It is tried again.")
                 for row in rows:
                     path = row["Key"].removeprefix(self._prefix)
                     found[path] = Found(path, int(row["Size"]), row["ETag"])
@@ -122,7 +122,7 @@ class BucketLake:
 
     def _stream(self, found: Found, offset: int) -> Iterator[memoryview]:
         """The bytes of an object from `offset` on. Raises BucketError; TakenError when the object is another one."""
-        place = f"{self.home}{found.path}"
+        place = f"{self.address}{found.path}"
         options: GetOptions = {"if_match": found.etag}
         if offset:
             options["range"] = {"offset": offset}
@@ -206,7 +206,7 @@ def connections(lake: BucketLake, hosts: str | None = None) -> list[Callable[[],
     if not parts:
         which = f"no host like {hosts!r}" if hosts else "no closed day"
         raise ConfigError(
-            f"{lake.home} holds {which}. `harvester upload` on a host says what it uploaded and why not;"
+            f"{lake.address} holds {which}. `harvester upload` on a host says what it uploaded and why not;"
             " --from host pulls over SSH."
         )
     return [partial(BucketTransport, host, lake, manifests) for host, manifests in parts.items()]

@@ -1,16 +1,16 @@
-"""cleanup: free a host's disk of what is proven to be here. The plan comes first; a host checks the proof again itself.
+"""cleanup: remove from a host's disk the files whose verified copies are here. The host checks the receipt itself.
 
-A file is in the plan only when the copy here, hashed anew for this plan, has the size and the SHA-256 that the host's
+A file may be removed only when the copy here, hashed anew for this plan, has the size and the SHA-256 that the host's
 current manifest states, the host still has a file of that size, and its day is not among the newest ones kept there.
-Manifests, certificates and gap ledgers stay on the host for good: they are small, and they are what proves.
+Manifests, certificates and gap ledgers stay on the host for good.
 """
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import sync_directory
@@ -27,30 +27,28 @@ from runbook.pull.store import Store, writing
 from runbook.pull.transport import CHUNK_BYTES, Transport
 
 
-@dataclass(frozen=True)
-class Removal:
-    """A file that may go from the host, and why."""
+class FileFinding(NamedTuple):
+    """A file on the host, and why it stays there; "" when it may be removed."""
 
     file: FileEntry
     date: date
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A file that stays on the host, and why."""
-
-    file: FileEntry
-    date: date
-    why: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would go from one host and what would stay."""
+    """Which files of one host would be removed, and which would stay."""
 
     host: str
-    removals: tuple[Removal, ...]
-    kept: tuple[Kept, ...]
+    findings: tuple[FileFinding, ...]
+
+    @property
+    def removals(self) -> list[FileFinding]:
+        return [finding for finding in self.findings if not finding.why]
+
+    @property
+    def kept(self) -> list[FileFinding]:
+        return [finding for finding in self.findings if finding.why]
 
     @property
     def bytes(self) -> int:
@@ -73,29 +71,20 @@ def decide(
     days = sorted({manifest.date for manifest in manifests})
     newest = set(days[-keep_days:]) if keep_days > 0 else set()
     copies = {(file.path, file.bytes, file.sha256) for file in verified}
-    removals, kept = [], []
-    for manifest in manifests:
-        for file in manifest.files:
-            if file.path not in remote_sizes:
-                continue
-            why = _why_kept(file, manifest.date in newest, remote_sizes[file.path], copies)
-            if why:
-                kept.append(Kept(file, manifest.date, why))
-            else:
-                removals.append(Removal(file, manifest.date))
-    return Plan(host, tuple(removals), tuple(kept))
+    findings = [
+        FileFinding(file, manifest.date, _why_kept(file, manifest.date in newest, remote_sizes[file.path], copies))
+        for manifest in manifests
+        for file in manifest.files
+        if file.path in remote_sizes
+    ]
+    return Plan(host, tuple(findings))
 
 
-def make_plan(transport: Transport, store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
-    """Look at the host and at the copies here, hashing each copy that a removal would rest on."""
-    manifests = [parse(content, path) for path, content in transport.read_manifests().items()]
-    candidates = [file for manifest in manifests for file in manifest.files if kind_of(file) in REMOVABLE]
-    verified = receipt.verified(store, candidates)
-    return decide(transport.host, manifests, transport.list_files(), verified, keep_days=keep_days)
+def make_plan(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
+    """The plan for the host that `connect` reaches; each copy here that a removal would need is hashed.
 
-
-def look(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
-    """The plan for the host that `connect` reaches; ConfigError when fewer days are to be kept than hosts insist on."""
+    Raises ConfigError when fewer days are to be kept than hosts insist on, RemoteError when the host fails.
+    """
     if keep_days < KEEP_DAYS:
         raise ConfigError(
             f"--keep-days {keep_days} is less than {KEEP_DAYS}, and a host gives up nothing of its newest {KEEP_DAYS} "
@@ -104,7 +93,10 @@ def look(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEE
     transport = connect()
     try:
         with store.locked():
-            return make_plan(transport, store, keep_days=keep_days)
+            manifests = [parse(content, path) for path, content in transport.read_manifests().items()]
+            candidates = [file for manifest in manifests for file in manifest.files if kind_of(file) in REMOVABLE]
+            verified = receipt.verified(store, candidates)
+            return decide(transport.host, manifests, transport.list_files(), verified, keep_days=keep_days)
     finally:
         transport.close()
 
@@ -115,15 +107,15 @@ def demands_of(host: Host) -> frozenset[str]:
 
 
 def by_bucket(host: str, target: Target, *, check: bool) -> None:
-    """Let a host remove what its own look at the bucket proves; with `check` it only says what would go."""
-    run("cleanup", replace(target, limit=host), {"harvester_cleanup_s3": True}, check=check)
+    """Let a host remove what its bucket has by its own finding; with `check` it only says what it would remove."""
+    run("cleanup", target.of([host]), {"harvester_cleanup_s3": True}, check=check)
 
 
-def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = False) -> Path | None:
-    """Write the receipt for the plan's files and let the host remove what it proves; None when there is nothing.
+def apply(plan: Plan, store: Store, target: Target, *, check_bucket: bool = False) -> Path | None:
+    """Write the receipt of the plan's files and let the host remove them; None when there is nothing to remove.
 
-    The copies are hashed once more, for a plan may have waited long for its answer. With `look_at_bucket` the host
-    removes only what it sees in its bucket as well.
+    The copies are hashed once more, for a plan may have waited long for its answer. With `check_bucket` the host
+    removes only what its bucket holds as well.
     """
     files = [removal.file for removal in plan.removals]
     if not files:
@@ -135,15 +127,15 @@ def apply(plan: Plan, store: Store, target: Target, *, look_at_bucket: bool = Fa
             f"{len(lost)} of the copies in {store.lake} changed since the plan was made, such as "
             f"{min(file.path for file in lost)}. Nothing was removed from {plan.host}; run `./inv verify-data`."
         )
-    proof = receipt.write(store, plan.host, verified)
-    wanted: dict[str, Any] = {"harvester_cleanup_receipt": str(proof.resolve())}
-    wanted |= {"harvester_cleanup_s3": True} if look_at_bucket else {}
-    run("cleanup", replace(target, limit=plan.host), wanted)
-    return proof
+    written = receipt.write(store, plan.host, verified)
+    wanted: dict[str, Any] = {"harvester_cleanup_receipt": str(written.resolve())}
+    wanted |= {"harvester_cleanup_s3": True} if check_bucket else {}
+    run("cleanup", target.of([plan.host]), wanted)
+    return written
 
 
 def archive(plan: Plan, store: Store, directory: Path) -> int:
-    """Copy the plan's files to a second home first, verified by hash there; the number of new copies is returned.
+    """Copy the plan's files to `directory`, each copy verified by its hash; the number of new copies is returned.
 
     A file that is there already and has the right hash is left alone; one with a wrong hash is an error.
     """
@@ -163,43 +155,37 @@ def archive(plan: Plan, store: Store, directory: Path) -> int:
 
 
 def summary(plan: Plan) -> list[dict[str, Any]]:
-    """The plan as rows by day: what goes, what stays and why, in files and bytes."""
+    """The plan as rows by day: what is removed, what stays and why, in files and bytes."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for removal in plan.removals:
-        _count(rows, removal.date, "remove: verified copy here", removal.file)
-    for kept in plan.kept:
-        _count(rows, kept.date, f"keep: {kept.why}", kept.file)
+    for finding in plan.findings:
+        what = f"keep: {finding.why}" if finding.why else "remove: verified copy here"
+        day = finding.date.isoformat()
+        row = rows.setdefault((day, what), {"date": day, "what": what, "files": 0, "bytes": 0})
+        row["files"] += 1
+        row["bytes"] += finding.file.bytes
     return [rows[key] for key in sorted(rows)]
 
 
-def _why_kept(file: FileEntry, is_newest: bool, remote_bytes: int, copies: set[tuple[str, int, str]]) -> str | None:
+def _why_kept(file: FileEntry, is_newest: bool, remote_bytes: int, copies: set[tuple[str, int, str]]) -> str:
     if kind_of(file) not in REMOVABLE:
-        return "proof of the day"
+        return "manifest, certificate or gap ledger"
     if is_newest:
         return "one of the newest days"
     if remote_bytes != file.bytes:
         return "differs from its manifest on the host"
     if (file.path, file.bytes, file.sha256) not in copies:
         return "raw data not pulled (--raw)" if kind_of(file) == RAW else "no verified copy here"
-    return None
-
-
-def _count(rows: dict[tuple[str, str], dict[str, Any]], day: date, what: str, file: FileEntry) -> None:
-    row = rows.setdefault((day.isoformat(), what), {"date": day.isoformat(), "what": what, "files": 0, "bytes": 0})
-    row["files"] += 1
-    row["bytes"] += file.bytes
+    return ""
 
 
 def _copy(source: Path, target: Path, file: FileEntry) -> None:
     """Copy through a temporary name; the copy is read back and compared before it gets its own."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as reading, temporary.open("wb") as copy:
-            while chunk := reading.read(CHUNK_BYTES):
-                copy.write(chunk)
-            copy.flush()
-            os.fsync(copy.fileno())
+    with writing(target), source.open("rb") as reading, temporary.open("wb") as copy:
+        while chunk := reading.read(CHUNK_BYTES):
+            copy.write(chunk)
+        copy.flush()
+        os.fsync(copy.fileno())
     if not receipt.holds(temporary, file):
         temporary.unlink()
         raise HarvesterError(

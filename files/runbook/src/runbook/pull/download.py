@@ -17,15 +17,15 @@ Came = Callable[[list[FileEntry]], None]
 
 
 class MismatchError(RemoteError):
-    """What arrived is not what the host's manifest promised; it is in quarantine."""
+    """A file differs from what the host's manifest states; it is in quarantine."""
 
 
 def download(
     transport: Transport, files: Sequence[FileEntry], store: Store, progress: Progress, came: Came
 ) -> list[tuple[FileEntry, RemoteError]]:
-    """Bring the files; `came` hears of those that have their names now. Returned are those that cannot be had, and why.
+    """Download the files and call `came` with each batch that is published. Returned are those that failed, and why.
 
-    `progress` hears first of what former attempts left here. Raises UnreachableError when the host is gone,
+    Bytes that former attempts left here count as progress. Raises UnreachableError when the host is gone,
     HarvesterError when the disk is full; what did come has its name then.
     """
     left: dict[str, FileEntry] = {file.path: file for file in files}

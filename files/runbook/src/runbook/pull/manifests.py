@@ -1,4 +1,4 @@
-"""Manifests as a pull sees them: a host's promise of files, checked before anything on this side relies on it."""
+"""Manifests of hosts, checked before a pull relies on them."""
 
 import os
 import re
@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from harvester.base.errors import HarvesterError
-from harvester.base.files import sync_directory
+from harvester.base.files import replace_file, sync_directory
 from harvester.lake.layout import BUILT, MANIFEST, MANIFEST_NAME, PARTITION, RAW, Partition
 from harvester.lake.manifest import FileEntry, Manifest, load_manifest, parse_manifest
-from runbook.pull.store import write_durably
+from runbook.pull.store import writing
 
 KINDS = frozenset({*BUILT, RAW})
 FILE_NAME = re.compile(r"\w[\w.-]{0,200}", re.ASCII)
@@ -85,7 +85,8 @@ def install(day: DayManifest, lake: Path) -> None:
         if before and not kept.exists():
             os.link(target, kept)
             sync_directory(target.parent)
-    write_durably(target, day.content)
+    with writing(target):
+        replace_file(target, day.content)
 
 
 def _generation(lake: Path, partition: Partition) -> int:
@@ -107,5 +108,5 @@ def _check(file: FileEntry) -> None:
 def _refuse(path: str, why: str) -> HarvesterError:
     return HarvesterError(
         f"{path} is not a usable manifest: {why}. Nothing of that day was taken from it. Run `harvester verify` where "
-        "it came from; `harvester close` there builds the day again, and `./inv pull-data` brings it."
+        "it came from; `harvester close` there builds the day again, and `./inv pull-data` downloads it."
     )

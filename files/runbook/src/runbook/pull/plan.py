@@ -1,4 +1,4 @@
-"""What a pull has to bring: pure decisions over manifests, dates and what is here already."""
+"""What a pull has to download: which days, symbols and files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""pull-data: bring closed days from hosts to this machine, verified, resumable, never half a file under its name.
+"""pull-data: download closed days from hosts, verified, resumable, never half a file under its name.
 
-Whole files are pulled: a host writes one depth file per day, and a filtered copy could not be proved against the
+Whole files are pulled: a host writes one depth file per day, and a filtered copy could not be checked against the
 host's manifest. Symbols are selected when the data is read: in CSV exports, queries and the report.
 """
 
@@ -23,7 +23,7 @@ RESERVE_BYTES = 64 << 20
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
     def begin(self, host: str, files: int, total_bytes: int) -> None: ...
     def file(self, path: str) -> None: ...
@@ -32,14 +32,14 @@ class Silent:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that should be here and is not, or is here and is wrong."""
+    """A file that is missing here or is wrong; `path` is empty for a problem of the whole host."""
 
     host: str
     path: str
     why: str
 
     def __str__(self) -> str:
-        """In one line; a problem of the whole host has no path."""
+        """In one line."""
         return f"{self.host}: {self.path + ': ' if self.path else ''}{self.why}"
 
 
@@ -60,10 +60,7 @@ class HostResult:
 
 
 def pull(
-    transports: Iterable[Callable[[], Transport]],
-    store: Store,
-    selection: Selection,
-    progress: Progress | None = None,
+    transports: Iterable[Callable[[], Transport]], store: Store, selection: Selection, progress: Progress | None = None
 ) -> list[HostResult]:
     """Pull the selected days of every host in turn; a host that fails is a problem in its result, not an end.
 
@@ -126,7 +123,7 @@ def _read_manifests(transport: Transport, selection: Selection, result: HostResu
 
 
 def _still_there(transport: Transport, missing: list[FileEntry], result: HostResult) -> list[FileEntry]:
-    """Those of `missing` that the host still has as it promised; the others are problems, and not worth an attempt."""
+    """Those of `missing` that the host still has in the stated size; the others are problems and are not tried."""
     sizes = transport.list_files() if missing else {}
     for file in missing:
         if file.path not in sizes:

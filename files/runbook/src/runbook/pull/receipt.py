@@ -1,24 +1,23 @@
-"""Receipts: files by which a host can check that verified copies of its lake's files are here.
+"""Receipts: by these a host checks that verified copies of its lake's files are here.
 
-{"format": 1, "host", "verified_at" (ISO, UTC), "files": [{"path" relative to lake/, "bytes", "sha256"}]}. Only hashes
-computed from the local files at that moment enter a receipt, never a manifest's claim or the ledger's memory.
+{"format": 1, "host", "verified_at" (ISO, UTC), "files": [{"path" relative to lake/, "bytes", "sha256"}]}. Its
+hashes are computed from the local files at that moment, never taken from a manifest or from ledger.jsonl.
 """
 
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from harvester.base.errors import HarvesterError
+from harvester.base.files import replace_file
 from harvester.lake.manifest import FileEntry, hash_file
-from runbook.pull.store import Store, write_durably
+from runbook.pull.store import Store, writing
 
 FORMAT = 1
 
 
 def verified(store: Store, files: Iterable[FileEntry]) -> list[FileEntry]:
-    """Those of `files` whose local copy, hashed now, has the promised size and hash."""
+    """Those of `files` whose local copy, hashed now, has the size and hash that they state."""
     return [file for file in files if holds(store.lake / file.path, file)]
 
 
@@ -40,16 +39,6 @@ def write(store: Store, host: str, files: Iterable[FileEntry]) -> Path:
         "files": [{"path": file.path, "bytes": file.bytes, "sha256": file.sha256} for file in files],
     }
     path = store.receipts / f"{host}-{now:%Y%m%dT%H%M%S.%fZ}.json"
-    write_durably(path, json.dumps(content, indent=1).encode() + b"\n")
+    with writing(path):
+        replace_file(path, json.dumps(content, indent=1) + "\n")
     return path
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A receipt's content; HarvesterError when the file is none."""
-    try:
-        content = json.loads(path.read_bytes())
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']}")
-        return dict(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HarvesterError(f"{path} is not a receipt ({error}). Make one with `./inv pull-data`.") from error

@@ -20,7 +20,7 @@ OPTIONS = ("--recursive", "-s", "--no-human-readable", "--chmod=Du+rwx,Fu+rw")
 MANIFESTS = ("--prune-empty-dirs", "--include=*/", f"--include={MANIFEST_NAME}", "--exclude=*")
 STEPS = "--info=progress", "--out-format=%i %n"
 SOME_FILES = 23, 24
-"""Exit codes of rsync when it brought all but some files."""
+"""Exit codes of rsync when it copied all but some files."""
 WRITE_FAILED = 11
 POSITION = re.compile(r"\s*(\d+)\s+\d+%")
 """A line of --info=progress: how many bytes of the current file are here."""
@@ -161,7 +161,7 @@ class SshTransport:
 def _follow(
     process: subprocess.Popen[bytes], wanted: Mapping[str, FileEntry], folder: Path, progress: Progress
 ) -> Iterator[str]:
-    """The paths of files that are whole, from rsync's output until it ends; the progress hears of the steps."""
+    """The paths of files that are whole, from rsync's output until it ends; `progress` is told of the steps."""
     current, position = "", 0
     for line in _lines(process):
         if step := POSITION.match(line):

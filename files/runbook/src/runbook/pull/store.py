@@ -1,10 +1,10 @@
-"""The laptop side of the data: where pulled files, partial ones and the proofs of them lie.
+"""The pulled data on this machine: where verified files, partial ones and receipts are.
 
 pulled/lake/        the same layout as a host's lake; a file is here only when its hash was checked
 pulled/partial/     downloads under way, in the same layout
-pulled/quarantine/  what did not match, kept for a look
+pulled/quarantine/  what did not match its hash
 pulled/superseded/  verified files that a host built anew, with more data
-pulled/receipts/    proofs for clean-up: what was verified here, and when
+pulled/receipts/    receipts for clean-up: what was verified here, and when
 pulled/reports/     the HTML reports        pulled/csv/  exports
 pulled/ledger.jsonl what was verified, so that the next pull need not hash it again
 """
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
-from harvester.base.files import replace_file, sync_directory
+from harvester.base.files import sync_directory
 
 LOCK_TRIES, LOCK_PAUSE_SECONDS = 30, 0.1
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -63,10 +63,9 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the store for this process; HarvesterError when another pull or clean-up holds it."""
-        with writing(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
+        with writing(self.root / ".lock"):
             descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        os.set_inheritable(descriptor, True)  # by a transfer that is told to; it may live a little longer than we do
+        os.set_inheritable(descriptor, True)  # by rsync, which may end a little later than this process
         try:
             _lock(descriptor, self.root)
             yield
@@ -109,8 +108,12 @@ def _lock(descriptor: int, root: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write at `path` into a paragraph; what is written already stays."""
+    """Make the folder of `path`; HarvesterError for what the operating system refuses to write there.
+
+    What is written already stays.
+    """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         if error.errno in NO_ROOM:
@@ -126,21 +129,13 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def sync_file(path: Path) -> None:
-    """Make the content of a file durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def sync_files(directory: Path, paths: Sequence[Path]) -> None:
     """Make many files below `directory` durable: by one call for their file system where there is one (Linux)."""
     syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None or len(paths) == 1:
         for path in paths:
-            sync_file(path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -149,10 +144,3 @@ def sync_files(directory: Path, paths: Sequence[Path]) -> None:
             raise OSError(number, os.strerror(number), str(directory))
     finally:
         os.close(descriptor)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the whole of it or nothing, power cut or not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path):
-        replace_file(path, content)

@@ -14,7 +14,7 @@ Fetched = tuple[FileEntry, RemoteError | None]
 
 
 class Progress(Protocol):
-    """Hears how a pull goes on, from several threads; a console shows it as a bar."""
+    """Is told how a pull goes on, from several threads; a console shows it as a bar."""
 
     def begin(self, host: str, files: int, total_bytes: int) -> None: ...
     def file(self, path: str) -> None: ...
@@ -39,7 +39,7 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """End the connection."""
 
 
 class LocalTransport:

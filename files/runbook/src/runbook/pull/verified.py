@@ -1,7 +1,7 @@
 """What was verified here: one JSON line per file, so that a file needs hashing once and not at every pull.
 
 A line counts only while the file has the size and the modification time that it had when it was hashed. The ledger
-saves work; it proves nothing. Receipts are written after hashing anew.
+saves work; receipts never rest on it.
 """
 
 import json
@@ -37,18 +37,18 @@ class VerifiedFiles:
         if entry is None:
             return None
         try:
-            facts = (self._store.lake / path).stat()
+            status = (self._store.lake / path).stat()
         except OSError:
             return None
-        unchanged = (facts.st_size, facts.st_mtime_ns) == (entry.bytes, entry.mtime_ns)
+        unchanged = (status.st_size, status.st_mtime_ns) == (entry.bytes, entry.mtime_ns)
         return entry.sha256 if unchanged else None
 
     def add_all(self, files: Iterable[tuple[str, str]], host: str) -> None:
         """Note that these files (path, SHA-256) were hashed just now."""
         lines = []
         for path, sha256 in files:
-            facts = (self._store.lake / path).stat()
-            entry = Entry(path, facts.st_size, sha256, facts.st_mtime_ns, host)
+            status = (self._store.lake / path).stat()
+            entry = Entry(path, status.st_size, sha256, status.st_mtime_ns, host)
             self._entries[path] = entry
             lines.append(json.dumps(vars(entry), separators=(",", ":")) + "\n")
         with writing(self._store.ledger), self._store.ledger.open("ab") as file:

@@ -44,8 +44,8 @@ def require_days(lake: Path, days: list[PulledDay]) -> list[PulledDay]:
     """The same days; ConfigError with the way out when there is none."""
     if not days:
         raise ConfigError(
-            f"{lake} holds no closed day of that range. Bring data with `./inv pull-data`, or name another lake with "
-            "--lake."
+            f"{lake} holds no closed day of that range. Download data with `./inv pull-data`, or name another lake "
+            "with --lake."
         )
     return days
 
@@ -72,7 +72,7 @@ def check_parquet(path: Path) -> None:
         looks = "a Parquet file that was cut short"
     raise HarvesterError(
         f"{path} should be a Parquet file and looks like {looks}. Run `./inv verify-data` to see what else is wrong, "
-        "move the file away, and `./inv pull-data` brings the right one."
+        "move the file away, and `./inv pull-data` downloads the right one."
     )
 
 
@@ -82,8 +82,8 @@ def known_symbols(days: Iterable[PulledDay]) -> list[str]:
 
 
 def streamed_symbols(day: PulledDay) -> set[str]:
-    """The symbols that a socket brought, or should have."""
-    return {symbol for facts in day.certificate.get("streams", {}).values() for symbol in facts["symbols"]}
+    """The symbols of sockets, whether updates came or not."""
+    return {symbol for figures in day.certificate.get("streams", {}).values() for symbol in figures["symbols"]}
 
 
 def check_symbols(wanted: Iterable[str], days: Iterable[PulledDay]) -> None:
@@ -108,7 +108,7 @@ def _certificate(lake: Path, manifest: Manifest) -> dict[str, Any]:
                 _ = content["symbols"], content["windows"]
             except (ValueError, KeyError, TypeError) as error:
                 raise HarvesterError(
-                    f"{path} is not a readable certificate ({error}). Move it away; `./inv pull-data` brings it again."
+                    f"{path} is no readable certificate ({error}). Move it away; `./inv pull-data` downloads it again."
                 ) from error
             return dict(content)
     return {"symbols": {}, "windows": []}

@@ -19,7 +19,7 @@ REPORT_NAME = "report.html"
 
 @dataclass
 class Delivery:
-    """What came home: per host, plus exports and the report."""
+    """What was pulled: per host, plus exports and the report."""
 
     hosts: list[HostResult]
     csv_files: list[Path] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Delivery:
 def parse_format(text: str) -> bool:
     """Whether CSV is wanted besides Parquet; ConfigError for a format that there is not."""
     if text.lower() not in FORMATS:
-        raise ConfigError(f"--format {text!r} is none of {' and '.join(FORMATS)}. Parquet is always brought.")
+        raise ConfigError(f"--format {text!r} is none of {' and '.join(FORMATS)}. Parquet is always downloaded.")
     return text.lower() == "csv"
 
 

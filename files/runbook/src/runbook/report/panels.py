@@ -1,6 +1,6 @@
-"""Panels of the report: one symbol on one day, its coverage by feed, its book, spread and rate, its proofs."""
+"""Panels of the report: one symbol on one day, its coverage by feed, book, spread, rate and sequence numbers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -61,89 +61,87 @@ class Panel:
     profile: list[tuple[str, float, float]] = field(default_factory=list)
 
 
-def facts_of(day: PulledDay, symbol: str) -> dict[str, dict[str, Any]]:
+def figures_of(day: PulledDay, symbol: str) -> dict[str, dict[str, Any]]:
     """What the certificate says of a symbol, by feed; polls only where some were due or came."""
     polls = day.certificate["symbols"].get(symbol)
     found = {POLLS: polls} if polls and (polls["expected"] or polls["updates"]) else {}
-    for feed, facts in day.certificate.get("streams", {}).items():
-        if symbol in facts["symbols"]:
-            found[feed] = facts["symbols"][symbol]
+    for feed, figures in day.certificate.get("streams", {}).items():
+        if symbol in figures["symbols"]:
+            found[feed] = figures["symbols"][symbol]
     return found or ({POLLS: polls} if polls else {})
 
 
 def worst_coverage(day: PulledDay, symbol: str) -> float:
     """The smallest coverage of its feeds; 0 where nothing is known."""
-    return min((facts["coverage"] or 0.0 for facts in facts_of(day, symbol).values()), default=0.0)
+    return min((figures["coverage"] or 0.0 for figures in figures_of(day, symbol).values()), default=0.0)
 
 
 def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis) -> Panel:
     """Everything about one symbol on one day."""
-    facts = facts_of(day, symbol)
+    figures = figures_of(day, symbol)
     rows = connection.execute(
         "select feed, from_ns, to_ns, cause, slots from gaps"
         " where date = ? and host = ? and symbol = ? order by from_ns",
         [day.date, day.host, symbol],
     ).fetchall()
-    strips = [_strip(feed, entry, [row[1:] for row in rows if row[0] == feed], axis) for feed, entry in facts.items()]
+    strips = [_strip(feed, entry, [row[1:] for row in rows if row[0] == feed], axis) for feed, entry in figures.items()]
     causes = {str(row[3]) for row in rows}
-    table = _table_of(facts)
+    table = _table_of(figures)
     if table is None:
         return Panel(symbol, strips, causes)
-    rate = _rate(connection, day, symbol, axis, table)
-    if table == INDEX:
-        return Panel(symbol, strips, causes, rate=rate)
-    return _with_books(Panel(symbol, strips, causes, rate=rate), connection, day, axis, table)
+    panel = Panel(symbol, strips, causes, rate=_rate(connection, day, symbol, axis, table))
+    return panel if table == INDEX else _with_books(panel, connection, day, axis, table)
 
 
-def _strip(feed: str, facts: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:
+def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:
     drawn = [
         (low, high, cause, f"{cause}: {clock(low)} to {clock(high)}, " + _lost(high - low, slots))
         for low, high, cause, slots in gaps
     ]
-    return Strip(feed, facts["coverage"], _words(facts), spans(drawn, axis.begin, axis.end))
+    return Strip(feed, figures["coverage"], _words(figures), spans(drawn, axis.begin, axis.end))
 
 
 def _lost(length_ns: int, slots: int | None) -> str:
     return say_duration(length_ns) if slots is None else f"{slots} polls missed"
 
 
-def _words(facts: dict[str, Any]) -> list[str]:
+def _words(figures: dict[str, Any]) -> list[str]:
     """What there is to say of a feed besides its coverage, in short sentences."""
     words = []
-    if "expected" in facts:
-        words.append(f"{facts['recorded_slots']:,} of {facts['expected']:,} polls answered")
+    if "expected" in figures:
+        words.append(f"{figures['recorded_slots']:,} of {figures['expected']:,} polls answered")
     else:
-        words += [f"{count:,} rows of {table}" for table, count in facts["updates"].items()]
-    if facts.get("longest_silence_ns"):
-        words.append(f"longest silence {say_duration(facts['longest_silence_ns'])}")
-    for cause, sums in (facts.get("gaps_by_cause") or {}).items():
+        words += [f"{count:,} rows of {table}" for table, count in figures["updates"].items()]
+    if figures.get("longest_silence_ns"):
+        words.append(f"longest silence {say_duration(figures['longest_silence_ns'])}")
+    for cause, sums in (figures.get("gaps_by_cause") or {}).items():
         name = cause.replace("_", " ")
         words.append(f"{name} {sums} polls" if isinstance(sums, int) else f"{name} {say_duration(sums['ns'])}")
-    if deviation := facts.get("poll_deviation_ms"):
+    if deviation := figures.get("poll_deviation_ms"):
         words.append(f"polls off schedule: p50 {deviation['p50']:.1f} ms, p99 {deviation['p99']:.1f} ms")
-    if skew := facts.get("skew_ms"):
+    if skew := figures.get("skew_ms"):
         words.append(f"receipt after the exchange's clock: p50 {skew['p50']:,.0f} ms, p99 {skew['p99']:,.0f} ms")
-    if "sequence" in facts:
-        words.append(_proof(facts["sequence"]))
-    for stream, sums in (facts.get("copies") or {}).items():
+    if "sequence" in figures:
+        words.append(_sequence(figures["sequence"]))
+    for stream, sums in (figures.get("copies") or {}).items():
         words.append(f"connection {stream}: first with {sums['first']:,}, alone with {sums['alone']:,}")
     return words
 
 
-def _proof(sequence: dict[str, Any]) -> str:
+def _sequence(sequence: dict[str, Any]) -> str:
     chains = sequence["connections"]
     if not chains:
         return "no sequence numbers came"
     spans_ = ", ".join(f"{chain['first']:,} to {chain['last']:,}" for chain in chains[:3])
     more = f" and {len(chains) - 3} connections more" if len(chains) > 3 else ""
-    verdict = "none missing" if not sequence["missing"] else f"{sequence['missing']:,} missing"
-    return f"sequence numbers {spans_}{more}: {verdict}"
+    missing = "none missing" if not sequence["missing"] else f"{sequence['missing']:,} missing"
+    return f"sequence numbers {spans_}{more}: {missing}"
 
 
-def _table_of(facts: dict[str, dict[str, Any]]) -> str | None:
+def _table_of(figures: dict[str, dict[str, Any]]) -> str | None:
     """The table that shows most of the symbol."""
     rows: dict[str, int] = {DEPTH: 0}
-    for feed, entry in facts.items():
+    for feed, entry in figures.items():
         if feed == POLLS:
             rows[DEPTH] += entry["updates"]
         else:
@@ -196,13 +194,10 @@ def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Pull
     profile = [sum(row[2 + level] or 0.0 for row in rows) / len(rows) for level in range(2 * LEVELS)]
     widest = max(profile) or 1.0
     names = [f"ask {n}" for n in range(LEVELS, 0, -1)] + [f"bid {n}" for n in range(1, LEVELS + 1)]
-    return Panel(
-        panel.symbol,
-        panel.strips,
-        panel.causes,
+    return replace(
+        panel,
         heat=[(side, *path) for side, part in halves for path in heat_paths(part, thickest)],
         spread=_line(axis, [(int(row[0]), row[1]) for row in rows]),
-        rate=panel.rate,
         profile=[(name, mean, 100 * mean / widest) for name, mean in zip(names, profile, strict=True)],
     )
 

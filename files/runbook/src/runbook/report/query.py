@@ -135,9 +135,11 @@ def _certificates(days: Iterable[PulledDay]) -> Any:
     rows = []
     for day in days:
         origin = {"date": day.date, "host": day.host}
-        rows += [{**origin, **_polled(symbol, facts)} for symbol, facts in day.certificate["symbols"].items()]
+        rows += [{**origin, **_polled(symbol, figures)} for symbol, figures in day.certificate["symbols"].items()]
         for feed, found in day.certificate.get("streams", {}).items():
-            rows += [{**origin, "feed": feed, **_streamed(symbol, facts)} for symbol, facts in found["symbols"].items()]
+            rows += [
+                {**origin, "feed": feed, **_streamed(symbol, figures)} for symbol, figures in found["symbols"].items()
+            ]
     whole = ("expected", "updates", "duplicates", "missed", "bad_records", "missing_messages")
     texts, real = ("host", "symbol", "feed"), ("coverage", "longest_silence_seconds", "gap_seconds")
     more = ("poll_deviation_p99_ms", "skew_p50_ms", "skew_p99_ms")
@@ -149,31 +151,31 @@ def _certificates(days: Iterable[PulledDay]) -> Any:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _polled(symbol: str, facts: dict[str, Any]) -> dict[str, Any]:
-    deviation = facts.get("poll_deviation_ms") or {}
+def _polled(symbol: str, figures: dict[str, Any]) -> dict[str, Any]:
+    deviation = figures.get("poll_deviation_ms") or {}
     return {
         "symbol": symbol,
         "feed": "fyers-rest",
-        "expected": facts["expected"],
-        "updates": facts["updates"],
-        "duplicates": facts.get("duplicates"),
-        "coverage": facts["coverage"],
-        "longest_silence_seconds": (facts.get("longest_silence_ns") or 0) / 1e9,
-        "missed": sum((facts.get("gaps_by_cause") or {}).values()),
-        "bad_records": facts.get("bad_records"),
+        "expected": figures["expected"],
+        "updates": figures["updates"],
+        "duplicates": figures.get("duplicates"),
+        "coverage": figures["coverage"],
+        "longest_silence_seconds": (figures.get("longest_silence_ns") or 0) / 1e9,
+        "missed": sum((figures.get("gaps_by_cause") or {}).values()),
+        "bad_records": figures.get("bad_records"),
         "poll_deviation_p99_ms": deviation.get("p99"),
     }
 
 
-def _streamed(symbol: str, facts: dict[str, Any]) -> dict[str, Any]:
-    skew = facts.get("skew_ms") or {}
+def _streamed(symbol: str, figures: dict[str, Any]) -> dict[str, Any]:
+    skew = figures.get("skew_ms") or {}
     return {
         "symbol": symbol,
-        "updates": sum(facts["updates"].values()),
-        "coverage": facts["coverage"],
-        "longest_silence_seconds": facts["longest_silence_ns"] / 1e9,
-        "gap_seconds": (facts["window_ns"] - facts["covered_ns"]) / 1e9,
-        "missing_messages": facts["sequence"]["missing"] if "sequence" in facts else None,
+        "updates": sum(figures["updates"].values()),
+        "coverage": figures["coverage"],
+        "longest_silence_seconds": figures["longest_silence_ns"] / 1e9,
+        "gap_seconds": (figures["window_ns"] - figures["covered_ns"]) / 1e9,
+        "missing_messages": figures["sequence"]["missing"] if "sequence" in figures else None,
         "skew_p50_ms": skew.get("p50"),
         "skew_p99_ms": skew.get("p99"),
     }
@@ -197,7 +199,7 @@ def _is_about_a_file(error: Exception) -> bool:
 def _damaged(lake: Path, error: Exception) -> HarvesterError:
     return HarvesterError(
         f"A file of {lake} cannot be read: {_first(error)}. `./inv verify-data` says what else is wrong, and "
-        "`./inv pull-data` brings the file again."
+        "`./inv pull-data` downloads the file again."
     )
 
 

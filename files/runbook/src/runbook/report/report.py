@@ -1,17 +1,17 @@
 """The report that a pull leaves: one HTML file that shows what was recorded and what not; no script, no network."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.files import replace_file
 from harvester.ledger.outage import Cause
-from runbook.pull.store import write_durably
+from runbook.pull.store import writing
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
-from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, Panel, clock, facts_of, make_panel, worst_coverage
+from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, clock, figures_of, make_panel, worst_coverage
 from runbook.report.query import TIME_ZONE, open_lake
 
 if TYPE_CHECKING:
@@ -20,34 +20,6 @@ if TYPE_CHECKING:
 COLUMNS = 96
 DAYS = 10
 PANELS_PER_DAY = 40  # beyond this the page would be too heavy to open on a phone; the table still has every symbol
-
-
-@dataclass(frozen=True)
-class DaySection:
-    """One day of one host: windows, totals and panels."""
-
-    date: date
-    host: str
-    windows: str
-    hours: list[tuple[float, str]]
-    expected: int
-    updates: int
-    recorded: int
-    window_ns: int
-    covered_ns: int
-    missing: int
-    files: int
-    bytes: int
-    unexplained: int
-    columns: int
-    panels: list[Panel]
-    more: int
-
-    @property
-    def coverage(self) -> float:
-        """Share of the polls answered, or of the sockets' time covered: whichever is less."""
-        polls = self.recorded / self.expected if self.expected else 1.0
-        return min(polls, self.covered_ns / self.window_ns if self.window_ns else 1.0)
 
 
 def write_report(
@@ -75,47 +47,52 @@ def write_report(
         sections=sections,
         problems=list(problems),
         older=len({day.date for day in days}) - len(newest),
-        causes=sorted({cause for section in sections for panel in section.panels for cause in panel.causes}),
+        causes=sorted({cause for section in sections for panel in section["panels"] for cause in panel.causes}),
         all_causes=get_args(Cause),
         made_at=datetime.now(ZoneInfo(TIME_ZONE)),
         levels=LEVELS,
         line_height=LINE_HEIGHT,
     )
-    write_durably(target, page.encode())
+    with writing(target):
+        replace_file(target, page)
     return target
 
 
-def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: Sequence[str]) -> DaySection:
+def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: Sequence[str]) -> dict[str, Any]:
+    """What the template shows of one day of one host: its windows, totals and panels."""
     chosen = [symbol for symbol in known_symbols([day]) if not symbols or symbol in symbols]
     # the worst covered first: they are what a reader looks for
     shown = sorted(chosen, key=lambda symbol: (worst_coverage(day, symbol), symbol))[:PANELS_PER_DAY]
     axis = _axis(day)
-    every = [facts for symbol in chosen for facts in facts_of(day, symbol).values()]
-    polls = [facts for facts in every if "expected" in facts]
-    sockets = [facts for facts in every if "window_ns" in facts]
+    every = [figures for symbol in chosen for figures in figures_of(day, symbol).values()]
+    polls = [figures for figures in every if "expected" in figures]
+    sockets = [figures for figures in every if "window_ns" in figures]
     windows = day.certificate["windows"]
-    return DaySection(
-        date=day.date,
-        host=day.host,
-        windows=", ".join(f"{clock(low)} to {clock(high)}" for low, high in windows),
-        hours=_hours(axis),
-        expected=sum(facts["expected"] for facts in polls),
-        updates=sum(_rows(facts) for facts in every),
-        recorded=sum(facts["recorded_slots"] for facts in polls),
-        window_ns=sum(facts["window_ns"] for facts in sockets),
-        covered_ns=sum(facts["covered_ns"] for facts in sockets),
-        missing=sum(facts["sequence"]["missing"] for facts in sockets if "sequence" in facts),
-        files=len(day.manifest.files),
-        bytes=sum(file.bytes for file in day.manifest.files),
-        unexplained=day.certificate.get("unexplained_slots", 0),
-        columns=axis.columns,
-        panels=[make_panel(connection, day, symbol, axis) for symbol in sorted(shown)],
-        more=len(chosen) - len(shown),
-    )
+    expected, recorded = (sum(figures[key] for figures in polls) for key in ("expected", "recorded_slots"))
+    window_ns, covered_ns = (sum(figures[key] for figures in sockets) for key in ("window_ns", "covered_ns"))
+    return {
+        "date": day.date,
+        "host": day.host,
+        "windows": ", ".join(f"{clock(low)} to {clock(high)}" for low, high in windows),
+        "hours": _hours(axis),
+        "expected": expected,
+        "updates": sum(_rows(figures) for figures in every),
+        "recorded": recorded,
+        "window_ns": window_ns,
+        "covered_ns": covered_ns,
+        "coverage": min(recorded / expected if expected else 1.0, covered_ns / window_ns if window_ns else 1.0),
+        "missing": sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
+        "files": len(day.manifest.files),
+        "bytes": sum(file.bytes for file in day.manifest.files),
+        "unexplained": day.certificate.get("unexplained_slots", 0),
+        "columns": axis.columns,
+        "panels": [make_panel(connection, day, symbol, axis) for symbol in sorted(shown)],
+        "more": len(chosen) - len(shown),
+    }
 
 
-def _rows(facts: dict[str, Any]) -> int:
-    updates = facts["updates"]
+def _rows(figures: dict[str, Any]) -> int:
+    updates = figures["updates"]
     return sum(updates.values()) if isinstance(updates, dict) else int(updates)
 
 

@@ -1,4 +1,4 @@
-"""verify-data: whether what was pulled is still what the hosts promised, and which trading days are not here at all."""
+"""verify-data: whether pulled files are still as their manifests state, and which trading days are missing."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator

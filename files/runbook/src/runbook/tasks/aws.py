@@ -15,7 +15,8 @@ from runbook.tasks.options import OUTPUT, WHERE, agree, operator
 )
 def configure(_: Context, answers: str | None = None, output: str = "inventory/aws") -> None:
     """Ask the ten things that AWS needs, check each at once, write inventory/aws; creates nothing in AWS."""
-    from runbook.aws import configure, presentation
+    from runbook.aws import configure
+    from runbook.tasks import presentation
 
     given = configure.read_answers(Path(answers)) if answers else presentation.ask_answers()
     written = configure.write(given, ROOT / output, configure.account_of(given))
@@ -25,7 +26,8 @@ def configure(_: Context, answers: str | None = None, output: str = "inventory/a
 @operator(json="print the table as JSON", inventory=WHERE["inventory"])
 def cost(_: Context, json: bool = False, inventory: str | None = "inventory/aws") -> None:
     """Show what the configured environment costs in a month, with how it is computed and how old the prices are."""
-    from runbook.aws import cost, environment, presentation
+    from runbook.aws import cost, environment
+    from runbook.tasks import presentation
 
     variables = environment.load(ROOT, inventory).variables
     price = cost.prices(str(variables["aws_account_region"]))
@@ -42,7 +44,7 @@ def allow_me(
     from runbook.console.terminal import console
 
     wanted = allow.check_network(network) if network else allow.my_network()
-    agree(f"Let {wanted} in, and nobody else?", "Nothing was changed.", yes=yes)
+    agree(f"Open port 22 to {wanted} alone?", "Nothing was changed.", yes=yes)
     here = environment.load(ROOT, inventory)
     with environment.reaching(here):
         former = allow.allow(here, wanted)
@@ -52,13 +54,14 @@ def allow_me(
         console().print(f"write it into aws_host_ssh_sources of {inventory}, too", markup=False)
 
 
-@operator(yes="do not ask", dry_run="show what would be made or mended and stop", inventory=WHERE["inventory"])
+@operator(yes="do not ask", dry_run="show what would be made or changed and stop", inventory=WHERE["inventory"])
 def athena_tables(
     _: Context, yes: bool = False, dry_run: bool = False, inventory: str | None = "inventory/aws"
 ) -> None:
-    """Make the tables by which Amazon Athena reads the bucket, or mend them: after a change of the fleet, again."""
-    from runbook.aws import athena, environment, presentation
+    """Make the tables by which Amazon Athena reads the bucket, or repair them; again after a change of the fleet."""
+    from runbook.aws import athena, environment
     from runbook.console.terminal import console
+    from runbook.tasks import presentation
 
     here = environment.load(ROOT, inventory)
     with environment.reaching(here) as account:
@@ -75,12 +78,12 @@ def athena_tables(
 def replace_host(
     _: Context, host: str, yes: bool = False, output: str = "pulled", inventory: str | None = "inventory/aws"
 ) -> None:
-    """Move a host to a new instance: its data comes home verified, the old one goes, site.yml makes the new one."""
+    """Move a host to a new instance: download and verify its data, terminate the old one, make the new by site.yml."""
     from runbook.aws import destroy, environment
     from runbook.console.terminal import PullBar
 
     [found] = hosts_of(inventory, host)
-    agree(f"Bring everything of {found.name} home, terminate it, and build it anew?", "Nothing was changed.", yes=yes)
+    agree(f"Download everything of {found.name}, terminate it, and build it anew?", "Nothing was changed.", yes=yes)
     here = environment.load(ROOT, inventory)
     play("close", inventory, host)  # a day whose close failed is in the journal alone, and so is what came after one
     with environment.reaching(here), PullBar() as bar:
@@ -104,12 +107,13 @@ def destroy(
     inventory: str | None = "inventory/aws",
 ) -> None:
     """List and remove everything of an environment in AWS; refuses while data would be lost."""
-    from runbook.aws import destroy, environment, presentation
+    from runbook.aws import destroy, environment, teardown
     from runbook.console.terminal import console
+    from runbook.tasks import presentation
 
     here = environment.load(ROOT, inventory)
     with environment.reaching(here) as account:
-        doomed = destroy.look(here, account)
+        doomed = teardown.plan(here.account, here.names, account)
         presentation.show_doomed(doomed, here.names.stem)
         if dry_run or not doomed:
             return
@@ -118,5 +122,5 @@ def destroy(
             destroy.refuse(destroy.risks(here, account, ROOT, inventory, store_at(output)))
         agree(f"Remove these {len(doomed)} things for good?", "Nothing was removed.", yes=yes)
         destroy.remove(doomed, lambda line: console().print(line, markup=False))
-        destroy.prove(here, account)
+        destroy.check_gone(here, account)
     console().print(f"nothing of {here.names.stem} is left in account {account}", markup=False)

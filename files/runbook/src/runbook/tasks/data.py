@@ -1,4 +1,4 @@
-"""The data: home, verified, asked, and cleaned up behind it."""
+"""The data: download, verification, queries, clean-up."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
 
 @operator(
     format="parquet, or csv to write the old CSV format besides",
-    raw="also bring the raw journal segments, which a clean-up of raw data needs",
+    raw="also download the raw journal segments, which a clean-up of raw data needs",
     from_="host (over SSH, the default) or s3 (the bucket that the hosts upload to)",
     bucket="with --from s3: name or s3://name/prefix/ of the bucket (default: what the inventory says)",
     **RANGE,
@@ -31,7 +31,7 @@ def pull_data(
     inventory: str | None = None,
     limit: str | None = None,
 ) -> None:
-    """Bring closed days here, verified and resumable, with a report; exit code 1 and a list when something is missing.
+    """Download closed days, verified and resumable, with a report; exit code 1 and a list when something is missing.
 
     Whole days are pulled; --symbols chooses what the CSV and the report show.
     """
@@ -49,7 +49,7 @@ def pull_data(
         )
     presentation.show_delivery(result)
     if result.problems:
-        raise HarvesterError("not everything came, see above; what came is verified. Run it again to bring the rest.")
+        raise HarvesterError("not everything came, see above; what came is verified. Run it again for the rest.")
 
 
 @operator(json="print the findings as JSON", **RANGE, **OUTPUT)
@@ -61,7 +61,7 @@ def verify_data(
     output: str = "pulled",
     json: bool = False,
 ) -> None:
-    """Check what is here: hashes, row counts, gaps, strangers, and trading days that are missing."""
+    """Check what is here: hashes, row counts, gaps, unlisted files, and trading days that are missing."""
     from runbook.pull import plan
     from runbook.report.verification import verify_store
     from runbook.tasks import presentation
@@ -112,7 +112,7 @@ def cleanup(
     inventory: str | None = None,
     limit: str | None = None,
 ) -> None:
-    """Free the hosts' disks of days that are proven to be here; shows the plan and asks first."""
+    """Free the hosts' disks of days whose verified copies are here; shows the plan and asks first."""
     from runbook.console.terminal import confirm
     from runbook.pull import cleanup, sources
     from runbook.tasks import presentation
@@ -125,11 +125,11 @@ def cleanup(
             if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
                 cleanup.by_bucket(host.name, target, check=False)
             continue
-        plan = cleanup.look(sources.connect_to(host), store, keep_days=keep_days)
+        plan = cleanup.make_plan(sources.connect_to(host), store, keep_days=keep_days)
         presentation.show_plan(plan)
         if dry_run or not plan.removals:
             continue
         agree(f"Remove {len(plan.removals)} files from {plan.host}?", "Nothing was removed.", yes=yes)
         if archive:
             cleanup.archive(plan, store, Path(archive))
-        cleanup.apply(plan, store, target, look_at_bucket="s3" in demands)
+        cleanup.apply(plan, store, target, check_bucket="s3" in demands)

@@ -28,7 +28,7 @@ def restart(_: Context, force: bool = False, inventory: str | None = None, limit
 def deploy(
     _: Context, check: bool = False, force: bool = False, inventory: str | None = None, limit: str | None = None
 ) -> None:
-    """Bring release, configuration and units of this checkout to the hosts; verified, or rolled back."""
+    """Install release, configuration and units of this checkout on the hosts; verified, or rolled back."""
     play("deploy", inventory, limit, check=check, harvester_override_blackout=force)
 
 

@@ -43,7 +43,7 @@ def logs(
 
 @operator(
     json="print the findings as JSON",
-    aws="look at the account in AWS, and at what no emulator can show",
+    aws="check the account in AWS, with what no emulator can show",
     **OUTPUT,
     **WHERE,
 )
@@ -55,7 +55,7 @@ def doctor(
     inventory: str | None = None,
     limit: str | None = None,
 ) -> None:
-    """Look at everything that can be wrong, here and on the hosts, and say how to put it right."""
+    """Check everything that can be wrong, here and on the hosts, and say how to correct it."""
     from runbook.doctor import Level, examine, examine_aws
     from runbook.tasks import presentation
 

@@ -50,4 +50,4 @@ def agree(question: str, refusal: str, *, yes: bool) -> None:
     from runbook.console.terminal import confirm
 
     if not yes and not confirm(question):
-        raise Exit(f"{refusal} Answer y, or give --yes where nobody can be asked.", code=1)
+        raise Exit(f"{refusal} Answer y, or give --yes where there is no terminal.", code=1)

@@ -1,15 +1,21 @@
-"""What operators' tasks print: results of runbook as tables and sentences. The only place here that prints."""
+"""What operators' tasks print and ask: results as tables and sentences."""
 
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.errors import ConfigError
 from runbook.console.terminal import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
+    from runbook.aws.cost import Line
+    from runbook.aws.glue import Change
+    from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
@@ -45,7 +51,7 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
         return (answer.host, "[red]no answer[/]", *[""] * 7)
     status = answer.report.get("status") or {}
     symbols = (status.get("symbols") or {}).values()
-    received = [facts["last_recv_ns"] for facts in symbols if facts.get("last_recv_ns")]
+    received = [one["last_recv_ns"] for one in symbols if one.get("last_recv_ns")]
     window = status.get("window") or {}
     token = status.get("token") or {}
     free = (status.get("disk") or {}).get("free_bytes")
@@ -53,7 +59,7 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
         answer.host,
         "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
         "open" if window.get("open") else "closed",
-        f"{sum(facts.get('updates', 0) for facts in symbols):,}",
+        f"{sum(one.get('updates', 0) for one in symbols):,}",
         f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
         len(status.get("open_gaps") or []),
         f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),
@@ -89,17 +95,8 @@ def show_delivery(delivery: "Delivery") -> None:
 def show_verification(result: "Verification") -> None:
     """One row per day, then every problem, missing day and unlisted file."""
     out = console()
-    columns = (
-        "day",
-        "host",
-        "files#",
-        "size#",
-        "updates#",
-        "polls answered#",
-        "sockets covered#",
-        "missed, by cause",
-        "verdict",
-    )
+    figures = ("files#", "size#", "updates#", "polls answered#", "sockets covered#")
+    columns = ("day", "host", *figures, "missed, by cause", "finding")
     rows = [
         (
             day.date,
@@ -205,3 +202,72 @@ def show_sum(findings: Sequence["Finding"]) -> None:
     """How many findings there were of each level."""
     counts = Counter(str(finding.level) for finding in findings)
     console().print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)
+
+
+def ask_answers() -> dict[str, str]:
+    """The ten answers of the person at the terminal. ConfigError without a terminal."""
+    from runbook.aws.allow import my_network
+    from runbook.aws.configure import ask_all
+
+    if not sys.stdin.isatty():
+        raise ConfigError("No terminal is here to ask at. Give the answers in a file: ./inv configure --answers FILE.")
+    try:
+        network = my_network()
+    except ConfigError:
+        network = ""
+    return ask_all(_ask, lambda line: console().print(line, markup=False), my_network=network)
+
+
+def _ask(text: str, default: str) -> str:
+    return input(f"{text}{f' [{default}]' if default else ''}: ") or default
+
+
+def show_configured(written: Sequence[Path], plan: Sequence[str], inventory: str) -> None:
+    """What was written, what provisioning would create, and the next steps."""
+    out = console()
+    for path in written:
+        out.print(f"written: {path}", markup=False)
+    out.print("site.yml would create in AWS, and nothing is created yet:", markup=False)
+    for line in plan:
+        out.print(f"  - {line}", markup=False)
+    out.print(f"Next: ./inv cost --inventory {inventory}", markup=False)
+    out.print(
+        f"      ansible-playbook -i {inventory} playbooks/provision.yml --check --diff   # the plan", markup=False
+    )
+    out.print(f"      ansible-playbook -i {inventory} site.yml", markup=False)
+
+
+def show_costs(lines: Sequence["Line"], price: Mapping[str, Any], variables: Mapping[str, Any], *, json: bool) -> None:
+    """The table of costs, and what it rests on."""
+    total = round(sum(line.dollars for line in lines), 2)
+    cap = float(variables["aws_watch_budget_dollars"])
+    if json:
+        show_json({"lines": [asdict(line) for line in lines], "dollars": total, "prices_of": price["as_of"]})
+        return
+    rows = [(line.what, line.how, f"{line.dollars:.2f}") for line in lines]
+    rows.append(("together", f"the cap is {cap:g}", f"{total:.2f}"))
+    out = console()
+    out.print(table("", ("what", "how", "US dollars a month#"), rows))
+    out.print(f"Prices of {price['as_of']}, {price['region']}: {price['source']}.", markup=False)
+    if cap and total > cap:
+        out.print("This is more than the cap: AWS will write before the month is over.", markup=False)
+
+
+def show_doomed(doomed: Sequence["Doomed"], stem: str) -> None:
+    """What destroy removes."""
+    out = console()
+    if not doomed:
+        out.print(f"there is nothing of {stem}", markup=False)
+    for one in doomed:
+        out.print(f"{one.kind}: {one.name}", markup=False)
+
+
+def show_changes(changes: Sequence["Change"], database: str) -> None:
+    """What would be made, and what would be repaired, with the differences."""
+    out = console()
+    if not changes:
+        out.print(f"nothing to do: {database} is as the lake is", markup=False)
+    for change in changes:
+        out.print(f"{'repair' if change.differences else 'make'} {change.what}", markup=False)
+        for line in change.differences:
+            out.print(f"  {line}", markup=False)

@@ -63,7 +63,7 @@ def token_undo(_: Context, refresh: bool = False, inventory: str | None = None, 
     print("The token before is in use" + "".join(f"; {host}: {version}" for host, version in versions.items()) + ".")
 
 
-@operator(listen="address:port to listen on, where a proxy of yours brings the app's redirect address", **WHERE)
+@operator(listen="address:port to listen on, where your proxy forwards the app's redirect address", **WHERE)
 def token_page(_: Context, listen: str | None = None, inventory: str | None = None, limit: str | None = None) -> None:
     """Serve the token page here for one login, by the handler that runs in AWS; prints its link."""
     from runbook.tasks import presentation

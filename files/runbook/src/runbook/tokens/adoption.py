@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harvester.base.errors import UnhealthyError
 from runbook.fleet.inventory import Host
-from runbook.fleet.status import HostStatus, gather
+from runbook.fleet.status import HostStatus
 
 SECONDS = 60.0
 ASK_AGAIN_SECONDS = 1.0
 Ask = Callable[[Sequence[Host]], list[HostStatus]]
-
-__all__ = ["SECONDS", "Ask", "gather", "wait"]
 
 
 def wait(hosts: Sequence[Host], versions: Mapping[str, str], *, ask: Ask, seconds: float) -> tuple[str, ...]:
@@ -30,7 +28,7 @@ def wait(hosts: Sequence[Host], versions: Mapping[str, str], *, ask: Ask, second
                 waiting.remove(host)
             if used and used != versions[host.name]:
                 notes.append(
-                    f"{host.name} uses {used}: somebody stored a token after yours, {versions[host.name]}. Both work."
+                    f"{host.name} uses {used}: another token was stored after yours, {versions[host.name]}. Both work."
                 )
         if waiting and time.monotonic() > deadline:
             reasons = "; ".join(_why_not(answers[host.name], versions[host.name]) for host in waiting)

@@ -1,4 +1,4 @@
-"""The broker login of token-push: the app's credentials, the page in a browser, and the proofs of what comes of it."""
+"""The broker login of token-push: the app's credentials, the page in a browser, and the checks of the token."""
 
 import getpass
 import json
@@ -16,6 +16,7 @@ from harvester.config.settings import API_URL
 from harvester.tokens.claims import Claims, check_token
 from harvester.tokens.login import (
     App,
+    Grant,
     Login,
     begin_login,
     check_account,
@@ -35,7 +36,7 @@ OpenPage = Callable[[Login], str]
 
 
 class Obtained(NamedTuple):
-    """A proven token, what it says of itself, the refresh token that came with it, and what a person should know."""
+    """A checked token, its claims, the refresh token that came with it, and notes for the person."""
 
     token: Secret
     claims: Claims
@@ -50,19 +51,24 @@ def log_in(host: Host, open_page: OpenPage, *, app: App, account: str | None = N
         begun = begin_login(app, api_url)
         code = read_redirect(open_page(begun), app, begun.state)
         grant, _ = complete_login(app, code, api_url=api_url, account=account)
-        note = data_socket.prove(grant.access_token, socket_url_of(host))
+        return check_granted(host, grant)
+
+
+def check_granted(host: Host, grant: Grant) -> Obtained:
+    """What a login gave, when the data socket accepts it. Raises LoginError or TokenError."""
+    note = data_socket.check(grant.access_token, socket_url_of(host))
     claims = check_token(grant.access_token, SystemClock().wall_ns())
     return Obtained(grant.access_token, claims, grant.refresh_token, (note,) if note else ())
 
 
-def prove(host: Host, token: Secret, claims: Claims, account: str | None) -> Obtained:
-    """The same proofs for a token that came without a login. Raises LoginError."""
+def check_given(host: Host, token: Secret, claims: Claims, account: str | None) -> Obtained:
+    """A token that came without a login, when broker and data socket accept it. Raises LoginError."""
     check_account(claims.account, account)
     app = App(app_id_of(host), Secret(""), "")
     with environment_of(host):
         profile = fetch_profile(app, token, api_url=api_url_of(host))
         check_account(profile.account, account)
-        note = data_socket.prove(token, socket_url_of(host))
+        note = data_socket.check(token, socket_url_of(host))
     return Obtained(token, claims, None, (note,) if note else ())
 
 
@@ -161,12 +167,11 @@ def _read_secret_file(host: Host) -> tuple[Secret | None, str | None]:
 def _read_secret_parameter(host: Host) -> Secret | None:
     """The secret from the place that the inventory names as broker_secret_parameter, else from its place by rule."""
     named = host.variables.get("broker_secret_parameter")
-    place = places.place_of(host, "app_secret") if not named else f"ssm:{named}"
-    if place is None:
-        return None
     with environment_of(host):
         try:
-            stored = open_place(place, places.token_settings(host).region).read()
+            region = places.token_settings(host).region
+            store = open_place(f"ssm:{named}", region) if named else places.store_of(host, "app_secret")
+            stored = store.read() if store else None
         except DeniedError:  # an operator without that right is asked for it
             return None
     if stored is None and named:

@@ -20,9 +20,10 @@ from harvester.tokens.stores import DeniedError, Store
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
+from runbook.fleet.status import gather
 from runbook.tokens import adoption, places
+from runbook.tokens.token_push import MAX_CHARACTERS, next_session_after
 
-MAX_CHARACTERS = 65_536
 PUSH = "./inv token-push"
 CREDENTIALS = {
     "access_token": ("access token", PUSH),
@@ -38,7 +39,7 @@ CREDENTIALS = {
 """What each is called, and how it is renewed."""
 NEEDED = {"access_token"}
 BY_HAND = {"app_secret", "pin", "schwab_app_secret", "page_key", "channels"}
-UNSEEN = "when it ends is not known: this login may not read it"
+UNREADABLE = "when it ends is not known: this login may not read it"
 SOON_NS = 3 * 86_400 * NS_PER_SECOND
 
 
@@ -66,31 +67,30 @@ def look(hosts: Sequence[Host], wall_ns: int | None = None) -> list[CredentialSt
     """Every credential that the inventory's hosts have a place for. Raises StoreError or ConfigError."""
     now = SystemClock().wall_ns() if wall_ns is None else wall_ns
     found: list[CredentialStatus] = []
-    for place, members in places.by_place(hosts).items():
-        if place.name is None:
+    for members in places.by_store(hosts):
+        if places.place_of(members[0], "access_token") is None:
             found += [_on_host(host, now) for host in members]
             continue
         with environment_of(members[0]):
-            for secret in CREDENTIALS:
-                name = places.place_of(members[0], secret)
-                found.append(_stored(secret, open_place(str(name), place.region), now))
+            stores = ((secret, places.store_of(members[0], secret)) for secret in CREDENTIALS)
+            found += [_stored(secret, store, now) for secret, store in stores if store]
     return found
 
 
-def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = adoption.gather) -> dict[str, str]:
+def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = gather) -> dict[str, str]:
     """Put the access token that was in force before back, where it still works, and wait until each host uses it.
 
     The versions by host. Raises TokenError, with nothing changed, when the one before cannot be used, StoreError when
     there is none, and UnhealthyError when a host does not use it in time.
     """
     versions: dict[str, str] = {}
-    for place, members in places.by_place(hosts).items():
+    for members in places.by_store(hosts):
         names = [host.name for host in members]
-        if place.name is None:
+        store = places.store_of(members[0], "access_token")
+        if store is None:
             versions |= _undo_on_hosts(names, target)
             continue
         with environment_of(members[0]):
-            store = open_place(place.name, place.region)
             previous = store.previous()
             if previous is None:
                 raise ConfigError(f"{store.place} keeps no earlier token, so there is nothing to go back to.")
@@ -104,8 +104,7 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = adoption.
 def _undo_on_hosts(names: Sequence[str], target: Target) -> dict[str, str]:
     """Have the token_undo playbook go back in the files of these hosts; the version in force on each then."""
     with tempfile.TemporaryDirectory(prefix="undo-") as folder:
-        limited = Target(target.root, target.inventory, ",".join(names))
-        run("token_undo", limited, {"harvester_token_undo_folder": folder})
+        run("token_undo", target.of(names), {"harvester_token_undo_folder": folder})
         return {name: (Path(folder) / name).read_text("utf-8").strip() for name in names}
 
 
@@ -145,7 +144,7 @@ def _stored(secret: str, store: Store, now: int) -> CredentialStatus:
     except DeniedError:
         if secret in NEEDED:
             raise
-        return CredentialStatus(name, store.place, found.version, age, None, UNSEEN, True)
+        return CredentialStatus(name, store.place, found.version, age, None, UNREADABLE, True)
     return _judged(name, store.place, found.version, age, ends_ns, renewal, now)
 
 
@@ -159,7 +158,7 @@ def _end_of(store: Store) -> int | None:
 
 def _on_host(host: Host, now: int) -> CredentialStatus:
     """What the service on the host says of its token; the file itself stays there."""
-    answer = adoption.gather([host])[0]
+    answer = gather([host])[0]
     token = ((answer.report or {}).get("status") or {}).get("token") or {}
     name, place = CREDENTIALS["access_token"][0], f"{host.name}: {places.token_settings(host).file}"
     if not token.get("version"):
@@ -180,7 +179,5 @@ def _judged(
 
 def next_login(ends_ns: int) -> str:
     """When the first session opens that something valid until `ends_ns` does not cover."""
-    from runbook.tokens.token_push import next_session_after
-
     opens = next_session_after(to_ist(ends_ns), TradingCalendar.load())
     return f"{opens:%a %d %b, %H:%M} IST" if opens else f"{to_ist(ends_ns):%a %d %b, %H:%M} IST"

@@ -15,7 +15,7 @@ from harvester.tokens.claims import read_hsm_key
 from harvester.tokens.login import AGAIN, LoginError
 
 
-def prove(token: Secret, url: str | None = None) -> str:
+def check(token: Secret, url: str | None = None) -> str:
     """Authenticate at the data socket; what to tell the person: empty when it let us in.
 
     A socket that cannot be reached says nothing about the token, so that is told and no error. Raises LoginError when

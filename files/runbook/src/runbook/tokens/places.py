@@ -1,20 +1,13 @@
 """Which store holds which secret for which host, as the inventory says."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Refused, validate
 from harvester.config.settings import TokenSettings
-from harvester.tokens.places import place, prefix_of
+from harvester.tokens.places import open_place, place, prefix_of
+from harvester.tokens.stores import Store
 from runbook.fleet.inventory import Host
-
-
-class Place(NamedTuple):
-    """A store in AWS by its name, such as ssm:/alpha-harvester/lab/fyers/access-token; None: a file on the host."""
-
-    name: str | None
-    region: str | None
 
 
 def token_settings(host: Host) -> TokenSettings:
@@ -39,10 +32,15 @@ def place_of(host: Host, secret: str) -> str | None:
     return place(kind, prefix_of(name), secret)
 
 
-def by_place(hosts: Sequence[Host]) -> dict[Place, list[Host]]:
-    """The hosts by the store of their access token."""
-    groups: dict[Place, list[Host]] = {}
+def store_of(host: Host, secret: str) -> Store | None:
+    """The store in AWS that holds a secret for this host; None where its token is in a file on the host."""
+    name = place_of(host, secret)
+    return open_place(name, token_settings(host).region) if name else None
+
+
+def by_store(hosts: Sequence[Host]) -> list[list[Host]]:
+    """The hosts in groups that share the store of their access token; those with files are one group."""
+    groups: dict[tuple[str | None, str | None], list[Host]] = {}
     for host in hosts:
-        where = Place(place_of(host, "access_token"), token_settings(host).region)
-        groups.setdefault(where, []).append(host)
-    return groups
+        groups.setdefault((place_of(host, "access_token"), token_settings(host).region), []).append(host)
+    return list(groups.values())

@@ -14,7 +14,7 @@ LOGIN_SECONDS = 300.0
 READ_SECONDS = 10
 HTTP_PORT = 80
 THANKS = b"<!doctype html><title>Alpha Harvester</title><p>Logged in. The terminal says whether the token works."
-STRANGER = b"<!doctype html><title>Alpha Harvester</title><p>This address belongs to another login."
+OTHER_LOGIN = b"<!doctype html><title>Alpha Harvester</title><p>This address belongs to another login."
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
@@ -46,7 +46,7 @@ class Catcher:
             ready = select.select(watched, [], [], max(0.0, left))[0]
             if not ready:
                 raise HarvesterError(
-                    f"Nobody logged in within {timeout_seconds:.0f} s. Run the command again; with --paste when the "
+                    f"No login came within {timeout_seconds:.0f} s. Run the command again; with --paste when the "
                     "browser is on another machine."
                 )
             if sys.stdin in ready:
@@ -86,7 +86,7 @@ def _listen(redirect_uri: str, state: str) -> _Server:
             if self.headers.get("Host") != where.netloc or got.path.rstrip("/") != where.path.rstrip("/"):
                 self._answer(404, b"")
             elif not hmac.compare_digest(given.encode(), state.encode()):
-                self._answer(400, STRANGER)
+                self._answer(400, OTHER_LOGIN)
             else:
                 self.server.caught.append(f"{where.scheme}://{where.netloc}{self.path}")
                 self._answer(200, THANKS)

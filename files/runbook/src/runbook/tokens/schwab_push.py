@@ -1,4 +1,4 @@
-"""token-push --broker schwab: the same login, at Schwab; both tokens go to AWS, from where its refresh token renews."""
+"""token-push --broker schwab: the same login, at Schwab; access and refresh token are stored in AWS."""
 
 import sys
 import time
@@ -9,7 +9,6 @@ from harvester.base.redaction import Secret
 from harvester.tokens import schwab
 from harvester.tokens.expiry import wrap
 from harvester.tokens.login import App, LoginError, read_redirect_query
-from harvester.tokens.places import open_place
 from harvester.tokens.stores import Store
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
@@ -55,7 +54,6 @@ def push(host: Host, *, secret_stdin: bool = False) -> str:
 
 
 def _store(host: Host, secret: str) -> Store:
-    place = places.place_of(host, secret)
-    if place is None:
-        raise ConfigError(f"{host.name} takes its token from a file; Schwab's tokens are kept in AWS alone.")
-    return open_place(place, places.token_settings(host).region)
+    if store := places.store_of(host, secret):
+        return store
+    raise ConfigError(f"{host.name} takes its token from a file; Schwab's tokens are kept in AWS alone.")

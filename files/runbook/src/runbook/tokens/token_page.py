@@ -14,13 +14,12 @@ from harvester.page.links import LinkSigner
 from harvester.page.local import make_server
 from harvester.page.once import Budget, FolderOnce
 from harvester.page.service import Service, link_address
-from harvester.tokens.claims import check_token
 from harvester.tokens.login import Grant
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
-from runbook.tokens import data_socket, token_push
-from runbook.tokens.broker_login import Obtained, api_url_of, read_app, socket_url_of
+from runbook.tokens import token_push
+from runbook.tokens.broker_login import Obtained, api_url_of, check_granted, read_app
 from runbook.tokens.redirect import can_catch
 
 HTTP_PORT = 80
@@ -46,10 +45,7 @@ def serve(
     pushed: list[token_push.Pushed] = []
 
     def keep(grant: Grant) -> str:
-        note = data_socket.prove(grant.access_token, socket_url_of(host))
-        claims = check_token(grant.access_token, SystemClock().wall_ns())
-        obtained = Obtained(grant.access_token, claims, grant.refresh_token, (note,) if note else ())
-        done = push(obtained, hosts, target)
+        done = push(check_granted(host, grant), hosts, target)
         pushed.append(done)
         threading.Thread(target=server.shutdown).start()  # from another thread: this one is answering
         return ", ".join(sorted(set(done.versions.values())))
@@ -75,8 +71,8 @@ def _address(redirect_uri: str, listen: str | None) -> tuple[str, int]:
         return address, int(port)
     if not can_catch(redirect_uri):
         raise ConfigError(
-            f"The app's redirect address {redirect_uri} does not lead to this machine. Say where a proxy of yours"
-            " brings it with --listen ADDRESS:PORT, or use ./inv token-push --paste."
+            f"The app's redirect address {redirect_uri} does not lead to this machine. Name the address to which"
+            " your proxy forwards it with --listen ADDRESS:PORT, or use ./inv token-push --paste."
         )
     where = urlsplit(redirect_uri)
     return "127.0.0.1", where.port or HTTP_PORT

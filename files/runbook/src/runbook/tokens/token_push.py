@@ -1,6 +1,6 @@
-"""token-push: a fresh access token from the operator's hands to the hosts, and proof that the service uses it.
+"""token-push: store a fresh access token where the hosts look for it, and wait until the service says that it uses it.
 
-The token goes through memory, AWS's API or a private temporary file; never through an argument, a log or a message.
+The token is in memory, in AWS's API or in a private temporary file; never in an argument, a log or a message.
 """
 
 import getpass
@@ -17,13 +17,13 @@ from harvester.base.clock import SystemClock, to_ist
 from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
-from harvester.tokens.places import open_place
 from harvester.tokens.stores import file_version
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
+from runbook.fleet.status import gather
 from runbook.tokens import adoption, places
-from runbook.tokens.broker_login import Obtained, log_in, page_opener, prove, read_app
+from runbook.tokens.broker_login import Obtained, check_given, log_in, page_opener, read_app
 
 MAX_CHARACTERS = 65_536
 
@@ -47,14 +47,15 @@ def read_token(text: str) -> tuple[Secret, Claims]:
 
 
 def obtain(host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste: bool = False) -> Obtained:
-    """A proven token from standard input, or from a login of the person at the terminal.
+    """A checked token from standard input, or from a login of the person at the terminal.
 
     Raises TokenError or LoginError; nothing has been stored then.
     """
     account = expected_account(host)
     if stdin:
-        token, claims = read_piped()
-        return prove(host, token, claims, account)
+        text = getpass.getpass("Access token (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
+        token, claims = read_token(text)
+        return check_given(host, token, claims, account)
     secret = Secret(sys.stdin.readline().strip()) if secret_stdin else None
     app = read_app(host, secret)
     opener = page_opener(app.redirect_uri, lambda text: print(text, file=sys.stderr, flush=True), paste=paste)
@@ -63,21 +64,14 @@ def obtain(host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste
 
 def expected_account(host: Host) -> str | None:
     """The account that records: as the inventory says, else that of the token stored last; None at the first login."""
-    stated = host.variables.get("broker_account")
-    place = places.place_of(host, "access_token")
-    if stated or place is None:
-        return str(stated) if stated else None
+    if stated := host.variables.get("broker_account"):
+        return str(stated)
     with environment_of(host):
-        stored = open_place(place, places.token_settings(host).region).read()
+        store = places.store_of(host, "access_token")
+        stored = store.read() if store else None
     with suppress(TokenError):
         return read_claims(stored.value).account or None if stored else None
     return None
-
-
-def read_piped() -> tuple[Secret, Claims]:
-    """The token on standard input; at a terminal it is asked for without echo. Raises TokenError."""
-    text = getpass.getpass("Access token (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
-    return read_token(text)
 
 
 def push(
@@ -85,7 +79,7 @@ def push(
     hosts: Sequence[Host],
     target: Target,
     *,
-    ask: adoption.Ask = adoption.gather,
+    ask: adoption.Ask = gather,
     adoption_seconds: float = adoption.SECONDS,
 ) -> Pushed:
     """Store the token where each host looks for it and wait until each host's service says that it is in use.
@@ -94,15 +88,16 @@ def push(
     message says what to do.
     """
     versions: dict[str, str] = {}
-    for place, members in places.by_place(hosts).items():
-        if place.name is None:
-            _store_in_file(obtained.token, target, [host.name for host in members])
-            version = file_version(obtained.token)
-        else:
+    for members in places.by_store(hosts):
+        names = [host.name for host in members]
+        if store := places.store_of(members[0], "access_token"):
             with environment_of(members[0]):
-                version = open_place(place.name, place.region).write(obtained.token)
+                version = store.write(obtained.token)
                 _keep_refresh_token(obtained, members[0])
-        versions |= dict.fromkeys((host.name for host in members), version)
+        else:
+            _store_in_file(obtained.token, target, names)
+            version = file_version(obtained.token)
+        versions |= dict.fromkeys(names, version)
     notes = obtained.notes + adoption.wait(hosts, versions, ask=ask, seconds=adoption_seconds)
     expires_at = to_ist(obtained.claims.expires_at_ns)
     return Pushed(obtained.claims.account, expires_at, versions, next_session_after(expires_at), notes)
@@ -122,9 +117,9 @@ def next_session_after(moment: datetime, calendar: TradingCalendar | None = None
 
 def _keep_refresh_token(obtained: Obtained, host: Host) -> None:
     """For the automatic refresh, where the account has one; otherwise it would be a secret without a use."""
-    place = places.place_of(host, "refresh_token")
-    if host.variables.get("broker_refresh") and obtained.refresh_token and place:
-        open_place(place, places.token_settings(host).region).write(obtained.refresh_token)
+    store = places.store_of(host, "refresh_token")
+    if host.variables.get("broker_refresh") and obtained.refresh_token and store:
+        store.write(obtained.refresh_token)
 
 
 def _store_in_file(token: Secret, target: Target, names: Sequence[str]) -> None:
@@ -134,5 +129,4 @@ def _store_in_file(token: Secret, target: Target, names: Sequence[str]) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:
             file.write(token.get_secret_value() + "\n")
-        limited = Target(target.root, target.inventory, ",".join(names))
-        run("token_push", limited, {"harvester_token_push_file": str(path)})
+        run("token_push", target.of(names), {"harvester_token_push_file": str(path)})

@@ -55,7 +55,7 @@ def undo(hosts: Sequence[Host], target: Target) -> list[str]:
     known = memories(hosts)
     files = [memory for memory in known if memory.on_host]
     if files:
-        run("token_forget", Target(target.root, target.inventory, ",".join(memory.host.name for memory in files)))
+        run("token_forget", target.of(memory.host.name for memory in files))
     stores = [memory for memory in known if not memory.on_host and _read(memory)]
     for memory in stores:
         with environment_of(memory.host):

@@ -1,16 +1,16 @@
-"""One look at the account before anything changes: who, where, which image and subnet, which hosts are there."""
+"""What is in the account, read and never changed: who, image and subnet, hosts, roles, topic, names of secrets.
 
-from collections.abc import Mapping, Sequence
+Secrets have no tags. Their path names project and environment, and they are written when a token is pushed or a
+link is used: a run that tags would have something to change each time, and those writers would need one more right.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harvester.base import aws_names
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
-from runbook.aws.identity import inline_policies
-from runbook.aws.instances import addresses_by_host, find_disks
 from runbook.aws.outcome import Clients, as_tag_dict, pages
-from runbook.aws.parameters import refuse_plain_text
-from runbook.aws.topic import find_subscriptions
 
 IMAGE_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}/hvm/ebs-gp3/ami-id"
 """The vendor's public parameter: https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/"""
@@ -18,7 +18,7 @@ ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 ALIVE = ["pending", "running", "stopping", "stopped"]
 
 
-def look(
+def read_account(
     clients: Clients,
     names: Names,
     *,
@@ -29,8 +29,8 @@ def look(
 ) -> Any:
     """Everything that the roles need to know, as one dictionary; ConfigError for an account that cannot be used.
 
-    `functions`, those of the environment, are handed on: several roles go by them. What the collections' modules cannot
-    see in a check, or cannot see at all, is looked at here: policies by role, subscriptions, the key, disks, addresses.
+    `functions`, those of the environment, are passed through for the roles. What the collections' modules cannot read
+    in a check, or at all, is read here: policies by role, subscriptions, the key, disks, addresses.
     """
     caller = clients.client("sts").get_caller_identity()
     account = caller["Account"]
@@ -157,3 +157,100 @@ def find_key(ec2: Any, name: str) -> str:
     filters = [{"Name": "key-name", "Values": [name]}]
     pairs = ec2.describe_key_pairs(Filters=filters, IncludePublicKey=True)["KeyPairs"]
     return " ".join(pairs[0].get("PublicKey", "").split()[:2]) if pairs else ""
+
+
+def find_disks(ec2: Any, hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The root volumes of these hosts, as `find_instances` gives them; sizes in GiB."""
+    of_host = {host["disk"]: host["name"] for host in hosts if host["disk"]}
+    if not of_host:
+        return []
+    return [
+        {
+            "host": of_host[volume["VolumeId"]],
+            "id": volume["VolumeId"],
+            "zone": volume["AvailabilityZone"],
+            "gib": volume["Size"],
+            "type": volume["VolumeType"],
+            "encrypted": volume["Encrypted"],
+            "tags": as_tag_dict(volume.get("Tags")),
+        }
+        for volume in pages(ec2, "describe_volumes", "Volumes", VolumeIds=sorted(of_host))
+    ]
+
+
+def find_addresses(ec2: Any, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Elastic IPs with these tags."""
+    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
+    found: list[dict[str, Any]] = ec2.describe_addresses(Filters=filters)["Addresses"]
+    return found
+
+
+def addresses_by_host(ec2: Any, tags: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The Elastic IP of each host, by its tags: one whose run died before it was attached is found again.
+
+    {"ip", "instance": id of the instance that has it, or empty}. Of two with one name the attached one counts.
+    """
+    found = sorted(find_addresses(ec2, tags), key=lambda address: "InstanceId" in address)
+    return {
+        as_tag_dict(one["Tags"]).get("Name", ""): {"ip": one["PublicIp"], "instance": one.get("InstanceId", "")}
+        for one in found
+    }
+
+
+def inline_policies(iam: Any, roles: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the inline policies of each of these roles that is there."""
+    found = {}
+    for name in roles:
+        try:
+            found[name] = sorted(pages(iam, "list_role_policies", "PolicyNames", RoleName=name))
+        except iam.exceptions.NoSuchEntityException:
+            continue
+    return found
+
+
+def read_role(iam: Any, name: str) -> dict[str, Any] | None:
+    """What a role is now, or None."""
+    try:
+        role = iam.get_role(RoleName=name)["Role"]
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    policies = list(pages(iam, "list_role_policies", "PolicyNames", RoleName=name))
+    attached = pages(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)
+    profiles = pages(iam, "list_instance_profiles_for_role", "InstanceProfiles", RoleName=name)
+    return {
+        "description": role.get("Description", ""),
+        "trust": role["AssumeRolePolicyDocument"],
+        "policies": {
+            policy: iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] for policy in policies
+        },
+        "attached": sorted(policy["PolicyArn"] for policy in attached),
+        "profiles": sorted(profile["InstanceProfileName"] for profile in profiles),
+        "tags": as_tag_dict(iam.list_role_tags(RoleName=name)["Tags"]),
+    }
+
+
+def find_subscriptions(sns: Any, arn: str) -> list[dict[str, str]] | None:
+    """Protocol and endpoint of each subscription to the topic; None when there is no such topic."""
+    try:
+        found = list(pages(sns, "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn))
+    except sns.exceptions.NotFoundException:
+        return None
+    return [{"protocol": one["Protocol"], "endpoint": one["Endpoint"]} for one in found]
+
+
+def refuse_plain_text(ssm: Any, prefix: str, secrets: Iterable[str]) -> None:
+    """ConfigError for a parameter of `secrets` that was stored as plain text; no value is read or decrypted."""
+    found = find_parameters(ssm, prefix)
+    plain = sorted(name for name in secrets if found.get(name, "SecureString") != "SecureString")
+    if plain:
+        raise ConfigError(
+            f"{', '.join(plain)} is stored as plain text. Delete it (`aws ssm delete-parameter --name ...`), store it "
+            "again with the command that the runbook names, and replace the secret: others may have read it."
+        )
+
+
+def find_parameters(ssm: Any, prefix: str) -> dict[str, str]:
+    """Names below the prefix, and their types."""
+    filters = [{"Key": "Path", "Option": "Recursive", "Values": [prefix]}]
+    listed = pages(ssm, "describe_parameters", "Parameters", ParameterFilters=filters)
+    return {parameter["Name"]: parameter["Type"] for parameter in listed}
