@@ -137,11 +137,10 @@ class PollFeed(Feed):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        coming = [] if self.ledger.next_ns is None else [self.ledger.next_ns]
         for symbol, row in flights.items() if self.ledger.is_polling else ():
-            slots = [flight.slot_ns for flight in row if flight.task.cancelled()]
-            for slot_ns in slots or [self.ledger.next_ns]:
-                if slot_ns is not None:
-                    self._miss([symbol], [slot_ns], outage)
+            for slot_ns in [flight.slot_ns for flight in row if flight.task.cancelled()] or coming:
+                self._miss([symbol], [slot_ns], outage)
 
     def _poll_due(self, turn: Turn) -> None:
         due = self.ledger.take_due(turn.wall_ns)

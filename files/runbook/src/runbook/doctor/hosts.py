@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from harvester.base.errors import HarvesterError
-from harvester.base.validation import Refused, validate
 from harvester.base.release import USER_AGENT
+from harvester.base.validation import Refused, validate
 from harvester.config.settings import API_URL, Settings
 from harvester.tokens.places import open_place
 from runbook.doctor.finding import Finding, fail, ok, warn
