@@ -14,7 +14,7 @@ from harvester.ledger.streams import StreamLedger, Tail
 
 @dataclass
 class FeedContext:
-    """The surroundings of one feed's connections."""
+    """What the connections of one feed share."""
 
     feed: int
     sink: JournalSink
