@@ -429,3 +429,10 @@ def test_a_gap_of_a_stop_just_before_the_next_slot_holds_its_own_beginning() -> 
     assert ledger.states["S"].latest_ns == 120
     assert ledger.checkpoint()["accounted"] == {"S": 140}
     assert ledger.miss("S", [130], TIMEOUT) == [closed("old-1", 130), opened("run-1", "S", 130, TIMEOUT)]
+
+
+def test_gaps_of_several_symbols_end_in_the_order_of_their_records() -> None:
+    gaps = {f"old-{n}": Gap(f"old-{n}", symbol, 100, "timeout", "") for n, symbol in enumerate("BXA")}
+    ledger = of("AB")
+    records = ledger.resume(WINDOW, FeedHistory(opened=gaps, last_wall_ns=117), 119)
+    assert records == [closed("old-0", 120), closed("old-1", 120), closed("old-2", 120)]

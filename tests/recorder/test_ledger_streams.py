@@ -452,3 +452,42 @@ def test_gaps_of_several_symbols_end_in_the_order_of_their_records() -> None:
     gaps = {f"old-{n}": Gap(f"old-{n}", symbol, 1100, "mute", "") for n, symbol in enumerate("BXA")}
     history = FeedHistory(accounted={"A": 2000, "B": 2000}, opened=gaps, last_wall_ns=1200)
     assert of("AB").resume(WINDOW, history, 1500) == [closed(f"old-{n}", 1200) for n in range(3)]
+
+
+def test_each_symbol_of_several_has_its_records() -> None:
+    ledger = of("ABC")
+    ledger.mark_live("C", 0, 1200)
+    names = ["run-2-1", "run-2-2", "run-2-3"]
+    begun = [opened(name, symbol, 1000, NOT_YET) for name, symbol in zip(names, "ABC", strict=True)]
+    assert ledger.open_window(WINDOW) == [*begun, closed("run-2-3", 1200)]
+    assert ledger.step_clock(-10, 1300) == [
+        closed("run-2-1", 1310),
+        opened("run-2-4", "A", 1300, NOT_YET),
+        closed("run-2-2", 1310),
+        opened("run-2-5", "B", 1300, NOT_YET),
+    ]
+    assert ledger.mark_cause("AB", 1400, MUTE) == [
+        closed("run-2-4", 1400),
+        opened("run-2-6", "A", 1400, MUTE),
+        closed("run-2-5", 1400),
+        opened("run-2-7", "B", 1400, MUTE),
+    ]
+    ledger.mark_live("A", 1, 1500)
+    assert ledger.step_clock(10, 1600) == [
+        *(opened("run-2-8", "A", 1590, STEP), closed("run-2-8", 1600)),
+        *(opened("run-2-9", "C", 1590, STEP), closed("run-2-9", 1600)),
+    ]
+
+
+def test_a_step_before_the_first_window_is_no_gap() -> None:
+    ledger = of()
+    ledger.mark_live("A", 0, 500)
+    assert ledger.step_clock(100, 700) == []
+
+
+def test_a_window_may_begin_with_time_itself() -> None:
+    ledger = of()
+    assert ledger.open_window((0, 10)) == [opened("run-2-1", "A", 0, NOT_YET)]
+    history = FeedHistory(opened=left_open(from_ns=0))
+    assert of().resume((0, 10), history, 5) == [closed("old-1", 0), opened("run-2-1", "A", 0, ENDED)]
+    assert of().resume((0, 10), FeedHistory(), 5) == [opened("run-2-1", "A", 0, ENDED)]
