@@ -10,6 +10,7 @@ import pytest
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
 from harvester.base.errors import ConfigError
 from harvester.calendar import Phase, PhaseName, Session, TradingCalendar
+from harvester.calendar.model import TimeOfDay
 
 MONDAY = date(2026, 3, 2)
 DAY = timedelta(days=1)
@@ -241,6 +242,26 @@ def test_a_wrong_file_is_refused_by_its_rule(tmp_path: Path, changes: dict[str, 
     said = refusal(tmp_path, **changes)
     assert said.startswith(f"{tmp_path / 'calendar.json'}: the trading calendar is refused:\n  ")
     assert said.split(": ")[-1].startswith(finding)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("00:00", 0), ("00:00:01", 1), ("00:01", 60), ("09:15:30", 33_330), ("23:59:59", 86_399), ("24:00:00", 86_400)],
+)
+def test_a_time_of_day_is_seconds_since_midnight(text: str, seconds: int) -> None:
+    assert TimeOfDay.parse(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["24:00:01", "24:01", "24:59:59"])
+def test_a_day_ends_at_24_00(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must not be later than 24:00:00$"):
+        TimeOfDay.parse(text)
+
+
+@pytest.mark.parametrize("data", [915, None, b"09:15", "", "9:15", "09:60", "25:00", "09:15:60", "09:15\n", " 09:15"])
+def test_what_is_no_time_of_day_is_refused(data: object) -> None:
+    with pytest.raises(ValueError, match=r"^must be a time of day such as 09:15:00$"):
+        TimeOfDay.parse(data)
 
 
 def test_phases_and_rules_may_touch(tmp_path: Path) -> None:
