@@ -130,7 +130,6 @@ def test_gaps_of_several_symbols_end_in_the_order_of_their_records() -> None:
     assert records == [closed("old-0", 120), closed("old-1", 120), closed("old-2", 120)]
 
 
-@pytest.mark.xfail(strict=True, reason="PollLedger.resume closes it when the run died, also after the close")
 def test_a_gap_of_polls_in_place_of_a_socket_never_ends_after_the_close() -> None:
     ledger = of(always=False)
     history = FeedHistory(opened=left_open("S", 150), last_wall_ns=170)

@@ -106,7 +106,8 @@ class PollLedger(Ledger):
         records: list[ControlRecord] = []
         for gap in self._take_open(window, history):
             if gap.symbol not in unseen:
-                records += self._settle(gap, resumes_ns if self.always else max(gap.from_ns, history.last_wall_ns))
+                ended_ns = min(max(gap.from_ns, history.last_wall_ns), window[1])
+                records += self._settle(gap, resumes_ns if self.always else ended_ns)
             elif gap.cause == "stopped":
                 self._adopt(gap, resumes_ns - self.interval_ns)
                 del unseen[gap.symbol]
