@@ -161,7 +161,7 @@ def test_cleanup_removes_nothing_unless_it_is_told_yes(
 ) -> None:
     from runbook.pull import cleanup
 
-    plan = cleanup.Plan("h1", (cleanup.FileFinding(_entry(), _day()),))
+    plan = cleanup.Plan("h1", (cleanup.PlannedRemoval(_entry(), _day()),))
     monkeypatch.setattr(cleanup, "make_plan", lambda *_, **__: plan)
     monkeypatch.setattr("sys.stdin", (tmp_path / "nobody").open("w+"))
     applied: list[object] = []

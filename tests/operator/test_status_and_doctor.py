@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harvester.calendar import TradingCalendar
-from runbook.doctor import Level, hosts, machine
+from runbook.doctor import Severity, hosts, machine
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import gather
@@ -82,14 +82,14 @@ def test_a_host_out_of_reach_does_not_hide_the_others(fake_ssh: FakeSsh) -> None
     assert answered.report == REPORT
 
 
-@pytest.mark.parametrize(("ahead", "level"), [(0.0, Level.OK), (5.0, Level.WARN), (600.0, Level.FAIL)])
-def test_a_clock_that_is_off_is_measured(fake_ssh: FakeSsh, ahead: float, level: Level) -> None:
+@pytest.mark.parametrize(("ahead", "level"), [(0.0, Severity.OK), (5.0, Severity.WARN), (600.0, Severity.FAIL)])
+def test_a_clock_that_is_off_is_measured(fake_ssh: FakeSsh, ahead: float, level: Severity) -> None:
     host = fake_ssh(f"print(time.time() + {ahead})")
 
     finding = hosts.check_clock(host, SshConnection(host))
 
     assert finding.level == level
-    assert bool(finding.fix) == (level != Level.OK)
+    assert bool(finding.fix) == (level != Severity.OK)
 
 
 def test_each_failed_check_of_a_host_is_a_finding_with_its_fix(fake_ssh: FakeSsh) -> None:
@@ -98,8 +98,8 @@ def test_each_failed_check_of_a_host_is_a_finding_with_its_fix(fake_ssh: FakeSsh
     findings = list(hosts.check_health(gather([host])[0]))
 
     assert [(finding.level, finding.fix) for finding in findings] == [
-        (Level.OK, ""),
-        (Level.FAIL, "Run ./inv cleanup."),
+        (Severity.OK, ""),
+        (Severity.FAIL, "Run ./inv cleanup."),
     ]
 
 
@@ -115,7 +115,7 @@ def test_each_failed_check_of_a_host_is_a_finding_with_its_fix(fake_ssh: FakeSsh
 def test_settings_of_the_inventory_are_checked_before_a_host_sees_them(settings: dict[str, object], said: str) -> None:
     finding = hosts.check_settings(Host("h1", "192.0.2.1", variables={"harvester_settings": settings}))
 
-    assert finding.level == Level.FAIL
+    assert finding.level == Severity.FAIL
     assert said in finding.detail
     assert finding.fix
 
@@ -128,9 +128,9 @@ def test_a_key_that_others_may_read_is_found_before_ssh_refuses_it(tmp_path: Pat
     open_key = hosts.check_key(host)
     key.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
-    assert (open_key.level, open_key.fix) == (Level.FAIL, f"chmod 600 {key}")
-    assert hosts.check_key(host).level == Level.OK
-    assert hosts.check_key(replace(host, key_file=tmp_path / "none")).level == Level.FAIL
+    assert (open_key.level, open_key.fix) == (Severity.FAIL, f"chmod 600 {key}")
+    assert hosts.check_key(host).level == Severity.OK
+    assert hosts.check_key(replace(host, key_file=tmp_path / "none")).level == Severity.FAIL
 
 
 def test_a_calendar_that_ends_soon_or_has_ended_is_told() -> None:
@@ -138,7 +138,7 @@ def test_a_calendar_that_ends_soon_or_has_ended_is_told() -> None:
 
     levels = [machine.check_calendar(end - timedelta(days=left)).level for left in (60, 17, 7, -1)]
 
-    assert levels == [Level.OK, Level.OK, Level.WARN, Level.FAIL]
+    assert levels == [Severity.OK, Severity.OK, Severity.WARN, Severity.FAIL]
 
 
 def test_missing_packages_of_the_lab_come_with_the_command(tmp_path: Path) -> None:
@@ -147,11 +147,11 @@ def test_missing_packages_of_the_lab_come_with_the_command(tmp_path: Path) -> No
 
     finding = machine.check_packages(tmp_path)
 
-    assert (finding.level, finding.fix) == (Level.WARN, "apt-get install no-such-package-anywhere")
+    assert (finding.level, finding.fix) == (Severity.WARN, "apt-get install no-such-package-anywhere")
 
 
 def test_another_python_than_the_checkouts_is_told(tmp_path: Path) -> None:
-    assert machine.check_python(tmp_path).level == Level.WARN
+    assert machine.check_python(tmp_path).level == Severity.WARN
 
 
 def test_a_disk_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,5 +159,5 @@ def test_a_disk_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     finding = machine.check_disk(tmp_path / "not" / "yet" / "there")
 
-    assert finding.level == Level.WARN
+    assert finding.level == Severity.WARN
     assert "--output" in finding.fix

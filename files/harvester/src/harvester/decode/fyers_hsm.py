@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harvester.decode.frames import ABSENT, FrameBatch, Ints, Leftover, Octets, Reason, keep_heap_pages
-from harvester.decode.hsm_control import Control, read_control
+from harvester.decode.hsm_control import ControlFrame, read_control
 from harvester.decode.hsm_entries import HEADER_SIZE, Entries, locate
 from harvester.decode.hsm_layout import FEED, KINDS, LITE, SNAPSHOT, UNCHANGED, UNKNOWN_KIND, WIDEST, Kind, Topic
 from harvester.decode.hsm_topics import NO_KIND, TOPIC_IDS, Headers, TopicTable, read_headers
@@ -57,7 +57,7 @@ class HsmBatch:
     rows: tuple[Rows, ...]
     """One for each of KINDS."""
     topics: Sequence[Topic]
-    controls: list[Control]
+    controls: list[ControlFrame]
     leftovers: list[Leftover]
 
 
@@ -139,7 +139,7 @@ class HsmDecoder:
         return rows, ids[last], merged[:, last]
 
 
-def _read_controls(frames: Sequence[bytes], numbers: list[int]) -> tuple[list[Control], list[Leftover]]:
+def _read_controls(frames: Sequence[bytes], numbers: list[int]) -> tuple[list[ControlFrame], list[Leftover]]:
     read = [read_control(number, frames[number]) for number in numbers]
     return [control for control, _ in read if control], [left for _, left in read if left]
 

@@ -10,7 +10,7 @@ WITHOUT_FIELDS = {wire.PING, wire.BUFFER}
 HEADER_SIZE = 4
 
 
-class Control(NamedTuple):
+class ControlFrame(NamedTuple):
     """A control frame: its type and the values of its fields by id, as received."""
 
     frame: int
@@ -32,7 +32,7 @@ class Control(NamedTuple):
         )
 
 
-def read_control(number: int, frame: bytes) -> tuple[Control | None, Leftover | None]:
+def read_control(number: int, frame: bytes) -> tuple[ControlFrame | None, Leftover | None]:
     """A frame that is not a feed frame, and the part of it that cannot be read.
 
     The length at the start is ignored: the broker's own clients do not rely on it.
@@ -43,12 +43,12 @@ def read_control(number: int, frame: bytes) -> tuple[Control | None, Leftover | 
     if kind == wire.FEED:
         return None, Leftover(number, 0, len(frame), Reason.SHORT)
     if kind in WITHOUT_FIELDS:
-        return Control(number, kind, {}), None
+        return ControlFrame(number, kind, {}), None
     if kind not in WITH_FIELDS:
         return None, Leftover(number, 0, len(frame), Reason.UNKNOWN_TYPE)
     fields, end = _read_fields(frame)
     left = None if end == len(frame) else Leftover(number, end, len(frame), Reason.MALFORMED)
-    return Control(number, kind, fields), left
+    return ControlFrame(number, kind, fields), left
 
 
 def _read_fields(frame: bytes) -> tuple[dict[int, bytes], int]:

@@ -24,7 +24,7 @@ SNAPSHOTS = 7
 
 
 @dataclass(frozen=True)
-class Line:
+class CostLine:
     """One row of the table: what, how it is computed, US dollars a month."""
 
     what: str
@@ -77,7 +77,7 @@ def prices(region: str) -> dict[str, Any]:
     return found
 
 
-def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[Line]:
+def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
     """The table, dearest kinds first. ConfigError for an instance type without a price."""
     if wanted.instance_type not in price["instance_hour"]:
         known = ", ".join(price["instance_hour"])
@@ -99,7 +99,7 @@ def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def _stored(wanted: Configuration, price: Mapping[str, Any]) -> Line:
+def _stored(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
     """The bucket after a year: a year of trading days, the older ones cold."""
     daily = wanted.megabytes_a_day * LAKE_SHARE / 1024
     days = TRADING_DAYS * 12
@@ -108,7 +108,7 @@ def _stored(wanted: Configuration, price: Mapping[str, Any]) -> Line:
     return _line("bucket", f"{daily * days:.1f} GiB after a year", dollars)
 
 
-def _watched(wanted: Configuration, price: Mapping[str, Any]) -> Line:
+def _watched(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
     """Metrics and alarms; the functions' 17,000 short calls a month are far within what AWS gives for nothing."""
     metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.functions
     paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
@@ -116,5 +116,5 @@ def _watched(wanted: Configuration, price: Mapping[str, Any]) -> Line:
     return _line("watching", how, paid_metrics * price["metric_month"] + paid_alarms * price["alarm_month"])
 
 
-def _line(what: str, how: str, dollars: float) -> Line:
-    return Line(what, how, round(dollars, 2))
+def _line(what: str, how: str, dollars: float) -> CostLine:
+    return CostLine(what, how, round(dollars, 2))

@@ -1,7 +1,7 @@
 """doctor: checks of this machine, the hosts and the account in AWS; each finding says what to do."""
 
 from runbook.doctor.aws import examine_aws
-from runbook.doctor.finding import Finding, Level
+from runbook.doctor.finding import Finding, Severity
 from runbook.doctor.hosts import examine
 
-__all__ = ["Finding", "Level", "examine", "examine_aws"]
+__all__ = ["Finding", "Severity", "examine", "examine_aws"]

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """ok; warn: works, or matters only for some commands; fail: something will not work."""
 
     OK = "ok"
@@ -18,7 +18,7 @@ class Finding:
     """One check's outcome; `fix` says what to do and is empty when all is well."""
 
     name: str
-    level: Level
+    level: Severity
     detail: str
     fix: str = ""
 
@@ -27,12 +27,12 @@ class Finding:
 
 
 def ok(name: str, detail: str) -> Finding:
-    return Finding(name, Level.OK, detail)
+    return Finding(name, Severity.OK, detail)
 
 
 def warn(name: str, detail: str, fix: str) -> Finding:
-    return Finding(name, Level.WARN, detail, fix)
+    return Finding(name, Severity.WARN, detail, fix)
 
 
 def fail(name: str, detail: str, fix: str) -> Finding:
-    return Finding(name, Level.FAIL, detail, fix)
+    return Finding(name, Severity.FAIL, detail, fix)

@@ -27,7 +27,7 @@ from runbook.pull.store import Store, writing
 from runbook.pull.transport import CHUNK_BYTES, Transport
 
 
-class FileFinding(NamedTuple):
+class PlannedRemoval(NamedTuple):
     """A file on the host, and why it stays there; "" when it may be removed."""
 
     file: FileEntry
@@ -40,14 +40,14 @@ class Plan:
     """Which files of one host would be removed, and which would stay."""
 
     host: str
-    findings: tuple[FileFinding, ...]
+    findings: tuple[PlannedRemoval, ...]
 
     @property
-    def removals(self) -> list[FileFinding]:
+    def removals(self) -> list[PlannedRemoval]:
         return [finding for finding in self.findings if not finding.why]
 
     @property
-    def kept(self) -> list[FileFinding]:
+    def kept(self) -> list[PlannedRemoval]:
         return [finding for finding in self.findings if finding.why]
 
     @property
@@ -72,7 +72,7 @@ def decide(
     newest = set(days[-keep_days:]) if keep_days > 0 else set()
     copies = {(file.path, file.bytes, file.sha256) for file in verified}
     findings = [
-        FileFinding(file, manifest.date, _why_kept(file, manifest.date in newest, remote_sizes[file.path], copies))
+        PlannedRemoval(file, manifest.date, _why_kept(file, manifest.date in newest, remote_sizes[file.path], copies))
         for manifest in manifests
         for file in manifest.files
         if file.path in remote_sizes

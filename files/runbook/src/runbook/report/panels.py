@@ -40,7 +40,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """Something over time: a path, its median and the top of its scale."""
 
     path: str = ""
@@ -56,8 +56,8 @@ class Panel:
     strips: list[Strip]
     causes: set[str]
     heat: list[tuple[str, int, str]] = field(default_factory=list)
-    spread: Line = Line()
-    rate: Line = Line()
+    spread: Curve = Curve()
+    rate: Curve = Curve()
     profile: list[tuple[str, float, float]] = field(default_factory=list)
 
 
@@ -159,20 +159,20 @@ def _bucketed(axis: Axis, table: str, values: str) -> tuple[str, list[int]]:
     return statement, [axis.columns, axis.begin, axis.columns, max(1, axis.end - axis.begin)]
 
 
-def _rate(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis, table: str) -> Line:
+def _rate(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis, table: str) -> Curve:
     statement, parameters = _bucketed(axis, table, "count(*)")
     rows = connection.execute(statement, [*parameters, day.date, day.host, symbol, axis.begin, axis.end]).fetchall()
     seconds = max(1e-9, (axis.end - axis.begin) / axis.columns / NS_PER_SECOND)
     return _line(axis, [(int(bucket), count / seconds) for bucket, count in rows])
 
 
-def _line(axis: Axis, points: list[tuple[int, float | None]]) -> Line:
+def _line(axis: Axis, points: list[tuple[int, float | None]]) -> Curve:
     values: list[float | None] = [None] * axis.columns
     for bucket, value in points:
         values[bucket] = value
     path, top = line_paths(values, LINE_HEIGHT)
     known = sorted(value for value in values if value is not None)
-    return Line(path, known[len(known) // 2] if known else None, top)
+    return Curve(path, known[len(known) // 2] if known else None, top)
 
 
 def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: PulledDay, axis: Axis, table: str) -> Panel:

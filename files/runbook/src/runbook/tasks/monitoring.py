@@ -56,7 +56,7 @@ def doctor(
     limit: str | None = None,
 ) -> None:
     """Check everything that can be wrong, here and on the hosts, and say how to correct it."""
-    from runbook.doctor import Level, examine, examine_aws
+    from runbook.doctor import Severity, examine, examine_aws
     from runbook.tasks import presentation
 
     findings = []
@@ -66,7 +66,7 @@ def doctor(
         if not json:
             presentation.show_finding(finding)
     presentation.show_json([finding.to_dict() for finding in findings]) if json else presentation.show_sum(findings)
-    if any(finding.level == Level.FAIL for finding in findings):
+    if any(finding.level == Severity.FAIL for finding in findings):
         raise HarvesterError("something is wrong; each finding above says what to do.")
 
 

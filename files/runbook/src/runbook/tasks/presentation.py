@@ -13,7 +13,7 @@ from harvester.base.errors import ConfigError
 from runbook.console.terminal import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
-    from runbook.aws.cost import Line
+    from runbook.aws.cost import CostLine
     from runbook.aws.glue import Change
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
@@ -237,7 +237,9 @@ def show_configured(written: Sequence[Path], plan: Sequence[str], inventory: str
     out.print(f"      ansible-playbook -i {inventory} site.yml", markup=False)
 
 
-def show_costs(lines: Sequence["Line"], price: Mapping[str, Any], variables: Mapping[str, Any], *, json: bool) -> None:
+def show_costs(
+    lines: Sequence["CostLine"], price: Mapping[str, Any], variables: Mapping[str, Any], *, json: bool
+) -> None:
     """The table of costs, and what it rests on."""
     total = round(sum(line.dollars for line in lines), 2)
     cap = float(variables["aws_watch_budget_dollars"])

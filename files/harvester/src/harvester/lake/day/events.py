@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, get_args
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
-from harvester.lake.day.segments import NEVER, Control, DayIndex
+from harvester.lake.day.segments import NEVER, ControlRecord, DayIndex
 from harvester.ledger.outage import Cause
 
 CAUSES = frozenset(get_args(Cause))
@@ -139,7 +139,7 @@ class _Reader:
         self._gaps: dict[str, KnownGap] = {}
         self._polling: tuple[str, Polling] | None = None
 
-    def take(self, control: Control, run_id: str, position: int) -> None:
+    def take(self, control: ControlRecord, run_id: str, position: int) -> None:
         """Interpret one record. Raises KeyError, TypeError or ValueError for a malformed one."""
         value, events = control.value, self._events
         match value["type"]:
@@ -184,7 +184,7 @@ class _Reader:
         self._polling = None
 
 
-def _window(control: Control) -> WindowOpen:
+def _window(control: ControlRecord) -> WindowOpen:
     value = control.value
     opens, closes = _ns(value["open_ns"]), _ns(value["close_ns"])
     interval = value.get("interval_ns", DEFAULT)
@@ -208,7 +208,7 @@ def _gap(value: dict[str, Any], run_id: str, position: int) -> KnownGap:
     return KnownGap(str(value["gap_id"]), run_id, symbols, _ns(value["from_ns"]), cause, detail, position, feed=feed)
 
 
-def _connection(control: Control, run_id: str) -> Connection:
+def _connection(control: ControlRecord, run_id: str) -> Connection:
     value = control.value
     topics = value.get("topics") or {}
     return Connection(

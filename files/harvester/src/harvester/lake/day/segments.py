@@ -85,7 +85,7 @@ class Positions:
         return sorted(range(len(self)), key=self.recv_ns.__getitem__)
 
 
-class Control(NamedTuple):
+class ControlRecord(NamedTuple):
     """One control record with the number of its source."""
 
     source: int
@@ -101,7 +101,7 @@ class DayIndex:
 
     sources: list[Source]
     symbols: dict[str, Positions] = field(default_factory=dict)
-    controls: list[Control] = field(default_factory=list)
+    controls: list[ControlRecord] = field(default_factory=list)
     unattributed: int = 0
     """Data records without a symbol, because the head of their segment is damaged."""
     other_feeds: int = 0
@@ -193,7 +193,7 @@ def _note(record: Record, offset: int, number: int, streams: dict[int, str], ind
     if record.kind == CONTROL:
         value = decode_control(record.payload)
         if value:
-            index.controls.append(Control(number, record.seq, record.wall_ns, record.mono_ns, value))
+            index.controls.append(ControlRecord(number, record.seq, record.wall_ns, record.mono_ns, value))
     elif record.feed != FYERS_REST:
         index.other_feeds += record.feed not in FEED_NAMES
     elif record.stream not in streams:
