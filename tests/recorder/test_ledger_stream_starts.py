@@ -1,22 +1,12 @@
 """The ledger of a streamed feed at a start in a window: a symbol is in a gap from where an earlier run saw it last."""
 
-from functools import partial
-
 import pytest
-from tests.recorder import gap_records
 from tests.recorder.gap_records import closed, left_open
+from tests.recorder.stream_ledgers import WINDOW, of, opened
 
 from harvester.ledger.gaps import FeedHistory, Gap
 from harvester.ledger.outage import ENDED, LATE, Outage
-from harvester.ledger.streams import NOT_YET, StreamLedger
-
-WINDOW = (1000, 2000)
-
-opened = partial(gap_records.opened, feed=2)
-
-
-def of(symbols: str = "A") -> StreamLedger:
-    return StreamLedger("run", 2, symbols)
+from harvester.ledger.streams import NOT_YET
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ DOCUMENTATION = r"""
 module: aws_schedules
 short_description: EventBridge schedules in one group
 description:
-  - Creates, mends and removes schedules, so that the group holds exactly these.
+  - Creates, repairs and removes schedules, so that the group holds exactly these.
   - Expressions and the time zone are checked before anything changes.
 options:
   group:

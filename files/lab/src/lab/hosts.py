@@ -69,6 +69,7 @@ def settle(host: HostClaim, *, trust_exchange: bool) -> str:
     `trust_exchange`: have the host trust the certificate authority of the lab's exchange first.
     """
     trust = "sudo update-ca-certificates >/dev/null 2>&1 && " if trust_exchange else ""
+    # Its exit code is 1 for every state but `running`; the caller judges the word.
     command = f"{trust}{{ systemctl is-system-running --wait || true; }}"
     ssh = ("ssh", "-F", host.state / SSH_CONFIG, "-o", "BatchMode=yes")
     return run(*ssh, host.name, command, timeout_seconds=SETTLES_WITHIN_SECONDS).strip()

@@ -21,8 +21,8 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
         return 0 if report.ok else 1
     for day in report.days:
         taken = f", {day.removed} removed with proof" if day.removed else ""
-        verdict = "FAILED" if day.problems else "ok"
-        print(f"{day.date} {day.host}: {verdict}, {day.files} files, {day.bytes} bytes{taken}")
+        state = "FAILED" if day.problems else "ok"
+        print(f"{day.date} {day.host}: {state}, {day.files} files, {day.bytes} bytes{taken}")
         for problem in day.problems:
             print(f"  {problem}")
     for path in report.unlisted:

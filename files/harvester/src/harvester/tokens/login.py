@@ -57,7 +57,7 @@ class Login(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """Whose account a token belongs to: show it, so that nobody records with a stranger's login.
+    """Whose account a token belongs to: shown, so that a login of another account is noticed.
 
     `name` is empty where the broker gives none; the account alone is what counts.
     """
