@@ -14,7 +14,7 @@ from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
-from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, repeated
+from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, refuse_currency, repeated
 from harvester.config.limits import RequestLimits, start_offsets
 from harvester.config.senders import CAUSES, HostCause
 
@@ -202,6 +202,7 @@ class Settings(Model, frozen=True, kw_only=True):
             raise ValueError("poll.when is fallback, so feeds must hold fyers-rest and fyers-hsm")
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
+        refuse_currency(self.all_symbols)
         self.poll_offsets()
 
     @property

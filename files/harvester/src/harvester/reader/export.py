@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
-from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
+from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
 from harvester.lake.layout import DEPTH, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
 from harvester.lake.schema import TABLES
