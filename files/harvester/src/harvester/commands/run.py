@@ -92,9 +92,7 @@ def build_recorder(
     streams = _build_streams(context, client, lookup, tls)
     down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
     polls = PollFeed(context, down_for=down_for, observer=observer)
-    publisher = StatusPublisher(
-        context, polls=polls, streams=streams, keeper=keeper, unknown_symbols=lambda: lookup.unknown
-    )
+    publisher = StatusPublisher(context, polls=polls, streams=streams, keeper=keeper, symbol_master=lookup.describe)
 
     def after_tick(recorder: Recorder) -> None:
         publisher(recorder)

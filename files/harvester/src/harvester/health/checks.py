@@ -140,12 +140,11 @@ def _check_clock(status: dict[str, Any]) -> Check:
 def _check_symbols(status: dict[str, Any]) -> Check:
     unknown = status.get("unknown_symbols") or {}
     if not unknown:
-        return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols")
-    detail = "; ".join(
-        f"{name} is not in the symbol master" + (f", near: {', '.join(near)}" if near else "")
-        for name, near in unknown.items()
-    )
-    return Check("symbols", False, detail, "Correct symbols in the inventory and deploy; tickers change with names.")
+        remarks = "".join(f"; {remark}" for remark in status.get("symbol_master_remarks", []))
+        return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols{remarks}")
+    sentences = status.get("lost_symbols") or {}
+    detail = "; ".join(sentences.get(name, f"{name} is not in the symbol master") for name in unknown)
+    return Check("symbols", False, detail, "Correct symbols in the inventory, and deploy.")
 
 
 def _when(wall_ns: int | None) -> str:
