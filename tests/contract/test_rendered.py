@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harvester.brokers.fyers.masters import FOLDER
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
+from harvester.brokers.fyers.masters import FOLDER
 from harvester.commands.renew import PAUSES_SECONDS
 from harvester.config.settings import Settings, load_settings
 
