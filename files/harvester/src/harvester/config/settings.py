@@ -44,7 +44,7 @@ class BrokerSettings(Model, frozen=True):
     public_url: HttpsUrl = "https://public.fyers.in"
     """Base URL of the symbol master download; https only."""
     requests_per_second: PositiveInt = 10
-    """The broker's limit per second over all calls of the account (Fyers API docs, rate limits)."""
+    """The broker's limit per second over all calls (Fyers API docs, rate limits); of a fleet, this host's share."""
     requests_per_minute: PositiveInt = 200
     """The broker's limit per minute; more than three breaches a day block the account (600 on the paid plan)."""
     requests_per_day: PositiveInt = 100_000
