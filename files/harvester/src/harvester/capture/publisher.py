@@ -106,6 +106,7 @@ class StatusPublisher:
             },
             "clock": {"offset_ns": watch.offset_ns, "off": watch.is_off, "steps": watch.steps},
             **self._symbol_master(),
+            **({"blocked_until_ns": until_ns} if (until_ns := access.blocked_until(wall_ns)) else {}),
         }
 
 

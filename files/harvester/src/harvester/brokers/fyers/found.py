@@ -14,7 +14,7 @@ class FoundSymbols(NamedTuple):
     """What the broker's masters say of some symbols."""
 
     listings: dict[str, Listing]
-    """Of each symbol that is listed and whose prices can be stored."""
+    """Of each symbol that is listed and whose prices can be stored, in the order asked for."""
     lost: dict[str, Lost]
     """Of each other symbol."""
     index_names: dict[str, str]
@@ -25,7 +25,8 @@ class FoundSymbols(NamedTuple):
 
 def find_symbols(symbols: Iterable[str], masters: Iterable[MasterFile], kept: KeptMasters, today: date) -> FoundSymbols:
     """Look the symbols up in these masters, with what is kept of earlier ones. Raises OSError."""
-    wanted, masters = set(symbols), list(masters)
+    symbols, masters = list(symbols), list(masters)
+    wanted = set(symbols)
     listed = {row.ticker: row for master in masters for row in master.rows() if row.ticker in wanted}
     lost = {
         symbol: Lost(f"{symbol} has a tick of {row.tick} rupee, finer than a paisa, and the lake stores whole paise")
@@ -37,7 +38,7 @@ def find_symbols(symbols: Iterable[str], masters: Iterable[MasterFile], kept: Ke
         ids = {each for was in last.values() for each in (was.listing.fy_token, was.listing.isin) if each}
         rows = [row for master in masters for row in master.rows() if ids & {row.fy_token, row.isin}]
         lost |= {symbol: explain(symbol, last.get(symbol), today, rows) for symbol in sorted(gone)}
-    return FoundSymbols({name: row for name, row in listed.items() if name not in lost}, lost, {}, [])
+    return FoundSymbols({name: listed[name] for name in symbols if name in listed and name not in lost}, lost, {}, [])
 
 
 def require_none(lost: dict[str, Lost]) -> None:

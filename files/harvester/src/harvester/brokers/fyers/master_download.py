@@ -26,9 +26,10 @@ NOT_FOUND = 404
 
 async def download_symbols(symbols: Iterable[str], public_url: str, kept: KeptMasters, today: date) -> FoundSymbols:
     """Look the symbols up in the broker's own masters of today. Raises HarvesterError when they cannot be had."""
-    by_exchange: dict[str, set[str]] = {}
+    symbols = list(symbols)
+    by_exchange: dict[str, list[str]] = {}
     for symbol in symbols:
-        by_exchange.setdefault(symbol.partition(":")[0], set()).add(symbol)
+        by_exchange.setdefault(symbol.partition(":")[0], []).append(symbol)
     tls, headers = ssl.create_default_context(), {"User-Agent": USER_AGENT}
     found = FoundSymbols({}, {}, {}, [])
     async with httpx.AsyncClient(verify=tls, timeout=DOWNLOAD_SECONDS, headers=headers) as client:
@@ -42,7 +43,7 @@ async def download_symbols(symbols: Iterable[str], public_url: str, kept: KeptMa
             if any(name.endswith(INDEX) for name in found.listings):
                 text = "".join([line async for line in _download(client, f"{public_url}/sym_details/{INDEX_NAMES}")])
                 found.index_names.update(_parse_names(text))
-    return found
+    return found._replace(listings={name: found.listings[name] for name in symbols if name in found.listings})
 
 
 class _MasterSource:
@@ -58,7 +59,7 @@ class _MasterSource:
         self._today = today
         self._remarks = remarks
 
-    async def until_found(self, names: Iterable[str], wanted: set[str]) -> AsyncIterator[MasterFile]:
+    async def until_found(self, names: Iterable[str], wanted: Iterable[str]) -> AsyncIterator[MasterFile]:
         """The masters of these names, one after the other, until all that is wanted is listed in one of them."""
         left = set(wanted)
         for number, name in enumerate(names):

@@ -16,9 +16,11 @@ TOKEN_CODES = frozenset({-8, -15, -16, -17})
 """The broker's own words about a token. HTTP 401 or 403 without them is about the request: the symbol's segment, the
 app's permission, a firewall in between."""
 RATE_CODE = -429
+SYMBOL_CODE = -300
+"""The broker does not know the symbol: renamed, moved to another series, delisted, expired."""
 PARSE_LIMIT = 65_536
 """A depth answer has about 1,500 bytes; what is far larger is not parsed, so that it cannot fill our memory."""
-MAX_RETRY_AFTER = 3600.0
+MAX_RETRY_AFTER = 86_400.0
 SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?$")
 
 
@@ -76,6 +78,8 @@ def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
         return Outage("rate_limited", text)
     if isinstance(code, int) and code in TOKEN_CODES:
         return Outage("token_refused", text)
+    if code == SYMBOL_CODE:
+        return Outage("not_listed", text)
     if status in (401, 403):
         return Outage("refused", text)
     if status >= 500:
