@@ -42,7 +42,9 @@ def test_every_ticker_of_the_real_master_is_accepted(tmp_path: Path, recorded_da
     assert settings.hsm.symbols == tuple(tickers)
 
 
-@pytest.mark.parametrize("ticker", ["NSE: SBIN-EQ", "NSE:SBIN-EQ ", "NSE:A  X-EQ", "NSE:sbin-eq", "NSE:../X", "SBIN"])
+@pytest.mark.parametrize(
+    "ticker", ["NSE: SBIN-EQ", "NSE:SBIN-EQ ", "NSE:A  X-INDEX", "NSE:SBIN EQ", "NSE:sbin-eq", "NSE:../X", "SBIN"]
+)
 def test_what_is_no_ticker_is_refused(tmp_path: Path, ticker: str) -> None:
     with pytest.raises(Refused):
         make_settings(tmp_path, symbols=[ticker])

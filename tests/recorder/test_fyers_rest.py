@@ -29,7 +29,7 @@ from harvester.base.redaction import Secret, register_secret
 from harvester.brokers.fyers.responses import judge_depth, judge_profile, read_date, read_retry_after
 from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.protocol import PollResult
-from harvester.config.settings import BrokerSettings
+from harvester.config.broker import BrokerSettings
 from harvester.ledger.outage import Cause
 
 SBIN = SYMBOLS[0]

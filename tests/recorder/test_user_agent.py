@@ -15,7 +15,7 @@ from harvester.base.release import USER_AGENT, release_id
 from harvester.brokers.fyers.master_download import download_symbols
 from harvester.brokers.fyers.masters import KeptMasters
 from harvester.brokers.fyers.rest import FyersRestClient
-from harvester.config.settings import BrokerSettings
+from harvester.config.broker import BrokerSettings
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import Handlers, WebSocket, connect
 from harvester.tokens.web import ask

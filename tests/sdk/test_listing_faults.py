@@ -15,6 +15,7 @@ from exchange.environment import client_environment
 from exchange.faults import parse_faults
 from harvester.base.clock import SystemClock, to_ist
 from harvester.base.errors import ConfigError
+from harvester.config.settings import load_settings
 
 SBIN, SBI = "NSE:SBIN-EQ", "NSE:SBI-EQ"
 MASTER = "https://public.fyers.in/sym_details/NSE_CM.csv"
@@ -109,3 +110,20 @@ def test_the_harvester_names_the_successor_the_next_morning(server, tmp_path):
     assert "renamed (the same fyToken" in found["lost"][SBIN]
     assert list(found["topics"]) == ["NSE:INFY-EQ"]
     assert "NSE_CM.csv: 1 of its rows" in found["remarks"][0]
+
+
+def test_rules_are_resolved_each_morning(server, tmp_path):
+    config = tmp_path / "config.json"
+    rule = {"underlying": "NIFTY", "expiry": "nearest 2"}
+    settings = {"symbols": ["NSE:INFY-EQ", rule], "broker": {"app_id": server.app.app_id}, "data_dir": str(tmp_path)}
+    config.write_text(json.dumps(settings))
+
+    found = look_up(server, config)
+
+    assert found["remarks"] == []
+    assert found["symbols"][0] == "NSE:INFY-EQ" and "NSE:NIFTY26DECFUT" in found["symbols"]
+    assert [each["rule"]["expiry"] for each in found["rules"]] == ["nearest 2"]
+    assert load_settings(config).symbols == tuple(found["symbols"])
+
+    arm(server, {"action": "rename", "symbol": "NSE:NIFTY26DECFUT", "to": "NSE:NIFTY26DEC29FUT"})
+    assert "NSE:NIFTY26DEC29FUT" in look_up(server, config)["symbols"]

@@ -11,11 +11,13 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import Model
 
 FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt"]
-TICKER = r"^(NSE|BSE|MCX):[A-Z0-9&_.-]+( [A-Z0-9&_.-]+)*\Z"
-"""What tickers of the broker's masters look like; those of some indices have spaces (NSE:NIFTY100 EQL WGT-INDEX)."""
+WORD = "[A-Z0-9&_.-]+"
+INDEX_TICKER = rf"^(NSE|BSE|MCX):{WORD}( {WORD})*-INDEX\Z"
+"""What tickers of indices look like in the broker's masters: some have spaces (NSE:NIFTY100 EQL WGT-INDEX)."""
+TICKER = rf"^(NSE|BSE|MCX):({WORD}|{WORD}( {WORD})*-INDEX)\Z"
 LONGEST_TICKER = 50
 Symbol = Annotated[str, Meta(pattern=TICKER, max_length=LONGEST_TICKER)]
-IndexSymbol = Annotated[str, Meta(pattern=TICKER.replace(r"\Z", r"-INDEX\Z"), max_length=LONGEST_TICKER)]
+IndexSymbol = Annotated[str, Meta(pattern=INDEX_TICKER, max_length=LONGEST_TICKER)]
 CURRENCY = re.compile(r"^(NSE|BSE):((USD|EUR|GBP|JPY)INR|EURUSD|GBPUSD|USDJPY)[0-9]")
 """Contracts on currency pairs: the only ones of these exchanges with a tick finer than a paisa (0.0025 rupee)."""
 WssUrl = Annotated[str, Meta(pattern=r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?\Z")]

@@ -141,7 +141,10 @@ def _check_clock(status: dict[str, Any]) -> Check:
 def _check_symbols(status: dict[str, Any]) -> Check:
     unknown = status.get("unknown_symbols") or {}
     if not unknown:
-        remarks = "".join(f"; {remark}" for remark in status.get("symbol_master_remarks", []))
+        rules = [
+            f"{len(each['symbols'])} by {', '.join(each['rule'].values())}" for each in status.get("symbol_rules", [])
+        ]
+        remarks = "".join(f"; {remark}" for remark in [*rules, *status.get("symbol_master_remarks", [])])
         return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols{remarks}")
     sentences = status.get("lost_symbols") or {}
     detail = "; ".join(sentences.get(name, f"{name} is not in the symbol master") for name in unknown)

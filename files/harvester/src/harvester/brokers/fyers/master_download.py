@@ -4,20 +4,26 @@ import asyncio
 import gzip
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
+from msgspec import to_builtins
 
+from harvester.base.clock import to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.release import USER_AGENT
 from harvester.brokers.fyers.found import FoundSymbols, find_symbols
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
+from harvester.brokers.fyers.resolution import concerns, resolve_rule
 from harvester.brokers.fyers.symbols import FILES
 from harvester.brokers.fyers.topics import INDEX
+from harvester.config.rules import Resolved, SymbolRule
 
+PRICES = "NSE_CM_sym_master.json"
 INDEX_NAMES = "index_hsm_mapping.json"
 DOWNLOAD_SECONDS = 60.0
 DOWNLOAD_LIMIT = 64 << 20
@@ -46,6 +52,34 @@ async def download_symbols(symbols: Iterable[str], public_url: str, kept: KeptMa
     return found._replace(listings={name: found.listings[name] for name in symbols if name in found.listings})
 
 
+async def resolve_rules(
+    rules: Sequence[SymbolRule], public_url: str, kept: KeptMasters, now_ns: int
+) -> tuple[Resolved, list[str]]:
+    """What the rules stand for today, and remarks on the masters. Raises HarvesterError, ConfigError for a rule."""
+    today, remarks = to_ist(now_ns).date(), list[str]()
+    tls, headers = ssl.create_default_context(), {"User-Agent": USER_AGENT}
+    prices: dict[str, Decimal] = {}
+    async with httpx.AsyncClient(verify=tls, timeout=DOWNLOAD_SECONDS, headers=headers) as client:
+        with TemporaryDirectory(prefix="masters-") as scratch:
+            source = _MasterSource(client, f"{public_url}/sym_details", Path(scratch), kept, today, remarks)
+            masters = [master async for master in source.all_of(("NSE_CM", "NSE_FO"))]
+            rows = [row for master in masters for row in master.rows() if any(concerns(rule, row) for rule in rules)]
+        if any(rule.strikes for rule in rules):
+            prices = _parse_prices([line async for line in _download(client, f"{public_url}/sym_details/{PRICES}")])
+    found = [{"rule": to_builtins(rule), "symbols": resolve_rule(rule, rows, prices, now_ns)} for rule in rules]
+    return Resolved(today.isoformat(), found), remarks
+
+
+def _parse_prices(lines: Iterable[str]) -> dict[str, Decimal]:
+    """The previous close by fyToken, from a master in JSON: an object by ticker (Fyers API docs, symbol master)."""
+    try:
+        rows = json.loads("".join(lines), parse_float=Decimal).values()
+        closes = {str(row["fyToken"]): row.get("previousClose") for row in rows}
+    except (ValueError, ArithmeticError, AttributeError, TypeError, KeyError, RecursionError):
+        raise HarvesterError(f"{PRICES}: not the broker's symbol master in JSON. It is tried again later.") from None
+    return {token: Decimal(close) for token, close in closes.items() if isinstance(close, int | Decimal) and close > 0}
+
+
 class _MasterSource:
     """Fetches masters into a scratch directory, and keeps those that are whole."""
 
@@ -69,6 +103,12 @@ class _MasterSource:
                 left -= await asyncio.to_thread(_listed_in, master, left)
             if not left:
                 return
+
+    async def all_of(self, names: Iterable[str]) -> AsyncIterator[MasterFile]:
+        """The masters of these names."""
+        for name in names:
+            if master := await self._fetch(name, is_needed=True):
+                yield master
 
     async def _fetch(self, name: str, *, is_needed: bool) -> MasterFile | None:
         """Today's master, or one that is kept where today's is not whole; None: there is none of this name."""

@@ -15,8 +15,6 @@ from harvester.base.files import make_directory, replacing
 from harvester.brokers.fyers.successors import Last
 from harvester.brokers.fyers.symbols import FILES, Listing, read_rows
 
-FOLDER = "masters"
-"""Within a host's data directory."""
 GZIP = b"\x1f\x8b"
 DAYS = 60
 """How many days are kept; one takes 3 MB at most, and a symbol that was renamed is noticed within a day."""

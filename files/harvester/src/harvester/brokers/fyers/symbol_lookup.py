@@ -26,6 +26,10 @@ class SymbolLookup:
         """Why, in a sentence."""
         self.remarks: list[str] = []
         """What is odd about today's masters."""
+        self.symbols: list[str] = []
+        """All symbols to record, those that rules stand for among them; empty until the first look-up."""
+        self.rules: list[dict[str, Any]] = []
+        """Each rule with its symbols."""
         self._topics: dict[str, list[str]] = {}
         self._look_up = look_up
         self._clock = clock
@@ -73,6 +77,7 @@ class SymbolLookup:
         found = await asyncio.to_thread(self._look_up)
         self._topics, self.unknown = found["topics"], found["unknown"]
         self.lost, self.remarks = found["lost"], found["remarks"]
+        self.symbols, self.rules = found["symbols"], found["rules"]
         for symbol, sentence in self.lost.items():
             log.error("symbol_lost", symbol=symbol, detail=sentence)
         for remark in self.remarks:
@@ -80,5 +85,5 @@ class SymbolLookup:
 
     def describe(self) -> dict[str, Any]:
         """What the status file says of it."""
-        told = {"lost_symbols": self.lost, "symbol_master_remarks": self.remarks}
+        told = {"lost_symbols": self.lost, "symbol_master_remarks": self.remarks, "symbol_rules": self.rules}
         return {"unknown_symbols": self.unknown} | {key: value for key, value in told.items() if value}
