@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent.parent
 os.environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LAB_STATE": "no-lab", "LC_ALL": "C.UTF-8"}
 
+import yaml  # noqa: E402
 from ansible.inventory.manager import InventoryManager  # noqa: E402
 from ansible.parsing.dataloader import DataLoader  # noqa: E402
 from ansible.playbook import Playbook  # noqa: E402
@@ -92,7 +93,27 @@ def main() -> None:
                 text += "".join(f"- {line}\n" for line in before if line not in lines)
             if text and text != known.get(path):
                 found[f"{name}/{path}"] = text
+    found["playbooks.txt"] = "".join(line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in written_by(path))
     json.dump(found, sys.stdout)
+
+
+def written_by(playbook: Path) -> Iterator[str]:
+    """A line for each file that a playbook writes itself: as it says so, with variables, and whether it is hidden."""
+    tasks = [task for play in yaml.safe_load(playbook.read_text("utf-8")) for task in _described(play)]
+    for task, module in ((task, f"ansible.builtin.{name}") for task in tasks for name in FILES):
+        if module in task:
+            wanted, path = task[module], task[module].get("dest") or task[module]["path"]
+            words = [str(wanted.get(key, "-")) for key in ("state", "owner", "group", "mode")]
+            hidden = [f"{key}={task[key]}" for key in ("no_log", "diff") if key in task]
+            yield f"{playbook.name}: {' '.join([path, *words, *hidden])}\n"
+
+
+def _described(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The tasks of a play or block, and those inside them."""
+    yield part
+    for key in ("pre_tasks", "tasks", "post_tasks", "block", "rescue", "always"):
+        for each in part.get(key, ()):
+            yield from _described(each)
 
 
 def render(kind: Kind) -> dict[str, str]:
