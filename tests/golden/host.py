@@ -91,7 +91,7 @@ def main() -> None:
                 lines, before = text.splitlines(), known[path].splitlines()
                 text = "".join(f"+ {line}\n" for line in lines if line not in before)
                 text += "".join(f"- {line}\n" for line in before if line not in lines)
-            if text and text != known.get(path):
+            if text != known.get(path) and (text or path not in LISTS):
                 found[f"{name}/{path}"] = text
     found["playbooks.txt"] = "".join(line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in written_by(path))
     json.dump(found, sys.stdout)
@@ -134,7 +134,7 @@ def render(kind: Kind) -> dict[str, str]:
             if module in FILES:
                 path = _path(wanted)
                 lists["files.txt"][_file(module, path, wanted, templar.template(task.notify) or [])] = None
-                if text := _text(module, task, wanted, templar):
+                if (text := _text(module, task, wanted, templar)) is not None:
                     texts[path.lstrip("/")] = text
             elif module == "systemd_service":
                 said = " ".join(
@@ -215,16 +215,13 @@ def _file(module: str, path: str, wanted: dict[str, Any], notify: str | list[str
     return ", ".join([" ".join(words), *checks, *follows])
 
 
-def _text(module: str, task: Task, wanted: dict[str, Any], templar: Templar) -> str:
-    """The text that a task writes; empty where it writes none, or copies a file as it is."""
-    if module == "template":
-        folder = Path(task._role._role_path) / "templates"
-        written = templar.copy_with_new_env(searchpath=[str(folder)]).template(
-            trust_as_template((folder / wanted["src"]).read_text("utf-8"))
-        )
-    else:
-        written = str(wanted.get("content", ""))
-    return plain(written)
+def _text(module: str, task: Task, wanted: dict[str, Any], templar: Templar) -> str | None:
+    """The text that a task writes; None where it writes none, or copies a file as it is."""
+    if module != "template":
+        return plain(str(wanted["content"])) if "content" in wanted else None
+    folder = Path(task._role._role_path) / "templates"
+    source = trust_as_template((folder / wanted["src"]).read_text("utf-8"))
+    return plain(templar.copy_with_new_env(searchpath=[str(folder)]).template(source))
 
 
 def plain(text: str) -> str:
