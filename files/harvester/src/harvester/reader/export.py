@@ -39,25 +39,34 @@ def export_csv(lake: Path, day: date, output: Path, symbols: Collection[str] = (
     tables = _depth_files(lake, day)
     path = output / f"market_depth_{day.isoformat()}.csv"
     try:
+        rows = _merge(tables, symbols)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(lake, day, error) from error
+    try:
         make_directory(output)
         with replacing(path) as file:
             writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
             writer.writerow(HEADER)
             count = 0
-            for row in _merge(tables, symbols):
+            for row in rows:
                 writer.writerow(_format(row))
                 count += 1
     except pa.ArrowException as error:
-        raise HarvesterError(
-            f"{lake}: a depth table of {day} cannot be read ({str(error).splitlines()[0][:120]}). Nothing is exported;"
-            " run harvester verify to see what is damaged."
-        ) from error
+        raise _unreadable(lake, day, error) from error
     except OSError as error:
         raise HarvesterError(
             f"{path}: the export cannot be written ({error.strerror}). Nothing in the lake is changed by this: name"
             " another directory with --output, or free some space."
         ) from error
     return path, count
+
+
+def _unreadable(lake: Path, day: date, error: Exception) -> HarvesterError:
+    said = str(error).splitlines()[0].replace(str(lake), "")[:160]
+    return HarvesterError(
+        f"{lake}: a depth table of {day} cannot be read ({said}). Nothing is exported; run harvester verify to see what"
+        " is damaged, or closed to this user."
+    )
 
 
 def _depth_files(lake: Path, day: date) -> list[Path]:

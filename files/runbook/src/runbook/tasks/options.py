@@ -1,6 +1,8 @@
 """What makes a function an operator's task, and the options that several tasks have in common."""
 
 import functools
+import os
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,8 +10,10 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from harvester.base.errors import HarvesterError
+from harvester.base.endings import describe_ending, flush_output
+from harvester.base.redaction import redact
 
+DEBUG = "HARVESTER_DEBUG"
 WHERE = {
     "inventory": "inventory to use instead of the one ansible.cfg names, such as inventory/aws",
     "limit": "hosts to act on, as Ansible writes patterns (default: all of group harvesters)",
@@ -24,15 +28,22 @@ FORCE = {"force": "also while a session is open, when this would interrupt recor
 
 
 def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callable[..., None]], Any]:
-    """A task whose HarvesterError ends it with one paragraph and its documented exit code."""
+    """A task that every error ends with one paragraph and its documented exit code; see docs/exit-codes.md."""
 
     def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
         def run(context: Context, *args: Any, **options: Any) -> None:
+            name = function.__name__.replace("_", "-")
             try:
                 function(context, *args, **options)
-            except HarvesterError as error:
-                raise Exit(f"{function.__name__.replace('_', '-')}: {error}", code=error.exit_code) from None
+                flush_output()
+            except Exit:
+                raise
+            except (Exception, KeyboardInterrupt) as error:
+                if os.environ.get(DEBUG):
+                    traceback.print_exc()
+                code, message = describe_ending(error, for_traceback=f"{DEBUG}=1 ./inv {name} ... shows the traceback.")
+                raise Exit(redact(f"{name}: {message}") if message else None, code=code) from None
 
         return task(help=helps, iterable=iterable)(run)
 
