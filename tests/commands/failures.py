@@ -95,7 +95,7 @@ RIGHTS = [
     no_rights(
         lambda place: place.root / "data",
         r"data/(lake|journal).*Permission denied.*(owner|user)",
-        *("recover", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
+        *("run", "recover", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
     ),
     no_rights(lambda place: place.table, r"depth\.parquet.*(Permission denied|cannot be read)", "export", "verify"),
     no_rights(lambda place: place.manifest, r"manifest\.json.*denied", "export", "cleanup", "upload", "verify"),

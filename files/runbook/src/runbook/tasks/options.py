@@ -8,7 +8,8 @@ from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.tasks import task
+from invoke.parser.argument import Argument
+from invoke.tasks import Task, task
 
 from harvester.base.endings import describe_ending, flush_output
 from harvester.base.redaction import redact
@@ -25,6 +26,26 @@ RANGE = {
 }
 OUTPUT = {"output": "directory of pulled data (default: pulled)"}
 FORCE = {"force": "also while a session is open, when this would interrupt recording"}
+
+
+class CheckedArgument(Argument):
+    """An argument whose value must be of its kind; Invoke would show a traceback for a number that is none."""
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        try:
+            super().set_value(value, cast)
+        except ValueError:
+            raise Exit(f"--{self.name}: {value!r} is not a whole number. Write it in digits.", code=2) from None
+
+
+class OperatorTask(Task[Callable[..., None]]):
+    """A task whose arguments are checked."""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        arguments = super().get_arguments(ignore_unknown_help)
+        for argument in arguments:
+            argument.__class__ = CheckedArgument  # Invoke makes them itself
+        return arguments
 
 
 def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callable[..., None]], Any]:
@@ -45,7 +66,7 @@ def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callabl
                 code, message = describe_ending(error, for_traceback=f"{DEBUG}=1 ./inv {name} ... shows the traceback.")
                 raise Exit(redact(f"{name}: {message}") if message else None, code=code) from None
 
-        return task(help=helps, iterable=iterable)(run)
+        return task(help=helps, iterable=iterable, klass=OperatorTask)(run)
 
     return decorate
 
