@@ -35,7 +35,9 @@ class CheckedArgument(Argument):
         try:
             super().set_value(value, cast)
         except ValueError:
-            raise Exit(f"--{self.name}: {value!r} is not a whole number. Write it in digits.", code=2) from None
+            raise Exit(
+                f"--{(self.name or '').replace('_', '-')}: {value!r} is not a whole number. Write it in digits.", code=2
+            ) from None
 
 
 class OperatorTask(Task[Callable[..., None]]):
