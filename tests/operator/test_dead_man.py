@@ -110,4 +110,3 @@ def test_a_special_session_has_its_schedules_at_its_own_time() -> None:
     assert named == {
         "start": ["cron(5 18 8 11 ? 2026)"], "open": ["cron(15 18 8 11 ? 2026)"], "close": ["cron(15 19 8 11 ? 2026)"],
     }  # fmt: skip
-    assert not [cron for crons in schedules.values() for cron in crons.values() if ",10," in cron.split()[2]]
