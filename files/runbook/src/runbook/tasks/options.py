@@ -44,10 +44,14 @@ class OperatorTask(Task[Callable[..., None]]):
     """A task whose arguments are checked."""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        arguments = super().get_arguments(ignore_unknown_help)
-        for argument in arguments:
-            argument.__class__ = CheckedArgument  # Invoke makes them itself
-        return arguments
+        return [_checked(argument) for argument in super().get_arguments(ignore_unknown_help)]
+
+
+def _checked(argument: Argument) -> Argument:
+    """The same argument; Invoke itself makes those of a task."""
+    checked = CheckedArgument(names=argument.names)
+    vars(checked).update(vars(argument))
+    return checked
 
 
 def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callable[..., None]], Any]:
