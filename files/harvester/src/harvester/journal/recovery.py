@@ -90,7 +90,7 @@ def _reporting(path: Path, report: RecoveryReport) -> Iterator[None]:
     except JournalError as error:
         report.problems.append(str(error))
     except OSError as error:
-        report.problems.append(f"{path}: {error.strerror or error}. It is left as it is: correct that, recover again.")
+        report.problems.append(f"{path}: {error.strerror or error}; it is left as it is.")
 
 
 def _recover_file(journal: Path, path: Path, clock: Clock, report: RecoveryReport) -> None:
