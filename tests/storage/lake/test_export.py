@@ -27,13 +27,13 @@ def test_the_file_is_the_old_one_to_the_letter(place) -> None:
     assert (path.name, count) == ("market_depth_2026-11-23.csv", 40)
     assert lines[0] == HEADER
     assert lines[1] == (
-        "2026-11-23T09:15:00.032000+05:30,NSE:INFY-EQ,800.00,1000,2000,"
+        "2026-11-23T09:15:00.000000+05:30,NSE:INFY-EQ,800.00,1000,2000,"
         "799.95,10,799.90,20,799.85,30,799.80,40,799.75,50,800.05,20,800.10,40,800.15,60,800.20,80,800.25,100"
     )
     assert lines[-1] == ""
 
 
-def test_rows_of_all_symbols_come_in_order_of_receipt(place) -> None:
+def test_rows_come_in_the_order_of_their_times(place) -> None:
     place.record_all()
     place.close()
     path, _ = export_csv(place.lake, DAY, place.root / "out")
@@ -94,10 +94,13 @@ def test_a_day_that_is_not_closed_is_refused_with_advice(place, tmp_path: Path) 
         export_csv(place.lake, DAY, tmp_path / "out")
 
 
-def test_a_failed_export_leaves_no_half_file(place) -> None:
+@pytest.mark.parametrize("damage", ["no Parquet", "a page"])
+def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
     place.record_all()
     place.close()
-    place.current("depth").write_bytes(b"PAR1 no longer")
-    with pytest.raises(HarvesterError):
+    path = place.current("depth")
+    content = path.read_bytes()
+    path.write_bytes(b"PAR1 no longer" if damage == "no Parquet" else content[:9] + bytes(2000) + content[2009:])
+    with pytest.raises(HarvesterError, match="cannot be read"):
         export_csv(place.lake, DAY, place.root / "out")
-    assert list((place.root / "out").iterdir()) == []
+    assert list(place.root.glob("out/*")) == []
