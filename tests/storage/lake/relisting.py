@@ -1,0 +1,31 @@
+"""Manifests that vouch for changed files, so that only what comes after the hashes can tell."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.storage.lake.conftest import Place
+
+from harvester.lake.manifest import self_hash
+
+
+def relist(place: Place, path: Path, **changes: object) -> None:
+    """Have the manifest list a file as it is now, or with other values."""
+
+    def change(value: dict[str, Any]) -> None:
+        (entry,) = [e for e in value["files"] if e["path"] == path.relative_to(place.lake).as_posix()]
+        data = path.read_bytes()
+        entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), **changes)
+
+    forge(place, change)
+
+
+def forge(place: Place, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a manifest and make its own hash right again."""
+    target = place.lake / place.partition.path("manifest") / "manifest.json"
+    value = json.loads(target.read_bytes())
+    value.pop("self_sha256")
+    change(value)
+    target.write_text(json.dumps({**value, "self_sha256": self_hash(value)}))
