@@ -11,7 +11,16 @@ from harvester.base.files import replace_file
 from harvester.ledger.outage import Cause
 from runbook.pull.store import writing
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
-from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, clock, figures_of, make_panel, worst_coverage
+from runbook.report.panels import (
+    LEVELS,
+    LINE_HEIGHT,
+    Axis,
+    clock,
+    figures_of,
+    make_panel,
+    say_share,
+    worst_coverage,
+)
 from runbook.report.query import TIME_ZONE, open_lake
 
 if TYPE_CHECKING:
@@ -42,13 +51,14 @@ def write_report(
         sections = [_section(connection, day, symbols) for day in reversed(drawn)]
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     engine = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    engine.filters |= {"grouped": lambda number: f"{number:,}"}
+    engine.filters |= {"grouped": lambda number: f"{number:,}", "share": say_share}
     page = engine.get_template("report.html.j2").render(
         sections=sections,
         problems=list(problems),
         older=len({day.date for day in days}) - len(newest),
         causes=sorted({cause for section in sections for panel in section["panels"] for cause in panel.causes}),
         all_causes=get_args(Cause),
+        breaks=any(section["has_breaks"] for section in sections),
         made_at=datetime.now(ZoneInfo(TIME_ZONE)),
         levels=LEVELS,
         line_height=LINE_HEIGHT,
@@ -86,6 +96,7 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
         "bytes": sum(file.bytes for file in day.manifest.files),
         "unexplained": day.certificate.get("unexplained_slots", 0),
         "columns": axis.columns,
+        "has_breaks": bool(axis.closed),
         "panels": [make_panel(connection, day, symbol, axis) for symbol in sorted(shown)],
         "more": len(chosen) - len(shown),
     }
@@ -101,7 +112,8 @@ def _axis(day: PulledDay) -> Axis:
     windows = day.certificate["windows"]
     begin, end = (windows[0][0], windows[-1][1]) if windows else (0, 1)
     step = day.certificate.get("interval_ns") or NS_PER_SECOND
-    return Axis(begin, end, max(1, min(COLUMNS, (end - begin) // step)))
+    spans = tuple((int(opens), int(closes)) for opens, closes in windows)
+    return Axis(begin, end, max(1, min(COLUMNS, (end - begin) // step)), spans)
 
 
 def _hours(axis: Axis) -> list[tuple[float, str]]:
