@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from tests.journals import INTERVAL_NS, SYMBOLS, answer
 from tests.storage.lake.conftest import SLOTS, Place, StreamedPlace
+from tests.storage.lake.relisting import bring
 from tests.storage.lake.sockets import INFY, SBIN, SocketRecorder, book, ids_of, moment
 
 from exchange.wire import hsm
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError
 from harvester.cli import run
 from harvester.reader.export import export_csv
@@ -125,6 +126,7 @@ def test_a_book_from_before_a_gap_is_not_known_in_it_nor_after_it(place: Streame
     recorder.connect(0, [SBIN, INFY])
     recorder.snapshots(0, SBIN, INFY)
     recorder.at(42)
+    recorder.books(0, INFY, 3)
     recorder.control("disconnect", feed=2, stream=0, cause="disconnect", detail="")
     recorder.lose(SBIN, 42, 58)
     recorder.lose(INFY, 42, 58)
@@ -139,6 +141,64 @@ def test_a_book_from_before_a_gap_is_not_known_in_it_nor_after_it(place: Streame
     early, late = [clock(5 * slot) for slot in range(9)], [clock(5 * slot) for slot in range(12, 20)]
     assert times_of(table, SBIN) == early + late
     assert times_of(table, INFY) == early + late[3:], "its quote came back at 58 s, its book at 71 s"
+
+
+def test_a_snapshot_that_ends_a_gap_is_known_at_once(place: StreamedPlace) -> None:
+    recorder = place.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    recorder.lose(SBIN, 42, 60)
+    recorder.at(60)
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN, number=1)
+    end(place, recorder)
+    assert times_of(export(place), SBIN)[9:] == [clock(5 * slot) for slot in range(12, 20)]
+
+
+def test_a_book_whose_quote_is_not_known_yet_has_no_price_of_a_trade(place: StreamedPlace) -> None:
+    recorder = place.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN])
+    recorder.entries(0, hsm.snapshot(ids_of(SBIN)["dp"], hsm.Topic("dp|nse_cm|3045"), book(1)))
+    end(place, recorder)
+    row = export(place)[clock(0), SBIN]
+    assert [row[name] for name in ("ltp", "total_buy_qty", "total_sell_qty")] == ["", "", ""]
+    assert row["bid_px_1"] == "799.96"
+
+
+def test_a_gap_of_one_feed_does_not_make_what_another_lost_known(place: StreamedPlace) -> None:
+    recorder = place.sockets(polled=(SBIN,))
+    recorder.open(feeds=[1, 2], interval_ns=50 * NS_PER_SECOND)
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    recorder.poll(0, SBIN, sched_ns=moment(0))
+    recorder.at(5)
+    recorder.books(0, SBIN, 5)
+    recorder.lose(SBIN, 5, None)
+    recorder.control("disconnect", feed=2, stream=0, cause="disconnect", detail="")
+    end(place, recorder)
+    assert {gap.feed for gap in place.gaps(SBIN)} == {"fyers-rest", "fyers-hsm"}
+    assert times_of(export(place, 10 * NS_PER_SECOND), SBIN) == [clock(0)]
+
+
+def test_a_gap_before_a_row_does_not_carry_it_into_the_next_window(place: StreamedPlace) -> None:
+    """And an answer that comes as the window closes is of that window alone."""
+    recorder = place.sockets(polled=(SBIN,))
+    windows = ((moment(0), moment(20)), (moment(50), moment(70)))
+    for opens, closes in windows:
+        recorder.clock.now_ns = opens
+        recorder.control("window_open", open_ns=opens, close_ns=closes, interval_ns=10 * NS_PER_SECOND, feeds=[1])
+        slot = opens + 10 * NS_PER_SECOND
+        recorder.poll(0, SBIN, sched_ns=slot)
+        recorder.poll(0, SBIN, sched_ns=closes - 32 * NS_PER_MS)
+        recorder.clock.now_ns = closes
+        recorder.control("window_close", open_ns=opens, close_ns=closes)
+    recorder.stop()
+    place.close(symbols=(SBIN,), windows=windows, interval_ns=10 * NS_PER_SECOND)
+    assert place.rows()[1]["recv_ns"] == moment(20)
+    assert times_of(export(place), SBIN) == [clock(10), clock(60)]
+    assert times_of(export(place, 3 * NS_PER_SECOND), SBIN) == [clock(at) for at in (12, 15, 18, 62, 65, 68)]
 
 
 def test_a_book_of_one_window_is_not_known_in_the_next(place: StreamedPlace) -> None:
@@ -178,21 +238,19 @@ def test_other_times_can_be_asked_for(place: StreamedPlace, capsys: pytest.Captu
 
 
 def test_a_symbol_that_two_hosts_recorded_has_one_row_a_time(tmp_path: Path) -> None:
+    places = []
     for host, slots in (("a", range(10)), ("b", range(5, SLOTS))):
-        place = Place(tmp_path, partition=Place(tmp_path).partition._replace(host=host))
-        place.root = tmp_path / host
+        place = Place(tmp_path / host)
+        place.partition = place.partition._replace(host=host)
         recorder = place.start()
         recorder.open_window(SLOTS)
         recorder.poll_all(*slots)
         recorder.close_window(SLOTS)
         recorder.stop()
         place.close()
-        if host == "b":
-            for path in (tmp_path / "b" / "lake").rglob("host=b/*"):
-                target = tmp_path / "a" / "lake" / path.relative_to(tmp_path / "b" / "lake")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(path.read_bytes())
-    both = Place(tmp_path / "a")
+        places.append(place)
+    both, other = places
+    bring(other, both)
     table = export(both)
     assert times_of(table, SBIN) == times_of(table, INFY) == [clock(5 * slot) for slot in range(SLOTS)]
     assert set(times_of(export(both, symbols=[INFY]), SBIN)) == set()

@@ -1,7 +1,8 @@
-"""Manifests that vouch for changed files, so that only what comes after the hashes can tell."""
+"""Lakes made otherwise than by a close: manifests that vouch for changed files, days of another host."""
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from harvester.lake.manifest import self_hash
 
 
 def relist(place: Place, path: Path, **changes: object) -> None:
-    """Have the manifest list a file as it is now, or with other values."""
+    """Have the manifest vouch for a file as it is now, so that only what comes after the hashes can tell."""
 
     def change(value: dict[str, Any]) -> None:
         (entry,) = [e for e in value["files"] if e["path"] == path.relative_to(place.lake).as_posix()]
@@ -29,3 +30,8 @@ def forge(place: Place, change: Callable[[dict[str, Any]], None]) -> None:
     value.pop("self_sha256")
     change(value)
     target.write_text(json.dumps({**value, "self_sha256": self_hash(value)}))
+
+
+def bring(other: Place, here: Place) -> None:
+    """The days of another host beside those that are here, as a pull from two hosts leaves them."""
+    shutil.copytree(other.lake, here.lake, dirs_exist_ok=True)

@@ -101,6 +101,8 @@ def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
     path = place.current("depth")
     content = path.read_bytes()
     path.write_bytes(b"PAR1 no longer" if damage == "no Parquet" else content[:9] + bytes(2000) + content[2009:])
-    with pytest.raises(HarvesterError, match="cannot be read"):
+    with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value).startswith(f"{path}: it cannot be read (")
+    assert str(caught.value).endswith("). Nothing is exported; run harvester verify to see what is damaged.")
     assert list(place.root.glob("out/*")) == []

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 from tests.storage.lake.conftest import Place
-from tests.storage.lake.relisting import forge, relist
+from tests.storage.lake.relisting import bring, forge, relist
 
 from harvester.base.errors import HarvesterError
 from harvester.lake.layout import Partition
@@ -117,6 +118,24 @@ def test_what_is_no_table_and_what_does_not_unpack_is_told_although_the_hashes_a
     ]
 
 
+def test_a_long_error_is_told_by_the_begin_of_its_first_line(closed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise pa.ArrowInvalid("x" * 200 + "\nmore")
+
+    monkeypatch.setattr(pq, "read_metadata", refuse)
+    assert problems(closed)[0].endswith(f": it cannot be read ({'x' * 120})")
+
+
+def test_files_of_all_hosts_are_listed(closed: Place, tmp_path: Path) -> None:
+    other = Place(tmp_path / "other", partition=closed.partition._replace(host="lab2"))
+    other.record_all()
+    other.close()
+    bring(other, closed)
+    report = verify_lake(closed.lake)
+    assert report.ok and report.unlisted == []
+    assert [(day.host, day.files) for day in report.days] == [("lab1", 5), ("lab2", 5)]
+
+
 def test_an_archive_of_a_segment_that_the_manifest_does_not_name_is_told(closed: Place) -> None:
     _, name = path_of(closed, "raw")
 
@@ -139,6 +158,10 @@ def test_a_removed_file_is_no_fault_while_it_is_away_and_is_checked_where_it_is_
     after = verify_lake(closed.lake).days[0]
     assert (after.removed, after.problems, after.files) == (1, [], before.files - 1)
     assert after.bytes == before.bytes - len(content)
+    path, name = path_of(closed, "raw")
+    write_removals(closed.lake, closed.partition, [FileEntry(name, 1, "0" * 64, 1)], "0" * 64)
+    path.unlink()
+    assert verify_lake(closed.lake).days[0].removed == 2
 
 
 def change_certificate(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:
@@ -198,17 +221,17 @@ def test_accounts_of_a_day_without_one_of_the_three_files_are_not_checked(closed
 def test_a_damaged_manifest_or_record_of_a_clean_up_is_its_days_problem_and_the_others_are_checked(
     closed: Place,
 ) -> None:
-    second = Partition(closed.partition.date, "lab2")
-    target = closed.lake / second.manifest
+    other = Partition(closed.partition.date, "lab0")
+    target = closed.lake / other.manifest
     target.parent.mkdir(parents=True)
     target.write_bytes(b"{}")
     report = verify_lake(closed.lake)
-    assert [day.host for day in report.days] == ["lab1", "lab2"]
-    assert report.days[0].problems == [] and report.days[0].files > 0
-    assert "the manifest cannot be trusted" in report.days[1].problems[0]
+    assert [day.host for day in report.days] == ["lab0", "lab1"]
+    assert report.days[1].problems == [] and report.days[1].files > 0
+    assert "the manifest cannot be trusted" in report.days[0].problems[0]
     assert not report.ok
     (closed.lake / closed.partition.path("manifest") / "removed-1.json").write_bytes(b"{}")
-    first = verify_lake(closed.lake).days[0]
+    first = verify_lake(closed.lake).days[1]
     assert first.files == 0 and "the record of a clean-up cannot be read" in first.problems[0]
 
 

@@ -186,8 +186,17 @@ def test_times_stay_as_they_are_for_parsing_them_takes_longer_than_a_listing(
     bucket: Bucket, s3: stand_in.Bucket
 ) -> None:
     put(bucket)
-    found = bucket.client.head_object(Bucket=bucket.name, Key=KEY, ChecksumMode="ENABLED")
+    own = open_client("ap-south-1", "http://127.0.0.1:9")
+    own.meta.events.register("before-send.s3", s3.handle)
+    found = own.head_object(Bucket=bucket.name, Key=KEY, ChecksumMode="ENABLED")
     assert found["LastModified"] == "Fri, 20 Nov 2026 11:00:00 GMT"
+
+
+def test_a_region_that_is_none_is_told_with_the_place_that_was_meant() -> None:
+    with pytest.raises(BucketError, match=r"^s3://: .*Correct upload\.region"):
+        open_client("no region", None)
+    with pytest.raises(BucketError, match=r"^http://127\.0\.0\.1:9: "):
+        open_client("no region", "http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def choose_rows(moments: Moments, rows: pa.Table, gaps: Mapping[str, Sequence[In
     recv = rows.column("recv_ns").to_numpy()
     latest = np.searchsorted(recv, times, side="right") - 1
     received = np.append(recv, ABSENT)[latest]  # -1, no row yet, is the last
-    known = received >= moments.since
+    known = received > moments.since
     feeds = np.array([*rows.column("feed").to_pylist(), ""])[latest]
     for feed, stretches in gaps.items():
         known &= ~((feeds == feed) & _are_lost(times, received, stretches))
