@@ -9,6 +9,7 @@ from tests.storage.lake.sockets import NIFTY, OPEN_NS, SBIN, SocketRecorder, ids
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_TBT
+from harvester.lake.certificate.shares import in_percent, share_of
 
 NOW = OPEN_NS // NS_PER_SECOND
 YESTERDAY = NOW - 63_900  # 15:30 of the day before
@@ -116,3 +117,37 @@ def test_a_snapshot_of_fifty_levels_is_no_skew_either(place: StreamedPlace) -> N
     recorder.book50(0, SBIN, 1)
     end(place, recorder)
     assert place.facts(SBIN, "fyers-tbt")["skew_ms"]["max"] == 250.0
+
+
+def test_a_gap_of_a_moment_is_less_than_all(place: StreamedPlace) -> None:
+    recorder = session(place)
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    recorder.lose(SBIN, 50, 50 + 4e-5)
+    end(place, recorder)
+    facts = place.facts(SBIN)
+    assert facts["covered_ns"] < facts["window_ns"]
+    assert facts["coverage"] == 0.999999, "rounded it was 1.0"
+    assert in_percent(facts["coverage"]) == "99.99"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "share", "percent"),
+    [
+        (10**15, 10**15, 1.0, "100.00"),
+        (10**15 - 1, 10**15, 0.999999, "99.99"),
+        (99_999, 100_000, 0.99999, "99.99"),
+        (9_999, 10_000, 0.9999, "99.99"),
+        (57, 100, 0.57, "57.00"),
+        (29, 100, 0.29, "29.00"),
+        (2, 3, 0.666667, "66.67"),
+        (0, 7, 0.0, "0.00"),
+    ],
+)
+def test_all_is_said_of_all_alone(part: int, whole: int, share: float, percent: str) -> None:
+    assert share_of(part, whole) == share
+    assert in_percent(share) == percent
+
+
+def test_of_nothing_there_is_no_share() -> None:
+    assert share_of(0, 0) is None

@@ -182,6 +182,18 @@ def test_a_gap_of_one_feed_does_not_make_what_another_lost_known(place: Streamed
     assert times_of(export(place, 10 * NS_PER_SECOND), SBIN) == [clock(0)]
 
 
+def test_a_poll_of_another_time_is_not_taken_for_that_of_the_line(place: StreamedPlace) -> None:
+    """One nanosecond beside it, beside rows of a socket that have no scheduled time."""
+    recorder = place.sockets(polled=(SBIN,))
+    recorder.open(feeds=[1, 2], interval_ns=50 * NS_PER_SECOND)
+    recorder.poll(0, SBIN, sched_ns=moment(10) + 1)
+    recorder.at(60)
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    end(place, recorder)
+    assert times_of(export(place, 10 * NS_PER_SECOND), SBIN) == [clock(at) for at in (60, 70, 80, 90)]
+
+
 def test_a_gap_before_a_row_does_not_carry_it_into_the_next_window(place: StreamedPlace) -> None:
     """And an answer that comes as the window closes is of that window alone."""
     recorder = place.sockets(polled=(SBIN,))

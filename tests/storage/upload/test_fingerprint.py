@@ -78,3 +78,9 @@ def test_the_checksum_is_that_of_the_amazon_s3_user_guide() -> None:
     assert encode(one) == b64encode(one).decode()
     assert Fingerprint(3, "", (one,)).checksum == b64encode(one).decode()
     assert Fingerprint(6, "", (one, two)).checksum == f"{b64encode(sha(one + two)).decode()}-2"
+
+
+def test_a_file_of_two_parts_has_a_digest_of_each() -> None:
+    found = take(io.BytesIO(b"eleven byte"), Sizes(single=10, part=8))
+    assert found.parts == (sha(b"eleven b"), sha(b"yte"))
+    assert found.sha256 == hashlib.sha256(b"eleven byte").hexdigest()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX
 from runbook.report.catalogue import PulledDay
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
@@ -117,7 +118,10 @@ def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis
         for low, high, cause, slots in gaps
     ]
     drawn += [(low, high, CLOSED, f"closed: {clock(low)} to {clock(high)}") for low, high in axis.closed]
-    return Strip(feed, figures["coverage"], len(gaps), _words(figures), spans(drawn, axis.begin, axis.end))
+    whole, part = ("expected", "recorded_slots") if "expected" in figures else ("window_ns", "covered_ns")
+    return Strip(
+        feed, share_of(figures[part], figures[whole]), len(gaps), _words(figures), spans(drawn, axis.begin, axis.end)
+    )
 
 
 def _lost(length_ns: int, slots: int | None) -> str:
@@ -244,8 +248,3 @@ def say_duration(ns: int) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def say_share(share: float) -> str:
-    """A share in percent, rounded down: 100.00 % is said of all, and of no less."""
-    return f"{int(share * 10_000 + 1e-9) / 100:.2f} %"

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.files import replace_file
+from harvester.lake.certificate.shares import in_percent, share_of
 from harvester.ledger.outage import Cause
 from runbook.pull.store import writing
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
@@ -18,7 +19,6 @@ from runbook.report.panels import (
     clock,
     figures_of,
     make_panel,
-    say_share,
     worst_coverage,
 )
 from runbook.report.query import TIME_ZONE, open_lake
@@ -51,7 +51,7 @@ def write_report(
         sections = [_section(connection, day, symbols) for day in reversed(drawn)]
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     engine = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    engine.filters |= {"grouped": lambda number: f"{number:,}", "share": say_share}
+    engine.filters |= {"grouped": lambda number: f"{number:,}", "percent": in_percent}
     page = engine.get_template("report.html.j2").render(
         sections=sections,
         problems=list(problems),
@@ -80,6 +80,7 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
     windows = day.certificate["windows"]
     expected, recorded = (sum(figures[key] for figures in polls) for key in ("expected", "recorded_slots"))
     window_ns, covered_ns = (sum(figures[key] for figures in sockets) for key in ("window_ns", "covered_ns"))
+    socket_coverage = share_of(covered_ns, window_ns)
     return {
         "date": day.date,
         "host": day.host,
@@ -88,9 +89,8 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
         "expected": expected,
         "updates": sum(_rows(figures) for figures in every),
         "recorded": recorded,
-        "window_ns": window_ns,
-        "covered_ns": covered_ns,
-        "coverage": min(recorded / expected if expected else 1.0, covered_ns / window_ns if window_ns else 1.0),
+        "coverage": min(share for share in (share_of(recorded, expected), socket_coverage, 1.0) if share is not None),
+        "socket_coverage": socket_coverage,
         "missing": sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
         "files": len(day.manifest.files),
         "bytes": sum(file.bytes for file in day.manifest.files),
