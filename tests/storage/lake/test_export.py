@@ -30,7 +30,7 @@ def test_the_file_is_the_old_one_to_the_letter(place) -> None:
         "2026-11-23T09:15:00.000000+05:30,NSE:INFY-EQ,800.00,1000,2000,"
         "799.95,10,799.90,20,799.85,30,799.80,40,799.75,50,800.05,20,800.10,40,800.15,60,800.20,80,800.25,100"
     )
-    assert lines[-1] == ""
+    assert lines[-1] == "" and b"\r" not in path.read_bytes()
 
 
 def test_rows_come_in_the_order_of_their_times(place) -> None:
@@ -106,3 +106,38 @@ def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
     assert str(caught.value).startswith(f"{path}: it cannot be read (")
     assert str(caught.value).endswith("). Nothing is exported; run harvester verify to see what is damaged.")
     assert list(place.root.glob("out/*")) == []
+
+
+@pytest.mark.parametrize("kind", ["certificate", "gaps"])
+def test_a_certificate_or_ledger_that_cannot_be_read_is_named(place, kind: str) -> None:
+    place.record_all()
+    place.close()
+    path = place.current(kind)
+    path.write_bytes(b"{}")
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value).startswith(f"{path}: it cannot be read (")
+
+
+def test_a_table_of_another_schema_is_named(place) -> None:
+    place.record_all()
+    place.close()
+    path = place.current("depth")
+    pq.write_table(pq.read_table(path).drop_columns(["oi"]), path)
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value).startswith(f"{path}: not a depth table of schema 2: its column oi is missing")
+
+
+@pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
+def test_a_file_that_is_not_here_is_named_with_where_to_export(place, kind: str) -> None:
+    place.record_all()
+    place.close()
+    path = place.current(kind)
+    path.unlink()
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value) == (
+        f"{path}: the manifest lists the file, and it is not here. If clean-up took it, export the day where it was"
+        " pulled to; otherwise run harvester verify."
+    )
