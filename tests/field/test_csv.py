@@ -195,7 +195,6 @@ def test_a_poll_of_another_time_is_not_taken_for_that_of_the_line(place: Streame
 
 
 def test_a_gap_before_a_row_does_not_carry_it_into_the_next_window(place: StreamedPlace) -> None:
-    """And an answer that comes as the window closes is of that window alone."""
     recorder = place.sockets(polled=(SBIN,))
     windows = ((moment(0), moment(20)), (moment(50), moment(70)))
     for opens, closes in windows:
@@ -203,12 +202,10 @@ def test_a_gap_before_a_row_does_not_carry_it_into_the_next_window(place: Stream
         recorder.control("window_open", open_ns=opens, close_ns=closes, interval_ns=10 * NS_PER_SECOND, feeds=[1])
         slot = opens + 10 * NS_PER_SECOND
         recorder.poll(0, SBIN, sched_ns=slot)
-        recorder.poll(0, SBIN, sched_ns=closes - 32 * NS_PER_MS)
         recorder.clock.now_ns = closes
         recorder.control("window_close", open_ns=opens, close_ns=closes)
     recorder.stop()
     place.close(symbols=(SBIN,), windows=windows, interval_ns=10 * NS_PER_SECOND)
-    assert place.rows()[1]["recv_ns"] == moment(20)
     assert times_of(export(place), SBIN) == [clock(10), clock(60)]
     assert times_of(export(place, 3 * NS_PER_SECOND), SBIN) == [clock(at) for at in (12, 15, 18, 62, 65, 68)]
 
@@ -221,6 +218,7 @@ def test_a_book_of_one_window_is_not_known_in_the_next(place: StreamedPlace) -> 
         recorder.control("window_open", open_ns=opens, close_ns=closes, interval_ns=10 * NS_PER_SECOND, feeds=[1])
         for slot in range(2):
             recorder.poll(0, SBIN, sched_ns=opens + slot * 10 * NS_PER_SECOND)
+        recorder.poll(0, SBIN, sched_ns=closes - 32 * NS_PER_MS)  # its answer comes as the window closes
         recorder.clock.now_ns = closes
         recorder.control("window_close", open_ns=opens, close_ns=closes)
     recorder.stop()

@@ -1,6 +1,7 @@
 """The CSV export: the old harvester's columns, file name, times and prices, exactly."""
 
 import csv
+import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -94,18 +95,45 @@ def test_a_day_that_is_not_closed_is_refused_with_advice(place, tmp_path: Path) 
         export_csv(place.lake, DAY, tmp_path / "out")
 
 
-@pytest.mark.parametrize("damage", ["no Parquet", "a page"])
+@pytest.mark.parametrize("damage", ["no Parquet", "symbol", "ltp"])
 def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
+    """The names of symbols are read before anything is written, their books while it is."""
     place.record_all()
     place.close()
     path = place.current("depth")
-    content = path.read_bytes()
-    path.write_bytes(b"PAR1 no longer" if damage == "no Parquet" else content[:9] + bytes(2000) + content[2009:])
+    content = b"PAR1 no longer"
+    if damage != "no Parquet":
+        group = pq.read_metadata(path).row_group(0)
+        columns = (group.column(number) for number in range(group.num_columns))
+        (at,) = [column.data_page_offset for column in columns if column.path_in_schema == damage]
+        content = path.read_bytes()
+        content = content[:at] + bytes(30) + content[at + 30 :]
+    path.write_bytes(content)
     with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
     assert str(caught.value).startswith(f"{path}: it cannot be read (")
     assert str(caught.value).endswith("). Nothing is exported; run harvester verify to see what is damaged.")
     assert list(place.root.glob("out/*")) == []
+
+
+def test_a_place_that_cannot_be_written_is_told(place) -> None:
+    place.record_all()
+    place.close()
+    (place.root / "out").write_bytes(b"")
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value) == (
+        f"{place.root}/out/market_depth_2026-11-23.csv: the export cannot be written (File exists). Nothing in the lake"
+        " is changed by this: name another directory with --output, or free some space."
+    )
+
+
+def test_what_is_kept_meanwhile_is_kept_where_there_is_space(place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the output's directory: /tmp may be a small memory disk."""
+    monkeypatch.setattr(tempfile, "tempdir", str(place.root / "no such directory"))
+    place.record_all()
+    place.close()
+    assert export_csv(place.lake, DAY, place.root / "out")[1] == 40
 
 
 @pytest.mark.parametrize("kind", ["certificate", "gaps"])

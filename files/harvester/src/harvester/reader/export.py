@@ -38,7 +38,7 @@ HEADER = ["timestamp", "symbol", "ltp", *TOTALS, *LEVEL_NAMES]
 SIDES = [f"{side}_{what}" for side in ("bid", "ask") for what in ("px", "qty")]
 COLUMNS = ["recv_ns", "sched_ns", "feed", "ltp", *TOTALS, *SIDES]
 Row = dict[str, Any]
-Cells = list[str | int]
+Cells = list[str | int | None]
 
 
 def export_csv(
@@ -163,14 +163,14 @@ def _write_by_time(lines: Iterator[tuple[int, bytes]], spool: IO[bytes], file: I
     return len(times)
 
 
-def _to_line(cells: Sequence[str | int]) -> bytes:
+def _to_line(cells: Sequence[str | int | None]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
 
 
 def _cells(time: int, symbol: str, row: Row) -> Cells:
-    totals = ["" if row[name] is None else row[name] for name in TOTALS]
+    totals = [row[name] for name in TOTALS]
     levels: Cells = []
     for side in ("bid", "ask"):
         for price, quantity in zip(row[f"{side}_px"], row[f"{side}_qty"], strict=True):

@@ -33,9 +33,9 @@ def moments_of(certificate: Mapping[str, Any], every_ns: int | None = None) -> M
         ranges = [each._replace(interval_ns=each.interval_ns or UNSCHEDULED_NS).slots() for each in stretches]
     else:
         ranges = [range(opens, closes, every_ns) for opens, closes in windows]
-    times = np.unique(np.concatenate([np.empty(0, np.int64), *(np.arange(r.start, r.stop, r.step) for r in ranges)]))
+    times = np.unique(np.concatenate([np.zeros(0, np.int64), *(np.arange(r.start, r.stop, r.step) for r in ranges)]))
     closes = np.array([0, *(closes for _, closes in windows)], np.int64)
-    return Moments(times, closes[np.searchsorted(closes[1:], times, side="right")])
+    return Moments(times, closes[np.searchsorted(closes[1:], times)])
 
 
 def choose_rows(moments: Moments, rows: pa.Table, gaps: Mapping[str, Sequence[Interval]]) -> Ints:
