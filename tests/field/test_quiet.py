@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.recorder.conftest import certificate
 from tests.recorder.sockets import until
-from tests.recorder.standing import SBIN, Journal, Stand, standing
+from tests.recorder.standing import Journal, Stand, standing
 
 __all__ = ["certificate"]
 STALE = 0.4
@@ -96,15 +96,13 @@ def test_a_connection_that_brings_nothing_while_the_market_goes_on_is_replaced_w
     assert from_ns < to_ns
     assert stand.journal.of_type("quiet") == []
     assert made(stand) == 2
-    assert [record["cause"] for record in stand.journal.of_type("disconnect")][0] == "mute"
+    assert stand.journal.of_type("disconnect")[0]["cause"] == "mute"
 
 
 @pytest.mark.parametrize("is_halted", [True, False])
 def test_a_connection_that_answers_no_pings_any_more_is_ended_and_made_again(
-    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, *, is_halted: bool
+    certificate: tuple[Path, Path], *, is_halted: bool
 ) -> None:
-    monkeypatch.setattr("harvester.capture.streams.liveness.PROBE_NS", 100_000_000)
-    monkeypatch.setattr("harvester.capture.streams.liveness.BEAT_SECONDS", 0.05)
 
     async def story(stand: Stand) -> None:
         stand.trading.since_ns = None
@@ -176,7 +174,7 @@ def test_a_broker_that_ends_the_older_of_two_connections_starts_no_fight(certifi
 
 
 def test_a_market_that_goes_on_while_it_is_asked_about_keeps_its_connection(
-    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    certificate: tuple[Path, Path],
 ) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.is_halted = True
@@ -189,7 +187,7 @@ def test_a_market_that_goes_on_while_it_is_asked_about_keeps_its_connection(
     stand = play(certificate, story)
 
     assert causes(stand.journal) == ["not_started"]
-    assert [record["stream"] for record in stand.journal.of_type("disconnect")][0] == 1, "the second one goes"
+    assert stand.journal.of_type("disconnect")[0]["stream"] == 1, "the second one goes"
     assert stand.journal.of_type("quiet") == []
     assert is_whole(stand, 0)
 
@@ -202,7 +200,7 @@ def test_one_deaf_connection_of_two_is_replaced_and_costs_nothing(certificate: t
 
     stand = play(certificate, story, redundant=True)
 
-    (ended,) = stand.journal.of_type("disconnect")[:1]
+    ended = stand.journal.of_type("disconnect")[0]
     assert ended["cause"] == "mute"
     assert causes(stand.journal) == ["not_started"]
     assert made(stand) == 3
@@ -237,10 +235,8 @@ def test_a_new_token_in_a_halt_is_no_gap(certificate: tuple[Path, Path]) -> None
 
 
 def test_the_gap_of_a_cut_in_a_halt_begins_with_the_last_sign_of_life(
-    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    certificate: tuple[Path, Path],
 ) -> None:
-    monkeypatch.setattr("harvester.capture.streams.liveness.PROBE_NS", 100_000_000)
-    monkeypatch.setattr("harvester.capture.streams.liveness.BEAT_SECONDS", 0.05)
 
     async def story(stand: Stand) -> None:
         stand.trading.since_ns = None

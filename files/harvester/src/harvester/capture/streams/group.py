@@ -1,7 +1,7 @@
 """A group of symbols of a streamed feed and the one or two connections that carry it.
 
 Its streams are 2i and 2i + 1 for the i-th group of a feed. Both are up all the time when the feed is redundant;
-otherwise the second is used only to change to a new token without a gap.
+otherwise the second is used only to change to a new token without a gap, and to be asked about a silence.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.protocol import GroupPlan, SymbolTally
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
+from harvester.capture.streams.silence import SilenceMonitor
 from harvester.ledger.outage import Outage
 
 log = structlog.get_logger()
@@ -25,29 +26,35 @@ class ConnectionGroup:
     """Keeps its symbols live while it is wanted."""
 
     def __init__(self, number: int, plan: GroupPlan, context: FeedContext) -> None:
-        self._plan = plan
-        self._context = context
+        self.plan = plan
+        self.context = context
         self.connections = [
             StreamConnection(2 * number + side, plan.symbols, context, plan.new_session) for side in (0, 1)
         ]
-        self._active = self.connections[0]
+        self.active = self.connections[0]
+        """The one that is up, where the two do not carry the same all the time."""
+        self._watching: asyncio.Task[None] | None = None
         self._down_since_ns: int | None = None
 
     def start(self) -> None:
         """Connect."""
-        self._down_since_ns = self._context.clock.mono_ns()
-        for connection in self.connections if self._plan.redundant else [self._active]:
+        self._down_since_ns = self.context.clock.mono_ns()
+        for connection in self.connections if self.plan.redundant else [self.active]:
             connection.start()
+        self._watching = asyncio.create_task(SilenceMonitor(self).run())
 
     async def stop(self, outage: Outage) -> None:
         """Close all connections; `outage` is why the symbols are not live from now on."""
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await asyncio.gather(*(connection.stop(outage) for connection in self.connections))
 
     def down_for(self) -> int:
         """Nanoseconds for which no symbol of the group has been live; 0 when one is."""
-        now = self._context.clock.mono_ns()
+        now = self.context.clock.mono_ns()
         is_open = any(connection.is_open for connection in self.connections)
-        if is_open and any(map(self._context.ledger.is_live, self._plan.symbols)):
+        if is_open and any(map(self.context.ledger.is_live, self.plan.symbols)):
             self._down_since_ns = None
             return 0
         if self._down_since_ns is None:
@@ -59,16 +66,16 @@ class ConnectionGroup:
 
         Where no second connection is allowed the old one stays: it delivers until the server ends it.
         """
-        token = self._context.access.token
+        token = self.context.access.token
         for connection in [each for each in self.connections if each.is_open and each.token is not token]:
-            if self._plan.redundant:
+            if self.plan.redundant:
                 missing = connection.missing()
                 await connection.stop(ROTATION)
                 connection.start()
                 if not await self._settles(connection, missing):
                     log.warning("token_not_used_yet", stream=connection.stream, detail=NOT_UP)
                     return  # the other one still delivers
-            elif self._plan.may_overlap:
+            elif self.plan.may_overlap:
                 await self._overlap(connection)
 
     def tallies(self) -> dict[str, SymbolTally]:
@@ -79,15 +86,19 @@ class ConnectionGroup:
                 before = found.get(symbol, SymbolTally())
                 both = before.plus(tally)
                 found[symbol] = (
-                    both._replace(updates=max(before.updates, tally.updates)) if self._plan.redundant else both
+                    both._replace(updates=max(before.updates, tally.updates)) if self.plan.redundant else both
                 )
         return found
 
+    def other(self, connection: StreamConnection) -> StreamConnection:
+        """The second of the two."""
+        return self.connections[1] if connection is self.connections[0] else self.connections[0]
+
     async def _overlap(self, old: StreamConnection) -> None:
-        new = self.connections[1] if old is self.connections[0] else self.connections[0]
+        new = self.other(old)
         new.start()
         if await self._settles(new, old.missing()) or not old.is_open:
-            self._active = new
+            self.active = new
             await old.stop(ROTATION)
         else:
             log.warning("token_not_used_yet", stream=old.stream, detail=NOT_UP)
@@ -95,9 +106,9 @@ class ConnectionGroup:
 
     async def _settles(self, connection: StreamConnection, missing: set[str]) -> bool:
         """Whether the connection delivers in time all symbols but those that were `missing` before."""
-        deadline = self._context.clock.mono_ns() + int(HANDOVER_SECONDS * NS_PER_SECOND)
+        deadline = self.context.clock.mono_ns() + int(HANDOVER_SECONDS * NS_PER_SECOND)
         while not connection.missing() <= missing:
-            if self._context.clock.mono_ns() > deadline or not connection.is_running:
+            if self.context.clock.mono_ns() > deadline or not connection.is_running:
                 return False
             await asyncio.sleep(LOOK_SECONDS)
         return True
