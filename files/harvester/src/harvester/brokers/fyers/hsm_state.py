@@ -26,7 +26,7 @@ class TopicState:
         if len(update) != self.count * BYTES:
             count = max(self.count, len(update) // BYTES)
             self.values, self.count = _widen(self, count), count
-            update = update.ljust(count * BYTES, UNCHANGED.to_bytes(BYTES, "big"))
+            update += UNCHANGED.to_bytes(BYTES, "big") * (count - len(update) // BYTES)
         values = int.from_bytes(update, "big")
         self.values ^= (self.values ^ values) & _given(values, self.count)
 

@@ -31,6 +31,7 @@ def certify_stream(
     entry: Json = {
         "window_ns": window_ns,
         "covered_ns": coverage.covered_ns,
+        "quiet_ns": coverage.quiet_ns,
         "coverage": round(coverage.covered_ns / window_ns, 6) if window_ns else None,
         "updates": dict(sorted(tracks.updates.items())),
         "off_session": tracks.off_session,
