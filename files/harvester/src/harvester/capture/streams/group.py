@@ -12,6 +12,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.protocol import GroupPlan, SymbolTally
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
+from harvester.capture.streams.sides import Sides
 from harvester.capture.streams.silence import SilenceMonitor
 from harvester.ledger.outage import Outage
 
@@ -26,22 +27,21 @@ class ConnectionGroup:
     """Keeps its symbols live while it is wanted."""
 
     def __init__(self, number: int, plan: GroupPlan, context: FeedContext) -> None:
-        self.plan = plan
-        self.context = context
+        self._plan = plan
+        self._context = context
         self.connections = [
             StreamConnection(2 * number + side, plan.symbols, context, plan.new_session) for side in (0, 1)
         ]
-        self.active = self.connections[0]
-        """The one that is up, where the two do not carry the same all the time."""
+        self._sides = Sides(plan, context, self.connections, self.connections[0])
         self._watching: asyncio.Task[None] | None = None
         self._down_since_ns: int | None = None
 
     def start(self) -> None:
         """Connect."""
-        self._down_since_ns = self.context.clock.mono_ns()
-        for connection in self.connections if self.plan.redundant else [self.active]:
+        self._down_since_ns = self._context.clock.mono_ns()
+        for connection in self.connections if self._plan.redundant else [self._sides.active]:
             connection.start()
-        self._watching = asyncio.create_task(SilenceMonitor(self).run())
+        self._watching = asyncio.create_task(SilenceMonitor(self._sides).run())
 
     async def stop(self, outage: Outage) -> None:
         """Close all connections; `outage` is why the symbols are not live from now on."""
@@ -52,9 +52,9 @@ class ConnectionGroup:
 
     def down_for(self) -> int:
         """Nanoseconds for which no symbol of the group has been live; 0 when one is."""
-        now = self.context.clock.mono_ns()
+        now = self._context.clock.mono_ns()
         is_open = any(connection.is_open for connection in self.connections)
-        if is_open and any(map(self.context.ledger.is_live, self.plan.symbols)):
+        if is_open and any(map(self._context.ledger.is_live, self._plan.symbols)):
             self._down_since_ns = None
             return 0
         if self._down_since_ns is None:
@@ -66,16 +66,16 @@ class ConnectionGroup:
 
         Where no second connection is allowed the old one stays: it delivers until the server ends it.
         """
-        token = self.context.access.token
+        token = self._context.access.token
         for connection in [each for each in self.connections if each.is_open and each.token is not token]:
-            if self.plan.redundant:
+            if self._plan.redundant:
                 missing = connection.missing()
                 await connection.stop(ROTATION)
                 connection.start()
                 if not await self._settles(connection, missing):
                     log.warning("token_not_used_yet", stream=connection.stream, detail=NOT_UP)
                     return  # the other one still delivers
-            elif self.plan.may_overlap:
+            elif self._plan.may_overlap:
                 await self._overlap(connection)
 
     def tallies(self) -> dict[str, SymbolTally]:
@@ -86,19 +86,15 @@ class ConnectionGroup:
                 before = found.get(symbol, SymbolTally())
                 both = before.plus(tally)
                 found[symbol] = (
-                    both._replace(updates=max(before.updates, tally.updates)) if self.plan.redundant else both
+                    both._replace(updates=max(before.updates, tally.updates)) if self._plan.redundant else both
                 )
         return found
 
-    def other(self, connection: StreamConnection) -> StreamConnection:
-        """The second of the two."""
-        return self.connections[1] if connection is self.connections[0] else self.connections[0]
-
     async def _overlap(self, old: StreamConnection) -> None:
-        new = self.other(old)
+        new = self._sides.other(old)
         new.start()
         if await self._settles(new, old.missing()) or not old.is_open:
-            self.active = new
+            self._sides.active = new
             await old.stop(ROTATION)
         else:
             log.warning("token_not_used_yet", stream=old.stream, detail=NOT_UP)
@@ -106,9 +102,9 @@ class ConnectionGroup:
 
     async def _settles(self, connection: StreamConnection, missing: set[str]) -> bool:
         """Whether the connection delivers in time all symbols but those that were `missing` before."""
-        deadline = self.context.clock.mono_ns() + int(HANDOVER_SECONDS * NS_PER_SECOND)
+        deadline = self._context.clock.mono_ns() + int(HANDOVER_SECONDS * NS_PER_SECOND)
         while not connection.missing() <= missing:
-            if self.context.clock.mono_ns() > deadline or not connection.is_running:
+            if self._context.clock.mono_ns() > deadline or not connection.is_running:
                 return False
             await asyncio.sleep(LOOK_SECONDS)
         return True

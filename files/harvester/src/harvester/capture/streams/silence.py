@@ -7,22 +7,19 @@ A market's silence is no reason to reconnect: each answer makes the next questio
 
 import asyncio
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.pair import PairMonitor
+from harvester.capture.streams.sides import Sides
 from harvester.journal.format import FEED_NAMES
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import WebSocket
 
-if TYPE_CHECKING:
-    from harvester.capture.streams.group import ConnectionGroup
-
 log = structlog.get_logger()
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.2
 PATIENCE_GROWTH = 8
 LONGEST_NS = 3600 * NS_PER_SECOND
 """Silence after which a group is asked at the latest: longer than the exchanges' usual halts."""
@@ -47,11 +44,11 @@ class Answer(Enum):
 class SilenceMonitor:
     """Watches one group, between `run` and its cancellation. Times are monotonic ns."""
 
-    def __init__(self, group: "ConnectionGroup") -> None:
-        self._group = group
-        self._context = group.context
-        self._patience_ns = group.context.stale_ns
-        self._may_overlap = group.plan.may_overlap or group.plan.redundant
+    def __init__(self, sides: Sides) -> None:
+        self._sides = sides
+        self._context = sides.context
+        self._patience_ns = sides.context.stale_ns
+        self._may_overlap = sides.plan.may_overlap or sides.plan.redundant
         self._pair = PairMonitor(self._context.stale_ns)
 
     async def run(self) -> None:
@@ -65,8 +62,8 @@ class SilenceMonitor:
                 self._be_patient()
 
     async def _look(self) -> None:
-        if self._group.plan.redundant:
-            self._pair.look(self._group.connections, self._context.clock.mono_ns())
+        if self._sides.plan.redundant:
+            self._pair.look(self._sides.connections, self._context.clock.mono_ns())
         if self._silent_for() > self._patience_ns:
             async with self._context.replacing:
                 if (silent_ns := self._silent_for()) > self._patience_ns:  # it may have waited for its turn
@@ -75,32 +72,32 @@ class SilenceMonitor:
     def _silent_for(self) -> int:
         """How long nothing has come in continuous trading on connections that are up; 0 when none is."""
         since_ns = self._context.trading.since_ns
-        heard = [socket.data_mono_ns for connection in self._group.connections if (socket := _open_socket(connection))]
-        if since_ns is None or not heard or not any(map(self._context.ledger.is_live, self._group.plan.symbols)):
+        heard = [socket.data_mono_ns for connection in self._sides.connections if (socket := _open_socket(connection))]
+        if since_ns is None or not heard or not any(map(self._context.ledger.is_live, self._sides.plan.symbols)):
             return 0
         return self._context.clock.mono_ns() - max(since_ns, *heard)
 
     async def _ask(self, silent_ns: int) -> None:
         """Have another connection say whether something was missed, and keep the one that delivers."""
-        group = self._group
-        old = max(group.connections, key=lambda one: socket.data_mono_ns if (socket := _open_socket(one)) else 0)
-        new, socket, session = group.other(old), old.socket, old.session
+        sides = self._sides
+        old = max(sides.connections, key=lambda one: socket.data_mono_ns if (socket := _open_socket(one)) else 0)
+        new, socket, session = sides.other(old), old.socket, old.session
         if socket is None or session is None:
             return
         outage = Outage("mute", f"no data for {silent_ns / NS_PER_SECOND:.0f} s, and others had some")
         missing = old.missing()
         old.is_doubted = new.is_doubted = True
         self._be_patient()
-        if group.plan.redundant:
+        if sides.plan.redundant:
             await new.stop(QUIET)
         elif not self._may_overlap:
             await old.stop(outage)
-            group.active = new
+            sides.active = new
         new.start(session.state())
         answer = await self._answer(old, socket, new, missing, outage)
         log.info("silence_judged", feed=FEED_NAMES[self._context.feed], stream=old.stream, answer=answer.name.lower())
         if answer is Answer.QUIET and new.socket:
-            quiet = [symbol for symbol in group.plan.symbols if symbol not in missing]
+            quiet = [symbol for symbol in sides.plan.symbols if symbol not in missing]
             self._context.mark_quiet(quiet, socket.data_wall_ns, new.socket.data_wall_ns)
         await self._keep_one(old, new, answer, outage)
 
@@ -112,7 +109,7 @@ class SilenceMonitor:
         while clock.mono_ns() - began_ns < ANSWER_NS:
             if old.is_open and socket.data_mono_ns > heard_ns:
                 return Answer.DELIVERS
-            if not old.is_open and not self._group.plan.redundant:
+            if not old.is_open and not self._sides.plan.redundant:
                 await old.stop(outage)  # where one connection is allowed, it must not come back and end the new one
             if new.session and new.is_open and new.missing() <= missing:
                 settled_ns = settled_ns or clock.mono_ns()
@@ -127,7 +124,7 @@ class SilenceMonitor:
 
     async def _keep_one(self, old: StreamConnection, new: StreamConnection, answer: Answer, outage: Outage) -> None:
         """After an answer one connection delivers, or both of a pair."""
-        is_pair, is_beside = self._group.plan.redundant, old.is_running
+        is_pair, is_beside = self._sides.plan.redundant, old.is_running
         if answer is Answer.MISSED:
             self._patience_ns = self._context.stale_ns
             await old.stop(outage)
@@ -144,7 +141,7 @@ class SilenceMonitor:
                 self._may_overlap, self._patience_ns = False, self._context.stale_ns
             await new.stop(SPARE)
             return
-        self._group.active = new
+        self._sides.active = new
 
     def _be_patient(self) -> None:
         self._patience_ns = min(self._patience_ns * PATIENCE_GROWTH, LONGEST_NS)
