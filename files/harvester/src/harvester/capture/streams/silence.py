@@ -27,6 +27,7 @@ ANSWER_NS = 20 * NS_PER_SECOND
 GRACE_NS = 2 * NS_PER_SECOND
 """What shows on the new connection first is on the old one within this time, if that delivers."""
 SPARE = Outage("stopped", "not needed: the connection that it was to replace delivers")
+ANEW = Outage("stopped", "connected anew, since neither of the pair had data")
 QUIET = Outage("stopped", "replaced after a silence in which nothing was missed")
 
 
@@ -89,7 +90,7 @@ class SilenceMonitor:
         old.is_doubted = new.is_doubted = True
         self._be_patient()
         if sides.plan.redundant:
-            await new.stop(QUIET)
+            await new.stop(ANEW)
         elif not self._may_overlap:
             await old.stop(outage)
             sides.active = new
