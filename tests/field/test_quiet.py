@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,20 @@ from tests.recorder.conftest import certificate
 from tests.recorder.sockets import until
 from tests.recorder.standing import Journal, Stand, standing
 
+from harvester.base.clock import NS_PER_SECOND
+from harvester.capture.streams import silence
+
 __all__ = ["certificate"]
 STALE = 0.4
 """Seconds; the recorder's default is 10."""
 SOCKETS = pytest.mark.parametrize("path", ["/hsm", "/tbt"])
 Story = Callable[[Stand], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes on one connection is on the other at once here."""
+    monkeypatch.setattr(silence, "GRACE_NS", NS_PER_SECOND // 5)
 
 
 def play(certificate: tuple[Path, Path], story: Story, **options: Any) -> Stand:
@@ -218,6 +228,20 @@ def test_two_deaf_connections_are_found_out(certificate: tuple[Path, Path]) -> N
     assert stand.journal.gaps[1][1] == max(
         stand.journal.last_data_ns(stream, stand.journal.gaps[1][2]) for stream in (0, 1)
     )
+
+
+def test_a_server_that_sends_snapshots_alone_is_asked_less_and_less_often(certificate: tuple[Path, Path]) -> None:
+    async def story(stand: Stand) -> None:
+        stand.broker.is_mute = True
+        await until(lambda: len(causes(stand.journal)) == 5, 20)
+
+    stand = play(certificate, story)
+
+    assert causes(stand.journal)[1:] == ["mute"] * 4
+    ends = [to_ns for _, _, to_ns in stand.journal.gaps[1:]]
+    pauses = [later - earlier for earlier, later in pairwise(ends)]
+    assert pauses == sorted(pauses)
+    assert pauses[2] > 2 * pauses[0]
 
 
 def test_a_new_token_in_a_halt_is_no_gap(certificate: tuple[Path, Path]) -> None:

@@ -23,6 +23,7 @@ LOOK_SECONDS = 0.2
 PATIENCE_GROWTH = 8
 LONGEST_NS = 3600 * NS_PER_SECOND
 """Silence after which a group is asked at the latest: longer than the exchanges' usual halts."""
+SLOW_NS, MOST_DOUBLINGS = 60 * NS_PER_SECOND, 10
 ANSWER_NS = 20 * NS_PER_SECOND
 GRACE_NS = 2 * NS_PER_SECOND
 """What shows on the new connection first is on the old one within this time, if that delivers."""
@@ -50,6 +51,10 @@ class SilenceMonitor:
         self._context = sides.context
         self._patience_ns = sides.context.stale_ns
         self._may_overlap = sides.plan.may_overlap or sides.plan.redundant
+        self._misses = 0
+        """How often in a row something had been missed, and no update came on the connection made in its place."""
+        self._heard_ns = 0
+        """What had come on that connection when it was judged."""
         self._pair = PairMonitor(self._context.stale_ns)
 
     async def run(self) -> None:
@@ -65,6 +70,8 @@ class SilenceMonitor:
     async def _look(self) -> None:
         if self._sides.plan.redundant:
             self._pair.look(self._sides.connections, self._context.clock.mono_ns())
+        if self._misses and max(self._heard(), default=0) > self._heard_ns:
+            self._misses, self._patience_ns = 0, self._context.stale_ns
         if self._silent_for() > self._patience_ns:
             async with self._context.replacing:
                 if (silent_ns := self._silent_for()) > self._patience_ns:  # it may have waited for its turn
@@ -72,11 +79,14 @@ class SilenceMonitor:
 
     def _silent_for(self) -> int:
         """How long nothing has come in continuous trading on connections that are up; 0 when none is."""
-        since_ns = self._context.trading.since_ns
-        heard = [socket.data_mono_ns for connection in self._sides.connections if (socket := _open_socket(connection))]
+        since_ns, heard = self._context.trading.since_ns, self._heard()
         if since_ns is None or not heard or not any(map(self._context.ledger.is_live, self._sides.plan.symbols)):
             return 0
         return self._context.clock.mono_ns() - max(since_ns, *heard)
+
+    def _heard(self) -> list[int]:
+        """When data came last on each connection that is up."""
+        return [socket.data_mono_ns for each in self._sides.connections if (socket := _open_socket(each))]
 
     async def _ask(self, silent_ns: int) -> None:
         """Have another connection say whether something was missed, and keep the one that delivers."""
@@ -127,7 +137,7 @@ class SilenceMonitor:
         """After an answer one connection delivers, or both of a pair."""
         is_pair, is_beside = self._sides.plan.redundant, old.is_running
         if answer is Answer.MISSED:
-            self._patience_ns = self._context.stale_ns
+            self._note_miss(new)
             await old.stop(outage)
             if is_pair:
                 old.start()
@@ -143,6 +153,13 @@ class SilenceMonitor:
             await new.stop(SPARE)
             return
         self._sides.active = new
+
+    def _note_miss(self, new: StreamConnection) -> None:
+        """Ask again soon, but not for ever: a server that sends nothing but snapshots is asked once a minute."""
+        stale_ns = self._context.stale_ns
+        self._patience_ns = min(stale_ns * 2**self._misses, max(stale_ns, SLOW_NS))
+        self._heard_ns = new.socket.data_mono_ns if new.socket else 0
+        self._misses = min(self._misses + 1, MOST_DOUBLINGS)
 
     def _be_patient(self) -> None:
         self._patience_ns = min(self._patience_ns * PATIENCE_GROWTH, LONGEST_NS)
