@@ -10,6 +10,8 @@ from harvester.tokens.handover import Token
 
 OnLive = Callable[[str, int], None]
 """Called with a symbol and wall ns when a snapshot of all that was subscribed of it has come."""
+LastState = Mapping[str, Any]
+"""What a connection knew last of each symbol or topic; only a session of the same socket can read it."""
 REPLY_SECONDS = SNAPSHOT_SECONDS = 10.0
 PING_NS = 10_000_000_000
 
@@ -68,6 +70,14 @@ class StreamSession(Protocol):
     """The conversation on one connection; made anew for each attempt. Methods that fail raise ConnectionEnded."""
 
     symbols: tuple[str, ...]
+    differing: set[str]
+    """Symbols whose snapshot was not what `expect` said."""
+
+    def state(self) -> LastState:
+        """What is known of the symbols now."""
+
+    def expect(self, state: LastState) -> None:
+        """Compare each snapshot that comes from now on with what an earlier connection knew last."""
 
     async def locate(self, token: Token) -> Address:
         """Where this connection goes."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from harvester.base.redaction import redact
 from harvester.brokers.fyers.hsm_scan import HsmScanner
+from harvester.brokers.fyers.hsm_state import CLOCK, TopicState
 from harvester.brokers.fyers.hsm_wire import (
     AUTH,
     NOTICE,
@@ -18,7 +19,7 @@ from harvester.brokers.fyers.hsm_wire import (
     read_reply,
     subscribe,
 )
-from harvester.brokers.protocol import REPLY_SECONDS, Address, OnLive, SymbolTally
+from harvester.brokers.protocol import REPLY_SECONDS, Address, LastState, OnLive, SymbolTally
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.claims import TokenError, read_hsm_key
@@ -36,6 +37,8 @@ class HsmSession:
     def __init__(self, topics: Mapping[str, str], url: str | None, on_live: OnLive) -> None:
         self.symbols = tuple(dict.fromkeys(topics.values()))
         self.refusal = ""
+        self.differing: set[str] = set()
+        self._expected: LastState = {}
         self._topics = topics
         self._url = url or URL
         self._on_live = on_live
@@ -48,6 +51,12 @@ class HsmSession:
         self._by_symbol: dict[str, list[str]] = {}
         for topic, symbol in topics.items():
             self._by_symbol.setdefault(symbol, []).append(topic)
+
+    def state(self) -> LastState:
+        return {name: self._scanner.states[number] for number, name in self._scanner.names.items()}
+
+    def expect(self, state: LastState) -> None:
+        self._expected = state
 
     async def locate(self, token: Token) -> Address:
         return Address(self._url, {})  # with an Authorization header the live server accepts and stays silent
@@ -115,9 +124,12 @@ class HsmSession:
             self._unacknowledged = 0
             self._socket.send(ack(message[3:7]))
 
-    def _take_snapshot(self, topic: str, wall_ns: int) -> None:
+    def _take_snapshot(self, topic: str, state: TopicState, wall_ns: int) -> None:
         if topic not in self._wanted:
             return
+        expected = self._expected.get(topic)
+        if expected is not None and not state.agrees(expected, but=CLOCK.get(topic[:2])):
+            self.differing.add(self._topics[topic])
         self._wanted.discard(topic)
         symbol = self._topics[topic]
         if self._wanted.isdisjoint(self._by_symbol[symbol]):

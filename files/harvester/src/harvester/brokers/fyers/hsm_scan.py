@@ -1,17 +1,18 @@
-"""Scans data-socket (HSM) frames while recording: which topics had an update, and which a snapshot.
+"""Scans data-socket (HSM) frames while recording: which topics had an update, which a snapshot, and their last values.
 
-Values are not read and nothing is refused: what is malformed is counted here, and judged later by the decoder.
+Nothing is refused: what is malformed is counted here, and judged later by the decoder.
 """
 
 from collections.abc import Callable
 
+from harvester.brokers.fyers.hsm_state import TopicState
 from harvester.brokers.fyers.hsm_wire import FEED
 
 SNAPSHOT, UPDATE, LITE = 0x53, 0x55, 0x4C
 ENTRIES_AT = 9
 LITE_SIZE = 7
-Snapshot = Callable[[str, int], None]
-"""Called with a topic's name and the frame's wall ns when the topic had a snapshot."""
+Snapshot = Callable[[str, TopicState, int], None]
+"""Called with a topic's name, its values and the frame's wall ns when the topic had a snapshot."""
 
 
 class HsmScanner:
@@ -23,6 +24,7 @@ class HsmScanner:
         self.updates: dict[int, int] = {}
         self.last_ns: dict[int, int] = {}
         self.names: dict[int, str] = {}
+        self.states: dict[int, TopicState] = {}
         self._on_snapshot = on_snapshot
 
     def scan(self, frame: bytes, wall_ns: int) -> bool:
@@ -32,7 +34,7 @@ class HsmScanner:
         updates, at, size = self.updates, ENTRIES_AT, len(frame)
         try:
             for _ in range(frame[7] << 8 | frame[8]):
-                form = frame[at]
+                form, start = frame[at], at
                 topic = frame[at + 1] << 8 | frame[at + 2]
                 if form == UPDATE:
                     at += 4 + 4 * frame[at + 3]
@@ -52,20 +54,24 @@ class HsmScanner:
                     self.unknown += 1
                     continue
                 self.last_ns[topic] = wall_ns
+                if form != SNAPSHOT:
+                    self.states[topic].take(frame[start + (4 if form == UPDATE else 3) : at])
         except IndexError:  # cut short
             self.unknown += 1
         return True
 
     def _name(self, frame: bytes, start: int, topic: int, wall_ns: int) -> int:
         """Learn a topic from its snapshot; returns where the next entry begins. Raises IndexError when cut short."""
-        at = start + 4 + frame[start + 3]
-        name = frame[start + 4 : at].decode("ascii", "replace")
-        at += 1 + 4 * frame[at] + 5
+        values_at = start + 5 + frame[start + 3]
+        name = frame[start + 4 : values_at - 1].decode("ascii", "replace")
+        values_end = values_at + 4 * frame[values_at - 1]
+        at = values_end + 5
         for _text in range(3):
             at += 1 + frame[at]
         if at > len(frame):
             return at
         self.names[topic] = name
         self.updates.setdefault(topic, 0)
-        self._on_snapshot(name, wall_ns)
+        state = self.states[topic] = TopicState(frame[values_at:values_end])
+        self._on_snapshot(name, state, wall_ns)
         return at

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harvester.base.redaction import redact
+from harvester.brokers.fyers.tbt_book import TbtBook
 from harvester.brokers.fyers.tbt_scan import TbtScanner
-from harvester.brokers.protocol import Address, OnLive, SymbolTally
+from harvester.brokers.protocol import Address, LastState, OnLive, SymbolTally
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
@@ -31,8 +32,16 @@ class TbtSession:
         self._url = url
         self._look_up = look_up
         self._on_live = on_live
+        self.differing: set[str] = set()
+        self._expected: LastState = {}
         self._wanted = set(symbols)
         self._scanner = TbtScanner(frozenset(symbols), self._take_snapshot)
+
+    def state(self) -> LastState:
+        return self._scanner.books
+
+    def expect(self, state: LastState) -> None:
+        self._expected = state
 
     async def locate(self, token: Token) -> Address:
         url = self._url or await self._look_up(token) or FALLBACK_URL
@@ -75,10 +84,14 @@ class TbtSession:
     def refusal(self) -> str:
         return redact(f"the server says: {self._scanner.error}") if self._scanner.error else ""
 
-    def _take_snapshot(self, symbol: str, wall_ns: int) -> None:
-        if symbol in self._wanted:
-            self._wanted.discard(symbol)
-            self._on_live(symbol, wall_ns)
+    def _take_snapshot(self, symbol: str, book: TbtBook, wall_ns: int) -> None:
+        if symbol not in self._wanted:
+            return
+        expected = self._expected.get(symbol)
+        if expected is not None and not book.follows(expected):
+            self.differing.add(symbol)
+        self._wanted.discard(symbol)
+        self._on_live(symbol, wall_ns)
 
 
 def _subscription(symbols: tuple[str, ...]) -> str:

@@ -163,4 +163,5 @@ class StreamFeed(Feed):
 
     async def _rotate(self) -> None:
         for group in self._groups:
-            await group.change_token()
+            async with self._context.replacing:
+                await group.change_token()
