@@ -120,8 +120,5 @@ class HandRecorder:
 
     def die(self) -> None:
         """End as on SIGKILL: nothing is sealed, the lock is gone."""
-        self.writer._stopping.set()
-        self.writer._thread.join()
-        if self.writer._segment:
-            self.writer._segment.abandon()
-        self.writer._lock.release()
+        self.writer._stop_thread()
+        self.writer._release()

@@ -106,11 +106,8 @@ class Bench(NamedTuple):
         """As SIGKILL does: the segment stays open, and nothing more is written."""
         writer, self.sink.writer = self.sink.writer, None
         assert writer
-        writer._stopping.set()
-        writer._thread.join()
-        if writer._segment:
-            writer._segment.abandon()
-        writer._lock.release()
+        writer._stop_thread()
+        writer._release()
         await self.stop()
 
 

@@ -125,8 +125,6 @@ class Recorder:
         for note in self._clock_notes.take():
             self._sink.write(note)
         self._accounting.write_checkpoint()
-        if self._sink.take_unsynced():
-            self.run_background(asyncio.to_thread(self._sink.sync))
         if not any(feed.is_stuck for feed in self.feeds):
             self._notifier.alive(self._summary())
         self._after_tick(self)
