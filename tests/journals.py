@@ -112,6 +112,7 @@ class HandRecorder:
     def close_window(self, slots: int) -> None:
         self.clock.now_ns = max(self.clock.now_ns, OPEN_NS + slots * self.interval_ns)
         self.control("window_close")
+        self.writer.sync()
 
     def stop(self) -> None:
         """End as on SIGTERM."""

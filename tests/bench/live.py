@@ -59,7 +59,8 @@ class Load(NamedTuple):
     rss_mib: float
     journal_bytes: int
     latency_ms: tuple[float, float] | None
-    """Median and 99th percentile from the exchange's send to the recorder's clock just before the journal's write."""
+    """Median and 99th percentile, in the window, from the exchange's send to the recorder's clock just before the
+    journal's write."""
 
 
 def lead_names_here(place: Path) -> None:
@@ -145,9 +146,10 @@ def _judge(
         kept = _Kept()
         sent = read_sent(Path(row["file"])) if row["file"] else None
         for record in _of_stream(segments, stream):
-            kept.add(record.payload, counts=window[0] <= record.wall_ns < window[1])
+            is_inside = window[0] <= record.wall_ns < window[1]
+            kept.add(record.payload, counts=is_inside)
             other = next(sent, None) if sent else None
-            if other:
+            if other and is_inside:
                 latencies.append(record.wall_ns - other.wall_ns)
         updates += kept.entries
         missing = row["frames"] - kept.frames

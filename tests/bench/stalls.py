@@ -12,13 +12,14 @@ from typing import Any
 from tests.bench.live import SETTLE_SECONDS, lead_names_here, recording, sleep_until
 
 from exchange.client import call_control
+from harvester.base.clock import NS_PER_SECOND
 
 ROLL_SECONDS = 5
 CUT = {"action": "cut", "count": 10, "duration_seconds": 1}
 
 
 def watch_load(place: Path, symbols: int, seconds: int, *, rate: float) -> dict[str, Any]:
-    """Record so long with a cut in the middle; what `tests.bench.watched` has found."""
+    """Record so long with a cut in the middle; what `tests.bench.watched` has found in the window and at its close."""
     report = place / "stalls.json"
     command = [sys.executable, "-m", "tests.bench.watched", str(report), "run"]
     serve = ["--load-rate", str(rate)]
@@ -28,7 +29,9 @@ def watch_load(place: Path, symbols: int, seconds: int, *, rate: float) -> dict[
         call_control(session.exchange, "POST", "/faults", json.dumps([CUT]))
         sleep_until(session.closes.timestamp() + 2)
     found: dict[str, Any] = json.loads(report.read_text("utf-8"))
-    return found
+    window = session.opens.timestamp() * NS_PER_SECOND, (session.closes.timestamp() + 1) * NS_PER_SECOND
+    stalls = [row for row in found["stalls"] if window[0] <= row["ended_ns"] < window[1]]
+    return {**found, "stalls": stalls}
 
 
 def main(place: str, symbols: str, seconds: str, rate: str) -> None:

@@ -23,6 +23,7 @@ from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
 from harvester.capture.context import RecorderContext
+from harvester.capture.memory import MemoryKeeper
 from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
@@ -96,8 +97,11 @@ def build_recorder(
         context, polls=polls, streams=streams, keeper=keeper, unknown_symbols=lambda: lookup.unknown
     )
 
+    memory = MemoryKeeper()
+
     def after_tick(recorder: Recorder) -> None:
         publisher(recorder)
+        memory.follow(is_recording=recorder.window is not None or any(feed.is_running for feed in streams))
         if lookup.is_due(recorder.next_change_ns):
             recorder.run_background(lookup.run())
 

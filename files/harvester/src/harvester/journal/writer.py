@@ -51,7 +51,7 @@ class JournalWriter:
         """Lock the journal at `directory` and open a new segment in it. Raises JournalError.
 
         A segment ends when the next records would take it over `segment_bytes`, when it is `segment_seconds` old, when
-        the India date changes, and after a window_close record; that one is sealed on disk when the call returns.
+        the India date changes, and after a window_close record. It is sealed on disk soon after.
         """
         self.durable_seq = 0
         self.failure: JournalError | None = None
@@ -117,18 +117,15 @@ class JournalWriter:
         After a failure some of them may be in the file, which the next start recovers.
         """
         payloads = list(map(encode_control, records))
-        closes = any(record["type"] == CLOSES_SEGMENT for record in records)
         with self._write_lock:
             wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
             size = sum(HEADER.size + len(payload) for payload in payloads)
             segment = self._segment_for(size, wall_ns, mono_ns)
             self._write_controls(segment, payloads, wall_ns, mono_ns)
             seq = self._seq
-            if closes:
+            if any(record["type"] == CLOSES_SEGMENT for record in records):
                 self._end_segment(segment)
-        if closes:
-            self.sync()
-        return seq
+            return seq
 
     def sync_soon(self) -> None:
         """Have the writer's thread make everything durable now, and not when its time comes; returns at once."""

@@ -63,9 +63,8 @@ class TbtSession:
     def ask_again(self, socket: WebSocket) -> None:
         socket.send(_subscription(tuple(self.missing())))
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        last_ns = self._scanner.last_ns
-        return {symbol: SymbolTally(count, last_ns.get(symbol, 0)) for symbol, count in self._scanner.updates.items()}
+    def tally(self, symbol: str) -> SymbolTally:
+        return SymbolTally(self._scanner.updates[symbol], self._scanner.last_ns.get(symbol, 0))
 
     @property
     def unknown(self) -> int:
