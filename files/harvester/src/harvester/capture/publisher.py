@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import structlog
+from msgspec import Raw
 from msgspec.json import encode
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
@@ -87,10 +88,13 @@ class StatusPublisher:
         for part in _slices([(feed, gap) for feed in recorder.feeds for gap in feed.ledger.open_gaps]):
             gaps.append(encode([self._describe_gap(feed, gap) for feed, gap in part])[1:-1])
             yield
-        content = [encode(self.describe(recorder))[:-1], b',"symbols":{', b",".join(symbols), b"}"]
-        content += [b',"open_gaps":[', b",".join(gaps), b"]}"]
+        state = self.describe(
+            recorder,
+            symbols=Raw(b"{" + b",".join(symbols) + b"}"),
+            open_gaps=Raw(b"[" + b",".join(gaps) + b"]"),
+        )
         try:
-            write_status(self._path, b"".join(content))
+            write_status(self._path, encode(state))
             self._is_failing = False
         except OSError as error:
             if not self._is_failing:
@@ -100,8 +104,8 @@ class StatusPublisher:
     def _describe_gap(self, feed: Feed, gap: Gap) -> dict[str, Any]:
         return gap._asdict() | ({} if feed is self._polls else {"feed": feed.name})
 
-    def describe(self, recorder: Recorder) -> dict[str, Any]:
-        """The state as JSON data, without what grows with the number of symbols: `symbols` and `open_gaps`."""
+    def describe(self, recorder: Recorder, *, symbols: Raw, open_gaps: Raw) -> dict[str, Any]:
+        """The whole state as JSON data, given what grows with the number of symbols as JSON."""
         wall_ns = self._clock.wall_ns()
         today = recorder.calendar.trading_date(wall_ns)
         run, access, watch = self._context.run, self._context.access, self._context.watch
@@ -119,8 +123,10 @@ class StatusPublisher:
                 "phases": recorder.calendar.phases_at(wall_ns),
                 "next_change_ns": recorder.next_change_ns,
             },
+            "symbols": symbols,
             "feeds": {feed.name: _describe_feed(feed) for feed in self._streams},
             "polling": recorder.next_due_ns is not None,
+            "open_gaps": open_gaps,
             "token": {
                 "state": access.token_state(wall_ns),
                 "version": token.version if token else None,

@@ -17,6 +17,7 @@ from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
 from harvester.brokers.fyers.rest import FyersRestClient
+from harvester.brokers.fyers.socket_lookup import SocketLookup
 from harvester.brokers.fyers.sources import HsmSource, TbtSource
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.protocol import PollResult, StreamSource
@@ -34,7 +35,6 @@ from harvester.capture.token_keeper import TokenKeeper
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 from harvester.journal.format import FYERS_HSM, RunInfo
 from harvester.ledger.streams import StreamLedger
-from harvester.tokens.handover import Token
 
 THREADS = 4
 Observer = Callable[[PollResult], None]
@@ -125,13 +125,11 @@ def _build_streams(
     """The streamed feeds that the settings name."""
     settings, clock, access = context.settings, context.clock, context.access
 
-    async def look_up(token: Token) -> str | None:
-        is_allowed = access.check_request(clock.wall_ns(), clock.mono_ns()) is None
-        return await client.find_socket(token.access_token) if is_allowed else None
-
     sources: dict[str, StreamSource] = {
         "fyers-hsm": HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
-        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, look_up),
+        "fyers-tbt": TbtSource(
+            settings.tbt, settings.broker.app_id, SocketLookup(client, access, clock).find
+        ),
     }
     feeds = []
     for source in (sources[name] for name in settings.feeds if name in sources):

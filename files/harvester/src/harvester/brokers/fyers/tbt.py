@@ -12,12 +12,11 @@ from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
 
-FALLBACK_URL = "wss://rtsocket-api.fyers.in/versova"
-"""The SDK's address when the look-up gives none."""
 CHANNEL = "1"
 SYMBOLS_A_CONNECTION, CONNECTIONS = 5, 3
-LookUp = Callable[[Token], Awaitable[str | None]]
-"""Asks the broker for the socket's address; None: no useful answer."""
+LookUp = Callable[[Token], Awaitable[str]]
+"""Asks the broker for the socket's address. Raises ConnectionEnded. There is no address to fall back on: where the
+look-up refuses a client, the SDK's fallback accepts it and stays silent."""
 
 
 class TbtSession:
@@ -35,7 +34,7 @@ class TbtSession:
         self._scanner = TbtScanner(frozenset(symbols), self._take_snapshot)
 
     async def locate(self, token: Token) -> Address:
-        url = self._url or await self._look_up(token) or FALLBACK_URL
+        url = self._url or await self._look_up(token)
         return Address(url, {"authorization": f"{self._app_id}:{token.access_token.get_secret_value()}"})
 
     async def subscribe(self, socket: WebSocket, token: Token) -> None:
