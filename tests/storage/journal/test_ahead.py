@@ -29,7 +29,9 @@ def clock() -> HandClock:
 
 
 def open_writer(journal: Path, clock: HandClock, **options: int) -> JournalWriter:
-    return JournalWriter(journal, clock=clock, run=RUN, **{"sync_interval_ms": NEVER_MS, "segment_seconds": 60, **options})
+    return JournalWriter(
+        journal, clock=clock, run=RUN, **{"sync_interval_ms": NEVER_MS, "segment_seconds": 60, **options}
+    )
 
 
 def append(writer: JournalWriter, clock: HandClock, payload: bytes = b"x") -> int:
@@ -201,7 +203,9 @@ def test_segments_become_durable_in_their_order(tmp_path: Path, clock: HandClock
         first, second = sorted(path.stem for path in (tmp_path / "journal").glob("2*/*"))
     place = f"journal/{DAY}"
     assert disk.first(f"synced {place}/{first}.open") < disk.first(f"synced {place}/{second}.open")
-    assert disk.first(f"durable {place}/{second}.open") < disk.first(f"synced {place}/{second}.open"), "name, then content"
+    assert disk.first(f"durable {place}/{second}.open") < disk.first(f"synced {place}/{second}.open"), (
+        "name, then content"
+    )
     assert disk.returning() == []
 
 

@@ -127,9 +127,7 @@ def _build_streams(
 
     sources: dict[str, StreamSource] = {
         "fyers-hsm": HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
-        "fyers-tbt": TbtSource(
-            settings.tbt, settings.broker.app_id, SocketLookup(client, access, clock).find
-        ),
+        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, SocketLookup(client, access, clock).find),
     }
     feeds = []
     for source in (sources[name] for name in settings.feeds if name in sources):
