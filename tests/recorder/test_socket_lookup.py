@@ -1,4 +1,4 @@
-"""The look-up of the 50-level socket's address: its answers count like those of polls, and nothing stands in for them."""
+"""The look-up of the 50-level socket's address: its answers count like those of polls, and nothing replaces them."""
 
 import asyncio
 import json

@@ -1,12 +1,12 @@
-"""Appending waits for no disk: batches, segments that end and begin while a sync hangs, and the order of what is durable."""
+"""Appending waits for no disk: batches, segments that end and begin during a sync, and the order of what is durable."""
 
 import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.descriptors import none_left_open
@@ -66,16 +66,16 @@ def hung_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     asked: list[str] = []
     goes_on = threading.Event()
     with monkeypatch.context() as patch:
-        for name in ("fsync", "fdatasync"):
 
-            def sync(descriptor: int, call: Any = getattr(os, name), name: str = name) -> None:
-                if threading.current_thread() is threading.main_thread():
-                    asked.append(name)
-                else:
-                    goes_on.wait(60)
-                call(descriptor)
+        def wait(call: Callable[[int], None], descriptor: int) -> None:
+            if threading.current_thread() is threading.main_thread():
+                asked.append(call.__name__)
+            else:
+                goes_on.wait(60)
+            call(descriptor)
 
-            patch.setattr(os, name, sync)
+        for call in (os.fsync, os.fdatasync):
+            patch.setattr(os, call.__name__, partial(wait, call))
         try:
             yield asked
         finally:
@@ -107,7 +107,7 @@ def test_a_closed_window_is_sealed_without_waiting_for_it(
     with open_writer(tmp_path, clock) as writer:
         with hung_disk(monkeypatch) as asked:
             append(writer, clock)
-            assert writer.append_controls([{"type": "note"}, {"type": "window_close"}]) == 4
+            assert writer.append_control({"type": "note"}, {"type": "window_close"}) == 4
             assert (asked, writer.segment, writer.segment_size) == ([], None, 0)
         until(lambda: files(tmp_path) == [".seg"] and writer.durable_seq == writer.seq == 5)
 
@@ -126,7 +126,7 @@ def test_control_records_are_written_with_one_call(
     monkeypatch.setattr(os, "write", lambda descriptor, data: calls.append(len(data)) or write(descriptor, data))
     with open_writer(tmp_path, clock) as writer:
         calls.clear()
-        assert writer.append_controls(GAPS) == 1001
+        assert writer.append_control(*GAPS) == 1001
         assert len(calls) == 1
         assert writer.append_control({"type": "note"}) == 1002
     (path,) = tmp_path.glob("2*/*")
@@ -142,8 +142,8 @@ def test_records_that_come_together_stay_together(tmp_path: Path, clock: HandClo
     two = [{"type": "note", "text": "x" * 400}] * 2
     with open_writer(tmp_path, clock, segment_bytes=1200) as writer:
         append(writer, clock)
-        writer.append_controls(two)
-        writer.append_controls(two)
+        writer.append_control(*two)
+        writer.append_control(*two)
     kinds = [[record.kind for record in read_segment(path)] for path in sorted(tmp_path.glob("2*/*"))]
     assert kinds == [[CONTROL, DATA, CONTROL], [CONTROL] * 4, [CONTROL] * 4]
 

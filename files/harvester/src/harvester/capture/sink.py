@@ -58,7 +58,7 @@ class JournalSink:
             self._backlog.keep(records)
             return
         try:
-            writer.append_controls(records)
+            writer.append_control(*records)
         except JournalError as error:
             if writer.failure is None:
                 log.error("control_record_refused", detail=str(error))

@@ -107,14 +107,10 @@ class JournalWriter:
             self._write(segment, encode((DATA, feed, stream, seq, wall_ns, mono_ns, payload)), 1)
             return seq
 
-    def append_control(self, record: dict[str, Any]) -> int:
-        """Write one control record, a JSON object with a "type"; its number is returned. Raises JournalError."""
-        return self.append_controls([record])
+    def append_control(self, *records: dict[str, Any]) -> int:
+        """Write control records, JSON objects with a "type", in one step; the last one's number is returned.
 
-    def append_controls(self, records: Sequence[dict[str, Any]]) -> int:
-        """Write control records with one call of the kernel; the last one's number is returned. Raises JournalError.
-
-        After a failure some of them may be in the file, which the next start recovers.
+        Raises JournalError. After a failure some of them may be in the file, which the next start recovers.
         """
         payloads = list(map(encode_control, records))
         with self._write_lock:
