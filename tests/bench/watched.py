@@ -1,7 +1,7 @@
 """The real recorder with a watch on its event loop: `python -m tests.bench.watched REPORT HARVESTER-ARGUMENTS`.
 
-Every callback of the loop is timed: while one runs, no receive time is stamped. The time for which the thread waited for
-a processor that others used is subtracted (second field of /proc/PID/schedstat; source: kernel documentation,
+Every callback of the loop is timed: while one runs, no receive time is stamped. The time for which the thread waited
+for a processor that others used is subtracted (second field of /proc/PID/schedstat; source: kernel documentation,
 scheduler/sched-stats): what is left is work, and waiting for a disk or a lock, on a busy machine as on an idle one.
 When the recorder ends, REPORT has the longest callbacks as JSON.
 """
