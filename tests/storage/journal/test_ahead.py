@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.descriptors import none_left_open
 from tests.durability import watched
-from tests.journals import DAY, HandClock
+from tests.journals import DAY, OPEN_NS, HandClock
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment, recover, scan
@@ -49,7 +49,7 @@ def until(condition: Callable[[], bool]) -> None:
 def prepare(writer: JournalWriter) -> None:
     """Have the next segment's file made."""
     writer.sync_soon()
-    until(lambda: writer._spare is not None)
+    until(lambda: bool(writer._spare))
 
 
 def files(journal: Path) -> list[str]:
@@ -133,6 +133,7 @@ def test_control_records_are_written_with_one_call(
     _, *records, note, seal = read_segment(path)
     assert [decode_control(record.payload) for record in records] == GAPS
     assert [record.seq for record in records] == list(range(2, 1002))
+    assert scan(path).damaged == ()
     assert {record[:3] + record[4:6] for record in records} == {(CONTROL, 0, 0, clock.wall_ns(), clock.mono_ns())}
     assert decode_control(seal.payload) == {"type": "seal", "records": 1002, "first_seq": 1, "last_seq": 1002}
     assert note.seq == 1002
@@ -185,8 +186,11 @@ def test_an_ended_segment_that_cannot_be_sealed_stops_the_writer_and_is_marked(
             until(lambda: writer.failure is not None)
         with pytest.raises(JournalError, match=f"{ended}: the journal cannot be sealed"):
             append(writer, clock)
+        assert writer.segment is not None
+        size = writer.segment.stat().st_size
         with pytest.raises(JournalError):
             writer.seal()
+        assert writer.segment.stat().st_size == size
         writer.close()
     assert ended.with_suffix(".suspect").exists()
     assert files(tmp_path) == [".open", ".open", ".suspect"]
@@ -207,6 +211,19 @@ def test_segments_become_durable_in_their_order(tmp_path: Path, clock: HandClock
         "name, then content"
     )
     assert disk.returning() == []
+
+
+def test_a_name_is_durable_before_what_is_in_it(tmp_path: Path, clock: HandClock) -> None:
+    with watched(tmp_path) as disk, open_writer(tmp_path / "journal", clock) as writer:
+        writer.append_control({"type": "window_close"})
+        writer.sync()
+        prepare(writer)
+        clock.now_ns += ROLL
+        append(writer, clock)
+        writer.sync()
+        assert writer.segment is not None
+        name = f"journal/{DAY}/{writer.segment.name}"
+        assert disk.first(f"durable {name}") < disk.first(f"synced {name}")
 
 
 def test_a_day_without_a_directory_gets_its_segment_all_the_same(tmp_path: Path, clock: HandClock) -> None:
@@ -242,6 +259,48 @@ def test_a_file_that_cannot_be_made_ahead_is_made_when_it_is_needed(
         append(writer, clock)
         writer.sync()
         assert files(tmp_path) == [".open", ".seg"]
+        seq = append(writer, clock)
+        writer.sync_soon()
+        until(lambda: writer.durable_seq == seq)
+
+
+def test_a_file_made_ahead_that_cannot_be_synced_is_left_closed(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with none_left_open(), open_writer(tmp_path, clock) as writer:
+        tried = threading.Event()
+
+        def fail(descriptor: int) -> None:
+            tried.set()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            writer.sync_soon()
+            assert tried.wait(60)
+        prepare(writer)
+        clock.now_ns += ROLL
+        append(writer, clock)
+        assert not (tmp_path / ".next").exists()
+
+
+def test_a_file_made_ahead_that_is_gone_keeps_nothing_from_ending(tmp_path: Path, clock: HandClock) -> None:
+    with none_left_open():
+        writer = open_writer(tmp_path, clock)
+        prepare(writer)
+        (tmp_path / ".next").unlink()
+        writer.close()
+        open_writer(tmp_path, clock).close()
+
+
+def test_between_its_tasks_the_thread_rests(tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_writer(tmp_path, clock) as writer:
+        prepare(writer)
+        rounds = []
+        monkeypatch.setattr(clock, "mono_ns", lambda: rounds.append(1) or OPEN_NS)
+        threading.Event().wait(0.05)
+        assert len(rounds) <= 2
+        monkeypatch.undo()
 
 
 def test_nothing_is_left_of_a_file_made_ahead(tmp_path: Path, clock: HandClock) -> None:
@@ -269,6 +328,18 @@ def test_records_in_it_are_set_aside(tmp_path: Path, clock: HandClock) -> None:
     assert kept.read_bytes() == b"what a power cut left" and report.changed
     assert not (tmp_path / ".next").exists()
     assert not recover(tmp_path, clock=clock).changed
+
+
+def test_records_in_it_that_cannot_be_set_aside_are_a_problem(
+    tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / ".next").write_bytes(b"what a power cut left")
+    monkeypatch.setattr("harvester.journal.recovery.keep_whole", fail)
+    report = recover(tmp_path, clock=clock)
+    assert report.problems == [f"{tmp_path / '.next'}: Input/output error; it is left as it is."]
 
 
 def test_a_control_record_may_be_larger_than_a_message(tmp_path: Path, clock: HandClock) -> None:

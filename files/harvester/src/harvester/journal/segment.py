@@ -22,7 +22,7 @@ class Limits(NamedTuple):
 
 
 class Spare:
-    """An empty file, durable under a name that no reader looks at, of which a segment is made without a sync."""
+    """An empty file under a name that no reader looks at, of which a segment is made without a sync."""
 
     def __init__(self, journal: Path) -> None:
         """Make `<journal>/.next`, or take over the one that a killed run left. Raises OSError."""
@@ -30,7 +30,6 @@ class Spare:
         self.descriptor = os.open(self.path, APPENDING | os.O_NOFOLLOW, 0o640)
         try:
             os.fsync(self.descriptor)
-            sync_directory(journal)
         except BaseException:
             os.close(self.descriptor)
             raise
@@ -96,24 +95,19 @@ class SegmentFile:
 
     def sync(self) -> None:
         """Return when what was written survives a power cut."""
-        self._sync_name()
+        for directory in self._unsynced:  # first: records must not be in a file that no reader looks at
+            sync_directory(directory)
+        self._unsynced = []
         os.fdatasync(self._descriptor)
 
     def seal(self) -> Path:
         """Sync, close and rename to `.seg`; the new path is returned."""
-        self._sync_name()
         os.fsync(self._descriptor)
         self.abandon()
         sealed = self.path.with_suffix(SEALED)
         self.path.rename(sealed)
         sync_directory(sealed.parent)
         return sealed
-
-    def _sync_name(self) -> None:
-        """Before the content: a power cut must not leave records in a file that no reader looks at."""
-        for directory in self._unsynced:
-            sync_directory(directory)
-        self._unsynced = []
 
     def abandon(self) -> None:
         """Close the descriptor and leave the file as it is, for recovery; a second call does nothing."""
