@@ -15,7 +15,16 @@ from tests.journals import DAY, OPEN_NS, HandClock
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment, recover, scan
-from harvester.journal.format import CONTROL, DATA, MAX_CONTROL, MAX_PAYLOAD, Record, decode_control, encode
+from harvester.journal.format import (
+    CONTROL,
+    DATA,
+    MAX_CONTROL,
+    MAX_PAYLOAD,
+    Record,
+    decode_control,
+    encode,
+    encode_control,
+)
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"}, run_id="run", boot_id="boot")
 NEVER_MS = 3_600_000
@@ -367,3 +376,7 @@ def test_each_kind_has_its_limit_for_writers_and_readers(tmp_path: Path, kind: i
     head = encode(good)[:40]
     path.write_bytes(head[:4] + (most + 1).to_bytes(4, "little") + head[8:] + bytes(most + 1))
     assert list(read_segment(path)) == []
+
+
+def test_half_of_a_surrogate_pair_is_written_as_compactly_as_any_text() -> None:
+    assert encode_control({"type": "x", "text": "\u20b9\udc80"}) == b'{"type":"x","text":"\xe2\x82\xb9\xed\xb2\x80"}'

@@ -63,7 +63,7 @@ class SegmentFile:
         if spare:
             self.path, self._descriptor = _free_name(directory, wall_ns), spare.descriptor
             spare.path.rename(self.path)
-            self._unsynced += [directory, journal]
+            self._unsynced = [directory, journal]
             return
         make_directory(directory)
         self.path, self._descriptor = _create(directory, wall_ns)
