@@ -53,7 +53,7 @@ class Recorder:
 def make(path: Path, polls: Any = None) -> tuple[Publisher, HandClock]:
     clock = HandClock()
     context = Mock(clock=clock, settings=Mock(status_file=path))
-    return Publisher(context, polls=polls or Mock(), streams=[], keeper=Mock(), unknown_symbols=dict), clock
+    return Publisher(context, polls=polls or Mock(), streams=[], keeper=Mock(), symbol_master=dict), clock
 
 
 @pytest.mark.parametrize(("symbols", "writes"), [(5, 10), (MANY - 1, 10), (MANY, 2)])
