@@ -1,6 +1,7 @@
 """A fleet: one sender asks for the login, and each host tells of its own recorder."""
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def look(tmp_path: Path, far_end: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
             wanted = settings(host, reminder=reminder)
             wanted.status_file.unlink(missing_ok=True)
             if host in tokens:
-                write_status(wanted.status_file, {"written_at_ns": now_ns, "token": tokens[host]})
+                write_status(wanted.status_file, json.dumps({"written_at_ns": now_ns, "token": tokens[host]}).encode())
             assert remind.run(argparse.Namespace(debug=False), wanted) == 0
         said = [f"{message['title']}: {message['message']}" for message in heard]
         heard.clear()
