@@ -212,7 +212,15 @@ def test_a_lite_entry_is_a_last_price(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("multiplier", "precision", "scale"),
-    [(1, 2, 100), (1, 0, 1), (100, 2, 10_000), (1, 4, 10_000), (65_535, 0, 65_535), (256, 1, 2_560), (2, 18, 2 * 10**18)],
+    [
+        (1, 2, 100),
+        (1, 0, 1),
+        (100, 2, 10_000),
+        (1, 4, 10_000),
+        (65_535, 0, 65_535),
+        (256, 1, 2_560),
+        (2, 18, 2 * 10**18),
+    ],
 )
 @pytest.mark.parametrize("kind", FIELDS)
 def test_the_scale_is_multiplier_times_ten_to_the_precision(

@@ -220,7 +220,13 @@ def test_of_flags_the_parts_own_count_first(path: str, mine: bool, other: bool, 
 
 @pytest.mark.parametrize(
     ("ticker", "token", "name"),
-    [("NSE:A-EQ", "3045", "NSE:A-EQ"), ("", "3045", "3045"), ("", "", "0"), ("NSE:Ä-EQ", "ß", "NSE:Ä-EQ"), ("", "ß", "ß")],
+    [
+        ("NSE:A-EQ", "3045", "NSE:A-EQ"),
+        ("", "3045", "3045"),
+        ("", "", "0"),
+        ("NSE:Ä-EQ", "ß", "NSE:Ä-EQ"),
+        ("", "ß", "ß"),
+    ],
 )
 def test_a_symbol_is_its_ticker_or_its_token_or_its_key(path: str, ticker: str, token: str, name: str) -> None:
     made = feed(ticker)
@@ -274,6 +280,8 @@ def test_symbols_of_a_message_keep_their_books_and_their_places(path: str) -> No
     assert books.entry[: rows + 3].tolist() == [0, 1, 2, 0, 1, 2]
     assert books.symbol[: rows + 3].tolist() == [0, 1, 2, 0, 1, 2]
     for at in range(3):
-        assert slots(books, "bid_px", rows + at) == {at: 10 * at + 1} and slots(books, "bid_px", at) == {at: 10 * at + 1}
+        assert slots(books, "bid_px", rows + at) == {at: 10 * at + 1} and slots(books, "bid_px", at) == {
+            at: 10 * at + 1
+        }
         assert slots(books, "ask_px", rows + at) == {at: 10 * at + 2} and slots(books, "ask_px", at) == {}
     assert np.all(books.snapshot[:3]) and not books.snapshot[3:].any()

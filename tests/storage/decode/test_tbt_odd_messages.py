@@ -111,14 +111,21 @@ def forms() -> Iterator[tuple[str, bytes]]:
         ("an empty level", b""),
     ):
         yield name, ask(level)
-        yield f"{name}, among other levels", depth(b"".join(map(lambda each: tbt.message(4, each), [WHOLE, level, WHOLE])))
+        yield (
+            f"{name}, among other levels",
+            depth(b"".join(map(lambda each: tbt.message(4, each), [WHOLE, level, WHOLE]))),
+        )
     yield "bids before asks", depth(tbt.message(4, WHOLE) + tbt.message(3, WHOLE))
     yield "bids and asks in turn", depth((tbt.message(4, WHOLE) + tbt.message(3, WHOLE)) * 3)
     yield "totals after the levels", depth(tbt.message(3, WHOLE) + tbt.wrapped(1, 9) + tbt.wrapped(2, 8))
     yield "totals in the other order", depth(tbt.wrapped(2, 8) + tbt.wrapped(1, 9) + tbt.message(3, WHOLE))
     yield "a total twice", depth(tbt.wrapped(1, 9) + tbt.wrapped(1, 8))
-    yield "a book in two pieces", socket(
-        tbt.message(5, tbt.wrapped(1, 9) + tbt.message(3, WHOLE)) + tbt.message(5, tbt.wrapped(2, 8) + tbt.message(3, WHOLE))
+    yield (
+        "a book in two pieces",
+        socket(
+            tbt.message(5, tbt.wrapped(1, 9) + tbt.message(3, WHOLE))
+            + tbt.message(5, tbt.wrapped(2, 8) + tbt.message(3, WHOLE))
+        ),
     )
     yield "a book that goes beyond its symbol", b"\x08\x06\x12\x08\x0a\x01k\x12\x03\x2a\x7f\x0a"
     yield "a ticker before the book", socket(tbt.message(11, b"NSE:A-EQ") + tbt.message(5, tbt.message(3, WHOLE)))
@@ -133,7 +140,10 @@ def forms() -> Iterator[tuple[str, bytes]]:
     yield "the message's flag first", b"\x18\x01" + depth(b"")
     yield "the message's flag twice", depth(b"") + b"\x18\x01\x18\x00"
     yield "a symbol twice", depth(tbt.wrapped(1, 5)) + depth(tbt.wrapped(1, 6))[2:]
-    yield "a key after its value", b"\x08\x06" + tbt.message(2, tbt.message(2, tbt.message(5, b"")) + tbt.message(1, b"k"))
+    yield (
+        "a key after its value",
+        b"\x08\x06" + tbt.message(2, tbt.message(2, tbt.message(5, b"")) + tbt.message(1, b"k")),
+    )
     yield "no key", b"\x08\x06" + tbt.message(2, tbt.message(2, tbt.message(5, tbt.wrapped(1, 5))))
     yield "no value", b"\x08\x06" + tbt.message(2, tbt.message(1, b"k"))
     yield "no type", depth(b"")[2:]
@@ -169,7 +179,11 @@ def rows(batch: TbtBatch, ticker: str) -> list[tuple[object, ...]]:
     """Rows of a symbol without their frame."""
     books = batch.books
     return [
-        tuple(tuple(column[..., row].ravel().tolist()) for name, column in vars(books).items() if name not in ("frame", "symbol"))
+        tuple(
+            tuple(column[..., row].ravel().tolist())
+            for name, column in vars(books).items()
+            if name not in ("frame", "symbol")
+        )
         for row, symbol in enumerate(books.symbol.tolist())
         if batch.tickers[symbol] == ticker
     ]
@@ -188,12 +202,17 @@ def test_usual_messages_around_an_odd_one_are_what_they_were(frame: bytes) -> No
     assert [left._replace(frame=0) for left in batch.leftovers] == alone.leftovers
     assert {left.frame for left in batch.leftovers} <= {20}
     numbers = [number for number in range(41) if number != 20]
-    assert [number for number, at in zip(batch.books.frame.tolist(), batch.books.symbol.tolist(), strict=True) if batch.tickers[at] == "NSE:U-EQ"] == numbers
+    assert [
+        number
+        for number, at in zip(batch.books.frame.tolist(), batch.books.symbol.tolist(), strict=True)
+        if batch.tickers[at] == "NSE:U-EQ"
+    ] == numbers
 
 
 @pytest.mark.parametrize("usual_count", [0, 40])
 def test_an_odd_message_goes_on_with_the_book_that_was_there(usual_count: int) -> None:
     """Odd and usual messages of one symbol are read by two parsers and make one book, in order of arrival."""
+
     def message(number: int, *, odd: bool) -> bytes:
         feed = tbt.Feed("NSE:A-EQ", [tbt.Level(number % 50, number, number, 1)], sequence=number, snapshot=number == 1)
         return tbt.socket_message([feed]) + (tag(99, 0) + b"\x05") * odd
