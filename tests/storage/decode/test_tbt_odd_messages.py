@@ -189,24 +189,24 @@ def rows(batch: TbtBatch, ticker: str) -> list[tuple[object, ...]]:
     ]
 
 
-@pytest.mark.parametrize("frame", FORMS)
-def test_usual_messages_around_an_odd_one_are_what_they_were(frame: bytes) -> None:
-    around = [usual(number) for number in range(40)]
+def test_usual_messages_around_odd_ones_are_what_they_were() -> None:
+    """All odd forms in one batch, each between two usual messages, which are read by arrays."""
+    odd = [frame for _, frame in forms()]
+    around = [usual(number) for number in range(len(odd) + 1)]
+    mixed = [frame for pair in zip(around, odd, strict=False) for frame in pair] + around[-1:]
 
-    alone, plain = TbtDecoder().decode([frame]), TbtDecoder().decode(around)
-    batch = TbtDecoder().decode([*around[:20], frame, *around[20:]])
+    plain, batch = TbtDecoder().decode(around), TbtDecoder().decode(mixed)
 
+    assert len(plain.books) == len(around)
     assert rows(batch, "NSE:U-EQ") == rows(plain, "NSE:U-EQ")
-    for ticker in alone.tickers:
-        assert rows(batch, ticker) == rows(alone, ticker)
-    assert [left._replace(frame=0) for left in batch.leftovers] == alone.leftovers
-    assert {left.frame for left in batch.leftovers} <= {20}
-    numbers = [number for number in range(41) if number != 20]
-    assert [
-        number
-        for number, at in zip(batch.books.frame.tolist(), batch.books.symbol.tolist(), strict=True)
-        if batch.tickers[at] == "NSE:U-EQ"
-    ] == numbers
+    books = zip(batch.books.frame.tolist(), batch.books.symbol.tolist(), strict=True)
+    assert [frame for frame, symbol in books if batch.tickers[symbol] == "NSE:U-EQ"] == list(range(0, len(mixed), 2))
+    alone = [TbtDecoder().decode([frame]) for frame in odd]
+    assert batch.leftovers == [
+        left._replace(frame=2 * number + 1) for number, each in enumerate(alone) for left in each.leftovers
+    ]
+    found = batch.books.frame.tolist()
+    assert [found.count(2 * number + 1) for number in range(len(odd))] == [len(each.books) for each in alone]
 
 
 @pytest.mark.parametrize("usual_count", [0, 40])
