@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.journals import INTERVAL_NS, OPEN_NS, SYMBOLS
-from tests.storage.lake.sockets import CLOSE_NS, INFY, NIFTY, SBIN, ids_of, moment
+from tests.storage.lake.sockets import INFY, NIFTY, SBIN, moment
 
-from exchange.wire import hsm
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.release import release_id
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
@@ -17,6 +16,11 @@ from harvester.lake.gaps.polls import GapRow
 from harvester.lake.manifest import load_manifest
 
 SECOND = NS_PER_SECOND
+
+
+def check(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """What is expected is there; a certificate may grow."""
+    assert {name: found.get(name, "nothing") for name in expected} == expected
 
 
 def test_a_polled_day_is_certified_word_for_word(place) -> None:
@@ -48,51 +52,45 @@ def test_a_polled_day_is_certified_word_for_word(place) -> None:
     manifest = load_manifest(place.lake, place.partition)
     assert manifest is not None
     window = [OPEN_NS, OPEN_NS + 20 * INTERVAL_NS]
-    assert list(value) == [
-        "format", "date", "host", "release", "windows", "interval_ns", "schedule", "symbols", "unexplained_slots",
-        "streams", "files", "runs", "journal", "clock", "messages",
-    ]  # fmt: skip
-    assert (value["format"], value["date"], value["host"]) == (1, "2026-11-23", "lab1")
-    assert (value["release"], value["windows"], value["interval_ns"]) == (release_id(), [window], INTERVAL_NS)
-    assert value["schedule"] == [
-        {"from_ns": window[0], "to_ns": window[1], "anchor_ns": OPEN_NS, "interval_ns": INTERVAL_NS}
-    ]
+    stretch = {"from_ns": window[0], "to_ns": window[1], "anchor_ns": OPEN_NS, "interval_ns": INTERVAL_NS}
+    check(value, {
+        "format": 1, "date": "2026-11-23", "host": "lab1", "release": release_id(), "windows": [window],
+        "interval_ns": INTERVAL_NS, "schedule": [stretch], "unexplained_slots": 0, "streams": {},
+    })  # fmt: skip
     assert list(value["symbols"]) == sorted(SYMBOLS)
-    assert value["symbols"][SBIN] == {
+    check(value["symbols"][SBIN], {
         "expected": 20, "updates": 19, "recorded_slots": 17, "coverage": 0.85, "duplicates": 1, "off_schedule": 1,
         "bad_records": 0, "gaps_by_cause": {"timeout": 3}, "longest_silence_ns": 4 * INTERVAL_NS,
         "poll_deviation_ms": {"p50": 2.0, "p99": 2.0, "max": 2.0},
-    }  # fmt: skip
-    assert value["symbols"][INFY] == {
+    })  # fmt: skip
+    check(value["symbols"][INFY], {
         "expected": 20, "updates": 16, "recorded_slots": 16, "coverage": 0.8, "duplicates": 0, "off_schedule": 0,
         "bad_records": 1, "gaps_by_cause": {"refused": 1, "server_error": 1, "timeout": 2},
         "longest_silence_ns": 5 * INTERVAL_NS, "poll_deviation_ms": {"p50": 2.0, "p99": 2.0, "max": 2.0},
-    }  # fmt: skip
-    assert (value["unexplained_slots"], value["streams"]) == (0, {})
+    })  # fmt: skip
     listed = {entry.path: (entry.bytes, entry.sha256, entry.rows) for entry in manifest.files}
-    assert {entry["path"] for entry in value["files"]} == {
-        path for path in listed if not path.startswith("certificate/")
-    }
-    assert all(listed[entry["path"]] == (entry["bytes"], entry["sha256"], entry["rows"]) for entry in value["files"])
+    certified = {entry["path"]: (entry["bytes"], entry["sha256"], entry["rows"]) for entry in value["files"]}
+    assert certified == {path: each for path, each in listed.items() if not path.startswith("certificate/")}
     (run,) = value["runs"]
-    assert run == {
-        "run_id": recorder.run.run_id, "release": "r1", "boot_id": "c0ffee", "first_ns": OPEN_NS,
-        "last_ns": recorder.clock.now_ns, "stopped": True,
-    }  # fmt: skip
+    check(run, {
+        "run_id": recorder.run.run_id, "release": "r1", "first_ns": OPEN_NS, "last_ns": recorder.clock.now_ns,
+        "stopped": True,
+    })  # fmt: skip
+    assert run["boot_id"]
     records = sum(segment.records for segment in manifest.segments)
-    assert value["journal"] == {
+    check(value["journal"], {
         "segments": len(manifest.segments), "records": records, "damaged_bytes": 0, "torn_bytes": 17,
         "unattributed_records": 0, "other_feed_records": 0, "malformed_control_records": 1,
-    }  # fmt: skip
-    assert value["clock"] == {
+    })  # fmt: skip
+    check(value["clock"], {
         "steps": 2, "largest_step_ns": -3 * SECOND, "notes": [{"type": "clock", "source": "hand", "note": "x"}],
         "chrony": {"measurements": 2, "largest_offset_ns": 700, "largest_error_ns": 90},
-    }  # fmt: skip
+    })  # fmt: skip
     assert value["messages"] == [{"type": "text", "text": "maintenance"}]
 
 
 def test_a_day_without_notes_polls_or_steps_says_so(streamed) -> None:
-    streamed.close(symbols=(), windows=((OPEN_NS, CLOSE_NS),))
+    streamed.close()
 
     value = streamed.certificate()
     assert value["clock"] == {"steps": 0, "largest_step_ns": 0, "notes": [], "chrony": None}
@@ -104,19 +102,16 @@ def test_a_streamed_day_is_certified_word_for_word(streamed) -> None:
     recorder.open(feeds=[FYERS_HSM, FYERS_TBT])
     recorder.connect(0, [SBIN, NIFTY])
     recorder.at(1)
-    recorder.snapshots(0, SBIN, NIFTY)
+    recorder.snapshots(0, SBIN, NIFTY, number=1)
     recorder.connect(4, [INFY], feed=FYERS_TBT)
     recorder.at(2)
     recorder.book50(4, INFY, 1, snapshot=True)
     for second in range(3, 13):
-        recorder.at(second)
+        recorder.at(second + second / 100)
         recorder.quotes(0, SBIN, second)
-    recorder.at(15)
-    recorder.book50(4, INFY, 2, sequence=5)
-    recorder.at(20)
-    recorder.book50(4, INFY, 3, sequence=4)
-    recorder.at(25)
-    recorder.book50(4, INFY, 3, sequence=9, snapshot=True)
+    for second, sequence, snapshot in ((15, 5, False), (20, 4, False), (25, 9, True)):
+        recorder.at(second)
+        recorder.book50(4, INFY, second, sequence=sequence, snapshot=snapshot)
     recorder.at(90)
     recorder.control("disconnect", feed=FYERS_HSM, stream=0, cause="mute", detail="nothing for 10 s")
     recorder.close()
@@ -126,37 +121,197 @@ def test_a_streamed_day_is_certified_word_for_word(streamed) -> None:
     streamed.close()
 
     value = streamed.certificate()["streams"]
-    run_id = recorder.run.run_id
     assert list(value) == ["fyers-hsm", "fyers-tbt"]
-    hsm_feed, tbt_feed = value["fyers-hsm"], value["fyers-tbt"]
-    assert hsm_feed["symbols"][SBIN] == {
+    data, depth = value["fyers-hsm"], value["fyers-tbt"]
+    check(data["symbols"][SBIN], {
         "window_ns": 100 * SECOND, "covered_ns": 89 * SECOND, "coverage": 0.89, "updates": {"depth": 1, "quotes": 11},
-        "off_session": 0, "longest_silence_ns": 88 * SECOND,
+        "off_session": 0, "longest_silence_ns": 87_880_000_000,
         "gaps_by_cause": {"mute": {"ns": 10 * SECOND, "count": 1}, "not_started": {"ns": SECOND, "count": 1}},
-        "skew_ms": {"min": 0.0, "p50": 0.0, "p99": 1_000.0, "max": 1_000.0},
-    }  # fmt: skip
-    assert tbt_feed["symbols"][INFY] == {
-        "window_ns": 100 * SECOND, "covered_ns": 75 * SECOND + 13 * SECOND - 0, "coverage": 0.88,
-        "updates": {"depth50": 5}, "off_session": 1, "longest_silence_ns": 75 * SECOND,
+    })  # fmt: skip
+    skew = data["symbols"][SBIN]["skew_ms"]
+    assert (skew["p99"], skew["max"]) == (120.0, 120.0) and skew["p50"] in (70.0, 80.0) and skew["min"] in (0.0, 30.0)
+    check(depth["symbols"][INFY], {
+        "window_ns": 100 * SECOND, "covered_ns": 75 * SECOND, "coverage": 0.75, "updates": {"depth50": 5},
+        "off_session": 1, "longest_silence_ns": 75 * SECOND,
         "gaps_by_cause": {
-            "not_started": {"ns": 2 * SECOND, "count": 1}, "sequence_break": {"ns": 10 * SECOND, "count": 1},
+            "not_started": {"ns": 2 * SECOND, "count": 1}, "sequence_break": {"ns": 23 * SECOND, "count": 1},
         },
-        "skew_ms": {"min": 0.0, "p50": 0.0, "p99": 0.0, "max": 0.0},
         "sequence": {
             "missing": 7, "repeated": 1,
             "connections": [
                 {"connection": 1, "first": 1, "last": 10, "messages": 5, "missing": 7, "repeated": 1}
             ],
         },
-    } or tbt_feed["symbols"][INFY]["sequence"]  # fmt: skip
-    assert {name: hsm_feed[name] for name in hsm_feed if name not in ("symbols", "connections")} == {
-        "unexplained_ns": 0, "frames": 11, "leftovers": {}, "notices": [], "connection_count": 1,
-    }  # fmt: skip
-    assert hsm_feed["connections"] == [
-        {
-            "connection": 0, "stream": 0, "run_id": run_id, "from_ns": OPEN_NS, "to_ns": moment(90), "cause": "mute",
-            "symbols": 2,
-        }
-    ]  # fmt: skip
-    assert (tbt_feed["frames"], tbt_feed["connection_count"], tbt_feed["connections"][0]["stream"]) == (5, 1, 4)
-    assert list(hsm_feed["symbols"]) == sorted([SBIN, NIFTY]) and list(tbt_feed["symbols"]) == [INFY]
+    })  # fmt: skip
+    check(data, {"unexplained_ns": 0, "frames": 11, "leftovers": {}, "notices": [], "connection_count": 1})
+    check(data["connections"][0], {
+        "connection": 0, "stream": 0, "run_id": recorder.run.run_id, "from_ns": OPEN_NS, "to_ns": moment(90),
+        "cause": "mute", "symbols": 2,
+    })  # fmt: skip
+    assert (depth["frames"], depth["connection_count"], depth["connections"][0]["stream"]) == (5, 1, 4)
+    assert list(data["symbols"]) == sorted([SBIN, NIFTY]) and list(depth["symbols"]) == [INFY]
+
+
+@pytest.mark.parametrize(
+    ("times", "longest"),
+    [
+        ([], 60),
+        ([9], 60),
+        ([10], 60),  # at the opening
+        ([30], 40),
+        ([69], 59),
+        ([70], 60),  # at the close is not inside
+        ([10, 50, 55], 40),
+        ([5, 40, 90, 110], 30),
+    ],
+)
+def test_the_longest_silence_has_the_edges_of_the_windows_and_nothing_between_them(
+    times: list[int], longest: int
+) -> None:
+    assert longest_silence(np.array(times, np.int64), [(10, 70)]) == longest
+    assert longest_silence(np.array(times, np.int64), [(10, 70), (100, 101)]) == longest
+    assert longest_silence(np.array(times, np.int64), []) == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([5], (5, 5, 5, 5)),
+        ([3, 1, 2], (1, 2, 3, 3)),
+        ([4, 1, 3, 2], (1, 2, 4, 4)),
+        (list(range(100, 0, -1)), (1, 50, 99, 100)),
+        (list(range(1, 201)), (1, 100, 198, 200)),
+        ([-5, 5], (-5, -5, 5, 5)),
+    ],
+)
+def test_percentiles_are_by_nearest_rank(values: list[int], expected: tuple[int, ...]) -> None:
+    found = percentiles(np.array(values, np.int64) * NS_PER_MS)
+
+    assert found == dict(zip(("min", "p50", "p99", "max"), map(float, expected), strict=True))
+    assert percentiles(np.empty(0, np.int64)) is None
+    assert percentiles(np.array([1_234_567], np.int64)) == dict.fromkeys(("min", "p50", "p99", "max"), 1.235)
+
+
+def gap(begin: int, end: int, slots: int | None = None, cause: str = "mute") -> GapRow:
+    return GapRow(SBIN, "fyers-rest", begin, end, cause, "", slots, "derived")
+
+
+@pytest.mark.parametrize(
+    ("changes", "have", "gaps", "flaws"),
+    [
+        ({}, [0, 10, 20], [gap(30, 50, 2)], []),
+        ({}, [0, 10, 20], [gap(30, 40, 1), gap(40, 50, 1)], []),
+        ({}, [0, 10, 20], [gap(30, 50, 1)], ["the gap at 30 does not hold the 1 slots it names, each once"]),
+        (
+            {}, [0, 10, 20], [gap(30, 50, 2), gap(40, 50, 1)],
+            ["the gap at 40 does not hold the 1 slots it names, each once"],
+        ),
+        ({}, [0, 10, 20], [gap(20, 50, 3)], ["1 slots have data and are in a gap"]),
+        ({}, [0, 10, 20], [gap(30, 40, 1)], ["1 slots have neither data nor a gap"]),
+        ({"expected": 6}, [0, 10, 20], [gap(30, 50, 2)], ["expected is 6, counted 5"]),
+        ({"recorded_slots": 2}, [0, 10, 20], [gap(30, 50, 2)], ["recorded_slots is 2, counted 3"]),
+        ({}, [0, 10, 20, 20], [gap(30, 50, 2)], ["updates is 3, counted 4"]),
+        ({"updates": 4}, [0, 10, 20, 7], [gap(30, 50, 2)], []),
+    ],
+)  # fmt: skip
+def test_slots_that_do_not_balance_are_told(
+    changes: dict[str, int], have: list[int], gaps: list[GapRow], flaws: list[str]
+) -> None:
+    entry = {"expected": 5, "updates": 3, "recorded_slots": 3, **changes}
+
+    assert check_symbol(entry, {0, 10, 20, 30, 40}, have, gaps) == flaws
+
+
+@pytest.mark.parametrize(
+    ("changes", "gaps", "flaws"),
+    [
+        ({}, [gap(0, 10), gap(20, 25)], []),
+        ({}, [gap(0, 10), gap(5, 10)], ["its gaps overlap or are empty"]),
+        ({}, [gap(0, 15), gap(20, 20)], ["its gaps overlap or are empty"]),
+        ({}, [gap(0, 10), gap(98, 103)], ["a gap lies outside the windows"]),
+        ({}, [gap(0, 10), gap(20, 25, cause="refused")], ["its gaps by cause are not those of the ledger"]),
+        ({"covered_ns": 84}, [gap(0, 10), gap(20, 25)], ["84 ns are covered, counted 85 of 100"]),
+        ({"window_ns": 99}, [gap(0, 10), gap(20, 25)], ["85 ns are covered, counted 85 of 100"]),
+    ],
+)
+def test_time_that_does_not_balance_is_told(changes: dict[str, int], gaps: list[GapRow], flaws: list[str]) -> None:
+    entry = {"window_ns": 100, "covered_ns": 85, "gaps_by_cause": {"mute": {"ns": 15, "count": 2}}, **changes}
+
+    assert check_stream(entry, [(0, 60), (60, 100)], gaps) == flaws
+
+
+@pytest.fixture
+def mixed(streamed):
+    """A day of both sockets and of polls."""
+    recorder = streamed.sockets(polled=(SBIN,))
+    recorder.open(feeds=[1, FYERS_HSM, FYERS_TBT])
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    recorder.connect(0, [SBIN], feed=FYERS_TBT)
+    recorder.book50(0, SBIN, 1, snapshot=True)
+    recorder.control("polling", from_ns=moment(30), interval_ns=5 * SECOND)
+    recorder.poll(0, SBIN, sched_ns=moment(30))
+    recorder.control("polling_end", to_ns=moment(40))
+    recorder.close()
+    recorder.stop()
+    streamed.close()
+    return streamed
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "flaw"),
+    [
+        ("unexplained_slots", 3, "3 slots are unexplained"),
+        ("streams fyers-hsm unexplained_ns", 7, "7 ns of fyers-hsm are unexplained"),
+        (
+            f"streams fyers-hsm symbols {SBIN} updates depth",
+            2,
+            f"{SBIN}: depth has 1 rows of fyers-hsm, the certificate says 2",
+        ),
+        (
+            f"streams fyers-hsm symbols {SBIN} updates quotes",
+            0,
+            f"{SBIN}: quotes has 1 rows of fyers-hsm, the certificate says 0",
+        ),
+        (
+            f"streams fyers-tbt symbols {SBIN} updates depth50",
+            5,
+            f"{SBIN}: depth50 has 1 rows of fyers-tbt, the certificate says 5",
+        ),
+        (f"streams fyers-tbt symbols {SBIN} updates index", 5, "the table index is not listed, and should have rows"),
+        (f"symbols {SBIN} updates", 2, f"{SBIN}: updates is 2, counted 1"),
+        (
+            f"streams fyers-tbt symbols {SBIN} covered_ns",
+            1,
+            f"{SBIN}: fyers-tbt: 1 ns are covered, counted {100 * SECOND} of {100 * SECOND}",
+        ),
+        ("symbols", {}, f"{SBIN}: has data of polls, but no entry"),
+    ],
+)
+def test_a_certificate_that_its_files_do_not_bear_out_is_told(mixed, where: str, value: Any, flaw: str) -> None:
+    certificate, manifest = mixed.certificate(), load_manifest(mixed.lake, mixed.partition)
+    assert manifest is not None and check_day(mixed.lake, certificate, manifest.files) == []
+    *path, last = where.split()
+    inner = certificate
+    for name in path:
+        inner = inner[name]
+    inner[last] = value
+
+    assert flaw in check_day(mixed.lake, certificate, manifest.files)
+
+
+def test_gaps_of_a_symbol_without_an_entry_are_told(mixed) -> None:
+    certificate, manifest = mixed.certificate(), load_manifest(mixed.lake, mixed.partition)
+    assert manifest is not None
+    certificate["symbols"] = {}
+    assert f"{SBIN}: has gaps of fyers-rest, but no entry" in check_day(mixed.lake, certificate, manifest.files)
+
+
+def test_topics_that_came_are_counted_by_the_feed_that_brought_them(mixed) -> None:
+    """The same symbol on three feeds: none is counted for another."""
+    value = mixed.certificate()
+    assert value["symbols"][SBIN]["updates"] == 1 and value["symbols"][SBIN]["expected"] == 2
+    assert value["streams"]["fyers-hsm"]["symbols"][SBIN]["updates"] == {"depth": 1, "quotes": 1}
+    assert value["streams"]["fyers-tbt"]["symbols"][SBIN]["updates"] == {"depth50": 1}
+    assert [row["feed"] for row in mixed.table("depth")] == ["fyers-hsm", "fyers-rest"]
+    assert {row["feed"] for row in mixed.table("depth50")} == {"fyers-tbt"}
