@@ -4,6 +4,7 @@ Each odd form stands alone, and among 40 usual messages, which it must not chang
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from tests.differential.test_tbt_against_sdk import assert_parsed_like_protobuf
@@ -13,6 +14,7 @@ from harvester.decode.frames import ABSENT, Reason
 from harvester.decode.fyers_tbt import TbtBatch, TbtDecoder
 from harvester.decode.protobuf import MalformedError, parse, read_length, read_tag, read_varint, skip
 from harvester.decode.tbt_layout import SOCKET_MESSAGE
+from harvester.decode.tbt_parts import ExactReader
 
 LEVEL = tbt.Level(1, 10_000, 5, 3)
 
@@ -283,3 +285,52 @@ def test_only_the_answer_to_a_ping_is_nothing(frame: bytes) -> None:
 def test_what_cannot_be_read_says_why(call, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(MalformedError, match=f"^{words}$"):
         call()
+
+
+def usual_forms() -> Iterator[tbt.Feed]:
+    """Parts whose numbers have at most 35 bits, fields in order and once: what every protobuf writer makes of a book."""
+    numbers = [None, 0, 1, 127, 128, 16_383, 16_384, 2**21 - 1, 2**21, 2**28 - 1, 2**28, 2**32 - 1]
+    for number in numbers:
+        yield tbt.Feed(
+            "NSE:A-EQ", [tbt.Level(3, number, 5, 6)], [tbt.Level(4, 7, number, 8), tbt.Level(5, 7, 8, number)]
+        )
+        yield tbt.Feed("NSE:A-EQ", tbq=number, send_time=number)
+        yield tbt.Feed("NSE:A-EQ", tsq=number, feed_time=number, sequence=number or 0)
+        yield tbt.Feed("NSE:A-EQ", [tbt.Level(number or 0, 5, 5, 5)], [tbt.Level(number or 0)], snapshot=bool(number))
+    for number in (2**32, 2**35 - 1):
+        yield tbt.Feed("NSE:A-EQ", [tbt.Level(1, number)], tbq=number, tsq=number, feed_time=number, sequence=number)
+    for size in (1, 7, 8, 100, 127, 128, 300):
+        yield tbt.Feed("X" * size, token="T" * size, key="K" * size)
+    for count in (0, 1, 2, 49, 50):
+        levels = [tbt.Level(slot, 100 + slot, slot, 1) for slot in range(count)]
+        yield tbt.Feed("NSE:A-EQ", levels, [])
+        yield tbt.Feed("NSE:A-EQ", [], levels, token="3045")
+        yield tbt.Feed("NSE:A-EQ", levels, levels, 1, 2, 3, 4, sequence=5, snapshot=True, key="other")
+    yield tbt.Feed("NSE:A-EQ", depth=False, feed_time=5)
+
+
+@pytest.mark.parametrize("repeats", [1, 12], ids=["one by one", "by arrays"])
+def test_usual_messages_never_need_the_exact_parser(monkeypatch: pytest.MonkeyPatch, repeats: int) -> None:
+    """It is some fifty times slower; with it every message is read, and nothing but the time tells."""
+    feeds = list(usual_forms())
+    frames = [tbt.socket_message([feed], snapshot=number % 2 == 1) for number, feed in enumerate(feeds)]
+    frames += [tbt.socket_message([replace(feed, key=f"k{at}") for at, feed in enumerate(feeds[first : first + 5])])
+               for first in range(0, len(feeds), 5)]  # fmt: skip
+    frames += [tbt.socket_message([]), tbt.socket_message([], snapshot=True)]
+    read = TbtDecoder().decode(frames * repeats)
+    texts = [frame + (tag(99, 0) + b"\x05") for frame in frames]
+    exactly = TbtDecoder().decode(texts * repeats)
+    for name, column in vars(read.books).items():
+        if name != "symbol":
+            assert column.tolist() == getattr(exactly.books, name).tolist(), name
+    assert [read.tickers[at] for at in read.books.symbol] == [exactly.tickers[at] for at in exactly.books.symbol]
+    assert [(left.frame, left.reason) for left in read.leftovers] == [
+        (left.frame, left.reason) for left in exactly.leftovers
+    ]
+
+    def never(_self: ExactReader, frame: int, start: int, end: int) -> None:
+        raise AssertionError(f"frame {frame} of the batch was read exactly")
+
+    monkeypatch.setattr(ExactReader, "read", never)
+    groups = [frames * repeats] if repeats > 1 else [[frame] for frame in frames]
+    assert sum(len(TbtDecoder().decode(group).books) for group in groups) == len(read.books)
