@@ -1,4 +1,4 @@
-"""Each field of the data socket: its name and place in the broker's own map, price or number, sign, scale, absent value.
+"""Each field of the data socket against the broker's own map: name, place, price or number, sign, scale, absent value.
 
 The judge is map.json of the unmodified SDK 3.2.0 and what the SDK scales; frames here are packed by hand, byte by byte,
 so that no writer of ours shares the decoder's view.
@@ -6,15 +6,18 @@ so that no writer of ours shares the decoder's view.
 
 import json
 import struct
+from dataclasses import astuple
 from importlib import resources
 from typing import NamedTuple
 
 import pytest
 from tests.differential.sdk import SdkHsm
+from tests.storage.decode.tables import anew
 
+from harvester.decode import hsm_layout
 from harvester.decode.frames import ABSENT
 from harvester.decode.fyers_hsm import HsmBatch, HsmDecoder, Rows
-from harvester.decode.hsm_layout import KINDS, Kind
+from harvester.decode.hsm_layout import Kind
 
 UNCHANGED = b"\x80\x00\x00\x00"
 
@@ -118,8 +121,9 @@ def decode(kind: str, *frames: bytes) -> Rows:
 @pytest.mark.parametrize(("kind", "names"), [("sf", "data_val"), ("dp", "depthvalue"), ("if", "index_val")])
 def test_names_and_places_are_those_of_the_brokers_map(kind: str, names: str) -> None:
     table = json.loads(resources.files("fyers_apiv3.FyersWebsocket").joinpath("map.json").read_bytes())[names]
-    ours: Kind = KINDS[PLACES[kind]]
+    ours: Kind = anew(hsm_layout).KINDS[PLACES[kind]]
 
+    assert astuple(ours) == astuple(hsm_layout.KINDS[PLACES[kind]])
     assert (ours.prefix, ours.fields) == (kind, tuple(field.name for field in FIELDS[kind]))
     known = [field.sdk for field in FIELDS[kind] if field.sdk]
     assert known == [name for name in table if name not in ("type", "symbol")]
