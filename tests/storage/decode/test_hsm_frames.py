@@ -146,8 +146,8 @@ def test_leftovers_are_in_the_order_of_their_frames_and_places() -> None:
 
     assert left == sorted(left)
     assert [each.reason for each in left] == [
-        Reason.UNKNOWN_TYPE, Reason.NO_SNAPSHOT, Reason.NO_PRICE, Reason.NO_SNAPSHOT, Reason.UNKNOWN_ENTRY, Reason.SHORT,
-        Reason.EXTRA_VALUES, Reason.MALFORMED,
+        Reason.UNKNOWN_TYPE, Reason.NO_SNAPSHOT, Reason.NO_PRICE, Reason.NO_SNAPSHOT, Reason.UNKNOWN_ENTRY,
+        Reason.SHORT, Reason.EXTRA_VALUES, Reason.MALFORMED,
     ]  # fmt: skip
 
 

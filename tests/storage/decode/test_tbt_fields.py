@@ -1,4 +1,4 @@
-"""Each field of the 50-level socket, in messages that the broker's own protobuf classes wrote: place, price, sign, absence.
+"""Each field of the 50-level socket, in messages that the broker's own protobuf classes wrote: place, sign, absence.
 
 Each case goes through the fast path (40 messages of the usual form), the same one by one, and the exact parser, for
 which a field of no known number is added.

@@ -288,7 +288,7 @@ def test_what_cannot_be_read_says_why(call, words: str) -> None:  # type: ignore
 
 
 def usual_forms() -> Iterator[tbt.Feed]:
-    """Parts whose numbers have at most 35 bits, fields in order and once: what every protobuf writer makes of a book."""
+    """Parts whose numbers have at most 35 bits, fields in order and once: what a protobuf writer makes of a book."""
     numbers = [None, 0, 1, 127, 128, 16_383, 16_384, 2**21 - 1, 2**21, 2**28 - 1, 2**28, 2**32 - 1]
     for number in numbers:
         yield tbt.Feed(

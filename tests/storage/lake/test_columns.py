@@ -29,28 +29,31 @@ LEVELS = ["bid_px", "bid_qty", "bid_ord", "ask_px", "ask_qty", "ask_ord"]
 ORIGIN = ["recv_ns", "symbol", "mono_offset_ns", "feed", "run_id", "seq", "entry", "connection", "in_session"]
 COLUMNS = {
     "depth": [
-        *ORIGIN, "sched_ns", "sent_ns", "ltp", "total_buy_qty", "total_sell_qty", *LEVELS, "ltq", "ltt", "volume", "open",
-        "high", "low", "prev_close", "atp", "upper_ckt", "lower_ckt", "oi", "exchange_time",
+        *ORIGIN, "sched_ns", "sent_ns", "ltp", "total_buy_qty", "total_sell_qty", *LEVELS, "ltq", "ltt", "volume",
+        "open", "high", "low", "prev_close", "atp", "upper_ckt", "lower_ckt", "oi", "exchange_time",
     ],
     "quotes": [
-        *ORIGIN, "ltp", "volume", "ltt", "exchange_time", "bid_qty", "ask_qty", "bid_px", "ask_px", "ltq", "total_buy_qty",
+        *ORIGIN, "ltp", "volume", "ltt", "exchange_time", "bid_qty", "ask_qty", "bid_px", "ask_px", "ltq",
+        "total_buy_qty",
         "total_sell_qty", "atp", "oi", "low", "high", "year_high", "year_low", "lower_ckt", "upper_ckt", "open",
         "prev_close",
     ],
     "index": [*ORIGIN, "ltp", "prev_close", "exchange_time", "high", "low", "open", "year_high", "year_low"],
     "depth50": [
-        *ORIGIN, "sequence", "feed_time", "send_time", "snapshot", "suspect", "total_buy_qty", "total_sell_qty", *LEVELS,
+        *ORIGIN, "sequence", "feed_time", "send_time", "snapshot", "suspect", "total_buy_qty", "total_sell_qty",
+        *LEVELS,
     ],
     "bars": [
         "begin_ns", "symbol", "open", "high", "low", "close", "volume", "bid_px", "ask_px", "updates", "gap_ns",
     ],
 }  # fmt: skip
 STEADY = {
-    "recv_ns", "mono_offset_ns", "seq", "sched_ns", "sent_ns", "ltt", "exchange_time", "volume", "sequence", "feed_time",
-    "send_time", "begin_ns", "updates", "gap_ns",
+    "recv_ns", "mono_offset_ns", "seq", "sched_ns", "sent_ns", "ltt", "exchange_time", "volume", "sequence",
+    "feed_time", "send_time", "begin_ns", "updates", "gap_ns",
 }  # fmt: skip
 QUOTE_PRICES = {
-    "ltp", "bid_px", "ask_px", "atp", "low", "high", "year_high", "year_low", "lower_ckt", "upper_ckt", "open", "prev_close",
+    "ltp", "bid_px", "ask_px", "atp", "low", "high", "year_high", "year_low", "lower_ckt", "upper_ckt", "open",
+    "prev_close",
 }  # fmt: skip
 QUOTE = COLUMNS["quotes"][len(ORIGIN) :]
 
@@ -115,8 +118,8 @@ def test_a_polled_row_has_each_value_in_its_column(place) -> None:
 @pytest.mark.parametrize(
     ("key", "column"),
     [
-        ("ltq", "ltq"), ("ltt", "ltt"), ("v", "volume"), ("o", "open"), ("h", "high"), ("l", "low"), ("c", "prev_close"),
-        ("atp", "atp"), ("upper_ckt", "upper_ckt"), ("lower_ckt", "lower_ckt"), ("oi", "oi"),
+        ("ltq", "ltq"), ("ltt", "ltt"), ("v", "volume"), ("o", "open"), ("h", "high"), ("l", "low"),
+        ("c", "prev_close"), ("atp", "atp"), ("upper_ckt", "upper_ckt"), ("lower_ckt", "lower_ckt"), ("oi", "oi"),
     ],
 )  # fmt: skip
 def test_what_an_answer_lacks_is_null_in_its_column_alone(place, key: str, column: str) -> None:

@@ -213,7 +213,7 @@ def test_the_settings_say_which_proofs_are_demanded(proof: str | None, kinds: se
         if kinds <= have:
             assert accept(receipts, upload(proof), NOW).files == {"x": "1", "y": "2"}
             continue
-        with pytest.raises(ConfigError, match="upload.proof demands a receipt") as caught:
+        with pytest.raises(ConfigError, match=r"upload\.proof demands a receipt") as caught:
             accept(receipts, upload(proof), NOW)
         assert ("of a pull" in str(caught.value)) == (PULL in kinds - have)
         assert ("of the bucket (harvester upload --attest)" in str(caught.value)) == (S3 in kinds - have)
@@ -365,11 +365,9 @@ def test_one_at_a_time_changes_a_lake(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
     with locked(lake):
         assert (lake / ".lock").stat().st_mode & 0o777 == 0o640
-        with pytest.raises(
-            HarvesterError, match=r"\.lock: another close or clean-up is at work here\. Run the command"
-        ):
-            with locked(lake):
-                raise AssertionError("two at once")
+        words = r"\.lock: another close or clean-up is at work here\. Run the command"
+        with pytest.raises(HarvesterError, match=words), locked(lake):
+            raise AssertionError("two at once")
     with locked(lake):
         pass
     (tmp_path / "file").write_bytes(b"")
