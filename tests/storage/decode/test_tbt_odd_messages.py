@@ -14,7 +14,7 @@ from harvester.decode.frames import ABSENT, Reason
 from harvester.decode.fyers_tbt import TbtBatch, TbtDecoder
 from harvester.decode.protobuf import MalformedError, parse, read_length, read_tag, read_varint, skip
 from harvester.decode.tbt_layout import SOCKET_MESSAGE
-from harvester.decode.tbt_parts import ExactReader
+from harvester.decode.tbt_parts import ExactReader, Symbols
 
 LEVEL = tbt.Level(1, 10_000, 5, 3)
 
@@ -233,9 +233,7 @@ def test_an_odd_message_goes_on_with_the_book_that_was_there(usual_count: int) -
 @pytest.mark.parametrize(("count", "fits"), [(64, True), (65, False)])
 @pytest.mark.parametrize("odd", [b"", tag(99, 0) + b"\x05"], ids=["usual", "odd"])
 def test_a_message_has_64_symbols_at_most_in_either_form(count: int, fits: bool, odd: bytes) -> None:
-    feeds = [tbt.Feed(f"NSE:S{number}-EQ", [LEVEL]) for number in range(count)]
-
-    batch = TbtDecoder().decode([tbt.socket_message(feeds) + odd])
+    batch = TbtDecoder().decode([crowded(count) + odd])
 
     assert len(batch.books) == (count if fits else 0)
     assert [left.reason for left in batch.leftovers] == ([] if fits else [Reason.MALFORMED])
@@ -266,6 +264,11 @@ def test_only_the_answer_to_a_ping_is_nothing(frame: bytes) -> None:
     assert [tuple(left) for left in batch.leftovers] == [(1, 0, len(frame), Reason.MALFORMED)]
 
 
+def crowded(count: int) -> bytes:
+    """A message of so many symbols."""
+    return tbt.socket_message([tbt.Feed(f"NSE:S{number}-EQ", [LEVEL]) for number in range(count)])
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -280,6 +283,10 @@ def test_only_the_answer_to_a_ping_is_nothing(frame: bytes) -> None:
         (lambda: skip(b"\x14\x00", 0x0B, 0, 1), "the end of another group"),
         (lambda: skip(b"\x00\x00", 0x0B, 0, 0), "a group without an end"),
         (lambda: parse(b"\x22\x01\xff\x00", 0, 3, SOCKET_MESSAGE), "a text that is not UTF-8"),
+        (
+            lambda: ExactReader(crowded(65) + bytes(9), Symbols()).read(0, 0, len(crowded(65))),
+            "more symbols than a connection can have",
+        ),
     ],
 )
 def test_what_cannot_be_read_says_why(call, words: str) -> None:  # type: ignore[no-untyped-def]
