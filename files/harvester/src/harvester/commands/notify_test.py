@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Raises HarvesterError when a channel did not take the message, ConfigError when there is none."""
     message = Message(
-        Severity.NOTICE, "test", "Test of the alert channels", f"{settings.host_id} can reach you. Nothing is wrong."
+        Severity.INFO, "test", "Test of the alert channels", f"{settings.host_id} can reach you. Nothing is wrong."
     )
     deliveries = deliver(host.open_channels(settings.alerts), message)
     for delivery in deliveries:
