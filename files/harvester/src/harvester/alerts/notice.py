@@ -31,12 +31,12 @@ class Notice(NamedTuple):
 def parse_notice(data: bytes) -> Notice:
     """What `encode` made, or somebody's program: cut to size and printable. Raises ValueError."""
     fields = json.loads(data)
-    if not isinstance(fields, dict) or not str(fields.get("source") or "") or not str(fields.get("text") or ""):
+    text = plain(str(fields.get("text") or "")) if isinstance(fields, dict) else ""
+    if not text or not str(fields.get("source") or "").strip():
         raise ValueError("a notice is a JSON object with severity, source and text")
     name = str(fields.get("severity")).upper()
     if name not in Severity.__members__:
         raise ValueError("severity is info, warning, critical or clear")
-    text = plain(str(fields["text"]))
     cause = fields.get("cause")
     return Notice(
         Severity[name],

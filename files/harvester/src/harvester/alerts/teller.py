@@ -33,7 +33,7 @@ class Teller:
     def __init__(self, settings: Settings, now_ns: int, is_well: Callable[[str], bool | None]) -> None:
         alerts = settings.alerts
         self._settings, self._now_ns, self._is_well = settings, now_ns, is_well
-        self._file = BookFile(alerts.memory.with_name("book.json"), alerts.ports.with_name("book.json"))
+        self._file = BookFile(alerts.memory.with_name("book.json"), alerts.ports.with_name("unsaved-book.json"))
 
     def look(self, status: dict[str, Any] | None) -> None:
         """Take in what is new, decide, and put messages into the book. Raises OSError where that cannot be kept."""
