@@ -20,6 +20,8 @@ from harvester.base.validation import validate
 from harvester.config.settings import Settings
 
 DAY = "2026-11-23"
+SYMBOL = "NSE:SBIN-EQ"
+MINUTE = 60 * NS_PER_SECOND
 INFO, WARNING, CRITICAL, CLEAR = Severity.INFO, Severity.WARNING, Severity.CRITICAL, Severity.CLEAR
 
 
@@ -27,6 +29,9 @@ def at(text: str) -> int:
     """A wall time in ns, of India: "10:00", "10:00:30", or with a day before it."""
     moment = text if "T" in text else f"{DAY}T{text}"
     return int(datetime.fromisoformat(moment).replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
+
+
+NOW = at("10:00")
 
 
 def notice(severity: Severity = WARNING, cause: str = "disk_low", source: str = "recorder", **more: Any) -> Notice:
@@ -47,7 +52,7 @@ def configuration(folder: Path, *channels: str) -> dict[str, Any]:
     }
     return {
         "host_id": "h1",
-        "symbols": ["NSE:SBIN-EQ"],
+        "symbols": [SYMBOL],
         "broker": {"app_id": "ABCDE12345-100"},
         "alerts": alerts,
         "status_file": f"{folder}/status.json",
@@ -56,6 +61,27 @@ def configuration(folder: Path, *channels: str) -> dict[str, Any]:
 
 def make_settings(folder: Path, *channels: str) -> Settings:
     return validate(Settings, configuration(folder, *channels))
+
+
+def good(now_ns: int = NOW, **other: Any) -> dict[str, Any]:
+    """The status of a recorder that is well, in session."""
+    polls = {"updates": 100, "last_recv_ns": now_ns - NS_PER_SECOND}
+    return {
+        "config_hash": "abc",
+        "release": "r1",
+        "started_at_ns": now_ns - 60 * MINUTE,
+        "written_at_ns": now_ns - NS_PER_SECOND,
+        "window": {"open": True, "open_ns": now_ns - 30 * MINUTE, "next_change_ns": now_ns + 60 * MINUTE},
+        "symbols": {SYMBOL: polls | {"feeds": {"fyers-rest": polls}}},
+        "feeds": {"fyers-hsm": {"running": True, "connections": []}},
+        "open_gaps": [],
+        "token": {"state": "ok", "version": "file:1", "expires_at_ns": now_ns + 600 * MINUTE, "problem": ""},
+        "journal": {"seq": 300, "durable_seq": 299, "failure": None},
+        "disk": {"free_bytes": 1 << 40, "full": False},
+        "calendar": {"problem": ""},
+        "clock": {"offset_ns": 200_000_000, "off": False, "steps": 0},
+        "unknown_symbols": {},
+    } | other
 
 
 class Listener:

@@ -17,9 +17,11 @@ from harvester.alerts.inbox import InboxChannel, post, take
 from harvester.alerts.logfile import append, log_line
 from harvester.alerts.message import Message
 from harvester.alerts.notice import Notice, parse_notice
+from harvester.alerts.renewals import message_of
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Secret, forget_secrets, register_secret
+from harvester.tokens.renewal import RenewalOutcome
 
 NOW = at("10:00")
 MINUTE, DAY = 60 * NS_PER_SECOND, 86_400 * NS_PER_SECOND
@@ -383,3 +385,31 @@ def test_a_quiet_day_makes_no_file_and_a_link_is_not_followed(tmp_path: Path) ->
     with pytest.raises(OSError, match="symbolic link"):
         append(tmp_path, ["a"], NOW)
     assert not (tmp_path / "target").exists()
+
+
+# --- what became of a refresh
+
+DAYS = "A login before then stores a new one.\nLog in"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (RenewalOutcome("renewed", "valid", True), None),
+        (RenewalOutcome("later", "503", True), None),
+        (RenewalOutcome("gone", "discontinued", False), None),
+        (
+            RenewalOutcome("gone", "discontinued", True),
+            (WARNING, "refresh_gone", "The broker no longer refreshes tokens: log in each day from now on",
+             "discontinued\nLog in"),
+        ),
+        (
+            RenewalOutcome("refused", "wrong pin", True),
+            (WARNING, "refresh_refused", "The token was not refreshed: log in for today", "wrong pin\nLog in"),
+        ),
+        (RenewalOutcome("renewed", "", False, 3), (INFO, "refresh_days", "The refresh token ends within 3 days", DAYS)),
+        (RenewalOutcome("renewed", "", False, 1), (INFO, "refresh_days", "The refresh token ends within 1 day", DAYS)),
+    ],
+)  # fmt: skip
+def test_what_became_of_a_refresh_is_told_when_a_person_must_act(outcome: RenewalOutcome, told: Any) -> None:
+    assert message_of(outcome, "Log in") == (Message(*told) if told else None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.field.alerting import CRITICAL, WARNING, Listener, at, configuration, make_settings, notice
+from tests.field.alerting import CRITICAL, SYMBOL, WARNING, Listener, at, configuration, good, make_settings, notice
 from tests.recorder.fakes import make_calendar
 
 from harvester.alerts import teller, units
@@ -24,28 +24,6 @@ from harvester.config.settings import Settings
 
 NOW = at("10:00")
 MINUTE = 60 * NS_PER_SECOND
-SYMBOL = "NSE:SBIN-EQ"
-
-
-def good(now_ns: int = NOW, **other: Any) -> dict[str, Any]:
-    """The status of a recorder that is well, in session."""
-    polls = {"updates": 100, "last_recv_ns": now_ns - NS_PER_SECOND}
-    return {
-        "config_hash": "abc",
-        "release": "r1",
-        "started_at_ns": now_ns - 60 * MINUTE,
-        "written_at_ns": now_ns - NS_PER_SECOND,
-        "window": {"open": True, "open_ns": now_ns - 30 * MINUTE, "next_change_ns": now_ns + 60 * MINUTE},
-        "symbols": {SYMBOL: polls | {"feeds": {"fyers-rest": polls}}},
-        "feeds": {"fyers-hsm": {"running": True, "connections": []}},
-        "open_gaps": [],
-        "token": {"state": "ok", "version": "file:1", "expires_at_ns": now_ns + 600 * MINUTE, "problem": ""},
-        "journal": {"seq": 300, "durable_seq": 299, "failure": None},
-        "disk": {"free_bytes": 1 << 40, "full": False},
-        "calendar": {"problem": ""},
-        "clock": {"offset_ns": 200_000_000, "off": False, "steps": 0},
-        "unknown_symbols": {},
-    } | other
 
 
 GAP = {

@@ -67,9 +67,9 @@ def morning(
 
 def test_a_morning_without_a_login(tmp_path: Path) -> None:
     assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener()) == [
-        "08:00 notice no_token",
+        "08:00 info no_token",
         "08:30 warning no_token",
-        "08:50 urgent no_token",
+        "08:50 critical no_token",
         "09:05 critical no_token",
         "11:05 critical no_token",
         "13:05 critical no_token",
@@ -80,7 +80,7 @@ def test_a_morning_without_a_login(tmp_path: Path) -> None:
 def test_a_login_ends_the_reminders_with_one_all_clear(tmp_path: Path) -> None:
     said = morning(tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:40" else GOOD, Listener())
 
-    assert said == ["08:00 notice no_token", "08:30 warning no_token", "08:40 clear token"]
+    assert said == ["08:00 info no_token", "08:30 warning no_token", "08:40 clear token"]
 
 
 def test_who_logs_in_early_hears_nothing(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_new_cause_is_told_at_once_and_a_known_one_is_not(tmp_path: Path) -> N
         tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:10" else refused, Listener(), to="08:40"
     )
 
-    assert said == ["08:00 notice no_token", "08:10 notice token_refused", "08:30 warning token_refused"]
+    assert said == ["08:00 info no_token", "08:10 info token_refused", "08:30 warning token_refused"]
 
 
 def test_what_was_owed_from_yesterday_is_cleared_once(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_no_channel_took_is_said_again(tmp_path: Path) -> None:
     assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == []
     listener.deaf = False
 
-    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == ["08:00 notice no_token"]
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == ["08:00 info no_token"]
 
 
 def test_steps_missed_while_the_host_was_down_come_as_the_last_one_alone(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_steps_missed_while_the_host_was_down_come_as_the_last_one_alone(tmp_pat
         remedy=lambda: "Log in",
     )
 
-    assert [message.severity for message in listener.heard] == [Severity.URGENT]
+    assert [message.severity for message in listener.heard] == [Severity.CRITICAL]
 
 
 class Down:
@@ -163,13 +163,13 @@ def test_without_its_memory_each_step_is_said_once_and_nothing_between(tmp_path:
             remedy=lambda: "Log in",
         )
 
-    assert [message.severity.name for message in listener.heard] == ["NOTICE", "WARNING", "URGENT"]
+    assert [message.severity.name for message in listener.heard] == ["INFO", "WARNING", "CRITICAL"]
 
 
 def test_a_memory_that_is_damaged_is_an_empty_one(tmp_path: Path) -> None:
     FileStore(tmp_path / "memory").write(Secret('{"said": [1], "open": true}'))
 
-    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener(), to="08:00") == ["08:00 notice no_token"]
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener(), to="08:00") == ["08:00 info no_token"]
 
 
 def test_an_evening_session_is_announced_in_its_own_time() -> None:

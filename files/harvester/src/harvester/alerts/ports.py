@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harvester.alerts.channels import Channel
+from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file
 
 USUAL = {53, 80, 443}
@@ -20,5 +21,11 @@ def ports_of(channels: Sequence[Channel]) -> list[int]:
 
 
 def write_ports(path: Path, channels: Sequence[Channel]) -> None:
-    """Write a number a line. Raises OSError."""
-    replace_file(path, "".join(f"{port}\n" for port in ports_of(channels)), 0o644, synced=False)
+    """Write a number a line. Raises HarvesterError."""
+    try:
+        replace_file(path, "".join(f"{port}\n" for port in ports_of(channels)), 0o644, synced=False)
+    except OSError as error:
+        raise HarvesterError(
+            f"{path}: cannot be written ({error.strerror}), so the firewall opens no port for the channels. The unit"
+            " harvester-alert makes the folder: systemctl start harvester-alert; or correct alerts.ports."
+        ) from error

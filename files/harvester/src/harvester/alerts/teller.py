@@ -102,8 +102,8 @@ class Teller:
     def _write_ports(self) -> None:
         try:
             write_ports(self._settings.alerts.ports, open_channels(self._settings.alerts))
-        except (HarvesterError, OSError) as error:  # the sending comes to the same, and says so
-            log.debug("ports_unknown", detail=str(error))
+        except HarvesterError as error:  # without a channel the sending comes to the same
+            log.warning("ports_unknown", detail=str(error))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -49,7 +49,7 @@ def _notice(check: Check, settings: Settings, status: dict[str, Any]) -> Notice:
     is_feed = check.name in status.get("feeds", {})
     cause = "data" if is_feed else check.name
     if cause == "disk":
-        cause = "disk_full" if status["disk"].get("full") else "disk_low"
+        cause = "disk_full" if (status.get("disk") or {}).get("full") else "disk_low"
     severity = Severity.CRITICAL if cause in CRITICAL else Severity.WARNING
     source = check.name if is_feed else "recorder"
     return Notice(severity, cause, source, settings.host_id, f"{TITLES[cause]}\n{check.detail}", check.fix)
