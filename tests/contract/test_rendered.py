@@ -20,6 +20,7 @@ ONLINE = (
     "harvester-recorder.service",
     "harvester-token-agent.service",
     "harvester-alert.service",
+    "harvester-remind.service",
     "harvester-renew.service",
 )
 UPLOAD, METRICS = "harvester-upload.service", "harvester-metrics.service"
@@ -28,7 +29,6 @@ OFFLINE = (
     "harvester-prune.service",
     "harvester-verify.service",
     "harvester-failure@.service",
-    "harvester-remind.service",
 )
 TELLING = ("harvester-alert.service", "harvester-failure@.service", "harvester-remind.service")
 ACCOUNT = "123456789012"

@@ -13,17 +13,22 @@ import pytest
 from apprise.plugins.telegram import NotifyTelegram
 from tests.field.alerting import CLEAR, CRITICAL, INFO, WARNING, mail_server, service
 
+from harvester.alerts import host
 from harvester.alerts.channels import AppriseChannel, DesktopChannel, SnsChannel, deliver, parse_channels
+from harvester.alerts.host import open_channels
 from harvester.alerts.message import Message, Severity
 from harvester.alerts.ports import ports_of, write_ports
 from harvester.alerts.refusal import listening, words_of
+from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret, forget_secrets
+from harvester.config.alerting import AlertSettings
+from harvester.tokens.stores import StoredToken
 
 WILD = Message(
     CRITICAL,
     "crash",
     "h1: KeyError: <b>depth</b> & 'x'",
-    "Traceback: <module> in *x* _y_ [a](b)\nWhat to do: <i>look</i>",
+    "Traceback: <module> in *x* _y_ [a](b) \"'\nWhat to do: <i>look</i>",
 )
 BOT = "tgram://123456789:ABCdefghijklmnopqrstuvwxyz012345678/12345"
 PASSWORD = "canary-of-a-mailbox"
@@ -251,7 +256,7 @@ def test_a_message_comes_up_on_the_desktop_as_text(notify_send: Path, severity: 
         f"--urgency={urgency}",
         "--",
         "--urgent?",
-        "Traceback: &lt;module&gt; in *x* _y_ [a](b)\nWhat to do: &lt;i&gt;look&lt;/i&gt;",
+        "Traceback: &lt;module&gt; in *x* _y_ [a](b) \"'\nWhat to do: &lt;i&gt;look&lt;/i&gt;",
     ]
 
 
@@ -297,3 +302,46 @@ def test_an_address_that_is_none_names_its_line_and_raises_nothing() -> None:
     assert channel.send(WILD).startswith(
         "alert channel 7 is no address that apprise knows. Correct that line; https://"
     )
+
+
+def test_the_channels_of_a_host_are_where_its_settings_say(tmp_path: Path) -> None:
+    settings = AlertSettings(channels=f"file:{tmp_path}/channels")
+    with pytest.raises(ConfigError) as refused:
+        open_channels(settings)
+    assert str(refused.value) == (
+        f"{tmp_path}/channels: no alert channel is configured, so nobody is told anything. Store apprise addresses"
+        " there, one a line: ./inv secret-put --name channels."
+    )
+    (tmp_path / "channels").write_text("# people\njson://127.0.0.1:9\n\n desktop:// \n")
+
+    assert [channel.kind for channel in open_channels(settings)] == ["json", "desktop"]
+
+
+def test_channels_in_aws_are_asked_of_their_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    class Store:
+        def read(self) -> StoredToken:
+            return StoredToken(Secret("desktop://"), "1")
+
+    def open_place(*place: Any) -> Store:
+        asked.append(place)
+        return Store()
+
+    monkeypatch.setattr(host, "open_place", open_place)
+    open_channels(AlertSettings(channels="ssm:/p/e/alerts/channels", region="ap-south-1"))
+
+    assert asked == [("ssm:/p/e/alerts/channels", "ap-south-1")]
+
+
+def test_the_client_of_sns_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    topic, asked = Topic(), []
+
+    def open_client(*names: Any) -> Topic:
+        asked.append(names)
+        return topic
+
+    monkeypatch.setattr("harvester.tokens.aws_stores.open_client", open_client)
+
+    assert SnsChannel("arn:topic").send(WILD) == ""
+    assert asked == [("sns", None)] and len(topic.said) == 1

@@ -84,6 +84,9 @@ def test_links_pipes_and_folders_of_others_are_not_followed(tmp_path: Path, logg
 
     assert list(take(box)) == []
     assert {line["path"] for line in logged} == {"link.json", "pipe.json", "folder.json"}
+    assert {line["detail"] for line in logged if line["path"] != "link.json"} == {
+        "not a regular file of at most 32768 bytes"
+    }
     assert (tmp_path / "elsewhere").exists() and (box / ".being-written").exists()
 
 
@@ -198,6 +201,7 @@ def test_while_the_disk_is_full_the_book_is_kept_in_memory(tmp_path: Path, logge
     file.write(full_book())
 
     assert logged[0]["event"] == "book_not_on_disk" and logged[0]["path"] == f"{disk}/book.json"
+    assert "No such file" in logged[0]["detail"]
     assert oct(spare.stat().st_mode & 0o777) == "0o600"
     assert file.read() == full_book()
 
@@ -205,6 +209,16 @@ def test_while_the_disk_is_full_the_book_is_kept_in_memory(tmp_path: Path, logge
     newer = Book(beyond=9)
     file.write(newer)
     assert not spare.exists() and file.read() == newer
+
+
+def test_memory_is_not_synced_and_the_disk_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    BookFile(tmp_path / "none" / "book.json", tmp_path / "spare.json").write(Book())
+    assert synced == []
+    BookFile(tmp_path / "book.json", tmp_path / "spare.json").write(Book())
+    assert len(synced) == 2, "the file and its folder"
 
 
 def test_a_book_that_can_be_kept_nowhere_is_an_error(tmp_path: Path) -> None:

@@ -291,6 +291,12 @@ def test_a_digest_says_what_to_do_and_what_was_not_kept(host: Host) -> None:
     ]
 
 
+def test_a_notice_of_one_line_has_no_empty_ones(host: Host) -> None:
+    host.look(START, notice())
+
+    assert host.messages[0].body == "WARNING from recorder (disk_low) on h1, since Mon 23 Nov 10:00 IST."
+
+
 def test_a_body_is_bounded_whole_lines_first() -> None:
     assert fit(["a" * 10]) == "a" * 10
     assert fit(["a" * 4_000]) == "a" * BODY_LENGTH
@@ -304,3 +310,4 @@ def test_what_a_channel_missed_is_one_message_of_the_gravest_severity() -> None:
     assert join(missed) == Message(
         CRITICAL, "b", "2 messages of a time in which this channel took none", "first\none\nsecond\ntwo"
     )
+    assert join([missed[1], missed[1]._replace(cause="c")]).cause == "b", "of equals the first"

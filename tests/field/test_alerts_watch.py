@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,16 @@ def test_without_systemd_nothing_is_known_of_units(systemctl: Path, monkeypatch:
     assert units.is_well("a.service") is None
 
 
+def test_a_systemd_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*_: Any, timeout: float, **__: Any) -> None:
+        assert timeout == 10
+        raise subprocess.TimeoutExpired("systemctl", timeout)
+
+    monkeypatch.setattr(units.subprocess, "run", hang)
+
+    assert units.is_well("a.service") is None
+
+
 # --- one look
 
 
@@ -221,6 +232,16 @@ def test_outside_the_session_it_is_told_once(world: World) -> None:
     closed = {"window": {"open": False, "next_change_ns": NOW + 900 * MINUTE}, "disk": FULL}
 
     assert [len(world.pass_minute(good(world.now, **closed))) for _ in range(8)] == [1] + [0] * 7
+
+
+def test_a_status_without_a_window_is_one_out_of_session(world: World) -> None:
+    told = []
+    for _ in range(8):
+        status = good(world.now, disk=FULL)
+        del status["window"]
+        told.append(len(world.pass_minute(status)))
+
+    assert told == [1] + [0] * 7
 
 
 @pytest.mark.parametrize("status", [None, {}, {"written_at_ns": NOW - 60 * MINUTE}])
@@ -310,6 +331,9 @@ def test_a_book_that_cannot_be_kept_leaves_the_notice_where_it_is(world: World, 
         world.teller().look(None)
 
     assert len(list(world.settings.alerts.inbox.iterdir())) == 1
+    world.settings = make_settings(tmp_path)
+    assert world.pass_minute(None) == ["h1: disk_low of recorder"]
+    assert (tmp_path / "unsaved-book.json").exists(), "the disk still does not take it"
 
 
 def test_a_channel_that_is_down_for_hours_gets_it_all(world: World) -> None:

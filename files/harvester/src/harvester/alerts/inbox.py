@@ -67,11 +67,13 @@ def discard(path: Path) -> None:
 
 def _read(path: Path) -> Posted:
     descriptor = os.open(path, READ)
-    with open(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
             raise ValueError(f"not a regular file of at most {MAX_BYTES} bytes")
-        return Posted(path, parse_notice(file.read(MAX_BYTES)), found.st_mtime_ns)
+        return Posted(path, parse_notice(os.read(descriptor, MAX_BYTES)), found.st_mtime_ns)
+    finally:
+        os.close(descriptor)
 
 
 class InboxChannel:

@@ -19,7 +19,7 @@ def describe_one(entry: Entry) -> Message:
     return Message(Severity(entry.severity), entry.cause, f"{entry.host}: {entry.title}", body[:BODY_LENGTH])
 
 
-def describe_all(entries: Sequence[Entry], beyond: int = 0) -> Message:
+def describe_all(entries: Sequence[Entry], beyond: int) -> Message:
     """A digest, the gravest first; `beyond`: notices that are not even in the book."""
     worst = Severity(entries[0].severity)
     lines = [

@@ -12,9 +12,7 @@ from harvester.config.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Shows the kind of each channel, never its address."
-    parser.add_argument(
-        "--ports", action="store_true", help="only write down which ports the firewall must open"
-    )
+    parser.add_argument("--ports", action="store_true", help="only write down which ports the firewall must open")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
