@@ -165,6 +165,12 @@ def test_a_secret_that_the_process_knows_is_not_handed_in() -> None:
         forget_secrets()
 
 
+def test_the_largest_notice_is_taken_whole(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_bytes(notice().encode().ljust(32_768))
+
+    assert [each.notice for each in take(tmp_path)] == [notice()]
+
+
 # --- the book
 
 
@@ -362,12 +368,13 @@ def test_the_severity_survives_the_way_through_the_book() -> None:
 
 def test_the_log_has_a_line_a_notice_in_the_days_file(tmp_path: Path) -> None:
     append(tmp_path, [log_line(WARNING, "recorder", "The disk\n is  nearly full", NOW)], NOW)
-    append(tmp_path, [log_line(CRITICAL, "close", "failed <b>", NOW)], NOW)
+    append(tmp_path, [log_line(CRITICAL, "close", "failed <b>", NOW), "and more"], NOW)
 
     file = tmp_path / "alerts_2026-11-23.log"
     assert file.read_text().splitlines() == [
         "[2026-11-23 10:00:00] [WARNING ] [recorder] The disk is nearly full",
         "[2026-11-23 10:00:00] [CRITICAL] [close] failed <b>",
+        "and more",
     ]
     assert not file.stat().st_mode & 0o137
 

@@ -137,6 +137,13 @@ def test_an_endless_storm_is_told_ever_more_rarely(host: Host) -> None:
     assert len(said) <= 15, "an hour has six digests at most, once it is known to be a storm"
 
 
+def test_a_digest_of_what_was_kept_says_nothing_of_the_rest(host: Host) -> None:
+    host.look(START, notice(source="a"), notice(source="b"), notice(source="c"))
+    host.look(START + MINUTE)
+
+    assert len(host.messages[-1].body.splitlines()) == 2
+
+
 def test_after_a_storm_a_single_notice_comes_at_once_again(host: Host) -> None:
     host.look(START, notice(source="a"), notice(source="b"))
     host.look(START + MINUTE)

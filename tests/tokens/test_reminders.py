@@ -166,6 +166,39 @@ def test_without_its_memory_each_step_is_said_once_and_nothing_between(tmp_path:
     assert [message.severity.name for message in listener.heard] == ["INFO", "WARNING", "CRITICAL"]
 
 
+def test_a_memory_that_cannot_be_asked_is_said() -> None:
+    done = look(
+        at("2026-11-23T08:00:20"),
+        day_of("2026-11-23"),
+        MISSING,
+        memory=Down(),
+        channels=lambda: [Listener()],
+        remedy=lambda: "Log in",
+    )
+    assert done.trouble == "SSM is down"
+
+    unwritable = look(
+        at("2026-11-23T08:00:00"),
+        day_of("2026-11-23"),
+        MISSING,
+        memory=Kept(),
+        channels=lambda: [Listener()],
+        remedy=lambda: "Log in",
+    )
+    assert unwritable.trouble == "SSM is read-only"
+    assert len(unwritable.messages) == 1
+
+
+class Kept(Down):
+    """A store that can be read alone."""
+
+    def read(self) -> StoredToken | None:
+        return None
+
+    def write(self, value: object) -> str:
+        raise StoreError("SSM is read-only")
+
+
 def test_a_memory_that_is_damaged_is_an_empty_one(tmp_path: Path) -> None:
     FileStore(tmp_path / "memory").write(Secret('{"said": [1], "open": true}'))
 
