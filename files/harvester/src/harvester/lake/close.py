@@ -94,8 +94,8 @@ def _explaining(partition: Partition) -> Iterator[None]:
         yield
     except OSError as error:
         raise HarvesterError(
-            f"{partition.date}: the day cannot be closed: {error.filename or 'a file'}: {error.strerror}. The journal"
-            " keeps everything; free disk space or correct owners and modes, then run the command again."
+            f"{partition.date}: the day cannot be closed: {error.filename or 'a new file'}: {error.strerror}. The"
+            " journal keeps everything; free disk space or correct owners and modes, then run the command again."
         ) from error
 
 

@@ -51,9 +51,9 @@ def export_csv(
     that name with other content is replaced as a whole. Raises HarvesterError.
     """
     path = output / f"market_depth_{day.isoformat()}.csv"
+    days = _open_days(lake, day, every_ns)
+    lines = _lines(days, _choose_symbols(days, symbols))
     try:
-        days = _open_days(lake, day, every_ns)
-        lines = _lines(days, _choose_symbols(days, symbols))
         make_directory(output)
         with replacing(path) as file, tempfile.TemporaryFile(dir=output) as spool:
             file.write(_to_line(HEADER))

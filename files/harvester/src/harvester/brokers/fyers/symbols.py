@@ -125,4 +125,7 @@ async def _download(client: httpx.AsyncClient, url: str) -> AsyncIterator[str]:
                     raise HarvesterError(f"{url}: longer than {DOWNLOAD_LIMIT} bytes; not a symbol master.")
                 yield line
     except (httpx.HTTPError, TimeoutError) as error:
-        raise HarvesterError(f"{url}: the symbol master could not be downloaded ({type(error).__name__}).") from error
+        raise HarvesterError(
+            f"{url}: the symbol master could not be downloaded ({type(error).__name__}). Look whether this machine"
+            " reaches it, and run the command again."
+        ) from error
