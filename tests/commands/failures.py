@@ -141,7 +141,9 @@ FAILURES: dict[str, list[Failure]] = {
         Failure(tear, r"File too large.*recover again", ("recover",), within=lambda _: no_room()),
     ],
     "locked": [Failure(lambda _: None, r"\.lock: another .*(Run the command again later|stop it)", within=locked)],
-    "unreachable": [Failure(cut_off, r"(NSE_CM\.csv|127\.0\.0\.1|channel|access token|CloudWatch|s3://b-bucket).*\.", CONNECTED)],
+    "unreachable": [
+        Failure(cut_off, r"(NSE_CM\.csv|127\.0\.0\.1|channel|access token|Watch|s3://b-bucket).*\.", CONNECTED)
+    ],
     "bad token or receipt": BAD_PROOF,
 }
 
