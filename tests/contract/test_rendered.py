@@ -135,7 +135,7 @@ def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendere
     assert f"LogsDirectory={settings.alerts.log_dir.name}\n" in alert
     assert f"RuntimeDirectory={settings.alerts.ports.parent.name}\n" in alert
     assert f"PathChanged={settings.alerts.inbox}\n" in (rendered / "harvester-alert.path").read_text("utf-8")
-    assert f"ReadWritePaths={settings.journal_dir}\n" in recorder
+    assert f"ReadWritePaths={settings.journal_dir} -{settings.master_dir}\n" in recorder
     assert f"RuntimeDirectory={settings.status_file.parent.name}\n" in recorder
     assert f"RuntimeDirectory={settings.token.handover.parent.name}\n" in agent
     assert f"ReadOnlyPaths={settings.token.file.parent}\n" in agent

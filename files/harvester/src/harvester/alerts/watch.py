@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from harvester.alerts.losses import other_losses
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
 from harvester.base.monitors import STALE_NS
@@ -33,13 +34,19 @@ def find_losses(
     if abs(wall_ns - int(status.get("written_at_ns", 0))) > STALE_NS:
         return None
     checks = check_health(settings, status, file_hash="", calendar=calendar, wall_ns=wall_ns)
-    return [_notice(check, settings, status) for check in checks if not check.ok and not _is_excused(check, status)]
+    found = [_notice(check, settings, status) for check in checks if not check.ok and not _is_excused(check, status)]
+    return found + [
+        Notice(each.severity, each.cause, "recorder", settings.host_id, f"{each.title}\n{each.body}")
+        for each in other_losses(status, wall_ns, settings.host_id)
+    ]
 
 
 def _is_excused(check: Check, status: dict[str, Any]) -> bool:
     token = status.get("token") or {}
     if check.name == "token":
         return not token.get("problem")
+    if check.name == "symbols" and status.get("lost_symbols"):
+        return True  # told with the successors
     lacking = token.get("state") in LACKING and (check.name == "data" or check.name in status.get("feeds", {}))
     return check.name in NOT_OURS or lacking
 

@@ -34,16 +34,16 @@ class StatusPublisher:
         polls: PollFeed,
         streams: Sequence[StreamFeed],
         keeper: TokenKeeper,
-        unknown_symbols: Callable[[], dict[str, list[str]]],
+        symbol_master: Callable[[], dict[str, Any]],
     ) -> None:
-        """`unknown_symbols` says which tickers the broker does not list, each with tickers that look like it."""
+        """`symbol_master` describes what the look-up in the broker's symbol master found, as keys of the status."""
         self._path = context.settings.status_file
         self._context = context
         self._clock = context.clock
         self._polls = polls
         self._streams = streams
         self._keeper = keeper
-        self._unknown_symbols = unknown_symbols
+        self._symbol_master = symbol_master
         self._started_at_ns = context.clock.wall_ns()
         self._next_mono_ns = 0
         self._is_failing = False
@@ -105,7 +105,8 @@ class StatusPublisher:
                 "problem": recorder.calendars.problem,
             },
             "clock": {"offset_ns": watch.offset_ns, "off": watch.is_off, "steps": watch.steps},
-            "unknown_symbols": self._unknown_symbols(),
+            **self._symbol_master(),
+            **({"blocked_until_ns": until_ns} if (until_ns := access.blocked_until(wall_ns)) else {}),
         }
 
 

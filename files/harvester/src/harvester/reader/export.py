@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
-from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
+from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
 from harvester.lake.day.intervals import Interval
 from harvester.lake.gaps.polls import read_gaps
 from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, find_partitions
