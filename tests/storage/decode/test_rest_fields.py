@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from tests.journals import book
 
-from harvester.decode.fyers_rest import ABSENT, BadResponse, Depth, Level, decode_depth
-from harvester.journal.format import Poll
+from harvester.brokers.fyers.depth import ABSENT, Depth, Level
+from harvester.brokers.fyers.responses import read_depth
+from harvester.ledger.outage import Outage
 
 SYMBOL = "NSE:SBIN-EQ"
 INT64 = 2**63 - 1
@@ -19,29 +20,29 @@ COUNTS = {
     "total_buy_qty": "totalbuyqty", "total_sell_qty": "totalsellqty", "ltq": "ltq", "ltt": "ltt", "volume": "v",
     "oi": "oi",
 }  # fmt: skip
-NEEDED = {"ltp", "total_buy_qty", "total_sell_qty"}
+NEEDED = {"ltp": "a price in whole paise", "total_buy_qty": "a count", "total_sell_qty": "a count"}
 KEYS = {**PRICES, **COUNTS}
 
 
-def decode(changed: dict[str, Any] | str) -> Depth | BadResponse:
+def decode(changed: dict[str, Any] | str) -> Depth | Outage:
     """A good answer with these values, or the text of a whole book."""
     text = changed if isinstance(changed, str) else json.dumps({**book(), **changed})
-    return decode_depth(Poll(1, 2, 200, f'{{"s":"ok","d":{{"{SYMBOL}":{text}}}}}'.encode()), SYMBOL)
+    return read_depth(200, f'{{"s":"ok","d":{{"{SYMBOL}":{text}}}}}'.encode(), SYMBOL)
 
 
-def with_text(key: str, text: str) -> Depth | BadResponse:
+def with_text(key: str, text: str) -> Depth | Outage:
     """A good answer in which a value is written so."""
     return decode(json.dumps({**book(), key: "@"}).replace('"@"', text))
 
 
-def value(found: Depth | BadResponse, name: str) -> Any:
+def value(found: Depth | Outage, name: str) -> Any:
     assert isinstance(found, Depth), found
     return getattr(found, name)
 
 
-def refused(found: Depth | BadResponse) -> str:
-    assert isinstance(found, BadResponse) and found.cause == "bad_response", found
-    return found.reason
+def refused(found: Depth | Outage) -> str:
+    assert isinstance(found, Outage) and found.cause == "bad_response", found
+    return found.detail
 
 
 def test_every_value_goes_to_its_own_place() -> None:
@@ -67,7 +68,7 @@ def test_a_missing_value_is_none_and_a_missing_needed_one_is_named(name: str) ->
     found = decode(json.dumps(without))
 
     if name in NEEDED:
-        assert refused(found) == f"{KEYS[name]} is missing or not a number that fits"
+        assert refused(found) == f"{KEYS[name]} is missing or not {NEEDED[name]}"
         return
     assert isinstance(found, Depth)
     assert found == decode({})._replace(**{name: None})  # type: ignore[union-attr]
@@ -79,7 +80,7 @@ def test_an_odd_value_is_as_a_missing_one(name: str, odd: str) -> None:
     found = with_text(KEYS[name], odd)
 
     if name in NEEDED:
-        assert refused(found) == f"{KEYS[name]} is missing or not a number that fits"
+        assert refused(found) == f"{KEYS[name]} is missing or not {NEEDED[name]}"
     else:
         assert found == decode({})._replace(**{name: None})  # type: ignore[union-attr]
 
@@ -158,7 +159,10 @@ def test_a_level_that_cannot_be_read_is_named_by_side_and_place(side: str, at: i
     ):  # fmt: skip
         levels = [good] * at + [odd] + [good] * (4 - at)
 
-        assert refused(decode({side: levels})) == f"{side}[{at}] is not a level with a price and a volume that fit", odd
+        assert (
+            refused(decode({side: levels}))
+            == f"{side}[{at}] is not a level with a price in whole paise, a volume and orders"
+        ), odd
 
 
 @pytest.mark.parametrize("side", ["bids", "ask"])
@@ -193,5 +197,15 @@ def test_a_side_is_a_list_of_five_at_most_or_null(side: str) -> None:
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-def test_what_only_python_calls_json_is_no_json(constant: str) -> None:
-    assert refused(with_text("ltp", constant)) == "the body is not strict JSON"
+@pytest.mark.parametrize("name", KEYS)
+def test_what_only_python_calls_a_number_is_as_a_missing_value(name: str, constant: str) -> None:
+    found = with_text(KEYS[name], constant)
+
+    assert refused(found) if name == "ltp" else value(found, name) is None
+
+
+@pytest.mark.parametrize("key", ["totalbuyqty", "totalsellqty"])
+def test_a_total_may_be_null_as_an_index_has_it(key: str) -> None:
+    name = next(name for name in COUNTS if COUNTS[name] == key)
+
+    assert value(with_text(key, "null"), name) is None

@@ -6,14 +6,13 @@ from typing import get_args
 
 import pytest
 
-from harvester.decode.fyers_rest import BadResponse
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.events import Events, KnownGap, Run
 from harvester.lake.day.slots import build_grid
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import Reception, StreamGaps
-from harvester.ledger.outage import Cause
+from harvester.ledger.outage import Cause, Outage
 
 SYMBOL, OTHER = "NSE:SBIN-EQ", "NSE:INFY-EQ"
 CAUSES = get_args(Cause)
@@ -38,7 +37,7 @@ def known(
     return KnownGap(str(opened_at), f"run {run}", frozenset({symbol}), begin, cause, words, opened_at, end, feed)
 
 
-def polls(events: Events, bad: dict[int, BadResponse] | None = None, present: set[int] | None = None) -> list[GapRow]:
+def polls(events: Events, bad: dict[int, Outage] | None = None, present: set[int] | None = None) -> list[GapRow]:
     """Gaps of polls every 10 in [0, 200), all missing unless present."""
     return PollGaps(build_grid([], [(0, 200)], 10), events, GRACE).rows(SYMBOL, present or set(), bad or {})
 
@@ -72,7 +71,7 @@ def test_of_two_causes_of_a_missing_poll_the_higher_is_told(pair: tuple[str, str
         symbols=() if "not configured" in pair else (SYMBOL,),
     )
     gaps = [known(SLOT, SLOT + 10, "timeout", 0)] if "recorded" in pair else []
-    bad = {SLOT: BadResponse("rate_limited", "HTTP 429")} if "bad answer" in pair else {}
+    bad = {SLOT: Outage("rate_limited", "HTTP 429")} if "bad answer" in pair else {}
 
     row = at_slot(polls(Events(runs=[life], gaps=gaps), bad))
 
