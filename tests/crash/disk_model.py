@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,20 +130,34 @@ class Disk:
         files = ((path, self._inode(path)) for path in self.root.rglob("*") if path.is_file())
         self._times = {inode: path.stat().st_mtime_ns for path, inode in files if inode is not None}
 
-    def states(self, seed: int, random_each: int) -> Iterator[State]:
-        """What may be on the disk: at each cut only what is durable; all; each loose change alone, or missing; some."""
+    def states(self, seed: int, wanted: int) -> Iterator[State]:
+        """So many states, no two equal, that a cut may leave: the sharpest first, the others by chance.
+
+        The sharpest is what is durable and nothing else, each time that the process has told the world something.
+        Then come by turns: nothing else at another cut; everything but one change; one change alone; any of them.
+        """
         chance = random.Random(seed)
+        told = [cut for before, cut in zip(self.cuts, self.cuts[1:], strict=False) if before.said != cut.said]
+        choices = [(told[-1], frozenset[int]())] if told else []
+        choices += [(cut, frozenset[int]()) for cut in chance.sample(told, len(told))]
+        kinds = [
+            [(cut, frozenset[int]()) for cut in self.cuts],
+            [(cut, frozenset(cut.loose) - {one}) for cut in self.cuts for one in cut.loose],
+            [(cut, frozenset({one})) for cut in self.cuts for one in cut.loose],
+            [(cut, frozenset(one for one in cut.loose if chance.random() < 0.5)) for cut in self.cuts if cut.loose],
+        ]
+        for kind in kinds:
+            chance.shuffle(kind)
+        choices += [choice for turn in zip_longest(*kinds) for choice in turn if choice]
+        choices += [(cut, frozenset(cut.loose)) for cut in self.cuts]
         seen: set[int] = set()
-        for cut in self.cuts:
-            loose = set(cut.loose)
-            choices: list[set[int]] = [set(), loose]
-            choices += [{one} for one in cut.loose] + [loose - {one} for one in cut.loose]
-            choices += [{one for one in cut.loose if chance.random() < 0.5} for _ in range(random_each if loose else 0)]
-            for kept in choices:
-                state = self._state(cut, kept)
-                if (key := state.key()) not in seen:
-                    seen.add(key)
-                    yield state
+        for cut, kept in choices:
+            state = self._state(cut, set(kept))
+            if (key := state.key()) not in seen:
+                seen.add(key)
+                yield state
+            if len(seen) == wanted:
+                return
 
     def last(self) -> State:
         """What the process saw at its end: must be what is under the root, or the recorder missed a call."""
