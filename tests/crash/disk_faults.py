@@ -32,7 +32,8 @@ FAULTS = {
         "close", FILES, "exist_ok=True)\n    sync_directory(directory.parent)", "exist_ok=True)"
     ),
     "files: a new folder's own sync, not its parent's": Fault(
-        "record", FILES, "exist_ok=True)\n    sync_directory(directory.parent)", "exist_ok=True)\n    sync_directory(directory)"
+        "record", FILES,
+        "exist_ok=True)\n    sync_directory(directory.parent)", "exist_ok=True)\n    sync_directory(directory)",
     ),
     "files: replacing without the file's sync": Fault(
         "token", FILES, "file.flush()\n            if synced:\n                os.fsync(descriptor)", "file.flush()"
@@ -56,15 +57,21 @@ FAULTS = {
         "record", "harvester.journal.writer", "self.durable_seq = seq\n", "self.durable_seq = self._seq\n"
     ),
     "segment: a spare's name is not synced": Fault(
-        "record", SEGMENT, "self._unsynced = [directory, journal]", "self._unsynced = [journal]"
+        "record", SEGMENT, "self._unsynced = [directory, journal]", "self._unsynced = []"
     ),
-    "segment: sealed without a sync": Fault("record", SEGMENT, "os.fsync(self._descriptor)\n        self.abandon()", "self.abandon()"),
+    "segment: sealed without a sync": Fault(
+        "record", SEGMENT, "os.fsync(self._descriptor)\n        self.abandon()", "self.abandon()"
+    ),
     "pull: files named before they are synced": Fault(
         "pull", "runbook.pull.download",
         "sync_files(store.partial, [store.partial / file.path for file in batch])\n", "pass\n",
     ),
     "pull: the folders of files not synced": Fault(
         "pull", "runbook.pull.download", "sync_directory(store.lake / folder)", "pass"
+    ),
+    "pull: a new folder's name is not synced": Fault(
+        "pull", "runbook.pull.download", "make_directory(store.lake / folder, FOLDER_MODE)",
+        "(store.lake / folder).mkdir(parents=True, exist_ok=True)",
     ),
     "archive: a copy is not synced": Fault(
         "pull", "runbook.pull.cleanup", "copy.flush()\n        os.fsync(copy.fileno())", "copy.flush()"
@@ -88,8 +95,12 @@ FAULTS = {
     "lake: a table placed without its sync": Fault(
         "close", "harvester.lake.publish.files", "    try:\n        os.fsync(descriptor)\n", "    try:\n        pass\n"
     ),
+    "lake: the manifest before is not kept": Fault(
+        "close again", "harvester.lake.manifest", "os.link(path, kept)", "path.rename(kept)"
+    ),
     "lake: an archived segment is not synced": Fault(
-        "close", "harvester.lake.publish.archive", "small.flush()\n            os.fsync(small.fileno())", "small.flush()"
+        "close", "harvester.lake.publish.archive",
+        "small.flush()\n            os.fsync(small.fileno())", "small.flush()",
     ),
 }  # fmt: skip
 

@@ -134,22 +134,32 @@ class Disk:
         """So many states, no two equal, that a cut may leave: the sharpest first, the others by chance.
 
         The sharpest is what is durable and nothing else, each time that the process has told the world something.
-        Then come by turns: nothing else at another cut; everything but one change; one change alone; any of them.
+        Then come by turns: nothing else at another cut; one changed name alone; everything but one change; any of them;
+        and, at the end of this, one change alone or missing at every cut.
         """
         chance = random.Random(seed)
+        nothing: frozenset[int] = frozenset()
         told = [cut for before, cut in zip(self.cuts, self.cuts[1:], strict=False) if before.said != cut.said]
-        choices = [(told[-1], frozenset[int]())] if told else []
-        choices += [(cut, frozenset[int]()) for cut in chance.sample(told, len(told))]
+        choices = [(told[-1], nothing)] if told else []
+        choices += [(cut, nothing) for cut in chance.sample(told, len(told))]
+        when: dict[int, list[Cut]] = {}
+        for cut in self.cuts:
+            for one in cut.loose:
+                when.setdefault(one, []).append(cut)
+        some = {one: chance.choice(cuts) for one, cuts in when.items()}
         kinds = [
-            [(cut, frozenset[int]()) for cut in self.cuts],
-            [(cut, frozenset(cut.loose) - {one}) for cut in self.cuts for one in cut.loose],
-            [(cut, frozenset({one})) for cut in self.cuts for one in cut.loose],
+            [(cut, nothing) for cut in self.cuts],
+            [(cut, frozenset({one})) for one, cut in some.items() if self.changes[one].names],
+            [(cut, frozenset(cut.loose) - {one}) for one, cut in some.items()],
             [(cut, frozenset(one for one in cut.loose if chance.random() < 0.5)) for cut in self.cuts if cut.loose],
         ]
+        every = [(cut, frozenset({one})) for one, cuts in when.items() for cut in cuts]
+        every += [(cut, frozenset(cut.loose) - {one}) for one, cuts in when.items() for cut in cuts]
+        chance.shuffle(every)
         for kind in kinds:
             chance.shuffle(kind)
         choices += [choice for turn in zip_longest(*kinds) for choice in turn if choice]
-        choices += [(cut, frozenset(cut.loose)) for cut in self.cuts]
+        choices += [*every, *((cut, frozenset(cut.loose)) for cut in self.cuts)]
         seen: set[int] = set()
         for cut, kept in choices:
             state = self._state(cut, set(kept))

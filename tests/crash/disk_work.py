@@ -65,12 +65,17 @@ def record(place: Path, say: Say) -> None:
             writer.append(1, 0, payload(number), wall_ns=clock.wall_ns(), mono_ns=clock.mono_ns())
             threading.Event().wait(PAUSE_SECONDS)
             say(f"durable {writer.durable_seq}")
+            if number == RECORDS // 2:
+                writer.append_control({"type": "window_close"})
+                writer.sync()
+                while writer._spare is None:  # of which the next record's segment is made
+                    threading.Event().wait(PAUSE_SECONDS)
     say(f"durable {writer.durable_seq}")
     say("stopped")
 
 
 def torn(place: Path) -> None:
-    """What runs left: a torn tail, damage in the middle, a file whose sync failed once, a spare that a cut brought back."""
+    """What runs left: a torn tail, a file without a record, one whose sync failed once, a spare with bytes in it."""
     folder = place / "journal" / DAY.isoformat()
     folder.mkdir(parents=True)
     (folder / f"{TORN_NAME}.open").write_bytes(SOUND + TORN)

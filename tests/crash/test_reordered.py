@@ -1,4 +1,4 @@
-"""Power cuts that keep any part of what was not synced, in any order: what was called durable, closed or verified stays.
+"""Power cuts that keep any part of what was not synced, in any order: what was promised stays.
 
 The calls of real work are traced, put on the disk of `disk_model.py`, and the next start runs on what a cut leaves.
 """
