@@ -1,7 +1,6 @@
 """What must be true of a disk after a power cut, and after the programs that come next have run on it."""
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -185,9 +184,3 @@ CHECKS: dict[str, Callable[[Path, Said, Path], None]] = {
     "pull": check_pull,
     "token": check_token,
 }
-
-
-def fresh(place: Path) -> Path:
-    """A free path for the next disk."""
-    shutil.rmtree(place, ignore_errors=True)
-    return place

@@ -63,7 +63,7 @@ def trace(root: Path, home: Path, *scenarios: str, fault: str = "") -> dict[str,
 
 def seen(disk: Disk) -> dict[str, bytes | None]:
     """The tree after the work, by the calls; a folder's content is None."""
-    last = disk.last()
+    last = disk.history.last()
     return {path: None if inode is None else last.contents[inode] for path, inode in last.tree.items()}
 
 
@@ -75,7 +75,7 @@ def really(disk: Disk) -> dict[str, bytes | None]:
 
 def wrong(home: Path, scenario: str, disk: Disk, states: int) -> Iterator[str]:
     """What was wrong after each cut."""
-    for number, state in enumerate(disk.states(SEED, states)):
+    for number, state in enumerate(disk.history.states(SEED, states)):
         place = home / f"{scenario}-{number}"
         state.make(place)
         try:
@@ -91,7 +91,7 @@ def check(root: Path, home: Path, figure, wanted: dict[str, int]) -> None:
     tried = 0
     found: list[str] = []
     for scenario, disk in disks.items():
-        tried += sum(1 for _ in disk.states(SEED, wanted[scenario]))
+        tried += sum(1 for _ in disk.history.states(SEED, wanted[scenario]))
         found += wrong(home, scenario, disk, wanted[scenario])
     figure("reordered_cuts", tried, bound=f">= {sum(wanted.values()) // 2}", unit="cuts")
     assert found == []
