@@ -245,8 +245,7 @@ def test_a_file_that_came_is_durable_with_its_folders_before_anybody_is_told(sto
     partial.write_bytes(b"rows")
     file = describe_file(store.partial, partial, 1)
     told: list[str] = []
-    store.lake.mkdir()
-    with watched(store.lake):
+    with watched(store.root):
         settle(store, [file], lambda files: told.extend(entry.path for entry in files))
     assert told == [file.path] and (store.lake / file.path).read_bytes() == b"rows"
 
