@@ -94,13 +94,15 @@ class Stand:
         path: str = "/hsm",
         stale_seconds: float = 60,
         may_overlap: bool = True,
+        trading: TradingState | None = None,
     ) -> None:
-        """`path` is that of the data socket, or of the 50-level socket."""
+        """`path` is that of the data socket, or of the 50-level socket; `trading` that of another feed beside."""
         self.broker = broker
+        self.tls = tls
         self.path = path
         self.number = FYERS_HSM if path == "/hsm" else FYERS_TBT
         self.stale_ns = int(stale_seconds * NS_PER_SECOND)
-        self.trading = TradingState()
+        self.trading = trading or TradingState()
         self.journal = Journal()
         self.access = Access(RequestLimits(10, 100, 1000))
         clock = SystemClock()

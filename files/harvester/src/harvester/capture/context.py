@@ -6,6 +6,7 @@ from harvester.base.clock import Clock
 from harvester.base.monitors import ClockMonitor
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollClient
+from harvester.capture.pulse import Pulse
 from harvester.capture.sink import JournalSink
 from harvester.config.settings import Settings
 from harvester.journal.format import RunInfo
@@ -19,6 +20,8 @@ class TradingState:
     """Monotonic ns since when continuous trading is on, so that data must be flowing; None: it is not."""
     is_token_doubted: bool = False
     """Set when a socket refused the token: the recorder then proves it by a REST call, whose answer is specific."""
+    pulses: list[Pulse] = field(default_factory=list)
+    """Of all groups of streamed feeds that are wanted."""
 
 
 @dataclass
