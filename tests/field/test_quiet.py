@@ -1,105 +1,17 @@
-"""A market that stands still is not a connection that has failed, and a connection that has failed is found out.
-
-Real sockets on loopback, in still time: no machine is too slow, and nothing waits.
-"""
+"""A market that stands still is not a connection that has failed, and a connection that has failed is found out."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.golden import loop
-from tests.golden.loop import StillLoop
+from tests.field.quiet_stories import STALE, causes, certificate, flow, is_whole, made, now, play, quiet, short_grace
 from tests.golden.still import StillTime
-from tests.recorder.conftest import certificate
 from tests.recorder.sockets import until
-from tests.recorder.standing import BETWEEN, NEAR, Journal, Stand, standing
+from tests.recorder.standing import Stand
 
-from harvester.base.clock import NS_PER_SECOND
-from harvester.capture.streams import silence
-from harvester.net import graceful_close, websocket
-
-__all__ = ["certificate"]
-STALE = 0.4
-"""Seconds; the recorder's default is 10."""
+__all__ = ["certificate", "now", "short_grace"]
 SOCKETS = pytest.mark.parametrize("path", ["/hsm", "/tbt"])
-Story = Callable[[Stand], Awaitable[None]]
-
-
-@pytest.fixture(autouse=True)
-def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes on one connection is on the other at once here."""
-    monkeypatch.setattr(silence, "GRACE_NS", NS_PER_SECOND // 5)
-
-
-@pytest.fixture(autouse=True)
-def now(monkeypatch: pytest.MonkeyPatch) -> StillTime:
-    """The time of everything in this process; the loop of `play` moves it."""
-    still = StillTime(time.time_ns())
-    readings = {"time_ns": lambda: still.wall_ns, "monotonic_ns": lambda: still.mono_ns}
-    for name, reading in readings.items():
-        for module in (time, websocket, graceful_close):
-            monkeypatch.setattr(module, name, reading)
-    monkeypatch.setattr(loop, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(time, "time", lambda: still.wall_ns / NS_PER_SECOND)
-    monkeypatch.setattr(time, "monotonic", lambda: still.mono_ns / NS_PER_SECOND)
-    return still
-
-
-def play(certificate: tuple[Path, Path], now: StillTime, story: Story, **options: Any) -> Stand:
-    """The stand after a story in which a connection may be silent for STALE seconds."""
-
-    async def run() -> Stand:
-        async with standing(certificate, stale_seconds=STALE, **options) as stand:
-            await flow(stand)
-            await story(stand)
-        return stand
-
-    with asyncio.Runner(loop_factory=lambda: StillLoop(now, lambda: None)) as runner:
-        return runner.run(run())
-
-
-async def flow(stand: Stand, frames: int = 5) -> None:
-    """Until so many more frames of the newest connection are journalled."""
-    wanted = len(stand.journal.messages) + frames
-    await until(lambda: len(stand.journal.messages) >= wanted, 10)
-
-
-async def quiet(stand: Stand, times: int = 1) -> None:
-    """Until it was seen so often that nothing was missed."""
-    await until(lambda: len(stand.journal.of_type("quiet")) >= times, 60)
-
-
-@asynccontextmanager
-async def books_of(stand: Stand) -> AsyncIterator[Stand]:
-    """The 50-level socket with the same symbols in the same recorder; its books have begun to change."""
-    books = Stand(stand.broker, stand.tls, path="/tbt", stale_seconds=STALE, trading=stand.trading)
-    books.open_window()
-    books.feed.follow(NEAR)
-    try:
-        await flow(books)
-        yield books
-    finally:
-        await books.feed.stop(BETWEEN)
-
-
-def causes(journal: Journal) -> list[str]:
-    """Of SBIN's gaps that are not empty and were closed."""
-    return [cause for cause, _, _ in journal.gaps]
-
-
-def made(stand: Stand) -> int:
-    return stand.broker.connections(stand.path)
-
-
-def is_whole(stand: Stand, number: int) -> bool:
-    """Whether every frame that was sent on a connection, but what was in flight at its end, is journalled."""
-    sent, kept = stand.broker.sent[stand.path, number], set(stand.journal.messages)
-    return all(frame in kept for frame in sent[:-2])
 
 
 @SOCKETS
@@ -165,54 +77,6 @@ def test_a_connection_that_answers_no_pings_any_more_is_ended_and_made_again(
 
     assert causes(stand.journal) == ["not_started", "mute"]
     assert "ping" in stand.journal.of_type("disconnect")[0]["detail"]
-
-
-@pytest.mark.parametrize("times", [0.9, 1.5, 6])
-def test_symbols_that_seldom_change_cost_few_connections_and_no_gap(
-    certificate: tuple[Path, Path], now: StillTime, times: float
-) -> None:
-    async def story(stand: Stand) -> None:
-        stand.broker.period = times * STALE
-        await asyncio.sleep(150 * STALE)
-
-    stand = play(certificate, now, story)
-
-    assert causes(stand.journal) == ["not_started"]
-    assert made(stand) <= 2, "a market's silence is no reason to connect again and again"
-
-
-@pytest.mark.parametrize(("flows", "most"), [(1, 31), (8, 7), (62, 2)])
-def test_a_connection_that_is_deaf_after_a_halt_is_found_out_the_sooner_the_longer_all_has_flowed(
-    certificate: tuple[Path, Path], now: StillTime, flows: int, most: int
-) -> None:
-    """Times are in what a connection may be silent for."""
-
-    async def story(stand: Stand) -> None:
-        stand.broker.is_halted = True
-        await quiet(stand)
-        stand.broker.is_halted = False
-        await asyncio.sleep(flows * STALE)
-        stand.broker.deaf |= {("/hsm", number) for number in range(made(stand))}
-        await until(lambda: len(causes(stand.journal)) == 2, 30)
-
-    stand = play(certificate, now, story)
-
-    (cause, from_ns, to_ns) = stand.journal.gaps[1]
-    assert cause == "mute"
-    assert to_ns - from_ns < (most + 1) * stand.stale_ns
-    assert made(stand) == 3
-
-
-def test_a_halt_that_lasts_is_asked_about_ever_more_rarely(certificate: tuple[Path, Path], now: StillTime) -> None:
-    async def story(stand: Stand) -> None:
-        stand.broker.is_halted = True
-        await quiet(stand, 2)
-
-    stand = play(certificate, now, story)
-
-    first, second = stand.journal.of_type("quiet")
-    assert first["to_ns"] <= second["from_ns"], "what is proven is proven once"
-    assert second["to_ns"] - second["from_ns"] > 5 * (first["to_ns"] - first["from_ns"])
 
 
 def test_a_broker_that_allows_one_connection_is_asked_in_its_place(
@@ -298,22 +162,6 @@ def test_two_deaf_connections_are_found_out(certificate: tuple[Path, Path], now:
     )
 
 
-def test_a_server_that_sends_snapshots_alone_is_asked_less_and_less_often(
-    certificate: tuple[Path, Path], now: StillTime
-) -> None:
-    async def story(stand: Stand) -> None:
-        stand.broker.is_mute = True
-        await until(lambda: len(causes(stand.journal)) == 5, 20)
-
-    stand = play(certificate, now, story)
-
-    assert causes(stand.journal)[1:] == ["mute"] * 4
-    ends = [to_ns for _, _, to_ns in stand.journal.gaps[1:]]
-    pauses = [later - earlier for earlier, later in pairwise(ends)]
-    assert pauses == sorted(pauses)
-    assert pauses[2] > 1.5 * pauses[0]
-
-
 def test_a_new_token_in_a_halt_is_no_gap(certificate: tuple[Path, Path], now: StillTime) -> None:
     async def story(stand: Stand) -> None:
         stand.trading.since_ns = None
@@ -344,69 +192,3 @@ def test_the_gap_of_a_cut_in_a_halt_begins_with_the_last_sign_of_life(
     cause, from_ns, to_ns = stand.journal.gaps[1]
     assert cause == "disconnect"
     assert from_ns > stand.journal.last_data_ns(0, to_ns) + 500_000_000, "it had answered pings since"
-
-
-def test_the_socket_with_most_symbols_is_asked_for_the_other_one_too(
-    certificate: tuple[Path, Path], now: StillTime
-) -> None:
-    async def story(stand: Stand) -> None:
-        async with books_of(stand) as books:
-            stand.broker.is_halted = True
-            await quiet(stand)
-            await asyncio.sleep(20 * STALE)
-            stand.broker.is_halted = False
-            await flow(stand)
-            await flow(books)
-        assert causes(books.journal) == ["not_started"]
-        assert books.journal.of_type("quiet") == [], "of what was not asked nothing is proven"
-
-    stand = play(certificate, now, story)
-
-    assert causes(stand.journal) == ["not_started"]
-    assert [stand.broker.connections(path) for path in ("/hsm", "/tbt")] == [2, 1]
-
-
-@pytest.mark.parametrize("is_halted", [True, False])
-def test_a_deaf_socket_is_found_out_when_the_other_one_has_data(
-    certificate: tuple[Path, Path], now: StillTime, *, is_halted: bool
-) -> None:
-    async def story(stand: Stand) -> None:
-        async with books_of(stand) as books:
-            stand.broker.is_halted = is_halted
-            if is_halted:
-                await quiet(stand)
-            stand.broker.deaf.add(("/tbt", 0))
-            await asyncio.sleep(5 * STALE if is_halted else 0)
-            stand.broker.is_halted, resumed_ns = False, now.wall_ns
-            await until(lambda: len(causes(books.journal)) == 2, 10)
-            assert now.wall_ns - resumed_ns < 4 * stand.stale_ns
-            await flow(books)
-        assert causes(books.journal) == ["not_started", "mute"]
-        assert books.journal.of_type("quiet") == []
-
-    play(certificate, now, story)
-
-
-def test_both_sockets_that_are_deaf_together_are_found_out(certificate: tuple[Path, Path], now: StillTime) -> None:
-    async def story(stand: Stand) -> None:
-        async with books_of(stand) as books:
-            stand.broker.deaf |= {("/hsm", 0), ("/tbt", 0)}
-            await until(lambda: len(causes(books.journal)) == 2, 10)
-            await flow(books)
-        assert books.journal.gaps[1][2] - books.journal.gaps[1][1] < 4 * stand.stale_ns
-        assert causes(books.journal) == ["not_started", "mute"]
-
-    stand = play(certificate, now, story)
-
-    assert causes(stand.journal) == ["not_started", "mute"]
-
-
-def test_a_socket_that_is_down_answers_for_no_other_one(certificate: tuple[Path, Path], now: StillTime) -> None:
-    async def story(stand: Stand) -> None:
-        async with books_of(stand) as books:
-            stand.broker.most_open["/hsm"] = 0
-            stand.broker.cut("/hsm")
-            stand.broker.is_halted = True
-            await quiet(books)
-
-    play(certificate, now, story)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.bench.child import compiled
 from tests.conftest import Figure
 from tests.field import quiet_day
 from tests.field.quiet_day import AT_LIMIT, BOOKS_50, BUSY, CLOSES_NS, HALTS, INDEX, OPENS_NS, SLOW
@@ -60,7 +61,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         }
         with masters.serving(files) as public:
             hosts = [f"{host}={public if host == PUBLIC_HOST else port}" for host in BROKER_HOSTS]
-            environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")} | {
+            environment = {name: value for name, value in compiled().items() if not name.lower().endswith("_proxy")} | {
                 "GOLDEN_HOSTS": ",".join(hosts),
                 "HARVESTER_CONFIG": "/proc/self/cwd/config.json",
                 "SSL_CERT_FILE": "/proc/self/cwd/trusted.pem",

@@ -1,4 +1,4 @@
-"""When data came for a group of symbols, and when it stood still: by this a silence is judged. Times are monotonic ns."""
+"""When data came for a group of symbols, and when none did: a silence is judged by it. Times are monotonic ns."""
 
 from dataclasses import dataclass
 

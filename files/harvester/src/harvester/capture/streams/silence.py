@@ -28,7 +28,7 @@ LONGEST_NS = 3600 * NS_PER_SECOND
 """Silence after which a group is asked at the latest: longer than the exchanges' usual halts."""
 FLOWS, FLOWS_LONG = 6, 60
 """In units of what a connection may be silent for: after a flow of the one, a silence of the same length is out of the
-ordinary, after one of the other any silence. So a market in which data seldom comes is asked at most once in the latter.
+ordinary, after a flow of the other any silence is. So no market is asked more often than once in the latter.
 """
 SLOW_NS, MOST_DOUBLINGS = 60 * NS_PER_SECOND, 10
 ANSWER_NS = 20 * NS_PER_SECOND
