@@ -18,6 +18,9 @@ class Pulse:
     rested_ns: int = 0
     """When its last silence ended in which, as far as is known, nothing was missed."""
 
+    is_doubted: bool = False
+    """Whether it seems to have missed something, and no update has come since."""
+
     def beat(self, heard_ns: int) -> None:
         """Data came last at `heard_ns`, see there."""
         if not heard_ns or not self.heard_ns:
@@ -37,4 +40,5 @@ class Pulse:
 
     def explains(self, other: "Pulse") -> bool:
         """Whether it has all symbols of a group of a later feed, so that it is asked first whether they stand still."""
-        return self.feed < other.feed and self.heard_ns != 0 and self.symbols >= other.symbols
+        is_known = self.heard_ns != 0 and not self.is_doubted
+        return is_known and self.feed < other.feed and self.symbols >= other.symbols

@@ -88,6 +88,7 @@ class SilenceMonitor:
             self._pair.look(self._sides.connections, self._context.clock.mono_ns())
         if self._misses and max(self._heard(), default=0) > self._heard_ns:
             self._misses, self._patience_ns = 0, self._stale_ns
+            self._pulse.is_doubted = False
         self._pulse.beat(self._last_data_ns())
         if self._pulse.flow_ns > self._stale_ns * FLOWS:
             self._patience_ns = min(self._patience_ns, self._stale_ns * FLOWS)
@@ -160,6 +161,7 @@ class SilenceMonitor:
                 settled_ns = settled_ns or clock.mono_ns()
                 if not new.session.differing:
                     return Answer.QUIET
+                self._pulse.is_doubted = True
                 if not old.is_open or clock.mono_ns() - settled_ns > GRACE_NS:
                     return Answer.MISSED
             if old.is_open and _is_limited(new):
@@ -176,7 +178,7 @@ class SilenceMonitor:
             if is_pair:
                 old.start()
         else:
-            old.is_doubted = False
+            old.is_doubted = self._pulse.is_doubted = False
         if is_pair:
             return
         if answer is Answer.QUIET:
