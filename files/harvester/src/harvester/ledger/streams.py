@@ -113,9 +113,11 @@ class StreamLedger(Ledger):
             if gap.cause == "stopped" and gap.symbol in self._states:
                 self._gaps[gap.symbol] = gap
             else:
-                ended_ns = min(max(gap.from_ns, history.last_wall_ns), window[1])
+                until_ns = wall_ns if gap.cause == "stopped" else history.last_wall_ns
+                ended_ns = min(max(gap.from_ns, until_ns), window[1])
                 records.append(close_record(gap, ended_ns))
                 seen[gap.symbol] = max(seen.get(gap.symbol, 0), ended_ns)
+                history.account(gap.symbol, ended_ns)
         outage = ENDED if history.last_wall_ns >= window[0] else LATE
         for symbol in self._states:
             if symbol not in self._gaps:

@@ -1,0 +1,339 @@
+"""Runs of the recorder on one day, each with a configuration of its own, and what was received when, kept beside.
+
+All is the recorder's but the network: `Group` stands for a connection group, with sockets that do as told. What it
+saw is what the oracle knows; nothing of the oracle comes from a journal but the moment of a killed run's last record.
+"""
+
+import os
+import ssl
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import Mock, patch
+
+from tests.property.test_recorder_slots import DAY, OPEN_NS
+from tests.property.test_recorder_sockets import FakeSocket
+from tests.recorder.bench import GOOD, Behaviour, Bench, hand_over, running
+from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.brokers.access import Access
+from harvester.brokers.protocol import GroupPlan
+from harvester.capture.context import TradingState
+from harvester.capture.streams.connection import StreamConnection
+from harvester.capture.streams.context import FeedContext
+from harvester.capture.streams.feed import StreamFeed
+from harvester.config.settings import Settings
+from harvester.journal.format import FYERS_HSM
+from harvester.journal.reader import read_segment
+from harvester.ledger.outage import Outage
+from harvester.ledger.streams import StreamLedger, Tail
+
+NAMES = (*SYMBOLS, "NSE:TCS-EQ")
+CALENDARS = (
+    [["10:00:00", "10:00:40"]],
+    [["10:00:00", "10:00:16"], ["10:00:22", "10:00:40"]],
+    [["10:00:00", "10:00:48"]],
+)
+LAST_NS = OPEN_NS + 48 * NS_PER_SECOND
+ABSENT, UNSERVED, STOPPED, SEEN = "absent", "unserved", "stopped", "seen"
+EDGE_NS = 5_500_000_000
+"""What a poll's slot may be away from its end, with the longest interval of a plan."""
+SAME = {
+    ABSENT: {"not_running", "not_started", "mute"},
+    UNSERVED: {"not_running", "not_started", "stopped"},
+}
+"""Causes that say the same of a time: no run was there, or it served other symbols."""
+
+
+class Plan(NamedTuple):
+    """The configuration of one run, and what happens in it."""
+
+    polled: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    interval: int
+    calendar: int
+    steps: tuple[tuple[Any, ...], ...]
+    end: str
+    pause: float
+
+
+class Fates:
+    """What is true of each symbol from which moment on, in wall ns: seen, or the cause of not being seen."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[tuple[int, str]]] = {name: [(0, ABSENT)] for name in NAMES}
+
+    def turn(self, symbol: str, at_ns: int, fate: str) -> None:
+        """From `at_ns` on; what was said of later moments is void."""
+        known = self._known[symbol]
+        while known[-1][0] >= at_ns:
+            known.pop()
+        known.append((at_ns, fate))
+
+    def at(self, symbol: str, moment: int) -> tuple[int, str]:
+        """Since when what is true at a moment has been."""
+        known = self._known[symbol]
+        return known[bisect_right(known, moment, key=lambda each: each[0]) - 1]
+
+
+class Group:
+    """One connection group of a run, whose two sockets send and end as told."""
+
+    def __init__(self, world: "World", number: int, plan: GroupPlan, context: FeedContext) -> None:
+        unset: Any = None
+        self.symbols = plan.symbols
+        self.connections = [StreamConnection(2 * number + side, plan.symbols, context, unset) for side in (0, 1)]
+        self._world, self._context = world, context
+        self._is_up = False
+        world.groups.append(self)
+
+    def start(self) -> None:
+        self._is_up = True
+
+    async def stop(self, outage: Outage) -> None:
+        self._is_up = False
+        if self._world.is_killed:
+            return
+        for symbol in self.symbols:
+            if not any(symbol in socket.live for socket in self.sockets()):
+                self._world.fates.turn(symbol, self._world.clock.wall_ns(), outage.cause)
+        for side in (0, 1):
+            self.end(side, outage, self._world.clock.wall_ns())
+
+    async def change_token(self) -> None:
+        """Its sockets do not ask for one."""
+
+    def down_for(self) -> int:
+        return 0
+
+    def tallies(self) -> dict[str, Any]:
+        return {}
+
+    def sockets(self) -> list[Any]:
+        return [connection.socket for connection in self.connections if connection.socket]
+
+    def live(self, side: int, symbol: str) -> None:
+        """The symbol's snapshot comes, on a connection that is made if there is none."""
+        connection: Any = self.connections[side]
+        if self._is_up and connection.socket is None:
+            made: Any = FakeSocket(self._world.clock.wall_ns())
+            made.symbols, made.number, made.last_ns = self.symbols, len(self._world.sockets), 0
+            self._world.sockets.append(made)
+            connection._open(made, made)
+        if connection.socket and not connection.socket.is_silent and symbol not in connection.socket.live:
+            self.frame(side)
+            now = self._world.clock.wall_ns()
+            if any(symbol in socket.live for socket in self.sockets()):
+                self._world.vague[symbol].append((now, self._world.run_number))
+            connection.socket.live[symbol] = now
+            self._world.received[connection.socket.number][symbol] = now
+            self._context.mark_live(symbol, connection.stream, now)
+            self._world.fates.turn(symbol, now, SEEN)
+
+    def frame(self, side: int) -> None:
+        connection: Any = self.connections[side]
+        if connection.socket and not connection.socket.is_silent:
+            now = self._world.clock.wall_ns()
+            connection.socket.last_wall_ns = connection.socket.whole_ns = connection.socket.last_ns = now
+            connection._record(b"frame", now, self._world.clock.mono_ns())
+
+    def silence(self, side: int, _: str) -> None:
+        """From now on nothing comes, and nobody has noticed."""
+        for socket in [self.connections[side].socket]:
+            if socket:
+                socket.is_silent = True  # type: ignore[attr-defined]
+
+    def drop(self, side: int, _: str) -> None:
+        self.end(side, Outage("disconnect", ""))
+
+    def end(self, side: int, outage: Outage, proven_ns: int | None = None) -> None:
+        """The connection ends; after the close it counts up to when it is known to have brought everything."""
+        connection: Any = self.connections[side]
+        if socket := connection.socket:
+            tail_ns = socket.last_wall_ns if proven_ns is None or socket.is_silent else proven_ns
+            until_ns = socket.last_wall_ns if self._context.ledger.window else tail_ns
+            self.forget(socket, until_ns, outage.cause)
+            connection._account(socket, outage, Tail(tail_ns, outage))
+
+    def forget(self, socket: Any, until_ns: int, fate: str) -> None:
+        """What the socket delivered ends at `until_ns`; what else is live goes on."""
+        live, socket.live = socket.live, {}
+        for symbol, since_ns in live.items():
+            self._world.seen[symbol].append((since_ns, until_ns))
+            if not any(symbol in other.live for other in self.sockets()):
+                self._world.fates.turn(symbol, until_ns, fate)
+
+
+class World:
+    """The day, through all its runs."""
+
+    def __init__(self, directory: Path, start: float, troubles: dict[tuple[str, int], str]) -> None:
+        self.directory = directory
+        self.clock = FakeClock(OPEN_NS + int(start * NS_PER_SECOND))
+        self.fates, self.polls = Fates(), Fates()
+        self.seen: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self.received: dict[int, dict[str, int]] = defaultdict(dict)
+        """By connection: when each symbol's first snapshot came."""
+        self.vague: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        """Two sockets delivered the symbol: from when, in which run."""
+        self.lives: list[tuple[int, int]] = []
+        self.sockets: list[Any] = []
+        self.groups: list[Group] = []
+        self.answered: dict[tuple[str, int], str] = {}
+        """By symbol and slot: data, or the cause that its poll met."""
+        self.run_number = 0
+        self.is_full = self.is_killed = False
+        self.holds: list[tuple[int, int]] = []
+        self._troubles = troubles
+        self._config = make_settings(directory)
+        hand_over(self._config, self.clock)
+
+    async def play(self, plan: Plan, *, is_last: bool) -> None:
+        """One start of the recorder, to its end."""
+        config = self._configure(plan)
+        served = {symbol for group in plan.groups for symbol in group}
+        self.groups, self._config, began_ns = [], config, self.clock.wall_ns()
+        self.is_killed = False
+        feeds = [self._feed(plan)] if plan.groups else []
+        self._begin(self.fates, served)
+        self._begin(self.polls, set(plan.polled))
+        for symbol in plan.polled:
+            self.polls.turn(symbol, began_ns, SEEN)
+        with self._around():
+            async with running(config, self.clock, self._script, feeds) as bench:
+                for feed in feeds:
+                    feed._context.sink = bench.sink
+                for what, *how in plan.steps:
+                    await self._step(bench, what, how)
+                while is_last and self.clock.wall_ns() < LAST_NS + 5 * NS_PER_SECOND:
+                    await self._pass(bench, 5)
+                await self._end(bench, plan, "stop" if is_last else plan.end)
+        self.lives.append((began_ns, self.clock.wall_ns()))
+        self.clock.freeze(plan.pause)
+        self.run_number += 1
+
+    def poll_fate(self, symbol: str, slot_ns: int) -> str | None:
+        """Data, or the cause of the slot's absence; None where a poll was under way as something else began."""
+        near = EDGE_NS
+        since_ns, fate = self.polls.at(symbol, slot_ns)
+        begun = [life for life in self.lives if life[0] <= slot_ns < life[1]]
+        if begun and fate != UNSERVED:
+            if slot_ns + near >= begun[0][1]:
+                return None
+            if (symbol, slot_ns) in self.answered:
+                return self.answered[symbol, slot_ns]
+            holds = [hold for hold in self.holds if hold[0] + near <= slot_ns < hold[1]]
+            return "disk_full" if holds else None
+        edges = [moment for life in self.lives for moment in life]
+        return None if any(abs(slot_ns - edge) <= near for edge in edges) else fate
+
+    def _configure(self, plan: Plan) -> Settings:
+        path = self.directory / f"calendar-{plan.calendar}.json"
+        file = make_calendar(path, DAY, {"continuous": CALENDARS[plan.calendar]})
+        names = [name for name, used in (("fyers-rest", plan.polled), ("fyers-hsm", plan.groups)) if used]
+        return make_settings(
+            self.directory,
+            symbols=list(plan.polled or NAMES),
+            feeds=names,
+            poll={"interval_seconds": float(plan.interval)},
+            calendar={"file": str(file)},
+            journal={"segment_seconds": 5},
+        )
+
+    def _feed(self, plan: Plan) -> StreamFeed:
+        symbols = tuple(symbol for group in plan.groups for symbol in group)
+        unset: Any = None
+        source = Mock(symbols=symbols)
+        source.topics.return_value = {}
+
+        async def make_plan() -> list[GroupPlan]:
+            return [GroupPlan(group, unset) for group in plan.groups]
+
+        source.plan = make_plan
+        ledger = StreamLedger(f"run{self.run_number}", FYERS_HSM, symbols)
+        access, trading, tls = Access(self._config.limits), TradingState(), ssl.create_default_context()
+        context = FeedContext(FYERS_HSM, Mock(), ledger, access, self.clock, tls, 60 * NS_PER_SECOND, trading)
+        return StreamFeed(context, source)
+
+    def _begin(self, fates: Fates, served: set[str]) -> None:
+        """A run without the symbol is another cause than what was before."""
+        for symbol in NAMES:
+            if symbol not in served:
+                fates.turn(symbol, self.clock.wall_ns(), UNSERVED)
+
+    @contextmanager
+    def _around(self) -> Iterator[None]:
+        real = os.statvfs
+
+        def statvfs(path: str) -> os.statvfs_result:
+            values = list(real(path))
+            return os.statvfs_result([*values[:4], 1 if self.is_full else 1 << 30, *values[5:]])
+
+        with (
+            patch("harvester.capture.streams.feed.ConnectionGroup", partial(Group, self)),
+            patch("os.statvfs", statvfs),
+        ):
+            yield
+
+    def _script(self, symbol: str, slot_ns: int) -> Behaviour:
+        cause: Any = self._troubles.get((symbol, (slot_ns - OPEN_NS) // NS_PER_SECOND))
+        self.answered[symbol, slot_ns] = cause or "data"
+        return Behaviour(0.02, cause, 500) if cause else GOOD
+
+    async def _step(self, bench: Bench, what: str, how: list[Any]) -> None:
+        if what == "run":
+            await self._pass(bench, how[0])
+        elif what == "hold":
+            self.is_full, began_ns = True, self.clock.wall_ns()
+            await self._pass(bench, how[0])
+            self.is_full = False
+            self.holds.append((began_ns, self.clock.wall_ns()))
+        else:
+            await self.clock.advance(0)
+            side, symbol = how
+            for group in self.groups:
+                if symbol in group.symbols:
+                    getattr(group, what)(side, symbol)
+
+    async def _pass(self, bench: Bench, seconds: float) -> None:
+        """Time passes, and frames come; groups that a hold has replaced have no sockets."""
+        while seconds > 0:
+            await self.clock.advance(min(seconds, 1))
+            seconds = round(seconds - 1, 3)
+            for group in self.groups:
+                for side in (0, 1):
+                    group.frame(side)
+
+    async def _end(self, bench: Bench, plan: Plan, how: str) -> None:
+        await self.clock.advance(0)
+        now = self.clock.wall_ns()
+        served = {symbol for group in plan.groups for symbol in group}
+        if how == "stop":
+            await bench.stop()
+            for symbol in plan.polled:
+                self.polls.turn(symbol, now, STOPPED)
+            for symbol in served:
+                if self.fates.at(symbol, now)[1] != STOPPED:
+                    self.fates.turn(symbol, now, STOPPED)
+            return
+        for group in self.groups:
+            for socket in group.sockets():
+                group.forget(socket, socket.last_wall_ns, ABSENT)
+        self.is_killed = True
+        await bench.kill()
+        last_ns = self._last_record()
+        for symbol in served:
+            if self.fates.at(symbol, last_ns)[1] not in (ABSENT, STOPPED):
+                self.fates.turn(symbol, last_ns, ABSENT)
+        for symbol in plan.polled:
+            self.polls.turn(symbol, last_ns, ABSENT)
+
+    def _last_record(self) -> int:
+        """Up to when a killed run is known to have lived."""
+        paths = self._config.journal_dir.glob("*/*")
+        return max(record.wall_ns for path in paths if path.is_file() for record in read_segment(path))
