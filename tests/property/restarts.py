@@ -34,11 +34,8 @@ from harvester.ledger.outage import Outage
 from harvester.ledger.streams import StreamLedger, Tail
 
 NAMES = (*SYMBOLS, "NSE:TCS-EQ")
-CALENDARS = (
-    [["10:00:00", "10:00:40"]],
-    [["10:00:00", "10:00:16"], ["10:00:22", "10:00:40"]],
-    [["10:00:00", "10:00:48"]],
-)
+CALENDARS = (((0, 40),), ((0, 16), (22, 40)), ((0, 48),))
+"""Windows in seconds after 10:00:00."""
 LAST_NS = OPEN_NS + 48 * NS_PER_SECOND
 ABSENT, UNSERVED, STOPPED, SEEN = "absent", "unserved", "stopped", "seen"
 EDGE_NS = 5_500_000_000
@@ -99,14 +96,20 @@ class Group:
         self._is_up = False
         if self._world.is_killed:
             return
-        for symbol in self.symbols:
-            if not any(symbol in socket.live for socket in self.sockets()):
-                self._world.fates.turn(symbol, self._world.clock.wall_ns(), outage.cause)
+        self.blame(outage)
         for side in (0, 1):
             self.end(side, outage, self._world.clock.wall_ns())
 
     async def change_token(self) -> None:
         """Its sockets do not ask for one."""
+
+    def blame(self, outage: Outage) -> None:
+        """What no socket delivers has another cause from now on."""
+        now, fates = self._world.clock.wall_ns(), self._world.fates
+        for symbol in self.symbols:
+            is_live = any(symbol in socket.live for socket in self.sockets())
+            if not is_live and fates.at(symbol, now)[1] != outage.cause:
+                fates.turn(symbol, now, outage.cause)
 
     def down_for(self) -> int:
         return 0
@@ -158,6 +161,7 @@ class Group:
             tail_ns = socket.last_wall_ns if proven_ns is None or socket.is_silent else proven_ns
             until_ns = socket.last_wall_ns if self._context.ledger.window else tail_ns
             self.forget(socket, until_ns, outage.cause)
+            self.blame(outage)
             connection._account(socket, outage, Tail(tail_ns, outage))
 
     def forget(self, socket: Any, until_ns: int, fate: str) -> None:
@@ -190,6 +194,7 @@ class World:
         self.is_full = self.is_killed = False
         self.holds: list[tuple[int, int]] = []
         self._troubles = troubles
+        self._calendars: set[int] = set()
         self._config = make_settings(directory)
         hand_over(self._config, self.clock)
 
@@ -232,9 +237,22 @@ class World:
         edges = [moment for life in self.lives for moment in life]
         return None if any(abs(slot_ns - edge) <= near for edge in edges) else fate
 
+    def knows(self, symbol: str, since_ns: int, moment: int) -> bool:
+        """Whether the cause since `since_ns` is known: it arose in the same window, by the calendar of every run.
+
+        When two sockets delivered a symbol, the cause of what both missed is that of either.
+        """
+        twice = [(begin, self.lives[run][1]) for begin, run in self.vague[symbol]]
+        windows = [[(OPEN_NS + a * NS_PER_SECOND, OPEN_NS + b * NS_PER_SECOND) for a, b in CALENDARS[number]]
+            for number in self._calendars]
+        is_inside = all(any(a <= since_ns and moment < b for a, b in calendar) for calendar in windows)
+        return is_inside and not any(begin <= since_ns <= end for begin, end in twice)
+
     def _configure(self, plan: Plan) -> Settings:
         path = self.directory / f"calendar-{plan.calendar}.json"
-        file = make_calendar(path, DAY, {"continuous": CALENDARS[plan.calendar]})
+        times = [[f"10:00:{second:02}" for second in window] for window in CALENDARS[plan.calendar]]
+        file = make_calendar(path, DAY, {"continuous": times})
+        self._calendars.add(plan.calendar)
         names = [name for name, used in (("fyers-rest", plan.polled), ("fyers-hsm", plan.groups)) if used]
         return make_settings(
             self.directory,

@@ -89,14 +89,8 @@ def check_stream(world: World, symbol: str, grid: Grid, rows: list[GapRow]) -> N
             seen = any(since <= moment < until for since, until in world.seen[symbol])
             assert len(within) == (not seen), f"{at}: seen {seen}, in gaps {within}"
             since_ns, fate = world.fates.at(symbol, moment)
-            if within and is_known(world, symbol, since_ns, opens):
+            if within and world.knows(symbol, since_ns, moment):
                 assert within[0].cause in SAME.get(fate, {fate}), f"{at}: {fate}, in gaps {within}"
-
-
-def is_known(world: World, symbol: str, since_ns: int, opens_ns: int) -> bool:
-    """Whether the oracle knows the cause: it arose in the window, while one socket at most delivered the symbol."""
-    twice = [(moment, world.lives[run][1]) for moment, run in world.vague[symbol]]
-    return since_ns >= opens_ns and not any(begin <= since_ns <= end for begin, end in twice)
 
 
 def check_polls(world: World, symbol: str, grid: Grid, rows: list[GapRow]) -> None:
