@@ -194,7 +194,7 @@ class World:
         self.is_full = self.is_killed = False
         self.holds: list[tuple[int, int]] = []
         self._troubles = troubles
-        self._calendars: set[int] = set()
+        self.calendars: set[int] = set()
         self._config = make_settings(directory)
         hand_over(self._config, self.clock)
 
@@ -217,15 +217,20 @@ class World:
                     await self._step(bench, what, how)
                 while is_last and self.clock.wall_ns() < LAST_NS + 5 * NS_PER_SECOND:
                     await self._pass(bench, 5)
-                await self._end(bench, plan, "stop" if is_last else plan.end)
-        self.lives.append((began_ns, self.clock.wall_ns()))
+                ended_ns = await self._end(bench, plan, "stop" if is_last else plan.end)
+        self.lives.append((began_ns, ended_ns))
         self.clock.freeze(plan.pause)
         self.run_number += 1
 
     def poll_fate(self, symbol: str, slot_ns: int) -> str | None:
-        """Data, or the cause of the slot's absence; None where a poll was under way as something else began."""
+        """Data, or the cause of the slot's absence.
+
+        None where a poll was under way as something else began, and where the runs' calendars differ.
+        """
         near = EDGE_NS
         since_ns, fate = self.polls.at(symbol, slot_ns)
+        if not self.is_due(slot_ns, slot_ns):
+            return None
         begun = [life for life in self.lives if life[0] <= slot_ns < life[1]]
         if begun and fate != UNSERVED:
             if slot_ns + near >= begun[0][1]:
@@ -243,16 +248,19 @@ class World:
         When two sockets delivered a symbol, the cause of what both missed is that of either.
         """
         twice = [(begin, self.lives[run][1]) for begin, run in self.vague[symbol]]
-        windows = [[(OPEN_NS + a * NS_PER_SECOND, OPEN_NS + b * NS_PER_SECOND) for a, b in CALENDARS[number]]
-            for number in self._calendars]
-        is_inside = all(any(a <= since_ns and moment < b for a, b in calendar) for calendar in windows)
-        return is_inside and not any(begin <= since_ns <= end for begin, end in twice)
+        return self.is_due(since_ns, moment) and not any(begin <= since_ns <= end for begin, end in twice)
+
+    def is_due(self, from_ns: int, to_ns: int) -> bool:
+        """Whether both moments lie in one window, by the calendar of every run."""
+        calendars = [CALENDARS[number] for number in self.calendars]
+        since, until = from_ns - OPEN_NS, to_ns - OPEN_NS
+        return all(any(a * NS_PER_SECOND <= since and until < b * NS_PER_SECOND for a, b in each) for each in calendars)
 
     def _configure(self, plan: Plan) -> Settings:
         path = self.directory / f"calendar-{plan.calendar}.json"
         times = [[f"10:00:{second:02}" for second in window] for window in CALENDARS[plan.calendar]]
         file = make_calendar(path, DAY, {"continuous": times})
-        self._calendars.add(plan.calendar)
+        self.calendars.add(plan.calendar)
         names = [name for name, used in (("fyers-rest", plan.polled), ("fyers-hsm", plan.groups)) if used]
         return make_settings(
             self.directory,
@@ -327,7 +335,8 @@ class World:
                 for side in (0, 1):
                     group.frame(side)
 
-    async def _end(self, bench: Bench, plan: Plan, how: str) -> None:
+    async def _end(self, bench: Bench, plan: Plan, how: str) -> int:
+        """Up to when the run is known to have lived: of a killed one, its last record."""
         await self.clock.advance(0)
         now = self.clock.wall_ns()
         served = {symbol for group in plan.groups for symbol in group}
@@ -338,7 +347,7 @@ class World:
             for symbol in served:
                 if self.fates.at(symbol, now)[1] != STOPPED:
                     self.fates.turn(symbol, now, STOPPED)
-            return
+            return now
         for group in self.groups:
             for socket in group.sockets():
                 group.forget(socket, socket.last_wall_ns, ABSENT)
@@ -350,8 +359,8 @@ class World:
                 self.fates.turn(symbol, last_ns, ABSENT)
         for symbol in plan.polled:
             self.polls.turn(symbol, last_ns, ABSENT)
+        return last_ns
 
     def _last_record(self) -> int:
-        """Up to when a killed run is known to have lived."""
         paths = self._config.journal_dir.glob("*/*")
         return max(record.wall_ns for path in paths if path.is_file() for record in read_segment(path))

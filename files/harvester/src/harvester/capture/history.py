@@ -66,7 +66,6 @@ class ReplayedFeed(FeedHistory):
         for stream, (symbols, last_ns) in state.get("streams", {}).items():
             self.streams[int(stream)], self.last_ns[int(stream)] = symbols, last_ns
 
-
     def leave(self, wall_ns: int) -> list[ControlRecord]:
         """The run that starts now does not use this feed: the records that end its gaps.
 
