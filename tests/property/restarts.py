@@ -228,7 +228,7 @@ class World:
         None where a poll was under way as something else began, and where the runs' calendars differ.
         """
         near = EDGE_NS
-        since_ns, fate = self.polls.at(symbol, slot_ns)
+        _, fate = self.polls.at(symbol, slot_ns)
         if not self.is_due(slot_ns, slot_ns):
             return None
         begun = [life for life in self.lives if life[0] <= slot_ns < life[1]]

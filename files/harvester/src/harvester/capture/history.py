@@ -150,7 +150,7 @@ class DayHistory:
         elif kind == "window_close":
             self.settled.add((record["open_ns"], record["close_ns"]))
         elif kind == "window_open":
-            self._interval_ns = record["interval_ns"] or self._interval_ns
+            self._interval_ns = record.get("interval_ns") or self._interval_ns
         elif kind == "start":
             self._end_run()
 
