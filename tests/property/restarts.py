@@ -22,7 +22,7 @@ from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_setting
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.access import Access
-from harvester.brokers.protocol import GroupPlan
+from harvester.brokers.protocol import GroupPlan, SymbolTally
 from harvester.capture.context import TradingState
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
@@ -114,8 +114,8 @@ class Group:
     def down_for(self) -> int:
         return 0
 
-    def tallies(self) -> dict[str, Any]:
-        return {}
+    def tally(self, symbol: str) -> SymbolTally:
+        return SymbolTally()
 
     def sockets(self) -> list[Any]:
         return [connection.socket for connection in self.connections if connection.socket]
