@@ -1,6 +1,7 @@
 """Journals the windows of a day: opened, closed, missed, and the checkpoint that a later start reads."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -112,7 +113,9 @@ class SessionAccounting:
         """
         if not self._sink.has_new_segment() or self._sink.failure:
             return
-        states = {number: {"open": [], "topics": past.topics} for number, past in self._past.items()}
+        states: dict[int, dict[str, Any]] = {
+            number: {"open": [], "topics": past.topics} for number, past in self._past.items()
+        }
         states |= {feed.number: feed.checkpoint() for feed in self._feeds}
         for number, past in self._past.items():
             states[number]["accounted"] = past.accounted | states[number].get("accounted", {})
