@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import strategies as st
 from tests.examples import examples
-from tests.property.restarts import NAMES, SAME, Plan, World
+from tests.property.restart_groups import NAMES
+from tests.property.restarts import SAME, Plan, World
 from tests.property.test_recorder_slots import DAY, OPEN_NS
 from tests.recorder.bench import JournalView
 
