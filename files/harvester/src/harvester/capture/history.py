@@ -9,7 +9,7 @@ import structlog
 
 from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, JournalError, Record, decode_control
 from harvester.journal.reader import read_segment
-from harvester.ledger.gaps import FeedHistory, Gap
+from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, close_record
 
 log = structlog.get_logger()
 
@@ -59,11 +59,25 @@ class ReplayedFeed(FeedHistory):
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over what a checkpoint says of this feed."""
-        self.accounted.update(state.get("accounted", {}))
+        for symbol, until_ns in state.get("accounted", {}).items():
+            self.account(symbol, until_ns)
         self.opened = {gap.gap_id: gap for gap in (Gap(*gap) for gap in state["open"])}
         self.topics = state.get("topics", {})
         for stream, (symbols, last_ns) in state.get("streams", {}).items():
             self.streams[int(stream)], self.last_ns[int(stream)] = symbols, last_ns
+
+    def leave(self, wall_ns: int) -> list[ControlRecord]:
+        """The run that starts now does not use this feed: the records that end its gaps.
+
+        A gap of a stop lasts until now; any other ended with the run that opened it.
+        """
+        records = []
+        for gap in self.opened.values():
+            record = close_record(gap, wall_ns if gap.cause == "stopped" else self.last_wall_ns)
+            self.account(gap.symbol, record["to_ns"])
+            records.append(record)
+        self.opened = {}
+        return records
 
 
 class DayHistory:
@@ -75,6 +89,7 @@ class DayHistory:
         self.settled: set[tuple[int, int]] = set()
         """Windows that a run recorded to their close."""
         self._interval_ns = interval_ns
+        """Of the run whose records are read; what is configured now, until one says it."""
         self._last_wall_ns = 0
         self._polled: dict[int, str] = {}
         """The symbol of each stream of polls, from the segment's header."""
@@ -134,12 +149,15 @@ class DayHistory:
             self._load(record)
         elif kind == "window_close":
             self.settled.add((record["open_ns"], record["close_ns"]))
+        elif kind == "window_open":
+            self._interval_ns = record.get("interval_ns") or self._interval_ns
         elif kind == "start":
             self._end_run()
 
     def _load(self, record: dict[str, Any]) -> None:
         """Take over a checkpoint, which holds all that the records before it say."""
         self.settled = {(opens, closes) for opens, closes in record["settled"]}
+        self._interval_ns = record.get("interval_ns", self._interval_ns)
         self.feeds = {number: feed for number, feed in self.feeds.items() if number == FYERS_REST}
         self.feed(FYERS_REST).load(record)
         for number, state in record["feeds"].items():

@@ -1,6 +1,7 @@
 """Journals the windows of a day: opened, closed, missed, and the checkpoint that a later start reads."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -8,7 +9,7 @@ from harvester.base.clock import NS_PER_MS
 from harvester.calendar import TradingCalendar
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
-from harvester.capture.history import DayHistory
+from harvester.capture.history import DayHistory, ReplayedFeed
 from harvester.journal.format import FEED_NAMES, FYERS_REST, day_directory
 from harvester.ledger.gaps import Window
 from harvester.ledger.outage import STALL, Outage
@@ -25,6 +26,8 @@ class SessionAccounting:
         self.late = STALL
         """Why slots and windows are missed when they are found missed next."""
         self._settled: set[Window] = set()
+        self._past: dict[int, ReplayedFeed] = {}
+        """By number of the feed, what earlier runs of the day left; also of feeds and symbols that this run has not."""
         self._clock = context.clock
         self._sink = context.sink
         self._feeds = feeds
@@ -48,10 +51,14 @@ class SessionAccounting:
         today = calendar.trading_date(self._clock.wall_ns())
         history = DayHistory(self._interval_ns)
         history.read(day_directory(self._sink.directory, today))
-        self._settled = history.settled
+        self._settled, self._past = history.settled, history.feeds
         for feed in self._feeds:
             feed.recall(history.feed(feed.number))
         wall_ns = self._clock.wall_ns()  # reading took its time
+        used = {feed.number for feed in self._feeds}
+        for number, past in history.feeds.items():
+            if number not in used:
+                self._sink.write_all(past.leave(wall_ns))
         for window in calendar.windows(today, self._phases):
             if window in history.settled or wall_ns < window[0]:
                 continue
@@ -106,9 +113,15 @@ class SessionAccounting:
         """
         if not self._sink.has_new_segment() or self._sink.failure:
             return
-        states = {str(feed.number): feed.checkpoint() for feed in self._feeds}
-        polls = states.pop(str(FYERS_REST))
-        self._sink.write({"type": "state", **polls, "settled": sorted(self._settled), "feeds": states})
+        states: dict[int, dict[str, Any]] = {
+            number: {"open": [], "topics": past.topics} for number, past in self._past.items()
+        }
+        states |= {feed.number: feed.checkpoint() for feed in self._feeds}
+        for number, past in self._past.items():
+            states[number]["accounted"] = past.accounted | states[number].get("accounted", {})
+        polls = {"interval_ns": self._interval_ns, **states.pop(FYERS_REST)}
+        feeds = {str(number): state for number, state in states.items()}
+        self._sink.write({"type": "state", **polls, "settled": sorted(self._settled), "feeds": feeds})
 
     def _journal_opening(self, window: Window) -> None:
         interval_ns = next((feed.interval_ns for feed in self._feeds if feed.interval_ns), None)

@@ -79,13 +79,24 @@ class Ledger(ABC):
 
     @abstractmethod
     def resume(self, window: Window, history: FeedHistory, wall_ns: int) -> list[ControlRecord]:
-        """At a start at `wall_ns`, account for the absence in a window that is open now, or has closed meanwhile."""
+        """At a start at `wall_ns`, account for the absence in a window that is open now, or has closed meanwhile.
+
+        A gap of a symbol that is recorded no more ends with the run that died in it or, after a stop, with this start;
+        `history` is told, for the run that records the symbol again.
+        """
 
     def _take_open(self, window: Window, history: FeedHistory) -> Iterator[Gap]:
         """Remove from `history` the gaps that began in the window and were never closed."""
         for gap in list(history.opened.values()):
             if window[0] <= gap.from_ns < window[1]:
                 yield history.opened.pop(gap.gap_id)
+
+    def _end_past(self, gap: Gap, window: Window, history: FeedHistory, stopped_ns: int) -> int:
+        """Where a gap of an earlier run ends that this one does not go on with; one of a stop, at `stopped_ns`."""
+        until_ns = stopped_ns if gap.cause == "stopped" else history.last_wall_ns
+        ends_ns = min(max(gap.from_ns, until_ns), window[1])
+        history.account(gap.symbol, ends_ns)
+        return ends_ns
 
     def _open_gap(self, symbol: str, from_ns: int, outage: Outage) -> list[ControlRecord]:
         gap = self._gaps[symbol] = self._new_gap(symbol, from_ns, outage)
