@@ -69,6 +69,7 @@ class Objects:
         return AWSResponse("http://s3", status, {}, Raw(said.encode()))
 
     def get(self, store: Any, key: str, *, options: dict[str, Any]) -> "Answer":
+        assert store == NAME, store
         self.asked.append((key, options))
         if key not in self.contents:
             raise FileNotFoundError(key)

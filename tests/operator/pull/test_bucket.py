@@ -41,7 +41,7 @@ def client() -> Iterator[Any]:
 def s3(client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Objects]:
     found = Objects()
     monkeypatch.setattr(buckets, "get", found.get)
-    monkeypatch.setattr(buckets, "_open_store", lambda client, bucket: (client, bucket))
+    monkeypatch.setattr(buckets, "_open_store", lambda client, bucket: bucket)
     client.meta.events.register("before-send.s3", found.handle)
     yield found
     client.meta.events.unregister("before-send.s3", found.handle)
@@ -141,9 +141,12 @@ def test_a_listing_that_is_cut_short_is_asked_again(
     ("spoil", "said"),
     [
         (lambda said: said.replace("<KeyCount>2", "<KeyCount>3"), "a listing lacks rows. It is tried again."),
-        (lambda said: said.replace("<NextContinuationToken>2</NextContinuationToken>", ""), "a listing does not say where it goes on. It is tried again."),
+        (
+            lambda said: said.replace("<NextContinuationToken>2</NextContinuationToken>", ""),
+            "a listing does not say where it goes on. It is tried again.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_listing_that_stays_short_ends_the_pull(client: Any, s3: Objects, spoil: Any, said: str) -> None:
     s3.page = 2
     for number in range(3):
@@ -161,10 +164,11 @@ def test_a_listing_that_is_refused_ends_the_pull(s3: Objects, far: BucketLake, p
     assert pauses == []
 
 
-def test_a_listing_without_a_count_is_believed(s3: Objects, far: BucketLake) -> None:
+def test_a_listing_without_a_count_is_believed(s3: Objects, far: BucketLake, pauses: list[float]) -> None:
     put(s3)
     s3.spoil = [lambda said: said.replace("<KeyCount>1</KeyCount>", "")]
     assert [*far.files()] == [PATH]
+    assert pauses == []
 
 
 def test_an_object_is_read_whole_and_as_it_was_listed(s3: Objects, far: BucketLake) -> None:
@@ -231,10 +235,13 @@ def test_an_object_that_is_gone_is_named(s3: Objects, far: BucketLake, tmp_path:
     ("error", "said"),
     [
         ("a <Code>AccessDenied</Code> b", "AccessDenied"),
-        (f"first\nsecond Debug source: <Code>AccessDenied</Code> {'y' * 700}", f"{PLACE}{PATH}: first second. Is the network up? Pull again to continue."),
+        (
+            f"first\nsecond Debug source: <Code>AccessDenied</Code> {'y' * 700}",
+            f"{PLACE}{PATH}: first second. Is the network up? Pull again to continue.",
+        ),
         ("z" * 700, f"{PLACE}{PATH}: {'z' * 600}. Is the network up? Pull again to continue."),
     ],
-)  # fmt: skip
+)
 def test_other_trouble_is_told_in_obstores_words(
     client: Any, s3: Objects, tmp_path: Path, steps: Steps, error: str, said: str
 ) -> None:

@@ -255,7 +255,8 @@ def test_an_archived_file_of_the_same_size_and_other_content_stops_everything(
     with pytest.raises(HarvesterError) as caught:
         cleanup.archive(plan, store, tmp_path)
     assert str(caught.value) == (
-        f"{target} is in the archive already and differs from {store.lake / plan.removals[0].file.path}. Move it away or"
+        f"{target} is in the archive already and differs from {store.lake / plan.removals[0].file.path}. "
+        f"Move it away or"
         " name another directory; nothing was removed from the host."
     )
     assert target.read_bytes() == b"X" * plan.removals[0].file.bytes
@@ -270,7 +271,8 @@ def test_a_copy_that_arrives_otherwise_is_no_copy(
     with pytest.raises(HarvesterError) as caught:
         cleanup.archive(plan, store, tmp_path / "archive")
     assert str(caught.value) == (
-        f"The copy at {tmp_path / 'archive' / plan.removals[0].file.path} does not have the hash of its source. The disk"
+        f"The copy at {tmp_path / 'archive' / plan.removals[0].file.path} does not have the hash of its "
+        f"source. The disk"
         " of the archive may be failing; nothing was removed from the host."
     )
     assert [path for path in (tmp_path / "archive").rglob("*") if path.is_file()] == []

@@ -28,6 +28,7 @@ def test_a_day_comes_whole_with_its_manifest_and_a_receipt(day: Lake, store: Sto
     assert result.fetched_bytes == sum(file.bytes for file in day.read().files)
     assert [str(path) for path in store.receipts.iterdir()] == [result.receipt]
     assert list(store.partial.rglob("*")) == []
+    assert store.ledger.read_text().count('"host":"lab1"') == 4
 
 
 def test_a_second_pull_fetches_nothing_and_hashes_nothing(
@@ -88,6 +89,15 @@ def test_a_partial_file_that_is_whole_is_not_fetched(day: Lake, store: Store, st
     assert not store.quarantine.exists()
 
 
+def test_a_host_is_not_asked_for_nothing(day: Lake, store: Store) -> None:
+    for path, content in contents(day.root).items():
+        (store.partial / path).parent.mkdir(parents=True)
+        (store.partial / path).write_bytes(content)
+    host = Scripted(day)
+    [result] = pull([lambda: host], store, ALL)
+    assert (host.asked, result.problems, len(result.fetched)) == ([], [], 4)
+
+
 def test_a_file_of_the_same_size_and_other_content_is_not_taken(day: Lake, store: Store) -> None:
     content = b"X" * day.entry("depth").bytes
     expected, digest = day.entry("depth"), "fb9df92dd4ab"
@@ -99,7 +109,8 @@ def test_a_file_of_the_same_size_and_other_content_is_not_taken(day: Lake, store
     assert (problem.host, problem.path) == ("lab1", day.path("depth"))
     assert problem.why == (
         f"lab1: {day.path('depth')} arrived with {expected.bytes} bytes and SHA-256 {digest}..., its manifest says"
-        f" {expected.bytes} and {expected.sha256[:12]}.... What came is kept as {kept}.3. Pull again; if it stays so, the"
+        f" {expected.bytes} and {expected.sha256[:12]}.... What came is kept as {kept}.3. Pull again; if "
+        f"it stays so, the"
         " file is damaged on the host: run `harvester verify` there."
     )
     assert digest != expected.sha256[:12]
@@ -185,7 +196,7 @@ def test_room_is_asked_for_before_anything_comes(
 
 
 class Scripted(LocalTransport):
-    """Does at each call of `fetch` what the test says: a list of errors by kind of file, or an end of the connection."""
+    """Does at each call of `fetch` what the test says: errors by kind of file, or an end of the connection."""
 
     def __init__(self, lake: Lake, *script: dict[str, RemoteError]) -> None:
         super().__init__(lake.host, lake.root)

@@ -1,4 +1,4 @@
-"""A lake by rsync, with the real rsync on both ends and an `ssh` that ends here: what is asked, what each failure says."""
+"""A lake by rsync, with the real rsync on both ends and an `ssh` that ends here: what is asked, and what failures say."""
 
 import errno
 import os
@@ -127,7 +127,8 @@ def test_a_host_without_a_lake_says_so(day: Lake, host: SshTransport, monkeypatc
     with pytest.raises(RemoteError) as caught:
         host.list_files()
     assert str(caught.value) == (
-        f"lab1 has no readable lake at {day.root}. Either no session was closed there yet (the close job builds it after"
+        f"lab1 has no readable lake at {day.root}. Either no session was closed there yet (the close job "
+        f"builds it after"
         " the market), or the login user is not in group harvester and may not use sudo. `./inv status` shows the"
         " harvester's state."
     )
@@ -146,12 +147,28 @@ def test_a_machine_without_rsync_says_so(host: SshTransport, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("said", "remedy"),
     [
-        ("rsync: not found", "lab1: rsync is not installed there. Run site.yml, whose role host_baseline installs it, or `apt-get install rsync` on the host."),
-        ("bash: rsync: command not found", "lab1: rsync is not installed there. Run site.yml, whose role host_baseline installs it, or `apt-get install rsync` on the host."),
-        ("rsync: unknown option -s", "lab1: the rsync here or there is too old, or another program of that name: 3.1 or newer of rsync.samba.org is needed on both sides (macOS: `brew install rsync`)."),
-        ("rsync: unrecognized option", "lab1: the rsync here or there is too old, or another program of that name: 3.1 or newer of rsync.samba.org is needed on both sides (macOS: `brew install rsync`)."),
+        (
+            "rsync: not found",
+            "lab1: rsync is not installed there. Run site.yml, whose role host_baseline installs it, or "
+            "`apt-get install rsync` on the host.",
+        ),
+        (
+            "bash: rsync: command not found",
+            "lab1: rsync is not installed there. Run site.yml, whose role host_baseline installs it, or "
+            "`apt-get install rsync` on the host.",
+        ),
+        (
+            "rsync: unknown option -s",
+            "lab1: the rsync here or there is too old, or another program of that name: 3.1 or newer of "
+            "rsync.samba.org is needed on both sides (macOS: `brew install rsync`).",
+        ),
+        (
+            "rsync: unrecognized option",
+            "lab1: the rsync here or there is too old, or another program of that name: 3.1 or newer of "
+            "rsync.samba.org is needed on both sides (macOS: `brew install rsync`).",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_known_failure_is_told_with_its_remedy(
     host: SshTransport, monkeypatch: pytest.MonkeyPatch, said: str, remedy: str
 ) -> None:

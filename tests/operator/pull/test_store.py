@@ -72,15 +72,14 @@ def test_a_store_that_becomes_free_is_taken(store: Store, monkeypatch: pytest.Mo
     holder = os.open(store.root / ".lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(holder, fcntl.LOCK_EX)
     monkeypatch.setattr("time.sleep", lambda _: fcntl.flock(holder, fcntl.LOCK_UN))
-    with store.locked():
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with store.locked(), pytest.raises(BlockingIOError):
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(holder)
 
 
 def test_the_lock_is_inherited_by_a_transfer(store: Store) -> None:
     def held() -> list[int]:
-        there = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+        there = list(Path("/proc/self/fd").iterdir())
         return [int(path.name) for path in there if path.is_symlink() and path.readlink() == store.root / ".lock"]
 
     with store.locked():
@@ -106,7 +105,8 @@ def test_a_disk_that_refuses_is_told_with_the_way_out(tmp_path: Path, number: in
     with pytest.raises(HarvesterError) as caught, writing(tmp_path / "b"):
         raise OSError(number, os.strerror(number), name)
     assert str(caught.value) == (
-        f"{name or tmp_path / 'b'} cannot be written ({os.strerror(number)}). Correct its owner or mode, or name another"
+        f"{name or tmp_path / 'b'} cannot be written ({os.strerror(number)}). Correct its owner or mode, "
+        f"or name another"
         " directory with --output."
     )
 
@@ -119,6 +119,10 @@ def test_other_trouble_passes_and_folders_are_made(tmp_path: Path) -> None:
         assert (tmp_path / "a" / "b").is_dir()
 
 
+def name_of(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+
 class Libc:
     """The C library's syncfs, as syncfs(2) says: 0, or -1 and errno."""
 
@@ -127,7 +131,7 @@ class Libc:
         self.answer = answer
 
     def syncfs(self, descriptor: int) -> int:
-        self.asked.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        self.asked.append(name_of(descriptor))
         return self.answer
 
 
@@ -137,7 +141,7 @@ def test_many_files_are_synced_by_one_call(
 ) -> None:
     libc, synced = Libc(0), []
     monkeypatch.setattr(stores.ctypes, "CDLL", lambda name, use_errno: libc)
-    monkeypatch.setattr(stores.os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
+    monkeypatch.setattr(stores.os, "fsync", lambda number: synced.append(name_of(number)))
     paths = [tmp_path / str(number) for number in range(count)]
     for path in paths:
         path.touch()
@@ -149,7 +153,7 @@ def test_many_files_are_synced_by_one_call(
 def test_without_syncfs_each_file_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     monkeypatch.setattr(stores.ctypes, "CDLL", lambda *_, **__: object())
-    monkeypatch.setattr(stores.os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}")))
+    monkeypatch.setattr(stores.os, "fsync", lambda number: synced.append(name_of(number)))
     paths = [tmp_path / name for name in "ab"]
     for path in paths:
         path.touch()
@@ -247,7 +251,8 @@ def test_a_receipt_has_a_name_of_its_own_and_is_durable(store: Store) -> None:
     moment = content.pop("verified_at")
     assert content == {"format": 1, "host": "lab1", "files": [{"path": "a/b", "bytes": 3, "sha256": "s"}]}
     assert moment.endswith("+00:00") and "." not in moment
-    assert first.name == f"lab1-{first.name.split('-')[1]}" and first.read_text().endswith("\n}\n")
+    assert first.name == f"lab1-{first.name.split('-')[1]}" and first.read_text().startswith('{\n "format": 1,\n')
+    assert first.read_text().endswith("\n}\n")
 
 
 def test_a_receipt_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

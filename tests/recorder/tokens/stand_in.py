@@ -45,7 +45,7 @@ class Aws:
 
     def handle(self, request: Any, **_: Any) -> AWSResponse:
         """A handler of the SDK's event before-send."""
-        assert "authorization" in {name.lower() for name in request.headers.keys()}, "not signed"
+        assert "Authorization" in request.headers, "not signed"
         target = request.headers["X-Amz-Target"]
         operation = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
         body = request.body.decode() if isinstance(request.body, bytes) else request.body

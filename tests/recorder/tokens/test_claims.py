@@ -72,15 +72,18 @@ def test_a_key_that_is_none_is_refused(key: object) -> None:
         ),
         (
             "a.b",
-            f"This is not an access token: it must be three parts of letters and digits with dots between, and it is 3 characters of something else. {AGAIN}",
+            f"This is not an access token: it must be three parts of letters and digits with dots between, "
+            f"and it is 3 characters of something else. {AGAIN}",
         ),
         (
             "a:b.c",
-            f"This is not an access token: it must be three parts of letters and digits with dots between, and it is 5 characters of something else. {AGAIN}",
+            f"This is not an access token: it must be three parts of letters and digits with dots between, "
+            f"and it is 5 characters of something else. {AGAIN}",
         ),
         (
             f"a.{'b' * 8189}.c",
-            f"This is not an access token: it must be three parts of letters and digits with dots between, and it is 8193 characters of something else. {AGAIN}",
+            f"This is not an access token: it must be three parts of letters and digits with dots between, "
+            f"and it is 8193 characters of something else. {AGAIN}",
         ),
         (f"a.{'b' * 8188}.c", f"The middle part of the token is not JSON claims, so the token is damaged. {AGAIN}"),
         ("a.b.c", f"The middle part of the token is not JSON claims, so the token is damaged. {AGAIN}"),

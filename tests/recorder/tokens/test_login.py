@@ -183,14 +183,29 @@ def test_a_login_of_another_account_does_not_count(broker: Broker) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "said"),
     [
-        (400, {"s": "error", "code": -437, "message": "m"}, LoginError, f"the code of this login is wrong, has expired or was used before. {AGAIN} (HTTP 400, code -437, m)"),
-        (200, {"s": "error", "code": -8}, LoginError, f"the code of this login has expired; it lives for minutes only. {AGAIN} (HTTP 200, code -8, no message)"),
-        (429, {}, BusyError, "it is being asked too often. Wait a minute, then start the login again. (HTTP 429, code None, no message)"),
+        (
+            400,
+            {"s": "error", "code": -437, "message": "m"},
+            LoginError,
+            f"the code of this login is wrong, has expired or was used before. {AGAIN} (HTTP 400, code -437, m)",
+        ),
+        (
+            200,
+            {"s": "error", "code": -8},
+            LoginError,
+            f"the code of this login has expired; it lives for minutes only. {AGAIN} (HTTP 200, code -8, no message)",
+        ),
+        (
+            429,
+            {},
+            BusyError,
+            "it is being asked too often. Wait a minute, then start the login again. (HTTP 429, code None, no message)",
+        ),
         (201, {"s": "ok", "code": "-8"}, LoginError, f"something unexpected. {AGAIN} (HTTP 201, code -8, no message)"),
         (499, {"s": "ok", "code": 1}, LoginError, f"something unexpected. {AGAIN} (HTTP 499, code 1, no message)"),
         (500, {"message": "a\nb"}, BusyError, f"something unexpected. {AGAIN} (HTTP 500, code None, a b)"),
     ],
-)  # fmt: skip
+)
 def test_each_refusal_is_told_with_step_and_remedy(
     broker: Broker, status: int, body: dict[str, object], kind: type[LoginError], said: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""The refresh without a person: what is sent, what each answer means, and what is remembered from one day to the next."""
+"""The refresh without a person: what is sent, what each answer means, and what is remembered from day to day."""
 
 import hashlib
 import json
@@ -93,7 +93,10 @@ OTHER = "The broker refuses to refresh the token {}. Log in."
     [
         *((status, 1, "m", "gone", GONE) for status in (404, 405, 410, 501)),
         (400, -501, "m", "gone", GONE),
-        *((401, -16, f"it is {word} now", "gone", GONE) for word in ("DISABLED", "discontinued", "no longer", "not supported", "Regulation", "SEBI")),
+        *(
+            (401, -16, f"it is {word} now", "gone", GONE)
+            for word in ("DISABLED", "discontinued", "no longer", "not supported", "Regulation", "SEBI")
+        ),
         (429, 1, "m", "later", BUSY),
         (500, 1, "m", "later", BUSY),
         (502, -8, "m", "later", BUSY),
@@ -105,7 +108,7 @@ OTHER = "The broker refuses to refresh the token {}. Log in."
         (401, -9, "m", "refused", OTHER),
         (200, -9, "m", "refused", OTHER),
     ],
-)  # fmt: skip
+)
 def test_each_answer_says_what_follows(
     broker: Broker, status: int, code: int, message: str, kind: str, said: str
 ) -> None:
@@ -127,7 +130,8 @@ def test_what_is_not_the_brokers_own_word_ends_nothing(
     found = attempt(broker, body, status)
     assert found.kind == kind
     assert str(found) == (
-        f"What answers at {PATH} is not the broker (HTTP {status}, code {body.get('code')}, no message): a proxy, or the"
+        f"What answers at {PATH} is not the broker (HTTP {status}, code {body.get('code')}, no message): "
+        f"a proxy, or the"
         " broker's own site while it is deployed; a wrong broker.api_url has the same effect."
     )
 

@@ -1,7 +1,6 @@
 """Schwab's login by its parts: what is sent, how long each token lasts, and what each refusal means."""
 
 import base64
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest

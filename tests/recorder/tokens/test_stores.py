@@ -206,7 +206,8 @@ def test_a_secret_without_a_version_in_force_is_none(aws: Aws) -> None:
         (
             "ThrottlingException",
             StoreError,
-            "AWS is being asked too often (ThrottlingException). The last good token keeps working; try again in a minute.",
+            "AWS is being asked too often (ThrottlingException). The last good token keeps working; try "
+            "again in a minute.",
         ),
         (
             "AccessDeniedException",
