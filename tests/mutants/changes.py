@@ -25,6 +25,8 @@ def left_main() -> str:
         base = git("merge-base", "HEAD", main)
         if base and base != head:
             return base.strip()
+        if base:
+            break
     before = git("rev-parse", "--verify", "HEAD^1")
     if before:
         return before.strip()

@@ -22,7 +22,7 @@ REPORT = ROOT / "docs" / "mutants.md"
 SEED = 20260
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Package:
     """A table of packages.toml."""
 

@@ -1,4 +1,4 @@
-"""A lake by rsync, with the real rsync on both ends and an `ssh` that ends here: what is asked, and what failures say."""
+"""A lake by rsync, with the real rsync on both ends and an `ssh` that ends here: questions and failures."""
 
 import errno
 import os
