@@ -16,6 +16,7 @@ from harvester.base.validation import Model, Refused, validate
 Action = Literal[
     "error",
     "rate_limit",
+    "block",
     "slow",
     "hang",
     "garbage",
@@ -29,17 +30,28 @@ Action = Literal[
     "revoke",
     "cut",
     "mute",
+    "quiet",
     "half_open",
     "refuse_auth",
     "garbage_frame",
     "truncated_frame",
     "skip",
     "reorder",
+    "rename",
+    "vanish",
+    "bad_row",
+    "short_master",
+    "halt",
+    "circuit",
 ]
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
-CONNECTION_ACTIONS = ("cut", "mute", "half_open")
+MARKET_ACTIONS = ("halt", "circuit")
+CONNECTION_ACTIONS = ("cut", "mute", "quiet", "half_open")
 FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
 SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
+LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master")
+ELSEWHERE_ACTIONS = (*SOCKET_ACTIONS, *MARKET_ACTIONS, *LISTING_ACTIONS)
+"""What an HTTP answer is not chosen for."""
 ONCE = ("cut", *FRAME_ACTIONS)
 """Done once unless the script says how often or how long."""
 
@@ -77,8 +89,12 @@ class Fault(Model, frozen=True, omit_defaults=True):
     """Size of huge, garbage and garbage_frame; what is sent of truncate and truncated_frame."""
     offset_seconds: float = 0
     """How far the Date header is off, for date."""
+    to: str | None = None
+    """The new ticker, of rename."""
 
     def __post_init__(self) -> None:
+        if (self.action == "rename") != (self.to is not None):
+            raise ValueError("rename needs to, the new ticker, and no other action takes it")
         if self.action == "refuse" and self.duration_seconds is None:
             raise ValueError("refuse needs duration_seconds, or nothing could ever connect again")
 
@@ -93,6 +109,10 @@ class Fault(Model, frozen=True, omit_defaults=True):
         if self.count is None and self.action in ONCE and self.duration_seconds is None:
             return 1
         return self.count
+
+    def names(self, symbol: str) -> bool:
+        """Whether its pattern matches the symbol."""
+        return fnmatchcase(symbol, self.symbol)
 
     def concerns(self, path: str, symbols: Callable[[], Iterable[str]]) -> bool:
         """Whether its patterns match; `symbols` is asked only when it matters."""
@@ -133,6 +153,8 @@ class Armed:
     fault: Fault
     armed_ns: int
     began_ns: int | None = None
+    wall_ns: int = 0
+    """Of a halt, when it began by the wall clock."""
     matched: int = 0
     used: int = 0
 
@@ -186,7 +208,7 @@ class FaultSchedule:
         chosen: list[Armed] = []
         for armed in self.armed:
             fault = armed.fault
-            if fault.action in SOCKET_ACTIONS or not fault.concerns(path, lambda: symbols or [""]):
+            if fault.action in ELSEWHERE_ACTIONS or not fault.concerns(path, lambda: symbols or [""]):
                 continue
             armed.matched += 1
             if not armed.begin_if_due(now) or armed.is_over(now) or fault.action in WORLD_ACTIONS:
@@ -195,6 +217,18 @@ class FaultSchedule:
                 armed.used += 1
                 chosen.append(armed)
         return chosen
+
+    def of_listing(self, *actions: Action) -> list[Fault]:
+        """The faults with one of these actions that change what is listed now, in the script's order."""
+        now = self._clock.mono_ns()
+        due = [each for each in self.armed if each.fault.action in actions and each.begin_if_due(now)]
+        return [each.fault for each in due if not each.is_over(now)]
+
+    def of_market(self, symbol: str) -> list[Armed]:
+        """The halts and circuits that the symbol is in now."""
+        if not any(armed.fault.action in MARKET_ACTIONS for armed in self.armed):
+            return []
+        return self.of_socket(MARKET_ACTIONS, "", lambda: [symbol])
 
     def count_frame(self, path: str, symbols: Callable[[], Iterable[str]]) -> None:
         """A socket is about to send a data frame."""

@@ -9,10 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, NoReturn
 
-from harvester.base.errors import HarvesterError
+from harvester.base.endings import describe_ending, flush_output
 from harvester.base.release import release_id
-
-FAILURE = 1
 
 
 class Command(NamedTuple):
@@ -33,6 +31,8 @@ COMMANDS = {
     "token-check": Command("describe the access token on standard input", False),
     "token-file": Command("replace the token file, or go back to the one before", False),
     "remind": Command("ask for a login while today's session lacks a valid token"),
+    "alert": Command("hand in a notice that people are told, for your own scripts"),
+    "send-alerts": Command("decide what people must be told, and tell them"),
     "notify-test": Command("send a test message through every alert channel"),
     "renew": Command("get an access token without a login, where the account allows that"),
     "config": Command("check a configuration file, or print what it may hold", False),
@@ -55,21 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; every error becomes a message on stderr and an exit code."""
-    args = _parse(arguments)
     try:
-        return _dispatch(args)
-    except HarvesterError as error:
-        _complain(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        return FAILURE
-    except BrokenPipeError:
-        return FAILURE
-    except Exception as error:
-        if args.debug:
+        code = _dispatch(_parse(arguments))
+        flush_output()
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in arguments:
             _complain(traceback.format_exc())
-        _complain(f"unexpected {type(error).__name__}: {error}. Run again with --debug for the traceback.")
-        return FAILURE
+        code, message = describe_ending(error, for_traceback="Run again with --debug for the traceback.")
+        if message:
+            _complain(message)
+    return code
 
 
 def _dispatch(args: argparse.Namespace) -> int:

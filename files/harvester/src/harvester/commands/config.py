@@ -7,17 +7,35 @@ from pathlib import Path
 
 import msgspec
 
+from harvester.base.clock import SystemClock, to_ist
+from harvester.base.errors import ConfigError
+from harvester.base.files import make_directory, replace_file
+from harvester.brokers.fyers.found import FoundSymbols, find_symbols, require_none
+from harvester.brokers.fyers.masters import KeptMasters, MasterFile
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.reference import describe_settings
-from harvester.config.settings import Settings, load_settings, settings_path
+from harvester.config.rules import FILE, read_resolved
+from harvester.config.settings import Settings, load_settings, parse_settings, resolve_symbols, settings_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="check a file; exit code 2 when it is refused")
     check.add_argument("file", type=Path, nargs="?", help="configuration file; default: the one in force")
-    check.add_argument("--master", type=Path, metavar="CSV", help="symbol master to look the symbols up in")
+    check.add_argument(
+        "--master",
+        type=Path,
+        action="append",
+        metavar="CSV",
+        help="symbol master to look the symbols up in, also gzipped; several times for several segments",
+    )
+    check.add_argument(
+        "--earlier",
+        type=Path,
+        metavar="DIR",
+        help="earlier masters, as YYYY-MM-DD/NSE_CM.csv.gz, that say what a missing symbol was (default: those kept)",
+    )
     check.add_argument("--online", action="store_true", help="look the symbols up in the broker's own symbol master")
     actions.add_parser("schema", help="print every key with its type, default and meaning")
     actions.add_parser("show", help="print the configuration in force as JSON, defaults filled in")
@@ -31,18 +49,47 @@ def run(args: argparse.Namespace, settings: None) -> int:
     if args.action == "check":
         _check(args)
         return 0
-    checked = load_settings(args.config)
-    found = _find_topics(checked) if args.action == "topics" else msgspec.to_builtins(checked, enc_hook=str)
+    path = settings_path(args.config)
+    found = _find_topics(path) if args.action == "topics" else msgspec.to_builtins(load_settings(path), enc_hook=str)
     print(json.dumps(found))
     return 0
 
 
-def _find_topics(settings: Settings) -> dict[str, object]:
-    from harvester.brokers.fyers.symbols import download_symbols  # large
+def _find_topics(path: Path) -> dict[str, object]:
+    settings, problem = load_settings(path), ""
+    if settings.rules:
+        try:
+            settings = _resolve(path)
+        except ConfigError as error:
+            problem = str(error)  # what was resolved before stays
+    found = _download(settings)
+    listed = found.listings.items()
+    resolved = read_resolved(settings.master_dir) if settings.rules else None
+    return {
+        "topics": {symbol: topics_of(symbol, row.fy_token, found.index_names) for symbol, row in listed},
+        "unknown": {symbol: [lost.successor] if lost.successor else [] for symbol, lost in found.lost.items()},
+        "lost": {symbol: lost.sentence for symbol, lost in found.lost.items()},
+        "remarks": [*found.remarks, *filter(None, [problem])],
+        "symbols": list(settings.all_symbols),
+        "rules": resolved.rules if resolved else [],
+    }
 
-    found = asyncio.run(download_symbols(settings.all_symbols, settings.broker.public_url))
-    topics = {symbol: topics_of(symbol, token, found.index_names) for symbol, token in found.tokens.items()}
-    return {"topics": topics, "unknown": found.unknown}
+
+def _resolve(path: Path) -> Settings:
+    """Settings with what their rules stand for today, which is kept. Raises ConfigError for what cannot be recorded."""
+    from harvester.brokers.fyers.master_download import resolve_rules  # large
+
+    written = parse_settings(path.read_bytes(), path)
+    url, kept, now_ns = written.broker.public_url, KeptMasters(written.master_dir), SystemClock().wall_ns()
+    resolved, _ = asyncio.run(resolve_rules(written.rules, url, kept, now_ns))
+    settings = resolve_symbols(written, resolved.symbols)
+    try:
+        folder = written.master_dir / resolved.day
+        make_directory(folder)
+        replace_file(folder / FILE, json.dumps(resolved._asdict(), indent=1) + "\n", 0o640)
+    except OSError as error:
+        raise ConfigError(f"symbols: what the rules stand for cannot be kept: {error}.") from error
+    return settings
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -50,16 +97,33 @@ def _check(args: argparse.Namespace) -> None:
     checked = load_settings(path)
     TradingCalendar.load(checked.calendar.file)
     if args.master:
-        from harvester.brokers.fyers.symbols import check_symbols
-
-        check_symbols(checked.symbols, args.master)
+        _check_offline(checked, args.master, args.earlier)
     if args.online:
-        _check_online(checked)
+        found = _download(checked)
+        for remark in found.remarks:
+            print(f"remark: {remark}")
+        require_none(found.lost)
     interval = f"{checked.poll.interval_seconds:g} s"
     print(f"{path}: valid; {len(checked.symbols)} symbols every {interval}, as {checked.host_id}")
 
 
-def _check_online(settings: Settings) -> None:
-    from harvester.brokers.fyers.symbols import download_symbols, require_none
+def _check_offline(settings: Settings, masters: list[Path], earlier: Path | None) -> None:
+    kept = KeptMasters(earlier or settings.master_dir)
+    today = to_ist(SystemClock().wall_ns()).date()
+    read = [MasterFile(today, path) for path in masters]
+    try:
+        for master in read:
+            if next(master.rows(), None) is None:
+                raise ConfigError(f"{master.path}: not the broker's symbol master: it has no row of one.")
+        found = find_symbols(settings.all_symbols, read, kept, today)
+    except OSError as error:
+        raise ConfigError(f"the symbol master cannot be read: {error}.") from error
+    require_none(found.lost)
 
-    require_none(asyncio.run(download_symbols(settings.symbols, settings.broker.public_url)).unknown)
+
+def _download(settings: Settings) -> FoundSymbols:
+    from harvester.brokers.fyers.master_download import download_symbols  # large
+
+    today = to_ist(SystemClock().wall_ns()).date()
+    kept = KeptMasters(settings.master_dir)
+    return asyncio.run(download_symbols(settings.all_symbols, settings.broker.public_url, kept, today))

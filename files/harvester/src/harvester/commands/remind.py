@@ -1,14 +1,15 @@
-"""harvester remind: one look at the token; a message to people when one is due. A timer runs it every five minutes."""
+"""harvester remind: one look at the token; a notice to people when one is due. A timer runs it every five minutes."""
 
 import argparse
 
 import structlog
 
 from harvester.alerts import host
+from harvester.alerts.inbox import InboxChannel
 from harvester.alerts.reminders import is_lost
-from harvester.alerts.round import Round, look
+from harvester.alerts.round import look
 from harvester.base.clock import SystemClock
-from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
+from harvester.base.errors import HarvesterError, UnhealthyError
 from harvester.base.logs import configure_logs
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import read_status
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Raises HarvesterError when there was something to say and no channel took it."""
+    """Raises HarvesterError when there was something to say, and it could not be handed in."""
     configure_logs(debug=args.debug)
     now_ns = SystemClock().wall_ns()
     calendar = TradingCalendar.load(settings.calendar.file)
@@ -38,29 +39,18 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             log.info("left_to_another_sender", cause=state.cause, detail=state.detail)
             return 0
         state = state._replace(detail=f"on {settings.host_id} {state.detail}")
-    try:
-        done = look(
-            now_ns,
-            day,
-            state,
-            memory=FileStore(settings.alerts.memory),
-            channels=lambda: host.open_channels(settings.alerts),
-            remedy=lambda: host.remedy_of(state),
-        )
-    except ConfigError as error:
-        log.warning("nobody_told", cause=state.cause, detail=str(error))  # in the log is all that can be done
-        return 0
-    _report(done)
-    if done.reached_nobody:
-        raise HarvesterError("No channel took the message; the next look tries again. Try them: ./inv notify-test.")
-    return 0
-
-
-def _report(done: Round) -> None:
+    done = look(
+        now_ns,
+        day,
+        state,
+        memory=FileStore(settings.alerts.memory),
+        channels=lambda: [InboxChannel(settings.alerts.inbox, source="reminder", host=settings.host_id)],
+        remedy=lambda: host.remedy_of(state),
+    )
     for message in done.messages:
         log.info("message", severity=message.severity.name.lower(), cause=message.cause, title=message.title)
-    for delivery in done.deliveries:
-        if delivery.problem:
-            log.warning("channel_failed", channel=delivery.channel, detail=delivery.problem)
     if done.trouble:
         log.warning("memory_failed", detail=done.trouble)
+    if done.reached_nobody:
+        raise HarvesterError(f"{done.deliveries[0].problem} The next look tries again.")
+    return 0

@@ -11,18 +11,21 @@ from pathlib import Path
 import structlog
 
 from harvester.base.child import ask
-from harvester.base.clock import SystemClock
+from harvester.base.clock import SystemClock, to_ist
+from harvester.base.errors import HarvesterError
 from harvester.base.logs import configure_logs
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
 from harvester.brokers.fyers.rest import FyersRestClient
+from harvester.brokers.fyers.socket_lookup import SocketLookup
 from harvester.brokers.fyers.sources import HsmSource, TbtSource
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
 from harvester.capture.context import RecorderContext
+from harvester.capture.memory import MemoryKeeper
 from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.recorder import Recorder
@@ -30,11 +33,12 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.rules import read_resolved
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 from harvester.journal.format import FYERS_HSM, RunInfo
 from harvester.ledger.streams import StreamLedger
-from harvester.tokens.handover import Token
 
+log = structlog.get_logger()
 THREADS = 4
 Observer = Callable[[PollResult], None]
 
@@ -45,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    checked = load_settings(args.config)
+    checked = _load(args.config)
     calendar = TradingCalendar.load(checked.calendar.file)
     info = RunInfo(
         host_id=checked.host_id,
@@ -57,6 +61,25 @@ def run(args: argparse.Namespace, settings: None) -> int:
     observer = _observer() if args.foreground and args.debug else None
     asyncio.run(_record(checked, info, calendar, args.config, observer))
     return 0
+
+
+def _load(option: Path | None) -> Settings:
+    """The settings; rules for symbols are resolved first, where no look-up of today has done it."""
+    settings = load_settings(option)
+    resolved = read_resolved(settings.master_dir)
+    if not settings.rules or (resolved and resolved.day == to_ist(SystemClock().wall_ns()).date().isoformat()):
+        return settings
+    try:
+        ask([*_config(option), "topics"])
+    except HarvesterError as error:
+        if not settings.symbols:
+            raise
+        log.error("rules_not_resolved", detail=str(error))
+    return load_settings(option)
+
+
+def _config(option: Path | None) -> list[str]:
+    return ["config", *(["--config", str(option)] if option else [])]
 
 
 def _observer() -> Observer:
@@ -87,19 +110,24 @@ def build_recorder(
     client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
     sink = JournalSink(settings, clock=clock, run=info)
     context = RecorderContext(settings, info, clock, client, sink, Access(settings.limits))
-    lookup = SymbolLookup(lambda: ask(["config", *(["--config", str(option)] if option else []), "topics"]), clock)
+    lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), clock)
     keeper = TokenKeeper(context)
     streams = _build_streams(context, client, lookup, tls)
     down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
     polls = PollFeed(context, down_for=down_for, observer=observer)
-    publisher = StatusPublisher(
-        context, polls=polls, streams=streams, keeper=keeper, unknown_symbols=lambda: lookup.unknown
-    )
+    publisher = StatusPublisher(context, polls=polls, streams=streams, keeper=keeper, symbol_master=lookup.describe)
+
+    memory = MemoryKeeper()
 
     def after_tick(recorder: Recorder) -> None:
         publisher(recorder)
+        memory.follow(is_recording=recorder.window is not None or any(feed.is_running for feed in streams))
         if lookup.is_due(recorder.next_change_ns):
             recorder.run_background(lookup.run())
+        moved = lookup.rules and set(lookup.symbols) != set(settings.all_symbols)
+        if moved and recorder.window is None:
+            log.warning("symbols_changed", symbols=len(lookup.symbols))
+            recorder.stop()  # systemd starts it again, with the symbols that the rules stand for today
 
     async def load_calendar() -> TradingCalendar:
         return await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
@@ -121,13 +149,9 @@ def _build_streams(
     """The streamed feeds that the settings name."""
     settings, clock, access = context.settings, context.clock, context.access
 
-    async def look_up(token: Token) -> str | None:
-        is_allowed = access.check_request(clock.wall_ns(), clock.mono_ns()) is None
-        return await client.find_socket(token.access_token) if is_allowed else None
-
     sources: dict[str, StreamSource] = {
         "fyers-hsm": HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
-        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, look_up),
+        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, SocketLookup(client, access, clock).find),
     }
     feeds = []
     for source in (sources[name] for name in settings.feeds if name in sources):

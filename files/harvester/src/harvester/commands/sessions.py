@@ -24,7 +24,7 @@ def run(args: argparse.Namespace, _: object) -> int:
     day = parse_date(args.date) if args.date else calendar.trading_date(SystemClock().wall_ns())
     if not calendar.knows(day):
         facts = f"{calendar.valid_from} to {calendar.valid_until}"
-        print(f"{day:%A %Y-%m-%d}: unknown. The calendar's facts are of {facts}.")
+        print(f"{day:%A %Y-%m-%d}: unknown. The calendar's facts are of {facts}. Newer ones come with a newer release.")
         return UNKNOWN
     session = calendar.session(day)
     kind = session.kind if session else "no"
