@@ -7,6 +7,7 @@ changed functions survived than its least score leaves to all of them together. 
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from tests.mutants.run import (
 
 from harvester.base.errors import ConfigError
 
-SECONDS = 70.0
+SECONDS = 60.0
 """For mutants; with the reading of what changed and of the verdicts it is within 90 s."""
 FEW = 3
 """Survivors that are reported and no more: a share of a few mutants says nothing."""
@@ -38,12 +39,19 @@ def too_many(total: int, least: int) -> int:
     return max(FEW, total * (100 - least) // 100) + 1
 
 
-def changed_mutants(package: Package, files: set[str], base: str) -> list[str]:
+def narrowed(package: Package, files: set[str]) -> Package:
+    """The package with those of its files alone."""
+    root = changes.ROOT / package.root
+    mine = {path.relative_to(root).as_posix() for source in package.sources for path in root.glob(source)}
+    return replace(package, sources=sorted(each for each in mine if f"{package.root}/{each}" in files))
+
+
+def changed_mutants(package: Package, base: str) -> list[str]:
     """The names of its changed functions' mutants, in an order of their own."""
-    mine = {file for source in package.sources for file in _matching(package, source)} & files
-    if not mine:
-        return []
-    functions = {file: changes.changed_functions(file, base) for file in mine}
+    functions = {
+        file: changes.changed_functions(file, base)
+        for file in (f"{package.root}/{source}" for source in package.sources)
+    }
     if not any(functions.values()):
         return []
     generate(package)
@@ -56,11 +64,6 @@ def changed_mutants(package: Package, files: set[str], base: str) -> list[str]:
     return names
 
 
-def _matching(package: Package, source: str) -> list[str]:
-    root = changes.ROOT
-    return [path.relative_to(root).as_posix() for path in (root / package.root).glob(source)]
-
-
 def test_changed_functions_are_tested_as_their_package_is(tmp_path: Path, figure: Callable[..., None]) -> None:
     deadline = time.monotonic() + SECONDS
     try:
@@ -68,20 +71,20 @@ def test_changed_functions_are_tested_as_their_package_is(tmp_path: Path, figure
     except ConfigError as error:
         pytest.skip(str(error))
     files = changes.changed_files(base)
-    chosen = {package: changed_mutants(package, files, base) for package in packages(tmp_path).values()}
-    waiting = sorted((len(names), package.name, package) for package, names in chosen.items() if names)
+    known = [narrowed(package, files) for package in packages(tmp_path).values()]
+    chosen = {package: changed_mutants(package, base) for package in known}
     ran, survivors, failed = 0, [], []
-    for left, (total, name, package) in zip(range(len(waiting), 0, -1), waiting, strict=True):
-        share = (deadline - time.monotonic()) / left
-        if share < 1:
+    for package in sorted(chosen, key=lambda package: -len(chosen[package])):
+        names, left = chosen[package], deadline - time.monotonic()
+        if not names or left < 1:
             continue
-        drive(package, "test", "2", str(share), names=chosen[package])
-        spared = equivalents(name)
-        told = [each for each in results(package, chosen[package]) if each.verdict]
+        drive(package, "test", "2", str(left), names=names)
+        spared = equivalents(package.name)
+        told = [each for each in results(package, names) if each.verdict]
         found = [each for each in told if each.verdict == "survived" and each.key not in spared]
         ran, survivors = ran + len(told), survivors + found
-        if len(found) >= too_many(total, package.least):
-            failed.append(name)
+        if len(found) >= too_many(len(names), package.least):
+            failed.append(package.name)
     figure("changed_mutants", sum(map(len, chosen.values())), bound=">= 0", unit="mutants")
     figure("changed_mutants_run", ran, bound=">= 0", unit="mutants")
     figure("changed_mutants_survived", len(survivors), bound=f"<= {ran}", unit="mutants")
