@@ -116,6 +116,17 @@ def test_a_token_that_is_no_use_is_not_taken(broker: Broker, token: object) -> N
         login.exchange_code(APP, CODE, api_url=API_URL)
 
 
+def test_an_answer_without_a_token_is_told_as_nothing(broker: Broker) -> None:
+    broker.will(EXCHANGE, {"s": "ok"})
+    with pytest.raises(TokenError, match="it is 0 characters of something else"):
+        login.exchange_code(APP, CODE, api_url=API_URL)
+
+
+def test_a_code_that_is_no_number_is_something_unexpected(broker: Broker) -> None:
+    broker.will(EXCHANGE, {"s": "error", "code": [-8]}, status=400)
+    assert "something unexpected" in refusal(login.exchange_code, APP, CODE, api_url=API_URL)
+
+
 @pytest.mark.parametrize(("offset", "side"), [(125, "behind"), (-125, "ahead of")])
 def test_a_clock_that_is_off_is_said_with_its_size_and_side(broker: Broker, offset: int, side: str) -> None:
     broker.will(EXCHANGE, grant(), date_ns=time.time_ns() + offset * NS_PER_SECOND)

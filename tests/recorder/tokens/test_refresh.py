@@ -222,6 +222,7 @@ def test_what_is_gone_is_told_once_and_not_asked_for_again_on_any_day(broker: Br
     broker.will(PATH, error(-501), status=400)
     first = renew(stores)
     assert (first.kind, first.new, first.days) == ("gone", True, None)
+    assert first.detail == GONE.format("(HTTP 400, code -501, no message)")
     assert held(stores) == {"gone": first.detail}
     for days in (0, 1, 30):
         assert renew(stores, NOW_NS + days * DAY_NS) == RenewalOutcome("gone", first.detail, False)
@@ -271,6 +272,7 @@ def test_an_address_that_stays_empty_for_half_a_day_is_the_end(
     broker.will(PATH, {}, {}, status=404)
     first = renew(stores)
     assert (first.kind, first.new) == ("later", True)
+    assert first.detail.startswith(f"What answers at {PATH} is not the broker (HTTP 404, ")
     assert held(stores) == {"told": None, "absent": NOW_NS, "detail": first.detail}
     assert remembered(stores.state) == RenewalOutcome("absent", first.detail, False)
     second = renew(stores, NOW_NS + later_ns)

@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path) -> None:
         FileStore(tmp_path / "missing" / "token").write(Secret("one"))
     assert str(caught.value) == (
         f"{tmp_path / 'missing' / 'token'}: cannot be written (No such file or directory). Its directory must exist and"
-        " be this user's."
+        " be this user's, with space left."
     )
 
 
@@ -141,6 +141,13 @@ def test_a_parameter_is_encrypted_and_of_the_tier_that_holds_it(aws: Aws) -> Non
     value = given.pop("Value")
     assert len(value) == 8192
     assert given == {"Name": NAME, "Type": "SecureString", "Overwrite": True, "Tier": "Intelligent-Tiering"}
+
+
+@pytest.mark.parametrize("made", [SsmStore, SecretsManagerStore])
+def test_a_value_of_one_sign_fits(aws: Aws, made: AwsStore) -> None:
+    made(NAME, REGION).write(Secret("x"))
+    stored = made(NAME, REGION).read()
+    assert stored is not None and stored.value == Secret("x")
 
 
 @pytest.mark.parametrize("made", [SsmStore, SecretsManagerStore])
