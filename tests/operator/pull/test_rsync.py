@@ -199,6 +199,14 @@ def test_an_unknown_failure_is_told_as_it_was_said(
     assert text.endswith(". Was a session closed there already? `./inv status` shows the harvester's state.")
 
 
+def test_a_fetch_that_fails_as_a_whole_is_told(
+    day: Lake, host: SshTransport, tmp_path: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault(monkeypatch, "*--server*", "echo 'the disk  is on fire' >&2; exit 1")
+    with pytest.raises(RemoteError, match=f"^lab1: rsync failed on {day.root}: the disk is on fire rsync"):
+        [*host.fetch([day.entry("raw")], tmp_path / "to", steps)]
+
+
 def test_a_host_that_refuses_is_out_of_reach(host: SshTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     fault(monkeypatch, "*", "echo 'Connection refused' >&2; exit 255")
     with pytest.raises(UnreachableError, match=r"^Cannot reach lab1 \(ops@192\.0\.2\.1:22\): nothing listens"):
