@@ -51,12 +51,12 @@ def replace_file(path: Path, content: str | bytes, mode: int | None = None, *, s
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def make_directory(directory: Path) -> None:
+def make_directory(directory: Path, mode: int = 0o750) -> None:
     """Create `directory` and its missing parents, durably. Raises OSError."""
     if directory.is_dir():
         return
-    make_directory(directory.parent)
-    directory.mkdir(mode=0o750, exist_ok=True)
+    make_directory(directory.parent, mode)
+    directory.mkdir(mode=mode, exist_ok=True)
     sync_directory(directory.parent)
 
 

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from harvester.base.files import sync_directory
+from harvester.base.files import make_directory, sync_directory
 from harvester.lake.manifest import FileEntry, hash_file
 from runbook.fleet.ssh import RemoteError, UnreachableError
-from runbook.pull.store import Store, sync_files, writing
+from runbook.pull.store import FOLDER_MODE, Store, sync_files, writing
 from runbook.pull.transport import Fetched, Progress, Transport
 
 ATTEMPTS = 3  # per file; a broken connection is continued, not begun anew
@@ -67,7 +67,7 @@ def settle(store: Store, batch: list[FileEntry], came: Came) -> None:
         sync_files(store.partial, [store.partial / file.path for file in batch])
         folders = {file.path.rpartition("/")[0] for file in batch}
         for folder in folders:
-            (store.lake / folder).mkdir(parents=True, exist_ok=True)
+            make_directory(store.lake / folder, FOLDER_MODE)
         for file in batch:
             os.rename(store.partial / file.path, store.lake / file.path)  # noqa: PTH104  # a thousand files
         for folder in folders:

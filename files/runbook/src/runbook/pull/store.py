@@ -20,9 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
-from harvester.base.files import sync_directory
+from harvester.base.files import make_directory, sync_directory
 
 LOCK_TRIES, LOCK_PAUSE_SECONDS = 30, 0.1
+FOLDER_MODE = 0o777
+"""Of new folders here, less what the umask takes: pulled data is the operator's to share."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -78,7 +80,7 @@ class Store:
         A verified file that a host's newer build replaced goes to superseded/, anything else to quarantine/.
         """
         folder = self.root / "superseded" if verified else self.quarantine
-        folder.mkdir(parents=True, exist_ok=True)
+        make_directory(folder, FOLDER_MODE)
         name = "_".join(path.relative_to(self.root).parts)
         target = folder / name
         number = 1
@@ -108,12 +110,12 @@ def _lock(descriptor: int, root: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Make the folder of `path`; HarvesterError for what the operating system refuses to write there.
+    """Make the folder of `path`, durably; HarvesterError for what the operating system refuses to write there.
 
     What is written already stays.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent, FOLDER_MODE)
         yield
     except OSError as error:
         if error.errno in NO_ROOM:
