@@ -36,6 +36,7 @@ GARBAGE = [
     make_token(NOW + 36_000)[:-40].rsplit(".", 1)[0],
     make_token(NOW + 36_000).replace(".", "..", 1),
     "ABCDE12345-100:" + make_token(NOW + 36_000),
+    make_token(NOW + 36_000) + "\n",
     make_token(NOW - 1),
     make_token(NOW + 36_000, sub="auth_code"),
     make_token(NOW + 36_000, exp="tomorrow"),
@@ -67,7 +68,7 @@ def test_a_good_token_says_who_and_how_long() -> None:
 
 def test_parameter_names_are_built_in_one_place() -> None:
     assert Names("lab").parameter("access_token") == "/alpha-harvester/lab/fyers/access-token"
-    for wrong in ("", "Lab", "../x", "a/b"):
+    for wrong in ("", "Lab", "../x", "a/b", "lab\n"):
         with pytest.raises(ConfigError):
             Names(wrong).parameter("access_token")
 
