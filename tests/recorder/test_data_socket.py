@@ -112,7 +112,9 @@ def test_frames_are_acknowledged_as_often_as_the_server_asks(every: int, acknowl
     talk(story)
 
 
-@pytest.mark.parametrize(("topics", "frames"), [(1, [1]), (1500, [1500]), (1501, [1500, 1]), (4000, [1500, 1500, 1000])])
+@pytest.mark.parametrize(
+    ("topics", "frames"), [(1, [1]), (1500, [1500]), (1501, [1500, 1]), (4000, [1500, 1500, 1000])]
+)
 def test_a_frame_subscribes_to_no_more_topics_than_the_sdk_sends(topics: int, frames: list[int]) -> None:
     names = [f"sf|nse_cm|{number}" for number in range(topics)]
 

@@ -137,6 +137,20 @@ def test_a_bad_configuration_is_refused_with_its_reason(
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize("key", ["symbols", "hsm.symbols", "tbt.symbols"])
+def test_currency_is_refused_in_whichever_feed_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    path = write(tmp_path / "config.json", key, ["NSE:USDINR26DECFUT"])
+    content = json.loads(path.read_text()) | {"feeds": ["fyers-rest", "fyers-hsm"]}
+    if key.startswith("tbt"):
+        content["feeds"].append("fyers-tbt")
+    path.write_text(json.dumps(content))
+
+    assert run(["config", "check", str(path)]) == 2
+    assert "finer than a paisa" in capsys.readouterr().err
+
+
 def test_at_least_sixty_ways_to_be_wrong_are_tried() -> None:
     assert len(REFUSED) >= 60
 

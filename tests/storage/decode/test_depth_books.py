@@ -56,7 +56,9 @@ def test_every_value_is_read_from_the_field_that_the_broker_documents_for_it() -
     }  # fmt: skip
     counts = {"ltq", "ltt", "v", "oi", "totalbuyqty", "totalsellqty"}
     values = {name: number for number, name in enumerate(names, start=101)}
-    sides = {side: [{"price": first, "volume": first + 1, "ord": first + 2}] for side, first in (("bids", 7), ("ask", 17))}
+    sides = {
+        side: [{"price": first, "volume": first + 1, "ord": first + 2}] for side, first in (("bids", 7), ("ask", 17))
+    }
 
     depth = decode_book(**values, **sides)
 
