@@ -9,7 +9,8 @@ from tests.journals import HandClock
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.monitors import STALE_NS
-from harvester.capture.publisher import MANY, MANY_EVERY_NS, StatusPublisher
+from harvester.capture.feed import SymbolCounters
+from harvester.capture.publisher import MANY, MANY_EVERY_NS, StatusPublisher, describe_symbols
 
 
 class Publisher(StatusPublisher):
@@ -38,3 +39,27 @@ def test_many_symbols_are_written_less_often(tmp_path: Path, symbols: int, write
 
 def test_what_is_written_less_often_is_still_fresh() -> None:
     assert 2 * MANY_EVERY_NS <= STALE_NS
+
+
+def test_a_symbol_of_two_feeds_has_the_sum_of_their_updates_and_the_later_moment() -> None:
+    def feed(name: str, **symbols: SymbolCounters) -> Any:
+        mock = Mock(counters=lambda: symbols)
+        mock.name = name
+        return mock
+
+    polls = feed("fyers-rest", A=SymbolCounters(5, 7, last_recv_ns=90), B=SymbolCounters(1, 7, last_recv_ns=None))
+    socket = feed(
+        "fyers-hsm", A=SymbolCounters(3, last_recv_ns=80), B=SymbolCounters(2, last_recv_ns=70), C=SymbolCounters()
+    )
+
+    for feeds in ([polls, socket], [socket, polls]):
+        found = describe_symbols(feeds)
+        assert {name: (each["updates"], each["last_recv_ns"]) for name, each in found.items()} == {
+            "A": (8, 90),
+            "B": (3, 70),
+            "C": (0, None),
+        }
+        assert found["A"]["feeds"] == {
+            "fyers-rest": {"updates": 5, "last_recv_ns": 90},
+            "fyers-hsm": {"updates": 3, "last_recv_ns": 80},
+        }

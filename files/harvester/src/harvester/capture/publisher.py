@@ -82,7 +82,7 @@ class StatusPublisher:
                 "phases": recorder.calendar.phases_at(wall_ns),
                 "next_change_ns": recorder.next_change_ns,
             },
-            "symbols": _describe_symbols(recorder.feeds),
+            "symbols": describe_symbols(recorder.feeds),
             "feeds": {feed.name: _describe_feed(feed) for feed in self._streams},
             "polling": recorder.next_due_ns is not None,
             "open_gaps": [
@@ -110,7 +110,7 @@ class StatusPublisher:
         }
 
 
-def _describe_symbols(feeds: Sequence[Feed]) -> dict[str, Any]:
+def describe_symbols(feeds: Sequence[Feed]) -> dict[str, Any]:
     """Each symbol of any feed: what came over all feeds, and by each."""
     symbols: dict[str, Any] = {}
     for feed in feeds:
