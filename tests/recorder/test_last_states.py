@@ -64,14 +64,14 @@ def test_the_exchanges_clock_is_no_difference_and_a_volume_is_one() -> None:
 
 
 def test_a_scanner_follows_snapshots_updates_and_lite_entries() -> None:
-    scanner = HsmScanner(lambda name, state, wall_ns: None)
+    scanner = HsmScanner([], lambda name, state, wall_ns: None)
     changed: list[int | None] = [None] * 21
     changed[1] = 77
 
     scanner.scan(hsm.feed(1, [hsm.snapshot(5, hsm.Topic("sf|nse_cm|3045"), [9] * 21)]), 1)
     scanner.scan(hsm.feed(2, [hsm.update(5, changed), hsm.lite(5, 8)]), 2)
 
-    assert scanner.states[5].values == int.from_bytes(pack([8, 77, *[9] * 19]), "big")
+    assert scanner.states["sf|nse_cm|3045"].values == int.from_bytes(pack([8, 77, *[9] * 19]), "big")
 
 
 def book(*messages: tuple[bool, tbt.Feed]) -> TbtBook:

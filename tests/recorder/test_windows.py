@@ -40,8 +40,12 @@ class Socket(Feed):
     def checkpoint(self) -> dict[str, Any]:
         return {"streams": {}, "topics": {}, **self.ledger.checkpoint()}
 
-    def counters(self) -> dict[str, SymbolCounters]:
-        return {}
+    @property
+    def symbols(self) -> list[str]:
+        return []
+
+    def count(self, symbol: str) -> SymbolCounters:
+        return SymbolCounters()
 
     async def stop(self, outage: Outage) -> None:
         pass

@@ -66,6 +66,9 @@ class SymbolTally(NamedTuple):
         return SymbolTally(self.updates + other.updates, max(self.last_ns, other.last_ns))
 
 
+NOTHING = SymbolTally()
+
+
 class StreamSession(Protocol):
     """The conversation on one connection; made anew for each attempt. Methods that fail raise ConnectionEnded."""
 
@@ -103,8 +106,8 @@ class StreamSession(Protocol):
     def ask_again(self, socket: WebSocket) -> None:
         """Subscribe once more to what is missing."""
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        """Tallies so far, by symbol."""
+    def tally(self, symbol: str) -> SymbolTally:
+        """What has come so far of one of its symbols."""
 
     @property
     def unknown(self) -> int:

@@ -18,7 +18,8 @@ class TradingState:
     since_ns: int | None = None
     """Monotonic ns since when continuous trading is on, so that data must be flowing; None: it is not."""
     is_token_doubted: bool = False
-    """Set when a socket refused the token: the recorder then proves it by a REST call, whose answer is specific."""
+    """Set when a socket refused the token, and when it must be proven for another reason: the recorder then proves it
+    by a REST call, whose answer is specific. It stays set until the call goes out."""
 
 
 @dataclass

@@ -125,8 +125,6 @@ class Recorder:
         for note in self._clock_notes.take():
             self._sink.write(note)
         self._accounting.write_checkpoint()
-        if self._sink.take_unsynced():
-            self.run_background(asyncio.to_thread(self._sink.sync))
         if not any(feed.is_stuck for feed in self.feeds):
             self._notifier.alive(self._summary())
         self._after_tick(self)
@@ -139,9 +137,9 @@ class Recorder:
         return Turn(wall_ns, mono_ns, is_near, self._hold(), late)
 
     def _prove_token(self, wall_ns: int, *, is_new_token: bool) -> None:
-        is_due = self.window is None and (is_new_token or self._keeper.is_proof_due(self.next_change_ns, wall_ns))
-        is_doubted, self._trading.is_token_doubted = self._trading.is_token_doubted, False
-        if is_doubted or is_due:
+        if self.window is None and (is_new_token or self._keeper.is_proof_due(self.next_change_ns, wall_ns)):
+            self._trading.is_token_doubted = True
+        if self._trading.is_token_doubted:
             self.run_background(self._keeper.prove())
 
     def _hold(self) -> Outage | None:

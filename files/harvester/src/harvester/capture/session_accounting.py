@@ -9,7 +9,7 @@ from harvester.calendar import TradingCalendar
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
 from harvester.capture.history import DayHistory
-from harvester.journal.format import FEED_NAMES, FYERS_REST, MAX_PAYLOAD, day_directory, encode_control
+from harvester.journal.format import FEED_NAMES, FYERS_REST, day_directory
 from harvester.ledger.gaps import Window
 from harvester.ledger.outage import STALL, Outage
 from harvester.ledger.streams import STEP
@@ -102,15 +102,13 @@ class SessionAccounting:
     def write_checkpoint(self) -> None:
         """Begin each segment with the state of all feeds: a start in the middle of a day reads on from the last.
 
-        A state larger than a record can be is left out; the start then reads more segments.
+        A state larger than a control record may be is refused and logged; the start then reads more segments.
         """
         if not self._sink.has_new_segment() or self._sink.failure:
             return
         states = {str(feed.number): feed.checkpoint() for feed in self._feeds}
         polls = states.pop(str(FYERS_REST))
-        record = {"type": "state", **polls, "settled": sorted(self._settled), "feeds": states}
-        if len(encode_control(record)) <= MAX_PAYLOAD:
-            self._sink.write(record)
+        self._sink.write({"type": "state", **polls, "settled": sorted(self._settled), "feeds": states})
 
     def _journal_opening(self, window: Window) -> None:
         interval_ns = next((feed.interval_ns for feed in self._feeds if feed.interval_ns), None)

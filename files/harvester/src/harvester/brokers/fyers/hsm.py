@@ -43,7 +43,7 @@ class HsmSession:
         self._url = url or URL
         self._on_live = on_live
         self._wanted = set(topics)
-        self._scanner = HsmScanner(self._take_snapshot)
+        self._scanner = HsmScanner(topics, self._take_snapshot)
         self._authenticated: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._socket: WebSocket | None = None
         self._acknowledge_every = 0
@@ -53,7 +53,7 @@ class HsmSession:
             self._by_symbol.setdefault(symbol, []).append(topic)
 
     def state(self) -> LastState:
-        return {name: self._scanner.states[number] for number, name in self._scanner.names.items()}
+        return dict(self._scanner.states)
 
     def expect(self, state: LastState) -> None:
         self._expected = state
@@ -105,14 +105,13 @@ class HsmSession:
         for frame in subscribe(sorted(self._wanted)):
             socket.send(frame)
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        found: dict[str, SymbolTally] = {}
-        scanner = self._scanner
-        for number, updates in scanner.updates.items():
-            if symbol := self._topics.get(scanner.names[number]):
-                tally = SymbolTally(updates, scanner.last_ns.get(number, 0))
-                found[symbol] = found.get(symbol, SymbolTally()).plus(tally)
-        return found
+    def tally(self, symbol: str) -> SymbolTally:
+        updates = last_ns = 0
+        for topic in self._by_symbol[symbol]:
+            count, last = self._scanner.counts[topic]
+            updates += count
+            last_ns = max(last_ns, last)
+        return SymbolTally(updates, last_ns)
 
     @property
     def unknown(self) -> int:

@@ -3,7 +3,7 @@
 Nothing is refused: what is malformed is counted here, and judged later by the decoder.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from harvester.brokers.fyers.hsm_state import TopicState
 from harvester.brokers.fyers.hsm_wire import FEED
@@ -16,22 +16,23 @@ Snapshot = Callable[[str, TopicState, int], None]
 
 
 class HsmScanner:
-    """Counts of one connection, by topic id as the server gives them. Times are wall ns."""
+    """Counts of one connection, by topic. Times are wall ns."""
 
-    def __init__(self, on_snapshot: Snapshot) -> None:
+    def __init__(self, topics: Iterable[str], on_snapshot: Snapshot) -> None:
         self.unknown = 0
         """Entries of unknown form or cut short, and updates of ids that no snapshot named."""
-        self.updates: dict[int, int] = {}
-        self.last_ns: dict[int, int] = {}
-        self.names: dict[int, str] = {}
-        self.states: dict[int, TopicState] = {}
+        self.counts = {name: [0, 0] for name in topics}
+        """Of each of these topics: entries, and the wall ns of the last; 0: none yet."""
+        self.states: dict[str, TopicState] = {}
+        """The last values of each topic that had a snapshot."""
+        self._by_id: dict[int, tuple[list[int], TopicState]] = {}
         self._on_snapshot = on_snapshot
 
     def scan(self, frame: bytes, wall_ns: int) -> bool:
         """Take in one message; True when it is a feed frame."""
         if len(frame) < ENTRIES_AT or frame[2] != FEED:
             return False
-        updates, at, size = self.updates, ENTRIES_AT, len(frame)
+        known, at, size = self._by_id, ENTRIES_AT, len(frame)
         try:
             for _ in range(frame[7] << 8 | frame[8]):
                 form, start = frame[at], at
@@ -49,13 +50,14 @@ class HsmScanner:
                     self.unknown += 1
                     return True
                 try:
-                    updates[topic] += 1
+                    count, state = known[topic]
                 except KeyError:  # no snapshot named this id; the entries behind it may be good
                     self.unknown += 1
                     continue
-                self.last_ns[topic] = wall_ns
+                count[0] += 1
+                count[1] = wall_ns
                 if form != SNAPSHOT:
-                    self.states[topic].take(frame[start + (4 if form == UPDATE else 3) : at])
+                    state.take(frame[start + (4 if form == UPDATE else 3) : at])
         except IndexError:  # cut short
             self.unknown += 1
         return True
@@ -70,8 +72,7 @@ class HsmScanner:
             at += 1 + frame[at]
         if at > len(frame):
             return at
-        self.names[topic] = name
-        self.updates.setdefault(topic, 0)
-        state = self.states[topic] = TopicState(frame[values_at:values_end])
+        state = self.states[name] = TopicState(frame[values_at:values_end])
+        self._by_id[topic] = self.counts.get(name) or [0, 0], state
         self._on_snapshot(name, state, wall_ns)
         return at

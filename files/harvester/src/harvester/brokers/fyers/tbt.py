@@ -13,12 +13,11 @@ from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
 
-FALLBACK_URL = "wss://rtsocket-api.fyers.in/versova"
-"""The SDK's address when the look-up gives none."""
 CHANNEL = "1"
 SYMBOLS_A_CONNECTION, CONNECTIONS = 5, 3
-LookUp = Callable[[Token], Awaitable[str | None]]
-"""Asks the broker for the socket's address; None: no useful answer."""
+LookUp = Callable[[Token], Awaitable[str]]
+"""Asks the broker for the socket's address. Raises ConnectionEnded. There is no address to fall back on: where the
+look-up refuses a client, the SDK's fallback accepts it and stays silent."""
 
 
 class TbtSession:
@@ -44,7 +43,7 @@ class TbtSession:
         self._expected = state
 
     async def locate(self, token: Token) -> Address:
-        url = self._url or await self._look_up(token) or FALLBACK_URL
+        url = self._url or await self._look_up(token)
         return Address(url, {"authorization": f"{self._app_id}:{token.access_token.get_secret_value()}"})
 
     async def subscribe(self, socket: WebSocket, token: Token) -> None:
@@ -72,9 +71,8 @@ class TbtSession:
     def ask_again(self, socket: WebSocket) -> None:
         socket.send(_subscription(tuple(self.missing())))
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        last_ns = self._scanner.last_ns
-        return {symbol: SymbolTally(count, last_ns.get(symbol, 0)) for symbol, count in self._scanner.updates.items()}
+    def tally(self, symbol: str) -> SymbolTally:
+        return SymbolTally(self._scanner.updates[symbol], self._scanner.last_ns.get(symbol, 0))
 
     @property
     def unknown(self) -> int:

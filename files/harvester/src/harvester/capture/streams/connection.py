@@ -7,7 +7,7 @@ from typing import Any, Literal
 import structlog
 
 from harvester.base.redaction import redact
-from harvester.brokers.protocol import LastState, NewSession, StreamSession, SymbolTally
+from harvester.brokers.protocol import NOTHING, LastState, NewSession, StreamSession, SymbolTally
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.liveness import LivenessMonitor
 from harvester.journal.format import FEED_NAMES
@@ -93,12 +93,10 @@ class StreamConnection:
             return frames + self.socket.frames, size + self.socket.size, unknown + self.session.unknown
         return self._past
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        """Tallies by symbol over all sockets of this connection."""
-        total = dict(self._past_tallies)
-        for symbol, tally in (self.session.tallies() if self.session else {}).items():
-            total[symbol] = total.get(symbol, SymbolTally()).plus(tally)
-        return total
+    def tally(self, symbol: str) -> SymbolTally:
+        """The symbol's tally over all sockets of this connection."""
+        past, session = self._past_tallies.get(symbol, NOTHING), self.session
+        return past.plus(session.tally(symbol)) if session else past
 
     async def _run(self) -> None:
         while True:
@@ -214,5 +212,5 @@ class StreamConnection:
         seen_ns = socket.data_wall_ns if self.is_doubted else socket.whole_ns
         self._context.mark_lost(self.stream, seen_ns, outage, tail or Tail(socket.whole_ns, outage))
         self._context.mark_cause(self.symbols, self._context.clock.wall_ns(), outage)
-        self._past, self._past_tallies = self.counts(), self.tallies()
+        self._past, self._past_tallies = self.counts(), {symbol: self.tally(symbol) for symbol in self.symbols}
         self.socket = self.session = None

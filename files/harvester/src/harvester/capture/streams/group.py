@@ -78,17 +78,11 @@ class ConnectionGroup:
             elif self._plan.may_overlap:
                 await self._overlap(connection)
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        """Tallies by symbol; of two connections that carry the same, the larger count."""
-        found: dict[str, SymbolTally] = {}
-        for connection in self.connections:
-            for symbol, tally in connection.tallies().items():
-                before = found.get(symbol, SymbolTally())
-                both = before.plus(tally)
-                found[symbol] = (
-                    both._replace(updates=max(before.updates, tally.updates)) if self._plan.redundant else both
-                )
-        return found
+    def tally(self, symbol: str) -> SymbolTally:
+        """The symbol's tally; of two connections that carry the same, the larger count."""
+        one, other = (connection.tally(symbol) for connection in self.connections)
+        both = one.plus(other)
+        return both._replace(updates=max(one.updates, other.updates)) if self._plan.redundant else both
 
     async def _overlap(self, old: StreamConnection) -> None:
         new = self._sides.other(old)
