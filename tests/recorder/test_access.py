@@ -255,12 +255,3 @@ def test_a_late_success_of_the_old_token_does_not_clear_the_new_one(access: Acce
     access.note_result(result(SECOND), TOKEN)
 
     assert access.token_state(WALL) == "refused"
-
-
-def test_what_was_sent_on_one_day_does_not_count_on_the_next() -> None:
-    access, day = Access(RequestLimits(10, 200, 3)), 86_400 * SECOND
-    access.adopt(TOKEN)
-
-    for first in (0, day, 2 * day):
-        tried = [access.check_request(WALL, first + number * SECOND) for number in range(5)]
-        assert [bool(refusal) for refusal in tried] == [False, False, False, True, True]
