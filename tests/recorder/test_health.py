@@ -136,11 +136,13 @@ def test_a_recorder_that_has_just_started_gets_a_moment(settings: Settings) -> N
 
 
 @pytest.mark.parametrize(
-    ("seconds", "is_needed"), [(-3600, False), (-3599, True), (0, True), (599, True), (600, False)]
+    ("seconds", "is_needed"), [(-3600, False), (-3599, True), (0, True), (5400, True), (10_799, True), (10_800, False)]
 )
 def test_a_token_is_needed_from_an_hour_before_the_opening_to_the_close(
     settings: Settings, seconds: int, *, is_needed: bool
 ) -> None:
+    assert settings.calendar.file is not None
+    make_calendar(settings.calendar.file, DAY, {"continuous": [["10:00:00", "13:00:00"]]})
     now = OPEN_NS + seconds * SECOND
     status = good_status() | {"written_at_ns": now, "window": {"open": False}}
     status["token"]["state"] = "expired"
@@ -287,6 +289,14 @@ def test_a_clock_off_by_minutes_is_believed_at_the_second_answer() -> None:
     assert watch.is_off
     watch.compare(NOW, NOW + SECOND)
     assert not watch.is_off
+
+
+def test_late_answers_between_prompt_ones_are_no_offset() -> None:
+    watch = ClockMonitor()
+    for number in range(4):
+        watch.compare(number * SECOND, number * SECOND + 60 * SECOND)
+        assert not watch.is_off
+        watch.compare(number * SECOND, number * SECOND)
 
 
 def test_a_clock_step_is_noticed_and_slewing_is_not() -> None:
