@@ -1,5 +1,6 @@
 """A file that is replaced is whole: the old one or the new one, and nothing beside it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,15 @@ def test_every_new_folder_has_the_mode_and_one_that_is_there_keeps_its_own(
         mode,
         mode,
     ]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o177])
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_the_mode_is_the_one_asked_for_whatever_the_umask(tmp_path: Path, mode: int, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        replace_file(tmp_path / "file", b"new", mode)
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode

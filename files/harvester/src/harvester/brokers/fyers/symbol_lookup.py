@@ -41,10 +41,10 @@ class SymbolLookup:
         """True once at the start, once in the hour before the next opening or close (`change_ns`), after failures."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         first = self._checked_for is None
-        near = change_ns is not None and change_ns != self._checked_for and change_ns - wall_ns <= AHEAD_NS
-        if mono_ns < self._next_mono_ns or not (first or near):
+        near_ns = change_ns if change_ns is not None and change_ns - wall_ns <= AHEAD_NS else 0
+        if mono_ns < self._next_mono_ns or not (first or near_ns not in (0, self._checked_for)):
             return False
-        self._checked_for = change_ns or 0
+        self._checked_for = near_ns
         self._next_mono_ns = mono_ns + RETRY_NS
         return True
 
