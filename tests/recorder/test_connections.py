@@ -28,6 +28,7 @@ from harvester.capture.streams.liveness import LivenessMonitor
 from harvester.config.limits import RequestLimits
 from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
 from harvester.ledger.outage import STALL, Outage
+from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger
 from harvester.net import graceful_close
 from harvester.net.websocket import WebSocket
@@ -91,7 +92,7 @@ class Stand:
         context = FeedContext(
             feed=FYERS_HSM,
             sink=self.journal,  # type: ignore[arg-type]
-            ledger=self.ledger,
+            ledger=SegmentLedgers({"nse_cash": self.ledger}),
             access=self.access,
             clock=clock,
             tls=tls,

@@ -26,6 +26,7 @@ class Socket(Feed):
 
     def __init__(self) -> None:
         self.ledger: StreamLedger = StreamLedger("run", FYERS_HSM, [SBIN])
+        self.ledgers = {"nse_cash": self.ledger}
         self.changes = 0
 
     def follow(self, turn: Turn) -> None:

@@ -1,11 +1,14 @@
 """What the parts of one recorder share."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harvester.base.clock import Clock
 from harvester.base.monitors import ClockMonitor
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollClient
+from harvester.calendar import NSE_CASH, SegmentName
+from harvester.calendar.segments import in_order
 from harvester.capture.sink import JournalSink
 from harvester.config.settings import Settings
 from harvester.journal.format import RunInfo
@@ -33,3 +36,19 @@ class RecorderContext:
     access: Access
     watch: ClockMonitor = field(default_factory=ClockMonitor)
     trading: TradingState = field(default_factory=TradingState)
+    segments: Mapping[str, SegmentName] = field(default_factory=dict)
+    """Of each symbol that is recorded; of NSE cash are those that it does not name."""
+    refused: Mapping[str, SegmentName] = field(default_factory=dict)
+    """Symbols that are not recorded, because their segment has no hours in the calendar."""
+
+    def split(self, symbols: Iterable[str]) -> dict[SegmentName, list[str]]:
+        """The symbols by segment; every recorded segment has an entry."""
+        found: dict[SegmentName, list[str]] = {segment: [] for segment in self.recorded}
+        for symbol in symbols:
+            found[self.segments.get(symbol, NSE_CASH)].append(symbol)
+        return found
+
+    @property
+    def recorded(self) -> list[SegmentName]:
+        """The segments of all symbols, each once."""
+        return in_order(self.segments.get(symbol, NSE_CASH) for symbol in self.settings.all_symbols)

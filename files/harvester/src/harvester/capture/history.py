@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from harvester.calendar import NSE_CASH
 from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, JournalError, Record, decode_control
 from harvester.journal.reader import read_segment
 from harvester.ledger.gaps import FeedHistory, Gap
@@ -72,8 +73,7 @@ class DayHistory:
     def __init__(self, interval_ns: int) -> None:
         """`interval_ns` is the time from one poll's slot to the next."""
         self.feeds: dict[int, ReplayedFeed] = {}
-        self.settled: set[tuple[int, int]] = set()
-        """Windows that a run recorded to their close."""
+        self._settled: dict[str, set[tuple[int, int]]] = {}
         self._interval_ns = interval_ns
         self._last_wall_ns = 0
         self._polled: dict[int, str] = {}
@@ -99,6 +99,10 @@ class DayHistory:
     def feed(self, number: int) -> ReplayedFeed:
         """The history of the feed with this number."""
         return self.feeds.setdefault(number, ReplayedFeed(last_wall_ns=self._last_wall_ns))
+
+    def settled_of(self, segment: str) -> set[tuple[int, int]]:
+        """Windows of a segment that a run recorded to their close."""
+        return self._settled.setdefault(segment, set())
 
     def _take(self, record: Record) -> None:
         control = (decode_control(record.payload) or {}) if record.kind == CONTROL else {}
@@ -130,13 +134,14 @@ class DayHistory:
         elif kind == "state":
             self._load(record)
         elif kind == "window_close":
-            self.settled.add((record["open_ns"], record["close_ns"]))
+            self.settled_of(record.get("segment", NSE_CASH)).add((record["open_ns"], record["close_ns"]))
         elif kind == "start":
             self._end_run()
 
     def _load(self, record: dict[str, Any]) -> None:
         """Take over a checkpoint, which holds all that the records before it say."""
-        self.settled = {(opens, closes) for opens, closes in record["settled"]}
+        settled = {NSE_CASH: record["settled"], **record.get("settled_segments", {})}
+        self._settled = {segment: {(opens, closes) for opens, closes in each} for segment, each in settled.items()}
         self.feeds = {number: feed for number, feed in self.feeds.items() if number == FYERS_REST}
         self.feed(FYERS_REST).load(record)
         for number, state in record["feeds"].items():

@@ -1,13 +1,14 @@
 """Assembles the recorder's state for the status file. Times in it are wall ns unless the key says otherwise."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.calendar import NSE_CASH
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
 from harvester.capture.polls import PollFeed
@@ -24,6 +25,15 @@ MANY, MANY_EVERY_NS = 500, 5 * NS_PER_SECOND
 """With so many symbols the file is large, and is written less often."""
 
 
+class MasterFindings(Protocol):
+    """What the last look at the broker's symbol master found."""
+
+    unknown: dict[str, list[str]]
+    """Tickers that it does not list, each with tickers that look like it."""
+    contradictions: list[str]
+    """Sentences: where its hours are not the calendar's."""
+
+
 class StatusPublisher:
     """Called after every turn of the recorder's loop; writes the file about once a second."""
 
@@ -34,16 +44,15 @@ class StatusPublisher:
         polls: PollFeed,
         streams: Sequence[StreamFeed],
         keeper: TokenKeeper,
-        unknown_symbols: Callable[[], dict[str, list[str]]],
+        lookup: MasterFindings,
     ) -> None:
-        """`unknown_symbols` says which tickers the broker does not list, each with tickers that look like it."""
         self._path = context.settings.status_file
         self._context = context
         self._clock = context.clock
         self._polls = polls
         self._streams = streams
         self._keeper = keeper
-        self._unknown_symbols = unknown_symbols
+        self._lookup = lookup
         self._started_at_ns = context.clock.wall_ns()
         self._next_mono_ns = 0
         self._is_failing = False
@@ -79,16 +88,18 @@ class StatusPublisher:
             "window": {
                 "open": recorder.window is not None,
                 "open_ns": recorder.window[0] if recorder.window else None,
-                "phases": recorder.calendar.phases_at(wall_ns),
+                "phases": recorder.phases,
                 "next_change_ns": recorder.next_change_ns,
             },
+            **_describe_segments(recorder, self._context),
             "symbols": _describe_symbols(recorder.feeds),
             "feeds": {feed.name: _describe_feed(feed) for feed in self._streams},
             "polling": recorder.next_due_ns is not None,
             "open_gaps": [
                 gap._asdict() | ({} if feed is self._polls else {"feed": feed.name})
                 for feed in recorder.feeds
-                for gap in feed.ledger.open_gaps
+                for ledger in feed.ledgers.values()
+                for gap in ledger.open_gaps
             ],
             "token": {
                 "state": access.token_state(wall_ns),
@@ -103,10 +114,23 @@ class StatusPublisher:
                 "valid_until": recorder.calendar.valid_until.isoformat(),
                 "days_left": recorder.calendar.days_left(today),
                 "problem": recorder.calendars.problem,
+                **({"contradictions": self._lookup.contradictions} if self._lookup.contradictions else {}),
             },
             "clock": {"offset_ns": watch.offset_ns, "off": watch.is_off, "steps": watch.steps},
-            "unknown_symbols": self._unknown_symbols(),
+            "unknown_symbols": self._lookup.unknown,
         }
+
+
+def _describe_segments(recorder: Recorder, context: RecorderContext) -> dict[str, Any]:
+    """Where other segments than NSE cash are recorded: the window and symbols of each; and what is refused."""
+    names = context.split(context.settings.all_symbols)
+    told: dict[str, Any] = {"refused_symbols": dict(context.refused)} if context.refused else {}
+    if list(names) != [NSE_CASH]:
+        told["segments"] = {
+            segment: {"open_ns": window and window[0], "close_ns": window and window[1], "symbols": names[segment]}
+            for segment, window in recorder.windows.items()
+        }
+    return told
 
 
 def _describe_symbols(feeds: Sequence[Feed]) -> dict[str, Any]:

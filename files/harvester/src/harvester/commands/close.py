@@ -5,6 +5,7 @@ import argparse
 from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
+from harvester.config.segments import calendars_of
 from harvester.config.settings import Settings
 from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day, pending_days
 from harvester.lake.layout import Partition
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     days = (
         [parse_date(args.date)]
         if args.date
-        else pending_days(journal, lake, host, calendar, settings.calendar.phases, today)
+        else pending_days(journal, lake, host, calendars_of(settings, calendar), settings.calendar.phases, today)
     )
     errors = []
     for day in days:

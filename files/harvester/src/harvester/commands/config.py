@@ -4,12 +4,16 @@ import argparse
 import asyncio
 import json
 from pathlib import Path
+from time import time_ns
 
 import msgspec
 
+from harvester.base.errors import ConfigError
+from harvester.brokers.fyers.segments import assign_segments, find_contradictions
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.reference import describe_settings
+from harvester.config.segments import describe_refused, refuse_without_hours
 from harvester.config.settings import Settings, load_settings, settings_path
 
 
@@ -42,13 +46,22 @@ def _find_topics(settings: Settings) -> dict[str, object]:
 
     found = asyncio.run(download_symbols(settings.all_symbols, settings.broker.public_url))
     topics = {symbol: topics_of(symbol, token, found.index_names) for symbol, token in found.tokens.items()}
-    return {"topics": topics, "unknown": found.unknown}
+    calendar = TradingCalendar.load(settings.calendar.file)
+    segments = assign_segments(found.listings, found.underlyings, calendar, calendar.trading_date(time_ns()))
+    return {
+        "topics": topics,
+        "unknown": found.unknown,
+        "segments": segments,
+        "contradictions": find_contradictions(found.listings, segments, calendar, calendar.trading_date(time_ns())),
+    }
 
 
 def _check(args: argparse.Namespace) -> None:
     path = settings_path(args.file or args.config)
     checked = load_settings(path)
-    TradingCalendar.load(checked.calendar.file)
+    refused = refuse_without_hours(checked, TradingCalendar.load(checked.calendar.file)).refused
+    if refused:
+        raise ConfigError(f"{path}: symbols: {describe_refused(refused)}")
     if args.master:
         from harvester.brokers.fyers.symbols import check_symbols
 

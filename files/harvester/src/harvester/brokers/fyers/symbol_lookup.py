@@ -21,6 +21,10 @@ class SymbolLookup:
 
     def __init__(self, look_up: LookUp, clock: Clock) -> None:
         self.unknown: dict[str, list[str]] = {}
+        self.segments: dict[str, str] = {}
+        """The segment of each symbol that is listed."""
+        self.contradictions: list[str] = []
+        """Where the master's hours are not the calendar's, in sentences."""
         self._topics: dict[str, list[str]] = {}
         self._look_up = look_up
         self._clock = clock
@@ -67,5 +71,8 @@ class SymbolLookup:
     async def _refresh(self) -> None:
         found = await asyncio.to_thread(self._look_up)
         self._topics, self.unknown = found["topics"], found["unknown"]
+        self.segments, self.contradictions = found.get("segments", {}), found.get("contradictions", [])
+        for sentence in self.contradictions:
+            log.error("calendar_contradicted", detail=sentence)
         if self.unknown:
             log.error("symbols_unknown", symbols=", ".join(self.unknown))

@@ -6,6 +6,7 @@ import difflib
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +14,12 @@ import httpx
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.release import USER_AGENT
+from harvester.brokers.fyers.segments import Listing
 from harvester.brokers.fyers.topics import INDEX
 
 COLUMNS = 21
-FY_TOKEN, TICKER = 0, 9
+FY_TOKEN, SESSION, TICKER, UNDERLYING = 0, 6, 9, 13
+CASH, DERIVATIVES = ("NSE_CM.csv", "BSE_CM.csv"), ("NSE_FO.csv", "BSE_FO.csv")
 INDEX_NAMES = "index_hsm_mapping.json"
 DOWNLOAD_SECONDS = 60.0
 DOWNLOAD_LIMIT = 64 << 20
@@ -31,15 +34,20 @@ def master_file(symbol: str) -> str:
     return f"{exchange}_CM.csv" if "-" in name else f"{exchange}_FO.csv"
 
 
-def read_tokens(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
-    """Ticker and fyToken of each of a master's lines. Raises HarvesterError where one does not have its 21 columns."""
+def read_rows(lines: Iterable[str], source: str) -> Iterator[list[str]]:
+    """The columns of each of a master's lines. Raises HarvesterError where one does not have its 21 columns."""
     for number, row in enumerate(csv.reader(lines), start=1):
         if len(row) != COLUMNS:
             raise HarvesterError(
                 f"{source}: line {number} has {len(row)} columns instead of {COLUMNS}, so this is not the broker's"
                 " symbol master. Download it again."
             )
-        yield row[TICKER], row[FY_TOKEN]
+        yield row
+
+
+def read_tokens(lines: Iterable[str], source: str) -> Iterator[tuple[str, str]]:
+    """Ticker and fyToken of each of a master's lines. Raises HarvesterError as `read_rows` does."""
+    return ((row[TICKER], row[FY_TOKEN]) for row in read_rows(lines, source))
 
 
 def find_unknown(symbols: Iterable[str], tickers: Iterable[str]) -> dict[str, list[str]]:
@@ -81,6 +89,10 @@ class FoundSymbols(NamedTuple):
     """Symbols that are not, each with tickers that look like it."""
     index_names: dict[str, str]
     """What the data socket calls each index; empty when there is no index among the symbols."""
+    listings: list[Listing]
+    """Facts that decide the segment of each symbol that is listed."""
+    underlyings: set[str]
+    """Names that have derivatives; empty when no cash symbol was asked for, or nobody could say."""
 
 
 async def download_symbols(symbols: Iterable[str], public_url: str) -> FoundSymbols:
@@ -88,19 +100,36 @@ async def download_symbols(symbols: Iterable[str], public_url: str) -> FoundSymb
     by_file: dict[str, list[str]] = {}
     for symbol in symbols:
         by_file.setdefault(master_file(symbol), []).append(symbol)
-    found = FoundSymbols({}, {}, {})
+    found = FoundSymbols({}, {}, {}, [], set())
     tls, headers = ssl.create_default_context(), {"User-Agent": USER_AGENT}
     async with httpx.AsyncClient(verify=tls, timeout=DOWNLOAD_SECONDS, headers=headers) as client:
         for name, wanted in by_file.items():
-            listed: dict[str, str] = {}
+            listed: dict[str, Listing] = {}
             async for line in _download(client, f"{public_url}/sym_details/{name}"):
-                listed.update(read_tokens([line], name))
-            found.tokens.update({symbol: listed[symbol] for symbol in wanted if symbol in listed})
+                listed.update((row[TICKER], _listing(row)) for row in read_rows([line], name))
+            found.listings.extend(listed[symbol] for symbol in wanted if symbol in listed)
             found.unknown.update(await asyncio.to_thread(find_unknown, wanted, listed))
+        found.tokens.update({listing.symbol: listing.fy_token for listing in found.listings})
+        if any(name in CASH for name in by_file):
+            found.underlyings.update(await _read_underlyings(client, public_url))
         if any(symbol.endswith(INDEX) for symbols in by_file.values() for symbol in symbols):
             text = "".join([line async for line in _download(client, f"{public_url}/sym_details/{INDEX_NAMES}")])
             found.index_names.update(_parse_names(text))
     return found
+
+
+def _listing(row: list[str]) -> Listing:
+    return Listing(row[TICKER], row[FY_TOKEN], row[SESSION], row[UNDERLYING])
+
+
+async def _read_underlyings(client: httpx.AsyncClient, public_url: str) -> set[str]:
+    """Names of what has derivatives on either exchange; a master that cannot be had has none."""
+    names: set[str] = set()
+    for name in DERIVATIVES:
+        with suppress(HarvesterError):  # few names are found then, and nobody is classed by few
+            async for line in _download(client, f"{public_url}/sym_details/{name}"):
+                names.update(row[UNDERLYING] for row in read_rows([line], name))
+    return names
 
 
 def _parse_names(text: str) -> dict[str, str]:

@@ -32,7 +32,7 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
         ledger.setdefault((row.feed, row.symbol), []).append(row)
     flaws = _check_polls(certificate, paths[DEPTH], ledger)
     for feed, section in certificate.get("streams", {}).items():
-        flaws += _check_socket(feed, section, certificate["windows"], ledger)
+        flaws += _check_socket(feed, section, certificate, ledger)
     flaws += _check_rows(certificate, paths)
     known = {(REST, symbol) for symbol in certificate["symbols"]}
     known |= {
@@ -42,11 +42,17 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
 
 
 def _check_polls(certificate: Json, depth: Path, ledger: Ledger) -> list[str]:
-    slots = {slot for entry in certificate["schedule"] for slot in Stretch(**entry).slots()}
+    parts = {"": certificate, **certificate.get("segments", {})}
+    slots = {
+        segment: {slot for entry in part["schedule"] for slot in Stretch(**entry).slots()}
+        for segment, part in parts.items()
+    }
     present = _slots_present(depth)
     flaws = [f"{name}: has data of polls, but no entry" for name in sorted({*present} - {*certificate["symbols"]})]
     for symbol, entry in certificate["symbols"].items():
-        found = check_symbol(entry, slots, present.get(symbol, []), ledger.get((REST, symbol), []))
+        found = check_symbol(
+            entry, slots[entry.get("segment", "")], present.get(symbol, []), ledger.get((REST, symbol), [])
+        )
         flaws += [f"{symbol}: {flaw}" for flaw in found]
     if certificate["unexplained_slots"]:
         flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
@@ -83,11 +89,14 @@ def check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRo
     return flaws
 
 
-def _check_socket(feed: str, section: Json, windows: list[list[int]], ledger: Ledger) -> list[str]:
-    spans = [(int(opens), int(closes)) for opens, closes in windows]
+def _check_socket(feed: str, section: Json, certificate: Json, ledger: Ledger) -> list[str]:
+    parts = {"": certificate, **certificate.get("segments", {})}
+    spans = {
+        segment: [(int(opens), int(closes)) for opens, closes in part["windows"]] for segment, part in parts.items()
+    }
     flaws = [f"{section['unexplained_ns']} ns of {feed} are unexplained"] if section["unexplained_ns"] else []
     for symbol, entry in section["symbols"].items():
-        found = check_stream(entry, spans, ledger.get((feed, symbol), []))
+        found = check_stream(entry, spans[entry.get("segment", "")], ledger.get((feed, symbol), []))
         flaws += [f"{symbol}: {feed}: {flaw}" for flaw in found]
     return flaws
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from harvester.calendar import NSE_CASH
 from harvester.lake.certificate.streams import Json, longest_silence, percentiles
 from harvester.lake.day.model import Day
 from harvester.lake.day.slots import Grid
@@ -44,19 +45,32 @@ def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
     }
 
 
+def of_segment(segment: str) -> Json:
+    """What an entry says of its segment: nothing for NSE cash."""
+    return {} if segment == NSE_CASH else {"segment": segment}
+
+
+def _certify_grid(grid: Grid) -> Json:
+    return {
+        "windows": [list(window) for window in grid.windows],
+        "interval_ns": grid.stretches[0].interval_ns if grid.stretches else None,
+        "schedule": [stretch._asdict() for stretch in grid.stretches],
+    }
+
+
 def certify_day(
     day: Day, release: str, symbols: Mapping[str, Json], streams: Mapping[str, Json], files: Iterable[FileEntry]
 ) -> Json:
     """The whole certificate: the same for each build of the same segments by the same release."""
-    grid, index, events = day.grid, day.index, day.events
+    index, events = day.index, day.events
+    others = {segment: _certify_grid(grid) for segment, grid in day.grids.items() if segment != NSE_CASH}
     return {
         "format": CERTIFICATE_FORMAT,
         "date": day.partition.date.isoformat(),
         "host": day.partition.host,
         "release": release,
-        "windows": [list(window) for window in grid.windows],
-        "interval_ns": grid.stretches[0].interval_ns if grid.stretches else None,
-        "schedule": [stretch._asdict() for stretch in grid.stretches],
+        **_certify_grid(day.grid),
+        **({"segments": others} if others else {}),
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
         "streams": dict(streams),
