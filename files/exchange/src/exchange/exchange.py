@@ -16,7 +16,7 @@ from exchange.listener import Listener
 from exchange.market.instruments import load_instruments
 from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
-from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions
+from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions, state_hours
 from exchange.options import Options
 from exchange.proxy import Proxy
 from exchange.server import build_app
@@ -60,8 +60,9 @@ class Exchange:
 
     def _make_world(self) -> World:
         options = self.options
-        sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar)
-        instruments = load_instruments(options.symbols_file)
+        hours = options.segment_hours
+        sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar, hours)
+        instruments = state_hours(load_instruments(options.symbols_file), hours)
         player = _open_day(options.day) if options.day else None
         if player:
             from exchange.replay.feeds import recorded_instruments
