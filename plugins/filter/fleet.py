@@ -12,6 +12,7 @@ from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result
+from runbook.fleet.calendar import calendar_beside
 from runbook.fleet.shares import share_of
 from runbook.tokens.function_policies import statements
 
@@ -63,6 +64,7 @@ class FilterModule:
         return {
             "alert_settings": alert_settings,
             "bucket_name": bucket_name,
+            "calendar_beside": calendar_beside,
             "explain_aws": explain_result,
             "fleet_names": fleet_names,
             "fleet_stem": fleet_stem,

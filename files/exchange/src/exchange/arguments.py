@@ -78,6 +78,13 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
     when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
     parser.add_argument(
+        "--holiday-list",
+        type=Path,
+        metavar="JSON",
+        help="serve this file as the exchange's list of holidays, at www.nseindia.com/api/holiday-master?type=trading"
+        " (default: the last year of the calendar)",
+    )
+    parser.add_argument(
         "--segment-hours",
         action="append",
         default=[],

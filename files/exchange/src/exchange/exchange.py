@@ -86,6 +86,8 @@ class Exchange:
             served=ServedLog(self.state.served),
             sockets=self._sockets(MarketFeeds(model, load, self.clock)),
             refresh_allowed=options.refresh_allowed,
+            calendar=options.calendar,
+            holiday_list=options.holiday_list,
         )
         if player:
             self._serve_day(world, player)

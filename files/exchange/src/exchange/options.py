@@ -55,6 +55,7 @@ class Options:
     port: int = 0
     calendar: Path | None = None
     always_open: bool = False
+    holiday_list: Path | None = None
     segment_hours: dict[SegmentName, Hours] = field(default_factory=dict)
     """Of each trading day of a segment, whatever the calendar says; the symbol master says the same."""
     seed: int = 1

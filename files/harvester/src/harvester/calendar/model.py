@@ -1,6 +1,7 @@
 """The calendar file: dated phase rules, holidays and special sessions, each with the circular it comes from."""
 
 import json
+import os
 import re
 from datetime import date
 from itertools import pairwise
@@ -16,6 +17,10 @@ from harvester.calendar.segments import NSE_CASH, SegmentName
 PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
 TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?\Z")
 DAY_SECONDS = 86_400
+PACKAGED = Path(__file__).with_name("nse.json")
+"""The calendar in the package."""
+ENVIRONMENT = "HARVESTER_CALENDAR"
+"""Variable that names the calendar where nothing else does: on the operator's machine that of the inventory."""
 
 
 class TimeOfDay(int):
@@ -133,8 +138,11 @@ class CalendarFile(Model, frozen=True):
 
 
 def read_calendar(path: Path | None = None) -> CalendarFile:
-    """Check a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
-    source = path or Path(__file__).with_name("nse.json")
+    """Check a calendar file, by default that of $HARVESTER_CALENDAR or the package's.
+
+    Raises ConfigError naming file, key and rule.
+    """
+    source = path or Path(os.environ.get(ENVIRONMENT) or PACKAGED)
     try:
         return validate(CalendarFile, json.loads(source.read_bytes()))
     except OSError as error:

@@ -3,21 +3,41 @@
 import argparse
 from collections.abc import Collection
 from datetime import date
+from pathlib import Path
 
-from harvester.base.clock import SystemClock, parse_date, to_ist
+from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import SEGMENTS
-from harvester.config.segments import calendars_of
-from harvester.config.settings import CalendarSettings, find_settings
+from harvester.config.segments import busy_at, calendars_of
+from harvester.config.settings import CalendarSettings, find_settings, load_settings
 
 UNKNOWN = 1
+MINUTE_NS = 60 * NS_PER_SECOND
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--free-for",
+        type=int,
+        metavar="MINUTES",
+        help="print no phases, but end with 0 when nothing that is recorded is open or opens so soon, else with 1",
+    )
     parser.add_argument("--date", metavar="YYYY-MM-DD", help="date in India; default: today")
     parser.add_argument(
         "--segment", choices=SEGMENTS, metavar="NAME", help=f"of {', '.join(SEGMENTS)}; default: those of the host"
     )
+
+
+def _is_free(config: Path | None, minutes: int) -> int:
+    """0 when nothing that is recorded is open, or opens within these minutes; else 1, and what is in the way."""
+    settings = load_settings(config)
+    wall_ns = SystemClock().wall_ns()
+    busy_ns = busy_at(settings, TradingCalendar.load(settings.calendar.file), wall_ns, minutes * MINUTE_NS)
+    if busy_ns is None:
+        return 0
+    when = "is open" if busy_ns <= wall_ns else f"opens at {to_ist(busy_ns):%H:%M:%S} India time"
+    print(f"Not now: a session that is recorded {when}.")
+    return 1
 
 
 def run(args: argparse.Namespace, _: object) -> int:
@@ -26,6 +46,8 @@ def run(args: argparse.Namespace, _: object) -> int:
     Exit code 1 for a date of which the calendar has no facts. Raises ConfigError for a malformed date, and for a
     segment without hours.
     """
+    if args.free_for is not None:
+        return _is_free(args.config, args.free_for)
     settings = find_settings(args.config)
     chosen = settings.calendar if settings else CalendarSettings()
     calendar = TradingCalendar.load(chosen.file)

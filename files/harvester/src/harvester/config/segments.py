@@ -61,6 +61,19 @@ def calendars_of(settings: Settings, calendar: TradingCalendar) -> list[TradingC
     return [calendar.of(name) for name in names if name in calendar.segments]
 
 
+def busy_at(settings: Settings, calendar: TradingCalendar, wall_ns: int, ahead_ns: int) -> int | None:
+    """The moment itself when a recorded window is open then, or when one opens within `ahead_ns`; None: neither."""
+    phases = settings.calendar.phases
+    found = []
+    for each in calendars_of(settings, calendar):
+        change_ns = each.next_change(wall_ns, phases)
+        if each.is_open(wall_ns, phases):
+            found.append(wall_ns)
+        elif change_ns is not None and change_ns - wall_ns <= ahead_ns:
+            found.append(change_ns)
+    return min(found, default=None)
+
+
 def refuse_without_hours(settings: Settings, calendar: TradingCalendar) -> Recorded:
     """Leave out symbols whose segment has no hours. Raises ConfigError with a sentence when none is left."""
     segments = find_segments(settings)

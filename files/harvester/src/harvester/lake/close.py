@@ -199,6 +199,17 @@ def pending_days(
     return sorted(missed | fresh)
 
 
+def is_due_today(
+    lake: Path, host: str, calendars: Iterable[TradingCalendar], phases: tuple[PhaseName, ...], today: date
+) -> bool:
+    """Whether today has not been closed since its last window: what comes after that is taken in tomorrow."""
+    partition = Partition(today, host)
+    if load_manifest(lake, partition) is None:
+        return True
+    last_ns = max((closes for each in calendars for _, closes in each.windows(today, phases)), default=0)
+    return (lake / partition.manifest).stat().st_mtime_ns < last_ns
+
+
 def _journal_days(journal: Path) -> list[date]:
     days = []
     for path in sorted(journal.glob("????-??-??")):

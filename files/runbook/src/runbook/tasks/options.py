@@ -9,6 +9,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from harvester.base.errors import HarvesterError
+from runbook.tasks.here import go_by_calendar
 
 WHERE = {
     "inventory": "inventory to use instead of the one ansible.cfg names, such as inventory/aws",
@@ -30,6 +31,7 @@ def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callabl
         @functools.wraps(function)
         def run(context: Context, *args: Any, **options: Any) -> None:
             try:
+                go_by_calendar(options.get("inventory"))
                 function(context, *args, **options)
             except HarvesterError as error:
                 raise Exit(f"{function.__name__.replace('_', '-')}: {error}", code=error.exit_code) from None

@@ -57,7 +57,7 @@ def find_contradictions(
             found.setdefault((segment, stated), []).append(listing.symbol)
     return [
         f"{segment}: the symbol master says {stated}, the calendar {_hours(calendar, segment, day)}, for"
-        f" {len(symbols)} symbols such as {symbols[0]}"
+        f" {len(symbols)} symbol{'s' if len(symbols) > 1 else ''} such as {symbols[0]}"
         for (segment, stated), symbols in found.items()
     ]
 
