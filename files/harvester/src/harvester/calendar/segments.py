@@ -52,10 +52,6 @@ class Hours(NamedTuple):
     def __str__(self) -> str:
         return f"{self.opens[:2]}:{self.opens[2:]}-{self.closes[:2]}:{self.closes[2:]}"
 
-    def exceed(self, other: "Hours") -> bool:
-        """Whether part of these hours is outside the others."""
-        return self.opens < other.opens or self.closes > other.closes
-
 
 def parse_hours(field: str) -> Hours | None:
     """The ordinary hours of a master's session field such as 0915-1540|1815-1915: and None where it has none.

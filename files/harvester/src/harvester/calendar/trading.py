@@ -1,5 +1,6 @@
 """Questions to the calendar: which phases a date has, whether a moment is inside one, when that changes next."""
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import date, timedelta
 from functools import lru_cache
@@ -9,7 +10,7 @@ from typing import Literal, NamedTuple
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.base.errors import ConfigError
 from harvester.calendar.model import CalendarFile, PhaseName, PhaseRule, Phases, read_calendar
-from harvester.calendar.segments import NSE_CASH, SEGMENTS, Hours, SegmentName
+from harvester.calendar.segments import NSE_CASH, SEGMENTS, Hours, SegmentName, guess_segment
 
 SATURDAY = 5
 SEARCH_DAYS = 400
@@ -154,6 +155,12 @@ class TradingCalendar:
         """The time that the named phases take on the longest ordinary day of any rule."""
         days = [_phases(rule.first, rule.phases) for rule in self._rules]
         return max(sum(phase.close_ns - phase.open_ns for phase in day if phase.name in phases) for day in days)
+
+    def mean_day_ns(self, symbols: Collection[str], phases: Collection[PhaseName]) -> int:
+        """`longest_day_ns` of the segments that the tickers look like, on average over the symbols."""
+        counts = Counter(map(guess_segment, symbols))
+        known = {name: name if name in self.segments else NSE_CASH for name in counts}
+        return sum(self.of(known[name]).longest_day_ns(phases) * n for name, n in counts.items()) // len(symbols)
 
     @staticmethod
     def trading_date(wall_ns: int) -> date:

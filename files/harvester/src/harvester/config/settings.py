@@ -14,6 +14,7 @@ from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
+from harvester.calendar.model import PACKAGED
 from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, repeated
 from harvester.config.limits import RequestLimits, start_offsets
 from harvester.config.senders import CAUSES, HostCause
@@ -216,7 +217,7 @@ class Settings(Model, frozen=True, kw_only=True):
         """
         if "fyers-rest" not in self.feeds:
             return ()
-        day_ns = TradingCalendar.load().longest_day_ns(self.calendar.phases)
+        day_ns = TradingCalendar.load(PACKAGED).mean_day_ns(self.symbols, self.calendar.phases)
         return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, day_ns)
 
     def symbols_of(self, feed: FeedName) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ MUHURAT, USUAL = "Laxmi Pujan", [["18:15:00", "19:15:00"]]
 Data = dict[str, Any]
 
 
-class Change(NamedTuple):
+class Difference(NamedTuple):
     """One difference between the calendar that is in force and the new one."""
 
     sign: str
@@ -206,7 +206,7 @@ def _years(days: Iterable[date]) -> set[int]:
     return {year for year in counted if counted.count(year) >= FEWEST}
 
 
-def compare(now: Data, new: Data) -> Iterator[Change]:
+def compare(now: Data, new: Data) -> Iterator[Difference]:
     """What the new calendar has that the one in force has not, and the other way round."""
     names: list[str] = sorted({*now.get("segments", {}), *new.get("segments", {})})
     for segment in ("", *names):
@@ -217,9 +217,9 @@ def compare(now: Data, new: Data) -> Iterator[Change]:
             for sign, here, there in (("-", old, rows), ("+", rows, old)):
                 for text, row in here.items():
                     if text not in there:
-                        yield Change(sign, segment or "nse_cash", row[0], row[1], row[2])
+                        yield Difference(sign, segment or "nse_cash", row[0], row[1], row[2])
     if now["valid_until"] != new["valid_until"]:
-        yield Change("+", "", new["valid_until"], f"the facts end here (before: {now['valid_until']})", "")
+        yield Difference("+", "", new["valid_until"], f"the facts end here (before: {now['valid_until']})", "")
 
 
 def _named(rows: list[Data] | None) -> dict[str, tuple[str, str, str]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runbook.aws.glue import Change
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
-    from runbook.fleet.calendar import Change as CalendarChange
+    from runbook.fleet.calendar import Difference
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
     from runbook.report.delivery import Delivery
@@ -265,7 +265,7 @@ def show_doomed(doomed: Sequence["Doomed"], stem: str) -> None:
         out.print(f"{one.kind}: {one.name}", markup=False)
 
 
-def show_calendar(changes: Sequence["CalendarChange"], target: Path) -> None:
+def show_calendar(changes: Sequence["Difference"], target: Path) -> None:
     """What the new calendar has that the old one has not, and the other way round, each with its source."""
     out = console()
     if not changes:
