@@ -112,7 +112,8 @@ def test_heat_leaves_out_zeros_and_scales_to_the_deepest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.04, "0.0 s"), (35, "35.0 s"), (725, "12 min 5 s"), (46272.4, "12 h 51 min")]
+    ("seconds", "said"),
+    [(0, "0 ms"), (0.0001, "1 ms"), (0.04, "40 ms"), (35, "35.0 s"), (725, "12 min 5 s"), (46272.4, "12 h 51 min")],
 )
 def test_durations_are_said_as_a_person_does(seconds: float, said: str) -> None:
     assert say_duration(int(seconds * 1e9)) == said
@@ -164,5 +165,5 @@ def test_sockets_have_a_strip_each_with_proof_and_skew(streamed_page: str) -> No
 
 def test_books_of_sockets_are_drawn_with_their_rate(streamed_page: str) -> None:
     assert streamed_page.count('class="heat"') == 1
-    assert "Updates a second: median 0.96, top of the scale" in streamed_page
+    assert "Rows a second, of all feeds: median 0.96, top of the scale" in streamed_page
     assert "median 10 paise" in streamed_page

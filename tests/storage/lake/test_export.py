@@ -1,6 +1,7 @@
 """The CSV export: the old harvester's columns, file name, times and prices, exactly."""
 
 import csv
+import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -27,13 +28,13 @@ def test_the_file_is_the_old_one_to_the_letter(place) -> None:
     assert (path.name, count) == ("market_depth_2026-11-23.csv", 40)
     assert lines[0] == HEADER
     assert lines[1] == (
-        "2026-11-23T09:15:00.032000+05:30,NSE:INFY-EQ,800.00,1000,2000,"
+        "2026-11-23T09:15:00.000000+05:30,NSE:INFY-EQ,800.00,1000,2000,"
         "799.95,10,799.90,20,799.85,30,799.80,40,799.75,50,800.05,20,800.10,40,800.15,60,800.20,80,800.25,100"
     )
-    assert lines[-1] == ""
+    assert lines[-1] == "" and b"\r" not in path.read_bytes()
 
 
-def test_rows_of_all_symbols_come_in_order_of_receipt(place) -> None:
+def test_rows_come_in_the_order_of_their_times(place) -> None:
     place.record_all()
     place.close()
     path, _ = export_csv(place.lake, DAY, place.root / "out")
@@ -94,10 +95,77 @@ def test_a_day_that_is_not_closed_is_refused_with_advice(place, tmp_path: Path) 
         export_csv(place.lake, DAY, tmp_path / "out")
 
 
-def test_a_failed_export_leaves_no_half_file(place) -> None:
+@pytest.mark.parametrize("damage", ["no Parquet", "symbol", "ltp"])
+def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
+    """The names of symbols are read before anything is written, their books while it is."""
     place.record_all()
     place.close()
-    place.current("depth").write_bytes(b"PAR1 no longer")
-    with pytest.raises(HarvesterError):
+    path = place.current("depth")
+    content = b"PAR1 no longer"
+    if damage != "no Parquet":
+        group = pq.read_metadata(path).row_group(0)
+        columns = (group.column(number) for number in range(group.num_columns))
+        (at,) = [column.data_page_offset for column in columns if column.path_in_schema == damage]
+        content = path.read_bytes()
+        content = content[:at] + bytes(30) + content[at + 30 :]
+    path.write_bytes(content)
+    with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
-    assert list((place.root / "out").iterdir()) == []
+    assert str(caught.value).startswith(f"{path}: it cannot be read (")
+    assert str(caught.value).endswith("). Nothing is exported; run harvester verify to see what is damaged.")
+    assert list(place.root.glob("out/*")) == []
+
+
+def test_a_place_that_cannot_be_written_is_told(place) -> None:
+    place.record_all()
+    place.close()
+    (place.root / "out").write_bytes(b"")
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value) == (
+        f"{place.root}/out/market_depth_2026-11-23.csv: the export cannot be written (File exists). Nothing in the lake"
+        " is changed by this: name another directory with --output, or free some space."
+    )
+
+
+def test_what_is_kept_meanwhile_is_kept_where_there_is_space(place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the output's directory: /tmp may be a small memory disk."""
+    monkeypatch.setattr(tempfile, "tempdir", str(place.root / "no such directory"))
+    place.record_all()
+    place.close()
+    assert export_csv(place.lake, DAY, place.root / "out")[1] == 40
+
+
+@pytest.mark.parametrize("kind", ["certificate", "gaps"])
+def test_a_certificate_or_ledger_that_cannot_be_read_is_named(place, kind: str) -> None:
+    place.record_all()
+    place.close()
+    path = place.current(kind)
+    path.write_bytes(b"{}")
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value).startswith(f"{path}: it cannot be read (")
+
+
+def test_a_table_of_another_schema_is_named(place) -> None:
+    place.record_all()
+    place.close()
+    path = place.current("depth")
+    pq.write_table(pq.read_table(path).drop_columns(["oi"]), path)
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value).startswith(f"{path}: not a depth table of schema 2: its column oi is missing")
+
+
+@pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
+def test_a_file_that_is_not_here_is_named_with_where_to_export(place, kind: str) -> None:
+    place.record_all()
+    place.close()
+    path = place.current(kind)
+    path.unlink()
+    with pytest.raises(HarvesterError) as caught:
+        export_csv(place.lake, DAY, place.root / "out")
+    assert str(caught.value) == (
+        f"{path}: the manifest lists the file, and it is not here. If clean-up took it, export the day where it was"
+        " pulled to; otherwise run harvester verify."
+    )

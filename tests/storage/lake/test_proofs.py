@@ -4,18 +4,17 @@ import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.storage.lake.relisting import forge, relist
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.commands import cleanup, prune_journal, verify
 from harvester.config.settings import UploadSettings
 from harvester.lake.cleanup import delete_files, judge_files
-from harvester.lake.manifest import self_hash
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.publish.receipts import load_receipt
 from harvester.reader.verify import verify_lake
@@ -67,7 +66,7 @@ def test_wrong_accounts_are_found_although_every_hash_is_right(closed) -> None:
     certificate = json.loads(path.read_bytes())
     certificate["symbols"]["NSE:SBIN-EQ"]["updates"] = 21
     path.write_text(json.dumps(certificate))
-    _relist(closed, path)
+    relist(closed, path)
     assert "updates is 21, counted 20" in problems(closed.lake)
 
 
@@ -77,28 +76,8 @@ def test_a_missing_slot_is_found_although_every_hash_is_right(closed) -> None:
     path = closed.current("depth")
     table = pq.read_table(path)
     pq.write_table(table.slice(1), path)
-    _relist(closed, path, rows=table.num_rows - 1)
+    relist(closed, path, rows=table.num_rows - 1)
     assert "1 slots have neither data nor a gap" in problems(closed.lake)
-
-
-def _relist(place, path: Path, **changes: object) -> None:
-    """Have the manifest vouch for what is in a file now, so that only what comes after the hashes can tell."""
-
-    def relist(value: dict[str, Any]) -> None:
-        (entry,) = [e for e in value["files"] if e["path"] == path.relative_to(place.lake).as_posix()]
-        data = path.read_bytes()
-        entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), **changes)
-
-    _forge(place, relist)
-
-
-def _forge(place, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change a manifest and make its own hash right again."""
-    target = place.lake / place.partition.path("manifest") / "manifest.json"
-    value = json.loads(target.read_bytes())
-    value.pop("self_sha256")
-    change(value)
-    target.write_text(json.dumps({**value, "self_sha256": self_hash(value)}))
 
 
 def test_a_directory_without_a_closed_day_is_no_lake(tmp_path: Path) -> None:
@@ -118,7 +97,7 @@ def test_files_in_no_manifest_are_told_and_are_no_fault(closed) -> None:
 def test_a_csv_in_place_of_a_table_is_told_in_a_sentence(closed) -> None:
     path = closed.current("depth")
     path.write_text("timestamp,symbol\n")
-    _relist(closed, path)
+    relist(closed, path)
     assert "cannot be read" in problems(closed.lake)
 
 
@@ -176,18 +155,18 @@ def test_a_copy_that_the_manifest_vouches_for_must_still_unpack_to_the_segment(c
 
     path = closed.current("raw")
     path.write_bytes(zstandard.compress(b"other bytes"))
-    _relist(closed, path)
+    relist(closed, path)
     reasons = [verdict.keep_because for verdict in judge_segments(closed.journal, closed.lake)]
     assert "its archived copy does not unpack to it" in reasons
     assert "does not unpack" in problems(closed.lake)
 
 
 def test_a_segment_that_the_manifest_describes_otherwise_stays(closed) -> None:
-    def forge(value: dict[str, Any]) -> None:
+    def change(value: dict[str, Any]) -> None:
         for segment in value["segments"]:
             segment["sha256"] = "0" * 64
 
-    _forge(closed, forge)
+    forge(closed, change)
     reasons = {verdict.keep_because for verdict in judge_segments(closed.journal, closed.lake)}
     assert reasons == {"it is not what it was when its day was closed"}
 

@@ -7,6 +7,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import busy_at, calendars_of
 from harvester.config.settings import Settings
+from harvester.lake.certificate.shares import in_percent
 from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day, is_due_today, pending_days
 from harvester.lake.layout import Partition
 from harvester.lake.publish.archive import Form
@@ -81,13 +82,13 @@ def describe(closing: Closing) -> str:
     lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
     for symbol, entry in closing.certificate["symbols"].items():
         causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
-        share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
+        share = f"{in_percent(entry['coverage'])}%" if entry["coverage"] is not None else "no session"
         lines.append(f"  {symbol}: {entry['updates']} updates of {entry['expected']}, {share}; gap slots: {causes}")
     for feed, facts in closing.certificate["streams"].items():
         for symbol, entry in facts["symbols"].items():
             sums = entry["gaps_by_cause"].items()
             causes = ", ".join(f"{cause} {each['ns'] / NS_PER_SECOND:.1f} s" for cause, each in sums) or "none"
-            share = f"{entry['coverage']:.2%}" if entry["coverage"] is not None else "no session"
+            share = f"{in_percent(entry['coverage'])}%" if entry["coverage"] is not None else "no session"
             rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
             lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
     return "\n".join(lines)

@@ -74,7 +74,7 @@ def load(folder: Path, partition: Partition, home: str) -> DayReceipt:
         if (value.pop("format"), value["home"]) == (FORMAT, home):
             files = {row["path"]: VerifiedObject(**row) for row in value.pop("files")}
             return DayReceipt(**value, files=files)
-    except (OSError, KeyError, TypeError, ValueError):
+    except (OSError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         pass
     return DayReceipt(partition.date.isoformat(), partition.host, home)
 

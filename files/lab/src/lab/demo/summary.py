@@ -9,6 +9,7 @@ from rich.table import Table
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.lake.certificate.shares import in_percent
 
 
 def read_day(pulled: Path, day: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -106,7 +107,7 @@ def show(summary: dict[str, Any], console: Console) -> None:
             str(row["recorded"]),
             str(row["expected"]),
             *streamed,
-            f"{coverage:.2%}",
+            f"{in_percent(coverage)}%",
             gaps,
         )
     console.print(table)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX
 from runbook.report.catalogue import PulledDay
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 LEVELS = 5
 LINE_HEIGHT = 24
 POLLS = FEED_NAMES[FYERS_REST]
+CLOSED = "closed"
+"""The kind of span between two windows."""
+PLAIN_BOOK = "bid_px[1] > 0 and ask_px[1] > bid_px[1]"
+"""Books with a spread. Before an opening bids and asks cross, and orders at the market have the price 0."""
+MOST_SKEW_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -27,14 +34,26 @@ class Axis:
     begin: int
     end: int
     columns: int
+    windows: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def closed(self) -> list[tuple[int, int]]:
+        """The times between windows, in which nothing is due."""
+        return [(before[1], after[0]) for before, after in pairwise(self.windows) if before[1] < after[0]]
+
+    def is_open(self, column: int) -> bool:
+        """Whether a part of the column lies in a window."""
+        low, high = (self.begin + (self.end - self.begin) * edge // self.columns for edge in (column, column + 1))
+        return any(opens < high and low < closes for opens, closes in self.windows)
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The coverage of one feed over the day, and what to say of it."""
+    """The coverage of one feed over the day, and what to say of it; `gaps` is how many there are."""
 
     feed: str
     coverage: float | None
+    gaps: int
     words: list[str]
     spans: list[Span]
 
@@ -98,7 +117,11 @@ def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis
         (low, high, cause, f"{cause}: {clock(low)} to {clock(high)}, " + _lost(high - low, slots))
         for low, high, cause, slots in gaps
     ]
-    return Strip(feed, figures["coverage"], _words(figures), spans(drawn, axis.begin, axis.end))
+    drawn += [(low, high, CLOSED, f"closed: {clock(low)} to {clock(high)}") for low, high in axis.closed]
+    whole, part = ("expected", "recorded_slots") if "expected" in figures else ("window_ns", "covered_ns")
+    return Strip(
+        feed, share_of(figures[part], figures[whole]), len(gaps), _words(figures), spans(drawn, axis.begin, axis.end)
+    )
 
 
 def _lost(length_ns: int, slots: int | None) -> str:
@@ -118,14 +141,24 @@ def _words(figures: dict[str, Any]) -> list[str]:
         name = cause.replace("_", " ")
         words.append(f"{name} {sums} polls" if isinstance(sums, int) else f"{name} {say_duration(sums['ns'])}")
     if deviation := figures.get("poll_deviation_ms"):
-        words.append(f"polls off schedule: p50 {deviation['p50']:.1f} ms, p99 {deviation['p99']:.1f} ms")
+        words.append(f"polls sent after their time: p50 {deviation['p50']:.1f} ms, p99 {deviation['p99']:.1f} ms")
     if skew := figures.get("skew_ms"):
-        words.append(f"receipt after the exchange's clock: p50 {skew['p50']:,.0f} ms, p99 {skew['p99']:,.0f} ms")
+        words.append(_skew(skew))
     if "sequence" in figures:
         words.append(_sequence(figures["sequence"]))
     for stream, sums in (figures.get("copies") or {}).items():
         words.append(f"connection {stream}: first with {sums['first']:,}, alone with {sums['alone']:,}")
     return words
+
+
+def _skew(skew: dict[str, float]) -> str:
+    """Receipt against the exchange's time; what no clock can explain is explained."""
+    said = f"receipt after the exchange's time, which has whole seconds: p50 {skew['p50']:,.0f} ms"
+    if skew["p50"] < 0:
+        return f"{said}, before it was sent: this host's clock is behind, or the exchange's ahead"
+    if skew["p99"] >= MOST_SKEW_MS:
+        return f"{said}; the longest are of updates with an old time, such as snapshots"
+    return f"{said}, p99 {skew['p99']:,.0f} ms"
 
 
 def _sequence(sequence: dict[str, Any]) -> str:
@@ -154,7 +187,7 @@ def _bucketed(axis: Axis, table: str, values: str) -> tuple[str, list[int]]:
     """A statement that gathers values by column of the axis, and its first parameters."""
     statement = f"""
         select least(? - 1, (recv_ns - ?) * ? // ?) as bucket, {values} from "{table}"
-        where date = ? and host = ? and symbol = ? and recv_ns >= ? and recv_ns < ?
+        where date = ? and host = ? and symbol = ? and recv_ns >= ? and recv_ns < ? and in_session
         group by bucket order by bucket"""  # noqa: S608  # column names of our own schema
     return statement, [axis.columns, axis.begin, axis.columns, max(1, axis.end - axis.begin)]
 
@@ -163,13 +196,11 @@ def _rate(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, 
     statement, parameters = _bucketed(axis, table, "count(*)")
     rows = connection.execute(statement, [*parameters, day.date, day.host, symbol, axis.begin, axis.end]).fetchall()
     seconds = max(1e-9, (axis.end - axis.begin) / axis.columns / NS_PER_SECOND)
-    return _line(axis, [(int(bucket), count / seconds) for bucket, count in rows])
+    counts: dict[int, float | None] = {int(bucket): count / seconds for bucket, count in rows}
+    return _line([counts.get(column, 0.0 if axis.is_open(column) else None) for column in range(axis.columns)])
 
 
-def _line(axis: Axis, points: list[tuple[int, float | None]]) -> Curve:
-    values: list[float | None] = [None] * axis.columns
-    for bucket, value in points:
-        values[bucket] = value
+def _line(values: list[float | None]) -> Curve:
     path, top = line_paths(values, LINE_HEIGHT)
     known = sorted(value for value in values if value is not None)
     return Curve(path, known[len(known) // 2] if known else None, top)
@@ -179,7 +210,7 @@ def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Pull
     """The panel with depth over time, spread over time and the mean profile of the book."""
     quantities = [f"ask_qty[{n}]" for n in range(LEVELS, 0, -1)] + [f"bid_qty[{n}]" for n in range(1, LEVELS + 1)]
     means = ", ".join(f"avg({name})" for name in quantities)
-    statement, parameters = _bucketed(axis, table, f"median(ask_px[1] - bid_px[1]), {means}")
+    statement, parameters = _bucketed(axis, table, f"median(ask_px[1] - bid_px[1]) filter ({PLAIN_BOOK}), {means}")
     rows = connection.execute(
         statement, [*parameters, day.date, day.host, panel.symbol, axis.begin, axis.end]
     ).fetchall()
@@ -193,11 +224,12 @@ def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Pull
     ]
     profile = [sum(row[2 + level] or 0.0 for row in rows) / len(rows) for level in range(2 * LEVELS)]
     widest = max(profile) or 1.0
+    spreads = {int(row[0]): row[1] for row in rows}
     names = [f"ask {n}" for n in range(LEVELS, 0, -1)] + [f"bid {n}" for n in range(1, LEVELS + 1)]
     return replace(
         panel,
         heat=[(side, *path) for side, part in halves for path in heat_paths(part, thickest)],
-        spread=_line(axis, [(int(row[0]), row[1]) for row in rows]),
+        spread=_line([spreads.get(column) for column in range(axis.columns)]),
         profile=[(name, mean, 100 * mean / widest) for name, mean in zip(names, profile, strict=True)],
     )
 
@@ -208,8 +240,10 @@ def clock(ns: int) -> str:
 
 
 def say_duration(ns: int) -> str:
-    """A duration as a person says it: 35.0 s, 12 min 5 s, 3 h 20 min."""
+    """A duration as a person says it: 40 ms, 35.0 s, 12 min 5 s, 3 h 20 min."""
     seconds = ns / 1e9
+    if seconds < 1:
+        return f"{max(1, round(1000 * seconds)) if ns else 0} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

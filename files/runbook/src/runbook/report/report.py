@@ -8,10 +8,19 @@ from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.files import replace_file
+from harvester.lake.certificate.shares import in_percent, share_of
 from harvester.ledger.outage import Cause
 from runbook.pull.store import writing
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
-from runbook.report.panels import LEVELS, LINE_HEIGHT, Axis, clock, figures_of, make_panel, worst_coverage
+from runbook.report.panels import (
+    LEVELS,
+    LINE_HEIGHT,
+    Axis,
+    clock,
+    figures_of,
+    make_panel,
+    worst_coverage,
+)
 from runbook.report.query import TIME_ZONE, open_lake
 
 if TYPE_CHECKING:
@@ -42,13 +51,14 @@ def write_report(
         sections = [_section(connection, day, symbols) for day in reversed(drawn)]
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     engine = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    engine.filters |= {"grouped": lambda number: f"{number:,}"}
+    engine.filters |= {"grouped": lambda number: f"{number:,}", "percent": in_percent}
     page = engine.get_template("report.html.j2").render(
         sections=sections,
         problems=list(problems),
         older=len({day.date for day in days}) - len(newest),
         causes=sorted({cause for section in sections for panel in section["panels"] for cause in panel.causes}),
         all_causes=get_args(Cause),
+        breaks=any(section["has_breaks"] for section in sections),
         made_at=datetime.now(ZoneInfo(TIME_ZONE)),
         levels=LEVELS,
         line_height=LINE_HEIGHT,
@@ -70,6 +80,7 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
     windows = day.certificate["windows"]
     expected, recorded = (sum(figures[key] for figures in polls) for key in ("expected", "recorded_slots"))
     window_ns, covered_ns = (sum(figures[key] for figures in sockets) for key in ("window_ns", "covered_ns"))
+    socket_coverage = share_of(covered_ns, window_ns)
     return {
         "date": day.date,
         "host": day.host,
@@ -78,14 +89,14 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
         "expected": expected,
         "updates": sum(_rows(figures) for figures in every),
         "recorded": recorded,
-        "window_ns": window_ns,
-        "covered_ns": covered_ns,
-        "coverage": min(recorded / expected if expected else 1.0, covered_ns / window_ns if window_ns else 1.0),
+        "coverage": min(share for share in (share_of(recorded, expected), socket_coverage, 1.0) if share is not None),
+        "socket_coverage": socket_coverage,
         "missing": sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
         "files": len(day.manifest.files),
         "bytes": sum(file.bytes for file in day.manifest.files),
         "unexplained": day.certificate.get("unexplained_slots", 0),
         "columns": axis.columns,
+        "has_breaks": bool(axis.closed),
         "panels": [make_panel(connection, day, symbol, axis) for symbol in sorted(shown)],
         "more": len(chosen) - len(shown),
     }
@@ -101,7 +112,8 @@ def _axis(day: PulledDay) -> Axis:
     windows = day.certificate["windows"]
     begin, end = (windows[0][0], windows[-1][1]) if windows else (0, 1)
     step = day.certificate.get("interval_ns") or NS_PER_SECOND
-    return Axis(begin, end, max(1, min(COLUMNS, (end - begin) // step)))
+    spans = tuple((int(opens), int(closes)) for opens, closes in windows)
+    return Axis(begin, end, max(1, min(COLUMNS, (end - begin) // step)), spans)
 
 
 def _hours(axis: Axis) -> list[tuple[float, str]]:

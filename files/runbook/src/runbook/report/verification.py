@@ -9,6 +9,7 @@ from typing import Any
 
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
+from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import BUILT
 from runbook.pull.plan import Selection
 from runbook.pull.store import Store
@@ -36,12 +37,12 @@ class CheckedDay:
     @property
     def coverage(self) -> float | None:
         """Share of the polls that were answered."""
-        return self.recorded / self.expected if self.expected else None
+        return share_of(self.recorded, self.expected)
 
     @property
     def socket_coverage(self) -> float | None:
         """Share of the sockets' time that is covered, over all symbols."""
-        return self.covered_ns / self.window_ns if self.window_ns else None
+        return share_of(self.covered_ns, self.window_ns)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError
+from harvester.lake.certificate.shares import in_percent
 from runbook.console.terminal import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def show_verification(result: "Verification") -> None:
 
 
 def _share(share: float | None) -> str:
-    return f"{100 * share:.2f} %" if share is not None else "none due"
+    return f"{in_percent(share)} %" if share is not None else "none due"
 
 
 def _missed(day: "CheckedDay") -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from harvester.calendar import NSE_CASH
+from harvester.lake.certificate.shares import share_of
 from harvester.lake.certificate.streams import Json, longest_silence, percentiles
 from harvester.lake.day.model import Day
 from harvester.lake.day.slots import Grid
@@ -35,7 +36,7 @@ def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
         "expected": len(expected),
         "updates": len(data.sched_ns),
         "recorded_slots": len(recorded),
-        "coverage": round(len(recorded) / len(expected), 6) if expected else None,
+        "coverage": share_of(len(recorded), len(expected)),
         "duplicates": len(data.sched_ns) - len(set(data.sched_ns)),
         "off_schedule": sum(slot not in expected for slot in data.sched_ns),
         "bad_records": data.bad_records,

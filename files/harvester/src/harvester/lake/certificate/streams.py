@@ -8,6 +8,7 @@ import numpy as np
 
 from harvester.base.clock import NS_PER_MS
 from harvester.decode.frames import Ints
+from harvester.lake.certificate.shares import share_of
 from harvester.lake.day.events import Events
 from harvester.lake.day.intervals import Interval, total
 from harvester.lake.gaps.streams import Coverage
@@ -31,7 +32,7 @@ def certify_stream(
     entry: Json = {
         "window_ns": window_ns,
         "covered_ns": coverage.covered_ns,
-        "coverage": round(coverage.covered_ns / window_ns, 6) if window_ns else None,
+        "coverage": share_of(coverage.covered_ns, window_ns),
         "updates": dict(sorted(tracks.updates.items())),
         "off_session": tracks.off_session,
         "longest_silence_ns": longest_silence(recv_ns, windows),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.decode.frames import Ints
+from harvester.decode.frames import Flags, Ints
 from harvester.journal.format import FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.day.events import DAY_NS
 from harvester.lake.gaps.streams import Reception
@@ -27,6 +27,7 @@ STATE = {
 FAR_SECONDS = 2**33
 """Epoch seconds from here on are not taken for a time."""
 _TIME = {QUOTES: "exchange_time", INDEX: "exchange_time", DEPTH50: "feed_time"}
+_NOTHING_BEFORE = np.iinfo(np.int64).max
 
 
 @dataclass
@@ -37,9 +38,13 @@ class Tracks:
     """Rows by table."""
     recv_ns: list[Ints] = field(default_factory=list)
     skew_ns: list[Ints] = field(default_factory=list)
-    """Receipt minus the exchange's time, which has whole seconds; differences of a day or more are left out."""
+    """Receipt minus the exchange's time, which has whole seconds, of live updates: rows with a later time than the row
+    before on their connection. A snapshot has the time of a change long ago, and so has an update without a time of its
+    own. Differences of a day or more are left out."""
     off_session: int = 0
     tally: Tally | None = None
+    _times: dict[int, int] = field(default_factory=dict)
+    """The exchange's time last seen on each connection."""
 
     def see(self, table: Table, matrix: Ints) -> None:
         """Add rows, int64[table.height, rows], without second copies."""
@@ -48,9 +53,23 @@ class Tracks:
         self.off_session += int((matrix[table.at("in_session")] == 0).sum())
         if table.name in _TIME:
             times = matrix[table.at(_TIME[table.name])]
-            known = (times > 0) & (times < FAR_SECONDS)
+            known = (times > 0) & (times < FAR_SECONDS) & self._is_live(matrix[table.at("connection")], times)
             skew = matrix[0][known] - times[known] * NS_PER_SECOND
             self.skew_ns.append(skew[np.abs(skew) < DAY_NS])
+
+    def _is_live(self, connections: Ints, times: Ints) -> Flags:
+        """Which rows brought a later time than the row before on their connection."""
+        order = np.argsort(connections, kind="stable")
+        numbers, sorted_times = connections[order], times[order]
+        changes = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
+        starts, ends = np.append(0, changes), np.append(changes, len(numbers)) - 1
+        before = np.roll(sorted_times, 1)
+        if len(numbers):
+            before[starts] = [self._times.get(number, _NOTHING_BEFORE) for number in numbers[starts].tolist()]
+            self._times |= zip(numbers[ends].tolist(), sorted_times[ends].tolist(), strict=True)
+        live = np.empty(len(times), np.bool_)
+        live[order] = sorted_times > before
+        return live
 
 
 class SymbolRows:

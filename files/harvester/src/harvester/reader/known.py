@@ -1,0 +1,72 @@
+"""Which row of a symbol stands for a moment: the answer to the poll of that time, or the book as it was known then."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.decode.frames import ABSENT, Flags, Ints
+from harvester.lake.day.intervals import Interval
+from harvester.lake.day.slots import Stretch
+
+UNSCHEDULED_NS = 5 * NS_PER_SECOND
+"""From one time to the next where no polls are scheduled: the interval of the old harvester."""
+
+
+class Moments(NamedTuple):
+    """The times of a day that get a line, ascending, wall ns; and for each where the window before its own closed."""
+
+    times: Ints
+    since: Ints
+
+
+def moments_of(certificate: Mapping[str, Any], every_ns: int | None = None) -> Moments:
+    """Scheduled times, every 5 s where no polls are scheduled; or from each opening on every `every_ns`.
+
+    Raises KeyError, TypeError or ValueError for what is no certificate.
+    """
+    windows: list[Interval] = sorted((int(opens), int(closes)) for opens, closes in certificate["windows"])
+    if every_ns is None:
+        stretches = [Stretch(**entry) for entry in certificate["schedule"]]
+        ranges = [each._replace(interval_ns=each.interval_ns or UNSCHEDULED_NS).slots() for each in stretches]
+    else:
+        ranges = [range(opens, closes, every_ns) for opens, closes in windows]
+    times = np.unique(np.concatenate([np.zeros(0, np.int64), *(np.arange(r.start, r.stop, r.step) for r in ranges)]))
+    closes = np.array([0, *(closes for _, closes in windows)], np.int64)
+    return Moments(times, closes[np.searchsorted(closes[1:], times)])
+
+
+def choose_rows(moments: Moments, rows: pa.Table, gaps: Mapping[str, Sequence[Interval]]) -> Ints:
+    """The place in `rows` of the row that stands for each moment, -1 where nothing was known.
+
+    `rows`: recv_ns, sched_ns and feed of one symbol by time of receipt. `gaps`: the symbol's by feed, ascending. A row
+    ends to be known when its feed has a gap, and when its window has closed.
+    """
+    times = moments.times
+    recv = rows.column("recv_ns").to_numpy()
+    latest = np.searchsorted(recv, times, side="right") - 1
+    received = np.append(recv, ABSENT)[latest]  # -1, no row yet, is the last
+    known = received > moments.since
+    feeds = np.array([*rows.column("feed").to_pylist(), ""])[latest]
+    for feed, stretches in gaps.items():
+        known &= ~((feeds == feed) & _are_lost(times, received, stretches))
+    return _prefer_polls(times, rows, np.where(known, latest, -1))
+
+
+def _are_lost(times: Ints, received: Ints, stretches: Sequence[Interval]) -> Flags:
+    """Whether a gap holds the moment, or lies between the receipt of the row and the moment."""
+    begins, ends = np.array([(ABSENT, ABSENT), *stretches], np.int64).T
+    last = np.searchsorted(begins, times, side="right") - 1
+    lost: Flags = (times < ends[last]) | (begins[last] >= received)
+    return lost
+
+
+def _prefer_polls(times: Ints, rows: pa.Table, chosen: Ints) -> Ints:
+    sched = rows.column("sched_ns").fill_null(ABSENT).to_numpy()
+    slots, first = np.unique(sched, return_index=True)
+    if len(slots):
+        place = np.minimum(np.searchsorted(slots, times), len(slots) - 1)
+        chosen = np.where(slots[place] == times, first[place], chosen)
+    return chosen
