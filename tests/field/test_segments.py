@@ -147,7 +147,8 @@ def test_each_symbol_is_polled_in_its_own_hours_and_in_no_others(mixed: Settings
     assert {symbol: entry.get("segment") for symbol, entry in certificate["symbols"].items()} == {
         SBIN: None, FUTURE: "nse_fo", GOLD: "mcx"
     }  # fmt: skip
-    assert set(certificate["segments"]) == {"nse_fo", "mcx"}
+    assert set(certificate["segments"]) == {"nse_cash", "nse_fo", "mcx"}
+    assert certificate["windows"] == [[OPEN_NS, OPEN_NS + 120 * SECOND]], "of all segments"
 
 
 def test_a_kill_in_one_segments_window_costs_the_others_nothing(mixed: Settings) -> None:

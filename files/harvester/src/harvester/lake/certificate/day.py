@@ -10,8 +10,9 @@ import numpy as np
 from harvester.calendar import NSE_CASH
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.certificate.streams import Json, longest_silence, percentiles
+from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day
-from harvester.lake.day.slots import Grid
+from harvester.lake.day.slots import Grid, Stretch
 from harvester.lake.gaps.polls import GapRow
 from harvester.lake.manifest import FileEntry
 from harvester.lake.tables.poll_rows import SymbolData
@@ -51,11 +52,12 @@ def of_segment(segment: str) -> Json:
     return {} if segment == NSE_CASH else {"segment": segment}
 
 
-def _certify_grid(grid: Grid) -> Json:
+def _certify_times(windows: Iterable[Interval], stretches: Iterable[Stretch]) -> Json:
+    ordered = sorted(stretches, key=lambda stretch: stretch.from_ns)
     return {
-        "windows": [list(window) for window in grid.windows],
-        "interval_ns": grid.stretches[0].interval_ns if grid.stretches else None,
-        "schedule": [stretch._asdict() for stretch in grid.stretches],
+        "windows": [list(window) for window in windows],
+        "interval_ns": ordered[0].interval_ns if ordered else None,
+        "schedule": [stretch._asdict() for stretch in ordered],
     }
 
 
@@ -64,14 +66,15 @@ def certify_day(
 ) -> Json:
     """The whole certificate: the same for each build of the same segments by the same release."""
     index, events = day.index, day.events
-    others = {segment: _certify_grid(grid) for segment, grid in day.grids.items() if segment != NSE_CASH}
+    stretches = [stretch for grid in day.grids.values() for stretch in grid.stretches]
+    parts = {segment: _certify_times(grid.windows, grid.stretches) for segment, grid in day.grids.items()}
     return {
         "format": CERTIFICATE_FORMAT,
         "date": day.partition.date.isoformat(),
         "host": day.partition.host,
         "release": release,
-        **_certify_grid(day.grid),
-        **({"segments": others} if others else {}),
+        **_certify_times(day.windows, stretches),
+        **({"segments": parts} if len(parts) > 1 else {}),
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
         "streams": dict(streams),

@@ -48,11 +48,6 @@ class Day:
     """Those of each socket: expected, or named by a connection or a gap."""
 
     @property
-    def grid(self) -> Grid:
-        """Windows and slots of NSE cash."""
-        return self.grids[NSE_CASH]
-
-    @property
     def windows(self) -> list[Window]:
         """When any segment is recorded."""
         return union(window for grid in self.grids.values() for window in grid.windows)
