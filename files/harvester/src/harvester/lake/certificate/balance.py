@@ -43,7 +43,7 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
 
 
 def _check_polls(certificate: Json, depth: Path, ledger: Ledger) -> list[str]:
-    parts = certificate["segments"] if "segments" in certificate else {NSE_CASH: certificate}
+    parts = _parts(certificate)
     slots = {
         segment: {slot for entry in part["schedule"] for slot in Stretch(**entry).slots()}
         for segment, part in parts.items()
@@ -56,6 +56,13 @@ def _check_polls(certificate: Json, depth: Path, ledger: Ledger) -> list[str]:
     if certificate["unexplained_slots"]:
         flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
     return flaws
+
+
+def _parts(certificate: Json) -> dict[str, Json]:
+    """Windows and schedule by segment. TypeError for what is no certificate."""
+    if "segments" in certificate:
+        return dict(certificate["segments"])
+    return {NSE_CASH: certificate}
 
 
 def _segment_of(entry: Json) -> str:
@@ -93,7 +100,7 @@ def check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRo
 
 
 def _check_socket(feed: str, section: Json, certificate: Json, ledger: Ledger) -> list[str]:
-    parts = certificate["segments"] if "segments" in certificate else {NSE_CASH: certificate}
+    parts = _parts(certificate)
     spans = {
         segment: [(int(opens), int(closes)) for opens, closes in part["windows"]] for segment, part in parts.items()
     }
