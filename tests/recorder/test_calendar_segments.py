@@ -60,14 +60,14 @@ def test_a_segment_inherits_the_days_that_it_does_not_name(tmp_path: Path) -> No
     own = {"phase_rules": [rule(["12:00", "13:00"])]}
     file = write(
         tmp_path / "c.json",
-        {"nse_fo": own, "mcx": own | {"holidays": [], "special_sessions": [special(MONDAY, ["17:00", "18:00"])]}},
+        {"nse_fo": own, "mcx": own | {"holidays": [], "special_sessions": [special(TUESDAY, ["17:00", "18:00"])]}},
     )
     calendar = TradingCalendar.load(file)
 
     assert calendar.segments == ("nse_cash", "nse_fo", "mcx")
     assert [hours(calendar, day) for day in (MONDAY, TUESDAY, WEDNESDAY)] == [[], [9, 10], [20, 21]]
     assert [hours(calendar.of("nse_fo"), day) for day in (MONDAY, TUESDAY, WEDNESDAY)] == [[], [12, 13], [20, 21]]
-    assert [hours(calendar.of("mcx"), day) for day in (MONDAY, TUESDAY, WEDNESDAY)] == [[17, 18], [12, 13], [12, 13]]
+    assert [hours(calendar.of("mcx"), day) for day in (MONDAY, TUESDAY, WEDNESDAY)] == [[12, 13], [17, 18], [12, 13]]
     assert calendar.of("mcx") is calendar.of("mcx")
     assert calendar.of("nse_cash") is calendar
     assert (calendar.segment, calendar.of("mcx").segment) == ("nse_cash", "mcx")
