@@ -49,6 +49,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("contract", slow=True),
     Suite("recorder"),
     Suite("operator"),
+    Suite("commands"),
     Suite("field", slow=True),
     Suite("s3", slow=True),
     Suite("storage"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -12,6 +13,7 @@ from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result
+from runbook.fleet import account
 from runbook.fleet.calendar import calendar_beside
 from runbook.fleet.shares import share_of
 from runbook.tokens.function_policies import statements
@@ -52,6 +54,31 @@ def alert_settings(
     return {} if causes == CAUSES else {"alerts": {"causes": list(causes)}}
 
 
+def account_refusal(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str]) -> str:
+    """Why these hosts ask more of an account than the broker allows it; `variables` are all hosts' (hostvars)."""
+    return account.account_refusal(_settings(variables, fleet))
+
+
+def account_shares(host: str, fleet: Sequence[str], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings with the host's share of its account's limits."""
+    return account.account_shares(host, _settings(variables, fleet))
+
+
+def _settings(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str]) -> dict[str, Any]:
+    stated = [name for name in fleet if "harvester_settings" in variables[name]]
+    settings: dict[str, Any] = {name: _plain(variables[name]["harvester_settings"]) for name in stated}
+    return dict(json.loads(json.dumps(settings)))  # numbers and texts, too, are Ansible's own
+
+
+def _plain(value: Any) -> Any:
+    """Without Ansible's own containers, which render what is inside only when it is looked at."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(part) for part in value]
+    return value
+
+
 def is_address_in(address: str, networks: Sequence[str]) -> bool:
     """Whether one of the networks has the address; 192.0.2.7/24 is one, unlike in ansible.utils.in_network."""
     return any(ip_address(address) in ip_network(network, strict=False) for network in networks)
@@ -62,6 +89,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "account_refusal": account_refusal,
+            "account_shares": account_shares,
             "alert_settings": alert_settings,
             "bucket_name": bucket_name,
             "calendar_beside": calendar_beside,

@@ -1,13 +1,10 @@
 """Shares, sizes, costs, host keys and risks: what the AWS tasks compute."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
@@ -15,7 +12,6 @@ from runbook.aws.cost import Configuration, estimate, prices, read_configuration
 from runbook.aws.destroy import refuse
 from runbook.aws.host_keys import find_keys, forget
 from runbook.aws.risk import Risk, find_risks
-from runbook.fleet.shares import share_of
 from runbook.fleet.ssh import RemoteError
 from runbook.pull.store import Store
 from runbook.pull.transport import LocalTransport
@@ -27,27 +23,6 @@ ecdsa-sha2-nistp256 AAAAE2VjZHNh= root@ip-172-31-0-1
 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 root@ip-172-31-0-1
 -----END SSH HOST KEY KEYS-----
 login:"""
-
-
-@given(st.integers(1, 8), st.lists(st.sampled_from(SYMBOLS), unique=True, max_size=60))
-def test_each_symbol_falls_to_exactly_one_host(count: int, symbols: list[str]) -> None:
-    fleet = [f"h{number}" for number in range(count)]
-
-    shares = [share_of(symbols, host, fleet) for host in fleet]
-
-    assert sorted(symbol for share in shares for symbol in share) == sorted(symbols)
-
-
-def test_a_new_host_takes_its_share_and_moves_nothing_between_the_others(figure: Callable[..., None]) -> None:
-    fleet = [f"h{number}" for number in range(4)]
-    before = {symbol: host for host in fleet for symbol in share_of(SYMBOLS, host, fleet)}
-    after = {symbol: host for host in [*fleet, "h4"] for symbol in share_of(SYMBOLS, host, [*fleet, "h4"])}
-
-    moved = [symbol for symbol in SYMBOLS if before[symbol] != after[symbol]]
-    figure("symbols_moved_share", round(len(moved) / len(SYMBOLS), 3), bound="<= 0.25", unit="of all", gate=True)
-    assert {after[symbol] for symbol in moved} == {"h4"}
-    assert all(400 < len(share_of(SYMBOLS, host, fleet)) < 600 for host in fleet)
-    assert share_of(SYMBOLS, "elsewhere", fleet) == SYMBOLS
 
 
 def test_the_disk_is_sized_by_symbols_and_days_in_steps() -> None:

@@ -124,7 +124,7 @@ def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendere
     agent = (rendered / "harvester-token-agent.service").read_text("utf-8")
     metrics = (rendered / METRICS).read_text("utf-8")
 
-    assert f"ReadWritePaths={settings.journal_dir}\n" in recorder
+    assert f"ReadWritePaths={settings.journal_dir} -{settings.master_dir}\n" in recorder
     assert f"RuntimeDirectory={settings.status_file.parent.name}\n" in recorder
     assert f"RuntimeDirectory={settings.token.handover.parent.name}\n" in agent
     assert f"ReadOnlyPaths={settings.token.file.parent}\n" in agent

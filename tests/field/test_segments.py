@@ -69,14 +69,15 @@ def test_every_fact_of_the_packaged_hours_states_its_source(root: Path) -> None:
 
 
 def test_a_segment_without_hours_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "config.json").write_text(json.dumps(make_config(tmp_path, symbols=[SBIN, DOLLAR])), encoding="utf-8")
+    file = write_calendar(tmp_path / "calendar.json", nse_cash=HOURS["nse_cash"])
+    config = make_config(tmp_path, symbols=[SBIN, GOLD], calendar={"file": str(file)})
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     code = harvester(["config", "check", str(tmp_path / "config.json")])
 
     assert code == ConfigError.exit_code
-    assert f"{DOLLAR} belong to the segment bse_currency, of which the trading calendar has no hours" in (
-        capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert f"{GOLD} belong to the segment mcx, of which the trading calendar has no hours" in said
 
 
 def write_calendar(path: Path, **hours: tuple[str, str]) -> Path:

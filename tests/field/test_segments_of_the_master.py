@@ -12,7 +12,7 @@ from tests.recorder.bench import Bench, hand_over
 from tests.recorder.fakes import make_settings
 from tests.recorder.minute import OPEN_NS, SECOND, at, record
 
-from harvester.brokers.fyers.segments import Listing, assign_segments, find_contradictions
+from harvester.brokers.fyers.segments import MasterRow, assign_segments, find_contradictions
 from harvester.calendar import TradingCalendar
 from harvester.calendar.segments import guess_segment
 from harvester.capture.reassignment import Reassignment
@@ -49,14 +49,14 @@ EVENING = "0900-2355|1815-1915:"
 def test_the_fytoken_and_the_masters_hours_decide(
     symbol: str, token: str, session: str, name: str, segment: str
 ) -> None:
-    listing = Listing(symbol, token, session, name)
+    listing = MasterRow(symbol, token, session, name)
 
     assert assign_segments([listing], MANY, TradingCalendar.load(), IN_FORCE) == {symbol: segment}
 
 
 def test_a_master_of_few_derivatives_classes_nobody_and_an_unknown_code_has_no_segment() -> None:
     calendar = TradingCalendar.load()
-    cash = Listing("NSE:TINY-EQ", "10100000000042", PLAIN, "TINY")
+    cash = MasterRow("NSE:TINY-EQ", "10100000000042", PLAIN, "TINY")
 
     assert assign_segments([cash], {"SBIN"}, calendar, IN_FORCE) == {"NSE:TINY-EQ": "nse_cash"}
     assert assign_segments([cash._replace(fy_token="9910")], MANY, calendar, IN_FORCE) == {}
@@ -79,7 +79,7 @@ def test_a_master_of_few_derivatives_classes_nobody_and_an_unknown_code_has_no_s
     ],
 )
 def test_a_contradiction_is_one_sentence_a_segment(segment: Any, session: str, sentence: str) -> None:
-    listings = [Listing(f"NSE:X{number}", "", session, "X") for number in range(2)]
+    listings = [MasterRow(f"NSE:X{number}", "", session, "X") for number in range(2)]
 
     found = find_contradictions(listings, {one.symbol: segment for one in listings}, TradingCalendar.load(), IN_FORCE)
 
@@ -92,7 +92,7 @@ def test_the_real_master_contradicts_no_calendar(recorded_data: Path) -> None:
     import gzip
 
     with gzip.open(recorded_data / "fyers_symbol_master/NSE_CM_20250515.csv.gz", "rt", encoding="utf-8") as file:
-        listings = [Listing(row[9], row[0], row[6], row[13]) for row in csv.reader(file)]
+        listings = [MasterRow(row[9], row[0], row[6], row[13]) for row in csv.reader(file)]
     calendar, day = TradingCalendar.load(), date(2025, 5, 15)
 
     segments = assign_segments(listings, MANY, calendar, day)
@@ -212,8 +212,8 @@ def test_health_asks_nothing_of_a_segment_that_is_closed(tmp_path: Path) -> None
     status["segments"]["nse_cash"]["open_ns"] = OPEN_NS
     assert not check("data").ok
     assert "NSE:SBIN-EQ" in check("data").detail
-    status["calendar"] = {"contradictions": ["nse_fo: the symbol master says 09:15-15:50, the calendar 09:15-15:40"]}
-    assert (check("calendar").ok, check("calendar").detail) == (False, status["calendar"]["contradictions"][0])
+    status["calendar_contradictions"] = ["nse_fo: the symbol master says 09:15-15:50, the calendar 09:15-15:40"]
+    assert (check("calendar").ok, check("calendar").detail) == (False, status["calendar_contradictions"][0])
     status["refused_symbols"] = {GOLD: "mcx"}
     assert not check("symbols").ok
     assert "MCX:GOLD26AUGFUT belong to the segment mcx" in check("symbols").detail

@@ -15,6 +15,7 @@ PARTS = {
     "recorder": ("tests.golden.recorder",),
     "made": ("tests.golden.lake", "made"),
     "recorded": ("tests.golden.lake", "recorded"),
+    "host": ("tests.golden.host",),
 }
 """Name of each part, and the process that makes its artefacts."""
 SHOWN_LINES = 60

@@ -1,4 +1,4 @@
-"""The golden day: committed journals and a scripted recorder give byte for byte what they gave before."""
+"""The golden day and host: what is made of committed journals, a scripted broker and the roles is what it was."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from tests.journals import book
 
-from harvester.decode.fyers_rest import BadResponse, Depth, decode_depth
-from harvester.journal.format import Poll
+from harvester.brokers.fyers.depth import Depth
+from harvester.brokers.fyers.responses import read_depth
+from harvester.ledger.outage import Outage
 
 SYMBOL = "NSE:SBIN-EQ"
 INT64 = 2**63
@@ -22,11 +23,11 @@ ANY_JSON = st.recursive(
 NAMES = sorted(book())
 
 
-def decode(body: bytes, status: int = 200) -> Depth | BadResponse:
-    depth = decode_depth(Poll(1, 2, status, body), SYMBOL)
-    assert isinstance(depth, Depth | BadResponse)
-    if isinstance(depth, BadResponse):
-        assert depth.reason and depth.reason.isprintable() and len(depth.reason) < 400
+def decode(body: bytes, status: int = 200) -> Depth | Outage:
+    depth = read_depth(status, body, SYMBOL)
+    assert isinstance(depth, Depth | Outage)
+    if isinstance(depth, Outage):
+        assert depth.detail and depth.detail.isprintable() and len(depth.detail) < 400
     else:
         _check(depth)
     return depth

@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from harvester.decode.fyers_rest import BadResponse
 from harvester.lake.certificate.balance import check_symbol
 from harvester.lake.certificate.day import certify_symbol
 from harvester.lake.day.events import DEFAULT, Events, KnownGap, Run, WindowOpen
 from harvester.lake.day.slots import Grid, build_grid
 from harvester.lake.gaps.polls import PollGaps
 from harvester.lake.tables.poll_rows import SymbolData
-from harvester.ledger.outage import Cause
+from harvester.ledger.outage import Cause, Outage
 
 SYMBOL = "NSE:SBIN-EQ"
 CAUSES: list[Cause] = ["timeout", "no_token", "disconnect", "stall", "unknown"]
@@ -70,7 +69,7 @@ def test_data_and_gaps_cover_what_was_expected_exactly(
     grid: Grid, lives: list[Run], gaps: list[KnownGap], times: list[int], grace: int, data: st.DataObject
 ) -> None:
     polled = times + data.draw(st.lists(st.sampled_from(grid.slots), max_size=60) if grid.slots else st.just([]))
-    bad = {slot: BadResponse("bad_response", "odd") for slot in polled[::3]}
+    bad = {slot: Outage("bad_response", "odd") for slot in polled[::3]}
     good = [slot for slot in polled if slot not in bad]
     rows = PollGaps(grid, Events(runs=lives, gaps=gaps), grace).rows(SYMBOL, set(grid.slots) & set(good), bad)
     entry = certify_symbol(SymbolData(recv_ns=sorted(good), sched_ns=good, bad=bad), rows, grid)

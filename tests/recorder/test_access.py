@@ -157,3 +157,59 @@ def test_no_limit_is_ever_broken_however_fast_it_is_asked(limits: RequestLimits,
         sum(1 for other in sent if at <= other < at + span_seconds * SECOND) <= allowed
         for at in sent[:: len(sent) // 50]
     )
+
+
+def refuse_until(access: Access, seconds: int) -> int:
+    """Answer every request with 429 for so long; the monotonic ns of the first moment at which it counts as blocked."""
+    for at in range(0, seconds * SECOND, SECOND):
+        if access.check_request(WALL + at, at) is None:
+            access.note_result(result(at, "rate_limited", 429)._replace(wall_ns=WALL + at), TOKEN)
+        if access.blocked_until(WALL + at):
+            return at
+    return -1
+
+
+MIDNIGHT = int(datetime(2026, 8, 5, 18, 30, tzinfo=UTC).timestamp()) * SECOND
+
+
+def test_refusals_that_outlast_a_minute_without_a_request_mean_blocked_for_the_day(access: Access) -> None:
+    found = refuse_until(access, 600)
+
+    assert 60 * SECOND < found < 300 * SECOND
+    assert access.blocked_until(WALL + found) == MIDNIGHT
+    outage = access.check_request(WALL + found + SECOND, found + SECOND)
+    assert outage and outage.cause == "blocked"
+    assert "2026-08-06 00:00" in outage.detail
+
+
+def test_a_broker_that_says_to_come_back_in_hours_has_blocked_the_account(access: Access) -> None:
+    access.note_result(result(0, "rate_limited", 429, retry_after=8 * 3600.0), TOKEN)
+
+    assert access.blocked_until(WALL) == WALL + 8 * 3600 * SECOND
+
+
+def test_while_blocked_it_is_asked_now_and_then_and_an_answer_ends_it(access: Access) -> None:
+    found = refuse_until(access, 600)
+
+    again = first_pass(access, after_ns=found + SECOND, until_ns=found + 600 * SECOND)
+    assert again is not None
+    access.note_result(result(again), TOKEN)
+
+    assert access.blocked_until(WALL + again) is None
+    assert access.check_request(WALL, again + SECOND) is None
+
+
+def test_a_block_ends_at_midnight(access: Access) -> None:
+    refuse_until(access, 600)
+
+    assert access.blocked_until(MIDNIGHT) is None
+
+
+def test_a_minute_that_is_used_up_is_no_block(access: Access) -> None:
+    access.note_result(result(0, "rate_limited", 429, retry_after=60.0), TOKEN)
+    again = first_pass(access, after_ns=SECOND, until_ns=120 * SECOND)
+    assert again
+    access.note_result(result(again), TOKEN)
+    access.note_result(result(again + 30 * SECOND, "rate_limited", 429), TOKEN)
+
+    assert access.blocked_until(WALL) is None

@@ -29,7 +29,7 @@ from harvester.base.redaction import Secret, register_secret
 from harvester.brokers.fyers.responses import judge_depth, judge_profile, read_date, read_retry_after
 from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.protocol import PollResult
-from harvester.config.settings import BrokerSettings
+from harvester.config.broker import BrokerSettings
 from harvester.ledger.outage import Cause
 
 SBIN = SYMBOLS[0]
@@ -115,7 +115,7 @@ def test_the_request_is_what_the_broker_documents(trusted: tuple[Path, Path]) ->
         pytest.param(answer(200, b"[1, 2]"), "bad_response", id="JSON of another shape"),
         pytest.param(answer(200, b'{"s": "ok", "d": []}'), "bad_response", id="no books"),
         pytest.param(answer(200, depth_body("NSE:OTHER-EQ")), "bad_response", id="another symbol's book"),
-        pytest.param(refuse(-300, status=400), "bad_response", id="invalid symbol"),
+        pytest.param(refuse(-300, status=400), "not_listed", id="invalid symbol"),
         pytest.param(answer(302, b"", location="https://localhost:1/"), "bad_response", id="redirect"),
         pytest.param(answer(200, b"[" * 60_000), "bad_response", id="deep nesting"),
         pytest.param(answer(200, b"\x1f\x8b", **{"content-encoding": "gzip"}), "bad_response", id="compressed"),
@@ -279,9 +279,9 @@ def test_retry_after_is_read_in_seconds_and_as_a_date(trusted: tuple[Path, Path]
         None,
         None,
         0,
-        3600,
+        86_400,
         None,
-        3600,
+        86_400,
     ]
     assert read_date("yesterday") is None
 

@@ -25,7 +25,7 @@ class Publisher(StatusPublisher):
 def test_many_symbols_are_written_less_often(tmp_path: Path, symbols: int, writes: int) -> None:
     clock, path = HandClock(), tmp_path / "status.json"
     context = Mock(clock=clock, settings=Mock(status_file=path))
-    publisher = Publisher(context, polls=Mock(), streams=[], keeper=Mock(), lookup=Mock(unknown={}, contradictions=[]))
+    publisher = Publisher(context, polls=Mock(), streams=[], keeper=Mock(), symbol_master=dict)
     publisher.symbols = symbols
     found = 0
     for _ in range(10):

@@ -284,3 +284,23 @@ def test_the_agent_as_a_process_serves_a_file_and_stops_on_sigterm(tmp_path: Pat
     assert "<6>" in output
     assert "timestamp=" not in output
     assert token not in output
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_stored_token_is_this_users_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "credential"
+    store = FileStore(path)
+    before = os.umask(umask)
+    try:
+        store.write(Secret("first"))
+        path.chmod(0o644)
+        store.write(Secret("second"))
+        kept = sorted(tmp_path.iterdir())
+        after_write = {stat.S_IMODE(file.stat().st_mode) for file in kept}
+        store.undo()
+    finally:
+        os.umask(before)
+
+    assert len(kept) == 2
+    assert after_write == {0o600}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}

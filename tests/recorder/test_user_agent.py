@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from tests.recorder.sockets import SocketBroker
 from harvester.base.clock import SystemClock
 from harvester.base.redaction import Secret
 from harvester.base.release import USER_AGENT, release_id
+from harvester.brokers.fyers.master_download import download_symbols
+from harvester.brokers.fyers.masters import KeptMasters
 from harvester.brokers.fyers.rest import FyersRestClient
-from harvester.brokers.fyers.symbols import download_symbols
-from harvester.config.settings import BrokerSettings
+from harvester.config.broker import BrokerSettings
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import Handlers, WebSocket, connect
 from harvester.tokens.web import ask
@@ -27,7 +29,7 @@ def test_it_names_us_and_the_release() -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-def test_every_call_carries_it(certificate: tuple[Path, Path]) -> None:
+def test_every_call_carries_it(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     tls = ssl.create_default_context()
 
     async def call(broker: SocketBroker) -> None:
@@ -37,7 +39,7 @@ def test_every_call_carries_it(certificate: tuple[Path, Path]) -> None:
         await client.prove_token(TOKEN)
         await client.find_socket(TOKEN)
         await client.close()
-        await download_symbols(SYMBOLS, broker.url)
+        await download_symbols(SYMBOLS, broker.url, KeptMasters(tmp_path / "masters"), date(2026, 11, 24))
         await asyncio.to_thread(ask, "POST", f"{broker.url}/login", json_body={})
         await asyncio.to_thread(ask, "GET", f"{broker.url}/again", headers={"authorization": "x:y"})
         for path in ("/hsm", "/tbt"):

@@ -70,6 +70,18 @@ def test_the_way_back_restores_both_links(deployment):
     assert (answer["current"], answer["previous"]) == ("b2-1", "a1-0")
 
 
+@pytest.mark.parametrize("changed", ["release", "configuration", "both"])
+def test_the_way_back_restores_release_and_configuration(deployment, host, changed):
+    first, second = {"release": ("a1-0", "b2-0"), "configuration": ("a1-0", "a1-1"), "both": ("a1-0", "b2-1")}[changed]
+    for name in (first, second, first):
+        deployment(current=name)
+        release, _, configuration = name.partition("-")
+
+        assert (host / "opt/current/config.json").read_text() == configuration
+        assert (host / "opt/current/bin").resolve() == host / "opt/releases" / release / "bin"
+    assert str((host / "opt/previous").readlink()) == f"deployments/{second}"
+
+
 def test_the_way_back_to_a_first_deployment_leaves_no_previous_one(deployment):
     deployment(current="a1-0")
     deployment(current="b2-1")

@@ -100,6 +100,13 @@ def _add_controls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     one.add_argument("script", nargs="?", help="a JSON file, or the JSON itself when it begins with [ or {")
     one.add_argument("--clear", action="store_true", help="forget all faults that are armed, first")
     one.set_defaults(command=_fault)
+    one.epilog = (
+        "Symbols and accounts: block: every call is answered 429 until it ends, without a word until when, as to an"
+        " account that is blocked for the day. rename: the symbol is listed as `to` from now on, with its fyToken and"
+        " ISIN, and refused with -300 under its old ticker. vanish: the symbol is in no master and refused with -300."
+        " bad_row: the symbol's row of the master is cut in half. short_master: masters have the first size_bytes (a"
+        " third) alone."
+    )
 
     one = commands.add_parser("log", help="print what was served, as JSON lines")
     one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)

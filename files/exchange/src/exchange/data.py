@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from exchange.listings import instrument_of
 from exchange.market.chain import Chain, expiries, yearly_deviation
 from exchange.market.history import BadHistoryRequest, candles, parse_request
 from exchange.market.path import daily_variances
@@ -25,7 +26,8 @@ async def depth(request: web.Request) -> web.Response:
     """Five levels a side of one symbol (Fyers API docs, market depth)."""
     world = world_of(request)
     symbol = request.query.get("symbol", "")
-    row = world.depth.row(symbol, world.clock.wall_ns())
+    listed = instrument_of(world, symbol)
+    row = world.depth.row(listed, world.clock.wall_ns()) if listed else None
     if row is None:
         return refuse(*INVALID_SYMBOL)
     if request.query.get("ohlcv_flag") != "1":
@@ -55,7 +57,9 @@ def _quotes(world: World, symbols: list[str]) -> web.Response:
 
 
 def _quote(world: World, symbol: str, now: int) -> dict[str, Any]:
-    row, instrument = world.depth.row(symbol, now), world.instruments.get(symbol)
+    listed = instrument_of(world, symbol)
+    instrument = world.instruments.get(listed) if listed else None
+    row = world.depth.row(listed, now) if listed else None
     if row is None or instrument is None:
         code, message = INVALID_SYMBOL
         return {"n": symbol, "s": "error", "v": {"s": "error", "code": code, "errmsg": message}}

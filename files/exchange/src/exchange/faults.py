@@ -16,6 +16,7 @@ from harvester.base.validation import Model, Refused, validate
 Action = Literal[
     "error",
     "rate_limit",
+    "block",
     "slow",
     "hang",
     "garbage",
@@ -35,11 +36,16 @@ Action = Literal[
     "truncated_frame",
     "skip",
     "reorder",
+    "rename",
+    "vanish",
+    "bad_row",
+    "short_master",
 ]
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
 CONNECTION_ACTIONS = ("cut", "mute", "half_open")
 FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
 SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
+LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master")
 ONCE = ("cut", *FRAME_ACTIONS)
 """Done once unless the script says how often or how long."""
 
@@ -77,8 +83,12 @@ class Fault(Model, frozen=True, omit_defaults=True):
     """Size of huge, garbage and garbage_frame; what is sent of truncate and truncated_frame."""
     offset_seconds: float = 0
     """How far the Date header is off, for date."""
+    to: str | None = None
+    """The new ticker, of rename."""
 
     def __post_init__(self) -> None:
+        if (self.action == "rename") != (self.to is not None):
+            raise ValueError("rename needs to, the new ticker, and no other action takes it")
         if self.action == "refuse" and self.duration_seconds is None:
             raise ValueError("refuse needs duration_seconds, or nothing could ever connect again")
 
@@ -93,6 +103,10 @@ class Fault(Model, frozen=True, omit_defaults=True):
         if self.count is None and self.action in ONCE and self.duration_seconds is None:
             return 1
         return self.count
+
+    def names(self, symbol: str) -> bool:
+        """Whether its pattern matches the symbol."""
+        return fnmatchcase(symbol, self.symbol)
 
     def concerns(self, path: str, symbols: Callable[[], Iterable[str]]) -> bool:
         """Whether its patterns match; `symbols` is asked only when it matters."""
@@ -186,7 +200,7 @@ class FaultSchedule:
         chosen: list[Armed] = []
         for armed in self.armed:
             fault = armed.fault
-            if fault.action in SOCKET_ACTIONS or not fault.concerns(path, lambda: symbols or [""]):
+            if fault.action in (*SOCKET_ACTIONS, *LISTING_ACTIONS) or not fault.concerns(path, lambda: symbols or [""]):
                 continue
             armed.matched += 1
             if not armed.begin_if_due(now) or armed.is_over(now) or fault.action in WORLD_ACTIONS:
@@ -195,6 +209,12 @@ class FaultSchedule:
                 armed.used += 1
                 chosen.append(armed)
         return chosen
+
+    def of_listing(self, *actions: Action) -> list[Fault]:
+        """The faults with one of these actions that change what is listed now, in the script's order."""
+        now = self._clock.mono_ns()
+        due = [each for each in self.armed if each.fault.action in actions and each.begin_if_due(now)]
+        return [each.fault for each in due if not each.is_over(now)]
 
     def count_frame(self, path: str, symbols: Callable[[], Iterable[str]]) -> None:
         """A socket is about to send a data frame."""

@@ -6,6 +6,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from exchange.hosts import DEPTH_SOCKET_URL
+from exchange.listings import instrument_of
 from exchange.replies import NO_LIST, listed_symbols, refuse, reply, success
 from exchange.sockets.connection import Connection
 from exchange.sockets.hsm_client import HsmClient
@@ -25,9 +26,10 @@ async def symbol_token(request: web.Request) -> web.Response:
         return refuse(*NO_LIST)
     if len(symbols) > MOST_SYMBOLS:
         return refuse(NO_LIST[0], f"Only {MOST_SYMBOLS} symbols are allowed in one request")
-    known = world_of(request).instruments
-    valid = {symbol: known[symbol].token for symbol in symbols if symbol in known}
-    invalid = [symbol for symbol in symbols if symbol not in known]
+    world = world_of(request)
+    known = {symbol: world.instruments.get(instrument_of(world, symbol) or "") for symbol in symbols}
+    valid = {symbol: instrument.token for symbol, instrument in known.items() if instrument}
+    invalid = [symbol for symbol, instrument in known.items() if instrument is None]
     return reply({"s": "ok", "code": 200, "message": "", "validSymbol": valid, "invalidSymbol": invalid})
 
 

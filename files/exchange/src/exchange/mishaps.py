@@ -9,8 +9,11 @@ from email.utils import format_datetime
 from aiohttp import web
 
 from exchange.faults import Armed
+from exchange.limits import DAY_SECONDS
 from exchange.replies import dump, refuse, reply
 from exchange.sockets.connection import abort
+from exchange.world import world_of
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEFAULT_HUGE = 16 * 1024 * 1024
@@ -32,6 +35,8 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
             return refuse(fault.code, fault.message, status=fault.status or 500, headers=retry)
         case "rate_limit":
             return refuse(-429, "request limit reached", status=429, headers=retry)
+        case "block":
+            return blocked(request, world_of(request).clock.wall_ns())
         case "slow":
             await asyncio.sleep(fault.delay_seconds)
             return await handler(request)
@@ -51,6 +56,13 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
         case "truncate":
             return Truncated(await _answer(handler, request), fault.size_bytes)
     raise NoAnswerError(fault.action)
+
+
+def blocked(request: web.Request, wall_ns: int) -> web.Response:
+    """The account is over its limits for the rest of the day; market data is not told until when, as live."""
+    left = midnight_ns(to_ist(wall_ns).date()) / NS_PER_SECOND + DAY_SECONDS - wall_ns / NS_PER_SECOND
+    retry = {"Retry-After": str(int(left) + 1)} if request.path.startswith("/api/") else None
+    return refuse(-429, "request limit reached", status=429, headers=retry)
 
 
 async def _answer(handler: Handler, request: web.Request) -> web.Response:

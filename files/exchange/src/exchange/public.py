@@ -1,11 +1,10 @@
 """Files of the public host: symbol masters as CSV and JSON, and the map of index names."""
 
-import csv
-import io
 from collections.abc import Iterable
 
 from aiohttp import web
 
+from exchange.listings import master_text
 from exchange.market.instruments import Instrument
 from exchange.replies import reply, rupees
 from exchange.sockets.topics import INDEX_SUFFIX
@@ -30,9 +29,8 @@ async def symbol_master_csv(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in SEGMENTS:
         raise web.HTTPNotFound
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(item.row for item in _select(world_of(request), name))
-    return web.Response(text=text.getvalue(), content_type="text/csv")
+    world = world_of(request)
+    return web.Response(text=master_text(world, _select(world, name)), content_type="text/csv")
 
 
 async def symbol_master_json(request: web.Request) -> web.Response:

@@ -9,10 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, NoReturn
 
-from harvester.base.errors import HarvesterError
+from harvester.base.endings import describe_ending, flush_output
 from harvester.base.release import release_id
-
-FAILURE = 1
 
 
 class Command(NamedTuple):
@@ -55,21 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; every error becomes a message on stderr and an exit code."""
-    args = _parse(arguments)
     try:
-        return _dispatch(args)
-    except HarvesterError as error:
-        _complain(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        return FAILURE
-    except BrokenPipeError:
-        return FAILURE
-    except Exception as error:
-        if args.debug:
+        code = _dispatch(_parse(arguments))
+        flush_output()
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in arguments:
             _complain(traceback.format_exc())
-        _complain(f"unexpected {type(error).__name__}: {error}. Run again with --debug for the traceback.")
-        return FAILURE
+        code, message = describe_ending(error, for_traceback="Run again with --debug for the traceback.")
+        if message:
+            _complain(message)
+    return code
 
 
 def _dispatch(args: argparse.Namespace) -> int:

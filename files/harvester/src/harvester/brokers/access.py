@@ -4,7 +4,7 @@ import random
 from collections import deque
 from typing import Literal
 
-from harvester.base.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.brokers.protocol import PollResult
 from harvester.config.limits import MINUTE_NS, RequestLimits
 from harvester.ledger.outage import Outage
@@ -14,6 +14,10 @@ TokenState = Literal["ok", "missing", "expired", "refused"]
 REFUSED_RETRY_NS = 60 * NS_PER_SECOND
 BACKOFF_FIRST, BACKOFF_LAST = 5.0, 300.0
 DAY_NS = 86_400 * NS_PER_SECOND
+LONGEST_WAIT = 3600.0
+"""Seconds; a block that ends before the broker said so is noticed within that time."""
+BLOCK_SECONDS = 900.0
+"""A broker that names a longer wait than this means no limit of a minute: the account is blocked."""
 NO_TOKEN = Outage("no_token", "no access token has been handed over")
 EXPIRED = Outage("no_token", "the access token has expired, and nobody has logged in since")
 """Also recorded when the broker refuses an expired token: the ledger should say that the login was missed."""
@@ -28,7 +32,10 @@ class Access:
         self._refusal = ""
         self._try_again_ns = 0
         self._wait_until_ns = 0
+        self._waited_ns = 0
+        """How long nothing was sent before the requests that are answered now."""
         self._rate_limited = 0
+        self._blocked_until_ns = 0
         self._sent: deque[int] = deque()
         self._sent_today: list[int] = [0, 0]
 
@@ -46,10 +53,14 @@ class Access:
             return "refused"
         return "expired" if self.token.expires_at_ns <= wall_ns else "ok"
 
+    def blocked_until(self, wall_ns: int) -> int | None:
+        """Until when, in wall ns, the broker has blocked the account; None: it has not, as far as one can tell."""
+        return self._blocked_until_ns if wall_ns < self._blocked_until_ns else None
+
     def check_request(self, wall_ns: int, mono_ns: int) -> Outage | None:
         """Why no request may be sent now, or None: send, and the request is counted as sent."""
         if self.token and mono_ns < self._wait_until_ns:
-            return Outage("rate_limited", "waiting as the broker's rate limit demands")
+            return self._describe_wait(wall_ns)
         outage = self._check_token(wall_ns, mono_ns)
         if outage:
             return outage
@@ -79,8 +90,10 @@ class Access:
                 self._try_again_ns = max(self._try_again_ns, result.mono_ns + REFUSED_RETRY_NS)
         elif cause == "rate_limited":
             self._back_off(result)
+            if self.blocked_until(result.wall_ns):
+                return result._replace(outage=self._describe_wait(result.wall_ns))
         elif cause is None:
-            self._rate_limited = 0
+            self._rate_limited = self._waited_ns = self._blocked_until_ns = 0
             if token is self.token:
                 self._refusal = ""
         return result
@@ -103,8 +116,28 @@ class Access:
         self._rate_limited += 1
         backoff = min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** (self._rate_limited - 1))
         told = result.retry_after_seconds
+        self._note_block(result, told or 0.0)
         seconds = told + random.uniform(0, 1) if told is not None else backoff * random.uniform(0.75, 1.25)
-        self._wait_until_ns = result.mono_ns + int(seconds * NS_PER_SECOND)
+        self._waited_ns = int(min(seconds, LONGEST_WAIT) * NS_PER_SECOND)
+        self._wait_until_ns = result.mono_ns + self._waited_ns
+
+    def _note_block(self, result: PollResult, told_seconds: float) -> None:
+        """The broker blocks an account for the rest of the day after some minutes over its limit (Fyers API docs).
+
+        It names no such state. A refusal of the first requests after more than a minute without any is none of a
+        second or a minute; one that names hours says itself until when.
+        """
+        if told_seconds > BLOCK_SECONDS:
+            self._blocked_until_ns = result.wall_ns + int(told_seconds * NS_PER_SECOND)
+        elif self._waited_ns > MINUTE_NS and not self.blocked_until(result.wall_ns):
+            self._blocked_until_ns = midnight_ns(to_ist(result.wall_ns).date()) + DAY_NS
+
+    def _describe_wait(self, wall_ns: int) -> Outage:
+        until_ns = self.blocked_until(wall_ns)
+        if until_ns is None:
+            return Outage("rate_limited", "waiting as the broker's rate limit demands")
+        ends = f"{to_ist(until_ns):%Y-%m-%d %H:%M} India time"
+        return Outage("blocked", f"the broker has blocked the account until {ends}; it is asked again now and then")
 
     def _is_within_limits(self, mono_ns: int) -> bool:
         while self._sent and self._sent[0] <= mono_ns - MINUTE_NS:

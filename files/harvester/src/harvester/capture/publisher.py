@@ -1,9 +1,9 @@
 """Assembles the recorder's state for the status file. Times in it are wall ns unless the key says otherwise."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -25,15 +25,6 @@ MANY, MANY_EVERY_NS = 500, 5 * NS_PER_SECOND
 """With so many symbols the file is large, and is written less often."""
 
 
-class MasterFindings(Protocol):
-    """What the last look at the broker's symbol master found."""
-
-    unknown: dict[str, list[str]]
-    """Tickers that it does not list, each with tickers that look like it."""
-    contradictions: list[str]
-    """Sentences: where its hours are not the calendar's."""
-
-
 class StatusPublisher:
     """Called after every turn of the recorder's loop; writes the file about once a second."""
 
@@ -44,15 +35,16 @@ class StatusPublisher:
         polls: PollFeed,
         streams: Sequence[StreamFeed],
         keeper: TokenKeeper,
-        lookup: MasterFindings,
+        symbol_master: Callable[[], dict[str, Any]],
     ) -> None:
+        """`symbol_master` describes what the look-up in the broker's symbol master found, as keys of the status."""
         self._path = context.settings.status_file
         self._context = context
         self._clock = context.clock
         self._polls = polls
         self._streams = streams
         self._keeper = keeper
-        self._lookup = lookup
+        self._symbol_master = symbol_master
         self._started_at_ns = context.clock.wall_ns()
         self._next_mono_ns = 0
         self._is_failing = False
@@ -114,10 +106,10 @@ class StatusPublisher:
                 "valid_until": recorder.calendar.valid_until.isoformat(),
                 "days_left": recorder.calendar.days_left(today),
                 "problem": recorder.calendars.problem,
-                **({"contradictions": self._lookup.contradictions} if self._lookup.contradictions else {}),
             },
             "clock": {"offset_ns": watch.offset_ns, "off": watch.is_off, "steps": watch.steps},
-            "unknown_symbols": self._lookup.unknown,
+            **self._symbol_master(),
+            **({"blocked_until_ns": until_ns} if (until_ns := access.blocked_until(wall_ns)) else {}),
         }
 
 

@@ -58,6 +58,11 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
                 rebuild=args.rebuild,
                 form=Form[settings.archive.upper()],
             )
+            if closing.outcome == NOTHING and not calendar.knows(day):
+                raise HarvesterError(
+                    f"{day}: nothing was recorded, and whether there was a session is unknown: the calendar's facts are"
+                    f" of {calendar.valid_from} to {calendar.valid_until}. Name another --date."
+                )
             print(describe(closing))
         except NotOverError as error:
             if args.date:
@@ -80,6 +85,8 @@ def describe(closing: Closing) -> str:
     if closing.certificate is None or closing.manifest is None:
         return f"{day}: closed before, nothing new."
     lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
+    if damaged := closing.certificate["journal"]["damaged_bytes"]:
+        lines.append(f"  damaged: {damaged} bytes of its journal are no records; they are kept in the copy under raw/.")
     for symbol, entry in closing.certificate["symbols"].items():
         causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
         share = f"{in_percent(entry['coverage'])}%" if entry["coverage"] is not None else "no session"

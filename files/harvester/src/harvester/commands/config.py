@@ -4,24 +4,40 @@ import argparse
 import asyncio
 import json
 from pathlib import Path
-from time import time_ns
 
 import msgspec
 
+from harvester.base.clock import SystemClock, to_ist
 from harvester.base.errors import ConfigError
-from harvester.brokers.fyers.segments import assign_segments, find_contradictions
+from harvester.base.files import make_directory, replace_file
+from harvester.brokers.fyers.found import FoundSymbols, find_symbols, require_none
+from harvester.brokers.fyers.masters import KeptMasters, MasterFile
+from harvester.brokers.fyers.segments import MasterRow, assign_segments, find_contradictions
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.reference import describe_settings
+from harvester.config.rules import FILE, read_resolved
 from harvester.config.segments import describe_refused, refuse_without_hours
-from harvester.config.settings import Settings, load_settings, settings_path
+from harvester.config.settings import Settings, load_settings, parse_settings, resolve_symbols, settings_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="check a file; exit code 2 when it is refused")
     check.add_argument("file", type=Path, nargs="?", help="configuration file; default: the one in force")
-    check.add_argument("--master", type=Path, metavar="CSV", help="symbol master to look the symbols up in")
+    check.add_argument(
+        "--master",
+        type=Path,
+        action="append",
+        metavar="CSV",
+        help="symbol master to look the symbols up in, also gzipped; several times for several segments",
+    )
+    check.add_argument(
+        "--earlier",
+        type=Path,
+        metavar="DIR",
+        help="earlier masters, as YYYY-MM-DD/NSE_CM.csv.gz, that say what a missing symbol was (default: those kept)",
+    )
     check.add_argument("--online", action="store_true", help="look the symbols up in the broker's own symbol master")
     actions.add_parser("schema", help="print every key with its type, default and meaning")
     actions.add_parser("show", help="print the configuration in force as JSON, defaults filled in")
@@ -35,25 +51,52 @@ def run(args: argparse.Namespace, settings: None) -> int:
     if args.action == "check":
         _check(args)
         return 0
-    checked = load_settings(args.config)
-    found = _find_topics(checked) if args.action == "topics" else msgspec.to_builtins(checked, enc_hook=str)
+    path = settings_path(args.config)
+    found = _find_topics(path) if args.action == "topics" else msgspec.to_builtins(load_settings(path), enc_hook=str)
     print(json.dumps(found))
     return 0
 
 
-def _find_topics(settings: Settings) -> dict[str, object]:
-    from harvester.brokers.fyers.symbols import download_symbols  # large
-
-    found = asyncio.run(download_symbols(settings.all_symbols, settings.broker.public_url))
-    topics = {symbol: topics_of(symbol, token, found.index_names) for symbol, token in found.tokens.items()}
-    calendar = TradingCalendar.load(settings.calendar.file)
-    segments = assign_segments(found.listings, found.underlyings, calendar, calendar.trading_date(time_ns()))
+def _find_topics(path: Path) -> dict[str, object]:
+    settings, problem = load_settings(path), ""
+    if settings.rules:
+        try:
+            settings = _resolve(path)
+        except ConfigError as error:
+            problem = str(error)  # what was resolved before stays
+    found = _download(settings)
+    listed = found.listings.items()
+    resolved = read_resolved(settings.master_dir) if settings.rules else None
+    calendar, day = TradingCalendar.load(settings.calendar.file), to_ist(SystemClock().wall_ns()).date()
+    rows = [MasterRow(name, row.fy_token, row.session, row.root) for name, row in listed]
+    segments = assign_segments(rows, found.underlyings, calendar, day)
     return {
-        "topics": topics,
-        "unknown": found.unknown,
         "segments": segments,
-        "contradictions": find_contradictions(found.listings, segments, calendar, calendar.trading_date(time_ns())),
+        "contradictions": find_contradictions(rows, segments, calendar, day),
+        "topics": {symbol: topics_of(symbol, row.fy_token, found.index_names) for symbol, row in listed},
+        "unknown": {symbol: [lost.successor] if lost.successor else [] for symbol, lost in found.lost.items()},
+        "lost": {symbol: lost.sentence for symbol, lost in found.lost.items()},
+        "remarks": [*found.remarks, *filter(None, [problem])],
+        "symbols": list(settings.all_symbols),
+        "rules": resolved.rules if resolved else [],
     }
+
+
+def _resolve(path: Path) -> Settings:
+    """Settings with what their rules stand for today, which is kept. Raises ConfigError for what cannot be recorded."""
+    from harvester.brokers.fyers.master_download import resolve_rules  # large
+
+    written = parse_settings(path.read_bytes(), path)
+    url, kept, now_ns = written.broker.public_url, KeptMasters(written.master_dir), SystemClock().wall_ns()
+    resolved, _ = asyncio.run(resolve_rules(written.rules, url, kept, now_ns))
+    settings = resolve_symbols(written, resolved.symbols)
+    try:
+        folder = written.master_dir / resolved.day
+        make_directory(folder)
+        replace_file(folder / FILE, json.dumps(resolved._asdict(), indent=1) + "\n", 0o640)
+    except OSError as error:
+        raise ConfigError(f"symbols: what the rules stand for cannot be kept: {error}.") from error
+    return settings
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -63,16 +106,33 @@ def _check(args: argparse.Namespace) -> None:
     if refused:
         raise ConfigError(f"{path}: symbols: {describe_refused(refused)}")
     if args.master:
-        from harvester.brokers.fyers.symbols import check_symbols
-
-        check_symbols(checked.symbols, args.master)
+        _check_offline(checked, args.master, args.earlier)
     if args.online:
-        _check_online(checked)
+        found = _download(checked)
+        for remark in found.remarks:
+            print(f"remark: {remark}")
+        require_none(found.lost)
     interval = f"{checked.poll.interval_seconds:g} s"
     print(f"{path}: valid; {len(checked.symbols)} symbols every {interval}, as {checked.host_id}")
 
 
-def _check_online(settings: Settings) -> None:
-    from harvester.brokers.fyers.symbols import download_symbols, require_none
+def _check_offline(settings: Settings, masters: list[Path], earlier: Path | None) -> None:
+    kept = KeptMasters(earlier or settings.master_dir)
+    today = to_ist(SystemClock().wall_ns()).date()
+    read = [MasterFile(today, path) for path in masters]
+    try:
+        for master in read:
+            if next(master.rows(), None) is None:
+                raise ConfigError(f"{master.path}: not the broker's symbol master: it has no row of one.")
+        found = find_symbols(settings.all_symbols, read, kept, today)
+    except OSError as error:
+        raise ConfigError(f"the symbol master cannot be read: {error}.") from error
+    require_none(found.lost)
 
-    require_none(asyncio.run(download_symbols(settings.symbols, settings.broker.public_url)).unknown)
+
+def _download(settings: Settings) -> FoundSymbols:
+    from harvester.brokers.fyers.master_download import download_symbols  # large
+
+    today = to_ist(SystemClock().wall_ns()).date()
+    kept = KeptMasters(settings.master_dir)
+    return asyncio.run(download_symbols(settings.all_symbols, settings.broker.public_url, kept, today))

@@ -19,4 +19,6 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     )
     for problem in report.problems:
         print(f"problem: {problem}")
+    if report.problems:
+        print("Correct that and run harvester recover again.")
     return 1 if report.problems else 0

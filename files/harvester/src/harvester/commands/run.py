@@ -11,7 +11,8 @@ from pathlib import Path
 import structlog
 
 from harvester.base.child import ask
-from harvester.base.clock import SystemClock
+from harvester.base.clock import SystemClock, to_ist
+from harvester.base.errors import HarvesterError
 from harvester.base.logs import configure_logs
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
@@ -32,13 +33,15 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.rules import read_resolved
 from harvester.config.segments import Recorded, refuse_without_hours
-from harvester.config.settings import config_hash, load_settings, settings_path
+from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 from harvester.journal.format import FYERS_HSM, RunInfo
 from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger
 from harvester.tokens.handover import Token
 
+log = structlog.get_logger()
 THREADS = 4
 Observer = Callable[[PollResult], None]
 
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    asked = load_settings(args.config)
+    asked = _load(args.config)
     calendar = TradingCalendar.load(asked.calendar.file)
     what = refuse_without_hours(asked, calendar)
     checked = what.settings
@@ -63,6 +66,25 @@ def run(args: argparse.Namespace, settings: None) -> int:
     observer = _observer() if args.foreground and args.debug else None
     asyncio.run(_record(what, info, calendar, args.config, observer))
     return 0
+
+
+def _load(option: Path | None) -> Settings:
+    """The settings; rules for symbols are resolved first, where no look-up of today has done it."""
+    settings = load_settings(option)
+    resolved = read_resolved(settings.master_dir)
+    if not settings.rules or (resolved and resolved.day == to_ist(SystemClock().wall_ns()).date().isoformat()):
+        return settings
+    try:
+        ask([*_config(option), "topics"])
+    except HarvesterError as error:
+        if not settings.symbols:
+            raise
+        log.error("rules_not_resolved", detail=str(error))
+    return load_settings(option)
+
+
+def _config(option: Path | None) -> list[str]:
+    return ["config", *(["--config", str(option)] if option else [])]
 
 
 def _observer() -> Observer:
@@ -95,13 +117,12 @@ def build_recorder(
     context = RecorderContext(
         settings, info, clock, client, sink, Access(settings.limits), segments=what.segments, refused=what.refused
     )
-    lookup = SymbolLookup(lambda: ask(["config", *(["--config", str(option)] if option else []), "topics"]), clock)
+    lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), clock)
     keeper = TokenKeeper(context)
     streams = _build_streams(context, client, lookup, tls)
     down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
     polls = PollFeed(context, down_for=down_for, observer=observer)
-    publisher = StatusPublisher(context, polls=polls, streams=streams, keeper=keeper, lookup=lookup)
-
+    publisher = StatusPublisher(context, polls=polls, streams=streams, keeper=keeper, symbol_master=lookup.describe)
     reassignment = Reassignment(context)
 
     def after_tick(recorder: Recorder) -> None:
@@ -110,6 +131,10 @@ def build_recorder(
             recorder.run_background(lookup.run())
         if reassignment.needs_new_run(recorder, lookup.segments):
             recorder.stop()  # systemd starts it again, with every symbol in its own segment
+        moved = lookup.rules and set(lookup.symbols) != {*settings.all_symbols, *what.refused}
+        if moved and recorder.window is None:
+            log.warning("symbols_changed", symbols=len(lookup.symbols))
+            recorder.stop()  # systemd starts it again, with the symbols that the rules stand for today
 
     async def load_calendar() -> TradingCalendar:
         new = await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)

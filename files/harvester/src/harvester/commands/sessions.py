@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, _: object) -> int:
         calendars = calendars_of(settings, calendar) if settings else [calendar]
     if not any(each.knows(day) for each in calendars):
         facts = f"{calendars[0].valid_from} to {calendars[0].valid_until}"
-        print(f"{day:%A %Y-%m-%d}: unknown. The calendar's facts are of {facts}.")
+        print(f"{day:%A %Y-%m-%d}: unknown. The calendar's facts are of {facts}. Newer ones come with a newer release.")
         return UNKNOWN
     for each in calendars:
         _print(each, day, chosen.phases)

@@ -3,7 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.clock import parse_date
+from harvester.base.errors import HarvesterError
 from harvester.lake.layout import find_partitions
 from harvester.upload.bucket import open_bucket, uploads_dir
 from harvester.upload.receipts import attest, now, write_attested
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Upload, or attest; nothing to do where no bucket is configured."""
+    day = parse_date(args.date) if args.date else None
     if settings.upload.bucket is None:
         print("No bucket is configured (upload.bucket), so nothing is uploaded.")
         return 0
@@ -33,10 +35,10 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         print(f"{len(files)} files are verified in {bucket.home}: {path}")
         return 0
     partitions = find_partitions(settings.lake_dir)
-    if args.date:
-        partitions = [partition for partition in partitions if partition.date.isoformat() == args.date]
+    if day:
+        partitions = [partition for partition in partitions if partition.date == day]
         if not partitions:
-            raise ConfigError(f"--date {args.date}: that day has no manifest in {settings.lake_dir}. Close it first.")
+            raise HarvesterError(f"--date {day}: that day has no manifest in {settings.lake_dir}. Close it first.")
     outcomes = Uploader(settings.lake_dir, folder, bucket, retries).upload(partitions)
     report(outcomes, bucket.home)
     problems = [problem for outcome in outcomes for problem in outcome.problems]

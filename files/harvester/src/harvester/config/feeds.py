@@ -1,5 +1,6 @@
 """Settings of the feeds: what each records, and how it behaves towards the broker."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -10,8 +11,15 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import Model
 
 FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt"]
-Symbol = Annotated[str, Meta(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}\Z")]
-IndexSymbol = Annotated[str, Meta(pattern=r"^(NSE|BSE|MCX):[A-Z0-9&_.-]{1,40}-INDEX\Z")]
+WORD = "[A-Z0-9&_.-]+"
+INDEX_TICKER = rf"^(NSE|BSE|MCX):{WORD}( {WORD})*-INDEX\Z"
+"""What tickers of indices look like in the broker's masters: some have spaces (NSE:NIFTY100 EQL WGT-INDEX)."""
+TICKER = rf"^(NSE|BSE|MCX):({WORD}|{WORD}( {WORD})*-INDEX)\Z"
+LONGEST_TICKER = 50
+Symbol = Annotated[str, Meta(pattern=TICKER, max_length=LONGEST_TICKER)]
+IndexSymbol = Annotated[str, Meta(pattern=INDEX_TICKER, max_length=LONGEST_TICKER)]
+CURRENCY = re.compile(r"^(NSE|BSE):((USD|EUR|GBP|JPY)INR|EURUSD|GBPUSD|USDJPY)[0-9]")
+"""Contracts on currency pairs: the only ones of these exchanges with a tick finer than a paisa (0.0025 rupee)."""
 WssUrl = Annotated[str, Meta(pattern=r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?\Z")]
 MuteSeconds = Annotated[float, Meta(ge=1.0, le=600.0)]
 
@@ -19,6 +27,15 @@ MuteSeconds = Annotated[float, Meta(ge=1.0, le=600.0)]
 def repeated(names: Iterable[str]) -> list[str]:
     """The first few of the names that appear more than once."""
     return sorted(name for name, count in Counter(names).items() if count > 1)[:5]
+
+
+def refuse_currency(symbols: Iterable[str]) -> None:
+    """Raise ValueError for contracts whose prices cannot be stored: the lake counts whole paise."""
+    if refused := [symbol for symbol in symbols if CURRENCY.match(symbol)]:
+        raise ValueError(
+            f"{', '.join(refused[:5])}: prices of currency contracts are finer than a paisa (ticks of 0.0025 rupee),"
+            " and the lake stores whole paise. Take them out"
+        )
 
 
 class PollSettings(Model, frozen=True):

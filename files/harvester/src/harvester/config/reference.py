@@ -13,7 +13,7 @@ from msgspec.structs import FieldInfo, fields
 from harvester.base.validation import Model, is_model, plain_type
 
 HEAD = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
-WORDS = {"str": "text", "int": "integer", "float": "number", "Path": "path"}
+WORDS = {"str": "text", "int": "integer", "float": "number", "Path": "path", "SymbolRule": "rules"}
 
 
 def describe_settings(model: type[Model]) -> str:

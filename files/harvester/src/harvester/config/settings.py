@@ -5,51 +5,35 @@ import json
 import os
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
+from msgspec.structs import replace
 
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.model import PACKAGED
-from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, repeated
+from harvester.config.broker import BrokerSettings
+from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, refuse_currency, repeated
 from harvester.config.limits import RequestLimits, start_offsets
+from harvester.config.rules import SymbolRule, kept_symbols, split_rules
 from harvester.config.senders import CAUSES, HostCause
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
-API_URL = "https://api-t1.fyers.in"
 DATA_DIR = Path("/var/lib/harvester")
 
-HttpsUrl = Annotated[str, Meta(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?\Z")]
 StorePlace = Annotated[str, Meta(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}\Z")]
 AwsRegion = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]\Z")]
 EndpointUrl = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")]
-PositiveInt = Annotated[int, Meta(gt=0)]
 
 
 def _this_host() -> str:
     return re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "host"
-
-
-class BrokerSettings(Model, frozen=True):
-    """Where the broker is, as whom we call it, and how often it lets us."""
-
-    app_id: Annotated[str, Meta(pattern=r"^[A-Z0-9]{5,20}-[0-9]{3}\Z")]
-    """App ID as the broker's API dashboard shows it, such as ABCDE12345-100."""
-    api_url: HttpsUrl = API_URL
-    """Base URL of the REST API; https only."""
-    public_url: HttpsUrl = "https://public.fyers.in"
-    """Base URL of the symbol master download; https only."""
-    requests_per_second: PositiveInt = 10
-    """The broker's limit per second over all calls of the account (Fyers API docs, rate limits)."""
-    requests_per_minute: PositiveInt = 200
-    """The broker's limit per minute; more than three breaches a day block the account (600 on the paid plan)."""
-    requests_per_day: PositiveInt = 100_000
-    """The broker's limit per day."""
 
 
 class CalendarSettings(Model, frozen=True):
@@ -160,8 +144,10 @@ class Settings(Model, frozen=True, kw_only=True):
     """Name of this host in the lake's layout; default: the host name."""
     data_dir: Path = DATA_DIR
     """Directory of the journal and the lake."""
-    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, max_length=10_000)]
-    """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ."""
+    symbols: Annotated[tuple[Symbol, ...], Meta(max_length=10_000)]
+    """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ; rules among them."""
+    rules: Annotated[tuple[SymbolRule, ...], Meta(max_length=100)] = ()
+    """The rules among `symbols`, such as {underlying: NIFTY, expiry: nearest 2, strikes: atm +- 10}."""
     broker: BrokerSettings
     """The broker."""
     feeds: Annotated[tuple[FeedName, ...], Meta(min_length=1)] = ("fyers-rest",)
@@ -196,6 +182,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """Recording stops, with a gap of cause disk_full, when the disk has less than this free."""
 
     def __post_init__(self) -> None:
+        if not self.symbols and not self.rules:
+            raise ValueError("symbols must name a ticker or a rule")
         for key, names in {"symbols": self.symbols, "feeds": self.feeds}.items():
             if twice := repeated(names):
                 raise ValueError(f"{key} names twice: " + ", ".join(twice))
@@ -203,6 +191,7 @@ class Settings(Model, frozen=True, kw_only=True):
             raise ValueError("poll.when is fallback, so feeds must hold fyers-rest and fyers-hsm")
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
+        refuse_currency(self.all_symbols)
         self.poll_offsets()
 
     @property
@@ -211,10 +200,7 @@ class Settings(Model, frozen=True, kw_only=True):
         return RequestLimits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
 
     def poll_offsets(self) -> tuple[int, ...]:
-        """Nanoseconds after its slot at which each symbol is polled; none when nothing polls.
-
-        Raises ValueError when the broker's limits forbid it.
-        """
+        """Nanoseconds after its slot at which each symbol is polled, if any is. Raises ValueError at a limit."""
         if "fyers-rest" not in self.feeds:
             return ()
         day_ns = TradingCalendar.load(PACKAGED).mean_day_ns(self.symbols, self.calendar.phases)
@@ -233,6 +219,10 @@ class Settings(Model, frozen=True, kw_only=True):
     def all_symbols(self) -> tuple[str, ...]:
         """Symbols of all feeds that record."""
         return tuple(dict.fromkeys(symbol for feed in self.feeds for symbol in self.symbols_of(feed)))
+
+    @property
+    def master_dir(self) -> Path:
+        return self.data_dir / "masters"
 
     @property
     def journal_dir(self) -> Path:
@@ -266,7 +256,8 @@ def load_settings(path: Path | None = None) -> Settings:
             f"{path}: the configuration cannot be read ({error.strerror}). Give its path with --config or in"
             f" ${PATH_VARIABLE}, or deploy it with ./inv deploy."
         ) from error
-    return parse_settings(text, path)
+    settings = parse_settings(text, path)
+    return resolve_symbols(settings, kept_symbols(settings.master_dir)) if settings.rules else settings
 
 
 def parse_settings(text: bytes, path: Path) -> Settings:
@@ -280,9 +271,17 @@ def parse_settings(text: bytes, path: Path) -> Settings:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: the file must hold one JSON object with keys such as symbols and broker.")
     try:
-        return validate(Settings, data)
+        return validate(Settings, split_rules(data))
     except Refused as refused:
         raise ConfigError(f"{path}: the configuration is refused:\n{refused}") from None
+
+
+def resolve_symbols(settings: Settings, resolved: Iterable[str]) -> Settings:
+    """The settings with the symbols that their rules stand for. Raises ConfigError."""
+    try:
+        return replace(settings, symbols=tuple(dict.fromkeys((*settings.symbols, *resolved))))
+    except ValueError as error:
+        raise ConfigError(f"symbols: what the rules stand for is refused: {error}.") from None
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

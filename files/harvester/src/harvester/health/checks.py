@@ -9,7 +9,7 @@ from harvester.calendar import TradingCalendar
 from harvester.capture.status import POLLS
 from harvester.config.segments import calendars_of, describe_refused
 from harvester.config.settings import Settings
-from harvester.health.remedies import CAUSE_FIXES, LOGIN, Check
+from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check
 from harvester.health.streams import check_streams
 
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
@@ -36,6 +36,7 @@ def check_health(
         _check_calendar(status, calendar, wall_ns),
         _check_clock(status),
         _check_symbols(status),
+        *_check_account(status, wall_ns),
     ]
 
 
@@ -131,7 +132,7 @@ def _check_calendar(status: dict[str, Any], calendar: TradingCalendar, wall_ns: 
         return Check(
             "calendar", False, problem, "Correct the calendar file; the recorder goes on with the last good one."
         )
-    if contradictions := status.get("calendar", {}).get("contradictions"):
+    if contradictions := status.get("calendar_contradictions"):
         return Check("calendar", False, "; ".join(contradictions), CONTRADICTED)
     today = calendar.trading_date(wall_ns)
     detail = f"facts until {calendar.valid_until}, {calendar.days_left(today)} days left"
@@ -159,12 +160,20 @@ def _check_symbols(status: dict[str, Any]) -> Check:
     if refused:
         return Check("symbols", False, describe_refused(refused), "Correct the calendar or the symbols, and deploy.")
     if not unknown:
-        return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols")
-    detail = "; ".join(
-        f"{name} is not in the symbol master" + (f", near: {', '.join(near)}" if near else "")
-        for name, near in unknown.items()
-    )
-    return Check("symbols", False, detail, "Correct symbols in the inventory and deploy; tickers change with names.")
+        rules = [
+            f"{len(each['symbols'])} by {', '.join(each['rule'].values())}" for each in status.get("symbol_rules", [])
+        ]
+        remarks = "".join(f"; {remark}" for remark in [*rules, *status.get("symbol_master_remarks", [])])
+        return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols{remarks}")
+    sentences = status.get("lost_symbols") or {}
+    detail = "; ".join(sentences.get(name, f"{name} is not in the symbol master") for name in unknown)
+    return Check("symbols", False, detail, "Correct symbols in the inventory, and deploy.")
+
+
+def _check_account(status: dict[str, Any], wall_ns: int) -> Iterator[Check]:
+    until_ns = status.get("blocked_until_ns")
+    if until_ns and wall_ns < until_ns:
+        yield Check("account", False, f"blocked by the broker for the day, until {_when(until_ns)}", BLOCKED)
 
 
 def _when(wall_ns: int | None) -> str:

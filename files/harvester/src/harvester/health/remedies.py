@@ -3,15 +3,18 @@
 from typing import NamedTuple
 
 LOGIN = "Log in and push a new token: ./inv token-push."
+BLOCKED = "Nothing here lifts it: see which program uses the account besides, poll less, or ask the broker's support."
 CAUSE_FIXES = {
     "no_token": LOGIN,
     "token_refused": LOGIN,
     "rate_limited": "Another program may use the same account; poll less often, or record fewer symbols.",
+    "blocked": BLOCKED,
     "disk_full": "Free disk space: pull the data, then ./inv cleanup. Recording goes on by itself.",
     "disconnect": "Check the host's network and name resolution: ./inv doctor.",
     "timeout": "Check the host's network, and whether the broker is slow for everybody.",
     "server_error": "The broker has trouble; recording goes on by itself.",
     "refused": "See ./inv logs for the broker's words: the app's permissions, the plan's symbol limit, the symbols.",
+    "not_listed": "The broker does not list the symbol: see the check symbols for its successor.",
     "mute": "The broker's socket is silent; recording goes on by itself once it sends.",
     "no_snapshot": "The socket does not serve these symbols: correct them in the inventory, or see ./inv logs.",
     "bad_response": "See ./inv logs for what the broker answers; a renamed symbol is a frequent reason.",

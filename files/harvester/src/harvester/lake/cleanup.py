@@ -90,7 +90,7 @@ def delete_files(lake: Path, findings: list[FileFinding], receipt: Receipt) -> i
                 freed += entry.bytes
         except OSError as error:
             raise HarvesterError(
-                f"{lake}: clean-up stopped at {partition.date} ({error.strerror}: {error.filename}). Run the"
-                " command again as the user that owns the lake."
+                f"{error.filename or lake}: clean-up stopped at {partition.date} ({error.strerror}). Free some"
+                " disk space for the note of what goes, or be the user that owns the lake, then run the command again."
             ) from error
     return freed

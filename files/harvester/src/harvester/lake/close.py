@@ -12,11 +12,14 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.release import release_id
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import in_order
+from harvester.config.rules import kept_symbols
 from harvester.config.segments import find_segments
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
@@ -97,8 +100,8 @@ def _explaining(partition: Partition) -> Iterator[None]:
         yield
     except OSError as error:
         raise HarvesterError(
-            f"{partition.date}: the day cannot be closed: {error.filename or 'a file'}: {error.strerror}. The journal"
-            " keeps everything; free disk space or correct owners and modes, then run the command again."
+            f"{partition.date}: the day cannot be closed: {error.filename or 'a new file'}: {error.strerror}. The"
+            " journal keeps everything; free disk space or correct owners and modes, then run the command again."
         ) from error
 
 
@@ -155,6 +158,7 @@ def _must_build(lake: Path, day: Day, before: Manifest, rebuild: bool) -> bool:
 
 def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Expectation:
     """What settings and calendar demand of a day."""
+    settings = _with_rules_of(settings, day)
     poll, feeds = settings.poll, settings.feeds
     sockets: dict[int, tuple[str, ...]] = {FYERS_HSM: (), FYERS_TBT: ()}
     if FEED_NAMES[FYERS_HSM] in feeds:
@@ -178,6 +182,15 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
     )
+
+
+def _with_rules_of(settings: "Settings", day: date) -> "Settings":
+    """The settings with what rules stood for on the day, in place of what they stand for now."""
+    if not settings.rules:
+        return settings
+    now, then = kept_symbols(settings.master_dir), kept_symbols(settings.master_dir, day.isoformat())
+    tickers = [symbol for symbol in settings.symbols if symbol not in now]
+    return replace(settings, symbols=tuple(dict.fromkeys((*tickers, *then))))
 
 
 def pending_days(

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
+from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
 from harvester.decode.hsm_layout import INDEX as INDEX_TOPIC
 from harvester.decode.hsm_layout import SYMBOL as SYMBOL_TOPIC
 from harvester.decode.tbt_layout import SLOTS

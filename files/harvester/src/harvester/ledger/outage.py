@@ -10,6 +10,7 @@ Cause = Literal[
     "disconnect",
     "timeout",
     "rate_limited",
+    "blocked",
     "server_error",
     "bad_response",
     "stall",
@@ -21,6 +22,7 @@ Cause = Literal[
     "no_snapshot",
     "sequence_break",
     "refused",
+    "not_listed",
     "slow_consumer",
     "unknown",
 ]

@@ -5,7 +5,7 @@ import random
 from harvester.ledger.outage import Cause
 
 FIRST_SECONDS, LAST_SECONDS, SLOW_SECONDS = 0.5, 30.0, 60.0
-SLOW: frozenset[Cause] = frozenset({"refused", "rate_limited", "mute", "no_snapshot"})
+SLOW: frozenset[Cause] = frozenset({"refused", "not_listed", "rate_limited", "blocked", "mute", "no_snapshot"})
 """The server answers and does not deliver: frequent attempts change nothing and may look like an attack."""
 REFUSED_START = 3
 

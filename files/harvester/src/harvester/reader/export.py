@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
-from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
+from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
 from harvester.lake.day.intervals import Interval
 from harvester.lake.gaps.polls import read_gaps
 from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, find_partitions
@@ -51,9 +51,9 @@ def export_csv(
     that name with other content is replaced as a whole. Raises HarvesterError.
     """
     path = output / f"market_depth_{day.isoformat()}.csv"
+    days = _open_days(lake, day, every_ns)
+    lines = _lines(days, _choose_symbols(days, symbols))
     try:
-        days = _open_days(lake, day, every_ns)
-        lines = _lines(days, _choose_symbols(days, symbols))
         make_directory(output)
         with replacing(path) as file, tempfile.TemporaryFile(dir=output) as spool:
             file.write(_to_line(HEADER))

@@ -132,7 +132,8 @@ def _replace(path: Path, value: Secret) -> None:
         replace_file(path, value.get_secret_value() + "\n", 0o600)
     except OSError as error:
         raise StoreError(
-            f"{path}: cannot be written ({error.strerror}). Its directory must exist and be this user's."
+            f"{path}: cannot be written ({error.strerror}). Its directory must exist and be this user's, with"
+            " space left."
         ) from error
 
 

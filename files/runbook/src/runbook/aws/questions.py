@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.config.feeds import TICKER
 from runbook.aws.session import Account
 from runbook.aws.trouble import explain
 
-SYMBOL = re.compile(r"^(NSE|BSE):[A-Z0-9&_-]{1,40}$")
 APP_ID = re.compile(r"^[A-Z0-9]{8,12}-(100|200)$")
 EMAIL = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
@@ -60,7 +60,7 @@ def check_environment(value: str, _: Answers) -> None:
 def check_symbols(value: str, _: Answers) -> None:
     """Tickers by commas, none twice."""
     symbols = split(value)
-    wrong = [symbol for symbol in symbols if not SYMBOL.match(symbol)]
+    wrong = [symbol for symbol in symbols if not re.match(TICKER, symbol)]
     if wrong or not symbols:
         raise ConfigError(f"{', '.join(wrong) or 'nothing'} is no ticker. Write them as NSE:SBIN-EQ,NSE:INFY-EQ.")
     if len(set(symbols)) < len(symbols):
@@ -136,5 +136,5 @@ QUESTIONS = (
 
 
 def split(symbols: str) -> list[str]:
-    """Tickers by commas or spaces."""
-    return re.findall(r"[^\s,]+", symbols)
+    """Tickers by commas or spaces; a space within a ticker, as those of some indices have, is followed by no colon."""
+    return [symbol for symbol in re.split(r"\s*,\s*|\s+(?=[^\s,]*:)", symbols.strip()) if symbol]

@@ -11,7 +11,8 @@ import httpx
 from harvester.base.errors import HarvesterError
 from harvester.base.release import USER_AGENT
 from harvester.base.validation import Refused, validate
-from harvester.config.settings import API_URL, Settings
+from harvester.config.broker import API_URL
+from harvester.config.settings import Settings
 from harvester.tokens.places import open_place
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.doctor.machine import check_machine

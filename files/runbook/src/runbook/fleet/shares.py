@@ -1,20 +1,46 @@
-"""Which host of a fleet records which symbol: rendezvous hashing, so that a new host takes only its own share."""
+"""Which host of a fleet records which symbol: even shares by a stable rule, so that a new host takes only its own."""
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
+
+from harvester.base.errors import ConfigError
 
 
 def share_of(symbols: Sequence[str], host: str, fleet: Sequence[str]) -> list[str]:
-    """The symbols of `host`, in their order: those for which its weight is the highest of the fleet.
+    """The symbols of `host`, in their order. Each falls to exactly one host, and no host has two more than another.
 
-    Each symbol falls to exactly one host. Adding a host moves to it about one in len(fleet) symbols, and none between
-    the others; removing one moves only what it had. A host outside the fleet records everything.
+    `fleet` is in the order in which its hosts were added. A host added at the end takes its share from the others, and
+    moves nothing between them; taking it away again undoes that. A symbol more or less moves few others, at most one to
+    each host. A host outside the fleet records everything. Raises ConfigError where a host would be left without any.
     """
     if host not in fleet:
         return list(symbols)
-    return [symbol for symbol in symbols if max(fleet, key=lambda one: weight(symbol, one)) == host]
+    if len(fleet) > len(symbols):
+        raise ConfigError(
+            f"The fleet has {len(fleet)} hosts and {len(symbols)} symbols, so hosts would have nothing to record. Lower"
+            f" harvester_count to {len(symbols)}, or add symbols."
+        )
+    mine = _deal(tuple(symbols), tuple(fleet))[fleet.index(host)]
+    return [symbol for symbol in symbols if symbol in mine]
 
 
-def weight(symbol: str, host: str) -> bytes:
+@lru_cache(maxsize=8)
+def _deal(symbols: tuple[str, ...], fleet: tuple[str, ...]) -> list[frozenset[str]]:
+    """The symbols of each host. Each host in turn takes, from whoever has most then, what it is drawn to most."""
+    shares = [set(symbols)]
+    for number, host in enumerate(fleet[1:], start=2):
+        weights = {symbol: _weight(symbol, host) for symbol in symbols}
+        offers = [sorted(share, key=weights.__getitem__) for share in shares]
+        taken = []
+        for _ in range(len(symbols) // number):
+            most = max(map(len, offers))
+            giver = max((offer for offer in offers if len(offer) == most), key=lambda offer: weights[offer[-1]])
+            taken.append(giver.pop())
+        shares = [set(offer) for offer in offers] + [set(taken)]
+    return [frozenset(share) for share in shares]
+
+
+def _weight(symbol: str, host: str) -> bytes:
     """How much a host is drawn to a symbol; the same on every machine and in every version."""
     return hashlib.sha256(f"{host}\n{symbol}".encode()).digest()

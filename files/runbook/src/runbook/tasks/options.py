@@ -1,16 +1,21 @@
 """What makes a function an operator's task, and the options that several tasks have in common."""
 
 import functools
+import os
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.tasks import task
+from invoke.parser.argument import Argument
+from invoke.tasks import Task, task
 
-from harvester.base.errors import HarvesterError
+from harvester.base.endings import describe_ending, flush_output
+from harvester.base.redaction import redact
 from runbook.tasks.here import go_by_calendar
 
+DEBUG = "HARVESTER_DEBUG"
 WHERE = {
     "inventory": "inventory to use instead of the one ansible.cfg names, such as inventory/aws",
     "limit": "hosts to act on, as Ansible writes patterns (default: all of group harvesters)",
@@ -24,19 +29,52 @@ OUTPUT = {"output": "directory of pulled data (default: pulled)"}
 FORCE = {"force": "also while a session is open, when this would interrupt recording"}
 
 
+class CheckedArgument(Argument):
+    """An argument whose value must be of its kind; Invoke would show a traceback for a number that is none."""
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        try:
+            super().set_value(value, cast)
+        except ValueError:
+            raise Exit(
+                f"--{(self.name or '').replace('_', '-')}: {value!r} is not a whole number. Write it in digits.", code=2
+            ) from None
+
+
+class OperatorTask(Task[Callable[..., None]]):
+    """A task whose arguments are checked."""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        return [_checked(argument) for argument in super().get_arguments(ignore_unknown_help)]
+
+
+def _checked(argument: Argument) -> Argument:
+    """The same argument; Invoke itself makes those of a task."""
+    checked = CheckedArgument(names=argument.names)
+    vars(checked).update(vars(argument))
+    return checked
+
+
 def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callable[..., None]], Any]:
-    """A task whose HarvesterError ends it with one paragraph and its documented exit code."""
+    """A task that every error ends with one paragraph and its documented exit code; see docs/exit-codes.md."""
 
     def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
         def run(context: Context, *args: Any, **options: Any) -> None:
+            name = function.__name__.replace("_", "-")
             try:
                 go_by_calendar(options.get("inventory"))
                 function(context, *args, **options)
-            except HarvesterError as error:
-                raise Exit(f"{function.__name__.replace('_', '-')}: {error}", code=error.exit_code) from None
+                flush_output()
+            except Exit:
+                raise
+            except (Exception, KeyboardInterrupt) as error:
+                if os.environ.get(DEBUG):
+                    traceback.print_exc()
+                code, message = describe_ending(error, for_traceback=f"{DEBUG}=1 ./inv {name} ... shows the traceback.")
+                raise Exit(redact(f"{name}: {message}") if message else None, code=code) from None
 
-        return task(help=helps, iterable=iterable)(run)
+        return task(help=helps, iterable=iterable, klass=OperatorTask)(run)
 
     return decorate
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret, register_secret
-from harvester.config.settings import API_URL
+from harvester.config.broker import API_URL
 from harvester.tokens.claims import Claims, check_token
 from harvester.tokens.login import (
     App,

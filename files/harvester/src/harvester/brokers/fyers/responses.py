@@ -3,25 +3,32 @@
 import json
 import re
 from datetime import UTC
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.redaction import one_line
+from harvester.brokers.fyers.depth import Depth, UnfitError, read_book
 from harvester.ledger.outage import Outage
 
 TOKEN_CODES = frozenset({-8, -15, -16, -17})
 """The broker's own words about a token. HTTP 401 or 403 without them is about the request: the symbol's segment, the
 app's permission, a firewall in between."""
 RATE_CODE = -429
+SYMBOL_CODE = -300
+"""The broker does not know the symbol: renamed, moved to another series, delisted, expired."""
 PARSE_LIMIT = 65_536
 """A depth answer has about 1,500 bytes; what is far larger is not parsed, so that it cannot fill our memory."""
-MAX_RETRY_AFTER = 3600.0
+MAX_RETRY_AFTER = 86_400.0
 SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?$")
 
 
-def judge_depth(status: int, body: bytes, symbol: str) -> Outage | None:
-    """None when an answer of /depth is the data of `symbol`; else why it is not."""
+def read_depth(status: int, body: bytes, symbol: str) -> Depth | Outage:
+    """The book of `symbol` in an answer of /depth, or why the answer is no data. Never raises, whatever the bytes are.
+
+    Decides for the recorder and, on the journal's records, for the close: what one takes the other takes.
+    """
     answer = _parse(body)
     failure = _judge_failure(status, answer)
     if failure:
@@ -31,7 +38,16 @@ def judge_depth(status: int, body: bytes, symbol: str) -> Outage | None:
     books = answer.get("d")
     if answer.get("s") != "ok" or not isinstance(books, dict) or not isinstance(books.get(symbol), dict):
         return Outage("bad_response", f"no book of {symbol} in the answer: {_message(answer)}")
-    return None
+    try:
+        return read_book(books[symbol])
+    except UnfitError as error:
+        return Outage("bad_response", str(error))
+
+
+def judge_depth(status: int, body: bytes, symbol: str) -> Outage | None:
+    """None when an answer of /depth is the data of `symbol`; else why it is not."""
+    read = read_depth(status, body, symbol)
+    return read if isinstance(read, Outage) else None
 
 
 def judge_profile(status: int, body: bytes) -> Outage | None:
@@ -62,6 +78,8 @@ def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
         return Outage("rate_limited", text)
     if isinstance(code, int) and code in TOKEN_CODES:
         return Outage("token_refused", text)
+    if code == SYMBOL_CODE:
+        return Outage("not_listed", text)
     if status in (401, 403):
         return Outage("refused", text)
     if status >= 500:
@@ -72,11 +90,12 @@ def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
+    """The JSON object, its fractions as Decimals; NaN, which JSON does not know and the broker sends, as null."""
     if len(body) > PARSE_LIMIT:
         return None
     try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+        answer = json.loads(body, parse_float=Decimal, parse_constant=lambda _: None)
+    except (ValueError, ArithmeticError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
 

@@ -15,7 +15,7 @@ from harvester.brokers.fyers.responses import (
     read_socket_url,
 )
 from harvester.brokers.protocol import PollResult
-from harvester.config.settings import BrokerSettings
+from harvester.config.broker import BrokerSettings
 from harvester.journal.format import FYERS_REST, MAX_PAYLOAD, POLL
 from harvester.ledger.outage import Cause, Outage
 from harvester.net.https import BadAnswer, HttpsAnswer, HttpsClient

@@ -11,7 +11,7 @@ FEWEST_UNDERLYINGS = 50
 """The exchanges list over 200 names with derivatives: a master with fewer is not whole, and says nothing of classes."""
 
 
-class Listing(NamedTuple):
+class MasterRow(NamedTuple):
     """What decides a symbol's segment: four columns of its row in the master."""
 
     symbol: str
@@ -22,7 +22,7 @@ class Listing(NamedTuple):
 
 
 def assign_segments(
-    listings: Iterable[Listing], underlyings: Collection[str], calendar: TradingCalendar, day: date
+    listings: Iterable[MasterRow], underlyings: Collection[str], calendar: TradingCalendar, day: date
 ) -> dict[str, SegmentName]:
     """The segment of each symbol whose fyToken has a known code.
 
@@ -43,7 +43,7 @@ def assign_segments(
 
 
 def find_contradictions(
-    listings: Iterable[Listing], segments: Mapping[str, SegmentName], calendar: TradingCalendar, day: date
+    listings: Iterable[MasterRow], segments: Mapping[str, SegmentName], calendar: TradingCalendar, day: date
 ) -> list[str]:
     """A sentence for each segment and hours in which the master says other hours than the calendar for ordinary days.
 

@@ -21,6 +21,15 @@ class SymbolLookup:
 
     def __init__(self, look_up: LookUp, clock: Clock) -> None:
         self.unknown: dict[str, list[str]] = {}
+        """Symbols that cannot be recorded, each with its successor, if it has one."""
+        self.lost: dict[str, str] = {}
+        """Why, in a sentence."""
+        self.remarks: list[str] = []
+        """What is odd about today's masters."""
+        self.symbols: list[str] = []
+        """All symbols to record, those that rules stand for among them; empty until the first look-up."""
+        self.rules: list[dict[str, Any]] = []
+        """Each rule with its symbols."""
         self.segments: dict[str, str] = {}
         """The segment of each symbol that is listed."""
         self.contradictions: list[str] = []
@@ -71,8 +80,20 @@ class SymbolLookup:
     async def _refresh(self) -> None:
         found = await asyncio.to_thread(self._look_up)
         self._topics, self.unknown = found["topics"], found["unknown"]
+        self.lost, self.remarks = found["lost"], found["remarks"]
+        self.symbols, self.rules = found["symbols"], found["rules"]
         self.segments, self.contradictions = found.get("segments", {}), found.get("contradictions", [])
+        for symbol, sentence in self.lost.items():
+            log.error("symbol_lost", symbol=symbol, detail=sentence)
+        for remark in self.remarks:
+            log.warning("symbol_master_odd", detail=remark)
         for sentence in self.contradictions:
             log.error("calendar_contradicted", detail=sentence)
-        if self.unknown:
-            log.error("symbols_unknown", symbols=", ".join(self.unknown))
+
+    def describe(self) -> dict[str, Any]:
+        """What the status file says of it."""
+        told = {
+            "lost_symbols": self.lost, "symbol_master_remarks": self.remarks, "symbol_rules": self.rules,
+            "calendar_contradictions": self.contradictions,
+        }  # fmt: skip
+        return {"unknown_symbols": self.unknown} | {key: value for key, value in told.items() if value}

@@ -20,7 +20,7 @@ from harvester.net.backoff import Backoff
 
 log = structlog.get_logger()
 BETWEEN = Outage("not_started", "between windows the sockets are closed")
-NOT_LISTED = Outage("refused", "the broker's symbol master does not list it, or not for its data socket")
+NOT_LISTED = Outage("not_listed", "the broker's symbol master does not list it, or not for its data socket")
 
 
 class StreamFeed(Feed):

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.decode.fyers_rest import BadResponse
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.events import Events, KnownGap, Run
 from harvester.lake.day.slots import Grid
 from harvester.lake.schema import GAPS_SCHEMA
+from harvester.ledger.outage import Outage
 
 RECORDED, DERIVED = "recorded", "derived"
 REST = FEED_NAMES[FYERS_REST]
@@ -53,7 +53,7 @@ class PollGaps:
     events: Events
     grace_ns: int
 
-    def rows(self, symbol: str, present: set[int], bad: Mapping[int, BadResponse]) -> list[GapRow]:
+    def rows(self, symbol: str, present: set[int], bad: Mapping[int, Outage]) -> list[GapRow]:
         """The gaps of one symbol, given the slots that have data and those whose answer held none."""
         known = self._recorded(symbol, sorted(present))
         missing = [number for number, slot in enumerate(self.grid.slots) if slot not in present]
@@ -80,7 +80,7 @@ class PollGaps:
             for number in range(bisect_left(slots, gap.from_ns), bisect_left(slots, end))
         }
 
-    def _explain(self, number: int, symbol: str, known: KnownGap | None, bad: Mapping[int, BadResponse]) -> Absence:
+    def _explain(self, number: int, symbol: str, known: KnownGap | None, bad: Mapping[int, Outage]) -> Absence:
         slot = self.grid.slots[number]
         if known:
             return Absence(known.cause, known.detail, RECORDED)

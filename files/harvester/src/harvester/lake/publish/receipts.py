@@ -39,7 +39,10 @@ def load_receipt(path: Path) -> Receipt:
         home = str(value.get("home", ""))
         verified_at = str(value["verified_at"]) if home else ""
     except OSError as error:
-        raise ConfigError(f"{path}: the receipt cannot be read ({error.strerror}).") from error
+        raise ConfigError(
+            f"{path}: the receipt cannot be read ({error.strerror}). Nothing is deleted without one;"
+            " ./inv cleanup brings it."
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{path}: not a receipt of a pull ({error}). Nothing is deleted without one: ./inv cleanup makes it after"

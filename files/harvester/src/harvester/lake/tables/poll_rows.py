@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from harvester.base.errors import HarvesterError
+from harvester.brokers.fyers.depth import Depth, Level
+from harvester.brokers.fyers.responses import read_depth
 from harvester.decode.frames import ABSENT, Ints
-from harvester.decode.fyers_rest import BadResponse, Depth, Level, decode_depth
 from harvester.journal.format import Poll, Record, decode, decode_poll
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, open_segment
 from harvester.lake.day.segments import DayIndex, Positions, Source
 from harvester.lake.schema import DEPTH_TABLE
 from harvester.lake.tables.origin import Origin
+from harvester.ledger.outage import Outage
 
 BATCH_ROWS = 4096
 
@@ -33,7 +35,7 @@ class SymbolData:
     sched_ns: list[int] = field(default_factory=list)
     deviation_ns: list[int] = field(default_factory=list)
     """How late each poll was sent."""
-    bad: dict[int, BadResponse] = field(default_factory=dict)
+    bad: dict[int, Outage] = field(default_factory=dict)
     """By scheduled time: the answers that were no data."""
     bad_records: int = 0
 
@@ -54,10 +56,10 @@ def read_polls(index: DayIndex, symbol: str, spool: "Spool", origin: Origin, dat
 
 def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> list[int] | None:
     poll = decode_poll(record.payload)
-    depth = decode_depth(poll, symbol) if poll else None
+    depth = read_depth(poll.status, poll.body, symbol) if poll else None
     if poll is None or not isinstance(depth, Depth):
         data.bad_records += 1
-        if poll and isinstance(depth, BadResponse):
+        if poll and isinstance(depth, Outage):
             data.bad[poll.sched_ns] = depth
         return None
     data.recv_ns.append(record.wall_ns)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
 from harvester.decode.connections import Received
 from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows
-from harvester.decode.fyers_rest import LEVELS, PAISE_PER_RUPEE
 from harvester.decode.fyers_tbt import TbtBatch
 from harvester.decode.hsm_layout import DEPTH, SNAPSHOT, SYMBOL
 from harvester.lake.day.connections import Connection

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from tests.journals import answer, book
 
-from harvester.decode.fyers_rest import ABSENT, BadResponse, Depth, Level, decode_depth
-from harvester.journal.format import Poll
+from harvester.brokers.fyers.depth import ABSENT, Depth, Level
+from harvester.brokers.fyers.responses import read_depth
+from harvester.ledger.outage import Outage
 
 SYMBOL = "NSE:SBIN-EQ"
 
 
-def decode(body: bytes, status: int = 200) -> Depth | BadResponse:
-    return decode_depth(Poll(1, 2, status, body), SYMBOL)
+def decode(body: bytes, status: int = 200) -> Depth | Outage:
+    return read_depth(status, body, SYMBOL)
 
 
 def decode_book(**changes: Any) -> Depth:
@@ -25,9 +26,9 @@ def decode_book(**changes: Any) -> Depth:
 
 def reason(body: bytes, status: int = 200) -> str:
     bad = decode(body, status)
-    assert isinstance(bad, BadResponse), bad
-    assert bad.reason.isprintable()
-    return bad.reason
+    assert isinstance(bad, Outage), bad
+    assert bad.detail.isprintable()
+    return bad.detail
 
 
 def test_recorded_answers_decode_to_what_they_say(recorded_data: Path) -> None:
@@ -37,7 +38,7 @@ def test_recorded_answers_decode_to_what_they_say(recorded_data: Path) -> None:
     for line in lines:
         entry = json.loads(line)
         body = json.dumps({"s": "ok", "d": {entry["symbol"]: entry["row"]}, "message": ""}).encode()
-        depth = decode_depth(Poll(1, 2, 200, body), entry["symbol"])
+        depth = read_depth(200, body, entry["symbol"])
         assert isinstance(depth, Depth)
         row = entry["row"]
         for levels, side in ((depth.bids, row["bids"]), (depth.asks, row["ask"])):
@@ -159,5 +160,5 @@ def test_optional_values_may_be_missing_or_odd() -> None:
 )
 def test_what_is_no_data_has_the_cause_of_its_gap(status: int, body: bytes, cause: str) -> None:
     bad = decode(body, status)
-    assert isinstance(bad, BadResponse)
+    assert isinstance(bad, Outage)
     assert bad.cause == cause

@@ -1,18 +1,13 @@
-"""The broker's /depth answer as exact integers (Fyers API docs, market depth).
+"""One symbol's book in the broker's /depth answer as exact integers (Fyers API docs, market depth).
 
-    {"s":"ok","d":{"NSE:SBIN-EQ":{"bids":[{"price":800.1,"volume":5,"ord":1},...],"ask":[...],"ltp":800.15,...}}}
+    {"bids":[{"price":800.1,"volume":5,"ord":1},...],"ask":[...],"ltp":800.15,"totalbuyqty":1000,...}
 
 The sell side is spelled `ask`. A price may come as an integer. A side has up to five levels, best first; missing ones
-are left out or filled with zeros. What the decoder cannot take is a BadResponse, never an exception.
+are left out or filled with zeros, as is a whole side of a symbol at its circuit; an index has null sides and totals.
 """
 
-import json
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any, NamedTuple, NoReturn
-
-from harvester.brokers.fyers.responses import judge_depth
-from harvester.journal.format import Poll
-from harvester.ledger.outage import Cause
+from typing import Any, NamedTuple
 
 LEVELS = 5
 PAISE_PER_RUPEE = 100
@@ -38,14 +33,14 @@ ABSENT = Level(None, 0, 0)
 
 
 class Depth(NamedTuple):
-    """One decoded answer. Prices in paise, quantities in shares, `ltt` in seconds since 1970.
+    """One symbol's book. Prices in paise, quantities in shares, `ltt` in seconds since 1970.
 
     `bids` and `asks` have five levels, best first. Other values that the answer lacks are None.
     """
 
     ltp: int
-    total_buy_qty: int
-    total_sell_qty: int
+    total_buy_qty: int | None
+    total_sell_qty: int | None
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
     ltq: int | None
@@ -61,43 +56,20 @@ class Depth(NamedTuple):
     oi: int | None
 
 
-class BadResponse(NamedTuple):
-    """Why an answer is not data: the cause of a gap, and one printable line."""
-
-    cause: Cause
-    reason: str
+class UnfitError(Exception):
+    """A book that lacks a value that a row needs, or has it in another type or range; the message is printable."""
 
 
-class _UnfitError(Exception):
-    """The answer has the status "ok", but lacks a required value or has one of another type or range."""
+def read_book(book: dict[str, Any]) -> Depth:
+    """The row of a book whose fractions are Decimals. Raises UnfitError.
 
-
-def decode_depth(poll: Poll, symbol: str) -> Depth | BadResponse:
-    """Decode the answer to one poll of `symbol`. Never raises, whatever the bytes are.
-
-    Last price, totals and both sides are required: without them there is no row. The rest may be missing or odd.
+    The last price and both sides, which may be empty, are required: without them there is no row. The totals must be
+    there and may be null. The rest may be missing or odd.
     """
-    outage = judge_depth(poll.status, poll.body, symbol)
-    if outage:
-        return BadResponse(*outage)
-    try:
-        answer = json.loads(poll.body, parse_float=Decimal, parse_constant=_refuse_constant)
-        return _read(answer["d"][symbol])
-    except _UnfitError as error:
-        return BadResponse("bad_response", str(error))
-    except (ValueError, ArithmeticError, RecursionError):
-        return BadResponse("bad_response", "the body is not strict JSON")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _read(book: dict[str, Any]) -> Depth:
     return Depth(
-        ltp=_require(_paise(book.get("ltp")), "ltp"),
-        total_buy_qty=_require(_whole(book.get("totalbuyqty")), "totalbuyqty"),
-        total_sell_qty=_require(_whole(book.get("totalsellqty")), "totalsellqty"),
+        ltp=_require(_paise(book.get("ltp")), "ltp", "a price in whole paise"),
+        total_buy_qty=_total(book, "totalbuyqty"),
+        total_sell_qty=_total(book, "totalsellqty"),
         bids=_side(book, "bids"),
         asks=_side(book, "ask"),
         ltq=_whole(book.get("ltq")),
@@ -117,13 +89,13 @@ def _read(book: dict[str, Any]) -> Depth:
 def _side(book: dict[str, Any], key: str) -> tuple[Level, ...]:
     """Five levels. More than five mean that answers were run together, and cannot be told apart."""
     if key not in book:
-        raise _UnfitError(f"the book has no {key!r}")
+        raise UnfitError(f"the book has no {key!r}")
     levels = [] if book[key] is None else book[key]
     if not isinstance(levels, list) or len(levels) > LEVELS:
-        raise _UnfitError(f"{key!r} is not a list of at most {LEVELS} levels")
+        raise UnfitError(f"{key!r} is not a list of at most {LEVELS} levels")
     read = [_level(level) for level in levels]
     if None in read:
-        raise _UnfitError(f"{key}[{read.index(None)}] is not a level with a price and a volume that fit")
+        raise UnfitError(f"{key}[{read.index(None)}] is not a level with a price in whole paise, a volume and orders")
     return (*(level for level in read if level), *[ABSENT] * (LEVELS - len(read)))
 
 
@@ -138,10 +110,16 @@ def _level(level: object) -> Level | None:
     return Level(price, quantity, orders) if price or quantity or orders else ABSENT
 
 
-def _require(value: int | None, place: str) -> int:
+def _require(value: int | None, place: str, what: str) -> int:
     if value is None:
-        raise _UnfitError(f"{place} is missing or not a number that fits")
+        raise UnfitError(f"{place} is missing or not {what}")
     return value
+
+
+def _total(book: dict[str, Any], key: str) -> int | None:
+    if key in book and book[key] is None:
+        return None
+    return _require(_whole(book.get(key)), key, "a count")
 
 
 def _whole(value: object, limit: int = INT64) -> int | None:

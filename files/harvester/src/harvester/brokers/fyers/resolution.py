@@ -1,0 +1,76 @@
+"""Rules for symbols resolved from the rows of the broker's masters."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from harvester.base.errors import ConfigError
+from harvester.brokers.fyers.symbols import Listing
+from harvester.config.rules import SymbolRule
+
+OPTIONS = ("CE", "PE")
+SHARE = "0"
+"""Instrument type of shares; those of indices are others."""
+
+
+def resolve_rule(rule: SymbolRule, rows: Iterable[Listing], prices: Mapping[str, Decimal], now_ns: int) -> list[str]:
+    """The tickers that a rule stands for, in order of expiry, strike and name.
+
+    `rows` are of NSE's masters of shares and derivatives, `prices` the last close by fyToken. Raises ConfigError where
+    there is none.
+    """
+    rows = list(rows)
+    if rule.stocks:
+        found = _with_futures(rows, now_ns)
+    else:
+        wanted = [row for row in rows if row.root == rule.underlying and _is_contract(row, rule, now_ns)]
+        expiries = sorted({row.expires_ns for row in wanted if row.expires_ns})[: rule.expiries]
+        wanted = [row for row in wanted if row.expires_ns in expiries]
+        found = wanted if rule.steps is None else _around_the_money(wanted, rule.steps, prices)
+    if not found:
+        raise ConfigError(f"symbols: no contract is listed for the rule {_words(rule)}.")
+    ordered = sorted(found, key=lambda row: (row.expires_ns or 0, row.strike or Decimal(0), row.ticker))
+    return list(dict.fromkeys(row.ticker for row in ordered))
+
+
+def concerns(rule: SymbolRule, row: Listing) -> bool:
+    """Whether resolving the rule takes the row; most of 100,000 it does not."""
+    if rule.underlying:
+        return row.root == rule.underlying
+    return row.kind == SHARE or (row.expires_ns is not None and row.option not in OPTIONS)
+
+
+def _is_contract(row: Listing, rule: SymbolRule, now_ns: int) -> bool:
+    is_option = row.option in OPTIONS
+    return row.expires_ns is not None and row.expires_ns > now_ns and is_option == (rule.steps is not None)
+
+
+def _with_futures(rows: Sequence[Listing], now_ns: int) -> list[Listing]:
+    underlyings = {
+        row.underlying
+        for row in rows
+        if row.expires_ns and row.expires_ns > now_ns and row.option not in OPTIONS and row.underlying != row.fy_token
+    }
+    return [row for row in rows if row.fy_token in underlyings and row.kind == SHARE]
+
+
+def _around_the_money(rows: Sequence[Listing], steps: int, prices: Mapping[str, Decimal]) -> list[Listing]:
+    """Of each expiry, the strikes next to the underlying's last close."""
+    chosen: list[Listing] = []
+    for expires_ns in {row.expires_ns for row in rows}:
+        chain = [row for row in rows if row.expires_ns == expires_ns and row.strike is not None]
+        price = next((prices[row.underlying] for row in chain if row.underlying in prices), None)
+        if price is None:
+            raise ConfigError(
+                f"symbols: the last price of {rows[0].root} is not in the broker's master, so the strike at the money"
+                " cannot be told. It is tried again before the next opening."
+            )
+        strikes = sorted({row.strike for row in chain if row.strike is not None})
+        at = min(range(len(strikes)), key=lambda number: abs(strikes[number] - price))
+        near = set(strikes[max(0, at - steps) : at + steps + 1])
+        chosen += [row for row in chain if row.strike in near]
+    return chosen
+
+
+def _words(rule: SymbolRule) -> str:
+    parts = {"underlying": rule.underlying, "expiry": rule.expiry, "strikes": rule.strikes, "stocks": rule.stocks}
+    return ", ".join(f"{key}: {value}" for key, value in parts.items() if value)

@@ -1,0 +1,82 @@
+"""Symbols named by what they are, such as the nearest futures of NIFTY: each morning the symbol master says which."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from msgspec import Meta
+
+from harvester.base.validation import Model
+
+FILE = "symbols.json"
+"""Beside the masters of a day: what the rules stood for then."""
+
+
+class SymbolRule(Model, frozen=True):
+    """One entry of `symbols` that is no ticker: contracts on an underlying, or all stocks that have contracts."""
+
+    underlying: Annotated[str, Meta(pattern=r"^[A-Z0-9&_-]{1,40}\Z")] | None = None
+    """Root of the contracts, such as NIFTY or BAJAJ-AUTO."""
+    expiry: Annotated[str, Meta(pattern=r"^nearest [1-9][0-9]?\Z")] = "nearest 1"
+    """How many expiries, the nearest first."""
+    strikes: Annotated[str, Meta(pattern=r"^atm \+- [0-9]{1,3}\Z")] | None = None
+    """Calls and puts of so many strikes on either side of the one at the money; default: futures."""
+    stocks: Literal["with derivatives"] | None = None
+    """All NSE shares that have futures, in place of an underlying."""
+
+    def __post_init__(self) -> None:
+        if (self.underlying is None) == (self.stocks is None):
+            raise ValueError('a rule names either its underlying, or stocks: "with derivatives"')
+        if self.stocks and self.strikes:
+            raise ValueError("strikes belong to an underlying")
+
+    @property
+    def expiries(self) -> int:
+        return int(self.expiry.rpartition(" ")[2])
+
+    @property
+    def steps(self) -> int | None:
+        """Strikes on either side; None: futures."""
+        return None if self.strikes is None else int(self.strikes.rpartition(" ")[2])
+
+
+class Resolved(NamedTuple):
+    """What rules stand for on a day."""
+
+    day: str
+    rules: list[dict[str, Any]]
+    """Each rule as written, with its `symbols`."""
+
+    @property
+    def symbols(self) -> list[str]:
+        return list(dict.fromkeys(symbol for rule in self.rules for symbol in rule["symbols"]))
+
+
+def kept_symbols(masters: Path, day: str = "") -> list[str]:
+    """What rules stood for when they were resolved last, up to `day`; nothing where they never were."""
+    resolved = read_resolved(masters, day)
+    return resolved.symbols if resolved else []
+
+
+def split_rules(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with tickers in `symbols` and rules, which people write among them, in `rules`."""
+    symbols = data.get("symbols")
+    if not isinstance(symbols, list) or not any(isinstance(each, dict) for each in symbols):
+        return dict(data)
+    rules = [each for each in symbols if isinstance(each, dict)]
+    return {**data, "symbols": [each for each in symbols if not isinstance(each, dict)], "rules": rules}
+
+
+def read_resolved(masters: Path, day: str = "") -> Resolved | None:
+    """What was resolved last, on `day` (YYYY-MM-DD) or before; None where nothing was. Damaged files are passed."""
+    for path in sorted(masters.glob(f"????-??-??/{FILE}"), reverse=True):
+        if day and path.parent.name > day:
+            continue
+        try:
+            resolved = Resolved(path.parent.name, list(json.loads(path.read_bytes())["rules"]))
+            if all(isinstance(symbol, str) for symbol in resolved.symbols):
+                return resolved
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            continue
+    return None

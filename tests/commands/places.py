@@ -1,0 +1,169 @@
+"""A host's directory in which every command of `harvester` has something to do, and the ways in which it is spoilt."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
+from typing import Any
+
+from tests.journals import DAY, OPEN_NS, HandClock, HandRecorder
+from tests.operator.support.made_lake import LakeMaker
+from tests.recorder.fakes import make_config, make_token
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.lake.manifest import describe_file
+
+CLOSED, PENDING, UNKNOWN = "2026-11-20", DAY.isoformat(), "2031-01-01"
+NOW_NS = OPEN_NS + 8 * 3_600 * NS_PER_SECOND
+"""On the day that is to be closed, after its session."""
+SLOTS = 20
+NOBODY = 65_534
+DEAD = "http://127.0.0.1:9"
+"""Nothing listens on the port of `discard`."""
+BUCKET = {"bucket": "b-bucket", "endpoint_url": DEAD, "region": "ap-south-1"}
+
+
+@dataclass
+class Place:
+    """A host's directory: configuration, calendar, token, receipt, a closed day in the lake, one to close."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+    @property
+    def calendar(self) -> Path:
+        return self.root / "calendar.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "data/journal"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "data/lake"
+
+    @property
+    def receipt(self) -> Path:
+        return self.root / "receipt.json"
+
+    @property
+    def table(self) -> Path:
+        """The depth of the closed day."""
+        return next(self.lake.glob(f"depth/date={CLOSED}/*/*.parquet"))
+
+    @property
+    def manifest(self) -> Path:
+        return next(self.lake.glob(f"manifest/date={CLOSED}/*/*.json"))
+
+    @property
+    def segment(self) -> Path:
+        """The segment with the data of the day that is to be closed."""
+        return min(self.journal.glob("*/*.seg"))
+
+    def configure(self, **changes: Any) -> None:
+        """Write the configuration anew, with these changes."""
+        content = make_config(
+            self.root,
+            host_id="lab1",
+            broker={"public_url": "https://127.0.0.1:9", "api_url": "https://127.0.0.1:9"},
+            calendar={"file": str(self.root / "calendar.json")},
+            alerts={"channels": f"file:{self.root}/channels", "memory": str(self.root / "memory")},
+        )
+        for key, value in changes.items():
+            content[key] = content.get(key, {}) | value if isinstance(value, dict) else value
+        self.config.write_text(json.dumps(content), encoding="utf-8")
+
+
+def make_calendar(path: Path) -> None:
+    """Each weekday has a session of SLOTS polls."""
+    rule = {"from": "2026-01-01", "to": "2026-12-31", "phases": {"continuous": [["09:15:00", "09:16:40"]]}}
+    content = {"timezone": "Asia/Kolkata", "market": "test", "valid_until": "2026-12-31"}
+    path.write_text(json.dumps(content | {"phase_rules": [rule | {"reference": "test"}]}), encoding="utf-8")
+
+
+def make_place(root: Path) -> Place:
+    """A place in which all is well."""
+    place = Place(root)
+    LakeMaker(place.lake, raw_bytes=1_000).add_day(CLOSED)
+    make_calendar(root / "calendar.json")
+    place.configure()
+    recorder = HandRecorder(place.journal, HandClock())
+    recorder.open_window(SLOTS)
+    recorder.poll_all(*range(SLOTS))
+    recorder.close_window(SLOTS)
+    recorder.stop()
+    files = [
+        describe_file(place.lake, path, None) for path in sorted(place.lake.glob("*/*/*/*.*")) if path != place.manifest
+    ]
+    files = [{"path": each.path, "sha256": each.sha256} for each in files]
+    place.receipt.write_text(json.dumps({"format": 1, "files": files}), encoding="utf-8")
+    for name in ("credential", "incoming"):
+        (root / name).write_text(make_token(4_000_000_000) + "\n", encoding="utf-8")
+        (root / name).chmod(0o600)
+    return place
+
+
+def commands(place: Place) -> dict[str, list[str]]:
+    """The arguments of each command, by its name in the table."""
+    return {
+        "run": ["run"],
+        "health": ["health"],
+        "sessions": ["sessions", "--date", PENDING],
+        "token-agent": ["token-agent"],
+        "token-check": ["token-check"],
+        "token-file": ["token-file", "--file", f"{place.root}/credential", "--take", f"{place.root}/incoming"],
+        "remind": ["remind"],
+        "notify-test": ["notify-test"],
+        "renew": ["renew"],
+        "config check": ["config", "check"],
+        "config schema": ["config", "schema"],
+        "config show": ["config", "show"],
+        "config topics": ["config", "topics"],
+        "recover": ["recover"],
+        "close": ["close"],
+        "export": ["export", "--csv", "--date", CLOSED, "--output", f"{place.root}/out"],
+        "verify": ["verify", str(place.lake)],
+        "athena-ddl": ["athena-ddl", "--bucket", "b", "--host", "lab1"],
+        "prune-journal": ["prune-journal", "--apply"],
+        "upload": ["upload"],
+        "metrics": ["metrics"],
+        "cleanup": ["cleanup", "--apply", "--keep-days", "0", "--receipt", str(place.receipt)],
+    }
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file may grow: each write fails, as on a full disk; SIGXFSZ is ignored by Python."""
+    before = getrlimit(RLIMIT_FSIZE)
+    setrlimit(RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        setrlimit(RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root reads and writes everything, so files that are closed to others need another user."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def give(root: Path) -> None:
+    """Have the place belong to that user."""
+    if os.geteuid() == 0:
+        for path in [root, *root.rglob("*")]:
+            shutil.chown(path, NOBODY, NOBODY)

@@ -1,0 +1,234 @@
+"""What the roles put on a host, as Ansible renders it: files with owner, mode and text, units, packages, commands.
+
+Nothing runs and no host is asked: variables are the inventory's, facts and answers of a bare host are given here.
+
+Comments and empty lines are left out of the texts. Of a kind of host that is like another one, only what differs is
+written: the texts that do, and the lines that its lists have more (+) and less (-).
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+os.environ |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LAB_STATE": "no-lab", "LC_ALL": "C.UTF-8"}
+
+import yaml  # noqa: E402
+from ansible.inventory.manager import InventoryManager  # noqa: E402
+from ansible.parsing.dataloader import DataLoader  # noqa: E402
+from ansible.playbook import Playbook  # noqa: E402
+from ansible.playbook.block import Block  # noqa: E402
+from ansible.playbook.task import Task  # noqa: E402
+from ansible.plugins.loader import init_plugin_loader  # noqa: E402
+from ansible.template import Templar, trust_as_template  # noqa: E402
+from ansible.vars.hostvars import HostVars  # noqa: E402
+from ansible.vars.manager import VariableManager  # noqa: E402
+
+FILES = ("file", "copy", "template")
+OTHERS = ("systemd_service", "apt", "command", "shell")
+LISTS = ("files.txt", "units.txt", "packages.txt", "commands.txt")
+QUIET = (
+    "assert", "debug", "fail", "getent", "include_tasks", "meta", "package_facts", "setup", "stat",
+    "wait_for_connection", "harvester_deployment", "validate_argument_spec",
+)  # fmt: skip
+"""Modules that leave no file, or only links that say which deployment is current."""
+ALL_UNITS = trust_as_template("{{ __harvester_units | map(attribute='name') }}")
+RELEASE = {"release": "0123456789ab", "wheelhouse": "/w/0.tar", "wheelhouse_id": "0", "wheel": "/w/1.whl"}
+BARE_HOST: dict[str, Any] = {
+    "ansible_managed": "Ansible managed",
+    "ansible_check_mode": False,
+    "ansible_run_tags": ["all"],
+    "__harvester_built": {"stdout": json.dumps(RELEASE)},
+    "__harvester_before": {"current": "", "previous": "", "releases": [], "wheelhouses": [], "status": {}},
+    "__harvester_sysusers": {"changed": True},
+    "__harvester_link": {"stat": {"exists": True}},
+    "__harvester_now": {"reload": True, "outdated": [], "unknown": [], "unsettled": ALL_UNITS},
+    "__host_baseline_cloud_init": {"stat": {"exists": True}},
+    "__host_baseline_swap": {"stdout": ""},
+}  # fmt: skip
+"""What the tasks before would have found out."""
+FACTS: dict[str, Any] = {
+    "date_time": {"tz": "IST"}, "env": {}, "user_id": "ubuntu", "packages": {}, "architecture": "x86_64",
+    "getent_passwd": {}, "getent_group": {}, "python": {"version": {"major": 3, "minor": 12}},
+}  # fmt: skip
+MACHINE = FACTS | {"virtualization_tech_guest": ["kvm"]}
+CONTAINER = FACTS | {"virtualization_tech_guest": ["container", "systemd-nspawn"]}
+
+
+class Kind(NamedTuple):
+    """A kind of host: an inventory, what it says beyond that, and the kind with which it shares most texts."""
+
+    inventory: str
+    host: str
+    facts: dict[str, Any]
+    variables: dict[str, Any]
+    like: str = ""
+
+
+AWS = {"broker_app_id": "ABCDE12345-100", "aws_account_id": "123456789012"}
+CHANNELS = {"harvester_renew": True, "__harvester_alert_channels": "ssm:/alpha-harvester/production/channels"}
+KINDS = {
+    "aws": Kind("inventory/aws", "m-1", MACHINE, AWS),
+    "refreshing": Kind("inventory/aws", "m-1", MACHINE, AWS | CHANNELS, "aws"),
+    "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
+}
+
+
+def main() -> None:
+    """Write the artefacts of all kinds to standard output, as JSON."""
+    init_plugin_loader([])
+    rendered: dict[str, dict[str, str]] = {}
+    found: dict[str, str] = {}
+    for name, kind in KINDS.items():
+        rendered[name] = render(kind)
+        known = rendered.get(kind.like, {})
+        for path, text in rendered[name].items():
+            if kind.like and path in LISTS:
+                lines, before = text.splitlines(), known[path].splitlines()
+                text = "".join(f"+ {line}\n" for line in lines if line not in before)
+                text += "".join(f"- {line}\n" for line in before if line not in lines)
+            if text != known.get(path) and (text or path not in LISTS):
+                found[f"{name}/{path}"] = text
+    found["playbooks.txt"] = "".join(line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in written_by(path))
+    json.dump(found, sys.stdout)
+
+
+def written_by(playbook: Path) -> Iterator[str]:
+    """A line for each file that a playbook writes itself: as it says so, with variables, and whether it is hidden."""
+    tasks = [task for play in yaml.safe_load(playbook.read_text("utf-8")) for task in _described(play)]
+    for task, module in ((task, f"ansible.builtin.{name}") for task in tasks for name in FILES):
+        if module in task:
+            wanted, path = task[module], task[module].get("dest") or task[module]["path"]
+            words = [str(wanted.get(key, "-")) for key in ("state", "owner", "group", "mode")]
+            hidden = [f"{key}={task[key]}" for key in ("no_log", "diff") if key in task]
+            yield f"{playbook.name}: {' '.join([path, *words, *hidden])}\n"
+
+
+def _described(part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The tasks of a play or block, and those inside them."""
+    yield part
+    for key in ("pre_tasks", "tasks", "post_tasks", "block", "rescue", "always"):
+        for each in part.get(key, ()):
+            yield from _described(each)
+
+
+def render(kind: Kind) -> dict[str, str]:
+    """The texts of one host's files by their paths below /, and its lists."""
+    play, host, manager, loader = _load(kind)
+    texts: dict[str, str] = {}
+    lists: dict[str, dict[str, None]] = {name: {} for name in LISTS}
+    for task in _tasks(play):
+        module = task.action.rpartition(".")[2]
+        if module not in (*FILES, *OTHERS, *QUIET):
+            raise SystemExit(f"{task}: say in {__file__} what {task.action} leaves on a host.")
+        variables = manager.get_vars(play=play, host=host, task=task) | {"ansible_facts": kind.facts}
+        for item in _items(task, Templar(loader, variables)) if module not in QUIET else ():
+            templar = Templar(loader, variables | item)
+            if not all(templar.evaluate_conditional(condition) for condition in task.when):
+                continue
+            wanted = templar.template({key: value for key, value in task.args.items() if key != "stdin"})
+            if module in FILES:
+                path = _path(wanted)
+                lists["files.txt"][_file(module, path, wanted, templar.template(task.notify) or [])] = None
+                if (text := _text(module, task, wanted, templar)) is not None:
+                    texts[path.lstrip("/")] = text
+            elif module == "systemd_service":
+                said = " ".join(
+                    f"{key}={wanted[key]}" for key in ("enabled", "state", "daemon_reload") if key in wanted
+                )
+                lists["units.txt"][f"{wanted.get('name', 'systemd')} {said}"] = None
+            elif module == "apt":
+                lists["packages.txt"] |= dict.fromkeys(sorted(wanted["name"]))
+            elif task.changed_when != [False]:
+                said = wanted.get("argv") or [wanted["_raw_params"]]
+                lists["commands.txt"][f"{task.get_name()}: {' '.join(map(str, said))}"] = None
+    return texts | {name: "".join(f"{line}\n" for line in lines) for name, lines in lists.items()}
+
+
+def _load(kind: Kind) -> tuple[Any, Any, Any, Any]:
+    """The play that sets up a host, the host, and who knows its variables."""
+    loader = DataLoader()
+    loader.set_basedir(str(ROOT))
+    Path("hosts.yml").write_text(f"harvesters: {{hosts: {{{kind.host}: {{}}}}}}\n", encoding="utf-8")
+    inventory = InventoryManager(loader, [str(ROOT / kind.inventory), str(Path("hosts.yml").resolve())])
+    manager = VariableManager(loader, inventory)
+    HostVars(inventory, manager, loader)
+    manager._extra_vars = BARE_HOST | kind.variables
+    host = inventory.get_host(kind.host)
+    [play] = Playbook.load(str(ROOT / "playbooks/configure.yml"), manager, loader).get_plays()
+    return play, host, manager, loader
+
+
+def _tasks(play: Any) -> Iterator[Task]:
+    """Every task of the play's roles, in their order, then their handlers; not what only a failure runs."""
+    for block in play.compile():
+        yield from _inside(block)
+    for role in play.roles:
+        for block in role.get_handler_blocks(play):
+            yield from _inside(block)
+
+
+def _inside(block: Block) -> Iterator[Task]:
+    for each in block.block:
+        if isinstance(each, Block):
+            yield from _inside(each)
+        else:
+            if each.action == "ansible.builtin.include_tasks":
+                _require_no_files(Path(each._role._role_path) / "tasks" / each.args["_raw_params"])
+            yield each
+
+
+def _require_no_files(path: Path) -> None:
+    """What is included at run time is not walked, so it must leave no file."""
+    if found := re.findall(rf"ansible\.builtin\.({'|'.join(FILES)}):", path.read_text("utf-8")):
+        raise SystemExit(
+            f"{path} writes files ({', '.join(found)}) and is included; import it, so that they are listed."
+        )
+
+
+def _items(task: Task, templar: Templar) -> list[dict[str, Any]]:
+    """The variables of each turn of a task's loop."""
+    if task.loop is None:
+        return [{}]
+    return [{task.loop_control.loop_var or "item": each} for each in templar.template(task.loop)]
+
+
+def _path(wanted: dict[str, Any]) -> str:
+    """Where a file goes, without the hash in the name of a configuration."""
+    path = wanted.get("dest") or wanted["path"]
+    return re.sub(
+        r"config-[0-9a-f]{12}", "config-HASH", path + (Path(wanted["src"]).name if path.endswith("/") else "")
+    )
+
+
+def _file(module: str, path: str, wanted: dict[str, Any], notify: str | list[str]) -> str:
+    """One line: path, kind, owner, group, mode, and what checks or follows."""
+    kind = wanted.get("state", "file") if module == "file" else "file"
+    words = [path, kind, *(str(wanted.get(key, "-")) for key in ("owner", "group", "mode"))]
+    words += [f"to={wanted['src']}"] if kind == "link" else []
+    checks = [f"checked by {' '.join(wanted['validate'].split())}"] if "validate" in wanted else []
+    follows = [f"then {handler}" for handler in ([notify] if isinstance(notify, str) else notify)]
+    return ", ".join([" ".join(words), *checks, *follows])
+
+
+def _text(module: str, task: Task, wanted: dict[str, Any], templar: Templar) -> str | None:
+    """The text that a task writes; None where it writes none, or copies a file as it is."""
+    if module != "template":
+        return plain(str(wanted["content"])) if "content" in wanted else None
+    folder = Path(task._role._role_path) / "templates"
+    source = trust_as_template((folder / wanted["src"]).read_text("utf-8"))
+    return plain(templar.copy_with_new_env(searchpath=[str(folder)]).template(source))
+
+
+def plain(text: str) -> str:
+    """A file's lines without comments and empty lines."""
+    kept = [line for line in text.splitlines() if line.strip() and not re.match(r"\s*(#(?!!)|//)", line)]
+    return "".join(f"{line}\n" for line in kept)
+
+
+if __name__ == "__main__":
+    main()

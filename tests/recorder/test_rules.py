@@ -1,0 +1,158 @@
+"""Symbols as rules: the nearest contracts, strikes around the money, stocks that have derivatives."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.recorder.fakes import make_config
+from tests.recorder.masters import NSE_CM, NSE_FO, row
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import ConfigError
+from harvester.base.validation import Refused, validate
+from harvester.brokers.fyers.resolution import resolve_rule
+from harvester.brokers.fyers.symbols import Listing, read_rows
+from harvester.calendar import TradingCalendar
+from harvester.config.rules import SymbolRule
+from harvester.config.settings import load_settings
+from harvester.lake.close import expect_day
+
+NIFTY = "101000000026000"
+NOW = 1_795_000_000 * NS_PER_SECOND
+EXPIRIES = {"26DEC": 1_798_539_000, "27JAN": 1_800_958_200, "27FEB": 1_803_377_400, "26NOV": 1_790_000_000}
+
+
+def contracts() -> list[str]:
+    rows = []
+    for number, (name, expiry) in enumerate(EXPIRIES.items()):
+        more = {"isin": "", "expiry": str(expiry), "root": "NIFTY", "underlying": NIFTY}
+        rows.append(row(f"NSE:NIFTY{name}FUT", fy_token=f"1011{number:06}70000", kind="11", **more))
+        for strike in range(24_000, 26_050, 50):
+            for option in ("CE", "PE"):
+                token = f"1011{number:06}{strike}{'12'[option == 'PE']}"
+                options = {"kind": "14", "strike": f"{strike}.0", "option": option}
+                rows.append(row(f"NSE:NIFTY{name}{strike}{option}", fy_token=token, **more, **options))
+    return rows
+
+
+ROWS: list[Listing] = list(read_rows([*NSE_CM.splitlines(), *NSE_FO.splitlines(), *contracts()], []))
+
+
+def resolve(price: str = "25049.35", **rule: Any) -> list[str]:
+    return resolve_rule(validate(SymbolRule, rule), ROWS, {NIFTY: Decimal(price)}, NOW)
+
+
+def test_the_nearest_futures_are_those_that_have_not_expired() -> None:
+    names = [f"NSE:NIFTY{name}FUT" for name in ("26DEC", "27JAN")]
+
+    found = resolve(underlying="NIFTY", expiry="nearest 2")
+
+    assert found == names
+
+
+@pytest.mark.parametrize(
+    ("price", "at"), [("25049.35", 25_050), ("25024.99", 25_000), ("99999", 26_000), ("1", 24_000)]
+)
+def test_strikes_lie_around_the_money_on_both_sides_and_within_the_listed_ones(price: str, at: int) -> None:
+    found = resolve(price, underlying="NIFTY", expiry="nearest 1", strikes="atm +- 2")
+
+    strikes = [strike for strike in range(at - 100, at + 150, 50) if 24_000 <= strike <= 26_000]
+    assert found == [f"NSE:NIFTY26DEC{strike}{option}" for strike in strikes for option in ("CE", "PE")]
+
+
+def test_two_expiries_of_ten_strikes_on_either_side() -> None:
+    assert len(resolve(underlying="NIFTY", expiry="nearest 2", strikes="atm +- 10")) == 2 * 2 * 21
+
+
+def test_stocks_with_derivatives_are_the_shares_that_futures_are_on() -> None:
+    assert resolve(stocks="with derivatives") == ["NSE:BAJAJ-AUTO-EQ"]
+
+
+def test_a_rule_that_nothing_meets_is_named() -> None:
+    with pytest.raises(ConfigError, match="no contract is listed for the rule underlying: NIFTI, expiry: nearest 1"):
+        resolve(underlying="NIFTI")
+
+
+def test_without_a_price_there_is_no_money_to_be_at() -> None:
+    with pytest.raises(ConfigError, match="last price of NIFTY"):
+        resolve_rule(validate(SymbolRule, {"underlying": "NIFTY", "strikes": "atm +- 1"}), ROWS, {}, NOW)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {},
+        {"underlying": "NIFTY", "stocks": "with derivatives"},
+        {"underlying": "NIFTY", "expiry": "next"},
+        {"underlying": "NIFTY", "strikes": "10"},
+        {"stocks": "with derivatives", "strikes": "atm +- 1"},
+        {"index": "NIFTY50"},
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        validate(SymbolRule, rule)
+
+
+CONTRACTS = {"underlying": "NIFTY", "expiry": "nearest 2"}
+
+
+def write_config(tmp_path: Path, *symbols: object, **changes: Any) -> Path:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(make_config(tmp_path, symbols=list(symbols), data_dir=str(tmp_path), **changes)))
+    return path
+
+
+def keep_resolved(tmp_path: Path, *symbols: str, day: str = "2026-11-24") -> None:
+    folder = tmp_path / "masters" / day
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"day": day, "rules": [{"rule": CONTRACTS, "symbols": symbols}]}
+    (folder / "symbols.json").write_text(json.dumps(content))
+
+
+def test_rules_stand_among_tickers_and_are_replaced_by_what_was_resolved(tmp_path: Path) -> None:
+    path = write_config(tmp_path, "NSE:SBIN-EQ", CONTRACTS)
+    assert load_settings(path).symbols == ("NSE:SBIN-EQ",)
+
+    keep_resolved(tmp_path, "NSE:NIFTY26DECFUT", "NSE:SBIN-EQ")
+
+    assert load_settings(path).symbols == ("NSE:SBIN-EQ", "NSE:NIFTY26DECFUT")
+    assert [rule.expiries for rule in load_settings(path).rules] == [2]
+
+
+def test_rules_alone_are_enough_and_nothing_at_all_is_not(tmp_path: Path) -> None:
+    assert load_settings(write_config(tmp_path, CONTRACTS)).symbols == ()
+    with pytest.raises(ConfigError, match="a ticker or a rule"):
+        load_settings(write_config(tmp_path))
+
+
+def test_more_than_the_limits_allow_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = write_config(tmp_path, CONTRACTS)
+    keep_resolved(tmp_path, *(f"NSE:S{number}-EQ" for number in range(100)))
+
+    with pytest.raises(ConfigError, match=r"what the rules stand for is refused: .*100 symbols"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"day": 1, "rules": 7}', '{"day": "d", "rules": [7]}'])
+def test_a_damaged_resolution_counts_as_none(tmp_path: Path, content: str) -> None:
+    path = write_config(tmp_path, "NSE:SBIN-EQ", CONTRACTS)
+    keep_resolved(tmp_path)
+    (tmp_path / "masters" / "2026-11-24" / "symbols.json").write_text(content)
+
+    assert load_settings(path).symbols == ("NSE:SBIN-EQ",)
+
+
+def test_the_close_expects_what_the_rules_stood_for_on_its_day(tmp_path: Path) -> None:
+    keep_resolved(tmp_path, "NSE:NIFTY26NOVFUT", day="2026-11-23")
+    keep_resolved(tmp_path, "NSE:NIFTY26DECFUT", day="2026-11-24")
+    settings = load_settings(write_config(tmp_path, "NSE:SBIN-EQ", CONTRACTS))
+    calendar = TradingCalendar.load()
+
+    expected = {day: expect_day(settings, calendar, date(2026, 11, day)).symbols for day in (20, 23, 24, 25)}
+
+    december = ("NSE:SBIN-EQ", "NSE:NIFTY26DECFUT")
+    assert expected == {20: ("NSE:SBIN-EQ",), 23: ("NSE:SBIN-EQ", "NSE:NIFTY26NOVFUT"), 24: december, 25: december}
