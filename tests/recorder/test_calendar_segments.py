@@ -132,6 +132,7 @@ def test_days_count_by_the_segments_of_the_symbols(tmp_path: Path) -> None:
     assert calendar.mean_day_ns(["NSE:A-EQ"], PHASES) == hour_ns
     assert calendar.mean_day_ns(["NSE:A-EQ", "MCX:B26DECFUT", "NSE:C-EQ"], PHASES) == 16 * hour_ns // 3
     assert calendar.mean_day_ns(["BSE:D26DECFUT"], PHASES) == hour_ns, "of a segment without hours as of cash"
+    assert calendar.mean_day_ns([], PHASES) == 0
 
 
 @pytest.mark.parametrize(

@@ -157,10 +157,12 @@ class TradingCalendar:
         return max(sum(phase.close_ns - phase.open_ns for phase in day if phase.name in phases) for day in days)
 
     def mean_day_ns(self, symbols: Collection[str], phases: Collection[PhaseName]) -> int:
-        """`longest_day_ns` of the segments that the tickers look like, on average over the symbols."""
+        """`longest_day_ns` of the segments that the tickers look like, on average over the symbols; 0 without any."""
         counts = Counter(map(guess_segment, symbols))
         known = {name: name if name in self.segments else NSE_CASH for name in counts}
-        return sum(self.of(known[name]).longest_day_ns(phases) * n for name, n in counts.items()) // len(symbols)
+        return sum(self.of(known[name]).longest_day_ns(phases) * n for name, n in counts.items()) // max(
+            1, len(symbols)
+        )
 
     @staticmethod
     def trading_date(wall_ns: int) -> date:
