@@ -112,6 +112,7 @@ class HandRecorder:
     def close_window(self, slots: int) -> None:
         self.clock.now_ns = max(self.clock.now_ns, OPEN_NS + slots * self.interval_ns)
         self.control("window_close")
+        self.writer.sync()
 
     def stop(self) -> None:
         """End as on SIGTERM."""
@@ -120,8 +121,5 @@ class HandRecorder:
 
     def die(self) -> None:
         """End as on SIGKILL: nothing is sealed, the lock is gone."""
-        self.writer._stopping.set()
-        self.writer._thread.join()
-        if self.writer._segment:
-            self.writer._segment.abandon()
-        self.writer._lock.release()
+        self.writer._stop_thread()
+        self.writer._release()

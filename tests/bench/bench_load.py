@@ -61,4 +61,7 @@ def run(report: Report, *, long: bool) -> None:
     report.figure("recorder_rss_mib_5", round(loads[0].rss_mib, 1), bound="<= 40", unit="MiB")
     report.figure("recorder_rss_mib_5000", round(max(load.rss_mib for load in loads), 1), bound="<= 96", unit="MiB")
     report.figure("load_5000_lost", sum(load.lost for load in loads), bound="== 0", unit="frames")
+    singles = loads[3].latency_ms
+    if singles:
+        report.figure("load_5000_p99_ms", round(singles[1], 1), bound="<= 10", unit="ms")
     report.figure("load_5000_core_share", round(full.core_share, 1), bound="<= 25", unit="%")

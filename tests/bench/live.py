@@ -10,8 +10,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +32,7 @@ from harvester.config.settings import PATH_VARIABLE
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
 from harvester.tokens.handover import Token, write_handover
+from lab.calendar import announce, closed_calendar, today_in_india, write_calendar
 from runbook.fleet.inventory import program
 
 LEAD_SECONDS = 20
@@ -56,7 +59,8 @@ class Load(NamedTuple):
     rss_mib: float
     journal_bytes: int
     latency_ms: tuple[float, float] | None
-    """Median and 99th percentile from the exchange's send to the recorder's clock just before the journal's write."""
+    """Median and 99th percentile, in the window, from the exchange's send to the recorder's clock just before the
+    journal's write."""
 
 
 def lead_names_here(place: Path) -> None:
@@ -67,33 +71,56 @@ def lead_names_here(place: Path) -> None:
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
 
 
-def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_entries: int, keep: bool) -> Load:
-    """Record `symbols` synthetic symbols for so long. With `keep` the exchange keeps its frames, for latency."""
-    calendar = place / "calendar.json"
-    calendar.write_calendar(calendar, calendar.closed_calendar(calendar.today_in_india()))
-    serve = [program("exchange"), "serve", "--state", str(place / "exchange")]
-    serve += ["--calendar", str(calendar), "--topic-limit", str(TOPICS)]
-    serve += ["--load-symbols", str(symbols), "--load-rate", str(rate), "--frame-entries", str(frame_entries)]
-    with _running(place, "exchange", [*serve, *(["--keep-frames"] if keep else [])], {}) as server:
-        _wait_for(place / "exchange" / "ready.json", server)
-        environment = {"SSL_CERT_FILE": client_environment(read_ready(place / "exchange"))["SSL_CERT_FILE"]}
-        config = _configure(place, [load_ticker(number) for number in range(symbols)])
+@dataclass
+class Session:
+    """A recording under way: the recorder, the exchange's state directory, and the window's open and close."""
+
+    recorder: "subprocess.Popen[bytes]"
+    exchange: Path
+    opens: datetime
+    closes: datetime
+    sockets: list[dict[str, Any]] = field(default_factory=list)
+    """What the exchange says of each connection that had frames, once the recorder has ended."""
+
+
+@contextmanager
+def recording(
+    place: Path, command: list[str], symbols: int, seconds: int, *, serve: Sequence[str], settings: dict[str, Any]
+) -> Iterator[Session]:
+    """The exchange, with these options beside ours, and the recorder `command` with these settings beside ours."""
+    calendar, state = place / "calendar.json", place / "exchange"
+    write_calendar(calendar, closed_calendar(today_in_india()))
+    exchange = [program("exchange"), "serve", "--state", str(state), "--calendar", str(calendar)]
+    exchange += ["--topic-limit", str(TOPICS), "--load-symbols", str(symbols), *serve]
+    with _running(place, "exchange", exchange, {}) as server:
+        _wait_for(state / "ready.json", server)
+        environment = {"SSL_CERT_FILE": client_environment(read_ready(state))["SSL_CERT_FILE"]}
+        config = _configure(place, [load_ticker(number) for number in range(symbols)], settings)
         _hand_over(place)
-        command = [program("harvester"), "run"]
         with _running(
             place, "recorder", command, {**child.compiled(), **environment, PATH_VARIABLE: str(config)}
         ) as recorder:
             _wait_for(place / "status.json", recorder)
-            opens, closes = calendar.announce(calendar, lead_seconds=LEAD_SECONDS, seconds=seconds)
-            _sleep_until(opens.timestamp() + SETTLE_SECONDS)
-            began, spent = time.monotonic(), _cpu_seconds(recorder.pid)
-            _sleep_until(closes.timestamp() - 1)
-            share = (_cpu_seconds(recorder.pid) - spent) / (time.monotonic() - began)
-            rss_mib = child.memory_kib("VmHWM", recorder.pid) / 1024
-            _sleep_until(closes.timestamp() + 2)
-        rows = [row for row in call_control(place / "exchange", "GET", "/sockets").json() if row["frames"]]
+            opens, closes = announce(calendar, lead_seconds=LEAD_SECONDS, seconds=seconds)
+            session = Session(recorder, state, opens, closes)
+            yield session
+        session.sockets += [row for row in call_control(state, "GET", "/sockets").json() if row["frames"]]
+
+
+def record_load(place: Path, symbols: int, seconds: int, *, rate: float, frame_entries: int, keep: bool) -> Load:
+    """Record `symbols` synthetic symbols for so long. With `keep` the exchange keeps its frames, for latency."""
+    serve = ["--load-rate", str(rate), "--frame-entries", str(frame_entries), *(["--keep-frames"] if keep else [])]
+    command = [program("harvester"), "run"]
+    with recording(place, command, symbols, seconds, serve=serve, settings={}) as session:
+        pid, opens, closes = session.recorder.pid, session.opens, session.closes
+        sleep_until(opens.timestamp() + SETTLE_SECONDS)
+        began, spent = time.monotonic(), _cpu_seconds(pid)
+        sleep_until(closes.timestamp() - 1)
+        share = (_cpu_seconds(pid) - spent) / (time.monotonic() - began)
+        rss_mib = child.memory_kib("VmHWM", pid) / 1024
+        sleep_until(closes.timestamp() + 2)
     window = int(opens.timestamp()) * NS_PER_SECOND, int(closes.timestamp()) * NS_PER_SECOND
-    updates, lost, tail_gaps, latency = _judge(place, rows, window)
+    updates, lost, tail_gaps, latency = _judge(place, session.sockets, window)
     size = sum(path.stat().st_size for path in _segments(place))
     return Load(symbols, seconds, frame_entries, updates, lost, tail_gaps, 100 * share, rss_mib, size, latency)
 
@@ -119,9 +146,10 @@ def _judge(
         kept = _Kept()
         sent = read_sent(Path(row["file"])) if row["file"] else None
         for record in _of_stream(segments, stream):
-            kept.add(record.payload, counts=window[0] <= record.wall_ns < window[1])
+            is_inside = window[0] <= record.wall_ns < window[1]
+            kept.add(record.payload, counts=is_inside)
             other = next(sent, None) if sent else None
-            if other:
+            if other and is_inside:
                 latencies.append(record.wall_ns - other.wall_ns)
         updates += kept.entries
         missing = row["frames"] - kept.frames
@@ -181,7 +209,7 @@ def _is_frame(record: Record) -> bool:
     return record.kind == DATA and record.feed == FYERS_HSM
 
 
-def _configure(place: Path, symbols: list[str]) -> Path:
+def _configure(place: Path, symbols: list[str], settings: dict[str, Any]) -> Path:
     config = {
         "host_id": "bench",
         "data_dir": str(place / "data"),
@@ -192,6 +220,7 @@ def _configure(place: Path, symbols: list[str]) -> Path:
         "calendar": {"file": str(place / "calendar.json")},
         "token": {"source": "file", "file": str(place / "credential"), "handover": str(place / "access-token")},
         "status_file": str(place / "status.json"),
+        **settings,
     }
     path = place / "config.json"
     path.write_text(json.dumps(config), encoding="utf-8")
@@ -229,7 +258,7 @@ def _wait_for(path: Path, writer: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.05)
 
 
-def _sleep_until(moment: float) -> None:
+def sleep_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.time()))
 
 

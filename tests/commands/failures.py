@@ -15,7 +15,7 @@ EXPIRED, NONE = make_token(1_000_000_000), "x" * 40
 TOKEN = ("token-check", "token-file")
 DATED = ("sessions", "close", "export", "upload", "athena-ddl")
 WRITING = ("token-file", "close", "export", "cleanup", "verify", "prune-journal", "sessions", "health", "metrics")
-CONNECTED = ("remind", "notify-test", "renew", "config topics", "upload", "metrics")
+CONNECTED = ("notify-test", "renew", "config topics", "upload", "metrics")
 
 
 @dataclass
@@ -141,7 +141,9 @@ FAILURES: dict[str, list[Failure]] = {
         Failure(tear, r"File too large.*recover again", ("recover",), within=lambda _: no_room()),
     ],
     "locked": [Failure(lambda _: None, r"\.lock: another .*(Run the command again later|stop it)", within=locked)],
-    "unreachable": [Failure(cut_off, r"(NSE_CM\.csv|127\.0\.0\.1|channel|CloudWatch|s3://b-bucket).*\.", CONNECTED)],
+    "unreachable": [
+        Failure(cut_off, r"(NSE_CM\.csv|127\.0\.0\.1|channel|access token|Watch|s3://b-bucket).*\.", CONNECTED)
+    ],
     "bad token or receipt": BAD_PROOF,
 }
 

@@ -74,7 +74,13 @@ class Place:
             host_id="lab1",
             broker={"public_url": "https://127.0.0.1:9", "api_url": "https://127.0.0.1:9"},
             calendar={"file": str(self.root / "calendar.json")},
-            alerts={"channels": f"file:{self.root}/channels", "memory": str(self.root / "memory")},
+            alerts={
+                "channels": f"file:{self.root}/channels",
+                "memory": str(self.root / "memory"),
+                "inbox": str(self.root / "inbox"),
+                "log_dir": str(self.root / "inbox"),
+                "ports": str(self.root / "ports"),
+            },
         )
         for key, value in changes.items():
             content[key] = content.get(key, {}) | value if isinstance(value, dict) else value
@@ -94,6 +100,7 @@ def make_place(root: Path) -> Place:
     LakeMaker(place.lake, raw_bytes=1_000).add_day(CLOSED)
     make_calendar(root / "calendar.json")
     place.configure()
+    (root / "inbox").mkdir()
     recorder = HandRecorder(place.journal, HandClock())
     recorder.open_window(SLOTS)
     recorder.poll_all(*range(SLOTS))
@@ -120,6 +127,8 @@ def commands(place: Place) -> dict[str, list[str]]:
         "token-check": ["token-check"],
         "token-file": ["token-file", "--file", f"{place.root}/credential", "--take", f"{place.root}/incoming"],
         "remind": ["remind"],
+        "alert": ["alert", "--source", "script", "No space left"],
+        "send-alerts": ["send-alerts"],
         "notify-test": ["notify-test"],
         "renew": ["renew"],
         "config check": ["config", "check"],

@@ -19,6 +19,7 @@ BIN = Path(sys.executable).parent
 ONLINE = (
     "harvester-recorder.service",
     "harvester-token-agent.service",
+    "harvester-alert.service",
     "harvester-remind.service",
     "harvester-renew.service",
 )
@@ -29,6 +30,7 @@ OFFLINE = (
     "harvester-verify.service",
     "harvester-failure@.service",
 )
+TELLING = ("harvester-alert.service", "harvester-failure@.service", "harvester-remind.service")
 ACCOUNT = "123456789012"
 HOST = "harvesters: {hosts: {rendered: {}}}\n"
 
@@ -83,7 +85,8 @@ def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_w
     unit = (rendered / "harvester-renew.service").read_text("utf-8")
 
     assert timer["disabled"] is True, "a timer that was once switched on must not stay on"
-    assert "\nSupplementaryGroups=harvester harvester-alert\n" in unit
+    assert "\nSupplementaryGroups=harvester\n" in unit
+    assert "\nReadWritePaths=/var/lib/harvester-token /var/spool/harvester-alert\n" in unit
     [limit] = [line for line in unit.splitlines() if line.startswith("TimeoutStartSec=")]
     assert limit == "TimeoutStartSec=1h" and sum(PAUSES_SECONDS) < 3600
 
@@ -102,7 +105,8 @@ def test_every_unit_reports_its_failure_and_has_a_memory_ceiling(rendered):
     for unit in (*ONLINE, UPLOAD, METRICS, *OFFLINE):
         text = (rendered / unit).read_text("utf-8")
         assert "\nMemoryMax=" in text
-        assert "\nOnFailure=harvester-failure@%n.service" in text or unit.startswith("harvester-failure")
+        tells_itself = unit in ("harvester-failure@.service", "harvester-alert.service")
+        assert ("\nOnFailure=harvester-failure@%n.service" in text) is not tells_itself
 
 
 def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
@@ -112,8 +116,10 @@ def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
 
     for unit in (UPLOAD, METRICS):
         assert "harvester-close.service" in (rendered / unit).read_text("utf-8"), "it waits for the close job"
+    for unit in TELLING:  # however many fail at once
+        assert "\nSlice=harvester-alerts.slice\n" in (rendered / unit).read_text("utf-8")
     # The renewal runs at 07:00, when no other job does.
-    together = [unit for unit in (*ONLINE, "harvester-failure@.service") if unit != "harvester-renew.service"]
+    together = ("harvester-recorder.service", "harvester-token-agent.service", "harvester-alerts.slice")
     always = sum(map(ceiling, together))
     assert always + max(ceiling("harvester-close.service"), ceiling(UPLOAD) + ceiling(METRICS)) + 256 < 1024
 
@@ -123,7 +129,12 @@ def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendere
     recorder = (rendered / "harvester-recorder.service").read_text("utf-8")
     agent = (rendered / "harvester-token-agent.service").read_text("utf-8")
     metrics = (rendered / METRICS).read_text("utf-8")
+    alert = (rendered / "harvester-alert.service").read_text("utf-8")
 
+    assert f"ReadWritePaths={settings.alerts.memory.parent} {settings.alerts.inbox}\n" in alert
+    assert f"LogsDirectory={settings.alerts.log_dir.name}\n" in alert
+    assert f"RuntimeDirectory={settings.alerts.ports.parent.name}\n" in alert
+    assert f"PathChanged={settings.alerts.inbox}\n" in (rendered / "harvester-alert.path").read_text("utf-8")
     assert f"ReadWritePaths={settings.journal_dir} -{settings.master_dir}\n" in recorder
     assert f"RuntimeDirectory={settings.status_file.parent.name}\n" in recorder
     assert f"RuntimeDirectory={settings.token.handover.parent.name}\n" in agent

@@ -17,13 +17,13 @@ def _acknowledge_before_writing() -> None:
     """A buffer in the process: gone with it."""
     held: list[bytes] = []
 
-    def write(self: segment.SegmentFile, encoded: bytes, seq: int) -> None:
+    def write(self: segment.SegmentFile, encoded: bytes, seq: int, records: int = 1) -> None:
         held.append(encoded)
         if len(held) >= 16:
             segment.write_all(self._descriptor, b"".join(held))
             held.clear()
         self.size += len(encoded)
-        self.records += 1
+        self.records += records
         self.first_seq = self.first_seq or seq
 
     segment.SegmentFile.write = write  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ import selectors
 import threading
 from asyncio import Future
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from tests.golden.still import NS_PER_SECOND, StillTime
@@ -82,3 +83,20 @@ def stop_timeouts_of_threads() -> None:
     """A thread that waits for an event with a timeout waits for the event."""
     wait = threading.Event.wait
     setattr(threading.Event, "wait", lambda self, timeout=None: wait(self, None))  # noqa: B010
+
+
+def sync_in_turn() -> None:
+    """The journal's thread does nothing of itself, and what it is asked for is done at once."""
+    from harvester.journal.writer import JournalError, JournalWriter  # imported once the clocks stand still
+
+    def wait_for_the_end(self: Any, _: float) -> None:
+        while not self._is_stopping:
+            self._has_work.wait()
+            self._has_work.clear()
+
+    def sync_now(self: Any) -> None:
+        with suppress(JournalError):
+            self.sync()
+
+    setattr(JournalWriter, "_sync_periodically", wait_for_the_end)  # noqa: B010
+    setattr(JournalWriter, "sync_soon", sync_now)  # noqa: B010

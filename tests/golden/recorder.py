@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.golden import render
-from tests.golden.loop import Policy, StillLoop, stop_timeouts_of_threads
+from tests.golden.loop import Policy, StillLoop, stop_timeouts_of_threads, sync_in_turn
 from tests.golden.settings import COMMON, INFY, NIFTY, RECORDER, ROOT, SBIN, SESSIONS, write_calendar
 from tests.golden.still import NS_PER_SECOND, StillTime, lead_hosts, stand_still, wall
 
@@ -248,6 +248,7 @@ def record(number: int) -> int:
     passed_ns = wall_ns - state["wall_ns"] if before.exists() else 1_000 * NS_PER_SECOND
     now = stand_still(wall_ns, run=number, mono_ns=state["mono_ns"] + passed_ns)
     stop_timeouts_of_threads()
+    sync_in_turn()
     lead_hosts(os.environ["GOLDEN_HOSTS"])
     from tests.golden.production import run_command
 

@@ -124,7 +124,7 @@ def _prepare(package: Package) -> None:
         "pytest_add_cli_args_test_selection": package.tests,
     }
     text = "\n".join(f"{key} =\n" + "\n".join(f"  {value}" for value in values) for key, values in lines.items())
-    text = f"[mutmut]\nuse_git_change_detection = false\ntimeout_multiplier = 5\n{text}\n"
+    text = f"[mutmut]\nuse_git_change_detection = false\ntimeout_multiplier = 15\n{text}\n"
     settings = package.workspace / "setup.cfg"
     if not settings.exists() or settings.read_text("utf-8") != text:
         settings.write_text(text, "utf-8")

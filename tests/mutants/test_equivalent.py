@@ -13,13 +13,20 @@ ENTRIES = [(package, key, reason) for package in PACKAGES for key, reason in equ
 def source_of(root: Path, package: Package, function: str) -> str:
     """The lines of a function such as "writer.JournalWriter.sync", joined by spaces as in Mutant.was."""
     module, *names = function.split(".")
-    (path,) = (path for source in package.sources for path in (root / package.root).glob(source) if path.stem == module)
+    sources = (path for source in package.sources for path in (root / package.root).glob(source))
+    (found,) = (lines for path in sources if path.stem == module and (lines := lines_of(path, names)))
+    return " ".join(found)
+
+
+def lines_of(path: Path, names: list[str]) -> list[str]:
+    """The lines of the function of these names, without indentation; none where the file has no such function."""
     text = path.read_text("utf-8")
-    node: ast.AST = ast.parse(text)
+    node: ast.AST | None = ast.parse(text)
     for name in names:
-        node = next(child for child in ast.walk(node) if getattr(child, "name", None) == name)
-    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    return " ".join(line.strip() for line in text.splitlines()[node.lineno - 1 : node.end_lineno])
+        node = next((child for child in ast.walk(node) if getattr(child, "name", None) == name), None) if node else None
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return []
+    return [line.strip() for line in text.splitlines()[node.lineno - 1 : node.end_lineno]]
 
 
 @pytest.mark.parametrize(("name", "key", "reason"), ENTRIES)

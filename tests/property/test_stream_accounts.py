@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from harvester.journal.format import FYERS_HSM
+from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.certificate.balance import check_stream
 from harvester.lake.certificate.streams import certify_stream, unexplained
 from harvester.lake.day.connections import Connection, Connections
-from harvester.lake.day.events import Events, KnownGap, Run
+from harvester.lake.day.events import Events, KnownGap, Quiet, Run
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
 from harvester.lake.gaps.streams import Reception, StreamGaps
 from harvester.lake.tables.symbol_rows import Tracks
@@ -62,7 +62,11 @@ def days(draw: st.DrawFn) -> tuple[Events, Reception]:
         )
         for at in range(draw(st.integers(0, 4)))
     ]
-    return Events(runs=lives, gaps=gaps, connections=connections), reception
+    quiets = [
+        Quiet(draw(st.sampled_from([FYERS_HSM, FYERS_TBT])), frozenset({SYMBOL}), draw(MOMENT), draw(MOMENT))
+        for _ in range(draw(st.integers(0, 2)))
+    ]
+    return Events(runs=lives, gaps=gaps, quiets=quiets, connections=connections), reception
 
 
 @examples(150)
@@ -82,7 +86,9 @@ def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tup
 
 @examples(150)
 @given(INTERVALS.map(union), days())
-def test_nothing_is_covered_that_no_frame_shows(windows: list[Interval], day: tuple[Events, Reception]) -> None:
+def test_nothing_is_covered_that_no_frame_shows_and_no_quiet_record_proves(
+    windows: list[Interval], day: tuple[Events, Reception]
+) -> None:
     events, reception = day
     coverage = StreamGaps(FYERS_HSM, windows, events).account(SYMBOL, reception)
     lives = {run.run_id: run.last_ns for run in events.runs}
@@ -95,7 +101,9 @@ def test_nothing_is_covered_that_no_frame_shows(windows: list[Interval], day: tu
         if connection.number in reception.seen
     ]
     covered = subtract(windows, union((gap.from_ns, gap.to_ns) for gap in coverage.gaps))
-    assert subtract(covered, union(shown)) == []
+    proven = union(q[2:] for q in events.quiets if q.feed == FYERS_HSM)
+    assert subtract(covered, union([*shown, *proven])) == []
+    assert coverage.quiet_ns == total(intersect(covered, proven))
 
 
 @given(INTERVALS.map(union), INTERVALS.map(union), st.lists(MOMENT, max_size=5))

@@ -17,7 +17,7 @@ from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollResult
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
-from harvester.capture.context import RecorderContext
+from harvester.capture.context import RecorderContext, TradingState
 from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
@@ -96,6 +96,7 @@ class Bench(NamedTuple):
     sink: JournalSink
     access: Access
     watch: ClockMonitor
+    trading: TradingState
     task: "asyncio.Task[None]"
 
     async def stop(self) -> None:
@@ -107,11 +108,8 @@ class Bench(NamedTuple):
         """As SIGKILL does: the segment stays open, and nothing more is written."""
         writer, self.sink.writer = self.sink.writer, None
         assert writer
-        writer._stopping.set()
-        writer._thread.join()
-        if writer._segment:
-            writer._segment.abandon()
-        writer._lock.release()
+        writer._stop_thread()
+        writer._release()
         await self.stop()
 
 
@@ -149,7 +147,7 @@ async def running(
     task = asyncio.create_task(recorder.run())
     await clock.advance(0)
     try:
-        yield Bench(recorder, client, clock, sink, context.access, context.watch, task)
+        yield Bench(recorder, client, clock, sink, context.access, context.watch, context.trading, task)
     finally:
         if not task.done():
             recorder.stop()

@@ -52,6 +52,17 @@ class SocketBroker(FakeBroker):
         self.period = 0.05
         """Seconds from one round of updates to the next."""
         self.is_mute = False
+        """The market goes on, and no connection hears of it; pings are answered, and a new one gets its snapshots."""
+        self.deaf: set[tuple[str, int]] = set()
+        """Connections of which the same is true."""
+        self.is_halted = False
+        """The market stands still."""
+        self.most_open: dict[str, int] = {}
+        """How many connections a path allows; a further one is refused."""
+        self.ends_older = False
+        """A new connection ends those before it."""
+        self.number = {"/hsm": 1, "/tbt": 1}
+        """What the market shows: every value of each topic, the sequence and a quantity of each 50-level book."""
         self.sent: dict[tuple[str, int], list[bytes]] = {}
         self.sockets: dict[tuple[str, int], web.WebSocketResponse] = {}
         self.extra_routes = {
@@ -84,8 +95,17 @@ class SocketBroker(FakeBroker):
     async def _look_up(self, request: web.Request) -> web.Response:
         return web.json_response({"s": "ok", "code": 200, "data": {"socket_url": self.url_of("/tbt")}})
 
+    def _is_full(self, path: str) -> bool:
+        is_open = [key for key, socket in self.sockets.items() if key[0] == path and not socket.closed]
+        return len(is_open) >= self.most_open.get(path, len(is_open) + 1)
+
+    def _hears(self, key: tuple[str, int]) -> bool:
+        return not self.is_mute and key not in self.deaf
+
     async def _open(self, path: str, request: web.Request) -> tuple[tuple[str, int], web.WebSocketResponse]:
         socket = web.WebSocketResponse(autoping=True, max_msg_size=1 << 22)
+        if self.ends_older:
+            self.cut(path)
         await socket.prepare(request)
         key = path, self.connections(path)
         self.sent[key], self.sockets[key] = [], socket
@@ -100,8 +120,8 @@ class SocketBroker(FakeBroker):
 
     async def _serve_hsm(self, request: web.Request) -> web.StreamResponse:
         refusal = await self.handshake(request)
-        if refusal is not None:
-            return refusal
+        if refusal is not None or self._is_full("/hsm"):
+            return refusal or web.Response(status=429)
         key, socket = await self._open("/hsm", request)
         topics: dict[str, int] = {}
         updates = asyncio.create_task(self._update_hsm(key, topics))
@@ -135,22 +155,25 @@ class SocketBroker(FakeBroker):
             new = _names(fields[1])
             await self._send(key, hsm.reply(hsm.SUBSCRIBE))
             if self.sends_snapshots:
-                entries = [_snapshot(topics, name) for name in new]
+                entries = [_snapshot(topics, name, self.number["/hsm"]) for name in new]
                 await self._send(key, hsm.feed(0, entries))
 
     async def _update_hsm(self, key: tuple[str, int], topics: dict[str, int]) -> None:
-        number = 0
         while not self.sockets[key].closed:
             await asyncio.sleep(self.period)
-            if topics and not self.is_mute:
-                number += 1
-                entries = [hsm.update(place, [number] * WIDTHS[name[:2]]) for name, place in topics.items()]
-                await self._send(key, hsm.feed(number, entries))
+            if not topics or self.is_halted:
+                continue
+            self.number["/hsm"] += 1
+            if self._hears(key):
+                entries = [
+                    hsm.update(place, [self.number["/hsm"]] * WIDTHS[name[:2]]) for name, place in topics.items()
+                ]
+                await self._send(key, hsm.feed(self.number["/hsm"], entries))
 
     async def _serve_tbt(self, request: web.Request) -> web.StreamResponse:
         refusal = await self.handshake(request)
-        if refusal is not None:
-            return refusal
+        if refusal is not None or self._is_full("/tbt"):
+            return refusal or web.Response(status=429)
         key, socket = await self._open("/tbt", request)
         self.keys.append(request.headers["authorization"])
         symbols: list[str] = []
@@ -174,17 +197,24 @@ class SocketBroker(FakeBroker):
             if len(symbols) > 5:
                 await self._send(key, tbt.socket_message([], kind=tbt.RESPONSE, text="too many", error=True))
             elif self.sends_snapshots:
-                feeds = [tbt.Feed(symbol, bids=[tbt.Level(0, 100, 5, 1)], sequence=1) for symbol in symbols]
+                best = [tbt.Level(0, 100, 5, 1)]
+                feeds = [
+                    tbt.Feed(symbol, bids=best, asks=[self._ask()], sequence=self.number["/tbt"]) for symbol in symbols
+                ]
                 await self._send(key, tbt.socket_message(feeds, snapshot=True))
 
     async def _update_tbt(self, key: tuple[str, int], symbols: list[str]) -> None:
-        number = 1
         while not self.sockets[key].closed:
             await asyncio.sleep(self.period)
-            if symbols and not self.is_mute:
-                number += 1
-                feeds = [tbt.Feed(symbol, asks=[tbt.Level(1, 101, 7, 2)], sequence=number) for symbol in symbols]
+            if not symbols or self.is_halted:
+                continue
+            self.number["/tbt"] += 1
+            if self._hears(key):
+                feeds = [tbt.Feed(symbol, asks=[self._ask()], sequence=self.number["/tbt"]) for symbol in symbols]
                 await self._send(key, tbt.socket_message(feeds))
+
+    def _ask(self) -> tbt.Level:
+        return tbt.Level(1, 101, self.number["/tbt"], 2)
 
 
 def _names(blob: bytes) -> list[str]:
@@ -195,6 +225,6 @@ def _names(blob: bytes) -> list[str]:
     return names
 
 
-def _snapshot(topics: dict[str, int], name: str) -> bytes:
+def _snapshot(topics: dict[str, int], name: str, number: int) -> bytes:
     place = topics.setdefault(name, len(topics) + 1)
-    return hsm.snapshot(place, hsm.Topic(name), [1] * WIDTHS[name[:2]])
+    return hsm.snapshot(place, hsm.Topic(name), [number] * WIDTHS[name[:2]])

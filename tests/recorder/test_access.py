@@ -159,6 +159,29 @@ def test_no_limit_is_ever_broken_however_fast_it_is_asked(limits: RequestLimits,
     )
 
 
+def test_the_days_limit_begins_anew_at_midnight_in_india_not_with_the_hours_since_boot() -> None:
+    access = Access(RequestLimits(10_000, 10_000, 3))
+    access.adopt(TOKEN._replace(expires_at_ns=WALL + 86_400 * SECOND))
+    midnight = WALL + 14 * 3600 * SECOND  # WALL is 10:00 in India
+    boot = 86_400 * SECOND  # a day of the monotonic clock ends here
+
+    def sent(wall_ns: int) -> int:
+        mono_ns = boot - 3600 * SECOND + wall_ns - WALL
+        return sum(access.check_request(wall_ns + n, mono_ns + n) is None for n in range(0, 100 * SECOND, 10 * SECOND))
+
+    assert [sent(at) for at in (WALL, WALL + 3600 * SECOND, midnight - 200 * SECOND, midnight)] == [3, 0, 0, 3]
+
+
+def test_a_request_of_a_connection_asks_the_limits_alone(access: Access) -> None:
+    late = WALL + 7200 * SECOND
+    assert access.check_connection(late, 0) is None, "an expired token is tried"
+    assert access.check_limits(late, 0) is None, "and what the try needs is asked"
+
+    access.note_result(result(0, "rate_limited", 429, retry_after=30), TOKEN)
+    refusal = access.check_limits(late, SECOND)
+    assert refusal is not None and refusal.cause == "rate_limited"
+
+
 def refuse_until(access: Access, seconds: int) -> int:
     """Answer every request with 429 for so long; the monotonic ns of the first moment at which it counts as blocked."""
     for at in range(0, seconds * SECOND, SECOND):

@@ -3,179 +3,21 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.recorder.fakes import make_token
 from tests.recorder.sockets import SocketBroker, until
+from tests.recorder.standing import BETWEEN, FAR, FULL, NEAR, SBIN, TOPICS, Journal, Stand, standing
 
 from exchange.wire import hsm
-from harvester.base.clock import NS_PER_SECOND, SystemClock
-from harvester.base.redaction import Secret
-from harvester.brokers.access import Access
+from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.fyers.hsm import HsmSession
-from harvester.brokers.protocol import GroupPlan
-from harvester.capture.context import TradingState
 from harvester.capture.feed import Turn
-from harvester.capture.streams.connection import StreamConnection
-from harvester.capture.streams.context import FeedContext
-from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.streams.liveness import LivenessMonitor
-from harvester.config.limits import RequestLimits
-from harvester.journal.format import FYERS_HSM, MAX_PAYLOAD
-from harvester.ledger.outage import STALL, Outage
-from harvester.ledger.segments import SegmentLedgers
-from harvester.ledger.streams import StreamLedger
+from harvester.journal.format import MAX_PAYLOAD
+from harvester.ledger.outage import Outage
 from harvester.net import graceful_close
-from harvester.net.websocket import WebSocket
-from harvester.tokens.handover import Token
-
-SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
-TOPICS = {"dp|nse_cm|3045": SBIN, "dp|nse_cm|1594": INFY}
-BETWEEN = Outage("not_started", "between windows")
-NEAR = Turn(0, 0, is_near=True, hold=None, late=STALL)
-FAR = NEAR._replace(is_near=False)
-FULL = Outage("disk_full", "7 bytes free")
-DAY_NS = 86_400 * NS_PER_SECOND
-
-
-class Journal:
-    """Stands for the journal's sink: what was journalled, in order."""
-
-    failure: str | None = None
-
-    def __init__(self) -> None:
-        self.messages: list[bytes] = []
-        self.controls: list[dict[str, Any]] = []
-
-    def append(self, feed: int, stream: int, message: bytes, wall_ns: int, mono_ns: int) -> bool:
-        self.messages.append(message)
-        return True
-
-    def write(self, record: dict[str, Any]) -> None:
-        self.controls.append(record)
-
-    def write_all(self, records: list[dict[str, Any]]) -> None:
-        self.controls += records
-
-    def of_type(self, kind: str) -> list[dict[str, Any]]:
-        return [control for control in self.controls if control["type"] == kind]
-
-    @property
-    def gaps(self) -> list[tuple[str, int, int]]:
-        """Cause, from and to of SBIN's gaps that ended and are not empty."""
-        ends = {close["gap_id"]: close["to_ns"] for close in self.of_type("gap_close")}
-        found = [
-            (gap["cause"], gap["from_ns"], ends[gap["gap_id"]])
-            for gap in self.of_type("gap_open")
-            if gap["symbols"] == [SBIN] and gap["gap_id"] in ends
-        ]
-        return [gap for gap in found if gap[1] < gap[2]]
-
-
-class Stand:
-    """A feed of one group, its surroundings, and the broker at the other end."""
-
-    number, stale_ns = FYERS_HSM, 60 * NS_PER_SECOND
-
-    def __init__(self, broker: SocketBroker, tls: ssl.SSLContext, *, redundant: bool, topics: dict[str, str]) -> None:
-        self.broker = broker
-        self.journal = Journal()
-        self.access = Access(RequestLimits(10, 100, 1000))
-        clock = SystemClock()
-        self.symbols = tuple(dict.fromkeys(topics.values()))
-        self.ledger = StreamLedger("run", FYERS_HSM, self.symbols)
-        context = FeedContext(
-            feed=FYERS_HSM,
-            sink=self.journal,  # type: ignore[arg-type]
-            ledger=SegmentLedgers({"nse_cash": self.ledger}),
-            access=self.access,
-            clock=clock,
-            tls=tls,
-            stale_ns=self.stale_ns,
-            trading=TradingState(),
-        )
-        new_session = partial(HsmSession, topics, broker.url_of("/hsm"))
-        self.groups = [GroupPlan(self.symbols, new_session, redundant=redundant, may_overlap=True)]
-        self.defects = 0
-        self.feed = StreamFeed(context, self)
-        self.hand_over("k")
-
-    async def plan(self) -> list[GroupPlan]:
-        if self.defects:
-            self.defects -= 1
-            raise ZeroDivisionError
-        return self.groups
-
-    def topics(self) -> dict[str, list[str]]:
-        return {}
-
-    def recall(self, topics: dict[str, list[str]]) -> None:
-        pass
-
-    @property
-    def connection(self) -> StreamConnection:
-        """The first that is running."""
-        return next(connection for connection in self.feed.connections if connection.is_running)
-
-    @property
-    def socket(self) -> WebSocket:
-        assert self.connection.socket
-        return self.connection.socket
-
-    def hand_over(self, letter: str) -> None:
-        expires = time.time() + 3600
-        text = make_token(expires, hsm_key=letter * 56)
-        self.access.adopt(Token(Secret(text), letter, int(expires) * NS_PER_SECOND))
-
-    @property
-    def is_live(self) -> bool:
-        return all(map(self.ledger.is_live, self.ledger.symbols))
-
-    def open_window(self) -> tuple[int, int]:
-        now = time.time_ns()
-        window = now - NS_PER_SECOND, now + DAY_NS
-        self.journal.write_all(self.ledger.open_window(window))
-        return window
-
-    def close_window(self) -> int:
-        now = time.time_ns()
-        self.journal.write_all(self.ledger.close_window(now))
-        return now
-
-    def stop_answering(self) -> None:
-        """As a server that has lost its network: nothing is read, nothing is sent."""
-        self.broker.is_mute = True
-        self.stop_hearing()
-
-    def stop_hearing(self) -> None:
-        """What the client says on the connections that are open now is not read."""
-        for socket in self.broker.sockets.values():
-            assert socket._req
-            if socket._req.transport:
-                socket._req.transport.pause_reading()
-
-
-@asynccontextmanager
-async def standing(
-    certificate: tuple[Path, Path], *, redundant: bool = False, topics: dict[str, str] | None = None
-) -> AsyncIterator[Stand]:
-    """A feed in a window, with all its symbols live."""
-    tls = ssl.create_default_context(cafile=str(certificate[0]))
-    async with SocketBroker(certificate) as broker:
-        stand = Stand(broker, tls, redundant=redundant, topics=topics or TOPICS)
-        stand.open_window()
-        stand.feed.follow(NEAR)
-        if topics is None:
-            await until(lambda: stand.is_live and broker.connections("/hsm") == 1 + redundant)
-        try:
-            yield stand
-        finally:
-            await stand.feed.stop(BETWEEN)
 
 
 @pytest.mark.parametrize("turns_before", [[FAR._replace(hold=FULL)], [NEAR._replace(hold=FULL)], [FAR], []])

@@ -193,8 +193,8 @@ def test_without_a_readable_status_the_recorder_is_not_running(
 def test_status_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
 
-    write_status(path, {"a": 1})
-    write_status(path, {"a": 2})
+    write_status(path, b'{"a": 1}')
+    write_status(path, b'{"a": 2}')
 
     assert read_status(path) == {"a": 2}
     assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]

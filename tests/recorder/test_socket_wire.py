@@ -49,34 +49,33 @@ def test_a_notice_is_told() -> None:
 
 def test_the_glance_counts_entries_and_sees_snapshots() -> None:
     seen: list[tuple[str, int]] = []
-    scanner = HsmScanner(lambda name, wall_ns: seen.append((name, wall_ns)))
+    scanner = HsmScanner([DEPTH.name, QUOTES.name], lambda name, state, wall_ns: seen.append((name, wall_ns)))
 
     assert not scanner.scan(hsm.reply(hsm.MODE), 1)
     assert scanner.scan(hsm.feed(1, [hsm.snapshot(5, DEPTH, [1] * 30), hsm.snapshot(6, QUOTES, [1] * 21)]), 2)
     assert scanner.scan(hsm.feed(2, [hsm.update(6, [2] * 21), hsm.lite(6, 3), hsm.update(5, [2] * 30)]), 3)
     assert seen == [(DEPTH.name, 2), (QUOTES.name, 2)]
-    assert scanner.updates == {5: 2, 6: 3}
-    assert scanner.last_ns == {5: 3, 6: 3}
+    assert scanner.counts == {DEPTH.name: [2, 3], QUOTES.name: [3, 3]}
     assert scanner.unknown == 0
     scanner.scan(hsm.feed(3, [hsm.update(99, [1] * 30)]), 4)
     scanner.scan(hsm.feed(4, [hsm.update(5, [1] * 30)])[:-3], 4)
     assert scanner.unknown == 2
-    assert scanner.updates == {5: 2, 6: 3}
+    assert scanner.counts == {DEPTH.name: [2, 3], QUOTES.name: [3, 3]}
 
 
 def test_an_update_that_nothing_named_hides_no_snapshot_behind_it() -> None:
     seen: list[str] = []
-    scanner = HsmScanner(lambda name, wall_ns: seen.append(name))
+    scanner = HsmScanner([DEPTH.name], lambda name, state, wall_ns: seen.append(name))
 
     scanner.scan(hsm.feed(1, [hsm.update(99, [1] * 30), hsm.lite(98, 1), hsm.snapshot(5, DEPTH, [1] * 30)]), 1)
 
-    assert (seen, scanner.unknown, scanner.updates) == ([DEPTH.name], 2, {5: 1})
+    assert (seen, scanner.unknown, scanner.counts) == ([DEPTH.name], 2, {DEPTH.name: [1, 1]})
 
 
 @pytest.mark.parametrize("key", ["", "10100000003045"])
 def test_the_glance_at_books_knows_tickers_whatever_the_key(key: str) -> None:
     seen: list[str] = []
-    scanner = TbtScanner(frozenset({SBIN, INFY}), lambda symbol, wall_ns: seen.append(symbol))
+    scanner = TbtScanner(frozenset({SBIN, INFY}), lambda symbol, book, wall_ns: seen.append(symbol))
     feeds = [tbt.Feed(SBIN, bids=[tbt.Level(0, 100, 5, 1)], sequence=1, key=key), tbt.Feed(INFY, sequence=1)]
 
     assert scanner.scan(tbt.socket_message(feeds, snapshot=True), 1)
@@ -93,8 +92,8 @@ def test_the_glance_at_books_knows_tickers_whatever_the_key(key: str) -> None:
 def test_no_bytes_disturb_a_glance(noise: bytes, cut: int) -> None:
     good = hsm.feed(1, [hsm.snapshot(5, DEPTH, [1] * 30), hsm.update(5, [1] * 30)])
     books = tbt.socket_message([tbt.Feed(SBIN, sequence=3)], snapshot=True)
-    hsm_peek = HsmScanner(lambda name, wall_ns: None)
-    tbt_peek = TbtScanner(frozenset({SBIN}), lambda symbol, wall_ns: None)
+    hsm_peek = HsmScanner([DEPTH.name], lambda name, state, wall_ns: None)
+    tbt_peek = TbtScanner(frozenset({SBIN}), lambda symbol, book, wall_ns: None)
 
     for message in (noise, good[:-cut] + noise, bytes(2) + b"\x06" + noise, books[: cut * 4] + noise, books + noise):
         hsm_peek.scan(message, 1)
@@ -102,7 +101,7 @@ def test_no_bytes_disturb_a_glance(noise: bytes, cut: int) -> None:
         hsm_wire.read_reply(message)
     hsm_peek.scan(good, 2)
     tbt_peek.scan(books, 2)
-    assert hsm_peek.last_ns[5] == 2
+    assert hsm_peek.counts[DEPTH.name][1] == 2
     assert tbt_peek.last_ns[SBIN] == 2
 
 

@@ -26,8 +26,11 @@ class Socket(Feed):
 
     def __init__(self) -> None:
         self.ledger: StreamLedger = StreamLedger("run", FYERS_HSM, [SBIN])
-        self.ledgers = {"nse_cash": self.ledger}
         self.changes = 0
+
+    @property
+    def ledgers(self) -> dict[str, StreamLedger]:  # type: ignore[override]
+        return {"nse_cash": self.ledger}
 
     def follow(self, turn: Turn) -> None:
         pass
@@ -41,8 +44,12 @@ class Socket(Feed):
     def checkpoint(self) -> dict[str, Any]:
         return {"streams": {}, "topics": {}, **self.ledger.checkpoint()}
 
-    def counters(self) -> dict[str, SymbolCounters]:
-        return {}
+    @property
+    def symbols(self) -> list[str]:
+        return []
+
+    def count(self, symbol: str) -> SymbolCounters:
+        return SymbolCounters()
 
     async def stop(self, outage: Outage) -> None:
         pass

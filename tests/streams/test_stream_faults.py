@@ -34,7 +34,7 @@ def test_a_half_open_socket_is_noticed_outside_trading_and_costs_no_gap(
             socket._req.transport.pause_reading()
         await until(lambda: broker.connections("/hsm") == 2)
         broker.is_mute = False
-        await until(lambda: len(broker.sent["/hsm", 1]) > 20)
+        await until(lambda: len(broker.sent["/hsm", 1]) > 40)  # two seconds: the window opens on a whole one
         session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=0, after_seconds=60)
         await service.wait_for("status['window']['open']")
         await take_in(service)

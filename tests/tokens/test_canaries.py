@@ -30,6 +30,9 @@ PIN = "canary-pin-771263"
 ADOPTED_SECONDS = 30
 
 
+DISK = {"disk": {"free_bytes": 1 << 40}}
+
+
 @contextmanager
 def recorder_without_token(report: Path) -> Iterator[None]:
     """A report that stays fresh, as a recorder keeps it."""
@@ -38,7 +41,7 @@ def recorder_without_token(report: Path) -> Iterator[None]:
     def keep() -> None:
         while not stopped.is_set():
             fresh = report.with_suffix(".new")
-            fresh.write_text(json.dumps({"written_at_ns": time.time_ns(), "token": {"state": "missing"}}))
+            fresh.write_text(json.dumps({"written_at_ns": time.time_ns(), "token": {"state": "missing"}, **DISK}))
             fresh.replace(report)
             stopped.wait(1)
 
@@ -64,11 +67,18 @@ def write_config(folder: Path, app: dict[str, str]) -> Path:
             "handover": str(folder / "handover"),
             "renew": {name: f"file:{folder / name}" for name in ("refresh_token", "pin", "app_secret", "state")},
         },
-        "alerts": {"channels": f"file:{folder / 'channels'}", "memory": str(folder / "memory")},
+        "alerts": {
+            "channels": f"file:{folder / 'channels'}",
+            "memory": str(folder / "memory"),
+            "inbox": str(folder / "inbox"),
+            "log_dir": str(folder),
+            "ports": str(folder / "ports"),
+        },
         "calendar": {"file": str(folder / "calendar.json"), "phases": ["continuous"]},
         "status_file": str(folder / "status.json"),
     }
     session_around(folder / "calendar.json", time.time_ns(), before_seconds=60, after_seconds=1800)
+    (folder / "inbox").mkdir()
     path = folder / "config.json"
     path.write_text(json.dumps(config))
     return path
@@ -121,17 +131,19 @@ def test_no_planted_secret_is_anywhere_it_must_not_be(
     told["token agent"] = agent.said
     codes = {}
     with recorder_without_token(tmp_path / "status.json"):
-        for name in ("remind", "notify-test", "renew"):
+        for name in ("remind", "send-alerts", "notify-test", "renew"):
             codes[name], told[name] = harvester(config, name, "--debug")
     told["page"] = _page(tmp_path / "page", app, exchange, planted)
     told["ansible"] = _ansible(tmp_path, access)
     told["traceback"] = _traceback(access)
-    told["memory"] = (tmp_path / "memory").read_text() + (tmp_path / "state").read_text()
+    alerts = [tmp_path / name for name in ("memory", "state", "book.json", "ports")]
+    alerts += [*tmp_path.glob("alerts_*.log"), *(tmp_path / "inbox").iterdir()]
+    told["memory"] = "".join(path.read_text() for path in alerts)
     told["processes"] = watch.stop().decode("utf-8", "replace")
 
-    assert codes == {"remind": 0, "notify-test": 1, "renew": 1}, told
+    assert codes == {"remind": 0, "send-alerts": 0, "notify-test": 1, "renew": 1}, told
     assert [message["title"] for message in heard][:2] == [
-        "The session opens in minutes, without a token",
+        "test1: The session opens in minutes, without a token",
         "Test of the alert channels",
     ]
     hits = [

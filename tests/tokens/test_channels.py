@@ -9,7 +9,7 @@ from harvester.alerts.message import Message, Severity
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret
 
-MESSAGE = Message(Severity.NOTICE, "test", "Log in for today's session", "Log in: ./inv token-push")
+MESSAGE = Message(Severity.INFO, "test", "Log in for today's session", "Log in: ./inv token-push")
 PASSWORD = "canary-of-a-channel-77120"  # planted
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.field.alerting import good
 from tests.recorder.fakes import make_config
 
-from harvester.alerts.losses import decide_losses, find_losses
+from harvester.alerts.losses import other_losses
 from harvester.alerts.message import Severity
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.cli import run
@@ -22,35 +23,17 @@ def status(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_well_recorder_has_nothing_to_tell() -> None:
-    assert find_losses(status(), 0, "h1") == []
-
-
-def test_each_loss_is_told_once_and_its_end_once() -> None:
-    found = find_losses(status(lost_symbols={"NSE:TATAMOTORS-EQ": GONE}), 0, "h1")
-
-    first = decide_losses(found, {})
-    assert [message.severity for message in first.messages] == [Severity.WARNING]
-    assert decide_losses(found, first.memory).messages == []
-    over = decide_losses([], first.memory)
-    assert [message.severity for message in over.messages] == [Severity.CLEAR]
-    assert decide_losses([], over.memory).messages == []
-
-
-def test_another_symbol_that_goes_is_told_too() -> None:
-    first = decide_losses(find_losses(status(lost_symbols={"A": "A is gone"}), 0, "h1"), {})
-    both = find_losses(status(lost_symbols={"A": "A is gone", "B": "B is gone"}), 0, "h1")
-
-    assert "B is gone" in decide_losses(both, first.memory).messages[0].body
+    assert other_losses(status(), 0, "h1") == []
 
 
 def test_a_block_says_until_when_and_is_over_then() -> None:
     until_ns = 1_785_954_600 * NS_PER_SECOND  # 2026-08-06 00:00 in India
 
-    [message] = find_losses(status(blocked_until_ns=until_ns), until_ns - HOUR, "h1")
+    [message] = other_losses(status(blocked_until_ns=until_ns), until_ns - HOUR, "h1")
 
     assert message.severity == Severity.CRITICAL
     assert "2026-08-06 00:00 India time" in message.title
-    assert find_losses(status(blocked_until_ns=until_ns), until_ns, "h1") == []
+    assert other_losses(status(blocked_until_ns=until_ns), until_ns, "h1") == []
 
 
 @pytest.fixture
@@ -58,17 +41,21 @@ def config(tmp_path: Path, far_end: tuple[str, list[Any]]) -> Path:
     channels = tmp_path / "channels"
     channels.write_text(far_end[0])
     channels.chmod(0o600)
-    alerts = {"channels": f"file:{channels}", "memory": str(tmp_path / "memory")}
+    (tmp_path / "inbox").mkdir()
+    alerts = {"channels": f"file:{channels}", "memory": str(tmp_path / "memory"), "inbox": str(tmp_path / "inbox")}
+    alerts |= {"log_dir": str(tmp_path), "ports": str(tmp_path / "ports")}
     path = tmp_path / "config.json"
     path.write_text(json.dumps(make_config(tmp_path, alerts=alerts, status_file=str(tmp_path / "status.json"))))
     return path
 
 
-def test_the_reminder_tells_it(tmp_path: Path, config: Path, far_end: tuple[str, list[Any]]) -> None:
-    (tmp_path / "status.json").write_text(json.dumps(status(lost_symbols={"NSE:TATAMOTORS-EQ": GONE})))
+def test_it_is_told_once(tmp_path: Path, config: Path, far_end: tuple[str, list[Any]]) -> None:
+    (tmp_path / "status.json").write_text(
+        json.dumps(good(SystemClock().wall_ns(), lost_symbols={"NSE:TATAMOTORS-EQ": GONE}))
+    )
 
     for _ in range(3):
-        assert run(["remind", "--config", str(config)]) == 0
+        assert run(["send-alerts", "--config", str(config)]) == 0
 
     told = [each for each in far_end[1] if "NSE:TMPV-EQ" in json.dumps(each)]
     assert len(told) == 1

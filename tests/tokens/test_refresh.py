@@ -157,10 +157,10 @@ def test_a_refusal_is_not_tried_again_at_once(stores: Stores, app: dict[str, str
     assert outcome.kind == "refused"
 
 
-def test_channels_that_cannot_be_read_do_not_hide_what_became_of_the_token(
+def test_an_inbox_that_is_not_there_does_not_hide_what_became_of_the_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = SimpleNamespace(alerts=SimpleNamespace(channels=f"file:{tmp_path}", region=None))
+    settings = SimpleNamespace(alerts=SimpleNamespace(inbox=tmp_path / "none"), host_id="h1")
 
     command._tell(settings, Message(Severity.WARNING, "refresh_gone", "title", "body"))  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ import pytest
 
 from harvester.alerts import host
 from harvester.alerts.message import Message, Severity
-from harvester.alerts.reminders import SessionHours, TokenState, judge_token
+from harvester.alerts.reminders import ReminderMemory, SessionHours, TokenState, decide, is_lost, judge_token
 from harvester.alerts.round import look
 from harvester.base.clock import IST, NS_PER_SECOND
 from harvester.base.redaction import Secret
@@ -67,9 +67,9 @@ def morning(
 
 def test_a_morning_without_a_login(tmp_path: Path) -> None:
     assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener()) == [
-        "08:00 notice no_token",
+        "08:00 info no_token",
         "08:30 warning no_token",
-        "08:50 urgent no_token",
+        "08:50 critical no_token",
         "09:05 critical no_token",
         "11:05 critical no_token",
         "13:05 critical no_token",
@@ -80,7 +80,7 @@ def test_a_morning_without_a_login(tmp_path: Path) -> None:
 def test_a_login_ends_the_reminders_with_one_all_clear(tmp_path: Path) -> None:
     said = morning(tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:40" else GOOD, Listener())
 
-    assert said == ["08:00 notice no_token", "08:30 warning no_token", "08:40 clear token"]
+    assert said == ["08:00 info no_token", "08:30 warning no_token", "08:40 clear token"]
 
 
 def test_who_logs_in_early_hears_nothing(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_new_cause_is_told_at_once_and_a_known_one_is_not(tmp_path: Path) -> N
         tmp_path, "2026-11-23", lambda clock: MISSING if clock < "08:10" else refused, Listener(), to="08:40"
     )
 
-    assert said == ["08:00 notice no_token", "08:10 notice token_refused", "08:30 warning token_refused"]
+    assert said == ["08:00 info no_token", "08:10 info token_refused", "08:30 warning token_refused"]
 
 
 def test_what_was_owed_from_yesterday_is_cleared_once(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_no_channel_took_is_said_again(tmp_path: Path) -> None:
     assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == []
     listener.deaf = False
 
-    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == ["08:00 notice no_token"]
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, listener, to="08:10") == ["08:00 info no_token"]
 
 
 def test_steps_missed_while_the_host_was_down_come_as_the_last_one_alone(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_steps_missed_while_the_host_was_down_come_as_the_last_one_alone(tmp_pat
         remedy=lambda: "Log in",
     )
 
-    assert [message.severity for message in listener.heard] == [Severity.URGENT]
+    assert [message.severity for message in listener.heard] == [Severity.CRITICAL]
 
 
 class Down:
@@ -163,13 +163,46 @@ def test_without_its_memory_each_step_is_said_once_and_nothing_between(tmp_path:
             remedy=lambda: "Log in",
         )
 
-    assert [message.severity.name for message in listener.heard] == ["NOTICE", "WARNING", "URGENT"]
+    assert [message.severity.name for message in listener.heard] == ["INFO", "WARNING", "CRITICAL"]
+
+
+def test_a_memory_that_cannot_be_asked_is_said() -> None:
+    done = look(
+        at("2026-11-23T08:00:20"),
+        day_of("2026-11-23"),
+        MISSING,
+        memory=Down(),
+        channels=lambda: [Listener()],
+        remedy=lambda: "Log in",
+    )
+    assert done.trouble == "SSM is down"
+
+    unwritable = look(
+        at("2026-11-23T08:00:00"),
+        day_of("2026-11-23"),
+        MISSING,
+        memory=Kept(),
+        channels=lambda: [Listener()],
+        remedy=lambda: "Log in",
+    )
+    assert unwritable.trouble == "SSM is read-only"
+    assert len(unwritable.messages) == 1
+
+
+class Kept(Down):
+    """A store that can be read alone."""
+
+    def read(self) -> StoredToken | None:
+        return None
+
+    def write(self, value: object) -> str:
+        raise StoreError("SSM is read-only")
 
 
 def test_a_memory_that_is_damaged_is_an_empty_one(tmp_path: Path) -> None:
     FileStore(tmp_path / "memory").write(Secret('{"said": [1], "open": true}'))
 
-    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener(), to="08:00") == ["08:00 notice no_token"]
+    assert morning(tmp_path, "2026-11-23", lambda _: MISSING, Listener(), to="08:00") == ["08:00 info no_token"]
 
 
 def test_an_evening_session_is_announced_in_its_own_time() -> None:
@@ -228,3 +261,90 @@ def test_a_recorder_that_is_down_is_not_answered_with_a_login(tmp_path: Path) ->
     assert "the recorder of mumbai-2 does not run" in message.body
     assert "./inv status" in message.body and "./inv start" in message.body
     assert host.remedy_of(MISSING) == "Log in: ./inv token-push"
+
+
+@pytest.mark.parametrize(
+    ("clock", "title", "opens"),
+    [
+        ("08:00", "Log in for today's session", "opens"),
+        ("08:30", "Still no login for today", "opens"),
+        ("08:50", "The session opens in minutes, without a token", "opens"),
+        ("09:05", "Nothing is recorded: no valid token", "opened"),
+    ],
+)
+def test_each_step_says_what_it_is(tmp_path: Path, clock: str, title: str, opens: str) -> None:
+    listener = Listener()
+    for state in (MISSING, GOOD):
+        look(
+            at(f"2026-11-23T{clock}:00"),
+            day_of("2026-11-23"),
+            state,
+            memory=FileStore(tmp_path / "memory"),
+            channels=lambda: [listener],
+            remedy=lambda: "Log in here",
+        )
+
+    asked, clear = listener.heard
+    assert (asked.title, clear.title) == (title, "The token is in place")
+    assert asked.body == f"The session {opens} at 09:00 IST, and no access token is stored.\nLog in here"
+    assert clear.body == "The access token is valid until tomorrow."
+
+
+def test_the_last_step_is_not_said_twice_at_one_moment_nor_after_the_clock_went_back_a_day(tmp_path: Path) -> None:
+    memory, day = ReminderMemory.none(), day_of("2026-11-23")
+    late = at("2026-11-23T10:00:00")
+    [said], memory = decide(late, day, MISSING, memory, lambda: "")
+
+    assert said.severity == Severity.CRITICAL
+    assert decide(late, day, MISSING, memory, lambda: "") == ([], memory)
+    yesterday = at("2026-11-20T10:00:00")
+    [again], memory = decide(yesterday, day_of("2026-11-20"), MISSING, memory, lambda: "")
+    assert again.severity == Severity.CRITICAL
+    assert list(memory.said.values()) == [(day_of("2026-11-20").opens_ns, 4, yesterday)]  # type: ignore[union-attr]
+
+
+def test_what_was_said_of_another_cause_yesterday_is_forgotten() -> None:
+    refused = TokenState("token_refused", "the broker refuses it")
+    _, memory = decide(at("2026-11-23T10:00:00"), day_of("2026-11-23"), refused, ReminderMemory.none(), lambda: "")
+    messages, memory = decide(at("2026-11-25T10:00:00"), day_of("2026-11-25"), MISSING, memory, lambda: "")
+
+    assert len(messages) == 1 and set(memory.said) == {"no_token"}
+
+
+@pytest.mark.parametrize(
+    ("clock", "lost"),
+    [("08:59:59", False), ("09:00:00", False), ("09:04:59", False), ("09:05:00", True), ("15:00:00", True)],
+)
+def test_data_is_lost_from_the_last_step_on(clock: str, lost: bool) -> None:
+    assert is_lost(at(f"2026-11-23T{clock}"), day_of("2026-11-23")) is lost
+    assert is_lost(at(f"2026-11-23T{clock}"), None) is False
+
+
+def test_no_channel_is_opened_while_there_is_nothing_to_say(tmp_path: Path) -> None:
+    done = look(
+        at("2026-11-23T08:00:00"),
+        day_of("2026-11-23"),
+        GOOD,
+        memory=FileStore(tmp_path / "memory"),
+        channels=lambda: pytest.fail("nothing is to be said"),
+        remedy=lambda: "",
+    )
+
+    assert done.messages == []
+
+
+@pytest.mark.parametrize(("age", "cause"), [(10, ""), (11, "recorder_down"), (-10, ""), (-11, "recorder_down")])
+def test_a_status_is_fresh_for_ten_seconds_either_way(age: int, cause: str) -> None:
+    now = at("2026-11-23T08:00:00")
+    status = {"written_at_ns": now - age * NS_PER_SECOND, "token": {"state": "ok", "expires_at_ns": 9 * 10**18}}
+
+    assert host.judge_status(status, day_of("2026-11-23"), now, "h1").cause == cause
+    assert host.judge_status({}, day_of("2026-11-23"), now, "h1").cause == "recorder_down"
+
+
+def test_a_refusal_names_the_version_of_the_token() -> None:
+    now = at("2026-11-23T08:00:00")
+    status = {"written_at_ns": now, "token": {"state": "refused", "version": "ssm:7"}}
+
+    state = host.judge_status(status, day_of("2026-11-23"), now, "h1")
+    assert state == TokenState("token_refused", "the broker refuses the access token (ssm:7)")

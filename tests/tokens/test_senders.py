@@ -1,17 +1,19 @@
 """A fleet: one sender asks for the login, and each host tells of its own recorder."""
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.field.alerting import good
 from tests.tokens.test_reminders import at
 
 from harvester.base.clock import SystemClock
 from harvester.base.validation import validate
 from harvester.capture.status import write_status
-from harvester.commands import remind
+from harvester.commands import remind, send_alerts
 from harvester.config.senders import CAUSES, causes_of
 from harvester.config.settings import Settings
 
@@ -52,7 +54,8 @@ def look(tmp_path: Path, far_end: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
 
     def settings(host: str, *, reminder: bool) -> Settings:
         folder = tmp_path / host
-        folder.mkdir(exist_ok=True)
+        for name in ("inbox", "log"):
+            (folder / name).mkdir(exist_ok=True, parents=True)
         (folder / "channels").write_text(address)
         return validate(
             Settings,
@@ -63,6 +66,9 @@ def look(tmp_path: Path, far_end: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
                 "alerts": {
                     "channels": f"file:{folder}/channels",
                     "memory": str(folder / "memory"),
+                    "inbox": str(folder / "inbox"),
+                    "log_dir": str(folder / "log"),
+                    "ports": str(folder / "ports"),
                     "causes": causes_of(host, FLEET, reminder=reminder, source="ssm"),
                 },
                 "status_file": str(folder / "status.json"),
@@ -75,8 +81,9 @@ def look(tmp_path: Path, far_end: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
             wanted = settings(host, reminder=reminder)
             wanted.status_file.unlink(missing_ok=True)
             if host in tokens:
-                write_status(wanted.status_file, {"written_at_ns": now_ns, "token": tokens[host]})
+                write_status(wanted.status_file, json.dumps(good(now_ns, token=tokens[host])).encode())
             assert remind.run(argparse.Namespace(debug=False), wanted) == 0
+            assert send_alerts.run(argparse.Namespace(debug=False, look=False, send=False), wanted) == 0
         said = [f"{message['title']}: {message['message']}" for message in heard]
         heard.clear()
         return said
@@ -93,9 +100,9 @@ def test_a_person_is_asked_once_at_each_step_and_told_once_that_all_is_well(look
     [second] = look(at("2026-11-23T08:30:00"), dict.fromkeys(FLEET, MISSING))
     [last] = look(at("2026-11-23T08:35:00"), dict.fromkeys(FLEET, GOOD))
 
-    assert first.startswith("Log in for today's session: ")
-    assert second.startswith("Still no login for today: ")
-    assert last.startswith("The token is in place: ")
+    assert first.startswith("mumbai-1: Log in for today's session: ")
+    assert second.startswith("mumbai-1: Still no login for today: ")
+    assert last.startswith("mumbai-1: The token is in place: ")
 
 
 def test_where_the_function_asks_no_host_does(look: Callable[..., list[str]]) -> None:
@@ -111,7 +118,7 @@ def test_a_host_that_alone_lacks_the_token_tells_when_data_is_lost(
     assert look(at("2026-11-23T08:50:00"), tokens, reminder=reminder) == []
     [said] = look(at("2026-11-23T09:05:00"), tokens, reminder=reminder)
 
-    assert said.startswith("Nothing is recorded: no valid token: ")
+    assert said.startswith("mumbai-2: Nothing is recorded: no valid token: ")
     assert "on mumbai-2 no access token is stored" in said
 
 
@@ -128,4 +135,4 @@ def test_a_refused_token_is_told_once_whoever_asks(look: Callable[..., list[str]
 def test_a_recorder_that_is_down_is_told_by_its_host_and_named(look: Callable[..., list[str]], reminder: bool) -> None:
     [said] = look(EIGHT, {"mumbai-1": GOOD, "mumbai-10": GOOD}, reminder=reminder)
 
-    assert said.startswith("The recorder does not run: ") and "the recorder of mumbai-2 does not run" in said
+    assert said.startswith("mumbai-2: The recorder does not run: ") and "the recorder of mumbai-2 does not run" in said

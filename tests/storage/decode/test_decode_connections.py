@@ -89,9 +89,32 @@ def test_all_frames_of_a_round_come_before_those_of_the_next() -> None:
 def test_a_batch_names_the_record_that_began_its_connection() -> None:
     connect = control(2, type="connect", feed=FYERS_HSM, stream=0)
 
-    before, after = decode(data(1, SNAPSHOT), connect, data(3, SNAPSHOT))
+    before, after, later = decode(
+        data(1, SNAPSHOT), connect, data(3, SNAPSHOT), control(4, type="start"), data(5, SNAPSHOT)
+    )
 
-    assert (before.opened_seq, after.opened_seq) == (0, 2)
+    assert (before.opened_seq, after.opened_seq, later.opened_seq) == (0, 2, 0)
+    assert (before.connection, after.connection, later.connection) == (0, 1, 2)
+
+
+def test_a_batch_has_number_and_both_clocks_of_each_frame() -> None:
+    records = [Record(DATA, FYERS_HSM, 3, 2**63 - at, 2**62 + at, at * 7, SNAPSHOT) for at in range(1, 4)]
+
+    (received,) = decode(*records)
+
+    assert received.seq.tolist() == [2**63 - 1, 2**63 - 2, 2**63 - 3]
+    assert received.wall_ns.tolist() == [2**62 + 1, 2**62 + 2, 2**62 + 3]
+    assert (received.mono_ns.tolist(), received.stream) == ([7, 14, 21], 3)
+
+
+@pytest.mark.parametrize("stream", [True, "0", None, 1.0, [0]])
+def test_a_connect_record_without_a_stream_ends_nothing(stream: object) -> None:
+    connect = control(2, type="connect", feed=FYERS_HSM, stream=stream)
+    feedless = control(3, type="connect", stream=0)
+
+    (received,) = decode(data(1, SNAPSHOT), connect, feedless, data(4, UPDATE))
+
+    assert received.seq.tolist() == [1, 4]
 
 
 def test_rows_know_their_place_in_the_frame() -> None:

@@ -88,6 +88,17 @@ def test_numbers_at_the_end_of_their_range_are_compared_exactly() -> None:
     assert batch.books.suspect.tolist() == [False, False, True, True]
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, 2**62 + 1, 2**63 - 2])
+def test_large_numbers_are_remembered_exactly_from_batch_to_batch(number: int) -> None:
+    level, decoder = tbt.Level(0, 1, 1, 1), TbtDecoder()
+    decoder.decode([message(number, level, snapshot=True)])
+
+    following = decoder.decode([message(number + 1, level)]).books
+    again = decoder.decode([message(number, level)]).books
+
+    assert (following.suspect.tolist(), again.suspect.tolist()) == ([False], [True])
+
+
 def test_a_number_that_no_column_can_hold_is_damage() -> None:
     batch = decode(message(2**63), message(2**63 - 1))
 

@@ -21,7 +21,7 @@ def open_writer(journal: Path, clock: HandClock, **options: int) -> JournalWrite
 
 def wait_for_seal(writer: JournalWriter) -> bool:
     for _ in range(2000):
-        if writer.segment is None:
+        if writer.segment is None and writer.durable_seq == writer.seq:
             return True
         threading.Event().wait(0.001)
     return False

@@ -53,15 +53,6 @@ def test_a_record_is_readable_by_others_as_soon_as_append_returns(tmp_path: Path
             assert scan(writer.segment).last_seq == number
 
 
-def test_a_closed_window_is_sealed_and_durable_at_once(tmp_path: Path, clock: HandClock) -> None:
-    with open_writer(tmp_path, clock) as writer:
-        append(writer, clock)
-        writer.append_control({"type": "window_close"})
-        assert writer.segment is None
-        assert writer.durable_seq == writer.seq
-        assert [path.suffix for path in segments(tmp_path)] == [".seg"]
-
-
 @pytest.mark.parametrize(
     ("payload_bytes", "apart_ns", "rolls"),
     [

@@ -1,5 +1,7 @@
 """Archived segments in each form: verified when written, read back anywhere, damage named."""
 
+import errno
+import io
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,12 @@ from tests.bench.wire import arrivals, record
 
 from harvester.base.errors import HarvesterError
 from harvester.journal import JournalError, read_segment
+from harvester.journal.format import HEADER
 from harvester.lake.day.segments import Source, find_sources, read_index
 from harvester.lake.publish import archive
 from harvester.lake.publish.archive import Form, archive_path, archive_segment, hash_unpacked
+from harvester.lake.publish.columns import ints, read_block
+from harvester.lake.publish.packed import Unpacker
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +90,54 @@ def test_a_damaged_copy_is_named(source: Source, tmp_path: Path, form: Form) -> 
         list(read_segment(target))
     with pytest.raises(HarvesterError, match="does not unpack to the bytes"):
         archive_segment(source, tmp_path, form)
+
+
+def unpacked(data: bytes) -> str:
+    """The words of the error that these bytes give as an archive."""
+    reader = Unpacker(io.BytesIO(data))
+    with pytest.raises(OSError, match="packed") as caught:
+        while reader.read(1 << 16):
+            pass
+    assert caught.value.errno == errno.EBADMSG
+    return str(caught.value.strerror)
+
+
+def test_damage_of_a_packed_segment_is_told_in_words(source: Source, tmp_path: Path) -> None:
+    whole = archive_segment(source, tmp_path, Form.PACKED).read_bytes()
+    damaged = "the packed segment is damaged: "
+    for end in (0, 1, 19):
+        assert unpacked(whole[:end]) == damaged + "it ends early"
+    assert unpacked(b"AHP\x01" + whole[4:]) == damaged + "no block begins where one must"
+    assert unpacked(whole[:4] + b"\xff\xff\xff\x7f" + whole[8:]) == damaged + "no block begins where one must"
+    assert unpacked(whole[:12] + b"\xff\xff\xff\x7f" + whole[16:]) == damaged + "no block begins where one must"
+    odd = damaged + "a block is not what was packed, or bytes follow the last"
+    assert unpacked(whole[:16] + bytes([whole[16] ^ 1]) + whole[17:]) == odd
+    assert unpacked(whole + b"x") == odd
+    assert unpacked(b"\xf5AHP" + whole[4:]).startswith("packed in the first form: docs/formats.md")
+
+
+def block(*columns: list[int]) -> bytes:
+    """Columns of a block, after the six of the records' heads, which are zeros."""
+    heads = [[0] * len(columns[0])] * 6
+    return b"".join(part for column in (*heads, *columns) for part in ints(column))
+
+
+@pytest.mark.parametrize(
+    ("body", "count", "size", "words"),
+    [
+        (b"", 3, 3 * HEADER.size - 1, "more records than bytes for them"),
+        (block([101]), 1, 100, "more entries than bytes for them"),
+        (block([13, 13]), 2, 100, "more entries than bytes for them"),
+        (block([1], [], [0], [1 << 32 | 1]), 1, 100, "entries that none has, or more values than bytes for them"),
+        (block([1], [], [0], [0x100]), 1, 100, "entries that none has, or more values than bytes for them"),
+        (block([1], [], [0], [26]), 1, 100, "entries that none has, or more values than bytes for them"),
+        (block([1], [], [0], [25]), 1, 100, "a column is longer than its block"),
+        (block([0], [5]), 1, 100, "a column is longer than its block"),
+        (block([25], [], [0], [1] + [0] * 24), 1, 100, "a column is longer than its block"),
+        (b"\x01", 1, 100, "a column is longer than its block"),
+        (b"", 1, 100, "a column is longer than its block"),
+    ],
+)
+def test_columns_that_cannot_be_say_why(body: bytes, count: int, size: int, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        read_block(body, count, size)

@@ -95,7 +95,15 @@ def _add_controls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     one.add_argument("--valid-seconds", type=positive, help="life of the token (default: until 06:30 India time)")
     one.set_defaults(command=_token)
 
-    one = commands.add_parser("fault", help="arm a fault script in a running exchange")
+    one = commands.add_parser(
+        "fault",
+        help="arm a fault script in a running exchange",
+        description="A fault is JSON with an action and when, where and how long it applies, for instance"
+        ' {"action": "halt", "symbol": "*", "duration_seconds": 200}. quiet: a socket connection has no data any more'
+        " while its pings are answered and the market goes on. mute: nor are pings answered. half_open: as if the"
+        " server had gone. halt: books of these symbols stand still, in new snapshots too, and go on at the end."
+        " circuit: nobody sells these symbols, their best bid is the upper limit. All actions and keys: README.",
+    )
     one.add_argument("--state", type=Path, required=True, help=CONTROL_HELP)
     one.add_argument("script", nargs="?", help="a JSON file, or the JSON itself when it begins with [ or {")
     one.add_argument("--clear", action="store_true", help="forget all faults that are armed, first")

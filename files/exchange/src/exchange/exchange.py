@@ -13,6 +13,7 @@ from exchange.faults import Armed, FaultSchedule
 from exchange.hosts import BROKER_HOSTS
 from exchange.limits import RateLimits
 from exchange.listener import Listener
+from exchange.market.disruptions import Disruptions, Show
 from exchange.market.instruments import load_instruments
 from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
@@ -70,6 +71,7 @@ class Exchange:
             instruments = recorded_instruments(player, instruments)
         load = LoadMarket(0 if player else options.load_symbols, options.load_rate, options.seed)
         model = BookModel(options.seed, instruments, sessions, busy=options.busy)
+        show = Disruptions(self.faults, model, self.clock).show
         world = World(
             state=self.state,
             app=self.state.app(),
@@ -79,12 +81,12 @@ class Exchange:
             load=load,
             model=model,
             candle_model=BookModel(options.seed, instruments, sessions, busy=options.busy),
-            depth=self._depth(model, load),
+            depth=self._depth(model, load, show),
             tokens=Tokens(self.state, self.clock, valid_seconds=options.token_seconds),
             limits=RateLimits(self.clock, enabled=options.rate_limits),
             faults=self.faults,
             served=ServedLog(self.state.served),
-            sockets=self._sockets(MarketFeeds(model, load, self.clock)),
+            sockets=self._sockets(MarketFeeds(model, load, self.clock, show)),
             refresh_allowed=options.refresh_allowed,
             calendar=options.calendar,
             holiday_list=options.holiday_list,
@@ -112,9 +114,9 @@ class Exchange:
             keep.mkdir(exist_ok=True)
         return Sockets(feeds, self.clock, self.options.sockets, self.faults, keep)
 
-    def _depth(self, model: BookModel, load: LoadMarket) -> DepthSource:
+    def _depth(self, model: BookModel, load: LoadMarket, show: Show) -> DepthSource:
         if self.options.replay is None:
-            return ModelDepth(model, load)
+            return ModelDepth(model, load, show)
         from exchange.replay.rows import load_replay  # pyarrow is slow to import and seldom needed
 
         return load_replay(self.options.replay, self.clock.wall_ns(), model.instruments)

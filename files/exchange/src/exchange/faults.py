@@ -30,6 +30,7 @@ Action = Literal[
     "revoke",
     "cut",
     "mute",
+    "quiet",
     "half_open",
     "refuse_auth",
     "garbage_frame",
@@ -40,12 +41,17 @@ Action = Literal[
     "vanish",
     "bad_row",
     "short_master",
+    "halt",
+    "circuit",
 ]
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
-CONNECTION_ACTIONS = ("cut", "mute", "half_open")
+MARKET_ACTIONS = ("halt", "circuit")
+CONNECTION_ACTIONS = ("cut", "mute", "quiet", "half_open")
 FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
 SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
 LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master")
+ELSEWHERE_ACTIONS = (*SOCKET_ACTIONS, *MARKET_ACTIONS, *LISTING_ACTIONS)
+"""What an HTTP answer is not chosen for."""
 ONCE = ("cut", *FRAME_ACTIONS)
 """Done once unless the script says how often or how long."""
 
@@ -147,6 +153,8 @@ class Armed:
     fault: Fault
     armed_ns: int
     began_ns: int | None = None
+    wall_ns: int = 0
+    """Of a halt, when it began by the wall clock."""
     matched: int = 0
     used: int = 0
 
@@ -200,7 +208,7 @@ class FaultSchedule:
         chosen: list[Armed] = []
         for armed in self.armed:
             fault = armed.fault
-            if fault.action in (*SOCKET_ACTIONS, *LISTING_ACTIONS) or not fault.concerns(path, lambda: symbols or [""]):
+            if fault.action in ELSEWHERE_ACTIONS or not fault.concerns(path, lambda: symbols or [""]):
                 continue
             armed.matched += 1
             if not armed.begin_if_due(now) or armed.is_over(now) or fault.action in WORLD_ACTIONS:
@@ -215,6 +223,12 @@ class FaultSchedule:
         now = self._clock.mono_ns()
         due = [each for each in self.armed if each.fault.action in actions and each.begin_if_due(now)]
         return [each.fault for each in due if not each.is_over(now)]
+
+    def of_market(self, symbol: str) -> list[Armed]:
+        """The halts and circuits that the symbol is in now."""
+        if not any(armed.fault.action in MARKET_ACTIONS for armed in self.armed):
+            return []
+        return self.of_socket(MARKET_ACTIONS, "", lambda: [symbol])
 
     def count_frame(self, path: str, symbols: Callable[[], Iterable[str]]) -> None:
         """A socket is about to send a data frame."""

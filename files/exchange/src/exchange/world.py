@@ -12,9 +12,11 @@ from aiohttp import web
 
 from exchange.faults import FaultSchedule
 from exchange.limits import RateLimits
+from exchange.market.disruptions import Show
 from exchange.market.instruments import Instrument
 from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel, PriceLimits
+from exchange.market.profile import LEVELS
 from exchange.market.sessions import Sessions
 from exchange.quotes import depth_row
 from exchange.sockets.registry import Sockets
@@ -74,8 +76,9 @@ class DepthSource(Protocol):
 class ModelDepth:
     """Rows from the book model, and of the synthetic symbols."""
 
-    def __init__(self, model: BookModel, load: LoadMarket) -> None:
+    def __init__(self, model: BookModel, load: LoadMarket, show: Show) -> None:
         self._model = model
+        self._show = show
         self._load = load
 
     def row(self, symbol: str, wall_ns: int) -> dict[str, Any] | None:
@@ -83,7 +86,9 @@ class ModelDepth:
         if synthetic:
             return depth_row(self._load.book_at(symbol, wall_ns), synthetic)
         instrument = self._model.instruments.get(symbol)
-        return depth_row(self._model.book_at(symbol, wall_ns), instrument) if instrument else None
+        if instrument is None:
+            return None
+        return depth_row(self._show(self._model.book_at(symbol, wall_ns), LEVELS), instrument)
 
 
 @dataclass

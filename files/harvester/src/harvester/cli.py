@@ -31,6 +31,8 @@ COMMANDS = {
     "token-check": Command("describe the access token on standard input", False),
     "token-file": Command("replace the token file, or go back to the one before", False),
     "remind": Command("ask for a login while today's session lacks a valid token"),
+    "alert": Command("hand in a notice that people are told, for your own scripts"),
+    "send-alerts": Command("decide what people must be told, and tell them"),
     "notify-test": Command("send a test message through every alert channel"),
     "renew": Command("get an access token without a login, where the account allows that"),
     "config": Command("check a configuration file, or print what it may hold", False),

@@ -19,6 +19,8 @@ PATHS = {
     "/var/lib/harvester/lake": "harvester-close harvester 2750",
     "/var/lib/harvester/receipts": "root harvester 2750",
     "/var/lib/harvester-alert": "harvester-alert harvester-alert 700",
+    "/var/spool/harvester-alert": "harvester-alert harvester 3770",
+    "/var/log/harvester-alert": "harvester-alert harvester 750",
     "/var/lib/harvester/uploads": "harvester-upload harvester 2750",
     "/var/lib/harvester-token": "harvester-token harvester-token 700",
     "/run/harvester-recorder": "harvester-recorder harvester 750",
@@ -120,6 +122,27 @@ def test_a_job_that_fails_is_reported(host):
 
     assert "harvester-close@not-a-date.service failed: exit-code" in log
     assert host.check_output("journalctl --no-pager -p err -o cat -t harvester-failure --since -1min")
+
+
+def test_people_are_told_of_a_failure_at_once_and_the_ports_of_the_channels_are_open_for_the_alerts(host):
+    channels = "/var/lib/harvester-alert/channels"
+    host.check_output(f"echo 'mailto://u:password@example.com?mode=ssl' >{channels}; chown harvester-alert {channels}")
+    began = host.check_output("date +%s")
+    # What the tests before this one broke was told just now; without the book this failure is the first of a storm.
+    host.check_output("systemctl start harvester-alert.service; rm -f /var/lib/harvester-alert/book.json")
+    host.run("systemctl start harvester-close@no-date.service")
+    line = "'close@no-date.service failed' /var/log/harvester-alert/*"
+    told = host.check_output(f"for i in $(seq 100); do grep -sh {line} && break; sleep 0.2; done")
+    host.check_output("systemctl start harvester-alert.service")  # waits for the one that runs, or looks again
+    opened = host.check_output("nft list set inet host_hardening user_ports")
+    said = host.check_output(f"journalctl --no-pager -o cat -u harvester-alert --since @{began}")
+    host.run(f"rm {channels}; systemctl reset-failed 'harvester-close@*'")
+
+    assert "] [CRITICAL] [harvester-close@no-date.service]" in told
+    assert ". 465 }" in opened
+    assert "event=channel_failed channel=mailto" in said and "password" not in said
+    assert host.check_output("systemctl show harvester-alert.service -p Result --value") == "success"
+    assert host.check_output("ls -A /var/spool/harvester-alert") == ""
 
 
 def test_cron_knows_only_jobs_that_it_can_run(host):

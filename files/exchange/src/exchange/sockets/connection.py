@@ -62,6 +62,8 @@ class Connection:
         self.received = self.dropped = 0
         self.muted = False
         """While true nothing is sent, and pings are not answered."""
+        self.is_quiet = False
+        """While true no market data is sent; everything else goes on, and pings are answered."""
         self._thawed = asyncio.Event()
         """Cleared while the connection is half-open: nothing is read either."""
         self._thawed.set()
@@ -105,7 +107,7 @@ class Connection:
 
     def send(self, frame: bytes | str, entries: int = 0, message: int = 0, symbol: str = "") -> None:
         """Queue a frame. The connection is aborted when more than `slow_bytes` bytes wait for the client to read."""
-        if self.is_silent or self.closed_ns is not None:
+        if self._withholds(entries) or self.closed_ns is not None:
             self.dropped += 1
             return
         self._queue.append(Outgoing(frame, entries, message, symbol))
@@ -119,6 +121,9 @@ class Connection:
     def is_silent(self) -> bool:
         """Whether a fault withholds all frames."""
         return self.muted or not self._thawed.is_set()
+
+    def _withholds(self, entries: int) -> bool:
+        return self.is_silent or (self.is_quiet and entries > 0)
 
     def freeze(self) -> None:
         """From now on the connection is as if this machine had gone: nothing is read, sent or closed, until `abort`."""
@@ -147,7 +152,7 @@ class Connection:
             await self._write(out)
 
     async def _write(self, out: Outgoing) -> None:
-        if self.is_silent:
+        if self._withholds(out.entries):
             self.dropped += 1
             return
         sent_ns = self.clock.wall_ns()

@@ -70,14 +70,16 @@ class Disorder:
             self._silence = armed
             if armed.fault.action == "mute":
                 self._client.connection.muted = True
+            elif armed.fault.action == "quiet":
+                self._client.connection.is_quiet = True
             else:
                 self._client.connection.freeze()
 
     def _end_silence(self) -> None:
-        """After `mute` the connection continues with snapshots; after `half_open` it ends with a TCP reset."""
+        """After `half_open` the connection ends with a TCP reset; after the others it continues with snapshots."""
         armed, self._silence = self._silence, None
-        if armed is not None and armed.fault.action == "mute":
-            self._client.connection.muted = False
+        if armed is not None and armed.fault.action in ("mute", "quiet"):
+            self._client.connection.muted = self._client.connection.is_quiet = False
             self._client.refresh()
         else:
             self._client.connection.abort("fault: half-open", reset=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from exchange.market.book import Book
+from exchange.market.disruptions import Show
 from exchange.market.instruments import Instrument
 from exchange.market.model import BookModel
 from exchange.sockets.feeds import HsmListener
@@ -31,12 +32,12 @@ class _Topic:
 class LiveHsm:
     """All listeners share the work: a book is made and encoded once."""
 
-    def __init__(self, model: BookModel, clock: Clock, topics: TopicMap, ids: "TopicIds") -> None:
+    def __init__(self, model: BookModel, clock: Clock, topics: TopicMap, ids: "TopicIds", show: Show) -> None:
         self._model = model
         self._map = topics
         self._ids = ids
         self._clock = clock
-        self.pump = BookPump(model, clock, LEVELS, self._on_book, self._flush)
+        self.pump = BookPump(model, clock, LEVELS, self._on_book, self._flush, show)
         self._topics: dict[str, _Topic] = {}
         self._by_symbol: dict[str, list[_Topic]] = {}
         self._years: dict[tuple[str, object], tuple[int, int]] = {}

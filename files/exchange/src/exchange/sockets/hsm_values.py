@@ -13,7 +13,7 @@ Values = Sequence[int | None]
 
 def symbol_values(book: Book, year: tuple[int, int]) -> list[int | None]:
     """`sf`. `year` is the range of the year before in paise."""
-    bid, ask = book.bids[0], book.asks[0]
+    bid, ask = (side[0] if side else NO_LEVEL for side in (book.bids, book.asks))
     return [
         book.last_price, book.volume, book.last_trade_ns // NS_PER_SECOND, book.time_ns // NS_PER_SECOND,
         bid.quantity, ask.quantity, bid.price, ask.price, book.last_quantity, book.total_buy, book.total_sell,

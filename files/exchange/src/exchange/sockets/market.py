@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine, Sequence
 
+from exchange.market.disruptions import Show
 from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
 from exchange.sockets.feeds import HsmFeed, HsmListener
@@ -35,12 +36,12 @@ class SeveralHsm:
 class MarketFeeds:
     """Both sockets show the books that /depth shows."""
 
-    def __init__(self, model: BookModel, load: LoadMarket, clock: Clock) -> None:
+    def __init__(self, model: BookModel, load: LoadMarket, clock: Clock, show: Show) -> None:
         ids = TopicIds()
-        self._live = LiveHsm(model, clock, TopicMap(model.instruments), ids)
+        self._live = LiveHsm(model, clock, TopicMap(model.instruments), ids, show)
         self._load = LoadHsm(load, clock, ids)
         self.hsm = SeveralHsm((self._live, self._load))
-        self.tbt = LiveTbt(model, clock)
+        self.tbt = LiveTbt(model, clock, show)
 
     def tasks(self) -> list[Coroutine[object, object, None]]:
         return [self._live.pump.run(), self._load.run(), self.tbt.pump.run()]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from exchange.market.book import Book
+from exchange.market.disruptions import Show
 from exchange.market.model import BookModel, Playback
 from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
 
@@ -101,9 +102,12 @@ class BookPump:
         levels: int,
         on_book: Callable[[Book], None],
         on_pause: Callable[[], None],
+        show: Show,
     ) -> None:
+        """`show` says what of a book is seen."""
         self._model, self._clock, self._levels = model, clock, levels
-        self._on_book, self._on_pause = on_book, on_pause
+        self._on_pause = on_pause
+        self._tell, self._show = on_book, show
         self._streams: dict[str, BookStream] = {}
         self._due: list[tuple[int, str, int]] = []
         self._wanted = asyncio.Event()
@@ -119,7 +123,7 @@ class BookPump:
             self._plan(stream, now)
             heapq.heappush(self._due, (stream.prepare_ns, symbol, PREPARE))
             self._wanted.set()
-        return stream.book
+        return self._show(stream.book, self._levels)
 
     def unfollow(self, symbol: str) -> None:
         """Stop playing a symbol."""
@@ -132,6 +136,9 @@ class BookPump:
     def forget(self) -> None:
         """The calendar has changed: go to the books that are now in force."""
         self._seek_all(self._clock.wall_ns())
+
+    def _on_book(self, book: Book) -> None:
+        self._tell(self._show(book, self._levels))
 
     def _plan(self, stream: BookStream, now: int) -> None:
         if stream.next_ns == FAR_NS:

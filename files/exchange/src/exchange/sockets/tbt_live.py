@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from exchange.market.book import Book, Level
+from exchange.market.disruptions import Show
 from exchange.market.instruments import Instrument
 from exchange.market.model import BookModel
 from exchange.sockets.feeds import TbtListener
@@ -79,10 +80,10 @@ def is_served(instrument: Instrument) -> bool:
 class LiveTbt:
     """All listeners of a symbol share its books, messages and sequence numbers."""
 
-    def __init__(self, model: BookModel, clock: Clock) -> None:
+    def __init__(self, model: BookModel, clock: Clock, show: Show) -> None:
         self._model = model
         self._clock = clock
-        self.pump = BookPump(model, clock, SLOTS, self._on_book, lambda: None)
+        self.pump = BookPump(model, clock, SLOTS, self._on_book, lambda: None, show)
         self._symbols: dict[str, _Symbol] = {}
         self._sequences: dict[str, int] = {}
         """Last number of symbols that nobody listens to now: numbers never go back."""
@@ -116,6 +117,8 @@ class LiveTbt:
 
     def _on_book(self, book: Book) -> None:
         state = self._symbols[book.symbol]
+        if book == state.book:  # it is halted
+            return
         before, state.book = state.book, book
         state.sequence += 1
         message = encode_difference(before, book, self._token(book.symbol), state.sequence, self._clock.wall_ns())

@@ -1,4 +1,4 @@
-"""Messages to people: what is worth one, how often, and the channels that carry it.
+"""What people are told: notices, how often and when, and the channels that carry them.
 
-Imports base, calendar, config and tokens; functions carry all but `host`.
+Imports base, calendar, config, tokens and health. Functions carry message, channels and the reminders without `host`.
 """

@@ -9,7 +9,7 @@ from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.base.errors import ConfigError
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import PhaseName, TradingCalendar
-from harvester.config.settings import AlertSettings
+from harvester.config.alerting import AlertSettings
 from harvester.tokens.places import open_place
 
 REMEDY = "Log in: ./inv token-push"

@@ -1,6 +1,6 @@
 """What a recorder's status says is being lost, or will be at the opening, and what people are told of it."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from harvester.alerts.message import Message, Severity
 from harvester.base.clock import to_ist
@@ -8,28 +8,9 @@ from harvester.base.clock import to_ist
 LIFT = "Nothing here lifts it: see which program uses the account besides, poll less, or ask the broker's support."
 
 
-class Told(NamedTuple):
-    """What to send, and what to remember once it was sent: by cause the body that was said last."""
-
-    messages: list[Message]
-    memory: dict[str, str]
-
-
-def find_losses(status: dict[str, Any], now_ns: int, host_id: str) -> list[Message]:
+def other_losses(status: dict[str, Any], now_ns: int, host_id: str) -> list[Message]:
     """A message for each cause: symbols that the broker no longer lists, an account that it has blocked."""
     return [*_lost_symbols(status, host_id), *_blocked(status, now_ns, host_id)]
-
-
-def decide_losses(found: list[Message], memory: dict[str, str]) -> Told:
-    """Each loss is told once, again when its words change, and its end once."""
-    messages = [message for message in found if memory.get(message.cause) != message.body]
-    causes = {message.cause for message in found}
-    messages += [_over(cause) for cause in memory if cause not in causes]
-    return Told(messages, {message.cause: message.body for message in found})
-
-
-def _over(cause: str) -> Message:
-    return Message(Severity.CLEAR, cause, f"Over: {cause.replace('_', ' ')}", "It is well again.")
 
 
 def _lost_symbols(status: dict[str, Any], host_id: str) -> list[Message]:

@@ -8,14 +8,13 @@ class Severity(IntEnum):
     """In rising order. `clear` ends what another began."""
 
     CLEAR = 0
-    NOTICE = 1
+    INFO = 1
     WARNING = 2
-    URGENT = 3
-    CRITICAL = 4
+    CRITICAL = 3
 
 
-REPEAT_SECONDS = {Severity.CRITICAL: 7_200}
-"""How often a message of this severity is sent again while its cause lasts; the others are sent once."""
+REPEAT_SECONDS = {Severity.INFO: 3_600, Severity.WARNING: 1_800, Severity.CRITICAL: 300}
+"""Of one cause and source, nobody is told again before this time has passed."""
 
 
 class Message(NamedTuple):

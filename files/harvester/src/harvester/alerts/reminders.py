@@ -6,24 +6,30 @@ Nothing here looks at a clock, a store or a network, so a fortnight is decided i
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harvester.alerts.message import REPEAT_SECONDS, Message, Severity
+from harvester.alerts.message import Message, Severity
 from harvester.base.clock import NS_PER_SECOND, to_ist
 
 MINUTE_NS = 60 * NS_PER_SECOND
 LOOK_NS = 5 * MINUTE_NS
+REPEAT_NS = 120 * MINUTE_NS
+"""How often the last step is repeated while its cause lasts; the others are said once."""
+
+
+class Step(NamedTuple):
+    """One of the day's reminders; `minutes` from the opening of the first phase."""
+
+    minutes: int
+    severity: Severity
+    title: str
+
+
 STEPS = (
-    (-60, Severity.NOTICE),
-    (-30, Severity.WARNING),
-    (-10, Severity.URGENT),
-    (5, Severity.CRITICAL),
+    Step(-60, Severity.INFO, "Log in for today's session"),
+    Step(-30, Severity.WARNING, "Still no login for today"),
+    Step(-10, Severity.CRITICAL, "The session opens in minutes, without a token"),
+    Step(5, Severity.CRITICAL, "Nothing is recorded: no valid token"),
 )
-"""Minutes from the opening of the day's first phase: 08:00, 08:30, 08:50 and 09:05 on an ordinary day."""
-TITLES = {
-    Severity.NOTICE: "Log in for today's session",
-    Severity.WARNING: "Still no login for today",
-    Severity.URGENT: "The session opens in minutes, without a token",
-    Severity.CRITICAL: "Nothing is recorded: no valid token",
-}
+"""08:00, 08:30, 08:50 and 09:05 on an ordinary day."""
 OTHER_TITLES = {"recorder_down": "The recorder does not run"}
 """By cause, where a login is not what is lacking."""
 
@@ -43,7 +49,7 @@ class TokenState(NamedTuple):
 
 
 class ReminderMemory(NamedTuple):
-    """What was said: per cause the opening of the day, the severity and when. `open` while an all-clear is owed."""
+    """What was said: per cause the opening of the day, the step's number and when. `open`: an all-clear is owed."""
 
     said: dict[str, tuple[int, int, int]]
     open: bool
@@ -73,40 +79,38 @@ def decide(
         return ([_all_clear(state)] if memory.open else []), ReminderMemory.none()
     if day is None or now_ns >= day.closes_ns:
         return [], memory
-    passed = [severity for minutes, severity in STEPS if now_ns >= day.opens_ns + minutes * MINUTE_NS]
+    passed = sum(1 for step in STEPS if now_ns >= day.opens_ns + step.minutes * MINUTE_NS)
     if not passed:
         return [], memory
-    severity = passed[-1]
     before = memory.said.get(state.cause)
-    if before and before[0] == day.opens_ns and not _is_due_again(severity, before, now_ns):
+    if before and before[0] == day.opens_ns and not _is_due_again(passed, before, now_ns):
         return [], memory
     said = {cause: what for cause, what in memory.said.items() if what[0] == day.opens_ns}
-    said[state.cause] = (day.opens_ns, int(severity), now_ns)
-    return [_request(severity, state, day, remedy())], ReminderMemory(said, True)
+    said[state.cause] = (day.opens_ns, passed, now_ns)
+    return [_request(STEPS[passed - 1], state, day, remedy())], ReminderMemory(said, True)
 
 
 def is_step(now_ns: int, day: SessionHours) -> bool:
     """Whether this is the first look, five minutes after the one before, since one of the day's steps."""
-    return any(0 <= now_ns - (day.opens_ns + minutes * MINUTE_NS) < LOOK_NS for minutes, _ in STEPS)
+    return any(0 <= now_ns - (day.opens_ns + step.minutes * MINUTE_NS) < LOOK_NS for step in STEPS)
 
 
 def is_lost(now_ns: int, day: SessionHours | None) -> bool:
     """Whether the day's last step has come: what is not recorded now is lost."""
-    return day is not None and now_ns >= day.opens_ns + STEPS[-1][0] * MINUTE_NS
+    return day is not None and now_ns >= day.opens_ns + STEPS[-1].minutes * MINUTE_NS
 
 
-def _is_due_again(severity: Severity, before: tuple[int, int, int], now_ns: int) -> bool:
-    if severity > before[1]:
-        return True
-    repeat = REPEAT_SECONDS.get(severity)
-    return repeat is not None and now_ns - before[2] >= repeat * NS_PER_SECOND
+def _is_due_again(step: int, before: tuple[int, int, int], now_ns: int) -> bool:
+    if step != before[1]:
+        return step > before[1]
+    return step == len(STEPS) and not 0 <= now_ns - before[2] < REPEAT_NS
 
 
-def _request(severity: Severity, state: TokenState, day: SessionHours, remedy: str) -> Message:
+def _request(step: Step, state: TokenState, day: SessionHours, remedy: str) -> Message:
     opens = f"{to_ist(day.opens_ns):%H:%M}"
-    verb = "opened" if severity == Severity.CRITICAL else "opens"
+    verb = "opened" if step.minutes > 0 else "opens"
     body = f"The session {verb} at {opens} IST, and {state.detail}.\n{remedy}"
-    return Message(severity, state.cause, OTHER_TITLES.get(state.cause, TITLES[severity]), body)
+    return Message(step.severity, state.cause, OTHER_TITLES.get(state.cause, step.title), body)
 
 
 def _all_clear(state: TokenState) -> Message:

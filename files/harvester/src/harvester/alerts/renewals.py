@@ -17,5 +17,5 @@ def message_of(outcome: RenewalOutcome, remedy: str) -> Message | None:
     if outcome.days is not None:
         left = "1 day" if outcome.days == 1 else f"{outcome.days} days"
         title = f"The refresh token ends within {left}"
-        return Message(Severity.NOTICE, "refresh_days", title, f"A login before then stores a new one.\n{remedy}")
+        return Message(Severity.INFO, "refresh_days", title, f"A login before then stores a new one.\n{remedy}")
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harvester.alerts.channels import Channel, SendResult, deliver
+from harvester.alerts.channels import Sender, SendResult, deliver
 from harvester.alerts.memory import read_memory, write_memory
 from harvester.alerts.message import Message
 from harvester.alerts.reminders import ReminderMemory, SessionHours, TokenState, decide, is_step
@@ -29,7 +29,7 @@ def look(
     state: TokenState,
     *,
     memory: Store,
-    channels: Callable[[], Sequence[Channel]],
+    channels: Callable[[], Sequence[Sender]],
     remedy: Callable[[], str],
 ) -> Round:
     """Send what is due. What no channel took is not remembered, so that the next run tries again.

@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from datetime import date
 from typing import Literal
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
@@ -13,6 +14,7 @@ from harvester.tokens.handover import Token
 TokenState = Literal["ok", "missing", "expired", "refused"]
 REFUSED_RETRY_NS = 60 * NS_PER_SECOND
 BACKOFF_FIRST, BACKOFF_LAST = 5.0, 300.0
+USED_UP = Outage("rate_limited", "the broker's limit is used up; not sent")
 DAY_NS = 86_400 * NS_PER_SECOND
 LONGEST_WAIT = 3600.0
 """Seconds; a block that ends before the broker said so is noticed within that time."""
@@ -37,7 +39,8 @@ class Access:
         self._rate_limited = 0
         self._blocked_until_ns = 0
         self._sent: deque[int] = deque()
-        self._sent_today: list[int] = [0, 0]
+        self._today: date | None = None
+        self._sent_today = 0
 
     def adopt(self, token: Token) -> None:
         """Use this token from now on; what the broker said to the one before no longer counts."""
@@ -59,15 +62,21 @@ class Access:
 
     def check_request(self, wall_ns: int, mono_ns: int) -> Outage | None:
         """Why no request may be sent now, or None: send, and the request is counted as sent."""
-        if self.token and mono_ns < self._wait_until_ns:
+        is_waiting = self.token is not None and mono_ns < self._wait_until_ns
+        refusal = self._describe_wait(wall_ns) if is_waiting else self._check_token(wall_ns, mono_ns)
+        outage = refusal or self.check_limits(wall_ns, mono_ns)
+        if outage is None:
+            self._note_try(wall_ns, mono_ns)
+        return outage
+
+    def check_limits(self, wall_ns: int, mono_ns: int) -> Outage | None:
+        """Why the broker's limits allow no request now, or None: it is counted as sent.
+
+        For a request that belongs to a connection for which `check_connection` has looked at the token.
+        """
+        if mono_ns < self._wait_until_ns:
             return self._describe_wait(wall_ns)
-        outage = self._check_token(wall_ns, mono_ns)
-        if outage:
-            return outage
-        if not self._is_within_limits(mono_ns):
-            return Outage("rate_limited", "the broker's limit is used up; not sent")
-        self._note_try(wall_ns, mono_ns)
-        return None
+        return None if self._is_within_limits(wall_ns, mono_ns) else USED_UP
 
     def check_connection(self, wall_ns: int, mono_ns: int) -> Outage | None:
         """Why no connection may be opened with the token now, or None: it counts as tried.
@@ -139,18 +148,20 @@ class Access:
         ends = f"{to_ist(until_ns):%Y-%m-%d %H:%M} India time"
         return Outage("blocked", f"the broker has blocked the account until {ends}; it is asked again now and then")
 
-    def _is_within_limits(self, mono_ns: int) -> bool:
+    def _is_within_limits(self, wall_ns: int, mono_ns: int) -> bool:
+        """Count the request when it is allowed. The broker's day is India's."""
         while self._sent and self._sent[0] <= mono_ns - MINUTE_NS:
             self._sent.popleft()
-        if mono_ns // DAY_NS != self._sent_today[0]:
-            self._sent_today = [mono_ns // DAY_NS, 0]
+        today = to_ist(wall_ns).date()
+        if today != self._today:
+            self._today, self._sent_today = today, 0
         last_second = sum(1 for sent in reversed(self._sent) if sent > mono_ns - NS_PER_SECOND)
         is_within = (
             last_second < self._limits.per_second
             and len(self._sent) < self._limits.per_minute
-            and self._sent_today[1] < self._limits.per_day
+            and self._sent_today < self._limits.per_day
         )
         if is_within:
             self._sent.append(mono_ns)
-            self._sent_today[1] += 1
+            self._sent_today += 1
         return is_within

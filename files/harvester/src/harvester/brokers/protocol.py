@@ -10,6 +10,8 @@ from harvester.tokens.handover import Token
 
 OnLive = Callable[[str, int], None]
 """Called with a symbol and wall ns when a snapshot of all that was subscribed of it has come."""
+LastState = Mapping[str, Any]
+"""What a connection knew last of each symbol or topic; only a session of the same socket can read it."""
 REPLY_SECONDS = SNAPSHOT_SECONDS = 10.0
 PING_NS = 10_000_000_000
 
@@ -64,10 +66,21 @@ class SymbolTally(NamedTuple):
         return SymbolTally(self.updates + other.updates, max(self.last_ns, other.last_ns))
 
 
+NOTHING = SymbolTally()
+
+
 class StreamSession(Protocol):
     """The conversation on one connection; made anew for each attempt. Methods that fail raise ConnectionEnded."""
 
     symbols: tuple[str, ...]
+    differing: set[str]
+    """Symbols whose snapshot was not what `expect` said."""
+
+    def state(self) -> LastState:
+        """What is known of the symbols now."""
+
+    def expect(self, state: LastState) -> None:
+        """Compare each snapshot that comes from now on with what an earlier connection knew last."""
 
     async def locate(self, token: Token) -> Address:
         """Where this connection goes."""
@@ -93,8 +106,8 @@ class StreamSession(Protocol):
     def ask_again(self, socket: WebSocket) -> None:
         """Subscribe once more to what is missing."""
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        """Tallies so far, by symbol."""
+    def tally(self, symbol: str) -> SymbolTally:
+        """What has come so far of one of its symbols."""
 
     @property
     def unknown(self) -> int:

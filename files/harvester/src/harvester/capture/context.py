@@ -18,10 +18,12 @@ from harvester.journal.format import RunInfo
 class TradingState:
     """State that the recorder's loop shares with the connections of all feeds."""
 
-    since_ns: int | None = None
-    """Monotonic ns since when continuous trading is on, so that data must be flowing; None: it is not."""
+    since_ns: dict[str, int] = field(default_factory=dict)
+    """Monotonic ns since when continuous trading is on in a segment, so that data must be flowing; where it is not, the
+    segment has none."""
     is_token_doubted: bool = False
-    """Set when a socket refused the token: the recorder then proves it by a REST call, whose answer is specific."""
+    """Set when a socket refused the token, and when it must be proven for another reason: the recorder then proves it
+    by a REST call, whose answer is specific. It stays set until the call goes out."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The protocol of a feed, polled or streamed, as the recorder drives it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -82,9 +82,14 @@ class Feed(ABC):
     def checkpoint(self) -> dict[str, Any]:
         """The feed's part of the journal's state record."""
 
+    @property
     @abstractmethod
-    def counters(self) -> dict[str, SymbolCounters]:
-        """Live counters of each symbol of the feed."""
+    def symbols(self) -> Collection[str]:
+        """The feed's symbols."""
+
+    @abstractmethod
+    def count(self, symbol: str) -> SymbolCounters:
+        """Live counters of one of the symbols."""
 
     @abstractmethod
     async def stop(self, outage: Outage) -> None:

@@ -127,6 +127,9 @@ class DayHistory:
             for feed in self.feeds.values():
                 if closed := feed.opened.pop(record["gap_id"], None):
                     feed.account(closed.symbol, record["to_ns"])
+        elif kind == "quiet":
+            for symbol in record["symbols"]:
+                self.feed(record["feed"]).account(symbol, record["to_ns"])
         elif kind == "connect":
             self.feed(record["feed"]).connect(record)
         elif kind == "disconnect":

@@ -2,7 +2,7 @@
 
 import asyncio
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -138,12 +138,15 @@ class PollFeed(Feed):
         accounted = {symbol: ns for part in parts for symbol, ns in part["accounted"].items()}
         return {"accounted": accounted, "open": [gap for part in parts for gap in part["open"]]}
 
-    def counters(self) -> dict[str, SymbolCounters]:
-        for symbol, counters in self._counters.items():
-            state = self._ledger_of[symbol].states[symbol]
-            counters.slots, counters.accounted_ns = state.slots, state.accounted_ns
-            counters.last_error = f"{state.outage.cause}: {state.outage.detail}" if state.outage else ""
+    @property
+    def symbols(self) -> Collection[str]:
         return self._counters
+
+    def count(self, symbol: str) -> SymbolCounters:
+        counters, state = self._counters[symbol], self._ledger_of[symbol].states[symbol]
+        counters.slots, counters.accounted_ns = state.slots, state.accounted_ns
+        counters.last_error = f"{state.outage.cause}: {state.outage.detail}" if state.outage else ""
+        return counters
 
     async def stop(self, outage: Outage) -> None:
         flights = {symbol: [each for each in row if not each.task.done()] for symbol, row in self._in_flight.items()}

@@ -151,8 +151,7 @@ class Recorder:
             self._step_clock(step_ns, wall_ns)
         is_new_token = self._keeper.adopt_new()
         self._follow_calendar(wall_ns, mono_ns)
-        is_trading = self.window is not None and "continuous" in self.phases
-        self._trading.since_ns = (self._trading.since_ns or mono_ns) if is_trading else None
+        self._note_trading(wall_ns, mono_ns)
         late, self._late = self._late, STALL
         for feed in self.feeds:
             feed.follow(self._turn(wall_ns, mono_ns, late))
@@ -163,8 +162,6 @@ class Recorder:
         for note in self._clock_notes.take():
             self._sink.write(note)
         write_checkpoint(self._sink, self.feeds, self._sessions)
-        if self._sink.take_unsynced():
-            self.run_background(asyncio.to_thread(self._sink.sync))
         if not any(feed.is_stuck for feed in self.feeds):
             self._notifier.alive(self._summary())
         self._after_tick(self)
@@ -184,10 +181,18 @@ class Recorder:
         if step_ns > 0:
             self._late = STEP
 
+    def _note_trading(self, wall_ns: int, mono_ns: int) -> None:
+        since_ns = self._trading.since_ns
+        self._trading.since_ns = {
+            session.segment: since_ns.get(session.segment, mono_ns)
+            for session in self._sessions
+            if session.window and "continuous" in self._calendar_of(session).phases_at(wall_ns)
+        }
+
     def _prove_token(self, wall_ns: int, *, is_new_token: bool) -> None:
-        is_due = self.window is None and (is_new_token or self._keeper.is_proof_due(self.next_change_ns, wall_ns))
-        is_doubted, self._trading.is_token_doubted = self._trading.is_token_doubted, False
-        if is_doubted or is_due:
+        if self.window is None and (is_new_token or self._keeper.is_proof_due(self.next_change_ns, wall_ns)):
+            self._trading.is_token_doubted = True
+        if self._trading.is_token_doubted:
             self.run_background(self._keeper.prove())
 
     def _hold(self) -> Outage | None:

@@ -10,7 +10,7 @@ from harvester.capture.feed import Feed
 from harvester.capture.history import DayHistory
 from harvester.capture.segments import marked
 from harvester.capture.sink import JournalSink
-from harvester.journal.format import FEED_NAMES, FYERS_REST, MAX_PAYLOAD, encode_control
+from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.ledger.gaps import Ledger, Window
 from harvester.ledger.outage import Outage
 
@@ -108,7 +108,7 @@ class SessionAccounting:
 def write_checkpoint(sink: JournalSink, feeds: Sequence[Feed], sessions: Sequence[SessionAccounting]) -> None:
     """Begin each segment of the journal with the state of all: a start in the middle of a day reads on from the last.
 
-    A state larger than a record can be is left out; the start then reads more segments.
+    A state larger than a control record may be is refused and logged; the start then reads more segments.
     """
     if not sink.has_new_segment() or sink.failure:
         return
@@ -118,8 +118,7 @@ def write_checkpoint(sink: JournalSink, feeds: Sequence[Feed], sessions: Sequenc
     record = {"type": "state", **polls, "settled": settled.pop(NSE_CASH, []), "feeds": states}
     if settled:
         record["settled_segments"] = settled
-    if len(encode_control(record)) <= MAX_PAYLOAD:
-        sink.write(record)
+    sink.write(record)
 
 
 def _overlap(one: Window, other: Window) -> bool:

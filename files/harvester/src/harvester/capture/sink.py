@@ -5,6 +5,7 @@ from pathlib import Path
 import structlog
 
 from harvester.base.clock import Clock
+from harvester.capture.backlog import Backlog
 from harvester.config.settings import Settings
 from harvester.journal.format import JournalError, RunInfo
 from harvester.journal.recovery import recover
@@ -12,7 +13,6 @@ from harvester.journal.writer import JournalWriter
 from harvester.ledger.gaps import ControlRecord
 
 log = structlog.get_logger()
-PENDING_LIMIT = 100_000
 
 
 class JournalSink:
@@ -26,8 +26,7 @@ class JournalSink:
         self._settings = settings.journal
         self._clock = clock
         self._run = run
-        self._pending: list[ControlRecord] = []
-        self._unsynced = False
+        self._backlog = Backlog()
         self._segment: Path | None = None
 
     def open(self) -> None:
@@ -48,20 +47,26 @@ class JournalSink:
 
     def write(self, record: ControlRecord) -> None:
         """Append a control record; while the journal is broken it is kept for later."""
-        if self.writer is None or self.failure:
-            self._keep(record)
-            return
-        try:
-            self.writer.append_control(record)
-        except JournalError as error:
-            self._fail(error)
-            self._keep(record)
+        self.write_all([record])
 
     def write_all(self, records: list[ControlRecord]) -> None:
-        """Append control records of a ledger; a gap among them is made durable at once."""
-        for record in records:
-            self.write(record)
-            self._unsynced |= record["type"] == "gap_open"
+        """Append control records with one write; a gap among them is made durable at once."""
+        if not records:
+            return
+        writer = self.writer
+        if writer is None or self.failure:
+            self._backlog.keep(records)
+            return
+        try:
+            writer.append_control(*records)
+        except JournalError as error:
+            if writer.failure is None:
+                log.error("control_record_refused", detail=str(error))
+                return
+            self._fail(error)
+            self._backlog.keep(records)
+        if any(record["type"] == "gap_open" for record in records):
+            writer.sync_soon()
 
     def append(self, feed: int, stream: int, message: bytes, wall_ns: int, mono_ns: int) -> bool:
         """Append a message as received at these clock readings; False when the journal did not take it."""
@@ -74,11 +79,6 @@ class JournalSink:
             return False
         return True
 
-    def take_unsynced(self) -> bool:
-        """Whether a gap was opened since the last call, which must be made durable at once."""
-        unsynced, self._unsynced = self._unsynced, False
-        return unsynced
-
     def has_new_segment(self) -> bool:
         """Whether another segment is being written than at the last call."""
         segment = self.writer.segment if self.writer else None
@@ -86,15 +86,6 @@ class JournalSink:
             return False
         self._segment = segment
         return True
-
-    def sync(self) -> None:
-        """Make everything durable; safe in another thread. A failure shows at the next append."""
-        writer = self.writer
-        if writer and not self.failure:
-            try:
-                writer.sync()
-            except JournalError as error:
-                log.error("journal_failed", detail=str(error))
 
     def reopen(self) -> None:
         """After a failure, try to continue as a new run of the journal."""
@@ -108,8 +99,7 @@ class JournalSink:
             return
         self.failure = None
         log.warning("journal_reopened", run_id=self._run.run_id)
-        pending, self._pending = self._pending, []
-        self.write_all(pending)
+        self.write_all(self._backlog.take())
 
     def close(self) -> None:
         """Seal the segment and release the journal's lock."""
@@ -119,10 +109,6 @@ class JournalSink:
                 writer.close()
             except JournalError as error:
                 log.error("journal_not_sealed", detail=str(error))
-
-    def _keep(self, record: ControlRecord) -> None:
-        if len(self._pending) < PENDING_LIMIT:
-            self._pending.append(record)
 
     def _fail(self, error: JournalError) -> None:
         if self.failure is None:

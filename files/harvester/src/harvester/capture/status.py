@@ -11,9 +11,9 @@ from harvester.journal.format import FEED_NAMES, FYERS_REST
 POLLS = FEED_NAMES[FYERS_REST]
 
 
-def write_status(path: Path, status: dict[str, Any]) -> None:
+def write_status(path: Path, content: bytes) -> None:
     """Replace the file in one step; it lives in memory-backed /run, so it is not synced. Raises OSError."""
-    replace_file(path, json.dumps(status), synced=False)
+    replace_file(path, content, synced=False)
 
 
 def read_status(path: Path) -> dict[str, Any]:

@@ -50,11 +50,15 @@ class TokenKeeper:
         return due
 
     async def prove(self) -> None:
-        """Ask the broker for what it gives to a valid token only: it may have ended the token before its expiry."""
+        """Ask the broker for what it gives to a valid token only: it may have ended the token before its expiry.
+
+        While no request may go out the doubt stays, and with the next call it is tried again.
+        """
         access, clock = self._context.access, self._context.clock
         token = access.token
         if token is None or access.check_request(clock.wall_ns(), clock.mono_ns()):
             return
+        self._context.trading.is_token_doubted = False
         result = await self._context.client.prove_token(token.access_token)
         self._context.watch.compare(result.server_date_ns, result.wall_ns)
         access.note_result(result, token)

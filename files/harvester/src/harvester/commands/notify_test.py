@@ -5,20 +5,26 @@ import argparse
 from harvester.alerts import host
 from harvester.alerts.channels import deliver
 from harvester.alerts.message import Message, Severity
+from harvester.alerts.ports import write_ports
 from harvester.base.errors import HarvesterError
 from harvester.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Shows the kind of each channel, never its address."
+    parser.add_argument("--ports", action="store_true", help="only write down which ports the firewall must open")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Raises HarvesterError when a channel did not take the message, ConfigError when there is none."""
+    channels = host.open_channels(settings.alerts)
+    if args.ports:
+        write_ports(settings.alerts.ports, channels)
+        return 0
     message = Message(
-        Severity.NOTICE, "test", "Test of the alert channels", f"{settings.host_id} can reach you. Nothing is wrong."
+        Severity.INFO, "test", "Test of the alert channels", f"{settings.host_id} can reach you. Nothing is wrong."
     )
-    deliveries = deliver(host.open_channels(settings.alerts), message)
+    deliveries = deliver(channels, message)
     for delivery in deliveries:
         print(f"{delivery.channel}: {delivery.problem or 'sent'}")
     if any(delivery.problem for delivery in deliveries):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
-from harvester.alerts.channels import deliver
-from harvester.alerts.host import REMEDY, open_channels
+from harvester.alerts.host import REMEDY
+from harvester.alerts.inbox import InboxChannel
 from harvester.alerts.message import Message
 from harvester.alerts.renewals import message_of
 from harvester.base.clock import SystemClock
@@ -66,11 +66,6 @@ def _try(settings: Settings, stores: Stores, sleep: Callable[[float], None] = ti
 
 
 def _tell(settings: Settings, message: Message) -> None:
-    try:
-        deliveries = deliver(open_channels(settings.alerts), message)
-    except HarvesterError as error:  # what became of the token counts, whoever can be told of it
-        log.warning("nobody_told", cause=message.cause, detail=str(error))
-        return
-    for delivery in deliveries:
-        if delivery.problem:
-            log.warning("channel_failed", channel=delivery.channel, detail=delivery.problem)
+    problem = InboxChannel(settings.alerts.inbox, source="refresh", host=settings.host_id).send(message)
+    if problem:  # what became of the token counts, whoever can be told of it
+        log.warning("nobody_told", cause=message.cause, detail=problem)

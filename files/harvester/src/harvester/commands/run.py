@@ -18,12 +18,14 @@ from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
 from harvester.brokers.fyers.rest import FyersRestClient
+from harvester.brokers.fyers.socket_lookup import SocketLookup
 from harvester.brokers.fyers.sources import HsmSource, TbtSource
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
 from harvester.capture.context import RecorderContext
+from harvester.capture.memory import MemoryKeeper
 from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
 from harvester.capture.reassignment import Reassignment
@@ -39,7 +41,6 @@ from harvester.config.settings import Settings, config_hash, load_settings, sett
 from harvester.journal.format import FYERS_HSM, RunInfo
 from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger
-from harvester.tokens.handover import Token
 
 log = structlog.get_logger()
 THREADS = 4
@@ -125,8 +126,11 @@ def build_recorder(
     publisher = StatusPublisher(context, polls=polls, streams=streams, keeper=keeper, symbol_master=lookup.describe)
     reassignment = Reassignment(context)
 
+    memory = MemoryKeeper()
+
     def after_tick(recorder: Recorder) -> None:
         publisher(recorder)
+        memory.follow(is_recording=recorder.window is not None or any(feed.is_running for feed in streams))
         if lookup.is_due(recorder.next_change_ns):
             recorder.run_background(lookup.run())
         if reassignment.needs_new_run(recorder, lookup.segments):
@@ -159,13 +163,9 @@ def _build_streams(
     """The streamed feeds that the settings name."""
     settings, clock, access = context.settings, context.clock, context.access
 
-    async def look_up(token: Token) -> str | None:
-        is_allowed = access.check_request(clock.wall_ns(), clock.mono_ns()) is None
-        return await client.find_socket(token.access_token) if is_allowed else None
-
     sources: dict[str, StreamSource] = {
         "fyers-hsm": HsmSource(settings.symbols_of("fyers-hsm"), settings.hsm, lookup),
-        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, look_up),
+        "fyers-tbt": TbtSource(settings.tbt, settings.broker.app_id, SocketLookup(client, access, clock).find),
     }
     feeds = []
     for source in (sources[name] for name in settings.feeds if name in sources):

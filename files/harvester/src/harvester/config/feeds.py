@@ -80,7 +80,7 @@ class HsmSettings(Model, frozen=True):
     redundant: bool = False
     """Record each connection twice, so that the end of one is no gap."""
     mute_seconds: MuteSeconds = 10.0
-    """Seconds without data in continuous trading after which a connection counts as mute and is replaced."""
+    """Seconds without any sign of life after which a connection is made anew; without data, first asked about."""
     symbols_per_connection: Annotated[int, Meta(ge=1, le=5000)] = 5000
     """Most symbols of one connection (Fyers support: 5000), which never has more than 5000 topics, two a symbol."""
     url: WssUrl | None = None
@@ -97,7 +97,7 @@ class TbtSettings(Model, frozen=True):
     symbols: Annotated[tuple[Symbol, ...], Meta(max_length=15)] = ()
     """Tickers to record with 50 levels, from NSE only."""
     mute_seconds: MuteSeconds = 10.0
-    """Seconds without data in continuous trading after which a connection counts as mute and is replaced."""
+    """Seconds without any sign of life after which a connection is made anew; without data, first asked about."""
     url: WssUrl | None = None
     """Address of the socket; default: what the broker's look-up answers."""
 

@@ -17,18 +17,16 @@ from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.model import PACKAGED
+from harvester.config.alerting import AlertSettings, AwsRegion, StorePlace
 from harvester.config.broker import BrokerSettings
 from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, refuse_currency, repeated
 from harvester.config.limits import RequestLimits, start_offsets
 from harvester.config.rules import SymbolRule, kept_symbols, split_rules
-from harvester.config.senders import CAUSES, HostCause
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
 DATA_DIR = Path("/var/lib/harvester")
 
-StorePlace = Annotated[str, Meta(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}\Z")]
-AwsRegion = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]\Z")]
 EndpointUrl = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")]
 
 
@@ -94,19 +92,6 @@ class TokenSettings(Model, frozen=True):
         """Name of the store, such as ssm:/alpha-harvester/lab/fyers/access-token."""
         kind = {"file": "file", "ssm": "ssm", "secretsmanager": "secret"}[self.source]
         return f"{kind}:{self.file if self.source == 'file' else self.parameter}"
-
-
-class AlertSettings(Model, frozen=True):
-    """Messages to people: when nobody has logged in for the day's session."""
-
-    channels: StorePlace = "file:/var/lib/harvester-alert/channels"
-    """Where the channels are, one apprise address a line: file:/path or ssm:/name; without it nothing is sent."""
-    region: AwsRegion | None = None
-    """AWS region of the channels; default: the region of the environment."""
-    memory: Path = Path("/var/lib/harvester-alert/memory")
-    """File that remembers what was said, so that nobody is told twice."""
-    causes: tuple[HostCause, ...] = CAUSES
-    """What this host tells people of before data is lost; in a fleet one sender alone asks, which the role sees to."""
 
 
 class UploadSettings(Model, frozen=True):

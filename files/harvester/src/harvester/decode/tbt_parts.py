@@ -1,5 +1,6 @@
 """Parts of 50-level messages, one a symbol, read by the fast path or by the exact parser."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -172,12 +173,16 @@ def _read_regular(batch: FrameBatch, symbols: Symbols) -> tuple[Parts, Levels, F
 
 
 def _read_texts(raw: bytes, headers: FeedHeaders, symbols: Symbols) -> Ints:
-    """Codes of the tickers, -1 where a text needs a closer look."""
+    """Codes of the tickers, -1 where a text needs a closer look, as does a key that its message has twice."""
     spans = np.concatenate((headers.ticker, headers.key, headers.token), axis=1).tolist()
     codes = [
         symbols.code_of_bytes(raw[a:b]) if raw[c:d].isascii() and raw[e:f].isascii() else -1
         for a, b, c, d, e, f in spans
     ]
+    keys = [(message, raw[c:d]) for message, (_, _, c, d, _, _) in zip(headers.message.tolist(), spans, strict=True)]
+    if len(set(keys)) < len(keys):
+        counts = Counter(keys)
+        codes = [-1 if counts[key] > 1 else code for key, code in zip(keys, codes, strict=True)]
     return np.array(codes, np.int64)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import google_crc32c
+import msgspec
 
 from harvester.base.errors import HarvesterError
 
@@ -25,10 +26,13 @@ MAGIC = b"\xf5AHJ"
 HEADER = struct.Struct("<4sIIBBHQqq")
 PREFIX = struct.Struct("<4sII")
 REST = struct.Struct("<BBHQqq")
-MAX_PAYLOAD = 1 << 20
-MAX_RECORD = HEADER.size + MAX_PAYLOAD
-
 DATA, CONTROL = 0, 1
+MAX_PAYLOAD = 1 << 20
+"""Most bytes of a data record's payload."""
+MAX_CONTROL = 16 << 20
+"""Most bytes of a control record's payload: the checkpoint of thousands of symbols with a gap open each."""
+MAX_RECORD = HEADER.size + MAX_CONTROL
+
 FYERS_REST, FYERS_HSM, FYERS_TBT = 1, 2, 3
 FEED_NAMES = {FYERS_REST: "fyers-rest", FYERS_HSM: "fyers-hsm", FYERS_TBT: "fyers-tbt"}
 SOCKETS = (FYERS_HSM, FYERS_TBT)
@@ -86,12 +90,17 @@ def _boot_id() -> str:
         return ""
 
 
+def most_bytes(kind: int) -> int:
+    """Most bytes of the payload of a record of this kind."""
+    return MAX_CONTROL if kind == CONTROL else MAX_PAYLOAD
+
+
 def encode(record: tuple[int, int, int, int, int, int, bytes]) -> bytes:
-    """The bytes of a Record, or of a tuple like one. Raises JournalError for a payload over 1 MiB."""
+    """The bytes of a Record, or of a tuple like one. Raises JournalError for a payload over the limit of its kind."""
     kind, feed, stream, seq, wall_ns, mono_ns, payload = record
-    if len(payload) > MAX_PAYLOAD:
+    if len(payload) > most_bytes(kind):
         raise JournalError(
-            f"A journal record holds at most {MAX_PAYLOAD} bytes, not {len(payload)}. Cap what a feed receives."
+            f"A journal record holds at most {most_bytes(kind)} bytes, not {len(payload)}. Cap what a feed receives."
         )
     tail = REST.pack(kind, feed, stream, seq, wall_ns, mono_ns) + payload
     return PREFIX.pack(MAGIC, len(payload), google_crc32c.value(tail)) + tail
@@ -109,8 +118,11 @@ def decode(frame: bytes) -> Record | None:
 
 
 def encode_control(record: dict[str, Any]) -> bytes:
-    """Payload of a control record: compact JSON."""
-    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    """Payload of a control record: compact JSON. Raises TypeError for what is no JSON data."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:  # half of a surrogate pair, which a server may send and JSON may hold
+        return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def decode_control(payload: bytes) -> dict[str, Any] | None:

@@ -11,12 +11,12 @@ from harvester.journal.format import (
     DATA,
     HEADER,
     MAGIC,
-    MAX_PAYLOAD,
     PREFIX,
     JournalError,
     Record,
     decode,
     decode_control,
+    most_bytes,
 )
 
 CHUNK_BYTES = 1 << 20
@@ -98,7 +98,8 @@ class RecordStream:
         if not self._has(HEADER.size):
             return None
         magic, length, _ = PREFIX.unpack_from(self._buffer, self._at)
-        if magic != MAGIC or length > MAX_PAYLOAD or not self._has(HEADER.size + length):
+        kind = self._buffer[self._at + PREFIX.size]
+        if magic != MAGIC or length > most_bytes(kind) or not self._has(HEADER.size + length):
             return None
         return decode(self._buffer[self._at : self._at + HEADER.size + length])
 

@@ -17,7 +17,7 @@ from harvester.journal.lock import LOCK_NAME, JournalLock
 from harvester.journal.quarantine import QUARANTINE, keep_range, keep_whole
 from harvester.journal.reader import SegmentScan, scan
 from harvester.journal.repair import cut_and_close, rewrite, seal_as
-from harvester.journal.segment import OPEN, SEALED, SUSPECT
+from harvester.journal.segment import OPEN, SEALED, SPARE_NAME, SUSPECT
 
 DAY = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 SEGMENT = re.compile(r"^[0-9]+-[0-9]+$")
@@ -50,16 +50,25 @@ def recover(journal_dir: Path, *, clock: Clock) -> RecoveryReport:
     """Seal the `.open` files of dead runs. Raises JournalError when a recorder is alive or the lock is out of reach."""
     report = RecoveryReport()
     with JournalLock(journal_dir):
+        _keep_spare(journal_dir, report)
         for path in _open_files(journal_dir, report):
             with _reporting(path, report):
                 _recover_file(journal_dir, path, clock, report)
     return report
 
 
+def _keep_spare(journal: Path, report: RecoveryReport) -> None:
+    """A spare file is empty, unless a power cut undid the rename that made it a segment: then it is set aside."""
+    spare = journal / SPARE_NAME
+    with _reporting(spare, report):
+        if spare.exists() and spare.stat().st_size:
+            report.quarantined.append(keep_whole(journal, spare))
+
+
 def _open_files(journal: Path, report: RecoveryReport) -> list[Path]:
     found: list[Path] = []
     for entry in _entries(journal, report):
-        if entry.name in {LOCK_NAME, QUARANTINE}:
+        if entry.name in {LOCK_NAME, QUARANTINE, SPARE_NAME}:
             continue
         if not (DAY.match(entry.name) and entry.is_dir(follow_symlinks=False)):
             report.strays.append(Path(entry.path))

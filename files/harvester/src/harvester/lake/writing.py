@@ -142,7 +142,8 @@ def merge_by_time(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:
         limit = min(first[0, -1], second[0, -1])
         taken = []
         for side, part in enumerate((first, second)):
-            count = int(np.searchsorted(part[0], limit, side="right"))
+            waits = side == 1 and first[0, -1] == limit  # `one` may go on with the same time in its next part
+            count = int(np.searchsorted(part[0], limit, side="left" if waits else "right"))
             taken.append(part[:, :count])
             heads[side] = part[:, count:] if count < part.shape[1] else next(sides[side], None)
         together = np.concatenate(taken, axis=1)

@@ -30,6 +30,11 @@ class SegmentLedgers:
         """As that of one ledger."""
         return {"open": list(map(list, self.open_gaps))}
 
+    def segments_of(self, symbols: Iterable[str]) -> list[str]:
+        """The segments of the symbols, each once."""
+        ledgers = {id(self._of[symbol]) for symbol in symbols}
+        return [segment for segment, ledger in self.parts.items() if id(ledger) in ledgers]
+
     def is_live(self, symbol: str) -> bool:
         return self._of[symbol].is_live(symbol)
 
@@ -40,6 +45,12 @@ class SegmentLedgers:
         """A connection ended, of whichever segments."""
         ledgers = self.parts.values()
         return [record for ledger in ledgers for record in ledger.mark_lost(stream, last_ns, outage, tail)]
+
+    def mark_quiet(self, symbols: Iterable[str], from_ns: int, to_ns: int) -> list[ControlRecord]:
+        """Of each segment within its own window."""
+        names = list(symbols)
+        shares = ((ledger, [name for name in names if self._of[name] is ledger]) for ledger in self.parts.values())
+        return [record for ledger, share in shares if share for record in ledger.mark_quiet(share, from_ns, to_ns)]
 
     def mark_cause(self, symbols: Iterable[str], at_ns: int, outage: Outage) -> list[ControlRecord]:
         return [record for symbol in symbols for record in self._of[symbol].mark_cause([symbol], at_ns, outage)]

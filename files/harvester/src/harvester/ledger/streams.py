@@ -174,6 +174,15 @@ class StreamLedger(Ledger):
                     records += self._note(symbol, (state.accounted_ns, self._past[1]))
         return records
 
+    def mark_quiet(self, symbols: Iterable[str], from_ns: int, to_ns: int) -> list[ControlRecord]:
+        """Nothing of these symbols was missed in between, although nothing came: it counts as seen."""
+        if self.window is None:
+            return []
+        from_ns, to_ns = max(from_ns, self.window[0]), min(to_ns, self.window[1])
+        if from_ns >= to_ns:
+            return []
+        return [{"type": "quiet", "feed": self._feed, "symbols": list(symbols), "from_ns": from_ns, "to_ns": to_ns}]
+
     def mark_cause(self, symbols: Iterable[str], at_ns: int, outage: Outage) -> list[ControlRecord]:
         """Those of the symbols that are not live have another cause from `at_ns` on."""
         records: list[ControlRecord] = []

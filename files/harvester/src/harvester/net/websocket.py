@@ -71,6 +71,8 @@ class WebSocket(WSListener):
         super().__init__()
         self.last_wall_ns = 0
         """Receipt of the last message that was journalled; 0: none yet."""
+        self.data_wall_ns = 0
+        """Receipt of the last data; 0: none yet."""
         self.heard_mono_ns = self.data_mono_ns = monotonic_ns()
         """Receipt of the last frame of any kind, and of the last data."""
         self.frames = 0
@@ -163,7 +165,7 @@ class WebSocket(WSListener):
         self.frames += 1
         self.size += len(payload)
         if self._scan(payload, wall_ns):
-            self.data_mono_ns = mono_ns
+            self.data_wall_ns, self.data_mono_ns = wall_ns, mono_ns
 
     def _take_other(self, frame: WSFrame) -> None:
         """Text, messages in several frames, and WebSocket's own control frames."""

@@ -8,7 +8,7 @@ import importlib.util
 import os
 from functools import lru_cache
 
-from harvester.alerts.channels import Channel, SnsChannel, parse_channels
+from harvester.alerts.channels import Sender, SnsChannel, parse_channels
 from harvester.base.aws_names import USED_LINKS
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
@@ -90,9 +90,9 @@ def remedy() -> str:
     return f"Log in: {link}"
 
 
-def channels() -> list[Channel]:
+def channels() -> list[Sender]:
     """The topic, and what is stored as channels where this archive carries apprise and they can be read."""
-    found: list[Channel] = [SnsChannel(setting("TOPIC"))]
+    found: list[Sender] = [SnsChannel(setting("TOPIC"))]
     if not importlib.util.find_spec("apprise"):
         return found
     try:

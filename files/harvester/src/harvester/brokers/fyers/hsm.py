@@ -6,6 +6,7 @@ from typing import Any
 
 from harvester.base.redaction import redact
 from harvester.brokers.fyers.hsm_scan import HsmScanner
+from harvester.brokers.fyers.hsm_state import CLOCK, TopicState
 from harvester.brokers.fyers.hsm_wire import (
     AUTH,
     NOTICE,
@@ -18,7 +19,7 @@ from harvester.brokers.fyers.hsm_wire import (
     read_reply,
     subscribe,
 )
-from harvester.brokers.protocol import REPLY_SECONDS, Address, OnLive, SymbolTally
+from harvester.brokers.protocol import REPLY_SECONDS, Address, LastState, OnLive, SymbolTally
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.claims import TokenError, read_hsm_key
@@ -36,11 +37,13 @@ class HsmSession:
     def __init__(self, topics: Mapping[str, str], url: str | None, on_live: OnLive) -> None:
         self.symbols = tuple(dict.fromkeys(topics.values()))
         self.refusal = ""
+        self.differing: set[str] = set()
+        self._expected: LastState = {}
         self._topics = topics
         self._url = url or URL
         self._on_live = on_live
         self._wanted = set(topics)
-        self._scanner = HsmScanner(self._take_snapshot)
+        self._scanner = HsmScanner(topics, self._take_snapshot)
         self._authenticated: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._socket: WebSocket | None = None
         self._acknowledge_every = 0
@@ -48,6 +51,12 @@ class HsmSession:
         self._by_symbol: dict[str, list[str]] = {}
         for topic, symbol in topics.items():
             self._by_symbol.setdefault(symbol, []).append(topic)
+
+    def state(self) -> LastState:
+        return dict(self._scanner.states)
+
+    def expect(self, state: LastState) -> None:
+        self._expected = state
 
     async def locate(self, token: Token) -> Address:
         return Address(self._url, {})  # with an Authorization header the live server accepts and stays silent
@@ -96,14 +105,13 @@ class HsmSession:
         for frame in subscribe(sorted(self._wanted)):
             socket.send(frame)
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        found: dict[str, SymbolTally] = {}
-        scanner = self._scanner
-        for number, updates in scanner.updates.items():
-            if symbol := self._topics.get(scanner.names[number]):
-                tally = SymbolTally(updates, scanner.last_ns.get(number, 0))
-                found[symbol] = found.get(symbol, SymbolTally()).plus(tally)
-        return found
+    def tally(self, symbol: str) -> SymbolTally:
+        updates = last_ns = 0
+        for topic in self._by_symbol[symbol]:
+            count, last = self._scanner.counts[topic]
+            updates += count
+            last_ns = max(last_ns, last)
+        return SymbolTally(updates, last_ns)
 
     @property
     def unknown(self) -> int:
@@ -115,9 +123,12 @@ class HsmSession:
             self._unacknowledged = 0
             self._socket.send(ack(message[3:7]))
 
-    def _take_snapshot(self, topic: str, wall_ns: int) -> None:
+    def _take_snapshot(self, topic: str, state: TopicState, wall_ns: int) -> None:
         if topic not in self._wanted:
             return
+        expected = self._expected.get(topic)
+        if expected is not None and not state.agrees(expected, but=CLOCK.get(topic[:2])):
+            self.differing.add(self._topics[topic])
         self._wanted.discard(topic)
         symbol = self._topics[topic]
         if self._wanted.isdisjoint(self._by_symbol[symbol]):

@@ -60,8 +60,13 @@ def judge_profile(status: int, body: bytes) -> Outage | None:
 
 
 def judge_look_up(status: int, body: bytes) -> Outage | None:
-    """None when an answer of the 50-level socket's look-up may hold its address; else why it does not."""
-    return _judge_failure(status, _parse(body))
+    """None when an answer of the 50-level socket's look-up holds its address; else why it does not."""
+    answer = _parse(body)
+    if failure := _judge_failure(status, answer):
+        return failure
+    if read_socket_url(body) is None:
+        return Outage("bad_response", f"HTTP {status} without the socket's address: {_message(answer or {})}")
+    return None
 
 
 def read_socket_url(body: bytes) -> str | None:

@@ -12,7 +12,6 @@ from harvester.brokers.fyers.responses import (
     judge_profile,
     read_date,
     read_retry_after,
-    read_socket_url,
 )
 from harvester.brokers.protocol import PollResult
 from harvester.config.broker import BrokerSettings
@@ -53,10 +52,9 @@ class FyersRestClient:
         """Close the connections."""
         await self._client.close()
 
-    async def find_socket(self, token: Secret) -> str | None:
-        """Ask where the 50-level socket is: its URL, or None when the broker does not say (SDK: tbt_ws.getUrl)."""
-        result = await self._ask("/indus/home/tbtws", token, {}, judge_look_up)
-        return None if result.outage else read_socket_url(result.body)
+    async def find_socket(self, token: Secret) -> PollResult:
+        """Ask where the 50-level socket is (SDK: tbt_ws.getUrl); without an outage `read_socket_url` finds it."""
+        return await self._ask("/indus/home/tbtws", token, {}, judge_look_up)
 
     async def _ask(self, path: str, token: Secret, query: dict[str, str], judge: Judge) -> PollResult:
         """One request, ended by the timeout at the latest; every failure becomes an outage."""

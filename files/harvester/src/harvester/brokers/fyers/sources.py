@@ -1,16 +1,15 @@
 """How the symbols of the broker's two sockets are spread over connections."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.fyers.hsm import TOPICS_A_CONNECTION, HsmSession
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
-from harvester.brokers.fyers.tbt import CONNECTIONS, SYMBOLS_A_CONNECTION, TbtSession
+from harvester.brokers.fyers.tbt import CONNECTIONS, SYMBOLS_A_CONNECTION, LookUp, TbtSession
 from harvester.brokers.protocol import GroupPlan
 from harvester.config.feeds import HsmSettings, TbtSettings
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
-from harvester.tokens.handover import Token
 
 
 class HsmSource:
@@ -44,8 +43,7 @@ class TbtSource:
 
     number = FYERS_TBT
 
-    def __init__(self, settings: TbtSettings, app_id: str, look_up: Callable[[Token], Awaitable[str | None]]) -> None:
-        """`look_up` asks the broker for the socket's address; None: it gave none."""
+    def __init__(self, settings: TbtSettings, app_id: str, look_up: LookUp) -> None:
         self.symbols = settings.symbols
         self.stale_ns = int(settings.mute_seconds * NS_PER_SECOND)
         self._new_session = partial(TbtSession, app_id=app_id, url=settings.url, look_up=look_up)

@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from harvester.base.redaction import redact
+from harvester.brokers.fyers.tbt_book import TbtBook
 from harvester.brokers.fyers.tbt_scan import TbtScanner
-from harvester.brokers.protocol import Address, OnLive, SymbolTally
+from harvester.brokers.protocol import Address, LastState, OnLive, SymbolTally
 from harvester.ledger.outage import Outage
 from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
 
-FALLBACK_URL = "wss://rtsocket-api.fyers.in/versova"
-"""The SDK's address when the look-up gives none."""
 CHANNEL = "1"
 SYMBOLS_A_CONNECTION, CONNECTIONS = 5, 3
-LookUp = Callable[[Token], Awaitable[str | None]]
-"""Asks the broker for the socket's address; None: no useful answer."""
+LookUp = Callable[[Token], Awaitable[str]]
+"""Asks the broker for the socket's address. Raises ConnectionEnded. There is no address to fall back on: where the
+look-up refuses a client, the SDK's fallback accepts it and stays silent."""
 
 
 class TbtSession:
@@ -31,11 +31,19 @@ class TbtSession:
         self._url = url
         self._look_up = look_up
         self._on_live = on_live
+        self.differing: set[str] = set()
+        self._expected: LastState = {}
         self._wanted = set(symbols)
         self._scanner = TbtScanner(frozenset(symbols), self._take_snapshot)
 
+    def state(self) -> LastState:
+        return self._scanner.books
+
+    def expect(self, state: LastState) -> None:
+        self._expected = state
+
     async def locate(self, token: Token) -> Address:
-        url = self._url or await self._look_up(token) or FALLBACK_URL
+        url = self._url or await self._look_up(token)
         return Address(url, {"authorization": f"{self._app_id}:{token.access_token.get_secret_value()}"})
 
     async def subscribe(self, socket: WebSocket, token: Token) -> None:
@@ -63,9 +71,8 @@ class TbtSession:
     def ask_again(self, socket: WebSocket) -> None:
         socket.send(_subscription(tuple(self.missing())))
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        last_ns = self._scanner.last_ns
-        return {symbol: SymbolTally(count, last_ns.get(symbol, 0)) for symbol, count in self._scanner.updates.items()}
+    def tally(self, symbol: str) -> SymbolTally:
+        return SymbolTally(self._scanner.updates[symbol], self._scanner.last_ns.get(symbol, 0))
 
     @property
     def unknown(self) -> int:
@@ -75,10 +82,14 @@ class TbtSession:
     def refusal(self) -> str:
         return redact(f"the server says: {self._scanner.error}") if self._scanner.error else ""
 
-    def _take_snapshot(self, symbol: str, wall_ns: int) -> None:
-        if symbol in self._wanted:
-            self._wanted.discard(symbol)
-            self._on_live(symbol, wall_ns)
+    def _take_snapshot(self, symbol: str, book: TbtBook, wall_ns: int) -> None:
+        if symbol not in self._wanted:
+            return
+        expected = self._expected.get(symbol)
+        if expected is not None and not book.follows(expected):
+            self.differing.add(symbol)
+        self._wanted.discard(symbol)
+        self._on_live(symbol, wall_ns)
 
 
 def _subscription(symbols: tuple[str, ...]) -> str:

@@ -1,18 +1,20 @@
-"""Scans 50-level (TBT) messages while recording: which books changed, and which came whole.
+"""Scans 50-level (TBT) messages while recording: which books changed, which came whole, and what they were last.
 
-A message is protobuf: SocketMessage {1 type, 2 feeds map<string, MarketFeed>, 3 snapshot, 4 msg, 5 error}, and of a
-MarketFeed only field 11, the ticker, is read (schema: msg.proto of the broker's SDK 3.2.0).
+A message is protobuf: SocketMessage {1 type, 2 feeds map<string, MarketFeed>, 3 snapshot, 4 msg, 5 error}; field 11 of
+a MarketFeed is the ticker (schema: msg.proto of the broker's SDK 3.2.0).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+from harvester.brokers.fyers.protobuf import BYTES, iterate_fields
+from harvester.brokers.fyers.tbt_book import TbtBook
 
 FEEDS, IS_SNAPSHOT, TEXT, IS_ERROR = 2, 3, 4, 5
 KEY, VALUE, TICKER = 1, 2, 11
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MOST_KEYS = 100
 """A server that makes keys up must not fill our memory."""
-Snapshot = Callable[[str, int], None]
-"""Called with a ticker and the message's wall ns when its book came whole."""
+Snapshot = Callable[[str, TbtBook, int], None]
+"""Called with a ticker, its book and the message's wall ns when the book came whole."""
 
 
 class TbtScanner:
@@ -23,6 +25,8 @@ class TbtScanner:
         """Messages that are not of the schema, and feeds of tickers that were not asked for."""
         self.updates = dict.fromkeys(symbols, 0)
         self.last_ns: dict[str, int] = {}
+        self.books: dict[str, TbtBook] = {}
+        """Of each symbol since its snapshot."""
         self.error = ""
         """What the server said when it last refused something."""
         self._symbols = symbols
@@ -35,6 +39,7 @@ class TbtScanner:
         if symbol:
             self.updates[symbol] += 1
             self.last_ns[symbol] = wall_ns
+            self._follow(symbol, message, 4 if message[3] < 0x80 else 5, len(message))
             return True
         return self._scan_fields(message, wall_ns)
 
@@ -53,27 +58,42 @@ class TbtScanner:
             return None
 
     def _scan_fields(self, message: bytes, wall_ns: int) -> bool:
-        tickers: list[str] = []
+        feeds: list[tuple[str, int, int]] = []
         snapshot = False
         try:
-            for field, start, end in _fields(message, 0, len(message)):
+            for field, start, end in iterate_fields(message, 0, len(message)):
                 if field == FEEDS:
-                    tickers.append(self._ticker(message, start, end))
+                    feeds.append((self._ticker(message, start, end), start, end))
                 elif field == IS_SNAPSHOT:
                     snapshot = start != 0
                 elif field == IS_ERROR and start:
                     self.error = _text(message) or "no text"
         except (IndexError, ValueError):
             self.unknown += 1
-        for ticker in tickers:
+        for ticker, start, end in feeds:
             if ticker not in self._symbols:
                 self.unknown += 1
                 continue
             self.updates[ticker] += 1
             self.last_ns[ticker] = wall_ns
             if snapshot:
-                self._on_snapshot(ticker, wall_ns)
-        return bool(tickers)
+                self.books[ticker] = TbtBook()
+            self._follow(ticker, message, start, end)
+            if snapshot:
+                self._on_snapshot(ticker, self.books[ticker], wall_ns)
+        return bool(feeds)
+
+    def _follow(self, ticker: str, message: bytes, start: int, end: int) -> None:
+        """Bring the ticker's book up to a map entry, bytes [start, end); what is malformed leaves it as it was."""
+        book = self.books.get(ticker)
+        if book is None:
+            return
+        try:
+            for field, begin, finish in iterate_fields(message, start, end):
+                if field == VALUE:
+                    book.take(message, begin, finish)
+        except (IndexError, ValueError):
+            self.unknown += 1
 
     def _ticker(self, message: bytes, start: int, end: int) -> str:
         """The ticker of a map entry. Its key may be a ticker or a number, so the ticker of each key is remembered."""
@@ -90,52 +110,16 @@ class TbtScanner:
 
 
 def _find_ticker(message: bytes, start: int, end: int) -> str:
-    for field, value_start, value_end in _fields(message, start, end):
+    for field, value_start, value_end in iterate_fields(message, start, end):
         if field == VALUE:
-            for inner, ticker_start, ticker_end in _fields(message, value_start, value_end):
+            for inner, ticker_start, ticker_end in iterate_fields(message, value_start, value_end):
                 if inner == TICKER:
                     return message[ticker_start:ticker_end].decode("utf-8", "replace")
     return ""
 
 
 def _text(message: bytes) -> str:
-    for field, start, end in _fields(message, 0, len(message)):
+    for field, start, end in iterate_fields(message, 0, len(message)):
         if field == TEXT:
             return " ".join(message[start:end][:200].decode("utf-8", "backslashreplace").split())
     return ""
-
-
-def _fields(message: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Field number with start and end of its bytes; of a varint, its value as start. Raises IndexError, ValueError."""
-    while at < end:
-        tag, at = _varint(message, at)
-        wire = tag & 7
-        if wire == BYTES:
-            size, at = _varint(message, at)
-            if at + size > end:
-                raise IndexError
-            yield tag >> 3, at, at + size
-            at += size
-        elif wire == VARINT:
-            value, at = _varint(message, at)
-            yield tag >> 3, value, 0
-        elif wire == FIXED64:
-            at += 8
-        elif wire == FIXED32:
-            at += 4
-        else:
-            raise ValueError
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = message[at]
-    if value < 0x80:
-        return value, at + 1
-    value &= 0x7F
-    for shift in range(7, 70, 7):
-        at += 1
-        octet = message[at]
-        value |= (octet & 0x7F) << shift
-        if octet < 0x80:
-            return value, at + 1
-    raise ValueError

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import structlog
 
 from harvester.base.redaction import redact
-from harvester.brokers.protocol import NewSession, StreamSession, SymbolTally
+from harvester.brokers.protocol import NOTHING, LastState, NewSession, StreamSession, SymbolTally
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.liveness import LivenessMonitor
 from harvester.journal.format import FEED_NAMES
@@ -37,6 +37,11 @@ class StreamConnection:
         self.token: Token | None = None
         """The token of the last attempt."""
         self.socket: WebSocket | None = None
+        self.session: StreamSession | None = None
+        """The conversation on `socket`."""
+        self.is_doubted = False
+        """Whether it may have missed something since its last data, although it gave signs of life."""
+        self._expected: LastState = {}
         self._past = (0, 0, 0)
         """Frames, bytes and unknown messages of sockets that have ended."""
         self._past_tallies: dict[str, SymbolTally] = {}
@@ -44,7 +49,6 @@ class StreamConnection:
         self._new_session = new_session
         self._backoff = Backoff()
         self._task: asyncio.Task[None] | None = None
-        self._session: StreamSession | None = None
 
     @property
     def is_running(self) -> bool:
@@ -56,11 +60,13 @@ class StreamConnection:
 
     def missing(self) -> set[str]:
         """Symbols whose snapshot has not come on the present socket."""
-        return set(self._session.missing() if self.is_open and self._session else self.symbols)
+        return set(self.session.missing() if self.is_open and self.session else self.symbols)
 
-    def start(self) -> None:
-        """Connect, and connect again after each end."""
+    def start(self, expected: LastState | None = None) -> None:
+        """Connect, and connect again after each end; snapshots are compared with what another connection knew last."""
         if self._task is None:
+            self._expected = expected or {}
+            self.is_doubted, self.outage = False, None
             self._backoff.succeed()
             self._task = asyncio.create_task(self._run())
 
@@ -83,16 +89,14 @@ class StreamConnection:
     def counts(self) -> tuple[int, int, int]:
         """Frames, bytes and unknown messages over all sockets of this connection."""
         frames, size, unknown = self._past
-        if self.socket and self._session:
-            return frames + self.socket.frames, size + self.socket.size, unknown + self._session.unknown
+        if self.socket and self.session:
+            return frames + self.socket.frames, size + self.socket.size, unknown + self.session.unknown
         return self._past
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        """Tallies by symbol over all sockets of this connection."""
-        total = dict(self._past_tallies)
-        for symbol, tally in (self._session.tallies() if self._session else {}).items():
-            total[symbol] = total.get(symbol, SymbolTally()).plus(tally)
-        return total
+    def tally(self, symbol: str) -> SymbolTally:
+        """The symbol's tally over all sockets of this connection."""
+        past, session = self._past_tallies.get(symbol, NOTHING), self.session
+        return past.plus(session.tally(symbol)) if session else past
 
     async def _run(self) -> None:
         while True:
@@ -129,6 +133,7 @@ class StreamConnection:
     async def _connect_and_serve(self, token: Token) -> ConnectionEnded:
         """Look up the address, connect, and return when the socket has ended."""
         session = self._new_session(self._mark_live)
+        session.expect(self._expected)
         address = await session.locate(token)
         handlers = Handlers(
             self._record, session.scan, self._hear, self._refuse_size, lambda: self._open(socket, session)
@@ -144,7 +149,7 @@ class StreamConnection:
         finally:
             for helper in helpers:
                 helper.cancel()
-        if monitor.has_delivered:
+        if monitor.has_lived:
             self._backoff.succeed()
         return ended
 
@@ -169,7 +174,8 @@ class StreamConnection:
 
     def _open(self, socket: WebSocket, session: StreamSession) -> None:
         """The upgrade was made; from now on the socket has an end that must be accounted for."""
-        self.state, self.socket, self._session = "open", socket, session
+        self.state, self.socket, self.session = "open", socket, session
+        self.is_doubted = False
         symbols = list(session.symbols)
         self._write({"type": "connect", "symbols": symbols, "attempt": self.attempt, **session.describe()})
         log.info("connected", feed=FEED_NAMES[self._context.feed], stream=self.stream, attempt=self.attempt)
@@ -178,7 +184,7 @@ class StreamConnection:
         self._context.mark_live(symbol, self.stream, wall_ns)
 
     def _hear(self, text: str) -> None:
-        if self._session is None or not self._session.hear(text):
+        if self.session is None or not self.session.hear(text):
             self._write({"type": "text", "text": redact(text)[:TEXT_LIMIT]})
 
     def _refuse_size(self, size: int) -> None:
@@ -203,7 +209,8 @@ class StreamConnection:
         socket.end(outage)
         self.outage = outage
         self._write({"type": "disconnect", **outage._asdict()})
-        self._context.mark_lost(self.stream, socket.last_wall_ns, outage, tail or Tail(socket.whole_ns, outage))
+        seen_ns = socket.data_wall_ns if self.is_doubted else socket.whole_ns
+        self._context.mark_lost(self.stream, seen_ns, outage, tail or Tail(socket.whole_ns, outage))
         self._context.mark_cause(self.symbols, self._context.clock.wall_ns(), outage)
-        self._past, self._past_tallies = self.counts(), self.tallies()
-        self.socket = self._session = None
+        self._past, self._past_tallies = self.counts(), {symbol: self.tally(symbol) for symbol in self.symbols}
+        self.socket = self.session = None

@@ -1,8 +1,9 @@
 """What all connections of a streamed feed share."""
 
+import asyncio
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harvester.base.clock import Clock
 from harvester.brokers.access import Access
@@ -25,12 +26,17 @@ class FeedContext:
     tls: ssl.SSLContext
     stale_ns: int
     trading: TradingState
+    replacing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a connection is replaced: the broker allows few, so that there is one more at a time."""
 
     def mark_live(self, symbol: str, stream: int, wall_ns: int) -> None:
         self.sink.write_all(self.ledger.mark_live(symbol, stream, wall_ns))
 
     def mark_lost(self, stream: int, last_ns: int, outage: Outage, tail: Tail) -> None:
         self.sink.write_all(self.ledger.mark_lost(stream, last_ns, outage, tail))
+
+    def mark_quiet(self, symbols: Iterable[str], from_ns: int, to_ns: int) -> None:
+        self.sink.write_all(self.ledger.mark_quiet(symbols, from_ns, to_ns))
 
     def mark_cause(self, symbols: Iterable[str], at_ns: int, outage: Outage) -> None:
         self.sink.write_all(self.ledger.mark_cause(symbols, at_ns, outage))

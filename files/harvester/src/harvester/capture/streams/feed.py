@@ -1,14 +1,14 @@
 """A streamed feed: wanted or not, up or down, with its connection groups."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 import structlog
 
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import one_line
-from harvester.brokers.protocol import StreamSource, SymbolTally
+from harvester.brokers.protocol import NOTHING, StreamSource, SymbolTally
 from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
 from harvester.capture.streams.connection import StreamConnection
@@ -34,7 +34,9 @@ class StreamFeed(Feed):
         self._context = context
         self._source = source
         self._groups: list[ConnectionGroup] = []
+        self._group_of: dict[str, ConnectionGroup] = {}
         self._past: dict[str, SymbolTally] = {}
+        """Of groups that are no more."""
         self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
@@ -88,8 +90,8 @@ class StreamFeed(Feed):
                     await asyncio.gather(task, return_exceptions=True)
             self._rotating = self._starting = None
             await asyncio.gather(*(group.stop(outage) for group in self._groups))
-            self._past = self._tallies()
-            self._groups = []
+            self._past = {symbol: self._tally(symbol) for symbol in self.ledger.symbols}
+            self._groups, self._group_of = [], {}
             self._mark_cause(self.ledger.symbols, outage)
 
     def down_for(self) -> int:
@@ -111,21 +113,18 @@ class StreamFeed(Feed):
         }
         return {"streams": streams, "topics": self._source.topics(), **self.ledger.checkpoint()}
 
-    def counters(self) -> dict[str, SymbolCounters]:
-        tallies = self._tallies()
-        return {
-            symbol: SymbolCounters(updates=tally.updates, last_recv_ns=tally.last_ns or None)
-            for symbol in self.ledger.symbols
-            for tally in [tallies.get(symbol, SymbolTally())]
-        }
+    @property
+    def symbols(self) -> Collection[str]:
+        return self.ledger.symbols
 
-    def _tallies(self) -> dict[str, SymbolTally]:
-        """Tallies by symbol since the start of the recorder."""
-        total = dict(self._past)
-        for group in self._groups:
-            for symbol, tally in group.tallies().items():
-                total[symbol] = total.get(symbol, SymbolTally()).plus(tally)
-        return total
+    def count(self, symbol: str) -> SymbolCounters:
+        updates, last_ns = self._tally(symbol)
+        return SymbolCounters(updates=updates, last_recv_ns=last_ns or None)
+
+    def _tally(self, symbol: str) -> SymbolTally:
+        """The symbol's tally since the start of the recorder."""
+        past, group = self._past.get(symbol, NOTHING), self._group_of.get(symbol)
+        return past.plus(group.tally(symbol)) if group else past
 
     async def _begin(self) -> None:
         backoff = Backoff()
@@ -141,6 +140,9 @@ class StreamFeed(Feed):
         planned = {symbol for plan in plans for symbol in plan.symbols}
         self._mark_cause([symbol for symbol in self.ledger.symbols if symbol not in planned], NOT_LISTED)
         self._groups = [ConnectionGroup(number, plan, self._context) for number, plan in enumerate(plans)]
+        self._group_of = {
+            symbol: group for plan, group in zip(plans, self._groups, strict=True) for symbol in plan.symbols
+        }
         for group in self._groups:
             group.start()
 
@@ -163,4 +165,5 @@ class StreamFeed(Feed):
 
     async def _rotate(self) -> None:
         for group in self._groups:
-            await group.change_token()
+            async with self._context.replacing:
+                await group.change_token()

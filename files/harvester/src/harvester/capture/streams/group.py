@@ -1,7 +1,7 @@
 """A group of symbols of a streamed feed and the one or two connections that carry it.
 
 Its streams are 2i and 2i + 1 for the i-th group of a feed. Both are up all the time when the feed is redundant;
-otherwise the second is used only to change to a new token without a gap.
+otherwise the second is used only to change to a new token without a gap, and to be asked about a silence.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.protocol import GroupPlan, SymbolTally
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
+from harvester.capture.streams.sides import Sides
+from harvester.capture.streams.silence import SilenceMonitor
 from harvester.ledger.outage import Outage
 
 log = structlog.get_logger()
@@ -30,17 +32,22 @@ class ConnectionGroup:
         self.connections = [
             StreamConnection(2 * number + side, plan.symbols, context, plan.new_session) for side in (0, 1)
         ]
-        self._active = self.connections[0]
+        self._sides = Sides(plan, context, self.connections, self.connections[0])
+        self._watching: asyncio.Task[None] | None = None
         self._down_since_ns: int | None = None
 
     def start(self) -> None:
         """Connect."""
         self._down_since_ns = self._context.clock.mono_ns()
-        for connection in self.connections if self._plan.redundant else [self._active]:
+        for connection in self.connections if self._plan.redundant else [self._sides.active]:
             connection.start()
+        self._watching = asyncio.create_task(SilenceMonitor(self._sides).run())
 
     async def stop(self, outage: Outage) -> None:
         """Close all connections; `outage` is why the symbols are not live from now on."""
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
         await asyncio.gather(*(connection.stop(outage) for connection in self.connections))
 
     def down_for(self) -> int:
@@ -71,23 +78,17 @@ class ConnectionGroup:
             elif self._plan.may_overlap:
                 await self._overlap(connection)
 
-    def tallies(self) -> dict[str, SymbolTally]:
-        """Tallies by symbol; of two connections that carry the same, the larger count."""
-        found: dict[str, SymbolTally] = {}
-        for connection in self.connections:
-            for symbol, tally in connection.tallies().items():
-                before = found.get(symbol, SymbolTally())
-                both = before.plus(tally)
-                found[symbol] = (
-                    both._replace(updates=max(before.updates, tally.updates)) if self._plan.redundant else both
-                )
-        return found
+    def tally(self, symbol: str) -> SymbolTally:
+        """The symbol's tally; of two connections that carry the same, the larger count."""
+        one, other = (connection.tally(symbol) for connection in self.connections)
+        both = one.plus(other)
+        return both._replace(updates=max(one.updates, other.updates)) if self._plan.redundant else both
 
     async def _overlap(self, old: StreamConnection) -> None:
-        new = self.connections[1] if old is self.connections[0] else self.connections[0]
+        new = self._sides.other(old)
         new.start()
         if await self._settles(new, old.missing()) or not old.is_open:
-            self._active = new
+            self._sides.active = new
             await old.stop(ROTATION)
         else:
             log.warning("token_not_used_yet", stream=old.stream, detail=NOT_UP)

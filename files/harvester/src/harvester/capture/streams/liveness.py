@@ -1,4 +1,7 @@
-"""The liveness monitor: pings a connection, ends it when it is stale, and notices snapshots that do not come."""
+"""The liveness monitor: pings a connection, ends it when it is stale, and notices snapshots that do not come.
+
+Signs of life are the connection's own, an answered ping or any frame; how often symbols change is none.
+"""
 
 import asyncio
 
@@ -12,8 +15,8 @@ BEAT_SECONDS = 0.5
 PROBE_NS = 3 * NS_PER_SECOND
 SNAPSHOT_NS = int(SNAPSHOT_SECONDS * NS_PER_SECOND)
 ASK_AGAIN_NS = 60 * NS_PER_SECOND
-DELIVERED_NS = 3 * NS_PER_SECOND
-"""After data for so long an attempt counts as successful, however it ends."""
+LIVED_NS = 3 * NS_PER_SECOND
+"""After a life of so long an attempt counts as successful, however it ends."""
 
 
 class LivenessMonitor:
@@ -27,21 +30,24 @@ class LivenessMonitor:
         self._began_wall_ns = context.clock.wall_ns()
         self._pinged_ns = self._probed_ns = self._asked_ns = self._began_ns
         self._is_judged = False
+        self._probe_ns = min(PROBE_NS, context.stale_ns // 3)
+        self._beat_seconds = min(BEAT_SECONDS, self._probe_ns / NS_PER_SECOND)
 
     @property
-    def has_delivered(self) -> bool:
-        """Whether data still came well after the beginning."""
-        return self._socket.data_mono_ns - self._began_ns > DELIVERED_NS
+    def has_lived(self) -> bool:
+        """Whether there were snapshots, and a sign of life well after the beginning."""
+        has_snapshots = len(self._session.missing()) < len(self._session.symbols)
+        return has_snapshots and self._socket.heard_mono_ns - self._began_ns > LIVED_NS
 
     async def run(self) -> None:
         """Monitor until cancelled."""
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._beat_seconds)
             now = self._context.clock.mono_ns()
             if now - self._pinged_ns >= PING_NS:
                 self._pinged_ns = now
                 self._session.ping(self._socket)
-            if now - self._probed_ns >= PROBE_NS:
+            if now - self._probed_ns >= self._probe_ns:
                 self._probed_ns = now
                 self._socket.ping()
             self._check_stale(now)
@@ -50,11 +56,8 @@ class LivenessMonitor:
 
     def _check_stale(self, now: int) -> None:
         stale_ns = self._context.stale_ns
-        limit = f"for {stale_ns / NS_PER_SECOND:g} s"
-        since = self._context.trading.since_ns
-        if since is not None and now - max(self._socket.data_mono_ns, since) > stale_ns:
-            self._socket.end(Outage("mute", f"no data in continuous trading {limit}"))
-        elif self._socket.answers_pings and now - self._socket.heard_mono_ns > stale_ns:
+        if self._socket.answers_pings and now - self._socket.heard_mono_ns > stale_ns:
+            limit = f"for {stale_ns / NS_PER_SECOND:g} s"
             self._socket.end(Outage("mute", f"nothing came {limit}, not even the answer to a ping"))
 
     def _check_snapshots(self, now: int) -> None:

@@ -32,6 +32,7 @@ def certify_stream(
     entry: Json = {
         "window_ns": window_ns,
         "covered_ns": coverage.covered_ns,
+        "quiet_ns": coverage.quiet_ns,
         "coverage": share_of(coverage.covered_ns, window_ns),
         "updates": dict(sorted(tracks.updates.items())),
         "off_session": tracks.off_session,

@@ -7,6 +7,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.calendar import NSE_CASH
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
+from harvester.lake.day.intervals import Interval, union
 from harvester.lake.day.segments import NEVER, ControlRecord, DayIndex
 from harvester.ledger.outage import Cause
 
@@ -76,6 +77,15 @@ class KnownGap:
     feed: int = FYERS_REST
 
 
+class Quiet(NamedTuple):
+    """A stretch [from_ns, to_ns), in wall ns, in which nothing came of the symbols, and nothing was missed."""
+
+    feed: int
+    symbols: frozenset[str]
+    from_ns: int
+    to_ns: int
+
+
 @dataclass
 class Events:
     """The day's control records, interpreted. Malformed ones are only counted."""
@@ -84,6 +94,7 @@ class Events:
     windows: list[WindowOpen] = field(default_factory=list)
     pollings: list[Polling] = field(default_factory=list)
     gaps: list[KnownGap] = field(default_factory=list)
+    quiets: list[Quiet] = field(default_factory=list)
     connections: Connections = field(default_factory=Connections)
     """Connections of the sockets."""
     clock_steps_ns: list[int] = field(default_factory=list)
@@ -98,6 +109,11 @@ class Events:
         """The gaps recorded of one symbol on one feed, in the order opened."""
         mine = [gap for gap in self.gaps if gap.feed == feed and symbol in gap.symbols]
         return sorted(mine, key=lambda gap: gap.opened_at)
+
+    def quiet_of(self, feed: int, symbol: str) -> list[Interval]:
+        """When the symbol is proven to have been quiet on one feed."""
+        mine = (quiet for quiet in self.quiets if quiet.feed == feed and symbol in quiet.symbols)
+        return union((quiet.from_ns, quiet.to_ns) for quiet in mine)
 
 
 def read_events(index: DayIndex) -> Events:
@@ -156,6 +172,8 @@ class _Reader:
                 self._gaps[gap.gap_id] = gap
             case "gap_close":
                 self._gaps[value["gap_id"]].to_ns = _ns(value["to_ns"])
+            case "quiet":
+                events.quiets.append(_quiet(value))
             case "polling":
                 polling = _polling(value)
                 self._end_polling(polling.segment)
@@ -214,6 +232,11 @@ def _gap(value: dict[str, Any], run_id: str, position: int) -> KnownGap:
     symbols = frozenset(str(symbol) for symbol in value["symbols"])
     feed = _feed(value) if "feed" in value else FYERS_REST
     return KnownGap(str(value["gap_id"]), run_id, symbols, _ns(value["from_ns"]), cause, detail, position, feed=feed)
+
+
+def _quiet(value: dict[str, Any]) -> Quiet:
+    symbols = frozenset(str(symbol) for symbol in value["symbols"])
+    return Quiet(_feed(value), symbols, _ns(value["from_ns"]), _ns(value["to_ns"]))
 
 
 def _connection(control: ControlRecord, run_id: str) -> Connection:

@@ -1,9 +1,9 @@
 """The ledger of a socket: each moment of each window is covered, or lies in exactly one gap of the symbol.
 
 A symbol is covered from its first snapshot on a connection to the end of the connection, or to its last frame where the
-run died before it. Gaps that the recorder wrote down count first; where two of them overlap, the one opened
-last. A break of the sequence numbers comes next. What remains has no record, and gets its cause from the times at
-which runs and connections began and ended.
+run died before it, and while it is proven to have been quiet. Gaps that the recorder wrote down count first, but not in
+time that was proven afterwards; where two of them overlap, the one opened last. A break of the sequence numbers comes
+next. What remains has no record, and gets its cause from the times at which runs and connections began and ended.
 """
 
 from bisect import bisect_right
@@ -33,6 +33,8 @@ class Coverage:
     """Covered time of one symbol on one feed, in ns of the day's windows, and the gaps that are the rest."""
 
     covered_ns: int
+    quiet_ns: int
+    """Of it, time in which nothing came, and nothing was missed."""
     gaps: list[GapRow]
 
 
@@ -55,10 +57,11 @@ class StreamGaps:
             taken = intersect(left, [interval])
             pieces += [(piece, reason) for piece in taken]
             left = subtract(left, taken)
-        covered = intersect(left, self._covered(reception))
+        quiet = self._events.quiet_of(self._feed, symbol)
+        covered = intersect(left, union([*self._covered(reception), *quiet]))
         left = subtract(left, covered)
         pieces += [(piece, self._explain(piece[0], symbol, reception)) for piece in split(left, self._edges(symbol))]
-        return Coverage(total(covered), self._rows(symbol, pieces))
+        return Coverage(total(covered), total(intersect(covered, quiet)), self._rows(symbol, pieces))
 
     def _end(self, connection: Connection) -> int:
         ends = max(connection.from_ns, connection.last_ns) if connection.to_ns is None else connection.to_ns
@@ -70,9 +73,10 @@ class StreamGaps:
     def _recorded(self, symbol: str, reception: Reception) -> Iterable[tuple[Interval, Absence]]:
         """Recorded gaps, the one opened last first."""
         gaps = self._events.gaps_of(self._feed, symbol)
+        quiet = self._events.quiet_of(self._feed, symbol)
         for gap, end in reversed(bound(gaps, self._events.runs, sorted(reception.seen.values()))):
-            if gap.from_ns < end:
-                yield (gap.from_ns, end), Absence(gap.cause, gap.detail, RECORDED)
+            for interval in subtract(union([(gap.from_ns, end)]), quiet):
+                yield interval, Absence(gap.cause, gap.detail, RECORDED)
 
     def _breaks(self, reception: Reception) -> Iterable[tuple[Interval, Absence]]:
         ends = sorted(self._end(self._connections[number]) for number in reception.seen)

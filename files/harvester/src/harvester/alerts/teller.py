@@ -1,0 +1,123 @@
+"""One look on a host: what was handed in, what the recorder says, what people are told of it; and the sending."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from harvester.alerts import inbox, outbox, rules
+from harvester.alerts.book import Book, BookFile, Entry
+from harvester.alerts.channels import SendResult
+from harvester.alerts.host import open_channels
+from harvester.alerts.logfile import append, log_line
+from harvester.alerts.message import Severity
+from harvester.alerts.notice import Notice
+from harvester.alerts.ports import write_ports
+from harvester.alerts.watch import find_losses
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
+from harvester.calendar import TradingCalendar
+from harvester.config.settings import Settings
+
+log = structlog.get_logger()
+SETTLED_NS = 50 * NS_PER_SECOND
+"""A unit that failed this long ago and is well is well: systemd starts some again within seconds."""
+
+
+class Teller:
+    """Looks, then sends. What is to be sent is in the book before it is sent, so that nothing is lost between."""
+
+    def __init__(self, settings: Settings, now_ns: int, is_well: Callable[[str], bool | None]) -> None:
+        alerts = settings.alerts
+        self._settings, self._now_ns, self._is_well = settings, now_ns, is_well
+        self._file = BookFile(alerts.memory.with_name("book.json"), alerts.ports.with_name("unsaved-book.json"))
+
+    def look(self, status: dict[str, Any] | None) -> None:
+        """Take in what is new, decide, and put messages into the book. Raises OSError where that cannot be kept."""
+        with self._locked():
+            book = self._file.read()
+            posted = list(inbox.take(self._settings.alerts.inbox))
+            for each in posted:
+                self._take(book, each.notice, min(each.at_ns, self._now_ns))
+            repeating = self._watch(book, status)
+            self._look_at_units(book)
+            messages, entries = rules.decide(book, self._now_ns, repeating=repeating)
+            self._log(entries)
+            outbox.put(book, messages, self._now_ns)
+            self._file.write(book)
+            for each in posted:
+                inbox.discard(each.path)
+            for message in messages:
+                log.info("message", severity=message.severity.name.lower(), cause=message.cause, title=message.title)
+            if book.letters:
+                self._write_ports()
+
+    def send(self) -> list[SendResult]:
+        """Send what is due by every channel that takes it. Raises ConfigError, StoreError: the channels are unknown."""
+        with self._locked():
+            book = self._file.read()
+            if not book.letters:
+                return []
+            return outbox.send(book, open_channels(self._settings.alerts), self._now_ns, lambda: self._file.write(book))
+
+    def _take(self, book: Book, notice: Notice, at_ns: int) -> None:
+        if notice.severity == Severity.CLEAR:
+            rules.end_notices(book, notice.source, notice.cause, at_ns, notice.text)
+        else:
+            rules.raise_notice(book, notice, at_ns)
+
+    def _watch(self, book: Book, status: dict[str, Any] | None) -> bool:
+        """Take in the recorder's losses, and end those that are over; whether what lasts is worth telling again."""
+        losses = find_losses(self._settings, status, self._calendar(), self._now_ns) if status else None
+        if status is None or losses is None:
+            return False
+        for notice in losses:
+            rules.raise_notice(book, notice, self._now_ns, lasts=True)
+        rules.end_missing(book, {(notice.cause, notice.source) for notice in losses}, self._now_ns)
+        return bool(status.get("window", {}).get("open"))
+
+    def _calendar(self) -> TradingCalendar:
+        try:
+            return TradingCalendar.load(self._settings.calendar.file)
+        except HarvesterError as error:  # the recorder reports that itself, and goes on with the one that it has
+            log.warning("calendar_unreadable", detail=str(error))
+            return TradingCalendar.load()
+
+    def _look_at_units(self, book: Book) -> None:
+        for entry in book.entries:
+            settled = not 0 <= self._now_ns - entry.seen_ns < SETTLED_NS
+            if entry.cause == rules.UNIT_FAILED and entry.open and settled and self._is_well(entry.source):
+                rules.end_notices(book, entry.source, entry.cause, self._now_ns)
+
+    def _log(self, entries: list[Entry]) -> None:
+        lines = [_line(entry, self._now_ns) for entry in entries]
+        try:
+            append(self._settings.alerts.log_dir, lines, self._now_ns)
+        except OSError as error:
+            log.warning("alerts_log_failed", path=str(self._settings.alerts.log_dir), detail=str(error))
+
+    def _write_ports(self) -> None:
+        try:
+            write_ports(self._settings.alerts.ports, open_channels(self._settings.alerts))
+        except HarvesterError as error:  # without a channel the sending comes to the same
+            log.warning("ports_unknown", detail=str(error))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        descriptor = os.open(
+            self._settings.alerts.memory.with_name("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _line(entry: Entry, now_ns: int) -> str:
+    if entry.open:
+        return log_line(Severity(entry.severity), entry.source, f"{entry.text} {entry.remedy}", now_ns)
+    return log_line(Severity.CLEAR, entry.source, f"{entry.title} {entry.end_text}", now_ns)

@@ -1,0 +1,34 @@
+"""harvester alert: hand in a notice, for your own scripts; it is sent with everything else that people are told."""
+
+import argparse
+
+from harvester.alerts.inbox import post
+from harvester.alerts.message import Severity
+from harvester.alerts.notice import Notice, parse_notice
+from harvester.base.errors import ConfigError
+from harvester.config.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Of one cause and source people are told again after 60 minutes (info), 30 (warning) or 5 (critical) at the"
+        " earliest. --clear ends what --source, or --source and --cause, began, with an all-clear."
+    )
+    parser.add_argument("--severity", choices=("info", "warning", "critical"), default="warning")
+    parser.add_argument("--source", required=True, help="who tells, such as the name of your script")
+    parser.add_argument("--cause", help="what it is about, in one word; default: the first line of MESSAGE")
+    parser.add_argument("--remedy", default="", help="what the reader should do")
+    parser.add_argument("--clear", action="store_true", help="it is over")
+    parser.add_argument("message", metavar="MESSAGE", help="plain text; the first line can stand alone")
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Raises HarvesterError when the notice cannot be handed in, ConfigError when it says nothing."""
+    severity = Severity.CLEAR if args.clear else Severity[args.severity.upper()]
+    cause = args.cause or ("" if args.clear else args.message.partition("\n")[0])
+    notice = Notice(severity, cause, args.source, settings.host_id, args.message, args.remedy)
+    try:
+        post(settings.alerts.inbox, parse_notice(notice.encode()))
+    except ValueError as error:
+        raise ConfigError(f"MESSAGE and --source must not be empty: {error}.") from None
+    return 0

@@ -1,0 +1,361 @@
+"""Rows in order: equal times keep the order of arrival, copies are found at their edges, and every cell is compared."""
+
+from datetime import date
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.recorder.fakes import make_config
+from tests.storage.decode.tables import anew
+from tests.storage.lake.sockets import SBIN
+from tests.storage.lake.test_columns import COLUMNS, LEVELS, NUMBERS, STEADY
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.validation import validate
+from harvester.calendar import TradingCalendar
+from harvester.config.settings import Settings
+from harvester.decode.frames import ABSENT
+from harvester.journal.format import FYERS_HSM, FYERS_TBT
+from harvester.lake import schema, writing
+from harvester.lake.close import LOOK_BACK_DAYS, expect_day, pending_days
+from harvester.lake.day.intervals import intersect, split, subtract, total, union
+from harvester.lake.day.segments import Positions
+from harvester.lake.gaps.streams import Reception
+from harvester.lake.layout import Partition
+from harvester.lake.manifest import Manifest, write_manifest
+from harvester.lake.tables import deduplication
+from harvester.lake.tables.deduplication import Deduplicator, Tally
+from harvester.lake.tables.parquet import ColumnDigest, TableWriter, to_batch
+from harvester.lake.tables.sequence import Sequences
+from harvester.lake.tables.spool import RowSpool
+from harvester.lake.writing import merge_by_time
+
+SECOND = NS_PER_SECOND
+
+
+def rows(*times: int, mark: int = 0) -> Any:
+    """A matrix of two rows: times, and marks that count on from `mark`."""
+    return np.array([times, range(mark, mark + len(times))], np.int64)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 9])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([], []), ([1, 2], []), ([], [1, 2]), ([1, 3, 5], [2, 4, 6]), ([1, 1, 1], [1, 1]), ([1, 2, 2, 3], [2, 2, 2, 9]),
+        ([5, 6, 7], [1, 2, 3]), ([1, 2, 3], [5, 6, 7]), ([1, 9], [2, 3, 4, 5]), ([4, 4, 4, 4], [1, 4, 4, 8]),
+    ],
+)  # fmt: skip
+def test_polls_and_updates_of_one_moment_keep_their_order_polls_first(
+    one: list[int], other: list[int], cut: int
+) -> None:
+    first, second = rows(*one, mark=0), rows(*other, mark=100)
+    parts = [[each[:, at : at + cut] for at in range(0, each.shape[1] + cut, cut)] for each in (first, second)]
+
+    merged = [column for part in merge_by_time(*parts) for column in part.T.tolist()]
+
+    both = [*first.T.tolist(), *second.T.tolist()]
+    assert merged == sorted(both, key=lambda column: column[0])
+
+
+@pytest.mark.parametrize("flush_at", [0, 1, 3, 5])
+@pytest.mark.parametrize("times", [[1, 1, 1, 1, 1, 1], [1, 2, 2, 2, 3, 3], [5, 5, 2, 2, 5, 2], [3, 2, 1, 1, 2, 3]])
+def test_spooled_rows_of_one_moment_stay_in_the_order_of_the_journal(
+    tmp_path: Path, times: list[int], flush_at: int
+) -> None:
+    spool = RowSpool(tmp_path, 2)
+    symbols = [0, 1, 0, 0, 1, 0]
+    for number, (symbol, time) in enumerate(zip(symbols, times, strict=True)):
+        spool.add(np.array([symbol]), rows(time, mark=number))
+        spool.add(np.array([], np.int64), np.empty((2, 0), np.int64))
+        if number == flush_at:
+            spool.flush()
+
+    assert spool.rows == 6
+    for symbol in (0, 1):
+        mine = [(time, number) for number, time in enumerate(times) if symbols[number] == symbol]
+        found = [tuple(column) for part in spool.read(symbol) for column in part.T.tolist()]
+        assert found == sorted(mine, key=lambda row: row[0])
+    assert list(spool.read(7)) == []
+    spool.close()
+
+
+def test_positions_of_one_moment_stay_in_the_order_they_were_written() -> None:
+    positions = Positions()
+    for time in (5, 5, 3, 5, 3):
+        positions.add(time, 0, 0, 0)
+    assert positions.in_order() == [2, 4, 0, 1, 3]
+
+
+def pick(*told: tuple[float, int, int]) -> tuple[list[int], Tally]:
+    """Places of the (second, stream, state) updates that pass, and the tally at the end."""
+    tally = Tally()
+    deduplicator = Deduplicator(slice(1, 2), tally)
+    passed = []
+    for place, (second, stream, state) in enumerate(told):
+        matrix = np.array([[round(second * SECOND)], [state]], np.int64)
+        passed += [place] * deduplicator.pick(matrix, np.array([stream])).shape[1]
+    deduplicator.finish()
+    return passed, tally
+
+
+@pytest.mark.parametrize(
+    ("told", "passed", "first", "alone"),
+    [
+        ([(0, 0, 7), (1, 1, 7)], [0], {0: 1}, {}),
+        ([(0, 1, 7), (0, 0, 7)], [0], {1: 1}, {}),
+        ([(0, 0, 7), (1, 0, 7)], [0, 1], {}, {0: 2}),  # a repeat of one connection is no copy
+        ([(0, 0, 7), (1, 1, 8)], [0, 1], {}, {0: 1, 1: 1}),
+        ([(0, 0, 7), (0, 0, 8), (1, 1, 8)], [0, 1], {0: 1}, {0: 1}),
+        ([(0, 0, 7), (0, 0, 8), (1, 1, 8), (1, 1, 7)], [0, 1, 3], {0: 1}, {0: 1, 1: 1}),
+        ([(0, 0, 7), (0, 0, 8), (10, 1, 7)], [0, 1], {0: 1}, {0: 1}),
+        ([(0, 0, 7), (0, 0, 8), (10.000001, 1, 7)], [0, 1, 2], {}, {0: 2, 1: 1}),
+        ([(0, 0, 7), (99, 1, 7)], [0], {0: 1}, {}),  # the last state is a copy however old
+        ([(0, 0, 7), (1, 1, 7), (2, 2, 7)], [0, 2], {0: 1}, {2: 1}),
+        ([(0, 0, 7), (1, 1, 7), (2, 0, 7), (3, 1, 7)], [0, 2], {0: 2}, {}),
+    ],
+)
+def test_of_two_copies_one_passes(
+    told: list[tuple[float, int, int]], passed: list[int], first: dict[int, int], alone: dict[int, int]
+) -> None:
+    found, tally = pick(*told)
+
+    assert (found, dict(tally.first), {k: n for k, n in tally.alone.items() if n}) == (passed, first, alone)
+
+
+def test_so_many_updates_wait_for_their_copy_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deduplication, "MOST_WAITING", 3)
+    found, tally = pick(*((0, 0, state) for state in range(5)), (1, 1, 1), (1, 1, 2), (1, 1, 4))
+    assert (found, dict(tally.first), tally.alone[0], tally.alone[1]) == ([0, 1, 2, 3, 4, 5], {0: 2}, 3, 1)
+
+
+def test_states_are_told_apart_by_any_value() -> None:
+    states = np.zeros((40, 41), np.int64)
+    states[np.arange(40), np.arange(1, 41)] = 1
+    prints = deduplication._fingerprints(states)
+    assert len(set(prints.tolist())) == 41 and prints.dtype == np.uint64
+
+
+@pytest.mark.parametrize(
+    ("told", "missing", "repeated", "breaks", "first", "last"),
+    [
+        ([(1, 1), (2, 0), (3, 0)], 0, 0, [], 1, 3),
+        ([(1, 1), (4, 0)], 2, 0, [(0, None, "4 came after 1")], 1, 4),
+        ([(1, 1), (4, 0), (9, 0), (20, 1), (21, 0)], 16, 0, [(0, 30, "4 came after 1")], 1, 21),
+        ([(5, 1), (5, 0)], 0, 1, [(0, None, "5 came after 5")], 5, 5),
+        ([(5, 1), (3, 1)], 0, 1, [(0, 10, "3 came after 5")], 5, 3),
+        ([(0, 1), (0, 0), (7, 0)], 0, 0, [], 7, 7),
+        ([(1, 1), (2, 0), (9, 0), (3, 0), (4, 1)], 6, 1, [(10, 40, "9 came after 2")], 1, 4),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_sequence_numbers_are_followed_over_any_batches(
+    told: list[tuple[int, int]], missing: int, repeated: int, breaks: list[Any], first: int, last: int, size: int
+) -> None:
+    table = schema.DEPTH50_TABLE
+    matrix = np.zeros((table.height, len(told)), np.int64)
+    for name, values in (
+        ("recv_ns", [10 * at for at in range(len(told))]), ("connection", [4] * len(told)),
+        ("sequence", [number or ABSENT for number, _ in told]), ("snapshot", [flag for _, flag in told]),
+    ):  # fmt: skip
+        matrix[table.at(name)] = values
+    reception = Reception()
+    sequences = Sequences(reception)
+
+    for at in range(0, len(told), size):
+        sequences.see(matrix[:, at : at + size])
+
+    found = sequences.finish()
+    assert reception.breaks == breaks
+    assert found == {
+        "missing": missing, "repeated": repeated,
+        "connections": [
+            {"connection": 4, "first": first, "last": last, "messages": len(told), "missing": missing,
+             "repeated": repeated}
+        ],
+    }  # fmt: skip
+
+
+def test_stretches_of_time_at_their_edges() -> None:
+    assert union([(5, 5), (1, 3), (3, 4), (6, 7), (0, 1), (6, 6), (9, 8)]) == [(0, 4), (6, 7)]
+    assert union([(0, 9), (1, 2), (8, 10)]) == [(0, 10)]
+    assert subtract([(0, 10)], [(0, 2), (4, 5), (9, 12)]) == [(2, 4), (5, 9)]
+    assert subtract([(0, 10), (20, 30)], [(5, 25)]) == [(0, 5), (25, 30)]
+    assert subtract([(0, 10)], [(-5, 0), (10, 11)]) == [(0, 10)]
+    assert intersect([(0, 10), (20, 30)], [(5, 25)]) == [(5, 10), (20, 25)]
+    assert intersect([(0, 10)], [(10, 20)]) == []
+    assert split([(0, 10), (20, 30)], [0, 10, 5, 5, 25, 40, 15]) == [(0, 5), (5, 10), (20, 25), (25, 30)]
+    assert (total([]), total([(1, 4), (6, 7)])) == (0, 4)
+
+
+def test_columns_are_made_as_published() -> None:
+    tables = anew(schema).TABLES
+    assert list(tables) == list(COLUMNS)
+    for name, table in tables.items():
+        assert table.schema.names == COLUMNS[name]
+        at = 0
+        for column in table.columns:
+            width = {"depth": 5, "depth50": 50}.get(name, 1) if column.kind == "list" else 1
+            assert (column.width, column.kind == "list") == (width, column.name in LEVELS and "depth" in name)
+            assert table.places[column.name] == slice(at, at + width)
+            at += width
+            is_text = column.name in ("feed", "run_id")
+            assert (column.kind == "name") == is_text
+            assert bool(column.steady) == (column.name in STEADY), column.name
+            if column.kind == "list":
+                assert column.nullable == column.name.endswith("px")
+                assert column.path == f"{column.name}.list.element"
+            else:
+                assert column.nullable == (column.name not in NUMBERS and not is_text), column.name
+                assert column.path == column.name
+        assert table.height == at and table.lead == ("begin_ns" if name == "bars" else "recv_ns")
+
+
+NAMES = {"feed": ["", "fyers-rest", "x"], "run_id": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_file_that_gives_back_one_other_value_has_another_digest(name: str) -> None:
+    table = schema.TABLES[name]
+    plain = np.arange(table.height * 3, dtype=np.int64).reshape(table.height, 3) % 2 + 1
+    plain[:, 2] = 2**60
+    for column in table.columns:
+        if column.kind in ("name", "bool", "int32"):
+            plain[table.places[column.name]] = 1
+        elif column.nullable:
+            plain[table.places[column.name], 0] = ABSENT
+
+    def digest(matrix: Any, symbols: tuple[str, str] = ("A", "B")) -> str:
+        found = ColumnDigest(table)
+        found.update(to_batch(table, [(symbols[0], matrix[:, :1]), (symbols[1], matrix[:, 1:])], NAMES))
+        return found.hexdigest()
+
+    expected = digest(plain)
+    assert digest(plain.copy()) == expected != digest(plain, ("A", "C"))
+    nullable = {
+        place for each in table.columns if each.nullable for place in range(table.height)[table.places[each.name]]
+    }
+    booleans = {table.at(each.name) for each in table.columns if each.kind == "bool"}
+    for place, row in product(range(table.height), range(3)):
+        others = [0] if place in booleans else [2] if plain[place, row] == 1 else [2**60 + 1, 2**60 - 1]
+        others = [0, 1] if plain[place, row] == ABSENT else others
+        for other in [*others, *([ABSENT] if place in nullable and plain[place, row] != ABSENT else [])]:
+            changed = plain.copy()
+            changed[place, row] = other
+            assert digest(changed) != expected, (place, row, other)
+    swapped = plain.copy()
+    swapped[:, [0, 1]] = swapped[:, [1, 0]]
+    assert digest(swapped) != expected
+
+
+def test_a_list_that_is_longer_or_ragged_has_another_digest() -> None:
+    table = schema.DEPTH_TABLE
+    batch = to_batch(table, [("A", np.ones((table.height, 2), np.int64))], NAMES)
+    at = table.schema.get_field_index("bid_px")
+    digests = set()
+    for levels in ([[1] * 5] * 2, [[1] * 4, [1] * 6], [[1] * 10, []], [[1] * 6] * 2, [[1] * 5, [1] * 4 + [None]]):
+        column = pa.array(levels, type=table.schema.field(at).type)
+        changed = pa.RecordBatch.from_arrays(
+            [*batch.columns[:at], column, *batch.columns[at + 1 :]], schema=table.schema
+        )
+        found = ColumnDigest(table)
+        found.update(changed)
+        digests.add(found.hexdigest())
+    assert len(digests) == 5
+
+
+@pytest.mark.parametrize(("limit", "fine"), [(2, True), (1, False)])
+@pytest.mark.parametrize("table", ["depth", "quotes"])
+def test_a_small_day_is_compressed_finely(
+    streamed, monkeypatch: pytest.MonkeyPatch, table: str, limit: int, fine: bool
+) -> None:
+    """Two rows of depth, a poll and an update, and two quotes."""
+    levels = {}
+
+    class Writer(TableWriter):
+        def __init__(self, path: Path, table: schema.Table, run_ids: Any, *, level: int) -> None:
+            levels[table.name] = level
+            super().__init__(path, table, run_ids, level=level)
+
+    monkeypatch.setattr(writing, "TableWriter", Writer)
+    monkeypatch.setattr(writing, "FINE_ROWS", limit)
+    recorder = streamed.sockets(polled=(SBIN,))
+    recorder.open(feeds=[1, FYERS_HSM])
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    recorder.quotes(0, SBIN, 1)
+    recorder.poll(0, SBIN)
+    recorder.close()
+    recorder.stop()
+    streamed.close()
+    assert levels[table] == (19 if fine else 6)
+    monkeypatch.setattr(writing, "FINE_ROWS", 2)
+    monkeypatch.setattr(writing, "FINE_SYMBOLS", 0)
+    streamed.close(rebuild=True)
+    assert set(levels.values()) == {6}
+
+
+DAY = date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        ("fyers-rest",), ("fyers-hsm",), ("fyers-tbt",), ("fyers-rest", "fyers-tbt"), ("fyers-hsm", "fyers-tbt"),
+        ("fyers-rest", "fyers-hsm"), ("fyers-rest", "fyers-hsm", "fyers-tbt"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("when", ["always", "fallback"])
+def test_what_settings_and_calendar_demand_of_a_day(tmp_path: Path, feeds: tuple[str, ...], when: str) -> None:
+    if when == "fallback" and not {"fyers-rest", "fyers-hsm"} <= set(feeds):
+        return  # refused by the settings: there is nothing to fall back from, or to
+    (tmp_path / "data").mkdir()
+    changes = {
+        "feeds": list(feeds), "symbols": ["NSE:SBIN-EQ", "NSE:INFY-EQ"], "poll": {"when": when},
+        "hsm": {"index_symbols": ["NSE:NIFTY50-INDEX"]}, "tbt": {"symbols": ["NSE:TCS-EQ"]},
+    }  # fmt: skip
+    settings = validate(Settings, make_config(tmp_path, **changes))
+
+    found = expect_day(settings, TradingCalendar.load(), DAY)
+
+    polled = "fyers-rest" in feeds
+    symbols = ("NSE:SBIN-EQ", "NSE:INFY-EQ")
+    assert found.symbols == (symbols if polled else ())
+    assert found.sockets == {
+        FYERS_HSM: (*symbols, "NSE:NIFTY50-INDEX") if "fyers-hsm" in feeds else (),
+        FYERS_TBT: ("NSE:TCS-EQ",) if "fyers-tbt" in feeds else (),
+    }
+    assert found.interval_ns == (settings.poll.interval_ns if polled and when == "always" else None)
+    assert found.grace_ns == settings.poll.interval_ns + round(settings.poll.timeout * SECOND)
+    assert found.windows == tuple(TradingCalendar.load().windows(DAY, settings.calendar.phases)) != ()
+
+
+def close_empty(lake: Path, day: date, host: str = "lab1") -> None:
+    write_manifest(lake, Partition(day, host), Manifest(day.isoformat(), host, 1, "r", (), ()))
+
+
+def test_days_are_due_from_the_first_that_was_recorded_and_a_month_back_at_most(tmp_path: Path) -> None:
+    calendar, lake, journal = TradingCalendar.load(), tmp_path / "lake", tmp_path / "journal"
+
+    def pending(today: date, host: str = "lab1") -> list[int]:
+        return [day.day for day in pending_days(journal, lake, host, calendar, ("continuous",), today)]
+
+    assert LOOK_BACK_DAYS == 31
+    close_empty(lake, date(2026, 11, 18))
+    close_empty(lake, date(2026, 11, 20))
+    assert pending(date(2026, 11, 20)) == [19]
+    assert pending(date(2026, 11, 23)) == [19, 23]
+    assert pending(date(2026, 11, 23), "lab2") == [23], "another host's days are its own"
+    assert pending(date(2026, 11, 22)) == [19], "no session on Sunday"
+    (journal / "2026-11-21").mkdir(parents=True)
+    (journal / "2026-11-21" / "5-a.seg").write_bytes(b"")
+    (journal / "2026-99-99").mkdir()
+    (journal / "2026-11-27").mkdir()
+    (journal / "2026-11-27" / "5-a.seg").write_bytes(b"")
+    assert pending(date(2026, 11, 23)) == [19, 21, 23], "recorded on a Saturday, and nothing of tomorrow"
+    close_empty(lake, date(2026, 8, 3))
+    for today, earliest in ((date(2026, 11, 19), date(2026, 10, 19)), (date(2026, 11, 20), date(2026, 10, 21))):
+        assert pending_days(journal, lake, "lab1", calendar, ("continuous",), today)[0] == earliest, "20th: a holiday"
