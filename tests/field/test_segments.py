@@ -1,7 +1,8 @@
 """Each segment has hours of its own: its symbols are recorded, accounted for and certified by them alone."""
 
+import csv
 import json
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from harvester.calendar.segments import SEGMENTS
 from harvester.cli import run as harvester
 from harvester.config.segments import refuse_without_hours
 from harvester.config.settings import Settings
+from harvester.lake.certificate.balance import segments_of
 from harvester.lake.close import Closing, NotOverError, close_day, expect_day
 from harvester.lake.layout import Partition
+from harvester.reader.export import export_csv
 
 RECORDED = ("pre_open", "continuous", "closing_auction")
 SBIN, FUTURE, GOLD = "NSE:SBIN-EQ", "NSE:NIFTY26AUGFUT", "MCX:GOLD26AUGFUT"
@@ -148,7 +151,7 @@ def test_each_symbol_is_polled_in_its_own_hours_and_in_no_others(mixed: Settings
     assert {symbol: entry.get("segment") for symbol, entry in certificate["symbols"].items()} == {
         SBIN: None, FUTURE: "nse_fo", GOLD: "mcx"
     }  # fmt: skip
-    assert set(certificate["segments"]) == {"nse_cash", "nse_fo", "mcx"}
+    assert set(certificate["segments"]) == segments_of(certificate) == {"nse_cash", "nse_fo", "mcx"}
     assert certificate["windows"] == [[OPEN_NS, OPEN_NS + 120 * SECOND]], "of all segments"
 
 
@@ -224,3 +227,22 @@ def test_every_segment_name_is_in_the_packaged_calendar_or_refused() -> None:
     calendar = TradingCalendar.load()
 
     assert set(SEGMENTS) - set(calendar.segments) == {"nse_commodity", "bse_currency"}
+
+
+def test_the_csv_has_no_line_of_a_symbol_outside_its_own_window(mixed: Settings) -> None:
+    """The answer that came last would stay known until the last segment closes."""
+    clock = at(-5)
+    hand_over(mixed, clock)
+    record(mixed, clock, lasting(5 + 125))
+    close(mixed, 121)
+
+    def seconds_of_lines(every_ns: int | None) -> dict[str, list[int]]:
+        path, _ = export_csv(mixed.lake_dir, DAY, mixed.data_dir / "out", (), every_ns)
+        found: dict[str, list[int]] = {}
+        for row in csv.DictReader(path.open(encoding="utf-8")):
+            at_ns = int(datetime.fromisoformat(row["timestamp"]).timestamp()) * SECOND
+            found.setdefault(row["symbol"], []).append((at_ns - OPEN_NS) // SECOND)
+        return found
+
+    assert seconds_of_lines(None) == {symbol: list(range(*ends)) for symbol, ends in ENDS.items()}
+    assert seconds_of_lines(10 * SECOND) == {symbol: list(range(*ends, 10)) for symbol, ends in ENDS.items()}
