@@ -130,6 +130,18 @@ def test_a_connection_that_answers_no_pings_any_more_is_ended_and_made_again(
     assert "ping" in stand.journal.of_type("disconnect")[0]["detail"]
 
 
+def test_nothing_is_asked_after_the_close_of_a_segment_while_another_one_trades(certificate: tuple[Path, Path]) -> None:
+    async def story(stand: Stand) -> None:
+        stand.trading.since_ns = {"mcx": 0}
+        stand.broker.is_halted = True
+        await asyncio.sleep(3 * STALE)
+
+    stand = play(certificate, story)
+
+    assert made(stand) == 1
+    assert stand.journal.of_type("quiet") == []
+
+
 def test_symbols_that_seldom_change_cost_few_connections_and_no_gap(certificate: tuple[Path, Path]) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.period = 1.5 * STALE

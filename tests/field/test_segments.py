@@ -201,6 +201,24 @@ def test_the_status_tells_the_windows_of_each_segment(mixed: Settings) -> None:
     ]  # fmt: skip
 
 
+def test_trading_is_known_by_segment(mixed: Settings) -> None:
+    """So that silence is asked about where data must be flowing, and not after a segment's close."""
+    clock = at(-5)
+    hand_over(mixed, clock)
+    told: list[dict[str, float]] = []
+
+    async def story(bench: Bench) -> None:
+        began_ns = clock.mono_ns()
+        for seconds in (4, 6, 30, 30, 60):
+            await clock.advance(seconds)
+            told.append({name: (ns - began_ns) // SECOND for name, ns in bench.trading.since_ns.items()})
+
+    record(mixed, clock, story)
+
+    both = {"nse_cash": 5, "nse_fo": 5}
+    assert told == [{}, both, both | {"mcx": 35}, {"nse_fo": 5, "mcx": 35}, {}]
+
+
 def test_symbols_of_other_segments_are_recorded_where_one_is_refused(tmp_path: Path) -> None:
     file = write_calendar(tmp_path / "calendar.json", nse_cash=HOURS["nse_cash"])
     settings = make_settings(tmp_path, symbols=[SBIN, GOLD], calendar={"file": str(file)})

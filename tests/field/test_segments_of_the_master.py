@@ -182,6 +182,24 @@ def test_one_connection_of_two_segments_is_accounted_for_by_the_windows_of_each(
     assert ledgers.symbols == [SBIN, GOLD]
 
 
+def test_a_silence_is_proven_quiet_within_the_window_of_each_segment() -> None:
+    parts = {"nse_cash": StreamLedger("r", 2, [SBIN]), "mcx": StreamLedger("r-mcx", 2, [GOLD])}
+    ledgers = SegmentLedgers(parts)
+    parts["nse_cash"].open_window((0, 100))
+    parts["mcx"].open_window((50, 1000))
+
+    def quiet(*symbols: str) -> list[tuple[list[str], int, int]]:
+        records = ledgers.mark_quiet(iter(symbols), 20, 200)
+        return [(each["symbols"], each["from_ns"], each["to_ns"]) for each in records]
+
+    assert quiet(GOLD, SBIN) == [([SBIN], 20, 100), ([GOLD], 50, 200)]
+    assert quiet(GOLD) == [([GOLD], 50, 200)]
+    parts["nse_cash"].close_window(100)
+    assert quiet(SBIN, GOLD) == [([GOLD], 50, 200)]
+    assert ledgers.segments_of([SBIN]) == ["nse_cash"]
+    assert ledgers.segments_of([GOLD, SBIN, GOLD]) == ["nse_cash", "mcx"]
+
+
 def status_of(settings: Any, wall_ns: int) -> dict[str, Any]:
     """A recorder's status in which cash is closed and gold, whose window is open, delivers."""
     feeds = {"fyers-rest": {"updates": 1, "last_recv_ns": wall_ns}}
