@@ -18,7 +18,7 @@ from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_setting
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.access import Access
-from harvester.brokers.protocol import GroupPlan
+from harvester.brokers.protocol import NOTHING, GroupPlan, SymbolTally
 from harvester.capture.context import TradingState
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
@@ -64,8 +64,8 @@ class FakeSocket:
     def describe(self) -> dict[str, Any]:
         return {}
 
-    def tallies(self) -> dict[str, Any]:
-        return {}
+    def tally(self, symbol: str) -> SymbolTally:
+        return NOTHING
 
 
 class Sockets:
@@ -107,8 +107,8 @@ class Sockets:
     def down_for(self) -> int:
         return 0
 
-    def tallies(self) -> dict[str, Any]:
-        return {}
+    def tally(self, symbol: str) -> SymbolTally:
+        return NOTHING
 
     def open(self, stream: int) -> Any:
         """The stream's connection; None when there is none."""
