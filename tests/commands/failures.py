@@ -94,7 +94,7 @@ CONFIGURATION = r"config\.json: "
 RIGHTS = [
     no_rights(
         lambda place: place.root / "data",
-        r"data/(lake|journal).*Permission denied.*(owner|user)",
+        r"data/(lake|journal|masters).*Permission denied.*(owner|user)",
         *("run", "recover", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
     ),
     no_rights(lambda place: place.table, r"depth\.parquet.*(Permission denied|cannot be read)", "export", "verify"),
