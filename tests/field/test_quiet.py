@@ -62,9 +62,8 @@ def test_a_connection_that_brings_nothing_while_the_market_goes_on_is_replaced_w
 def test_a_connection_that_answers_no_pings_any_more_is_ended_and_made_again(
     certificate: tuple[Path, Path], now: StillTime, *, is_halted: bool
 ) -> None:
-
     async def story(stand: Stand) -> None:
-        stand.trading.since_ns = None
+        stand.trading.since_ns = {}
         await until(lambda: stand.socket.answers_pings, 10)
         stand.broker.is_halted = is_halted
         stand.stop_answering()
@@ -77,6 +76,20 @@ def test_a_connection_that_answers_no_pings_any_more_is_ended_and_made_again(
 
     assert causes(stand.journal) == ["not_started", "mute"]
     assert "ping" in stand.journal.of_type("disconnect")[0]["detail"]
+
+
+def test_nothing_is_asked_after_the_close_of_a_segment_while_another_one_trades(
+    certificate: tuple[Path, Path], now: StillTime
+) -> None:
+    async def story(stand: Stand) -> None:
+        stand.trading.since_ns = {"mcx": 0}
+        stand.broker.is_halted = True
+        await asyncio.sleep(3 * STALE)
+
+    stand = play(certificate, now, story)
+
+    assert made(stand) == 1
+    assert stand.journal.of_type("quiet") == []
 
 
 def test_a_broker_that_allows_one_connection_is_asked_in_its_place(
@@ -164,7 +177,7 @@ def test_two_deaf_connections_are_found_out(certificate: tuple[Path, Path], now:
 
 def test_a_new_token_in_a_halt_is_no_gap(certificate: tuple[Path, Path], now: StillTime) -> None:
     async def story(stand: Stand) -> None:
-        stand.trading.since_ns = None
+        stand.trading.since_ns = {}
         stand.broker.is_halted = True
         await asyncio.sleep(0.3)
         stand.hand_over("n")
@@ -179,9 +192,8 @@ def test_a_new_token_in_a_halt_is_no_gap(certificate: tuple[Path, Path], now: St
 def test_the_gap_of_a_cut_in_a_halt_begins_with_the_last_sign_of_life(
     certificate: tuple[Path, Path], now: StillTime
 ) -> None:
-
     async def story(stand: Stand) -> None:
-        stand.trading.since_ns = None
+        stand.trading.since_ns = {}
         stand.broker.is_halted = True
         await asyncio.sleep(1)
         stand.broker.cut("/hsm")

@@ -113,11 +113,13 @@ class SilenceMonitor:
         return now - last_ns
 
     def _last_data_ns(self) -> int:
-        """When data came last, or trading began, on connections that are up in continuous trading; 0 when none is."""
-        since_ns, heard = self._context.trading.since_ns, self._heard()
-        if since_ns is None or not heard or not any(map(self._context.ledger.is_live, self._sides.plan.symbols)):
+        """When data came last, or trading began, on connections that are up while a segment of theirs trades; or 0."""
+        ledger, symbols, heard = self._context.ledger, self._sides.plan.symbols, self._heard()
+        trading = self._context.trading.since_ns
+        since = [trading[segment] for segment in ledger.segments_of(symbols) if segment in trading]
+        if not since or not heard or not any(map(ledger.is_live, symbols)):
             return 0
-        return max(since_ns, *heard)
+        return max(min(since), *heard)
 
     def _heard(self) -> list[int]:
         """When data came last on each connection that is up."""
