@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from market import IST, session_at
+from market import evening_at
 
 KEPT_SNAPSHOTS = 7
 EVENING = timedelta(hours=4)
@@ -23,14 +23,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
     import boto3
 
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
-    session = session_at(now)
-    if session is None or not session[2] <= now < session[2] + EVENING:
+    evening = evening_at(now, EVENING)
+    if evening is None:
         return {}
-    day = now.astimezone(IST).date().isoformat()
+    day, begun = evening[0].isoformat(), evening[1]
     ec2, s3 = boto3.client("ec2"), boto3.client("s3")
     done = {name: settle(ec2, s3, name, day) for name in os.environ["HOSTS"].split(",")}
     late = sorted(name for name, what in done.items() if what == NOT_UPLOADED)
-    if late and now >= session[2] + EVENING - CALLED_EVERY:
+    if late and now >= begun + EVENING - CALLED_EVERY:
         boto3.client("sns").publish(
             TopicArn=os.environ["TOPIC"],
             Subject=f"{os.environ['ENVIRONMENT']}: {day} is not in the bucket",

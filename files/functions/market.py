@@ -1,7 +1,7 @@
 """Whether the market is open, from the sessions that the build wrote beside this file."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 IST = timezone(timedelta(hours=5, minutes=30))  # Lambda's image may lack the zones' files
@@ -13,8 +13,25 @@ def session_at(moment: datetime, sessions: Path = SESSIONS) -> tuple[datetime, d
 
     ValueError when the day is after the last one that the build knew: the archive must be built anew.
     """
+    return _session_of(moment.astimezone(IST).date(), sessions)
+
+
+def evening_at(moment: datetime, length: timedelta, sessions: Path = SESSIONS) -> tuple[date, datetime] | None:
+    """The trading day in whose evening the moment is, and when that began; also after midnight. None: in none.
+
+    ValueError as of `session_at`.
+    """
+    today = moment.astimezone(IST).date()
+    for day in (today, today - timedelta(days=1)):
+        session = _session_of(day, sessions)
+        if session and session[2] <= moment < session[2] + length:
+            return day, session[2]
+    return None
+
+
+def _session_of(date_: date, sessions: Path) -> tuple[datetime, datetime, datetime] | None:
     data = json.loads(sessions.read_bytes())
-    day = moment.astimezone(IST).date().isoformat()
+    day = date_.isoformat()
     if day > data["known_until"]:
         raise ValueError(f"{day} is after {data['known_until']}, the last day this archive knows; run site.yml again")
     found = data["sessions"].get(day)

@@ -14,6 +14,7 @@ from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result
 from runbook.fleet import account
+from runbook.fleet.calendar import calendar_beside
 from runbook.fleet.shares import share_of
 from runbook.tokens.function_policies import statements
 
@@ -92,6 +93,7 @@ class FilterModule:
             "account_shares": account_shares,
             "alert_settings": alert_settings,
             "bucket_name": bucket_name,
+            "calendar_beside": calendar_beside,
             "explain_aws": explain_result,
             "fleet_names": fleet_names,
             "fleet_stem": fleet_stem,

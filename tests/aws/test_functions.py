@@ -50,7 +50,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return build(SOURCES, tmp_path_factory.mktemp("archives"), TradingCalendar.load(), TODAY)
+    return build(SOURCES, tmp_path_factory.mktemp("archives"), [TradingCalendar.load()], TODAY)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_the_same_sources_make_the_same_bytes(archives: dict[str, Path], tmp_pat
     time.sleep(1.1)  # ZIP archives would store times of two seconds' grain
     os.utime(SOURCES / "market.py")
 
-    again = build(SOURCES, tmp_path, TradingCalendar.load(), TODAY)
+    again = build(SOURCES, tmp_path, [TradingCalendar.load()], TODAY)
 
     assert set(again) == set(FUNCTIONS)
     assert {name: path.read_bytes() for name, path in again.items()} == {
@@ -206,9 +206,9 @@ def test_seven_snapshots_are_kept(aws: None, archives: Any, tmp_path: Path, monk
 
 def test_schedules_name_every_trading_day_and_no_other() -> None:
     calendar, first = TradingCalendar.load(), date(2026, 11, 1)
-    fired = {what: fire(crons) for what, crons in day_schedules(calendar, first).items()}
+    fired = {what: fire(crons) for what, crons in day_schedules([calendar], first).items()}
 
-    expected = list(trading_days(calendar, first))
+    expected = list(trading_days([calendar], first))
     assert [moment.isoformat() for moment in fired["start"]] == [
         (opens - timedelta(minutes=10)).isoformat() for opens, _, _ in expected
     ]
@@ -232,7 +232,7 @@ def fire(crons: dict[str, str]) -> list[datetime]:
 
 
 def test_the_evening_begins_when_every_phase_is_over() -> None:
-    sessions: Any = json.loads(json.dumps(sessions_file(TradingCalendar.load(), date(2026, 11, 1))))["sessions"]
+    sessions: Any = json.loads(json.dumps(sessions_file([TradingCalendar.load()], date(2026, 11, 1))))["sessions"]
 
     assert sessions["2026-11-20"] == [
         "2026-11-20T09:00:00+05:30",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from tests.commands.failures import FAILURES, Failure, documented
 from tests.commands.places import BUCKET, NOW_NS, PENDING, Place, commands, give, make_place
 from tests.conftest import ROOT
@@ -43,6 +44,13 @@ cli._dispatch = lambda _: os.kill(os.getpid(), signal.SIGINT) or signal.pause()
 cli.main(["sessions"])
 """
 Ending = tuple[int, str, str]
+
+
+@pytest.fixture(autouse=True)
+def logs_of_this_test() -> Iterator[None]:
+    """A command that logs writes to the output of the process that it was configured in: here that of its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")

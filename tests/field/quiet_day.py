@@ -1,7 +1,8 @@
 """The real recorder and the real exchange in one process, in still time, through a session in which little happens.
 
 Runs in a working directory that `prepare` has made; `python -m tests.field.quiet_day` is the session. Of the exchange
-only the pace differs: how often a symbol's book changes, and how often it looks whether a fault is due.
+only the pace differs: how often a symbol's book changes, and how often it looks whether a fault is due. The recorder's
+status file, which nobody reads, is written every half minute.
 """
 
 import asyncio
@@ -107,9 +108,10 @@ async def play(now: StillTime, port: int) -> None:
     from exchange.options import Options
     from exchange.sockets import pump
     from harvester.base.redaction import Secret
+    from harvester.capture import publisher
     from harvester.tokens.handover import Token, write_handover
 
-    whole.LOOK_SECONDS, pump.LONGEST = 0.5, 1.0
+    whole.LOOK_SECONDS, pump.LONGEST, publisher.EVERY_NS = 0.5, 1.0, 30 * NS_PER_SECOND
     Disruptions.show = thin_out(Disruptions.show)  # type: ignore[method-assign]
     script = parse_faults(json.dumps(faults()), "the quiet day")
     options = Options(Path("state"), port=port, calendar=Path("calendar.json"), symbols_file=Path("master.csv"),

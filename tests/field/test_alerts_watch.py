@@ -35,6 +35,18 @@ GAP = {
     "feed": "fyers-hsm",
 }
 SILENT = {SYMBOL: {"feeds": {"fyers-rest": {"last_recv_ns": NOW - 5 * MINUTE}}}}
+GOLD = "MCX:GOLD26DECFUT"
+
+
+def segments(open_now: str) -> dict[str, Any]:
+    """The status file's windows of a stock and of gold, of which one is open."""
+    names = {"nse_cash": SYMBOL, "mcx": GOLD}
+    return {
+        segment: {"open_ns": NOW - 9 * MINUTE if symbol == open_now else None, "close_ns": None, "symbols": [symbol]}
+        for segment, symbol in names.items()
+    }
+
+
 NO_TOKEN = {"state": "missing", "version": None, "expires_at_ns": None, "problem": ""}
 UNREADABLE = {"state": "ok", "version": "file:1", "expires_at_ns": NOW, "problem": "handover: cannot be read"}
 
@@ -56,6 +68,8 @@ UNREADABLE = {"state": "ok", "version": "file:1", "expires_at_ns": NOW, "problem
         ),
         ({"calendar": {"problem": "broken"}}, WARNING, "calendar", "recorder", "The trading calendar cannot"),
         ({"unknown_symbols": {"NSE:SBI-EQ": []}}, WARNING, "symbols", "recorder", "The broker does not list a symbol"),
+        ({"refused_symbols": {GOLD: "mcx"}}, WARNING, "symbols_refused", "recorder", "Symbols are not recorded: the"),
+        ({"symbols": SILENT, "segments": segments(SYMBOL)}, CRITICAL, "data", "recorder", "Symbols are not recorded"),
         ({"token": UNREADABLE}, WARNING, "token", "recorder", "The token cannot be read"),
     ],
 )
@@ -73,6 +87,7 @@ def test_each_state_that_loses_data_is_one_notice(
     "change",
     [
         {},
+        {"symbols": SILENT, "segments": segments(GOLD)},
         {"config_hash": "other"},
         {"token": NO_TOKEN},
         {"token": NO_TOKEN, "symbols": SILENT},

@@ -1,74 +1,23 @@
 """A market that stands still is not a connection that has failed, and a connection that has failed is found out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.recorder.conftest import certificate
+from tests.field.quiet_stories import STALE, causes, certificate, flow, is_whole, made, now, play, quiet, short_grace
+from tests.golden.still import StillTime
 from tests.recorder.sockets import until
-from tests.recorder.standing import Journal, Stand, standing
+from tests.recorder.standing import Stand
 
-from harvester.base.clock import NS_PER_SECOND
-from harvester.capture.streams import silence
-
-__all__ = ["certificate"]
-STALE = 0.4
-"""Seconds; the recorder's default is 10."""
+__all__ = ["certificate", "now", "short_grace"]
 SOCKETS = pytest.mark.parametrize("path", ["/hsm", "/tbt"])
-Story = Callable[[Stand], Awaitable[None]]
-
-
-@pytest.fixture(autouse=True)
-def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes on one connection is on the other at once here."""
-    monkeypatch.setattr(silence, "GRACE_NS", NS_PER_SECOND // 5)
-
-
-def play(certificate: tuple[Path, Path], story: Story, **options: Any) -> Stand:
-    """The stand after a story in which a connection may be silent for STALE seconds."""
-
-    async def run() -> Stand:
-        async with standing(certificate, stale_seconds=STALE, **options) as stand:
-            await flow(stand)
-            await story(stand)
-        return stand
-
-    return asyncio.run(run())
-
-
-async def flow(stand: Stand, frames: int = 5) -> None:
-    """Until so many more frames of the newest connection are journalled."""
-    wanted = len(stand.journal.messages) + frames
-    await until(lambda: len(stand.journal.messages) >= wanted, 10)
-
-
-async def quiet(stand: Stand, times: int = 1) -> None:
-    """Until it was seen so often that nothing was missed."""
-    await until(lambda: len(stand.journal.of_type("quiet")) >= times, 10)
-
-
-def causes(journal: Journal) -> list[str]:
-    """Of SBIN's gaps that are not empty and were closed."""
-    return [cause for cause, _, _ in journal.gaps]
-
-
-def made(stand: Stand) -> int:
-    return stand.broker.connections(stand.path)
-
-
-def is_whole(stand: Stand, number: int) -> bool:
-    """Whether every frame that was sent on a connection, but what was in flight at its end, is journalled."""
-    sent, kept = stand.broker.sent[stand.path, number], set(stand.journal.messages)
-    return all(frame in kept for frame in sent[:-2])
 
 
 @SOCKETS
 @pytest.mark.parametrize("way", [{}, {"may_overlap": False}, {"redundant": True}])
 def test_a_halt_is_quiet_and_no_gap_and_the_first_frame_after_it_is_recorded(
-    certificate: tuple[Path, Path], path: str, way: dict[str, Any]
+    certificate: tuple[Path, Path], now: StillTime, path: str, way: dict[str, Any]
 ) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.is_halted = True
@@ -77,7 +26,7 @@ def test_a_halt_is_quiet_and_no_gap_and_the_first_frame_after_it_is_recorded(
         stand.broker.is_halted = False
         await flow(stand)
 
-    stand = play(certificate, story, path=path, **way)
+    stand = play(certificate, now, story, path=path, **way)
 
     (record,) = stand.journal.of_type("quiet")
     assert set(record["symbols"]) == set(stand.symbols)
@@ -91,14 +40,14 @@ def test_a_halt_is_quiet_and_no_gap_and_the_first_frame_after_it_is_recorded(
 
 @SOCKETS
 def test_a_connection_that_brings_nothing_while_the_market_goes_on_is_replaced_with_a_gap_from_its_last_frame(
-    certificate: tuple[Path, Path], path: str
+    certificate: tuple[Path, Path], now: StillTime, path: str
 ) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.deaf.add((path, 0))
         await until(lambda: made(stand) == 2 and len(causes(stand.journal)) == 2, 10)
         await flow(stand)
 
-    stand = play(certificate, story, path=path)
+    stand = play(certificate, now, story, path=path)
 
     (_, from_ns, to_ns) = stand.journal.gaps[1]
     assert causes(stand.journal) == ["not_started", "mute"]
@@ -111,11 +60,10 @@ def test_a_connection_that_brings_nothing_while_the_market_goes_on_is_replaced_w
 
 @pytest.mark.parametrize("is_halted", [True, False])
 def test_a_connection_that_answers_no_pings_any_more_is_ended_and_made_again(
-    certificate: tuple[Path, Path], *, is_halted: bool
+    certificate: tuple[Path, Path], now: StillTime, *, is_halted: bool
 ) -> None:
-
     async def story(stand: Stand) -> None:
-        stand.trading.since_ns = None
+        stand.trading.since_ns = {}
         await until(lambda: stand.socket.answers_pings, 10)
         stand.broker.is_halted = is_halted
         stand.stop_answering()
@@ -124,36 +72,29 @@ def test_a_connection_that_answers_no_pings_any_more_is_ended_and_made_again(
         stand.broker.is_halted = False
         await flow(stand)
 
-    stand = play(certificate, story)
+    stand = play(certificate, now, story)
 
     assert causes(stand.journal) == ["not_started", "mute"]
     assert "ping" in stand.journal.of_type("disconnect")[0]["detail"]
 
 
-def test_symbols_that_seldom_change_cost_few_connections_and_no_gap(certificate: tuple[Path, Path]) -> None:
+def test_nothing_is_asked_after_the_close_of_a_segment_while_another_one_trades(
+    certificate: tuple[Path, Path], now: StillTime
+) -> None:
     async def story(stand: Stand) -> None:
-        stand.broker.period = 1.5 * STALE
-        await flow(stand, 10)
-
-    stand = play(certificate, story)
-
-    assert causes(stand.journal) == ["not_started"]
-    assert made(stand) <= 3, "a market's silence is no reason to connect again and again"
-
-
-def test_a_halt_that_lasts_is_asked_about_ever_more_rarely(certificate: tuple[Path, Path]) -> None:
-    async def story(stand: Stand) -> None:
+        stand.trading.since_ns = {"mcx": 0}
         stand.broker.is_halted = True
-        await quiet(stand, 2)
+        await asyncio.sleep(3 * STALE)
 
-    stand = play(certificate, story)
+    stand = play(certificate, now, story)
 
-    first, second = stand.journal.of_type("quiet")
-    assert first["to_ns"] <= second["from_ns"], "what is proven is proven once"
-    assert second["to_ns"] - second["from_ns"] > 5 * (first["to_ns"] - first["from_ns"])
+    assert made(stand) == 1
+    assert stand.journal.of_type("quiet") == []
 
 
-def test_a_broker_that_allows_one_connection_is_asked_in_its_place(certificate: tuple[Path, Path]) -> None:
+def test_a_broker_that_allows_one_connection_is_asked_in_its_place(
+    certificate: tuple[Path, Path], now: StillTime
+) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.most_open["/hsm"] = 1
         stand.broker.is_halted = True
@@ -161,14 +102,16 @@ def test_a_broker_that_allows_one_connection_is_asked_in_its_place(certificate: 
         stand.broker.is_halted = False
         await flow(stand)
 
-    stand = play(certificate, story)
+    stand = play(certificate, now, story)
 
     (record,) = stand.journal.of_type("quiet")
     assert all(record["from_ns"] <= gap[1] and gap[2] <= record["to_ns"] for gap in stand.journal.gaps[1:])
     assert made(stand) == 2
 
 
-def test_a_broker_that_ends_the_older_of_two_connections_starts_no_fight(certificate: tuple[Path, Path]) -> None:
+def test_a_broker_that_ends_the_older_of_two_connections_starts_no_fight(
+    certificate: tuple[Path, Path], now: StillTime
+) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.ends_older = True
         stand.broker.is_halted = True
@@ -176,7 +119,7 @@ def test_a_broker_that_ends_the_older_of_two_connections_starts_no_fight(certifi
         stand.broker.is_halted = False
         await flow(stand, 20)
 
-    stand = play(certificate, story)
+    stand = play(certificate, now, story)
 
     (record,) = stand.journal.of_type("quiet")
     assert all(record["from_ns"] <= gap[1] and gap[2] <= record["to_ns"] for gap in stand.journal.gaps[1:])
@@ -184,7 +127,7 @@ def test_a_broker_that_ends_the_older_of_two_connections_starts_no_fight(certifi
 
 
 def test_a_market_that_goes_on_while_it_is_asked_about_keeps_its_connection(
-    certificate: tuple[Path, Path],
+    certificate: tuple[Path, Path], now: StillTime
 ) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.is_halted = True
@@ -194,7 +137,7 @@ def test_a_market_that_goes_on_while_it_is_asked_about_keeps_its_connection(
         await until(lambda: len(stand.journal.of_type("disconnect")) == 1, 10)
         await flow(stand)
 
-    stand = play(certificate, story)
+    stand = play(certificate, now, story)
 
     assert causes(stand.journal) == ["not_started"]
     assert stand.journal.of_type("disconnect")[0]["stream"] == 1, "the second one goes"
@@ -202,13 +145,15 @@ def test_a_market_that_goes_on_while_it_is_asked_about_keeps_its_connection(
     assert is_whole(stand, 0)
 
 
-def test_one_deaf_connection_of_two_is_replaced_and_costs_nothing(certificate: tuple[Path, Path]) -> None:
+def test_one_deaf_connection_of_two_is_replaced_and_costs_nothing(
+    certificate: tuple[Path, Path], now: StillTime
+) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.deaf.add(("/hsm", 0))
         await until(lambda: made(stand) == 3, 10)
         await flow(stand)
 
-    stand = play(certificate, story, redundant=True)
+    stand = play(certificate, now, story, redundant=True)
 
     ended = stand.journal.of_type("disconnect")[0]
     assert ended["cause"] == "mute"
@@ -216,13 +161,13 @@ def test_one_deaf_connection_of_two_is_replaced_and_costs_nothing(certificate: t
     assert made(stand) == 3
 
 
-def test_two_deaf_connections_are_found_out(certificate: tuple[Path, Path]) -> None:
+def test_two_deaf_connections_are_found_out(certificate: tuple[Path, Path], now: StillTime) -> None:
     async def story(stand: Stand) -> None:
         stand.broker.deaf |= {("/hsm", 0), ("/hsm", 1)}
         await until(lambda: made(stand) == 4 and len(causes(stand.journal)) == 2, 10)
         await flow(stand)
 
-    stand = play(certificate, story, redundant=True)
+    stand = play(certificate, now, story, redundant=True)
 
     assert causes(stand.journal) == ["not_started", "mute"]
     assert stand.journal.gaps[1][1] == max(
@@ -230,46 +175,31 @@ def test_two_deaf_connections_are_found_out(certificate: tuple[Path, Path]) -> N
     )
 
 
-def test_a_server_that_sends_snapshots_alone_is_asked_less_and_less_often(certificate: tuple[Path, Path]) -> None:
+def test_a_new_token_in_a_halt_is_no_gap(certificate: tuple[Path, Path], now: StillTime) -> None:
     async def story(stand: Stand) -> None:
-        stand.broker.is_mute = True
-        await until(lambda: len(causes(stand.journal)) == 5, 20)
-
-    stand = play(certificate, story)
-
-    assert causes(stand.journal)[1:] == ["mute"] * 4
-    ends = [to_ns for _, _, to_ns in stand.journal.gaps[1:]]
-    pauses = [later - earlier for earlier, later in pairwise(ends)]
-    assert pauses == sorted(pauses)
-    assert pauses[2] > 2 * pauses[0]
-
-
-def test_a_new_token_in_a_halt_is_no_gap(certificate: tuple[Path, Path]) -> None:
-    async def story(stand: Stand) -> None:
-        stand.trading.since_ns = None
+        stand.trading.since_ns = {}
         stand.broker.is_halted = True
         await asyncio.sleep(0.3)
         stand.hand_over("n")
         stand.feed.change_token()
         await until(lambda: stand.connection.stream == 1 and len(stand.journal.of_type("disconnect")) == 1, 10)
 
-    stand = play(certificate, story)
+    stand = play(certificate, now, story)
 
     assert causes(stand.journal) == ["not_started"]
 
 
 def test_the_gap_of_a_cut_in_a_halt_begins_with_the_last_sign_of_life(
-    certificate: tuple[Path, Path],
+    certificate: tuple[Path, Path], now: StillTime
 ) -> None:
-
     async def story(stand: Stand) -> None:
-        stand.trading.since_ns = None
+        stand.trading.since_ns = {}
         stand.broker.is_halted = True
         await asyncio.sleep(1)
         stand.broker.cut("/hsm")
         await until(lambda: made(stand) == 2 and len(causes(stand.journal)) == 2, 10)
 
-    stand = play(certificate, story)
+    stand = play(certificate, now, story)
 
     cause, from_ns, to_ns = stand.journal.gaps[1]
     assert cause == "disconnect"

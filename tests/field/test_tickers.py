@@ -56,5 +56,5 @@ def test_a_currency_contract_is_refused_in_a_sentence(tmp_path: Path, ticker: st
     config = make_config(tmp_path, feeds=["fyers-rest", "fyers-hsm"])
     config |= {"symbols": [ticker]} if key == "symbols" else {"hsm": {"symbols": [ticker]}}
 
-    with pytest.raises(Refused, match=f"{ticker}: .*finer than a paisa"):
+    with pytest.raises(Refused, match=f"{ticker}: .*finer than a paisa.* The calendar has hours"):
         validate(Settings, config)

@@ -1,14 +1,22 @@
-"""mutmut in a workspace that `run` made: `driver.py generate`, `driver.py test WORKERS < names`, `driver.py results`.
+"""mutmut in a workspace that `run` made. Names of mutants come on standard input, one a line; results go out as JSON.
+
+driver.py generate                 write every mutant
+driver.py names                    every mutant's name, file and function
+driver.py test WORKERS [SECONDS]   test the named ones in the order given, and stop after so long
+driver.py results                  what the named ones change, and their verdicts
 
 A program of its own, because mutmut reads its configuration from the working directory and changes `sys.path`.
 """
 
 import json
+import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import click
 import libcst as cst
+import mutmut.__main__
 from mutmut.__main__ import cli, copy_src_dir, create_mutants
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
@@ -16,6 +24,7 @@ from mutmut.mutation.mutators import mutation_operators
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+from mutmut.workers.isolation import MutantRunner
 
 NOTICED = {"killed", "timeout", "segfault", "check was interrupted by user"}
 """The last is pytest's exit code 2: a test module that could not be imported. A person's Ctrl-C records nothing."""
@@ -37,34 +46,96 @@ def generate() -> None:
     create_mutants(1)
 
 
-def test(workers: str) -> None:
-    """Run the mutants named on standard input, whatever their verdict was."""
-    cli(["run", "--max-children", workers, *sys.stdin.read().split()], standalone_mode=False)
+def names() -> None:
+    """Print every mutant's name, file and function."""
+    rows = [{"name": name, "path": str(data.path), "function": _function_of(name)} for data, name in _mutants()]
+    json.dump(rows, sys.stdout)
+
+
+def test(workers: str, seconds: str = "") -> None:
+    """Run the mutants named on standard input, whatever their verdict was; those not reached in time keep theirs."""
+    wanted = sys.stdin.read().split()
+    if not seconds:
+        cli(["run", "--max-children", workers, *wanted], standalone_mode=False)
+        return
+    place = {name: at for at, name in enumerate(wanted)}
+    mutmut.__main__.estimated_worst_case_time = (
+        place.__getitem__
+    )  # by which mutmut sorts: quickest first would be a bias
+    SourceFileMutationData.save = _undisturbed(SourceFileMutationData.save)
+    _leave_out_rehearsals()
+    over = False
+
+    def stop(*_: object) -> None:
+        nonlocal over
+        over = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, float(seconds), 5)  # again, should pytest take the first one for its own
+    try:
+        cli(["run", "--max-children", workers, *wanted], standalone_mode=False)
+    except (KeyboardInterrupt, SystemExit, click.Abort):
+        if not over:
+            raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _leave_out_rehearsals() -> None:
+    """The tests pass once while mutmut notes what they reach; running them again, and to fail, would cost time."""
+    make = mutmut.__main__.get_mutant_runner
+
+    def runner(workers: int) -> MutantRunner:
+        made = make(workers)
+        made.run_clean_tests = lambda tests: 0
+        return made
+
+    mutmut.__main__.get_mutant_runner = runner
+    mutmut.__main__.run_forced_fail_test = lambda _: None
+
+
+def _undisturbed(save: Callable[[SourceFileMutationData], None]) -> Callable[[SourceFileMutationData], None]:
+    """`save`, which the end of the time must not leave half done."""
+
+    def whole(data: SourceFileMutationData) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        try:
+            save(data)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+
+    return whole
 
 
 def results() -> None:
-    """Print every mutant with its verdict: None before it ran."""
+    """Print what the mutants named on standard input change, with their verdicts: None before they ran."""
+    wanted = set(sys.stdin.read().split())
     found = []
+    for data, name in _mutants():
+        if name not in wanted:
+            continue
+        was, now = _difference(name, data.path)
+        code = data.exit_code_by_key[name]
+        found.append(
+            {
+                "name": name,
+                "path": str(data.path),
+                "function": _function_of(name),
+                "was": was,
+                "now": now,
+                "verdict": None if code is None else "killed" if status_by_exit_code[code] in NOTICED else "survived",
+                "seconds": data.durations_by_key.get(name, 0.0),
+            }
+        )
+    json.dump(found, sys.stdout)
+
+
+def _mutants() -> Iterable[tuple[SourceFileMutationData, str]]:
     for path in walk_mutatable_files():
         data = SourceFileMutationData(path=path)
         data.load()
-        for name, code in data.exit_code_by_key.items():
-            was, now = _difference(name, path)
-            verdict = None if code is None else "killed" if status_by_exit_code[code] in NOTICED else "survived"
-            seconds = data.durations_by_key.get(name, 0.0)
-            function = _function_of(name)
-            found.append(
-                {
-                    "name": name,
-                    "path": str(path),
-                    "function": function,
-                    "was": was,
-                    "now": now,
-                    "verdict": verdict,
-                    "seconds": seconds,
-                }
-            )
-    json.dump(found, sys.stdout)
+        yield from ((data, name) for name in data.exit_code_by_key)
 
 
 def _function_of(name: str) -> str:
@@ -82,4 +153,4 @@ def _difference(name: str, path: Path) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    {"generate": generate, "test": test, "results": results}[sys.argv[1]](*sys.argv[2:])
+    {"generate": generate, "names": names, "test": test, "results": results}[sys.argv[1]](*sys.argv[2:])

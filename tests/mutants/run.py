@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.mutants.changes import changed_files, left_main
+
 from harvester.base.errors import ConfigError, HarvesterError
 
 HERE = Path(__file__).resolve().parent
@@ -20,7 +22,7 @@ REPORT = ROOT / "docs" / "mutants.md"
 SEED = 20260
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Package:
     """A table of packages.toml."""
 
@@ -31,19 +33,22 @@ class Package:
     deselect: list[str]
     sample: int
     least: int
-
-    @property
-    def workspace(self) -> Path:
-        return STATE / self.name
+    workspace: Path
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One planted fault: the lines it changes in a function, and what the tests said: killed, survived, or None yet."""
+class Place:
+    """Where a mutant is: a file below the workspace, and a function such as "writer.JournalWriter.sync"."""
 
     name: str
     path: str
     function: str
+
+
+@dataclass(frozen=True)
+class Mutant(Place):
+    """One planted fault: the lines it changes in a function, and what the tests said: killed, survived, or None yet."""
+
     was: str
     now: str
     verdict: str | None
@@ -55,10 +60,10 @@ class Mutant:
         return self.function, self.was, self.now
 
 
-def packages() -> dict[str, Package]:
-    """What is configured, by name."""
+def packages(state: Path = STATE) -> dict[str, Package]:
+    """What is configured, by name; each has its workspace below `state`."""
     tables = tomllib.loads((HERE / "packages.toml").read_text("utf-8"))
-    return {name: Package(name, **table) for name, table in tables.items()}
+    return {name: Package(name, **table, workspace=state / name) for name, table in tables.items()}
 
 
 def equivalents(package: str) -> dict[tuple[str, str, str], str]:
@@ -68,41 +73,48 @@ def equivalents(package: str) -> dict[tuple[str, str, str], str]:
 
 
 def run(package: str | None = None, *, changed: bool = False, workers: int = 1) -> int:
-    """Test one package's mutants, or every package's. Raises HarvesterError.
+    """Test one package's mutants, or every package's, and write the report. Raises HarvesterError.
 
     1 when a score is under its least, when some mutants did not run, or when an "equivalent" one was killed.
     A stopped run goes on where it stopped. Survivors are tested again, for the tests may have changed.
-    With `changed`, only files that differ from the main branch are mutated, and the report stays as it is.
+    With `changed`, only files that differ from main are mutated, and the report stays as it is.
     """
     known = packages()
     if package and package not in known:
         raise ConfigError(f"There is no package {package!r} in tests/mutants/packages.toml, only {', '.join(known)}.")
-    return max(_run_package(each, changed, workers) for each in known.values() if package in (None, each.name))
+    return max(run_package(each, changed, workers) for each in known.values() if package in (None, each.name))
 
 
-def _run_package(package: Package, changed: bool, workers: int) -> int:
-    _prepare(package)
-    _drive(package, "generate")
+def run_package(package: Package, changed: bool, workers: int, *, report: bool = True) -> int:
+    """The same for one package, anywhere."""
+    generate(package)
     spared = equivalents(package.name)
-    chosen = _choose(package, _results(package), changed)
+    names = [each.name for each in _choose(package, listed(package), changed)]
     waiting = [
-        each.name for each in chosen if each.verdict is None or (each.verdict == "survived" and each.key not in spared)
+        each.name
+        for each in results(package, names)
+        if each.verdict is None or (each.verdict == "survived" and each.key not in spared)
     ]
-    print(f"{package.name}: {len(chosen)} mutants, {len(waiting)} to test", flush=True)
+    print(f"{package.name}: {len(names)} mutants, {len(waiting)} to test", flush=True)
     if waiting:
         (package.workspace / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)  # which test covers what, anew
-        _drive(package, "test", str(workers), names=waiting)
-    names = {each.name for each in chosen}
-    results = [each for each in _results(package) if each.name in names]
-    section, score = describe(package, results, spared)
-    if not changed:
+        drive(package, "test", str(workers), names=waiting)
+    found = results(package, names)
+    section, score = describe(package, found, spared)
+    if report and not changed:
         _write_section(package.name, section)
     print(section)
-    wrong = [each.name for each in results if each.verdict == "killed" and each.key in spared]
+    wrong = [each.name for each in found if each.verdict == "killed" and each.key in spared]
     for name in wrong:
         print(f"{name} is listed as equivalent, but a test noticed it: take it out of tests/mutants/equivalent.toml.")
-    unfinished = any(each.verdict is None for each in results)
+    unfinished = any(each.verdict is None for each in found)
     return 1 if wrong or unfinished or score < package.least else 0
+
+
+def generate(package: Package) -> None:
+    """Write every mutant of the package into its workspace; verdicts on functions that did not change are kept."""
+    _prepare(package)
+    drive(package, "generate")
 
 
 def _prepare(package: Package) -> None:
@@ -130,9 +142,9 @@ def _prepare(package: Package) -> None:
         settings.write_text(text, "utf-8")
 
 
-def _drive(package: Package, *arguments: str, names: list[str] | None = None) -> str:
-    """Call driver.py; what `results` printed is returned, the rest goes to the terminal."""
-    reading = arguments == ("results",)
+def drive(package: Package, *arguments: str, names: list[str] | None = None) -> str:
+    """Call driver.py; JSON that it printed is returned, the rest goes to the terminal. Raises HarvesterError."""
+    reading = arguments[0] in ("names", "results")
     done = subprocess.run(
         [sys.executable, "-P", str(HERE / "driver.py"), *arguments],
         cwd=package.workspace,
@@ -150,32 +162,28 @@ def _drive(package: Package, *arguments: str, names: list[str] | None = None) ->
     return done.stdout or ""
 
 
-def _results(package: Package) -> list[Mutant]:
-    return [Mutant(**row) for row in json.loads(_drive(package, "results"))]
+def listed(package: Package) -> list[Place]:
+    """Every mutant that was generated."""
+    return [Place(**row) for row in json.loads(drive(package, "names"))]
 
 
-def _choose(package: Package, mutants: list[Mutant], changed: bool) -> list[Mutant]:
+def results(package: Package, names: list[str]) -> list[Mutant]:
+    """The mutants of these names, with their verdicts."""
+    return [Mutant(**row) for row in json.loads(drive(package, "results", names=names))]
+
+
+def _choose(package: Package, mutants: list[Place], changed: bool) -> list[Place]:
     if changed:
-        files = _changed_files()
-        mutants = [each for each in mutants if f"{package.root}/{each.path.removeprefix('src/')}" in files]
+        files = changed_files(left_main())
+        mutants = [each for each in mutants if source_of(package, each.path) in files]
     if package.sample and len(mutants) > package.sample:
         mutants = random.Random(SEED).sample(sorted(mutants, key=lambda each: each.name), package.sample)
     return mutants
 
 
-def _changed_files() -> set[str]:
-    """Files that differ from where this branch left main, with what is not committed yet."""
-    git = ["git", "-C", str(ROOT)]
-    for main in ("origin/main", "main"):
-        base = subprocess.run([*git, "merge-base", "HEAD", main], capture_output=True, text=True, check=False)
-        if base.returncode == 0:
-            names = subprocess.run(
-                [*git, "diff", "--name-only", base.stdout.strip()], capture_output=True, text=True, check=True
-            )
-            return set(names.stdout.splitlines())
-    raise ConfigError(
-        "--changed compares with the branch main, which this checkout does not have: git fetch origin main."
-    )
+def source_of(package: Package, path: str) -> str:
+    """A file of the workspace as it is named in the repository."""
+    return f"{package.root}/{path.removeprefix('src/')}"
 
 
 def describe(package: Package, results: list[Mutant], spared: dict[Any, str]) -> tuple[str, float]:

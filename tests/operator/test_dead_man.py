@@ -38,7 +38,7 @@ class CloudWatch:
 @pytest.fixture
 def dead_man(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The function, with what the build of 5 November 2026 would put beside it."""
-    sessions = sessions_file(TradingCalendar.load(), date(2026, 11, 5))
+    sessions = sessions_file([TradingCalendar.load()], date(2026, 11, 5))
     (tmp_path / "sessions.json").write_text(json.dumps(sessions), encoding="utf-8")
     monkeypatch.syspath_prepend(str(root / "files/functions"))
     for name, value in VARIABLES.items():
@@ -104,7 +104,7 @@ def test_a_day_that_the_build_did_not_know_is_an_error_and_no_quiet_day(ask: Ask
 
 
 def test_a_special_session_has_its_schedules_at_its_own_time() -> None:
-    schedules = day_schedules(TradingCalendar.load(), date(2026, 11, 5))
+    schedules = day_schedules([TradingCalendar.load()], date(2026, 11, 5))
 
     named = {what: [cron for cron in crons.values() if " 8 11 ? 2026" in cron] for what, crons in schedules.items()}
     assert named == {

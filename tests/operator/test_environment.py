@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import pytest
 
+from harvester.net.proxy import proxy_for
 from runbook.fleet.environment import STAND_IN_KEYS, environment_of
 from runbook.fleet.inventory import Host
 
@@ -31,3 +32,23 @@ def test_the_inventory_leads_to_its_aws_and_back(
         assert found.items() <= os.environ.items()
 
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_a_stand_in_never_sees_the_operators_keys(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "the-real-one")
+
+    with environment_of(Host("h1", "192.0.2.1", variables={"aws_endpoint_url": "http://127.0.0.1:9"})):
+        assert "the-real-one" not in os.environ.values()
+
+
+def test_the_brokers_stand_in_is_reached_by_its_proxy_whatever_the_operator_excludes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
+
+    with environment_of(Host("h1", "192.0.2.1", variables={"broker_proxy": "http://127.0.0.1:9"})):
+        assert proxy_for("api-t1.fyers.in") == "http://127.0.0.1:9"
+
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "*"

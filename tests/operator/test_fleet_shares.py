@@ -76,6 +76,9 @@ def test_a_host_outside_the_fleet_records_everything() -> None:
     assert share_of(SYMBOLS, "elsewhere", []) == SYMBOLS
 
 
+KEYS = ("requests_per_second", "requests_per_minute", "requests_per_day")
+
+
 def settings_of(symbols: int, *, interval: float = 5.0, app: str = "ABCDE12345-100", **changes: Any) -> dict[str, Any]:
     own = {"symbols": SYMBOLS[:symbols], "broker": {"app_id": app}, "poll": {"interval_seconds": interval}}
     return own | changes
@@ -131,6 +134,23 @@ def test_a_plan_that_allows_more_is_shared_too() -> None:
 
     assert account_refusal(fleet) == ""
     assert sum(account_shares(host, fleet)["broker"]["requests_per_minute"] for host in fleet) <= 600
+
+
+def test_of_hosts_that_state_other_limits_the_lowest_counts() -> None:
+    stated = {"h1": (10, 600, 200_000), "h2": (9, 200, 300_000), "h3": (20, 500, 100_000)}
+    fleet = {
+        host: settings_of(5) | {"broker": {"app_id": "ABCDE12345-100"} | dict(zip(KEYS, limits, strict=True))}
+        for host, limits in stated.items()
+    }
+
+    shares = [account_shares(host, fleet)["broker"] for host in fleet]
+
+    for key, lowest in zip(KEYS, (9, 200, 100_000), strict=True):
+        assert sum(share[key] for share in shares) <= lowest
+
+
+def test_no_interval_helps_more_hosts_than_requests_in_a_second() -> None:
+    assert "no interval makes that possible" in account_refusal(fleet_of(*[1] * 11))
 
 
 def test_more_hosts_than_requests_in_a_second_are_refused() -> None:

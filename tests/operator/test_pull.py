@@ -10,11 +10,9 @@ from typing import ClassVar
 
 import pytest
 from made_lake import LakeMaker, trading_days, tree
-from tests.durability import watched
 
-from harvester.lake.manifest import FileEntry, describe_file
+from harvester.lake.manifest import FileEntry
 from runbook.fleet.ssh import RemoteError, UnreachableError
-from runbook.pull.download import settle
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
 from runbook.pull.store import Store
@@ -237,22 +235,3 @@ def test_one_host_out_of_reach_does_not_keep_the_others_from_being_pulled(make_l
 
     assert "does not answer" in far.problems[0].why
     assert len(near.fetched) == 4
-
-
-def test_a_file_that_came_is_durable_with_its_folders_before_anybody_is_told(store: Store) -> None:
-    partial = store.partial / "depth" / "date=2026-11-20" / "host=lab1" / "depth.parquet"
-    partial.parent.mkdir(parents=True)
-    partial.write_bytes(b"rows")
-    file = describe_file(store.partial, partial, 1)
-    told: list[str] = []
-    with watched(store.root):
-        settle(store, [file], lambda files: told.extend(entry.path for entry in files))
-    assert told == [file.path] and (store.lake / file.path).read_bytes() == b"rows"
-
-
-def test_a_file_set_aside_is_durable_with_its_folder(store: Store) -> None:
-    (store.root / "lake").mkdir(parents=True)
-    (store.root / "lake" / "wrong").write_bytes(b"other rows")
-    with watched(store.root) as disk:
-        kept = store.set_aside(store.root / "lake" / "wrong")
-    assert kept.read_bytes() == b"other rows" and "durable quarantine" in disk.log

@@ -119,3 +119,18 @@ def test_an_empty_range_that_was_asked_for_is_missing_as_a_whole() -> None:
     selection = Selection(date(2026, 11, 16), date(2026, 11, 17))
 
     assert list(missing_days(set(), selection)) == [date(2026, 11, 16), date(2026, 11, 17)]
+
+
+def test_days_are_missing_by_the_calendars_of_the_segments_that_were_recorded() -> None:
+    first, last = date(2026, 11, 20), date(2026, 11, 27)
+    present = {first, last}
+    evening = date(2026, 11, 24)  # NSE has a holiday, MCX an evening
+
+    def missing(**days: set[date]) -> list[int]:
+        return [day.day for day in missing_days(present, Selection(), days)]  # type: ignore[arg-type]
+
+    assert missing(nse_cash=present) == [23, 25, 26]
+    assert missing(nse_cash=present, mcx=present) == [23, evening.day, 25, 26]
+    assert missing(mcx=present) == [23, evening.day, 25, 26]
+    assert missing(nse_cash=present, mcx={last}) == [23, 25, 26], "gold is recorded since the last day alone"
+    assert missing(nse_cash={first}, mcx={last}) == [23, 25, 26], "the one went on until the other is here"

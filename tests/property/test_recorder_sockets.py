@@ -18,7 +18,7 @@ from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_setting
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.access import Access
-from harvester.brokers.protocol import GroupPlan
+from harvester.brokers.protocol import NOTHING, GroupPlan, SymbolTally
 from harvester.capture.context import TradingState
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.context import FeedContext
@@ -26,6 +26,7 @@ from harvester.capture.streams.feed import StreamFeed
 from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM
 from harvester.ledger.outage import Outage
+from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger, Tail
 
 STREAMS = (0, 1)
@@ -63,8 +64,8 @@ class FakeSocket:
     def describe(self) -> dict[str, Any]:
         return {}
 
-    def tallies(self) -> dict[str, Any]:
-        return {}
+    def tally(self, symbol: str) -> SymbolTally:
+        return NOTHING
 
 
 class Sockets:
@@ -77,7 +78,9 @@ class Sockets:
         ledger = StreamLedger(f"run{number}", FYERS_HSM, SYMBOLS)
         unset: Any = None
         access, trading = Access(config.limits), TradingState()
-        self.context = FeedContext(FYERS_HSM, Mock(), ledger, access, clock, TLS, self.stale_ns, trading)
+        self.context = FeedContext(
+            FYERS_HSM, Mock(), SegmentLedgers({"nse_cash": ledger}), access, clock, TLS, self.stale_ns, trading
+        )
         self.connections = [StreamConnection(stream, SYMBOLS, self.context, unset) for stream in STREAMS]
         self.feed = StreamFeed(self.context, self)
         self.is_up = False
@@ -104,8 +107,8 @@ class Sockets:
     def down_for(self) -> int:
         return 0
 
-    def tallies(self) -> dict[str, Any]:
-        return {}
+    def tally(self, symbol: str) -> SymbolTally:
+        return NOTHING
 
     def open(self, stream: int) -> Any:
         """The stream's connection; None when there is none."""
@@ -141,7 +144,7 @@ class Sockets:
         socket = self.open(stream)
         if socket:
             tail_ns = socket.last_wall_ns if proven_ns is None or socket.is_silent else proven_ns
-            self._remember(socket, socket.last_wall_ns if self.context.ledger.window else tail_ns)
+            self._remember(socket, socket.last_wall_ns if self.context.ledger.parts["nse_cash"].window else tail_ns)
             self.connections[stream]._account(socket, outage, Tail(tail_ns, outage))
 
     def die(self) -> None:

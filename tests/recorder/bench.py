@@ -22,6 +22,7 @@ from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.segments import find_segments
 from harvester.config.settings import Settings
 from harvester.journal.format import CONTROL, FYERS_REST, RunInfo, decode_control, decode_poll
 from harvester.journal.reader import read_segment
@@ -129,7 +130,8 @@ async def running(
     client = FakeClient(clock)
     client.script = script or client.script
     sink = JournalSink(settings, clock=clock, run=run)
-    context = RecorderContext(settings, run, clock, client, sink, Access(settings.limits))
+    segments = find_segments(settings)
+    context = RecorderContext(settings, run, clock, client, sink, Access(settings.limits), segments=segments)
 
     async def load_calendar() -> TradingCalendar:
         return TradingCalendar.load(settings.calendar.file)

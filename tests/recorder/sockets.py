@@ -99,6 +99,12 @@ class SocketBroker(FakeBroker):
         is_open = [key for key, socket in self.sockets.items() if key[0] == path and not socket.closed]
         return len(is_open) >= self.most_open.get(path, len(is_open) + 1)
 
+    def _move(self, path: str, sent: int) -> int:
+        """What the market shows after a period; it moves on with the first connection that shows what there is."""
+        if sent == self.number[path] and not self.is_halted:
+            self.number[path] += 1
+        return self.number[path]
+
     def _hears(self, key: tuple[str, int]) -> bool:
         return not self.is_mute and key not in self.deaf
 
@@ -159,12 +165,11 @@ class SocketBroker(FakeBroker):
                 await self._send(key, hsm.feed(0, entries))
 
     async def _update_hsm(self, key: tuple[str, int], topics: dict[str, int]) -> None:
+        sent = self.number["/hsm"]
         while not self.sockets[key].closed:
             await asyncio.sleep(self.period)
-            if not topics or self.is_halted:
-                continue
-            self.number["/hsm"] += 1
-            if self._hears(key):
+            before, sent = sent, self._move(key[0], sent)
+            if topics and sent != before and self._hears(key):
                 entries = [
                     hsm.update(place, [self.number["/hsm"]] * WIDTHS[name[:2]]) for name, place in topics.items()
                 ]
@@ -204,12 +209,11 @@ class SocketBroker(FakeBroker):
                 await self._send(key, tbt.socket_message(feeds, snapshot=True))
 
     async def _update_tbt(self, key: tuple[str, int], symbols: list[str]) -> None:
+        sent = self.number["/tbt"]
         while not self.sockets[key].closed:
             await asyncio.sleep(self.period)
-            if not symbols or self.is_halted:
-                continue
-            self.number["/tbt"] += 1
-            if self._hears(key):
+            before, sent = sent, self._move(key[0], sent)
+            if symbols and sent != before and self._hears(key):
                 feeds = [tbt.Feed(symbol, asks=[self._ask()], sequence=self.number["/tbt"]) for symbol in symbols]
                 await self._send(key, tbt.socket_message(feeds))
 

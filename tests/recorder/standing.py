@@ -26,6 +26,7 @@ from harvester.capture.streams.feed import StreamFeed
 from harvester.config.limits import RequestLimits
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.ledger.outage import STALL, Outage
+from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger
 from harvester.net.websocket import WebSocket
 from harvester.tokens.handover import Token
@@ -94,13 +95,15 @@ class Stand:
         path: str = "/hsm",
         stale_seconds: float = 60,
         may_overlap: bool = True,
+        trading: TradingState | None = None,
     ) -> None:
-        """`path` is that of the data socket, or of the 50-level socket."""
+        """`path` is that of the data socket, or of the 50-level socket; `trading` that of another feed beside."""
         self.broker = broker
+        self.tls = tls
         self.path = path
         self.number = FYERS_HSM if path == "/hsm" else FYERS_TBT
         self.stale_ns = int(stale_seconds * NS_PER_SECOND)
-        self.trading = TradingState()
+        self.trading = trading or TradingState()
         self.journal = Journal()
         self.access = Access(RequestLimits(10, 100, 1000))
         clock = SystemClock()
@@ -109,7 +112,7 @@ class Stand:
         context = FeedContext(
             feed=self.number,
             sink=self.journal,  # type: ignore[arg-type]
-            ledger=self.ledger,
+            ledger=SegmentLedgers({"nse_cash": self.ledger}),
             access=self.access,
             clock=clock,
             tls=tls,
@@ -193,7 +196,7 @@ async def standing(
     async with SocketBroker(certificate) as broker:
         stand = Stand(broker, tls, topics=topics or TOPICS, **options)
         stand.open_window()
-        stand.trading.since_ns = time.monotonic_ns()
+        stand.trading.since_ns = {"nse_cash": time.monotonic_ns()}
         stand.feed.follow(NEAR)
         if topics is None:
             made = 1 + bool(options.get("redundant"))

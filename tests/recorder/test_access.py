@@ -236,3 +236,22 @@ def test_a_minute_that_is_used_up_is_no_block(access: Access) -> None:
     access.note_result(result(again + 30 * SECOND, "rate_limited", 429), TOKEN)
 
     assert access.blocked_until(WALL) is None
+
+
+def test_a_new_token_is_tried_at_once_even_where_our_clock_says_that_it_has_expired(access: Access) -> None:
+    late = WALL + 7200 * SECOND
+    assert access.check_connection(late, 0) is None, "the old one was tried just now"
+
+    access.adopt(TOKEN._replace(version="file:2"))
+
+    assert access.check_connection(late, SECOND) is None
+
+
+def test_a_late_success_of_the_old_token_does_not_clear_the_new_one(access: Access) -> None:
+    newer = TOKEN._replace(version="file:2")
+    access.adopt(newer)
+    access.note_result(result(0, "token_refused", 401), newer)
+
+    access.note_result(result(SECOND), TOKEN)
+
+    assert access.token_state(WALL) == "refused"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harvester.base.monitors import ClockMonitor
-from harvester.capture.clock_notes import ClockNotes, parse_line
+from harvester.capture.clock_notes import ClockNotes, parse_line, read_last
 
 # The column layout is that of chrony's manual, chrony.conf, "log tracking"; the values are made up.
 LINE = "2026-11-23 03:45:12 203.0.113.9  3  12.345  0.021 -1.250e-04 N  4  3.1e-05 -2.0e-06  1.1e-03  4.2e-04  2.5e-03"
@@ -32,6 +32,15 @@ def test_a_new_line_is_noted_once(tmp_path: Path) -> None:
     with chrony.open("a") as log:
         log.write(LINE[:40])
     assert notes.take() == [], "a line that is not whole yet is left for later"
+
+
+def test_no_part_of_a_line_is_a_measurement_wherever_it_is_cut(tmp_path: Path) -> None:
+    chrony = tmp_path / "tracking.log"
+    for cut in range(1, len(LINE) + 1):
+        chrony.write_text(LINE[:cut])
+        assert read_last(chrony) is None, "chrony has not ended the line"
+    chrony.write_text(f"{LINE}\n{LINE[:-2]}")
+    assert read_last(chrony) == parse_line(LINE)
 
 
 @pytest.mark.parametrize("line", ["", "=" * 90, "2026-11-23 nonsense " + "x " * 14, LINE.replace("-1.250e-04", "inf")])

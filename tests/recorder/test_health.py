@@ -16,6 +16,7 @@ from harvester.capture.status import read_status, write_status
 from harvester.cli import run
 from harvester.config.settings import Settings
 from harvester.health.checks import check_health
+from harvester.health.streams import check_streams
 
 DAY = date(2026, 8, 5)
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
@@ -115,6 +116,74 @@ def test_silence_is_explained_by_its_gap(settings: Settings) -> None:
     status["open_gaps"] = [GAP]
 
     assert "token-push" in failing(settings, status)["data"]
+
+
+SILENT = f"symbols/{SYMBOLS[0]}/feeds/fyers-rest/last_recv_ns"
+
+
+def test_a_gap_of_another_feed_or_symbol_explains_no_silence(settings: Settings) -> None:
+    status = change(good_status(), SILENT, NOW - 30 * SECOND)
+    own = GAP | {"cause": "rate_limited", "detail": "HTTP 429"}
+    status["open_gaps"] = [GAP | {"feed": "fyers-hsm"}, GAP | {"symbol": SYMBOLS[1]}, own]
+
+    assert "same account" in failing(settings, status)["data"]
+
+
+def test_a_recorder_that_has_just_started_gets_a_moment(settings: Settings) -> None:
+    status = change(good_status(), SILENT, None) | {"started_at_ns": NOW - 2 * SECOND}
+
+    assert failing(settings, status) == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_needed"), [(-3600, False), (-3599, True), (0, True), (5400, True), (10_799, True), (10_800, False)]
+)
+def test_a_token_is_needed_from_an_hour_before_the_opening_to_the_close(
+    settings: Settings, seconds: int, *, is_needed: bool
+) -> None:
+    assert settings.calendar.file is not None
+    make_calendar(settings.calendar.file, DAY, {"continuous": [["10:00:00", "13:00:00"]]})
+    now = OPEN_NS + seconds * SECOND
+    status = good_status() | {"written_at_ns": now, "window": {"open": False}}
+    status["token"]["state"] = "expired"
+
+    assert ("token" in failing(settings, status, wall_ns=now)) == is_needed
+
+
+def socket_status(*gaps: tuple[str, str, int], state: str = "subscribed") -> dict[str, Any]:
+    """Two feeds of one connection each; open gaps as feed, cause and age in seconds."""
+    one = {"running": True, "connections": [{"state": state}]}
+    found = [
+        {"symbol": SYMBOLS[0], "from_ns": NOW - age * SECOND, "cause": cause, "detail": "", "feed": feed}
+        for feed, cause, age in gaps
+    ]
+    return good_status() | {"feeds": {"fyers-hsm": one, "fyers-tbt": one}, "open_gaps": found}
+
+
+def test_a_feed_is_judged_by_its_own_gaps_and_not_by_those_that_have_just_begun(settings: Settings) -> None:
+    assert failing(settings, socket_status(("fyers-hsm", "disconnect", 5), ("fyers-tbt", "mute", 10))) == {}
+
+    found = failing(settings, socket_status(("fyers-hsm", "disconnect", 60), ("fyers-tbt", "mute", 5)))
+
+    assert list(found) == ["fyers-hsm"]
+    assert "network" in found["fyers-hsm"]
+
+
+@pytest.mark.parametrize(
+    ("state", "up"),
+    [("waiting", "0 of 1"), ("connecting", "0 of 1"), ("open", "1 of 1"), ("subscribed", "1 of 1"), ("idle", "0 of 0")],
+)
+def test_a_connection_that_is_being_made_is_not_up(state: str, up: str) -> None:
+    details = [check.detail for check in check_streams(socket_status(state=state), NOW)]
+
+    assert all(detail.startswith(f"{up} connections up") for detail in details)
+
+
+@pytest.mark.parametrize(("times", "is_enough"), [(2, True), (1.99, False)])
+def test_the_disk_is_told_of_before_recording_stops(settings: Settings, times: float, *, is_enough: bool) -> None:
+    free = int(times * settings.disk_reserve_bytes)
+
+    assert ("disk" not in failing(settings, change(good_status(), "disk/free_bytes", free))) == is_enough
 
 
 def test_a_window_that_has_just_opened_gets_a_moment(settings: Settings) -> None:
@@ -220,6 +289,14 @@ def test_a_clock_off_by_minutes_is_believed_at_the_second_answer() -> None:
     assert watch.is_off
     watch.compare(NOW, NOW + SECOND)
     assert not watch.is_off
+
+
+def test_late_answers_between_prompt_ones_are_no_offset() -> None:
+    watch = ClockMonitor()
+    for number in range(4):
+        watch.compare(number * SECOND, number * SECOND + 60 * SECOND)
+        assert not watch.is_off
+        watch.compare(number * SECOND, number * SECOND)
 
 
 def test_a_clock_step_is_noticed_and_slewing_is_not() -> None:

@@ -84,12 +84,26 @@ def test_a_gap_of_another_window_is_left_alone(from_ns: int, taken: bool) -> Non
     assert bool(history.opened) != taken
 
 
-def test_a_gap_of_a_symbol_that_is_recorded_no_more_ends_with_the_start() -> None:
+@pytest.mark.parametrize(
+    ("cause", "from_ns", "last_wall_ns", "wall_ns", "ends"),
+    [
+        ("timeout", 100, 117, 125, 117),
+        ("timeout", 110, 105, 125, 110),
+        ("timeout", 100, 170, 180, 155),
+        ("stopped", 100, 117, 125, 125),
+        ("stopped", 110, 117, 105, 110),
+        ("stopped", 100, 117, 180, 155),
+    ],
+)
+def test_a_gap_of_a_symbol_that_is_recorded_no_more_ends_with_its_run_or_after_a_stop_with_the_start(
+    cause: Cause, from_ns: int, last_wall_ns: int, wall_ns: int, ends: int
+) -> None:
     ledger = of()
-    ledger.recall({"S": 130})
-    history = FeedHistory(opened=left_open("X", 100), last_wall_ns=117)
-    assert ledger.resume(WINDOW, history, 125) == [closed("old-1", 130)]
-    assert ledger.checkpoint() == {"accounted": {"S": 130}, "open": []}
+    ledger.recall({"S": 160})
+    history = FeedHistory(opened=left_open("X", from_ns, cause), last_wall_ns=last_wall_ns)
+    assert ledger.resume(WINDOW, history, wall_ns) == [closed("old-1", ends)]
+    assert ledger.checkpoint() == {"accounted": {"S": 160}, "open": []}
+    assert history.accounted == {"X": ends}
 
 
 @pytest.mark.parametrize(("last_wall_ns", "ends"), [(117, 117), (90, 110)])
@@ -127,7 +141,7 @@ def test_gaps_of_several_symbols_end_in_the_order_of_their_records() -> None:
     gaps = {f"old-{n}": Gap(f"old-{n}", symbol, 100, "timeout", "") for n, symbol in enumerate("BXA")}
     ledger = of("AB")
     records = ledger.resume(WINDOW, FeedHistory(opened=gaps, last_wall_ns=117), 119)
-    assert records == [closed("old-0", 120), closed("old-1", 120), closed("old-2", 120)]
+    assert records == [closed("old-0", 120), closed("old-1", 117), closed("old-2", 120)]
 
 
 def test_a_gap_of_polls_in_place_of_a_socket_never_ends_after_the_close() -> None:

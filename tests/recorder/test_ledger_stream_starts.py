@@ -5,7 +5,7 @@ from tests.recorder.gap_records import closed, left_open
 from tests.recorder.stream_ledgers import WINDOW, of, opened
 
 from harvester.ledger.gaps import FeedHistory, Gap
-from harvester.ledger.outage import ENDED, LATE, Outage
+from harvester.ledger.outage import ENDED, LATE, Cause, Outage
 from harvester.ledger.streams import NOT_YET
 
 
@@ -67,9 +67,21 @@ def test_a_gap_of_a_stop_goes_on_under_its_own_name() -> None:
     assert ledger.mark_live("A", 0, 1600) == [closed("old-1", 1600)]
 
 
-def test_a_gap_of_a_stop_of_a_symbol_that_is_recorded_no_more_ends_where_the_run_did() -> None:
+@pytest.mark.parametrize(("cause", "wall_ns", "ends"), [("stopped", 1500, 1500), ("mute", 1500, 1200)])
+@pytest.mark.parametrize("before", [0, 1150])
+def test_a_gap_of_a_symbol_that_is_recorded_no_more_is_told_to_the_next_run(
+    cause: Cause, wall_ns: int, ends: int, before: int
+) -> None:
+    seen = {"A": 2000} | ({"X": before} if before else {})
+    history = FeedHistory(accounted=seen, opened=left_open("X", 1100, cause), last_wall_ns=1200)
+    assert of().resume(WINDOW, history, wall_ns) == [closed("old-1", ends)]
+    assert history.accounted == {"A": 2000, "X": ends}
+
+
+def test_a_gap_of_a_stop_of_a_symbol_that_is_recorded_no_more_never_ends_after_the_close() -> None:
     history = FeedHistory(accounted={"A": 2000}, opened=left_open("X", 1100, "stopped"), last_wall_ns=1200)
-    assert of().resume(WINDOW, history, 1500) == [closed("old-1", 1200)]
+    assert of().resume(WINDOW, history, 2100) == [closed("old-1", 2000)]
+    assert history.accounted["X"] == 2000
 
 
 @pytest.mark.parametrize(("from_ns", "taken"), [(999, False), (1000, True), (1999, True), (2000, False)])

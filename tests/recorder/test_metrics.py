@@ -1,6 +1,7 @@
 """harvester metrics: what reaches CloudWatch (moto), of which host, and what is said when nothing can."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -264,6 +265,16 @@ def test_a_refusal_that_stays_ends_with_advice(
     with pytest.raises(HarvesterError, match=advice):
         publish(client, ENVIRONMENT, HOST, [Metric("Heartbeat", 1, "Count")])
     assert refusals.calls == tries
+
+
+def test_the_disk_is_full_when_programs_have_nothing_left_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As df counts it: blocks reserved for root are neither used nor free."""
+    stat = os.statvfs_result((4096, 4096, 1000, 150, 100, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: stat)
+
+    assert measure_disk(Path("/")).value == pytest.approx(100 * 850 / 950)
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 4096, 1000, 50, 0, 0, 0, 0, 0, 255)))
+    assert measure_disk(Path("/")).value == 100
 
 
 def test_memory_is_what_programs_can_have(tmp_path: Path) -> None:

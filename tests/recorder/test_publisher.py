@@ -32,6 +32,7 @@ class Feed:
         self.name = name
         self.symbols = [f"NSE:S{number}-EQ" for number in range(first, end)]
         self.ledger = Mock(open_gaps=[Gap(f"{name}-{symbol}", symbol, 7, "mute", "\u20b9") for symbol in self.symbols])
+        self.ledgers = {"nse_cash": self.ledger}
         self._counters = counters
 
     def count(self, symbol: str) -> SymbolCounters:

@@ -53,6 +53,39 @@ def test_the_nearest_futures_are_those_that_have_not_expired() -> None:
     assert found == names
 
 
+def test_contracts_come_by_expiry_then_by_strike_however_they_are_spelt() -> None:
+    rule = {"underlying": "NIFTY", "expiry": "nearest 2", "strikes": "atm +- 1"}
+    found = resolve("25050", **rule)
+
+    strikes = [f"{strike}{option}" for strike in (25_000, 25_050, 25_100) for option in ("CE", "PE")]
+    assert found == [f"NSE:NIFTY{name}{strike}" for name in ("26DEC", "27JAN") for strike in strikes]
+    more = {"kind": "14", "strike": "900.0", "option": "CE", "root": "X", "underlying": NIFTY, "isin": ""}
+    rows = [row("NSE:X900CE", expiry="1798539000", **more), row("NSE:X1000CE", expiry="1798539000", **more)]
+    rows[1] = rows[1].replace(",900.0,", ",1000.0,")
+    listed = list(read_rows(rows[::-1], []))
+    chosen = validate(SymbolRule, {"underlying": "X", "strikes": "atm +- 9"})
+    assert resolve_rule(chosen, listed, {NIFTY: Decimal(1)}, NOW) == ["NSE:X900CE", "NSE:X1000CE"]
+
+
+@pytest.mark.parametrize(
+    ("tick", "is_too_fine"),
+    [("0.05", False), ("0.01", False), ("1", False), ("0.0025", True), ("0.015", True), ("", False)],
+)
+def test_a_tick_is_too_fine_when_it_is_no_whole_number_of_paise(tick: str, is_too_fine: bool) -> None:
+    (listing,) = read_rows([row("NSE:SBIN-EQ", tick=tick)], [])
+
+    assert listing.is_too_fine == is_too_fine
+
+
+@pytest.mark.parametrize(
+    ("today", "has_expired"), [(date(2026, 12, 28), False), (date(2026, 12, 29), False), (date(2026, 12, 30), True)]
+)
+def test_a_contract_has_expired_on_the_day_after_its_last(today: date, has_expired: bool) -> None:
+    (listing,) = read_rows([row("NSE:NIFTY26DECFUT", expiry="1798539000")], [])
+
+    assert listing.has_expired(today) == has_expired
+
+
 @pytest.mark.parametrize(
     ("price", "at"), [("25049.35", 25_050), ("25024.99", 25_000), ("99999", 26_000), ("1", 24_000)]
 )

@@ -8,6 +8,7 @@ import pytest
 from tests.recorder.fakes import APP_ID
 
 from harvester.base.errors import ConfigError
+from harvester.base.validation import validate
 from harvester.cli import run
 from harvester.config.reference import describe_settings
 from harvester.config.settings import Settings, config_hash, load_settings
@@ -137,6 +138,20 @@ def test_a_bad_configuration_is_refused_with_its_reason(
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize("key", ["symbols", "hsm.symbols", "tbt.symbols"])
+def test_currency_is_refused_in_whichever_feed_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    path = write(tmp_path / "config.json", key, ["NSE:USDINR26DECFUT"])
+    content = json.loads(path.read_text()) | {"feeds": ["fyers-rest", "fyers-hsm"]}
+    if key.startswith("tbt"):
+        content["feeds"].append("fyers-tbt")
+    path.write_text(json.dumps(content))
+
+    assert run(["config", "check", str(path)]) == 2
+    assert "finer than a paisa" in capsys.readouterr().err
+
+
 def test_at_least_sixty_ways_to_be_wrong_are_tried() -> None:
     assert len(REFUSED) >= 60
 
@@ -193,3 +208,28 @@ def test_every_setting_is_described() -> None:
     assert "| `poll.interval_seconds` | number | `5.0` |" in table
     assert "None |" not in table
     assert len(table.splitlines()) > 20
+
+
+@pytest.mark.parametrize(
+    ("token", "place"),
+    [
+        ({}, "file:/var/lib/harvester-token/credential"),
+        ({"file": "/srv/token"}, "file:/srv/token"),
+        ({"source": "ssm", "parameter": "/a/b"}, "ssm:/a/b"),
+        ({"source": "secretsmanager", "parameter": "/a/b"}, "secret:/a/b"),
+    ],
+)
+def test_the_tokens_place_names_the_kind_of_store_that_is_chosen(token: dict[str, str], place: str) -> None:
+    assert validate(Settings, GOOD | {"token": token}).token.place == place
+
+
+def test_each_feed_has_its_own_symbols_and_an_index_named_twice_counts_once() -> None:
+    index, hdfc, sbin = "NSE:NIFTY50-INDEX", "NSE:HDFCBANK-EQ", "NSE:SBIN-EQ"
+    hsm = {"symbols": [hdfc, index], "index_symbols": ["NSE:NIFTYBANK-INDEX"]}
+    feeds = ["fyers-rest", "fyers-hsm"]
+    settings = validate(Settings, GOOD | {"symbols": [sbin], "feeds": feeds, "hsm": hsm, "tbt": {"symbols": [sbin]}})
+
+    assert settings.symbols_of("fyers-rest") == (sbin,)
+    assert settings.symbols_of("fyers-hsm") == (hdfc, index, "NSE:NIFTYBANK-INDEX")
+    assert settings.symbols_of("fyers-tbt") == (sbin,)
+    assert settings.all_symbols == (sbin, hdfc, index, "NSE:NIFTYBANK-INDEX")

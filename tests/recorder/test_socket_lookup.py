@@ -17,6 +17,7 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.redaction import Secret
 from harvester.calendar import TradingCalendar
 from harvester.commands.run import build_recorder
+from harvester.config.segments import refuse_without_hours
 from harvester.journal.format import RunInfo
 from harvester.ledger.outage import Outage
 from harvester.tokens.handover import Token, write_handover
@@ -59,7 +60,8 @@ async def tell(certificate: tuple[Path, Path], directory: Path, said: Answer, at
         token = Token(Secret(make_token(expires)), "file:1", int(expires) * NS_PER_SECOND)
         write_handover(settings.token.handover, token)
         run = RunInfo("test1", "test", "0", {0: SBIN})
-        recorder, client = build_recorder(settings, run, TradingCalendar.load(calendar), None, None)
+        hours = TradingCalendar.load(calendar)
+        recorder, client = build_recorder(refuse_without_hours(settings, hours), run, hours, None, None)
         task = asyncio.create_task(recorder.run())
         status: dict[str, Any] = {}
 

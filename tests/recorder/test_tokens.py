@@ -8,15 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
-from tests.recorder.fakes import FakeClock, make_token
+from tests.recorder.fakes import FakeClock, make_settings, make_token
 
 from harvester.base.aws_names import Names
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
+from harvester.capture.token_keeper import TokenKeeper
 from harvester.tokens.agent import TokenAgent
 from harvester.tokens.claims import TokenError, check_token, read_claims
 from harvester.tokens.handover import HandoverReader, Token, write_handover
@@ -36,6 +38,7 @@ GARBAGE = [
     make_token(NOW + 36_000)[:-40].rsplit(".", 1)[0],
     make_token(NOW + 36_000).replace(".", "..", 1),
     "ABCDE12345-100:" + make_token(NOW + 36_000),
+    make_token(NOW + 36_000) + "\n",
     make_token(NOW - 1),
     make_token(NOW + 36_000, sub="auth_code"),
     make_token(NOW + 36_000, exp="tomorrow"),
@@ -67,7 +70,7 @@ def test_a_good_token_says_who_and_how_long() -> None:
 
 def test_parameter_names_are_built_in_one_place() -> None:
     assert Names("lab").parameter("access_token") == "/alpha-harvester/lab/fyers/access-token"
-    for wrong in ("", "Lab", "../x", "a/b"):
+    for wrong in ("", "Lab", "../x", "a/b", "lab\n"):
         with pytest.raises(ConfigError):
             Names(wrong).parameter("access_token")
 
@@ -304,3 +307,13 @@ def test_a_stored_token_is_this_users_alone_whatever_the_umask(tmp_path: Path, u
     assert len(kept) == 2
     assert after_write == {0o600}
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_token_is_proven_once_before_each_opening_of_each_day(tmp_path: Path) -> None:
+    keeper = TokenKeeper(Mock(settings=make_settings(tmp_path)))
+    opens = [day * 86_400 * NS_PER_SECOND for day in (1, 2, 3)]
+
+    for opens_ns in opens:
+        asked = [opens_ns - minutes * 60 * NS_PER_SECOND for minutes in (60, 11, 10, 5, 1)]
+        assert [keeper.is_proof_due(opens_ns, now_ns) for now_ns in asked] == [False, False, True, False, False]
+    assert not keeper.is_proof_due(None, opens[-1])

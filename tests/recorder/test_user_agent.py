@@ -58,5 +58,6 @@ def test_every_call_carries_it(certificate: tuple[Path, Path], tmp_path: Path) -
     assert {agent for _, agent in agents} == {USER_AGENT}
     assert {path for path, _ in agents} == {
         "/data/depth", "/api/v3/profile", "/indus/home/tbtws", "/sym_details/NSE_CM.csv",
+            "/sym_details/NSE_FO.csv", "/sym_details/BSE_FO.csv",
         "/sym_details/index_hsm_mapping.json", "/login", "/again", "/hsm", "/tbt",
     }  # fmt: skip

@@ -28,6 +28,10 @@ class Socket(Feed):
         self.ledger: StreamLedger = StreamLedger("run", FYERS_HSM, [SBIN])
         self.changes = 0
 
+    @property
+    def ledgers(self) -> dict[str, StreamLedger]:  # type: ignore[override]
+        return {"nse_cash": self.ledger}
+
     def follow(self, turn: Turn) -> None:
         pass
 

@@ -94,7 +94,7 @@ def test_weeks_and_months_group_days(model):
 
 def test_open_interest_comes_when_asked_for(model):
     rows = ask(model, "15", "2026-11-20", "2026-11-20", at(20), oi="1", symbol="NSE:NIFTY26DECFUT")
-    assert len(rows) == 24 and all(len(row) == 7 and row[6] > 0 for row in rows)
+    assert len(rows) == 26 and all(len(row) == 7 and row[6] > 0 for row in rows)
     assert {len(row) for row in ask(model, "15", "2026-11-20", "2026-11-20", at(20))} == {6}
 
 

@@ -38,6 +38,9 @@ class OneDay:
     def session(self, day):
         return self._session if day == self._session.date else None
 
+    def of(self, instrument):
+        return self
+
 
 def check_book(book, instrument):
     """What must be true of every book in continuous trading."""

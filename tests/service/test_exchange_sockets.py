@@ -105,20 +105,41 @@ def compare(audit: Audit, state: Path) -> tuple[int, int]:
     return same, lost
 
 
-def test_what_the_exchange_sent_is_in_the_journal(tmp_path: Path, figure: Figure) -> None:
+def disturb(state: Path, **fault: object) -> None:
+    """Arm a fault of the running exchange, or end those that are armed."""
+    what = json.dumps(fault) if fault else "--clear"
+    subprocess.run([*EXCHANGE, "fault", "--state", str(state), what], check=True, capture_output=True)
+
+
+def wait_for_attempts(directory: Path, *attempts: int) -> int:
+    """How many updates SBIN had when the data socket's connections had been made so often and all was covered."""
+
+    def is_made(status: dict[str, Any]) -> bool:
+        made = [one["attempt"] for one in status["feeds"]["fyers-hsm"]["connections"]]
+        return made == [*attempts] and is_covered(status)
+
+    return int(wait_for(directory, is_made)["symbols"][SBIN]["updates"])
+
+
+def test_what_the_exchange_sent_is_in_the_journal_after_a_cut_a_deaf_connection_and_a_halt(
+    tmp_path: Path, figure: Figure
+) -> None:
     state = tmp_path / "exchange"
-    script = json.dumps([{"action": "cut", "path": "/hsm/*"}])
-    feeds = {"feeds": ["fyers-hsm", "fyers-tbt"], "hsm": {"index_symbols": [INDEX]}, "tbt": {"symbols": [SBIN]}}
+    hsm = {"index_symbols": [INDEX], "mute_seconds": 2.0}
+    feeds = {"feeds": ["fyers-hsm", "fyers-tbt"], "hsm": hsm, "tbt": {"symbols": [SBIN]}}
     with (
         exchange(state) as surroundings,
         recorder(tmp_path, state, surroundings, symbols=FIVE, **feeds),
     ):
         wait_for(tmp_path, is_covered)
-        (tmp_path / "script.json").write_text(script)
-        fault = [*EXCHANGE, "fault", "--state", str(state), str(tmp_path / "script.json")]
-        subprocess.run(fault, check=True, capture_output=True)
-        wait_for(tmp_path, lambda status: status["feeds"]["fyers-hsm"]["connections"][0]["attempt"] == 2)
-        before = wait_for(tmp_path, is_covered)["symbols"][SBIN]["updates"]
+        disturb(state, action="cut", path="/hsm/*")
+        before = wait_for_attempts(tmp_path, 2)
+        wait_for(tmp_path, lambda status: status["symbols"][SBIN]["updates"] > before + 10)
+        disturb(state, action="quiet", path="/hsm/*", count=1)
+        wait_for_attempts(tmp_path, 2, 1)
+        disturb(state, action="halt")
+        before = wait_for_attempts(tmp_path, 3, 1)
+        disturb(state)
         wait_for(tmp_path, lambda status: status["symbols"][SBIN]["updates"] > before + 10)
     audit = Audit(tmp_path / "data" / "journal")
 
@@ -128,8 +149,10 @@ def test_what_the_exchange_sent_is_in_the_journal(tmp_path: Path, figure: Figure
     figure("socket_frames_lost", lost, bound="== 0", unit="frames", gate=True)
     for symbol in (*FIVE, INDEX):
         audit.check_gaps(symbol, FYERS_HSM)
-        assert audit.causes(symbol, FYERS_HSM) == ["not_started", "disconnect", "stopped"]
+        assert audit.causes(symbol, FYERS_HSM) == ["not_started", "disconnect", "mute", "stopped"]
     assert audit.causes(SBIN, FYERS_TBT) == ["not_started", "stopped"]
+    quiet = [record["symbols"] for record in audit.of_type("quiet") if record["feed"] == FYERS_HSM]
+    assert [set(symbols) for symbols in quiet] == [{*FIVE, INDEX}]
 
 
 @pytest.mark.long

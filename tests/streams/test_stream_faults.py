@@ -24,8 +24,10 @@ from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 def test_a_half_open_socket_is_noticed_outside_trading_and_costs_no_gap(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
+    connections = "status['feeds']['fyers-hsm']['connections']"
+
     async def story(service: Service, broker: SocketBroker) -> None:
-        await until(lambda: len(broker.sent.get(("/hsm", 0), [])) > 20)
+        await service.wait_for(f"'fyers-hsm' in status['feeds'] and {connections} and {connections}[0]['missing'] == 0")
         await asyncio.sleep(4)  # a ping has been answered
         broker.is_mute = True
         for socket in broker.sockets.values():
@@ -34,8 +36,8 @@ def test_a_half_open_socket_is_noticed_outside_trading_and_costs_no_gap(
             socket._req.transport.pause_reading()
         await until(lambda: broker.connections("/hsm") == 2)
         broker.is_mute = False
-        await until(lambda: len(broker.sent["/hsm", 1]) > 40)  # two seconds: the window opens on a whole one
-        session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=0, after_seconds=60)
+        await service.wait_for(f"{connections}[0]['attempt'] == 2 and {connections}[0]['missing'] == 0")
+        session_around(tmp_path / "cal.json", time.time_ns(), before_seconds=-2, after_seconds=60)
         await service.wait_for("status['window']['open']")
         await take_in(service)
 

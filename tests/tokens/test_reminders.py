@@ -25,7 +25,7 @@ def at(text: str) -> int:
 
 
 def day_of(text: str) -> SessionHours | None:
-    return host.day_of(TradingCalendar.load(), date.fromisoformat(text), PHASES)
+    return host.day_of([TradingCalendar.load()], date.fromisoformat(text), PHASES)
 
 
 class Listener:

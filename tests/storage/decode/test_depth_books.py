@@ -48,6 +48,25 @@ def test_recorded_answers_decode_to_what_they_say(recorded_data: Path) -> None:
         assert (depth.total_buy_qty, depth.oi, depth.ltt) == (row["totalbuyqty"], row["oi"], row["ltt"])
 
 
+def test_every_value_is_read_from_the_field_that_the_broker_documents_for_it() -> None:
+    names = {
+        "ltp": "ltp", "ltq": "ltq", "ltt": "ltt", "v": "volume", "o": "open", "h": "high", "l": "low",
+        "c": "prev_close", "atp": "atp", "upper_ckt": "upper_ckt", "lower_ckt": "lower_ckt", "oi": "oi",
+        "totalbuyqty": "total_buy_qty", "totalsellqty": "total_sell_qty",
+    }  # fmt: skip
+    counts = {"ltq", "ltt", "v", "oi", "totalbuyqty", "totalsellqty"}
+    values = {name: number for number, name in enumerate(names, start=101)}
+    sides = {
+        side: [{"price": first, "volume": first + 1, "ord": first + 2}] for side, first in (("bids", 7), ("ask", 17))
+    }
+
+    depth = decode_book(**values, **sides)
+
+    expected = {names[name]: value if name in counts else 100 * value for name, value in values.items()}
+    assert {name: getattr(depth, name) for name in expected} == expected
+    assert (depth.bids[0], depth.asks[0]) == (Level(700, 8, 9), Level(1700, 18, 19))
+
+
 def test_a_price_may_be_an_integer() -> None:
     depth = decode_book(ltp=24429, ask=[{"price": 24429, "volume": 975, "ord": 4}])
     assert depth.ltp == 2442900

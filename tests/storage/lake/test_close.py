@@ -286,15 +286,15 @@ def test_pending_days_are_those_with_news_and_trading_days_without_manifest(plac
     calendar = TradingCalendar.load()
     phases = ("continuous",)
     friday = DAY.replace(day=20)
-    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY) == [DAY]
+    assert pending_days(place.journal, place.lake, "lab1", [calendar], phases, DAY) == [DAY]
     (place.journal / friday.isoformat()).mkdir(parents=True)
     (place.journal / friday.isoformat() / f"{OPEN_NS}-1.seg").write_bytes(b"")
-    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY) == [friday, DAY]
+    assert pending_days(place.journal, place.lake, "lab1", [calendar], phases, DAY) == [friday, DAY]
     place.record_all()
     place.close()
     (place.journal / friday.isoformat() / f"{OPEN_NS}-1.seg").unlink()
-    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY) == [friday]
-    assert pending_days(place.journal, place.lake, "lab1", calendar, phases, DAY.replace(day=25)) == [
+    assert pending_days(place.journal, place.lake, "lab1", [calendar], phases, DAY) == [friday]
+    assert pending_days(place.journal, place.lake, "lab1", [calendar], phases, DAY.replace(day=25)) == [
         friday,
         DAY.replace(day=25),
     ], "the 24th is a holiday"

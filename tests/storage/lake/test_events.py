@@ -305,8 +305,9 @@ def test_a_window_is_of_the_day_of_india_in_which_it_opens(shift_ns: int, mine: 
     day = read_day(Partition(DAY, "lab1"), index, Expectation((), (), SECOND, SECOND))
 
     begin = midnight_ns + shift_ns
-    assert day.grid.windows == (((begin, begin + 10 * SECOND),) if mine else ())
-    assert len(day.grid.slots) == (10 if mine else 0)
+    grid = day.grids["nse_cash"]
+    assert grid.windows == (((begin, begin + 10 * SECOND),) if mine else ())
+    assert len(grid.slots) == (10 if mine else 0)
 
 
 def test_symbols_of_a_day_are_expected_or_recorded_feed_by_feed() -> None:

@@ -341,7 +341,7 @@ def test_days_are_due_from_the_first_that_was_recorded_and_a_month_back_at_most(
     calendar, lake, journal = TradingCalendar.load(), tmp_path / "lake", tmp_path / "journal"
 
     def pending(today: date, host: str = "lab1") -> list[int]:
-        return [day.day for day in pending_days(journal, lake, host, calendar, ("continuous",), today)]
+        return [day.day for day in pending_days(journal, lake, host, [calendar], ("continuous",), today)]
 
     assert LOOK_BACK_DAYS == 31
     close_empty(lake, date(2026, 11, 18))
@@ -358,4 +358,4 @@ def test_days_are_due_from_the_first_that_was_recorded_and_a_month_back_at_most(
     assert pending(date(2026, 11, 23)) == [19, 21, 23], "recorded on a Saturday, and nothing of tomorrow"
     close_empty(lake, date(2026, 8, 3))
     for today, earliest in ((date(2026, 11, 19), date(2026, 10, 19)), (date(2026, 11, 20), date(2026, 10, 21))):
-        assert pending_days(journal, lake, "lab1", calendar, ("continuous",), today)[0] == earliest, "20th: a holiday"
+        assert pending_days(journal, lake, "lab1", [calendar], ("continuous",), today)[0] == earliest, "20th: a holiday"

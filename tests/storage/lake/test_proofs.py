@@ -58,7 +58,7 @@ def test_every_kind_of_harm_to_every_kind_of_file_is_found(closed, kind: str, ha
     report = verify_lake(closed.lake)
     assert not report.ok
     assert path.relative_to(closed.lake).as_posix() in problems(closed.lake)
-    assert verify.run(argparse.Namespace(lake=closed.lake, json=True), None) == 1
+    assert verify.run(argparse.Namespace(lake=closed.lake, json=True, every_days=None), None) == 1
 
 
 def test_wrong_accounts_are_found_although_every_hash_is_right(closed) -> None:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from exchange.market.load import MOST_SYMBOLS
 from exchange.options import FRAME_ENTRIES, SETTLE_SECONDS, Options, ReplayOptions, SocketRules
+from harvester.calendar import SegmentName
+from harvester.calendar.segments import SEGMENTS, Hours, parse_hours
 
 MOST_BUSY, LEAST_BUSY = 1000.0, 0.001
 MOST_LOAD_RATE, LEAST_LOAD_RATE = 100.0, 0.01
@@ -60,11 +62,38 @@ def speed(text: str) -> float | None:
     return None if text == "max" else within(float, LEAST_SPEED, MOST_SPEED)(text)
 
 
+def segment_hours(text: str) -> tuple[SegmentName, Hours]:
+    """A segment and its hours, from text such as nse_fo=0915-1550."""
+    name, _, stated = text.partition("=")
+    hours = parse_hours(stated)
+    segment = next((each for each in SEGMENTS if each == name), None)
+    if segment is None or hours is None or not hours.opens < hours.closes <= "2359":
+        raise argparse.ArgumentTypeError("must be a segment and its hours, such as nse_fo=0915-1550")
+    return segment, hours
+
+
 def add_market_options(parser: argparse.ArgumentParser) -> None:
     """What is served, and how the exchange behaves."""
     when = parser.add_mutually_exclusive_group()
     when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
     when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
+    parser.add_argument(
+        "--holiday-list",
+        type=Path,
+        metavar="JSON",
+        help="serve this file as the exchange's list of holidays, at www.nseindia.com/api/holiday-master?type=trading"
+        " (default: the last year of the calendar)",
+    )
+    parser.add_argument(
+        "--segment-hours",
+        action="append",
+        default=[],
+        type=segment_hours,
+        metavar="SEGMENT=HHMM-HHMM",
+        help="trade a segment in these hours on each of its trading days, whatever the calendar says, and say so in the"
+        " symbol master: nse_fo=0915-1550 is an exchange whose calendar has changed unnoticed; may be given for several"
+        f" segments of {', '.join(SEGMENTS)} (default: the hours of the calendar, segment by segment)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
     parser.add_argument(
         "--busy",
@@ -182,6 +211,7 @@ def exchange_options(arguments: argparse.Namespace) -> Options:
         **vars(arguments),
         "faults": load_faults(arguments.faults) if arguments.faults else [],
         "rate_limits": arguments.rate_limits == "documented",
+        "segment_hours": dict(arguments.segment_hours),
         "refresh_allowed": arguments.refresh_tokens == "allowed",
     }
     given["sockets"] = SocketRules(**{field.name: given[field.name] for field in fields(SocketRules)})

@@ -19,14 +19,16 @@ CLOCK_SLACK = timedelta(days=1)
 
 
 def ensure_certificates(directory: Path) -> None:
-    """Make ca.pem, server.pem and server.key in `directory` unless they are there and good for another week.
+    """Make ca.pem, server.pem and server.key in `directory`, unless those there name all hosts and are good for a week.
 
     The authority's own key is never stored: nobody can sign with it later.
     """
     server = directory / "server.pem"
     if server.exists() and (directory / "ca.pem").exists() and (directory / "server.key").exists():
         certificate = x509.load_pem_x509_certificate(server.read_bytes())
-        if certificate.not_valid_after_utc - datetime.now(UTC) > RENEW:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        is_whole = set(BROKER_HOSTS) <= set(names.get_values_for_type(x509.DNSName))
+        if is_whole and certificate.not_valid_after_utc - datetime.now(UTC) > RENEW:
             return
     authority_key, key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
     authority = _sign_authority(authority_key)

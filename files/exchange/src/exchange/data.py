@@ -117,18 +117,20 @@ def _share_of_session(world: World, now: int) -> float:
 
 async def market_status(request: web.Request) -> web.Response:
     """Status of the cash and the derivatives segment, by the calendar (Fyers API docs, market status)."""
-    status = _status(world_of(request))
+    world = world_of(request)
     rows = [
-        {"exchange": EXCHANGE_NSE, "segment": segment, "market_type": "NORMAL", "status": status}
+        {"exchange": EXCHANGE_NSE, "segment": segment, "market_type": "NORMAL", "status": _status(world, segment)}
         for segment in (SEGMENT_CASH, SEGMENT_DERIVATIVES)
     ]
     return success(marketStatus=rows)
 
 
-def _status(world: World) -> str:
+def _status(world: World, segment: int) -> str:
     """What the docs call the moment; the closing auction has no documented word and counts as open."""
     now = world.clock.wall_ns()
-    session = world.sessions.session(to_ist(now).date())
+    listed = next((item for item in world.instruments.values() if item.segment == segment), None)
+    sessions = world.sessions.of(listed) if listed else world.sessions
+    session = sessions.session(to_ist(now).date())
     phases = session.phases if session else ()
     for phase in phases:
         if phase.open_ns <= now < phase.close_ns:

@@ -17,7 +17,7 @@ from exchange.market.disruptions import Disruptions, Show
 from exchange.market.instruments import load_instruments
 from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
-from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions
+from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions, state_hours
 from exchange.options import Options
 from exchange.proxy import Proxy
 from exchange.server import build_app
@@ -61,8 +61,9 @@ class Exchange:
 
     def _make_world(self) -> World:
         options = self.options
-        sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar)
-        instruments = load_instruments(options.symbols_file)
+        hours = options.segment_hours
+        sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar, hours)
+        instruments = state_hours(load_instruments(options.symbols_file), hours)
         player = _open_day(options.day) if options.day else None
         if player:
             from exchange.replay.feeds import recorded_instruments
@@ -87,6 +88,8 @@ class Exchange:
             served=ServedLog(self.state.served),
             sockets=self._sockets(MarketFeeds(model, load, self.clock, show)),
             refresh_allowed=options.refresh_allowed,
+            calendar=options.calendar,
+            holiday_list=options.holiday_list,
         )
         if player:
             self._serve_day(world, player)

@@ -5,6 +5,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harvester.calendar import SegmentName
+from harvester.calendar.segments import Hours
+
 if TYPE_CHECKING:
     from exchange.faults import Fault
 
@@ -52,6 +55,9 @@ class Options:
     port: int = 0
     calendar: Path | None = None
     always_open: bool = False
+    holiday_list: Path | None = None
+    segment_hours: dict[SegmentName, Hours] = field(default_factory=dict)
+    """Of each trading day of a segment, whatever the calendar says; the symbol master says the same."""
     seed: int = 1
     busy: float = 1.0
     symbols_file: Path | None = None

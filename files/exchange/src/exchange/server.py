@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from exchange import account, data, handshakes, mishaps, public, signin, surface
+from exchange import account, data, handshakes, holidays, mishaps, public, signin, surface
 from exchange.hosts import (
     API_HOST,
     DATA_SOCKET_PATH,
     DEPTH_ADDRESS_PATH,
     DEPTH_SOCKET_HOST,
     DEPTH_SOCKET_PATH,
+    LIST_HOST,
     ORDER_SOCKET_PATH,
     PUBLIC_HOST,
     SOCKET_HOST,
@@ -23,7 +24,10 @@ from exchange.world import WORLD, World, world_of
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEPTH_PATH = "/data/depth"
 OPEN_PATHS = {"/api/v3/generate-authcode", "/api/v3/validate-authcode", "/api/v3/validate-refresh-token"}
-SOCKET_HOSTS = {DATA_SOCKET_PATH: SOCKET_HOST, DEPTH_SOCKET_PATH: DEPTH_SOCKET_HOST, ORDER_SOCKET_PATH: SOCKET_HOST}
+HOSTS = {
+    DATA_SOCKET_PATH: SOCKET_HOST, DEPTH_SOCKET_PATH: DEPTH_SOCKET_HOST, ORDER_SOCKET_PATH: SOCKET_HOST,
+    holidays.PAGE: LIST_HOST, holidays.LIST: LIST_HOST,
+}  # fmt: skip
 MAX_BODY = 1024 * 1024
 log = logging.getLogger("exchange")
 
@@ -55,6 +59,8 @@ def build_app(world: World) -> web.Application:
             web.get("/sym_details/index_hsm_mapping.json", public.index_map),
             web.get("/sym_details/{name}_sym_master.json", public.symbol_master_json),
             web.get("/sym_details/{name}.csv", public.symbol_master_csv),
+            web.get(holidays.PAGE, holidays.page),
+            web.get(holidays.LIST, holidays.holiday_list),
         ]
     )
     return app
@@ -109,7 +115,7 @@ def _note(request: web.Request, response: web.StreamResponse | None, fault: str 
 @web.middleware
 async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Each path belongs to one of the broker's hosts."""
-    wanted = PUBLIC_HOST if request.path.startswith("/sym_details/") else SOCKET_HOSTS.get(request.path, API_HOST)
+    wanted = PUBLIC_HOST if request.path.startswith("/sym_details/") else HOSTS.get(request.path, API_HOST)
     if request.host.partition(":")[0].lower() != wanted:
         return refuse(404, "not found", status=404)
     return await handler(request)
@@ -118,7 +124,8 @@ async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check the token, then count the request against the app's limits."""
-    if request.host.startswith(PUBLIC_HOST) or request.path in OPEN_PATHS or request.path == DATA_SOCKET_PATH:
+    is_public = request.host.startswith((PUBLIC_HOST, LIST_HOST))
+    if is_public or request.path in OPEN_PATHS or request.path == DATA_SOCKET_PATH:
         return await handler(request)
     if request.match_info.http_exception is not None:
         return refuse(404, "not found", status=404)

@@ -111,6 +111,10 @@ class World:
     faults: FaultSchedule
     served: ServedLog
     sockets: Sockets
+    calendar: Path | None = None
+    """The calendar file that is followed; None: the one in the package."""
+    holiday_list: Path | None = None
+    """What is served as the exchange's list of holidays; None: one made of the calendar."""
     index_name: Callable[[str], str] = index_name
     """By what name the data socket knows an index."""
     replay: Callable[[], dict[str, object]] | None = None

@@ -7,6 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from exchange.state import write_file
+from harvester.calendar import NSE_CASH
+from harvester.calendar.segments import SEGMENTS
 
 INDIA = ZoneInfo("Asia/Kolkata")
 OPEN_DAYS = 60
@@ -73,7 +75,8 @@ def _calendar(first: date, last: date, opens: str, closes: str) -> dict[str, Any
     phases = {"continuous": [[opens, closes]]}
     rule = {"from": first.isoformat(), "to": last.isoformat(), "phases": phases, "reference": ORIGIN}
     common = {"timezone": str(INDIA), "market": "lab", "valid_until": last.isoformat()}
-    return {**common, "phase_rules": [rule], "holidays": [], "special_sessions": []}
+    segments = {segment: {"phase_rules": [rule]} for segment in SEGMENTS if segment != NSE_CASH}
+    return {**common, "phase_rules": [rule], "holidays": [], "special_sessions": [], "segments": segments}
 
 
 def _session(day: date, opens: str, closes: str) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_units_run_now_and_after_a_boot(host):
 def test_the_day_is_closed_by_indian_time(host):
     timer = host.check_output("systemctl show harvester-close.timer --property TimersCalendar,NextElapseUSecRealtime")
 
-    assert "OnCalendar=*-*-* 16:10:00 Asia/Kolkata" in timer
+    assert "OnCalendar=*-*-* 00,16..23:10:00 Asia/Kolkata" in timer
     assert " 10:40:00 UTC" in timer
 
 

@@ -87,15 +87,18 @@ class BookModel:
         return self._plan(symbol, day)
 
     def _make_plan(self, symbol: str, day: date) -> DayPlan | None:
-        session = self.sessions.session(day)
+        session = self._sessions_of(symbol).session(day)
         if not session or not session.phases:
             return None
-        previous = self._day_before(day)
+        previous = self._day_before(symbol, day)
         plan = plan_day(self.seed, self.instruments[symbol], self.profile(symbol), session, previous)
         return plan if len(plan) else None
 
-    def _day_before(self, day: date) -> date:
-        before = previous_session(self.sessions, day)
+    def _sessions_of(self, symbol: str) -> Sessions:
+        return self.sessions.of(self.instruments[symbol])
+
+    def _day_before(self, symbol: str, day: date) -> date:
+        before = previous_session(self._sessions_of(symbol), day)
         return before.date if before else day - timedelta(days=1)
 
     def tape(self, plan: DayPlan, index: int) -> Tape:
@@ -120,7 +123,7 @@ class BookModel:
         return self._end_of_previous(symbol, day)
 
     def _end_of_previous(self, symbol: str, day: date) -> tuple[DayPlan, int, int]:
-        session = previous_session(self.sessions, day)
+        session = previous_session(self._sessions_of(symbol), day)
         plan = self.plan(symbol, session.date) if session else None
         if plan is None:
             plan = self._stand_in(symbol, day - timedelta(days=1))
@@ -144,7 +147,7 @@ class BookModel:
         """Previous close and circuit limits of the moment's day, in the instrument's units, unplanned."""
         day = to_ist(wall_ns).date()
         instrument = self.instruments[symbol]
-        close = closing_ticks(self.seed, instrument, self.profile(symbol), self._day_before(day))
+        close = closing_ticks(self.seed, instrument, self.profile(symbol), self._day_before(symbol, day))
         return PriceLimits(*(ticks * instrument.tick for ticks in (close, *circuit_limits(close))))
 
     def year_range(self, symbol: str, day: date) -> tuple[int, int]:
@@ -213,7 +216,7 @@ class BookModel:
             print_ = self.tape(plan, index).prints[-1]
         if print_.time_ns:
             return print_
-        session = previous_session(self.sessions, plan.day)
+        session = previous_session(self._sessions_of(plan.instrument.ticker), plan.day)
         before = self.plan(plan.instrument.ticker, session.date) if session else None
         if before and any(piece.trading for piece in before.slices()):
             return self._last_trade(before, len(before) - 1, self.tape(before, len(before) - 1).prints[-1])

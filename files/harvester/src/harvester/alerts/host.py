@@ -1,6 +1,6 @@
 """The reminders on a host: the recorder's own word for its token, the calendar, and the channels of the settings."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any
 
@@ -16,10 +16,10 @@ REMEDY = "Log in: ./inv token-push"
 RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"
 
 
-def day_of(calendar: TradingCalendar, day: date, phases: Collection[PhaseName]) -> SessionHours | None:
-    """The day's first opening and last close of the phases that are recorded; None when the market is closed."""
-    windows = calendar.windows(day, phases)
-    return SessionHours(windows[0][0], windows[-1][1]) if windows else None
+def day_of(calendars: Iterable[TradingCalendar], day: date, phases: Collection[PhaseName]) -> SessionHours | None:
+    """The day's first opening and last close of what is recorded; None when all segments are closed."""
+    windows = [window for calendar in calendars for window in calendar.windows(day, phases)]
+    return SessionHours(min(windows)[0], max(closes for _, closes in windows)) if windows else None
 
 
 def judge_status(status: dict[str, Any] | None, day: SessionHours | None, now_ns: int, host_id: str) -> TokenState:

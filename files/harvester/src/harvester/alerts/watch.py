@@ -22,6 +22,7 @@ TITLES = {
     "clock": "The clock of this host is wrong",
     "calendar": "The trading calendar cannot be relied on",
     "symbols": "The broker does not list a symbol",
+    "symbols_refused": "Symbols are not recorded: the calendar has no hours of their segment",
     "token": "The token cannot be read",
 }
 CRITICAL = {"disk_full", "journal", "data"}
@@ -45,7 +46,7 @@ def _is_excused(check: Check, status: dict[str, Any]) -> bool:
     token = status.get("token") or {}
     if check.name == "token":
         return not token.get("problem")
-    if check.name == "symbols" and status.get("lost_symbols"):
+    if check.name == "symbols" and status.get("lost_symbols") and not status.get("refused_symbols"):
         return True  # told with the successors
     lacking = token.get("state") in LACKING and (check.name == "data" or check.name in status.get("feeds", {}))
     return check.name in NOT_OURS or lacking
@@ -56,6 +57,8 @@ def _notice(check: Check, settings: Settings, status: dict[str, Any]) -> Notice:
     cause = "data" if is_feed else check.name
     if cause == "disk":
         cause = "disk_full" if (status.get("disk") or {}).get("full") else "disk_low"
+    if cause == "symbols" and status.get("refused_symbols"):
+        cause = "symbols_refused"
     severity = Severity.CRITICAL if cause in CRITICAL else Severity.WARNING
     source = check.name if is_feed else "recorder"
     return Notice(severity, cause, source, settings.host_id, f"{TITLES[cause]}\n{check.detail}", check.fix)

@@ -12,9 +12,9 @@ PROJECT = "alpha-harvester"
 MANAGED_BY = "alpha-harvester"
 NAMESPACE = "AlphaHarvester"
 """CloudWatch namespace of our metrics; the dimension Environment is `Names.stem`, the dimension Host a host's name."""
-WORD = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,29}[a-z0-9])?$")
-ACCOUNT = re.compile(r"^[0-9]{12}$")
-BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+WORD = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,29}[a-z0-9])?\Z")
+ACCOUNT = re.compile(r"^[0-9]{12}\Z")
+BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]\Z")
 LAKE_PREFIX = "lake/"
 """The bucket holds the lake under this prefix, by the same relative paths, manifests included."""
 

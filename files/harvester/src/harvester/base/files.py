@@ -52,7 +52,7 @@ def replace_file(path: Path, content: str | bytes, mode: int | None = None, *, s
 
 
 def make_directory(directory: Path, mode: int = 0o750) -> None:
-    """Create `directory` and its missing parents, durably; the umask narrows `mode`. Raises OSError."""
+    """Create `directory` and its missing parents, durably. Raises OSError."""
     if directory.is_dir():
         return
     make_directory(directory.parent, mode)

@@ -1,6 +1,7 @@
 """The calendar file: dated phase rules, holidays and special sessions, each with the circular it comes from."""
 
 import json
+import os
 import re
 from datetime import date
 from itertools import pairwise
@@ -11,10 +12,15 @@ from msgspec import Meta, field
 
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
+from harvester.calendar.segments import NSE_CASH, SegmentName
 
 PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
 TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?\Z")
 DAY_SECONDS = 86_400
+PACKAGED = Path(__file__).with_name("nse.json")
+"""The calendar in the package."""
+ENVIRONMENT = "HARVESTER_CALENDAR"
+"""Variable that names the calendar where nothing else does: on the operator's machine that of the inventory."""
 
 
 class TimeOfDay(int):
@@ -54,6 +60,8 @@ class PhaseRule(_Dated, frozen=True):
 
     first: date = field(name="from")
     last: date | None = field(name="to", default=None)
+    master: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{4}\Z")] | None = None
+    """What the broker's symbol master says of these hours where it is not first open to last close of `continuous`."""
 
     def holds(self, day: date) -> bool:
         return self.first <= day and (self.last is None or day <= self.last)
@@ -75,8 +83,31 @@ class SpecialSession(_Dated, frozen=True):
     status: Literal["held", "confirmed", "provisional"]
 
 
+def _check_days(rules: tuple[PhaseRule, ...], specials: tuple[SpecialSession, ...]) -> None:
+    for rule, following in pairwise(rules):
+        if rule.last is None or rule.last >= following.first:
+            raise ValueError("phase_rules must be in order of date and must not overlap")
+    days = [special.date for special in specials]
+    if len(days) != len(set(days)):
+        raise ValueError("special_sessions names a date twice; give that date all its windows in one entry")
+
+
+class SegmentDays(Model, frozen=True):
+    """The days of one segment. What it leaves out are the holidays or the special sessions of the file's top level."""
+
+    phase_rules: Annotated[tuple[PhaseRule, ...], Meta(min_length=1)]
+    holidays: tuple[Holiday, ...] | None = None
+    special_sessions: tuple[SpecialSession, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_days(self.phase_rules, self.special_sessions or ())
+
+
 class CalendarFile(Model, frozen=True):
-    """The whole file. Times are India time (a fixed offset), dates are calendar dates there."""
+    """The whole file. Times are India time (a fixed offset), dates are calendar dates there.
+
+    The top level is about NSE cash, of stocks that have derivatives; every other segment has its days in `segments`.
+    """
 
     timezone: Literal["Asia/Kolkata"]
     market: str
@@ -84,19 +115,34 @@ class CalendarFile(Model, frozen=True):
     phase_rules: Annotated[tuple[PhaseRule, ...], Meta(min_length=1)]
     holidays: tuple[Holiday, ...] = ()
     special_sessions: tuple[SpecialSession, ...] = ()
+    segments: dict[SegmentName, SegmentDays] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for rule, following in pairwise(self.phase_rules):
-            if rule.last is None or rule.last >= following.first:
-                raise ValueError("phase_rules must be in order of date and must not overlap")
-        days = [special.date for special in self.special_sessions]
-        if len(days) != len(set(days)):
-            raise ValueError("special_sessions names a date twice; give that date all its windows in one entry")
+        _check_days(self.phase_rules, self.special_sessions)
+        if NSE_CASH in self.segments:
+            raise ValueError(f"segments must not name {NSE_CASH}, whose days are the top level")
+
+    def days_of(self, segment: SegmentName) -> SegmentDays | None:
+        """The days of a segment with everything filled in; None when the file has no hours of it."""
+        own = self.segments.get(segment)
+        if segment != NSE_CASH and own is None:
+            return None
+        holidays, specials = self.holidays, self.special_sessions
+        if own is None:
+            return SegmentDays(self.phase_rules, holidays, specials)
+        return SegmentDays(
+            own.phase_rules,
+            holidays if own.holidays is None else own.holidays,
+            specials if own.special_sessions is None else own.special_sessions,
+        )
 
 
 def read_calendar(path: Path | None = None) -> CalendarFile:
-    """Check a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
-    source = path or Path(__file__).with_name("nse.json")
+    """Check a calendar file, by default that of $HARVESTER_CALENDAR or the package's.
+
+    Raises ConfigError naming file, key and rule.
+    """
+    source = path or Path(os.environ.get(ENVIRONMENT) or PACKAGED)
     try:
         return validate(CalendarFile, json.loads(source.read_bytes()))
     except OSError as error:

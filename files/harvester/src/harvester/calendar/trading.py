@@ -1,5 +1,6 @@
 """Questions to the calendar: which phases a date has, whether a moment is inside one, when that changes next."""
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import date, timedelta
 from functools import lru_cache
@@ -7,7 +8,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
-from harvester.calendar.model import CalendarFile, PhaseName, Phases, read_calendar
+from harvester.base.errors import ConfigError
+from harvester.calendar.model import CalendarFile, PhaseName, PhaseRule, Phases, read_calendar
+from harvester.calendar.segments import NSE_CASH, SEGMENTS, Hours, SegmentName, guess_segment
 
 SATURDAY = 5
 SEARCH_DAYS = 400
@@ -36,20 +39,43 @@ class Session(NamedTuple):
 
 
 class TradingCalendar:
-    """When the market is open. After `valid_until` the last phase rule goes on: polling on a holiday is harmless."""
+    """When a segment is open. After `valid_until` its last phase rule goes on: polling on a holiday is harmless.
 
-    def __init__(self, file: CalendarFile) -> None:
-        self.valid_from, self.valid_until = file.phase_rules[0].first, file.valid_until
-        self._rules = file.phase_rules
-        self._holidays = frozenset(holiday.date for holiday in file.holidays)
-        self._special = {special.date: special for special in file.special_sessions}
+    The calendar of a file is that of NSE cash; `of` gives those of the other segments.
+    """
+
+    def __init__(self, file: CalendarFile, segment: SegmentName = NSE_CASH) -> None:
+        days = file.days_of(segment)
+        if days is None:
+            raise ConfigError(
+                f"The trading calendar has no hours of the segment {segment}. Add them to the calendar file under"
+                " segments, with their source, or leave the segment's symbols out."
+            )
+        self.segment = segment
+        self.valid_from, self.valid_until = days.phase_rules[0].first, file.valid_until
+        self._file = file
+        self._rules = days.phase_rules
+        self._holidays = frozenset(holiday.date for holiday in days.holidays or ())
+        self._special = {special.date: special for special in days.special_sessions or ()}
         self._changes: dict[frozenset[PhaseName], tuple[int, int | None]] = {}
         self._merged = lru_cache(maxsize=8)(self._merge_windows)
+        self._others: dict[SegmentName, TradingCalendar] = {segment: self}
 
     @classmethod
     def load(cls, path: Path | None = None) -> "TradingCalendar":
         """Read a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
         return cls(read_calendar(path))
+
+    @property
+    def segments(self) -> tuple[SegmentName, ...]:
+        """The segments whose hours the file has."""
+        return tuple(name for name in SEGMENTS if self._file.days_of(name))
+
+    def of(self, segment: SegmentName) -> "TradingCalendar":
+        """The calendar of a segment. Raises ConfigError when the file has no hours of it."""
+        if segment not in self._others:
+            self._others[segment] = TradingCalendar(self._file, segment)
+        return self._others[segment]
 
     def session(self, day: date) -> Session | None:
         """The trading day, or None when the market is closed all day."""
@@ -58,8 +84,21 @@ class TradingCalendar:
             return Session(day, special.kind, _phases(day, special.phases), special.status == "provisional")
         if day.weekday() >= SATURDAY or day in self._holidays:
             return None
-        rule = next((rule for rule in self._rules if rule.holds(day)), None)
+        rule = self._rule(day)
         return Session(day, "ordinary", _phases(day, rule.phases)) if rule else None
+
+    def _rule(self, day: date) -> PhaseRule | None:
+        return next((rule for rule in self._rules if rule.holds(day)), None)
+
+    def master_hours(self, day: date) -> Hours | None:
+        """What the broker's symbol master should say of an ordinary day's hours at this date; None: no facts."""
+        rule = self._rule(day)
+        if rule is None or not (rule.master or "continuous" in rule.phases):
+            return None
+        if rule.master:
+            return Hours(*rule.master.split("-"))
+        spans = [edge for window in rule.phases["continuous"] for edge in window]
+        return Hours(*(f"{edge // 3600:02d}{edge // 60 % 60:02d}" for edge in (min(spans), max(spans))))
 
     def windows(self, day: date, phases: Collection[PhaseName]) -> list[tuple[int, int]]:
         """Windows [open_ns, close_ns) of the named phases, in order; phases that touch make one window."""
@@ -116,6 +155,14 @@ class TradingCalendar:
         """The time that the named phases take on the longest ordinary day of any rule."""
         days = [_phases(rule.first, rule.phases) for rule in self._rules]
         return max(sum(phase.close_ns - phase.open_ns for phase in day if phase.name in phases) for day in days)
+
+    def mean_day_ns(self, symbols: Collection[str], phases: Collection[PhaseName]) -> int:
+        """`longest_day_ns` of the segments that the tickers look like, on average over the symbols; 0 without any."""
+        counts = Counter(map(guess_segment, symbols))
+        known = {name: name if name in self.segments else NSE_CASH for name in counts}
+        return sum(self.of(known[name]).longest_day_ns(phases) * n for name, n in counts.items()) // max(
+            1, len(symbols)
+        )
 
     @staticmethod
     def trading_date(wall_ns: int) -> date:

@@ -1,7 +1,7 @@
 """The protocol of a feed, polled or streamed, as the recorder drives it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -42,8 +42,8 @@ class Feed(ABC):
     name: str
     number: int
     """Identifies the feed in journal records."""
-    ledger: Ledger
-    """What is accounted for of the feed's symbols."""
+    ledgers: Mapping[str, Ledger]
+    """What is accounted for of the feed's symbols, by segment."""
     interval_ns: int | None = None
     """From one scheduled poll to the next; None where nothing is scheduled."""
 
@@ -66,8 +66,8 @@ class Feed(ABC):
     def follow(self, turn: Turn) -> None:
         """Do what is due in this turn; returns at once."""
 
-    def finish_window(self, turn: Turn) -> bool:
-        """Do what is still due in a window that has closed; True when nothing of it is under way."""
+    def finish_window(self, turn: Turn, segment: str) -> bool:
+        """Do what is still due in a segment's window that has closed; True when nothing of it is under way."""
         return True
 
     @abstractmethod

@@ -7,9 +7,10 @@ from typing import Any
 
 import structlog
 
+from harvester.calendar import NSE_CASH
 from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, JournalError, Record, decode_control
 from harvester.journal.reader import read_segment
-from harvester.ledger.gaps import FeedHistory, Gap
+from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, close_record
 
 log = structlog.get_logger()
 
@@ -59,11 +60,25 @@ class ReplayedFeed(FeedHistory):
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over what a checkpoint says of this feed."""
-        self.accounted.update(state.get("accounted", {}))
+        for symbol, until_ns in state.get("accounted", {}).items():
+            self.account(symbol, until_ns)
         self.opened = {gap.gap_id: gap for gap in (Gap(*gap) for gap in state["open"])}
         self.topics = state.get("topics", {})
         for stream, (symbols, last_ns) in state.get("streams", {}).items():
             self.streams[int(stream)], self.last_ns[int(stream)] = symbols, last_ns
+
+    def leave(self, wall_ns: int) -> list[ControlRecord]:
+        """The run that starts now does not use this feed: the records that end its gaps.
+
+        A gap of a stop lasts until now; any other ended with the run that opened it.
+        """
+        records = []
+        for gap in self.opened.values():
+            record = close_record(gap, wall_ns if gap.cause == "stopped" else self.last_wall_ns)
+            self.account(gap.symbol, record["to_ns"])
+            records.append(record)
+        self.opened = {}
+        return records
 
 
 class DayHistory:
@@ -72,9 +87,9 @@ class DayHistory:
     def __init__(self, interval_ns: int) -> None:
         """`interval_ns` is the time from one poll's slot to the next."""
         self.feeds: dict[int, ReplayedFeed] = {}
-        self.settled: set[tuple[int, int]] = set()
-        """Windows that a run recorded to their close."""
+        self._settled: dict[str, set[tuple[int, int]]] = {}
         self._interval_ns = interval_ns
+        """Of the run whose records are read; what is configured now, until one says it."""
         self._last_wall_ns = 0
         self._polled: dict[int, str] = {}
         """The symbol of each stream of polls, from the segment's header."""
@@ -99,6 +114,10 @@ class DayHistory:
     def feed(self, number: int) -> ReplayedFeed:
         """The history of the feed with this number."""
         return self.feeds.setdefault(number, ReplayedFeed(last_wall_ns=self._last_wall_ns))
+
+    def settled_of(self, segment: str) -> set[tuple[int, int]]:
+        """Windows of a segment that a run recorded to their close."""
+        return self._settled.setdefault(segment, set())
 
     def _take(self, record: Record) -> None:
         control = (decode_control(record.payload) or {}) if record.kind == CONTROL else {}
@@ -133,13 +152,17 @@ class DayHistory:
         elif kind == "state":
             self._load(record)
         elif kind == "window_close":
-            self.settled.add((record["open_ns"], record["close_ns"]))
+            self.settled_of(record.get("segment", NSE_CASH)).add((record["open_ns"], record["close_ns"]))
+        elif kind == "window_open":
+            self._interval_ns = record.get("interval_ns") or self._interval_ns
         elif kind == "start":
             self._end_run()
 
     def _load(self, record: dict[str, Any]) -> None:
         """Take over a checkpoint, which holds all that the records before it say."""
-        self.settled = {(opens, closes) for opens, closes in record["settled"]}
+        settled = {NSE_CASH: record["settled"], **record.get("settled_segments", {})}
+        self._settled = {segment: {(opens, closes) for opens, closes in each} for segment, each in settled.items()}
+        self._interval_ns = record.get("interval_ns", self._interval_ns)
         self.feeds = {number: feed for number, feed in self.feeds.items() if number == FYERS_REST}
         self.feed(FYERS_REST).load(record)
         for number, state in record["feeds"].items():

@@ -14,7 +14,9 @@ from harvester.brokers.protocol import PollResult
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
+from harvester.capture.segments import marked, part_id
 from harvester.journal.format import FEED_NAMES, Poll, encode_poll
+from harvester.ledger.gaps import ControlRecord
 from harvester.ledger.outage import Outage
 from harvester.ledger.polls import PollLedger
 
@@ -74,7 +76,14 @@ class PollFeed(Feed):
         symbols = settings.symbols if is_used else ()
         always = is_used and settings.poll.when == "always"
         self.interval_ns = settings.poll.interval_ns if always else None
-        self.ledger: PollLedger = PollLedger(run.run_id, symbols, settings.poll.interval_ns, always=always)
+        shares = context.split(symbols)
+        self.ledgers: dict[str, PollLedger] = {
+            segment: PollLedger(part_id(run.run_id, segment), share, settings.poll.interval_ns, always=always)
+            for segment, share in shares.items()
+        }
+        self._ledger_of = {symbol: self.ledgers[segment] for segment, share in shares.items() for symbol in share}
+        for segment, share in shares.items():
+            self.ledgers[segment].others = self._ledger_of.keys() - set(share)
         self.deviations = Deviations()
         self._context = context
         self._sink = context.sink
@@ -91,7 +100,7 @@ class PollFeed(Feed):
 
     @property
     def next_due_ns(self) -> int | None:
-        return self.ledger.next_ns
+        return min((each.next_ns for each in self.ledgers.values() if each.next_ns is not None), default=None)
 
     @property
     def is_stuck(self) -> bool:
@@ -103,33 +112,38 @@ class PollFeed(Feed):
         return sum(counters.updates for counters in self._counters.values())
 
     def follow(self, turn: Turn) -> None:
-        self._poll_due(turn)
-        if self._down_for and self.ledger.window:
-            down_ns = self._down_for()
-            if down_ns >= self._fallback_ns:
-                self._sink.write_all(self.ledger.start_polling(turn.wall_ns))
-            elif down_ns == 0:
-                self._sink.write_all(self.ledger.stop_polling())
+        for segment, ledger in self.ledgers.items():
+            self._poll_due(ledger, turn)
+            if self._down_for and ledger.window:
+                down_ns = self._down_for()
+                if down_ns >= self._fallback_ns:
+                    self._mark_all(segment, ledger.start_polling(turn.wall_ns))
+                elif down_ns == 0:
+                    self._mark_all(segment, ledger.stop_polling())
 
-    def finish_window(self, turn: Turn) -> bool:
-        self._poll_due(turn)
-        return not any(self._in_flight.values())
+    def finish_window(self, turn: Turn, segment: str) -> bool:
+        ledger = self.ledgers[segment]
+        self._poll_due(ledger, turn)
+        return not any(self._in_flight[symbol] for symbol in ledger.states)
 
     def change_token(self) -> None:
         """Each poll takes the token that is in force."""
 
     def recall(self, history: ReplayedFeed) -> None:
-        self.ledger.recall(history.accounted)
+        for ledger in self.ledgers.values():
+            ledger.recall(history.accounted)
 
     def checkpoint(self) -> dict[str, Any]:
-        return self.ledger.checkpoint()
+        parts = [ledger.checkpoint() for ledger in self.ledgers.values()]
+        accounted = {symbol: ns for part in parts for symbol, ns in part["accounted"].items()}
+        return {"accounted": accounted, "open": [gap for part in parts for gap in part["open"]]}
 
     @property
     def symbols(self) -> Collection[str]:
         return self._counters
 
     def count(self, symbol: str) -> SymbolCounters:
-        counters, state = self._counters[symbol], self.ledger.states[symbol]
+        counters, state = self._counters[symbol], self._ledger_of[symbol].states[symbol]
         counters.slots, counters.accounted_ns = state.slots, state.accounted_ns
         counters.last_error = f"{state.outage.cause}: {state.outage.detail}" if state.outage else ""
         return counters
@@ -140,24 +154,31 @@ class PollFeed(Feed):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        coming = [] if self.ledger.next_ns is None else [self.ledger.next_ns]
-        for symbol, row in flights.items() if self.ledger.is_polling else ():
+        for symbol, row in flights.items():
+            ledger = self._ledger_of[symbol]
+            if not ledger.is_polling:
+                continue
+            coming = [] if ledger.next_ns is None else [ledger.next_ns]
             for slot_ns in [flight.slot_ns for flight in row if flight.task.cancelled()] or coming:
                 self._miss([symbol], [slot_ns], outage)
 
-    def _poll_due(self, turn: Turn) -> None:
-        due = self.ledger.take_due(turn.wall_ns)
-        if due.missed:
-            self._miss(self._counters, due.missed, turn.late)
-        if due.slot_ns is not None and turn.hold:
-            self._miss(self._counters, [due.slot_ns], turn.hold)
-        elif due.slot_ns is not None:
-            self._start(due.slot_ns, turn.mono_ns + due.slot_ns - turn.wall_ns)
+    def _mark_all(self, segment: str, records: list[ControlRecord]) -> None:
+        polling = ("polling", "polling_end")
+        self._sink.write_all([marked(each, segment) if each["type"] in polling else each for each in records])
 
-    def _start(self, slot_ns: int, slot_mono_ns: int) -> None:
-        """Start the polls of the slot at `slot_ns` (wall), which is `slot_mono_ns` on the monotonic clock."""
-        for symbol, offset_ns in self._offsets.items():
-            due_mono_ns = slot_mono_ns + offset_ns
+    def _poll_due(self, ledger: PollLedger, turn: Turn) -> None:
+        due = ledger.take_due(turn.wall_ns)
+        if due.missed:
+            self._miss(ledger.states, due.missed, turn.late)
+        if due.slot_ns is not None and turn.hold:
+            self._miss(ledger.states, [due.slot_ns], turn.hold)
+        elif due.slot_ns is not None:
+            self._start(ledger.states, due.slot_ns, turn.mono_ns + due.slot_ns - turn.wall_ns)
+
+    def _start(self, symbols: Iterable[str], slot_ns: int, slot_mono_ns: int) -> None:
+        """Start the symbols' polls of the slot at `slot_ns` (wall), which is `slot_mono_ns` on the monotonic clock."""
+        for symbol in symbols:
+            due_mono_ns = slot_mono_ns + self._offsets[symbol]
             flights = self._in_flight[symbol]
             before = flights[-1].task if flights else None
             task = asyncio.create_task(self._poll(symbol, slot_ns, due_mono_ns, before))
@@ -211,11 +232,11 @@ class PollFeed(Feed):
         else:
             counters.updates += 1
             counters.last_recv_ns = result.wall_ns
-            self._sink.write_all(self.ledger.record(result.symbol, result.scheduled_ns))
+            self._sink.write_all(self._ledger_of[result.symbol].record(result.symbol, result.scheduled_ns))
 
     def _miss(self, symbols: Iterable[str], slots: Sequence[int], outage: Outage) -> None:
         for symbol in symbols:
-            records = self.ledger.miss([symbol], slots, outage)
+            records = self._ledger_of[symbol].miss([symbol], slots, outage)
             self._sink.write_all(records)
             if records:
                 log.warning("gap_opened", symbol=symbol, **outage._asdict())

@@ -12,6 +12,7 @@ from msgspec import Raw
 from msgspec.json import encode
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.calendar import NSE_CASH
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
 from harvester.capture.polls import PollFeed
@@ -51,6 +52,8 @@ class StatusPublisher:
         self._streams = streams
         self._keeper = keeper
         self._symbol_master = symbol_master
+        self._shares = context.split(context.settings.all_symbols)
+        """The symbols of each segment."""
         self._started_at_ns = context.clock.wall_ns()
         self._next_mono_ns = 0
         self._is_failing = False
@@ -85,7 +88,10 @@ class StatusPublisher:
         for part in _slices(feeds_of.items()):
             symbols.append(encode({name: _describe_symbol(name, feeds) for name, feeds in part})[1:-1])
             yield
-        for part in _slices([(feed, gap) for feed in recorder.feeds for gap in feed.ledger.open_gaps]):
+        gaps_of = (
+            (feed, gap) for feed in recorder.feeds for ledger in feed.ledgers.values() for gap in ledger.open_gaps
+        )
+        for part in _slices(list(gaps_of)):
             gaps.append(encode([self._describe_gap(feed, gap) for feed, gap in part])[1:-1])
             yield
         state = self.describe(
@@ -120,9 +126,10 @@ class StatusPublisher:
             "window": {
                 "open": recorder.window is not None,
                 "open_ns": recorder.window[0] if recorder.window else None,
-                "phases": recorder.calendar.phases_at(wall_ns),
+                "phases": recorder.phases,
                 "next_change_ns": recorder.next_change_ns,
             },
+            **self._describe_segments(recorder),
             "symbols": symbols,
             "feeds": {feed.name: _describe_feed(feed) for feed in self._streams},
             "polling": recorder.next_due_ns is not None,
@@ -145,6 +152,21 @@ class StatusPublisher:
             **self._symbol_master(),
             **({"blocked_until_ns": until_ns} if (until_ns := access.blocked_until(wall_ns)) else {}),
         }
+
+    def _describe_segments(self, recorder: Recorder) -> dict[str, Any]:
+        """Where other segments than NSE cash are recorded: the window and symbols of each; and what is refused."""
+        refused = self._context.refused
+        told: dict[str, Any] = {"refused_symbols": dict(refused)} if refused else {}
+        if list(self._shares) != [NSE_CASH]:
+            told["segments"] = {
+                segment: {
+                    "open_ns": window and window[0],
+                    "close_ns": window and window[1],
+                    "symbols": self._shares[segment],
+                }
+                for segment, window in recorder.windows.items()
+            }
+        return told
 
 
 def _slices(items: Iterable[Any]) -> Iterator[list[Any]]:

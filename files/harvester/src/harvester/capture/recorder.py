@@ -7,19 +7,22 @@ from typing import Any
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.monitors import DiskMonitor
 from harvester.base.systemd import Notifier
-from harvester.calendar import TradingCalendar
+from harvester.calendar import PhaseName, SegmentName, TradingCalendar
 from harvester.calendar.reload import CalendarReloader
 from harvester.capture.clock_notes import ClockNotes
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed, Turn
-from harvester.capture.session_accounting import SessionAccounting
+from harvester.capture.history import DayHistory, ReplayedFeed
+from harvester.capture.session_accounting import SessionAccounting, write_checkpoint
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.journal.format import day_directory
 from harvester.ledger.gaps import Window
-from harvester.ledger.outage import Outage
+from harvester.ledger.outage import STALL, Outage
 from harvester.ledger.polls import EARLY_NS
+from harvester.ledger.streams import STEP
 
 log = structlog.get_logger()
 TICK_NS = NS_PER_SECOND
@@ -55,7 +58,11 @@ class Recorder:
         self._notifier = notifier
         self._after_tick = after_tick
         self._phases = settings.calendar.phases
-        self._accounting = SessionAccounting(context, feeds)
+        self._sessions = [SessionAccounting(context, feeds, segment) for segment in context.recorded]
+        self._late = STALL
+        """Why slots and windows are missed when they are found missed next."""
+        self._past: dict[int, ReplayedFeed] = {}
+        """By number of the feed, what earlier runs of the day left."""
         self._reopen_mono_ns = 0
         self._clock_notes = ClockNotes(context.watch, settings.clock_log)
         self._stopping = asyncio.Event()
@@ -71,14 +78,38 @@ class Recorder:
         return self.calendars.calendar
 
     @property
+    def windows(self) -> dict[SegmentName, Window | None]:
+        """The window of each segment that is recorded now."""
+        return {session.segment: session.window for session in self._sessions}
+
+    @property
     def window(self) -> Window | None:
-        """The window that is recorded now."""
-        return self._accounting.window
+        """From the first opening to the last close of the windows that are recorded now."""
+        open_now = [window for window in self.windows.values() if window]
+        return (min(opens for opens, _ in open_now), max(closes for _, closes in open_now)) if open_now else None
+
+    def windows_of(self, segment: str) -> list[Window]:
+        """Today's windows of any segment; none where the calendar has no hours of it."""
+        known = [name for name in self.calendar.segments if name == segment]
+        today = self.calendar.trading_date(self._clock.wall_ns())
+        return self.calendar.of(known[0]).windows(today, self._phases) if known else []
+
+    @property
+    def phases(self) -> list[PhaseName]:
+        """The phases that are on now in the segments that are recorded."""
+        wall_ns = self._clock.wall_ns()
+        calendars = map(self._calendar_of, self._sessions)
+        return list(dict.fromkeys(name for calendar in calendars for name in calendar.phases_at(wall_ns)))
 
     @property
     def next_change_ns(self) -> int | None:
-        """When the recorded window opens or closes next, in wall ns."""
-        return self.calendar.next_change(self._clock.wall_ns(), self._phases)
+        """When a recorded window opens or closes next, in wall ns."""
+        wall_ns = self._clock.wall_ns()
+        changes = [self._calendar_of(session).next_change(wall_ns, self._phases) for session in self._sessions]
+        return min((change for change in changes if change is not None), default=None)
+
+    def _calendar_of(self, session: SessionAccounting) -> TradingCalendar:
+        return self.calendar.of(session.segment)
 
     @property
     def next_due_ns(self) -> int | None:
@@ -96,7 +127,7 @@ class Recorder:
         self._sink.open()
         try:
             self._sink.write({"type": "start", "pid": os.getpid()})
-            self._accounting.account_for_absence(self.calendar)
+            self._account_for_absence()
             self._notifier.ready("started")
             log.info("recorder_started", symbols=len(self._settings.symbols), journal=str(self._sink.directory))
             while not self._stopping.is_set():
@@ -105,17 +136,30 @@ class Recorder:
         finally:
             await self._finish()
 
+    def _account_for_absence(self) -> None:
+        today = self.calendar.trading_date(self._clock.wall_ns())
+        history = DayHistory(self._settings.poll.interval_ns)
+        history.read(day_directory(self._sink.directory, today))
+        self._past = history.feeds
+        for feed in self.feeds:
+            feed.recall(history.feed(feed.number))
+        wall_ns, used = self._clock.wall_ns(), {feed.number for feed in self.feeds}
+        for number, past in history.feeds.items():
+            if number not in used:
+                self._sink.write_all(past.leave(wall_ns))
+        for session in self._sessions:
+            session.account_for_absence(self._calendar_of(session), history)
+
     def _tick(self) -> None:
         """Everything that may be due now; feeds before what can wait."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         step_ns = self._watch.check(wall_ns, mono_ns)
         if step_ns:
-            self._accounting.step_clock(step_ns, wall_ns)
+            self._step_clock(step_ns, wall_ns)
         is_new_token = self._keeper.adopt_new()
         self._follow_calendar(wall_ns, mono_ns)
-        is_trading = self.window is not None and "continuous" in self.calendar.phases_at(wall_ns)
-        self._trading.since_ns = (self._trading.since_ns or mono_ns) if is_trading else None
-        late = self._accounting.take_late()
+        self._note_trading(wall_ns, mono_ns)
+        late, self._late = self._late, STALL
         for feed in self.feeds:
             feed.follow(self._turn(wall_ns, mono_ns, late))
             if is_new_token:
@@ -124,7 +168,7 @@ class Recorder:
         self._check_disk(mono_ns)
         for note in self._clock_notes.take():
             self._sink.write(note)
-        self._accounting.write_checkpoint()
+        write_checkpoint(self._sink, self.feeds, self._sessions, self._past, self._settings.poll.interval_ns)
         if not any(feed.is_stuck for feed in self.feeds):
             self._notifier.alive(self._summary())
         self._after_tick(self)
@@ -135,6 +179,22 @@ class Recorder:
         ahead_ns = self._settings.connect_before_seconds * NS_PER_SECOND
         is_near = self.window is not None or (opens_ns is not None and opens_ns - wall_ns <= ahead_ns)
         return Turn(wall_ns, mono_ns, is_near, self._hold(), late)
+
+    def _step_clock(self, step_ns: int, wall_ns: int) -> None:
+        self._sink.write({"type": "clock_step", "delta_ns": step_ns})
+        log.warning("clock_stepped", delta_ms=step_ns // NS_PER_MS)
+        for session in self._sessions:
+            session.step_clock(step_ns, wall_ns)
+        if step_ns > 0:
+            self._late = STEP
+
+    def _note_trading(self, wall_ns: int, mono_ns: int) -> None:
+        since_ns = self._trading.since_ns
+        self._trading.since_ns = {
+            session.segment: since_ns.get(session.segment, mono_ns)
+            for session in self._sessions
+            if session.window and "continuous" in self._calendar_of(session).phases_at(wall_ns)
+        }
 
     def _prove_token(self, wall_ns: int, *, is_new_token: bool) -> None:
         if self.window is None and (is_new_token or self._keeper.is_proof_due(self.next_change_ns, wall_ns)):
@@ -159,24 +219,29 @@ class Recorder:
         if is_reloaded:
             valid_until = self.calendar.valid_until.isoformat()
             self._sink.write({"type": "calendar_reload", "valid_until": valid_until})
-        window = self.calendar.window_at(wall_ns + EARLY_NS, self._phases)
-        if self.window and window != self.window:
-            self._leave(self.window, wall_ns, mono_ns)
-        if self.window is None:
-            if is_reloaded:
-                self._accounting.late = LATE_CALENDAR
-            self._accounting.account_for_missed(self.calendar, wall_ns)
-            if window:
-                self._accounting.open(window)
+        for session in self._sessions:
+            self._follow_session(session, wall_ns, mono_ns, is_reloaded=is_reloaded)
 
-    def _leave(self, window: Window, wall_ns: int, mono_ns: int) -> None:
+    def _follow_session(self, session: SessionAccounting, wall_ns: int, mono_ns: int, *, is_reloaded: bool) -> None:
+        calendar = self._calendar_of(session)
+        window = calendar.window_at(wall_ns + EARLY_NS, self._phases)
+        if session.window and window != session.window:
+            self._leave(session, session.window, wall_ns, mono_ns)
+        if session.window is None:
+            if is_reloaded:
+                self._late = LATE_CALENDAR
+            session.account_for_missed(calendar, wall_ns, self._late)
+            if window:
+                session.open(window)
+
+    def _leave(self, session: SessionAccounting, window: Window, wall_ns: int, mono_ns: int) -> None:
         """Close the window once its last polls have ended; one that the calendar has changed is closed at once."""
         if wall_ns + EARLY_NS < window[1]:
-            self._accounting.close(window, wall_ns)
+            session.close(window, wall_ns)
             return
-        turn = self._turn(wall_ns, mono_ns, self._accounting.take_late())
-        if all([feed.finish_window(turn) for feed in self.feeds]):
-            self._accounting.close(window, window[1])
+        turn = self._turn(wall_ns, mono_ns, self._late)
+        if all([feed.finish_window(turn, session.segment) for feed in self.feeds]):
+            session.close(window, window[1])
 
     def _check_disk(self, mono_ns: int) -> None:
         if self.disk.check():
@@ -190,7 +255,7 @@ class Recorder:
         if self.window is None:
             return "market closed, waiting"
         messages = sum(feed.messages for feed in self.feeds)
-        gaps = sum(len(feed.ledger.open_gaps) for feed in self.feeds)
+        gaps = sum(len(ledger.open_gaps) for feed in self.feeds for ledger in feed.ledgers.values())
         return f"recording {len(self._settings.all_symbols)} symbols, {messages} messages, {gaps} gaps open"
 
     async def _sleep(self) -> None:

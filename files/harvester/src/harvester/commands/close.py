@@ -5,15 +5,22 @@ import argparse
 from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
+from harvester.config.segments import busy_at, calendars_of
 from harvester.config.settings import Settings
 from harvester.lake.certificate.shares import in_percent
-from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day, pending_days
+from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day, is_due_today, pending_days
 from harvester.lake.layout import Partition
 from harvester.lake.publish.archive import Form
+
+NEAR_NS = 1800 * NS_PER_SECOND
+"""A close that the timer begins so long before an opening would run into it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--date", metavar="YYYY-MM-DD", help="close this day only; default: every day not closed yet")
+    parser.add_argument(
+        "--due", action="store_true", help="for the timer: nothing while a session is near, nor what is closed already"
+    )
     parser.add_argument("--rebuild", action="store_true", help="build the day again although nothing was added to it")
 
 
@@ -24,12 +31,21 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     journal, lake, host = settings.journal_dir, settings.lake_dir, settings.host_id
     if args.rebuild and not args.date:
         raise ConfigError("--rebuild needs --date: say which day is to be built again.")
-    today = to_ist(clock.wall_ns()).date()
+    wall_ns = clock.wall_ns()
+    if args.due and busy_at(settings, calendar, wall_ns, NEAR_NS) is not None:
+        print("A session is open, or opens soon: the day is closed after it.")
+        return 0
+    today = to_ist(wall_ns).date()
     days = (
         [parse_date(args.date)]
         if args.date
-        else pending_days(journal, lake, host, calendar, settings.calendar.phases, today)
+        else pending_days(journal, lake, host, calendars_of(settings, calendar), settings.calendar.phases, today)
     )
+    if args.due:
+        calendars = calendars_of(settings, calendar)
+        days = [
+            day for day in days if day != today or is_due_today(lake, host, calendars, settings.calendar.phases, today)
+        ]
     errors = []
     for day in days:
         try:

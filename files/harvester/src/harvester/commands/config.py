@@ -12,10 +12,12 @@ from harvester.base.errors import ConfigError
 from harvester.base.files import make_directory, replace_file
 from harvester.brokers.fyers.found import FoundSymbols, find_symbols, require_none
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
+from harvester.brokers.fyers.segments import MasterRow, assign_segments, find_contradictions
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.reference import describe_settings
 from harvester.config.rules import FILE, read_resolved
+from harvester.config.segments import describe_refused, refuse_without_hours
 from harvester.config.settings import Settings, load_settings, parse_settings, resolve_symbols, settings_path
 
 
@@ -65,7 +67,12 @@ def _find_topics(path: Path) -> dict[str, object]:
     found = _download(settings)
     listed = found.listings.items()
     resolved = read_resolved(settings.master_dir) if settings.rules else None
+    calendar, day = TradingCalendar.load(settings.calendar.file), to_ist(SystemClock().wall_ns()).date()
+    rows = [MasterRow(name, row.fy_token, row.session, row.root) for name, row in listed]
+    segments = assign_segments(rows, found.underlyings, calendar, day)
     return {
+        "segments": segments,
+        "contradictions": find_contradictions(rows, segments, calendar, day),
         "topics": {symbol: topics_of(symbol, row.fy_token, found.index_names) for symbol, row in listed},
         "unknown": {symbol: [lost.successor] if lost.successor else [] for symbol, lost in found.lost.items()},
         "lost": {symbol: lost.sentence for symbol, lost in found.lost.items()},
@@ -95,7 +102,9 @@ def _resolve(path: Path) -> Settings:
 def _check(args: argparse.Namespace) -> None:
     path = settings_path(args.file or args.config)
     checked = load_settings(path)
-    TradingCalendar.load(checked.calendar.file)
+    refused = refuse_without_hours(checked, TradingCalendar.load(checked.calendar.file)).refused
+    if refused:
+        raise ConfigError(f"{path}: symbols: {describe_refused(refused)}")
     if args.master:
         _check_offline(checked, args.master, args.earlier)
     if args.online:

@@ -13,6 +13,7 @@ from harvester.base.errors import HarvesterError, UnhealthyError
 from harvester.base.logs import configure_logs
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import read_status
+from harvester.config.segments import calendars_of
 from harvester.config.settings import Settings
 from harvester.tokens.stores import FileStore
 
@@ -28,7 +29,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     configure_logs(debug=args.debug)
     now_ns = SystemClock().wall_ns()
     calendar = TradingCalendar.load(settings.calendar.file)
-    day = host.day_of(calendar, calendar.trading_date(now_ns), settings.calendar.phases)
+    today = calendar.trading_date(now_ns)
+    day = host.day_of(calendars_of(settings, calendar), today, settings.calendar.phases)
     try:
         status = read_status(settings.status_file)
     except UnhealthyError:

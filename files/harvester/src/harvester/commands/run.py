@@ -28,14 +28,18 @@ from harvester.capture.context import RecorderContext
 from harvester.capture.memory import MemoryKeeper
 from harvester.capture.polls import PollFeed
 from harvester.capture.publisher import StatusPublisher
+from harvester.capture.reassignment import Reassignment
 from harvester.capture.recorder import Recorder
+from harvester.capture.segments import part_id
 from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
 from harvester.config.rules import read_resolved
+from harvester.config.segments import Recorded, refuse_without_hours
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
 from harvester.journal.format import FYERS_HSM, RunInfo
+from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger
 
 log = structlog.get_logger()
@@ -49,8 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: None) -> int:
     configure_logs(debug=args.debug)
-    checked = _load(args.config)
-    calendar = TradingCalendar.load(checked.calendar.file)
+    asked = _load(args.config)
+    calendar = TradingCalendar.load(asked.calendar.file)
+    what = refuse_without_hours(asked, calendar)
+    checked = what.settings
     info = RunInfo(
         host_id=checked.host_id,
         release=release_id(),
@@ -59,7 +65,7 @@ def run(args: argparse.Namespace, settings: None) -> int:
     )
     structlog.contextvars.bind_contextvars(release=info.release, run_id=info.run_id[:8])
     observer = _observer() if args.foreground and args.debug else None
-    asyncio.run(_record(checked, info, calendar, args.config, observer))
+    asyncio.run(_record(what, info, calendar, args.config, observer))
     return 0
 
 
@@ -89,11 +95,11 @@ def _observer() -> Observer:
 
 
 async def _record(
-    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+    what: Recorded, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS))  # name look-ups and syncs; more threads only cost memory
-    recorder, client = build_recorder(settings, info, calendar, option, observer)
+    recorder, client = build_recorder(what, info, calendar, option, observer)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, recorder.stop)
     try:
@@ -103,19 +109,22 @@ async def _record(
 
 
 def build_recorder(
-    settings: Settings, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
+    what: Recorded, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
 ) -> tuple[Recorder, FyersRestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
-    clock, tls = SystemClock(), ssl.create_default_context()
+    settings, clock, tls = what.settings, SystemClock(), ssl.create_default_context()
     client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
     sink = JournalSink(settings, clock=clock, run=info)
-    context = RecorderContext(settings, info, clock, client, sink, Access(settings.limits))
+    context = RecorderContext(
+        settings, info, clock, client, sink, Access(settings.limits), segments=what.segments, refused=what.refused
+    )
     lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), clock)
     keeper = TokenKeeper(context)
     streams = _build_streams(context, client, lookup, tls)
     down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
     polls = PollFeed(context, down_for=down_for, observer=observer)
     publisher = StatusPublisher(context, polls=polls, streams=streams, keeper=keeper, symbol_master=lookup.describe)
+    reassignment = Reassignment(context)
 
     memory = MemoryKeeper()
 
@@ -124,13 +133,18 @@ def build_recorder(
         memory.follow(is_recording=recorder.window is not None or any(feed.is_running for feed in streams))
         if lookup.is_due(recorder.next_change_ns):
             recorder.run_background(lookup.run())
-        moved = lookup.rules and set(lookup.symbols) != set(settings.all_symbols)
+        if reassignment.needs_new_run(recorder, lookup.segments):
+            recorder.stop()  # systemd starts it again, with every symbol in its own segment
+        moved = lookup.rules and set(lookup.symbols) != {*settings.all_symbols, *what.refused}
         if moved and recorder.window is None:
             log.warning("symbols_changed", symbols=len(lookup.symbols))
             recorder.stop()  # systemd starts it again, with the symbols that the rules stand for today
 
     async def load_calendar() -> TradingCalendar:
-        return await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
+        new = await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
+        for segment in context.recorded:
+            new.of(segment)
+        return new
 
     recorder = Recorder(
         context,
@@ -155,7 +169,12 @@ def _build_streams(
     }
     feeds = []
     for source in (sources[name] for name in settings.feeds if name in sources):
-        ledger = StreamLedger(context.run.run_id, source.number, source.symbols)
+        ledger = SegmentLedgers(
+            {
+                segment: StreamLedger(part_id(context.run.run_id, segment), source.number, symbols)
+                for segment, symbols in context.split(source.symbols).items()
+            }
+        )
         shared = FeedContext(source.number, context.sink, ledger, access, clock, tls, source.stale_ns, context.trading)
         feeds.append(StreamFeed(shared, source))
     return feeds

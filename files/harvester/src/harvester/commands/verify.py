@@ -2,20 +2,50 @@
 
 import argparse
 import json
+import os
+import time
 from pathlib import Path
 
+from harvester.base.errors import ConfigError
 from harvester.config.settings import Settings
+from harvester.lake.layout import MANIFEST
 from harvester.reader.verify import describe, verify_lake
+
+DAY_SECONDS = 86_400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lake", type=Path, metavar="LAKE_DIR", help="the directory that holds depth/ and manifest/")
+    parser.add_argument(
+        "--every-days",
+        type=int,
+        metavar="DAYS",
+        help="do nothing when $STATE_DIRECTORY says that all was well less than so many days ago; for a timer",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _stamp(every_days: int | None) -> Path | None:
+    """Where a timer's runs remember the last good one. Raises ConfigError outside a service."""
+    if every_days is None:
+        return None
+    if not os.environ.get("STATE_DIRECTORY"):
+        raise ConfigError("--every-days is for the timer's service, whose $STATE_DIRECTORY keeps when it ran last.")
+    return Path(os.environ["STATE_DIRECTORY"]) / "verified"
 
 
 def run(args: argparse.Namespace, settings: "Settings | None") -> int:
     """Verify a lake; 1 when something is wrong with it."""
+    stamp = _stamp(args.every_days)
+    if stamp and stamp.exists() and time.time() - stamp.stat().st_mtime < args.every_days * DAY_SECONDS:
+        print("Verified not long ago, nothing to do.")
+        return 0
+    if stamp and not (args.lake / MANIFEST).exists():
+        print("No day is closed yet.")
+        return 0
     report = verify_lake(args.lake)
+    if stamp and report.ok:
+        stamp.touch()
     if args.json:
         print(json.dumps(describe(report), indent=1))
         return 0 if report.ok else 1

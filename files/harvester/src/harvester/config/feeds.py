@@ -34,7 +34,8 @@ def refuse_currency(symbols: Iterable[str]) -> None:
     if refused := [symbol for symbol in symbols if CURRENCY.match(symbol)]:
         raise ValueError(
             f"{', '.join(refused[:5])}: prices of currency contracts are finer than a paisa (ticks of 0.0025 rupee),"
-            " and the lake stores whole paise. Take them out"
+            " and the lake stores whole paise. The calendar has hours of currency segments all the same: leave these"
+            " symbols out"
         )
 
 

@@ -16,6 +16,7 @@ from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
+from harvester.calendar.model import PACKAGED
 from harvester.config.alerting import AlertSettings, AwsRegion, StorePlace
 from harvester.config.broker import BrokerSettings
 from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, refuse_currency, repeated
@@ -187,7 +188,7 @@ class Settings(Model, frozen=True, kw_only=True):
         """Nanoseconds after its slot at which each symbol is polled, if any is. Raises ValueError at a limit."""
         if "fyers-rest" not in self.feeds:
             return ()
-        day_ns = TradingCalendar.load().longest_day_ns(self.calendar.phases)
+        day_ns = TradingCalendar.load(PACKAGED).mean_day_ns(self.symbols, self.calendar.phases)
         return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, day_ns)
 
     def symbols_of(self, feed: FeedName) -> tuple[str, ...]:

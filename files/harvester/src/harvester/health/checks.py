@@ -7,12 +7,17 @@ from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import POLLS
+from harvester.config.segments import calendars_of, describe_refused
 from harvester.config.settings import Settings
 from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check
 from harvester.health.streams import check_streams
 
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
 NEXT_YEAR = "Add the exchange's holidays and sessions of the coming year to the calendar file, and deploy."
+CONTRADICTED = (
+    "Look up the exchange's circular: correct the calendar file, or say in its rule (key master) what the symbol master"
+    " writes all the same; then ./inv calendar-update brings it everywhere."
+)
 SYNC_PATIENCE_RECORDS = 10_000
 
 
@@ -61,14 +66,16 @@ def _check_data(settings: Settings, status: dict[str, Any], wall_ns: int) -> Ite
         yield Check("data", True, f"recorded by sockets{standing_in}")
         return
     patience_ns = 2 * settings.poll.interval_ns + int(settings.poll.timeout * NS_PER_SECOND)
-    since_ns = max(int(window.get("open_ns") or 0), int(status.get("started_at_ns", 0)))
+    started_ns, opened = int(status.get("started_at_ns", 0)), _openings(status)
+    due = {name: feeds for name, feeds in polled.items() if opened.get(name, window.get("open_ns")) is not None}
     silent = [
         name
-        for name, feeds in polled.items()
-        if wall_ns - max(since_ns, feeds[POLLS]["last_recv_ns"] or 0) > patience_ns
+        for name, feeds in due.items()
+        if wall_ns - max(int(opened.get(name, window["open_ns"])), started_ns, feeds[POLLS]["last_recv_ns"] or 0)
+        > patience_ns
     ]
     if not silent:
-        yield Check("data", True, f"all {len(polled)} symbols deliver")
+        yield Check("data", True, f"all {len(due)} symbols deliver")
         return
     gaps = (gap for gap in status.get("open_gaps", []) if gap["symbol"] in silent and "feed" not in gap)
     gap = next(gaps, None)
@@ -76,6 +83,12 @@ def _check_data(settings: Settings, status: dict[str, Any], wall_ns: int) -> Ite
     fix = CAUSE_FIXES.get(gap["cause"], "") if gap else ""
     names = ", ".join(silent[:5]) + (" ..." if len(silent) > 5 else "")
     yield Check("data", False, f"no data of {len(silent)} symbols ({names}); {cause}", fix or "See ./inv logs.")
+
+
+def _openings(status: dict[str, Any]) -> dict[str, int | None]:
+    """When the open window of each symbol began, by segment; None: its segment is closed. Empty for one segment."""
+    parts = status.get("segments", {}).values()
+    return {symbol: part["open_ns"] for part in parts for symbol in part["symbols"]}
 
 
 def _check_token(settings: Settings, status: dict[str, Any], calendar: TradingCalendar, wall_ns: int) -> Check:
@@ -86,10 +99,11 @@ def _check_token(settings: Settings, status: dict[str, Any], calendar: TradingCa
         return Check("token", False, token["problem"], "Restart the token agent: ./inv restart.")
     if state == "ok":
         return Check("token", True, detail)
-    change_ns = calendar.next_change(wall_ns, settings.calendar.phases)
-    needed = calendar.is_open(wall_ns, settings.calendar.phases) or (
-        change_ns is not None and change_ns - wall_ns < TOKEN_AHEAD_NS
-    )
+    calendars, phases = calendars_of(settings, calendar), settings.calendar.phases
+    changes = [change for each in calendars if (change := each.next_change(wall_ns, phases)) is not None]
+    change_ns = min(changes, default=None)
+    is_open = any(each.is_open(wall_ns, phases) for each in calendars)
+    needed = is_open or (change_ns is not None and change_ns - wall_ns < TOKEN_AHEAD_NS)
     if needed:
         return Check("token", False, detail, LOGIN)
     return Check("token", True, f"{detail}; needed by {_when(change_ns)}")
@@ -118,6 +132,8 @@ def _check_calendar(status: dict[str, Any], calendar: TradingCalendar, wall_ns: 
         return Check(
             "calendar", False, problem, "Correct the calendar file; the recorder goes on with the last good one."
         )
+    if contradictions := status.get("calendar_contradictions"):
+        return Check("calendar", False, "; ".join(contradictions), CONTRADICTED)
     today = calendar.trading_date(wall_ns)
     detail = f"facts until {calendar.valid_until}, {calendar.days_left(today)} days left"
     match calendar.outlook(today):
@@ -140,6 +156,9 @@ def _check_clock(status: dict[str, Any]) -> Check:
 
 def _check_symbols(status: dict[str, Any]) -> Check:
     unknown = status.get("unknown_symbols") or {}
+    refused = status.get("refused_symbols") or {}
+    if refused:
+        return Check("symbols", False, describe_refused(refused), "Correct the calendar or the symbols, and deploy.")
     if not unknown:
         rules = [
             f"{len(each['symbols'])} by {', '.join(each['rule'].values())}" for each in status.get("symbol_rules", [])

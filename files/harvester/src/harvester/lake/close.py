@@ -5,7 +5,7 @@ the day is not closed, and the next run builds it again. A closed day is built a
 segments of it, or a file of it is missing; that is a new generation, and the replaced files move to superseded/.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,12 +17,15 @@ from msgspec.structs import replace
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.release import release_id
-from harvester.calendar import PhaseName, TradingCalendar
+from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
+from harvester.calendar.segments import in_order
 from harvester.config.rules import kept_symbols
+from harvester.config.segments import find_segments
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, day_directory
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
 from harvester.lake.certificate.streams import Json
+from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day, Expectation, read_day
 from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import RAW, Partition, find_partitions
@@ -71,7 +74,7 @@ def close_day(
         day = read_day(partition, read_index(sources), expectation)
         _check_over(day, now_ns)
         _check_sealed(day, journal)
-        if not before and not day.grid.windows and not any(source.data_records for source in sources):
+        if not before and not day.windows and not any(source.data_records for source in sources):
             return Closing(partition, NOTHING)
         if before and not _must_build(lake, day, before, rebuild):
             set_superseded_aside(lake, before, partition)
@@ -111,7 +114,7 @@ def _segments(day: Day) -> tuple[SegmentEntry, ...]:
 
 
 def _check_over(day: Day, now_ns: int) -> None:
-    end = max((closes for _, closes in day.grid.windows), default=0)
+    end = max((closes for _, closes in day.windows), default=0)
     if now_ns < end:
         raise NotOverError(
             f"{day.partition.date}: the session goes on until {to_ist(end):%H:%M:%S} India time. Close the day then."
@@ -163,9 +166,18 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
     if FEED_NAMES[FYERS_TBT] in feeds:
         sockets[FYERS_TBT] = settings.tbt.symbols
     polled = FEED_NAMES[FYERS_REST] in feeds
+    segments = find_segments(settings)
+    windows: dict[str, tuple[Interval, ...]] = {
+        segment: tuple(calendar.of(segment).windows(day, settings.calendar.phases))
+        for segment in in_order(segments.values())
+        if segment in calendar.segments
+    }
+    own = windows.pop(NSE_CASH, ())
     return Expectation(
         symbols=settings.symbols if polled else (),
-        windows=tuple(calendar.windows(day, settings.calendar.phases)),
+        windows=own,
+        segments={symbol: segment for symbol, segment in segments.items() if segment != NSE_CASH},
+        segment_windows=windows,
         interval_ns=poll.interval_ns if polled and poll.when == "always" else None,
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
@@ -182,16 +194,33 @@ def _with_rules_of(settings: "Settings", day: date) -> "Settings":
 
 
 def pending_days(
-    journal: Path, lake: Path, host: str, calendar: TradingCalendar, phases: tuple[PhaseName, ...], today: date
+    journal: Path,
+    lake: Path,
+    host: str,
+    calendars: Iterable[TradingCalendar],
+    phases: tuple[PhaseName, ...],
+    today: date,
 ) -> list[date]:
     """Days up to `today` with segments that their manifest does not list, and trading days without a manifest."""
     closed = [partition.date for partition in find_partitions(lake) if partition.host == host]
     recorded = [day for day in _journal_days(journal) if day <= today]
     earliest = max(min([*closed, *recorded, today]), today - timedelta(days=LOOK_BACK_DAYS))
     span = (earliest + timedelta(days=number) for number in range((today - earliest).days + 1))
-    missed = {day for day in span if day not in closed and calendar.windows(day, phases)}
+    open_days = (day for day in span if day not in closed)
+    missed = {day for day in open_days if any(calendar.windows(day, phases) for calendar in calendars)}
     fresh = {day for day in recorded if _has_news(journal, lake, Partition(day, host))}
     return sorted(missed | fresh)
+
+
+def is_due_today(
+    lake: Path, host: str, calendars: Iterable[TradingCalendar], phases: tuple[PhaseName, ...], today: date
+) -> bool:
+    """Whether today has not been closed since its last window: what comes after that is taken in tomorrow."""
+    partition = Partition(today, host)
+    if load_manifest(lake, partition) is None:
+        return True
+    last_ns = max((closes for each in calendars for _, closes in each.windows(today, phases)), default=0)
+    return (lake / partition.manifest).stat().st_mtime_ns < last_ns
 
 
 def _journal_days(journal: Path) -> list[date]:

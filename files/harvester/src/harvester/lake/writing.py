@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from harvester.calendar import NSE_CASH
 from harvester.decode.frames import Ints
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
-from harvester.lake.certificate.day import certify_symbol
+from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
 from harvester.lake.day.model import Day
 from harvester.lake.gaps.polls import GapRow, PollGaps
@@ -39,7 +40,9 @@ class Written:
 def write_tables(lake: Path, day: Day, grace_ns: int) -> Written:
     """Decode, write, read back and place all tables of a day. Raises HarvesterError, OSError."""
     workplace = temporary_for(lake, day.partition, DEPTH)
-    origin = Origin(list(dict.fromkeys(source.run_id for source in day.index.sources)), day.grid.windows)
+    run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
+    has_segments = any(segment != NSE_CASH for segment in day.grids)
+    origin = Origin(run_ids, day.windows, (lambda symbol: day.grid_of(symbol).windows) if has_segments else None)
     with (
         Spool(workplace.with_name(".spool")) as spool,
         closing(Streams(workplace.parent, origin, day.events.connections)) as streams,
@@ -56,10 +59,13 @@ class _SecondPass:
         self._day = day
         self._spool = spool
         self._streams = streams
-        self._poll_gaps = PollGaps(day.grid, day.events, grace_ns)
-        self._stream_gaps = {feed: StreamGaps(feed, day.grid.windows, day.events) for feed in SOCKETS}
+        self._poll_gaps = {segment: PollGaps(grid, day.events, grace_ns) for segment, grid in day.grids.items()}
+        self._stream_gaps = {
+            segment: {feed: StreamGaps(feed, grid.windows, day.events) for feed in SOCKETS}
+            for segment, grid in day.grids.items()
+        }
         self._stream_numbers = np.array([connection.stream for connection in day.events.connections], np.int64)
-        self._slots = set(day.grid.slots)
+        self._slots = {segment: set(grid.slots) for segment, grid in day.grids.items()}
         self._symbols = sorted({*day.symbols, *streams.origin.symbols}.union(*(day.sockets[feed] for feed in SOCKETS)))
         self._written = Written()
         self._entries: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
@@ -100,8 +106,10 @@ class _SecondPass:
             for matrix in rows.read(name):
                 writers[name].add(symbol, matrix)
         if symbol in self._day.symbols:
-            missing = self._poll_gaps.rows(symbol, self._slots & set(polls.sched_ns), polls.bad)
-            self._written.symbols[symbol] = certify_symbol(polls, missing, self._day.grid)
+            segment = self._day.segment_of(symbol)
+            missing = self._poll_gaps[segment].rows(symbol, self._slots[segment] & set(polls.sched_ns), polls.bad)
+            entry = certify_symbol(polls, missing, self._day.grids[segment])
+            self._written.symbols[symbol] = entry | of_segment(segment)
             self._written.gaps += missing
         gaps = self._account_sockets(symbol, rows)
         if BARS in writers:
@@ -116,9 +124,11 @@ class _SecondPass:
             if symbol not in self._day.sockets[feed] and symbol not in self._streams.contents[feed].reception:
                 continue
             sequence: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
-            coverage = self._stream_gaps[feed].account(symbol, rows.reception[feed])
-            entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, self._day.grid.windows, sequence)
-            self._entries[feed][symbol] = entry
+            segment = self._day.segment_of(symbol)
+            coverage = self._stream_gaps[segment][feed].account(symbol, rows.reception[feed])
+            windows = self._day.grids[segment].windows
+            entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, windows, sequence)
+            self._entries[feed][symbol] = entry | of_segment(segment)
             gaps += coverage.gaps
         self._written.gaps += gaps
         return gaps

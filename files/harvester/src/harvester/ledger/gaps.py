@@ -1,7 +1,7 @@
 """The protocol of both ledgers, and what they share: the window, the open gap of each symbol, and gap records."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -48,6 +48,8 @@ class Ledger(ABC):
         """`feed` is its number in gap records; None for polls, whose records carry none."""
         self.window: Window | None = None
         """The window that is recorded now."""
+        self.others: Collection[str] = ()
+        """Symbols of the feed that another ledger accounts for."""
         self._feed = feed
         self._prefix = run_id if feed is None else f"{run_id}-{feed}"
         self._count = 0
@@ -79,13 +81,24 @@ class Ledger(ABC):
 
     @abstractmethod
     def resume(self, window: Window, history: FeedHistory, wall_ns: int) -> list[ControlRecord]:
-        """At a start at `wall_ns`, account for the absence in a window that is open now, or has closed meanwhile."""
+        """At a start at `wall_ns`, account for the absence in a window that is open now, or has closed meanwhile.
+
+        A gap of a symbol that is recorded no more ends with the run that died in it or, after a stop, with this start;
+        `history` is told, for the run that records the symbol again.
+        """
 
     def _take_open(self, window: Window, history: FeedHistory) -> Iterator[Gap]:
         """Remove from `history` the gaps that began in the window and were never closed."""
         for gap in list(history.opened.values()):
-            if window[0] <= gap.from_ns < window[1]:
+            if window[0] <= gap.from_ns < window[1] and gap.symbol not in self.others:
                 yield history.opened.pop(gap.gap_id)
+
+    def _end_past(self, gap: Gap, window: Window, history: FeedHistory, stopped_ns: int) -> int:
+        """Where a gap of an earlier run ends that this one does not go on with; one of a stop, at `stopped_ns`."""
+        until_ns = stopped_ns if gap.cause == "stopped" else history.last_wall_ns
+        ends_ns = min(max(gap.from_ns, until_ns), window[1])
+        history.account(gap.symbol, ends_ns)
+        return ends_ns
 
     def _open_gap(self, symbol: str, from_ns: int, outage: Outage) -> list[ControlRecord]:
         gap = self._gaps[symbol] = self._new_gap(symbol, from_ns, outage)

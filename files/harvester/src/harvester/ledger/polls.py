@@ -106,8 +106,8 @@ class PollLedger(Ledger):
         records: list[ControlRecord] = []
         for gap in self._take_open(window, history):
             if gap.symbol not in unseen:
-                ended_ns = min(max(gap.from_ns, history.last_wall_ns), window[1])
-                records += self._settle(gap, resumes_ns if self.always else ended_ns)
+                until_ns = wall_ns if self.always else history.last_wall_ns
+                records += self._settle(gap, self._end_past(gap, window, history, until_ns))
             elif gap.cause == "stopped":
                 self._adopt(gap, resumes_ns - self.interval_ns)
                 del unseen[gap.symbol]

@@ -107,19 +107,16 @@ class StreamLedger(Ledger):
     def resume(self, window: Window, history: FeedHistory, wall_ns: int) -> list[ControlRecord]:
         """Each symbol is in a gap from where an earlier run saw it last until its snapshot."""
         self.window = window
-        seen = dict(history.accounted)
         records: list[ControlRecord] = []
         for gap in self._take_open(window, history):
             if gap.cause == "stopped" and gap.symbol in self._states:
                 self._gaps[gap.symbol] = gap
             else:
-                ended_ns = min(max(gap.from_ns, history.last_wall_ns), window[1])
-                records.append(close_record(gap, ended_ns))
-                seen[gap.symbol] = max(seen.get(gap.symbol, 0), ended_ns)
+                records.append(close_record(gap, self._end_past(gap, window, history, wall_ns)))
         outage = ENDED if history.last_wall_ns >= window[0] else LATE
         for symbol in self._states:
             if symbol not in self._gaps:
-                records += self._begin(symbol, seen.get(symbol, 0), outage)
+                records += self._begin(symbol, history.accounted.get(symbol, 0), outage)
         return records
 
     def step_clock(self, delta_ns: int, wall_ns: int) -> list[ControlRecord]:

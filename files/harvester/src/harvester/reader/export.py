@@ -71,7 +71,7 @@ class _HostDay:
 
     def __init__(self, lake: Path, manifest: Manifest, every_ns: int | None) -> None:
         paths = {kind: _find(lake, manifest, kind) for kind in (DEPTH, GAPS, CERTIFICATE)}
-        self._path = paths[DEPTH]
+        self._path, self._certificate = paths[DEPTH], paths[CERTIFICATE]
         self._gaps: dict[str, dict[str, list[Interval]]] = {}
         self.groups: dict[str, list[int]] = {}
         """Row groups of each symbol."""
@@ -91,13 +91,15 @@ class _HostDay:
         """Times and the rows that stand for them; nothing for another host's symbol."""
         if symbol not in self.groups:
             return
+        with _readable(self._certificate):
+            moments = self._moments[symbol]
         with _readable(self._path):
             table = self._depth.read_row_groups(self.groups[symbol], [*COLUMNS, "symbol"])
         table = table.filter(pc.equal(pc.cast(table.column("symbol"), pa.string()), symbol))
-        chosen = choose_rows(self._moments, table, self._gaps.get(symbol, {}))
+        chosen = choose_rows(moments, table, self._gaps.get(symbol, {}))
         have = chosen >= 0
         rows = table.take(pa.array(chosen[have]))
-        yield from zip(self._moments.times[have].tolist(), rows.to_pylist(), strict=True)
+        yield from zip(moments.times[have].tolist(), rows.to_pylist(), strict=True)
 
 
 def _open_days(lake: Path, day: date, every_ns: int | None) -> list[_HostDay]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import ABSENT, Flags, Ints
+from harvester.lake.certificate.balance import parts_of, segment_of
 from harvester.lake.day.intervals import Interval
 from harvester.lake.day.slots import Stretch
 
@@ -16,20 +17,27 @@ UNSCHEDULED_NS = 5 * NS_PER_SECOND
 
 
 class Moments(NamedTuple):
-    """The times of a day that get a line, ascending, wall ns; and for each where the window before its own closed."""
+    """The times that get a line, ascending, wall ns; and for each where the window before its own closed."""
 
     times: Ints
     since: Ints
 
 
-def moments_of(certificate: Mapping[str, Any], every_ns: int | None = None) -> Moments:
-    """Scheduled times, every 5 s where no polls are scheduled; or from each opening on every `every_ns`.
+def moments_of(certificate: Mapping[str, Any], every_ns: int | None = None) -> dict[str, Moments]:
+    """Of each symbol: scheduled times, every 5 s where none are polled; or every `every_ns` from each opening on.
 
     Raises KeyError, TypeError or ValueError for what is no certificate.
     """
-    windows: list[Interval] = sorted((int(opens), int(closes)) for opens, closes in certificate["windows"])
+    of_segment = {segment: _moments_in(part, every_ns) for segment, part in parts_of(dict(certificate)).items()}
+    sections = [certificate["symbols"], *(each["symbols"] for each in certificate.get("streams", {}).values())]
+    return {symbol: of_segment[segment_of(entry)] for section in sections for symbol, entry in section.items()}
+
+
+def _moments_in(part: Mapping[str, Any], every_ns: int | None) -> Moments:
+    """The times of a segment, by its windows and schedule."""
+    windows: list[Interval] = sorted((int(opens), int(closes)) for opens, closes in part["windows"])
     if every_ns is None:
-        stretches = [Stretch(**entry) for entry in certificate["schedule"]]
+        stretches = [Stretch(**entry) for entry in part["schedule"]]
         ranges = [each._replace(interval_ns=each.interval_ns or UNSCHEDULED_NS).slots() for each in stretches]
     else:
         ranges = [range(opens, closes, every_ns) for opens, closes in windows]

@@ -10,7 +10,7 @@ from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Secret, register_text
 
-JWT = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")
+JWT = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 MAX_LENGTH = 8192
 REMEDY = "Log in again and push the new token with ./inv token-push."
 

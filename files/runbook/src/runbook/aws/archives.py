@@ -3,20 +3,21 @@
 import json
 import sys
 import zipfile
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.clock import IST
 from harvester.calendar import TradingCalendar
-from runbook.aws.trading_days import day_schedules, sessions_file
+from runbook.aws.trading_days import calendars_of, day_schedules, sessions_file
 from runbook.fleet.bundle import modules_of
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 SHARED = ("market.py",)
 
 
-def build(sources: Path, target: Path, calendar: TradingCalendar, today: date) -> dict[str, Path]:
+def build(sources: Path, target: Path, calendars: Sequence[TradingCalendar], today: date) -> dict[str, Path]:
     """Write `<target>/<name>.zip` for every function whose source is there; the paths by function name.
 
     Sessions begin with the month of `today`: a second run in that month makes the same bytes.
@@ -27,15 +28,15 @@ def build(sources: Path, target: Path, calendar: TradingCalendar, today: date) -
         source = sources / f"{name.replace('-', '_')}.py"
         if source.exists():
             built[name] = target / f"{name}.zip"
-            write_archive(built[name], contents(source, sources, calendar, today.replace(day=1)))
+            write_archive(built[name], contents(source, sources, calendars, today.replace(day=1)))
     return built
 
 
-def contents(source: Path, sources: Path, calendar: TradingCalendar, first: date) -> dict[str, bytes]:
+def contents(source: Path, sources: Path, calendars: Sequence[TradingCalendar], first: date) -> dict[str, bytes]:
     """The files of a function's archive by name; sessions from the day `first` on."""
     files = {name: (sources / name).read_bytes() for name in (source.name, *SHARED)}
     files |= modules_of(source)
-    files["sessions.json"] = json.dumps(sessions_file(calendar, first), indent=1, sort_keys=True).encode()
+    files["sessions.json"] = json.dumps(sessions_file(calendars, first), indent=1, sort_keys=True).encode()
     return files
 
 
@@ -51,11 +52,15 @@ def write_archive(path: Path, files: dict[str, bytes]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m runbook.aws.archives SOURCES TARGET [CALENDAR]`: build; print archives and schedules as JSON."""
+    """`python -m runbook.aws.archives SOURCES TARGET [CALENDAR]`: build; print archives and schedules as JSON.
+
+    Standard input has the tickers of the fleet, as JSON: it goes by the hours of their segments.
+    """
     calendar = TradingCalendar.load(Path(arguments[2]) if len(arguments) > 2 and arguments[2] else None)
+    calendars = calendars_of(calendar, json.loads(sys.stdin.read() or "[]"))
     today = datetime.now(IST).date()
-    built = build(Path(arguments[0]), Path(arguments[1]), calendar, today)
-    schedules = day_schedules(calendar, today.replace(day=1))
+    built = build(Path(arguments[0]), Path(arguments[1]), calendars, today)
+    schedules = day_schedules(calendars, today.replace(day=1))
     print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "schedules": schedules}))
 
 

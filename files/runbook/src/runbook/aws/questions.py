@@ -11,9 +11,9 @@ from harvester.config.feeds import TICKER
 from runbook.aws.session import Account
 from runbook.aws.trouble import explain
 
-APP_ID = re.compile(r"^[A-Z0-9]{8,12}-(100|200)$")
-EMAIL = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+$")
-REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
+APP_ID = re.compile(r"^[A-Z0-9]{8,12}-(100|200)\Z")
+EMAIL = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+\Z")
+REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d\Z")
 CONNECTIONS = ("ssh", "session-manager")
 MOST_HOSTS = 50
 

@@ -1,11 +1,12 @@
 """The trading calendar as AWS needs it: sessions for the functions, and cron expressions that name each trading day."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from harvester.base.clock import to_ist
-from harvester.calendar import TradingCalendar
+from harvester.calendar import NSE_CASH, TradingCalendar
+from harvester.calendar.segments import guess_segment, in_order
 
 LEAD = timedelta(minutes=10)
 """The host starts so long before the day's first phase: 08:50 on an ordinary day."""
@@ -16,28 +17,35 @@ HORIZON = timedelta(days=190)
 """How far ahead schedules are written. Past the calendar's own end its last rule goes on, holidays unknown."""
 
 
-def trading_days(calendar: TradingCalendar, first: date) -> Iterator[tuple[datetime, datetime, datetime]]:
-    """(first phase opens, the last watched phase closes, last phase closes) of each trading day up to the horizon."""
+def calendars_of(calendar: TradingCalendar, symbols: Iterable[str]) -> list[TradingCalendar]:
+    """The calendars of the segments that the tickers look like; that of NSE cash where none is named."""
+    names = in_order(map(guess_segment, symbols)) or [NSE_CASH]
+    return [calendar.of(name) for name in names if name in calendar.segments]
+
+
+def trading_days(calendars: Sequence[TradingCalendar], first: date) -> Iterator[tuple[datetime, datetime, datetime]]:
+    """Of each day on which a segment trades: first opening, last close of a watched phase, last close."""
     for offset in range(HORIZON.days):
-        session = calendar.session(first + timedelta(days=offset))
-        if session and session.phases:
-            ends = [phase.close_ns for phase in session.phases]
-            watched = [phase.close_ns for phase in session.phases if phase.name in WATCHED]
-            yield to_ist(session.phases[0].open_ns), to_ist(max(watched or ends)), to_ist(max(ends))
+        found = (calendar.session(first + timedelta(days=offset)) for calendar in calendars)
+        phases = [phase for session in found if session for phase in session.phases]
+        if phases:
+            ends = [phase.close_ns for phase in phases]
+            watched = [phase.close_ns for phase in phases if phase.name in WATCHED]
+            yield to_ist(min(phase.open_ns for phase in phases)), to_ist(max(watched or ends)), to_ist(max(ends))
 
 
-def sessions_file(calendar: TradingCalendar, first: date) -> dict[str, object]:
+def sessions_file(calendars: Sequence[TradingCalendar], first: date) -> dict[str, object]:
     """What the functions know of each trading day, in Indian time: open, close, and when the evening begins."""
     sessions = {
         opens.date().isoformat(): [opens.isoformat(), closes.isoformat(), (ends + LAG).isoformat()]
-        for opens, closes, ends in trading_days(calendar, first)
+        for opens, closes, ends in trading_days(calendars, first)
     }
     return {"known_until": (first + HORIZON - timedelta(days=1)).isoformat(), "sessions": sessions}
 
 
-def day_schedules(calendar: TradingCalendar, first: date) -> dict[str, dict[str, str]]:
+def day_schedules(calendars: Sequence[TradingCalendar], first: date) -> dict[str, dict[str, str]]:
     """Cron expressions by what happens then: "start" of the hosts, "open" and "close" of the watched session."""
-    days = list(trading_days(calendar, first))
+    days = list(trading_days(calendars, first))
     return {
         "start": month_crons([opens - LEAD for opens, _, _ in days]),
         "open": month_crons([opens for opens, _, _ in days]),

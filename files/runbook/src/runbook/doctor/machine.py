@@ -121,5 +121,5 @@ def check_calendar(today: date) -> Finding:
         return warn("calendar", f"its data ends in {left} days", fix)
     now_ns = int(datetime.now(UTC).timestamp() * 1e9)
     following = calendar.next_change(now_ns, ("pre_open", "continuous", "closing_auction"))
-    soon = f"; the session's next change is {to_ist(following):%a %d %b %H:%M} IST" if following else ""
+    soon = f"; NSE cash opens or closes next on {to_ist(following):%a %d %b %H:%M} IST" if following else ""
     return ok("calendar", f"known for {left} more days{soon}")

@@ -31,7 +31,7 @@ def variables_set(wanted: Mapping[str, str]) -> Iterator[None]:
 
 def environment_of(host: Host) -> AbstractContextManager[None]:
     """Within it the environment of this process is what the inventory says of the host."""
-    return variables_set(_wanted(host.variables))
+    return variables_set(clients_of(host.variables))
 
 
 def aws_of(variables: Mapping[str, object]) -> dict[str, str]:
@@ -42,7 +42,8 @@ def aws_of(variables: Mapping[str, object]) -> dict[str, str]:
     return {"AWS_PROFILE": str(profile)} if profile else {}
 
 
-def _wanted(variables: Mapping[str, object]) -> dict[str, str]:
+def clients_of(variables: Mapping[str, object]) -> dict[str, str]:
+    """What leads clients to an inventory's AWS and broker."""
     wanted = aws_of(variables)
     if variables.get("broker_proxy"):
         proxy = str(variables["broker_proxy"])

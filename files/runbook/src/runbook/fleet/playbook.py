@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,17 @@ class Target:
 
 
 def command(
-    name: str, target: Target, extra_vars: Mapping[str, Any] | None = None, *, check: bool = False
+    name: str,
+    target: Target,
+    extra_vars: Mapping[str, Any] | None = None,
+    *,
+    check: bool = False,
+    tags: Sequence[str] = (),
 ) -> list[str]:
-    """The argument list that runs `playbooks/<name>.yml`; ConfigError when there is no such playbook."""
+    """The argument list that runs `playbooks/<name>.yml`, all of it or what has one of the tags.
+
+    ConfigError when there is no such playbook.
+    """
     path = target.root / "playbooks" / f"{name}.yml"
     if not path.exists():
         raise ConfigError(
@@ -50,12 +58,19 @@ def command(
     arguments = [program("ansible-playbook"), str(path.relative_to(target.root))]
     arguments += ["--inventory", target.inventory] if target.inventory else []
     arguments += ["--limit", target.limit] if target.limit else []
+    arguments += ["--tags", ",".join(tags)] if tags else []
     arguments += ["--extra-vars", json.dumps(dict(extra_vars), sort_keys=True)] if extra_vars else []
     return [*arguments, "--check", "--diff"] if check else arguments
 
 
 def run(
-    name: str, target: Target, extra_vars: Mapping[str, Any] | None = None, *, check: bool = False, quiet: bool = False
+    name: str,
+    target: Target,
+    extra_vars: Mapping[str, Any] | None = None,
+    *,
+    check: bool = False,
+    quiet: bool = False,
+    tags: Sequence[str] = (),
 ) -> None:
     """Run `playbooks/<name>.yml`, its output streaming to the terminal (or kept back when quiet) until it ends.
 
@@ -64,7 +79,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="playbook-") as folder:
         failures = Path(folder) / "failures.jsonl"
         done = subprocess.run(
-            command(name, target, extra_vars, check=check),
+            command(name, target, extra_vars, check=check, tags=tags),
             cwd=target.root,
             env=environment(failures),
             stdout=subprocess.PIPE if quiet else None,

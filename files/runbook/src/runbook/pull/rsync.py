@@ -61,12 +61,13 @@ class SshTransport:
     def fetch(self, files: Sequence[FileEntry], folder: Path, progress: Progress) -> Iterator[Fetched]:
         folder.mkdir(parents=True, exist_ok=True)
         left = {file.path: file for file in files}
+        begun = {path: _size(folder / path) for path in left}
         with tempfile.NamedTemporaryFile(prefix="files-") as names, tempfile.TemporaryFile() as messages:
             names.write(b"\0".join(os.fsencode(path) for path in left))
             names.flush()
             words = ["--append-verify", f"--files-from={names.name}", "--from0", *STEPS, self._source(), f"{folder}/"]
             with self._started(words, messages) as process:
-                for path in _follow(process, left, folder, progress):
+                for path in _follow(process, left, begun, folder, progress):
                     yield left.pop(path), None
             messages.seek(0)
             said = messages.read()
@@ -159,18 +160,26 @@ class SshTransport:
 
 
 def _follow(
-    process: subprocess.Popen[bytes], wanted: Mapping[str, FileEntry], folder: Path, progress: Progress
+    process: subprocess.Popen[bytes],
+    wanted: Mapping[str, FileEntry],
+    begun: Mapping[str, int],
+    folder: Path,
+    progress: Progress,
 ) -> Iterator[str]:
-    """The paths of files that are whole, from rsync's output until it ends; `progress` is told of the steps."""
+    """The paths of files that are whole, from rsync's output until it ends; `progress` is told of the steps.
+
+    `begun`: how many bytes of each file were here before; rsync verifies these, and counts them from 0 again.
+    """
     current, position = "", 0
     for line in _lines(process):
         if step := POSITION.match(line):
-            progress.advance(max(0, int(step[1]) - position))
-            position = int(step[1])
+            reached = max(position, int(step[1]))
+            progress.advance(reached - position)
+            position = reached
         elif (path := line.partition(" ")[2]) in wanted:
             if current and _is_whole(folder, wanted[current]):
                 yield current
-            current, position = path, _size(folder / path)
+            current, position = path, begun[path]
             progress.file(path)
     process.wait()
     if current and _is_whole(folder, wanted[current]):

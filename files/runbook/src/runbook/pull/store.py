@@ -23,7 +23,8 @@ from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, sync_directory
 
 LOCK_TRIES, LOCK_PAUSE_SECONDS = 30, 0.1
-FOLDER_MODE = 0o777  # less the umask
+FOLDER_MODE = 0o777
+"""Of new folders here, less what the umask takes: pulled data is the operator's to share."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

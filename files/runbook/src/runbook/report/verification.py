@@ -1,14 +1,14 @@
 """verify-data: whether pulled files are still as their manifests state, and which trading days are missing."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from harvester.base.errors import HarvesterError
-from harvester.calendar import TradingCalendar
+from harvester.calendar import NSE_CASH, SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import BUILT
 from runbook.pull.plan import Selection
@@ -85,22 +85,55 @@ def verify_store(store: Store, selection: Selection, symbols: Collection[str] = 
         if pulled := readable.get((day.date, day.host)):
             _account(day, pulled, symbols, store.lake)
     present = {date.fromisoformat(day.date) for day in checked}
-    return Verification(checked, [day.isoformat() for day in missing_days(present, selection)], report.unlisted)
+    missing = missing_days(present, selection, _days_by_segment(readable.values()))
+    return Verification(checked, [day.isoformat() for day in missing], report.unlisted)
 
 
 def missing_days(
-    present: Collection[date], selection: Selection, calendar: TradingCalendar | None = None
+    present: Collection[date], selection: Selection, by_segment: Mapping[SegmentName, Collection[date]] | None = None
 ) -> Iterator[date]:
-    """Trading days of the selection without data; where it is open, between the first and the last day here."""
-    calendar = calendar or TradingCalendar.load()
+    """Trading days of the selection without data; where it is open, between the first and the last day here.
+
+    `by_segment`: days here that have each segment; default: all of them NSE cash.
+    """
     if not present and not (selection.since and selection.until):
         return
     day = selection.since or min(present)
     last = selection.until or max(present)
+    due = [_Due.make(segment, days, present) for segment, days in (by_segment or {NSE_CASH: present}).items()]
     while day <= last:
-        if day not in present and calendar.session(day):
+        if day not in present and any(each.first <= day <= each.last and each.calendar.session(day) for each in due):
             yield day
         day += timedelta(days=1)
+
+
+class _Due(NamedTuple):
+    """From when to when days of a segment are expected."""
+
+    calendar: TradingCalendar
+    first: date
+    last: date
+
+    @classmethod
+    def make(cls, segment: SegmentName, days: Collection[date], present: Collection[date]) -> "_Due":
+        """From its first day here on until the next without it; what the first of all has was always recorded."""
+        known = TradingCalendar.load()
+        calendar = known.of(segment if segment in known.segments else NSE_CASH)
+        if not present:
+            return cls(calendar, date.min, date.max)
+        first, last = min(days), max(days)
+        end = min((day for day in present if day > last), default=date.max)
+        return cls(calendar, date.min if first == min(present) else first, end)
+
+
+def _days_by_segment(pulled: Iterable[PulledDay]) -> dict[SegmentName, set[date]]:
+    from harvester.lake.certificate.balance import segments_of
+
+    found: dict[SegmentName, set[date]] = {}
+    for day in pulled:
+        for segment in segments_of(day.certificate):
+            found.setdefault(segment, set()).add(day.date)
+    return found
 
 
 def _readable_days(lake: Path, checked: list[CheckedDay]) -> dict[tuple[str, str], PulledDay]:

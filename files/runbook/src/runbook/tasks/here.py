@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runbook.fleet.inventory import Host
     from runbook.fleet.playbook import Target
     from runbook.pull.store import Store
@@ -17,7 +20,17 @@ def hosts_of(inventory: str | None, limit: str | None) -> list[Host]:
     """The chosen hosts of an inventory; ConfigError as `load_hosts` says."""
     from runbook.fleet.inventory import load_hosts
 
-    return load_hosts(ROOT, inventory, limit)
+    hosts = load_hosts(ROOT, inventory, limit)
+    go_by_calendar(inventory, *(host.variables for host in hosts))
+    return hosts
+
+
+def go_by_calendar(inventory: str | None, *variables: Mapping[str, Any]) -> None:
+    """From here on this process goes by the calendar of an inventory; `variables` are those of its hosts, if known."""
+    from harvester.calendar.model import ENVIRONMENT
+    from runbook.fleet.calendar import path_of
+
+    os.environ[ENVIRONMENT] = str(path_of(ROOT, inventory, variables) or "")
 
 
 def target_of(inventory: str | None, limit: str | None) -> Target:

@@ -2,7 +2,7 @@
 
 from invoke.context import Context
 
-from runbook.tasks.here import hosts_of, play, target_of
+from runbook.tasks.here import ROOT, hosts_of, play, target_of
 from runbook.tasks.options import FORCE, WHERE, agree, operator
 
 
@@ -36,6 +36,39 @@ def deploy(
 def rollback(_: Context, force: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Go back to the previous release and its configuration, without the network."""
     play("rollback", inventory, limit, harvester_override_blackout=force)
+
+
+@operator(
+    source="file or address instead of the exchange's own list: its JSON, or a whole calendar file",
+    yes="do not ask",
+    dry_run="show the difference and stop",
+    inventory=WHERE["inventory"],
+)
+def calendar_update(
+    _: Context, source: str | None = None, yes: bool = False, dry_run: bool = False, inventory: str | None = None
+) -> None:
+    """Take over the exchange's list of holidays, and bring the calendar everywhere; hosts may be asleep."""
+    from runbook.aws import bringing
+    from runbook.console.terminal import console
+    from runbook.fleet import calendar
+    from runbook.fleet.environment import clients_of, variables_set
+    from runbook.tasks import presentation
+
+    place = bringing.look(ROOT, inventory)
+    now = calendar.current(place.path)
+    with variables_set(clients_of(place.variables)):
+        found = calendar.fetch(source)
+    new = calendar.propose(now, found, source or calendar.LIST, calendar.today())
+    changes = list(calendar.compare(now, new))
+    presentation.show_calendar(changes, place.target)
+    if dry_run:
+        return
+    if changes or place.path is None:
+        agree(f"Write {place.target} and bring it everywhere?", "Nothing was changed.", yes=yes)
+        calendar.write(place.target, new)
+    asleep = bringing.bring(ROOT, inventory, place)
+    woken = f", of which {', '.join(asleep)} slept and sleep again" if asleep else ""
+    console().print(f"functions, schedules, hosts{woken} and this machine go by {place.target}", markup=False)
 
 
 @operator(yes="do not ask", **WHERE)

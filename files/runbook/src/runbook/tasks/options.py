@@ -13,6 +13,7 @@ from invoke.tasks import Task, task
 
 from harvester.base.endings import describe_ending, flush_output
 from harvester.base.redaction import redact
+from runbook.tasks.here import go_by_calendar
 
 DEBUG = "HARVESTER_DEBUG"
 WHERE = {
@@ -62,6 +63,7 @@ def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callabl
         def run(context: Context, *args: Any, **options: Any) -> None:
             name = function.__name__.replace("_", "-")
             try:
+                go_by_calendar(options.get("inventory"))
                 function(context, *args, **options)
                 flush_output()
             except Exit:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runbook.aws.glue import Change
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
+    from runbook.fleet.calendar import Difference
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
     from runbook.report.delivery import Delivery
@@ -263,6 +264,16 @@ def show_doomed(doomed: Sequence["Doomed"], stem: str) -> None:
         out.print(f"there is nothing of {stem}", markup=False)
     for one in doomed:
         out.print(f"{one.kind}: {one.name}", markup=False)
+
+
+def show_calendar(changes: Sequence["Difference"], target: Path) -> None:
+    """What the new calendar has that the old one has not, and the other way round, each with its source."""
+    out = console()
+    if not changes:
+        out.print(f"{target}: nothing new", markup=False)
+        return
+    rows = [(each.sign, each.day, each.segment, each.what, each.source) for each in changes]
+    out.print(table(str(target), ("", "day", "segment", "what", "source"), rows))
 
 
 def show_changes(changes: Sequence["Change"], database: str) -> None:

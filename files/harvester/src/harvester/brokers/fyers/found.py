@@ -21,6 +21,8 @@ class FoundSymbols(NamedTuple):
     """What the data socket calls each index; empty when there is no index among the symbols."""
     remarks: list[str]
     """What is odd about the masters themselves, a sentence each."""
+    underlyings: frozenset[str] = frozenset()
+    """Names that have derivatives; empty when no cash symbol was asked for, or nobody could say."""
 
 
 def find_symbols(symbols: Iterable[str], masters: Iterable[MasterFile], kept: KeptMasters, today: date) -> FoundSymbols:

@@ -5,6 +5,7 @@ import gzip
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,7 @@ from harvester.config.rules import Resolved, SymbolRule
 PRICES = "NSE_CM_sym_master.json"
 INDEX_NAMES = "index_hsm_mapping.json"
 DOWNLOAD_SECONDS = 60.0
+CASH, DERIVATIVES = ("nse_cm", "bse_cm"), ("NSE_FO", "BSE_FO")
 DOWNLOAD_LIMIT = 64 << 20
 NOT_FOUND = 404
 
@@ -46,6 +48,8 @@ async def download_symbols(symbols: Iterable[str], public_url: str, kept: KeptMa
                 part = await asyncio.to_thread(find_symbols, wanted, masters, kept, today)
                 found.listings.update(part.listings)
                 found.lost.update(part.lost)
+            if any(row.segment in CASH for row in found.listings.values()):
+                found = found._replace(underlyings=await source.read_underlyings())
             if any(name.endswith(INDEX) for name in found.listings):
                 text = "".join([line async for line in _download(client, f"{public_url}/sym_details/{INDEX_NAMES}")])
                 found.index_names.update(_parse_names(text))
@@ -109,6 +113,15 @@ class _MasterSource:
         for name in names:
             if master := await self._fetch(name, is_needed=True):
                 yield master
+
+    async def read_underlyings(self) -> frozenset[str]:
+        """Names of what has derivatives on either exchange; a master that cannot be had has none."""
+        names: set[str] = set()
+        for name in DERIVATIVES:
+            with suppress(HarvesterError):  # few names are found then, and nobody is classed by few
+                if master := await self._fetch(name, is_needed=False):
+                    names.update(await asyncio.to_thread(lambda rows: {row.root for row in rows}, master.rows()))
+        return frozenset(names)
 
     async def _fetch(self, name: str, *, is_needed: bool) -> MasterFile | None:
         """Today's master, or one that is kept where today's is not whole; None: there is none of this name."""

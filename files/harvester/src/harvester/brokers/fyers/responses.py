@@ -21,7 +21,7 @@ SYMBOL_CODE = -300
 PARSE_LIMIT = 65_536
 """A depth answer has about 1,500 bytes; what is far larger is not parsed, so that it cannot fill our memory."""
 MAX_RETRY_AFTER = 86_400.0
-SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?$")
+SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?\Z")
 
 
 def read_depth(status: int, body: bytes, symbol: str) -> Depth | Outage:

@@ -30,6 +30,10 @@ class SymbolLookup:
         """All symbols to record, those that rules stand for among them; empty until the first look-up."""
         self.rules: list[dict[str, Any]] = []
         """Each rule with its symbols."""
+        self.segments: dict[str, str] = {}
+        """The segment of each symbol that is listed."""
+        self.contradictions: list[str] = []
+        """Where the master's hours are not the calendar's, in sentences."""
         self._topics: dict[str, list[str]] = {}
         self._look_up = look_up
         self._clock = clock
@@ -41,10 +45,10 @@ class SymbolLookup:
         """True once at the start, once in the hour before the next opening or close (`change_ns`), after failures."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
         first = self._checked_for is None
-        near = change_ns is not None and change_ns != self._checked_for and change_ns - wall_ns <= AHEAD_NS
-        if mono_ns < self._next_mono_ns or not (first or near):
+        near_ns = change_ns if change_ns is not None and change_ns - wall_ns <= AHEAD_NS else 0
+        if mono_ns < self._next_mono_ns or not (first or near_ns not in (0, self._checked_for)):
             return False
-        self._checked_for = change_ns or 0
+        self._checked_for = near_ns
         self._next_mono_ns = mono_ns + RETRY_NS
         return True
 
@@ -78,12 +82,18 @@ class SymbolLookup:
         self._topics, self.unknown = found["topics"], found["unknown"]
         self.lost, self.remarks = found["lost"], found["remarks"]
         self.symbols, self.rules = found["symbols"], found["rules"]
+        self.segments, self.contradictions = found.get("segments", {}), found.get("contradictions", [])
         for symbol, sentence in self.lost.items():
             log.error("symbol_lost", symbol=symbol, detail=sentence)
         for remark in self.remarks:
             log.warning("symbol_master_odd", detail=remark)
+        for sentence in self.contradictions:
+            log.error("calendar_contradicted", detail=sentence)
 
     def describe(self) -> dict[str, Any]:
         """What the status file says of it."""
-        told = {"lost_symbols": self.lost, "symbol_master_remarks": self.remarks, "symbol_rules": self.rules}
+        told = {
+            "lost_symbols": self.lost, "symbol_master_remarks": self.remarks, "symbol_rules": self.rules,
+            "calendar_contradictions": self.contradictions,
+        }  # fmt: skip
         return {"unknown_symbols": self.unknown} | {key: value for key, value in told.items() if value}

@@ -10,7 +10,8 @@ from harvester.brokers.access import Access
 from harvester.capture.context import TradingState
 from harvester.capture.sink import JournalSink
 from harvester.ledger.outage import Outage
-from harvester.ledger.streams import StreamLedger, Tail
+from harvester.ledger.segments import SegmentLedgers
+from harvester.ledger.streams import Tail
 
 
 @dataclass
@@ -19,7 +20,7 @@ class FeedContext:
 
     feed: int
     sink: JournalSink
-    ledger: StreamLedger
+    ledger: SegmentLedgers
     access: Access
     clock: Clock
     tls: ssl.SSLContext

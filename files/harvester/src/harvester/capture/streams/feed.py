@@ -16,7 +16,6 @@ from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.group import ConnectionGroup
 from harvester.journal.format import FEED_NAMES
 from harvester.ledger.outage import Cause, Outage
-from harvester.ledger.streams import StreamLedger
 from harvester.net.backoff import Backoff
 
 log = structlog.get_logger()
@@ -30,7 +29,8 @@ class StreamFeed(Feed):
     def __init__(self, context: FeedContext, source: StreamSource) -> None:
         self.number = context.feed
         self.name = FEED_NAMES[context.feed]
-        self.ledger: StreamLedger = context.ledger
+        self.ledger = context.ledger
+        self.ledgers = context.ledger.parts
         self._context = context
         self._source = source
         self._groups: list[ConnectionGroup] = []

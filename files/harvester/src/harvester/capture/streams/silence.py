@@ -2,7 +2,8 @@
 
 A second connection is opened beside, and its snapshots are compared with what was known last. Equal: the market is
 quiet, which is journalled, and the fresh connection is kept. Different: the old one was deaf since its last data.
-A market's silence is no reason to reconnect: each answer makes the next question come later.
+A market's silence is no reason to reconnect: each answer makes the next question come later, until data has flowed
+again for long enough that another silence is out of the ordinary.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from enum import Enum, auto
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.capture.pulse import Pulse
 from harvester.capture.streams.connection import StreamConnection
 from harvester.capture.streams.pair import PairMonitor
 from harvester.capture.streams.sides import Sides
@@ -20,9 +22,14 @@ from harvester.net.websocket import WebSocket
 
 log = structlog.get_logger()
 LOOK_SECONDS = 0.2
-PATIENCE_GROWTH = 8
+PATIENCE_GROWTH = 30
+"""By default a lasting silence is asked about after 10 s, 5 minutes and hours: most halts once or twice."""
 LONGEST_NS = 3600 * NS_PER_SECOND
 """Silence after which a group is asked at the latest: longer than the exchanges' usual halts."""
+FLOWS, FLOWS_LONG = 6, 60
+"""In units of what a connection may be silent for: after a flow of the one, a silence of the same length is out of the
+ordinary, after a flow of the other any silence is. So no market is asked more often than once in the latter.
+"""
 SLOW_NS, MOST_DOUBLINGS = 60 * NS_PER_SECOND, 10
 ANSWER_NS = 20 * NS_PER_SECOND
 GRACE_NS = 2 * NS_PER_SECOND
@@ -49,40 +56,70 @@ class SilenceMonitor:
     def __init__(self, sides: Sides) -> None:
         self._sides = sides
         self._context = sides.context
-        self._patience_ns = sides.context.stale_ns
+        self._stale_ns = self._patience_ns = sides.context.stale_ns
         self._may_overlap = sides.plan.may_overlap or sides.plan.redundant
         self._misses = 0
         """How often in a row something had been missed, and no update came on the connection made in its place."""
         self._heard_ns = 0
         """What had come on that connection when it was judged."""
-        self._pair = PairMonitor(self._context.stale_ns)
+        self._pair = PairMonitor(self._stale_ns)
+        self._pulse = Pulse(self._context.feed, frozenset(sides.plan.symbols), self._stale_ns)
 
     async def run(self) -> None:
         """Monitor until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self._look()
-            except Exception as error:  # a defect of ours must not end the watch, nor be repeated ten times a second
-                log.error("silence_not_judged", feed=FEED_NAMES[self._context.feed], exc_info=error)
-                self._be_patient()
+        pulses = self._context.trading.pulses
+        pulses.append(self._pulse)
+        try:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                await self._look_safely()
+        finally:
+            pulses.remove(self._pulse)
+
+    async def _look_safely(self) -> None:
+        try:
+            await self._look()
+        except Exception as error:  # a defect of ours must not end the watch, nor be repeated ten times a second
+            log.error("silence_not_judged", feed=FEED_NAMES[self._context.feed], exc_info=error)
+            self._be_patient()
 
     async def _look(self) -> None:
         if self._sides.plan.redundant:
             self._pair.look(self._sides.connections, self._context.clock.mono_ns())
         if self._misses and max(self._heard(), default=0) > self._heard_ns:
-            self._misses, self._patience_ns = 0, self._context.stale_ns
+            self._misses, self._patience_ns = 0, self._stale_ns
+            self._pulse.is_doubted = False
+        self._pulse.beat(self._last_data_ns())
+        if self._pulse.flow_ns > self._stale_ns * FLOWS:
+            self._patience_ns = min(self._patience_ns, self._stale_ns * FLOWS)
+        if self._pulse.flow_ns > self._stale_ns * FLOWS_LONG:
+            self._patience_ns = self._stale_ns
         if self._silent_for() > self._patience_ns:
             async with self._context.replacing:
                 if (silent_ns := self._silent_for()) > self._patience_ns:  # it may have waited for its turn
                     await self._ask(silent_ns)
 
     def _silent_for(self) -> int:
-        """How long nothing has come in continuous trading on connections that are up; 0 when none is."""
-        since_ns, heard = self._context.trading.since_ns, self._heard()
-        if since_ns is None or not heard or not any(map(self._context.ledger.is_live, self._sides.plan.symbols)):
+        """How long nothing has come that should have; 0: it cannot be said, or another feed's group is asked first."""
+        last_ns = self._last_data_ns()
+        if not last_ns:
             return 0
-        return self._context.clock.mono_ns() - max(since_ns, *heard)
+        now = self._context.clock.mono_ns()
+        for pulse in self._context.trading.pulses:
+            if pulse.explains(self._pulse):
+                if now - pulse.heard_ns > pulse.stale_ns:
+                    return 0
+                last_ns = max(last_ns, pulse.rested_ns)
+        return now - last_ns
+
+    def _last_data_ns(self) -> int:
+        """When data came last, or trading began, on connections that are up while a segment of theirs trades; or 0."""
+        ledger, symbols, heard = self._context.ledger, self._sides.plan.symbols, self._heard()
+        trading = self._context.trading.since_ns
+        since = [trading[segment] for segment in ledger.segments_of(symbols) if segment in trading]
+        if not since or not heard or not any(map(ledger.is_live, symbols)):
+            return 0
+        return max(min(since), *heard)
 
     def _heard(self) -> list[int]:
         """When data came last on each connection that is up."""
@@ -126,6 +163,7 @@ class SilenceMonitor:
                 settled_ns = settled_ns or clock.mono_ns()
                 if not new.session.differing:
                     return Answer.QUIET
+                self._pulse.is_doubted = True
                 if not old.is_open or clock.mono_ns() - settled_ns > GRACE_NS:
                     return Answer.MISSED
             if old.is_open and _is_limited(new):
@@ -142,26 +180,27 @@ class SilenceMonitor:
             if is_pair:
                 old.start()
         else:
-            old.is_doubted = False
+            old.is_doubted = self._pulse.is_doubted = False
         if is_pair:
             return
         if answer is Answer.QUIET:
             await old.stop(QUIET)
         elif answer is not Answer.MISSED and is_beside:
             if answer is Answer.NONE and _is_limited(new):
-                self._may_overlap, self._patience_ns = False, self._context.stale_ns
+                self._may_overlap, self._patience_ns = False, self._stale_ns
             await new.stop(SPARE)
             return
         self._sides.active = new
 
     def _note_miss(self, new: StreamConnection) -> None:
         """Ask again soon, but not for ever: a server that sends nothing but snapshots is asked once a minute."""
-        stale_ns = self._context.stale_ns
-        self._patience_ns = min(stale_ns * 2**self._misses, max(stale_ns, SLOW_NS))
+        self._patience_ns = min(self._stale_ns * 2**self._misses, max(self._stale_ns, SLOW_NS))
         self._heard_ns = new.socket.data_mono_ns if new.socket else 0
+        self._pulse.begin_anew(self._heard_ns)
         self._misses = min(self._misses + 1, MOST_DOUBLINGS)
 
     def _be_patient(self) -> None:
+        self._pulse.begin_anew(self._pulse.heard_ns)
         self._patience_ns = min(self._patience_ns * PATIENCE_GROWTH, LONGEST_NS)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from harvester.calendar import NSE_CASH, SegmentName
+from harvester.calendar.segments import SEGMENTS
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.intervals import Interval, intersect, total, union
@@ -32,7 +34,7 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
         ledger.setdefault((row.feed, row.symbol), []).append(row)
     flaws = _check_polls(certificate, paths[DEPTH], ledger)
     for feed, section in certificate.get("streams", {}).items():
-        flaws += _check_socket(feed, section, certificate["windows"], ledger)
+        flaws += _check_socket(feed, section, certificate, ledger)
     flaws += _check_rows(certificate, paths)
     known = {(REST, symbol) for symbol in certificate["symbols"]}
     known |= {
@@ -42,15 +44,38 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
 
 
 def _check_polls(certificate: Json, depth: Path, ledger: Ledger) -> list[str]:
-    slots = {slot for entry in certificate["schedule"] for slot in Stretch(**entry).slots()}
+    parts = parts_of(certificate)
+    slots = {
+        segment: {slot for entry in part["schedule"] for slot in Stretch(**entry).slots()}
+        for segment, part in parts.items()
+    }
     present = _slots_present(depth)
     flaws = [f"{name}: has data of polls, but no entry" for name in sorted({*present} - {*certificate["symbols"]})]
     for symbol, entry in certificate["symbols"].items():
-        found = check_symbol(entry, slots, present.get(symbol, []), ledger.get((REST, symbol), []))
+        found = check_symbol(entry, slots[segment_of(entry)], present.get(symbol, []), ledger.get((REST, symbol), []))
         flaws += [f"{symbol}: {flaw}" for flaw in found]
     if certificate["unexplained_slots"]:
         flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
     return flaws
+
+
+def parts_of(certificate: Json) -> dict[str, Json]:
+    """Windows and schedule by segment. TypeError for what is no certificate."""
+    if "segments" in certificate:
+        return dict(certificate["segments"])
+    return {NSE_CASH: certificate}
+
+
+def segment_of(entry: Json) -> str:
+    """The segment of a symbol, by its entry in a certificate."""
+    return str(entry["segment"]) if "segment" in entry else NSE_CASH
+
+
+def segments_of(certificate: Json) -> set[SegmentName]:
+    """The segments of all symbols. Those of a release to come are left out."""
+    sections = [certificate["symbols"], *(each["symbols"] for each in certificate.get("streams", {}).values())]
+    named = {segment_of(entry) for section in sections for entry in section.values()}
+    return {segment for segment in SEGMENTS if segment in named}
 
 
 def _slots_present(depth: Path) -> dict[str, list[int]]:
@@ -83,11 +108,14 @@ def check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRo
     return flaws
 
 
-def _check_socket(feed: str, section: Json, windows: list[list[int]], ledger: Ledger) -> list[str]:
-    spans = [(int(opens), int(closes)) for opens, closes in windows]
+def _check_socket(feed: str, section: Json, certificate: Json, ledger: Ledger) -> list[str]:
+    parts = parts_of(certificate)
+    spans = {
+        segment: [(int(opens), int(closes)) for opens, closes in part["windows"]] for segment, part in parts.items()
+    }
     flaws = [f"{section['unexplained_ns']} ns of {feed} are unexplained"] if section["unexplained_ns"] else []
     for symbol, entry in section["symbols"].items():
-        found = check_stream(entry, spans, ledger.get((feed, symbol), []))
+        found = check_stream(entry, spans[segment_of(entry)], ledger.get((feed, symbol), []))
         flaws += [f"{symbol}: {feed}: {flaw}" for flaw in found]
     return flaws
 

@@ -7,10 +7,12 @@ from dataclasses import asdict
 
 import numpy as np
 
+from harvester.calendar import NSE_CASH
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.certificate.streams import Json, longest_silence, percentiles
+from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day
-from harvester.lake.day.slots import Grid
+from harvester.lake.day.slots import Grid, Stretch
 from harvester.lake.gaps.polls import GapRow
 from harvester.lake.manifest import FileEntry
 from harvester.lake.tables.poll_rows import SymbolData
@@ -45,19 +47,34 @@ def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
     }
 
 
+def of_segment(segment: str) -> Json:
+    """What an entry says of its segment: nothing for NSE cash."""
+    return {} if segment == NSE_CASH else {"segment": segment}
+
+
+def _certify_times(windows: Iterable[Interval], stretches: Iterable[Stretch]) -> Json:
+    ordered = sorted(stretches, key=lambda stretch: stretch.from_ns)
+    return {
+        "windows": [list(window) for window in windows],
+        "interval_ns": ordered[0].interval_ns if ordered else None,
+        "schedule": [stretch._asdict() for stretch in ordered],
+    }
+
+
 def certify_day(
     day: Day, release: str, symbols: Mapping[str, Json], streams: Mapping[str, Json], files: Iterable[FileEntry]
 ) -> Json:
     """The whole certificate: the same for each build of the same segments by the same release."""
-    grid, index, events = day.grid, day.index, day.events
+    index, events = day.index, day.events
+    stretches = [stretch for grid in day.grids.values() for stretch in grid.stretches]
+    parts = {segment: _certify_times(grid.windows, grid.stretches) for segment, grid in day.grids.items()}
     return {
         "format": CERTIFICATE_FORMAT,
         "date": day.partition.date.isoformat(),
         "host": day.partition.host,
         "release": release,
-        "windows": [list(window) for window in grid.windows],
-        "interval_ns": grid.stretches[0].interval_ns if grid.stretches else None,
-        "schedule": [stretch._asdict() for stretch in grid.stretches],
+        **_certify_times(day.windows, stretches),
+        **({"segments": parts} if len(parts) > 1 else {}),
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
         "streams": dict(streams),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, get_args
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.calendar import NSE_CASH
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.intervals import Interval, union
@@ -46,6 +47,9 @@ class WindowOpen(NamedTuple):
     open_ns: int
     close_ns: int
     interval_ns: int | None
+    segment: str = NSE_CASH
+    symbols: frozenset[str] = frozenset()
+    """What the window is of, in another segment than NSE cash."""
 
 
 class Polling(NamedTuple):
@@ -54,6 +58,7 @@ class Polling(NamedTuple):
     from_ns: int
     to_ns: int
     interval_ns: int
+    segment: str = NSE_CASH
 
 
 @dataclass
@@ -153,7 +158,8 @@ class _Reader:
         self._events = events
         self._ends = ends
         self._gaps: dict[str, KnownGap] = {}
-        self._polling: tuple[str, Polling] | None = None
+        self._pollings: dict[str, tuple[str, Polling]] = {}
+        """By segment: the run, and the stretch that has not ended."""
 
     def take(self, control: ControlRecord, run_id: str, position: int) -> None:
         """Interpret one record. Raises KeyError, TypeError or ValueError for a malformed one."""
@@ -169,10 +175,11 @@ class _Reader:
             case "quiet":
                 events.quiets.append(_quiet(value))
             case "polling":
-                self._end_polling()
-                self._polling = run_id, _polling(value)
+                polling = _polling(value)
+                self._end_polling(polling.segment)
+                self._pollings[polling.segment] = run_id, polling
             case "polling_end":
-                self._end_polling(_ns(value["to_ns"]))
+                self._end_polling(_segment(value), _ns(value["to_ns"]))
             case "connect":
                 events.connections.open(_connection(control, run_id))
             case "disconnect":
@@ -189,17 +196,17 @@ class _Reader:
 
     def finish(self) -> None:
         """Finish after the last record."""
-        self._end_polling()
+        for segment in list(self._pollings):
+            self._end_polling(segment)
         self._events.gaps = list(self._gaps.values())
 
-    def _end_polling(self, to_ns: int | None = None) -> None:
-        """End the stretch of polling, at the end of its run when no record ends it."""
-        if self._polling:
-            run_id, begun = self._polling
+    def _end_polling(self, segment: str, to_ns: int | None = None) -> None:
+        """End the segment's stretch of polling, at the end of its run when no record ends it."""
+        if segment in self._pollings:
+            run_id, begun = self._pollings.pop(segment)
             end = to_ns if to_ns is not None else self._ends.get(run_id, begun.from_ns)
             if end > begun.from_ns:
                 self._events.pollings.append(begun._replace(to_ns=end))
-        self._polling = None
 
 
 def _window(control: ControlRecord) -> WindowOpen:
@@ -210,13 +217,14 @@ def _window(control: ControlRecord) -> WindowOpen:
         raise ValueError("a window lasts up to a day")
     if interval != DEFAULT and interval is not None and _ns(interval) < MIN_INTERVAL_NS:
         raise ValueError("an interval lasts at least a tenth of a second")
-    return WindowOpen(control.wall_ns, opens, closes, interval)
+    symbols = frozenset(str(symbol) for symbol in value.get("symbols", ()))
+    return WindowOpen(control.wall_ns, opens, closes, interval, _segment(value), symbols)
 
 
 def _polling(value: dict[str, Any]) -> Polling:
     if _ns(value["interval_ns"]) < MIN_INTERVAL_NS:
         raise ValueError("an interval lasts at least a tenth of a second")
-    return Polling(_ns(value["from_ns"]), 0, value["interval_ns"])
+    return Polling(_ns(value["from_ns"]), 0, value["interval_ns"], _segment(value))
 
 
 def _gap(value: dict[str, Any], run_id: str, position: int) -> KnownGap:
@@ -251,6 +259,10 @@ def _reason(value: dict[str, Any]) -> tuple[str, str]:
     if cause not in CAUSES:
         cause, detail = "unknown", f"{cause}: {detail}"
     return cause, "".join(letter if letter.isprintable() else " " for letter in detail[:DETAIL_LIMIT])
+
+
+def _segment(value: dict[str, Any]) -> str:
+    return str(value.get("segment", NSE_CASH))
 
 
 def _feed(value: dict[str, Any]) -> int:

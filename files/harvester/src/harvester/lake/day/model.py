@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from harvester.base.clock import to_ist
+from harvester.calendar import NSE_CASH
 from harvester.journal.format import SOCKETS
 from harvester.lake.day.events import Events, read_events
+from harvester.lake.day.intervals import union
 from harvester.lake.day.segments import DayIndex
 from harvester.lake.day.slots import Grid, Window, build_grid
 from harvester.lake.layout import Partition
@@ -23,6 +25,10 @@ class Expectation:
     """Time from a slot until the answer to its poll is in the journal, at most."""
     sockets: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Symbols that each socket should have data of, by number of the feed."""
+    segments: dict[str, str] = field(default_factory=dict)
+    """Segment of each symbol that is not of NSE cash, which `windows` are of."""
+    segment_windows: dict[str, tuple[Window, ...]] = field(default_factory=dict)
+    """Windows of the other segments."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +38,46 @@ class Day:
     partition: Partition
     index: DayIndex
     events: Events
-    grid: Grid
+    grids: dict[str, Grid]
+    """Windows and slots by segment; there is always one of NSE cash."""
+    segments: dict[str, str]
+    """Segment of each symbol that is not of NSE cash."""
     symbols: frozenset[str]
     """Those polled: expected or recorded."""
     sockets: dict[int, frozenset[str]]
     """Those of each socket: expected, or named by a connection or a gap."""
+
+    @property
+    def windows(self) -> list[Window]:
+        """When any segment is recorded."""
+        return union(window for grid in self.grids.values() for window in grid.windows)
+
+    def segment_of(self, symbol: str) -> str:
+        """The segment of a symbol of the day."""
+        return self.segments.get(symbol, NSE_CASH)
+
+    def grid_of(self, symbol: str) -> Grid:
+        """Windows and slots of a symbol."""
+        return self.grids[self.segment_of(symbol)]
 
 
 def read_day(partition: Partition, index: DayIndex, expectation: Expectation) -> Day:
     """The day of an index and an expectation."""
     events = read_events(index)
     recorded = [window for window in events.windows if _date_of(window.open_ns) == partition.date]
-    grid = build_grid(recorded, expectation.windows, expectation.interval_ns, events.pollings)
+    segments = dict(expectation.segments)
+    for window in recorded:
+        segments |= dict.fromkeys(window.symbols, window.segment)
+    named = dict.fromkeys((NSE_CASH, *expectation.segment_windows, *segments.values(), *(w.segment for w in recorded)))
+    grids = {
+        segment: build_grid(
+            [window for window in recorded if window.segment == segment],
+            expectation.windows if segment == NSE_CASH else expectation.segment_windows.get(segment, ()),
+            expectation.interval_ns,
+            [polling for polling in events.pollings if polling.segment == segment],
+        )
+        for segment in named
+    }
     symbols = frozenset(expectation.symbols).union(index.symbols, *(run.symbols for run in events.runs))
     sockets = {
         feed: frozenset(expectation.sockets.get(feed, ())).union(
@@ -51,7 +85,7 @@ def read_day(partition: Partition, index: DayIndex, expectation: Expectation) ->
         )
         for feed in SOCKETS
     }
-    return Day(partition, index, events, grid, symbols, sockets)
+    return Day(partition, index, events, grids, segments, symbols, sockets)
 
 
 def _date_of(wall_ns: int) -> date | None:

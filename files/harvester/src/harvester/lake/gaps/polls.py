@@ -71,14 +71,19 @@ class PollGaps:
         return rows
 
     def _recorded(self, symbol: str, present: list[int]) -> dict[int, KnownGap]:
-        """The recorded gap of each slot number that has one; where two overlap, the one opened last."""
+        """The recorded gap of each slot number that has one; where two overlap, the one opened last.
+
+        Of the time before its own start a run counts only where no other gap was recorded: it was not there.
+        """
         slots = self.grid.slots
-        gaps = self.events.gaps_of(FYERS_REST, symbol)
-        return {
-            number: gap
-            for gap, end in bound(gaps, self.events.runs, present)
-            for number in range(bisect_left(slots, gap.from_ns), bisect_left(slots, end))
-        }
+        begins = {run.run_id: run.first_ns for run in self.events.runs}
+        witnessed: dict[int, KnownGap] = {}
+        hearsay: dict[int, KnownGap] = {}
+        for gap, end in bound(self.events.gaps_of(FYERS_REST, symbol), self.events.runs, present):
+            began = begins.get(gap.run_id, gap.from_ns)
+            for number in range(bisect_left(slots, gap.from_ns), bisect_left(slots, end)):
+                (witnessed if began <= slots[number] else hearsay)[number] = gap
+        return hearsay | witnessed
 
     def _explain(self, number: int, symbol: str, known: KnownGap | None, bad: Mapping[int, Outage]) -> Absence:
         slot = self.grid.slots[number]

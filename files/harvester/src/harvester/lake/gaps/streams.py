@@ -3,7 +3,8 @@
 A symbol is covered from its first snapshot on a connection to the end of the connection, or to its last frame where the
 run died before it, and while it is proven to have been quiet. Gaps that the recorder wrote down count first, but not in
 time that was proven afterwards; where two of them overlap, the one opened last. A break of the sequence numbers comes
-next. What remains has no record, and gets its cause from the times at which runs and connections began and ended.
+next. What a run wrote down of the time before its own start counts only where nothing else is known: it was not there.
+What remains has no record, and gets its cause from the times at which runs and connections began and ended.
 """
 
 from bisect import bisect_right
@@ -16,6 +17,8 @@ from harvester.lake.day.connections import Connection
 from harvester.lake.day.events import Events
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
 from harvester.lake.gaps.polls import RECORDED, UNKNOWN, Absence, GapRow, bound, run_at, starting
+
+Claim = tuple[Interval, Absence]
 
 
 @dataclass
@@ -46,20 +49,17 @@ class StreamGaps:
         self._windows = list(windows)
         self._events = events
         self._lives = {run.run_id: run.last_ns for run in events.runs}
+        self._begins = {run.run_id: run.first_ns for run in events.runs}
         self._connections = {each.number: each for each in events.connections if each.feed == feed}
 
     def account(self, symbol: str, reception: Reception) -> Coverage:
         """The coverage of one symbol."""
-        left = list(self._windows)
-        pieces: list[tuple[Interval, Absence]] = []
-        claims = [*self._recorded(symbol, reception), *self._breaks(reception)]
-        for interval, reason in claims:
-            taken = intersect(left, [interval])
-            pieces += [(piece, reason) for piece in taken]
-            left = subtract(left, taken)
+        witnessed, hearsay = self._recorded(symbol, reception)
+        left, pieces = _take(self._windows, [*witnessed, *self._breaks(reception)])
         quiet = self._events.quiet_of(self._feed, symbol)
         covered = intersect(left, union([*self._covered(reception), *quiet]))
-        left = subtract(left, covered)
+        left, more = _take(subtract(left, covered), hearsay)
+        pieces += more
         pieces += [(piece, self._explain(piece[0], symbol, reception)) for piece in split(left, self._edges(symbol))]
         return Coverage(total(covered), total(intersect(covered, quiet)), self._rows(symbol, pieces))
 
@@ -70,15 +70,20 @@ class StreamGaps:
     def _covered(self, reception: Reception) -> list[Interval]:
         return union((first, self._end(self._connections[number])) for number, first in reception.seen.items())
 
-    def _recorded(self, symbol: str, reception: Reception) -> Iterable[tuple[Interval, Absence]]:
-        """Recorded gaps, the one opened last first."""
+    def _recorded(self, symbol: str, reception: Reception) -> tuple[list[Claim], list[Claim]]:
+        """Recorded gaps, the one opened last first: their time from the start of their run on, and that before it."""
+        witnessed: list[Claim] = []
+        hearsay: list[Claim] = []
         gaps = self._events.gaps_of(self._feed, symbol)
         quiet = self._events.quiet_of(self._feed, symbol)
         for gap, end in reversed(bound(gaps, self._events.runs, sorted(reception.seen.values()))):
-            for interval in subtract(union([(gap.from_ns, end)]), quiet):
-                yield interval, Absence(gap.cause, gap.detail, RECORDED)
+            began = self._begins.get(gap.run_id, gap.from_ns)
+            for begin, until in split(subtract(union([(gap.from_ns, end)]), quiet), [began]):
+                claims = witnessed if began <= begin else hearsay
+                claims.append(((begin, until), Absence(gap.cause, gap.detail, RECORDED)))
+        return witnessed, hearsay
 
-    def _breaks(self, reception: Reception) -> Iterable[tuple[Interval, Absence]]:
+    def _breaks(self, reception: Reception) -> Iterable[Claim]:
         ends = sorted(self._end(self._connections[number]) for number in reception.seen)
         for begin, end, detail in reception.breaks:
             later = ends[bisect_right(ends, begin) :]
@@ -120,3 +125,13 @@ class StreamGaps:
                 cause, detail, source = reason
                 rows.append(GapRow(symbol, FEED_NAMES[self._feed], begin, end, cause, detail, None, source))
         return rows
+
+
+def _take(free: Sequence[Interval], claims: Iterable[Claim]) -> tuple[list[Interval], list[Claim]]:
+    """Give each claim what those before it have left: what is still free, and what they got."""
+    left, pieces = list(free), []
+    for interval, reason in claims:
+        taken = intersect(left, [interval])
+        pieces += [(piece, reason) for piece in taken]
+        left = subtract(left, taken)
+    return left, pieces

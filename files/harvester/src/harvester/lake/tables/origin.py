@@ -1,7 +1,7 @@
 """What the rows of all sockets have in common: time of receipt, place in the journal, symbol."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -42,14 +42,25 @@ class Piece(NamedTuple):
     """Rows from which on the whole state is known."""
 
 
+def _edges(windows: Sequence[Window]) -> Ints:
+    return np.array([edge for window in windows for edge in window], np.int64)
+
+
 class Origin:
     """Numbers of symbols and runs, and whether a moment lies in a window of the day."""
 
-    def __init__(self, run_ids: Sequence[str], windows: Sequence[Window]) -> None:
+    def __init__(
+        self,
+        run_ids: Sequence[str],
+        windows: Sequence[Window],
+        windows_of: Callable[[str], Sequence[Window]] | None = None,
+    ) -> None:
+        """`windows_of` gives those of a symbol, on a day with segments of different windows."""
         self.run_numbers = {run_id: number for number, run_id in enumerate(run_ids)}
         self.symbols: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._edges = np.array([edge for window in windows for edge in window], np.int64)
+        self._edges = _edges(windows)
+        self._windows_of = windows_of
 
     def number(self, symbol: str) -> int:
         """The number that stands for a symbol."""
@@ -62,9 +73,18 @@ class Origin:
         """The number of the symbol, if it has one."""
         return self._numbers.get(symbol)
 
-    def in_session(self, recv_ns: Ints) -> Ints:
-        """1 for a moment inside a window, else 0."""
-        return np.searchsorted(self._edges, recv_ns, side="right") & 1
+    def in_session(self, recv_ns: Ints, symbol: str = "") -> Ints:
+        """1 for a moment inside a window of the symbol, or of any symbol where none is named, else 0."""
+        edges = _edges(self._windows_of(symbol)) if symbol and self._windows_of else self._edges
+        return np.searchsorted(edges, recv_ns, side="right") & 1
+
+    def settle(self, table: Table, symbol: str, matrix: Ints) -> Ints:
+        """The symbol's rows, with `in_session` by its own windows where they differ from those of others."""
+        if self._windows_of is None:
+            return matrix
+        settled = matrix.copy()
+        settled[table.at("in_session")] = self.in_session(matrix[0], symbol)
+        return settled
 
     def head(self, received: Received[Any], connection: Connection, frame: Ints, entry: Ints) -> Ints:
         """The columns of the schema before those of a table's own, int64[8, rows]; `frame` is a place in `received`."""

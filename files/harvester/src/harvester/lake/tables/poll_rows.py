@@ -50,7 +50,7 @@ def read_polls(index: DayIndex, symbol: str, spool: "Spool", origin: Origin, dat
     rows = (row for row in read if row)
     while batch := list(islice(rows, BATCH_ROWS)):
         matrix: Ints = np.array(batch, np.int64).T
-        matrix[DEPTH_TABLE.at("in_session")] = origin.in_session(matrix[0])
+        matrix[DEPTH_TABLE.at("in_session")] = origin.in_session(matrix[0], symbol)
         yield matrix
 
 

@@ -97,7 +97,7 @@ class SymbolRows:
         tally = tracks.tally
         deduplicator = Deduplicator(STATE[name], tally) if tally is not None and name in STATE else None
         for rows in self._streams.rows(name, self._symbol):
-            matrix: Ints = rows
+            matrix: Ints = self._streams.origin.settle(table, self._symbol, rows)
             if deduplicator:
                 matrix = deduplicator.pick(matrix, self._stream_numbers[matrix[table.at("connection")]])
             tracks.see(table, matrix)

@@ -1,0 +1,48 @@
+"""Brings an inventory's calendar file to all who go by it: functions and schedules in AWS, and the hosts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runbook.aws import environment, sleepers
+from runbook.fleet import calendar
+from runbook.fleet.inventory import GROUP, ask_ansible
+from runbook.fleet.playbook import Target, run
+
+MANAGED = "aws_account_managed"
+VARIABLES = (calendar.VARIABLE, MANAGED, "aws_account_profile", "aws_endpoint_url", "broker_proxy", "broker_ca_file")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The calendar file of an inventory, and how to reach who goes by it."""
+
+    path: Path | None
+    """The file in force; None: that of the package."""
+    target: Path
+    """Where a new one is written."""
+    variables: Mapping[str, Any]
+    """What leads clients to the inventory's AWS and broker; and whether its account is ours to change."""
+
+
+def look(root: Path, inventory: str | None) -> Place:
+    """Ask the inventory. Raises ConfigError when Ansible cannot read it."""
+    asked = ask_ansible(root, inventory, None, f"{GROUP}:localhost", VARIABLES)
+    path = calendar.path_of(root, inventory, asked.values())
+    variables = {name: next(filter(None, (each[name] for each in asked.values())), None) for name in VARIABLES}
+    return Place(path, path or calendar.path_beside(root, inventory), variables)
+
+
+def bring(root: Path, inventory: str | None, place: Place) -> list[str]:
+    """Run the parts of site.yml that carry the calendar; hosts that slept are started for it, and stopped again.
+
+    Gives the names of those. Raises PlaybookError with what stopped it.
+    """
+    target, variable = Target(root, inventory), {calendar.VARIABLE: str(place.target.resolve())}
+    if not place.variables[MANAGED]:
+        run("site", target, variable, tags=["harvester_config"])
+        return []
+    with sleepers.left_asleep(environment.load(root, inventory)) as asleep:
+        run("site", target, variable, tags=["aws", "harvester_config"])
+    return asleep

@@ -1,0 +1,75 @@
+"""What a start learns of the runs before it: of every feed and symbol, whether the runs between had them or not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.recorder.fakes import FakeClock
+from tests.recorder.gap_records import closed, opened
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.capture.history import DayHistory
+from harvester.journal.format import FYERS_HSM, FYERS_REST, Poll, RunInfo, encode_poll
+from harvester.journal.writer import JournalWriter
+from harvester.ledger.gaps import Gap
+from harvester.ledger.outage import Cause, Outage
+
+NOW = 1_785_904_200 * NS_PER_SECOND
+STATE = {"type": "state", "accounted": {}, "open": [], "settled": [], "feeds": {}}
+
+
+def read(directory: Path, *records: dict[str, Any] | Poll, interval_ns: int = NS_PER_SECOND) -> DayHistory:
+    """The history of a day with these records, all written at the same moment; polls are of symbol S."""
+    clock = FakeClock(NOW)
+    run = RunInfo(host_id="h", release="r", config_hash="0", streams={0: "S"})
+    writer = JournalWriter(directory, clock=clock, run=run)
+    for record in records:
+        if isinstance(record, Poll):
+            writer.append(FYERS_REST, 0, encode_poll(record), wall_ns=NOW, mono_ns=0)
+        else:
+            writer.append_control(record)
+    writer.close()
+    (day,) = (path for path in directory.iterdir() if path.name[:2] == "20")
+    history = DayHistory(interval_ns)
+    history.read(day)
+    return history
+
+
+def window(interval_ns: int | None) -> dict[str, Any]:
+    return {"type": "window_open", "open_ns": NOW, "close_ns": NOW + 1, "interval_ns": interval_ns}
+
+
+@pytest.mark.parametrize(
+    ("records", "interval_ns"),
+    [
+        ([], 7),
+        ([window(5)], 5),
+        ([window(None)], 7),
+        ([{**STATE, "interval_ns": 3}], 3),
+        ([STATE], 7),
+        ([{**STATE, "interval_ns": 3}, window(5)], 5),
+    ],
+)
+def test_a_slot_is_as_long_as_it_was_for_the_run_that_polled_it(
+    tmp_path: Path, records: list[dict[str, Any]], interval_ns: int
+) -> None:
+    history = read(tmp_path, *records, Poll(NOW, NOW, 200, b"{}"), interval_ns=7)
+    assert history.feed(FYERS_REST).accounted == {"S": NOW + interval_ns}
+
+
+def test_a_checkpoint_tells_of_feeds_and_symbols_that_its_run_had_not(tmp_path: Path) -> None:
+    feeds = {str(FYERS_HSM): {"open": [], "accounted": {"A": NOW - 5, "B": NOW - 9}, "topics": {"A": ["sf|a"]}}}
+    history = read(tmp_path, {**STATE, "accounted": {"S": NOW - 7}, "feeds": feeds})
+    assert history.feed(FYERS_REST).accounted == {"S": NOW - 7}
+    assert history.feed(FYERS_HSM).accounted == {"A": NOW - 5, "B": NOW - 9}
+    assert history.feed(FYERS_HSM).topics == {"A": ["sf|a"]}
+
+
+@pytest.mark.parametrize(("cause", "ends_ns"), [("stopped", NOW + 90), ("disk_full", NOW)])
+def test_the_gaps_of_a_feed_that_is_used_no_more_end(tmp_path: Path, cause: Cause, ends_ns: int) -> None:
+    history = read(tmp_path, opened("old-1", "A", NOW - 50, Outage(cause, "of old"), feed=FYERS_HSM))
+    feed = history.feed(FYERS_HSM)
+    assert feed.opened == {"old-1": Gap("old-1", "A", NOW - 50, cause, "of old")}
+    assert feed.leave(NOW + 90) == [closed("old-1", ends_ns)]
+    assert (feed.opened, feed.accounted) == ({}, {"A": ends_ns})
+    assert feed.leave(NOW + 95) == []

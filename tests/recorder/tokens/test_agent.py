@@ -1,0 +1,265 @@
+"""The token agent and the file through which it hands over: each poll's outcome, its words, and its patience."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from tests.durability import watched
+from tests.recorder.fakes import FakeClock, make_token
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
+from harvester.base.redaction import Secret, redact
+from harvester.base.systemd import Notifier
+from harvester.tokens import agent as agents
+from harvester.tokens.agent import TokenAgent
+from harvester.tokens.handover import HandoverReader, Token, write_handover
+from harvester.tokens.stores import StoredToken, StoreError
+
+NOW_NS = 1_795_000_000 * NS_PER_SECOND
+GOOD = Secret(make_token(1_795_003_600))
+OLD = Secret(make_token(1_794_999_999))
+TOKEN = Token(Secret("aaaa.b.c"), "file:1", 5)
+
+
+class Told(Notifier):
+    """Keeps what systemd would be told."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.said: list[tuple[str, str]] = []
+
+    def ready(self, status: str) -> None:
+        self.said.append(("ready", status))
+
+    def alive(self, status: str) -> None:
+        self.said.append(("alive", status))
+
+    def stopping(self, status: str) -> None:
+        self.said.append(("stopping", status))
+
+
+class Desk:
+    """An agent, its store's content, and what it says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "access-token"
+        self.clock, self.told = FakeClock(NOW_NS), Told()
+        self.content: StoredToken | StoreError | None = None
+        self.agent = TokenAgent(self, self.path, clock=self.clock, notifier=self.told)
+
+    def read(self) -> StoredToken | None:
+        if isinstance(self.content, StoreError):
+            raise self.content
+        return self.content
+
+    def poll(self, content: StoredToken | StoreError | None) -> list[dict[str, Any]]:
+        """What one poll logs."""
+        self.content = content
+        with structlog.testing.capture_logs() as said:
+            asyncio.run(self.agent.poll())
+        return [dict(line) for line in said]
+
+    @property
+    def version(self) -> str | None:
+        return json.loads(self.path.read_text())["version"] if self.path.exists() else None
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_good_token_is_handed_over_once_and_said(desk: Desk) -> None:
+    said = desk.poll(StoredToken(GOOD, "ssm:1"))
+    expires = "2026-11-18T17:36:40+05:30"
+    assert said == [{"event": "token_handed_over", "log_level": "info", "version": "ssm:1", "expires": expires}]
+    content = {
+        "access_token": GOOD.get_secret_value(),
+        "version": "ssm:1",
+        "expires_at_ns": 1_795_003_600 * NS_PER_SECOND,
+    }
+    assert json.loads(desk.path.read_text()) == content
+    desk.path.unlink()
+    assert desk.poll(StoredToken(GOOD, "ssm:1")) == [] and desk.version is None
+    desk.poll(StoredToken(GOOD, "ssm:2"))
+    assert desk.version == "ssm:2"
+    assert redact(GOOD.get_secret_value()) == "[redacted]"
+
+
+def test_a_token_that_is_no_good_is_said_once_and_judged_anew(desk: Desk) -> None:
+    desk.poll(StoredToken(GOOD, "ssm:1"))
+    [line] = desk.poll(StoredToken(OLD, "ssm:2"))
+    assert (line["event"], line["log_level"], line["version"]) == ("token_refused", "error", "ssm:2")
+    assert line["detail"].startswith("The token expired at 2026-11-18 16:36 India time.")
+    assert desk.poll(StoredToken(OLD, "ssm:2")) == []
+    assert [line["version"] for line in desk.poll(StoredToken(OLD, "ssm:3"))] == ["ssm:3"]
+    assert desk.version == "ssm:1"
+    desk.clock.step(-10)
+    desk.poll(StoredToken(OLD, "ssm:3"))
+    assert desk.version == "ssm:3"
+
+
+def test_a_token_that_cannot_be_handed_over_is_tried_at_each_poll(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "missing")
+    for _ in range(2):
+        [line] = desk.poll(StoredToken(GOOD, "ssm:1"))
+        assert (line["event"], line["log_level"], line["version"]) == ("token_not_handed_over", "error", "ssm:1")
+        assert "could not be handed over" in line["detail"]
+    (tmp_path / "missing").mkdir()
+    desk.poll(StoredToken(GOOD, "ssm:1"))
+    assert desk.version == "ssm:1"
+
+
+def test_a_store_that_fails_is_asked_more_and_more_seldom(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    spread: list[tuple[float, float]] = []
+    monkeypatch.setattr("random.uniform", lambda low, high: spread.append((low, high)) or 1.0)
+    said = [desk.poll(StoreError("throttled"))[0] for _ in range(9)]
+    assert [line["retry_seconds"] for line in said] == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert {(line["event"], line["log_level"], line["detail"]) for line in said} == {
+        ("token_store_failed", "warning", "throttled")
+    }
+    assert set(spread) == {(0.75, 1.25)}
+    assert desk.poll(None) == []
+    assert desk.poll(StoreError("throttled"))[0]["retry_seconds"] == 5, "an answer ends the patience"
+    desk.poll(StoreError("throttled"))
+    desk.agent.look_now()
+    assert desk.poll(StoreError("throttled"))[0]["retry_seconds"] == 5, "so does a person's wish"
+
+
+def serve(desk: Desk, *contents: StoredToken | StoreError | None) -> list[tuple[str, str]]:
+    """Run the agent through these answers of the store, and stop it; what systemd was told."""
+    left = list(contents)
+
+    def read() -> StoredToken | None:
+        content = left.pop(0)
+        if not left:
+            desk.agent.stop()
+        if isinstance(content, StoreError):
+            raise content
+        return content
+
+    desk.read = read  # type: ignore[method-assign]
+
+    async def wake() -> None:
+        running = asyncio.create_task(desk.agent.run())
+        while not running.done():
+            await asyncio.sleep(0)
+            if desk.told.said and left:
+                desk.agent.look_now()
+        await running
+
+    asyncio.run(asyncio.wait_for(wake(), 10))
+    return desk.told.said
+
+
+def test_the_agent_says_when_it_is_ready_and_when_it_stops(desk: Desk) -> None:
+    assert serve(desk, None) == [("ready", "no token has been stored yet"), ("stopping", "stopping")]
+    assert desk.version is None
+
+
+def test_the_agent_says_what_it_handed_over(desk: Desk) -> None:
+    state = "handed over ssm:1, good until 2026-11-18 17:36 India time"
+    assert serve(desk, StoredToken(GOOD, "ssm:1"))[0] == ("ready", state)
+
+
+def test_the_agent_says_what_it_refused(desk: Desk) -> None:
+    assert serve(desk, StoredToken(OLD, "ssm:2"))[0] == ("ready", "refused ssm:2")
+
+
+def test_an_agent_whose_store_never_answered_says_so(desk: Desk) -> None:
+    assert serve(desk, StoreError("down"))[0] == ("ready", "no token yet")
+
+
+def test_a_wish_is_answered_at_once(desk: Desk) -> None:
+    serve(desk, None, StoredToken(GOOD, "ssm:7"))
+    assert desk.version == "ssm:7"
+
+
+def test_the_watchdog_is_told_while_the_agent_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr("random.uniform", lambda _, high: high)
+    desk.content = StoreError("down")
+
+    async def nap(waiting: Any, seconds: float) -> None:
+        waiting.close()
+        naps.append(seconds)
+        desk.clock.freeze(seconds)
+        if len(naps) == 5:
+            desk.agent.stop()
+        raise TimeoutError
+
+    monkeypatch.setattr(agents.asyncio, "wait_for", nap)
+    asyncio.run(desk.agent.run())
+    assert naps == [5.0, 1.25, 5.0, 5.0, 2.5]
+    assert desk.told.said == [("ready", "no token yet"), *[("alive", "no token yet")] * 5, ("stopping", "stopping")]
+
+
+def test_the_file_is_whole_private_and_durable(tmp_path: Path) -> None:
+    path = tmp_path / "access-token"
+    for token in (TOKEN, Token(Secret("dddd.e.f"), "file:2", 6)):
+        with watched(tmp_path) as disk:
+            write_handover(path, token)
+        assert "durable access-token" in disk.log
+    assert json.loads(path.read_text()) == {"access_token": "dddd.e.f", "version": "file:2", "expires_at_ns": 6}
+    assert path.stat().st_mode & 0o777 == 0o440
+
+
+def test_a_file_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "access-token"
+    with pytest.raises(HarvesterError) as caught:
+        write_handover(path, TOKEN)
+    assert str(caught.value) == (
+        f"{path}: the token could not be handed over (No such file or directory). The directory must be writable for"
+        " the token agent's user; the recorder keeps the token it has."
+    )
+
+
+def test_the_recorder_reads_each_change_once(tmp_path: Path) -> None:
+    path = tmp_path / "access-token"
+    reader = HandoverReader(path)
+    assert reader.read_new() is None
+    write_handover(path, TOKEN)
+    assert [reader.read_new(), reader.read_new()] == [TOKEN, None]
+    assert redact("aaaa.b.c") == "[redacted]"
+    write_handover(path, TOKEN)
+    assert reader.read_new() == TOKEN, "another file of the same size is another handover"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        '{"access_token": 1, "version": "x", "expires_at_ns": 1}',
+        '{"access_token": "\u00e9", "version": "x", "expires_at_ns": 1}',
+        '{"access_token": "a", "version": "x", "expires_at_ns": "y"}',
+        '{"access_token": "a", "version": "x"}',
+        "[" * 65_000,
+    ],
+)
+def test_what_is_no_handover_is_said_once(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "access-token"
+    path.write_text(content)
+    reader = HandoverReader(path)
+    with pytest.raises(HarvesterError) as caught:
+        reader.read_new()
+    assert str(caught.value) == f"{path}: not a token handover; restart the token agent."
+    assert reader.read_new() is None
+
+
+def test_a_handover_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(HarvesterError) as caught:
+        HandoverReader(tmp_path).read_new()
+    assert str(caught.value) == (
+        f"{tmp_path}: the token cannot be read (Is a directory); the recorder's user must be in its group."
+    )
+    (tmp_path / "file").touch()
+    with pytest.raises(HarvesterError) as caught:
+        HandoverReader(tmp_path / "file" / "token").read_new()
+    assert str(caught.value) == f"{tmp_path / 'file' / 'token'}: the token cannot be reached (Not a directory)."
