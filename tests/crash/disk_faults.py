@@ -21,6 +21,16 @@ class Fault(NamedTuple):
 
 
 FILES, SEGMENT = "harvester.base.files", "harvester.journal.segment"
+NOTE = """\
+            if any(entry.path not in noted for entry in going):
+                write_removals(lake, partition, [entry for entry in going if entry.path not in noted], receipt.sha256)
+"""
+REMOVAL = """\
+            for entry in going:
+                (lake / entry.path).unlink()
+                sync_directory((lake / entry.path).parent)
+                freed += entry.bytes
+"""
 FAULTS = {
     "files: publish without the folder's sync": Fault(
         "clean up", FILES, "temporary.rename(path)\n    sync_directory(path.parent)", "temporary.rename(path)"
@@ -79,13 +89,7 @@ FAULTS = {
     "archive: a copy's name is not synced": Fault(
         "pull", "runbook.pull.cleanup", "sync_directory(target.parent)", "pass"
     ),
-    "clean-up: files go before the note": Fault(
-        "clean up", "harvester.lake.cleanup",
-        "            if any(entry.path not in noted for entry in going):\n",
-        "            for entry in going:\n                (lake / entry.path).rename(lake / '.gone')\n"
-        "                (lake / '.gone').unlink()\n                (lake / entry.path).touch()\n"
-        "            if any(entry.path not in noted for entry in going):\n",
-    ),
+    "clean-up: files go before the note": Fault("clean up", "harvester.lake.cleanup", NOTE + REMOVAL, REMOVAL + NOTE),
     "clean-up: what went may return": Fault(
         "clean up", "harvester.lake.cleanup", "sync_directory((lake / entry.path).parent)", "pass"
     ),
