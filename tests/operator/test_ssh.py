@@ -62,8 +62,9 @@ def test_each_refusal_is_called_by_its_cause(host: Host, message: str, said: str
     assert "\n" not in str(error)
 
 
-def test_a_control_directory_that_others_may_write_is_not_used(host: Host, control: Path) -> None:
-    control.chmod(0o777)
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o740, 0o710, 0o704, 0o701])
+def test_a_control_directory_that_others_may_write_is_not_used(host: Host, control: Path, mode: int) -> None:
+    control.chmod(mode)
 
     with pytest.raises(RemoteError, match="may be written by others"):
         SshConnection(host).argv(["true"])

@@ -53,13 +53,13 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 
 @pytest.fixture(scope="session")
-def clients() -> Iterator[dict[str, Any]]:
+def clients() -> dict[str, Any]:
     """The SDK's clients; making them takes longer than the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
             patch.setenv(f"AWS_{name}", "testing")
         patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        yield {service: open_client(service, "ap-south-1") for service in ("ssm", "secretsmanager")}
+        return {service: open_client(service, "ap-south-1") for service in ("ssm", "secretsmanager")}
 
 
 @pytest.fixture
