@@ -13,7 +13,7 @@ from runbook.aws.destroy import refuse
 from runbook.aws.host_keys import find_keys, forget
 from runbook.aws.risk import Risk, find_risks
 from runbook.fleet.ssh import RemoteError
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 SYMBOLS = [f"NSE:S{number:04d}-EQ" for number in range(2000)]
@@ -94,7 +94,7 @@ class Unreachable(LocalTransport):
 
 
 def test_a_host_that_cannot_be_asked_is_a_risk_and_so_is_a_session_of_today(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = LocalStore(tmp_path)
     gone, empty = Unreachable("h1", tmp_path / "host"), LocalTransport("h1", tmp_path / "host")
     in_session = datetime(2026, 11, 20, 11, tzinfo=IST)
     sunday = datetime(2026, 11, 22, 11, tzinfo=IST)

@@ -19,7 +19,7 @@ from runbook.aws import athena, destroy, environment
 from runbook.aws.account import find_instances
 from runbook.aws.teardown import left_with_tags, plan
 from runbook.doctor.aws import examine_aws
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 KEPT: dict[str, Any] = {}
 SHOWN_BY = {
@@ -202,7 +202,7 @@ def test_destroy_refuses_what_would_lose_data_then_removes_everything_and_proves
         doomed = plan(here.account, here.names, account)
         # The emulator boots no host, so nobody can say what it has: that is a risk, and named.
         with pytest.raises(HarvesterError, match=rf"{NAMES.host(1)}: .*--lose-data"):
-            destroy.refuse(destroy.risks(here, account, ROOT, str(cloud.inventory), Store(tmp_path)))
+            destroy.refuse(destroy.risks(here, account, ROOT, str(cloud.inventory), LocalStore(tmp_path)))
         with pytest.raises(HarvesterError, match="Not everything is gone"):
             destroy.check_gone(here, account)
         destroy.remove(doomed, said.append)

@@ -12,7 +12,7 @@ from throwaway_sshd import Server
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
 from runbook.pull.rsync import SshTransport
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 MEBIBYTE = 1 << 20
 FILES, FILE_BYTES = 4, 64 * MEBIBYTE
@@ -52,5 +52,5 @@ def _scp(server: Server, lake: Path, target: Path) -> None:
 
 def _pull(server: Server, lake: Path, target: Path) -> None:
     """The whole of it: manifests, transfer, hashes, fsync, receipt with a second reading."""
-    [result] = pull([partial(SshTransport, server.host(), str(lake))], Store(target), Selection(raw=True))
+    [result] = pull([partial(SshTransport, server.host(), str(lake))], LocalStore(target), Selection(raw=True))
     assert not result.problems

@@ -28,7 +28,7 @@ from runbook.fleet.environment import variables_set
 from runbook.pull.bucket import BucketLake, connections
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 BIN = Path(sys.executable).parent
 REGION, BUCKET = "ap-south-1", "bench"
@@ -105,7 +105,7 @@ def _plain(url: str, target: Path) -> None:
 
 def _ours(url: str, target: Path) -> None:
     lake = BucketLake(open_client(REGION, url), BUCKET, "lake/")
-    [result] = pull(connections(lake), Store(target), Selection(raw=True))
+    [result] = pull(connections(lake), LocalStore(target), Selection(raw=True))
     assert (result.problems, len(result.fetched)) == ([], DAYS * FILES_A_DAY)
 
 

@@ -28,7 +28,7 @@ from harvester.reader.verify import verify_lake
 from harvester.tokens.stores import FileStore
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 Said = tuple[str, ...]
@@ -133,7 +133,7 @@ def check_clean(place: Path, said: Said, home: Path) -> None:
 
 def check_pull(place: Path, said: Said, home: Path) -> None:
     """What receipts and manifests say is here, and a pull that is done again ends well."""
-    store = Store(place / "pulled")
+    store = LocalStore(place / "pulled")
     here = {hash_file(path)[1] for folder in (store.lake, store.root / "superseded") for path in visible(folder)}
     for path in store.receipts.glob("[!.]*"):
         assert set(load_receipt(path).files.values()) <= here, "a receipt names a file that is not here"

@@ -27,7 +27,7 @@ from harvester.upload import receipts
 from runbook.pull.cleanup import Plan, PlannedRemoval, archive
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 Say = Callable[[str], None]
@@ -154,7 +154,7 @@ def hosts(place: Path) -> None:
 
 def fetch(place: Path, say: Say) -> None:
     """Pull a day, pull it again after it was closed anew, and copy its files to an archive."""
-    store = Store(place / "pulled")
+    store = LocalStore(place / "pulled")
     for number in (1, 2):
         lake = source(place, number) / "lake"
         [result] = pull([partial(LocalTransport, "lab1", lake)], store, Selection(raw=True))

@@ -15,7 +15,7 @@ from pull_kills import kill_pulls
 from lab.keys import SSH_CONFIG
 from lab.testing import RunningLab
 from runbook.fleet.inventory import load_hosts
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 KILLS = 10
 LAKE = "/var/tmp/made-lake"  # noqa: S108  # on a host of the test's own
@@ -34,7 +34,7 @@ def test_a_pull_killed_ten_times_ends_identical(
         ssh = ["ssh", "-F", str(lab.state / SSH_CONFIG), name, put]
         subprocess.run(ssh, stdin=archive.stdout, check=True)
 
-    outcome = kill_pulls(host, LAKE, tree(lake.root), Store(tmp_path / "pulled"), KILLS, seed=7)
+    outcome = kill_pulls(host, LAKE, tree(lake.root), LocalStore(tmp_path / "pulled"), KILLS, seed=7)
 
     figure(f"pull_kills_{name}", outcome.kills, bound=f">= {KILLS}", unit="kills", gate=True)
     figure(f"pull_half_files_{name}", outcome.half_files, bound="== 0", unit="files", gate=True)

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 from made_lake import LakeMaker, trading_days
 from throwaway_sshd import Server, running
 
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def control() -> Iterator[Path]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "pulled")
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "pulled")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from runbook.fleet.playbook import Target
 from runbook.pull import cleanup
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 MakeLake = Callable[..., LakeMaker]
@@ -28,12 +28,12 @@ def lake(make_lake: MakeLake) -> LakeMaker:
     return make_lake(days=4)
 
 
-def pull_all(lake: LakeMaker, store: Store, *, raw: bool = True) -> None:
+def pull_all(lake: LakeMaker, store: LocalStore, *, raw: bool = True) -> None:
     [result] = pull([partial(LocalTransport, lake.host, lake.root)], store, Selection(raw=raw))
     assert result.problems == []
 
 
-def look(lake: LakeMaker, store: Store, keep_days: int = 2) -> cleanup.Plan:
+def look(lake: LakeMaker, store: LocalStore, keep_days: int = 2) -> cleanup.Plan:
     return cleanup.make_plan(partial(LocalTransport, lake.host, lake.root), store, keep_days=keep_days)
 
 
@@ -54,7 +54,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Mapping[str, Any]]]
     return calls
 
 
-def test_old_days_with_verified_copies_may_go_and_receipts_stay(lake: LakeMaker, store: Store) -> None:
+def test_old_days_with_verified_copies_may_go_and_receipts_stay(lake: LakeMaker, store: LocalStore) -> None:
     pull_all(lake, store)
 
     plan = look(lake, store)
@@ -65,7 +65,7 @@ def test_old_days_with_verified_copies_may_go_and_receipts_stay(lake: LakeMaker,
     assert {kept.why for kept in plan.kept} == {"manifest, certificate or gap ledger", "one of the newest days"}
 
 
-def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: Store) -> None:
+def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: LocalStore) -> None:
     assert look(lake, store).removals == []
 
     pull_all(lake, store, raw=False)
@@ -75,7 +75,7 @@ def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: Stor
     assert "raw data not pulled (--raw)" in {kept.why for kept in plan.kept}
 
 
-def test_a_copy_that_was_damaged_here_protects_its_original(lake: LakeMaker, store: Store) -> None:
+def test_a_copy_that_was_damaged_here_protects_its_original(lake: LakeMaker, store: LocalStore) -> None:
     pull_all(lake, store)
     first = trading_days(4)[0]
     victim = next(store.lake.glob(f"depth/date={first}/*/*"))
@@ -89,7 +89,7 @@ def test_a_copy_that_was_damaged_here_protects_its_original(lake: LakeMaker, sto
     assert (first, "raw") in removed(plan)
 
 
-def test_a_file_already_gone_from_the_host_is_not_in_the_plan(lake: LakeMaker, store: Store) -> None:
+def test_a_file_already_gone_from_the_host_is_not_in_the_plan(lake: LakeMaker, store: LocalStore) -> None:
     pull_all(lake, store)
     first = trading_days(4)[0]
     next(lake.root.glob(f"depth/date={first}/*/*")).unlink()
@@ -97,7 +97,7 @@ def test_a_file_already_gone_from_the_host_is_not_in_the_plan(lake: LakeMaker, s
     assert (first, "depth") not in removed(look(lake, store))
 
 
-def test_a_host_file_of_another_size_than_its_manifest_stays(lake: LakeMaker, store: Store) -> None:
+def test_a_host_file_of_another_size_than_its_manifest_stays(lake: LakeMaker, store: LocalStore) -> None:
     pull_all(lake, store)
     first = trading_days(4)[0]
     victim = next(lake.root.glob(f"raw/date={first}/*/*"))
@@ -106,13 +106,13 @@ def test_a_host_file_of_another_size_than_its_manifest_stays(lake: LakeMaker, st
     assert (first, "raw") not in removed(look(lake, store))
 
 
-def test_fewer_days_than_a_host_insists_on_are_refused(lake: LakeMaker, store: Store) -> None:
+def test_fewer_days_than_a_host_insists_on_are_refused(lake: LakeMaker, store: LocalStore) -> None:
     with pytest.raises(ConfigError, match="Give 2 or more"):
         look(lake, store, keep_days=1)
 
 
 def test_applying_a_plan_gives_the_host_a_receipt_that_proves_exactly_the_plan(
-    lake: LakeMaker, store: Store, told: list[tuple[str, Mapping[str, Any]]]
+    lake: LakeMaker, store: LocalStore, told: list[tuple[str, Mapping[str, Any]]]
 ) -> None:
     pull_all(lake, store)
     plan = look(lake, store)
@@ -128,7 +128,7 @@ def test_applying_a_plan_gives_the_host_a_receipt_that_proves_exactly_the_plan(
 
 
 def test_a_copy_that_is_lost_between_plan_and_answer_stops_everything(
-    lake: LakeMaker, store: Store, told: list[tuple[str, Mapping[str, Any]]]
+    lake: LakeMaker, store: LocalStore, told: list[tuple[str, Mapping[str, Any]]]
 ) -> None:
     pull_all(lake, store)
     plan = look(lake, store)
@@ -141,13 +141,13 @@ def test_a_copy_that_is_lost_between_plan_and_answer_stops_everything(
 
 
 def test_an_empty_plan_tells_the_host_nothing(
-    lake: LakeMaker, store: Store, told: list[tuple[str, Mapping[str, Any]]]
+    lake: LakeMaker, store: LocalStore, told: list[tuple[str, Mapping[str, Any]]]
 ) -> None:
     assert cleanup.apply(look(lake, store), store, TARGET) is None
     assert told == []
 
 
-def test_the_archive_gets_verified_copies_once(lake: LakeMaker, store: Store, tmp_path: Path) -> None:
+def test_the_archive_gets_verified_copies_once(lake: LakeMaker, store: LocalStore, tmp_path: Path) -> None:
     pull_all(lake, store)
     plan = look(lake, store)
 
@@ -158,7 +158,7 @@ def test_the_archive_gets_verified_copies_once(lake: LakeMaker, store: Store, tm
     assert tree(tmp_path / "archive") == {removal.file.path: removal.file.sha256 for removal in plan.removals}
 
 
-def test_an_archive_with_other_content_is_never_overwritten(lake: LakeMaker, store: Store, tmp_path: Path) -> None:
+def test_an_archive_with_other_content_is_never_overwritten(lake: LakeMaker, store: LocalStore, tmp_path: Path) -> None:
     pull_all(lake, store)
     plan = look(lake, store)
     victim = tmp_path / "archive" / plan.removals[0].file.path
@@ -171,7 +171,7 @@ def test_an_archive_with_other_content_is_never_overwritten(lake: LakeMaker, sto
     assert victim.read_bytes() == b"something else"
 
 
-def test_the_summary_counts_files_and_bytes_by_day_and_reason(lake: LakeMaker, store: Store) -> None:
+def test_the_summary_counts_files_and_bytes_by_day_and_reason(lake: LakeMaker, store: LocalStore) -> None:
     pull_all(lake, store)
 
     rows = cleanup.summary(look(lake, store))

@@ -12,7 +12,7 @@ from runbook.fleet.inventory import Host
 from runbook.pull.plan import Selection
 from runbook.pull.rsync import SshTransport
 from runbook.pull.sources import Connect, connect_to, lake_of
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 from runbook.report.delivery import deliver
 
@@ -28,7 +28,7 @@ def connection(lake: LakeMaker) -> Connect:
     return partial(LocalTransport, lake.host, lake.root)
 
 
-def test_csv_files_of_the_old_format_and_the_report_lie_beside_the_lake(make_lake: MakeLake, store: Store) -> None:
+def test_csv_files_of_the_old_format_and_the_report_lie_beside_the_lake(make_lake: MakeLake, store: LocalStore) -> None:
     delivery = deliver([connection(make_lake(days=2))], store, Selection(), csv=True)
 
     assert [path.name for path in delivery.csv_files] == [f"market_depth_{day}.csv" for day in trading_days(2)]
@@ -40,7 +40,7 @@ def test_csv_files_of_the_old_format_and_the_report_lie_beside_the_lake(make_lak
     assert delivery.report.exists()
 
 
-def test_symbols_choose_what_the_csv_holds(make_lake: MakeLake, store: Store) -> None:
+def test_symbols_choose_what_the_csv_holds(make_lake: MakeLake, store: LocalStore) -> None:
     delivery = deliver([connection(make_lake(days=1))], store, Selection(), symbols=["NSE:SBIN-EQ"], csv=True)
 
     lines = delivery.csv_files[0].read_text().splitlines()[1:]
@@ -48,14 +48,14 @@ def test_symbols_choose_what_the_csv_holds(make_lake: MakeLake, store: Store) ->
     assert len(lines) == 54
 
 
-def test_an_unknown_symbol_is_refused_after_the_data_is_safe(make_lake: MakeLake, store: Store) -> None:
+def test_an_unknown_symbol_is_refused_after_the_data_is_safe(make_lake: MakeLake, store: LocalStore) -> None:
     with pytest.raises(ConfigError, match="NSE:SBIN-EQ"):
         deliver([connection(make_lake(days=1))], store, Selection(), symbols=["NSE:SBI-EQ"])
 
     assert len(list(store.lake.glob("depth/*/*/*"))) == 1
 
 
-def test_days_of_two_hosts_lie_side_by_side_and_are_one_csv(make_lake: MakeLake, store: Store) -> None:
+def test_days_of_two_hosts_lie_side_by_side_and_are_one_csv(make_lake: MakeLake, store: LocalStore) -> None:
     lakes = [make_lake(days=1, host="lab1"), make_lake(days=1, host="lab2")]
 
     delivery = deliver([connection(lake) for lake in lakes], store, Selection(), csv=True)
@@ -65,7 +65,7 @@ def test_days_of_two_hosts_lie_side_by_side_and_are_one_csv(make_lake: MakeLake,
     assert len(delivery.csv_files[0].read_text().splitlines()) == 108 + 1, "one line for a symbol and a time"
 
 
-def test_a_file_that_a_cleanup_took_is_named_with_where_to_look(make_lake: MakeLake, store: Store) -> None:
+def test_a_file_that_a_cleanup_took_is_named_with_where_to_look(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=2)
     next(lake.root.glob(f"depth/date={trading_days(2)[0]}/*/*")).unlink()
 
@@ -76,7 +76,7 @@ def test_a_file_that_a_cleanup_took_is_named_with_where_to_look(make_lake: MakeL
     assert delivery.hosts[0].dates == trading_days(2)[1:]
 
 
-def test_nothing_to_pull_says_so(make_lake: MakeLake, store: Store) -> None:
+def test_nothing_to_pull_says_so(make_lake: MakeLake, store: LocalStore) -> None:
     with pytest.raises(ConfigError, match="no closed day"):
         deliver([connection(make_lake(days=0))], store, Selection())
 

@@ -15,19 +15,21 @@ from harvester.lake.manifest import FileEntry
 from runbook.fleet.ssh import RemoteError, UnreachableError
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import Fetched, LocalTransport, Progress
 
 MakeLake = Callable[..., LakeMaker]
 ALL = Selection(raw=True)
 
 
-def pull_one(lake: LakeMaker, store: Store, selection: Selection = ALL, transport: type = LocalTransport) -> HostResult:
+def pull_one(
+    lake: LakeMaker, store: LocalStore, selection: Selection = ALL, transport: type = LocalTransport
+) -> HostResult:
     [result] = pull([partial(transport, lake.host, lake.root)], store, selection)
     return result
 
 
-def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lake: MakeLake, store: Store) -> None:
+def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=3)
 
     first, second = pull_one(lake, store), pull_one(lake, store)
@@ -38,7 +40,7 @@ def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lak
     assert not [path for path in store.partial.rglob("*") if path.is_file()]
 
 
-def test_raw_segments_stay_on_the_host_unless_they_are_asked_for(make_lake: MakeLake, store: Store) -> None:
+def test_raw_segments_stay_on_the_host_unless_they_are_asked_for(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
 
     result = pull_one(lake, store, Selection())
@@ -47,7 +49,7 @@ def test_raw_segments_stay_on_the_host_unless_they_are_asked_for(make_lake: Make
     assert len(result.fetched) == 3
 
 
-def test_only_the_days_of_the_range_come(make_lake: MakeLake, store: Store) -> None:
+def test_only_the_days_of_the_range_come(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=4)
     days = trading_days(4)
 
@@ -57,7 +59,7 @@ def test_only_the_days_of_the_range_come(make_lake: MakeLake, store: Store) -> N
     assert sorted(path.name for path in (store.lake / "depth").iterdir()) == [f"date={day}" for day in days[1:3]]
 
 
-def test_a_receipt_lists_what_was_hashed_here(make_lake: MakeLake, store: Store) -> None:
+def test_a_receipt_lists_what_was_hashed_here(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
 
     result = pull_one(lake, store)
@@ -69,7 +71,9 @@ def test_a_receipt_lists_what_was_hashed_here(make_lake: MakeLake, store: Store)
     }
 
 
-def test_a_file_changed_on_the_host_after_its_manifest_goes_to_quarantine(make_lake: MakeLake, store: Store) -> None:
+def test_a_file_changed_on_the_host_after_its_manifest_goes_to_quarantine(
+    make_lake: MakeLake, store: LocalStore
+) -> None:
     lake = make_lake(days=1)
     victim = next(lake.root.glob("depth/*/*/depth.parquet"))
     content = bytearray(victim.read_bytes())
@@ -89,7 +93,7 @@ def test_a_file_changed_on_the_host_after_its_manifest_goes_to_quarantine(make_l
     "change", [lambda content: content[:-1], lambda content: content + b"x"], ids=["short", "long"]
 )
 def test_a_file_of_another_size_than_promised_is_refused(
-    make_lake: MakeLake, store: Store, change: Callable[[bytes], bytes]
+    make_lake: MakeLake, store: LocalStore, change: Callable[[bytes], bytes]
 ) -> None:
     lake = make_lake(days=1)
     victim = next(lake.root.glob("raw/*/*/*.zst"))
@@ -101,7 +105,7 @@ def test_a_file_of_another_size_than_promised_is_refused(
     assert not list(store.lake.glob("raw/*/*/*"))
 
 
-def test_a_local_file_that_was_damaged_is_set_aside_and_brought_again(make_lake: MakeLake, store: Store) -> None:
+def test_a_local_file_that_was_damaged_is_set_aside_and_brought_again(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
     pull_one(lake, store)
     victim = next(store.lake.glob("depth/*/*/depth.parquet"))
@@ -114,7 +118,9 @@ def test_a_local_file_that_was_damaged_is_set_aside_and_brought_again(make_lake:
     assert [path.read_bytes() for path in store.quarantine.iterdir()] == [b"timestamp,symbol,ltp\n"]
 
 
-def test_a_day_built_anew_on_the_host_replaces_ours_and_ours_is_kept_aside(make_lake: MakeLake, store: Store) -> None:
+def test_a_day_built_anew_on_the_host_replaces_ours_and_ours_is_kept_aside(
+    make_lake: MakeLake, store: LocalStore
+) -> None:
     lake = make_lake(days=1)
     pull_one(lake, store)
     before = tree(store.lake)
@@ -130,7 +136,7 @@ def test_a_day_built_anew_on_the_host_replaces_ours_and_ours_is_kept_aside(make_
     assert tree(old.parent)[old.name] in before.values()
 
 
-def test_a_truncated_manifest_spoils_only_its_own_day(make_lake: MakeLake, store: Store) -> None:
+def test_a_truncated_manifest_spoils_only_its_own_day(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=2)
     first, second = trading_days(2)
     manifest = next(lake.root.glob(f"manifest/date={first}/*/manifest.json"))
@@ -154,7 +160,9 @@ def test_a_truncated_manifest_spoils_only_its_own_day(make_lake: MakeLake, store
         "depth/date=2026-11-20/host=lab1/.hidden",
     ],
 )
-def test_a_manifest_that_names_a_file_out_of_its_place_is_refused(make_lake: MakeLake, store: Store, path: str) -> None:
+def test_a_manifest_that_names_a_file_out_of_its_place_is_refused(
+    make_lake: MakeLake, store: LocalStore, path: str
+) -> None:
     lake = make_lake(days=1)
     lake.reseal(trading_days(1)[0], FileEntry(path, 3, hashlib.sha256(b"abc").hexdigest(), 1))
 
@@ -165,7 +173,7 @@ def test_a_manifest_that_names_a_file_out_of_its_place_is_refused(make_lake: Mak
     assert not store.lake.exists()
 
 
-def test_a_host_without_days_is_no_problem_and_brings_nothing(make_lake: MakeLake, store: Store) -> None:
+def test_a_host_without_days_is_no_problem_and_brings_nothing(make_lake: MakeLake, store: LocalStore) -> None:
     result = pull_one(make_lake(days=0), store)
 
     assert (result.dates, result.fetched, result.problems) == ([], [], [])
@@ -195,7 +203,7 @@ class Flaky(LocalTransport):
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(
-    make_lake: MakeLake, store: Store, monkeypatch: pytest.MonkeyPatch
+    make_lake: MakeLake, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = make_lake(days=1)
     monkeypatch.setattr(Flaky, "breaks", 2)
@@ -209,7 +217,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(
 
 
 def test_a_host_that_goes_away_leaves_a_list_of_what_is_missing(
-    make_lake: MakeLake, store: Store, monkeypatch: pytest.MonkeyPatch
+    make_lake: MakeLake, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = make_lake(days=2)
     monkeypatch.setattr(Flaky, "breaks", 99)
@@ -224,7 +232,9 @@ def test_a_host_that_goes_away_leaves_a_list_of_what_is_missing(
     assert result.dates == []
 
 
-def test_one_host_out_of_reach_does_not_keep_the_others_from_being_pulled(make_lake: MakeLake, store: Store) -> None:
+def test_one_host_out_of_reach_does_not_keep_the_others_from_being_pulled(
+    make_lake: MakeLake, store: LocalStore
+) -> None:
     class Gone(LocalTransport):
         def read_manifests(self) -> dict[str, bytes]:
             raise UnreachableError("Cannot reach far away: it does not answer.")

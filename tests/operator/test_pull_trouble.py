@@ -16,25 +16,25 @@ from harvester.base.errors import HarvesterError
 from runbook.pull.manifests import parse
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 MakeLake = Callable[..., LakeMaker]
 
 
-def pull_one(lake: LakeMaker, store: Store) -> HostResult:
+def pull_one(lake: LakeMaker, store: LocalStore) -> HostResult:
     [result] = pull([partial(LocalTransport, lake.host, lake.root)], store, Selection(raw=True))
     return result
 
 
-def test_two_pulls_at_once_do_not_collide(make_lake: MakeLake, store: Store) -> None:
+def test_two_pulls_at_once_do_not_collide(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
 
     with store.locked(), pytest.raises(HarvesterError, match="Another pull"):
         pull_one(lake, store)
 
 
-def test_a_transfer_that_outlives_its_pull_keeps_the_next_one_waiting(store: Store) -> None:
+def test_a_transfer_that_outlives_its_pull_keeps_the_next_one_waiting(store: LocalStore) -> None:
     with store.locked():
         orphan = subprocess.Popen(["sleep", "1"], close_fds=False)
 
@@ -43,7 +43,7 @@ def test_a_transfer_that_outlives_its_pull_keeps_the_next_one_waiting(store: Sto
 
 
 def test_too_little_room_is_said_before_anything_is_fetched(
-    make_lake: MakeLake, store: Store, monkeypatch: pytest.MonkeyPatch
+    make_lake: MakeLake, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = make_lake(days=1)
     monkeypatch.setattr("runbook.pull.pull.RESERVE_BYTES", 1 << 60)
@@ -55,7 +55,7 @@ def test_too_little_room_is_said_before_anything_is_fetched(
 
 
 def test_a_disk_that_fills_up_in_the_middle_keeps_the_partial_file_and_a_later_pull_goes_on(
-    make_lake: MakeLake, store: Store, tmp_path: Path
+    make_lake: MakeLake, store: LocalStore, tmp_path: Path
 ) -> None:
     """The limit on file size makes the kernel refuse the write, as a full disk does."""
     lake = make_lake(days=1)
@@ -63,10 +63,10 @@ def test_a_disk_that_fills_up_in_the_middle_keeps_the_partial_file_and_a_later_p
         "import resource, sys; from pathlib import Path; from functools import partial\n"
         "from harvester.base.errors import HarvesterError\n"
         "from runbook.pull.plan import Selection; from runbook.pull.pull import pull\n"
-        "from runbook.pull.store import Store; from runbook.pull.transport import LocalTransport\n"
+        "from runbook.pull.store import LocalStore; from runbook.pull.transport import LocalTransport\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
-        f"try: pull([partial(LocalTransport, 'lab1', Path({str(lake.root)!r}))], Store(Path({str(store.root)!r})), "
-        "Selection(raw=True))\n"
+        f"try: pull([partial(LocalTransport, 'lab1', Path({str(lake.root)!r}))], "
+        f"LocalStore(Path({str(store.root)!r})), Selection(raw=True))\n"
         "except HarvesterError as error: sys.exit(f'said: {error}')"
     )
 
@@ -85,13 +85,13 @@ def test_a_store_that_cannot_be_written_is_explained(make_lake: MakeLake, tmp_pa
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(tmp_path))
 
     lake = make_lake(days=1)
-    store = Store(tmp_path / "pulled")
+    store = LocalStore(tmp_path / "pulled")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(HarvesterError, match="--output"):
         patch.setattr(Path, "mkdir", refuse)
         pull_one(lake, store)
 
 
-def test_a_ledger_torn_by_a_kill_costs_a_second_hash_and_nothing_else(make_lake: MakeLake, store: Store) -> None:
+def test_a_ledger_torn_by_a_kill_costs_a_second_hash_and_nothing_else(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
     pull_one(lake, store)
     content = store.ledger.read_bytes()
@@ -104,7 +104,7 @@ def test_a_ledger_torn_by_a_kill_costs_a_second_hash_and_nothing_else(make_lake:
     assert len({line["path"] for line in lines}) == 4
 
 
-def test_a_partial_file_larger_than_the_whole_is_begun_anew(make_lake: MakeLake, store: Store) -> None:
+def test_a_partial_file_larger_than_the_whole_is_begun_anew(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
     partial_file = store.partial / next(lake.root.glob("raw/*/*/*")).relative_to(lake.root)
     partial_file.parent.mkdir(parents=True)
@@ -115,7 +115,7 @@ def test_a_partial_file_larger_than_the_whole_is_begun_anew(make_lake: MakeLake,
 
 
 def test_a_partial_file_with_wrong_bytes_is_quarantined_and_the_file_still_comes(
-    make_lake: MakeLake, store: Store
+    make_lake: MakeLake, store: LocalStore
 ) -> None:
     lake = make_lake(days=1)
     partial_file = store.partial / next(lake.root.glob("raw/*/*/*")).relative_to(lake.root)

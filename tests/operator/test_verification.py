@@ -11,7 +11,7 @@ from made_lake import LakeMaker
 from harvester.base.errors import ConfigError, HarvesterError
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 from runbook.report.verification import missing_days, verify_store
 
@@ -19,14 +19,14 @@ MakeLake = Callable[..., LakeMaker]
 
 
 @pytest.fixture
-def pulled(make_lake: MakeLake, store: Store) -> Store:
+def pulled(make_lake: MakeLake, store: LocalStore) -> LocalStore:
     """Two trading days without their raw segments."""
     lake = make_lake(days=2)
     pull([partial(LocalTransport, "lab1", lake.root)], store, Selection())
     return store
 
 
-def test_a_whole_store_is_found_whole_though_raw_data_stayed_on_the_host(pulled: Store) -> None:
+def test_a_whole_store_is_found_whole_though_raw_data_stayed_on_the_host(pulled: LocalStore) -> None:
     result = verify_store(pulled, Selection())
 
     assert result.ok, result
@@ -37,7 +37,7 @@ def test_a_whole_store_is_found_whole_though_raw_data_stayed_on_the_host(pulled:
     assert result.days[0].coverage == 0.9
 
 
-def test_the_accounts_are_checked_though_raw_data_stayed_on_the_host(make_lake: MakeLake, store: Store) -> None:
+def test_the_accounts_are_checked_though_raw_data_stayed_on_the_host(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
     lake.overstate("2026-11-20")
     pull([partial(LocalTransport, "lab1", lake.root)], store, Selection())
@@ -48,7 +48,7 @@ def test_the_accounts_are_checked_though_raw_data_stayed_on_the_host(make_lake: 
 
 
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
-def test_a_flipped_bit_is_found_in_every_kind_of_file(pulled: Store, kind: str) -> None:
+def test_a_flipped_bit_is_found_in_every_kind_of_file(pulled: LocalStore, kind: str) -> None:
     victim = next(pulled.lake.glob(f"{kind}/date=2026-11-20/*/*"))
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 4
@@ -60,7 +60,7 @@ def test_a_flipped_bit_is_found_in_every_kind_of_file(pulled: Store, kind: str) 
     assert [day.date for day in result.days if day.problems] == ["2026-11-20"]
 
 
-def test_a_csv_where_parquet_should_be_is_called_that(pulled: Store) -> None:
+def test_a_csv_where_parquet_should_be_is_called_that(pulled: LocalStore) -> None:
     next(pulled.lake.glob("depth/date=2026-11-20/*/*")).write_text("timestamp,symbol,ltp\n1,2,3\n")
 
     [problem] = verify_store(pulled, Selection()).days[1].problems
@@ -68,7 +68,7 @@ def test_a_csv_where_parquet_should_be_is_called_that(pulled: Store) -> None:
     assert "looks like CSV" in problem
 
 
-def test_a_missing_file_is_named(pulled: Store) -> None:
+def test_a_missing_file_is_named(pulled: LocalStore) -> None:
     next(pulled.lake.glob("gaps/date=2026-11-20/*/*")).unlink()
 
     [problem] = verify_store(pulled, Selection()).days[1].problems
@@ -76,7 +76,7 @@ def test_a_missing_file_is_named(pulled: Store) -> None:
     assert "gaps.parquet: it is missing" in problem
 
 
-def test_a_truncated_manifest_is_a_problem_of_its_day_alone(pulled: Store) -> None:
+def test_a_truncated_manifest_is_a_problem_of_its_day_alone(pulled: LocalStore) -> None:
     manifest = next(pulled.lake.glob("manifest/date=2026-11-20/*/manifest.json"))
     manifest.write_bytes(manifest.read_bytes()[:100])
 
@@ -85,7 +85,7 @@ def test_a_truncated_manifest_is_a_problem_of_its_day_alone(pulled: Store) -> No
     assert [bool(day.problems) for day in result.days] == [False, True]
 
 
-def test_a_stranger_is_told_and_is_no_fault(pulled: Store) -> None:
+def test_a_stranger_is_told_and_is_no_fault(pulled: LocalStore) -> None:
     stranger = next(pulled.lake.glob("depth/date=2026-11-20/*")) / "notes.csv"
     stranger.write_text("mine")
 
@@ -95,13 +95,13 @@ def test_a_stranger_is_told_and_is_no_fault(pulled: Store) -> None:
     assert [Path(path).name for path in result.unlisted] == ["notes.csv"]
 
 
-def test_symbols_narrow_the_figures_and_an_unknown_one_is_refused(pulled: Store) -> None:
+def test_symbols_narrow_the_figures_and_an_unknown_one_is_refused(pulled: LocalStore) -> None:
     assert verify_store(pulled, Selection(), ["NSE:SBIN-EQ"]).days[0].rows == 54
     with pytest.raises(ConfigError, match="NSE:NOPE-EQ"):
         verify_store(pulled, Selection(), ["NSE:NOPE-EQ"])
 
 
-def test_nothing_pulled_yet_says_so(store: Store) -> None:
+def test_nothing_pulled_yet_says_so(store: LocalStore) -> None:
     with pytest.raises(HarvesterError, match="no manifest"):
         verify_store(store, Selection())
 

@@ -14,7 +14,7 @@ import fault_proxy
 from s3_world import REGION, S3, STALL_SECONDS, World
 
 from harvester.upload.fingerprint import Sizes
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +47,8 @@ def world(s3: S3, tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "pulled")
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "pulled")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from runbook.pull import cleanup
 from runbook.pull.bucket import connections
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 DAYS = 3  # the newest two keep everything
 
@@ -102,7 +102,7 @@ def test_a_file_that_changed_here_stays_though_the_bucket_has_the_right_one(worl
 def test_with_both_homes_only_what_both_have_goes(world: World, tmp_path: Path) -> None:
     lake = world.lake(DAYS)
     world.upload(lake)
-    store = Store(tmp_path / "pulled")
+    store = LocalStore(tmp_path / "pulled")
     first = trading_days(DAYS)[0]
     [result] = pull(connections(world.reader()), store, Selection(raw=False))
     pulled = load_receipt(Path(result.receipt or ""))

@@ -16,7 +16,7 @@ from runbook.pull.bucket import LEAST_BYTES, connections
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
 from runbook.pull.sources import choose, find_bucket
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 FAULTS_DOWN = (
     *("503", "half_sent", "flip_down", "lost_answer"),
@@ -30,7 +30,7 @@ def data_of(root: Path) -> dict[str, str]:
     return {path: digest for path, digest in found if "/manifest-" not in path and not path.startswith("superseded/")}
 
 
-def pull_all(world: World, store: Store, selection: Selection | None = None) -> list[HostResult]:
+def pull_all(world: World, store: LocalStore, selection: Selection | None = None) -> list[HostResult]:
     return pull(connections(world.reader()), store, selection or Selection(raw=True))
 
 
@@ -41,13 +41,13 @@ def uploaded(world: World, days: int = 2, **options: object) -> LakeMaker:
     return lake
 
 
-def only_verified(world: World, store: Store, lake: LakeMaker) -> None:
+def only_verified(world: World, store: LocalStore, lake: LakeMaker) -> None:
     """Under final names there is nothing but what the host has."""
     ours, theirs = data_of(store.lake) if store.lake.exists() else {}, data_of(lake.root)
     assert ours.items() <= theirs.items()
 
 
-def test_everything_comes_verified_with_a_receipt(world: World, store: Store) -> None:
+def test_everything_comes_verified_with_a_receipt(world: World, store: LocalStore) -> None:
     lake = uploaded(world, days=3)
 
     [result] = pull_all(world, store)
@@ -58,7 +58,7 @@ def test_everything_comes_verified_with_a_receipt(world: World, store: Store) ->
     assert {row["path"] for row in receipt["files"]} == {file.path for file in result.fetched}
 
 
-def test_a_second_pull_brings_nothing_and_a_new_day_alone_comes(world: World, store: Store) -> None:
+def test_a_second_pull_brings_nothing_and_a_new_day_alone_comes(world: World, store: LocalStore) -> None:
     lake = uploaded(world)
     pull_all(world, store)
     [again] = pull_all(world, store)
@@ -71,14 +71,14 @@ def test_a_second_pull_brings_nothing_and_a_new_day_alone_comes(world: World, st
     assert {file.path.split("/")[1] for file in result.fetched} == {"date=2026-11-23"}
 
 
-def test_only_listing_and_reading_is_asked_of_s3(world: World, store: Store) -> None:
+def test_only_listing_and_reading_is_asked_of_s3(world: World, store: LocalStore) -> None:
     uploaded(world)
     pull_all(world, store)
 
     assert {method for method, _ in world.proxy.asked} == {"GET"}
 
 
-def test_a_day_whose_manifest_is_not_up_is_not_there(world: World, store: Store) -> None:
+def test_a_day_whose_manifest_is_not_up_is_not_there(world: World, store: LocalStore) -> None:
     lake = world.lake(days=2)
     newest = trading_days(2)[-1]
     world.proxy.add("503", lambda method, path: f"manifest/date={newest}" in path, times=10**6)
@@ -91,7 +91,7 @@ def test_a_day_whose_manifest_is_not_up_is_not_there(world: World, store: Store)
     assert not any(newest in path for path in tree(store.lake))
 
 
-def test_the_newest_generation_is_what_comes(world: World, store: Store) -> None:
+def test_the_newest_generation_is_what_comes(world: World, store: LocalStore) -> None:
     lake = uploaded(world)
     lake.add_runs(trading_days(1)[0])
     world.upload(lake)
@@ -102,7 +102,7 @@ def test_the_newest_generation_is_what_comes(world: World, store: Store) -> None
     assert data_of(store.lake) == data_of(lake.root)
 
 
-def test_hosts_of_one_bucket_are_told_apart(world: World, store: Store) -> None:
+def test_hosts_of_one_bucket_are_told_apart(world: World, store: LocalStore) -> None:
     first, second = world.lake(days=1), world.lake(days=1, host="lab2")
     for lake in (first, second):
         world.upload(lake)
@@ -115,7 +115,7 @@ def test_hosts_of_one_bucket_are_told_apart(world: World, store: Store) -> None:
 
 
 @pytest.mark.parametrize("kind", FAULTS_DOWN)
-def test_faults_on_the_way_lose_nothing(world: World, store: Store, kind: str) -> None:
+def test_faults_on_the_way_lose_nothing(world: World, store: LocalStore, kind: str) -> None:
     lake = uploaded(world)
     for number in range(1 if kind == "stall" else 5):
         world.proxy.add(
@@ -133,7 +133,7 @@ def test_faults_on_the_way_lose_nothing(world: World, store: Store, kind: str) -
     assert world.proxy.struck
 
 
-def test_a_broken_off_object_is_continued_where_it_ended(world: World, store: Store) -> None:
+def test_a_broken_off_object_is_continued_where_it_ended(world: World, store: LocalStore) -> None:
     lake = uploaded(world, days=1, raw_bytes=400_000)
     raw = next(lake.root.glob("raw/*/*/*"))
     partial_file = store.partial / raw.relative_to(lake.root)
@@ -148,7 +148,7 @@ def test_a_broken_off_object_is_continued_where_it_ended(world: World, store: St
     assert raw.stat().st_size // 2 - LEAST_BYTES < sizes[0] <= raw.stat().st_size // 2
 
 
-def test_two_files_of_one_content_both_come(world: World, store: Store) -> None:
+def test_two_files_of_one_content_both_come(world: World, store: LocalStore) -> None:
     lake = world.lake(days=4, raw_bytes=1000)
     same = next(lake.root.glob("raw/*/*/*")).read_bytes()
     for path in lake.root.glob("raw/*/*/*"):
@@ -163,7 +163,7 @@ def test_two_files_of_one_content_both_come(world: World, store: Store) -> None:
     assert data_of(store.lake) == data_of(lake.root)
 
 
-def test_a_missing_object_is_a_named_problem_and_the_rest_comes(world: World, store: Store) -> None:
+def test_a_missing_object_is_a_named_problem_and_the_rest_comes(world: World, store: LocalStore) -> None:
     lake = uploaded(world, days=1)
     gone = next(lake.root.glob("depth/*/*/*")).relative_to(lake.root).as_posix()
     world.direct.delete_object(Bucket=world.name, Key=world.bucket.key(gone))
@@ -176,7 +176,7 @@ def test_a_missing_object_is_a_named_problem_and_the_rest_comes(world: World, st
     only_verified(world, store, lake)
 
 
-def test_an_object_that_vanishes_after_the_listing_is_a_problem_too(world: World, store: Store) -> None:
+def test_an_object_that_vanishes_after_the_listing_is_a_problem_too(world: World, store: LocalStore) -> None:
     lake = uploaded(world, days=1)
     world.proxy.add("missing", lambda method, path: "/raw/" in path, times=10)
 
@@ -188,7 +188,7 @@ def test_an_object_that_vanishes_after_the_listing_is_a_problem_too(world: World
     only_verified(world, store, lake)
 
 
-def test_an_object_replaced_between_listing_and_reading_is_never_taken(world: World, store: Store) -> None:
+def test_an_object_replaced_between_listing_and_reading_is_never_taken(world: World, store: LocalStore) -> None:
     lake = uploaded(world, days=1)
     path = next(lake.root.glob("raw/*/*/*")).relative_to(lake.root).as_posix()
     other = bytes(len((lake.root / path).read_bytes()))
@@ -203,7 +203,7 @@ def test_an_object_replaced_between_listing_and_reading_is_never_taken(world: Wo
 
 
 @pytest.mark.parametrize("kind", ["short_listing", "lost_row"])
-def test_a_listing_that_is_cut_short_is_asked_again(world: World, store: Store, kind: str) -> None:
+def test_a_listing_that_is_cut_short_is_asked_again(world: World, store: LocalStore, kind: str) -> None:
     lake = uploaded(world)
     world.proxy.add(kind, lambda method, path: "list-type" in path, times=2)
 
@@ -214,7 +214,7 @@ def test_a_listing_that_is_cut_short_is_asked_again(world: World, store: Store, 
     assert len(world.waited) >= 2
 
 
-def test_a_refusal_ends_the_host_and_lists_what_is_missing(world: World, store: Store) -> None:
+def test_a_refusal_ends_the_host_and_lists_what_is_missing(world: World, store: LocalStore) -> None:
     lake = uploaded(world, days=1)
     world.proxy.add("denied", lambda method, path: "list-type" not in path and "/manifest/" not in path, times=10**6)
 
@@ -262,7 +262,7 @@ def test_every_corruption_is_found(world: World, tmp_path: Path, rounds: int, fi
         kept = {path: world.spoil(path, damage(world.original(path), dice)) for path in stored}
         world.proxy.reset()
         world.proxy.damage = partial(damage_some, set(segments) - set(stored), number)
-        store = Store(tmp_path / f"pulled-{number}")
+        store = LocalStore(tmp_path / f"pulled-{number}")
 
         [result] = pull_all(world, store)
 
@@ -273,7 +273,7 @@ def test_every_corruption_is_found(world: World, tmp_path: Path, rounds: int, fi
     planted = SEGMENTS * rounds
     figure("corruptions_missed", planted - found, bound="== 0", unit=f"of {planted}", gate=True)
     world.proxy.reset()
-    [result] = pull_all(world, Store(tmp_path / "clean"))
+    [result] = pull_all(world, LocalStore(tmp_path / "clean"))
     assert result.problems == [], "what was damaged is whole again, so the rounds did what they say"
 
 
@@ -298,7 +298,7 @@ def test_the_bucket_comes_from_the_option_or_from_the_inventory() -> None:
 
 
 def test_the_bucket_is_read_with_the_profile_that_the_inventory_names(
-    world: World, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = uploaded(world)
     profile = "[profile {}]\naws_access_key_id = {}\naws_secret_access_key = some\nendpoint_url = {}\n"

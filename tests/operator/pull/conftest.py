@@ -13,7 +13,7 @@ from runbook.pull.cleanup import Plan, make_plan
 from runbook.pull.manifests import DayManifest, parse
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 DAYS = tuple(date(2026, 11, day) for day in (17, 18, 19, 20))
@@ -69,11 +69,11 @@ class Lake:
     def connect(self) -> LocalTransport:
         return LocalTransport(self.host, self.root)
 
-    def pull(self, store: Store, selection: Selection = ALL) -> HostResult:
+    def pull(self, store: LocalStore, selection: Selection = ALL) -> HostResult:
         [result] = pull([self.connect], store, selection)
         return result
 
-    def plan(self, store: Store, keep_days: int = 2) -> Plan:
+    def plan(self, store: LocalStore, keep_days: int = 2) -> Plan:
         return make_plan(self.connect, store, keep_days=keep_days)
 
 
@@ -95,8 +95,8 @@ def day(tmp_path: Path) -> Lake:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "pulled")
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "pulled")
 
 
 def contents(root: Path) -> dict[str, bytes]:

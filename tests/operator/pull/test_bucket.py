@@ -20,7 +20,7 @@ from runbook.fleet.ssh import RemoteError, UnreachableError
 from runbook.pull import bucket as buckets
 from runbook.pull.bucket import BucketLake, BucketTransport, Found, connections
 from runbook.pull.pull import pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 PLACE = f"s3://{NAME}/{PREFIX}"
 PATH = "raw/date=2026-11-17/host=lab1/1-1.seg.zst"
@@ -74,7 +74,7 @@ def put(s3: Objects, path: str = PATH, content: bytes = CONTENT) -> FileEntry:
     return FileEntry(path, len(content), "", 1)
 
 
-def test_a_whole_pull_from_a_bucket(lake: Lake, s3: Objects, far: BucketLake, store: Store, steps: Steps) -> None:
+def test_a_whole_pull_from_a_bucket(lake: Lake, s3: Objects, far: BucketLake, store: LocalStore, steps: Steps) -> None:
     upload(s3, lake)
     [result] = pull(connections(far), store, ALL, steps)
     assert (result.host, result.problems) == ("lab1", [])

@@ -17,7 +17,7 @@ from runbook.fleet.ssh import RemoteError
 from runbook.pull import cleanup, receipt
 from runbook.pull.cleanup import PlannedRemoval, decide
 from runbook.pull.plan import Selection
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 TARGET = Target(Path("/nowhere"))
@@ -50,7 +50,7 @@ def expected(**changes: str) -> dict[str, str]:
     return found | {name.replace("_", " "): text for name, text in changes.items()}
 
 
-def test_the_oldest_days_go_and_the_newest_and_the_proofs_stay(lake: Lake, store: Store) -> None:
+def test_the_oldest_days_go_and_the_newest_and_the_proofs_stay(lake: Lake, store: LocalStore) -> None:
     lake.pull(store)
     plan = lake.plan(store)
     assert plan.host == "lab1"
@@ -63,7 +63,7 @@ def test_the_oldest_days_go_and_the_newest_and_the_proofs_stay(lake: Lake, store
 
 
 @pytest.mark.parametrize(("keep", "gone"), [(2, [17, 18]), (3, [17]), (4, []), (9, [])])
-def test_so_many_of_the_newest_days_stay(lake: Lake, store: Store, keep: int, gone: list[int]) -> None:
+def test_so_many_of_the_newest_days_stay(lake: Lake, store: LocalStore, keep: int, gone: list[int]) -> None:
     lake.pull(store)
     assert sorted({removal.date.day for removal in lake.plan(store, keep).removals}) == gone
 
@@ -88,7 +88,7 @@ def test_two_parts_of_a_day_are_one_day(lake: Lake, tmp_path: Path) -> None:
     assert {removal.date for removal in plan.removals} == set(DAYS[:2])
 
 
-def test_fewer_days_than_a_host_insists_on_are_refused(lake: Lake, store: Store) -> None:
+def test_fewer_days_than_a_host_insists_on_are_refused(lake: Lake, store: LocalStore) -> None:
     with pytest.raises(ConfigError) as caught:
         lake.plan(store, 1)
     assert str(caught.value) == (
@@ -96,14 +96,14 @@ def test_fewer_days_than_a_host_insists_on_are_refused(lake: Lake, store: Store)
     )
 
 
-def test_what_was_not_pulled_stays(lake: Lake, store: Store) -> None:
+def test_what_was_not_pulled_stays(lake: Lake, store: LocalStore) -> None:
     raw = dict.fromkeys(("raw_17", "raw_18"), "raw data not pulled (--raw)")
     assert why(lake, lake.plan(store)) == expected(depth_17=ABSENT, depth_18=ABSENT, **raw)
     lake.pull(store, Selection())
     assert why(lake, lake.plan(store)) == expected(**raw)
 
 
-def test_a_copy_of_the_same_size_and_other_content_protects_its_original(lake: Lake, store: Store) -> None:
+def test_a_copy_of_the_same_size_and_other_content_protects_its_original(lake: Lake, store: LocalStore) -> None:
     lake.pull(store)
     copy = store.lake / lake.path("depth")
     copy.write_bytes(b"X" * copy.stat().st_size)
@@ -120,7 +120,7 @@ def test_a_copy_of_another_hosts_file_proves_nothing(lake: Lake) -> None:
         assert plan.removals == []
 
 
-def test_a_file_that_differs_from_its_manifest_on_the_host_stays(lake: Lake, store: Store) -> None:
+def test_a_file_that_differs_from_its_manifest_on_the_host_stays(lake: Lake, store: LocalStore) -> None:
     lake.pull(store)
     lake.change("raw", b"more than there was before")
     (lake.root / lake.path("depth", DAYS[1])).unlink()
@@ -130,7 +130,7 @@ def test_a_file_that_differs_from_its_manifest_on_the_host_stays(lake: Lake, sto
 
 
 def test_a_plan_needs_the_store_for_itself_and_ends_the_connection(
-    lake: Lake, store: Store, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[str] = []
     monkeypatch.setattr(LocalTransport, "close", lambda self: closed.append(self.host))
@@ -151,7 +151,7 @@ def test_a_plan_needs_the_store_for_itself_and_ends_the_connection(
     assert closed == ["lab1"] * 3
 
 
-def test_the_host_is_told_with_a_receipt_of_the_plan(lake: Lake, store: Store, told: list[Any]) -> None:
+def test_the_host_is_told_with_a_receipt_of_the_plan(lake: Lake, store: LocalStore, told: list[Any]) -> None:
     lake.pull(store)
     plan = lake.plan(store)
     written = cleanup.apply(plan, store, TARGET)
@@ -172,13 +172,13 @@ def test_the_receipts_path_holds_from_any_folder(
     lake: Lake, tmp_path: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    store = Store(Path("relative"))
+    store = LocalStore(Path("relative"))
     lake.pull(store)
     cleanup.apply(lake.plan(store), store, TARGET)
     assert Path(told[0][2]["harvester_cleanup_receipt"]).parent == tmp_path / "relative" / "receipts"
 
 
-def test_a_copy_that_changed_since_the_plan_stops_everything(lake: Lake, store: Store, told: list[Any]) -> None:
+def test_a_copy_that_changed_since_the_plan_stops_everything(lake: Lake, store: LocalStore, told: list[Any]) -> None:
     lake.pull(store)
     plan = lake.plan(store)
     for kind in ("depth", "raw"):
@@ -193,7 +193,7 @@ def test_a_copy_that_changed_since_the_plan_stops_everything(lake: Lake, store: 
     assert (told, contents(store.receipts)) == ([], receipts)
 
 
-def test_an_empty_plan_tells_nobody(lake: Lake, store: Store, told: list[Any]) -> None:
+def test_an_empty_plan_tells_nobody(lake: Lake, store: LocalStore, told: list[Any]) -> None:
     assert cleanup.apply(lake.plan(store), store, TARGET) is None
     assert (told, store.receipts.exists()) == ([], False)
 
@@ -225,7 +225,7 @@ def test_settings_that_are_none_are_refused_by_name() -> None:
         cleanup.demands_of(host)
 
 
-def test_the_archive_gets_each_copy_once_and_durably(lake: Lake, store: Store, tmp_path: Path) -> None:
+def test_the_archive_gets_each_copy_once_and_durably(lake: Lake, store: LocalStore, tmp_path: Path) -> None:
     lake.pull(store)
     plan, archive = lake.plan(store), tmp_path / "archive"
     archive.mkdir()
@@ -239,13 +239,13 @@ def test_the_archive_gets_each_copy_once_and_durably(lake: Lake, store: Store, t
     assert contents(archive) == wanted
 
 
-def test_the_archive_makes_its_folders(lake: Lake, store: Store, tmp_path: Path) -> None:
+def test_the_archive_makes_its_folders(lake: Lake, store: LocalStore, tmp_path: Path) -> None:
     lake.pull(store)
     assert cleanup.archive(lake.plan(store), store, tmp_path / "a" / "b") == 4
 
 
 def test_an_archived_file_of_the_same_size_and_other_content_stops_everything(
-    lake: Lake, store: Store, tmp_path: Path
+    lake: Lake, store: LocalStore, tmp_path: Path
 ) -> None:
     lake.pull(store)
     plan = lake.plan(store)
@@ -263,7 +263,7 @@ def test_an_archived_file_of_the_same_size_and_other_content_stops_everything(
 
 
 def test_a_copy_that_arrives_otherwise_is_no_copy(
-    lake: Lake, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake.pull(store)
     plan = lake.plan(store)
@@ -279,7 +279,7 @@ def test_a_copy_that_arrives_otherwise_is_no_copy(
 
 
 def test_a_large_file_is_copied_whole(
-    lake: Lake, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleanup, "CHUNK_BYTES", 7)
     lake.pull(store)
@@ -287,7 +287,7 @@ def test_a_large_file_is_copied_whole(
     assert cleanup.archive(plan, store, tmp_path / "archive") == 4
 
 
-def test_the_summary_adds_up_by_day_and_reason(lake: Lake, store: Store) -> None:
+def test_the_summary_adds_up_by_day_and_reason(lake: Lake, store: LocalStore) -> None:
     lake.pull(store)
     lake.add(DAYS[3], ("depth",))
     rows = cleanup.summary(lake.plan(store))

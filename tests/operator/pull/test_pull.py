@@ -15,12 +15,12 @@ from runbook.pull import pull as pulls
 from runbook.pull.download import download
 from runbook.pull.plan import Selection
 from runbook.pull.pull import Problem, pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import Fetched, LocalTransport, Progress
 from runbook.pull.verified import VerifiedFiles
 
 
-def test_a_day_comes_whole_with_its_manifest_and_a_receipt(day: Lake, store: Store) -> None:
+def test_a_day_comes_whole_with_its_manifest_and_a_receipt(day: Lake, store: LocalStore) -> None:
     result = day.pull(store)
     assert contents(store.lake) == contents(day.root)
     assert (result.host, result.dates, result.problems, result.present) == ("lab1", ["2026-11-17"], [], [])
@@ -32,7 +32,7 @@ def test_a_day_comes_whole_with_its_manifest_and_a_receipt(day: Lake, store: Sto
 
 
 def test_a_second_pull_fetches_nothing_and_hashes_nothing(
-    day: Lake, store: Store, monkeypatch: pytest.MonkeyPatch
+    day: Lake, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day.pull(store)
     monkeypatch.setattr(pulls.receipt, "holds", lambda *_: pytest.fail("it was hashed"))
@@ -42,14 +42,14 @@ def test_a_second_pull_fetches_nothing_and_hashes_nothing(
     assert result.dates == ["2026-11-17"]
 
 
-def test_days_come_oldest_first_and_only_those_that_are_wanted(lake: Lake, store: Store) -> None:
+def test_days_come_oldest_first_and_only_those_that_are_wanted(lake: Lake, store: LocalStore) -> None:
     assert lake.pull(store, Selection(DAYS[1], DAYS[2])).dates == ["2026-11-18", "2026-11-19"]
     assert not (store.lake / "raw").exists()
     assert lake.pull(store, Selection(until=DAYS[3])).dates == [day.isoformat() for day in DAYS]
 
 
 def test_what_a_pull_makes_is_durable_before_anything_rests_on_it(
-    day: Lake, store: Store, monkeypatch: pytest.MonkeyPatch
+    day: Lake, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """New folders as well: a receipt lets a host remove what a power cut must not take here."""
     store.root.mkdir()
@@ -65,7 +65,7 @@ def test_what_a_pull_makes_is_durable_before_anything_rests_on_it(
     assert max(files) < manifest < receipt
 
 
-def test_progress_is_told_from_the_first_byte_to_the_last(day: Lake, store: Store, steps: Steps) -> None:
+def test_progress_is_told_from_the_first_byte_to_the_last(day: Lake, store: LocalStore, steps: Steps) -> None:
     total = sum(file.bytes for file in day.read().files)
     begun = store.partial / day.path("raw")
     begun.parent.mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_progress_is_told_from_the_first_byte_to_the_last(day: Lake, store: Stor
     assert contents(store.lake) == contents(day.root)
 
 
-def test_a_partial_file_that_is_whole_is_not_fetched(day: Lake, store: Store, steps: Steps) -> None:
+def test_a_partial_file_that_is_whole_is_not_fetched(day: Lake, store: LocalStore, steps: Steps) -> None:
     whole, longer = store.partial / day.path("raw"), store.partial / day.path("depth")
     for path in (whole, longer):
         path.parent.mkdir(parents=True)
@@ -89,7 +89,7 @@ def test_a_partial_file_that_is_whole_is_not_fetched(day: Lake, store: Store, st
     assert not store.quarantine.exists()
 
 
-def test_a_host_is_not_asked_for_nothing(day: Lake, store: Store) -> None:
+def test_a_host_is_not_asked_for_nothing(day: Lake, store: LocalStore) -> None:
     for path, content in contents(day.root).items():
         (store.partial / path).parent.mkdir(parents=True)
         (store.partial / path).write_bytes(content)
@@ -98,7 +98,7 @@ def test_a_host_is_not_asked_for_nothing(day: Lake, store: Store) -> None:
     assert (host.asked, result.problems, len(result.fetched)) == ([], [], 4)
 
 
-def test_a_file_of_the_same_size_and_other_content_is_not_taken(day: Lake, store: Store) -> None:
+def test_a_file_of_the_same_size_and_other_content_is_not_taken(day: Lake, store: LocalStore) -> None:
     content = b"X" * day.entry("depth").bytes
     expected, digest = day.entry("depth"), "fb9df92dd4ab"
     day.change("depth", content)
@@ -119,7 +119,7 @@ def test_a_file_of_the_same_size_and_other_content_is_not_taken(day: Lake, store
     assert not (store.lake / day.manifest_path()).exists()
 
 
-def test_what_the_host_has_not_is_a_problem_and_not_tried(lake: Lake, store: Store, steps: Steps) -> None:
+def test_what_the_host_has_not_is_a_problem_and_not_tried(lake: Lake, store: LocalStore, steps: Steps) -> None:
     (lake.root / lake.path("gaps")).unlink()
     lake.change("raw", b"longer than the manifest of this day says")
     [result] = pull([lake.connect], store, ALL, steps)
@@ -138,7 +138,7 @@ def test_what_the_host_has_not_is_a_problem_and_not_tried(lake: Lake, store: Sto
     assert steps.begun[0][1] == 14
 
 
-def test_a_manifest_that_is_none_spoils_its_own_day_alone(lake: Lake, store: Store) -> None:
+def test_a_manifest_that_is_none_spoils_its_own_day_alone(lake: Lake, store: LocalStore) -> None:
     (lake.root / lake.manifest_path(DAYS[1])).write_text("{")
     result = lake.pull(store)
     [problem] = result.problems
@@ -147,7 +147,9 @@ def test_a_manifest_that_is_none_spoils_its_own_day_alone(lake: Lake, store: Sto
     assert result.dates == [day.isoformat() for day in (DAYS[0], DAYS[2], DAYS[3])]
 
 
-def test_a_local_file_that_was_damaged_is_a_suspect_and_one_that_was_replaced_is_not(day: Lake, store: Store) -> None:
+def test_a_local_file_that_was_damaged_is_a_suspect_and_one_that_was_replaced_is_not(
+    day: Lake, store: LocalStore
+) -> None:
     day.pull(store)
     copy = store.lake / day.path("depth")
     copy.write_bytes(b"X" * copy.stat().st_size)
@@ -163,7 +165,7 @@ def test_a_local_file_that_was_damaged_is_a_suspect_and_one_that_was_replaced_is
     assert (store.lake / day.path("raw")).read_bytes() == b"built anew"
 
 
-def test_a_file_that_is_here_and_not_noted_is_hashed_and_noted(day: Lake, store: Store) -> None:
+def test_a_file_that_is_here_and_not_noted_is_hashed_and_noted(day: Lake, store: LocalStore) -> None:
     day.pull(store)
     store.ledger.unlink()
     assert len(day.pull(store).present) == 4
@@ -173,7 +175,7 @@ def test_a_file_that_is_here_and_not_noted_is_hashed_and_noted(day: Lake, store:
 
 @pytest.mark.parametrize(("free", "enough"), [(0, True), (-1, False)])
 def test_room_is_asked_for_before_anything_comes(
-    day: Lake, store: Store, monkeypatch: pytest.MonkeyPatch, free: int, enough: bool
+    day: Lake, store: LocalStore, monkeypatch: pytest.MonkeyPatch, free: int, enough: bool
 ) -> None:
     needed = sum(file.bytes for file in day.read().files) - 5
     begun = store.partial / day.path("raw")
@@ -224,7 +226,7 @@ KINDS = ["certificate", "depth", "gaps", "raw"]
 BROKEN, GONE = RemoteError("it broke"), UnreachableError("it is gone")
 
 
-def test_what_broke_off_is_tried_three_times_and_alone(day: Lake, store: Store) -> None:
+def test_what_broke_off_is_tried_three_times_and_alone(day: Lake, store: LocalStore) -> None:
     host = Scripted(day, {"depth": BROKEN, "raw": BROKEN}, {"depth": BROKEN}, {"depth": RemoteError("it broke again")})
     [result] = pull([lambda: host], store, ALL)
     assert host.asked == [KINDS, ["depth", "raw"], ["depth"]]
@@ -235,14 +237,14 @@ def test_what_broke_off_is_tried_three_times_and_alone(day: Lake, store: Store) 
     assert day.path("raw") in receipt and day.path("depth") not in receipt
 
 
-def test_a_connection_that_comes_back_is_no_problem(day: Lake, store: Store) -> None:
+def test_a_connection_that_comes_back_is_no_problem(day: Lake, store: LocalStore) -> None:
     host = Scripted(day, {"depth": GONE}, {"gaps": GONE})
     [result] = pull([lambda: host], store, ALL)
     assert host.asked == [KINDS, ["depth", "gaps", "raw"], ["gaps", "raw"]]
     assert (result.problems, result.dates) == ([], ["2026-11-17"])
 
 
-def test_a_host_that_is_gone_leaves_the_list_of_what_is_missing(day: Lake, store: Store) -> None:
+def test_a_host_that_is_gone_leaves_the_list_of_what_is_missing(day: Lake, store: LocalStore) -> None:
     host = Scripted(day, *[{"depth": GONE}] * 3)
     [result] = pull([lambda: host], store, ALL)
     assert len(host.asked) == 3
@@ -256,7 +258,7 @@ def test_a_host_that_is_gone_leaves_the_list_of_what_is_missing(day: Lake, store
     assert (host.closed, result.dates) == (1, [])
 
 
-def test_one_host_that_is_gone_keeps_no_other_from_being_pulled(day: Lake, store: Store, tmp_path: Path) -> None:
+def test_one_host_that_is_gone_keeps_no_other_from_being_pulled(day: Lake, store: LocalStore, tmp_path: Path) -> None:
     other = Lake(tmp_path / "other", "lab2")
     other.add(DAYS[0])
 
@@ -276,7 +278,7 @@ def test_a_problem_is_one_line() -> None:
     assert str(Problem("lab1", "", "gone")) == "lab1: gone"
 
 
-def fetch(day: Lake, store: Store, steps: Steps) -> list[list[str]]:
+def fetch(day: Lake, store: LocalStore, steps: Steps) -> list[list[str]]:
     """The batches in which a day's files come."""
     batches: list[list[str]] = []
     left = download(
@@ -290,14 +292,16 @@ def fetch(day: Lake, store: Store, steps: Steps) -> list[list[str]]:
     return batches
 
 
-def test_files_come_in_batches_by_count(day: Lake, store: Store, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_come_in_batches_by_count(
+    day: Lake, store: LocalStore, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(downloads, "BATCH_FILES", 3)
     assert fetch(day, store, steps) == [KINDS[:3], KINDS[3:]]
 
 
 @pytest.mark.parametrize(("more", "batches"), [(0, [KINDS[:2], KINDS[2:]]), (1, [KINDS[:3], KINDS[3:]])])
 def test_files_come_in_batches_by_size(
-    day: Lake, store: Store, steps: Steps, monkeypatch: pytest.MonkeyPatch, more: int, batches: list[list[str]]
+    day: Lake, store: LocalStore, steps: Steps, monkeypatch: pytest.MonkeyPatch, more: int, batches: list[list[str]]
 ) -> None:
     limit = day.entry("certificate").bytes + day.entry("depth").bytes
     day.change("raw", b"r")
@@ -306,11 +310,11 @@ def test_files_come_in_batches_by_size(
     assert fetch(day, store, steps) == batches
 
 
-def test_one_batch_is_the_rule(day: Lake, store: Store, steps: Steps) -> None:
+def test_one_batch_is_the_rule(day: Lake, store: LocalStore, steps: Steps) -> None:
     assert fetch(day, store, steps) == [KINDS]
 
 
-def test_folders_of_partial_files_that_stay_are_kept(day: Lake, store: Store, steps: Steps) -> None:
+def test_folders_of_partial_files_that_stay_are_kept(day: Lake, store: LocalStore, steps: Steps) -> None:
     other = store.partial / "raw" / "date=2020-01-01" / "x"
     other.parent.mkdir(parents=True)
     other.write_text("begun")

@@ -14,7 +14,7 @@ from runbook.fleet.ssh import RemoteError, UnreachableError
 from runbook.pull import rsync as rsyncs
 from runbook.pull.pull import pull
 from runbook.pull.rsync import SshTransport
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed")
 
@@ -74,7 +74,7 @@ def test_a_file_is_continued_where_it_ended(day: Lake, host: SshTransport, tmp_p
     assert steps.count == 100_000
 
 
-def test_a_whole_pull_by_rsync(day: Lake, host: SshTransport, store: Store) -> None:
+def test_a_whole_pull_by_rsync(day: Lake, host: SshTransport, store: LocalStore) -> None:
     [result] = pull([lambda: host], store, ALL)
     assert (result.problems, result.dates) == ([], ["2026-11-17"])
     assert contents(store.lake) == contents(day.root)

@@ -14,18 +14,18 @@ from harvester.base.errors import HarvesterError
 from harvester.lake.manifest import FileEntry
 from runbook.pull import receipt
 from runbook.pull import store as stores
-from runbook.pull.store import Store, sync_files, writing
+from runbook.pull.store import LocalStore, sync_files, writing
 from runbook.pull.verified import VerifiedFiles
 
 
 def test_everything_has_its_folder(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = LocalStore(tmp_path)
     found = [store.lake, store.partial, store.quarantine, store.receipts, store.reports, store.csv, store.ledger]
     names = ["lake", "partial", "quarantine", "receipts", "reports", "csv", "ledger.jsonl"]
     assert found == [tmp_path / name for name in names]
 
 
-def test_what_is_set_aside_never_replaces_what_is_there(store: Store) -> None:
+def test_what_is_set_aside_never_replaces_what_is_there(store: LocalStore) -> None:
     kept = []
     for number in range(3):
         path = store.lake / "depth" / "date=1" / "x.parquet"
@@ -37,7 +37,7 @@ def test_what_is_set_aside_never_replaces_what_is_there(store: Store) -> None:
     assert contents(store.quarantine) == {name: b"0", f"{name}.2": b"1", f"{name}.3": b"2"}
 
 
-def test_a_verified_file_that_was_replaced_is_no_suspect(store: Store) -> None:
+def test_a_verified_file_that_was_replaced_is_no_suspect(store: LocalStore) -> None:
     path = store.lake / "x"
     path.parent.mkdir(parents=True)
     path.write_text("old")
@@ -45,7 +45,7 @@ def test_a_verified_file_that_was_replaced_is_no_suspect(store: Store) -> None:
     assert not store.quarantine.exists() and not path.exists()
 
 
-def test_what_is_set_aside_is_there_after_a_power_cut(store: Store) -> None:
+def test_what_is_set_aside_is_there_after_a_power_cut(store: LocalStore) -> None:
     path = store.partial / "x"
     path.parent.mkdir(parents=True)
     path.write_text("bad")
@@ -54,7 +54,7 @@ def test_what_is_set_aside_is_there_after_a_power_cut(store: Store) -> None:
     assert "durable quarantine/partial_x" in disk.log
 
 
-def test_a_store_is_held_by_one_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_is_held_by_one_process(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("time.sleep", pauses.append)
     with store.locked(), pytest.raises(HarvesterError) as caught, store.locked():
@@ -67,7 +67,7 @@ def test_a_store_is_held_by_one_process(store: Store, monkeypatch: pytest.Monkey
         pass
 
 
-def test_a_store_that_becomes_free_is_taken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_becomes_free_is_taken(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.root.mkdir()
     holder = os.open(store.root / ".lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(holder, fcntl.LOCK_EX)
@@ -77,7 +77,7 @@ def test_a_store_that_becomes_free_is_taken(store: Store, monkeypatch: pytest.Mo
     os.close(holder)
 
 
-def test_the_lock_is_inherited_by_a_transfer(store: Store) -> None:
+def test_the_lock_is_inherited_by_a_transfer(store: LocalStore) -> None:
     def held() -> list[int]:
         there = list(Path("/proc/self/fd").iterdir())
         return [int(path.name) for path in there if path.is_symlink() and path.readlink() == store.root / ".lock"]
@@ -175,18 +175,18 @@ def test_the_real_syncfs_answers(tmp_path: Path) -> None:
         sync_files(tmp_path / "missing", [])
 
 
-def noted(store: Store) -> list[dict[str, object]]:
+def noted(store: LocalStore) -> list[dict[str, object]]:
     return [json.loads(line) for line in store.ledger.read_text().splitlines()]
 
 
-def put(store: Store, path: str, content: bytes = b"abc") -> Path:
+def put(store: LocalStore, path: str, content: bytes = b"abc") -> Path:
     target = store.lake / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     return target
 
 
-def test_what_was_verified_is_known_to_the_next_pull_while_it_is_the_same(store: Store) -> None:
+def test_what_was_verified_is_known_to_the_next_pull_while_it_is_the_same(store: LocalStore) -> None:
     file, other = put(store, "depth/a"), put(store, "depth/b")
     verified = VerifiedFiles(store)
     assert verified.sha256("depth/a") is None
@@ -207,7 +207,7 @@ def test_what_was_verified_is_known_to_the_next_pull_while_it_is_the_same(store:
 
 
 @pytest.mark.parametrize("rest", ['{"path": "depth/x", "byt', "[1]", '{"path": "x"}', "\xff"])
-def test_a_line_torn_by_a_kill_takes_no_other_with_it(store: Store, rest: str) -> None:
+def test_a_line_torn_by_a_kill_takes_no_other_with_it(store: LocalStore, rest: str) -> None:
     for name in "abc":
         put(store, f"depth/{name}")
     VerifiedFiles(store).add_all([("depth/a", "s1")], "lab1")
@@ -223,14 +223,14 @@ def test_a_line_torn_by_a_kill_takes_no_other_with_it(store: Store, rest: str) -
     assert len(lines) == 5 and lines[1] == rest.encode("latin-1") and lines[-1] == b""
 
 
-def test_the_last_word_on_a_file_counts(store: Store) -> None:
+def test_the_last_word_on_a_file_counts(store: LocalStore) -> None:
     put(store, "a")
     for sha256 in ("s1", "s2"):
         VerifiedFiles(store).add_all([("a", sha256)], "lab1")
     assert VerifiedFiles(store).sha256("a") == "s2"
 
 
-def test_a_receipt_names_what_is_here_now(day: Lake, store: Store) -> None:
+def test_a_receipt_names_what_is_here_now(day: Lake, store: LocalStore) -> None:
     day.pull(store)
     files = list(day.read().files)
     assert receipt.verified(store, files) == files
@@ -240,7 +240,7 @@ def test_a_receipt_names_what_is_here_now(day: Lake, store: Store) -> None:
     assert receipt.verified(store, files) == files[3:]
 
 
-def test_a_receipt_has_a_name_of_its_own_and_is_durable(store: Store) -> None:
+def test_a_receipt_has_a_name_of_its_own_and_is_durable(store: LocalStore) -> None:
     store.root.mkdir()
     with watched(store.root):
         first = receipt.write(store, "lab1", [FileEntry("a/b", 3, "s", 7)])
@@ -261,4 +261,4 @@ def test_a_receipt_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(receipt, "replace_file", full)
     with pytest.raises(HarvesterError, match="There is no room left"):
-        receipt.write(Store(tmp_path), "lab1", [])
+        receipt.write(LocalStore(tmp_path), "lab1", [])

@@ -8,7 +8,7 @@ from runbook.fleet.inventory import Host
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
 from runbook.pull.rsync import SshTransport
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 
 class Steps:
@@ -28,7 +28,7 @@ if __name__ == "__main__":
     described = json.loads(sys.argv[1])
     host = Host(**described["host"] | {"key_file": Path(described["host"]["key_file"])})
     host = Host(**vars(host) | {"control_directory": Path(described["host"]["control_directory"])})
-    store = Store(Path(described["store"]))
+    store = LocalStore(Path(described["store"]))
     [result] = pull([lambda: SshTransport(host, described["lake"])], store, Selection(raw=True), Steps())
     print(f"end {len(result.problems)}", flush=True)
     sys.exit(1 if result.problems else 0)

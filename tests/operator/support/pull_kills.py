@@ -10,7 +10,7 @@ from pathlib import Path
 from made_lake import tree
 
 from runbook.fleet.inventory import Host
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 
 SCRIPT = Path(__file__).with_name("interruptible_pull.py")
 
@@ -25,7 +25,7 @@ class Outcome:
     partial_left: int
 
 
-def kill_pulls(host: Host, lake: str, wanted: dict[str, str], store: Store, kills: int, seed: int) -> Outcome:
+def kill_pulls(host: Host, lake: str, wanted: dict[str, str], store: LocalStore, kills: int, seed: int) -> Outcome:
     """Kill a pull of `lake` so many times, each at a random step, then let one go through and compare with `wanted`."""
     described = json.dumps({"host": asdict(host), "store": str(store.root), "lake": lake}, default=str)
     generator = random.Random(seed)

@@ -13,7 +13,7 @@ from tests.examples import examples
 from runbook.pull import transport
 from runbook.pull.plan import Selection
 from runbook.pull.pull import Silent, pull
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 
@@ -43,7 +43,7 @@ def test_interrupted_pulls_end_identical(
     lake: LakeMaker, tmp_path_factory: pytest.TempPathFactory, breaks: list[int]
 ) -> None:
     root = tmp_path_factory.mktemp("laptop")
-    store = Store(root / "pulled")
+    store = LocalStore(root / "pulled")
     connect = partial(LocalTransport, "lab1", lake.root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transport, "CHUNK_BYTES", 4096)

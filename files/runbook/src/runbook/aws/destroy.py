@@ -14,14 +14,14 @@ from runbook.fleet.inventory import Host, load_hosts
 from runbook.pull.bucket import connections, open_lake
 from runbook.pull.plan import Selection
 from runbook.pull.sources import connect_to, find_bucket
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import Progress
 from runbook.report import delivery
 
 UNREACHED = "is there in AWS, and the inventory does not reach it (stopped, perhaps): what it has is not known"
 
 
-def risks(environment: Environment, account: str, root: Path, inventory: str | None, store: Store) -> list[Risk]:
+def risks(environment: Environment, account: str, root: Path, inventory: str | None, store: LocalStore) -> list[Risk]:
     """What would be lost: on hosts that are there, and in the bucket."""
     there = {instance["name"] for instance in find_instances(environment.account.client("ec2"), environment.names)}
     try:
@@ -65,7 +65,7 @@ def check_gone(environment: Environment, account: str) -> None:
         raise HarvesterError(f"Not everything is gone: {', '.join(left)}. Run ./inv destroy again.")
 
 
-def retire(environment: Environment, host: Host, store: Store, progress: Progress | None = None) -> str:
+def retire(environment: Environment, host: Host, store: LocalStore, progress: Progress | None = None) -> str:
     """Download all data of a host, check that it is here, and terminate the host; the id of the terminated instance.
 
     site.yml then makes a new one with the same name and address. HarvesterError when data would be lost.

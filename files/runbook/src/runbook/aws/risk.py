@@ -9,7 +9,7 @@ from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
 from runbook.pull.manifests import DayManifest, parse
 from runbook.pull.receipt import holds
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import Transport
 
 
@@ -22,7 +22,7 @@ class Risk:
 
 
 def find_risks(
-    sources: Iterable[Callable[[], Transport]], store: Store, *, recording: bool, now: datetime | None = None
+    sources: Iterable[Callable[[], Transport]], store: LocalStore, *, recording: bool, now: datetime | None = None
 ) -> list[Risk]:
     """Days of the sources that are not here whole, and sources that cannot be asked.
 
@@ -43,7 +43,7 @@ def find_risks(
     return risks
 
 
-def _missing(day: DayManifest, store: Store) -> str:
+def _missing(day: DayManifest, store: LocalStore) -> str:
     """What of a day is not here, in a few words; empty when all of it is, with the right hashes."""
     lacking = [file for file in day.files if not holds(store.lake / file.path, file)]
     if not lacking and (store.lake / day.path).exists():

@@ -23,7 +23,7 @@ from runbook.fleet.playbook import Target, run
 from runbook.pull import receipt
 from runbook.pull.manifests import DayManifest, kind_of, parse
 from runbook.pull.sources import parse_upload
-from runbook.pull.store import Store, writing
+from runbook.pull.store import LocalStore, writing
 from runbook.pull.transport import CHUNK_BYTES, Transport
 
 
@@ -80,7 +80,7 @@ def decide(
     return Plan(host, tuple(findings))
 
 
-def make_plan(connect: Callable[[], Transport], store: Store, *, keep_days: int = KEEP_DAYS) -> Plan:
+def make_plan(connect: Callable[[], Transport], store: LocalStore, *, keep_days: int = KEEP_DAYS) -> Plan:
     """The plan for the host that `connect` reaches; each copy here that a removal would need is hashed.
 
     Raises ConfigError when fewer days are to be kept than hosts insist on, RemoteError when the host fails.
@@ -111,7 +111,7 @@ def by_bucket(host: str, target: Target, *, check: bool) -> None:
     run("cleanup", target.of([host]), {"harvester_cleanup_s3": True}, check=check)
 
 
-def apply(plan: Plan, store: Store, target: Target, *, check_bucket: bool = False) -> Path | None:
+def apply(plan: Plan, store: LocalStore, target: Target, *, check_bucket: bool = False) -> Path | None:
     """Write the receipt of the plan's files and let the host remove them; None when there is nothing to remove.
 
     The copies are hashed once more, for a plan may have waited long for its answer. With `check_bucket` the host
@@ -134,7 +134,7 @@ def apply(plan: Plan, store: Store, target: Target, *, check_bucket: bool = Fals
     return written
 
 
-def archive(plan: Plan, store: Store, directory: Path) -> int:
+def archive(plan: Plan, store: LocalStore, directory: Path) -> int:
     """Copy the plan's files to `directory`, each copy verified by its hash; the number of new copies is returned.
 
     A file that is there already and has the right hash is left alone; one with a wrong hash is an error.

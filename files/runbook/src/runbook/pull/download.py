@@ -7,7 +7,7 @@ from contextlib import suppress
 from harvester.base.files import make_directory, sync_directory
 from harvester.lake.manifest import FileEntry, hash_file
 from runbook.fleet.ssh import RemoteError, UnreachableError
-from runbook.pull.store import FOLDER_MODE, Store, sync_files, writing
+from runbook.pull.store import FOLDER_MODE, LocalStore, sync_files, writing
 from runbook.pull.transport import Fetched, Progress, Transport
 
 ATTEMPTS = 3  # per file; a broken connection is continued, not begun anew
@@ -21,7 +21,7 @@ class MismatchError(RemoteError):
 
 
 def download(
-    transport: Transport, files: Sequence[FileEntry], store: Store, progress: Progress, came: Came
+    transport: Transport, files: Sequence[FileEntry], store: LocalStore, progress: Progress, came: Came
 ) -> list[tuple[FileEntry, RemoteError]]:
     """Download the files and call `came` with each batch that is published. Returned are those that failed, and why.
 
@@ -56,7 +56,7 @@ def download(
     return [(file, causes[path]) for path, file in left.items()]
 
 
-def settle(store: Store, batch: list[FileEntry], came: Came) -> None:
+def settle(store: LocalStore, batch: list[FileEntry], came: Came) -> None:
     """Make verified files durable, then give them their names: until here nothing appeared under those.
 
     Many files are synced at once, for one by one each would wait for the disk. The batch is empty afterwards.
@@ -76,7 +76,7 @@ def settle(store: Store, batch: list[FileEntry], came: Came) -> None:
     batch.clear()
 
 
-def _round(transport: Transport, files: list[FileEntry], store: Store, progress: Progress) -> Iterator[Fetched]:
+def _round(transport: Transport, files: list[FileEntry], store: LocalStore, progress: Progress) -> Iterator[Fetched]:
     """One attempt at each file: verified below partial/, or why it is not."""
     here = [file for file in files if _begun(file, store) == file.bytes]
     yield from ((file, _verify(file, store, transport.host)) for file in here)
@@ -85,7 +85,7 @@ def _round(transport: Transport, files: list[FileEntry], store: Store, progress:
         yield file, trouble or _verify(file, store, transport.host)
 
 
-def _begun(file: FileEntry, store: Store) -> int | None:
+def _begun(file: FileEntry, store: LocalStore) -> int | None:
     """How many bytes of the file are below partial/; what is longer than the whole is begun anew."""
     partial = store.partial / file.path
     if not partial.exists():
@@ -95,7 +95,7 @@ def _begun(file: FileEntry, store: Store) -> int | None:
     return partial.stat().st_size
 
 
-def _verify(file: FileEntry, store: Store, host: str) -> MismatchError | None:
+def _verify(file: FileEntry, store: LocalStore, host: str) -> MismatchError | None:
     size, digest = hash_file(store.partial / file.path)
     if (size, digest) == (file.bytes, file.sha256):
         return None

@@ -15,7 +15,7 @@ from runbook.pull import receipt
 from runbook.pull.download import download
 from runbook.pull.manifests import DayManifest, install, parse
 from runbook.pull.plan import Selection, bytes_wanted
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import Progress, Transport
 from runbook.pull.verified import VerifiedFiles
 
@@ -60,7 +60,10 @@ class HostResult:
 
 
 def pull(
-    transports: Iterable[Callable[[], Transport]], store: Store, selection: Selection, progress: Progress | None = None
+    transports: Iterable[Callable[[], Transport]],
+    store: LocalStore,
+    selection: Selection,
+    progress: Progress | None = None,
 ) -> list[HostResult]:
     """Pull the selected days of every host in turn; a host that fails is a problem in its result, not an end.
 
@@ -72,7 +75,11 @@ def pull(
 
 
 def _pull_host(
-    connect: Callable[[], Transport], store: Store, verified: VerifiedFiles, selection: Selection, progress: Progress
+    connect: Callable[[], Transport],
+    store: LocalStore,
+    verified: VerifiedFiles,
+    selection: Selection,
+    progress: Progress,
 ) -> HostResult:
     transport = connect()
     result = HostResult(transport.host)
@@ -141,7 +148,7 @@ def _still_there(transport: Transport, missing: list[FileEntry], result: HostRes
     return [file for file in missing if sizes.get(file.path) == file.bytes]
 
 
-def _is_here(file: FileEntry, store: Store, verified: VerifiedFiles, host: str) -> bool:
+def _is_here(file: FileEntry, store: LocalStore, verified: VerifiedFiles, host: str) -> bool:
     """Whether the file is in the lake as its manifest says; one that differs is set aside."""
     path = store.lake / file.path
     known = verified.sha256(file.path)
@@ -156,7 +163,7 @@ def _is_here(file: FileEntry, store: Store, verified: VerifiedFiles, host: str) 
     return False
 
 
-def _check_room(store: Store, missing: Sequence[FileEntry]) -> None:
+def _check_room(store: LocalStore, missing: Sequence[FileEntry]) -> None:
     """HarvesterError before anything is fetched when the disk could not hold it."""
     begun = sum(path.stat().st_size for file in missing if (path := store.partial / file.path).exists())
     needed = bytes_wanted(missing) - begun

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from harvester.base.files import replace_file
 from harvester.lake.manifest import FileEntry, hash_file
-from runbook.pull.store import Store, writing
+from runbook.pull.store import LocalStore, writing
 
 FORMAT = 1
 
 
-def verified(store: Store, files: Iterable[FileEntry]) -> list[FileEntry]:
+def verified(store: LocalStore, files: Iterable[FileEntry]) -> list[FileEntry]:
     """Those of `files` whose local copy, hashed now, has the size and hash that they state."""
     return [file for file in files if holds(store.lake / file.path, file)]
 
@@ -29,7 +29,7 @@ def holds(path: Path, file: FileEntry) -> bool:
         return False
 
 
-def write(store: Store, host: str, files: Iterable[FileEntry]) -> Path:
+def write(store: LocalStore, host: str, files: Iterable[FileEntry]) -> Path:
     """Write a receipt for files that `verified` returned, under a name of its own; its path is returned."""
     now = datetime.now(UTC)
     content = {

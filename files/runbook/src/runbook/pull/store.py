@@ -29,7 +29,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
-class Store:
+class LocalStore:
     """The local root, `pulled/` unless the operator names another."""
 
     root: Path

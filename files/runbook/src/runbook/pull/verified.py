@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runbook.pull.store import Store, writing
+from runbook.pull.store import LocalStore, writing
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entry:
 class VerifiedFiles:
     """The verified files of a store. A torn last line, left by a kill, is dropped."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LocalStore) -> None:
         self._store = store
         self._entries = _read(store.ledger)
 

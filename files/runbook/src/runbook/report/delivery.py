@@ -8,7 +8,7 @@ from harvester.base.errors import ConfigError
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, Problem, pull
 from runbook.pull.sources import Connect
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.pull.transport import Progress
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
 from runbook.report.report import write_report
@@ -39,7 +39,7 @@ def parse_format(text: str) -> bool:
 
 def deliver(
     connections: Sequence[Connect],
-    store: Store,
+    store: LocalStore,
     selection: Selection,
     *,
     symbols: Sequence[str] = (),
@@ -67,7 +67,7 @@ def deliver(
     return delivery
 
 
-def export_days(store: Store, days: Sequence[PulledDay], symbols: Sequence[str]) -> list[Path]:
+def export_days(store: LocalStore, days: Sequence[PulledDay], symbols: Sequence[str]) -> list[Path]:
     """One CSV per day in the old harvester's format, of all symbols or of these that the day has."""
     from harvester.reader.export import export_csv
 

@@ -12,7 +12,7 @@ from harvester.calendar import NSE_CASH, SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import BUILT
 from runbook.pull.plan import Selection
-from runbook.pull.store import Store
+from runbook.pull.store import LocalStore
 from runbook.report.catalogue import PulledDay, check_parquet, check_symbols, load_days
 
 
@@ -63,7 +63,7 @@ class Verification:
         return content | {"strangers": content.pop("unlisted")}  # its name in the JSON that scripts read
 
 
-def verify_store(store: Store, selection: Selection, symbols: Collection[str] = ()) -> Verification:
+def verify_store(store: LocalStore, selection: Selection, symbols: Collection[str] = ()) -> Verification:
     """Check the selected days. Figures are of `symbols` where some are named; files are always checked whole.
 
     Raw segments that were never pulled are no fault. HarvesterError when there is nothing to verify.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from runbook.fleet.inventory import Host
     from runbook.fleet.playbook import Target
-    from runbook.pull.store import Store
+    from runbook.pull.store import LocalStore
 
 ROOT = Path(__file__).resolve().parents[5]  # ./inv installs this package in place: the checkout that it is part of
 
@@ -47,8 +47,8 @@ def play(name: str, inventory: str | None, limit: str | None, *, check: bool = F
     run(name, target_of(inventory, limit), variables or None, check=check)
 
 
-def store_at(output: str) -> Store:
+def store_at(output: str) -> LocalStore:
     """The pulled data at a path that is absolute, or taken from the checkout."""
-    from runbook.pull.store import Store
+    from runbook.pull.store import LocalStore
 
-    return Store((ROOT / output).resolve())
+    return LocalStore((ROOT / output).resolve())
