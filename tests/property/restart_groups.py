@@ -119,7 +119,9 @@ class Group:
         connection: Any = self.connections[side]
         if socket := connection.socket:
             tail_ns = socket.last_wall_ns if proven_ns is None or socket.is_silent else proven_ns
-            until_ns = socket.last_wall_ns if self._context.ledger.window else tail_ns
+            until_ns = (
+                socket.last_wall_ns if any(part.window for part in self._context.ledger.parts.values()) else tail_ns
+            )
             self.forget(socket, until_ns, outage.cause)
             self.blame(outage)
             connection._account(socket, outage, Tail(tail_ns, outage))

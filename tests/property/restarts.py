@@ -22,12 +22,14 @@ from tests.recorder.fakes import FakeClock, make_calendar, make_settings
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.access import Access
 from harvester.brokers.protocol import GroupPlan
+from harvester.calendar import NSE_CASH
 from harvester.capture.context import TradingState
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM
 from harvester.journal.reader import read_segment
+from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger
 
 CALENDARS = (((0, 40),), ((0, 16), (22, 40)), ((0, 48),))
@@ -164,7 +166,8 @@ class World:
         source.plan = make_plan
         ledger = StreamLedger(f"run{self.run_number}", FYERS_HSM, symbols)
         access, trading, tls = Access(self._config.limits), TradingState(), ssl.create_default_context()
-        context = FeedContext(FYERS_HSM, Mock(), ledger, access, self.clock, tls, 60 * NS_PER_SECOND, trading)
+        ledgers, stale_ns = SegmentLedgers({NSE_CASH: ledger}), 60 * NS_PER_SECOND
+        context = FeedContext(FYERS_HSM, Mock(), ledgers, access, self.clock, tls, stale_ns, trading)
         return StreamFeed(context, source)
 
     def _begin(self, fates: Fates, served: set[str]) -> None:

@@ -143,7 +143,7 @@ def _answers(address: str) -> bool:
 @pytest.fixture(scope="module")
 def deployed(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """The functions from their archives, settled by the code of the role, and a broker whose app knows the page."""
-    archives = build(ROOT / "files" / "functions", tmp_path_factory.mktemp("zip"), CALENDAR, TODAY)
+    archives = build(ROOT / "files" / "functions", tmp_path_factory.mktemp("zip"), [CALENDAR], TODAY)
     topic = boto3.client("sns").create_topic(Name=NAMES.topic)["TopicArn"]
     sqs = boto3.client("sqs")
     queue = sqs.create_queue(QueueName="people")["QueueUrl"]
