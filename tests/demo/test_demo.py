@@ -95,6 +95,9 @@ def test_the_bucket_holds_every_file_with_its_hash(demo: dict[str, Any], account
 
 
 def test_a_second_site_run_changes_nothing(demo: dict[str, Any], root: Path, figure: Any) -> None:
+    # The demo announced its session to the host alone; the functions, whose calendar it is, too, are told by this.
+    code, output, _ = run_playbook(root, "site.yml", "--tags", "aws")
+    assert code == 0, output[-4000:]
     began = time.monotonic()
     code, output, plays = run_playbook(root, "site.yml")
     seconds = time.monotonic() - began
