@@ -90,6 +90,8 @@ def run_package(package: Package, changed: bool, workers: int, *, report: bool =
     generate(package)
     spared = equivalents(package.name)
     names = [each.name for each in _choose(package, listed(package), changed)]
+    if not names and not changed:
+        raise ConfigError(f"{package.name} has no mutants: {package.workspace} is of another checkout. Remove it.")
     waiting = [
         each.name
         for each in results(package, names)

@@ -4,7 +4,10 @@ import ast
 from pathlib import Path
 
 import pytest
+from tests.mutants import run
 from tests.mutants.run import Mutant, Package, describe, equivalents, packages
+
+from harvester.base.errors import ConfigError
 
 PACKAGES = packages()
 ENTRIES = [(package, key, reason) for package in PACKAGES for key, reason in equivalents(package).items()]
@@ -57,3 +60,12 @@ def test_the_score_leaves_out_what_is_equivalent_and_lists_what_survived() -> No
     assert score == 50
     assert "| 4 | 1 | 1 | 1 | 1 | 50.0 % | 0.50 |" in text
     assert [line for line in text.splitlines() if "m.f" in line] == [r"| m.f | `a \| b` | `3` |"]
+
+
+def test_a_package_without_mutants_is_no_package_whose_mutants_are_all_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where its state came from another checkout."""
+    monkeypatch.setattr(run, "generate", lambda package: None)
+    monkeypatch.setattr(run, "listed", lambda package: [])
+
+    with pytest.raises(ConfigError, match="journal has no mutants"):
+        run.run_package(PACKAGES["journal"], changed=False, workers=1)
