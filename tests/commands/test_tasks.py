@@ -14,7 +14,7 @@ from tests.contract.test_tasks import TASKS
 
 from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from runbook import doctor
-from runbook.aws import allow, bringing, configure, environment
+from runbook.aws import allow, calendar_delivery, configure, environment
 from runbook.fleet.inventory import Host, program
 from runbook.pull import plan
 from runbook.report import query
@@ -24,7 +24,7 @@ REQUIRED = {"query": {"sql": "select 1"}, "secret-put": {"name": "pin"}, "replac
 FIRST_CALLS = [
     *((module, name) for module in (aws, data, hosts, monitoring, tokens) for name in ("hosts_of", "play", "store_at")),
     (allow, "my_network"),
-    (bringing, "look"),
+    (calendar_delivery, "look"),
     (doctor, "examine"),
     (configure, "read_answers"),
     (environment, "load"),

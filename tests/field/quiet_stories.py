@@ -15,8 +15,8 @@ from tests.golden import loop
 from tests.golden.loop import StillLoop
 from tests.golden.still import StillTime
 from tests.recorder.conftest import certificate
+from tests.recorder.live_feed import BETWEEN, NEAR, Journal, Stand, live_feed
 from tests.recorder.sockets import until
-from tests.recorder.standing import BETWEEN, NEAR, Journal, Stand, standing
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.capture.streams import silence
@@ -52,7 +52,7 @@ def play(certificate: tuple[Path, Path], now: StillTime, story: Story, **options
     """The stand after a story in which a connection may be silent for STALE seconds."""
 
     async def run() -> Stand:
-        async with standing(certificate, stale_seconds=STALE, **options) as stand:
+        async with live_feed(certificate, stale_seconds=STALE, **options) as stand:
             await flow(stand)
             await story(stand)
         return stand

@@ -20,7 +20,7 @@ from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import ENVIRONMENT, read_calendar
-from runbook.aws import bringing, sleepers
+from runbook.aws import calendar_delivery, sleepers
 from runbook.aws.environment import Environment
 from runbook.aws.session import Account
 from runbook.fleet import calendar
@@ -241,11 +241,13 @@ def test_hosts_that_sleep_are_woken_for_it_and_sleep_again(tmp_path: Path, monke
             ran.append((name, variables, tags))
             ec2.start_instances(InstanceIds=instances)  # as the role does that makes hosts
 
-        monkeypatch.setattr(bringing, "run", site)
-        monkeypatch.setattr(bringing.environment, "load", lambda root, inventory: here)
-        place = bringing.Place(None, tmp_path / "calendar.json", dict.fromkeys(bringing.VARIABLES, True))
+        monkeypatch.setattr(calendar_delivery, "run", site)
+        monkeypatch.setattr(calendar_delivery.environment, "load", lambda root, inventory: here)
+        place = calendar_delivery.Place(
+            None, tmp_path / "calendar.json", dict.fromkeys(calendar_delivery.VARIABLES, True)
+        )
 
-        assert bringing.bring(tmp_path, None, place) == ["h2"]
+        assert calendar_delivery.deliver(tmp_path, None, place) == ["h2"]
 
         assert states_of(ec2, instances) == ["running", "stopped"]
     variable = {calendar.VARIABLE: str(tmp_path / "calendar.json")}

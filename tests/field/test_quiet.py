@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.field.quiet_stories import STALE, causes, certificate, flow, is_whole, made, now, play, quiet, short_grace
 from tests.golden.still import StillTime
+from tests.recorder.live_feed import Stand
 from tests.recorder.sockets import until
-from tests.recorder.standing import Stand
 
 __all__ = ["certificate", "now", "short_grace"]
 SOCKETS = pytest.mark.parametrize("path", ["/hsm", "/tbt"])

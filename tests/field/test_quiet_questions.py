@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.field.quiet_stories import STALE, books_of, causes, certificate, flow, made, now, play, quiet, short_grace
 from tests.golden.still import StillTime
+from tests.recorder.live_feed import Stand
 from tests.recorder.sockets import until
-from tests.recorder.standing import Stand
 
 __all__ = ["certificate", "now", "short_grace"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.recorder.live_feed import BETWEEN, FAR, FULL, NEAR, SBIN, TOPICS, Journal, Stand, live_feed
 from tests.recorder.sockets import SocketBroker, until
-from tests.recorder.standing import BETWEEN, FAR, FULL, NEAR, SBIN, TOPICS, Journal, Stand, standing
 
 from exchange.wire import hsm
 from harvester.base.clock import NS_PER_SECOND
@@ -67,7 +67,7 @@ def test_a_hold_that_is_over_before_the_opening_is_no_cause_of_it(certificate: t
 
 def test_what_is_on_its_way_when_the_recorder_hangs_up_is_taken_in(certificate: tuple[Path, Path]) -> None:
     async def story() -> tuple[Journal, SocketBroker]:
-        async with standing(certificate) as stand:
+        async with live_feed(certificate) as stand:
             transport = stand.socket._transport
             assert transport
             transport.underlying_transport.pause_reading()  # the recorder is behind
@@ -89,7 +89,7 @@ def test_what_is_on_its_way_when_the_recorder_hangs_up_is_taken_in(certificate: 
 
 def test_a_server_that_is_gone_at_the_close_leaves_a_gap_up_to_it(certificate: tuple[Path, Path]) -> None:
     async def story() -> tuple[Journal, int, int]:
-        async with standing(certificate) as stand:
+        async with live_feed(certificate) as stand:
             stand.stop_answering()
             await asyncio.sleep(0.3)
             last_ns = stand.socket.last_wall_ns
@@ -110,7 +110,7 @@ def test_a_server_that_goes_on_after_the_goodbye_is_not_waited_for_for_ever(
     monkeypatch.setattr(graceful_close, "DRAIN_NS", NS_PER_SECOND)
 
     async def story() -> tuple[Journal, int, int]:
-        async with standing(certificate) as stand:
+        async with live_feed(certificate) as stand:
             await until(lambda: stand.socket.answers_pings)
             stand.stop_hearing()
             proven_ns = stand.socket.proven_ns
@@ -127,7 +127,7 @@ def test_a_server_that_goes_on_after_the_goodbye_is_not_waited_for_for_ever(
 @pytest.mark.parametrize("too_many", [1, 400_000])
 def test_a_message_too_large_never_reaches_the_journal(certificate: tuple[Path, Path], too_many: int) -> None:
     async def story() -> Journal:
-        async with standing(certificate) as stand:
+        async with live_feed(certificate) as stand:
             await stand.broker.send("/hsm", bytes(MAX_PAYLOAD + too_many))
             await until(lambda: stand.broker.connections("/hsm") == 2 and stand.is_live)
             return stand.journal
@@ -141,7 +141,7 @@ def test_a_message_too_large_never_reaches_the_journal(certificate: tuple[Path, 
 
 def test_a_stop_in_the_middle_of_a_change_of_token_closes_all_books(certificate: tuple[Path, Path]) -> None:
     async def story() -> Stand:
-        async with standing(certificate) as stand:
+        async with live_feed(certificate) as stand:
             old = stand.connection
             stand.hand_over("n")
             stand.feed.change_token()
@@ -159,7 +159,7 @@ def test_a_stop_in_the_middle_of_a_change_of_token_closes_all_books(certificate:
 
 def test_who_stops_a_feed_that_is_being_stopped_waits_for_the_end_of_it(certificate: tuple[Path, Path]) -> None:
     async def story() -> Journal:
-        async with standing(certificate) as stand:
+        async with live_feed(certificate) as stand:
             stand.stop_answering()
             stand.feed.follow(FAR)
             await asyncio.sleep(0.1)
@@ -179,7 +179,7 @@ def test_a_token_that_the_broker_refuses_costs_one_of_two_connections_at_most(
     monkeypatch.setattr("harvester.capture.streams.group.HANDOVER_SECONDS", 1.0)
 
     async def story() -> None:
-        async with standing(certificate, redundant=True) as stand:
+        async with live_feed(certificate, redundant=True) as stand:
             await until(lambda: not any(connection.missing() for connection in stand.feed.connections))
             stand.broker.authenticates = False
             stand.hand_over("n")
@@ -203,7 +203,7 @@ def test_a_defect_beside_a_connection_ends_it_and_is_told(
     monkeypatch.setattr({"subscribe": HsmSession, "run": LivenessMonitor}[where], where, fail)
 
     async def story() -> Journal:
-        async with standing(certificate, topics={"dp|nse_cm|3045": SBIN}) as stand:
+        async with live_feed(certificate, topics={"dp|nse_cm|3045": SBIN}) as stand:
             await until(lambda: len(stand.journal.of_type("connect")) >= 2)
             return stand.journal
 
@@ -217,7 +217,7 @@ def test_a_start_that_fails_by_a_defect_is_made_again(
     certificate: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def story() -> None:
-        async with standing(certificate) as stand:
+        async with live_feed(certificate) as stand:
             await stand.feed.stop(BETWEEN)
             stand.defects = 1
             for _ in range(2):

@@ -49,17 +49,17 @@ def test_what_the_function_remembers_is_shown_once_for_the_fleet_and_can_be_undo
     store = SsmStore(STATE, REGION)
     store.write(Secret(GONE))
 
-    [standing] = token_refresh.look(fleet)
-    presentation.show_credentials([standing])
+    [credential] = token_refresh.look(fleet)
+    presentation.show_credentials([credential])
     forgotten = token_refresh.undo(fleet, Target(tmp_path))
 
-    assert (standing.name, standing.state, standing.place, standing.good) == (
+    assert (credential.name, credential.state, credential.place, credential.good) == (
         "automatic refresh",
         "gone",
         f"ssm:{STATE}",
         True,
     )
-    assert "any more (HTTP 401)" in standing.action and "./inv token-undo --refresh" in standing.action
+    assert "any more (HTTP 401)" in credential.action and "./inv token-undo --refresh" in credential.action
     shown = capsys.readouterr().out
     assert "gone" in shown and "not stored" not in shown
     assert forgotten == [f"ssm:{STATE}"]
@@ -130,10 +130,10 @@ def test_a_host_that_refreshes_itself_is_asked_on_the_host(monkeypatch: pytest.M
     played: list[tuple[str, str | None]] = []
     monkeypatch.setattr(token_refresh, "run", lambda name, target: played.append((name, target.limit)))
 
-    found = {standing.place.partition(":")[0]: standing for standing in token_refresh.look(hosts)}
+    found = {credential.place.partition(":")[0]: credential for credential in token_refresh.look(hosts)}
     forgotten = token_refresh.undo(hosts[:2], Target(tmp_path))
 
-    assert {name: standing.state for name, standing in found.items()} == {
+    assert {name: credential.state for name, credential in found.items()} == {
         "ended": "absent",
         "away": "unknown",
         "old": "unknown",

@@ -48,13 +48,13 @@ def calendar_update(
     _: Context, source: str | None = None, yes: bool = False, dry_run: bool = False, inventory: str | None = None
 ) -> None:
     """Take over the exchange's list of holidays, and bring the calendar everywhere; hosts may be asleep."""
-    from runbook.aws import bringing
+    from runbook.aws import calendar_delivery
     from runbook.console.terminal import console
     from runbook.fleet import calendar
     from runbook.fleet.environment import clients_of, variables_set
     from runbook.tasks import presentation
 
-    place = bringing.look(ROOT, inventory)
+    place = calendar_delivery.look(ROOT, inventory)
     now = calendar.current(place.path)
     with variables_set(clients_of(place.variables)):
         found = calendar.fetch(source)
@@ -66,7 +66,7 @@ def calendar_update(
     if changes or place.path is None:
         agree(f"Write {place.target} and bring it everywhere?", "Nothing was changed.", yes=yes)
         calendar.write(place.target, new)
-    asleep = bringing.bring(ROOT, inventory, place)
+    asleep = calendar_delivery.deliver(ROOT, inventory, place)
     woken = f", of which {', '.join(asleep)} slept and sleep again" if asleep else ""
     console().print(f"functions, schedules, hosts{woken} and this machine go by {place.target}", markup=False)
 

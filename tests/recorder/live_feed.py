@@ -188,7 +188,7 @@ async def nowhere(token: Token) -> None:
 
 
 @asynccontextmanager
-async def standing(
+async def live_feed(
     certificate: tuple[Path, Path], *, topics: dict[str, str] | None = None, **options: Any
 ) -> AsyncIterator[Stand]:
     """A feed in a window, in continuous trading, with all its symbols live; `options` are those of Stand."""

@@ -1,4 +1,4 @@
-"""Brings an inventory's calendar file to all who go by it: functions and schedules in AWS, and the hosts."""
+"""Delivers an inventory's calendar file to all who go by it: functions and schedules in AWS, and the hosts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def look(root: Path, inventory: str | None) -> Place:
     return Place(path, path or calendar.path_beside(root, inventory), variables)
 
 
-def bring(root: Path, inventory: str | None, place: Place) -> list[str]:
+def deliver(root: Path, inventory: str | None, place: Place) -> list[str]:
     """Run the parts of site.yml that carry the calendar; hosts that slept are started for it, and stopped again.
 
     Gives the names of those. Raises PlaybookError with what stopped it.
