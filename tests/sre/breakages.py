@@ -30,6 +30,8 @@ class Breakage:
     named_by: tuple[str, ...] = ("status", "doctor")
     passes: Break | None = None
     needs_day: bool = False
+    shows: str = ""
+    """What a remedy that looks for the culprit has to show; a person then removes it."""
     given: str = ""
     """What a person types where the remedy asks; `CHANNEL` stands for the address of the channel."""
     first_six: bool = field(default=False)
@@ -160,12 +162,14 @@ BREAKAGES = (
     Breakage(
         "disk full",
         f"mkdir {FILLER}; fallocate -l $(($(df --output=avail -B1 {DATA} | tail -1) - (4 << 20))) {FILLER}/1",
-        f"MiB free on {DATA}|MiB free, recording stops",
+        f"MiB free on {DATA}",
+        shows=FILLER,
     ),
     Breakage(
         "no inodes",
         f"mkdir {FILLER}; cd {FILLER}; seq $(($(df --output=iavail {DATA} | tail -1) - 5)) | xargs touch",
         f"inodes are free on {DATA}",
+        shows=FILLER,
     ),
     Breakage("token revoked", revoke, "token", market="open"),
     Breakage(

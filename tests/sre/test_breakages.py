@@ -1,6 +1,7 @@
 """Each breakage of the table: who names it, how soon, and whether the printed remedy makes the host well."""
 
 import re
+import shlex
 import time
 from collections.abc import Iterable
 
@@ -17,6 +18,15 @@ NEVER = 240
 LIMITS = {"host": 300, "dead-man": 360}
 QUIET = "rm -rf /var/lib/harvester-alert/book.json /run/harvester-alert/unsaved-book.json"
 """A host on which nothing was told for long: of one cause people are told again after minutes or an hour."""
+
+BRING_FORWARD = """
+import json, pathlib
+path = pathlib.Path("/var/lib/harvester-alert/book.json")
+book = json.loads(path.read_bytes())
+book |= {"window_ns": 0, "suspects": dict.fromkeys(book["suspects"], 0)}
+path.write_text(json.dumps(book))
+"""
+"""What a notice waits for, and the rest of a storm, is over."""
 
 
 def is_well(world: World) -> bool:
@@ -86,12 +96,9 @@ def hear(world: World, breakage: Breakage, broken: float, figure: Figure, name: 
 
 
 def tell_all(world: World) -> None:
-    """Two minutes of the alert's timer: the gravest goes out at once, the rest of a storm in the next one."""
-    world.host("systemctl start harvester-alert")
-    world.host(
-        'cd /var/lib/harvester-alert; sed -i \'s/"window_ns": *[0-9]*/"window_ns": 0/\' book.json;'
-        " systemctl start harvester-alert"
-    )
+    """Three minutes of the alert's timer: what is still wrong is told, the gravest at once, the rest in the next one."""
+    for _ in range(3):
+        world.host(f"systemctl start harvester-alert; python3 -c {shlex.quote(BRING_FORWARD)}")
 
 
 def repair(world: World, remedies: Iterable[tuple[str, Breakage]]) -> None:
@@ -107,6 +114,8 @@ def repair(world: World, remedies: Iterable[tuple[str, Breakage]]) -> None:
             said = run_step(world, step.command, breakage.given.replace("CHANNEL", world.channel), on_host=step.on_host)
             failed = said.code != 0
             done[step.command] = not failed
+            if breakage.shows and breakage.shows in said.output:
+                world.host(f"rm -r {breakage.shows}")
             assert not failed or any(later.if_failed for later in steps), f"{step.command}: {said.output[-3000:]}"
 
 

@@ -28,7 +28,9 @@ HOST = "h1"
 DATA = "/var/lib/harvester"
 DISK_BYTES, RESERVE_BYTES = 192 << 20, 16 << 20
 COMMAND_SECONDS = 600
-FINDING = re.compile(rf"^(?:ok|warn|fail)?\s*{HOST}: (?P<said>.*)\n\s+-> (?P<fix>.*)$", re.MULTILINE)
+BEGINS = re.compile(rf"(?:ok|warn|fail)? *{HOST}: ")
+REMEDY, SUM = "-> ", re.compile(r"\d+ ok, ")
+ANSWERS = ("y\n",)
 BUCKET, CHANNELS, REGION = "alpha-harvester-sre", "/alpha-harvester/lab/alerts/channels", "ap-south-1"
 ALERTS = "/var/spool/harvester-alert"
 SETTINGS = f"""\
@@ -63,11 +65,26 @@ class Said:
 
     code: int
     output: str
+    errors: str = ""
 
     def find(self, words: str) -> str | None:
-        """The remedy of the first finding that says these words; None when none does."""
-        found = (match["fix"] for match in FINDING.finditer(self.output) if re.search(words, match["said"]))
+        """The remedy of the first finding that says these words, in it or below it; None when none does."""
+        wrong = (finding for finding in read_findings(self.output) if not finding[0].startswith("ok "))
+        found = (fix or detail for detail, fix in wrong if re.search(words, detail))
         return next(found, None)
+
+
+def read_findings(output: str) -> Iterator[tuple[str, str]]:
+    """What is said of the host, and the remedy under it, of lines that may have been folded."""
+    detail, fix = "", ""
+    for line in [*output.splitlines(), f"{HOST}: "]:
+        if BEGINS.match(line) or SUM.match(line):
+            yield detail, fix
+            detail, fix = line, ""
+        elif fix or line.strip().startswith(REMEDY):
+            fix = f"{fix} {line.strip().removeprefix(REMEDY)}".strip()
+        else:
+            detail += f" {line.strip()}"
 
 
 @dataclass
@@ -94,18 +111,19 @@ class World:
         if "token-push" in words:
             os.environ.update(self.environment)
             return Said(0, push_token(words, partial(sign_in, self.state / "exchange"), cwd=self.root)[0])
+        if given in ANSWERS:  # they are asked for at a terminal alone
+            words = ["script", "--quiet", "--return", "--command", command, "/dev/null"]
         done = subprocess.run(
             words,
             cwd=self.root,
             env=self.environment,
             input=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             check=False,
             timeout=COMMAND_SECONDS,
         )
-        return Said(done.returncode, done.stdout)
+        return Said(done.returncode, done.stdout, done.stderr)
 
     def open_market(self, *, is_open: bool) -> None:
         """Give the exchange and the host a calendar that is open around the clock, or closed for a week."""
@@ -187,7 +205,7 @@ def build(root: Path, folder: Path) -> Iterator[World]:
             place = {"LocationConstraint": REGION}
             world.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
             built = world.here("ansible-playbook site.yml")
-            assert built.code == 0, built.output[-4000:]
+            assert built.code == 0, built.output[-4000:] + built.errors
             world.host(METRICS_RIGHTS)
             world.channel = channel
             for command in ("token-push", "secret-put --name channels"):
@@ -214,7 +232,6 @@ def operator_environment(root: Path, folder: Path, state: Path) -> dict[str, str
         "ANSIBLE_INVENTORY": str(inventory),
         "ANSIBLE_TIMEOUT": "60",  # a host that shares a busy machine answers late
         "LAB_STATE": str(state),
-        "COLUMNS": "4000",  # a finding is one line, however long
     }
 
 

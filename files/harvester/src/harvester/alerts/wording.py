@@ -9,6 +9,9 @@ from harvester.base.clock import to_ist
 BODY_LENGTH = 3_000
 """Telegram takes 4,096 characters of text (Bot API, sendMessage), the smallest of what the common services take."""
 
+DETAIL_LENGTH = 160
+"""Of one notice among several."""
+
 
 def describe_one(entry: Entry) -> Message:
     """One notice."""
@@ -23,7 +26,7 @@ def describe_all(entries: Sequence[Entry], beyond: int) -> Message:
     """A digest, the gravest first; `beyond`: notices that are not even in the book."""
     worst = Severity(entries[0].severity)
     lines = [
-        f"{_name(entry)} {entry.source}: {entry.title} ({_span(entry)})"
+        f"{_name(entry)} {entry.source}: {entry.title}{_detail(entry)} ({_span(entry)})"
         + (f" What to do: {entry.remedy}" if entry.remedy else "")
         for entry in entries
     ]
@@ -67,6 +70,12 @@ def fit(lines: Sequence[str]) -> str:
 
 def _name(entry: Entry) -> str:
     return Severity(entry.severity).name
+
+
+def _detail(entry: Entry) -> str:
+    """The begin of what is said below the title: in a digest, too, people read which unit or disk it is."""
+    rest = " ".join(entry.text.partition("\n")[2].split())
+    return f": {rest[:DETAIL_LENGTH]}" if rest else ""
 
 
 def _span(entry: Entry) -> str:
