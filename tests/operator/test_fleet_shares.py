@@ -66,6 +66,14 @@ def test_one_more_symbol_moves_few_others(figure: Callable[..., None]) -> None:
     figure("symbols_moved_by_one_more", max(moves), bound="<= 8", unit="of 50 to 150", gate=True)
 
 
+def test_the_deal_is_the_same_in_every_version() -> None:
+    """Another rule would move symbols between the hosts of every fleet with its next deployment."""
+    fleet = names(3)
+    dealt = [",".join(symbol[5:9] for symbol in share_of(SYMBOLS[:12], host, fleet)) for host in fleet]
+
+    assert dealt == ["0003,0004,0006,0008", "0000,0005,0007,0009", "0001,0002,0010,0011"]
+
+
 def test_more_hosts_than_symbols_are_refused_in_a_sentence() -> None:
     with pytest.raises(ConfigError, match=r"3 hosts and 2 symbols.*harvester_count"):
         share_of(SYMBOLS[:2], names(3)[0], names(3))
