@@ -13,9 +13,8 @@ from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result
-from runbook.fleet import account
+from runbook.fleet import account, shares
 from runbook.fleet.calendar import calendar_beside
-from runbook.fleet.shares import share_of
 from runbook.tokens.function_policies import statements
 
 
@@ -62,6 +61,11 @@ def account_refusal(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[
 def account_shares(host: str, fleet: Sequence[str], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Settings with the host's share of its account's limits."""
     return account.account_shares(host, _settings(variables, fleet))
+
+
+def share_of(symbols: Sequence[Any], host: str, fleet: Sequence[str]) -> list[Any]:
+    """The symbols, and rules among them, of a host of the fleet."""
+    return shares.share_of(_plain(symbols), host, fleet)
 
 
 def _settings(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str]) -> dict[str, Any]:

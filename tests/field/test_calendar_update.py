@@ -292,3 +292,14 @@ def test_the_packaged_calendar_can_be_read_whatever_the_environment_says(monkeyp
     with pytest.raises(ConfigError, match=r"/nowhere\.json"):
         read_calendar()
     assert calendar.current(None)["market"].startswith("NSE")
+
+
+def test_a_calendar_that_the_inventory_names_and_is_not_there_is_told_with_what_to_do(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yml").write_text(
+        "harvesters: {hosts: {h1: {harvester_calendar_file: /nowhere/mine.json}}}\n", encoding="utf-8"
+    )
+
+    with pytest.raises(ConfigError, match=r"/nowhere/mine\.json: there is no such file, and harvester_calendar_file"):
+        calendar_delivery.look(root, str(tmp_path / "hosts.yml"))

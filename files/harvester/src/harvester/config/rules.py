@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from msgspec import Meta
 
 from harvester.base.validation import Model
+from harvester.calendar.segments import NSE_CASH, SegmentName
 
 FILE = "symbols.json"
 """Beside the masters of a day: what the rules stood for then."""
@@ -30,6 +31,17 @@ class SymbolRule(Model, frozen=True):
             raise ValueError('a rule names either its underlying, or stocks: "with derivatives"')
         if self.stocks and self.strikes:
             raise ValueError("strikes belong to an underlying")
+
+    @property
+    def words(self) -> str:
+        """The rule as it may be written."""
+        written = {"underlying": self.underlying, "expiry": self.expiry, "strikes": self.strikes, "stocks": self.stocks}
+        return ", ".join(f"{key}: {value}" for key, value in written.items() if value)
+
+    @property
+    def segment(self) -> SegmentName:
+        """Of what it stands for."""
+        return "nse_fo" if self.underlying else NSE_CASH
 
     @property
     def expiries(self) -> int:

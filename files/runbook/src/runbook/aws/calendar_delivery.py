@@ -5,13 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harvester.base.errors import ConfigError
 from runbook.aws import environment, sleepers
 from runbook.fleet import calendar
 from runbook.fleet.inventory import GROUP, ask_ansible
 from runbook.fleet.playbook import Target, run
 
-MANAGED = "aws_account_managed"
-VARIABLES = (calendar.VARIABLE, MANAGED, "aws_account_profile", "aws_endpoint_url", "broker_proxy", "broker_ca_file")
+MANAGED, LAB = "aws_account_managed", "lab_state"
+VARIABLES = (
+    calendar.VARIABLE,
+    MANAGED,
+    LAB,
+    "aws_account_profile",
+    "aws_endpoint_url",
+    "broker_proxy",
+    "broker_ca_file",
+)
 
 
 @dataclass(frozen=True)
@@ -27,10 +36,12 @@ class Place:
 
 
 def look(root: Path, inventory: str | None) -> Place:
-    """Ask the inventory. Raises ConfigError when Ansible cannot read it."""
+    """Ask the inventory. Raises ConfigError when Ansible cannot read it, and when it names a file that is not there."""
     asked = ask_ansible(root, inventory, None, f"{GROUP}:localhost", VARIABLES)
     path = calendar.path_of(root, inventory, asked.values())
     variables = {name: next(filter(None, (each[name] for each in asked.values())), None) for name in VARIABLES}
+    if path and not path.is_file():
+        raise ConfigError(_explain_absence(path, variables[LAB]))
     return Place(path, path or calendar.path_beside(root, inventory), variables)
 
 
@@ -46,3 +57,15 @@ def deliver(root: Path, inventory: str | None, place: Place) -> list[str]:
     with sleepers.left_asleep(environment.load(root, inventory)) as asleep:
         run("site", target, variable, tags=["aws", "harvester_config"])
     return asleep
+
+
+def _explain_absence(path: Path, lab: str | None) -> str:
+    if lab:
+        return (
+            f"There is no lab at {lab}, so it has no calendar yet: ./inv lab-up makes both. The hosts of another"
+            " inventory are named with --inventory."
+        )
+    return (
+        f"{path}: there is no such file, and {calendar.VARIABLE} in the inventory names it. Correct the variable, or"
+        f" remove it: {calendar.FILE} beside the inventory's hosts is used then, and written by this command."
+    )

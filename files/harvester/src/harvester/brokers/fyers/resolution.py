@@ -27,7 +27,7 @@ def resolve_rule(rule: SymbolRule, rows: Iterable[Listing], prices: Mapping[str,
         wanted = [row for row in wanted if row.expires_ns in expiries]
         found = wanted if rule.steps is None else _around_the_money(wanted, rule.steps, prices)
     if not found:
-        raise ConfigError(f"symbols: no contract is listed for the rule {_words(rule)}.")
+        raise ConfigError(f"symbols: no contract is listed for the rule {rule.words}.")
     ordered = sorted(found, key=lambda row: (row.expires_ns or 0, row.strike or Decimal(0), row.ticker))
     return list(dict.fromkeys(row.ticker for row in ordered))
 
@@ -69,8 +69,3 @@ def _around_the_money(rows: Sequence[Listing], steps: int, prices: Mapping[str, 
         near = set(strikes[max(0, at - steps) : at + steps + 1])
         chosen += [row for row in chain if row.strike in near]
     return chosen
-
-
-def _words(rule: SymbolRule) -> str:
-    parts = {"underlying": rule.underlying, "expiry": rule.expiry, "strikes": rule.strikes, "stocks": rule.stocks}
-    return ", ".join(f"{key}: {value}" for key, value in parts.items() if value)
