@@ -15,6 +15,7 @@ from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result
 from runbook.fleet import account, shares
 from runbook.fleet.calendar import calendar_beside
+from runbook.fleet.indices import lists_beside
 from runbook.tokens.function_policies import statements
 
 
@@ -102,6 +103,7 @@ class FilterModule:
             "fleet_names": fleet_names,
             "fleet_stem": fleet_stem,
             "function_statements": function_statements,
+            "index_lists_beside": lists_beside,
             "is_address_in": is_address_in,
             "share_of": share_of,
             "volume_gib": volume_gib,

@@ -23,8 +23,8 @@ from runbook.report import delivery
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
     "allow-me", "athena-tables", "audit", "bench", "calendar-update", "cleanup", "configure", "cost", "demo",
-    "deploy", "destroy", "doctor", "lab-down", "lab-up", "logs", "mutants", "notify-test", "pull-data", "query",
-    "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status", "stop", "test",
+    "deploy", "destroy", "doctor", "index-update", "lab-down", "lab-up", "logs", "mutants", "notify-test", "pull-data",
+    "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status", "stop", "test",
     "token-page", "token-push", "token-status", "token-undo", "verify-data",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})

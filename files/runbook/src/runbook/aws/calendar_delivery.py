@@ -12,15 +12,7 @@ from runbook.fleet.inventory import GROUP, ask_ansible
 from runbook.fleet.playbook import Target, run
 
 MANAGED, LAB = "aws_account_managed", "lab_state"
-VARIABLES = (
-    calendar.VARIABLE,
-    MANAGED,
-    LAB,
-    "aws_account_profile",
-    "aws_endpoint_url",
-    "broker_proxy",
-    "broker_ca_file",
-)
+VARIABLES = (MANAGED, LAB, "aws_account_profile", "aws_endpoint_url", "broker_proxy", "broker_ca_file")
 
 
 @dataclass(frozen=True)
@@ -35,11 +27,17 @@ class Place:
     """What leads clients to the inventory's AWS and broker; and whether its account is ours to change."""
 
 
+def ask(root: Path, inventory: str | None, variable: str) -> dict[str, Any]:
+    """A variable of the inventory and those that lead to its world, None where it has none. Raises ConfigError."""
+    names = (variable, *VARIABLES)
+    asked = ask_ansible(root, inventory, None, f"{GROUP}:localhost", names)
+    return {name: next(filter(None, (each[name] for each in asked.values())), None) for name in names}
+
+
 def look(root: Path, inventory: str | None) -> Place:
     """Ask the inventory. Raises ConfigError when Ansible cannot read it, and when it names a file that is not there."""
-    asked = ask_ansible(root, inventory, None, f"{GROUP}:localhost", VARIABLES)
-    path = calendar.path_of(root, inventory, asked.values())
-    variables = {name: next(filter(None, (each[name] for each in asked.values())), None) for name in VARIABLES}
+    variables = ask(root, inventory, calendar.VARIABLE)
+    path = calendar.path_of(root, inventory, [variables])
     if path and not path.is_file():
         raise ConfigError(_explain_absence(path, variables[LAB]))
     return Place(path, path or calendar.path_beside(root, inventory), variables)
@@ -50,8 +48,15 @@ def deliver(root: Path, inventory: str | None, place: Place) -> list[str]:
 
     Gives the names of those. Raises PlaybookError with what stopped it.
     """
-    target, variable = Target(root, inventory), {calendar.VARIABLE: str(place.target.resolve())}
-    if not place.variables[MANAGED]:
+    return configure(root, inventory, {calendar.VARIABLE: str(place.target.resolve())}, place.variables)
+
+
+def configure(
+    root: Path, inventory: str | None, variable: Mapping[str, str], variables: Mapping[str, Any]
+) -> list[str]:
+    """The same, with another variable that names a file; `variables` are those of `ask`."""
+    target = Target(root, inventory)
+    if not variables[MANAGED]:
         run("site", target, variable, tags=["harvester_config"])
         return []
     with sleepers.left_asleep(environment.load(root, inventory)) as asleep:
