@@ -40,9 +40,14 @@ def check_health(
     ]
 
 
+def is_fresh(status: dict[str, Any], wall_ns: int) -> bool:
+    """Whether the recorder has just published it."""
+    return -STALE_NS < wall_ns - int(status.get("written_at_ns", 0)) < STALE_NS
+
+
 def _check_running(status: dict[str, Any], wall_ns: int) -> Check:
     age_ns = wall_ns - int(status.get("written_at_ns", 0))
-    ok = -STALE_NS < age_ns < STALE_NS
+    ok = is_fresh(status, wall_ns)
     detail = f"release {status.get('release')}, state published {age_ns / NS_PER_SECOND:.0f} s ago"
     return Check(
         "running", ok, detail, "" if ok else "The recorder hangs or has ended: ./inv logs, then ./inv restart."

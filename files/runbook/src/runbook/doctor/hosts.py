@@ -175,5 +175,8 @@ def check_health(answer: HostStatus) -> Iterator[Finding]:
         yield fail(f"{answer.host}: harvester", answer.error, "Deploy it: ./inv deploy.")
         return
     for check in answer.report["checks"]:
-        name = f"{answer.host}: {check['name']}"
-        yield ok(name, check["detail"]) if check["ok"] else fail(name, check["detail"], check["fix"] or "See there.")
+        name, detail, fix = f"{answer.host}: {check['name']}", check["detail"], check["fix"]
+        if not check["ok"]:
+            yield fail(name, detail, fix or "See there.")
+        else:
+            yield warn(name, detail, fix) if fix else ok(name, detail)

@@ -45,7 +45,7 @@ def show_status(answers: Sequence["HostStatus"]) -> None:
     for answer in answers:
         if answer.error:
             out.print(f"{answer.host}: {answer.error}", markup=False)
-        for check in answer.failed_checks:
+        for check in [*answer.failed_checks, *answer.remarks]:
             out.print(f"{answer.host}: {check['name']}: {check['detail']}", markup=False)
             out.print(f"     -> {check.get('fix') or 'See ./inv logs.'}", markup=False)
 
@@ -62,7 +62,7 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
     return (
         answer.host,
         "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
-        "open" if window.get("open") else "closed",
+        _session(answer.report.get("session") or {"open": window.get("open"), "recorded": window.get("open")}),
         f"{sum(one.get('updates', 0) for one in symbols):,}",
         f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
         len(status.get("open_gaps") or []),
@@ -70,6 +70,12 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
         human_bytes(free) if free is not None else "",
         answer.report.get("release", ""),
     )
+
+
+def _session(session: Mapping[str, Any]) -> str:
+    if not session["open"]:
+        return "closed"
+    return "open" if session["recorded"] else "[red]open, not recorded[/]"
 
 
 def show_delivery(delivery: "Delivery") -> None:
