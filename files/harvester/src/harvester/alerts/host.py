@@ -45,7 +45,15 @@ def open_channels(settings: AlertSettings) -> list[Channel]:
     stored = store.read()
     if stored is None:
         raise ConfigError(
-            f"{store.place}: no alert channel is configured, so nobody is told anything. Store apprise addresses there,"
-            " one a line: ./inv secret-put --name channels."
+            f"{store.place}: no alert channel is configured, so nobody is told anything. Write apprise addresses into a"
+            f" file, one a line, and bring it there: {storing(settings.channels)}"
         )
     return parse_channels(stored.value)
+
+
+def storing(place: str) -> str:
+    """The command that brings a file with channels to the place where a host reads them."""
+    kind, _, path = place.partition(":")
+    if kind == "file":
+        return f"on the host, sudo install -o harvester-alert -g harvester-alert -m 600 FILE {path}"
+    return "./inv secret-put --name channels < FILE"

@@ -29,7 +29,7 @@ class TokenAgent:
         self._handover = handover
         self._clock = clock
         self._notifier = notifier
-        self._handed_over: str | None = None
+        self._handed_over: StoredToken | None = None
         self._refused: str | None = None
         self._failures = 0
         self._state = "no token yet"
@@ -67,7 +67,7 @@ class TokenAgent:
         self._failures = 0
         if stored is None:
             self._state = "no token has been stored yet"
-        elif stored.version != self._handed_over:
+        elif self._handed_over is None or stored[:2] != self._handed_over[:2]:  # versions may begin again at 1
             self._offer(stored)
 
     def _offer(self, stored: StoredToken) -> None:
@@ -86,7 +86,7 @@ class TokenAgent:
         except HarvesterError as error:
             log.error("token_not_handed_over", version=stored.version, detail=str(error))
             return
-        self._handed_over, self._refused = stored.version, None
+        self._handed_over, self._refused = stored, None
         expires = to_ist(claims.expires_at_ns)
         self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M} India time"
         log.info("token_handed_over", version=stored.version, expires=expires.isoformat())
