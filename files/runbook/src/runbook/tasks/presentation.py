@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ from harvester.lake.certificate.shares import in_percent
 from runbook.console.terminal import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
+    from harvester.config.rules import IndexList
     from runbook.aws.cost import CostLine
     from runbook.aws.glue import Change
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
     from runbook.fleet.calendar import Difference
+    from runbook.fleet.indices import Difference as Member
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
     from runbook.report.delivery import Delivery
@@ -38,7 +41,7 @@ def show_json(content: Any) -> None:
 def show_status(answers: Sequence["HostStatus"]) -> None:
     """One row per host, then what is wrong and how to put it right."""
     out = console()
-    columns = ("host", "health", "session", "updates#", "last", "gaps#", "token", "free#", "release")
+    columns = ("host", "health", "session", "updates#", "last", "gaps#", "lost today#", "token", "free#", "release")
     out.print(table("", columns, [_status_row(answer) for answer in answers]))
     for answer in answers:
         if answer.error:
@@ -50,7 +53,7 @@ def show_status(answers: Sequence["HostStatus"]) -> None:
 
 def _status_row(answer: "HostStatus") -> tuple[object, ...]:
     if answer.report is None:
-        return (answer.host, "[red]no answer[/]", *[""] * 7)
+        return (answer.host, "[red]no answer[/]", *[""] * 8)
     status = answer.report.get("status") or {}
     symbols = (status.get("symbols") or {}).values()
     received = [one["last_recv_ns"] for one in symbols if one.get("last_recv_ns")]
@@ -64,10 +67,23 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
         f"{sum(one.get('updates', 0) for one in symbols):,}",
         f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
         len(status.get("open_gaps") or []),
+        _lost(status),
         f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),
         human_bytes(free) if free is not None else "",
         answer.report.get("release", ""),
     )
+
+
+def _lost(status: Mapping[str, Any]) -> str:
+    """Of all symbols and feeds together, also by the gaps that are open now; the worst cause is named."""
+    now_ns = int(status.get("written_at_ns") or 0)
+    by_cause = Counter(status.get("lost_today") or {})
+    for gap in status.get("open_gaps") or []:
+        by_cause[gap["cause"]] += max(0, now_ns - int(gap["from_ns"]))
+    if not by_cause.total():
+        return "nothing"
+    worst = by_cause.most_common(1)[0][0]
+    return f"{human_age(timedelta(microseconds=by_cause.total() // 1000))}, {worst}"
 
 
 def _session(session: Mapping[str, Any]) -> str:
@@ -131,6 +147,12 @@ def show_verification(result: "Verification") -> None:
         )
     for path in result.unlisted:
         out.print(f"in no manifest, so not used: {path}", markup=False)
+    for path in result.superseded:
+        out.print(f"of a former build, and counted by whoever reads the folder: {path}", markup=False)
+    if result.superseded:
+        out.print("`./inv pull-data` moves files of former builds away.", markup=False)
+    if result.kept_aside:
+        out.print(f"{result.kept_aside} files of former builds are kept in superseded/, and may be deleted.")
 
 
 def _share(share: float | None) -> str:
@@ -280,6 +302,16 @@ def show_calendar(changes: Sequence["Difference"], target: Path) -> None:
         return
     rows = [(each.sign, each.day, each.segment, each.what, each.source) for each in changes]
     out.print(table(str(target), ("", "day", "segment", "what", "source"), rows))
+
+
+def show_members(changes: Sequence["Member"], new: "IndexList") -> None:
+    """What a new list of an index has that the old one has not, and the other way round."""
+    out = console()
+    title = f"{new.index}: {len(new.members)} members by {new.source}"
+    if not changes:
+        out.print(f"{title}; nothing new", markup=False)
+        return
+    out.print(table(title, ("", "ISIN", "member"), list(changes)))
 
 
 def show_changes(changes: Sequence["Change"], database: str) -> None:
