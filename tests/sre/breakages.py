@@ -15,6 +15,7 @@ from lab import faults, labs
 
 UNITS = "/etc/systemd/system"
 FILLER = f"{DATA}/somebody-elses"
+RELOAD = "systemctl daemon-reload"
 Break = str | Callable[[World], None]
 
 
@@ -43,7 +44,7 @@ def act(world: World, what: Break) -> None:
 
 
 def remove_file(name: str) -> str:
-    return f"rm {UNITS}/{name}; systemctl daemon-reload"
+    return f"rm {UNITS}/{name}; {RELOAD}"
 
 
 def fault(**script: object) -> Callable[[World], None]:
@@ -102,7 +103,7 @@ BREAKAGES = (
     Breakage("timer disabled", "systemctl disable harvester-upload.timer", r"harvester-upload\.timer", first_six=True),
     Breakage(
         "unit masked",
-        f"ln -sf /dev/null {UNITS}/harvester-verify.timer; systemctl daemon-reload; systemctl stop harvester-verify.timer",
+        f"systemctl stop harvester-verify.timer; ln -sf /dev/null {UNITS}/harvester-verify.timer; {RELOAD}",
         "harvester-verify",
     ),
     Breakage("rules flushed", "nft flush ruleset", "rules are not loaded", first_six=True),
@@ -138,13 +139,13 @@ BREAKAGES = (
         "systemctl stop harvester-alert.timer harvester-alert.path",
         "harvester-alert",
         told_by="dead-man",
+        market="open",
     ),
-    Breakage("alert's inbox gone", f"rm -r {ALERTS}", r"harvester-alert"),
+    Breakage("alert's inbox gone", f"rm -r {ALERTS}; systemctl stop chrony", "the clock right"),
     Breakage(
         "alert's book corrupt",
-        "rm -f /var/lib/harvester-alert/book.json; mkdir /var/lib/harvester-alert/book.json",
-        "book",
-        told_by="dead-man",
+        "echo '{' >/var/lib/harvester-alert/book.json; systemctl stop chrony",
+        "the clock right",
     ),
     Breakage("upload failed", fail_upload, "harvester-upload", passes=heal, needs_day=True),
     Breakage(

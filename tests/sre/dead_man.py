@@ -1,4 +1,4 @@
-"""The dead-man as AWS runs it: the function of this checkout, asked at the rate of its schedule, on the stand-in's metrics."""
+"""The dead-man as AWS runs it: the function of this checkout, at its schedule's rate, on the stand-in's metrics."""
 
 import importlib
 import json

@@ -14,7 +14,8 @@ from tests.sre.remedies import Step, read_steps
             [Step("sudo systemctl restart chrony", on_host=True), Step("chronyc sources", on_host=True)],
         ),
         (
-            "See why: ./inv logs --unit harvester-upload; when that is cured, on the host: sudo systemctl start harvester-upload",
+            "See why: ./inv logs --unit harvester-upload; when that is cured, on the host:"
+            " sudo systemctl start harvester-upload",
             [Step("./inv logs --unit harvester-upload"), Step("sudo systemctl start harvester-upload", on_host=True)],
         ),
         (

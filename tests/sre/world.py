@@ -47,6 +47,7 @@ mkdir -p /etc/systemd/system/harvester-metrics.service.d
 printf '[Service]\\nEnvironment=AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing\\n' \
   >/etc/systemd/system/harvester-metrics.service.d/lab.conf
 systemctl daemon-reload
+systemctl start harvester-metrics
 """
 """Elsewhere the instance's role gives them."""
 

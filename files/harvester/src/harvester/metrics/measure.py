@@ -86,7 +86,7 @@ def require_alerts(looked: Path, wall_ns: int) -> None:
     try:
         age_ns = wall_ns - looked.stat().st_mtime_ns
     except OSError as error:
-        raise UnhealthyError(f"{looked}: the alerts have not looked at this host ({error.strerror}): {START}.") from error
+        raise UnhealthyError(f"{looked}: the alerts have not looked here yet ({error.strerror}): {START}.") from error
     if not -ALERTS_NS < age_ns < ALERTS_NS:
         raise UnhealthyError(f"the alerts looked {age_ns / NS_PER_SECOND:.0f} s ago, and should every minute: {START}.")
 
