@@ -89,6 +89,14 @@ def test_a_good_token_is_handed_over_once_and_said(desk: Desk) -> None:
     assert redact(GOOD.get_secret_value()) == "[redacted]"
 
 
+def test_another_token_of_the_same_version_is_handed_over(desk: Desk) -> None:
+    """A parameter that was deleted and stored again begins at version 1 once more."""
+    other = Secret(make_token(1_795_007_200))
+    desk.poll(StoredToken(GOOD, "ssm:1"))
+    desk.poll(StoredToken(other, "ssm:1"))
+    assert json.loads(desk.path.read_bytes())["access_token"] == other.get_secret_value()
+
+
 def test_a_token_that_is_no_good_is_said_once_and_judged_anew(desk: Desk) -> None:
     desk.poll(StoredToken(GOOD, "ssm:1"))
     [line] = desk.poll(StoredToken(OLD, "ssm:2"))

@@ -47,8 +47,8 @@ def open_channels(settings: AlertSettings) -> list[Channel]:
     stored = store.read()
     if stored is None:
         raise ConfigError(
-            f"{store.place}: no alert channel is configured, so nobody is told anything. Store apprise addresses there,"
-            " one a line: ./inv secret-put --name channels."
+            f"{store.place}: no alert channel is configured, so nobody is told anything. Write apprise addresses into a"
+            f" file, one a line, and bring it there: {storing(settings.channels)}"
         )
     return parse_channels(stored.value)
 
@@ -57,3 +57,11 @@ def find_channels(settings: AlertSettings) -> list[str]:
     """The names of the channels of the settings; none where there is none. Raises ConfigError, StoreError."""
     stored = open_place(settings.channels, settings.region).read()
     return names_of(stored.value) if stored else []
+
+
+def storing(place: str) -> str:
+    """The command that brings a file with channels to the place where a host reads them."""
+    kind, _, path = place.partition(":")
+    if kind == "file":
+        return f"on the host, sudo install -o harvester-alert -g harvester-alert -m 600 FILE {path}"
+    return "./inv secret-put --name channels < FILE"

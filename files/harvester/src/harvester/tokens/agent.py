@@ -29,8 +29,7 @@ class TokenAgent:
         self._handover = handover
         self._clock = clock
         self._notifier = notifier
-        self._handed_over: str | None = None
-        self._stored: StoredToken | None = None
+        self._handed_over: StoredToken | None = None
         self._written: tuple[int, int, int] | None = None
         """What was handed over last, and its file, by its stat."""
         self._noted: tuple[int, int, int] | None = None
@@ -71,18 +70,18 @@ class TokenAgent:
         self._failures = 0
         if stored is None:
             self._state = "no token has been stored yet"
-        elif stored.version != self._handed_over:
+        elif self._handed_over is None or stored[:2] != self._handed_over[:2]:  # versions may begin again at 1
             self._offer(stored)
 
     def restore(self) -> None:
         """Write the handed over file again where it is gone, or is no longer what was written."""
         found = self._find()
-        if self._stored is None or found == self._written:
+        if self._handed_over is None or found == self._written:
             return
         if found != self._noted:
             log.warning("handover_lost", path=str(self._handover), detail="gone or changed; it is written again")
         self._noted = found
-        self._offer(self._stored)
+        self._offer(self._handed_over)
 
     def _find(self) -> tuple[int, int, int] | None:
         try:
@@ -106,8 +105,7 @@ class TokenAgent:
         except HarvesterError as error:
             log.error("token_not_handed_over", version=stored.version, detail=str(error))
             return
-        self._handed_over, self._refused = stored.version, None
-        self._stored = stored
+        self._handed_over, self._refused = stored, None
         self._written = self._noted = self._find()
         expires = to_ist(claims.expires_at_ns)
         self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M} India time"

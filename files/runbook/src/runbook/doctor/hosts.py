@@ -19,7 +19,7 @@ from runbook.doctor.sessions import check_sessions, read_settings
 from runbook.fleet.calendar import path_of
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host, load_hosts
-from runbook.fleet.ssh import SshConnection
+from runbook.fleet.ssh import NO_SUDO, SshConnection
 from runbook.fleet.status import HostStatus, gather
 from runbook.tokens.places import token_settings
 
@@ -144,7 +144,7 @@ def check_connection(host: Host, connection: SshConnection) -> Finding:
         return fail(
             name,
             f"reached as {host.user or 'you'}, but sudo asks for a password",
-            "Give the login user NOPASSWD sudo (cloud images do), or correct ansible_user in the inventory.",
+            NO_SUDO,
         )
     return ok(name, f"{host.user or 'you'}@{host.address} answers, sudo works")
 

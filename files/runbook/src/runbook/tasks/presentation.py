@@ -133,6 +133,12 @@ def show_verification(result: "Verification") -> None:
         )
     for path in result.unlisted:
         out.print(f"in no manifest, so not used: {path}", markup=False)
+    for path in result.superseded:
+        out.print(f"of a former build, and counted by whoever reads the folder: {path}", markup=False)
+    if result.superseded:
+        out.print("`./inv pull-data` moves files of former builds away.", markup=False)
+    if result.kept_aside:
+        out.print(f"{result.kept_aside} files of former builds are kept in superseded/, and may be deleted.")
 
 
 def _share(share: float | None) -> str:
