@@ -38,16 +38,16 @@ def look(installed: Installed, now_ns: int) -> Facts:
     alerts, data = installed.alerts, installed.data_dir
     looks: dict[str, Callable[[], Any]] = {
         "units": lambda: look_at_units((*installed.units, *BESIDE_OURS)),
-        "time_sync": _look_at_clock,
-        "firewall": _look_at_firewall,
-        "disks": lambda: [_look_at_disk(path) for path in dict.fromkeys((Path("/"), data))],
+        "time_sync": look_at_clock,
+        "firewall": look_at_firewall,
+        "disks": lambda: [look_at_disk(path) for path in dict.fromkeys((Path("/"), data))],
         "release": lambda: _look_at_release(installed.root),
         "configuration": lambda: _look_at_configuration(installed.config),
         "days": lambda: look_at_days(data, installed.host_id, uploads=installed.uploads),
         "recorded": lambda: recorded_days(data),
         "handed_over": lambda: _is_there(installed.handover),
         "reach": lambda: _read_reach(reach_file(alerts.ports)),
-        "keys": lambda: {user: made for user in installed.logins if (made := _date_of_key(user)) is not None},
+        "keys": lambda: {user: made for user in installed.logins if (made := date_of_key(user)) is not None},
     }
     seen: dict[str, Any] = {}
     unseen: dict[str, str] = {}
@@ -73,7 +73,7 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-def _look_at_clock() -> TimeSync:
+def look_at_clock() -> TimeSync:
     """By chronyd's own word; it answers any user of the host (chronyc(1), `tracking`, in its CSV form)."""
     try:
         fields = _run("chronyc", "-n", "-c", "tracking").strip().split(",")
@@ -92,7 +92,7 @@ def read_tracking(fields: list[str]) -> TimeSync:
     return TimeSync(leap in LEAPS, f"{leap}, {offset:+.6f} s against {name}", heard_ns)
 
 
-def _look_at_firewall() -> str:
+def look_at_firewall() -> str:
     """Whether our rules are in the kernel, where they are meant to be: by the file, and by its service."""
     installed = RULES.exists() and TABLE[1] in RULES.read_text(errors="replace")
     if not installed and not ENABLED.is_symlink():
@@ -109,7 +109,7 @@ def _look_at_firewall() -> str:
     return ""
 
 
-def _look_at_disk(path: Path) -> Disk:
+def look_at_disk(path: Path) -> Disk:
     stat = os.statvfs(path)
     return Disk(str(path), stat.f_bavail * stat.f_frsize, stat.f_files, stat.f_favail)
 
@@ -181,7 +181,7 @@ def _read_reach(path: Path) -> Reach:
     return reach
 
 
-def _date_of_key(user: str) -> int | None:
+def date_of_key(user: str) -> int | None:
     """When the oldest key that lets a user in was made: by the comment of our own, else by the age of the file."""
     try:
         path = Path(pwd.getpwnam(user).pw_dir) / ".ssh/authorized_keys"

@@ -19,7 +19,8 @@ def judge_files(view: View) -> Fault | None:
     ours = _units(view, view.installed.units)
     wrong = [f"{name} is not there" for name, unit in ours.items() if not unit.present]
     wrong += [f"{name} is {unit.load}" for name, unit in ours.items() if unit.present and unit.load not in LOADED]
-    wrong += [f"{name} changed on disk, and systemd has not read it" for name, unit in ours.items() if unit.outdated]
+    stale = [name for name, unit in ours.items() if unit.present and unit.outdated]
+    wrong += [f"{name} changed on disk, and systemd has not read it" for name in stale]
     return _fault(wrong, "./inv deploy")
 
 
