@@ -10,6 +10,7 @@ BODY_LENGTH = 3_000
 """Telegram takes 4,096 characters of text (Bot API, sendMessage), the smallest of what the common services take."""
 
 DETAIL_LENGTH = 160
+"""Of one notice among several."""
 
 
 def describe_one(entry: Entry) -> Message:
@@ -75,6 +76,12 @@ def _detail(entry: Entry) -> str:
 
 def _name(entry: Entry) -> str:
     return Severity(entry.severity).name
+
+
+def _detail(entry: Entry) -> str:
+    """The begin of what is said below the title: in a digest, too, people read which unit or disk it is."""
+    rest = " ".join(entry.text.partition("\n")[2].split())
+    return f": {rest[:DETAIL_LENGTH]}" if rest else ""
 
 
 def _span(entry: Entry) -> str:
