@@ -24,7 +24,7 @@ options:
   generations: {description: Folder of configuration generations., type: path, required: true}
   current: {description: Deployment to switch to; nothing is switched without it., type: str, default: ""}
   previous:
-    description: Deployment to remember as the previous one, empty for none; default the one left if it has proven itself.
+    description: Deployment to remember as the previous one, empty for none; default the one left if it is proven.
     type: str
   proven: {description: Deployment that has proven itself., type: str, default: ""}
   keep:
@@ -85,7 +85,7 @@ def points_to(link: Path, target: str) -> bool:
 
 
 def replace_link(link: Path, target: str) -> None:
-    """Point the link there, if it does not yet, by one rename; what an earlier run left under a name does not hinder."""
+    """Point the link there, if it does not yet, by one rename."""
     if not points_to(link, target):
         candidate = link.with_name(f".{link.name}.{time.time_ns()}")
         candidate.symlink_to(target)
