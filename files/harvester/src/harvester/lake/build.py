@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.lake.certificate.balance import check_day
+from harvester.lake.certificate.damage import certify_damage
 from harvester.lake.certificate.day import certify_day, encode_certificate
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation
@@ -12,23 +13,27 @@ from harvester.lake.layout import CERTIFICATE, GAPS, RAW
 from harvester.lake.manifest import FileEntry, describe_file
 from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.publish.files import place, temporary_for
+from harvester.lake.tables.undecoded import Explanation
 from harvester.lake.writing import write_tables
 
 
-def build_day(lake: Path, day: Day, expectation: Expectation, release: str, form: Form) -> tuple[list[FileEntry], Json]:
+def build_day(
+    lake: Path, day: Day, expectation: Expectation, release: str, form: Form, explanation: Explanation
+) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
     The caller holds the lake. Raises HarvesterError when a file that is read back is not what was written, or when
     data and gaps together are not what was expected.
     """
     archived = _archive(lake, day, form)
-    written = write_tables(lake, day, expectation.grace_ns)
+    written = write_tables(lake, day, expectation.grace_ns, explanation)
     temporary = temporary_for(lake, day.partition, GAPS)
     ledger = place(lake, temporary, write_gaps(written.gaps, temporary))
     if read_gaps(lake / ledger.path) != in_order(written.gaps):
         raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
     files = [*written.files, ledger, *archived]
-    certificate = certify_day(day, release, written.symbols, written.streams, files)
+    damage = certify_damage(day.events.damage, written.gaps, explanation.text)
+    certificate = certify_day(day, release, written.symbols, written.streams, files, damage)
     flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(

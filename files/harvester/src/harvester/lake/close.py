@@ -5,6 +5,7 @@ the day is not closed, and the next run builds it again. A closed day is built a
 segments of it, or a file of it is missing; that is a new generation, and the replaced files move to superseded/.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,13 +26,16 @@ from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TB
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
 from harvester.lake.certificate.streams import Json
+from harvester.lake.day.earlier import find_earlier
 from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day, Expectation, read_day
+from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
-from harvester.lake.layout import RAW, Partition, find_partitions
+from harvester.lake.layout import CERTIFICATE, RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
 from harvester.lake.publish.archive import Form
 from harvester.lake.publish.files import locked, set_superseded_aside
+from harvester.lake.tables.undecoded import Explanation
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -63,15 +67,19 @@ def close_day(
     now_ns: int,
     rebuild: bool = False,
     form: Form = Form.ZSTD,
+    explain: str = "",
 ) -> Closing:
     """Close one day; `form` is that of the segments that are archived now, `now_ns` wall ns.
 
-    Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
+    `explain` is what a person says of what is recorded and not decoded; what was said of a closed day holds when it is
+    built again. Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
     """
     with locked(lake), _explaining(partition):
         before = load_manifest(lake, partition)
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
-        day = read_day(partition, read_index(sources), expectation)
+        index = read_index(sources)
+        earlier = find_earlier(journal, lake, partition, index)
+        day = read_day(partition, index, expectation, earlier, find_kept(journal, partition.date))
         _check_over(day, now_ns)
         _check_sealed(day, journal)
         if not before and not day.windows and not any(source.data_records for source in sources):
@@ -79,7 +87,8 @@ def close_day(
         if before and not _must_build(lake, day, before, rebuild):
             set_superseded_aside(lake, before, partition)
             return Closing(partition, UNCHANGED, before)
-        files, certificate = build_day(lake, day, expectation, release_id(), form)
+        explanation = Explanation(explain) if explain else _explained(lake, before)
+        files, certificate = build_day(lake, day, expectation, release_id(), form, explanation)
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
@@ -103,6 +112,19 @@ def _explaining(partition: Partition) -> Iterator[None]:
             f"{partition.date}: the day cannot be closed: {error.filename or 'a new file'}: {error.strerror}. The"
             " journal keeps everything; free disk space or correct owners and modes, then run the command again."
         ) from error
+
+
+def _explained(lake: Path, before: Manifest | None) -> Explanation:
+    """What the certificate of the generation before says that a person said."""
+    for entry in before.find(CERTIFICATE) if before else ():
+        try:
+            damage = json.loads((lake / entry.path).read_bytes())["damage"]
+            told = {each["where"]: each for each in damage if each["kind"] == "undecoded"}
+            texts = " ".join(dict.fromkeys(str(each["explanation"]) for each in told.values()))
+            return Explanation(texts, {where: int(each["records"]) for where, each in told.items()})
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # of a release that knew no explanations, or gone: then it has to be said again
+    return Explanation()
 
 
 def _segments(day: Day) -> tuple[SegmentEntry, ...]:

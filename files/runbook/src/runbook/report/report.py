@@ -94,6 +94,7 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
         "missing": sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
         "files": len(day.manifest.files),
         "bytes": sum(file.bytes for file in day.manifest.files),
+        "damage": day.damage,
         "unexplained": day.certificate.get("unexplained_slots", 0),
         "columns": axis.columns,
         "has_breaks": bool(axis.closed),

@@ -32,6 +32,8 @@ class CheckedDay:
     window_ns: int = 0
     covered_ns: int = 0
     lost_ns_by_cause: dict[str, int] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+    """What is wrong with the journal that the day was built from."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -78,7 +80,11 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
         unpulled = {problem for problem in found.problems if _is_unpulled_raw(problem, store.lake)}
         problems = [_with_reason(problem, store.lake) for problem in found.problems if problem not in unpulled]
         files = found.files - len(unpulled)
-        checked.append(CheckedDay(found.date, found.host, files, found.bytes, len(unpulled), problems=problems))
+        checked.append(
+            CheckedDay(
+                found.date, found.host, files, found.bytes, len(unpulled), damage=found.damage, problems=problems
+            )
+        )
     readable = _readable_days(store.lake, checked)
     check_symbols(symbols, readable.values())
     for day in checked:
