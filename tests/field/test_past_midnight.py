@@ -90,7 +90,13 @@ def test_a_gap_that_began_before_midnight_is_closed_after_it(place: StreamedPlac
     recorder.connect(0, [SBIN])
     recorder.control("disconnect", feed=FYERS_HSM, stream=0, cause="mute", detail="nothing")
     recorder.control(
-        "gap_open", gap_id="g", feed=FYERS_HSM, symbols=[SBIN], from_ns=place.clock.now_ns, cause="mute", detail="nothing"
+        "gap_open",
+        gap_id="g",
+        feed=FYERS_HSM,
+        symbols=[SBIN],
+        from_ns=place.clock.now_ns,
+        cause="mute",
+        detail="nothing",
     )
     recorder.connect(0, [SBIN])
     recorder.books(0, SBIN, 1)

@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rebuild", action="store_true", help="build the day again although nothing was added to it")
     parser.add_argument(
-        "--explain", metavar="WHY", default="", help="close the day although something in it is not decoded, and say why"
+        "--explain",
+        metavar="WHY",
+        default="",
+        help="close the day although something in it is not decoded, and say why",
     )
 
 

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harvester.base.clock import SystemClock, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.calendar import NSE_CASH, SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
@@ -95,17 +96,26 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
     return Verification(checked, [day.isoformat() for day in missing], report.unlisted)
 
 
-def missing_days(
-    present: Collection[date], selection: Selection, by_segment: Mapping[SegmentName, Collection[date]] | None = None
-) -> Iterator[date]:
-    """Trading days of the selection without data; where it is open, between the first and the last day here.
+def today_in_india() -> date:
+    """The date there now."""
+    return to_ist(SystemClock().wall_ns()).date()
 
-    `by_segment`: days here that have each segment; default: all of them NSE cash.
+
+def missing_days(
+    present: Collection[date],
+    selection: Selection,
+    by_segment: Mapping[SegmentName, Collection[date]] | None = None,
+    *,
+    today: date | None = None,
+) -> Iterator[date]:
+    """Trading days of the selection before today without data; where it is open, between the first and last day here.
+
+    `by_segment`: days here that have each segment; default: all of them NSE cash. `today`: default: the date in India.
     """
     if not present and not (selection.since and selection.until):
         return
     day = selection.since or min(present)
-    last = selection.until or max(present)
+    last = min(selection.until or max(present), (today or today_in_india()) - timedelta(days=1))
     due = [_Due.make(segment, days, present) for segment, days in (by_segment or {NSE_CASH: present}).items()]
     while day <= last:
         if day not in present and any(each.first <= day <= each.last and each.calendar.session(day) for each in due):

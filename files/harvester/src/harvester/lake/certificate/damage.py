@@ -103,7 +103,9 @@ def _cost(entry: Mapping[str, Any]) -> str:
     costs = [_count(entry["slots"], "poll")] if entry["slots"] else []
     costs += [f"{entry['lost_ns'] / NS_PER_SECOND:,.3f} s of the sockets"] if entry["lost_ns"] else []
     names = entry["symbols"]
-    shown = ", ".join(names[:MOST_SYMBOLS]) + (f" and {len(names) - MOST_SYMBOLS} more" if len(names) > MOST_SYMBOLS else "")
+    shown = ", ".join(names[:MOST_SYMBOLS]) + (
+        f" and {len(names) - MOST_SYMBOLS} more" if len(names) > MOST_SYMBOLS else ""
+    )
     price = f", which cost {' and '.join(costs)} of {shown}" if costs else ", which cost nothing that was due"
     return f"Lost: {lost}{when and f' of{when}'}{price}. "
 

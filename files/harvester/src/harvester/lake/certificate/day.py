@@ -92,9 +92,7 @@ def certify_day(
             "torn_bytes": events.torn_bytes,
             "unattributed_records": index.unattributed,
             "other_feed_records": index.other_feeds,
-            "malformed_control_records": sum(
-                each.records or 0 for each in events.damage if each.kind == "malformed"
-            ),
+            "malformed_control_records": sum(each.records or 0 for each in events.damage if each.kind == "malformed"),
         },
         "damage": list(damage),
         **({"more_damage": more} if (more := len(events.damage) - len(damage)) > 0 else {}),

@@ -15,6 +15,7 @@ from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows
 from harvester.decode.fyers_tbt import TbtBatch
 from harvester.decode.hsm_layout import DEPTH, SNAPSHOT, SYMBOL
+from harvester.decode.merge import last_of_each
 from harvester.lake.day.connections import Connection
 from harvester.lake.schema import DEPTH50_TABLE, DEPTH_TABLE, INDEX_TABLE, QUOTES_TABLE, Table
 from harvester.lake.tables.origin import MOST_NOTICES, FeedContent, Origin, Piece
@@ -147,7 +148,8 @@ class HsmRows(_ConnectionRows):
         result = self._quotes[:, books.symbols]
         from_batch = (order >= count) & (latest >= 0)
         result[:, order[from_batch] - count] = quotes.values[:, latest[from_batch]]
-        self._quotes[:, quotes.symbols] = quotes.values  # of those with one symbol the last stays
+        last = last_of_each(quotes.symbols, self._quotes.shape[1])
+        self._quotes[:, quotes.symbols[last]] = quotes.values[:, last]
         return result
 
 
