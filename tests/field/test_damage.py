@@ -13,8 +13,8 @@ from harvester.commands.close import describe
 from harvester.lake.certificate.damage import tell_damage
 from harvester.reader.verify import verify_lake
 from runbook.pull.plan import Selection
-from runbook.pull.store import LocalStore
 from runbook.pull.pull import HostResult
+from runbook.pull.store import LocalStore
 from runbook.report import delivery
 from runbook.report.catalogue import load_days
 from runbook.report.report import write_report

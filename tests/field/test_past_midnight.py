@@ -1,4 +1,4 @@
-"""Recordings past midnight: what a frame means is in the segments of the day before; what is not decoded is never silent."""
+"""Recordings past midnight: a frame means what the segments of the day before say; what is not decoded is told."""
 
 from dataclasses import replace
 from datetime import timedelta

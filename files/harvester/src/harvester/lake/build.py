@@ -8,17 +8,24 @@ from harvester.lake.certificate.damage import certify_damage
 from harvester.lake.certificate.day import certify_day, encode_certificate
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation
+from harvester.lake.explained import Explanation
 from harvester.lake.gaps.polls import in_order, read_gaps, write_gaps
 from harvester.lake.layout import CERTIFICATE, GAPS, RAW
 from harvester.lake.manifest import FileEntry, describe_file
 from harvester.lake.publish.archive import Form, archive_segment
-from harvester.lake.publish.files import place, temporary_for
-from harvester.lake.tables.undecoded import Explanation
+from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.writing import write_tables
 
 
 def build_day(
-    lake: Path, day: Day, expectation: Expectation, release: str, form: Form, explanation: Explanation
+    lake: Path,
+    day: Day,
+    expectation: Expectation,
+    names: Names,
+    *,
+    release: str,
+    form: Form,
+    explanation: Explanation,
 ) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
@@ -26,9 +33,9 @@ def build_day(
     data and gaps together are not what was expected.
     """
     archived = _archive(lake, day, form)
-    written = write_tables(lake, day, expectation.grace_ns, explanation)
+    written = write_tables(lake, day, expectation.grace_ns, names, explanation)
     temporary = temporary_for(lake, day.partition, GAPS)
-    ledger = place(lake, temporary, write_gaps(written.gaps, temporary))
+    ledger = place(lake, temporary, write_gaps(written.gaps, temporary), names)
     if read_gaps(lake / ledger.path) != in_order(written.gaps):
         raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
     files = [*written.files, ledger, *archived]
@@ -42,7 +49,7 @@ def build_day(
         )
     temporary = temporary_for(lake, day.partition, CERTIFICATE)
     temporary.write_bytes(encode_certificate(certificate))
-    return [*files, place(lake, temporary, len(written.symbols))], certificate
+    return [*files, place(lake, temporary, len(written.symbols), names)], certificate
 
 
 def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:

@@ -5,7 +5,6 @@ the day is not closed, and the next run builds it again. A closed day is built a
 segments of it, or a file of it is missing; that is a new generation, and the replaced files move to superseded/.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,11 +30,11 @@ from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day, Expectation, read_day
 from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
-from harvester.lake.layout import CERTIFICATE, RAW, Partition, find_partitions
+from harvester.lake.explained import Explanation, explained_before
+from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
 from harvester.lake.publish.archive import Form
-from harvester.lake.publish.files import locked, set_superseded_aside
-from harvester.lake.tables.undecoded import Explanation
+from harvester.lake.publish.files import locked, names_after, set_superseded_aside
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -87,12 +86,15 @@ def close_day(
         if before and not _must_build(lake, day, before, rebuild):
             set_superseded_aside(lake, before, partition)
             return Closing(partition, UNCHANGED, before)
-        explanation = Explanation(explain) if explain else _explained(lake, before)
-        files, certificate = build_day(lake, day, expectation, release_id(), form, explanation)
+        names = names_after(lake, partition, before)
+        explanation = Explanation(explain) if explain else explained_before(lake, before)
+        files, certificate = build_day(
+            lake, day, expectation, names, release=release_id(), form=form, explanation=explanation
+        )
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
-            generation=before.generation + 1 if before else 1,
+            generation=names.generation,
             built_by=release_id(),
             files=tuple(files),
             segments=_segments(day),
@@ -112,19 +114,6 @@ def _explaining(partition: Partition) -> Iterator[None]:
             f"{partition.date}: the day cannot be closed: {error.filename or 'a new file'}: {error.strerror}. The"
             " journal keeps everything; free disk space or correct owners and modes, then run the command again."
         ) from error
-
-
-def _explained(lake: Path, before: Manifest | None) -> Explanation:
-    """What the certificate of the generation before says that a person said."""
-    for entry in before.find(CERTIFICATE) if before else ():
-        try:
-            damage = json.loads((lake / entry.path).read_bytes())["damage"]
-            told = {each["where"]: each for each in damage if each["kind"] == "undecoded"}
-            texts = " ".join(dict.fromkeys(str(each["explanation"]) for each in told.values()))
-            return Explanation(texts, {where: int(each["records"]) for where, each in told.items()})
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # of a release that knew no explanations, or gone: then it has to be said again
-    return Explanation()
 
 
 def _segments(day: Day) -> tuple[SegmentEntry, ...]:

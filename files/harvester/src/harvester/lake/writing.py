@@ -14,18 +14,18 @@ from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
 from harvester.lake.day.model import Day
+from harvester.lake.explained import Explanation, demand_explanation, list_undecoded
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry
-from harvester.lake.publish.files import place, temporary_for
+from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.stream_pass import Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
-from harvester.lake.tables.undecoded import Explanation, demand_explanation, list_undecoded
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Written:
     streams: dict[str, Json] = field(default_factory=dict)
 
 
-def write_tables(lake: Path, day: Day, grace_ns: int, explanation: Explanation) -> Written:
+def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation: Explanation) -> Written:
     """Decode, write, read back and place all tables of a day; what is not decoded is added to its damage.
 
     Raises HarvesterError, OSError; UndecodedError, before anything is placed, where the explanation does not suffice.
@@ -55,7 +55,7 @@ def write_tables(lake: Path, day: Day, grace_ns: int, explanation: Explanation) 
         undecoded = list_undecoded(day.index, {feed: each.undecoded for feed, each in streams.contents.items()})
         demand_explanation(undecoded, explanation, day.partition.date.isoformat())
         day.events.damage[:0] = undecoded
-        return _SecondPass(lake, day, grace_ns, spool, streams).run()
+        return _SecondPass(lake, day, grace_ns, spool, streams).run(names)
 
 
 class _SecondPass:
@@ -77,7 +77,7 @@ class _SecondPass:
         self._written = Written()
         self._entries: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
 
-    def run(self) -> Written:
+    def run(self, names: Names) -> Written:
         """Write everything."""
         with ExitStack() as stack:
             writers = {name: stack.enter_context(self._writer(name)) for name in self._tables()}
@@ -85,7 +85,7 @@ class _SecondPass:
                 self._write_symbol(symbol, writers)
         for writer in writers.values():
             check_written(writer)
-            self._written.files.append(place(self._lake, writer.path, writer.rows))
+            self._written.files.append(place(self._lake, writer.path, writer.rows, names))
         for feed, symbols in self._entries.items():
             if symbols or self._streams.contents[feed].frames:
                 entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)

@@ -22,28 +22,28 @@ _WHAT = {
     "cut_short": "segment {where} ends without its seal: it was cut short, or its end changed",
     "missing": "records that the recorder numbered are in no segment here: {where}",
     "empty": "segment {where} has no record",
-    "torn_tail": "{bytes:,} bytes at the end of segment {where} were no whole record: what its run was writing when it died",
+    "torn_tail": "{bytes:,} bytes at the end of segment {where} were no whole record: its run died while writing",
     "malformed": "{records:,} control records of segment {where} cannot be interpreted ({detail})",
-    "repeated": "{records:,} records of segment {where} have numbers that came before, as in a copy; each was read once",
+    "repeated": "{records:,} records of segment {where} have numbers that came before, as in a copy; each is read once",
     "quarantined": "{where} of {bytes:,} bytes is in the journal's quarantine and part of no segment",
     "undecoded": "{records:,} parts of messages of {where} are recorded and not decoded ({detail})",
 }
 _BESIDE = (
-    "Where a whole copy of the segment exists, put it beside it under its name with the first number lowered by 1, and run"
-    " `harvester close --date {date}`; the host's kernel log (`journalctl -k`) says whether disk or memory fail"
+    "Where a whole copy of the segment exists, put it beside it under its name with the first number lowered by 1, and"
+    " run `harvester close --date {date}`; the host's kernel log (`journalctl -k`) says whether disk or memory fail"
 )
 _TODO = {
     "corrupt": _BESIDE,
     "cut_short": _BESIDE,
-    "missing": "Where the segment exists, put it into the journal's folder {date}, and run `harvester close --date {date}`",
+    "missing": "Where the segment exists, put it into the journal's folder {date} and run `harvester close --date {date}`",
     "empty": _BESIDE,
     "torn_tail": "Nothing to do: all that had been acknowledged is in the lake",
     "malformed": "Report it as a defect, with the segment from raw/; a release that knows them reads them by"
     " `harvester close --date {date} --rebuild`",
     "repeated": "Nothing to do",
     "quarantined": "Nothing of it is lost that had been acknowledged; delete it there when you know what it is",
-    "undecoded": "Where their connections began the day before, bring its segments back, into the journal or raw/ of the"
-    " lake; else a release that knows them makes rows of them. Then run `harvester close --date {date} --rebuild`",
+    "undecoded": "Where their connections began the day before, bring its segments back, into the journal or raw/ of"
+    " the lake; else a release that knows them makes rows of them. Then run `harvester close --date {date} --rebuild`",
 }
 
 

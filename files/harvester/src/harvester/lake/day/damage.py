@@ -1,4 +1,4 @@
-"""What is wrong with a day's journal: one kind of entry for all of it, found by what is there and by what the numbers say.
+"""What is wrong with a day's journal: one kind of entry for all of it, found by what is there and by the numbers.
 
 `seq` counts the records of a run without a hole, so records of which nothing is left are counted, too.
 """

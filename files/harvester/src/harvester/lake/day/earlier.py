@@ -1,7 +1,7 @@
 """Runs that went on past midnight: what their segments of the days before say of connections that are still open.
 
-What a frame means rests on its connection: on its connect record, its snapshots and all updates since. Where frames of a
-day come before any connect record of their stream, the segments of the days before are read back to that record.
+What a frame means rests on its connection: on its connect record, its snapshots and all updates since. Where frames
+of a day come before any connect record of their stream, the segments of the days before are read back to that record.
 """
 
 from collections.abc import Iterator

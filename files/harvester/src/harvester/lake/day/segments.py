@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import (
     CONTROL,
-    DATA,
     FEED_NAMES,
     FORMAT,
     FYERS_REST,
@@ -173,8 +172,8 @@ def read_index(sources: list[Source]) -> DayIndex:
     if failed:
         raise HarvesterError(
             " ".join(failed) + " The day is not built without what cannot be read: correct owner and mode, restore it"
-            " from its other copy (raw/ in the lake, or where it was pulled to), or, where there is none, move it out of"
-            " the journal: then the day is closed, and says what is missing."
+            " from its other copy (raw/ in the lake, or where it was pulled to), or, where there is none, move it out"
+            " of the journal: then the day is closed, and says what is missing."
         )
     return index
 
