@@ -1,15 +1,26 @@
 """Damage of a journal is named wherever a person looks, with what it cost and what to do; none of it is overlooked."""
 
 import html
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from tests.field import damaged
-from tests.journals import SYMBOLS
+from tests.journals import OPEN_NS, SYMBOLS, HandClock
+from tests.recorder.fakes import make_config, make_settings
 from tests.storage.lake.conftest import SLOTS, Place
 
+from harvester.alerts.inbox import take
+from harvester.alerts.message import Severity
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.validation import validate
+from harvester.capture.publisher import describe_journal
+from harvester.capture.sink import JournalSink
+from harvester.commands import close
 from harvester.commands.close import describe
+from harvester.config.settings import Settings
+from harvester.journal.format import RunInfo
 from harvester.lake.certificate.damage import tell_damage
 from harvester.reader.verify import verify_lake
 from runbook.pull.plan import Selection
@@ -107,6 +118,47 @@ def test_a_day_that_nothing_happened_to_says_nothing(place: Place) -> None:
     closing = place.close()
     assert found(place) == [] and "damage" not in describe(closing)
     assert "amage" not in write_report(place.lake, place.root / "report.html").read_text("utf-8").split("<body>")[1]
+
+
+def test_people_are_told_of_a_damaged_day_and_of_no_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The close hands in a notice: the day is closed, so no failed unit says it."""
+    inbox = place.root.parent / "inbox"
+    inbox.mkdir()
+    monkeypatch.setattr(close, "SystemClock", lambda: HandClock(OPEN_NS + 8 * 3_600 * NS_PER_SECOND))
+    changes = {"data_dir": str(place.root), "host_id": "lab1", "alerts": {"inbox": str(inbox)}}
+    settings = validate(Settings, make_config(place.root.parent, **changes))
+    arguments = Namespace(date="2026-11-23", due=False, rebuild=False, explain="")
+    damaged.lose_a_segment(place)
+    assert close.run(arguments, settings) == 0
+    (posted,) = take(inbox)
+    assert (posted.notice.severity, posted.notice.source, posted.notice.host) == (
+        Severity.WARNING,
+        close.SOURCE,
+        "lab1",
+    )
+    assert posted.notice.cause == "journal_damage 2026-11-23"
+    assert "Records that the recorder numbered are in no segment here" in posted.notice.text
+    assert "polls of NSE:INFY-EQ, NSE:SBIN-EQ" in posted.notice.text and "verify-data" in posted.notice.remedy
+    posted.path.unlink()
+    backup = damaged.backup_of(place)
+    damaged.segments(place)[0].with_name(backup.name).write_bytes(backup.read_bytes())
+    assert close.run(arguments, settings) == 0
+    assert not list(take(inbox)), "it is whole again"
+
+
+def test_the_status_says_what_is_in_quarantine_and_what_recovery_could_not_do(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    damaged.tear_the_tail(place)
+    sink = JournalSink(
+        make_settings(tmp_path, data_dir=str(tmp_path)), clock=place.clock, run=RunInfo("h", "r", "c", {})
+    )
+    sink.open()
+    try:
+        told = describe_journal(sink)
+    finally:
+        sink.close()
+    assert (told["quarantine"]["files"], told["problems"]) == (1, [])
+    assert told["quarantine"]["bytes"] > 100
 
 
 def test_every_segment_that_cannot_be_read_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ _BESIDE = (
 _TODO = {
     "corrupt": _BESIDE,
     "cut_short": _BESIDE,
-    "missing": "Where the segment exists, put it into the journal's folder {date} and run `harvester close --date {date}`",
+    "missing": "Where the segment exists, put it into journal/{date}/ and run `harvester close --date {date}`",
     "empty": _BESIDE,
     "torn_tail": "Nothing to do: all that had been acknowledged is in the lake",
     "malformed": "Report it as a defect, with the segment from raw/; a release that knows them reads them by"
