@@ -127,6 +127,8 @@ def render(kind: Kind) -> dict[str, str]:
         module = task.action.rpartition(".")[2]
         if module not in (*FILES, *OTHERS, *QUIET):
             raise SystemExit(f"{task}: say in {__file__} what {task.action} leaves on a host.")
+        if task.check_mode is True:
+            continue  # it shows something, and leaves nothing
         variables = manager.get_vars(play=play, host=host, task=task) | {"ansible_facts": kind.facts}
         for item in _items(task, Templar(loader, variables)) if module not in QUIET else ():
             templar = Templar(loader, variables | item)

@@ -1,7 +1,7 @@
 """Build one release on the host, offline: a virtual environment at its final path, complete when its marker is there.
 
-Arguments: folder of the release, wheelhouse (tar), our wheel; or --verify and the folder, which compares the release with
-the list of its files in the marker: exit code 3 and a sentence when it is damaged. Run as root.
+Arguments: folder of the release, wheelhouse (tar), our wheel; or --verify and the folder, which compares the release
+with the list of its files in the marker: exit code 3 and a sentence when it is damaged. Run as root.
 """
 
 import hashlib
@@ -118,4 +118,5 @@ def main() -> None:
     mark_complete(release)
 
 
-main()
+if __name__ == "__main__":
+    main()

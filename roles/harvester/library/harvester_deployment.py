@@ -24,8 +24,9 @@ options:
   generations: {description: Folder of configuration generations., type: path, required: true}
   current: {description: Deployment to switch to; nothing is switched without it., type: str, default: ""}
   previous:
-    description: Deployment to remember as the previous one, empty for none; default the one left.
+    description: Deployment to remember as the previous one, empty for none; default the one left if it is proven.
     type: str
+  proven: {description: Deployment that has proven itself., type: str, default: ""}
   keep:
     description: If set, remove what is neither current nor previous nor among this many others, the youngest.
     type: int
@@ -47,12 +48,15 @@ current: {description: Name of the current deployment or an empty string., retur
 previous: {description: Name of the previous deployment or an empty string., returned: always, type: str}
 releases: {description: Complete releases., returned: always, type: list, elements: str}
 wheelhouses: {description: Wheelhouses present., returned: always, type: list, elements: str}
+unproven: {description: Deployments that have not yet proven themselves., returned: always, type: list, elements: str}
 broken: {description: Whether C(current) leads to no program., returned: always, type: bool}
 status: {description: The recorder's state when younger than ten seconds., returned: always, type: dict}
 removed: {description: What was removed., returned: always, type: list, elements: str}
 """
 
 COMPLETE = ".complete"
+TRIAL = ".trial"
+"""In a deployment's folder from its making until it has proven itself; there is no way back to one that has it."""
 FRESH_SECONDS = 10
 
 
@@ -81,7 +85,7 @@ def points_to(link: Path, target: str) -> bool:
 
 
 def replace_link(link: Path, target: str) -> None:
-    """Point the link there, if it does not yet, by one rename; what an earlier run left under another name is no matter."""
+    """Point the link there, if it does not yet, by one rename."""
     if not points_to(link, target):
         candidate = link.with_name(f".{link.name}.{time.time_ns()}")
         candidate.symlink_to(target)
@@ -116,6 +120,7 @@ class Deployments:
             "current": linked(self.root / "current"),
             "previous": linked(self.root / "previous"),
             "releases": complete,
+            "unproven": [path.name for path in by_age(self.folder) if (path / TRIAL).exists()],
             "broken": not os.access(self.root / "current/bin/harvester", os.X_OK),
         }
 
@@ -138,19 +143,32 @@ class Deployments:
                 folder.rename(self.folder / f".{name}.displaced-{time.time_ns()}")
             candidate = self.folder / f".{name}.{time.time_ns()}"
             candidate.mkdir(mode=0o755, parents=True)
-            for link, target in self.links(name).items():
-                (candidate / link).symlink_to(target)
+            (candidate / TRIAL).touch()
             candidate.rename(folder)
         for link, target in self.links(name).items():
             replace_link(folder / link, target)
 
+    def left_by(self, current: str, state: dict) -> str:
+        """The previous deployment after a switch: the one left, or, where that never was well, the one before."""
+        left = state["current"]
+        return state["previous"] if current == left or left in state["unproven"] else left
+
     def switch(self, current: str, previous: str) -> None:
         self.ensure(current)
-        if not previous:
+        if previous in ("", current):
             (self.root / "previous").unlink(missing_ok=True)
-        elif previous != current:
+        else:
             replace_link(self.root / "previous", f"deployments/{previous}")
         replace_link(self.root / "current", f"deployments/{current}")
+
+    def prove(self, name: str, *, check: bool) -> bool:
+        """Whether a deployment was unproven until now."""
+        trial = self.folder / name / TRIAL
+        if not (name and trial.exists()):
+            return False
+        if not check:
+            trial.unlink()
+        return True
 
     def surplus(self, keep: int, spare: str, wheelhouse: str) -> list[Path]:
         """What can go: deployments by the plan, then releases and configurations that no deployment needs."""
@@ -176,6 +194,7 @@ def main() -> None:
             "generations": {"type": "path", "required": True},
             "current": text,
             "previous": {"type": "str"},
+            "proven": text,
             "keep": {"type": "int"},
             "spare": text,
             "spare_wheelhouse": text,
@@ -188,13 +207,14 @@ def main() -> None:
     before = deployments.state()
     switch = wanted["current"] and not deployments.is_right(wanted["current"])
     if switch and not module.check_mode:
-        left = before["current"] if wanted["previous"] is None else wanted["previous"]
+        left = deployments.left_by(wanted["current"], before) if wanted["previous"] is None else wanted["previous"]
         try:
             deployments.switch(wanted["current"], left)
         except OSError as error:
             module.fail_json(
                 msg=f"{error}: {wanted['current']} cannot be made current. ./inv deploy clears the way for it."
             )
+    proven = deployments.prove(wanted["proven"], check=module.check_mode)
     surplus = (
         []
         if wanted["keep"] is None
@@ -203,7 +223,7 @@ def main() -> None:
     for path in [] if module.check_mode else surplus:
         remove(path)
     module.exit_json(
-        changed=bool(switch or surplus),
+        changed=bool(switch or surplus or proven),
         **deployments.state(),
         removed=[path.name for path in surplus],
         status=fresh_status(wanted["status_file"]),

@@ -103,13 +103,13 @@ def has_file(name: str, unit: dict[str, str], folder: Path) -> bool:
 def must_reload(unit: dict[str, str]) -> bool:
     """Whether systemd has to read a unit's file again: it says so of a file that it has read, and not of any other.
 
-    A unit that ran while its file was missing stays unknown (`not-found`), and cannot be loaded from a new file (`error`).
+    A unit that ran while its file was missing stays unknown (`not-found`); a start from a new file fails (`error`).
     """
     return unit["NeedDaemonReload"] == "yes" or unit["LoadState"] != "loaded"
 
 
 def foreign_files(name: str, unit: dict[str, str], folder: Path) -> list[str]:
-    """Files of others that count before a unit's own; those for all units of a kind, such as service.d, are no matter."""
+    """Files of others that count before a unit's own; not those for all units of a kind, such as service.d."""
     found = {*unit.get("DropInPaths", "").split(), *map(str, folder.glob(f"{name}.d/*.conf"))}
     if (loaded := unit.get("FragmentPath", "")) and Path(loaded).name == name and Path(loaded).parent != folder:
         found.add(loaded)
@@ -121,7 +121,7 @@ def foreign_files(name: str, unit: dict[str, str], folder: Path) -> list[str]:
 def compare_units(
     units: dict[str, dict[str, str]], wanted: list[dict], names: list[str], paths: dict[str, Path]
 ) -> dict:
-    """What is to be done to the wanted units; `units` are their properties and those of other units of ours (`names`)."""
+    """What is to be done to the wanted units; `units` are properties of these and of other units of ours (`names`)."""
     settled = {unit["name"]: is_settled(units[unit["name"]], disabled=unit["disabled"]) for unit in wanted}
     files = {name: has_file(name, units.get(name, {}), paths["units"]) for name in (*settled, *names)}
     return {

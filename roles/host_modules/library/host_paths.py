@@ -21,15 +21,15 @@ module: host_paths
 short_description: Makes way for files, links and folders of ours, whatever stands there
 description:
   - What is of another kind than O(files), O(links) and O(folders) say is moved aside, as C(NAME.displaced-TIME).
-    Links in the place of a file, and empty folders, are removed; a link that leads to a folder stays in a folder's place.
+    Links in the place of a file, and empty folders, are removed; in a folder's place a link to a folder stays.
   - The attributes immutable and append-only are taken from what stands in a place of ours.
-  - What lies in O(owned) folders gets their owner, who may read and write it, and their group where they hand it on (setgid).
+  - What lies in O(owned) folders gets their owner, who may read and write it, and their group where they hand it on.
 options:
   files: {description: Paths of regular files., type: list, elements: path, default: []}
   links: {description: Paths of symbolic links., type: list, elements: path, default: []}
   folders: {description: Paths of folders., type: list, elements: path, default: []}
   owned:
-    description: Folders, with O(owned[].path), O(owned[].owner) and O(owned[].group), whose whole content is one user's.
+    description: Folders whose whole content is one user's, with O(owned[].path), O(owned[].owner), O(owned[].group).
     type: list
     elements: dict
     default: []
@@ -43,7 +43,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-cleared: {description: What was in the way and what became of it, a sentence each., returned: always, type: list, elements: str}
+cleared: {description: What was in the way, and what became of it., returned: always, type: list, elements: str}
 """
 
 GET_FLAGS, SET_FLAGS = 0x80086601, 0x40086602

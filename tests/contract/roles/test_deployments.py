@@ -40,7 +40,7 @@ def test_a_half_built_release_does_not_count(deployment):
 
 
 def test_a_switch_changes_code_and_configuration_together(deployment, host):
-    deployment(current="a1-0")
+    deployment(current="a1-0", proven="a1-0")
     answer = deployment(current="b2-1")
 
     current = host / "opt/current"
@@ -70,7 +70,7 @@ def test_the_way_back_restores_both_links(deployment):
 def test_the_way_back_restores_release_and_configuration(deployment, host, changed):
     first, second = {"release": ("a1-0", "b2-0"), "configuration": ("a1-0", "a1-1"), "both": ("a1-0", "b2-1")}[changed]
     for name in (first, second, first):
-        deployment(current=name)
+        deployment(current=name, proven=name)
         release, _, configuration = name.partition("-")
 
         assert (host / "opt/current/config.json").read_text() == configuration
@@ -94,7 +94,7 @@ def test_check_mode_switches_nothing(deployment, host):
 
 def test_removal_keeps_what_is_linked_and_what_it_needs(deployment, host):
     for name in ("a1-0", "b2-0", "b2-1", "c3-1"):
-        deployment(current=name)
+        deployment(current=name, proven=name)
 
     answer = deployment(keep=0)
 
@@ -150,6 +150,30 @@ def test_a_deployment_that_leads_nowhere_is_repaired_by_its_own_deploy(deploymen
     assert (host / "opt/current/config.json").read_text() == "0"
     assert (host / "opt/current").lstat().st_mtime_ns == link, "what runs did not change"
     assert not deployment(current="a1-0")["changed"]
+
+
+def test_the_way_back_never_leads_to_a_deployment_that_never_was_well(deployment):
+    deployment(current="a1-0")
+    assert deployment()["unproven"] == ["a1-0"]
+    assert deployment(proven="a1-0")["unproven"] == []
+    assert not deployment(proven="a1-0")["changed"]
+
+    deployment(current="b2-1")
+    answer = deployment(current="c3-2")
+
+    assert (answer["current"], answer["previous"]) == ("c3-2", "a1-0"), "b2-1 never was well"
+    assert sorted(answer["unproven"]) == ["b2-1", "c3-2"]
+    answer = deployment(current="a1-0")
+    assert (answer["current"], answer["previous"]) == ("a1-0", ""), "nor was c3-2"
+    deployment(current="b2-1", proven="b2-1")
+    assert deployment(current="c3-2")["previous"] == "b2-1"
+
+
+def test_a_deployment_of_an_older_role_counts_as_well(deployment, host):
+    deployment(current="a1-0")
+    (host / "opt/deployments/a1-0/.trial").unlink()
+
+    assert deployment(current="b2-1")["previous"] == "a1-0"
 
 
 def test_what_runs_that_died_left_behind_hinders_no_switch(deployment, host):

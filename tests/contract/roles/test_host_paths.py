@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_what_a_service_wrote_is_its_own_again(run_module, tmp_path):
     (folder / "day/segment").write_text("data")
     (folder / "day/other").write_text("data")
     (folder / "link").symlink_to("/etc/passwd")
-    before = os.stat("/etc/passwd")
+    before = Path("/etc/passwd").stat()
     folder.chmod(0o2750)
     (folder / "day/segment").chmod(0o040)
     owned = [{"path": str(folder), "owner": "nobody", "group": "daemon"}]
@@ -103,7 +104,7 @@ def test_what_a_service_wrote_is_its_own_again(run_module, tmp_path):
     segment = (folder / "day/segment").stat()
     assert segment.st_uid == (folder / "link").lstat().st_uid == 65534
     assert segment.st_mode & 0o7777 == 0o640
-    assert os.stat("/etc/passwd") == before
+    assert Path("/etc/passwd").stat() == before
 
 
 def test_the_users_of_a_check_on_a_bare_host_are_yet_to_come(run_module, tmp_path):

@@ -87,7 +87,7 @@ def test_a_unit_that_is_to_be_off_need_not_exist(compare):
 
 
 def test_a_file_that_systemd_does_not_know_of_is_read(compare, tmp_path):
-    """systemd asks for no reload then; a start would fail with "Device or resource busy", for ever (LoadState error)."""
+    """systemd asks for no reload then, and a start fails with "Device or resource busy" for ever (LoadState error)."""
     unit = tmp_path / "units/a.service"
     unit.touch()
     os.utime(unit, (1, 1))

@@ -51,10 +51,12 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
         return 0 if report.ok else 1
     for day in report.days:
         taken = f", {day.removed} removed with proof" if day.removed else ""
-        state = "FAILED" if day.problems else "ok"
+        state = "FAILED" if day.problems else "files ok, journal damaged" if day.damage else "ok"
         print(f"{day.date} {day.host}: {state}, {day.files} files, {day.bytes} bytes{taken}")
         for problem in day.problems:
             print(f"  {problem}")
+        for sentence in day.damage:
+            print(f"  damage: {sentence}")
     for path in report.unlisted:
         print(f"not in any manifest: {path}")
     if report.superseded:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
     from runbook.fleet.calendar import Difference
-    from runbook.fleet.indices import Difference as Member
+    from runbook.fleet.indices import MemberChange
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
     from runbook.report.delivery import Delivery
@@ -114,6 +114,8 @@ def show_delivery(delivery: "Delivery") -> None:
         out.print(f"Report: {delivery.report}", markup=False)
     for problem in delivery.problems:
         out.print(f"missing: {problem}", markup=False)
+    for sentence in delivery.damage:
+        out.print(f"damage: {sentence}", markup=False)
 
 
 def show_verification(result: "Verification") -> None:
@@ -131,7 +133,7 @@ def show_verification(result: "Verification") -> None:
             _share(day.coverage),
             _share(day.socket_coverage),
             _missed(day),
-            "[red]wrong[/]" if day.problems else "[green]ok[/]",
+            "[red]wrong[/]" if day.problems else "[yellow]damaged journal[/]" if day.damage else "[green]ok[/]",
         )
         for day in result.days
     ]
@@ -139,6 +141,8 @@ def show_verification(result: "Verification") -> None:
     for day in result.days:
         for problem in day.problems:
             out.print(f"wrong: {day.date} {day.host}: {problem}", markup=False)
+        for sentence in day.damage:
+            out.print(f"damage: {day.date} {day.host}: {sentence}", markup=False)
     if result.missing_days:
         out.print(
             f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
@@ -304,7 +308,7 @@ def show_calendar(changes: Sequence["Difference"], target: Path) -> None:
     out.print(table(str(target), ("", "day", "segment", "what", "source"), rows))
 
 
-def show_members(changes: Sequence["Member"], new: "IndexList") -> None:
+def show_members(changes: Sequence["MemberChange"], new: "IndexList") -> None:
     """What a new list of an index has that the old one has not, and the other way round."""
     out = console()
     title = f"{new.index}: {len(new.members)} members by {new.source}"
