@@ -116,7 +116,7 @@ def test_the_same_size_with_other_content_is_not_what_was_verified(host: Host, s
         f"s3://market-data/lake/{host.path('depth')} is another object than the file here: 19 bytes with SHA-256"
         f" {stored.checksum}, and 19 bytes with {b64(hashlib.sha256(path.read_bytes()).digest())} are expected. Nothing"
         " was overwritten and nothing goes from here. If another host has the same host_id, give this one its own;"
-        " else look at the object, move it away with an operator's rights, and run harvester upload again."
+        " else look at the object, move it away with an administrator's rights, and run harvester upload again."
     )
     assert not any("manifest-2" in key for key in s3.objects)
 

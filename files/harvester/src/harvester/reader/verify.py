@@ -147,4 +147,9 @@ def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
 
 def describe(report: LakeReport) -> dict[str, Any]:
     """The report as JSON."""
-    return {"ok": report.ok, "days": [asdict(day) for day in report.days], "unlisted": report.unlisted, "superseded": report.superseded}
+    return {
+        "ok": report.ok,
+        "days": [asdict(day) for day in report.days],
+        "unlisted": report.unlisted,
+        "superseded": report.superseded,
+    }

@@ -12,7 +12,7 @@ from typing import IO
 
 from harvester.base.errors import HarvesterError
 from harvester.lake.layout import MANIFEST, Partition, find_partitions
-from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_removals
+from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_earlier, read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint, take
@@ -83,7 +83,7 @@ class Uploader:
             for entry in todo:
                 self._upload_file(entry, receipt, outcome)
             if not outcome.problems:
-                self._upload_manifest(manifest_path(partition, generation), content, receipt)
+                self._upload_manifest(partition, generation, content, receipt)
                 receipt.manifest = seal
                 outcome.complete = outcome.new = True
         except (ForeignObjectError, AbsentError, TransientError) as error:
@@ -110,7 +110,7 @@ class Uploader:
                 if (content.size, content.sha256) != (entry.bytes, entry.sha256):
                     outcome.problems.append(f"{path}: it is not what its manifest says; run harvester verify.")
                     return
-                seen = self._send(entry.path, source, content)
+                seen = self._send(outcome.partition, entry.path, source, content)
         except OSError as error:
             outcome.problems.append(f"{path}: it cannot be read ({error.strerror}); run harvester verify.")
         except (ForeignObjectError, AbsentError, TransientError) as error:
@@ -120,10 +120,11 @@ class Uploader:
             outcome.put += 1
             outcome.bytes += entry.bytes
 
-    def _upload_manifest(self, path: str, content: bytes, receipt: DayReceipt) -> None:
+    def _upload_manifest(self, partition: Partition, generation: int, content: bytes, receipt: DayReceipt) -> None:
+        path = manifest_path(partition, generation)
         digest = hashlib.sha256(content)
         expected = Fingerprint(len(content), digest.hexdigest(), (digest.digest(),))
-        seen = self._send(path, io.BytesIO(content), expected)
+        seen = self._send(partition, path, io.BytesIO(content), expected)
         receipt.files[path] = self._verified_object(path, expected.size, expected.sha256, seen)
 
     def _note(self, error: HarvesterError, outcome: DayOutcome) -> None:
@@ -131,7 +132,7 @@ class Uploader:
             raise error
         outcome.problems.append(str(error))
 
-    def _send(self, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
+    def _send(self, partition: Partition, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
         """Put the object unless it is there, then verify it. After a lost answer the next try finds our own object."""
 
         def put() -> None:
@@ -148,8 +149,20 @@ class Uploader:
         raise ForeignObjectError(
             f"{self.bucket.place(path)} is another object than the file here: {seen.bytes} bytes with SHA-256"
             f" {seen.checksum or 'unknown'}, and {content.size} bytes with {content.checksum} are expected. Nothing was"
-            " overwritten and nothing goes from here. If another host has the same host_id, give this one its own; else"
-            " look at the object, move it away with an operator's rights, and run harvester upload again."
+            f" overwritten and nothing goes from here. {self._advice(partition, path, content.sha256)}"
+        )
+
+    def _advice(self, partition: Partition, path: str, sha256: str) -> str:
+        former = [entry for manifest in read_earlier(self.lake, partition) for entry in manifest.files]
+        if any(entry.path == path and entry.sha256 != sha256 for entry in former):
+            return (
+                "A former build of the day had a file of that name, as releases up to November 2026 gave them: run"
+                f" harvester close --date {partition.date} --rebuild, which names the day's files anew, then harvester"
+                " upload again."
+            )
+        return (
+            "If another host has the same host_id, give this one its own; else look at the object, move it away with an"
+            " administrator's rights, and run harvester upload again."
         )
 
     def _verified_object(self, path: str, size: int, sha256: str, seen: Stored) -> VerifiedObject:

@@ -2,8 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, count
