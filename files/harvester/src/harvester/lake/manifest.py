@@ -58,6 +58,17 @@ class Manifest:
         return [entry for entry in self.files if entry.path.split("/", 1)[0] == kind]
 
 
+class DamagedManifestError(HarvesterError):
+    """`what` is the message without the remedy, which is another where the lake was pulled to."""
+
+    def __init__(self, path: Path, partition: Partition, why: str) -> None:
+        self.what = f"{path}: the manifest cannot be trusted ({why}). Nothing that it lists is deleted or replaced."
+        super().__init__(
+            f"{self.what} Restore it from its other copy, or move it away and run harvester close --date"
+            f" {partition.date}, which builds the day again."
+        )
+
+
 def hash_file(path: Path) -> tuple[int, str]:
     """Size and SHA-256 of a file. Raises OSError."""
     with path.open("rb", buffering=0) as file:
@@ -95,10 +106,7 @@ def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
             f"{path}: the manifest cannot be read ({error.strerror}). Correct its owner and mode."
         ) from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise HarvesterError(
-            f"{path}: the manifest cannot be trusted ({error}). Nothing that it lists is deleted or replaced. Restore"
-            " it from its other copy, or move it away and close the day again with harvester close --date."
-        ) from error
+        raise DamagedManifestError(path, partition, str(error)) from error
 
 
 def read_earlier(lake: Path, partition: Partition) -> list[Manifest]:

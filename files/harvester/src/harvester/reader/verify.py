@@ -5,6 +5,7 @@ listed; data and gap ledger together are exactly what was expected.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,15 @@ from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, SUPERSEDED, find_partitions
-from harvester.lake.manifest import FileEntry, Manifest, former_paths, hash_file, load_manifest, read_removals
+from harvester.lake.manifest import (
+    DamagedManifestError,
+    FileEntry,
+    Manifest,
+    former_paths,
+    hash_file,
+    load_manifest,
+    read_removals,
+)
 from harvester.lake.publish.archive import hash_unpacked
 
 KINDS = (*BUILT, RAW)
@@ -51,8 +60,11 @@ class LakeReport:
         return not any(day.problems for day in self.days)
 
 
-def verify_lake(lake: Path) -> LakeReport:
-    """Check every day of a lake. Raises HarvesterError when `lake` is none."""
+def verify_lake(lake: Path, explain: Callable[[DamagedManifestError], str] = str) -> LakeReport:
+    """Check every day of a lake; `explain` says what to do about a damaged manifest where the lake is no host's.
+
+    Raises HarvesterError when `lake` is none.
+    """
     partitions = find_partitions(lake) if lake.is_dir() else []
     if not partitions:
         raise HarvesterError(
@@ -69,7 +81,7 @@ def verify_lake(lake: Path) -> LakeReport:
             manifest = load_manifest(lake, partition)
             removed = {entry.path for entry in read_removals(lake, partition)}
         except HarvesterError as error:
-            report.problems.append(str(error))
+            report.problems.append(explain(error) if isinstance(error, DamagedManifestError) else str(error))
             continue
         if manifest:
             listed |= {entry.path for entry in manifest.files}

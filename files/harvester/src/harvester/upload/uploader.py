@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from harvester.base.errors import HarvesterError
-from harvester.lake.layout import MANIFEST, Partition, find_partitions
+from harvester.lake.layout import MANIFEST, RAW, Partition, find_partitions
 from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_earlier, read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
@@ -35,6 +35,8 @@ class DayOutcome:
     """Whether this run completed it."""
     left_out: str = ""
     """Why the day cannot be in the bucket, where that is no fault."""
+    foreign: bool = False
+    """Whether the bucket holds something else under the day's keys."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -83,14 +85,31 @@ class Uploader:
             for entry in todo:
                 self._upload_file(entry, receipt, outcome)
             if not outcome.problems:
-                self._upload_manifest(partition, generation, content, receipt)
+                self._upload_manifest(manifest_path(partition, generation), content, receipt)
                 receipt.manifest = seal
                 outcome.complete = outcome.new = True
         except (ForeignObjectError, AbsentError, TransientError) as error:
             self._note(error, outcome)
         finally:
             receipts.save(self.folder, partition, receipt)
+        if outcome.foreign:
+            outcome.problems.append(self._advise(partition, files))
         return outcome
+
+    def _advise(self, partition: Partition, files: tuple[FileEntry, ...]) -> str:
+        day, host = partition.date, partition.host
+        former = {entry.path: entry for manifest in read_earlier(self.lake, partition) for entry in manifest.files}
+        if any(entry.path in former and former[entry.path].sha256 != entry.sha256 for entry in files):
+            return (
+                "Files of a former build of the day had these names, as releases up to November 2026 gave them: run"
+                f" harvester close --date {day} --rebuild, which names the day's files anew, then harvester upload."
+            )
+        return (
+            f"Does another host have the same host_id? Give this one its own with ./inv deploy. Then rename"
+            f" {self.lake / partition.path(RAW)} to host=ITS-NEW-ID, move all other host={host} of date={day} out of"
+            f" the lake, and run harvester close --date {day} and harvester upload. Otherwise look at the object, move"
+            " it away with an operator's rights, and run harvester upload again."
+        )
 
     def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:
         """The manifest in force: its bytes, files, generation and self hash."""
@@ -110,7 +129,7 @@ class Uploader:
                 if (content.size, content.sha256) != (entry.bytes, entry.sha256):
                     outcome.problems.append(f"{path}: it is not what its manifest says; run harvester verify.")
                     return
-                seen = self._send(outcome.partition, entry.path, source, content)
+                seen = self._send(entry.path, source, content)
         except OSError as error:
             outcome.problems.append(f"{path}: it cannot be read ({error.strerror}); run harvester verify.")
         except (ForeignObjectError, AbsentError, TransientError) as error:
@@ -120,19 +139,19 @@ class Uploader:
             outcome.put += 1
             outcome.bytes += entry.bytes
 
-    def _upload_manifest(self, partition: Partition, generation: int, content: bytes, receipt: DayReceipt) -> None:
-        path = manifest_path(partition, generation)
+    def _upload_manifest(self, path: str, content: bytes, receipt: DayReceipt) -> None:
         digest = hashlib.sha256(content)
         expected = Fingerprint(len(content), digest.hexdigest(), (digest.digest(),))
-        seen = self._send(partition, path, io.BytesIO(content), expected)
+        seen = self._send(path, io.BytesIO(content), expected)
         receipt.files[path] = self._verified_object(path, expected.size, expected.sha256, seen)
 
     def _note(self, error: HarvesterError, outcome: DayOutcome) -> None:
         if self.retries.used_up:
             raise error
         outcome.problems.append(str(error))
+        outcome.foreign |= isinstance(error, ForeignObjectError)
 
-    def _send(self, partition: Partition, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
+    def _send(self, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
         """Put the object unless it is there, then verify it. After a lost answer the next try finds our own object."""
 
         def put() -> None:
@@ -149,20 +168,7 @@ class Uploader:
         raise ForeignObjectError(
             f"{self.bucket.place(path)} is another object than the file here: {seen.bytes} bytes with SHA-256"
             f" {seen.checksum or 'unknown'}, and {content.size} bytes with {content.checksum} are expected. Nothing was"
-            f" overwritten and nothing goes from here. {self._advice(partition, path, content.sha256)}"
-        )
-
-    def _advice(self, partition: Partition, path: str, sha256: str) -> str:
-        former = [entry for manifest in read_earlier(self.lake, partition) for entry in manifest.files]
-        if any(entry.path == path and entry.sha256 != sha256 for entry in former):
-            return (
-                "A former build of the day had a file of that name, as releases up to November 2026 gave them: run"
-                f" harvester close --date {partition.date} --rebuild, which names the day's files anew, then harvester"
-                " upload again."
-            )
-        return (
-            "If another host has the same host_id, give this one its own; else look at the object, move it away with an"
-            " administrator's rights, and run harvester upload again."
+            " overwritten and nothing goes from here."
         )
 
     def _verified_object(self, path: str, size: int, sha256: str, seen: Stored) -> VerifiedObject:

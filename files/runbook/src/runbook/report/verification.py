@@ -14,7 +14,7 @@ from harvester.lake.layout import BUILT
 from runbook.pull.plan import Selection
 from runbook.pull.store import LocalStore
 from runbook.pull.verified import VerifiedFiles
-from runbook.report.catalogue import PulledDay, check_parquet, check_symbols, load_days
+from runbook.report.catalogue import PulledDay, check_parquet, check_symbols, damaged_manifest, load_days
 
 
 @dataclass
@@ -75,7 +75,7 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
     """
     from harvester.reader.verify import verify_lake
 
-    report = verify_lake(store.lake)
+    report = verify_lake(store.lake, damaged_manifest)
     checked = []
     for found in report.days:
         if not selection.includes(date.fromisoformat(found.date)):
