@@ -108,7 +108,7 @@ class Uploader:
             f"Does another host have the same host_id? Give this one its own with ./inv deploy. Then rename"
             f" {self.lake / partition.path(RAW)} to host=ITS-NEW-ID, move all other host={host} of date={day} out of"
             f" the lake, and run harvester close --date {day} and harvester upload. Otherwise look at the object, move"
-            " it away with an operator's rights, and run harvester upload again."
+            " it away with an administrator's rights, and run harvester upload again."
         )
 
     def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:
