@@ -5,7 +5,7 @@ import argparse
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.clock import parse_date
 from harvester.config.settings import Settings
-from harvester.reader.athena import FIRST_DAY, SCHEMAS, define_table, describe_table
+from harvester.reader.athena import FIRST_DAY, SCHEMAS, define_all, describe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: "Settings | None") -> int:
     """Print the definitions. Raises ConfigError for a malformed date."""
     since = parse_date(args.since).isoformat()
-    for name in args.table or SCHEMAS:
-        print(describe_table(define_table(name, args.bucket, args.prefix, args.host, since), args.database))
+    kinds = args.table or [*SCHEMAS]
+    for defined in define_all(kinds, args.bucket, args.prefix, args.host, since, args.database):
+        print(describe(defined, args.database))
     return 0
