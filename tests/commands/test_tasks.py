@@ -153,7 +153,7 @@ def test_a_step_whose_playbook_fails_fails(name: str, code: int, monkeypatch: py
     ids=["number", "date", "not configured", "option", "command"],
 )  # fmt: skip
 def test_a_mistake_on_the_command_line(words: list[str], code: int, says: str, root: Path) -> None:
-    command = [program("invoke"), *words]
+    command = [program("runbook"), *words]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (code, "")

@@ -34,9 +34,11 @@ def go_by_calendar(inventory: str | None, *variables: Mapping[str, Any]) -> None
 
 
 def target_of(inventory: str | None, limit: str | None) -> Target:
-    """The same choice, for a playbook."""
+    """The same choice, for a playbook. ConfigError when there is no such inventory."""
+    from runbook.fleet.inventory import require_inventory
     from runbook.fleet.playbook import Target
 
+    require_inventory(ROOT, inventory)
     return Target(ROOT, inventory, limit)
 
 
@@ -48,7 +50,19 @@ def play(name: str, inventory: str | None, limit: str | None, *, check: bool = F
 
 
 def store_at(output: str) -> LocalStore:
-    """The pulled data at a path that is absolute, or taken from the checkout."""
+    """The pulled data at a path that is absolute, or taken from the checkout. ConfigError where a file is there."""
+    from harvester.base.arguments import require_directory
     from runbook.pull.store import LocalStore
 
-    return LocalStore((ROOT / output).resolve())
+    root = (ROOT / output).resolve()
+    require_directory(root, "--output")
+    return LocalStore(root)
+
+
+def report_at(path: str | None) -> Path | None:
+    """Where --json wants a report. ConfigError at once where it cannot be written, not when the work is done."""
+    from harvester.base.arguments import require_place
+
+    if path:
+        require_place(Path(path).resolve(), "--json")
+    return Path(path).resolve() if path else None

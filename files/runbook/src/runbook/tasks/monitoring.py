@@ -1,5 +1,7 @@
 """How the hosts are, and what may be wrong here and there."""
 
+from contextlib import nullcontext, suppress
+
 from invoke.context import Context
 
 from harvester.base.errors import HarvesterError, UnhealthyError
@@ -38,7 +40,9 @@ def logs(
     """Show the journal of the harvester's units, or follow it."""
     from runbook.fleet import logs
 
-    logs.show(hosts_of(inventory, limit), logs.command(unit, lines, since, follow=follow), follow=follow)
+    hosts = hosts_of(inventory, limit)
+    with suppress(KeyboardInterrupt) if follow else nullcontext():  # that is how one stops following
+        logs.show(hosts, logs.command(unit, lines, since, follow=follow), follow=follow)
 
 
 @operator(
