@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, _: object) -> int:
     settings = find_settings(args.config)
     chosen = settings.calendar if settings else CalendarSettings()
     calendar = TradingCalendar.load(chosen.file)
-    day = parse_date(args.date) if args.date else calendar.trading_date(SystemClock().wall_ns())
+    day = parse_date(args.date) if args.date is not None else calendar.trading_date(SystemClock().wall_ns())
     if args.segment:
         calendars = [calendar.of(args.segment)]
     else:

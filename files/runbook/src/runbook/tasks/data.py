@@ -1,11 +1,9 @@
 """The data: download, verification, queries, clean-up."""
 
-from pathlib import Path
-
 from invoke.context import Context
 
 from harvester.base.errors import HarvesterError
-from runbook.tasks.here import ROOT, hosts_of, store_at, target_of
+from runbook.tasks.here import directory_at, hosts_of, store_at, target_of
 from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
 
 
@@ -87,7 +85,7 @@ def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str
     from runbook.report.query import ask
     from runbook.tasks import presentation
 
-    answer = ask(sql, (ROOT / lake).resolve())
+    answer = ask(sql, directory_at(lake, "--lake"))
     if csv or json:
         print(answer.to_csv() if csv else answer.to_json(), end="" if csv else "\n")
     else:
@@ -118,6 +116,7 @@ def cleanup(
     from runbook.tasks import presentation
 
     store, target = store_at(output), target_of(inventory, limit)
+    copies = directory_at(archive, "--archive") if archive else None
     for host in hosts_of(inventory, limit):
         demands = cleanup.demands_of(host)
         if demands == {"s3"}:
@@ -130,6 +129,6 @@ def cleanup(
         if dry_run or not plan.removals:
             continue
         agree(f"Remove {len(plan.removals)} files from {plan.host}?", "Nothing was removed.", yes=yes)
-        if archive:
-            cleanup.archive(plan, store, Path(archive))
+        if copies:
+            cleanup.archive(plan, store, copies)
         cleanup.apply(plan, store, target, check_bucket="s3" in demands)

@@ -50,13 +50,19 @@ def play(name: str, inventory: str | None, limit: str | None, *, check: bool = F
 
 
 def store_at(output: str) -> LocalStore:
-    """The pulled data at a path that is absolute, or taken from the checkout. ConfigError where a file is there."""
-    from harvester.base.arguments import require_directory
+    """The pulled data there."""
     from runbook.pull.store import LocalStore
 
-    root = (ROOT / output).resolve()
-    require_directory(root, "--output")
-    return LocalStore(root)
+    return LocalStore(directory_at(output, "--output"))
+
+
+def directory_at(path: str, option: str) -> Path:
+    """A path that is absolute, or taken from the checkout. ConfigError where it leads to something else."""
+    from harvester.base.arguments import require_directory
+
+    place = (ROOT / path).resolve()
+    require_directory(place, option)
+    return place
 
 
 def report_at(path: str | None) -> Path | None:
