@@ -95,8 +95,8 @@ def make_calendar(path: Path) -> None:
     path.write_text(json.dumps(content | {"phase_rules": [rule | {"reference": "test"}]}), encoding="utf-8")
 
 
-def make_place(root: Path) -> Place:
-    """A place in which all is well."""
+def make_place(root: Path, polled: int = SLOTS) -> Place:
+    """A place in which all is well; of the day that is to be closed so many slots were polled."""
     place = Place(root)
     LakeMaker(place.lake, raw_bytes=1_000).add_day(CLOSED)
     make_calendar(root / "calendar.json")
@@ -104,7 +104,7 @@ def make_place(root: Path) -> Place:
     (root / "inbox").mkdir()
     recorder = HandRecorder(place.journal, HandClock())
     recorder.open_window(SLOTS)
-    recorder.poll_all(*range(SLOTS))
+    recorder.poll_all(*range(polled))
     recorder.close_window(SLOTS)
     recorder.stop()
     files = [

@@ -47,7 +47,7 @@ def test_a_limit_that_matches_no_host_is_named(tmp_path: Path) -> None:
 
 
 def test_a_group_without_hosts_says_how_to_get_some(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="lab-up"):
+    with pytest.raises(ConfigError, match=r"\./inv demo"):
         load_hosts(tmp_path, write(tmp_path, "all: {hosts: {h1: {}}}\n"))
 
 

@@ -110,13 +110,18 @@ def test_the_same_size_with_other_content_is_not_what_was_verified(host: Host, s
     host.reseal()
     (outcome,) = host.upload(host.partition())
     assert not outcome.complete and outcome.put == 0
-    (problem,) = outcome.problems
+    problem, advice = outcome.problems
     stored = s3.objects[f"lake/{host.path('depth')}"]
     assert problem == (
         f"s3://market-data/lake/{host.path('depth')} is another object than the file here: 19 bytes with SHA-256"
         f" {stored.checksum}, and 19 bytes with {b64(hashlib.sha256(path.read_bytes()).digest())} are expected. Nothing"
-        " was overwritten and nothing goes from here. If another host has the same host_id, give this one its own;"
-        " else look at the object, move it away with an operator's rights, and run harvester upload again."
+        " was overwritten and nothing goes from here."
+    )
+    assert advice == (
+        "Does another host have the same host_id? Give this one its own with ./inv deploy. Then rename"
+        f" {host.lake}/raw/date=2026-11-19/host=lab1 to host=ITS-NEW-ID, move all other host=lab1 of date=2026-11-19"
+        " out of the lake, and run harvester close --date 2026-11-19 and harvester upload. Otherwise look at the"
+        " object, move it away with an operator's rights, and run harvester upload again."
     )
     assert not any("manifest-2" in key for key in s3.objects)
 

@@ -4,12 +4,10 @@ import argparse
 from pathlib import Path
 
 from harvester.base.arguments import require_directory
-from harvester.base.clock import NS_PER_SECOND, parse_date
+from harvester.base.clock import parse_date
 from harvester.base.errors import ConfigError
 from harvester.config.settings import find_settings
-from harvester.reader.export import export_csv
-
-LEAST_SECONDS, MOST_SECONDS = 0.001, 86_400
+from harvester.reader.export import export_csv, parse_every
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,22 +25,9 @@ def run(args: argparse.Namespace, _: object) -> int:
     """Export one day. Raises ConfigError where there is neither --lake nor a configuration, or --output is a file."""
     require_directory(args.output, "--output")
     lake = args.lake or _lake_of_the_host(args.config)
-    path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, _parse_every(args.every))
+    path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, parse_every(args.every))
     print(f"{path}: {count} rows")
     return 0
-
-
-def _parse_every(text: str | None) -> int | None:
-    """Nanoseconds. Raises ConfigError."""
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
-        raise ConfigError(f"--every {text!r} is not a number of seconds from {LEAST_SECONDS} to {MOST_SECONDS}.")
-    return round(seconds * NS_PER_SECOND)
 
 
 def _lake_of_the_host(config: Path | None) -> Path:

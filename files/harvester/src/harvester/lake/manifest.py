@@ -6,6 +6,7 @@ Records of what clean-up deleted lie beside it, so that verify knows why a liste
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -57,6 +58,17 @@ class Manifest:
         return [entry for entry in self.files if entry.path.split("/", 1)[0] == kind]
 
 
+class DamagedManifestError(HarvesterError):
+    """`what` is the message without the remedy, which is another where the lake was pulled to."""
+
+    def __init__(self, path: Path, partition: Partition, why: str) -> None:
+        self.what = f"{path}: the manifest cannot be trusted ({why}). Nothing that it lists is deleted or replaced."
+        super().__init__(
+            f"{self.what} Restore it from its other copy, or move it away and run harvester close --date"
+            f" {partition.date}, which builds the day again."
+        )
+
+
 def hash_file(path: Path) -> tuple[int, str]:
     """Size and SHA-256 of a file. Raises OSError."""
     with path.open("rb", buffering=0) as file:
@@ -94,10 +106,21 @@ def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
             f"{path}: the manifest cannot be read ({error.strerror}). Correct its owner and mode."
         ) from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise HarvesterError(
-            f"{path}: the manifest cannot be trusted ({error}). Nothing that it lists is deleted or replaced. Restore"
-            " it from its other copy, or move it away and close the day again with harvester close --date."
-        ) from error
+        raise DamagedManifestError(path, partition, str(error)) from error
+
+
+def read_earlier(lake: Path, partition: Partition) -> list[Manifest]:
+    """The manifests of former generations that lie beside the one in force; those that cannot be read are left out."""
+    found = []
+    for path in sorted((lake / partition.path(MANIFEST)).glob("manifest-*.json")):
+        with suppress(OSError, KeyError, TypeError, ValueError, RecursionError):
+            found.append(parse_manifest(path.read_bytes(), partition))
+    return found
+
+
+def former_paths(lake: Path, partition: Partition) -> set[str]:
+    """The files that former generations of the day listed."""
+    return {entry.path for manifest in read_earlier(lake, partition) for entry in manifest.files}
 
 
 def self_hash_of(lake: Path, partition: Partition) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from harvester.base.errors import HarvesterError
-from harvester.lake.layout import MANIFEST, Partition, find_partitions
+from harvester.lake.layout import MANIFEST, RAW, Partition, find_partitions
 from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
@@ -35,6 +35,8 @@ class DayOutcome:
     """Whether this run completed it."""
     left_out: str = ""
     """Why the day cannot be in the bucket, where that is no fault."""
+    foreign: bool = False
+    """Whether the bucket holds something else under the day's keys."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -90,7 +92,18 @@ class Uploader:
             self._note(error, outcome)
         finally:
             receipts.save(self.folder, partition, receipt)
+        if outcome.foreign:
+            outcome.problems.append(self._advise(partition))
         return outcome
+
+    def _advise(self, partition: Partition) -> str:
+        day, host = partition.date, partition.host
+        return (
+            f"Does another host have the same host_id? Give this one its own with ./inv deploy. Then rename"
+            f" {self.lake / partition.path(RAW)} to host=ITS-NEW-ID, move all other host={host} of date={day} out of"
+            f" the lake, and run harvester close --date {day} and harvester upload. Otherwise look at the object, move"
+            " it away with an operator's rights, and run harvester upload again."
+        )
 
     def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:
         """The manifest in force: its bytes, files, generation and self hash."""
@@ -130,6 +143,7 @@ class Uploader:
         if self.retries.used_up:
             raise error
         outcome.problems.append(str(error))
+        outcome.foreign |= isinstance(error, ForeignObjectError)
 
     def _send(self, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
         """Put the object unless it is there, then verify it. After a lost answer the next try finds our own object."""
@@ -148,8 +162,7 @@ class Uploader:
         raise ForeignObjectError(
             f"{self.bucket.place(path)} is another object than the file here: {seen.bytes} bytes with SHA-256"
             f" {seen.checksum or 'unknown'}, and {content.size} bytes with {content.checksum} are expected. Nothing was"
-            " overwritten and nothing goes from here. If another host has the same host_id, give this one its own; else"
-            " look at the object, move it away with an operator's rights, and run harvester upload again."
+            " overwritten and nothing goes from here."
         )
 
     def _verified_object(self, path: str, size: int, sha256: str, seen: Stored) -> VerifiedObject:

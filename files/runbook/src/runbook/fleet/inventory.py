@@ -18,6 +18,11 @@ from typing import Any
 from harvester.base.errors import ConfigError
 
 GROUP = "harvesters"
+HOSTS = (
+    "To try everything on this machine: ./inv demo. For hosts in AWS: ./inv configure, then --inventory inventory/aws. "
+    "A server of your own: name it in inventory/aws/hosts.yml."
+)
+"""How an inventory gets hosts."""
 CONNECTION_VARIABLES = (
     "ansible_host",
     "ansible_port",
@@ -77,11 +82,11 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
     hosts = [_host(name, variables, root) for name, variables in answer.items()]
     if not hosts:
         where = inventory or "the default inventory of ansible.cfg"
-        which = f"no host matching {limit!r}" if limit else "no host"
-        raise ConfigError(
-            f"{where} has {which} in its group {GROUP!r}. In the lab, `./inv lab-up` makes one; for a server of your "
-            "own, add it to that group, then look with `ansible-inventory --graph`."
-        )
+        if limit:
+            raise ConfigError(
+                f"{where} has no host matching {limit!r} in its group {GROUP!r}. It has {_names(root, inventory)}."
+            )
+        raise ConfigError(f"{where} has no host in its group {GROUP!r}. {HOSTS}")
     return hosts
 
 
@@ -89,6 +94,19 @@ def require_inventory(root: Path, inventory: str | None) -> None:
     """ConfigError when nothing is at the path that --inventory names; a list of hosts by commas is no path."""
     if inventory and "," not in inventory and not (root / inventory).exists():
         raise ConfigError(f"There is no inventory at {root / inventory}. Correct --inventory (inventory/lab: the lab).")
+
+
+def environment() -> dict[str, str]:
+    """That of this process, with a locale in which Ansible starts: it refuses all that are not UTF-8, such as C."""
+    values = dict(os.environ)
+    locale = next(filter(None, map(values.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    return values if "utf" in locale.lower() else values | {"LC_ALL": "C.UTF-8"}
+
+
+def _names(root: Path, inventory: str | None) -> str:
+    command = [program("ansible"), GROUP, "--list-hosts", *(["--inventory", inventory] if inventory else [])]
+    done = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True, check=False)
+    return ", ".join(done.stdout.split()[2:]) or "none"  # the first words are their number
 
 
 def program(name: str) -> str:
@@ -106,8 +124,8 @@ def ask_ansible(
     command = [program("ansible"), pattern, "--module-name", "ansible.builtin.debug", "--args", arguments]
     command += ["--inventory", inventory] if inventory else []
     command += ["--limit", limit] if limit else []
-    environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    more = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
+    done = subprocess.run(command, cwd=root, env=environment() | more, capture_output=True, text=True, check=False)
     try:
         report = json.loads(done.stdout[done.stdout.index("{") :])
     except ValueError:

@@ -8,9 +8,14 @@ from typing import IO
 
 from harvester.base.errors import HarvesterError
 from runbook.fleet.inventory import Host
-from runbook.fleet.ssh import REFUSED, SshConnection, UnreachableError
+from runbook.fleet.ssh import NO_SUDO, REFUSED, SshConnection
 
 UNITS = "harvester-*"
+REMEDIES = (
+    ("timestamp", "Write --since as systemd reads times: «today», «-1h», «2026-11-20 09:15»."),
+    ("sudo", NO_SUDO),
+)
+"""By what journalctl or sudo says."""
 
 
 def command(unit: str | None, lines: int, since: str | None, *, follow: bool) -> list[str]:
@@ -23,11 +28,12 @@ def command(unit: str | None, lines: int, since: str | None, *, follow: bool) ->
 def show(hosts: Sequence[Host], words: Sequence[str], *, follow: bool) -> None:
     """Print the journals; those of several hosts have the host's name in front of each line.
 
-    UnreachableError or HarvesterError when a host fails.
+    HarvesterError when a host fails, with what it said.
     """
     if len(hosts) == 1:
-        done = subprocess.run(SshConnection(hosts[0]).argv(words), stdin=subprocess.DEVNULL, check=False)
-        _check(hosts[0], done.returncode)
+        argv = SshConnection(hosts[0]).argv(words)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        _check(hosts[0], done.returncode, done.stderr)
         return
     started = [(host, SshConnection(host).start(words)) for host in hosts]
     readers = []
@@ -38,7 +44,8 @@ def show(hosts: Sequence[Host], words: Sequence[str], *, follow: bool) -> None:
             if not follow:
                 readers[-1].join()
     for host, process in started:
-        _check(host, process.wait())
+        said = process.stderr.read() if process.stderr else b""
+        _check(host, process.wait(), said)
 
 
 def _prefix(name: str, stream: IO[bytes]) -> None:
@@ -47,10 +54,10 @@ def _prefix(name: str, stream: IO[bytes]) -> None:
         sys.stdout.flush()
 
 
-def _check(host: Host, code: int) -> None:
+def _check(host: Host, code: int, said: bytes) -> None:
     if code == REFUSED:
-        raise UnreachableError(f"Cannot read the journal of {host.name}: see above. Run `./inv doctor`.")
+        raise SshConnection(host).refusal(said)
+    text = " ".join(said.decode(errors="replace").split()).rstrip(". ")
     if code > 0:
-        raise HarvesterError(
-            f"journalctl on {host.name} ended with {code}: see above. The login user needs sudo without a password."
-        )
+        remedy = next((remedy for mark, remedy in REMEDIES if mark in text), "Correct that and run the command again.")
+        raise HarvesterError(f"The journal of {host.name} cannot be read: {text or f'exit code {code}'}. {remedy}")

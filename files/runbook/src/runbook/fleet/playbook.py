@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import ConfigError, HarvesterError
+from runbook.fleet import inventory
 from runbook.fleet.inventory import program
 
 CALLBACKS = Path(__file__).parents[1] / "callbacks"
@@ -98,7 +99,7 @@ def environment(failures: Path) -> dict[str, str]:
 
     ALPHA_HARVESTER_MITOGEN=0 turns mitogen off; everything works without it, only slower.
     """
-    values = dict(os.environ)
+    values = inventory.environment()
     plugins = [str(CALLBACKS), *filter(None, [values.get("ANSIBLE_CALLBACK_PLUGINS")])]
     values["ANSIBLE_CALLBACK_PLUGINS"] = ":".join(plugins)
     values[FAILURE_FILE] = str(failures)

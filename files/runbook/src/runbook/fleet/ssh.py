@@ -44,6 +44,9 @@ REASONS = (
 )  # fmt: skip
 
 
+NO_SUDO = "Give the login user NOPASSWD sudo (cloud images do), or correct ansible_user in the inventory."
+
+
 class RemoteError(HarvesterError):
     """A host cannot be reached, or a command on it failed."""
 

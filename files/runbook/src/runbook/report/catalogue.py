@@ -13,7 +13,7 @@ from typing import Any
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.layout import CERTIFICATE, find_partitions
-from harvester.lake.manifest import Manifest, load_manifest
+from harvester.lake.manifest import DamagedManifestError, Manifest, load_manifest
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -34,10 +34,18 @@ def load_days(lake: Path, *, since: date | None = None, until: date | None = Non
     for partition in find_partitions(lake):
         if (since and partition.date < since) or (until and until < partition.date):
             continue
-        manifest = load_manifest(lake, partition)
+        try:
+            manifest = load_manifest(lake, partition)
+        except DamagedManifestError as error:
+            raise HarvesterError(damaged_manifest(error)) from None
         if manifest:
             days.append(PulledDay(partition.date, partition.host, manifest, _certificate(lake, manifest)))
     return days
+
+
+def damaged_manifest(error: DamagedManifestError) -> str:
+    """The message where the lake was pulled to."""
+    return f"{error.what} `./inv pull-data` downloads it again."
 
 
 def require_days(lake: Path, days: list[PulledDay]) -> list[PulledDay]:

@@ -1,7 +1,8 @@
-"""Waiting until each host's service says that it uses a version of the token."""
+"""Waiting until each host's service says that it uses the token that was stored."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from harvester.base.errors import UnhealthyError
 from runbook.fleet.inventory import Host
@@ -10,12 +11,23 @@ from runbook.fleet.status import HostStatus
 SECONDS = 60.0
 ASK_AGAIN_SECONDS = 1.0
 Ask = Callable[[Sequence[Host]], list[HostStatus]]
+Newest = Callable[[Host], str | None]
 
 
-def wait(hosts: Sequence[Host], versions: Mapping[str, str], *, ask: Ask, seconds: float) -> tuple[str, ...]:
-    """Return when each host uses its version, or a later one: what to tell the person of the latter.
+class Wanted(NamedTuple):
+    """The version of a token that was stored, and until when it is valid: of a store that is made anew the versions
+    begin again, so that an old token may have the same."""
 
-    UnhealthyError when a host does not in time.
+    version: str
+    expires_at_ns: int | None
+
+
+def wait(
+    hosts: Sequence[Host], wanted: Mapping[str, Wanted], *, ask: Ask, newest: Newest, seconds: float
+) -> tuple[str, ...]:
+    """Return when each host uses what is wanted, or what its store holds by then: what to tell a person of the latter.
+
+    `newest` is the version that a host's store holds. UnhealthyError when a host does not in time.
     """
     deadline = time.monotonic() + seconds
     waiting = list(hosts)
@@ -23,15 +35,18 @@ def wait(hosts: Sequence[Host], versions: Mapping[str, str], *, ask: Ask, second
     while waiting:
         answers = {answer.host: answer for answer in ask(waiting)}
         for host in list(waiting):
-            used = _used(answers[host.name], versions[host.name])
-            if used:
+            used, own = _working(answers[host.name]), wanted[host.name]
+            if used is None:
+                continue
+            if used.version == own.version and (None in (used[1], own[1]) or used[1] == own[1]):
                 waiting.remove(host)
-            if used and used != versions[host.name]:
+            elif used.version != own.version and used.version == newest(host):
+                waiting.remove(host)
                 notes.append(
-                    f"{host.name} uses {used}: another token was stored after yours, {versions[host.name]}. Both work."
+                    f"{host.name} uses {used.version}: another token was stored after yours, {own.version}. Both work."
                 )
         if waiting and time.monotonic() > deadline:
-            reasons = "; ".join(_why_not(answers[host.name], versions[host.name]) for host in waiting)
+            reasons = "; ".join(_why_not(answers[host.name], wanted[host.name].version) for host in waiting)
             raise UnhealthyError(
                 f"The token is stored, but not in use after {seconds:.0f} s: {reasons}. Look with "
                 "`./inv status` and `./inv logs --unit harvester-token-agent`."
@@ -41,19 +56,13 @@ def wait(hosts: Sequence[Host], versions: Mapping[str, str], *, ask: Ask, second
     return tuple(notes)
 
 
-def _used(answer: HostStatus, wanted: str) -> str | None:
-    """The version in use, if it is the wanted one or, where versions are numbers, a later one, and works."""
+def _working(answer: HostStatus) -> Wanted | None:
+    """What is in use, if it works."""
     report = answer.report or {}
-    state = ((report.get("status") or {}).get("token") or {}).get("state")
-    version = str(report.get("token_version") or "")
-    if state != "ok" or not (version == wanted or _number(version) > _number(wanted) > 0):
+    token = (report.get("status") or {}).get("token") or {}
+    if token.get("state") != "ok" or not report.get("token_version"):
         return None
-    return version
-
-
-def _number(version: str) -> int:
-    kind, _, number = version.partition(":")
-    return int(number) if kind == "ssm" and number.isdigit() else 0
+    return Wanted(str(report["token_version"]), token.get("expires_at_ns"))
 
 
 def _why_not(answer: HostStatus, version: str) -> str:

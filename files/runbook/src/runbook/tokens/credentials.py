@@ -9,6 +9,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import Any
 
+from harvester.alerts.host import storing
 from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret, register_secret
@@ -84,6 +85,7 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = gather) -
     there is none, and UnhealthyError when a host does not use it in time.
     """
     versions: dict[str, str] = {}
+    expires: dict[str, int] = {}
     for members in places.by_store(hosts):
         names = [host.name for host in members]
         store = places.store_of(members[0], "access_token")
@@ -95,9 +97,11 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = gather) -
             if previous is None:
                 raise ConfigError(f"{store.place} keeps no earlier token, so there is nothing to go back to.")
             register_secret(previous.value)
-            check_token(previous.value, SystemClock().wall_ns())
+            claims = check_token(previous.value, SystemClock().wall_ns())
             versions |= dict.fromkeys(names, store.undo())
-    adoption.wait(hosts, versions, ask=ask, seconds=adoption.SECONDS)
+            expires |= dict.fromkeys(names, claims.expires_at_ns)
+    wanted = {name: adoption.Wanted(version, expires.get(name)) for name, version in versions.items()}
+    adoption.wait(hosts, wanted, ask=ask, newest=places.newest_access_token, seconds=adoption.SECONDS)
     return versions
 
 
@@ -115,9 +119,11 @@ def put(hosts: Sequence[Host], name: str) -> str:
         known = ", ".join(sorted(one.replace("_", "-") for one in BY_HAND))
         raise ConfigError(f"There is no secret named {name!r} to be stored by hand. There are: {known}.")
     place = places.place_of(hosts[0], secret)
+    beside = _read_from_file(hosts) if secret == "channels" else ""  # noqa: S105  # the name of a secret
     if place is None:
         raise ConfigError(
-            f"{hosts[0].name} takes its token from a file, so there is no store in AWS for it. Write the secret to a"
+            beside
+            or f"{hosts[0].name} takes its token from a file, so there is no store in AWS for it. Write the secret to a"
             " file of mode 0600 that the inventory or the settings name; docs/runbook.md says which."
         )
     text = getpass(f"{name} (not shown): ") if sys.stdin.isatty() else sys.stdin.read(MAX_CHARACTERS)
@@ -127,7 +133,15 @@ def put(hosts: Sequence[Host], name: str) -> str:
         raise ConfigError("Nothing was typed, so nothing is stored.")
     with environment_of(hosts[0]):
         store = open_place(place, places.token_settings(hosts[0]).region)
-        return f"{store.place} is {store.write(value)} now."
+        return f"{store.place} is {store.write(value)} now. {beside}".strip()
+
+
+def _read_from_file(hosts: Sequence[Host]) -> str:
+    """Which host takes its channels from a file, so that what is stored in AWS does not reach it."""
+    for host in hosts:
+        if (place := places.channels_of(host)).startswith("file:"):
+            return f"{host.name} reads its channels from {place.removeprefix('file:')}: {storing(place)}"
+    return ""
 
 
 def _stored(secret: str, store: Store, now: int) -> CredentialStatus:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Refused, validate
+from harvester.config.alerting import AlertSettings
 from harvester.config.settings import TokenSettings
 from harvester.tokens.places import open_place, place, prefix_of
 from harvester.tokens.stores import Store
+from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
 
 
@@ -22,7 +24,9 @@ def token_settings(host: Host) -> TokenSettings:
 
 
 def place_of(host: Host, secret: str) -> str | None:
-    """Where one of aws_names.SECRETS is for this host; None where its token is in a file on the host."""
+    """Where one of aws_names.SECRETS is for this host, or for the functions in AWS; None where that is a file."""
+    if secret == "channels" and not (stated := channels_of(host)).startswith("file:"):  # noqa: S105
+        return stated
     settings = token_settings(host)
     kind, _, name = settings.place.partition(":")
     if kind == "file":
@@ -32,10 +36,23 @@ def place_of(host: Host, secret: str) -> str | None:
     return place(kind, prefix_of(name), secret)
 
 
+def channels_of(host: Host) -> str:
+    """Where the host itself reads its alert channels."""
+    return str((host.settings.get("alerts") or {}).get("channels") or AlertSettings().channels)
+
+
 def store_of(host: Host, secret: str) -> Store | None:
     """The store in AWS that holds a secret for this host; None where its token is in a file on the host."""
     name = place_of(host, secret)
     return open_place(name, token_settings(host).region) if name else None
+
+
+def newest_access_token(host: Host) -> str | None:
+    """The version of what this host's store in AWS holds; None where its token is in a file."""
+    with environment_of(host):
+        store = store_of(host, "access_token")
+        found = store.look() if store else None
+    return found.version if found else None
 
 
 def by_store(hosts: Sequence[Host]) -> list[list[Host]]:

@@ -88,6 +88,7 @@ def push(
     message says what to do.
     """
     versions: dict[str, str] = {}
+    expires_at_ns = obtained.claims.expires_at_ns
     for members in places.by_store(hosts):
         names = [host.name for host in members]
         if store := places.store_of(members[0], "access_token"):
@@ -98,8 +99,11 @@ def push(
             _store_in_file(obtained.token, target, names)
             version = file_version(obtained.token)
         versions |= dict.fromkeys(names, version)
-    notes = obtained.notes + adoption.wait(hosts, versions, ask=ask, seconds=adoption_seconds)
-    expires_at = to_ist(obtained.claims.expires_at_ns)
+    wanted = {name: adoption.Wanted(version, expires_at_ns) for name, version in versions.items()}
+    notes = obtained.notes + adoption.wait(
+        hosts, wanted, ask=ask, newest=places.newest_access_token, seconds=adoption_seconds
+    )
+    expires_at = to_ist(expires_at_ns)
     return Pushed(obtained.claims.account, expires_at, versions, next_session_after(expires_at), notes)
 
 

@@ -1,0 +1,96 @@
+"""Every command that a message in the source names: which file says it, in which sentence; … is what is filled in."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from harvester import cli
+
+COMMAND = re.compile(
+    r"\./inv(?: [a-z][a-z-]+|\b)|(?<![\w/.-])(?:"
+    rf"harvester (?:{'|'.join(cli.COMMANDS)})\b|invoke [a-z]"
+    r"|(?:sudo|systemctl|apt-get|aws|brew|chmod|chronyc|timedatectl|openssl|ansible(?:-\w+)?) [a-z-]|timedatectl\b"
+    r")"
+)
+"""What makes a message advice: it names one of our commands, or one of the system's."""
+GAP = "…"
+PYTHON = ("files/harvester/src", "files/runbook/src", "files/lab/src", "files/functions")
+YAML = ("playbooks", "roles/*/tasks", "roles/*/vars")
+TEMPLATES = ("roles/*/templates", "roles/*/files")
+NO_ADVICE = {
+    "lab/base/build.py": "an argument of mmdebstrap",
+    "lab/hosts.py": "what a booting host runs",
+    "lab/uml.py": "what a host's image runs",
+    "lab/demo/__init__.py": "what there is to look at when all is well",
+    "lab/demo/host.py": "what the demo does, as it does it",
+    "runbook/pull/rsync.py": "sudo -n rsync",
+}
+"""Files in which a sentence with a command is not (or, where a text is given, that text is not) a remedy."""
+
+
+class Saying(NamedTuple):
+    """A sentence of the source with a command in it."""
+
+    file: str
+    text: str
+
+
+def plain(text: str) -> str:
+    """As one line without the marks around commands."""
+    return " ".join(text.replace("`", "").split())
+
+
+def sayings(root: Path) -> Iterator[Saying]:
+    """All of them, by file."""
+    for folder in PYTHON:
+        for path in sorted((root / folder).rglob("*.py")):
+            yield from _of(_name(path, root), _python(path))
+    for pattern in YAML:
+        for path in sorted(found for folder in root.glob(pattern) for found in folder.rglob("*.yml")):
+            yield from _of(_name(path, root), _scalars(yaml.safe_load(path.read_text("utf-8"))))
+    for pattern in TEMPLATES:
+        for path in sorted(found for folder in root.glob(pattern) for found in folder.rglob("*") if found.is_file()):
+            yield from _of(_name(path, root), _lines(path))
+    yield from _of("inv", _lines(root / "inv"))
+
+
+def _name(path: Path, root: Path) -> str:
+    return re.sub(r"^files/(?:\w+/src/)?", "", path.relative_to(root).as_posix())
+
+
+def _of(name: str, texts: Iterator[str]) -> Iterator[Saying]:
+    for text in map(plain, texts):
+        if COMMAND.search(text) and (name, text) not in NO_ADVICE and (name, "") not in NO_ADVICE:
+            yield Saying(name, text)
+
+
+def _python(path: Path) -> Iterator[str]:
+    """Texts of a module, those put together of parts with the parts left out; no docstrings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    inside: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            inside.add(id(node.value))
+        if isinstance(node, ast.JoinedStr) and id(node) not in inside:
+            inside |= {id(part) for part in node.values}
+            yield "".join(part.value if isinstance(part, ast.Constant) else GAP for part in node.values)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            yield node.value
+
+
+def _scalars(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield re.sub(r"\{\{.*?\}\}", GAP, value, flags=re.DOTALL)
+    for each in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        yield from _scalars(each)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    for line in path.read_text("utf-8").splitlines():
+        if not line.lstrip().startswith("#"):
+            yield re.sub(r"\{\{.*?\}\}", GAP, line)
