@@ -18,9 +18,11 @@ ROOT = Path(__file__).resolve().parents[5]  # ./inv installs this package in pla
 
 def hosts_of(inventory: str | None, limit: str | None) -> list[Host]:
     """The chosen hosts of an inventory; ConfigError as `load_hosts` says."""
+    from runbook.console.terminal import waiting
     from runbook.fleet.inventory import load_hosts
 
-    hosts = load_hosts(ROOT, inventory, limit)
+    with waiting("asking Ansible for the hosts"):
+        hosts = load_hosts(ROOT, inventory, limit)
     go_by_calendar(inventory, *(host.variables for host in hosts))
     return hosts
 
