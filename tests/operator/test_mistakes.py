@@ -3,23 +3,21 @@
 `--long` runs each as root and as another user, at a terminal and without one; otherwise a mistake has one of these.
 """
 
-import fcntl
 import os
-import pty
 import re
 import shlex
 import shutil
-import struct
 import subprocess
 import tempfile
-import termios
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.conftest import ROOT
 from tests.operator.support.mistakes import MISTAKES, Mistake, make_place
+from tests.operator.support.terminal import run_at_terminal
 
 from runbook.fleet.inventory import program
 
@@ -141,32 +139,15 @@ def environment(place: Path) -> dict[str, str]:
 def without_one(command: list[str], env: dict[str, str]) -> tuple[int, str]:
     done = subprocess.run(
         command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        timeout=TIMEOUT_SECONDS, cwd=Path(__file__).parents[2],
+        timeout=TIMEOUT_SECONDS, cwd=ROOT,
     )  # fmt: skip
     return done.returncode, done.stdout.decode()
 
 
 def at_a_terminal(command: list[str], env: dict[str, str]) -> tuple[int, str]:
-    """At one of 80 columns, where nobody types anything."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    with subprocess.Popen(
-        command, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        cwd=Path(__file__).parents[2],
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        said = b"".join(iter(lambda: read(ours), b""))
-        code = process.wait(TIMEOUT_SECONDS)
-    os.close(ours)
-    return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode(errors="replace"))
-
-
-def read(terminal: int) -> bytes:
-    """What it shows next; nothing when everybody has closed it, which Linux tells as an error."""
-    try:
-        return os.read(terminal, 65_536)
-    except OSError:
-        return b""
+    """Where nobody types anything."""
+    shown = run_at_terminal(command, env, cwd=ROOT)
+    return shown.code, shown.text
 
 
 def content(place: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lab.state import REPOSITORY
 from runbook.fleet.inventory import program
 
 WIDTH_OF_FILES = 160
+ENDINGS = signal.SIGINT, signal.SIGHUP
 LAB_LEFT = "The lab at {state} is still there: ./inv demo goes on with it, ./inv lab-down removes it."
 PROCESSES_LEFT = "Its processes have ended; {state} holds what they wrote. ./inv demo --here begins anew, elsewhere."
 
@@ -26,6 +28,13 @@ class DemoInterrupted(HarvesterError):
 
     def __init__(self, left: str) -> None:
         super().__init__(f"interrupted. {left or 'Nothing is left of it; ./inv demo begins anew.'}")
+
+
+def interrupt_once(*_: object) -> None:
+    """A handler of ENDINGS: the first ends the demonstration, which then tidies up undisturbed by impatient ones."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def demonstrate(*, on_host: bool, session_seconds: int, summary_file: Path | None, down: bool) -> None:
@@ -41,6 +50,8 @@ def demonstrate(*, on_host: bool, session_seconds: int, summary_file: Path | Non
     demo = host.Demo(root, state, root / "pulled" / f"demo-{stamp}", session_seconds, Progress(console))
     if not on_host:
         console.print("Without a host and without Ansible: the data path as ordinary processes on this machine.")
+    for number in ENDINGS:
+        signal.signal(number, interrupt_once)
     try:
         found = (host if on_host else here).run(demo)
     except KeyboardInterrupt:
