@@ -132,7 +132,10 @@ def _base(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     if options.summary:
         require_place(options.summary, "--summary")
-    from lab.demo import demonstrate  # imports what the runbook's commands do, too
+    from runbook.console.terminal import waiting
+
+    with waiting("loading"):
+        from lab.demo import demonstrate  # imports what the runbook's commands do, too
 
     demonstrate(
         on_host=not options.here,

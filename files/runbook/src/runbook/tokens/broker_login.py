@@ -140,7 +140,7 @@ def stand_in_of(host: Host) -> str:
     if not proxy:
         return ""
     return (
-        "\nThe broker is a stand-in. A browser on this machine reaches it through its proxy:\n\n"
+        "\nThe broker is a stand-in. A browser here reaches it through its proxy:\n\n"
         f"  chromium --proxy-server={proxy} \\\n"
         "    '--proxy-bypass-list=127.0.0.1;localhost' --ignore-certificate-errors \\\n"
         "    --user-data-dir=/tmp/stand-in-browser 'THE PAGE ABOVE'\n\n"
