@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from harvester.base.arguments import require_directory
 from harvester.base.clock import parse_date
 from harvester.base.errors import ConfigError
 from harvester.config.settings import find_settings
@@ -21,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, _: object) -> int:
-    """Export one day. Raises ConfigError where there is neither --lake nor a configuration."""
+    """Export one day. Raises ConfigError where there is neither --lake nor a configuration, or --output is a file."""
+    require_directory(args.output, "--output")
     lake = args.lake or _lake_of_the_host(args.config)
     path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, parse_every(args.every))
     print(f"{path}: {count} rows")

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from harvester.base.arguments import at_least
 from harvester.base.errors import ConfigError
 from harvester.config.settings import Settings
 from harvester.lake.layout import MANIFEST
@@ -18,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lake", type=Path, metavar="LAKE_DIR", help="the directory that holds depth/ and manifest/")
     parser.add_argument(
         "--every-days",
-        type=int,
+        type=at_least(0),
         metavar="DAYS",
         help="do nothing when $STATE_DIRECTORY says that all was well less than so many days ago; for a timer",
     )
