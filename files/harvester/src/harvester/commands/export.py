@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harvester.base.clock import NS_PER_SECOND, parse_date
 from harvester.base.errors import ConfigError
-from harvester.config.settings import find_settings
+from harvester.config.settings import find_lake
 from harvester.reader.export import export_csv
 
 LEAST_SECONDS, MOST_SECONDS = 0.001, 86_400
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, _: object) -> int:
     """Export one day. Raises ConfigError where there is neither --lake nor a configuration."""
-    lake = args.lake or _lake_of_the_host(args.config)
+    lake = args.lake or find_lake(args.config)
     path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, _parse_every(args.every))
     print(f"{path}: {count} rows")
     return 0
@@ -41,10 +41,3 @@ def _parse_every(text: str | None) -> int | None:
     if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
         raise ConfigError(f"--every {text!r} is not a number of seconds from {LEAST_SECONDS} to {MOST_SECONDS}.")
     return round(seconds * NS_PER_SECOND)
-
-
-def _lake_of_the_host(config: Path | None) -> Path:
-    settings = find_settings(config)
-    if settings is None:
-        raise ConfigError("There is no host's configuration here. Name the lake with --lake, or one with --config.")
-    return settings.lake_dir
