@@ -24,8 +24,8 @@ class Case:
 
     `before` are commands that prepare, `spoil` makes the state, `ask` is the command that prints the remedy then,
     within `within`. `by_hand` is what a person does besides the commands, before them; `runs` says which of the
-    commands named are run; `fill` has what a person puts in place of a word. `looks` are commands that only look, with what they
-    must show, and `mend` is what such a look leads to. At the end `again`, `ask` by default, ends with `ends`.
+    commands named are run; `fill` has what a person puts in place of a word. `looks` are commands that only look, with
+    what they must show, and `mend` is what such a look leads to. At the end `again`, `ask` by default, ends well.
     """
 
     spoil: Callable[[World], object]
@@ -38,7 +38,6 @@ class Case:
     looks: dict[str, str] = field(default_factory=dict)
     mend: Callable[[World, str], object] = lambda *_: None
     again: Words = ()
-    ends: int = 0
     slow: bool = False
     """Whether it takes several seconds, and another case follows the same way."""
 

@@ -108,5 +108,5 @@ def test_a_remedy_that_is_followed_as_it_is_printed_ends_well(row: Row, world: W
             case.mend(world, ending.said)
 
     code, said = world.run(case.again or case.ask)
-    assert code == case.ends, said
+    assert code == 0, said
     assert not pattern(row.remedy).search(said)
