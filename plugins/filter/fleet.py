@@ -13,9 +13,9 @@ from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result
-from runbook.fleet import account
+from runbook.fleet import account, shares
 from runbook.fleet.calendar import calendar_beside
-from runbook.fleet.shares import share_of
+from runbook.fleet.indices import lists_beside
 from runbook.tokens.function_policies import statements
 
 
@@ -64,6 +64,11 @@ def account_shares(host: str, fleet: Sequence[str], variables: Mapping[str, Mapp
     return account.account_shares(host, _settings(variables, fleet))
 
 
+def share_of(symbols: Sequence[Any], host: str, fleet: Sequence[str]) -> list[Any]:
+    """The symbols, and rules among them, of a host of the fleet."""
+    return shares.share_of(_plain(symbols), host, fleet)
+
+
 def _settings(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str]) -> dict[str, Any]:
     stated = [name for name in fleet if "harvester_settings" in variables[name]]
     settings: dict[str, Any] = {name: _plain(variables[name]["harvester_settings"]) for name in stated}
@@ -98,6 +103,7 @@ class FilterModule:
             "fleet_names": fleet_names,
             "fleet_stem": fleet_stem,
             "function_statements": function_statements,
+            "index_lists_beside": lists_beside,
             "is_address_in": is_address_in,
             "share_of": share_of,
             "volume_gib": volume_gib,

@@ -73,9 +73,12 @@ async def quiet(stand: Stand, times: int = 1) -> None:
 
 
 @asynccontextmanager
-async def books_of(stand: Stand) -> AsyncIterator[Stand]:
-    """The 50-level socket with the same symbols in the same recorder; its books have begun to change."""
-    books = Stand(stand.broker, stand.tls, path="/tbt", stale_seconds=STALE, trading=stand.trading)
+async def books_of(stand: Stand, path: str = "/tbt", **options: Any) -> AsyncIterator[Stand]:
+    """The 50-level socket with the same symbols in the same recorder; its books have begun to change.
+
+    `path` and `options` are of another group in its place, see Stand.
+    """
+    books = Stand(stand.broker, stand.tls, path=path, stale_seconds=STALE, trading=stand.trading, **options)
     books.open_window()
     books.feed.follow(NEAR)
     try:

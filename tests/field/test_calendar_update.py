@@ -23,7 +23,7 @@ from harvester.calendar.model import ENVIRONMENT, read_calendar
 from runbook.aws import calendar_delivery, sleepers
 from runbook.aws.environment import Environment
 from runbook.aws.session import Account
-from runbook.fleet import calendar
+from runbook.fleet import calendar, indices
 from runbook.pull.plan import Selection
 from runbook.report.verification import missing_days
 
@@ -292,3 +292,26 @@ def test_the_packaged_calendar_can_be_read_whatever_the_environment_says(monkeyp
     with pytest.raises(ConfigError, match=r"/nowhere\.json"):
         read_calendar()
     assert calendar.current(None)["market"].startswith("NSE")
+
+
+def test_a_calendar_that_the_inventory_names_and_is_not_there_is_told_with_what_to_do(
+    root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yml").write_text(
+        "harvesters: {hosts: {h1: {harvester_calendar_file: /nowhere/mine.json}}}\n", encoding="utf-8"
+    )
+
+    with pytest.raises(ConfigError, match=r"/nowhere/mine\.json: there is no such file, and harvester_calendar_file"):
+        calendar_delivery.look(root, str(tmp_path / "hosts.yml"))
+
+
+def test_data_beside_the_hosts_is_no_inventory(saturday: Path, root: Path) -> None:
+    """Ansible would make groups of whatever it can read in the folder."""
+    (saturday / indices.FILE).write_text('[{"index": "NIFTY 50"}]', encoding="utf-8")
+    program = str(Path(sys.executable).with_name("ansible-inventory"))
+
+    command = [program, "-i", str(saturday), "--list"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+
+    assert "WARNING" not in done.stderr
+    assert json.loads(done.stdout)["all"]["children"] == ["ungrouped", "harvesters"]

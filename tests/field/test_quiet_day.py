@@ -82,7 +82,7 @@ def audit(day: Path) -> Audit:
 
 @pytest.fixture(scope="module")
 def certificate(day: Path) -> dict[str, Any]:
-    (path,) = (day / "data/lake/certificate").glob("date=*/host=*/certificate.json")
+    (path,) = (day / "data/lake/certificate").glob("date=*/host=*/certificate-*.json")
     return json.loads(path.read_bytes())  # type: ignore[no-any-return]
 
 
@@ -146,7 +146,7 @@ def test_the_halts_are_proven_to_be_quiet(audit: Audit, certificate: dict[str, A
 def test_a_side_without_orders_is_recorded(day: Path) -> None:
     import pyarrow.parquet as pq
 
-    (path,) = (day / "data/lake/depth").glob("date=*/host=*/depth.parquet")
+    (path,) = (day / "data/lake/depth").glob("date=*/host=*/depth-*.parquet")
     rows = pq.read_table(path, filters=[("symbol", "==", AT_LIMIT)]).to_pylist()
 
     at_limit = [row for row in rows if row["ask_px"] == [None] * 5]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.field.quiet_stories import STALE, books_of, causes, certificate, flow, made, now, play, quiet, short_grace
 from tests.golden.still import StillTime
-from tests.recorder.live_feed import Stand
+from tests.recorder.live_feed import SBIN, TOPICS, Stand
 from tests.recorder.sockets import until
 
 __all__ = ["certificate", "now", "short_grace"]
@@ -114,6 +114,85 @@ def test_a_deaf_socket_is_found_out_when_the_other_one_has_data(
             await flow(books)
         assert causes(books.journal) == ["not_started", "mute"]
         assert books.journal.of_type("quiet") == []
+
+    play(certificate, now, story)
+
+
+NIFTY = {"if|nse_cm|Nifty 50": "NSE:NIFTY50-INDEX"}
+OTHERS = {"50 levels": ("/tbt", TOPICS), "50 levels of more": ("/tbt", {**TOPICS, **NIFTY}), "index": ("/hsm", NIFTY)}
+
+
+@pytest.mark.parametrize("beside", OTHERS)
+@pytest.mark.parametrize("halts", [0, 2])
+def test_a_data_socket_that_is_deaf_right_after_a_long_halt_is_asked_at_once_because_others_flow(
+    certificate: tuple[Path, Path], now: StillTime, halts: int, beside: str
+) -> None:
+    path, topics = OTHERS[beside]
+
+    async def story(stand: Stand) -> None:
+        async with books_of(stand, path, topics=topics) as other:
+            stand.broker.is_halted = halts > 0
+            await quiet(stand, halts)
+            stand.deafen()
+            stand.broker.is_halted, resumed_ns = False, now.wall_ns
+            await until(lambda: len(causes(stand.journal)) == 2, 20)
+            assert now.wall_ns - resumed_ns < 5 * stand.stale_ns
+            await flow(stand)
+            await flow(other)
+        assert "mute" not in {each["cause"] for each in other.journal.of_type("disconnect")}, "it flows all the time"
+
+    stand = play(certificate, now, story)
+
+    assert causes(stand.journal) == ["not_started", "mute"]
+
+
+def test_fifty_levels_that_are_deaf_right_after_a_long_halt_are_asked_at_once_because_others_flow(
+    certificate: tuple[Path, Path], now: StillTime
+) -> None:
+    """The data socket has not all of their symbols, so each is asked for itself."""
+
+    async def story(stand: Stand) -> None:
+        async with books_of(stand) as books:
+            stand.broker.is_halted = True
+            await quiet(books, 2)
+            books.deafen()
+            stand.broker.is_halted, resumed_ns = False, now.wall_ns
+            await until(lambda: len(causes(books.journal)) == 2, 20)
+            assert now.wall_ns - resumed_ns < 4 * stand.stale_ns
+            await flow(books)
+        assert causes(books.journal) == ["not_started", "mute"]
+
+    play(certificate, now, story, topics={"dp|nse_cm|1594": "NSE:INFY-EQ"})
+
+
+@pytest.mark.parametrize("times", [1.5, 6, 1000])
+def test_symbols_that_seldom_change_beside_others_that_flow_cost_few_connections(
+    certificate: tuple[Path, Path], now: StillTime, times: float
+) -> None:
+    async def story(stand: Stand) -> None:
+        async with books_of(stand, topics={"dp|nse_cm|3045": SBIN}):
+            stand.broker.periods["/hsm"] = times * STALE
+            await asyncio.sleep(150 * STALE)
+
+    stand = play(certificate, now, story)
+
+    assert causes(stand.journal) == ["not_started"]
+    assert made(stand) <= 3
+
+
+def test_data_of_another_segment_says_nothing_of_a_halt(certificate: tuple[Path, Path], now: StillTime) -> None:
+    """Commodities are traded while shares are halted."""
+
+    async def story(stand: Stand) -> None:
+        stand.trading.since_ns["mcx"] = now.mono_ns
+        stand.broker.is_halted = True
+        await quiet(stand, 2)
+        stand.broker.periods["/hsm"] = 1000 * STALE
+        await asyncio.sleep(STALE)
+        before, stand.broker.is_halted = made(stand), False
+        async with books_of(stand, topics={"dp|mcx_fo|1": "MCX:GOLD26DECFUT"}, segment="mcx"):
+            await asyncio.sleep(20 * STALE)
+        assert made(stand) == before
 
     play(certificate, now, story)
 

@@ -14,7 +14,7 @@ from runbook.pull.rsync import SshTransport
 from runbook.pull.sources import Connect, connect_to, lake_of
 from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
-from runbook.report.delivery import deliver
+from runbook.report.delivery import deliver, parse_format
 
 MakeLake = Callable[..., LakeMaker]
 HEADER = (
@@ -46,6 +46,15 @@ def test_symbols_choose_what_the_csv_holds(make_lake: MakeLake, store: LocalStor
     lines = delivery.csv_files[0].read_text().splitlines()[1:]
     assert {line.split(",")[1] for line in lines} == {"NSE:SBIN-EQ"}
     assert len(lines) == 54
+
+
+def test_the_csv_has_lines_as_often_as_is_asked(make_lake: MakeLake, store: LocalStore) -> None:
+    csv, every_ns = parse_format("csv", "60")
+    delivery = deliver([connection(make_lake(days=1))], store, Selection(), csv=csv, every_ns=every_ns)
+
+    times = [line.split(",")[0] for line in delivery.csv_files[0].read_text().splitlines()[1:]]
+    assert {time[17:] for time in times} == {"00.000000+05:30"}
+    assert times[::2] == times[1::2], "of both symbols"
 
 
 def test_an_unknown_symbol_is_refused_after_the_data_is_safe(make_lake: MakeLake, store: LocalStore) -> None:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
+from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
+from runbook.aws.trading_days import calendars_of
 from runbook.fleet.account import account_refusal, account_shares
 from runbook.fleet.shares import share_of
 
@@ -57,6 +59,19 @@ def test_two_symbols_on_two_hosts_are_one_each() -> None:
     assert all(len(share_of(pair, host, names(2))) == 1 for pair in pairs for host in names(2))
 
 
+def test_rules_among_the_symbols_are_shared_out_and_counted_by_nobody() -> None:
+    """What they stand for is known on the host, each morning."""
+    rule = {"underlying": "NIFTY", "expiry": "nearest 2"}
+    shares = [share_of([*SYMBOLS[:3], rule], host, names(2)) for host in names(2)]
+
+    assert sorted(map(len, shares)) == [2, 2]
+    assert sum(rule in share for share in shares) == 1
+    settings = {"symbols": [SYMBOLS[0], rule], "broker": {"app_id": "ABCDE12345-100"}}
+    assert account_refusal(dict.fromkeys(names(2), settings)) == ""
+    calendars = calendars_of(TradingCalendar.load(), [rule])
+    assert [each.segment for each in calendars] == ["nse_fo"]
+
+
 def test_one_more_symbol_moves_few_others(figure: Callable[..., None]) -> None:
     fleet, moves = names(4), []
     for count in range(50, 150):
@@ -64,6 +79,14 @@ def test_one_more_symbol_moves_few_others(figure: Callable[..., None]) -> None:
         moves.append(sum(before[symbol] != after[symbol] for symbol in before))
 
     figure("symbols_moved_by_one_more", max(moves), bound="<= 8", unit="of 50 to 150", gate=True)
+
+
+def test_the_deal_is_the_same_in_every_version() -> None:
+    """Another rule would move symbols between the hosts of every fleet with its next deployment."""
+    fleet = names(3)
+    dealt = [",".join(symbol[5:9] for symbol in share_of(SYMBOLS[:12], host, fleet)) for host in fleet]
+
+    assert dealt == ["0003,0004,0006,0008", "0000,0005,0007,0009", "0001,0002,0010,0011"]
 
 
 def test_more_hosts_than_symbols_are_refused_in_a_sentence() -> None:

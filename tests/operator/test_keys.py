@@ -91,6 +91,49 @@ def test_a_key_the_host_does_not_take_leaves_everything_as_it_was(
     assert works(host, host.key_file)
 
 
+def test_one_host_of_two_that_does_not_take_the_key_keeps_the_old_one_on_both(host: Host, playbook: Playbook) -> None:
+    assert host.key_file is not None
+    before = host.key_file.read_bytes()
+    away = replace(host, name="h2", port=1)  # nothing listens on port 1
+
+    with pytest.raises(UnreachableError, match="h2"):
+        keys.rotate([host, away], TARGET)
+
+    assert host.key_file.read_bytes() == before
+    assert playbook.done == ["rotate_ssh_key_add"]
+
+
+def test_the_new_key_is_tried_even_where_the_inventory_keeps_a_connection_open(
+    host: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch, control: Path
+) -> None:
+    kept = ("-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", f"ControlPath={control}/own")
+    connected = replace(host, ssh_arguments=(*kept, *host.ssh_arguments))
+    assert SshConnection(connected).run(["true"]).returncode == 0
+    assert (control / "own").is_socket()
+    monkeypatch.setattr(keys, "run", lambda *_: None)  # the host never gets the new key
+
+    try:
+        with pytest.raises(UnreachableError):
+            keys.rotate([connected], TARGET)
+    finally:
+        subprocess.run(["ssh", *kept, "-O", "exit", host.address], capture_output=True, check=True)
+
+
+def test_an_interruption_between_the_two_keys_leaves_one_that_logs_in(
+    host: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert host.key_file is not None
+    monkeypatch.setattr(Path, "replace", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        keys.rotate([host], TARGET)
+
+    assert works(host, host.key_file)
+
+
 def test_an_old_key_that_could_not_be_removed_is_swept_by_the_next_run(host: Host, playbook: Playbook) -> None:
     assert host.key_file is not None
     playbook.fail_on = "remove"

@@ -114,3 +114,7 @@ def test_a_playbook_with_a_fault_of_its_own_says_what_ansible_said(target: Targe
 
     with pytest.raises(PlaybookError, match="did not start properly"):
         run("step", target, quiet=True)
+
+
+def test_hosts_that_were_chosen_narrow_the_pattern_that_was_given() -> None:
+    assert Target(Path("/r"), "inv", "harvesters").of(["h2", "h3"]) == Target(Path("/r"), "inv", "h2,h3")

@@ -75,14 +75,14 @@ def test_a_file_changed_on_the_host_after_its_manifest_goes_to_quarantine(
     make_lake: MakeLake, store: LocalStore
 ) -> None:
     lake = make_lake(days=1)
-    victim = next(lake.root.glob("depth/*/*/depth.parquet"))
+    victim = next(lake.root.glob("depth/*/*/depth-*.parquet"))
     content = bytearray(victim.read_bytes())
     content[100] ^= 1
     victim.write_bytes(content)
 
     result = pull_one(lake, store)
 
-    assert [Path(problem.path).name for problem in result.problems] == ["depth.parquet"]
+    assert [Path(problem.path).name for problem in result.problems] == [victim.name]
     assert "quarantine" in result.problems[0].why
     assert not list(store.lake.glob("depth/*/*/*")), "a file that does not match has no final name"
     assert not list(store.lake.glob("manifest/*/*/*")), "a manifest here would claim a whole day"
@@ -108,7 +108,7 @@ def test_a_file_of_another_size_than_promised_is_refused(
 def test_a_local_file_that_was_damaged_is_set_aside_and_brought_again(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
     pull_one(lake, store)
-    victim = next(store.lake.glob("depth/*/*/depth.parquet"))
+    victim = next(store.lake.glob("depth/*/*/depth-*.parquet"))
     victim.write_bytes(b"timestamp,symbol,ltp\n")
 
     result = pull_one(lake, store)

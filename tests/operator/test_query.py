@@ -54,7 +54,7 @@ def test_gaps_and_certificate_tell_the_same_misses(make_lake: MakeLake) -> None:
 
 def test_only_files_that_a_manifest_names_are_data(make_lake: MakeLake) -> None:
     lake = make_lake(days=1).root
-    table = next(lake.glob("depth/*/*/depth.parquet"))
+    table = next(lake.glob("depth/*/*/depth-*.parquet"))
     table.with_name("stranger.parquet").write_bytes(table.read_bytes())
 
     assert ask("select count(*) from depth", lake).rows == [(108,)]
@@ -81,7 +81,7 @@ def test_wrong_sql_is_answered_with_the_views_there_are(make_lake: MakeLake, sql
 )
 def test_a_file_that_is_no_parquet_is_named_with_the_way_out(make_lake: MakeLake, content: bytes, looks: str) -> None:
     lake = make_lake(days=1).root
-    next(lake.glob("depth/*/*/depth.parquet")).write_bytes(content)
+    next(lake.glob("depth/*/*/depth-*.parquet")).write_bytes(content)
 
     with pytest.raises(HarvesterError, match=looks) as caught:
         ask("select 1", lake)
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_parquet_is_named_with_the_way_out(make_lake: MakeLake
 
 def test_a_parquet_file_damaged_inside_is_explained(make_lake: MakeLake) -> None:
     lake = make_lake(days=1).root
-    table = next(lake.glob("depth/*/*/depth.parquet"))
+    table = next(lake.glob("depth/*/*/depth-*.parquet"))
     content = table.read_bytes()
     table.write_bytes(content[:4] + bytes(len(content) - 8) + content[-4:])
 

@@ -1,11 +1,14 @@
 """OpenSSH as operators' tasks call it: the argument list, what is quoted, and what refusals are called."""
 
+import contextlib
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from throwaway_sshd import Server
 
+from harvester.base.errors import HarvesterError
 from runbook.fleet import logs
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import RemoteError, SshConnection
@@ -86,3 +89,15 @@ def test_the_journal_is_asked_for_by_unit_and_lines_or_time() -> None:
         "--since",
         "-1h",
     ]
+
+
+@pytest.mark.parametrize(("words", "said"), [("true", ""), ("false", "ended with 1"), ("exit 3", "ended with 3")])
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_a_journal_that_cannot_be_read_is_an_error_of_the_command(
+    ssh_server: Server, control: Path, words: str, said: str, hosts: int
+) -> None:
+    asked = [replace(ssh_server.host(), control_directory=control, name=f"h{number}") for number in range(hosts)]
+    refusal = pytest.raises(HarvesterError, match=said) if said else contextlib.nullcontext()
+
+    with refusal:
+        logs.show(asked, ["sh", "-c", words], follow=False)

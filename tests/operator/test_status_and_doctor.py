@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from harvester.calendar import TradingCalendar
+from harvester.calendar.model import PACKAGED
 from runbook.doctor import Severity, hosts, machine
+from runbook.doctor.sessions import check_sessions
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import gather
@@ -139,6 +141,39 @@ def test_a_calendar_that_ends_soon_or_has_ended_is_told() -> None:
     levels = [machine.check_calendar(end - timedelta(days=left)).level for left in (60, 17, 7, -1)]
 
     assert levels == [Severity.OK, Severity.OK, Severity.WARN, Severity.FAIL]
+
+
+SUNDAY_NS = 1_795_935_600 * 1_000_000_000
+"""2026-11-29, 12:30 in India."""
+
+
+def sessions_of(*symbols: object, file: Path | None = None, **more: object) -> list[tuple[str, str]]:
+    settings = {**SETTINGS, "symbols": list(symbols), **more}
+    host = Host("h1", "192.0.2.1", variables={"harvester_settings": settings})
+    return [(str(each.level), each.detail) for each in check_sessions(host, file, SUNDAY_NS)]
+
+
+def test_the_doctor_tells_the_hours_of_what_is_recorded_and_of_nothing_else() -> None:
+    [(level, detail)] = sessions_of("MCX:GOLD26DECFUT", "NSE:NIFTY26DECFUT")
+
+    assert (level, detail) == ("ok", "nse_fo opens Mon 30 Nov 09:00 IST; mcx opens Mon 30 Nov 09:00 IST")
+    [(level, detail)] = sessions_of({"underlying": "NIFTY"}, {"stocks": "with derivatives"})
+    assert (level, detail) == ("ok", "nse_cash opens Mon 30 Nov 09:00 IST; nse_fo opens Mon 30 Nov 09:00 IST")
+    host = Host("h1", "192.0.2.1", variables={"harvester_settings": {**SETTINGS, "symbols": [{"underlying": "NIFTY"}]}})
+    assert hosts.check_settings(host).level == Severity.OK, "rules stand among the symbols"
+
+
+def test_a_segment_without_hours_in_the_calendar_of_the_inventory_fails(tmp_path: Path) -> None:
+    days = json.loads(PACKAGED.read_bytes())
+    del days["segments"]
+    (tmp_path / "mine.json").write_text(json.dumps(days))
+
+    [(level, detail)] = sessions_of("NSE:SBIN-EQ", "MCX:GOLD26DECFUT", file=tmp_path / "mine.json")
+
+    assert level == "fail"
+    assert "MCX:GOLD26DECFUT belong to the segment mcx, of which the trading calendar has no hours" in detail
+    assert sessions_of("NSE:SBIN-EQ", file=tmp_path / "mine.json")[0][0] == "ok"
+    assert sessions_of("sbin") == [], "settings that are refused are told by their own check"
 
 
 def test_missing_packages_of_the_lab_come_with_the_command(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ class Stand:
         stale_seconds: float = 60,
         may_overlap: bool = True,
         trading: TradingState | None = None,
+        segment: str = "nse_cash",
     ) -> None:
         """`path` is that of the data socket, or of the 50-level socket; `trading` that of another feed beside."""
         self.broker = broker
@@ -108,11 +109,12 @@ class Stand:
         self.access = Access(RequestLimits(10, 100, 1000))
         clock = SystemClock()
         self.symbols = tuple(dict.fromkeys(topics.values()))
+        self._names = set(topics if path == "/hsm" else self.symbols)
         self.ledger = StreamLedger("run", self.number, self.symbols)
         context = FeedContext(
             feed=self.number,
             sink=self.journal,  # type: ignore[arg-type]
-            ledger=SegmentLedgers({"nse_cash": self.ledger}),
+            ledger=SegmentLedgers({segment: self.ledger}),
             access=self.access,
             clock=clock,
             tls=tls,
@@ -174,6 +176,10 @@ class Stand:
         """As a server that has lost its network: nothing is read, nothing is sent."""
         self.broker.is_mute = True
         self.stop_hearing()
+
+    def deafen(self) -> None:
+        """The market goes on, and none of its connections so far hears of it."""
+        self.broker.deaf |= {key for key, names in self.broker.carried.items() if set(names) == self._names}
 
     def stop_hearing(self) -> None:
         """What the client says on the connections that are open now is not read."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from aiohttp import WSMsgType, web
@@ -51,6 +51,8 @@ class SocketBroker(FakeBroker):
         self.pings = 0
         self.period = 0.05
         """Seconds from one round of updates to the next."""
+        self.periods: dict[str, float] = {}
+        """Of a path whose symbols change at a rate of their own."""
         self.is_mute = False
         """The market goes on, and no connection hears of it; pings are answered, and a new one gets its snapshots."""
         self.deaf: set[tuple[str, int]] = set()
@@ -65,6 +67,8 @@ class SocketBroker(FakeBroker):
         """What the market shows: every value of each topic, the sequence and a quantity of each 50-level book."""
         self.sent: dict[tuple[str, int], list[bytes]] = {}
         self.sockets: dict[tuple[str, int], web.WebSocketResponse] = {}
+        self.carried: dict[tuple[str, int], Collection[str]] = {}
+        """Topics of the data socket, symbols of the 50-level socket, by path and connection."""
         self.extra_routes = {
             "/hsm": self._serve_hsm,
             "/tbt": self._serve_tbt,
@@ -130,6 +134,7 @@ class SocketBroker(FakeBroker):
             return refusal or web.Response(status=429)
         key, socket = await self._open("/hsm", request)
         topics: dict[str, int] = {}
+        self.carried[key] = topics
         updates = asyncio.create_task(self._update_hsm(key, topics))
         try:
             async for message in socket:
@@ -167,7 +172,7 @@ class SocketBroker(FakeBroker):
     async def _update_hsm(self, key: tuple[str, int], topics: dict[str, int]) -> None:
         sent = self.number["/hsm"]
         while not self.sockets[key].closed:
-            await asyncio.sleep(self.period)
+            await asyncio.sleep(self.periods.get(key[0], self.period))
             before, sent = sent, self._move(key[0], sent)
             if topics and sent != before and self._hears(key):
                 entries = [
@@ -182,6 +187,7 @@ class SocketBroker(FakeBroker):
         key, socket = await self._open("/tbt", request)
         self.keys.append(request.headers["authorization"])
         symbols: list[str] = []
+        self.carried[key] = symbols
         updates = asyncio.create_task(self._update_tbt(key, symbols))
         try:
             async for message in socket:
@@ -211,7 +217,7 @@ class SocketBroker(FakeBroker):
     async def _update_tbt(self, key: tuple[str, int], symbols: list[str]) -> None:
         sent = self.number["/tbt"]
         while not self.sockets[key].closed:
-            await asyncio.sleep(self.period)
+            await asyncio.sleep(self.periods.get(key[0], self.period))
             before, sent = sent, self._move(key[0], sent)
             if symbols and sent != before and self._hears(key):
                 feeds = [tbt.Feed(symbol, asks=[self._ask()], sequence=self.number["/tbt"]) for symbol in symbols]

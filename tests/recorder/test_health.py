@@ -64,6 +64,25 @@ def change(status: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return status
 
 
+@pytest.mark.parametrize(
+    ("resolved", "said"),
+    [
+        ({"rule": {"underlying": "NIFTY", "expiry": "nearest 1", "strikes": None, "stocks": None}}, "2 by NIFTY"),
+        ({"rule": {"underlying": None, "expiry": "nearest 1", "stocks": "with derivatives"}}, "2 by with derivatives"),
+        ({"rule": {"index": "NIFTY 50", "strikes": None}, "date": "2026-11-20"}, "2 by NIFTY 50 of 2026-11-20"),
+    ],
+)
+def test_what_rules_stand_for_is_told(settings: Settings, resolved: dict[str, Any], said: str) -> None:
+    assert settings.calendar.file is not None
+    status = good_status() | {"symbol_rules": [resolved | {"symbols": list(SYMBOLS)[:2]}]}
+    calendar = TradingCalendar.load(settings.calendar.file)
+
+    checks = check_health(settings, status, file_hash="abc", calendar=calendar, wall_ns=NOW)
+
+    [detail] = [check.detail for check in checks if check.name == "symbols"]
+    assert detail.endswith(f"symbols; {said}")
+
+
 def failing(settings: Settings, status: dict[str, Any], *, wall_ns: int = NOW) -> dict[str, str]:
     """Names of the failing checks with their advice."""
     assert settings.calendar.file is not None

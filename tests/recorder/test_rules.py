@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from tests.recorder.fakes import make_config
-from tests.recorder.masters import NSE_CM, NSE_FO, row
+from tests.recorder.masters import NSE_CM, NSE_FO, row, share
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Refused, validate
-from harvester.brokers.fyers.resolution import resolve_rule
+from harvester.brokers.fyers.resolution import concerns, explain_absent, resolve_rule
 from harvester.brokers.fyers.symbols import Listing, read_rows
 from harvester.calendar import TradingCalendar
-from harvester.config.rules import SymbolRule
+from harvester.config.rules import IndexList, SymbolRule
 from harvester.config.settings import load_settings
 from harvester.lake.close import expect_day
 
@@ -105,7 +106,7 @@ def test_stocks_with_derivatives_are_the_shares_that_futures_are_on() -> None:
 
 
 def test_a_rule_that_nothing_meets_is_named() -> None:
-    with pytest.raises(ConfigError, match="no contract is listed for the rule underlying: NIFTI, expiry: nearest 1"):
+    with pytest.raises(ConfigError, match="nothing is listed for the rule underlying: NIFTI, expiry: nearest 1"):
         resolve(underlying="NIFTI")
 
 
@@ -122,12 +123,54 @@ def test_without_a_price_there_is_no_money_to_be_at() -> None:
         {"underlying": "NIFTY", "expiry": "next"},
         {"underlying": "NIFTY", "strikes": "10"},
         {"stocks": "with derivatives", "strikes": "atm +- 1"},
-        {"index": "NIFTY50"},
+        {"index": "nifty 50"},
+        {"index": "NIFTY 50", "stocks": "with derivatives"},
+        {"index": "NIFTY 50", "strikes": "atm +- 1"},
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(Refused):
         validate(SymbolRule, rule)
+
+
+MEMBERS = {"INE062A01020": "SBIN-EQ", "INE009A01021": "INFY-EQ", "INE999A01015": "GONE-EQ", "INE111A01017": "SPLIT-EQ"}
+LIST = validate(
+    IndexList, {"index": "NIFTY FEW", "date": "2026-11-20", "source": "https://a.b/c.csv", "members": MEMBERS}
+)
+SHARES = list(
+    read_rows(
+        [
+            share("SBI", 3045, "INE062A01020"),
+            share("INFY", 1595, "INE009A01021", "BE"),
+            share("INFY", 1594, "INE009A01021"),
+            share("SPLIT", 1700, "INE111A01025"),
+            share("OTHER", 1800, "INE222A01018"),
+        ],
+        [],
+    )
+)
+
+
+def test_members_of_an_index_are_found_by_isin_whatever_they_are_called_now() -> None:
+    rule = validate(SymbolRule, {"index": "NIFTY FEW"})
+    rows = [row for row in SHARES if concerns(rule, LIST, row)]
+
+    assert resolve_rule(rule, rows, {}, NOW, LIST) == ["NSE:INFY-EQ", "NSE:SBI-EQ"]
+    assert "NSE:OTHER-EQ" not in {row.ticker for row in rows}
+    absent = explain_absent(rows, LIST)
+    assert list(absent) == ["NSE:GONE-EQ", "NSE:SPLIT-EQ"], "a name alone finds nobody"
+    assert "no share with its ISIN INE999A01015. ./inv index-update 'NIFTY FEW'" in absent["NSE:GONE-EQ"]
+    assert "it has NSE:SPLIT-EQ with another, INE111A01025" in absent["NSE:SPLIT-EQ"]
+
+
+def test_a_rule_of_an_index_without_a_list_is_refused_before_a_host_has_it(tmp_path: Path) -> None:
+    path = write_config(tmp_path, {"index": "NIFTY 50"})
+
+    with pytest.raises(ConfigError, match=r"no list of the members of NIFTY 50 in index_lists\. \./inv index-update"):
+        load_settings(path).refuse_unlisted()
+    settings = load_settings(write_config(tmp_path, {"index": "NIFTY FEW"}, index_lists=[to_builtins(LIST)]))
+    settings.refuse_unlisted()
+    assert settings.index_lists == (LIST,)
 
 
 CONTRACTS = {"underlying": "NIFTY", "expiry": "nearest 2"}

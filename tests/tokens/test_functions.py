@@ -18,6 +18,9 @@ from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.aws_names import Names
 from harvester.base.clock import SystemClock
+from harvester.base.redaction import Secret
+from harvester.page.function import KEPT_NS, open_page
+from harvester.tokens.login import Grant
 from runbook.fleet.bundle import modules_of
 from runbook.tokens.function_policies import statements
 
@@ -229,6 +232,36 @@ def test_the_page_without_its_secrets_says_so_without_a_traceback(tmp_path: Path
 
     assert answer["statusCode"] == 503
     assert "token-push" in answer["body"]
+
+
+def test_the_page_reads_its_secrets_again_after_five_minutes(
+    stocked: dict[str, str], ssm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stocked.items():
+        monkeypatch.setenv(name, value)
+    moments = [KEPT_NS]
+    monkeypatch.setattr(SystemClock, "mono_ns", lambda _: moments[-1])
+    secrets = [open_page("kept.lambda-url.aws").app.secret]
+    ssm.put_parameter(Name=NAMES.parameter("app_secret"), Value="rotated", Type="SecureString", Overwrite=True)
+
+    for moment in (2 * KEPT_NS - 1, 2 * KEPT_NS):
+        moments.append(moment)
+        secrets.append(open_page("kept.lambda-url.aws").app.secret)
+
+    assert [secret.get_secret_value() == "rotated" for secret in secrets] == [False, False, True]
+
+
+@pytest.mark.parametrize("refreshes", ["true", "false", ""])
+def test_the_page_keeps_a_refresh_token_only_where_the_refresh_is_switched_on(
+    refreshes: str, stocked: dict[str, str], ssm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**stocked, "REFRESH": refreshes}.items():
+        monkeypatch.setenv(name, value)
+
+    open_page(f"refresh-{refreshes}.lambda-url.aws").keep(Grant(Secret("an access token"), Secret("a refresh token")))
+
+    kept = ssm.get_parameter(Name=NAMES.parameter("refresh_token"), WithDecryption=True)["Parameter"]["Value"]
+    assert (kept == "a refresh token") == (refreshes == "true")
 
 
 def test_the_refresh_stores_a_token_and_tells_nobody(

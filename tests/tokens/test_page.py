@@ -13,7 +13,7 @@ from tests.tokens.pages import KEY, Page, Phone, event
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.redaction import Secret
 from harvester.page.html import HEADERS
-from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, LinkSigner
+from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, LinkSigner, LoginLink
 from harvester.page.once import Budget, FolderOnce, Once, SsmOnce
 from harvester.tokens.stores import StoreError
 
@@ -92,6 +92,19 @@ def test_a_double_click_on_the_way_back_stores_one_token(page: Page, phone: Phon
 
     assert answers == [200, 403, 403]
     assert len(page.kept) == 1
+
+
+def test_a_login_that_failed_at_the_store_is_not_taken_up_again_by_its_redirect(page: Page, phone: Phone) -> None:
+    """The broker's code counts once; the link leads to a login anew."""
+    back = phone.sign_in(phone.get(page.link())["headers"]["Location"])
+    page.trouble = StoreError("SSM is down")
+    assert phone.get(back)["statusCode"] == 502
+    page.trouble = None
+
+    again = phone.get(back)
+
+    assert (again["statusCode"], page.kept) == (403, [])
+    assert "This login was used already" in again["body"]
 
 
 def test_a_login_begun_in_another_browser_is_refused(page: Page, phone: Phone, exchange: Path) -> None:
@@ -215,6 +228,16 @@ def test_links_and_logins_end(page: Page, phone: Phone) -> None:
         page.signer.read_state(state, "cookie", now + (STATE_SECONDS + 1) * NS_PER_SECOND)
 
 
+def test_a_login_ends_with_its_link(page: Page) -> None:
+    now = time.time_ns()
+    ends = now + 60 * NS_PER_SECOND
+    state = page.signer.make_state(LoginLink("0123456789abcdef", ends), "cookie", now)
+
+    assert page.signer.read_state(state, "cookie", ends - NS_PER_SECOND).link == "0123456789abcdef"
+    with pytest.raises(LinkError, match="too long"):
+        page.signer.read_state(state, "cookie", ends)
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
 def test_only_get_is_known(page: Page, phone: Phone, method: str) -> None:
     answer = phone.get(page.link(), method)
@@ -261,6 +284,17 @@ def test_a_flood_from_one_address_is_cut_off_and_others_are_served(page: Page, p
     assert done["statusCode"] == 200
     assert len(page.kept) == 1
     figure("page_flood_answers_5xx", sum(status >= 500 for status in flood), bound="== 0", unit="answers", gate=True)
+
+
+def test_an_address_that_was_quiet_for_an_hour_has_a_minutes_requests_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    budget, now = Budget(per_minute=20), time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    assert budget.allows("203.0.113.5")
+    now += 3600
+
+    assert [budget.allows("203.0.113.5") for _ in range(25)] == [True] * 20 + [False] * 5
 
 
 def test_a_short_key_is_refused() -> None:

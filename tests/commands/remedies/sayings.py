@@ -22,6 +22,9 @@ PYTHON = ("files/harvester/src", "files/runbook/src", "files/lab/src", "files/fu
 YAML = ("playbooks", "roles/*/tasks", "roles/*/vars")
 TEMPLATES = ("roles/*/templates", "roles/*/files")
 NO_ADVICE = {
+    ("harvester/commands/watch.py", "harvester health and"): "a help text",
+    ("harvester/health/gather.py", "chronyc gave"): "what happened",
+    ("harvester/health/systemd.py", "systemctl"): "what happened",
     ("lab/base/build.py", "--customize-hook"): "an argument of mmdebstrap",
     ("lab/hosts.py", ""): "what a booted host runs",
     ("lab/uml.py", ""): "what is run to make a host's disk",

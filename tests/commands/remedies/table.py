@@ -29,7 +29,10 @@ def rows(root: Path) -> list[Row]:
     """Every row of the document."""
     text = (root / "docs/remedies.md").read_text("utf-8")
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line.startswith("| `")]
-    return [Row(file.strip(" `"), what.strip(), plain(remedy), by.strip(" `")) for file, what, remedy, by in cells]
+    return [
+        Row(file.strip(" `"), what.strip(), plain(remedy.replace("\\|", "|")), by.strip(" `"))
+        for file, what, remedy, by in cells
+    ]
 
 
 def pattern(remedy: str) -> re.Pattern[str]:

@@ -83,8 +83,7 @@ def test_a_good_token_is_handed_over_once_and_said(desk: Desk) -> None:
         "expires_at_ns": 1_795_003_600 * NS_PER_SECOND,
     }
     assert json.loads(desk.path.read_text()) == content
-    desk.path.unlink()
-    assert desk.poll(StoredToken(GOOD, "ssm:1")) == [] and desk.version is None
+    assert desk.poll(StoredToken(GOOD, "ssm:1")) == []
     desk.poll(StoredToken(GOOD, "ssm:2"))
     assert desk.version == "ssm:2"
     assert redact(GOOD.get_secret_value()) == "[redacted]"
@@ -271,3 +270,58 @@ def test_a_handover_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     with pytest.raises(HarvesterError) as caught:
         HandoverReader(tmp_path / "file" / "token").read_new()
     assert str(caught.value) == f"{tmp_path / 'file' / 'token'}: the token cannot be reached (Not a directory)."
+
+
+def spoil(desk: Desk, how: str) -> None:
+    if how == "gone":
+        desk.path.unlink()
+    else:
+        desk.path.chmod(0o640)
+        desk.path.write_text("{")
+
+
+@pytest.mark.parametrize("how", ["gone", "garbage"])
+@pytest.mark.parametrize("answer", [StoredToken(GOOD, "ssm:1"), StoreError("down"), None])
+def test_a_handover_that_is_lost_is_back_within_five_seconds(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str, answer: StoredToken | StoreError | None
+) -> None:
+    """Whatever the store says meanwhile, and however patient the agent has become with it."""
+    monkeypatch.setattr("random.uniform", lambda _, high: high)
+    desk.poll(StoredToken(GOOD, "ssm:1"))
+    desk.content, naps, spoilt_at = answer, [], 0
+
+    async def nap(waiting: Any, seconds: float) -> None:
+        nonlocal spoilt_at
+        waiting.close()
+        naps.append(seconds)
+        desk.clock.freeze(seconds)
+        if spoilt_at:
+            desk.agent.stop()
+        elif sum(naps) >= 300:
+            spoil(desk, how)
+            spoilt_at = len(naps)
+        raise TimeoutError
+
+    monkeypatch.setattr(agents.asyncio, "wait_for", nap)
+    with structlog.testing.capture_logs() as said:
+        asyncio.run(desk.agent.run())
+
+    assert sum(naps[spoilt_at:]) <= 5
+    assert desk.version == "ssm:1"
+    lines = [line for line in said if line["event"] in ("handover_lost", "token_handed_over")]
+    assert [line["event"] for line in lines] == ["handover_lost", "token_handed_over"]
+    assert lines[0]["path"] == str(desk.path)
+
+
+def test_a_lost_handover_that_cannot_be_written_is_said_once_and_tried_until_it_can(desk: Desk) -> None:
+    desk.poll(StoredToken(GOOD, "ssm:1"))
+    shelf = desk.path.parent.with_name("away")
+    desk.path.parent.rename(shelf)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(3):
+            desk.agent.restore()
+    desk.path.parent.mkdir()
+    desk.agent.restore()
+
+    assert [line["event"] for line in said].count("token_not_handed_over") == 3
+    assert desk.version == "ssm:1"

@@ -86,15 +86,15 @@ def test_building_again_gives_the_same_files(place) -> None:
 def test_a_late_segment_makes_a_new_generation_and_keeps_the_old(place) -> None:
     place.record_all()
     place.close()
-    old = place.current("depth").read_bytes()
+    old, first_name = place.current("depth").read_bytes(), place.current("depth").name
     late = place.start(symbols=("NSE:TCS-EQ",))
     late.poll(3, "NSE:TCS-EQ")
     late.stop()
     assert place.close().manifest.generation == 2
-    assert place.current("depth").name == "depth-2.parquet"
+    assert place.current("depth").name.startswith("depth-g2-")
     assert len(place.rows()) == 2 * SLOTS + 1
-    assert [path.name for path in place.current("depth").parent.iterdir()] == ["depth-2.parquet"], "engines see one"
-    assert (place.lake / "superseded" / place.partition.path("depth") / "depth.parquet").read_bytes() == old
+    assert [*place.current("depth").parent.iterdir()] == [place.current("depth")], "engines see one"
+    assert (place.lake / "superseded" / place.partition.path("depth") / first_name).read_bytes() == old
     folder = place.lake / place.partition.path("manifest")
     first, second = (json.loads((folder / name).read_bytes()) for name in ("manifest-1.json", "manifest.json"))
     assert second["supersedes"] == first["self_sha256"]
@@ -139,7 +139,7 @@ def test_a_running_recorder_that_writes_no_data_is_no_obstacle(place) -> None:
     recorder.stop()
     closing = place.close()
     assert (closing.outcome, closing.manifest.generation) == ("closed", 2)
-    assert place.current("depth").name == "depth.parquet", "the same data is the same file"
+    assert place.current("depth").name.startswith("depth-g1-"), "the same data is the same file"
 
 
 def test_a_day_without_session_and_data_is_nothing(place) -> None:
@@ -191,11 +191,12 @@ def test_what_is_left_of_a_build_that_died_is_not_trusted_and_not_overwritten(pl
     place.record_all()
     folder = place.lake / place.partition.path("depth")
     folder.mkdir(parents=True)
-    (folder / "depth.parquet").write_bytes(b"half a table")
+    name = "depth-g1-0123456789abcdef.parquet"
+    (folder / name).write_bytes(b"half a table")
     (folder / ".depth.parquet.tmp").write_bytes(b"less")
     place.close()
-    assert place.current("depth").name == "depth-2.parquet"
-    assert (place.lake / "superseded" / place.partition.path("depth") / "depth.parquet").read_bytes() == b"half a table"
+    assert [*folder.iterdir()] == [place.current("depth")] != [folder / name]
+    assert (place.lake / "superseded" / place.partition.path("depth") / name).read_bytes() == b"half a table"
     assert verify_lake(place.lake).ok
 
 

@@ -9,8 +9,8 @@ from tests.storage.lake.conftest import PARTITION, Place
 from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.manifest import load_manifest, write_manifest
 from harvester.lake.prune import delete_segments, judge_segments
+from harvester.lake.publish.files import names_after, set_superseded_aside, temporary_for
 from harvester.lake.publish.files import place as place_file
-from harvester.lake.publish.files import set_superseded_aside, temporary_for
 from harvester.lake.publish.receipts import Receipt
 from harvester.upload import receipts
 
@@ -45,7 +45,7 @@ def test_a_placed_file_is_durable_and_one_that_is_there_already_is_enough(tmp_pa
         with watched(tmp_path):
             temporary = temporary_for(tmp_path, PARTITION, "depth")
             temporary.write_bytes(b"rows")
-            entry = place_file(tmp_path, temporary, 1)
+            entry = place_file(tmp_path, temporary, 1, names_after(tmp_path, PARTITION, None))
         assert (tmp_path / entry.path).read_bytes() == b"rows"
 
 

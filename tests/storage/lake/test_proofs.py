@@ -94,6 +94,22 @@ def test_files_in_no_manifest_are_told_and_are_no_fault(closed) -> None:
     assert report.unlisted == ["depth/date=2026-11-23/host=lab1/copy.parquet"]
 
 
+def test_files_of_former_builds_are_known_wherever_they_lie(closed) -> None:
+    first = closed.current("depth")
+    content = first.read_bytes()
+    late = closed.start(symbols=("NSE:TCS-EQ",))
+    late.poll(3, "NSE:TCS-EQ")
+    late.stop()
+    closed.close()
+    aside = [path for path in verify_lake(closed.lake).superseded if path.startswith("superseded/depth/")]
+    assert aside == [f"superseded/{first.relative_to(closed.lake)}"]
+
+    first.write_bytes(content)  # as a lake of before December 2026 has it where it was pulled to
+    report = verify_lake(closed.lake)
+    assert (report.ok, report.unlisted) == (True, [])
+    assert first.relative_to(closed.lake).as_posix() in report.superseded
+
+
 def test_a_csv_in_place_of_a_table_is_told_in_a_sentence(closed) -> None:
     path = closed.current("depth")
     path.write_text("timestamp,symbol\n")

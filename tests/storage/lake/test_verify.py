@@ -56,6 +56,7 @@ def test_a_whole_day_is_told_with_its_files_and_bytes(closed: Place) -> None:
             }
         ],
         "unlisted": [],
+        "superseded": [],
     }
 
 
@@ -251,7 +252,7 @@ def test_files_of_every_kind_in_no_manifest_are_told_and_folders_of_other_names_
 def test_a_report_is_good_only_when_no_day_has_a_problem(closed: Place) -> None:
     good, bad = verify_lake(closed.lake).days[0], verify_lake(closed.lake).days[0]
     bad.problems.append("x")
-    assert LakeReport([good], ["depth/x"]).ok and not LakeReport([good, bad], []).ok
+    assert LakeReport([good], ["depth/x"], ["y"]).ok and not LakeReport([good, bad], [], []).ok
 
 
 def test_what_is_no_lake_is_refused_with_its_name(tmp_path: Path) -> None:

@@ -113,7 +113,9 @@ def _add_controls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         " account that is blocked for the day. rename: the symbol is listed as `to` from now on, with its fyToken and"
         " ISIN, and refused with -300 under its old ticker. vanish: the symbol is in no master and refused with -300."
         " bad_row: the symbol's row of the master is cut in half. short_master: masters have the first size_bytes (a"
-        " third) alone."
+        " third) alone. Lists of index members: unlist: the symbol's row is missing. wide_list: with a byte order mark,"
+        " a number in front, other columns and another order. Members that vanish from the masters stay listed; html"
+        " with the path */ind_* is a firewall's page in place of a list."
     )
 
     one = commands.add_parser("log", help="print what was served, as JSON lines")

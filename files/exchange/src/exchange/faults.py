@@ -41,6 +41,8 @@ Action = Literal[
     "vanish",
     "bad_row",
     "short_master",
+    "unlist",
+    "wide_list",
     "halt",
     "circuit",
 ]
@@ -49,7 +51,7 @@ MARKET_ACTIONS = ("halt", "circuit")
 CONNECTION_ACTIONS = ("cut", "mute", "quiet", "half_open")
 FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
 SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
-LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master")
+LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master", "unlist", "wide_list")
 ELSEWHERE_ACTIONS = (*SOCKET_ACTIONS, *MARKET_ACTIONS, *LISTING_ACTIONS)
 """What an HTTP answer is not chosen for."""
 ONCE = ("cut", *FRAME_ACTIONS)

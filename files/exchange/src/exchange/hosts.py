@@ -4,9 +4,10 @@ API_HOST = "api-t1.fyers.in"
 PUBLIC_HOST = "public.fyers.in"
 SOCKET_HOST = "socket.fyers.in"
 DEPTH_SOCKET_HOST = "rtsocket-api.fyers.in"
+ARCHIVE_HOST = "nsearchives.nseindia.com"
 LIST_HOST = "www.nseindia.com"
 """Of the exchange proper, which publishes its holidays there."""
-BROKER_HOSTS = (API_HOST, SOCKET_HOST, DEPTH_SOCKET_HOST, PUBLIC_HOST, LIST_HOST)
+BROKER_HOSTS = (API_HOST, SOCKET_HOST, DEPTH_SOCKET_HOST, PUBLIC_HOST, LIST_HOST, ARCHIVE_HOST)
 
 SYMBOL_TOKEN_PATH = "/data/symbol-token"  # noqa: S105
 DATA_SOCKET_PATH = "/hsm/v1-5/prod"

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from exchange import account, data, handshakes, holidays, mishaps, public, signin, surface
+from exchange import account, data, handshakes, holidays, indices, mishaps, public, signin, surface
 from exchange.hosts import (
     API_HOST,
+    ARCHIVE_HOST,
     DATA_SOCKET_PATH,
     DEPTH_ADDRESS_PATH,
     DEPTH_SOCKET_HOST,
@@ -28,6 +29,7 @@ HOSTS = {
     DATA_SOCKET_PATH: SOCKET_HOST, DEPTH_SOCKET_PATH: DEPTH_SOCKET_HOST, ORDER_SOCKET_PATH: SOCKET_HOST,
     holidays.PAGE: LIST_HOST, holidays.LIST: LIST_HOST,
 }  # fmt: skip
+FOLDERS = {"/sym_details/": PUBLIC_HOST, indices.PREFIX: ARCHIVE_HOST}
 MAX_BODY = 1024 * 1024
 log = logging.getLogger("exchange")
 
@@ -61,6 +63,7 @@ def build_app(world: World) -> web.Application:
             web.get("/sym_details/{name}.csv", public.symbol_master_csv),
             web.get(holidays.PAGE, holidays.page),
             web.get(holidays.LIST, holidays.holiday_list),
+            web.get(indices.PREFIX + "{name}", indices.member_list),
         ]
     )
     return app
@@ -115,7 +118,8 @@ def _note(request: web.Request, response: web.StreamResponse | None, fault: str 
 @web.middleware
 async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Each path belongs to one of the broker's hosts."""
-    wanted = PUBLIC_HOST if request.path.startswith("/sym_details/") else HOSTS.get(request.path, API_HOST)
+    by_prefix = (host for prefix, host in FOLDERS.items() if request.path.startswith(prefix))
+    wanted = next(by_prefix, HOSTS.get(request.path, API_HOST))
     if request.host.partition(":")[0].lower() != wanted:
         return refuse(404, "not found", status=404)
     return await handler(request)
@@ -124,7 +128,7 @@ async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check the token, then count the request against the app's limits."""
-    is_public = request.host.startswith((PUBLIC_HOST, LIST_HOST))
+    is_public = request.host.startswith((PUBLIC_HOST, LIST_HOST, ARCHIVE_HOST))
     if is_public or request.path in OPEN_PATHS or request.path == DATA_SOCKET_PATH:
         return await handler(request)
     if request.match_info.http_exception is not None:

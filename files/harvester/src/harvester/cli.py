@@ -25,14 +25,15 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command("record until stopped: the recording service", False),
-    "health": Command("say whether the recorder does its work, and what to do if not"),
+    "health": Command("say what is not as it must be on this host, and what to do", False),
+    "watch": Command("look at this host once, for health and the alerts", False),
     "sessions": Command("print the trading sessions of a date", False),
     "token-agent": Command("hand new access tokens to the recorder"),
     "token-check": Command("describe the access token on standard input", False),
     "token-file": Command("replace the token file, or go back to the one before", False),
-    "remind": Command("ask for a login while today's session lacks a valid token"),
+    "remind": Command("ask for a login while today's session lacks a valid token", False),
     "alert": Command("hand in a notice that people are told, for your own scripts"),
-    "send-alerts": Command("decide what people must be told, and tell them"),
+    "send-alerts": Command("decide what people must be told, and tell them", False),
     "notify-test": Command("send a test message through every alert channel"),
     "renew": Command("get an access token without a login, where the account allows that"),
     "config": Command("check a configuration file, or print what it may hold", False),

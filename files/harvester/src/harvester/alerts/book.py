@@ -60,16 +60,19 @@ class Letter(msgspec.Struct):
 
 
 class Trial(msgspec.Struct):
-    """How often a channel failed in a row, and when it is tried again, in wall ns."""
+    """How often a channel failed in a row, when it is tried again, in wall ns, its kind and its words."""
 
     failures: int
     next_ns: int
+    channel: str = ""
+    problem: str = ""
 
 
 class Book(msgspec.Struct):
     """Entries by cause and source; the window in which only what is graver goes out at once; letters; failing channels.
 
-    `beyond`: notices of further causes, for which there was no room.
+    `beyond`: notices of further causes, for which there was no room. `suspects`: what was not true at the last look at
+    the host, by cause, and since when, in wall ns.
     """
 
     entries: list[Entry] = []
@@ -79,6 +82,7 @@ class Book(msgspec.Struct):
     beyond: int = 0
     letters: list[Letter] = []
     trials: dict[str, Trial] = {}
+    suspects: dict[str, int] = {}
 
     def find(self, cause: str, source: str) -> Entry | None:
         return next((entry for entry in self.entries if (entry.cause, entry.source) == (cause, source)), None)

@@ -133,8 +133,7 @@ def parse_channels(value: Secret) -> list[Channel]:
 
     Raises ConfigError when there is none.
     """
-    lines = [line.strip() for line in value.get_secret_value().splitlines()]
-    addresses = [line for line in lines if line and not line.startswith("#")]
+    addresses = _addresses(value)
     for address in addresses:
         if address != DESKTOP:
             register_secret(Secret(address))
@@ -146,6 +145,16 @@ def parse_channels(value: Secret) -> list[Channel]:
         DesktopChannel() if address == DESKTOP else AppriseChannel(Secret(address), number)
         for number, address in enumerate(addresses, 1)
     ]
+
+
+def names_of(value: Secret) -> list[str]:
+    """The names of the channels of a stored text, without what it takes to send."""
+    return [DESKTOP if address == DESKTOP else _name(address) for address in _addresses(value)]
+
+
+def _addresses(value: Secret) -> list[str]:
+    lines = [line.strip() for line in value.get_secret_value().splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def deliver(channels: Sequence[Sender], message: Message) -> list[SendResult]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any
 
-from harvester.alerts.channels import Channel, parse_channels
+from harvester.alerts.channels import Channel, names_of, parse_channels
 from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.base.errors import ConfigError
 from harvester.base.monitors import STALE_NS
@@ -32,7 +32,9 @@ def judge_status(status: dict[str, Any] | None, day: SessionHours | None, now_ns
     token = status.get("token") or {}
     if token.get("state") == "refused":
         return TokenState("token_refused", f"the broker refuses the access token ({token.get('version')})")
-    return judge_token(token.get("expires_at_ns"), day, now_ns)
+    if token.get("expires_at_ns") is None:
+        return TokenState("no_token", "the recorder has been handed no access token")
+    return judge_token(token["expires_at_ns"], day, now_ns)._replace(unproven=str(token.get("unproven") or ""))
 
 
 def remedy_of(state: TokenState) -> str:
@@ -50,3 +52,9 @@ def open_channels(settings: AlertSettings) -> list[Channel]:
             f" file, one a line, and bring it there: {storing('channels', store, USER)}"
         )
     return parse_channels(stored.value)
+
+
+def find_channels(settings: AlertSettings) -> list[str]:
+    """The names of the channels of the settings; none where there is none. Raises ConfigError, StoreError."""
+    stored = open_place(settings.channels, settings.region).read()
+    return names_of(stored.value) if stored else []

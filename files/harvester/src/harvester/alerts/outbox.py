@@ -43,7 +43,9 @@ def send(book: Book, channels: Sequence[Channel], now_ns: int, save: Callable[[]
         messages = [letter.message for letter in waiting]
         problem = channel.send(messages[0] if len(messages) == 1 else join(messages))
         results.append(SendResult(channel.kind, problem))
-        _note(book, channel.name, waiting, problem, now_ns)
+        note_result(book, channel, problem, now_ns)
+        if not problem:
+            _note_taken(channel.name, waiting)
         save()
     book.letters = [letter for letter in book.letters if set(letter.left or ()) & set(names)]
     book.trials = {name: trial for name, trial in book.trials.items() if name in names}
@@ -56,13 +58,17 @@ def _may_try(trial: Trial | None, now_ns: int) -> bool:
     return trial is None or not 0 < trial.next_ns - now_ns <= MAX_RETRY_SECONDS * NS_PER_SECOND
 
 
-def _note(book: Book, name: str, letters: Sequence[Letter], problem: str, now_ns: int) -> None:
-    if problem:
-        failures = book.trials[name].failures + 1 if name in book.trials else 1
-        pause = min(RETRY_SECONDS << min(failures - 1, 10), MAX_RETRY_SECONDS)
-        book.trials[name] = Trial(failures, now_ns + pause * NS_PER_SECOND)
+def note_result(book: Book, channel: Channel, problem: str, now_ns: int) -> None:
+    """Remember how a channel took what it was sent last; after a failure it is left alone for a while."""
+    if not problem:
+        book.trials.pop(channel.name, None)
         return
-    book.trials.pop(name, None)
+    failures = book.trials[channel.name].failures + 1 if channel.name in book.trials else 1
+    pause = min(RETRY_SECONDS << min(failures - 1, 10), MAX_RETRY_SECONDS)
+    book.trials[channel.name] = Trial(failures, now_ns + pause * NS_PER_SECOND, channel.kind, problem)
+
+
+def _note_taken(name: str, letters: Sequence[Letter]) -> None:
     for letter in letters:
         letter.taken = True
         letter.left = [other for other in letter.left or () if other != name]

@@ -42,10 +42,14 @@ class SessionHours(NamedTuple):
 
 
 class TokenState(NamedTuple):
-    """How the token stands. `cause` is empty when it is in place for the whole session."""
+    """How the token stands. `cause` is empty when it is in place for the whole session.
+
+    `unproven`: why the broker could not be asked whether it takes it.
+    """
 
     cause: str
     detail: str
+    unproven: str = ""
 
 
 class ReminderMemory(NamedTuple):
@@ -76,7 +80,7 @@ def decide(
 ) -> tuple[list[Message], ReminderMemory]:
     """What to send now, and what to remember once it was sent. `remedy` makes the words on how to log in."""
     if not state.cause:
-        return ([_all_clear(state)] if memory.open else []), ReminderMemory.none()
+        return ([_all_clear(state, memory)] if memory.open else []), ReminderMemory.none()
     if day is None or now_ns >= day.closes_ns:
         return [], memory
     passed = sum(1 for step in STEPS if now_ns >= day.opens_ns + step.minutes * MINUTE_NS)
@@ -113,5 +117,15 @@ def _request(step: Step, state: TokenState, day: SessionHours, remedy: str) -> M
     return Message(step.severity, state.cause, OTHER_TITLES.get(state.cause, step.title), body)
 
 
-def _all_clear(state: TokenState) -> Message:
-    return Message(Severity.CLEAR, "token", "The token is in place", f"The access token is {state.detail}.")
+def _all_clear(state: TokenState, memory: ReminderMemory) -> Message:
+    """Names what is clear: that of which people were told."""
+    runs = "The recorder runs again"
+    asked = set(memory.said) - set(OTHER_TITLES)
+    body = f"The access token is {state.detail}."
+    title = "The token is in place"
+    if state.unproven:
+        title = "A token is there, and the broker could not be asked whether it takes it"
+        body += f" The broker's answer: {state.unproven}."
+    if "recorder_down" in memory.said:
+        title = f"{runs}, and {title[0].lower()}{title[1:]}" if asked or state.unproven else runs
+    return Message(Severity.CLEAR, "token", title, body)

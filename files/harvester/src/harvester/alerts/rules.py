@@ -4,6 +4,8 @@ Nothing here looks at a clock, a file or a network. Every age is checked for its
 book of another day, silences nothing.
 """
 
+from collections.abc import Sequence
+
 from harvester.alerts.book import WINDOW_SECONDS, Book, Entry
 from harvester.alerts.message import REPEAT_SECONDS, Message, Severity
 from harvester.alerts.notice import Notice
@@ -11,6 +13,10 @@ from harvester.alerts.wording import describe_all, describe_clear, describe_one
 from harvester.base.clock import NS_PER_SECOND
 
 UNIT_FAILED = "unit_failed"
+HOST = "host"
+"""Source of what is found by the list of what must be true."""
+SETTLED_SECONDS = 50
+"""What is not true for so long is no restart, and no deploy under way: it is so at two looks."""
 MAX_WINDOW_SECONDS = 600
 MAX_ENTRIES = 200
 FORGET_SECONDS = 14 * 86_400
@@ -43,11 +49,18 @@ def end_notices(book: Book, source: str, cause: str, at_ns: int, text: str = "")
             entry.open, entry.ended_ns, entry.end_text = False, at_ns, text
 
 
-def end_missing(book: Book, seen: set[tuple[str, str]], at_ns: int) -> None:
-    """Of what lasts, whatever was not seen at this look is over."""
+def end_missing(book: Book, seen: set[tuple[str, str]], at_ns: int, *, of_host: bool = False) -> None:
+    """Of what lasts, of the host or of the recorder, whatever was not seen at this look is over."""
     for entry in book.entries:
-        if entry.lasts and (entry.cause, entry.source) not in seen:
+        if entry.lasts and (entry.source == HOST) is of_host and (entry.cause, entry.source) not in seen:
             end_notices(book, entry.source, entry.cause, at_ns)
+
+
+def settle(book: Book, notices: Sequence[Notice], now_ns: int) -> list[Notice]:
+    """Those that were there at a look before; of the others it is noted since when they are."""
+    since = {each.cause: book.suspects.get(each.cause, now_ns) for each in notices}
+    book.suspects = {cause: min(at_ns, now_ns) for cause, at_ns in since.items()}
+    return [each for each in notices if now_ns - book.suspects[each.cause] >= SETTLED_SECONDS * NS_PER_SECOND]
 
 
 def decide(book: Book, now_ns: int, *, repeating: bool) -> tuple[list[Message], list[Entry]]:
@@ -87,7 +100,8 @@ def _tell(book: Book, chosen: list[Entry], now_ns: int) -> list[Message]:
 
 
 def _is_due(entry: Entry, now_ns: int, repeating: bool) -> bool:
-    if not entry.count and not (entry.lasts and entry.open and repeating):
+    lasting = entry.lasts and entry.open and entry.severity > Severity.INFO
+    if not entry.count and not (lasting and repeating):
         return False
     told = entry.told_ns and entry.told_severity >= entry.severity
     return not (told and _is_within(now_ns - entry.told_ns, REPEAT_SECONDS[Severity(entry.severity)]))

@@ -1,15 +1,24 @@
-"""States of the recorder that lose data, or will, as notices. A login that is lacking is asked for by the reminders."""
+"""States of the recorder that lose data, or will, and what is not true of the host, as notices.
 
-from typing import Any
+A login that is lacking is asked for by the reminders.
+"""
+
+from typing import Any, NamedTuple
 
 from harvester.alerts.losses import other_losses
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
+from harvester.alerts.rules import HOST
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.health.checks import check_health
+from harvester.health.facts import Facts, read_facts
+from harvester.health.installed import Installed
+from harvester.health.musts import TITLES as HOST_TITLES
+from harvester.health.musts import WATCH, check_host
 from harvester.health.remedies import Check
+from harvester.health.view import make_view
 
 NOT_OURS = {"running", "config"}
 """A recorder that does not run is told of by its unit and by the reminders; a restart that is due loses nothing."""
@@ -62,3 +71,30 @@ def _notice(check: Check, settings: Settings, status: dict[str, Any]) -> Notice:
     severity = Severity.CRITICAL if cause in CRITICAL else Severity.WARNING
     source = check.name if is_feed else "recorder"
     return Notice(severity, cause, source, settings.host_id, f"{TITLES[cause]}\n{check.detail}", check.fix)
+
+
+class HostLook(NamedTuple):
+    """What is not true of the host. `complete`: all of it was looked at, so that what is not named is true."""
+
+    notices: list[Notice]
+    complete: bool
+    in_session: bool
+
+
+def find_faults(
+    installed: Installed, settings: Settings | None, calendar: TradingCalendar | None, wall_ns: int
+) -> HostLook:
+    """What of the list is not true, by what the watch saw last; where it saw nothing lately, that alone."""
+    facts = read_facts(installed.facts) or Facts(at_ns=0, booted_ns=0)
+    view = make_view(
+        installed, facts, settings=settings, calendar=calendar, watched_ns=facts.at_ns or None, now_ns=wall_ns
+    )
+    found = {check.name: check for check in check_host(view) if check.gravity}
+    is_watched = WATCH not in found
+    told = found.values() if is_watched else [found[WATCH]]
+    return HostLook([_host_notice(check, installed.host_id) for check in told], is_watched, view.in_session)
+
+
+def _host_notice(check: Check, host_id: str) -> Notice:
+    severity = Severity[check.gravity.upper()]
+    return Notice(severity, check.name, HOST, host_id, f"{HOST_TITLES[check.name]}\n{check.detail}", check.fix)

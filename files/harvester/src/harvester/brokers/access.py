@@ -20,6 +20,8 @@ LONGEST_WAIT = 3600.0
 """Seconds; a block that ends before the broker said so is noticed within that time."""
 BLOCK_SECONDS = 900.0
 """A broker that names a longer wait than this means no limit of a minute: the account is blocked."""
+NO_ANSWER = {"disconnect", "timeout", "server_error"}
+"""Causes that say nothing of a token."""
 NO_TOKEN = Outage("no_token", "no access token has been handed over")
 EXPIRED = Outage("no_token", "the access token has expired, and nobody has logged in since")
 """Also recorded when the broker refuses an expired token: the ledger should say that the login was missed."""
@@ -30,6 +32,9 @@ class Access:
 
     def __init__(self, limits: RequestLimits) -> None:
         self.token: Token | None = None
+        self.unproven = ""
+        """Why the broker could not be asked whether it takes the token; empty: it did, or was not asked yet."""
+        self._is_proven = False
         self._limits = limits
         self._refusal = ""
         self._try_again_ns = 0
@@ -45,6 +50,7 @@ class Access:
     def adopt(self, token: Token) -> None:
         """Use this token from now on; what the broker said to the one before no longer counts."""
         self.token = token
+        self.unproven, self._is_proven = "", False
         self._refusal = ""
         self._try_again_ns = 0
 
@@ -91,6 +97,8 @@ class Access:
     def note_result(self, result: PollResult, token: Token) -> PollResult:
         """Take note of how a request with `token` ended; the same result, with the outage to record."""
         cause = result.outage.cause if result.outage else None
+        if token is self.token:
+            self._note_proof(result.outage)
         if result.outage and cause == "token_refused":
             if token.expires_at_ns <= result.wall_ns:
                 return result._replace(outage=EXPIRED)
@@ -106,6 +114,11 @@ class Access:
             if token is self.token:
                 self._refusal = ""
         return result
+
+    def _note_proof(self, outage: Outage | None) -> None:
+        self._is_proven = self._is_proven or outage is None
+        doubt = f"{outage.cause}: {outage.detail}" if outage and outage.cause in NO_ANSWER else ""
+        self.unproven = "" if self._is_proven else doubt
 
     def _check_token(self, wall_ns: int, mono_ns: int) -> Outage | None:
         if self.token is None:

@@ -139,6 +139,7 @@ class StatusPublisher:
                 "version": token.version if token else None,
                 "expires_at_ns": token.expires_at_ns if token else None,
                 "problem": self._keeper.problem,
+                **({"unproven": access.unproven} if access.unproven else {}),
             },
             "journal": _describe_journal(self._context.sink),
             "deviation_ms": self._polls.deviations.describe(),

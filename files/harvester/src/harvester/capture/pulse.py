@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class Pulse:
-    """Of one group of one feed; groups of other feeds that carry the same symbols see it."""
+    """Of one group of one feed; all other groups see it."""
 
     feed: int
     symbols: frozenset[str]
+    segments: frozenset[str]
+    """Of the symbols."""
     stale_ns: int
     """A silence is longer than this."""
     heard_ns: int = 0
@@ -42,3 +44,12 @@ class Pulse:
         """Whether it has all symbols of a group of a later feed, so that it is asked first whether they stand still."""
         is_known = self.heard_ns != 0 and not self.is_doubted
         return is_known and self.feed < other.feed and self.symbols >= other.symbols
+
+    def speaks_against(self, other: "Pulse", silent_since_ns: int, now_ns: int) -> bool:
+        """Whether it flows and shows that a market of the other group is open, which has been silent since a moment.
+
+        It does when its data has come for half as long as a silence lasts, from that moment on or later.
+        """
+        flow_ns = self.heard_ns - max(self.flows_since_ns, silent_since_ns)
+        flows = 2 * flow_ns > self.stale_ns >= now_ns - self.heard_ns
+        return flows and not self.is_doubted and not self.segments.isdisjoint(other.segments)

@@ -67,6 +67,8 @@ def _find_topics(path: Path) -> dict[str, object]:
     found = _download(settings)
     listed = found.listings.items()
     resolved = read_resolved(settings.master_dir) if settings.rules else None
+    rules = resolved.rules if resolved else []
+    absent = {name: why for rule in rules for name, why in rule.get("absent", {}).items()}
     calendar, day = TradingCalendar.load(settings.calendar.file), to_ist(SystemClock().wall_ns()).date()
     rows = [MasterRow(name, row.fy_token, row.session, row.root) for name, row in listed]
     segments = assign_segments(rows, found.underlyings, calendar, day)
@@ -74,11 +76,12 @@ def _find_topics(path: Path) -> dict[str, object]:
         "segments": segments,
         "contradictions": find_contradictions(rows, segments, calendar, day),
         "topics": {symbol: topics_of(symbol, row.fy_token, found.index_names) for symbol, row in listed},
-        "unknown": {symbol: [lost.successor] if lost.successor else [] for symbol, lost in found.lost.items()},
-        "lost": {symbol: lost.sentence for symbol, lost in found.lost.items()},
+        "unknown": {symbol: [] for symbol in absent}
+        | {symbol: [lost.successor] if lost.successor else [] for symbol, lost in found.lost.items()},
+        "lost": absent | {symbol: lost.sentence for symbol, lost in found.lost.items()},
         "remarks": [*found.remarks, *filter(None, [problem])],
         "symbols": list(settings.all_symbols),
-        "rules": resolved.rules if resolved else [],
+        "rules": rules,
     }
 
 
@@ -87,8 +90,9 @@ def _resolve(path: Path) -> Settings:
     from harvester.brokers.fyers.master_download import resolve_rules  # large
 
     written = parse_settings(path.read_bytes(), path)
+    written.refuse_unlisted()
     url, kept, now_ns = written.broker.public_url, KeptMasters(written.master_dir), SystemClock().wall_ns()
-    resolved, _ = asyncio.run(resolve_rules(written.rules, url, kept, now_ns))
+    resolved, _ = asyncio.run(resolve_rules(written.rules, written.index_lists, url, kept, now_ns))
     settings = resolve_symbols(written, resolved.symbols)
     try:
         folder = written.master_dir / resolved.day
@@ -102,6 +106,7 @@ def _resolve(path: Path) -> Settings:
 def _check(args: argparse.Namespace) -> None:
     path = settings_path(args.file or args.config)
     checked = load_settings(path)
+    checked.refuse_unlisted()
     refused = refuse_without_hours(checked, TradingCalendar.load(checked.calendar.file)).refused
     if refused:
         raise ConfigError(f"{path}: symbols: {describe_refused(refused)}")

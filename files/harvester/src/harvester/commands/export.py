@@ -3,12 +3,9 @@
 import argparse
 from pathlib import Path
 
-from harvester.base.clock import NS_PER_SECOND, parse_date
-from harvester.base.errors import ConfigError
+from harvester.base.clock import parse_date
 from harvester.config.settings import find_lake
-from harvester.reader.export import export_csv
-
-LEAST_SECONDS, MOST_SECONDS = 0.001, 86_400
+from harvester.reader.export import export_csv, parse_every
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,19 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, _: object) -> int:
     """Export one day. Raises ConfigError where there is neither --lake nor a configuration."""
     lake = args.lake or find_lake(args.config)
-    path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, _parse_every(args.every))
+    path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, parse_every(args.every))
     print(f"{path}: {count} rows")
     return 0
-
-
-def _parse_every(text: str | None) -> int | None:
-    """Nanoseconds. Raises ConfigError."""
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
-        raise ConfigError(f"--every {text!r} is not a number of seconds from {LEAST_SECONDS} to {MOST_SECONDS}.")
-    return round(seconds * NS_PER_SECOND)

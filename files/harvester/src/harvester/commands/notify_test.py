@@ -6,6 +6,9 @@ from harvester.alerts import host
 from harvester.alerts.channels import deliver
 from harvester.alerts.message import Message, Severity
 from harvester.alerts.ports import write_ports
+from harvester.alerts.teller import Teller
+from harvester.alerts.units import is_well
+from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
 from harvester.config.settings import Settings
 
@@ -25,6 +28,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         Severity.INFO, "test", "Test of the alert channels", f"{settings.host_id} can reach you. Nothing is wrong."
     )
     deliveries = deliver(channels, message)
+    try:
+        Teller(settings, SystemClock().wall_ns(), is_well).note_test(channels, deliveries)
+    except OSError as error:
+        print(f"How they took it is not remembered: {error.filename}: {error.strerror}.")
     for delivery in deliveries:
         print(f"{delivery.channel}: {delivery.problem or 'sent'}")
     if any(delivery.problem for delivery in deliveries):

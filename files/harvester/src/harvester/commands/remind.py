@@ -9,12 +9,12 @@ from harvester.alerts.inbox import InboxChannel
 from harvester.alerts.reminders import is_lost
 from harvester.alerts.round import look
 from harvester.base.clock import SystemClock
-from harvester.base.errors import HarvesterError, UnhealthyError
+from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from harvester.base.logs import configure_logs
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import read_status
 from harvester.config.segments import calendars_of
-from harvester.config.settings import Settings
+from harvester.config.settings import Settings, load_settings
 from harvester.tokens.stores import FileStore
 
 log = structlog.get_logger()
@@ -24,9 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "On a trading day 60, 30 and 10 minutes before the opening and 5 after it, then every two hours."
 
 
-def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Raises HarvesterError when there was something to say, and it could not be handed in."""
+def run(args: argparse.Namespace, _: None) -> int:
+    """Raises HarvesterError when there was something to say and it could not be handed in, ConfigError when blind."""
     configure_logs(debug=args.debug)
+    try:
+        settings = load_settings(args.config)
+    except ConfigError as error:
+        raise ConfigError(f"Whether today's login is there cannot be looked at: {error}") from None
+    return _look(settings)
+
+
+def _look(settings: Settings) -> int:
     now_ns = SystemClock().wall_ns()
     calendar = TradingCalendar.load(settings.calendar.file)
     today = calendar.trading_date(now_ns)

@@ -1,16 +1,23 @@
-"""harvester send-alerts: decide what people must be told, and tell them. A timer runs it every minute."""
+"""harvester send-alerts: decide what people must be told, and tell them. A timer runs it every minute.
+
+It works where the configuration cannot be read, with what the role wrote down of the alerts: that is told, too.
+"""
 
 import argparse
+from typing import Any
 
 import structlog
 
 from harvester.alerts.teller import Teller
 from harvester.alerts.units import is_well
+from harvester.alerts.watch import HostLook, find_faults
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, UnhealthyError
 from harvester.base.logs import configure_logs
+from harvester.calendar import TradingCalendar
 from harvester.capture.status import read_status
-from harvester.config.settings import Settings
+from harvester.config.settings import Settings, load_settings
+from harvester.health.installed import Installed, find_installed
 from harvester.tokens.stores import StoreError
 
 log = structlog.get_logger()
@@ -23,19 +30,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     only.add_argument("--send", action="store_true", help="only send what was noted")
 
 
-def run(args: argparse.Namespace, settings: Settings) -> int:
-    """0 also when no channel took a message: it is kept, and the log says what each channel answered."""
+def run(args: argparse.Namespace, _: None) -> int:
+    """0 also when no channel took a message: it is kept, and the log says what each channel answered.
+
+    Raises ConfigError for a configuration that cannot be read, where the role has written down nothing.
+    """
     configure_logs(debug=args.debug)
-    teller = Teller(settings, SystemClock().wall_ns(), is_well)
+    now_ns, installed = SystemClock().wall_ns(), _find_installed()
+    try:
+        settings = load_settings(args.config)
+    except ConfigError as error:
+        if installed is None:
+            raise
+        log.warning("configuration_unreadable", detail=str(error))
+        settings = None
+    teller = Teller(settings, now_ns, is_well, None if settings or installed is None else installed.alerts)
     if not args.send:
-        try:
-            status = read_status(settings.status_file)
-        except UnhealthyError:
-            status = None
-        teller.look(status)
+        host = _look_at_host(installed, settings, now_ns) if installed else None
+        teller.look(_read_status(settings), host)
     if not args.look:
         _send(teller)
     return 0
+
+
+def _find_installed() -> Installed | None:
+    try:
+        return find_installed()
+    except ConfigError as error:
+        log.warning("host_unwatched", detail=str(error))
+        return None
+
+
+def _look_at_host(installed: Installed, settings: Settings | None, now_ns: int) -> HostLook:
+    try:
+        calendar = TradingCalendar.load(settings.calendar.file) if settings else None
+    except ConfigError:  # the recorder's status says so
+        calendar = TradingCalendar.load()
+    return find_faults(installed, settings, calendar, now_ns)
+
+
+def _read_status(settings: Settings | None) -> dict[str, Any] | None:
+    try:
+        return read_status(settings.status_file) if settings else None
+    except UnhealthyError:
+        return None
 
 
 def _send(teller: Teller) -> None:

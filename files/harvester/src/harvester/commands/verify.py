@@ -66,4 +66,6 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
             print(f"  harvester close --date {day.date} --rebuild builds it again from its segments.")
     for path in report.unlisted:
         print(f"not in any manifest: {path}")
+    if report.superseded:
+        print(f"{len(report.superseded)} files of former builds are kept, such as {report.superseded[0]}")
     return 0 if report.ok else 1

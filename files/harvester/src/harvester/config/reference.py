@@ -13,7 +13,14 @@ from msgspec.structs import FieldInfo, fields
 from harvester.base.validation import Model, is_model, plain_type
 
 HEAD = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
-WORDS = {"str": "text", "int": "integer", "float": "number", "Path": "path", "SymbolRule": "rules"}
+WORDS = {
+    "str": "text",
+    "int": "integer",
+    "float": "number",
+    "Path": "path",
+    "SymbolRule": "rules",
+    "IndexList": "index lists",
+}
 
 
 def describe_settings(model: type[Model]) -> str:

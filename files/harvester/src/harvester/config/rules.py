@@ -2,19 +2,36 @@
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
 from harvester.base.validation import Model
+from harvester.calendar.segments import NSE_CASH, SegmentName
 
+IndexName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9 &/.:%-]{0,59}\Z")]
+Isin = Annotated[str, Meta(pattern=r"^[A-Z]{2}[A-Z0-9]{9}[0-9]\Z")]
 FILE = "symbols.json"
 """Beside the masters of a day: what the rules stood for then."""
 
 
+class IndexList(Model, frozen=True):
+    """The members of an index, as its publisher listed them: `./inv index-update` makes it of that list."""
+
+    index: IndexName
+    """Such as NIFTY 50."""
+    date: date
+    """When the list was fetched; it names no day itself."""
+    source: str
+    """Where it was fetched."""
+    members: Annotated[dict[Isin, str], Meta(min_length=1, max_length=1000)]
+    """Symbol and series by ISIN, such as RELIANCE-EQ; the ISIN decides."""
+
+
 class SymbolRule(Model, frozen=True):
-    """One entry of `symbols` that is no ticker: contracts on an underlying, or all stocks that have contracts."""
+    """One entry of `symbols` that is no ticker: contracts on an underlying, shares of an index, or with contracts."""
 
     underlying: Annotated[str, Meta(pattern=r"^[A-Z0-9&_-]{1,40}\Z")] | None = None
     """Root of the contracts, such as NIFTY or BAJAJ-AUTO."""
@@ -24,12 +41,27 @@ class SymbolRule(Model, frozen=True):
     """Calls and puts of so many strikes on either side of the one at the money; default: futures."""
     stocks: Literal["with derivatives"] | None = None
     """All NSE shares that have futures, in place of an underlying."""
+    index: IndexName | None = None
+    """All members of an index of which `index_lists` has a list, in place of an underlying."""
 
     def __post_init__(self) -> None:
-        if (self.underlying is None) == (self.stocks is None):
-            raise ValueError('a rule names either its underlying, or stocks: "with derivatives"')
-        if self.stocks and self.strikes:
+        if sum(each is not None for each in (self.underlying, self.stocks, self.index)) != 1:
+            raise ValueError('a rule names one of its underlying, stocks: "with derivatives", and its index')
+        if self.strikes and not self.underlying:
             raise ValueError("strikes belong to an underlying")
+
+    @property
+    def words(self) -> str:
+        """The rule as it may be written."""
+        written = {"underlying": self.underlying, "expiry": self.expiry, "strikes": self.strikes}
+        if not self.underlying:
+            written = {"stocks": self.stocks, "index": self.index}
+        return ", ".join(f"{key}: {value}" for key, value in written.items() if value)
+
+    @property
+    def segment(self) -> SegmentName:
+        """Of what it stands for."""
+        return "nse_fo" if self.underlying else NSE_CASH
 
     @property
     def expiries(self) -> int:
@@ -46,7 +78,8 @@ class Resolved(NamedTuple):
 
     day: str
     rules: list[dict[str, Any]]
-    """Each rule as written, with its `symbols`."""
+    """Each rule as written, with its `symbols`; of an index the `date` of its list, and `absent` members: a sentence of
+    each by its ticker."""
 
     @property
     def symbols(self) -> list[str]:

@@ -21,7 +21,7 @@ from harvester.config.alerting import AlertSettings, AwsRegion, StorePlace
 from harvester.config.broker import BrokerSettings
 from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, refuse_currency, repeated
 from harvester.config.limits import RequestLimits, start_offsets
-from harvester.config.rules import SymbolRule, kept_symbols, split_rules
+from harvester.config.rules import IndexList, SymbolRule, kept_symbols, split_rules
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
@@ -133,6 +133,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ; rules among them."""
     rules: Annotated[tuple[SymbolRule, ...], Meta(max_length=100)] = ()
     """The rules among `symbols`, such as {underlying: NIFTY, expiry: nearest 2, strikes: atm +- 10}."""
+    index_lists: Annotated[tuple[IndexList, ...], Meta(max_length=50)] = ()
+    """Members of indices, for rules such as {index: NIFTY 50}; ./inv index-update brings them."""
     broker: BrokerSettings
     """The broker."""
     feeds: Annotated[tuple[FeedName, ...], Meta(min_length=1)] = ("fyers-rest",)
@@ -204,6 +206,15 @@ class Settings(Model, frozen=True, kw_only=True):
     def all_symbols(self) -> tuple[str, ...]:
         """Symbols of all feeds that record."""
         return tuple(dict.fromkeys(symbol for feed in self.feeds for symbol in self.symbols_of(feed)))
+
+    def refuse_unlisted(self) -> None:
+        """Raise ConfigError where a rule names an index of which there is no list."""
+        listed = {each.index for each in self.index_lists}
+        for index in (rule.index for rule in self.rules if rule.index and rule.index not in listed):
+            raise ConfigError(
+                f"symbols: there is no list of the members of {index} in index_lists. ./inv index-update '{index}'"
+                " fetches it from the exchange and brings it to the hosts."
+            )
 
     @property
     def master_dir(self) -> Path:

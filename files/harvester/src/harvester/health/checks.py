@@ -40,9 +40,14 @@ def check_health(
     ]
 
 
+def is_fresh(status: dict[str, Any], wall_ns: int) -> bool:
+    """Whether the recorder has just published it."""
+    return -STALE_NS < wall_ns - int(status.get("written_at_ns", 0)) < STALE_NS
+
+
 def _check_running(status: dict[str, Any], wall_ns: int) -> Check:
     age_ns = wall_ns - int(status.get("written_at_ns", 0))
-    ok = -STALE_NS < age_ns < STALE_NS
+    ok = is_fresh(status, wall_ns)
     detail = f"release {status.get('release')}, state published {age_ns / NS_PER_SECOND:.0f} s ago"
     return Check(
         "running", ok, detail, "" if ok else "The recorder hangs or has ended: ./inv logs, then ./inv restart."
@@ -160,14 +165,18 @@ def _check_symbols(status: dict[str, Any]) -> Check:
     if refused:
         return Check("symbols", False, describe_refused(refused), "Correct the calendar or the symbols, and deploy.")
     if not unknown:
-        rules = [
-            f"{len(each['symbols'])} by {', '.join(each['rule'].values())}" for each in status.get("symbol_rules", [])
-        ]
+        rules = [_describe_rule(each) for each in status.get("symbol_rules", [])]
         remarks = "".join(f"; {remark}" for remark in [*rules, *status.get("symbol_master_remarks", [])])
         return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols{remarks}")
     sentences = status.get("lost_symbols") or {}
     detail = "; ".join(sentences.get(name, f"{name} is not in the symbol master") for name in unknown)
     return Check("symbols", False, detail, "Correct symbols in the inventory, and deploy.")
+
+
+def _describe_rule(resolved: dict[str, Any]) -> str:
+    words = [str(value) for key, value in resolved["rule"].items() if value and (key, value) != ("expiry", "nearest 1")]
+    of = f" of {resolved['date']}" if "date" in resolved else ""
+    return f"{len(resolved['symbols'])} by {', '.join(words)}{of}"
 
 
 def _check_account(status: dict[str, Any], wall_ns: int) -> Iterator[Check]:

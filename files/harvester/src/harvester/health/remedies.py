@@ -22,9 +22,15 @@ CAUSE_FIXES = {
 
 
 class Check(NamedTuple):
-    """One finding. `fix` is empty when all is well."""
+    """One finding. `fix` is empty when all is well.
+
+    `of_host`: it is of the list of what must be true on a host, not of the recorder's own status. `gravity`: info,
+    warning or critical where such an entry is not true; one that is only info is `ok`, and somebody should look.
+    """
 
     name: str
     ok: bool
     detail: str
     fix: str = ""
+    of_host: bool = False
+    gravity: str = ""

@@ -11,20 +11,22 @@ from harvester.lake.gaps.polls import in_order, read_gaps, write_gaps
 from harvester.lake.layout import CERTIFICATE, GAPS, RAW
 from harvester.lake.manifest import FileEntry, describe_file
 from harvester.lake.publish.archive import Form, archive_segment
-from harvester.lake.publish.files import place, temporary_for
+from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.writing import write_tables
 
 
-def build_day(lake: Path, day: Day, expectation: Expectation, release: str, form: Form) -> tuple[list[FileEntry], Json]:
+def build_day(
+    lake: Path, day: Day, expectation: Expectation, names: Names, *, release: str, form: Form
+) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
     The caller holds the lake. Raises HarvesterError when a file that is read back is not what was written, or when
     data and gaps together are not what was expected.
     """
     archived = _archive(lake, day, form)
-    written = write_tables(lake, day, expectation.grace_ns)
+    written = write_tables(lake, day, expectation.grace_ns, names)
     temporary = temporary_for(lake, day.partition, GAPS)
-    ledger = place(lake, temporary, write_gaps(written.gaps, temporary))
+    ledger = place(lake, temporary, write_gaps(written.gaps, temporary), names)
     if read_gaps(lake / ledger.path) != in_order(written.gaps):
         raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
     files = [*written.files, ledger, *archived]
@@ -37,7 +39,7 @@ def build_day(lake: Path, day: Day, expectation: Expectation, release: str, form
         )
     temporary = temporary_for(lake, day.partition, CERTIFICATE)
     temporary.write_bytes(encode_certificate(certificate))
-    return [*files, place(lake, temporary, len(written.symbols))], certificate
+    return [*files, place(lake, temporary, len(written.symbols), names)], certificate
 
 
 def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:

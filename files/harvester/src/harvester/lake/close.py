@@ -31,7 +31,7 @@ from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
 from harvester.lake.publish.archive import Form
-from harvester.lake.publish.files import locked, set_superseded_aside
+from harvester.lake.publish.files import locked, names_after, set_superseded_aside
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -79,11 +79,12 @@ def close_day(
         if before and not _must_build(lake, day, before, rebuild):
             set_superseded_aside(lake, before, partition)
             return Closing(partition, UNCHANGED, before)
-        files, certificate = build_day(lake, day, expectation, release_id(), form)
+        names = names_after(lake, partition, before)
+        files, certificate = build_day(lake, day, expectation, names, release=release_id(), form=form)
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
-            generation=before.generation + 1 if before else 1,
+            generation=names.generation,
             built_by=release_id(),
             files=tuple(files),
             segments=_segments(day),

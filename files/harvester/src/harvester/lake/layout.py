@@ -1,9 +1,13 @@
 """Where things lie in a lake. Partition folders are Hive style, so that engines read them as they are.
 
-depth/date=D/host=H/depth.parquet          raw/date=D/host=H/<segment>.seg.zst or .seg.pack
-gaps/date=D/host=H/gaps.parquet            certificate/date=D/host=H/certificate.json
-quotes, index, depth50, bars               likewise, on days with data of the sockets
-manifest/date=D/host=H/manifest.json       superseded/...  what a later build of the day replaced
+depth/date=D/host=H/depth-g1-<hash>.parquet    raw/date=D/host=H/<segment>.seg.zst or .seg.pack
+gaps, and on days with data of the sockets     certificate/date=D/host=H/certificate-g1-<hash>.json
+quotes, index, depth50, bars: likewise         manifest/date=D/host=H/manifest.json
+superseded/...                                 what a later build of the day replaced
+
+A built file's name has the generation that built it and the begin of its SHA-256: no name ever has two contents. In a
+bucket nothing is replaced, moved or deleted; there the folder of a kind has the files of each day's first generation
+alone, and `<kind>-rebuilt/` those of later ones, so that who reads a folder never counts a day twice.
 """
 
 import re
@@ -17,9 +21,14 @@ STREAMED = (QUOTES, INDEX, DEPTH50, BARS)
 """Tables that a day has only when the sockets gave data for them."""
 BUILT = (DEPTH, GAPS, CERTIFICATE, *STREAMED)
 """Kinds of which a manifest lists exactly the current files; older ones move to superseded/."""
-SUPERSEDED = "superseded"
+SUPERSEDED, REBUILT = "superseded", "-rebuilt"
 LOCK_NAME = ".lock"
 MANIFEST_NAME = "manifest.json"
+HASH_DIGITS = 16
+LATER = re.compile(
+    rf"^({'|'.join(BUILT)})(/date=[^/]+/host=[^/]+/\1-g(?:[2-9]|[1-9]\d+)-[0-9a-f]{{{HASH_DIGITS}}}\.\w+)$", re.ASCII
+)
+"""A file that a second or later generation built."""
 PARTITION = re.compile(r"^date=(\d{4}-\d{2}-\d{2})/host=([a-z0-9][a-z0-9-]{0,62})$")
 
 
@@ -37,6 +46,23 @@ class Partition(NamedTuple):
     def manifest(self) -> Path:
         """The manifest in force, relative to the lake."""
         return self.path(MANIFEST) / MANIFEST_NAME
+
+
+def built_name(kind: str, generation: int, sha256: str) -> str:
+    """The name of a file that a generation built."""
+    suffix = "json" if kind == CERTIFICATE else "parquet"
+    return f"{kind}-g{generation}-{sha256[:HASH_DIGITS]}.{suffix}"
+
+
+def bucket_path(path: str) -> str:
+    """Where a file of the lake lies in a bucket; a manifest has a path of its own there."""
+    return LATER.sub(rf"\1{REBUILT}\2", path)
+
+
+def lake_path(stored: str) -> str:
+    """The path in the lake of what lies so in a bucket: the other way round of `bucket_path`."""
+    path = stored.replace(f"{REBUILT}/", "/", 1)
+    return path if bucket_path(path) == stored else stored
 
 
 def find_partitions(lake: Path) -> list[Partition]:

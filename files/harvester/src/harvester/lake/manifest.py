@@ -6,6 +6,7 @@ Records of what clean-up deleted lie beside it, so that verify knows why a liste
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -106,6 +107,20 @@ def load_manifest(lake: Path, partition: Partition) -> Manifest | None:
         ) from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DamagedManifestError(path, partition, str(error)) from error
+
+
+def read_earlier(lake: Path, partition: Partition) -> list[Manifest]:
+    """The manifests of former generations that lie beside the one in force; those that cannot be read are left out."""
+    found = []
+    for path in sorted((lake / partition.path(MANIFEST)).glob("manifest-*.json")):
+        with suppress(OSError, KeyError, TypeError, ValueError, RecursionError):
+            found.append(parse_manifest(path.read_bytes(), partition))
+    return found
+
+
+def former_paths(lake: Path, partition: Partition) -> set[str]:
+    """The files that former generations of the day listed."""
+    return {entry.path for manifest in read_earlier(lake, partition) for entry in manifest.files}
 
 
 def self_hash_of(lake: Path, partition: Partition) -> str:

@@ -18,7 +18,7 @@ from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry
-from harvester.lake.publish.files import place, temporary_for
+from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
@@ -37,7 +37,7 @@ class Written:
     streams: dict[str, Json] = field(default_factory=dict)
 
 
-def write_tables(lake: Path, day: Day, grace_ns: int) -> Written:
+def write_tables(lake: Path, day: Day, grace_ns: int, names: Names) -> Written:
     """Decode, write, read back and place all tables of a day. Raises HarvesterError, OSError."""
     workplace = temporary_for(lake, day.partition, DEPTH)
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
@@ -48,7 +48,7 @@ def write_tables(lake: Path, day: Day, grace_ns: int) -> Written:
         closing(Streams(workplace.parent, origin, day.events.connections)) as streams,
     ):
         streams.read(day.index.sources)
-        return _SecondPass(lake, day, grace_ns, spool, streams).run()
+        return _SecondPass(lake, day, grace_ns, spool, streams).run(names)
 
 
 class _SecondPass:
@@ -70,7 +70,7 @@ class _SecondPass:
         self._written = Written()
         self._entries: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
 
-    def run(self) -> Written:
+    def run(self, names: Names) -> Written:
         """Write everything."""
         with ExitStack() as stack:
             writers = {name: stack.enter_context(self._writer(name)) for name in self._tables()}
@@ -78,7 +78,7 @@ class _SecondPass:
                 self._write_symbol(symbol, writers)
         for writer in writers.values():
             check_written(writer)
-            self._written.files.append(place(self._lake, writer.path, writer.rows))
+            self._written.files.append(place(self._lake, writer.path, writer.rows, names))
         for feed, symbols in self._entries.items():
             if symbols or self._streams.contents[feed].frames:
                 entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)

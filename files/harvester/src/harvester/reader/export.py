@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harvester.base.clock import to_ist
+from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
 from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
@@ -36,9 +36,23 @@ TOTALS = ("total_buy_qty", "total_sell_qty")
 LEVEL_NAMES = [f"{side}_{what}_{n}" for side in ("bid", "ask") for n in range(1, LEVELS + 1) for what in ("px", "qty")]
 HEADER = ["timestamp", "symbol", "ltp", *TOTALS, *LEVEL_NAMES]
 SIDES = [f"{side}_{what}" for side in ("bid", "ask") for what in ("px", "qty")]
+LEAST_SECONDS, MOST_SECONDS = 0.001, 86_400
 COLUMNS = ["recv_ns", "sched_ns", "feed", "ltp", *TOTALS, *SIDES]
 Row = dict[str, Any]
 Cells = list[str | int | None]
+
+
+def parse_every(text: str | None) -> int | None:
+    """What --every says, in nanoseconds; None where it is not given. Raises ConfigError."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        raise ConfigError(f"--every {text!r} is not a number of seconds from {LEAST_SECONDS} to {MOST_SECONDS}.")
+    return round(seconds * NS_PER_SECOND)
 
 
 def export_csv(

@@ -17,11 +17,12 @@ from harvester.base.errors import HarvesterError
 from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.certificate.balance import check_day
-from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, find_partitions
+from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, SUPERSEDED, find_partitions
 from harvester.lake.manifest import (
     DamagedManifestError,
     FileEntry,
     Manifest,
+    former_paths,
     hash_file,
     load_manifest,
     read_removals,
@@ -50,6 +51,9 @@ class LakeReport:
 
     days: list[DayReport]
     unlisted: list[str]
+    """Files in the folders of the tables that no manifest has ever named."""
+    superseded: list[str]
+    """Files of former generations: there, or set aside."""
 
     @property
     def ok(self) -> bool:
@@ -67,7 +71,8 @@ def verify_lake(lake: Path, explain: Callable[[DamagedManifestError], str] = str
             f"{lake}: no manifest under {MANIFEST}/ here, so this is not a lake with a closed day. Name the directory"
             " that holds depth/, gaps/ and manifest/."
         )
-    listed: set[Path] = set()
+    listed: set[str] = set()
+    former: set[str] = set()
     days = []
     for partition in partitions:
         report = DayReport(partition.date.isoformat(), partition.host)
@@ -79,14 +84,17 @@ def verify_lake(lake: Path, explain: Callable[[DamagedManifestError], str] = str
             report.problems.append(explain(error) if isinstance(error, DamagedManifestError) else str(error))
             continue
         if manifest:
-            listed |= {lake / entry.path for entry in manifest.files}
+            listed |= {entry.path for entry in manifest.files}
+            former |= former_paths(lake, partition)
             _verify_day(lake, manifest, removed, report)
-    return LakeReport(days, _unlisted(lake, listed))
+    others = [path for kind in KINDS for path in _files(lake, kind) if path not in listed]
+    beside = [path for path in others if path in former]
+    aside = [path for kind in KINDS for path in _files(lake, f"{SUPERSEDED}/{kind}")]
+    return LakeReport(days, sorted({*others} - {*beside}), sorted([*beside, *aside]))
 
 
-def _unlisted(lake: Path, listed: set[Path]) -> list[str]:
-    found = (path for kind in KINDS for path in lake.glob(f"{kind}/date=*/host=*/*"))
-    return sorted(path.relative_to(lake).as_posix() for path in found if path not in listed)
+def _files(lake: Path, folder: str) -> list[str]:
+    return [path.relative_to(lake).as_posix() for path in lake.glob(f"{folder}/date=*/host=*/*")]
 
 
 def _verify_day(lake: Path, manifest: Manifest, removed: set[str], report: DayReport) -> None:
@@ -151,4 +159,4 @@ def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
 
 def describe(report: LakeReport) -> dict[str, Any]:
     """The report as JSON."""
-    return {"ok": report.ok, "days": [asdict(day) for day in report.days], "unlisted": report.unlisted}
+    return {"ok": report.ok, "days": [asdict(day) for day in report.days], "unlisted": report.unlisted, "superseded": report.superseded}

@@ -11,7 +11,7 @@ from harvester.base.errors import HarvesterError
 from harvester.base.redaction import register_secret
 from harvester.base.systemd import Notifier
 from harvester.tokens.claims import TokenError, check_token
-from harvester.tokens.handover import Token, write_handover
+from harvester.tokens.handover import Token, identify, write_handover
 from harvester.tokens.stores import StoredToken, StoreError, TokenStore
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ NAP_SECONDS = 5.0
 
 
 class TokenAgent:
-    """Polls the store. When anything fails, the token handed over last stays in place."""
+    """Polls the store. When anything fails, the token handed over last stays in place, and is put there again."""
 
     def __init__(self, store: TokenStore, handover: Path, *, clock: Clock, notifier: Notifier) -> None:
         self._store = store
@@ -30,6 +30,9 @@ class TokenAgent:
         self._clock = clock
         self._notifier = notifier
         self._handed_over: StoredToken | None = None
+        self._written: tuple[int, int, int] | None = None
+        """What was handed over last, and its file, by its stat."""
+        self._noted: tuple[int, int, int] | None = None
         self._refused: str | None = None
         self._failures = 0
         self._state = "no token yet"
@@ -70,6 +73,22 @@ class TokenAgent:
         elif self._handed_over is None or stored[:2] != self._handed_over[:2]:  # versions may begin again at 1
             self._offer(stored)
 
+    def restore(self) -> None:
+        """Write the handed over file again where it is gone, or is no longer what was written."""
+        found = self._find()
+        if self._handed_over is None or found == self._written:
+            return
+        if found != self._noted:
+            log.warning("handover_lost", path=str(self._handover), detail="gone or changed; it is written again")
+        self._noted = found
+        self._offer(self._handed_over)
+
+    def _find(self) -> tuple[int, int, int] | None:
+        try:
+            return identify(self._handover)
+        except OSError:
+            return None
+
     def _offer(self, stored: StoredToken) -> None:
         register_secret(stored.value)
         try:
@@ -87,6 +106,7 @@ class TokenAgent:
             log.error("token_not_handed_over", version=stored.version, detail=str(error))
             return
         self._handed_over, self._refused = stored, None
+        self._written = self._noted = self._find()
         expires = to_ist(claims.expires_at_ns)
         self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M} India time"
         log.info("token_handed_over", version=stored.version, expires=expires.isoformat())
@@ -102,6 +122,7 @@ class TokenAgent:
         until_ns = self._clock.mono_ns() + int(seconds * NS_PER_SECOND)
         while not self._wake.is_set() and (left_ns := until_ns - self._clock.mono_ns()) > 0:
             self._notifier.alive(self._state)
+            self.restore()
             try:
                 await asyncio.wait_for(self._wake.wait(), min(NAP_SECONDS, left_ns / NS_PER_SECOND))
             except TimeoutError:

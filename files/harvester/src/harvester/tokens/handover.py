@@ -38,6 +38,15 @@ def write_handover(path: Path, token: Token) -> None:
         ) from error
 
 
+def identify(path: Path) -> tuple[int, int, int] | None:
+    """By what one file is told from another of its name; None: there is none. A corrected mode counts as a change."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_ctime_ns, stat.st_size
+
+
 class HandoverReader:
     """Reads the handover file whenever its stat has changed. A token that was read outlives the file."""
 
@@ -51,13 +60,10 @@ class HandoverReader:
         Raises HarvesterError, once per change of the file, when it cannot be read or is not a handover.
         """
         try:
-            stat = self._path.stat()
-        except FileNotFoundError:
-            return None
+            identity = identify(self._path)
         except OSError as error:
             raise HarvesterError(f"{self._path}: the token cannot be reached ({error.strerror}).") from error
-        identity = (stat.st_ino, stat.st_ctime_ns, stat.st_size)  # ctime: a corrected mode counts as a change
-        if identity == self._seen:
+        if identity is None or identity == self._seen:
             return None
         self._seen = identity
         token = self._parse()

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
+from harvester.lake.layout import bucket_path
 from harvester.upload.fingerprint import SIZES, Fingerprint, Sizes, encode
 from harvester.upload.trouble import BucketError, explained
 
@@ -59,11 +60,11 @@ class Bucket:
 
     def key(self, path: str) -> str:
         """The key of a file of the lake."""
-        return f"{self.prefix}{path}"
+        return f"{self.prefix}{bucket_path(path)}"
 
     def place(self, path: str) -> str:
         """The object of a file of the lake, as a person writes it."""
-        return f"{self.home}{path}"
+        return f"{self.home}{bucket_path(path)}"
 
     def put(self, path: str, source: IO[bytes], content: Fingerprint) -> None:
         """Put a file where there is nothing yet; S3 refuses bytes that do not have the fingerprint's checksum.

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harvester.base.errors import ConfigError
 from runbook.aws import environment, sleepers
 from runbook.fleet import calendar
 from runbook.fleet.inventory import GROUP, ask_ansible
 from runbook.fleet.playbook import Target, run
 
-MANAGED = "aws_account_managed"
-VARIABLES = (calendar.VARIABLE, MANAGED, "aws_account_profile", "aws_endpoint_url", "broker_proxy", "broker_ca_file")
+MANAGED, LAB = "aws_account_managed", "lab_state"
+VARIABLES = (MANAGED, LAB, "aws_account_profile", "aws_endpoint_url", "broker_proxy", "broker_ca_file")
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,19 @@ class Place:
     """What leads clients to the inventory's AWS and broker; and whether its account is ours to change."""
 
 
+def ask(root: Path, inventory: str | None, variable: str) -> dict[str, Any]:
+    """A variable of the inventory and those that lead to its world, None where it has none. Raises ConfigError."""
+    names = (variable, *VARIABLES)
+    asked = ask_ansible(root, inventory, None, f"{GROUP}:localhost", names)
+    return {name: next(filter(None, (each[name] for each in asked.values())), None) for name in names}
+
+
 def look(root: Path, inventory: str | None) -> Place:
-    """Ask the inventory. Raises ConfigError when Ansible cannot read it."""
-    asked = ask_ansible(root, inventory, None, f"{GROUP}:localhost", VARIABLES)
-    path = calendar.path_of(root, inventory, asked.values())
-    variables = {name: next(filter(None, (each[name] for each in asked.values())), None) for name in VARIABLES}
+    """Ask the inventory. Raises ConfigError when Ansible cannot read it, and when it names a file that is not there."""
+    variables = ask(root, inventory, calendar.VARIABLE)
+    path = calendar.path_of(root, inventory, [variables])
+    if path and not path.is_file():
+        raise ConfigError(_explain_absence(path, variables[LAB]))
     return Place(path, path or calendar.path_beside(root, inventory), variables)
 
 
@@ -39,10 +48,29 @@ def deliver(root: Path, inventory: str | None, place: Place) -> list[str]:
 
     Gives the names of those. Raises PlaybookError with what stopped it.
     """
-    target, variable = Target(root, inventory), {calendar.VARIABLE: str(place.target.resolve())}
-    if not place.variables[MANAGED]:
+    return configure(root, inventory, {calendar.VARIABLE: str(place.target.resolve())}, place.variables)
+
+
+def configure(
+    root: Path, inventory: str | None, variable: Mapping[str, str], variables: Mapping[str, Any]
+) -> list[str]:
+    """The same, with another variable that names a file; `variables` are those of `ask`."""
+    target = Target(root, inventory)
+    if not variables[MANAGED]:
         run("site", target, variable, tags=["harvester_config"])
         return []
     with sleepers.left_asleep(environment.load(root, inventory)) as asleep:
         run("site", target, variable, tags=["aws", "harvester_config"])
     return asleep
+
+
+def _explain_absence(path: Path, lab: str | None) -> str:
+    if lab:
+        return (
+            f"There is no lab at {lab}, so it has no calendar yet: ./inv lab-up makes both. The hosts of another"
+            " inventory are named with --inventory."
+        )
+    return (
+        f"{path}: there is no such file, and {calendar.VARIABLE} in the inventory names it. Correct the variable, or"
+        f" remove it: {calendar.FILE} beside the inventory's hosts is used then, and written by this command."
+    )

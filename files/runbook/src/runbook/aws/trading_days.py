@@ -1,12 +1,15 @@
 """The trading calendar as AWS needs it: sessions for the functions, and cron expressions that name each trading day."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from harvester.base.clock import to_ist
+from harvester.base.validation import validate
 from harvester.calendar import NSE_CASH, TradingCalendar
-from harvester.calendar.segments import guess_segment, in_order
+from harvester.calendar.segments import SegmentName, guess_segment, in_order
+from harvester.config.rules import SymbolRule
 
 LEAD = timedelta(minutes=10)
 """The host starts so long before the day's first phase: 08:50 on an ordinary day."""
@@ -17,10 +20,14 @@ HORIZON = timedelta(days=190)
 """How far ahead schedules are written. Past the calendar's own end its last rule goes on, holidays unknown."""
 
 
-def calendars_of(calendar: TradingCalendar, symbols: Iterable[str]) -> list[TradingCalendar]:
-    """The calendars of the segments that the tickers look like; that of NSE cash where none is named."""
-    names = in_order(map(guess_segment, symbols)) or [NSE_CASH]
+def calendars_of(calendar: TradingCalendar, symbols: Iterable[str | Mapping[str, Any]]) -> list[TradingCalendar]:
+    """The calendars of the segments of tickers, as they look, and of rules; that of NSE cash where none is named."""
+    names = in_order(map(_segment_of, symbols)) or [NSE_CASH]
     return [calendar.of(name) for name in names if name in calendar.segments]
+
+
+def _segment_of(symbol: str | Mapping[str, Any]) -> SegmentName:
+    return guess_segment(symbol) if isinstance(symbol, str) else validate(SymbolRule, dict(symbol)).segment
 
 
 def trading_days(calendars: Sequence[TradingCalendar], first: date) -> Iterator[tuple[datetime, datetime, datetime]]:

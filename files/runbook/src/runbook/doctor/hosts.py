@@ -10,12 +10,13 @@ import httpx
 
 from harvester.base.errors import HarvesterError
 from harvester.base.release import USER_AGENT
-from harvester.base.validation import Refused, validate
+from harvester.base.validation import Refused
 from harvester.config.broker import API_URL
-from harvester.config.settings import Settings
 from harvester.tokens.places import open_place
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.doctor.machine import check_machine
+from runbook.doctor.sessions import check_sessions, read_settings
+from runbook.fleet.calendar import path_of
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host, load_hosts
 from runbook.fleet.ssh import NO_SUDO, SshConnection
@@ -38,6 +39,7 @@ def examine(root: Path, store_root: Path, inventory: str | None = None, limit: s
     yield ok("inventory", f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {', '.join(h.name for h in hosts)}")
     yield check_broker(hosts[0])
     for host in hosts:
+        yield from check_sessions(host, path_of(root, inventory, [host.variables]), time.time_ns())
         yield from check_host(host)
 
 
@@ -85,7 +87,7 @@ def check_host(host: Host) -> Iterator[Finding]:
 def check_settings(host: Host) -> Finding:
     name = f"{host.name}: settings"
     try:
-        settings = validate(Settings, dict(host.settings))
+        settings = read_settings(host)
     except Refused as refused:
         return fail(
             name,
@@ -93,7 +95,8 @@ def check_settings(host: Host) -> Finding:
             "Correct them in the inventory's group_vars or host_vars; the app id is on the broker's API dashboard and "
             "looks like ABCDE12345-100.",
         )
-    return ok(name, f"{len(settings.symbols)} symbols every {settings.poll.interval_seconds:g} s")
+    rules = f" and {len(settings.rules)} rules" if settings.rules else ""
+    return ok(name, f"{len(settings.symbols)} symbols{rules} every {settings.poll.interval_seconds:g} s")
 
 
 def check_key(host: Host) -> Finding:
@@ -172,5 +175,8 @@ def check_health(answer: HostStatus) -> Iterator[Finding]:
         yield fail(f"{answer.host}: harvester", answer.error, "Deploy it: ./inv deploy.")
         return
     for check in answer.report["checks"]:
-        name = f"{answer.host}: {check['name']}"
-        yield ok(name, check["detail"]) if check["ok"] else fail(name, check["detail"], check["fix"] or "See there.")
+        name, detail, fix = f"{answer.host}: {check['name']}", check["detail"], check["fix"]
+        if not check["ok"]:
+            yield fail(name, detail, fix or "See there.")
+        else:
+            yield warn(name, detail, fix) if fix else ok(name, detail)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
 from runbook.doctor.finding import Finding, fail, ok, warn
@@ -113,13 +112,10 @@ def check_calendar(today: date) -> Finding:
         left = calendar.days_left(today)
     except HarvesterError as error:
         return fail("calendar", str(error), "Restore the file from the repository.")
-    fix = "Update the harvester, or set calendar.file to one with the exchange's new circular, then ./inv deploy."
+    fix = "./inv calendar-update brings the exchange's list of the coming year, once it is published."
     outlook = calendar.outlook(today)
     if outlook == "over":
         return fail("calendar", f"its data ended on {calendar.valid_until}", fix)
     if outlook == "ending":
         return warn("calendar", f"its data ends in {left} days", fix)
-    now_ns = int(datetime.now(UTC).timestamp() * 1e9)
-    following = calendar.next_change(now_ns, ("pre_open", "continuous", "closing_auction"))
-    soon = f"; NSE cash opens or closes next on {to_ist(following):%a %d %b %H:%M} IST" if following else ""
-    return ok("calendar", f"known for {left} more days{soon}")
+    return ok("calendar", f"known for {left} more days")

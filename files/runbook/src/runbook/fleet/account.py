@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.config.limits import Need, RequestLimits, fleet_interval, need_of, start_offsets
+from harvester.config.rules import split_rules
 from harvester.config.settings import Settings
 
 Fleet = Mapping[str, Mapping[str, Any]]
@@ -52,7 +53,7 @@ def _accounts(fleet: Fleet) -> list[list[_Member]]:
     accounts: dict[str, list[_Member]] = {}
     for name, given in fleet.items():
         try:
-            settings = validate(Settings, given)
+            settings = validate(Settings, split_rules(given))
         except Refused as error:
             raise Refused(f"the settings of {name} are refused:\n{error}") from None
         polled = len(settings.symbols_of("fyers-rest")) if "fyers-rest" in settings.feeds else 0

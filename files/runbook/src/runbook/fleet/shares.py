@@ -1,18 +1,23 @@
 """Which host of a fleet records which symbol: even shares by a stable rule, so that a new host takes only its own."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any, TypeVar
 
 from harvester.base.errors import ConfigError
 
+Entry = TypeVar("Entry", str, Mapping[str, Any])
 
-def share_of(symbols: Sequence[str], host: str, fleet: Sequence[str]) -> list[str]:
+
+def share_of(symbols: Sequence[Entry], host: str, fleet: Sequence[str]) -> list[Entry]:
     """The symbols of `host`, in their order. Each falls to exactly one host, and no host has two more than another.
 
-    `fleet` is in the order in which its hosts were added. A host added at the end takes its share from the others, and
-    moves nothing between them; taking it away again undoes that. A symbol more or less moves few others, at most one to
-    each host. A host outside the fleet records everything. Raises ConfigError where a host would be left without any.
+    A rule counts as one symbol. `fleet` is in the order in which its hosts were added. A host added at the end takes
+    its share from the others, and moves nothing between them; taking it away again undoes that. A symbol more or less
+    moves few others, at most one to each host. A host outside the fleet records everything. Raises ConfigError where a
+    host would be left without any.
     """
     if host not in fleet:
         return list(symbols)
@@ -21,8 +26,9 @@ def share_of(symbols: Sequence[str], host: str, fleet: Sequence[str]) -> list[st
             f"The fleet has {len(fleet)} hosts and {len(symbols)} symbols, so hosts would have nothing to record. Lower"
             f" harvester_count to {len(symbols)}, or add symbols."
         )
-    mine = _deal(tuple(symbols), tuple(fleet))[fleet.index(host)]
-    return [symbol for symbol in symbols if symbol in mine]
+    names = tuple(each if isinstance(each, str) else json.dumps(each, sort_keys=True) for each in symbols)
+    mine = _deal(names, tuple(fleet))[fleet.index(host)]
+    return [symbol for symbol, name in zip(symbols, names, strict=True) if name in mine]
 
 
 @lru_cache(maxsize=8)

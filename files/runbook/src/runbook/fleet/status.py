@@ -12,6 +12,8 @@ from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 
 PROGRAM = "/opt/harvester/current/bin/harvester"
+ANY_RELEASE = "/opt/harvester/libexec/any-release"
+"""Runs the current release, or another one where that does not work."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,16 @@ class HostStatus:
 
     @property
     def failed_checks(self) -> list[dict[str, Any]]:
-        return [check for check in (self.report or {}).get("checks", []) if not check["ok"]]
+        return [check for check in self._checks if not check["ok"]]
+
+    @property
+    def remarks(self) -> list[dict[str, Any]]:
+        """Checks that did not fail, and of which somebody should know."""
+        return [check for check in self._checks if check["ok"] and check.get("fix")]
+
+    @property
+    def _checks(self) -> list[dict[str, Any]]:
+        return list((self.report or {}).get("checks", []))
 
     def to_dict(self) -> dict[str, Any]:
         return {"host": self.host, "healthy": self.healthy, "error": self.error or None, "report": self.report}
@@ -43,11 +54,13 @@ def gather(hosts: Sequence[Host]) -> list[HostStatus]:
 def _ask(host: Host) -> HostStatus:
     connection = SshConnection(host)
     command = [PROGRAM, "health", "--json"]
+    # the login user may not read the state without sudo when it joined the group only just now
+    ways = [command, ["sudo", "-n", *command], ["sudo", "-n", ANY_RELEASE, *command[1:]]]
     try:
-        done = connection.run(command, timeout_seconds=30)
-        if not done.stdout.strip():
-            # the login user may not read the state without sudo when it joined the group only just now
-            done = connection.run(["sudo", "-n", *command], timeout_seconds=30)
+        for way in ways:
+            done = connection.run(way, timeout_seconds=30)
+            if done.stdout.strip():
+                break
         return HostStatus(host.name, json.loads(done.stdout))
     except HarvesterError as error:
         return HostStatus(host.name, None, str(error))

@@ -26,7 +26,7 @@ from obstore.store import S3Store
 
 from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
-from harvester.lake.layout import MANIFEST, MANIFEST_NAME
+from harvester.lake.layout import MANIFEST, MANIFEST_NAME, bucket_path, lake_path
 from harvester.lake.manifest import FileEntry
 from harvester.upload.bucket import CONNECT_SECONDS, READ_SECONDS, open_client
 from harvester.upload.retries import Retries
@@ -49,7 +49,7 @@ LEAST_BYTES = 64 << 10  # that are written at once; a connection that breaks cos
 
 @dataclass(frozen=True)
 class Found:
-    """An object of a listing; `path` is its key without the prefix."""
+    """An object of a listing; `path` is the one in the lake that it is a copy of."""
 
     path: str
     bytes: int
@@ -116,18 +116,19 @@ class BucketLake:
                 if page.get("IsTruncated") and not page.get("NextContinuationToken"):
                     raise TransientError(f"{self.address}: a listing does not say where it goes on. It is tried again.")
                 for row in rows:
-                    path = row["Key"].removeprefix(self._prefix)
+                    path = lake_path(row["Key"].removeprefix(self._prefix))
                     found[path] = Found(path, int(row["Size"]), row["ETag"])
         return list(found.values())
 
     def _stream(self, found: Found, offset: int) -> Iterator[memoryview]:
         """The bytes of an object from `offset` on. Raises BucketError; TakenError when the object is another one."""
-        place = f"{self.address}{found.path}"
+        key = f"{self._prefix}{bucket_path(found.path)}"
+        place = f"s3://{self._bucket}/{key}"
         options: GetOptions = {"if_match": found.etag}
         if offset:
             options["range"] = {"offset": offset}
         try:
-            answer = get(self._store, f"{self._prefix}{found.path}", options=options)
+            answer = get(self._store, key, options=options)
             for chunk in answer.stream(min_chunk_size=LEAST_BYTES):
                 yield memoryview(chunk)
         except PreconditionError:

@@ -1,12 +1,15 @@
 """Files from a host into the store: resumed where they stopped, checked whole, and only then under their names."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
+from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, sync_directory
-from harvester.lake.manifest import FileEntry, hash_file
+from harvester.lake.manifest import SELF, FileEntry, hash_file, load_manifest, self_hash_of
 from runbook.fleet.ssh import RemoteError, UnreachableError
+from runbook.pull.manifests import DayManifest
 from runbook.pull.store import FOLDER_MODE, LocalStore, sync_files, writing
 from runbook.pull.transport import Fetched, Progress, Transport
 
@@ -74,6 +77,25 @@ def settle(store: LocalStore, batch: list[FileEntry], came: Came) -> None:
             sync_directory(store.lake / folder)
     came([*batch])
     batch.clear()
+
+
+def take_back(day: DayManifest, store: LocalStore) -> None:
+    """Take files of a day that is not whole out of the lake where a former build of it is: a folder has one build.
+
+    They are complete in partial/ then, where the next pull finds them.
+    """
+    try:
+        here = load_manifest(store.lake, day.partition)
+    except HarvesterError:
+        here = None
+    if here is None or self_hash_of(store.lake, day.partition) == json.loads(day.content)[SELF]:
+        return
+    listed = {file.path for file in here.files}
+    for file in day.files:
+        if file.path not in listed and (store.lake / file.path).exists():
+            with writing(store.partial / file.path):
+                (store.lake / file.path).rename(store.partial / file.path)
+                sync_directory((store.lake / file.path).parent)
 
 
 def _round(transport: Transport, files: list[FileEntry], store: LocalStore, progress: Progress) -> Iterator[Fetched]:

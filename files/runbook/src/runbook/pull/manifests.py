@@ -1,7 +1,9 @@
 """Manifests of hosts, checked before a pull relies on them."""
 
+import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -9,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file, sync_directory
 from harvester.lake.layout import BUILT, MANIFEST, MANIFEST_NAME, PARTITION, RAW, Partition
-from harvester.lake.manifest import FileEntry, Manifest, load_manifest, parse_manifest
+from harvester.lake.manifest import SELF, FileEntry, Manifest, former_paths, load_manifest, parse_manifest, read_earlier
 from runbook.pull.store import writing
 
 KINDS = frozenset({*BUILT, RAW})
@@ -87,6 +89,37 @@ def install(day: DayManifest, lake: Path) -> None:
             sync_directory(target.parent)
     with writing(target):
         replace_file(target, day.content)
+
+
+def is_former(day: DayManifest, lake: Path) -> bool:
+    """Whether a later build of the day is here already, as after a pull from the host when the bucket lags behind."""
+    path = lake / day.path
+    if day.manifest.generation >= _generation(lake, day.partition):
+        return False
+    kept = path.with_name(f"manifest-{day.manifest.generation}.json")
+    if kept.exists() and kept.read_bytes() == day.content:
+        return True
+    here = [load_manifest(lake, day.partition), *read_earlier(lake, day.partition)]
+    return json.loads(day.content)[SELF] in {manifest.supersedes for manifest in here if manifest}
+
+
+def former_files(lake: Path, partition: Partition, is_ours: Callable[[str], object]) -> list[Path]:
+    """Files of former builds that lie beside those of the manifest in force; none while it lacks a table.
+
+    `is_ours` says of a path, relative to the lake, whether a pull has brought it.
+    """
+    try:
+        manifest = load_manifest(lake, partition)
+    except HarvesterError:
+        return []  # verify-data tells
+    tables = [entry for kind in BUILT for entry in manifest.find(kind)] if manifest else []
+    if manifest is None or not all((lake / entry.path).exists() for entry in tables):
+        return []
+    listed = {entry.path for entry in manifest.files}
+    found = [path for kind in sorted(KINDS) for path in (lake / partition.path(kind)).glob("[!.]*")]
+    others = {path.relative_to(lake).as_posix(): path for path in sorted(found)}
+    former = former_paths(lake, partition) if others.keys() - listed else set()
+    return [path for name, path in others.items() if name not in listed and (name in former or is_ours(name))]
 
 
 def _generation(lake: Path, partition: Partition) -> int:

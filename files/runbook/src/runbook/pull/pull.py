@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from harvester.base.errors import HarvesterError
+from harvester.lake.layout import find_partitions
 from harvester.lake.manifest import FileEntry
 from runbook.fleet.ssh import RemoteError
 from runbook.pull import receipt
-from runbook.pull.download import download
-from runbook.pull.manifests import DayManifest, install, parse
+from runbook.pull.download import download, take_back
+from runbook.pull.manifests import DayManifest, former_files, install, is_former, parse
 from runbook.pull.plan import Selection, bytes_wanted
 from runbook.pull.store import LocalStore
 from runbook.pull.transport import Progress, Transport
@@ -71,7 +72,11 @@ def pull(
     """
     with store.locked():
         verified = VerifiedFiles(store)
-        return [_pull_host(connect, store, verified, selection, progress or Silent()) for connect in transports]
+        results = [_pull_host(connect, store, verified, selection, progress or Silent()) for connect in transports]
+        for partition in find_partitions(store.lake):
+            for path in former_files(store.lake, partition, verified.sha256):
+                store.set_aside(path, verified=True)
+        return results
 
 
 def _pull_host(
@@ -83,6 +88,7 @@ def _pull_host(
 ) -> HostResult:
     transport = connect()
     result = HostResult(transport.host)
+    manifests: list[DayManifest] = []
     missing: list[FileEntry] = []
 
     def came(files: list[FileEntry]) -> None:
@@ -90,7 +96,7 @@ def _pull_host(
         result.fetched += files
 
     try:
-        manifests = _read_manifests(transport, selection, result)
+        manifests += _read_manifests(transport, selection, store, result)
         for file in (file for manifest in manifests for file in selection.files(manifest)):
             (result.present if _is_here(file, store, verified, result.host) else missing).append(file)
         missing = _still_there(transport, missing, result)
@@ -103,6 +109,8 @@ def _pull_host(
             if bad.isdisjoint(file.path for file in selection.files(manifest)):
                 install(manifest, store.lake)
                 result.dates.append(manifest.date.isoformat())
+            else:
+                take_back(manifest, store)
         if result.fetched:
             result.receipt = str(receipt.write(store, manifests[0].host, receipt.verified(store, result.fetched)))
     except RemoteError as error:
@@ -110,13 +118,20 @@ def _pull_host(
         done = {file.path for file in result.fetched} | {problem.path for problem in result.problems}
         left = [file for file in missing if file.path not in done]
         result.problems += [Problem(transport.host, file.path, "not fetched: the host failed before") for file in left]
+        for manifest in manifests:
+            take_back(manifest, store)
     finally:
         transport.close()
     return result
 
 
-def _read_manifests(transport: Transport, selection: Selection, result: HostResult) -> list[DayManifest]:
-    """The manifests of the selected days; one that cannot be understood is a problem, the others go on."""
+def _read_manifests(
+    transport: Transport, selection: Selection, store: LocalStore, result: HostResult
+) -> list[DayManifest]:
+    """The manifests of the selected days; one that cannot be understood is a problem, the others go on.
+
+    A day of which a later build is here is done.
+    """
     manifests = []
     for path, content in transport.read_manifests().items():
         try:
@@ -125,7 +140,10 @@ def _read_manifests(transport: Transport, selection: Selection, result: HostResu
             result.problems.append(Problem(transport.host, path, str(error)))
             continue
         if selection.includes(manifest.date):
-            manifests.append(manifest)
+            if is_former(manifest, store.lake):
+                result.dates.append(manifest.date.isoformat())
+            else:
+                manifests.append(manifest)
     return sorted(manifests, key=lambda manifest: manifest.date)
 
 

@@ -47,6 +47,10 @@ class LocalStore:
         return self.root / "quarantine"
 
     @property
+    def superseded(self) -> Path:
+        return self.root / "superseded"
+
+    @property
     def receipts(self) -> Path:
         return self.root / "receipts"
 
@@ -79,7 +83,7 @@ class LocalStore:
 
         A verified file that a host's newer build replaced goes to superseded/, anything else to quarantine/.
         """
-        folder = self.root / "superseded" if verified else self.quarantine
+        folder = self.superseded if verified else self.quarantine
         make_directory(folder, FOLDER_MODE)
         name = "_".join(path.relative_to(self.root).parts)
         target = folder / name
@@ -89,6 +93,7 @@ class LocalStore:
             target = folder / f"{name}.{number}"
         path.rename(target)
         sync_directory(folder)
+        sync_directory(path.parent)
         return target
 
 

@@ -30,11 +30,21 @@ class Delivery:
         return [problem for host in self.hosts for problem in host.problems]
 
 
-def parse_format(text: str) -> bool:
-    """Whether CSV is wanted besides Parquet; ConfigError for a format that there is not."""
+def parse_format(text: str, every: str | None = None) -> tuple[bool, int | None]:
+    """Whether CSV is wanted besides Parquet, and how often a line of each symbol, in ns (see `deliver`).
+
+    Raises ConfigError for a format that there is not, and for times of a CSV that is not wanted.
+    """
     if text.lower() not in FORMATS:
         raise ConfigError(f"--format {text!r} is none of {' and '.join(FORMATS)}. Parquet is always downloaded.")
-    return text.lower() == "csv"
+    csv = text.lower() == "csv"
+    if every is None:
+        return csv, None
+    if not csv:
+        raise ConfigError("--every is about the CSV: give --format csv with it. Parquet has every row.")
+    from harvester.reader.export import parse_every
+
+    return csv, parse_every(every)
 
 
 def deliver(
@@ -44,9 +54,13 @@ def deliver(
     *,
     symbols: Sequence[str] = (),
     csv: bool = False,
+    every_ns: int | None = None,
     progress: Progress | None = None,
 ) -> Delivery:
-    """Pull, then export and report what is here. Problems of hosts and files are listed, not raised."""
+    """Pull, then export and report what is here. Problems of hosts and files are listed, not raised.
+
+    The CSV has a line of each symbol at each scheduled time, or each `every_ns` from the opening.
+    """
     delivery = Delivery(pull(connections, store, selection, progress))
     days = load_days(store.lake, since=selection.since, until=selection.until)
     if not days:
@@ -55,7 +69,7 @@ def deliver(
         return delivery
     check_symbols(symbols, days)
     if csv:
-        delivery.csv_files = export_days(store, days, symbols)
+        delivery.csv_files = export_days(store, days, symbols, every_ns)
     delivery.report = write_report(
         store.lake,
         store.reports / REPORT_NAME,
@@ -67,7 +81,9 @@ def deliver(
     return delivery
 
 
-def export_days(store: LocalStore, days: Sequence[PulledDay], symbols: Sequence[str]) -> list[Path]:
+def export_days(
+    store: LocalStore, days: Sequence[PulledDay], symbols: Sequence[str], every_ns: int | None
+) -> list[Path]:
     """One CSV per day in the old harvester's format, of all symbols or of these that the day has."""
     from harvester.reader.export import export_csv
 
@@ -76,5 +92,5 @@ def export_days(store: LocalStore, days: Sequence[PulledDay], symbols: Sequence[
         known = known_symbols(day for day in days if day.date == date)
         wanted = [symbol for symbol in symbols if symbol in known]
         if not symbols or wanted:
-            written.append(export_csv(store.lake, date, store.csv, wanted)[0])
+            written.append(export_csv(store.lake, date, store.csv, wanted, every_ns)[0])
     return written

@@ -13,6 +13,7 @@ from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import BUILT
 from runbook.pull.plan import Selection
 from runbook.pull.store import LocalStore
+from runbook.pull.verified import VerifiedFiles
 from runbook.report.catalogue import PulledDay, check_parquet, check_symbols, damaged_manifest, load_days
 
 
@@ -52,7 +53,11 @@ class Verification:
     days: list[CheckedDay]
     missing_days: list[str]
     unlisted: list[str]
-    """Files in the lake that no manifest names."""
+    """Files in the lake that no manifest names, nor ever named."""
+    superseded: list[str]
+    """Files of former builds in the lake, which readers of folders count beside the current ones."""
+    kept_aside: int
+    """Files of former builds that were moved out of the lake."""
 
     @property
     def ok(self) -> bool:
@@ -86,7 +91,16 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
             _account(day, pulled, symbols, store.lake)
     present = {date.fromisoformat(day.date) for day in checked}
     missing = missing_days(present, selection, _days_by_segment(readable.values()))
-    return Verification(checked, [day.isoformat() for day in missing], report.unlisted)
+    missed = [day.isoformat() for day in missing]
+    known = VerifiedFiles(store)
+    ours = {path for path in report.unlisted if known.sha256(path)}
+    return Verification(
+        checked,
+        missed,
+        [path for path in report.unlisted if path not in ours],
+        sorted({*report.superseded} | ours),
+        sum(1 for _ in store.superseded.glob("*")),
+    )
 
 
 def missing_days(

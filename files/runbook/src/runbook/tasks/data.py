@@ -11,6 +11,7 @@ from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
 
 @operator(
     format="parquet, or csv to write the old CSV format besides",
+    every="with --format csv: a line of each symbol every so many seconds (default: each scheduled time)",
     raw="also download the raw journal segments, which a clean-up of raw data needs",
     from_="host (over SSH, the default) or s3 (the bucket that the hosts upload to)",
     bucket="with --from s3: name or s3://name/prefix/ of the bucket (default: what the inventory says)",
@@ -26,6 +27,7 @@ def pull_data(
     until: str | None = None,
     symbols: str | None = None,
     format: str = "parquet",
+    every: str | None = None,
     raw: bool = False,
     output: str = "pulled",
     inventory: str | None = None,
@@ -41,11 +43,12 @@ def pull_data(
     from runbook.tasks import presentation
 
     selection = plan.parse_selection(since, until, raw=raw)
-    csv = delivery.parse_format(format)
+    csv, every_ns = delivery.parse_format(format, every)
     connections = sources.choose(from_, bucket, limit, lambda: hosts_of(inventory, None if from_ == "s3" else limit))
     with PullBar() as bar:
+        chosen = plan.parse_symbols(symbols)
         result = delivery.deliver(
-            connections, store_at(output), selection, symbols=plan.parse_symbols(symbols), csv=csv, progress=bar
+            connections, store_at(output), selection, symbols=chosen, csv=csv, every_ns=every_ns, progress=bar
         )
     presentation.show_delivery(result)
     if result.problems:

@@ -71,6 +71,42 @@ def calendar_update(
     console().print(f"functions, schedules, hosts{woken} and this machine go by {place.target}", markup=False)
 
 
+@operator(
+    index="name of the index, as rules write it, such as 'NIFTY 50'",
+    source="file or address instead of NSE's own list",
+    yes="do not ask",
+    dry_run="show the difference and stop",
+    inventory=WHERE["inventory"],
+)
+def index_update(
+    _: Context,
+    index: str,
+    source: str | None = None,
+    yes: bool = False,
+    dry_run: bool = False,
+    inventory: str | None = None,
+) -> None:
+    """Take over the exchange's list of an index's members, for rules among the symbols, and bring it to the hosts."""
+    from runbook.aws import calendar_delivery as delivery
+    from runbook.fleet import calendar, indices
+    from runbook.fleet.environment import clients_of, variables_set
+    from runbook.tasks import presentation
+
+    variables = delivery.ask(ROOT, inventory, indices.VARIABLE)
+    stated = variables[indices.VARIABLE]
+    path = ROOT / stated if stated else calendar.path_beside(ROOT, inventory).with_name(indices.FILE)
+    lists = indices.current(path)
+    with variables_set(clients_of(variables)):
+        new = indices.fetch(index, source, calendar.today())
+    changes = indices.compare(lists, new)
+    presentation.show_members(changes, new)
+    if dry_run:
+        return
+    agree(f"Write {path} and bring it to the hosts?", "Nothing was changed.", yes=yes)
+    indices.write(path, lists, new)
+    delivery.configure(ROOT, inventory, {indices.VARIABLE: str(path.resolve())}, variables)
+
+
 @operator(yes="do not ask", **WHERE)
 def rotate_ssh_key(_: Context, yes: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Replace the login key of these hosts; the old one goes when the new one has been seen to work."""

@@ -14,11 +14,13 @@ from harvester.lake.certificate.shares import in_percent
 from runbook.console.terminal import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
+    from harvester.config.rules import IndexList
     from runbook.aws.cost import CostLine
     from runbook.aws.glue import Change
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
     from runbook.fleet.calendar import Difference
+    from runbook.fleet.indices import Difference as Member
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
     from runbook.report.delivery import Delivery
@@ -43,7 +45,7 @@ def show_status(answers: Sequence["HostStatus"]) -> None:
     for answer in answers:
         if answer.error:
             out.print(f"{answer.host}: {answer.error}", markup=False)
-        for check in answer.failed_checks:
+        for check in [*answer.failed_checks, *answer.remarks]:
             out.print(f"{answer.host}: {check['name']}: {check['detail']}", markup=False)
             out.print(f"     -> {check.get('fix') or 'See ./inv logs.'}", markup=False)
 
@@ -60,7 +62,7 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
     return (
         answer.host,
         "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
-        "open" if window.get("open") else "closed",
+        _session(answer.report.get("session") or {"open": window.get("open"), "recorded": window.get("open")}),
         f"{sum(one.get('updates', 0) for one in symbols):,}",
         f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
         len(status.get("open_gaps") or []),
@@ -68,6 +70,12 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
         human_bytes(free) if free is not None else "",
         answer.report.get("release", ""),
     )
+
+
+def _session(session: Mapping[str, Any]) -> str:
+    if not session["open"]:
+        return "closed"
+    return "open" if session["recorded"] else "[red]open, not recorded[/]"
 
 
 def show_delivery(delivery: "Delivery") -> None:
@@ -125,6 +133,12 @@ def show_verification(result: "Verification") -> None:
         )
     for path in result.unlisted:
         out.print(f"in no manifest, so not used: {path}", markup=False)
+    for path in result.superseded:
+        out.print(f"of a former build, and counted by whoever reads the folder: {path}", markup=False)
+    if result.superseded:
+        out.print("`./inv pull-data` moves files of former builds away.", markup=False)
+    if result.kept_aside:
+        out.print(f"{result.kept_aside} files of former builds are kept in superseded/, and may be deleted.")
 
 
 def _share(share: float | None) -> str:
@@ -274,6 +288,16 @@ def show_calendar(changes: Sequence["Difference"], target: Path) -> None:
         return
     rows = [(each.sign, each.day, each.segment, each.what, each.source) for each in changes]
     out.print(table(str(target), ("", "day", "segment", "what", "source"), rows))
+
+
+def show_members(changes: Sequence["Member"], new: "IndexList") -> None:
+    """What a new list of an index has that the old one has not, and the other way round."""
+    out = console()
+    title = f"{new.index}: {len(new.members)} members by {new.source}"
+    if not changes:
+        out.print(f"{title}; nothing new", markup=False)
+        return
+    out.print(table(title, ("", "ISIN", "member"), list(changes)))
 
 
 def show_changes(changes: Sequence["Change"], database: str) -> None:

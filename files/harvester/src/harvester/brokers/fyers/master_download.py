@@ -19,10 +19,10 @@ from harvester.base.errors import HarvesterError
 from harvester.base.release import USER_AGENT
 from harvester.brokers.fyers.found import FoundSymbols, find_symbols
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
-from harvester.brokers.fyers.resolution import concerns, resolve_rule
+from harvester.brokers.fyers.resolution import concerns, explain_absent, resolve_rule
 from harvester.brokers.fyers.symbols import FILES
 from harvester.brokers.fyers.topics import INDEX
-from harvester.config.rules import Resolved, SymbolRule
+from harvester.config.rules import IndexList, Resolved, SymbolRule
 
 PRICES = "NSE_CM_sym_master.json"
 INDEX_NAMES = "index_hsm_mapping.json"
@@ -57,9 +57,11 @@ async def download_symbols(symbols: Iterable[str], public_url: str, kept: KeptMa
 
 
 async def resolve_rules(
-    rules: Sequence[SymbolRule], public_url: str, kept: KeptMasters, now_ns: int
+    rules: Sequence[SymbolRule], lists: Sequence[IndexList], public_url: str, kept: KeptMasters, now_ns: int
 ) -> tuple[Resolved, list[str]]:
     """What the rules stand for today, and remarks on the masters. Raises HarvesterError, ConfigError for a rule."""
+    listed = {each.index: each for each in lists}
+    pairs = [(rule, listed.get(rule.index or "")) for rule in rules]
     today, remarks = to_ist(now_ns).date(), list[str]()
     tls, headers = ssl.create_default_context(), {"User-Agent": USER_AGENT}
     prices: dict[str, Decimal] = {}
@@ -67,10 +69,14 @@ async def resolve_rules(
         with TemporaryDirectory(prefix="masters-") as scratch:
             source = _MasterSource(client, f"{public_url}/sym_details", Path(scratch), kept, today, remarks)
             masters = [master async for master in source.all_of(("NSE_CM", "NSE_FO"))]
-            rows = [row for master in masters for row in master.rows() if any(concerns(rule, row) for rule in rules)]
+            rows = [row for master in masters for row in master.rows() if any(concerns(*pair, row) for pair in pairs)]
         if any(rule.strikes for rule in rules):
             prices = _parse_prices([line async for line in _download(client, f"{public_url}/sym_details/{PRICES}")])
-    found = [{"rule": to_builtins(rule), "symbols": resolve_rule(rule, rows, prices, now_ns)} for rule in rules]
+    found = [
+        {"rule": to_builtins(rule), "symbols": resolve_rule(rule, rows, prices, now_ns, members)}
+        | ({"date": members.date.isoformat(), "absent": explain_absent(rows, members)} if members else {})
+        for rule, members in pairs
+    ]
     return Resolved(today.isoformat(), found), remarks
 
 

@@ -2,24 +2,34 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
 from harvester.base.errors import ConfigError
+from harvester.brokers.fyers.successors import SERIES
 from harvester.brokers.fyers.symbols import Listing
-from harvester.config.rules import SymbolRule
+from harvester.config.rules import IndexList, SymbolRule
 
 OPTIONS = ("CE", "PE")
 SHARE = "0"
 """Instrument type of shares; those of indices are others."""
 
 
-def resolve_rule(rule: SymbolRule, rows: Iterable[Listing], prices: Mapping[str, Decimal], now_ns: int) -> list[str]:
+def resolve_rule(
+    rule: SymbolRule,
+    rows: Iterable[Listing],
+    prices: Mapping[str, Decimal],
+    now_ns: int,
+    listed: IndexList | None = None,
+) -> list[str]:
     """The tickers that a rule stands for, in order of expiry, strike and name.
 
-    `rows` are of NSE's masters of shares and derivatives, `prices` the last close by fyToken. Raises ConfigError where
-    there is none.
+    `rows` are of NSE's masters of shares and derivatives, `prices` the last close by fyToken, `listed` the members of
+    the rule's index. Raises ConfigError where there is none.
     """
     rows = list(rows)
-    if rule.stocks:
+    if listed:
+        found = [row for row in map(partial(_choose_share, rows), listed.members) if row]
+    elif rule.stocks:
         found = _with_futures(rows, now_ns)
     else:
         wanted = [row for row in rows if row.root == rule.underlying and _is_contract(row, rule, now_ns)]
@@ -27,13 +37,38 @@ def resolve_rule(rule: SymbolRule, rows: Iterable[Listing], prices: Mapping[str,
         wanted = [row for row in wanted if row.expires_ns in expiries]
         found = wanted if rule.steps is None else _around_the_money(wanted, rule.steps, prices)
     if not found:
-        raise ConfigError(f"symbols: no contract is listed for the rule {_words(rule)}.")
+        raise ConfigError(f"symbols: nothing is listed for the rule {rule.words}.")
     ordered = sorted(found, key=lambda row: (row.expires_ns or 0, row.strike or Decimal(0), row.ticker))
     return list(dict.fromkeys(row.ticker for row in ordered))
 
 
-def concerns(rule: SymbolRule, row: Listing) -> bool:
+def explain_absent(rows: Sequence[Listing], listed: IndexList) -> dict[str, str]:
+    """Of each member of an index that no row has the ISIN of, a sentence by the ticker that it was listed with."""
+    absent: dict[str, str] = {}
+    for isin, name in listed.members.items():
+        if _choose_share(rows, isin):
+            continue
+        ticker = f"NSE:{name}"
+        other = next((row.isin for row in rows if row.ticker == ticker), "")
+        besides = f"; it has {ticker} with another, {other}" if other else ""
+        absent[ticker] = (
+            f"{ticker} is a member of {listed.index} by the list of {listed.date}, and the broker's symbol master has"
+            f" no share with its ISIN {isin}{besides}. ./inv index-update '{listed.index}' fetches the list of today"
+        )
+    return absent
+
+
+def _choose_share(rows: Iterable[Listing], isin: str) -> Listing | None:
+    """The share with the ISIN, in the series in which it is traded in full, where it has several."""
+    found = [row for row in rows if row.isin == isin and row.exchange == "NSE"]
+    order = {series: number for number, series in enumerate(SERIES)}
+    return min(found, key=lambda row: order.get(row.ticker.rpartition("-")[2], len(order)), default=None)
+
+
+def concerns(rule: SymbolRule, listed: IndexList | None, row: Listing) -> bool:
     """Whether resolving the rule takes the row; most of 100,000 it does not."""
+    if rule.index:
+        return listed is not None and (row.isin in listed.members or row.ticker[4:] in listed.members.values())
     if rule.underlying:
         return row.root == rule.underlying
     return row.kind == SHARE or (row.expires_ns is not None and row.option not in OPTIONS)
@@ -69,8 +104,3 @@ def _around_the_money(rows: Sequence[Listing], steps: int, prices: Mapping[str, 
         near = set(strikes[max(0, at - steps) : at + steps + 1])
         chosen += [row for row in chain if row.strike in near]
     return chosen
-
-
-def _words(rule: SymbolRule) -> str:
-    parts = {"underlying": rule.underlying, "expiry": rule.expiry, "strikes": rule.strikes, "stocks": rule.stocks}
-    return ", ".join(f"{key}: {value}" for key, value in parts.items() if value)

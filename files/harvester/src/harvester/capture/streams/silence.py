@@ -3,7 +3,8 @@
 A second connection is opened beside, and its snapshots are compared with what was known last. Equal: the market is
 quiet, which is journalled, and the fresh connection is kept. Different: the old one was deaf since its last data.
 A market's silence is no reason to reconnect: each answer makes the next question come later, until data has flowed
-again for long enough that another silence is out of the ordinary.
+again for long enough that another silence is out of the ordinary. Whether other groups have data of the same market
+meanwhile makes two kinds of silence: a long halt of all teaches nothing about being silent alone.
 """
 
 import asyncio
@@ -56,14 +57,19 @@ class SilenceMonitor:
     def __init__(self, sides: Sides) -> None:
         self._sides = sides
         self._context = sides.context
-        self._stale_ns = self._patience_ns = sides.context.stale_ns
+        self._stale_ns = sides.context.stale_ns
+        self._patience_ns = {True: self._stale_ns, False: self._stale_ns}
+        """After how long a silence is asked about, while it is alone in it or others are silent, too."""
+        self._is_alone = False
         self._may_overlap = sides.plan.may_overlap or sides.plan.redundant
         self._misses = 0
         """How often in a row something had been missed, and no update came on the connection made in its place."""
         self._heard_ns = 0
         """What had come on that connection when it was judged."""
         self._pair = PairMonitor(self._stale_ns)
-        self._pulse = Pulse(self._context.feed, frozenset(sides.plan.symbols), self._stale_ns)
+        symbols = sides.plan.symbols
+        segments = self._context.ledger.segments_of(symbols)
+        self._pulse = Pulse(self._context.feed, frozenset(symbols), frozenset(segments), self._stale_ns)
 
     async def run(self) -> None:
         """Monitor until cancelled."""
@@ -87,17 +93,27 @@ class SilenceMonitor:
         if self._sides.plan.redundant:
             self._pair.look(self._sides.connections, self._context.clock.mono_ns())
         if self._misses and max(self._heard(), default=0) > self._heard_ns:
-            self._misses, self._patience_ns = 0, self._stale_ns
-            self._pulse.is_doubted = False
+            self._misses, self._pulse.is_doubted = 0, False
+            self._wait_at_most(self._stale_ns)
         self._pulse.beat(self._last_data_ns())
         if self._pulse.flow_ns > self._stale_ns * FLOWS:
-            self._patience_ns = min(self._patience_ns, self._stale_ns * FLOWS)
+            self._wait_at_most(self._stale_ns * FLOWS)
         if self._pulse.flow_ns > self._stale_ns * FLOWS_LONG:
-            self._patience_ns = self._stale_ns
-        if self._silent_for() > self._patience_ns:
+            self._wait_at_most(self._stale_ns)
+        if self._overdue():
             async with self._context.replacing:
-                if (silent_ns := self._silent_for()) > self._patience_ns:  # it may have waited for its turn
+                if silent_ns := self._overdue():  # it may have waited for its turn
                     await self._ask(silent_ns)
+
+    def _wait_at_most(self, patience_ns: int) -> None:
+        self._patience_ns = {kind: min(before_ns, patience_ns) for kind, before_ns in self._patience_ns.items()}
+
+    def _overdue(self) -> int:
+        """How long nothing has come that should have, where that is to be asked about; else 0."""
+        silent_ns, now = self._silent_for(), self._context.clock.mono_ns()
+        others = (pulse for pulse in self._context.trading.pulses if pulse is not self._pulse)
+        self._is_alone = any(pulse.speaks_against(self._pulse, now - silent_ns, now) for pulse in others)
+        return silent_ns if silent_ns > self._patience_ns[self._is_alone] else 0
 
     def _silent_for(self) -> int:
         """How long nothing has come that should have; 0: it cannot be said, or another feed's group is asked first."""
@@ -187,21 +203,24 @@ class SilenceMonitor:
             await old.stop(QUIET)
         elif answer is not Answer.MISSED and is_beside:
             if answer is Answer.NONE and _is_limited(new):
-                self._may_overlap, self._patience_ns = False, self._stale_ns
+                self._may_overlap = False
+                self._wait_at_most(self._stale_ns)
             await new.stop(SPARE)
             return
         self._sides.active = new
 
     def _note_miss(self, new: StreamConnection) -> None:
         """Ask again soon, but not for ever: a server that sends nothing but snapshots is asked once a minute."""
-        self._patience_ns = min(self._stale_ns * 2**self._misses, max(self._stale_ns, SLOW_NS))
+        patience_ns = min(self._stale_ns * 2**self._misses, max(self._stale_ns, SLOW_NS))
+        self._patience_ns = dict.fromkeys(self._patience_ns, patience_ns)
         self._heard_ns = new.socket.data_mono_ns if new.socket else 0
         self._pulse.begin_anew(self._heard_ns)
         self._misses = min(self._misses + 1, MOST_DOUBLINGS)
 
     def _be_patient(self) -> None:
         self._pulse.begin_anew(self._pulse.heard_ns)
-        self._patience_ns = min(self._patience_ns * PATIENCE_GROWTH, LONGEST_NS)
+        longer_ns = min(self._patience_ns[self._is_alone] * PATIENCE_GROWTH, LONGEST_NS)
+        self._patience_ns[self._is_alone] = longer_ns
 
 
 def _is_limited(connection: StreamConnection) -> bool:

@@ -2,16 +2,17 @@
 
 import fcntl
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, publish, sync_directory
-from harvester.lake.layout import BUILT, CERTIFICATE, LOCK_NAME, SUPERSEDED, Partition
-from harvester.lake.manifest import FileEntry, Manifest, describe_file, hash_file
+from harvester.lake.layout import BUILT, CERTIFICATE, LOCK_NAME, SUPERSEDED, Partition, built_name
+from harvester.lake.manifest import FileEntry, Manifest, describe_file, hash_file, read_earlier
 
 
 @contextmanager
@@ -44,10 +45,45 @@ def temporary_for(lake: Path, partition: Partition, kind: str) -> Path:
     return directory / f".{kind}{'.json' if kind == CERTIFICATE else '.parquet'}.tmp"
 
 
-def place(lake: Path, temporary: Path, rows: int) -> FileEntry:
+@dataclass(frozen=True)
+class Names:
+    """How the files of one build are called: a content that is listed already keeps its name."""
+
+    generation: int
+    kept: dict[tuple[str, str], str]
+    """Path by kind and SHA-256 of the files that the manifest in force lists."""
+
+    def path(self, folder: Path, sha256: str) -> Path:
+        """The path of a built file of the folder of a kind and day; both are relative to the lake."""
+        kind = folder.parts[0]
+        kept = self.kept.get((kind, sha256))
+        return Path(kept) if kept else folder / built_name(kind, self.generation, sha256)
+
+
+def names_after(lake: Path, partition: Partition, before: Manifest | None) -> Names:
+    """Names for the build that follows a manifest; one that had another content in a former generation is not kept.
+
+    Such names are of releases up to November 2026: a bucket keeps the former content under that key for good.
+    """
+    if before is None:
+        return Names(1, {})
+    contents = defaultdict(set)
+    for manifest in (*read_earlier(lake, partition), before):
+        for entry in manifest.files:
+            contents[entry.path].add(entry.sha256)
+    kept = {
+        (kind, entry.sha256): entry.path
+        for kind in BUILT
+        for entry in before.find(kind)
+        if len(contents[entry.path]) == 1
+    }
+    return Names(before.generation + 1, kept)
+
+
+def place(lake: Path, temporary: Path, rows: int, names: Names) -> FileEntry:
     """Sync a file, give it its final name and describe it; `temporary` is of `temporary_for`. Raises OSError.
 
-    When another file has the name, it is name-2, name-3 and so on. A file with the same content is used instead.
+    A file with the same content is used instead; one under that name with another, which is damaged, is set aside.
     """
     descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -55,16 +91,14 @@ def place(lake: Path, temporary: Path, rows: int) -> FileEntry:
     finally:
         os.close(descriptor)
     entry = describe_file(lake, temporary, rows)
-    path = final = temporary.with_name(temporary.stem[1:])
-    for number in count(2):
-        if not path.exists():
-            publish(temporary, path)
-            break
-        if hash_file(path) == (entry.bytes, entry.sha256):
-            temporary.unlink()
-            break
-        path = final.with_stem(f"{final.stem}-{number}")
-    return replace(entry, path=path.relative_to(lake).as_posix())
+    path = names.path(Path(entry.path).parent, entry.sha256)
+    if (lake / path).exists() and hash_file(lake / path) == (entry.bytes, entry.sha256):
+        temporary.unlink()
+    else:
+        if (lake / path).exists():
+            _set_aside(lake, path)
+        publish(temporary, lake / path)
+    return replace(entry, path=path.as_posix())
 
 
 def set_superseded_aside(lake: Path, manifest: Manifest, partition: Partition) -> None:
@@ -75,8 +109,13 @@ def set_superseded_aside(lake: Path, manifest: Manifest, partition: Partition) -
         for path in sorted(directory.glob("*")):
             if path.name.startswith(".") or path.relative_to(lake).as_posix() in listed:
                 continue
-            aside = lake / SUPERSEDED / partition.path(kind) / path.name
-            make_directory(aside.parent)
-            names = chain([aside], (aside.with_name(f"{path.name}.{number}") for number in count(2)))
-            publish(path, next(name for name in names if not name.exists()))
-            sync_directory(directory)
+            _set_aside(lake, path.relative_to(lake))
+
+
+def _set_aside(lake: Path, path: Path) -> None:
+    """Move a file to superseded/, where nothing is overwritten either."""
+    aside = lake / SUPERSEDED / path
+    make_directory(aside.parent)
+    names = chain([aside], (aside.with_name(f"{path.name}.{number}") for number in count(2)))
+    publish(lake / path, next(name for name in names if not name.exists()))
+    sync_directory((lake / path).parent)

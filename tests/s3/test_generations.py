@@ -1,0 +1,111 @@
+"""A day that is built three times: no name has two contents anywhere, and whoever reads a folder counts the day once."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+from s3_world import World
+from tests.s3.support.athena_stand_in import Athena
+from tests.storage.lake.conftest import SLOTS, Place
+
+from harvester.lake.layout import BUILT
+from harvester.reader.athena import SCHEMAS
+from harvester.reader.verify import verify_lake
+from harvester.upload.uploader import DayOutcome, Uploader
+from runbook.pull.bucket import connections
+from runbook.pull.plan import Selection
+from runbook.pull.pull import HostResult, pull
+from runbook.pull.store import LocalStore
+from runbook.pull.transport import LocalTransport
+from runbook.report.query import ask
+from runbook.report.verification import verify_store
+
+LATE = ("NSE:TCS-EQ", "NSE:WIPRO-EQ", "NSE:ITC-EQ")
+FIRST = 2 * SLOTS
+ALL = Selection(raw=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "host")
+
+
+def generation(place: Place, number: int) -> None:
+    """The day is closed once more, after a run in the evening brought an answer of one more symbol."""
+    if number == 1:
+        place.record_all()
+    else:
+        late = place.start(symbols=(LATE[number - 2],))
+        late.poll(3, LATE[number - 2])
+        late.stop()
+    closing = place.close()
+    assert closing.manifest is not None and closing.manifest.generation == number
+
+
+def upload(world: World, place: Place) -> DayOutcome:
+    [outcome] = Uploader(place.lake, world.uploads, world.bucket, world.patience()).upload()
+    return outcome
+
+
+def pull_from(world: World, place: Place, store: LocalStore, source: str) -> HostResult:
+    connects = connections(world.reader()) if source == "bucket" else [lambda: LocalTransport("lab1", place.lake)]
+    [result] = pull(connects, store, ALL)
+    return result
+
+
+def tables(root: Path) -> Iterator[Path]:
+    return (path for kind in BUILT for path in root.glob(f"{kind}/**/*") if path.is_file())
+
+
+def globbed(folder: str | Path) -> int:
+    """Rows of depth, by whoever reads a folder."""
+    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{folder}/depth/**/*.parquet')").fetchall()
+    return int(count)
+
+
+@pytest.mark.parametrize("source", ["host", "bucket"])
+def test_three_generations_from_the_close_to_the_laptop(
+    world: World, place: Place, store: LocalStore, source: str
+) -> None:
+    names: dict[str, set[str]] = {}
+    for number in (1, 2, 3):
+        generation(place, number)
+        outcome = upload(world, place)
+        assert (outcome.complete, outcome.problems) == (True, [])
+        result = pull_from(world, place, store, source)
+        assert result.problems == [] and result.dates == ["2026-11-23"]
+
+        for root in (place.lake, store.lake):
+            assert globbed(root) == FIRST + number - 1, "each row once"
+            for path in tables(root):
+                names.setdefault(path.name, set()).add(hashlib.sha256(path.read_bytes()).hexdigest())
+        for key, content in world.stored().items():
+            if key.endswith(".parquet"):
+                names.setdefault(Path(key).name, set()).add(hashlib.sha256(content).hexdigest())
+        assert verify_lake(place.lake).ok and verify_lake(place.lake).unlisted == []
+        found = verify_store(store, Selection())
+        assert (found.ok, found.unlisted) == (True, [])
+        assert ask("select count(*) from depth", store.lake).rows == [(FIRST + number - 1,)]
+
+        athena = Athena(world, ["lab1"])
+        assert athena.rows("depth") == FIRST + number - 1
+        for kind in SCHEMAS:
+            here = store.lake.glob(f"{kind}/**/*.parquet")
+            assert athena.rows(kind) == sum(pq.read_metadata(path).num_rows for path in here)
+    assert {name for name, contents in names.items() if len(contents) > 1} == set()
+
+
+def test_whoever_reads_a_folder_of_the_bucket_counts_the_day_once(world: World, place: Place, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        generation(place, number)
+        assert upload(world, place).problems == []
+    copy = tmp_path / "bucket"
+    for key, content in world.stored().items():
+        (copy / key).parent.mkdir(parents=True, exist_ok=True)
+        (copy / key).write_bytes(content)
+
+    assert globbed(copy) == FIRST, "the day as it was closed first: nothing in a bucket is ever replaced"
+    assert len({version["Key"] for version in world.versions()}) == len(world.versions())
