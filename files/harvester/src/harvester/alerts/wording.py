@@ -78,12 +78,6 @@ def _name(entry: Entry) -> str:
     return Severity(entry.severity).name
 
 
-def _detail(entry: Entry) -> str:
-    """The begin of what is said below the title: in a digest, too, people read which unit or disk it is."""
-    rest = " ".join(entry.text.partition("\n")[2].split())
-    return f": {rest[:DETAIL_LENGTH]}" if rest else ""
-
-
 def _span(entry: Entry) -> str:
     times = f"{entry.count} times, " if entry.count > 1 else ""
     over = f", over since {_clock(entry.ended_ns)}" if not entry.open else ""

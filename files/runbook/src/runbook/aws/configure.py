@@ -38,8 +38,10 @@ def read_answers(path: Path) -> dict[str, str]:
     """Answers from a JSON file, checked like typed ones. ConfigError for what is missing, unknown or refused."""
     try:
         given = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as JSON: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}). Correct --answers.") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}. Write the answers as one JSON object.") from None
     keys = {question.key for question in QUESTIONS}
     if not isinstance(given, dict) or set(given) - keys:
         unknown = ", ".join(sorted(set(given) - keys)) if isinstance(given, dict) else "its form"

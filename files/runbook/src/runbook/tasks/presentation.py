@@ -145,8 +145,8 @@ def show_verification(result: "Verification") -> None:
             out.print(f"damage: {day.date} {day.host}: {sentence}", markup=False)
     if result.missing_days:
         out.print(
-            f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
-            "`harvester close --date DAY` there writes down why.",
+            f"missing trading days: {', '.join(result.missing_days)}. Where the host has none either, "
+            "`harvester close --date DAY` there writes down why; `./inv pull-data` brings them.",
             markup=False,
         )
     for path in result.unlisted:
