@@ -80,7 +80,8 @@ def read_findings(output: str) -> Iterator[tuple[str, str]]:
     detail, fix = "", ""
     for line in [*output.splitlines(), f"{HOST}: "]:
         if BEGINS.match(line) or SUM.match(line):
-            yield detail, fix
+            if BEGINS.match(detail):
+                yield detail, fix
             detail, fix = line, ""
         elif fix or line.strip().startswith(REMEDY):
             fix = f"{fix} {line.strip().removeprefix(REMEDY)}".strip()
