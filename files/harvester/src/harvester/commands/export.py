@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from harvester.base.arguments import require_directory
 from harvester.base.clock import parse_date
 from harvester.config.settings import find_lake
 from harvester.reader.export import export_csv, parse_every
@@ -20,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, _: object) -> int:
-    """Export one day. Raises ConfigError where there is neither --lake nor a configuration."""
+    """Export one day. Raises ConfigError where there is neither --lake nor a configuration, or --output is a file."""
+    require_directory(args.output, "--output")
     lake = args.lake or find_lake(args.config)
     path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, parse_every(args.every))
     print(f"{path}: {count} rows")

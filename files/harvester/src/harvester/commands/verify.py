@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from harvester.base.arguments import at_least
 from harvester.base.errors import ConfigError
 from harvester.config.settings import Settings, find_lake
 from harvester.lake.layout import MANIFEST
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--every-days",
-        type=int,
+        type=at_least(0),
         metavar="DAYS",
         help="do nothing when $STATE_DIRECTORY says that all was well less than so many days ago; for a timer",
     )
@@ -58,10 +59,12 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
         return 0 if report.ok else 1
     for day in report.days:
         taken = f", {day.removed} removed with proof" if day.removed else ""
-        state = "FAILED" if day.problems else "ok"
+        state = "FAILED" if day.problems else "files ok, journal damaged" if day.damage else "ok"
         print(f"{day.date} {day.host}: {state}, {day.files} files, {day.bytes} bytes{taken}")
         for problem in day.problems:
             print(f"  {problem}")
+        for sentence in day.damage:
+            print(f"  damage: {sentence}")
         if day.problems and day.files and (lake.parent / "journal").is_dir():  # on a host, and its manifest is sound
             print(f"  harvester close --date {day.date} --rebuild builds it again from its segments.")
     for path in report.unlisted:

@@ -252,6 +252,12 @@ def find_lake(path: Path | None = None) -> Path:
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
+    settings = read_settings(path)
+    return resolve_symbols(settings, kept_symbols(settings.master_dir)) if settings.rules else settings
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """The same as it is written, without the symbols that its rules stand for."""
     path = settings_path(path)
     try:
         text = path.read_bytes()
@@ -260,8 +266,7 @@ def load_settings(path: Path | None = None) -> Settings:
             f"{path}: the configuration cannot be read ({error.strerror}). Give its path with --config or in"
             f" ${PATH_VARIABLE}, or deploy it with ./inv deploy."
         ) from error
-    settings = parse_settings(text, path)
-    return resolve_symbols(settings, kept_symbols(settings.master_dir)) if settings.rules else settings
+    return parse_settings(text, path)
 
 
 def parse_settings(text: bytes, path: Path) -> Settings:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.lake.certificate.damage import tell_damage
 from harvester.lake.layout import CERTIFICATE, find_partitions
 from harvester.lake.manifest import DamagedManifestError, Manifest, load_manifest
 
@@ -26,6 +27,11 @@ class PulledDay:
     host: str
     manifest: Manifest
     certificate: dict[str, Any]
+
+    @property
+    def damage(self) -> list[str]:
+        """What is wrong with its journal, in sentences."""
+        return tell_damage(self.certificate) if "journal" in self.certificate else []
 
 
 def load_days(lake: Path, *, since: date | None = None, until: date | None = None) -> list[PulledDay]:
