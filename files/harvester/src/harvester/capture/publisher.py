@@ -144,6 +144,7 @@ class StatusPublisher:
                 **({"unproven": access.unproven} if access.unproven else {}),
             },
             "journal": describe_journal(self._context.sink),
+            "lost_today": self._context.sink.lost.describe(today.isoformat()),
             "deviation_ms": self._polls.deviations.describe(),
             "disk": {"free_bytes": recorder.disk.free_bytes, "full": recorder.disk.is_full},
             "calendar": {

@@ -12,6 +12,7 @@ from harvester.journal.quarantine import measure
 from harvester.journal.recovery import recover
 from harvester.journal.writer import JournalWriter
 from harvester.ledger.gaps import ControlRecord
+from harvester.ledger.lost import LostToday
 
 log = structlog.get_logger()
 
@@ -33,6 +34,8 @@ class JournalSink:
         self._run = run
         self._backlog = Backlog()
         self._segment: Path | None = None
+        self.lost = LostToday()
+        """What the gaps among the records add up to."""
 
     def open(self) -> None:
         """Recover what a killed run left, then open a segment. Raises JournalError: a second recorder, a bad disk."""
@@ -57,6 +60,11 @@ class JournalSink:
 
     def write_all(self, records: list[ControlRecord]) -> None:
         """Append control records with one write; a gap among them is made durable at once."""
+        for record in records:
+            self.lost.take(record)
+        self._append_all(records)
+
+    def _append_all(self, records: list[ControlRecord]) -> None:
         if not records:
             return
         writer = self.writer
@@ -106,7 +114,7 @@ class JournalSink:
             return
         self.failure = None
         log.warning("journal_reopened", run_id=self._run.run_id)
-        self.write_all(self._backlog.take())
+        self._append_all(self._backlog.take())
 
     def close(self) -> None:
         """Seal the segment and release the journal's lock."""

@@ -20,7 +20,7 @@ from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
-from harvester.lake.schema import TABLES
+from harvester.lake.schema import TABLES, order_of
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
@@ -107,7 +107,7 @@ class _SecondPass:
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()
         answers = read_polls(self._day.index, symbol, self._spool, self._streams.origin, polls)
-        for matrix in merge_by_time(answers, rows.read(DEPTH)):
+        for matrix in merge(answers, rows.read(DEPTH)):
             writers[DEPTH].add(symbol, matrix)
         for name in (QUOTES, INDEX, DEPTH50):
             for matrix in rows.read(name):
@@ -142,20 +142,20 @@ class _SecondPass:
         return gaps
 
 
-def merge_by_time(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:
-    """The columns of both in the order of their first row, those of `one` first where equal; each is in that order."""
+def merge(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:
+    """The columns of both in the order of the journal; each is in that order."""
     sides = [_parts(one), _parts(other)]
     heads: list[Ints | None] = [next(side, None) for side in sides]
     while (first := heads[0]) is not None and (second := heads[1]) is not None:
-        limit = min(first[0, -1], second[0, -1])
+        keys = order_of(first), order_of(second)
+        limit = min(keys[0][-1], keys[1][-1])
         taken = []
         for side, part in enumerate((first, second)):
-            waits = side == 1 and first[0, -1] == limit  # `one` may go on with the same time in its next part
-            count = int(np.searchsorted(part[0], limit, side="left" if waits else "right"))
+            count = int(np.searchsorted(keys[side], limit, side="right"))
             taken.append(part[:, :count])
             heads[side] = part[:, count:] if count < part.shape[1] else next(sides[side], None)
         together = np.concatenate(taken, axis=1)
-        yield together[:, np.argsort(together[0], kind="stable")]
+        yield together[:, np.argsort(order_of(together), kind="stable")]
     for head, rest in zip(heads, sides, strict=True):
         if head is not None:
             yield head

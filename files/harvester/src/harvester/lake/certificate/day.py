@@ -42,7 +42,7 @@ def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
         "off_schedule": sum(slot not in expected for slot in data.sched_ns),
         "bad_records": data.bad_records,
         "gaps_by_cause": dict(sorted(causes.items())),
-        "longest_silence_ns": longest_silence(np.array(data.recv_ns, np.int64), grid.windows),
+        "longest_silence_ns": longest_silence(np.sort(np.array(data.recv_ns, np.int64)), grid.windows),
         "poll_deviation_ms": deviation and {name: deviation[name] for name in ("p50", "p99", "max")},
     }
 

@@ -1,6 +1,6 @@
 """The segments of a day, in the journal or in the lake's archive, and an index of the records in them.
 
-The index has 20 bytes a record and not the records, so that a day of any size is built in bounded memory: symbol by
+The index has 16 bytes a record and not the records, so that a day of any size is built in bounded memory: symbol by
 symbol, each record read again at its place.
 """
 
@@ -25,6 +25,7 @@ from harvester.journal.format import (
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.journal.segment import OPEN, SEALED
 from harvester.lake.day.numbers import NumberRange, Numbers
+from harvester.lake.day.order import in_order
 
 NEVER = 2**63
 
@@ -77,26 +78,20 @@ class Unreadable(NamedTuple):
 
 
 class Positions:
-    """Where the data records of one symbol are: receive time, number of the source, byte range."""
+    """Where the data records of one symbol are, in order: number of the source, byte range."""
 
     def __init__(self) -> None:
-        self.recv_ns = array("q")
         self.source = array("I")
         self.offset = array("Q")
         self.length = array("I")
 
     def __len__(self) -> int:
-        return len(self.recv_ns)
+        return len(self.source)
 
-    def add(self, recv_ns: int, source: int, offset: int, length: int) -> None:
-        self.recv_ns.append(recv_ns)
+    def add(self, source: int, offset: int, length: int) -> None:
         self.source.append(source)
         self.offset.append(offset)
         self.length.append(length)
-
-    def in_order(self) -> list[int]:
-        """Indices by receive time; records of the same moment stay in the order they were written."""
-        return sorted(range(len(self)), key=self.recv_ns.__getitem__)
 
 
 class ControlRecord(NamedTuple):
@@ -127,7 +122,7 @@ class DayIndex:
 
 
 def find_sources(journal_day: Path, archive: Path) -> list[Source]:
-    """Segments of the day: those in the journal, and archived ones that the journal no longer has. Sorted by name."""
+    """Segments of the day, in order: those in the journal, and archived ones that the journal no longer has."""
     found: dict[str, Source] = {}
     for path in sorted(archive.glob(f"[!.]*{SEALED}.*")):
         name = path.name.split(".", 1)[0]
@@ -137,7 +132,9 @@ def find_sources(journal_day: Path, archive: Path) -> list[Source]:
         for path in sorted(journal_day.glob(f"[!.]*{suffix}")):
             if path.is_file() and not path.is_symlink():
                 found[path.stem] = Source(path.stem, path)
-    return sorted(found.values(), key=lambda source: _order(source.name))
+    by_name = sorted(found.values(), key=lambda source: _order(source.name))
+    places = {path: place for place, path in enumerate(in_order([source.path for source in by_name]))}
+    return sorted(by_name, key=lambda source: places[source.path])
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -255,4 +252,4 @@ def _note(record: Record, offset: int, number: int, streams: dict[int, str], ind
         index.unattributed += 1
     else:
         length = HEADER.size + len(record.payload)
-        index.symbols.setdefault(streams[record.stream], Positions()).add(record.wall_ns, number, offset, length)
+        index.symbols.setdefault(streams[record.stream], Positions()).add(number, offset, length)

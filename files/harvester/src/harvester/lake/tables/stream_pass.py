@@ -118,7 +118,7 @@ class Streams:
         return [name for name in TABLES if name in self._spools]
 
     def rows(self, table: str, symbol: str) -> Iterator[Any]:
-        """The rows of one symbol by time of receipt, in matrices."""
+        """The rows of one symbol in the order of the journal, in matrices."""
         number = self.origin.find(symbol)
         if table in self._spools and number is not None:
             yield from self._spools[table].read(number)
