@@ -12,9 +12,10 @@ def status(_: Context, json: bool = False, inventory: str | None = None, limit: 
     """Show each host's health, session, updates, token and disk; exit code 3 when one is unhealthy."""
     from runbook.fleet.status import gather
     from runbook.tasks import presentation
+    from runbook.tasks.status_table import show_status
 
     answers = gather(hosts_of(inventory, limit))
-    presentation.show_json([answer.to_dict() for answer in answers]) if json else presentation.show_status(answers)
+    presentation.show_json([answer.to_dict() for answer in answers]) if json else show_status(answers)
     if not all(answer.healthy for answer in answers):
         raise UnhealthyError("not every host is healthy; see above.")
 
