@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
     from runbook.fleet.calendar import Difference
-    from runbook.fleet.indices import Difference as Member
+    from runbook.fleet.indices import MemberChange
     from runbook.pull.cleanup import Plan
     from runbook.report.delivery import Delivery
     from runbook.report.query import Answer
@@ -248,7 +248,7 @@ def show_calendar(changes: Sequence["Difference"], target: Path) -> None:
     out.print(table(str(target), ("", "day", "segment", "what", "source"), rows))
 
 
-def show_members(changes: Sequence["Member"], new: "IndexList") -> None:
+def show_members(changes: Sequence["MemberChange"], new: "IndexList") -> None:
     """What a new list of an index has that the old one has not, and the other way round."""
     out = console()
     title = f"{new.index}: {len(new.members)} members by {new.source}"
