@@ -17,6 +17,8 @@ from moto import mock_aws
 
 from harvester.base.errors import HarvesterError
 from harvester.cli import run
+from harvester.commands import metrics
+from harvester.health.facts import Reach
 from harvester.metrics.cloudwatch import TRIES, open_client, publish
 from harvester.metrics.measure import Metric, measure_disk, measure_memory
 
@@ -129,6 +131,19 @@ def test_without_a_fresh_status_there_is_no_heartbeat_but_disk_and_memory(
 
     assert set(seen()) == HOSTS_OWN
     assert "no heartbeat: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("age", "silent"), [(30, False), (181, True)])
+def test_a_host_whose_alerts_are_dead_counts_as_silent(
+    age: int, silent: bool, go: Go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody hears of anything there: the dead-man is the one who can tell."""
+    monkeypatch.setattr(metrics, "read_reach", lambda _: Reach(time.time_ns() - age * 10**9, 1))
+    recorder_says(tmp_path, 5)
+    go()
+
+    assert ("the alerts do not look any more" in capsys.readouterr().out) is silent
+    assert ("Heartbeat" in seen()) is not silent
 
 
 @pytest.mark.parametrize("more", [{"window": {"open": False}}, {"clock": {"offset_ns": None}}])

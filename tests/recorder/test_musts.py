@@ -111,6 +111,7 @@ REFUSED = Reach(NOW, 2, refusals=[Refusal("tgram", "Unauthorized")])
         (facts_of(days=DAMAGED, recorded=[]), "certificate", "what its manifest", "harvester-close@2026-11-27"),
         (facts_of(reach=Reach(NOW, problem="the store cannot be asked")), "channels", "cannot be asked", "notify-test"),
         (facts_of(reach=REFUSED), "channels", "1 of 2 do not take messages: tgram: Unauthorized", "./inv notify-test"),
+        (facts_of(reach=Reach(NOW - 3 * MINUTE, 2)), "channels", "looked 180 s ago", "--unit harvester-alert"),
         (facts_of(at_ns=NOW - 3 * MINUTE), "watch", "looked 180 s ago", "./inv start"),
         (facts_of(at_ns=NOW + 3 * MINUTE), "watch", "should every minute", "./inv start"),
     ],

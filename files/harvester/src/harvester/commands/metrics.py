@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import UnhealthyError
+from harvester.health.facts import reach_file, read_reach
+from harvester.health.reach import is_silent
 from harvester.metrics.cloudwatch import open_client, publish
 from harvester.metrics.measure import (
-    UpdateCount,
     count_updates,
     keep_count,
     measure_disk,
@@ -32,9 +33,10 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         print("No metrics are configured (metrics.environment), so none are published.")
         return 0
     metrics = [measure_disk(settings.data_dir), measure_memory()]
-    counted: UpdateCount | None = None
+    wall_ns, counted = SystemClock().wall_ns(), None
     try:
-        status = read_fresh(settings.status_file, SystemClock().wall_ns())
+        _require_alerts(settings, wall_ns)
+        status = read_fresh(settings.status_file, wall_ns)
         metrics += measure_recorder(status, read_count(chosen.state_file))
         counted = count_updates(status)
     except UnhealthyError as error:
@@ -45,3 +47,11 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         keep_count(chosen.state_file, counted)
     print("published " + ", ".join(f"{metric.name} {metric.value:.4g}" for metric in metrics))
     return 0
+
+
+def _require_alerts(settings: "Settings", wall_ns: int) -> None:
+    """A host whose alerts are dead tells nobody anything, so it counts as silent. Raises UnhealthyError."""
+    path = reach_file(settings.alerts.ports)
+    reach = read_reach(path)
+    if reach and is_silent(reach, wall_ns):
+        raise UnhealthyError(f"{path}: the alerts do not look any more: ./inv logs --unit harvester-alert.")
