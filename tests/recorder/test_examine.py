@@ -87,6 +87,17 @@ def test_with_a_recorder_that_is_down_the_session_is_open_and_not_recorded(
     assert [check["of_host"] for check in answer["checks"]].count(True) > 10
 
 
+def test_a_configuration_that_the_services_may_not_read_is_a_finding_for_root_too(
+    host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (host / "config.json").chmod(0o600)
+    look(host)
+    capsys.readouterr()
+    answer = health(host, capsys)
+
+    assert "the services may not read it (mode 0600" in failing(answer)["configuration"]
+
+
 @pytest.mark.parametrize("content", [None, "{", "{}"])
 def test_a_configuration_that_is_broken_is_a_finding_beside_all_others(
     host: Path, capsys: pytest.CaptureFixture[str], content: str | None

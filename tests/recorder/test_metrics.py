@@ -17,8 +17,6 @@ from moto import mock_aws
 
 from harvester.base.errors import HarvesterError
 from harvester.cli import run
-from harvester.commands import metrics
-from harvester.health.facts import Reach
 from harvester.metrics.cloudwatch import TRIES, open_client, publish
 from harvester.metrics.measure import Metric, measure_disk, measure_memory
 
@@ -50,6 +48,7 @@ def go(tmp_path: Path, aws: None) -> Go:
             "broker": {"app_id": "ABCDE12345-100"},
             "data_dir": str(tmp_path),
             "status_file": str(tmp_path / "status.json"),
+            "alerts": {"ports": str(tmp_path / "ports")},
             "metrics": {key: value for key, value in (metrics | changes).items() if value is not None},
         }
         config = tmp_path / "config.json"
@@ -60,7 +59,8 @@ def go(tmp_path: Path, aws: None) -> Go:
 
 
 def recorder_says(folder: Path, *updates: int, run_id: str = "one", age: float = 0, **more: Any) -> None:
-    """A status file as the recorder writes it, with so many updates of each symbol since its start."""
+    """A status file as the recorder writes it, with so many updates of each symbol since its start; the alerts look."""
+    (folder / "reach.json").touch()
     status = {
         "run_id": run_id,
         "written_at_ns": time.time_ns() - int(age * 1e9),
@@ -133,17 +133,21 @@ def test_without_a_fresh_status_there_is_no_heartbeat_but_disk_and_memory(
     assert "no heartbeat: " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("age", "silent"), [(30, False), (181, True)])
-def test_a_host_whose_alerts_are_dead_counts_as_silent(
-    age: int, silent: bool, go: Go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("last_look", [121, None])
+def test_a_host_whose_alerts_do_not_look_has_no_heartbeat(
+    last_look: int | None, go: Go, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody hears of anything there: the dead-man is the one who can tell."""
-    monkeypatch.setattr(metrics, "read_reach", lambda _: Reach(time.time_ns() - age * 10**9, 1))
-    recorder_says(tmp_path, 5)
-    go()
+    """So the dead-man tells people what the host itself cannot."""
+    recorder_says(tmp_path, 1)
+    if last_look is None:
+        (tmp_path / "reach.json").unlink()
+    else:
+        os.utime(tmp_path / "reach.json", (time.time() - last_look,) * 2)
 
-    assert ("the alerts do not look any more" in capsys.readouterr().out) is silent
-    assert ("Heartbeat" in seen()) is not silent
+    assert go() == 0
+
+    assert set(seen()) == HOSTS_OWN | {"ClockOffsetSeconds"}
+    assert "no heartbeat: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("more", [{"window": {"open": False}}, {"clock": {"offset_ns": None}}])

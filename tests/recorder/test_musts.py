@@ -127,6 +127,14 @@ def test_each_entry_that_is_broken_is_named_alone_with_its_cause_and_a_command(
     assert not found[name].ok
 
 
+def test_a_timer_that_started_after_its_stamp_has_missed_nothing() -> None:
+    facts = late_reminders()
+    assert facts.units
+    facts.units["harvester-remind.timer"].began_ns = NOW - MINUTE
+
+    assert failing(make_view(facts)) == {}
+
+
 def test_all_that_was_green_once_is_red_at_once() -> None:
     """The report that said "25 ok": agent and chrony stopped, unit files deleted, an upload that failed, no channel."""
     units = recorded_units()

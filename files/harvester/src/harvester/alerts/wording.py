@@ -10,6 +10,7 @@ BODY_LENGTH = 3_000
 """Telegram takes 4,096 characters of text (Bot API, sendMessage), the smallest of what the common services take."""
 
 DETAIL_LENGTH = 160
+"""Of one notice among several."""
 
 
 def describe_one(entry: Entry) -> Message:

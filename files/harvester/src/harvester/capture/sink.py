@@ -8,6 +8,7 @@ from harvester.base.clock import Clock
 from harvester.capture.backlog import Backlog
 from harvester.config.settings import Settings
 from harvester.journal.format import JournalError, RunInfo
+from harvester.journal.quarantine import measure
 from harvester.journal.recovery import recover
 from harvester.journal.writer import JournalWriter
 from harvester.ledger.gaps import ControlRecord
@@ -24,6 +25,10 @@ class JournalSink:
         self.failure: str | None = None
         """Why the journal takes nothing now; None: it does."""
         self.writer: JournalWriter | None = None
+        self.problems: list[str] = []
+        """What the last recovery could not put right."""
+        self.quarantined: tuple[int, int] | None = None
+        """Files and bytes in quarantine when the segment was begun; None: unknown."""
         self._settings = settings.journal
         self._clock = clock
         self._run = run
@@ -35,6 +40,7 @@ class JournalSink:
     def open(self) -> None:
         """Recover what a killed run left, then open a segment. Raises JournalError: a second recorder, a bad disk."""
         report = recover(self.directory, clock=self._clock)
+        self.problems, self.quarantined = report.problems, measure(self.directory)
         for problem in report.problems:
             log.error("journal_problem", detail=problem)
         if report.changed:
@@ -93,6 +99,7 @@ class JournalSink:
         if segment is None or segment == self._segment:
             return False
         self._segment = segment
+        self.quarantined = measure(self.directory)
         return True
 
     def reopen(self) -> None:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import UnhealthyError
-from harvester.health.facts import reach_file, read_reach
-from harvester.health.reach import is_silent
+from harvester.health.facts import reach_file
 from harvester.metrics.cloudwatch import open_client, publish
 from harvester.metrics.measure import (
+    HEARTBEAT,
+    UpdateCount,
     count_updates,
     keep_count,
     measure_disk,
@@ -16,6 +17,7 @@ from harvester.metrics.measure import (
     measure_recorder,
     read_count,
     read_fresh,
+    require_alerts,
 )
 
 if TYPE_CHECKING:
@@ -32,13 +34,14 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     if chosen.environment is None:
         print("No metrics are configured (metrics.environment), so none are published.")
         return 0
-    metrics = [measure_disk(settings.data_dir), measure_memory()]
-    wall_ns, counted = SystemClock().wall_ns(), None
+    metrics, wall_ns = [measure_disk(settings.data_dir), measure_memory()], SystemClock().wall_ns()
+    counted: UpdateCount | None = None
     try:
-        _require_alerts(settings, wall_ns)
         status = read_fresh(settings.status_file, wall_ns)
         metrics += measure_recorder(status, read_count(chosen.state_file))
         counted = count_updates(status)
+        require_alerts(reach_file(settings.alerts.ports), wall_ns)
+        metrics.append(HEARTBEAT)
     except UnhealthyError as error:
         print(f"no heartbeat: {error}")
     publish(open_client(chosen.region, chosen.endpoint_url), chosen.environment, settings.host_id, metrics)
@@ -47,11 +50,3 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         keep_count(chosen.state_file, counted)
     print("published " + ", ".join(f"{metric.name} {metric.value:.4g}" for metric in metrics))
     return 0
-
-
-def _require_alerts(settings: "Settings", wall_ns: int) -> None:
-    """A host whose alerts are dead tells nobody anything, so it counts as silent. Raises UnhealthyError."""
-    path = reach_file(settings.alerts.ports)
-    reach = read_reach(path)
-    if reach and is_silent(reach, wall_ns):
-        raise UnhealthyError(f"{path}: the alerts do not look any more: ./inv logs --unit harvester-alert.")

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -110,8 +111,8 @@ def look_at_firewall() -> str:
 
 
 def look_at_disk(path: Path) -> Disk:
-    stat = os.statvfs(path)
-    return Disk(str(path), stat.f_bavail * stat.f_frsize, stat.f_files, stat.f_favail)
+    found = os.statvfs(path)
+    return Disk(str(path), found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
 
 
 def _look_at_release(root: Path) -> str:
@@ -152,7 +153,16 @@ def _look_at_configuration(path: Path) -> str:
     except HarvesterError as error:
         _refuse_where_forbidden(path)
         return str(error)
-    return ""
+    return _closed_to_services(path)
+
+
+def _closed_to_services(path: Path) -> str:
+    """Root may read any file; the services may where the group of its folder, which is theirs, may."""
+    real = path.resolve()
+    file, folder = real.stat(), real.parent.stat()
+    if file.st_mode & stat.S_IROTH or (file.st_mode & stat.S_IRGRP and file.st_gid == folder.st_gid):
+        return ""
+    return f"{real}: the services may not read it (mode {stat.S_IMODE(file.st_mode):04o}, group {file.st_gid})"
 
 
 def _refuse_where_forbidden(path: Path) -> None:

@@ -58,6 +58,8 @@ def show_delivery(delivery: "Delivery") -> None:
         out.print(f"Report: {delivery.report}", markup=False)
     for problem in delivery.problems:
         out.print(f"missing: {problem}", markup=False)
+    for sentence in delivery.damage:
+        out.print(f"damage: {sentence}", markup=False)
 
 
 def show_verification(result: "Verification") -> None:
@@ -75,7 +77,7 @@ def show_verification(result: "Verification") -> None:
             _share(day.coverage),
             _share(day.socket_coverage),
             _missed(day),
-            "[red]wrong[/]" if day.problems else "[green]ok[/]",
+            "[red]wrong[/]" if day.problems else "[yellow]damaged journal[/]" if day.damage else "[green]ok[/]",
         )
         for day in result.days
     ]
@@ -83,10 +85,12 @@ def show_verification(result: "Verification") -> None:
     for day in result.days:
         for problem in day.problems:
             out.print(f"wrong: {day.date} {day.host}: {problem}", markup=False)
+        for sentence in day.damage:
+            out.print(f"damage: {day.date} {day.host}: {sentence}", markup=False)
     if result.missing_days:
         out.print(
-            f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
-            "`harvester close --date DAY` there writes down why.",
+            f"missing trading days: {', '.join(result.missing_days)}. Where the host has none either, "
+            "`harvester close --date DAY` there writes down why; `./inv pull-data` brings them.",
             markup=False,
         )
     for path in result.unlisted:
