@@ -13,7 +13,7 @@ systemctl daemon-reload
 systemctl is-active harvester-recorder.service harvester-token-agent.service harvester-close.timer
 runuser -u harvester-recorder -g harvester -- test -w /var/lib/harvester/journal
 ! find /var/lib/harvester/journal -not -user harvester-recorder | grep .
-/opt/harvester/current/bin/python3 -c 'import numpy'
+/opt/harvester/current/release/bin/python3 -c 'import numpy'
 """
 
 
