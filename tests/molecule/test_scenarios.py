@@ -8,7 +8,7 @@ from tests.scenarios import changes, mitogen
 
 UNLISTED = {"harvester_settings": {"symbols": ["NSE:NOSUCH-EQ"], "broker": {"app_id": "LABLAB0000-100"}}}
 RESTORED = """set -e
-rm -r /etc/systemd/system/harvester-metrics.service.d
+rm -rf /etc/systemd/system/harvester-metrics.service.d
 systemctl daemon-reload
 systemctl is-active harvester-recorder.service harvester-token-agent.service harvester-close.timer
 runuser -u harvester-recorder -g harvester -- test -w /var/lib/harvester/journal
