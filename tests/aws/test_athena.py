@@ -1,5 +1,7 @@
 """athena-tables: the Glue Data Catalog holds what the lake is; made once, mended after, removed with the rest."""
 
+import base64
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +12,7 @@ from invoke.exceptions import Exit
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.reader.athena import PARTITIONS, SCHEMAS, define_table
+from harvester.reader.athena import PARTITIONS, SCHEMAS, View, define_all
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, destroy, environment
 from runbook.aws.environment import Environment
@@ -22,6 +24,8 @@ from runbook.tasks import aws as tasks
 BUCKET, DATABASE = NAMES.bucket(ACCOUNT), "alpha_harvester_test"
 ARN = f"arn:aws:glue:{REGION}:{ACCOUNT}:database/{DATABASE}"
 FORMER = "gone-1"
+FILES = [f"{kind}_files" for kind in SCHEMAS]
+TABLES = ["manifest_lines", *FILES]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def apply(changes: list[Change]) -> None:
         change.apply()
 
 
-def properties(cloud: Cloud, kind: str = "depth") -> dict[str, str]:
+def properties(cloud: Cloud, kind: str = "depth_files") -> dict[str, str]:
     found: dict[str, str] = read_tables(cloud.client("glue"), DATABASE)[kind]["Parameters"]
     return found
 
@@ -70,24 +74,56 @@ def test_the_tables_are_those_of_the_lake_and_made_once(cloud: Cloud, here: Envi
     assert cloud.client("glue").get_databases()["DatabaseList"] == []
     assert [one.what for one in planned] == [
         f"database {DATABASE}",
-        *(f"table {DATABASE}.{kind}" for kind in SCHEMAS),
+        *(f"table {DATABASE}.{name}" for name in (*TABLES, *SCHEMAS)),
     ]
     apply(planned)
 
     assert athena.plan(here, ACCOUNT) == []
     assert cloud.client("glue").get_tags(ResourceArn=ARN)["Tags"] == NAMES.tags
-    for kind, table in read_tables(cloud.client("glue"), DATABASE).items():
-        wanted = define_table(kind, BUCKET, "lake/", sorted([FORMER, NAMES.host(1)]), "2025-12-30")
+    made = read_tables(cloud.client("glue"), DATABASE)
+    hosts = sorted([FORMER, NAMES.host(1)])
+    for wanted in define_all([*SCHEMAS], BUCKET, "lake/", hosts, "2025-12-30", DATABASE):
+        table = made.pop(wanted.name)
         storage = table["StorageDescriptor"]
         assert {one["Name"]: one["Type"] for one in storage["Columns"]} == wanted.columns
-        assert {one["Name"]: one["Type"] for one in table["PartitionKeys"]} == PARTITIONS
-        assert storage["Location"] == f"s3://{BUCKET}/lake/{kind}/"
+        if isinstance(wanted, View):
+            assert (table["TableType"], table["PartitionKeys"]) == ("VIRTUAL_VIEW", [])
+            assert view_of(table) == (wanted.query, {*wanted.columns})
+            continue
+        assert {one["Name"]: one["Type"] for one in table["PartitionKeys"]} == wanted.partitions
+        assert {*PARTITIONS} <= {*wanted.partitions}
+        assert storage["Location"] == wanted.location
         assert wanted.properties.items() <= table["Parameters"].items()
+    assert made == {}
+
+
+def view_of(table: dict[str, Any]) -> tuple[str, set[str]]:
+    """Query and columns of a view, as Athena's engine decodes them."""
+    encoded = table["ViewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */")
+    content = json.loads(base64.b64decode(encoded))
+    assert (content["catalog"], content["schema"]) == ("awsdatacatalog", DATABASE)
+    kinds = {one["type"] for one in content["columns"]}
+    assert kinds <= {"bigint", "integer", "boolean", "varchar", "array(bigint)"}
+    return content["originalSql"], {one["name"] for one in content["columns"]}
+
+
+def test_a_table_of_an_older_release_becomes_the_view(cloud: Cloud, here: Environment) -> None:
+    glue = cloud.client("glue")
+    files = read_tables(glue, DATABASE)["depth_files"]
+    old = {key: files[key] for key in ("TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
+    glue.update_table(DatabaseName=DATABASE, TableInput={"Name": "depth", **old})
+
+    [change] = athena.plan(here, ACCOUNT)
+    assert change.what == f"table {DATABASE}.depth"
+    assert "type: EXTERNAL_TABLE -> VIRTUAL_VIEW" in change.differences
+    change.apply()
+
+    assert athena.plan(here, ACCOUNT) == []
 
 
 def test_a_new_host_is_shown_and_mended_and_a_persons_own_things_stay(cloud: Cloud, here: Environment) -> None:
     glue = cloud.client("glue")
-    depth = read_tables(glue, DATABASE)["depth"]
+    depth = read_tables(glue, DATABASE)["depth_files"]
     again = {key: depth[key] for key in ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
     glue.update_table(
         DatabaseName=DATABASE,
@@ -97,7 +133,7 @@ def test_a_new_host_is_shown_and_mended_and_a_persons_own_things_stay(cloud: Clo
     grown = replace(here, variables={**here.variables, "aws_host_names": [NAMES.host(1), NAMES.host(2)]})
 
     planned = athena.plan(grown, ACCOUNT)
-    assert [one.what for one in planned] == [f"table {DATABASE}.{kind}" for kind in SCHEMAS]
+    assert [one.what for one in planned] == [f"table {DATABASE}.{name}" for name in TABLES]
     assert [one.level for one in check_tables(grown, ACCOUNT)] == ["warn"]
     before, after = f"{NAMES.host(1)},{FORMER}", f"{NAMES.host(1)},{NAMES.host(2)},{FORMER}"
     assert {one.differences for one in planned} == {(f"projection.host.values: {before} -> {after}",)}
@@ -127,7 +163,7 @@ def stale_projection(table: dict[str, Any]) -> dict[str, Any]:
     ("hand", "said"),
     [
         (strangers_columns, ("column recv_ns: none -> bigint", "column x: int -> none")),
-        (elsewhere, (f"location: s3://another/ -> s3://{BUCKET}/lake/depth/",)),
+        (elsewhere, (f"location: s3://another/ -> s3://{BUCKET}/lake/",)),
         (stale_projection, ("projection.enabled: false -> true", "projection.x.type: date -> none")),
     ],
 )
@@ -136,12 +172,12 @@ def test_what_hands_changed_is_named_and_mended(
 ) -> None:
     apply(athena.plan(here, ACCOUNT))
     glue = cloud.client("glue")
-    right = read_tables(glue, DATABASE)["depth"]
+    right = read_tables(glue, DATABASE)["depth_files"]
     kept = {key: right[key] for key in ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
     glue.update_table(DatabaseName=DATABASE, TableInput=hand(kept))
 
     [change] = athena.plan(here, ACCOUNT)
-    assert (change.what, change.differences) == (f"table {DATABASE}.depth", said)
+    assert (change.what, change.differences) == (f"table {DATABASE}.depth_files", said)
     change.apply()
 
     assert athena.plan(here, ACCOUNT) == []

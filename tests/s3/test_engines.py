@@ -13,7 +13,7 @@ from pyarrow.fs import S3FileSystem
 from s3_world import REGION, World
 
 from harvester.cli import run
-from harvester.reader.athena import SCHEMAS, define_table, describe_table
+from harvester.reader.athena import SCHEMAS, define_files, describe
 
 QUESTION = """
 select host, cast(date as varchar) as day, symbol, count(*), sum(ltp), min(recv_ns), max(recv_ns),
@@ -80,7 +80,7 @@ def test_athenas_definition_is_what_the_files_hold(name: str, tmp_path: Path) ->
     pq.write_table(SCHEMAS[name].empty_table(), path)
     file = pq.ParquetFile(path)
 
-    found = columns_of(describe_table(define_table(name, "b", "lake/", ["h1"], "2026-01-01"), "db"))
+    found = columns_of(describe(define_files(name, "b", "lake/", ["h1"], "2026-01-01"), "db"))
 
     assert found == {field.name: type_in_file(file, field) for field in file.schema_arrow}
 
@@ -89,9 +89,9 @@ def test_athenas_definition_is_what_the_files_hold(name: str, tmp_path: Path) ->
 def test_athenas_definition_fits_the_files_that_are_up(world: World, kind: str) -> None:
     lake = world.lake(1)
     world.upload(lake)
-    ddl = describe_table(define_table(kind, world.name, "lake/", ["lab1"], "2026-01-01"), "db")
+    ddl = describe(define_files(kind, world.name, "lake/", ["lab1"], "2026-01-01"), "db")
     [template] = re.findall(r"'storage.location.template' = 's3://[^/]+/(\S+)'", ddl)
-    folder = template.replace("${date}", "2026-11-20").replace("${host}", "lab1")
+    folder = template.replace("${folder}", kind).replace("${date}", "2026-11-20").replace("${host}", "lab1")
 
     keys = [row["Key"] for row in world.direct.list_objects_v2(Bucket=world.name, Prefix=folder)["Contents"]]
 
@@ -104,6 +104,7 @@ def test_the_command_prints_every_table(capsys: pytest.CaptureFixture[str]) -> N
     assert run(["athena-ddl", "--bucket", "b-1", "--host", "h1", "--host", "h2"]) == 0
 
     printed = capsys.readouterr().out
-    assert printed.count("CREATE EXTERNAL TABLE") == len(SCHEMAS)
+    assert printed.count("CREATE EXTERNAL TABLE") == len(SCHEMAS) + 1
+    assert printed.count("CREATE OR REPLACE VIEW") == len(SCHEMAS)
     assert "'projection.host.values' = 'h1,h2'" in printed
     assert "${date}" in printed

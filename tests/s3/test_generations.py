@@ -1,17 +1,20 @@
-"""A day that is built three times: no name has two contents anywhere, and whoever reads a folder counts the day once."""
+"""A day that is built three times: no name has two contents anywhere, and whoever reads a folder counts it once."""
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from athena_stand_in import Athena
 from s3_world import World
-from tests.s3.support.athena_stand_in import Athena
-from tests.storage.lake.conftest import SLOTS, Place
+from tests.storage.lake.conftest import PARTITION, SLOTS, Place
 
+from harvester.base.files import replace_file
 from harvester.lake.layout import BUILT
+from harvester.lake.manifest import encode_manifest, load_manifest
 from harvester.reader.athena import SCHEMAS
 from harvester.reader.verify import verify_lake
 from harvester.upload.uploader import DayOutcome, Uploader
@@ -62,7 +65,7 @@ def tables(root: Path) -> Iterator[Path]:
 
 def globbed(folder: str | Path) -> int:
     """Rows of depth, by whoever reads a folder."""
-    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{folder}/depth/**/*.parquet')").fetchall()
+    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{folder}/depth/**/*.parquet')").fetchall()  # noqa: S608
     return int(count)
 
 
@@ -109,3 +112,67 @@ def test_whoever_reads_a_folder_of_the_bucket_counts_the_day_once(world: World, 
 
     assert globbed(copy) == FIRST, "the day as it was closed first: nothing in a bucket is ever replaced"
     assert len({version["Key"] for version in world.versions()}) == len(world.versions())
+
+
+def renamed(place: Place, number: int, name: str) -> None:
+    """The manifest lists its table of depth under another name, as a release up to November 2026 gave them."""
+    manifest = load_manifest(place.lake, PARTITION)
+    assert manifest is not None
+    [depth] = manifest.find("depth")
+    other = replace(depth, path=(PARTITION.path("depth") / name).as_posix())
+    (place.lake / depth.path).rename(place.lake / other.path)
+    files = tuple(other if entry == depth else entry for entry in manifest.files)
+    replace_file(place.lake / PARTITION.manifest, encode_manifest(replace(manifest, files=files, generation=number)))
+
+
+def test_a_day_whose_names_an_older_release_gave_twice_is_uploaded_after_a_rebuild(world: World, place: Place) -> None:
+    generation(place, 1)
+    renamed(place, 1, "depth.parquet")
+    assert upload(world, place).complete
+    generation(place, 2)
+    renamed(place, 2, "depth.parquet")  # that of the first is under superseded/ by then
+
+    problem, advice = upload(world, place).problems
+    assert "/depth.parquet is another object" in problem
+    assert "harvester close --date 2026-11-23 --rebuild" in advice and "host_id" not in advice
+
+    assert place.close(rebuild=True).outcome == "closed"
+    assert upload(world, place).problems == []
+    assert Athena(world, ["lab1"]).rows("depth") == FIRST + 1
+
+
+def test_what_older_releases_put_beside_each_other_counts_once_in_athena_and_here(
+    world: World, place: Place, store: LocalStore
+) -> None:
+    for number, name in ((1, "depth.parquet"), (2, "depth-2.parquet")):
+        generation(place, number)
+        renamed(place, number, name)
+        assert upload(world, place).complete
+    athena = Athena(world, ["lab1"])
+
+    assert athena.rows("depth") == FIRST + 1
+    assert athena.rows("depth", table="depth_files") == 2 * FIRST + 1
+    assert pull_from(world, place, store, "bucket").problems == []
+    assert globbed(store.lake) == FIRST + 1
+
+
+def test_a_generation_counts_when_its_manifest_is_up(world: World, place: Place) -> None:
+    generation(place, 1)
+    upload(world, place)
+    generation(place, 2)
+    world.proxy.add("503", lambda method, path: "manifest-2" in path, times=10**6)
+    assert not upload(world, place).complete
+    world.proxy.reset()
+
+    assert Athena(world, ["lab1"]).rows("depth") == FIRST
+    assert upload(world, place).complete
+    assert Athena(world, ["lab1"]).rows("depth") == FIRST + 1
+
+
+def test_two_hosts_and_their_days_are_each_counted(world: World) -> None:
+    for host in ("lab1", "lab2"):
+        assert all(outcome.complete for outcome in world.upload(world.lake(2, host=host)))
+    here = sum(pq.read_metadata(path).num_rows for path in world.folder.glob("lab*-data/lake/depth/**/*.parquet"))
+
+    assert Athena(world, ["lab1", "lab2"]).rows("depth") == here
+    assert Athena(world, ["lab1"]).rows("depth") == here // 2, "a host that is not named is not there"

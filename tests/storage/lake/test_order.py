@@ -1,5 +1,6 @@
-"""Rows in order: equal times keep the order of arrival, copies are found at their edges, and every cell is compared."""
+"""Rows in order: that of the journal, copies are found at their edges, and every cell is compared."""
 
+from collections.abc import Sequence
 from datetime import date
 from itertools import product
 from pathlib import Path
@@ -22,7 +23,6 @@ from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake import schema, writing
 from harvester.lake.close import LOOK_BACK_DAYS, expect_day, pending_days
 from harvester.lake.day.intervals import intersect, split, subtract, total, union
-from harvester.lake.day.segments import Positions
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import Manifest, write_manifest
@@ -31,63 +31,62 @@ from harvester.lake.tables.deduplication import Deduplicator, Tally
 from harvester.lake.tables.parquet import ColumnDigest, TableWriter, to_batch
 from harvester.lake.tables.sequence import Sequences
 from harvester.lake.tables.spool import RowSpool
-from harvester.lake.writing import merge_by_time
+from harvester.lake.writing import merge
 
 SECOND = NS_PER_SECOND
 
 
-def rows(*times: int, mark: int = 0) -> Any:
-    """A matrix of two rows: times, and marks that count on from `mark`."""
-    return np.array([times, range(mark, mark + len(times))], np.int64)
+RECV, RUN, SEQ = (schema.QUOTES_TABLE.at(name) for name in ("recv_ns", "run_id", "seq"))
+
+
+def rows(*numbers: int, mark: int = 0, runs: Sequence[int] = ()) -> Any:
+    """Heads of rows: numbers of records, of runs, and marks that count on from `mark` in place of times."""
+    matrix = np.zeros((SEQ + 1, len(numbers)), np.int64)
+    matrix[SEQ], matrix[RECV] = numbers, range(mark, mark + len(numbers))
+    matrix[RUN] = runs or 0
+    return matrix
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 9])
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ([], []), ([1, 2], []), ([], [1, 2]), ([1, 3, 5], [2, 4, 6]), ([1, 1, 1], [1, 1]), ([1, 2, 2, 3], [2, 2, 2, 9]),
-        ([5, 6, 7], [1, 2, 3]), ([1, 2, 3], [5, 6, 7]), ([1, 9], [2, 3, 4, 5]), ([4, 4, 4, 4], [1, 4, 4, 8]),
+        ([], []), ([1, 2], []), ([], [1, 2]), ([1, 3, 5], [2, 4, 6]), ([1, 2, 7], [3, 4, 4, 4, 9]),
+        ([5, 6, 7], [1, 2, 3]), ([1, 2, 3], [5, 6, 7]), ([1, 9], [2, 3, 4, 5]), ([4, 6], [1, 5, 5, 8]),
     ],
 )  # fmt: skip
-def test_polls_and_updates_of_one_moment_keep_their_order_polls_first(
-    one: list[int], other: list[int], cut: int
-) -> None:
+def test_polls_and_updates_are_merged_by_their_numbers(one: list[int], other: list[int], cut: int) -> None:
     first, second = rows(*one, mark=0), rows(*other, mark=100)
     parts = [[each[:, at : at + cut] for at in range(0, each.shape[1] + cut, cut)] for each in (first, second)]
 
-    merged = [column for part in merge_by_time(*parts) for column in part.T.tolist()]
+    merged = [column for part in merge(*parts) for column in part.T.tolist()]
 
     both = [*first.T.tolist(), *second.T.tolist()]
-    assert merged == sorted(both, key=lambda column: column[0])
+    assert merged == sorted(both, key=lambda column: column[SEQ])
 
 
 @pytest.mark.parametrize("flush_at", [0, 1, 3, 5])
-@pytest.mark.parametrize("times", [[1, 1, 1, 1, 1, 1], [1, 2, 2, 2, 3, 3], [5, 5, 2, 2, 5, 2], [3, 2, 1, 1, 2, 3]])
-def test_spooled_rows_of_one_moment_stay_in_the_order_of_the_journal(
-    tmp_path: Path, times: list[int], flush_at: int
+@pytest.mark.parametrize("runs", [[0] * 6, [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]])
+@pytest.mark.parametrize("numbers", [[1, 1, 1, 1, 1, 1], [1, 2, 2, 2, 3, 3], [5, 5, 2, 2, 5, 2], [3, 2, 1, 1, 2, 3]])
+def test_spooled_rows_come_back_in_the_order_of_the_journal(
+    tmp_path: Path, numbers: list[int], runs: list[int], flush_at: int
 ) -> None:
-    spool = RowSpool(tmp_path, 2)
+    """By run, then by record; those of one record as they came."""
+    spool = RowSpool(tmp_path, SEQ + 1)
     symbols = [0, 1, 0, 0, 1, 0]
-    for number, (symbol, time) in enumerate(zip(symbols, times, strict=True)):
-        spool.add(np.array([symbol]), rows(time, mark=number))
-        spool.add(np.array([], np.int64), np.empty((2, 0), np.int64))
-        if number == flush_at:
+    for place, (symbol, number) in enumerate(zip(symbols, numbers, strict=True)):
+        spool.add(np.array([symbol]), rows(number, mark=place, runs=[runs[place]]))
+        spool.add(np.array([], np.int64), np.empty((SEQ + 1, 0), np.int64))
+        if place == flush_at:
             spool.flush()
 
     assert spool.rows == 6
     for symbol in (0, 1):
-        mine = [(time, number) for number, time in enumerate(times) if symbols[number] == symbol]
-        found = [tuple(column) for part in spool.read(symbol) for column in part.T.tolist()]
-        assert found == sorted(mine, key=lambda row: row[0])
+        mine = [place for place in range(6) if symbols[place] == symbol]
+        found = [place for part in spool.read(symbol) for place in part[RECV].tolist()]
+        assert found == sorted(mine, key=lambda place: (runs[place], numbers[place]))
     assert list(spool.read(7)) == []
     spool.close()
-
-
-def test_positions_of_one_moment_stay_in_the_order_they_were_written() -> None:
-    positions = Positions()
-    for time in (5, 5, 3, 5, 3):
-        positions.add(time, 0, 0, 0)
-    assert positions.in_order() == [2, 4, 0, 1, 3]
 
 
 def pick(*told: tuple[float, int, int]) -> tuple[list[int], Tally]:
@@ -113,7 +112,7 @@ def pick(*told: tuple[float, int, int]) -> tuple[list[int], Tally]:
         ([(0, 0, 7), (0, 0, 8), (1, 1, 8), (1, 1, 7)], [0, 1, 3], {0: 1}, {0: 1, 1: 1}),
         ([(0, 0, 7), (0, 0, 8), (10, 1, 7)], [0, 1], {0: 1}, {0: 1}),
         ([(0, 0, 7), (0, 0, 8), (10.000001, 1, 7)], [0, 1, 2], {}, {0: 2, 1: 1}),
-        ([(0, 0, 7), (99, 1, 7)], [0], {0: 1}, {}),  # the last state is a copy however old
+        ([(0, 0, 7), (99, 1, 7)], [0, 1], {}, {0: 1, 1: 1}),  # also the last state is a copy for 10 s alone
         ([(0, 0, 7), (1, 1, 7), (2, 2, 7)], [0, 2], {0: 1}, {2: 1}),
         ([(0, 0, 7), (1, 1, 7), (2, 0, 7), (3, 1, 7)], [0, 2], {0: 2}, {}),
     ],

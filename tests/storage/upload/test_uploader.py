@@ -118,10 +118,8 @@ def test_the_same_size_with_other_content_is_not_what_was_verified(host: Host, s
         " was overwritten and nothing goes from here."
     )
     assert advice == (
-        "Does another host have the same host_id? Give this one its own with ./inv deploy. Then rename"
-        f" {host.lake}/raw/date=2026-11-19/host=lab1 to host=ITS-NEW-ID, move all other host=lab1 of date=2026-11-19"
-        " out of the lake, and run harvester close --date 2026-11-19 and harvester upload. Otherwise look at the"
-        " object, move it away with an operator's rights, and run harvester upload again."
+        "Files of a former build of the day had these names, as releases up to November 2026 gave them: run harvester"
+        " close --date 2026-11-19 --rebuild, which names the day's files anew, then harvester upload."
     )
     assert not any("manifest-2" in key for key in s3.objects)
 
@@ -173,6 +171,12 @@ def test_a_foreign_manifest_is_a_problem_and_no_completion(host: Host, s3: stand
     s3.objects[f"lake/{MANIFEST}"] = Object(b"of another host with our name", None)
     (outcome,) = host.upload(host.partition())
     assert "is another object than the file here" in outcome.problems[0]
+    assert outcome.problems[1] == (
+        "Does another host have the same host_id? Give this one its own with ./inv deploy. Then rename"
+        f" {host.lake}/raw/date=2026-11-19/host=lab1 to host=ITS-NEW-ID, move all other host=lab1 of date=2026-11-19"
+        " out of the lake, and run harvester close --date 2026-11-19 and harvester upload. Otherwise look at the"
+        " object, move it away with an administrator's rights, and run harvester upload again."
+    )
     assert not outcome.complete and load(host.receipts, host.partition(), bucket.home).manifest is None
 
 

@@ -7,7 +7,7 @@ from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.clock import parse_date
 from harvester.base.errors import ConfigError
 from harvester.config.settings import Settings
-from harvester.reader.athena import FIRST_DAY, SCHEMAS, define_table, describe_table
+from harvester.reader.athena import FIRST_DAY, SCHEMAS, define_all, describe
 
 NAME = re.compile(r"[\w.-]+", re.ASCII)
 
@@ -28,6 +28,7 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
             if not NAME.fullmatch(name):
                 raise ConfigError(f"--{option} {name!r} is no name of letters, digits, dots, dashes and underscores.")
     since = parse_date(args.since).isoformat()
-    for name in args.table or SCHEMAS:
-        print(describe_table(define_table(name, args.bucket, args.prefix, args.host, since), args.database))
+    kinds = args.table or [*SCHEMAS]
+    for defined in define_all(kinds, args.bucket, args.prefix, args.host, since, args.database):
+        print(describe(defined, args.database))
     return 0

@@ -5,6 +5,7 @@ side, and a compressor finds a level again that moved up or down a rank: a day t
 level, and a thirtieth of the time to compress as small.
 """
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -12,6 +13,7 @@ from typing import Literal
 import pyarrow as pa
 
 from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
+from harvester.decode.frames import Ints
 from harvester.decode.hsm_layout import INDEX as INDEX_TOPIC
 from harvester.decode.hsm_layout import SYMBOL as SYMBOL_TOPIC
 from harvester.decode.tbt_layout import SLOTS
@@ -19,6 +21,8 @@ from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 
 SCHEMA_VERSION = 2
 METADATA = {"schema": str(SCHEMA_VERSION), "price_scale": str(PAISE_PER_RUPEE)}
+PANDAS_TYPES = {"int64": "Int64", "int32": "Int32"}
+"""What pandas should read nullable integers as: as floats, which it takes otherwise, times are 100 ns off and more."""
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 Kind = Literal["int64", "int32", "bool", "name", "list"]
@@ -56,12 +60,12 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     lead: str = "recv_ns"
-    """The column after the symbol by which rows are sorted."""
+    """The time of a row: the column that has statistics beside the symbol."""
 
     @cached_property
     def schema(self) -> pa.Schema:
         first, *rest = (column.field for column in self.columns)
-        return pa.schema([first, pa.field("symbol", DICTIONARY, nullable=False), *rest], metadata=METADATA)
+        return with_metadata(pa.schema([first, pa.field("symbol", DICTIONARY, nullable=False), *rest]))
 
     @cached_property
     def height(self) -> int:
@@ -80,6 +84,26 @@ class Table:
     def at(self, name: str) -> int:
         """The row of a matrix that holds a column of single values."""
         return int(self.places[name].start)
+
+
+def with_metadata(schema: pa.Schema) -> pa.Schema:
+    """The schema with ours, and with what pandas needs to read nullable integers exactly (its own metadata, version 2).
+
+    Source: "Storing pandas DataFrame objects in Apache Parquet format", in pandas' developer documentation.
+    """
+    exact = [field for field in schema if field.nullable and str(field.type) in PANDAS_TYPES]
+    columns = [
+        {
+            "name": field.name,
+            "field_name": field.name,
+            "pandas_type": str(field.type),
+            "numpy_type": PANDAS_TYPES[str(field.type)],
+            "metadata": None,
+        }
+        for field in exact
+    ]
+    pandas = {"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.0.0"}
+    return schema.with_metadata({**METADATA, "pandas": json.dumps(pandas, separators=(",", ":"))})
 
 
 def _steady(*names: str) -> tuple[Column, ...]:
@@ -114,6 +138,16 @@ _ORIGIN = (
     Column("in_session", "bool"),
 )
 """When a row's data came and where it is in the journal."""
+_RUN_ID, _SEQ = (Table("", _ORIGIN).at(name) for name in ("run_id", "seq"))
+_SEQ_BITS = 47
+"""Numbers of a run's records are below 2**47: a million a second for four years."""
+
+
+def order_of(matrix: Ints) -> Ints:
+    """What rows of a table are ordered by: number of the run, then of the record. No clock is, for clocks are set."""
+    order: Ints = (matrix[_RUN_ID] << _SEQ_BITS) + matrix[_SEQ]
+    return order
+
 
 DEPTH_TABLE = Table(
     DEPTH,
@@ -148,16 +182,17 @@ BARS_TABLE = Table(
 )
 TABLES = {table.name: table for table in (DEPTH_TABLE, QUOTES_TABLE, INDEX_TABLE, DEPTH50_TABLE, BARS_TABLE)}
 
-GAPS_SCHEMA = pa.schema(
-    [
-        pa.field("symbol", pa.string(), nullable=False),
-        pa.field("feed", pa.string(), nullable=False),
-        pa.field("from_ns", pa.int64(), nullable=False),
-        pa.field("to_ns", pa.int64(), nullable=False),
-        pa.field("cause", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-        pa.field("slots", pa.int64(), nullable=True),
-        pa.field("source", pa.string(), nullable=False),
-    ],
-    metadata=METADATA,
+GAPS_SCHEMA = with_metadata(
+    pa.schema(
+        [
+            pa.field("symbol", pa.string(), nullable=False),
+            pa.field("feed", pa.string(), nullable=False),
+            pa.field("from_ns", pa.int64(), nullable=False),
+            pa.field("to_ns", pa.int64(), nullable=False),
+            pa.field("cause", pa.string(), nullable=False),
+            pa.field("detail", pa.string(), nullable=False),
+            pa.field("slots", pa.int64(), nullable=True),
+            pa.field("source", pa.string(), nullable=False),
+        ]
+    )
 )

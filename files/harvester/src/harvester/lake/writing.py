@@ -14,12 +14,13 @@ from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
 from harvester.lake.day.model import Day
+from harvester.lake.explained import Explanation, demand_explanation, list_undecoded
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
-from harvester.lake.schema import TABLES
+from harvester.lake.schema import TABLES, order_of
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
@@ -37,17 +38,23 @@ class Written:
     streams: dict[str, Json] = field(default_factory=dict)
 
 
-def write_tables(lake: Path, day: Day, grace_ns: int, names: Names) -> Written:
-    """Decode, write, read back and place all tables of a day. Raises HarvesterError, OSError."""
+def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation: Explanation) -> Written:
+    """Decode, write, read back and place all tables of a day; what is not decoded is added to its damage.
+
+    Raises HarvesterError, OSError; UndecodedError, before anything is placed, where the explanation does not suffice.
+    """
     workplace = temporary_for(lake, day.partition, DEPTH)
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
     has_segments = any(segment != NSE_CASH for segment in day.grids)
     origin = Origin(run_ids, day.windows, (lambda symbol: day.grid_of(symbol).windows) if has_segments else None)
     with (
         Spool(workplace.with_name(".spool")) as spool,
-        closing(Streams(workplace.parent, origin, day.events.connections)) as streams,
+        closing(Streams(workplace.parent, origin, day.events.connections, day.earlier)) as streams,
     ):
         streams.read(day.index.sources)
+        undecoded = list_undecoded(day.index, {feed: each.undecoded for feed, each in streams.contents.items()})
+        demand_explanation(undecoded, explanation, day.partition.date.isoformat())
+        day.events.damage[:0] = undecoded
         return _SecondPass(lake, day, grace_ns, spool, streams).run(names)
 
 
@@ -100,7 +107,7 @@ class _SecondPass:
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()
         answers = read_polls(self._day.index, symbol, self._spool, self._streams.origin, polls)
-        for matrix in merge_by_time(answers, rows.read(DEPTH)):
+        for matrix in merge(answers, rows.read(DEPTH)):
             writers[DEPTH].add(symbol, matrix)
         for name in (QUOTES, INDEX, DEPTH50):
             for matrix in rows.read(name):
@@ -121,7 +128,8 @@ class _SecondPass:
     def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
         gaps: list[GapRow] = []
         for feed in SOCKETS:
-            if symbol not in self._day.sockets[feed] and symbol not in self._streams.contents[feed].reception:
+            is_known = symbol in self._day.sockets[feed] or symbol in self._streams.contents[feed].reception
+            if not is_known and not rows.tracks[feed].updates:
                 continue
             sequence: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
             segment = self._day.segment_of(symbol)
@@ -134,20 +142,20 @@ class _SecondPass:
         return gaps
 
 
-def merge_by_time(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:
-    """The columns of both in the order of their first row, those of `one` first where equal; each is in that order."""
+def merge(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:
+    """The columns of both in the order of the journal; each is in that order."""
     sides = [_parts(one), _parts(other)]
     heads: list[Ints | None] = [next(side, None) for side in sides]
     while (first := heads[0]) is not None and (second := heads[1]) is not None:
-        limit = min(first[0, -1], second[0, -1])
+        keys = order_of(first), order_of(second)
+        limit = min(keys[0][-1], keys[1][-1])
         taken = []
         for side, part in enumerate((first, second)):
-            waits = side == 1 and first[0, -1] == limit  # `one` may go on with the same time in its next part
-            count = int(np.searchsorted(part[0], limit, side="left" if waits else "right"))
+            count = int(np.searchsorted(keys[side], limit, side="right"))
             taken.append(part[:, :count])
             heads[side] = part[:, count:] if count < part.shape[1] else next(sides[side], None)
         together = np.concatenate(taken, axis=1)
-        yield together[:, np.argsort(together[0], kind="stable")]
+        yield together[:, np.argsort(order_of(together), kind="stable")]
     for head, rest in zip(heads, sides, strict=True):
         if head is not None:
             yield head

@@ -1,31 +1,51 @@
-"""Tables by which Amazon Athena reads the lake in S3, made from the lake's schemas; `harvester athena-ddl` prints them.
+"""Tables and views by which Amazon Athena reads the lake in S3, made from the lake's schemas; `harvester athena-ddl`.
+
+A kind of table is two objects: `depth_files` has the rows of every generation, `depth` is the view of those files that
+the newest manifest of a day lists, so that each day counts once, whatever was built anew, and only when it is whole. A
+file is known by its name, which has one content for good. Manifests are read as lines of text, for they are JSON that
+spans lines.
 
 Partitions are projected, not listed: a day is there as soon as its files are, and no crawler runs (Athena user guide,
-"Use partition projection with Amazon Athena").
+"Use partition projection with Amazon Athena"). "$path" is Athena's hidden column with the object of a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from harvester.lake.layout import GAPS
+from harvester.lake.layout import GAPS, MANIFEST, REBUILT
 from harvester.lake.schema import GAPS_SCHEMA, TABLES
 
 FIRST_DAY = "2026-01-01"
 PARTITIONS = {"date": "string", "host": "string"}
+FOLDER = "folder"
+"""A partition of the files: whether they are of a day's first generation or of a later one."""
 PLAIN = {pa.int64(): "bigint", pa.int32(): "int", pa.bool_(): "boolean", pa.string(): "string"}
 SCHEMAS = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.items()}}
+MANIFEST_LINES = "manifest_lines"
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One external table; `columns` has Athena types by name, `properties` define the projected partitions."""
+    """An external table; `columns` has Athena types by name, `properties` define the projected partitions."""
 
     name: str
     columns: dict[str, str]
     location: str
     properties: dict[str, str]
+    partitions: dict[str, str]
+    is_text: bool = False
+    """Whether the files are lines of text, not Parquet."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A view; `columns` has Athena types by name."""
+
+    name: str
+    columns: dict[str, str]
+    query: str
 
 
 def athena_type(kind: pa.DataType) -> str:
@@ -37,10 +57,29 @@ def athena_type(kind: pa.DataType) -> str:
     return PLAIN[kind]
 
 
-def define_table(name: str, bucket: str, prefix: str, hosts: Sequence[str], since: str) -> Definition:
-    """One kind of table; `hosts` are the host parts of the lake, `since` is its first day."""
-    location = f"s3://{bucket}/{prefix}{name}/"
-    properties = {
+def define_manifests(bucket: str, prefix: str, hosts: Sequence[str], since: str) -> Definition:
+    """The manifests, a row a line; `hosts` are the host parts of the lake, `since` is its first day."""
+    location = f"s3://{bucket}/{prefix}{MANIFEST}/"
+    properties = _projection(hosts, since) | {
+        "storage.location.template": f"{location}date=${{date}}/host=${{host}}/",
+    }
+    return Definition(MANIFEST_LINES, {"line": "string"}, location, properties, PARTITIONS, is_text=True)
+
+
+def define_files(kind: str, bucket: str, prefix: str, hosts: Sequence[str], since: str) -> Definition:
+    """The rows of one kind of table, of all generations."""
+    location = f"s3://{bucket}/{prefix}"
+    properties = _projection(hosts, since) | {
+        f"projection.{FOLDER}.type": "enum",
+        f"projection.{FOLDER}.values": f"{kind},{kind}{REBUILT}",
+        "storage.location.template": f"{location}${{{FOLDER}}}/date=${{date}}/host=${{host}}/",
+    }
+    columns = {field.name: athena_type(field.type) for field in SCHEMAS[kind]}
+    return Definition(f"{kind}_files", columns, location, properties, {FOLDER: "string", **PARTITIONS})
+
+
+def _projection(hosts: Sequence[str], since: str) -> dict[str, str]:
+    return {
         "projection.enabled": "true",
         "projection.date.type": "date",
         "projection.date.format": "yyyy-MM-dd",
@@ -49,23 +88,57 @@ def define_table(name: str, bucket: str, prefix: str, hosts: Sequence[str], sinc
         "projection.date.interval.unit": "DAYS",
         "projection.host.type": "enum",
         "projection.host.values": ",".join(hosts),
-        "storage.location.template": f"{location}date=${{date}}/host=${{host}}/",
     }
-    columns = {field.name: athena_type(field.type) for field in SCHEMAS[name]}
-    return Definition(name, columns, location, properties)
 
 
-def describe_table(table: Definition, database: str) -> str:
-    """CREATE TABLE for it."""
-    columns = ",\n".join(f"  `{name}` {kind}" for name, kind in table.columns.items())
-    partitions = ", ".join(f"`{name}` {kind}" for name, kind in PARTITIONS.items())
-    properties = ",\n".join(f"  '{name}' = '{value}'" for name, value in table.properties.items())
-    return f"""CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{table.name}` (
+def define_view(kind: str, database: str) -> View:
+    """One kind of table as the newest manifests have it, each row once."""
+    columns = {field.name: athena_type(field.type) for field in SCHEMAS[kind]} | PARTITIONS
+    lines = f'"{database}"."{MANIFEST_LINES}"'
+    generation = "TRY_CAST(regexp_extract({0}\"$path\", 'manifest-([0-9]+)[.]json$', 1) AS integer)"
+    query = f"""\
+SELECT {", ".join(f'f."{name}"' for name in columns)}
+FROM "{database}"."{kind}_files" f
+JOIN (
+  SELECT m."date", m."host", regexp_extract(m."line", '"path": "{kind}/[^"]*/([^"/]+)"', 1) AS "name"
+  FROM {lines} m
+  JOIN (
+    SELECT "date", "host", max({generation.format("")}) AS "generation"
+    FROM {lines}
+    GROUP BY "date", "host"
+  ) n
+  ON m."date" = n."date" AND m."host" = n."host" AND {generation.format("m.")} = n."generation"
+  WHERE m."line" LIKE '%"path": "{kind}/%'
+) listed
+ON f."date" = listed."date" AND f."host" = listed."host"
+  AND regexp_extract(f."$path", '[^/]+$') = listed."name\""""  # noqa: S608  # names of ours
+    return View(kind, columns, query)
+
+
+def define_all(
+    kinds: Sequence[str], bucket: str, prefix: str, hosts: Sequence[str], since: str, database: str
+) -> Iterator[Definition | View]:
+    """What these kinds of table need, each after what it rests on."""
+    yield define_manifests(bucket, prefix, hosts, since)
+    for kind in kinds:
+        yield define_files(kind, bucket, prefix, hosts, since)
+    for kind in kinds:
+        yield define_view(kind, database)
+
+
+def describe(defined: Definition | View, database: str) -> str:
+    """Its DDL."""
+    if isinstance(defined, View):
+        return f'CREATE OR REPLACE VIEW "{database}"."{defined.name}" AS\n{defined.query};\n'
+    columns = ",\n".join(f"  `{name}` {kind}" for name, kind in defined.columns.items())
+    partitions = ", ".join(f"`{name}` {kind}" for name, kind in defined.partitions.items())
+    properties = ",\n".join(f"  '{name}' = '{value}'" for name, value in defined.properties.items())
+    return f"""CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{defined.name}` (
 {columns}
 )
 PARTITIONED BY ({partitions})
-STORED AS PARQUET
-LOCATION '{table.location}'
+STORED AS {"TEXTFILE" if defined.is_text else "PARQUET"}
+LOCATION '{defined.location}'
 TBLPROPERTIES (
 {properties}
 );

@@ -110,6 +110,8 @@ class _HostDay:
         with _readable(self._path):
             table = self._depth.read_row_groups(self.groups[symbol], [*COLUMNS, "symbol"])
         table = table.filter(pc.equal(pc.cast(table.column("symbol"), pa.string()), symbol))
+        by_receipt = np.argsort(table.column("recv_ns").to_numpy(), kind="stable")  # a clock may have been set back
+        table = table.take(pa.array(by_receipt))
         chosen = choose_rows(moments, table, self._gaps.get(symbol, {}))
         have = chosen >= 0
         rows = table.take(pa.array(chosen[have]))

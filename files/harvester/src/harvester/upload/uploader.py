@@ -12,7 +12,7 @@ from typing import IO
 
 from harvester.base.errors import HarvesterError
 from harvester.lake.layout import MANIFEST, RAW, Partition, find_partitions
-from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_removals
+from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_earlier, read_removals
 from harvester.upload import receipts
 from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint, take
@@ -93,16 +93,22 @@ class Uploader:
         finally:
             receipts.save(self.folder, partition, receipt)
         if outcome.foreign:
-            outcome.problems.append(self._advise(partition))
+            outcome.problems.append(self._advise(partition, files))
         return outcome
 
-    def _advise(self, partition: Partition) -> str:
+    def _advise(self, partition: Partition, files: tuple[FileEntry, ...]) -> str:
         day, host = partition.date, partition.host
+        former = {entry.path: entry for manifest in read_earlier(self.lake, partition) for entry in manifest.files}
+        if any(entry.path in former and former[entry.path].sha256 != entry.sha256 for entry in files):
+            return (
+                "Files of a former build of the day had these names, as releases up to November 2026 gave them: run"
+                f" harvester close --date {day} --rebuild, which names the day's files anew, then harvester upload."
+            )
         return (
             f"Does another host have the same host_id? Give this one its own with ./inv deploy. Then rename"
             f" {self.lake / partition.path(RAW)} to host=ITS-NEW-ID, move all other host={host} of date={day} out of"
             f" the lake, and run harvester close --date {day} and harvester upload. Otherwise look at the object, move"
-            " it away with an operator's rights, and run harvester upload again."
+            " it away with an administrator's rights, and run harvester upload again."
         )
 
     def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:

@@ -1,5 +1,7 @@
 """The operator's athena-tables: the lake in the bucket as tables of Amazon Athena, made on request and kept right."""
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -7,12 +9,24 @@ from typing import Any
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.layout import MANIFEST, PARTITION
-from harvester.reader.athena import FIRST_DAY, PARTITIONS, SCHEMAS, Definition, define_table
+from harvester.reader.athena import FIRST_DAY, SCHEMAS, Definition, View, define_all
 from runbook.aws import glue
 from runbook.aws.environment import Environment
 from runbook.aws.outcome import pages
 
-PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
+_PARQUET, _HIVE = "org.apache.hadoop.hive.ql.io.parquet", "org.apache.hadoop.hive"
+PARQUET = (
+    f"{_PARQUET}.MapredParquetInputFormat",
+    f"{_PARQUET}.MapredParquetOutputFormat",
+    f"{_PARQUET}.serde.ParquetHiveSerDe",
+)
+"""Classes that read and write, as Athena's own DDL names them."""
+TEXT = (
+    "org.apache.hadoop.mapred.TextInputFormat",
+    f"{_HIVE}.ql.io.HiveIgnoreKeyTextOutputFormat",
+    f"{_HIVE}.serde2.lazy.LazySimpleSerDe",
+)
+CATALOG = "awsdatacatalog"
 
 
 def plan(here: Environment, account: str, partition: str = "aws") -> list[glue.Change]:
@@ -24,7 +38,8 @@ def plan(here: Environment, account: str, partition: str = "aws") -> list[glue.C
     bucket = names.bucket(account)
     stored, first_day = find_partitions(here.account.client("s3"), bucket)
     hosts = sorted({*stored, *here.variables["aws_host_names"]})
-    wanted = [to_input(define_table(kind, bucket, LAKE_PREFIX, hosts, first_day)) for kind in SCHEMAS]
+    defined = define_all([*SCHEMAS], bucket, LAKE_PREFIX, hosts, first_day, names.database)
+    wanted = [view_input(one, names.database) if isinstance(one, View) else table_input(one) for one in defined]
     arn = f"arn:{partition}:glue:{names.region}:{account}:database/{names.database}"
     return [*glue.plan(here.account.client("glue"), names.database, arn, names.tags, wanted)]
 
@@ -55,21 +70,47 @@ def find_partitions(s3: Any, bucket: str) -> tuple[set[str], str]:
     return hosts, first_day
 
 
-def to_input(table: Definition) -> dict[str, Any]:
+def table_input(table: Definition) -> dict[str, Any]:
     """The table as Glue wants it."""
+    reads, writes, serializes = TEXT if table.is_text else PARQUET
     return {
         "Name": table.name,
         "TableType": "EXTERNAL_TABLE",
-        "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **table.properties},
-        "PartitionKeys": _columns(PARTITIONS),
+        "Parameters": {
+            "EXTERNAL": "TRUE", "classification": "csv" if table.is_text else "parquet", **table.properties
+        },
+        "PartitionKeys": _columns(table.partitions),
         "StorageDescriptor": {
             "Columns": _columns(table.columns),
             "Location": table.location,
-            "InputFormat": f"{PARQUET}.MapredParquetInputFormat",
-            "OutputFormat": f"{PARQUET}.MapredParquetOutputFormat",
-            "SerdeInfo": {"SerializationLibrary": f"{PARQUET}.serde.ParquetHiveSerDe"},
+            "InputFormat": reads,
+            "OutputFormat": writes,
+            "SerdeInfo": {"SerializationLibrary": serializes},
         },
+    }  # fmt: skip
+
+
+def view_input(view: View, database: str) -> dict[str, Any]:
+    """The view as Glue wants it: as Athena's engine keeps a view (Trino's source, ViewReaderUtil.PrestoViewReader)."""
+    columns = [{"name": name, "type": _presto_type(kind)} for name, kind in view.columns.items()]
+    content = {"originalSql": view.query, "catalog": CATALOG, "schema": database, "columns": columns}
+    encoded = base64.b64encode(json.dumps(content).encode()).decode()
+    return {
+        "Name": view.name,
+        "TableType": "VIRTUAL_VIEW",
+        "Parameters": {"presto_view": "true", "comment": "Presto View"},
+        "PartitionKeys": [],
+        "StorageDescriptor": {"Columns": _columns(view.columns), "Location": "", "SerdeInfo": {}},
+        "ViewOriginalText": f"/* Presto View: {encoded} */",
+        "ViewExpandedText": "/* Presto View */",
     }
+
+
+def _presto_type(kind: str) -> str:
+    """The name of an Athena type in queries, where it differs from that in DDL."""
+    inner = kind.removeprefix("array<").removesuffix(">")
+    name = {"int": "integer", "string": "varchar"}.get(inner, inner)
+    return name if inner == kind else f"array({name})"
 
 
 def _columns(types: Mapping[str, str]) -> list[dict[str, str]]:

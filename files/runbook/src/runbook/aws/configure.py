@@ -96,7 +96,7 @@ def explain_plan(answers: Mapping[str, str]) -> list[str]:
         f"t3.micro, encrypted disk, an address of its own, {way}",
         "one bucket, encrypted, versioned, closed to the public; the lake is copied there",
         "roles with the rights that host, functions, scheduler and operator need, and no others",
-        "functions: a dead-man's check every 5 minutes, the evening's snapshot and stop, reminders of the daily login; "
+        "functions: a dead-man's check every minute, the evening's snapshot and stop, reminders of the daily login; "
         "with broker_account in the inventory, the token page at a public address of its own",
         "schedules by the exchange's calendar: hosts run on trading days from 08:50 until their data is in the bucket",
         f"alarms and a dashboard; mail goes to {answers['email']}, which must confirm AWS's first mail",

@@ -1,5 +1,6 @@
 """A database of the Glue Data Catalog and its tables: what differs from what is wanted, the change, the removal."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,7 @@ from typing import Any
 
 from runbook.aws.outcome import pages
 
-OURS = ("EXTERNAL", "classification", "projection.", "storage.location.template")
+OURS = ("EXTERNAL", "classification", "projection.", "storage.location.template", "presto_view")
 """Beginnings of the properties that are compared; others come from Athena itself or from a person, and are left."""
 
 
@@ -82,6 +83,7 @@ def _compared(table: Mapping[str, Any]) -> dict[str, str]:
         "input format": storage.get("InputFormat", ""),
         "output format": storage.get("OutputFormat", ""),
         "serialization": storage.get("SerdeInfo", {}).get("SerializationLibrary", ""),
+        "query": hashlib.sha256(table.get("ViewOriginalText", "").encode()).hexdigest()[:12],
     }
     properties |= {f"column {one['Name']}": one["Type"] for one in storage.get("Columns", ())}
     properties |= {f"partition {one['Name']}": one["Type"] for one in table.get("PartitionKeys", ())}

@@ -126,6 +126,8 @@ def ask_ansible(
     command += ["--limit", limit] if limit else []
     more = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
     done = subprocess.run(command, cwd=root, env=environment() | more, capture_output=True, text=True, check=False)
+    if "Unable to parse" in done.stderr:  # Ansible goes on without that file
+        raise ConfigError(_refusal(inventory, done.stderr))
     try:
         report = json.loads(done.stdout[done.stdout.index("{") :])
     except ValueError:

@@ -191,7 +191,8 @@ def _read_secret_parameter(host: Host) -> Secret | None:
             return None
     if stored is None and named:
         raise ConfigError(
-            f"SSM has no parameter {named}. Store the app's secret there: ./inv secret-put --name app-secret."
+            f"SSM has no parameter {named}. Take broker_secret_parameter out of the inventory, and store the app's"
+            " secret in its usual place: ./inv secret-put --name app-secret."
         )
     return stored.value if stored else None
 

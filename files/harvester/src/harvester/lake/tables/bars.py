@@ -26,12 +26,14 @@ class Bars:
         self._quotes: list[Ints] = [np.empty((len(_USED), 0), np.int64)]
 
     def see(self, quotes: Ints) -> None:
-        """Add rows of the table quotes, by time of receipt."""
+        """Add rows of the table quotes, in the order of the journal."""
         self._quotes.append(quotes[_USED][:, (quotes[_IN_SESSION] != 0) & (quotes[_LTP] != ABSENT)])
 
     def matrix(self, gaps: Iterable[Interval]) -> Ints:
         """The bars as a matrix of their table, int64[10, bars], each with the ns of it that lie in gaps."""
-        recv_ns, ltp, volume, bid, ask = np.concatenate(self._quotes, axis=1)
+        quotes = np.concatenate(self._quotes, axis=1)
+        # a clock that was set back has told a minute twice
+        recv_ns, ltp, volume, bid, ask = quotes[:, np.argsort(quotes[0] // MINUTE_NS, kind="stable")]
         if not len(recv_ns):
             return np.empty((BARS_TABLE.height, 0), np.int64)
         minutes = recv_ns // MINUTE_NS

@@ -55,7 +55,7 @@ class TableWriter:
             column_encoding=_encodings(table),
             write_statistics=[table.lead, "symbol"],
             data_page_size=PAGE_BYTES,
-            sorting_columns=[pq.SortingColumn(table.schema.get_field_index(name)) for name in ("symbol", table.lead)],
+            sorting_columns=[pq.SortingColumn(table.schema.get_field_index("symbol"))],
         )
 
     def add(self, symbol: str, matrix: Ints) -> None:

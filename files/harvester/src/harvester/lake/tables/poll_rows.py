@@ -41,7 +41,7 @@ class SymbolData:
 
 
 def read_polls(index: DayIndex, symbol: str, spool: "Spool", origin: Origin, data: SymbolData) -> Iterator[Ints]:
-    """Matrices of the depth table from one symbol's records, by receive time; `data` is filled in.
+    """Matrices of the depth table from one symbol's records, in order; `data` is filled in.
 
     Raises HarvesterError when a segment has changed since it was indexed.
     """
@@ -133,7 +133,7 @@ def _read_in_order(index: DayIndex, symbol: str, spool: Spool) -> Iterator[tuple
     positions = index.symbols.get(symbol, Positions())
     current, descriptor = -1, -1
     try:
-        for at in positions.in_order():
+        for at in range(len(positions)):
             if positions.source[at] != current:
                 if descriptor >= 0:
                     os.close(descriptor)

@@ -41,7 +41,7 @@ class Sequences:
     chains: dict[int, Chain] = field(default_factory=dict)
 
     def see(self, matrix: Ints) -> None:
-        """More rows of the symbol, by time of receipt."""
+        """More rows of the symbol, in the order of the journal."""
         for connection in np.unique(matrix[_CONNECTION]).tolist():
             chain = self.chains.setdefault(connection, Chain(connection))
             self._follow(chain, matrix[:, matrix[_CONNECTION] == connection])

@@ -1,7 +1,7 @@
 """Rows of a day on their way from frames, which mix the symbols, to tables, which keep them apart.
 
 Rows gather in memory up to a limit and go to one temporary file then, sorted by symbol. A symbol's rows come back in
-the order of their receipt, so much at a time as one such flush had of it.
+the order of the journal, so much at a time as one such flush had of it.
 """
 
 import tempfile
@@ -13,13 +13,14 @@ import numpy as np
 import zstandard
 
 from harvester.decode.frames import Ints
+from harvester.lake.schema import order_of
 
 FLUSH_BYTES = 16 << 20
 LEVEL = 1
 
 
 class RowSpool:
-    """Keeps matrices of one table by symbol. The first row of a matrix is the time of receipt."""
+    """Keeps matrices of one table by symbol."""
 
     def __init__(self, directory: Path, height: int) -> None:
         """`height`: values of a row. Raises OSError when no file can be made in `directory`."""
@@ -62,19 +63,19 @@ class RowSpool:
             self._file.write(packed)
 
     def read(self, symbol: int) -> Iterator[Ints]:
-        """The rows of a symbol by time of receipt; those of the same moment in the order of the journal."""
+        """The rows of a symbol in the order of the journal."""
         self.flush()
         pieces = np.array(self._extents.get(symbol, ()), np.int64).reshape(-1, 3)
-        times = [self._piece(*piece)[0].copy() for piece in pieces.tolist()]  # the piece itself may go
-        together = np.concatenate([np.empty(0, np.int64), *times])
+        keys = [order_of(self._piece(*piece)) for piece in pieces.tolist()]
+        together = np.concatenate([np.empty(0, np.int64), *keys])
         if (together[1:] >= together[:-1]).all():
             yield from (self._piece(*piece) for piece in pieces.tolist())
         else:
             yield from self._reordered(pieces, together)
 
-    def _reordered(self, extents: Ints, times: Ints) -> Iterator[Ints]:
-        """The clock was set back while recording: pick the rows from several pieces each time."""
-        order = np.argsort(times, kind="stable")
+    def _reordered(self, extents: Ints, keys: Ints) -> Iterator[Ints]:
+        """Several connections brought rows at once: pick those of one stretch from several pieces each time."""
+        order = np.argsort(keys, kind="stable")
         ends = np.cumsum(extents[:, 2])
         step = int(extents[:, 2].max())
         for start in range(0, len(order), step):
