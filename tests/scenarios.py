@@ -54,7 +54,13 @@ class Scenario:
         output = self.run(["ansible-playbook", "site.yml", "--extra-vars", source, *arguments], **environment)
         return output, time.monotonic() - began
 
-    def run(self, command: list[str], **environment: str) -> str:
+    def refused(self, *arguments: str, **environment: str) -> str:
+        """Output of a deploy.yml that fails."""
+        source = f"harvester_source_dir={self.folder / 'source'}"
+        command = ["ansible-playbook", "playbooks/deploy.yml", "--extra-vars", source, *arguments]
+        return self.run(command, fails=True, **environment)
+
+    def run(self, command: list[str], *, fails: bool = False, **environment: str) -> str:
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -65,7 +71,9 @@ class Scenario:
             check=False,
             timeout=900,
         )
-        assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+        assert (done.returncode != 0) is fails, (
+            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+        )
         return done.stdout
 
     def figures(self) -> list[dict[str, object]]:

@@ -39,6 +39,7 @@ class Suite:
 
 SUITES = (  # those that run side by side start in this order: the long ones first, and with each some that mostly wait
     Suite("rollout", slow=True),
+    Suite("sre", slow=True),
     Suite("aws", slow=True),
     Suite("here", slow=True),
     Suite("streams", slow=True),

@@ -123,6 +123,7 @@ def commands(place: Place) -> dict[str, list[str]]:
     return {
         "run": ["run"],
         "health": ["health"],
+        "watch": ["watch"],
         "sessions": ["sessions", "--date", PENDING],
         "token-agent": ["token-agent"],
         "token-check": ["token-check"],

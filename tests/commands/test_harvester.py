@@ -31,8 +31,8 @@ from harvester.upload import retries
 TABLE = documented(ROOT)
 GOOD = make_token(4_000_000_000)
 ENDLESS = ("run", "token-agent")
-UNWELL = {"health": 3, "notify-test": 2, "config topics": 1, "upload": 1}
-"""Exit codes of a place without recorder, channels and network, in which nothing else is wrong."""
+UNWELL = {"health": 3, "watch": 2, "notify-test": 2, "config topics": 1, "upload": 1}
+"""Exit codes of a place without recorder, channels and network, that is no host of ours; nothing else is wrong."""
 SAYS_IT_IN_ITS_ANSWER = ("sessions", "verify", "recover")
 IN_SESSION_NS = OPEN_NS + 50 * NS_PER_SECOND
 CLOCKS = {"remind": lambda _: IN_SESSION_NS, "run": SystemClock.wall_ns}

@@ -144,16 +144,16 @@ def test_a_step_whose_playbook_fails_fails(name: str, code: int, monkeypatch: py
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["cleanup", "--keep-days", "two"], 2, "--keep-days: 'two' is not a whole number. Write it in digits.\n"),
+        (["cleanup", "--keep-days", "two"], 2, "inv: --keep-days: 'two' is not a whole number. Write it in digits.\n"),
         (["pull-data", "--since", "yesterday"], 2, "pull-data: --since 'yesterday' is not a date. Write it as"),
         (["cost", "--inventory", "inventory/aws"], 2, "cost: inventory/aws describes nothing in AWS. Run ./inv"),
-        (["pull-data", "--nope"], 1, "No idea what '--nope' is!"),
-        (["nope"], 1, "No idea what 'nope' is!"),
+        (["pull-data", "--nope"], 2, "pull-data: there is no option --nope."),
+        (["nope"], 2, "inv: there is no command 'nope'."),
     ],
     ids=["number", "date", "not configured", "option", "command"],
 )  # fmt: skip
 def test_a_mistake_on_the_command_line(words: list[str], code: int, says: str, root: Path) -> None:
-    command = [program("invoke"), *words]
+    command = [program("runbook"), *words]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (code, "")

@@ -14,6 +14,7 @@ from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
 from harvester.commands.renew import PAUSES_SECONDS
 from harvester.config.settings import Settings, load_settings
+from harvester.health.installed import Installed
 
 BIN = Path(sys.executable).parent
 ONLINE = (
@@ -30,7 +31,8 @@ OFFLINE = (
     "harvester-verify.service",
     "harvester-failure@.service",
 )
-TELLING = ("harvester-alert.service", "harvester-failure@.service", "harvester-remind.service")
+WATCH = "harvester-watch.service"
+TELLING = ("harvester-alert.service", "harvester-failure@.service", "harvester-remind.service", WATCH)
 ACCOUNT = "123456789012"
 HOST = "harvesters: {hosts: {rendered: {}}}\n"
 
@@ -91,8 +93,27 @@ def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_w
     assert limit == "TimeoutStartSec=1h" and sum(PAUSES_SECONDS) < 3600
 
 
+def test_what_must_be_on_a_host_is_what_the_role_puts_there(rendered):
+    installed = validate(Installed, json.loads((rendered / "rendered.installed.json").read_bytes()))
+    timers = json.loads((rendered / "rendered.timers.json").read_bytes())
+
+    assert set(installed.timers) == {unit["name"] for unit in timers if not unit.get("disabled")}
+    assert ("harvester-metrics.timer" in installed.timers) is not rendered.name.startswith("lab")
+    assert set(installed.units) == {path.name for path in rendered.iterdir() if path.name.startswith("harvester-")}
+    assert (
+        {"harvester-recorder.service", "harvester-token-agent.service"}
+        == set(installed.services)
+        <= set(installed.units)
+    )
+    watch = (rendered / WATCH).read_text("utf-8")
+    assert f"\nRuntimeDirectory={installed.facts.parent.name}\n" in watch
+    settings = json.loads((rendered / "rendered.config.json").read_bytes())
+    assert installed.host_id == settings.get("host_id", "rendered")
+    assert installed.uploads == bool(settings.get("upload", {}).get("bucket"))
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
-@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD, METRICS), 1.5), (OFFLINE, 0.5)])
+@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD, METRICS), 1.5), (OFFLINE, 0.5), ((WATCH,), 2.1)])
 def test_the_units_are_exposed_little(rendered, units, bound):
     for unit in units:
         limit = f"--threshold={bound * 10:.0f}"
@@ -102,7 +123,7 @@ def test_the_units_are_exposed_little(rendered, units, bound):
 
 
 def test_every_unit_reports_its_failure_and_has_a_memory_ceiling(rendered):
-    for unit in (*ONLINE, UPLOAD, METRICS, *OFFLINE):
+    for unit in (*ONLINE, UPLOAD, METRICS, *OFFLINE, WATCH):
         text = (rendered / unit).read_text("utf-8")
         assert "\nMemoryMax=" in text
         tells_itself = unit in ("harvester-failure@.service", "harvester-alert.service")

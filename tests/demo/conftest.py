@@ -26,7 +26,7 @@ SAID: list[str] = []
 
 
 def invoke(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([program("invoke"), *words], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run([program("runbook"), *words], cwd=root, capture_output=True, text=True, check=False)
     SAID.extend((done.stdout, done.stderr))
     return done
 

@@ -163,9 +163,9 @@ def test_a_special_saturday_reaches_functions_schedules_hosts_and_the_laptop(
 
     monkeypatch.setenv(ENVIRONMENT, str(file))
     selection = Selection(since=SATURDAY, until=SATURDAY)
-    assert list(missing_days(set(), selection)) == [SATURDAY]
+    assert list(missing_days(set(), selection, today=SATURDAY + timedelta(days=1))) == [SATURDAY]
     monkeypatch.setenv(ENVIRONMENT, "")
-    assert list(missing_days(set(), selection)) == []
+    assert list(missing_days(set(), selection, today=SATURDAY + timedelta(days=1))) == []
     assert calendar.path_of(root, str(saturday)) == file
     assert calendar.path_of(root, str(saturday / "hosts.yml"), [{calendar.VARIABLE: "/else.json"}]) == Path(
         "/else.json"

@@ -33,7 +33,7 @@ OTHERS = ("systemd_service", "apt", "command", "shell")
 LISTS = ("files.txt", "units.txt", "packages.txt", "commands.txt")
 QUIET = (
     "assert", "debug", "fail", "getent", "include_tasks", "meta", "package_facts", "setup", "stat",
-    "wait_for_connection", "harvester_deployment", "validate_argument_spec",
+    "wait_for_connection", "harvester_deployment", "harvester_units", "host_paths", "validate_argument_spec",
 )  # fmt: skip
 """Modules that leave no file, or only links that say which deployment is current."""
 ALL_UNITS = trust_as_template("{{ __harvester_units | map(attribute='name') }}")
@@ -43,10 +43,12 @@ BARE_HOST: dict[str, Any] = {
     "ansible_check_mode": False,
     "ansible_run_tags": ["all"],
     "__harvester_built": {"stdout": json.dumps(RELEASE)},
-    "__harvester_before": {"current": "", "previous": "", "releases": [], "wheelhouses": [], "status": {}},
+    "__harvester_before": {"current": "", "previous": "", "releases": [], "broken": True, "status": {}},
     "__harvester_sysusers": {"changed": True},
     "__harvester_link": {"stat": {"exists": True}},
-    "__harvester_now": {"reload": True, "outdated": [], "unknown": [], "unsettled": ALL_UNITS},
+    "__harvester_now": {"reload": True, "outdated": [], "unknown": [], "foreign": [], "unsettled": ALL_UNITS},
+    "__harvester_damage": {"skipped": True},
+    "__harvester_way": {"cleared": []},
     "__host_baseline_cloud_init": {"stat": {"exists": True}},
     "__host_baseline_swap": {"stdout": ""},
 }  # fmt: skip
@@ -125,6 +127,8 @@ def render(kind: Kind) -> dict[str, str]:
         module = task.action.rpartition(".")[2]
         if module not in (*FILES, *OTHERS, *QUIET):
             raise SystemExit(f"{task}: say in {__file__} what {task.action} leaves on a host.")
+        if task.check_mode is True:
+            continue  # it shows something, and leaves nothing
         variables = manager.get_vars(play=play, host=host, task=task) | {"ansible_facts": kind.facts}
         for item in _items(task, Templar(loader, variables)) if module not in QUIET else ():
             templar = Templar(loader, variables | item)

@@ -21,7 +21,7 @@ def demonstration(
     root = request.config.rootpath
     target = tmp_path_factory.mktemp("here") / "summary.json"
     words = ["demo", "--here", "--down", "--seconds", str(SESSION_SECONDS), "--summary", str(target)]
-    result = subprocess.run([program("invoke"), *words], cwd=root, capture_output=True, text=True, check=False)
+    result = subprocess.run([program("runbook"), *words], cwd=root, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
     summary = json.loads(target.read_text("utf-8"))
     yield summary, result.stdout

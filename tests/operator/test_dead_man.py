@@ -69,8 +69,8 @@ def ask(dead_man: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Ask:
     ("moment", "watched"),
     [
         ("2026-11-06T11:00:00", True),
-        ("2026-11-06T09:04:59", False),
-        ("2026-11-06T09:05:00", True),
+        ("2026-11-06T09:03:59", False),
+        ("2026-11-06T09:04:00", True),
         ("2026-11-06T15:34:59", True),
         ("2026-11-06T15:35:00", False),
         ("2026-11-07T11:00:00", False),
@@ -80,7 +80,7 @@ def ask(dead_man: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Ask:
         ("2026-11-24T11:00:00", False),
     ],
     ids=[
-        "inside", "its first minutes", "five minutes of it", "its last second", "over", "a Saturday",
+        "inside", "its first minutes", "four minutes of it", "its last second", "over", "a Saturday",
         "before the session of a special Sunday", "muhurat, on a Sunday evening", "a holiday", "another holiday",
     ],
 )  # fmt: skip

@@ -48,6 +48,7 @@ def go(tmp_path: Path, aws: None) -> Go:
             "broker": {"app_id": "ABCDE12345-100"},
             "data_dir": str(tmp_path),
             "status_file": str(tmp_path / "status.json"),
+            "alerts": {"ports": str(tmp_path / "ports")},
             "metrics": {key: value for key, value in (metrics | changes).items() if value is not None},
         }
         config = tmp_path / "config.json"
@@ -58,7 +59,8 @@ def go(tmp_path: Path, aws: None) -> Go:
 
 
 def recorder_says(folder: Path, *updates: int, run_id: str = "one", age: float = 0, **more: Any) -> None:
-    """A status file as the recorder writes it, with so many updates of each symbol since its start."""
+    """A status file as the recorder writes it, with so many updates of each symbol since its start; the alerts look."""
+    (folder / "reach.json").touch()
     status = {
         "run_id": run_id,
         "written_at_ns": time.time_ns() - int(age * 1e9),
@@ -128,6 +130,23 @@ def test_without_a_fresh_status_there_is_no_heartbeat_but_disk_and_memory(
     assert go() == 0
 
     assert set(seen()) == HOSTS_OWN
+    assert "no heartbeat: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("last_look", [121, None])
+def test_a_host_whose_alerts_do_not_look_has_no_heartbeat(
+    last_look: int | None, go: Go, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So the dead-man tells people what the host itself cannot."""
+    recorder_says(tmp_path, 1)
+    if last_look is None:
+        (tmp_path / "reach.json").unlink()
+    else:
+        os.utime(tmp_path / "reach.json", (time.time() - last_look,) * 2)
+
+    assert go() == 0
+
+    assert set(seen()) == HOSTS_OWN | {"ClockOffsetSeconds"}
     assert "no heartbeat: " in capsys.readouterr().out
 
 

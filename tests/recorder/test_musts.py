@@ -61,7 +61,7 @@ def lost(name: str) -> Callable[[], Facts]:
 
 def late_reminders() -> Facts:
     """A timer that elapsed, and a service that has not begun since."""
-    facts = with_unit("harvester-remind.timer", last_ns=NOW - 3 * MINUTE)
+    facts = with_unit("harvester-remind.timer", last_ns=NOW - 3 * MINUTE, changed_ns=NOW - HOUR)
     assert facts.units
     facts.units["harvester-remind.service"].began_ns = NOW - HOUR
     return facts
@@ -124,6 +124,14 @@ def test_each_entry_that_is_broken_is_named_alone_with_its_cause_and_a_command(
     assert said in found[name].detail
     assert fix in found[name].fix
     assert not found[name].ok
+
+
+def test_a_timer_that_started_after_its_stamp_has_missed_nothing() -> None:
+    facts = late_reminders()
+    assert facts.units
+    facts.units["harvester-remind.timer"].changed_ns = NOW - MINUTE
+
+    assert failing(make_view(facts)) == {}
 
 
 def test_all_that_was_green_once_is_red_at_once() -> None:

@@ -1,6 +1,5 @@
 """A fleet: one sender asks for the login, and each host tells of its own recorder."""
 
-import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,9 @@ from tests.field.alerting import good
 from tests.tokens.test_reminders import at
 
 from harvester.base.clock import SystemClock
-from harvester.base.validation import validate
 from harvester.capture.status import write_status
-from harvester.commands import remind, send_alerts
+from harvester.cli import run
 from harvester.config.senders import CAUSES, causes_of
-from harvester.config.settings import Settings
 
 FLEET = ["mumbai-2", "mumbai-1", "mumbai-10"]
 EIGHT = at("2026-11-23T08:00:00")
@@ -52,38 +49,37 @@ def look(tmp_path: Path, far_end: Any, monkeypatch: pytest.MonkeyPatch) -> Calla
     """Each host of the fleet looks, as its timer has it do; the messages that arrived."""
     address, heard = far_end
 
-    def settings(host: str, *, reminder: bool) -> Settings:
+    def configure(host: str, *, reminder: bool) -> Path:
         folder = tmp_path / host
         for name in ("inbox", "log"):
             (folder / name).mkdir(exist_ok=True, parents=True)
         (folder / "channels").write_text(address)
-        return validate(
-            Settings,
-            {
-                "host_id": host,
-                "symbols": ["NSE:SBIN-EQ"],
-                "broker": {"app_id": "ABCDE12345-100"},
-                "alerts": {
-                    "channels": f"file:{folder}/channels",
-                    "memory": str(folder / "memory"),
-                    "inbox": str(folder / "inbox"),
-                    "log_dir": str(folder / "log"),
-                    "ports": str(folder / "ports"),
-                    "causes": causes_of(host, FLEET, reminder=reminder, source="ssm"),
-                },
-                "status_file": str(folder / "status.json"),
+        content = {
+            "host_id": host,
+            "symbols": ["NSE:SBIN-EQ"],
+            "broker": {"app_id": "ABCDE12345-100"},
+            "alerts": {
+                "channels": f"file:{folder}/channels",
+                "memory": str(folder / "memory"),
+                "inbox": str(folder / "inbox"),
+                "log_dir": str(folder / "log"),
+                "ports": str(folder / "ports"),
+                "causes": causes_of(host, FLEET, reminder=reminder, source="ssm"),
             },
-        )
+            "status_file": str(folder / "status.json"),
+        }
+        (folder / "config.json").write_text(json.dumps(content))
+        return folder
 
     def look(now_ns: int, tokens: dict[str, dict[str, Any]], *, reminder: bool = False) -> list[str]:
         monkeypatch.setattr(SystemClock, "wall_ns", lambda _: now_ns)
         for host in FLEET:
-            wanted = settings(host, reminder=reminder)
-            wanted.status_file.unlink(missing_ok=True)
+            folder = configure(host, reminder=reminder)
+            (folder / "status.json").unlink(missing_ok=True)
             if host in tokens:
-                write_status(wanted.status_file, json.dumps(good(now_ns, token=tokens[host])).encode())
-            assert remind.run(argparse.Namespace(debug=False), wanted) == 0
-            assert send_alerts.run(argparse.Namespace(debug=False, look=False, send=False), wanted) == 0
+                write_status(folder / "status.json", json.dumps(good(now_ns, token=tokens[host])).encode())
+            for command in ("remind", "send-alerts"):
+                assert run([command, "--config", str(folder / "config.json")]) == 0
         said = [f"{message['title']}: {message['message']}" for message in heard]
         heard.clear()
         return said
@@ -119,7 +115,7 @@ def test_a_host_that_alone_lacks_the_token_tells_when_data_is_lost(
     [said] = look(at("2026-11-23T09:05:00"), tokens, reminder=reminder)
 
     assert said.startswith("mumbai-2: Nothing is recorded: no valid token: ")
-    assert "on mumbai-2 no access token is stored" in said
+    assert "on mumbai-2 the recorder has been handed no access token" in said
 
 
 @pytest.mark.parametrize("reminder", [False, True], ids=["hosts", "function"])

@@ -1,10 +1,11 @@
 #!/usr/bin/python
-"""Ansible module: what is deployed on a host, the one switch between deployments, their removal, and what runs late."""
+"""Ansible module: what is deployed on a host, the one switch between deployments, and their removal."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -23,20 +24,14 @@ options:
   generations: {description: Folder of configuration generations., type: path, required: true}
   current: {description: Deployment to switch to; nothing is switched without it., type: str, default: ""}
   previous:
-    description: Deployment to remember as the previous one, empty for none; default the one left.
+    description: Deployment to remember as the previous one, empty for none; default the one left if it is proven.
     type: str
+  proven: {description: Deployment that has proven itself., type: str, default: ""}
   keep:
     description: If set, remove what is neither current nor previous nor among this many others, the youngest.
     type: int
   spare: {description: Release that stays in any case., type: str, default: ""}
   spare_wheelhouse: {description: The one wheelhouse that stays., type: str, default: ""}
-  units:
-    description:
-      - Units that are to be enabled and active, or, where C(disabled) is true, neither.
-      - They are compared with the host after the switch; nothing is done to them.
-    type: list
-    elements: dict
-    default: []
   status_file: {description: The recorder's published state., type: path}
 author: Alpha Harvester
 """
@@ -53,31 +48,16 @@ current: {description: Name of the current deployment or an empty string., retur
 previous: {description: Name of the previous deployment or an empty string., returned: always, type: str}
 releases: {description: Complete releases., returned: always, type: list, elements: str}
 wheelhouses: {description: Wheelhouses present., returned: always, type: list, elements: str}
-reload:
-  description: Whether systemd has yet to read files of O(units) that changed on disk.
-  returned: always
-  type: bool
-outdated:
-  description: Services among O(units) that started before C(current) or one of their own files changed.
-  returned: always
-  type: list
-  elements: str
-unsettled:
-  description: Those of O(units) that are not enabled and active, or not the opposite where C(disabled) is true.
-  returned: always
-  type: list
-  elements: str
-unknown: {description: Those of O(units) that systemd has no file of., returned: always, type: list, elements: str}
+unproven: {description: Deployments that have not yet proven themselves., returned: always, type: list, elements: str}
+broken: {description: Whether C(current) leads to no program., returned: always, type: bool}
 status: {description: The recorder's state when younger than ten seconds., returned: always, type: dict}
 removed: {description: What was removed., returned: always, type: list, elements: str}
 """
 
 COMPLETE = ".complete"
+TRIAL = ".trial"
+"""In a deployment's folder from its making until it has proven itself; there is no way back to one that has it."""
 FRESH_SECONDS = 10
-PROPERTIES = (
-    "Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestampMonotonic,FragmentPath,DropInPaths"
-)
-UNIT = {"name": {"type": "str", "required": True}, "disabled": {"type": "bool", "default": False}}
 
 
 def linked(link: Path) -> str:
@@ -100,11 +80,25 @@ def by_age(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (path.lstat().st_mtime_ns, path.name))
 
 
+def points_to(link: Path, target: str) -> bool:
+    return link.is_symlink() and str(link.readlink()) == target
+
+
 def replace_link(link: Path, target: str) -> None:
-    candidate = link.with_name(f".{link.name}.new")
-    candidate.unlink(missing_ok=True)
-    candidate.symlink_to(target)
-    candidate.replace(link)
+    """Point the link there, if it does not yet, by one rename."""
+    if not points_to(link, target):
+        candidate = link.with_name(f".{link.name}.{time.time_ns()}")
+        candidate.symlink_to(target)
+        candidate.replace(link)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder or file; what is immutable inside stays, and goes when it is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def fresh_status(path: str | None) -> dict:
@@ -114,43 +108,6 @@ def fresh_status(path: str | None) -> dict:
         if time.time() - file.stat().st_mtime < FRESH_SECONDS:
             return json.loads(file.read_bytes())
     return {}
-
-
-def show_units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, str]]:
-    """Properties of each unit, as systemd answers them in the order of the question."""
-    if not names:
-        return {}
-    _, out, _ = module.run_command(["systemctl", "show", "--property", PROPERTIES, *names], check_rc=True)
-    blocks = [block for block in out.split("\n\n") if block.strip()]
-    rows = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks]
-    return dict(zip(names, rows, strict=True))
-
-
-def is_outdated(unit: dict[str, str], current: Path) -> bool:
-    """Whether a service started before a file that it reads changed: decided from the host, not from what a run did."""
-    if not unit["Id"].endswith(".service") or unit["ActiveState"] in ("inactive", "failed"):
-        return False  # a timer takes a new file at daemon-reload; what does not run will read the new ones
-    if unit["ActiveState"] not in ("active", "reloading"):
-        return True  # on its way up since an unknown time
-    age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
-    paths = map(Path, [str(current), unit["FragmentPath"], *unit["DropInPaths"].split()])
-    changes = (path.lstat().st_mtime for path in paths if path.is_symlink() or path.is_file())
-    return max(changes, default=0.0) > time.time() - age
-
-
-def is_settled(unit: dict[str, str], *, disabled: bool) -> bool:
-    enabled, state = unit["UnitFileState"] == "enabled", unit["ActiveState"]
-    return not enabled and state in ("inactive", "failed") if disabled else enabled and state in ("active", "reloading")
-
-
-def compare_units(units: dict[str, dict[str, str]], wanted: list[dict], current: Path) -> dict:
-    settled = {unit["name"]: is_settled(units[unit["name"]], disabled=unit["disabled"]) for unit in wanted}
-    return {
-        "reload": any(unit["NeedDaemonReload"] == "yes" for unit in units.values()),
-        "outdated": [name for name, unit in units.items() if is_outdated(unit, current)],
-        "unsettled": [name for name in units if not settled[name]],
-        "unknown": [name for name, unit in units.items() if unit["LoadState"] == "not-found"],
-    }
 
 
 class Deployments:
@@ -163,29 +120,55 @@ class Deployments:
             "current": linked(self.root / "current"),
             "previous": linked(self.root / "previous"),
             "releases": complete,
-            "wheelhouses": [path.stem for path in by_age(self.root / "wheelhouse")],
+            "unproven": [path.name for path in by_age(self.folder) if (path / TRIAL).exists()],
+            "broken": not os.access(self.root / "current/bin/harvester", os.X_OK),
         }
 
+    def links(self, name: str) -> dict[str, str]:
+        """What a deployment's folder holds: links by name, and where each leads."""
+        configuration = self.generations / f"config-{name.rpartition('-')[2]}.json"
+        release = self.root / "releases" / release_of(name)
+        return {"release": str(release), "bin": "release/bin", "config.json": str(configuration)}
+
+    def is_right(self, name: str) -> bool:
+        """Whether `current` and the folder of this deployment lead where they must."""
+        inside = all(points_to(self.folder / name / link, target) for link, target in self.links(name).items())
+        return inside and points_to(self.root / "current", f"deployments/{name}")
+
     def ensure(self, name: str) -> None:
-        """The folder of a deployment, made under another name and renamed when whole."""
+        """The folder of a deployment, made under another name and renamed when whole; one that is there is repaired."""
         folder = self.folder / name
-        if folder.is_dir():
-            return
-        candidate = self.folder / f".{name}"
-        shutil.rmtree(candidate, ignore_errors=True)
-        candidate.mkdir(mode=0o755, parents=True)
-        (candidate / "release").symlink_to(self.root / "releases" / release_of(name))
-        (candidate / "bin").symlink_to("release/bin")
-        (candidate / "config.json").symlink_to(self.generations / f"config-{name.rpartition('-')[2]}.json")
-        candidate.rename(folder)
+        if not folder.is_dir() or folder.is_symlink():
+            if folder.is_symlink() or folder.exists():
+                folder.rename(self.folder / f".{name}.displaced-{time.time_ns()}")
+            candidate = self.folder / f".{name}.{time.time_ns()}"
+            candidate.mkdir(mode=0o755, parents=True)
+            (candidate / TRIAL).touch()
+            candidate.rename(folder)
+        for link, target in self.links(name).items():
+            replace_link(folder / link, target)
+
+    def left_by(self, current: str, state: dict) -> str:
+        """The previous deployment after a switch: the one left, or, where that never was well, the one before."""
+        left = state["current"]
+        return state["previous"] if current == left or left in state["unproven"] else left
 
     def switch(self, current: str, previous: str) -> None:
         self.ensure(current)
-        if not previous:
+        if previous in ("", current):
             (self.root / "previous").unlink(missing_ok=True)
-        elif previous != current:
+        else:
             replace_link(self.root / "previous", f"deployments/{previous}")
         replace_link(self.root / "current", f"deployments/{current}")
+
+    def prove(self, name: str, *, check: bool) -> bool:
+        """Whether a deployment was unproven until now."""
+        trial = self.folder / name / TRIAL
+        if not (name and trial.exists()):
+            return False
+        if not check:
+            trial.unlink()
+        return True
 
     def surplus(self, keep: int, spare: str, wheelhouse: str) -> list[Path]:
         """What can go: deployments by the plan, then releases and configurations that no deployment needs."""
@@ -211,10 +194,10 @@ def main() -> None:
             "generations": {"type": "path", "required": True},
             "current": text,
             "previous": {"type": "str"},
+            "proven": text,
             "keep": {"type": "int"},
             "spare": text,
             "spare_wheelhouse": text,
-            "units": {"type": "list", "elements": "dict", "default": [], "options": UNIT},
             "status_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -222,26 +205,27 @@ def main() -> None:
     wanted = module.params
     deployments = Deployments(Path(wanted["root"]), Path(wanted["generations"]))
     before = deployments.state()
-    switch = wanted["current"] and wanted["current"] != before["current"]
+    switch = wanted["current"] and not deployments.is_right(wanted["current"])
     if switch and not module.check_mode:
-        left = before["current"] if wanted["previous"] is None else wanted["previous"]
-        deployments.switch(wanted["current"], left)
+        left = deployments.left_by(wanted["current"], before) if wanted["previous"] is None else wanted["previous"]
+        try:
+            deployments.switch(wanted["current"], left)
+        except OSError as error:
+            module.fail_json(
+                msg=f"{error}: {wanted['current']} cannot be made current. ./inv deploy clears the way for it."
+            )
+    proven = deployments.prove(wanted["proven"], check=module.check_mode)
     surplus = (
         []
         if wanted["keep"] is None
         else deployments.surplus(wanted["keep"], wanted["spare"], wanted["spare_wheelhouse"])
     )
     for path in [] if module.check_mode else surplus:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        remove(path)
     module.exit_json(
-        changed=bool(switch or surplus),
+        changed=bool(switch or surplus or proven),
         **deployments.state(),
         removed=[path.name for path in surplus],
-        **compare_units(
-            show_units(module, [unit["name"] for unit in wanted["units"]]),
-            wanted["units"],
-            deployments.root / "current",
-        ),
         status=fresh_status(wanted["status_file"]),
     )
 

@@ -1,4 +1,4 @@
-"""Commands as a message prints them, run where they belong: `harvester` in a host's directory, in this process."""
+"""Commands as a message prints them, run in this process: `harvester` in a host's directory, `./inv` by Invoke."""
 
 import contextlib
 import io
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
+from invoke.program import Program
 from tests.commands.places import NOW_NS, Place
+from tests.contract.test_tasks import COLLECTION
 
 from harvester import cli
 from harvester.base.clock import SystemClock
@@ -18,6 +20,17 @@ class Ending(NamedTuple):
 
     code: int
     said: str
+
+
+def invoke(words: Sequence[str]) -> Ending:
+    """`./inv TASK ...`, parsed and run by Invoke in this process."""
+    out = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            Program(namespace=COLLECTION).run(["invoke", *words[1:]])
+    except SystemExit as ended:
+        return Ending(int(ended.code or 0), out.getvalue())
+    return Ending(0, out.getvalue())
 
 
 def run(place: Place, words: Sequence[str], wall_ns: int = NOW_NS) -> Ending:

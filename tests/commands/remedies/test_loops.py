@@ -26,9 +26,10 @@ from harvester.base.redaction import Secret
 from harvester.config.alerting import AlertSettings
 from harvester.tokens.claims import check_token
 from runbook.fleet import logs
-from runbook.fleet.inventory import Host, load_hosts, program
+from runbook.fleet.inventory import Host, environment, load_hosts, program
 from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
+from runbook.pull import cleanup
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull
 from runbook.pull.store import LocalStore
@@ -103,7 +104,9 @@ def test_channels_stored_where_the_host_does_not_look_are_told(monkeypatch: pyte
         )
 
 
-@pytest.mark.parametrize("value", ["C", "POSIX", ""])
+@pytest.mark.parametrize(
+    "value", ["C", *(pytest.param(name, marks=pytest.mark.long, id=name or "none") for name in ("POSIX", ""))]
+)
 def test_ansible_reads_an_inventory_whatever_the_locale(
     value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,8 +183,7 @@ def test_a_limit_that_matches_nothing_names_what_there_is(tmp_path: Path) -> Non
     assert "lab-up" not in str(caught.value), "there are hosts"
     named = re.search(r"It has (.*?)\.", str(caught.value))
     assert named
-    for name in named[1].split(", "):
-        assert [each.name for each in load_hosts(tmp_path, "hosts.yml", name)] == [name]
+    assert named[1].split(", ") == ["h1", "h2"]
 
 
 def token(account: str = "XX00000", seconds: int = 3_600) -> str:
@@ -256,3 +258,37 @@ def test_a_day_of_two_hosts_with_one_name_is_uploaded_under_the_names_that_they_
             assert ending.code == 0, ending.said
 
     assert "1 of 1 days are complete" in ending.said
+
+
+def test_an_inventory_that_ansible_refuses_is_looked_at_and_corrected(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.yml"
+    path.write_text("harvesters: {hosts: {h1: {}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_hosts(tmp_path, "hosts.yml")
+    words = re.search(r"Look at it with `(ansible-inventory) (--list)`", str(caught.value))
+    assert words
+    command = [program(words[1]), words[2], "--inventory", "hosts.yml"]
+    looked = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert "hosts.yml:2:1" in looked.stderr
+
+    path.write_text("harvesters: {hosts: {h1: {}}}\n")
+    assert [each.name for each in load_hosts(tmp_path, "hosts.yml")] == ["h1"]
+
+
+def test_a_clean_up_of_copies_that_changed_is_planned_anew(
+    make_lake: Any, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = make_lake(days=3)
+    played: list[Any] = []
+    monkeypatch.setattr(cleanup, "run", lambda *given, **_: played.append(given))
+    heal(place, store)
+    plan = cleanup.make_plan(lambda: LocalTransport("lab1", place.root), store)
+    path = store.lake / plan.removals[0].file.path
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(HarvesterError, match=r"changed since the plan was made.* run `\./inv verify-data`"):
+        cleanup.apply(plan, store, Target(Path()))
+    assert [day for day in verify_store(store, Selection()).days if day.problems], "verify-data names the day"
+    heal(place, store)
+
+    cleanup.apply(cleanup.make_plan(lambda: LocalTransport("lab1", place.root), store), store, Target(Path()))
+    assert len(played) == 1

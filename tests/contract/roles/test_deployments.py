@@ -1,14 +1,10 @@
 """The module that switches and removes deployments."""
 
 import os
-import time
 
 import pytest
 
 MODULE = "harvester/library/harvester_deployment.py"
-SYSTEMCTL = """#!/bin/sh
-[ "$1" = show ] && cat "$STATE"
-"""
 
 
 @pytest.fixture
@@ -44,7 +40,7 @@ def test_a_half_built_release_does_not_count(deployment):
 
 
 def test_a_switch_changes_code_and_configuration_together(deployment, host):
-    deployment(current="a1-0")
+    deployment(current="a1-0", proven="a1-0")
     answer = deployment(current="b2-1")
 
     current = host / "opt/current"
@@ -74,7 +70,7 @@ def test_the_way_back_restores_both_links(deployment):
 def test_the_way_back_restores_release_and_configuration(deployment, host, changed):
     first, second = {"release": ("a1-0", "b2-0"), "configuration": ("a1-0", "a1-1"), "both": ("a1-0", "b2-1")}[changed]
     for name in (first, second, first):
-        deployment(current=name)
+        deployment(current=name, proven=name)
         release, _, configuration = name.partition("-")
 
         assert (host / "opt/current/config.json").read_text() == configuration
@@ -98,7 +94,7 @@ def test_check_mode_switches_nothing(deployment, host):
 
 def test_removal_keeps_what_is_linked_and_what_it_needs(deployment, host):
     for name in ("a1-0", "b2-0", "b2-1", "c3-1"):
-        deployment(current=name)
+        deployment(current=name, proven=name)
 
     answer = deployment(keep=0)
 
@@ -128,74 +124,70 @@ def test_the_state_of_a_recorder_that_stopped_long_ago_is_no_state(deployment, h
     assert deployment(status_file=str(status))["status"] == {}
 
 
-@pytest.fixture
-def compare(run_module, host, monkeypatch):
-    """What the module says of one unit, before a systemctl that says it to be so; the link changed a minute ago."""
-    program = host / "bin/systemctl"
-    program.parent.mkdir()
-    program.write_text(SYSTEMCTL, encoding="utf-8")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setenv("STATE", str(host / "state"))
-    (host / "opt/current").symlink_to("deployments/a1-0")
-    changed = time.time() - 60
-    os.utime(host / "opt/current", (changed, changed), follow_symlinks=False)
+@pytest.mark.parametrize("damage", ["gone", "a file", "a link", "without its links", "with a wrong link"])
+def test_a_deployment_that_leads_nowhere_is_repaired_by_its_own_deploy(deployment, host, damage):
+    (host / "opt/releases/a1/bin/harvester").write_text("#!/bin/sh\n")
+    (host / "opt/releases/a1/bin/harvester").chmod(0o755)
+    deployment(current="a1-0")
+    folder = host / "opt/deployments/a1-0"
+    link = (host / "opt/current").lstat().st_mtime_ns
+    for path in folder.iterdir():
+        path.unlink()
+    if damage == "with a wrong link":
+        (folder / "bin").symlink_to("/nowhere")
+    elif damage != "without its links":
+        folder.rmdir()
+    if damage == "a file":
+        folder.write_text("")
+    elif damage == "a link":
+        folder.symlink_to("/nowhere")
 
-    def run(name, *, started_seconds_ago=0.0, disabled=False, **said):
-        started = int((time.clock_gettime(time.CLOCK_MONOTONIC) - started_seconds_ago) * 1e6)
-        lines = {
-            "Id": name, "LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "FragmentPath": "",
-            "DropInPaths": "", "NeedDaemonReload": "no", "ActiveEnterTimestampMonotonic": str(started), **said,
-        }  # fmt: skip
-        (host / "state").write_text("\n".join(f"{key}={value}" for key, value in lines.items()), encoding="utf-8")
-        units = [{"name": name, "disabled": disabled}]
-        answer = run_module(MODULE, root=str(host / "opt"), generations=str(host / "etc"), units=units)
-        assert not answer.get("failed"), answer
-        assert not answer["changed"]
-        return [key for key in ("reload", "outdated", "unsettled", "unknown") if answer[key]]
+    assert deployment()["broken"]
+    answer = deployment(current="a1-0")
 
-    return run
-
-
-def test_a_service_is_outdated_when_it_started_before_the_switch(compare):
-    assert compare("a.service", started_seconds_ago=120) == ["outdated"]
-    assert compare("a.service", started_seconds_ago=30) == []
+    assert answer["changed"] and not answer["broken"]
+    assert (answer["current"], answer["previous"]) == ("a1-0", "")
+    assert (host / "opt/current/config.json").read_text() == "0"
+    assert (host / "opt/current").lstat().st_mtime_ns == link, "what runs did not change"
+    assert not deployment(current="a1-0")["changed"]
 
 
-def test_a_service_is_outdated_when_it_started_before_its_own_file_changed(compare, host):
-    unit = host / "a.service"
-    unit.touch()
+def test_the_way_back_never_leads_to_a_deployment_that_never_was_well(deployment):
+    deployment(current="a1-0")
+    assert deployment()["unproven"] == ["a1-0"]
+    assert deployment(proven="a1-0")["unproven"] == []
+    assert not deployment(proven="a1-0")["changed"]
 
-    assert compare("a.service", started_seconds_ago=30, FragmentPath=unit) == ["outdated"]
-    assert compare("a.service", started_seconds_ago=30, DropInPaths=unit) == ["outdated"]
+    deployment(current="b2-1")
+    answer = deployment(current="c3-2")
 
-
-def test_a_service_that_does_not_come_up_is_started_anew(compare):
-    assert compare("a.service", ActiveState="activating") == ["outdated", "unsettled"]
-    assert compare("a.service", ActiveState="inactive") == ["unsettled"]
-
-
-def test_a_timer_takes_a_new_file_without_a_restart(compare):
-    assert compare("a.timer", started_seconds_ago=120) == []
-    assert compare("a.timer", NeedDaemonReload="yes") == ["reload"]
-
-
-@pytest.mark.parametrize(
-    ("active", "file_state"), [("inactive", "enabled"), ("active", "disabled"), ("failed", "enabled")]
-)
-def test_a_unit_that_is_wanted_must_be_enabled_and_active(compare, active, file_state):
-    assert compare("a.timer", ActiveState=active, UnitFileState=file_state) == ["unsettled"]
+    assert (answer["current"], answer["previous"]) == ("c3-2", "a1-0"), "b2-1 never was well"
+    assert sorted(answer["unproven"]) == ["b2-1", "c3-2"]
+    answer = deployment(current="a1-0")
+    assert (answer["current"], answer["previous"]) == ("a1-0", ""), "nor was c3-2"
+    deployment(current="b2-1", proven="b2-1")
+    assert deployment(current="c3-2")["previous"] == "b2-1"
 
 
-@pytest.mark.parametrize(
-    ("active", "file_state"), [("active", "enabled"), ("inactive", "enabled"), ("active", "disabled")]
-)
-def test_a_unit_that_is_to_be_off_must_be_neither(compare, active, file_state):
-    assert compare("a.timer", disabled=True, ActiveState=active, UnitFileState=file_state) == ["unsettled"]
+def test_a_deployment_of_an_older_role_counts_as_well(deployment, host):
+    deployment(current="a1-0")
+    (host / "opt/deployments/a1-0/.trial").unlink()
+
+    assert deployment(current="b2-1")["previous"] == "a1-0"
 
 
-def test_a_unit_that_is_to_be_off_need_not_exist(compare):
-    gone = {"ActiveState": "inactive", "UnitFileState": "", "LoadState": "not-found"}
+def test_what_runs_that_died_left_behind_hinders_no_switch(deployment, host):
+    deployment(current="a1-0")
+    for name in (".current.new", ".current.1", "deployments/.b2-1"):
+        (host / "opt" / name / "inside").mkdir(parents=True)
 
-    assert compare("a.timer", disabled=True, **gone) == ["unknown"]
-    assert compare("a.timer", **gone) == ["unsettled", "unknown"]
+    assert deployment(current="b2-1")["current"] == "b2-1"
+
+
+def test_a_link_that_cannot_be_replaced_is_told(deployment, host):
+    (host / "opt/current/inside").mkdir(parents=True)
+
+    answer = deployment(current="a1-0")
+
+    assert answer["failed"]
+    assert str(host / "opt/current") in answer["msg"]

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 PHASES = {"continuous": [["00:00:00", "24:00:00"]]}
+MASTER = "0915-1530"
+"""What the exchange's symbol master says of the hours all the same."""
 ORIGIN = {"reference": "made for a test"}
 
 
@@ -18,7 +20,7 @@ def main() -> None:
         if state == "open" and day.weekday() >= 5
     ]
     closed = [{"date": day.isoformat(), "name": "test", **ORIGIN} for day in days if state == "closed"]
-    rule = {"from": days[0].isoformat(), "to": days[-1].isoformat(), "phases": PHASES, **ORIGIN}
+    rule = {"from": days[0].isoformat(), "to": days[-1].isoformat(), "phases": PHASES, "master": MASTER, **ORIGIN}
     calendar = {
         "timezone": "Asia/Kolkata",
         "market": "test",

@@ -113,6 +113,8 @@ class Steps:
         self.files: list[str] = []
         self.count = 0
 
+    def look(self, host: str) -> None: ...
+
     def begin(self, host: str, files: int, total_bytes: int) -> None:
         self.begun.append((host, files, total_bytes))
 

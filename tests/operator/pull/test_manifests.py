@@ -16,8 +16,8 @@ from runbook.pull.plan import Selection, bytes_wanted, parse_selection, parse_sy
 
 SHA = "ab" * 32
 REMEDY = (
-    "Nothing of that day was taken from it. Run `harvester verify` where it came from; `harvester close` there builds"
-    " the day again, and `./inv pull-data` downloads it."
+    "Nothing of that day was taken from it. Run `harvester verify` where it came from and do what that"
+    " says; then `./inv pull-data` downloads it."
 )
 
 

@@ -14,6 +14,8 @@ from runbook.pull.store import LocalStore
 class Steps:
     """Progress as lines; the reader's pace is the writer's, for a pipe holds only so many."""
 
+    def look(self, host: str) -> None: ...
+
     def begin(self, host: str, files: int, total_bytes: int) -> None:
         print(f"begin {total_bytes}", flush=True)
 

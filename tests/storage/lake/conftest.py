@@ -53,7 +53,7 @@ class Place:
         plain = {"symbols": SYMBOLS, "windows": (window,), "interval_ns": INTERVAL_NS, "grace_ns": 9 * NS_PER_SECOND}
         return Expectation(**{**plain, **changes})
 
-    def close(self, *, now_ns: int = AFTER_NS, rebuild: bool = False, **changes: Any) -> Closing:
+    def close(self, *, now_ns: int = AFTER_NS, rebuild: bool = False, explain: str = "", **changes: Any) -> Closing:
         return close_day(
             journal=self.journal,
             lake=self.lake,
@@ -61,6 +61,7 @@ class Place:
             expectation=self.expectation(**changes),
             now_ns=now_ns,
             rebuild=rebuild,
+            explain=explain,
         )
 
     def current(self, kind: str) -> Path:

@@ -41,7 +41,7 @@ def close_by(place: StreamedPlace, form: str, *, rebuild: bool = False) -> None:
     """`harvester close --date` with the setting."""
     changes = {"data_dir": str(place.root), "host_id": PARTITION.host, "feeds": ["fyers-hsm"], "archive": form}
     settings = validate(Settings, make_config(place.root.parent, **changes))
-    assert close.run(Namespace(date=DAY.isoformat(), due=False, rebuild=rebuild), settings) == 0
+    assert close.run(Namespace(date=DAY.isoformat(), due=False, rebuild=rebuild, explain=""), settings) == 0
 
 
 def forms(place: StreamedPlace) -> set[str]:

@@ -229,7 +229,7 @@ def test_clean_up_twice_is_clean_up_once(closed, receipt: Path) -> None:
 
 
 def test_an_archive_stays_while_the_journal_has_its_segment(closed, receipt: Path) -> None:
-    assert clean(closed, receipt) == ["the journal still has its segment; run harvester prune-journal first"]
+    assert clean(closed, receipt) == ["the journal still has its segment; run harvester prune-journal --apply first"]
     assert not closed.current("depth").exists()
 
 

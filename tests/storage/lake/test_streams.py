@@ -124,7 +124,7 @@ def test_what_no_decoder_can_read_is_counted_and_the_rest_is_there(streamed) -> 
     recorder.frame(FYERS_HSM, 0, hsm.notice(51001, "plan limit", 4))
     recorder.close()
     recorder.stop()
-    streamed.close()
+    streamed.close(explain="made by hand")
     entry = streamed.certificate()["streams"]["fyers-hsm"]
     assert entry["leftovers"] == {
         "extra values": 1,
@@ -244,7 +244,7 @@ def test_fifty_levels_are_a_row_a_message(streamed) -> None:
     recorder.frame(FYERS_TBT, 0, b"\xff\xff not a message")
     recorder.close()
     recorder.stop()
-    streamed.close()
+    streamed.close(explain="made by hand")
     rows = streamed.table("depth50")
     assert [row["sequence"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert rows[5]["bid_px"] == [80_000 - 5 * slot for slot in range(50)]

@@ -52,6 +52,7 @@ def test_a_whole_day_is_told_with_its_files_and_bytes(closed: Place) -> None:
                 "files": len(sizes),
                 "bytes": sum(sizes),
                 "removed": 0,
+                "damage": [],
                 "problems": [],
             }
         ],

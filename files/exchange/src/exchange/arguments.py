@@ -16,6 +16,7 @@ from harvester.calendar.segments import SEGMENTS, Hours, parse_hours
 MOST_BUSY, LEAST_BUSY = 1000.0, 0.001
 MOST_LOAD_RATE, LEAST_LOAD_RATE = 100.0, 0.01
 MOST_SECONDS = 3600.0
+LONGEST_TOKEN_SECONDS = 10 * 366 * 86_400
 MOST_SPEED, LEAST_SPEED = 100_000.0, 0.001
 Number = TypeVar("Number", int, float)
 
@@ -41,6 +42,10 @@ def within(kind: type[Number], least: Number, most: Number) -> Callable[[str], N
     return parse
 
 
+port = within(int, 0, 65_535)
+lifetime = within(int, 1, LONGEST_TOKEN_SECONDS)
+
+
 def day(text: str) -> date:
     """A date."""
     try:
@@ -49,9 +54,19 @@ def day(text: str) -> date:
         raise argparse.ArgumentTypeError("must be a date such as 2026-11-23") from error
 
 
+def file(text: str) -> Path:
+    """A file that is there."""
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return Path(text)
+
+
 def redirect_uri(text: str) -> str:
     """An address that a browser can be sent to."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"is no address ({error})") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise argparse.ArgumentTypeError("must be an address such as https://127.0.0.1:8080/, without #")
     return text
@@ -79,7 +94,7 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
     parser.add_argument(
         "--holiday-list",
-        type=Path,
+        type=file,
         metavar="JSON",
         help="serve this file as the exchange's list of holidays, at www.nseindia.com/api/holiday-master?type=trading"
         " (default: the last year of the calendar)",
@@ -123,7 +138,11 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
         help="register this redirect address for the app; may be given several times, the first is the app's own"
         " (default: as registered before, at first http://127.0.0.1:8080/)",
     )
-    parser.add_argument("--token-seconds", type=positive, help="life of tokens (default: until 06:30 India time)")
+    parser.add_argument(
+        "--token-seconds",
+        type=lifetime,
+        help="life of tokens (default: until 06:30 India time)",
+    )
     _add_socket_options(parser)
     parser.add_argument("--debug", action="store_true", help="log every request to standard error")
 

@@ -9,10 +9,18 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from exchange.arguments import add_market_options, add_replay_options, exchange_options, positive, replay_options
+from exchange.arguments import (
+    add_market_options,
+    add_replay_options,
+    exchange_options,
+    lifetime,
+    port,
+    replay_options,
+)
 from exchange.state import StateDir
 from harvester.base.clock import SystemClock
-from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.endings import report_ending
+from harvester.base.errors import ConfigError
 
 CONTROL_HELP = "state directory of the running exchange"
 
@@ -26,11 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _configure_log(debug=getattr(options, "debug", False))
     try:
         code: int = options.command(options)
-    except HarvesterError as error:
-        print(f"exchange: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    except (Exception, KeyboardInterrupt) as error:
+        return report_ending("exchange", error)
     return code
 
 
@@ -51,7 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("serve", help="run until stopped; says where on standard output once it is ready")
     one.add_argument("--state", type=Path, required=True, help="directory for credentials, keys, logs; made if missing")
     one.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    one.add_argument("--port", type=int, default=443, help="port to listen on, 0 for a free one (default %(default)s)")
+    one.add_argument(
+        "--port",
+        type=port,
+        default=443,
+        help="port to listen on, 0 for a free one (default %(default)s)",
+    )
     add_market_options(one)
     one.set_defaults(command=_serve)
 
@@ -80,7 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     add_replay_options(one)
     one.add_argument("--state", type=Path, default=Path(), help="state directory (default: a temporary one)")
     one.add_argument("--address", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    one.add_argument("--port", type=int, default=0, help="port to listen on, 0 for a free one (default %(default)s)")
+    one.add_argument(
+        "--port",
+        type=port,
+        default=0,
+        help="port to listen on, 0 for a free one (default %(default)s)",
+    )
     add_market_options(one)
     one.set_defaults(command=_replay, words=[])
 
@@ -92,7 +107,11 @@ def _add_controls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     """Subcommands that act on the state directory of an exchange."""
     one = commands.add_parser("token", help="print an access token made without a login, for tests")
     one.add_argument("--state", type=Path, required=True, help="state directory of the exchange")
-    one.add_argument("--valid-seconds", type=positive, help="life of the token (default: until 06:30 India time)")
+    one.add_argument(
+        "--valid-seconds",
+        type=lifetime,
+        help="life of the token (default: until 06:30 India time)",
+    )
     one.set_defaults(command=_token)
 
     one = commands.add_parser(

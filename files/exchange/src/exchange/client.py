@@ -41,7 +41,7 @@ def call_control(state_dir: Path, method: str, path: str, content: bytes | None 
             response = client.request(method, f"http://control{path}", content=content)
     except httpx.HTTPError as error:
         raise HarvesterError(
-            f"{state_dir}: the exchange's control socket does not answer ({error}). Is `exchange serve` running on"
+            f"{state_dir}: the exchange's control socket does not answer. Is `exchange serve` running on"
             " this state directory, and does this user own it?"
         ) from error
     if response.is_error:

@@ -14,7 +14,7 @@ from exchange.hosts import BROKER_HOSTS
 from exchange.limits import RateLimits
 from exchange.listener import Listener
 from exchange.market.disruptions import Disruptions, Show
-from exchange.market.instruments import load_instruments
+from exchange.market.instruments import Instrument, load_instruments
 from exchange.market.load import LoadMarket
 from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions, state_hours
@@ -45,6 +45,7 @@ class Exchange:
     def __init__(self, options: Options, clock: Clock | None = None) -> None:
         self.options = options
         self.clock = clock or SystemClock()
+        named = self._read_named()
         self.state = StateDir(options.state).prepare()
         self.state.lock()
         self.state.register(options.redirect_uris)
@@ -52,19 +53,23 @@ class Exchange:
         self.faults = FaultSchedule(self.clock)
         self.player: Player | None = None
         """Of a recorded day."""
-        self.world = self._make_world()
+        self.world = self._make_world(*named)
         app = build_app(self.world)
         self.listener = Listener(app, options.address, options.port, server_context(self.state.path))
         self._control = Control(self.state.control, app)
         self._watch: asyncio.Task[None] | None = None
         self.proxy_url = ""
 
-    def _make_world(self) -> World:
+    def _read_named(self) -> "tuple[Sessions, dict[str, Instrument], Player | None]":
+        """What files that the options name say: read before anything is made. Raises ConfigError."""
         options = self.options
         hours = options.segment_hours
         sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar, hours)
         instruments = state_hours(load_instruments(options.symbols_file), hours)
-        player = _open_day(options.day) if options.day else None
+        return sessions, instruments, _open_day(options.day) if options.day else None
+
+    def _make_world(self, sessions: Sessions, instruments: dict[str, Instrument], player: "Player | None") -> World:
+        options = self.options
         if player:
             from exchange.replay.feeds import recorded_instruments
 

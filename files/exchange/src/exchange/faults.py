@@ -145,7 +145,7 @@ def load_faults(path: Path) -> list[Fault]:
     try:
         return parse_faults(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the fault script cannot be read ({error}).") from error
+        raise ConfigError(f"{path}: the fault script cannot be read ({getattr(error, 'strerror', error)}).") from error
 
 
 @dataclass

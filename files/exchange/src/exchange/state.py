@@ -109,8 +109,9 @@ class StateDir:
         try:
             return App(**json.loads(self._app.read_text()))
         except (OSError, ValueError, TypeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(
-                f"{self._app}: not the credentials of an exchange ({error}). Name the state directory of a running"
+                f"{self._app}: not the credentials of an exchange ({why}). Name the state directory of a running"
                 " exchange with --state, or remove the directory to have new ones made."
             ) from error
 

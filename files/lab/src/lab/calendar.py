@@ -15,6 +15,8 @@ OPEN_DAYS = 60
 CLOSED_DAYS = 8
 DAYS = 365
 ORIGIN = "made by the lab"
+CASH, DERIVATIVES = "0915-1530", "0915-1540"
+"""What the exchange's symbol master says of their hours, whatever hours the lab has."""
 
 
 def provide_calendar(path: Path) -> None:
@@ -73,9 +75,14 @@ def announce(path: Path, *, lead_seconds: int, seconds: int) -> tuple[datetime, 
 
 def _calendar(first: date, last: date, opens: str, closes: str) -> dict[str, Any]:
     phases = {"continuous": [[opens, closes]]}
-    rule = {"from": first.isoformat(), "to": last.isoformat(), "phases": phases, "reference": ORIGIN}
+    rule = {"from": first.isoformat(), "to": last.isoformat(), "phases": phases, "master": CASH, "reference": ORIGIN}
     common = {"timezone": str(INDIA), "market": "lab", "valid_until": last.isoformat()}
-    segments = {segment: {"phase_rules": [rule]} for segment in SEGMENTS if segment != NSE_CASH}
+    derived = rule | {"master": DERIVATIVES}
+    segments = {
+        segment: {"phase_rules": [derived if segment in ("nse_fo", "bse_fo") else rule]}
+        for segment in SEGMENTS
+        if segment != NSE_CASH
+    }
     return {**common, "phase_rules": [rule], "holidays": [], "special_sessions": [], "segments": segments}
 
 

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harvester.base.errors import HarvesterError
+from harvester.base.arguments import at_least, require_place
+from harvester.base.endings import report_ending
 from lab import faults, hosts, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
@@ -21,20 +22,21 @@ from lab.stand_ins import NAMES, find_running
 from lab.state import default_state
 
 Disturb = Callable[[HostClaim, argparse.Namespace], None]
+SHORTEST_SECONDS = 5
+"""Of a demonstrated session: the recorder polls every 2 s, and the SDK looks at the same market meanwhile."""
+LARGEST_DISK = 1 << 44
+"""16 TiB, the most that ext4 has with blocks of 4 KiB and 32 bits."""
 HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 ok, 1 failure, 2 usage."""
+    """Run one command; returns its exit code, as docs/exit-codes.md has them."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)
-    except HarvesterError as error:
-        print(f"lab: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    except (Exception, KeyboardInterrupt) as error:
+        return report_ending("lab", error)
 
 
 def _say(line: str) -> None:
@@ -69,8 +71,10 @@ def _read_wish(text: str, options: argparse.Namespace) -> labs.HostWish:
     disk_path, _, disk_bytes = (options.disk or "").partition("=")
     if options.disk and options.tier == "uml":
         raise LabUsageError("--disk is for hosts of tier nspawn; a host with its own kernel has a whole disk.")
-    if options.disk and not (disk_path.startswith("/") and disk_bytes.isdigit()):
-        raise LabUsageError(f"--disk {options.disk!r} is not PATH=BYTES, such as /var/lib/harvester=268435456.")
+    if options.disk and not (disk_path.startswith("/") and disk_bytes.isdigit() and int(disk_bytes) <= LARGEST_DISK):
+        raise LabUsageError(
+            f"--disk {options.disk!r} is not PATH=BYTES up to 16 TiB, such as /var/lib/harvester=268435456."
+        )
     return labs.HostWish(
         name,
         find_suite(suite or options.suite).name,
@@ -126,7 +130,12 @@ def _base(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from lab.demo import demonstrate  # imports what the runbook's commands do, too
+    if options.summary:
+        require_place(options.summary, "--summary")
+    from runbook.console.terminal import waiting
+
+    with waiting("loading"):
+        from lab.demo import demonstrate  # imports what the runbook's commands do, too
 
     demonstrate(
         on_host=not options.here,
@@ -167,10 +176,16 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_faults(commands)
 
+    session = at_least(SHORTEST_SECONDS)
     demo = _add(commands, "demo", _demo, "harvest a session from nothing, pull it and verify it")
     demo.add_argument("--here", action="store_true", help="as ordinary processes, without a host and without Ansible")
     demo.add_argument("--down", action="store_true", help="take the lab down at the end")
-    demo.add_argument("--seconds", type=int, default=40, help="length of the trading session (default: %(default)s)")
+    demo.add_argument(
+        "--seconds",
+        type=session,
+        default=40,
+        help="length of the trading session (default: %(default)s)",
+    )
     demo.add_argument("--summary", type=_path, metavar="FILE", help="write the summary to FILE, as JSON")
 
     base = _add(commands, "base", _base, "build the base tree of a suite, if the cache has none")
@@ -197,14 +212,14 @@ def _add_faults(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "cut the host off from one address",
     )
     partition.add_argument("--address", required=True, help="the address that it can no longer send to")
-    partition.add_argument("--port", type=int, help="only this TCP port of it")
+    partition.add_argument("--port", type=at_least(1), help="only this TCP port of it")
     slow = kind("slow", lambda host, given: faults.slow_down(host, given.kilobits), "let little through to the host")
-    slow.add_argument("--kilobits", type=int, default=256, help="kilobits a second (default: %(default)s)")
+    slow.add_argument("--kilobits", type=at_least(1), default=256, help="kilobits a second (default: %(default)s)")
     kind("cut", lambda host, _: faults.cut(host), "pull the cable")
     disk = kind(
         "disk-full", lambda host, given: faults.fill_disk(host, given.leave_bytes), "fill the host's extra disk"
     )
-    disk.add_argument("--leave-bytes", type=int, default=0, help="bytes that stay free (default: %(default)s)")
+    disk.add_argument("--leave-bytes", type=at_least(0), default=0, help="bytes that stay free (default: %(default)s)")
     kind("power-cut", lambda host, _: hosts.cut_power(host), "end the host without a warning and boot it again")
     kind("heal", lambda host, _: faults.heal(host), "undo every fault of the host")
 

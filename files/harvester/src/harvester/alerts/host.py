@@ -10,8 +10,9 @@ from harvester.base.errors import ConfigError
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.alerting import AlertSettings
-from harvester.tokens.places import open_place
+from harvester.tokens.places import open_place, storing
 
+USER = "harvester-alert"
 REMEDY = "Log in: ./inv token-push"
 RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"
 
@@ -48,7 +49,7 @@ def open_channels(settings: AlertSettings) -> list[Channel]:
     if stored is None:
         raise ConfigError(
             f"{store.place}: no alert channel is configured, so nobody is told anything. Write apprise addresses into a"
-            f" file, one a line, and bring it there: {storing(settings.channels)}"
+            f" file, one a line, and bring it there: {storing('channels', store, USER)}"
         )
     return parse_channels(stored.value)
 
@@ -57,11 +58,3 @@ def find_channels(settings: AlertSettings) -> list[str]:
     """The names of the channels of the settings; none where there is none. Raises ConfigError, StoreError."""
     stored = open_place(settings.channels, settings.region).read()
     return names_of(stored.value) if stored else []
-
-
-def storing(place: str) -> str:
-    """The command that brings a file with channels to the place where a host reads them."""
-    kind, _, path = place.partition(":")
-    if kind == "file":
-        return f"on the host, sudo install -o harvester-alert -g harvester-alert -m 600 FILE {path}"
-    return "./inv secret-put --name channels < FILE"

@@ -100,8 +100,8 @@ def _tell(book: Book, chosen: list[Entry], now_ns: int) -> list[Message]:
 
 
 def _is_due(entry: Entry, now_ns: int, repeating: bool) -> bool:
-    lasting = entry.lasts and entry.open and entry.severity > Severity.INFO
-    if not entry.count and not (lasting and repeating):
+    is_only_due = entry.source == HOST and entry.severity == Severity.INFO
+    if not entry.count and not (entry.lasts and entry.open and repeating and not is_only_due):
         return False
     told = entry.told_ns and entry.told_severity >= entry.severity
     return not (told and _is_within(now_ns - entry.told_ns, REPEAT_SECONDS[Severity(entry.severity)]))

@@ -15,8 +15,8 @@ from harvester.config.settings import Settings
 from harvester.health.checks import check_health
 from harvester.health.facts import Facts, read_facts
 from harvester.health.installed import Installed
+from harvester.health.musts import CHANNELS, WATCH, check_host
 from harvester.health.musts import TITLES as HOST_TITLES
-from harvester.health.musts import WATCH, check_host
 from harvester.health.remedies import Check
 from harvester.health.view import make_view
 
@@ -90,6 +90,8 @@ def find_faults(
         installed, facts, settings=settings, calendar=calendar, watched_ns=facts.at_ns or None, now_ns=wall_ns
     )
     found = {check.name: check for check in check_host(view) if check.gravity}
+    if facts.reach and not facts.reach.channels:
+        found.pop(CHANNELS, None)  # there is nobody to tell
     is_watched = WATCH not in found
     told = found.values() if is_watched else [found[WATCH]]
     return HostLook([_host_notice(check, installed.host_id) for check in told], is_watched, view.in_session)

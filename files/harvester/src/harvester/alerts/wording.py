@@ -9,6 +9,9 @@ from harvester.base.clock import to_ist
 BODY_LENGTH = 3_000
 """Telegram takes 4,096 characters of text (Bot API, sendMessage), the smallest of what the common services take."""
 
+DETAIL_LENGTH = 160
+"""Of one notice among several."""
+
 
 def describe_one(entry: Entry) -> Message:
     """One notice."""
@@ -23,7 +26,7 @@ def describe_all(entries: Sequence[Entry], beyond: int) -> Message:
     """A digest, the gravest first; `beyond`: notices that are not even in the book."""
     worst = Severity(entries[0].severity)
     lines = [
-        f"{_name(entry)} {entry.source}: {entry.title} ({_span(entry)})"
+        f"{_name(entry)} {entry.source}: {entry.title} ({_span(entry)}){_detail(entry)}"
         + (f" What to do: {entry.remedy}" if entry.remedy else "")
         for entry in entries
     ]
@@ -63,6 +66,12 @@ def fit(lines: Sequence[str]) -> str:
     kept = max(1, kept)
     more = [f"... and {len(lines) - kept} more: the log of the alerts has them."] if kept < len(lines) else []
     return "\n".join([line[:BODY_LENGTH] for line in lines[:kept]] + more)
+
+
+def _detail(entry: Entry) -> str:
+    """The first words of what is behind a title, for a line of a digest."""
+    words = " ".join(entry.text.partition("\n")[2].split())
+    return f": {words[:DETAIL_LENGTH]}{'...' if len(words) > DETAIL_LENGTH else ''}" if words else ""
 
 
 def _name(entry: Entry) -> str:

@@ -5,9 +5,11 @@ import io
 import os
 import select
 import sys
+import traceback
 
 from harvester.base.errors import HarvesterError
 
+DEBUG = "HARVESTER_DEBUG"
 FAILURE, INTERRUPTED = 1, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED = (errno.EACCES, errno.EPERM)
@@ -27,6 +29,18 @@ def describe_ending(error: BaseException, *, for_traceback: str) -> tuple[int, s
     if isinstance(error, OSError) and error.strerror:
         return FAILURE, f"{_place(error)}{error.strerror}. {_remedy(error, for_traceback)}"
     return FAILURE, f"unexpected {type(error).__name__}: {error}. {for_traceback}"
+
+
+def report_ending(name: str, error: BaseException) -> int:
+    """Say on standard error why the program `name` ends, with the traceback where HARVESTER_DEBUG is set; its code."""
+    from harvester.base.redaction import redact  # a command that ends well needs none of it
+
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
+    code, message = describe_ending(error, for_traceback=f"{DEBUG}=1 in the environment shows the traceback.")
+    if message:
+        print(f"{name}: {redact(message)}", file=sys.stderr)
+    return code
 
 
 def flush_output() -> None:

@@ -11,6 +11,7 @@ from harvester.calendar import NSE_CASH
 from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, JournalError, Record, decode_control
 from harvester.journal.reader import read_segment
 from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, close_record
+from harvester.ledger.lost import LostToday
 
 log = structlog.get_logger()
 
@@ -93,6 +94,8 @@ class DayHistory:
         self._last_wall_ns = 0
         self._polled: dict[int, str] = {}
         """The symbol of each stream of polls, from the segment's header."""
+        self.lost = LostToday()
+        """What the gaps that were closed add up to."""
 
     def read(self, day_directory: Path, *, whole: bool = False) -> None:
         """Take in the sealed segments of the day: those that are needed, or the `whole` day.
@@ -157,6 +160,7 @@ class DayHistory:
             self._interval_ns = record.get("interval_ns") or self._interval_ns
         elif kind == "start":
             self._end_run()
+        self.lost.take(record)
 
     def _load(self, record: dict[str, Any]) -> None:
         """Take over a checkpoint, which holds all that the records before it say."""
@@ -167,6 +171,7 @@ class DayHistory:
         self.feed(FYERS_REST).load(record)
         for number, state in record["feeds"].items():
             self.feed(int(number)).load(state)
+        self.lost.load(record)
 
     def _end_run(self) -> None:
         for feed in self.feeds.values():

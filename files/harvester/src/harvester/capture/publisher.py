@@ -28,6 +28,8 @@ log = structlog.get_logger()
 EVERY_NS = NS_PER_SECOND - 50 * NS_PER_MS
 MANY, MANY_EVERY_NS = 500, 5 * NS_PER_SECOND
 """With so many symbols the file is large: it is written less often, and assembled in steps."""
+MOST_PROBLEMS = 20
+"""Of the journal that the file lists."""
 SLICE = 200
 """Symbols, or open gaps, of a step: about a millisecond of work."""
 
@@ -141,7 +143,8 @@ class StatusPublisher:
                 "problem": self._keeper.problem,
                 **({"unproven": access.unproven} if access.unproven else {}),
             },
-            "journal": _describe_journal(self._context.sink),
+            "journal": describe_journal(self._context.sink),
+            "lost_today": self._context.sink.lost.describe(today.isoformat()),
             "deviation_ms": self._polls.deviations.describe(),
             "disk": {"free_bytes": recorder.disk.free_bytes, "full": recorder.disk.is_full},
             "calendar": {
@@ -226,7 +229,8 @@ def _describe_connection(connection: StreamConnection) -> dict[str, Any]:
     }
 
 
-def _describe_journal(sink: JournalSink) -> dict[str, Any]:
+def describe_journal(sink: JournalSink) -> dict[str, Any]:
+    """What the status says of the journal."""
     writer = sink.writer
     segment = writer.segment if writer else None
     return {
@@ -235,4 +239,6 @@ def _describe_journal(sink: JournalSink) -> dict[str, Any]:
         "segment": segment.name if segment else None,
         "bytes": writer.segment_size if writer else 0,
         "failure": sink.failure,
+        "problems": sink.problems[:MOST_PROBLEMS],
+        "quarantine": dict(zip(("files", "bytes"), sink.quarantined, strict=True)) if sink.quarantined else None,
     }

@@ -140,7 +140,7 @@ class Recorder:
         today = self.calendar.trading_date(self._clock.wall_ns())
         history = DayHistory(self._settings.poll.interval_ns)
         history.read(day_directory(self._sink.directory, today))
-        self._past = history.feeds
+        self._past, self._sink.lost = history.feeds, history.lost
         for feed in self.feeds:
             feed.recall(history.feed(feed.number))
         wall_ns, used = self._clock.wall_ns(), {feed.number for feed in self.feeds}

@@ -131,7 +131,7 @@ def write_checkpoint(
     record = {"type": "state", **polls, "settled": settled.pop(NSE_CASH, []), "feeds": by_number}
     if settled:
         record["settled_segments"] = settled
-    sink.write(record)
+    sink.write(record | sink.lost.checkpoint())
 
 
 def _overlap(one: Window, other: Window) -> bool:

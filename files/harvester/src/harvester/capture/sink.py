@@ -8,9 +8,11 @@ from harvester.base.clock import Clock
 from harvester.capture.backlog import Backlog
 from harvester.config.settings import Settings
 from harvester.journal.format import JournalError, RunInfo
+from harvester.journal.quarantine import measure
 from harvester.journal.recovery import recover
 from harvester.journal.writer import JournalWriter
 from harvester.ledger.gaps import ControlRecord
+from harvester.ledger.lost import LostToday
 
 log = structlog.get_logger()
 
@@ -23,15 +25,22 @@ class JournalSink:
         self.failure: str | None = None
         """Why the journal takes nothing now; None: it does."""
         self.writer: JournalWriter | None = None
+        self.problems: list[str] = []
+        """What the last recovery could not put right."""
+        self.quarantined: tuple[int, int] | None = None
+        """Files and bytes in quarantine when the segment was begun; None: unknown."""
         self._settings = settings.journal
         self._clock = clock
         self._run = run
         self._backlog = Backlog()
         self._segment: Path | None = None
+        self.lost = LostToday()
+        """What the gaps among the records add up to."""
 
     def open(self) -> None:
         """Recover what a killed run left, then open a segment. Raises JournalError: a second recorder, a bad disk."""
         report = recover(self.directory, clock=self._clock)
+        self.problems, self.quarantined = report.problems, measure(self.directory)
         for problem in report.problems:
             log.error("journal_problem", detail=problem)
         if report.changed:
@@ -51,6 +60,11 @@ class JournalSink:
 
     def write_all(self, records: list[ControlRecord]) -> None:
         """Append control records with one write; a gap among them is made durable at once."""
+        for record in records:
+            self.lost.take(record)
+        self._append_all(records)
+
+    def _append_all(self, records: list[ControlRecord]) -> None:
         if not records:
             return
         writer = self.writer
@@ -85,6 +99,7 @@ class JournalSink:
         if segment is None or segment == self._segment:
             return False
         self._segment = segment
+        self.quarantined = measure(self.directory)
         return True
 
     def reopen(self) -> None:
@@ -99,7 +114,7 @@ class JournalSink:
             return
         self.failure = None
         log.warning("journal_reopened", run_id=self._run.run_id)
-        self.write_all(self._backlog.take())
+        self._append_all(self._backlog.take())
 
     def close(self) -> None:
         """Seal the segment and release the journal's lock."""

@@ -1,11 +1,15 @@
 """harvester athena-ddl: print table definitions for Amazon Athena."""
 
 import argparse
+import re
 
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.clock import parse_date
+from harvester.base.errors import ConfigError
 from harvester.config.settings import Settings
 from harvester.reader.athena import FIRST_DAY, SCHEMAS, define_all, describe
+
+NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: "Settings | None") -> int:
-    """Print the definitions. Raises ConfigError for a malformed date."""
+    """Print the definitions. Raises ConfigError for a malformed date, and for a name that would break them."""
+    for option, names in {"bucket": [args.bucket], "database": [args.database], "host": args.host}.items():
+        for name in names:
+            if not NAME.fullmatch(name):
+                raise ConfigError(f"--{option} {name!r} is no name of letters, digits, dots, dashes and underscores.")
     since = parse_date(args.since).isoformat()
     kinds = args.table or [*SCHEMAS]
     for defined in define_all(kinds, args.bucket, args.prefix, args.host, since, args.database):

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from harvester.base.arguments import at_least
 from harvester.config.settings import Settings
 from harvester.lake.cleanup import KEEP_DAYS, delete_files, judge_files
 from harvester.lake.publish.files import locked
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="proof of verified copies elsewhere; one for each place that upload.proof demands",
     )
     parser.add_argument(
-        "--keep-days", type=int, default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
+        "--keep-days", type=at_least(0), default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
     )
 
 

@@ -2,16 +2,23 @@
 
 import argparse
 
+from harvester.alerts.inbox import post
+from harvester.alerts.message import Severity
+from harvester.alerts.notice import Notice
 from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import busy_at, calendars_of
 from harvester.config.settings import Settings
+from harvester.lake.certificate.damage import tell_damage
 from harvester.lake.certificate.shares import in_percent
 from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day, is_due_today, pending_days
 from harvester.lake.layout import Partition
 from harvester.lake.publish.archive import Form
 
+SOURCE = "harvester-close"
+MOST_TEXT = 4_000
+"""Characters of a notice."""
 NEAR_NS = 1800 * NS_PER_SECOND
 """A close that the timer begins so long before an opening would run into it."""
 
@@ -22,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--due", action="store_true", help="for the timer: nothing while a session is near, nor what is closed already"
     )
     parser.add_argument("--rebuild", action="store_true", help="build the day again although nothing was added to it")
+    parser.add_argument(
+        "--explain",
+        metavar="WHY",
+        default="",
+        help="close the day although something in it is not decoded, and say why",
+    )
 
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
@@ -31,6 +44,8 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     journal, lake, host = settings.journal_dir, settings.lake_dir, settings.host_id
     if args.rebuild and not args.date:
         raise ConfigError("--rebuild needs --date: say which day is to be built again.")
+    if args.explain and not args.date:
+        raise ConfigError("--explain needs --date: say of which day it is true.")
     wall_ns = clock.wall_ns()
     if args.due and busy_at(settings, calendar, wall_ns, NEAR_NS) is not None:
         print("A session is open, or opens soon: the day is closed after it.")
@@ -57,6 +72,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
                 now_ns=clock.wall_ns(),
                 rebuild=args.rebuild,
                 form=Form[settings.archive.upper()],
+                explain=args.explain.strip(),
             )
             if closing.outcome == NOTHING and not calendar.knows(day):
                 raise HarvesterError(
@@ -64,6 +80,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
                     f" of {calendar.valid_from} to {calendar.valid_until}. Name another --date."
                 )
             print(describe(closing))
+            _tell_people(settings, closing)
         except NotOverError as error:
             if args.date:
                 raise
@@ -77,6 +94,22 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     return 0
 
 
+def _tell_people(settings: Settings, closing: Closing) -> None:
+    """Hand in a notice of damage that cost something; where there is no inbox, the output alone says it."""
+    damage = closing.certificate["damage"] if closing.certificate else []
+    if not any(entry["loses"] or entry["kind"] in ("malformed", "undecoded") for entry in damage):
+        return
+    day = closing.partition.date.isoformat()
+    told = tell_damage(closing.certificate or {})
+    text = "\n".join([f"The journal of {day} is damaged: {len(damage)} finding(s).", *told])
+    remedy = f"./inv verify-data names it on the laptop, harvester verify {settings.lake_dir} on the host."
+    notice = Notice(Severity.WARNING, f"journal_damage {day}", SOURCE, settings.host_id, text[:MOST_TEXT], remedy)
+    try:
+        post(settings.alerts.inbox, notice)
+    except HarvesterError as error:
+        print(f"  {error}")
+
+
 def describe(closing: Closing) -> str:
     """The outcome for a person, in one line per day and one per symbol."""
     day = closing.partition.date
@@ -85,8 +118,7 @@ def describe(closing: Closing) -> str:
     if closing.certificate is None or closing.manifest is None:
         return f"{day}: closed before, nothing new."
     lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
-    if damaged := closing.certificate["journal"]["damaged_bytes"]:
-        lines.append(f"  damaged: {damaged} bytes of its journal are no records; they are kept in the copy under raw/.")
+    lines += [f"  damage: {sentence}" for sentence in tell_damage(closing.certificate)]
     for symbol, entry in closing.certificate["symbols"].items():
         causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"
         share = f"{in_percent(entry['coverage'])}%" if entry["coverage"] is not None else "no session"

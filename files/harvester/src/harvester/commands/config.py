@@ -16,9 +16,9 @@ from harvester.brokers.fyers.segments import MasterRow, assign_segments, find_co
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.reference import describe_settings
-from harvester.config.rules import FILE, read_resolved
+from harvester.config.rules import FILE, Resolved, kept_symbols, read_resolved
 from harvester.config.segments import describe_refused, refuse_without_hours
-from harvester.config.settings import Settings, load_settings, parse_settings, resolve_symbols, settings_path
+from harvester.config.settings import Settings, load_settings, read_settings, resolve_symbols, settings_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,15 +87,11 @@ def _find_topics(path: Path) -> dict[str, object]:
 
 def _resolve(path: Path) -> Settings:
     """Settings with what their rules stand for today, which is kept. Raises ConfigError for what cannot be recorded."""
-    from harvester.brokers.fyers.master_download import resolve_rules  # large
-
-    written = parse_settings(path.read_bytes(), path)
-    written.refuse_unlisted()
-    url, kept, now_ns = written.broker.public_url, KeptMasters(written.master_dir), SystemClock().wall_ns()
-    resolved, _ = asyncio.run(resolve_rules(written.rules, written.index_lists, url, kept, now_ns))
-    settings = resolve_symbols(written, resolved.symbols)
+    settings, resolved = _resolve_now(read_settings(path))
+    if resolved is None:
+        return settings
     try:
-        folder = written.master_dir / resolved.day
+        folder = settings.master_dir / resolved.day
         make_directory(folder)
         replace_file(folder / FILE, json.dumps(resolved._asdict(), indent=1) + "\n", 0o640)
     except OSError as error:
@@ -103,9 +99,22 @@ def _resolve(path: Path) -> Settings:
     return settings
 
 
+def _resolve_now(written: Settings) -> tuple[Settings, Resolved | None]:
+    """The same with what the broker's masters say of its rules today; nothing is kept. Raises HarvesterError."""
+    from harvester.brokers.fyers.master_download import resolve_rules  # large
+
+    written.refuse_unlisted()
+    if not written.rules:
+        return written, None
+    url, kept, now_ns = written.broker.public_url, KeptMasters(written.master_dir), SystemClock().wall_ns()
+    resolved, _ = asyncio.run(resolve_rules(written.rules, written.index_lists, url, kept, now_ns))
+    return resolve_symbols(written, resolved.symbols), resolved
+
+
 def _check(args: argparse.Namespace) -> None:
     path = settings_path(args.file or args.config)
-    checked = load_settings(path)
+    written = read_settings(path)  # once: it may be /dev/stdin
+    checked = resolve_symbols(written, kept_symbols(written.master_dir) if written.rules else ())
     checked.refuse_unlisted()
     refused = refuse_without_hours(checked, TradingCalendar.load(checked.calendar.file)).refused
     if refused:
@@ -113,7 +122,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.master:
         _check_offline(checked, args.master, args.earlier)
     if args.online:
-        found = _download(checked)
+        found = _download(_resolve_now(written)[0])
         for remark in found.remarks:
             print(f"remark: {remark}")
         require_none(found.lost)

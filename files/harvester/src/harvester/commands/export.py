@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from harvester.base.arguments import require_directory
 from harvester.base.clock import parse_date
-from harvester.base.errors import ConfigError
-from harvester.config.settings import find_settings
+from harvester.config.settings import find_lake
 from harvester.reader.export import export_csv, parse_every
 
 
@@ -21,15 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, _: object) -> int:
-    """Export one day. Raises ConfigError where there is neither --lake nor a configuration."""
-    lake = args.lake or _lake_of_the_host(args.config)
+    """Export one day. Raises ConfigError where there is neither --lake nor a configuration, or --output is a file."""
+    require_directory(args.output, "--output")
+    lake = args.lake or find_lake(args.config)
     path, count = export_csv(lake, parse_date(args.date), args.output, args.symbol, parse_every(args.every))
     print(f"{path}: {count} rows")
     return 0
-
-
-def _lake_of_the_host(config: Path | None) -> Path:
-    settings = find_settings(config)
-    if settings is None:
-        raise ConfigError("There is no host's configuration here. Name the lake with --lake, or one with --config.")
-    return settings.lake_dir

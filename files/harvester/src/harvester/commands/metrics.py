@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import UnhealthyError
+from harvester.health.facts import reach_file
 from harvester.metrics.cloudwatch import open_client, publish
 from harvester.metrics.measure import (
+    HEARTBEAT,
     UpdateCount,
     count_updates,
     keep_count,
@@ -15,6 +17,7 @@ from harvester.metrics.measure import (
     measure_recorder,
     read_count,
     read_fresh,
+    require_alerts,
 )
 
 if TYPE_CHECKING:
@@ -31,12 +34,14 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     if chosen.environment is None:
         print("No metrics are configured (metrics.environment), so none are published.")
         return 0
-    metrics = [measure_disk(settings.data_dir), measure_memory()]
+    metrics, wall_ns = [measure_disk(settings.data_dir), measure_memory()], SystemClock().wall_ns()
     counted: UpdateCount | None = None
     try:
-        status = read_fresh(settings.status_file, SystemClock().wall_ns())
+        status = read_fresh(settings.status_file, wall_ns)
         metrics += measure_recorder(status, read_count(chosen.state_file))
         counted = count_updates(status)
+        require_alerts(reach_file(settings.alerts.ports), wall_ns)
+        metrics.append(HEARTBEAT)
     except UnhealthyError as error:
         print(f"no heartbeat: {error}")
     publish(open_client(chosen.region, chosen.endpoint_url), chosen.environment, settings.host_id, metrics)

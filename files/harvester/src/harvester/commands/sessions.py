@@ -5,6 +5,7 @@ from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 
+from harvester.base.arguments import at_least
 from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import SEGMENTS
@@ -18,7 +19,7 @@ MINUTE_NS = 60 * NS_PER_SECOND
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--free-for",
-        type=int,
+        type=at_least(0),
         metavar="MINUTES",
         help="print no phases, but end with 0 when nothing that is recorded is open or opens so soon, else with 1",
     )
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace, _: object) -> int:
     settings = find_settings(args.config)
     chosen = settings.calendar if settings else CalendarSettings()
     calendar = TradingCalendar.load(chosen.file)
-    day = parse_date(args.date) if args.date else calendar.trading_date(SystemClock().wall_ns())
+    day = parse_date(args.date) if args.date is not None else calendar.trading_date(SystemClock().wall_ns())
     if args.segment:
         calendars = [calendar.of(args.segment)]
     else:

@@ -6,8 +6,9 @@ import os
 import time
 from pathlib import Path
 
+from harvester.base.arguments import at_least
 from harvester.base.errors import ConfigError
-from harvester.config.settings import Settings
+from harvester.config.settings import Settings, find_lake
 from harvester.lake.layout import MANIFEST
 from harvester.reader.verify import describe, verify_lake
 
@@ -15,10 +16,16 @@ DAY_SECONDS = 86_400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lake", type=Path, metavar="LAKE_DIR", help="the directory that holds depth/ and manifest/")
+    parser.add_argument(
+        "lake",
+        type=Path,
+        nargs="?",
+        metavar="LAKE_DIR",
+        help="the directory that holds depth/ and manifest/; default: that of the host's configuration",
+    )
     parser.add_argument(
         "--every-days",
-        type=int,
+        type=at_least(0),
         metavar="DAYS",
         help="do nothing when $STATE_DIRECTORY says that all was well less than so many days ago; for a timer",
     )
@@ -40,10 +47,11 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
     if stamp and stamp.exists() and time.time() - stamp.stat().st_mtime < args.every_days * DAY_SECONDS:
         print("Verified not long ago, nothing to do.")
         return 0
-    if stamp and not (args.lake / MANIFEST).exists():
+    lake = args.lake or find_lake(args.config)
+    if stamp and not (lake / MANIFEST).exists():
         print("No day is closed yet.")
         return 0
-    report = verify_lake(args.lake)
+    report = verify_lake(lake)
     if stamp and report.ok:
         stamp.touch()
     if args.json:
@@ -51,10 +59,14 @@ def run(args: argparse.Namespace, settings: "Settings | None") -> int:
         return 0 if report.ok else 1
     for day in report.days:
         taken = f", {day.removed} removed with proof" if day.removed else ""
-        state = "FAILED" if day.problems else "ok"
+        state = "FAILED" if day.problems else "files ok, journal damaged" if day.damage else "ok"
         print(f"{day.date} {day.host}: {state}, {day.files} files, {day.bytes} bytes{taken}")
         for problem in day.problems:
             print(f"  {problem}")
+        for sentence in day.damage:
+            print(f"  damage: {sentence}")
+        if day.problems and day.files and (lake.parent / "journal").is_dir():  # on a host, and its manifest is sound
+            print(f"  harvester close --date {day.date} --rebuild builds it again from its segments.")
     for path in report.unlisted:
         print(f"not in any manifest: {path}")
     if report.superseded:

@@ -242,8 +242,22 @@ def find_settings(path: Path | None = None) -> Settings | None:
     return load_settings(found)
 
 
+def find_lake(path: Path | None = None) -> Path:
+    """The lake of this host. Raises ConfigError on a machine without a configuration."""
+    settings = find_settings(path)
+    if settings is None:
+        raise ConfigError("There is no host's configuration here. Name a lake, or a configuration with --config.")
+    return settings.lake_dir
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
+    settings = read_settings(path)
+    return resolve_symbols(settings, kept_symbols(settings.master_dir)) if settings.rules else settings
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """The same as it is written, without the symbols that its rules stand for."""
     path = settings_path(path)
     try:
         text = path.read_bytes()
@@ -252,8 +266,7 @@ def load_settings(path: Path | None = None) -> Settings:
             f"{path}: the configuration cannot be read ({error.strerror}). Give its path with --config or in"
             f" ${PATH_VARIABLE}, or deploy it with ./inv deploy."
         ) from error
-    settings = parse_settings(text, path)
-    return resolve_symbols(settings, kept_symbols(settings.master_dir)) if settings.rules else settings
+    return parse_settings(text, path)
 
 
 def parse_settings(text: bytes, path: Path) -> Settings:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harvester.decode.frames import ABSENT, Flags, FrameBatch, Ints, Leftover, keep_heap_pages
-from harvester.decode.merge import firsts, lasts, merge
+from harvester.decode.merge import firsts, last_of_each, lasts, merge
 from harvester.decode.tbt_layout import SLOTS
 from harvester.decode.tbt_levels import Levels
 from harvester.decode.tbt_parts import Notice, Parts, Symbols, read_messages
@@ -142,14 +142,16 @@ def _lay_out(levels: Levels, places: Ints, total_buy: Ints, total_sell: Ints) ->
     known = (levels.num >= 0) & (levels.num < SLOTS)
     if not known.all():
         levels, slot, column = levels.pick(known), slot[known], column[known]
-    place = slot * len(places) + column
+    place, size = slot * len(places) + column, SIDES * len(places)
+    last = last_of_each(place, size)
     for part, numbers in ((PRICES, levels.price), (QTYS, levels.qty), (ORDERS, levels.orders)):
         flat = values[part].reshape(-1)
         if numbers.size and numbers.min() == ABSENT:  # a field not given leaves what an earlier level gave
-            given = numbers != ABSENT
+            given = np.flatnonzero(numbers != ABSENT)
+            given = given[last_of_each(place[given], size)]
             flat[place[given]] = numbers[given]
         else:
-            flat[place] = numbers
+            flat[place[last]] = numbers[last]
     return values
 
 

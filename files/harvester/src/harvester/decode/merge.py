@@ -25,6 +25,20 @@ def lasts(firsts: Flags) -> NDArray[np.intp]:
     return np.flatnonzero(np.append(firsts[1:], True)[: len(firsts)])
 
 
+def last_of_each(places: Ints, size: int) -> NDArray[np.intp] | slice:
+    """Which of the places, each below `size`, to assign to so that the last of equal ones counts.
+
+    An assignment `target[places] = values` does not promise which of several values for one place stays.
+    """
+    numbers = np.arange(len(places))
+    met = np.empty(size, np.int64)
+    met[places] = numbers  # whichever stays, of two equal places one does not
+    if (met[places] == numbers).all():
+        return slice(None)
+    _, last = np.unique(places[::-1], return_index=True)
+    return len(places) - 1 - last
+
+
 def merge(values: Matrix, resets: Flags, firsts: Flags, carried: Matrix, absent: int) -> Matrix:
     """The full state after each update.
 

@@ -9,7 +9,7 @@ from harvester.calendar import TradingCalendar
 from harvester.capture.status import POLLS
 from harvester.config.segments import calendars_of, describe_refused
 from harvester.config.settings import Settings
-from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check
+from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check, free_space
 from harvester.health.streams import check_streams
 
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
@@ -128,7 +128,7 @@ def _check_disk(settings: Settings, status: dict[str, Any]) -> Check:
     free = int(status.get("disk", {}).get("free_bytes", 0))
     ok = free >= 2 * settings.disk_reserve_bytes
     detail = f"{free >> 20} MiB free, recording stops below {settings.disk_reserve_bytes >> 20} MiB"
-    return Check("disk", ok, detail, "" if ok else "Pull the data to the laptop, then free space with ./inv cleanup.")
+    return Check("disk", ok, detail, "" if ok else free_space(settings.data_dir))
 
 
 def _check_calendar(status: dict[str, Any], calendar: TradingCalendar, wall_ns: int) -> Check:

@@ -2,6 +2,7 @@
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.health.facts import Disk, Facts
+from harvester.health.remedies import free_space
 from harvester.health.view import Fault, View
 
 LOW_BYTES = 200 << 20
@@ -46,7 +47,7 @@ def judge_space(view: View) -> Fault | None:
         least = 2 * view.reserve_bytes if disk.path == str(view.installed.data_dir) else LOW_BYTES
         if disk.free_bytes < least:
             detail = f"{disk.free_bytes >> 20} MiB free on {disk.path}, {least >> 20} are needed"
-            return Fault(detail, "Pull the data to the laptop, then free space with ./inv cleanup.")
+            return Fault(detail, free_space(disk.path))
     return None
 
 
@@ -55,7 +56,7 @@ def judge_inodes(view: View) -> Fault | None:
     for disk in view.facts.disks or ():
         if disk.files and disk.free_files < LOW_FILES * disk.files:
             detail = f"{disk.free_files} of {disk.files} inodes are free on {disk.path}"
-            fix = "See what made so many files, on the host: sudo du --inodes -x / | sort -n | tail; remove it"
+            fix = f"On the host: sudo du --inodes -x {disk.path} | sort -n | tail; remove what made so many files"
             return Fault(f"{detail}: soon no file can be made", fix, "critical")
     return None
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -38,16 +39,16 @@ def look(installed: Installed, now_ns: int) -> Facts:
     alerts, data = installed.alerts, installed.data_dir
     looks: dict[str, Callable[[], Any]] = {
         "units": lambda: look_at_units((*installed.units, *BESIDE_OURS)),
-        "time_sync": _look_at_clock,
-        "firewall": _look_at_firewall,
-        "disks": lambda: [_look_at_disk(path) for path in dict.fromkeys((Path("/"), data))],
+        "time_sync": look_at_clock,
+        "firewall": look_at_firewall,
+        "disks": lambda: [look_at_disk(path) for path in dict.fromkeys((Path("/"), data))],
         "release": lambda: _look_at_release(installed.root),
         "configuration": lambda: _look_at_configuration(installed.config),
         "days": lambda: look_at_days(data, installed.host_id, uploads=installed.uploads),
         "recorded": lambda: recorded_days(data),
         "handed_over": lambda: _is_there(installed.handover),
         "reach": lambda: _read_reach(reach_file(alerts.ports)),
-        "keys": lambda: {user: made for user in installed.logins if (made := _date_of_key(user)) is not None},
+        "keys": lambda: {user: made for user in installed.logins if (made := date_of_key(user)) is not None},
     }
     seen: dict[str, Any] = {}
     unseen: dict[str, str] = {}
@@ -73,7 +74,7 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
-def _look_at_clock() -> TimeSync:
+def look_at_clock() -> TimeSync:
     """By chronyd's own word; it answers any user of the host (chronyc(1), `tracking`, in its CSV form)."""
     try:
         fields = _run("chronyc", "-n", "-c", "tracking").strip().split(",")
@@ -92,7 +93,7 @@ def read_tracking(fields: list[str]) -> TimeSync:
     return TimeSync(leap in LEAPS, f"{leap}, {offset:+.6f} s against {name}", heard_ns)
 
 
-def _look_at_firewall() -> str:
+def look_at_firewall() -> str:
     """Whether our rules are in the kernel, where they are meant to be: by the file, and by its service."""
     installed = RULES.exists() and TABLE[1] in RULES.read_text(errors="replace")
     if not installed and not ENABLED.is_symlink():
@@ -109,9 +110,9 @@ def _look_at_firewall() -> str:
     return ""
 
 
-def _look_at_disk(path: Path) -> Disk:
-    stat = os.statvfs(path)
-    return Disk(str(path), stat.f_bavail * stat.f_frsize, stat.f_files, stat.f_favail)
+def look_at_disk(path: Path) -> Disk:
+    found = os.statvfs(path)
+    return Disk(str(path), found.f_bavail * found.f_frsize, found.f_files, found.f_favail)
 
 
 def _look_at_release(root: Path) -> str:
@@ -152,7 +153,16 @@ def _look_at_configuration(path: Path) -> str:
     except HarvesterError as error:
         _refuse_where_forbidden(path)
         return str(error)
-    return ""
+    return _closed_to_services(path)
+
+
+def _closed_to_services(path: Path) -> str:
+    """Root may read any file; the services may where the group of its folder, which is theirs, may."""
+    real = path.resolve()
+    file, folder = real.stat(), real.parent.stat()
+    if file.st_mode & stat.S_IROTH or (file.st_mode & stat.S_IRGRP and file.st_gid == folder.st_gid):
+        return ""
+    return f"{real}: the services may not read it (mode {stat.S_IMODE(file.st_mode):04o}, group {file.st_gid})"
 
 
 def _refuse_where_forbidden(path: Path) -> None:
@@ -181,7 +191,7 @@ def _read_reach(path: Path) -> Reach:
     return reach
 
 
-def _date_of_key(user: str) -> int | None:
+def date_of_key(user: str) -> int | None:
     """When the oldest key that lets a user in was made: by the comment of our own, else by the age of the file."""
     try:
         path = Path(pwd.getpwnam(user).pw_dir) / ".ssh/authorized_keys"

@@ -15,7 +15,7 @@ from harvester.config.alerting import AlertSettings
 VARIABLE = "HARVESTER_INSTALLED"
 NAME = "installed.json"
 RELEASES = "releases"
-TIMER, PATH_UNIT, SERVICE = ".timer", ".path", ".service"
+TIMER, SERVICE = ".timer", ".service"
 
 
 class Installed(Model, frozen=True, kw_only=True):

@@ -41,7 +41,7 @@ def _judge_watch(view: View) -> Fault | None:
     return Fault(f"the watch looked {age_ns // NS_PER_SECOND} s ago, and should every minute", START)
 
 
-WATCH = "watch"
+WATCH, CHANNELS = "watch", "channels"
 MUSTS = (
     Must(WATCH, "Nothing looks at this host", "at_ns", _judge_watch, "this host is looked at every minute"),
     Must(

@@ -1,5 +1,6 @@
 """A finding on the recorder's health, and what to do about each cause of a gap."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 LOGIN = "Log in and push a new token: ./inv token-push."
@@ -19,6 +20,14 @@ CAUSE_FIXES = {
     "no_snapshot": "The socket does not serve these symbols: correct them in the inventory, or see ./inv logs.",
     "bad_response": "See ./inv logs for what the broker answers; a renamed symbol is a frequent reason.",
 }
+
+
+def free_space(folder: Path | str) -> str:
+    """What to do about a disk that fills up; `folder` is where it is mounted."""
+    return (
+        "Pull the data to the laptop, then free space with ./inv cleanup; what else fills it, on the host: sudo du -x"
+        f" {folder} | sort -n | tail; remove what does not belong there"
+    )
 
 
 class Check(NamedTuple):

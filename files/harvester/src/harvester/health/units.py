@@ -19,7 +19,8 @@ def judge_files(view: View) -> Fault | None:
     ours = _units(view, view.installed.units)
     wrong = [f"{name} is not there" for name, unit in ours.items() if not unit.present]
     wrong += [f"{name} is {unit.load}" for name, unit in ours.items() if unit.present and unit.load not in LOADED]
-    wrong += [f"{name} changed on disk, and systemd has not read it" for name, unit in ours.items() if unit.outdated]
+    stale = [name for name, unit in ours.items() if unit.present and unit.outdated]
+    wrong += [f"{name} changed on disk, and systemd has not read it" for name in stale]
     return _fault(wrong, "./inv deploy")
 
 
@@ -68,10 +69,16 @@ def how_to_run(job: str) -> str:
 
 
 def _is_late(view: View, timer: str, jobs: Mapping[str, Unit]) -> bool:
-    """Whether the timer elapsed since the boot, and its service has not begun since."""
+    """Whether the timer elapsed since the boot, and its service has not begun since.
+
+    At its start a persistent timer reads the file of its stamp, which its first start has made (systemd.timer(5)): what
+    is before its start is no time at which it elapsed.
+    """
     elapsed, job = (view.facts.units or {}).get(timer), jobs.get(_service(timer))
     due_ns = elapsed.last_ns if elapsed else None
-    if due_ns is None or job is None or due_ns < view.facts.booted_ns or view.now_ns - due_ns < LATE_NS:
+    if elapsed is None or due_ns is None or job is None or view.now_ns - due_ns < LATE_NS:
+        return False
+    if due_ns < max(view.facts.booted_ns, elapsed.changed_ns or 0):
         return False
     return job.active not in (*RUNNING, "activating") and (job.began_ns or 0) < due_ns - 2 * NS_PER_SECOND
 

@@ -46,6 +46,17 @@ def keep_link(journal: Path, segment: Path) -> Path:
     return target
 
 
+def measure(journal: Path) -> tuple[int, int] | None:
+    """How many files are in quarantine, and their bytes; None when that cannot be told."""
+    try:
+        sizes = [entry.stat(follow_symlinks=False).st_size for entry in os.scandir(journal / QUARANTINE)]
+    except FileNotFoundError:
+        return 0, 0
+    except OSError:
+        return None
+    return len(sizes), sum(sizes)
+
+
 def _directory(journal: Path) -> Path:
     directory = journal / QUARANTINE
     make_directory(directory)

@@ -56,6 +56,8 @@ class RecordStream:
 
     def __init__(self, file: BinaryIO) -> None:
         self.damaged: list[tuple[int, int]] = []
+        self.repeated = 0
+        """Whole records whose number is not higher than that of the one before; their bytes are in `damaged`."""
         self.valid_end = 0
         self._file = file
         self._buffer = b""
@@ -77,6 +79,7 @@ class RecordStream:
                 continue
             end = self._at + HEADER.size + len(record.payload)
             if record.seq <= last_seq:
+                self.repeated += 1
                 self._skip_to(end)
                 continue
             last_seq = record.seq

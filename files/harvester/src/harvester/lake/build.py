@@ -4,9 +4,11 @@ from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.lake.certificate.balance import check_day
+from harvester.lake.certificate.damage import certify_damage
 from harvester.lake.certificate.day import certify_day, encode_certificate
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation
+from harvester.lake.explained import Explanation
 from harvester.lake.gaps.polls import in_order, read_gaps, write_gaps
 from harvester.lake.layout import CERTIFICATE, GAPS, RAW
 from harvester.lake.manifest import FileEntry, describe_file
@@ -16,7 +18,14 @@ from harvester.lake.writing import write_tables
 
 
 def build_day(
-    lake: Path, day: Day, expectation: Expectation, names: Names, *, release: str, form: Form
+    lake: Path,
+    day: Day,
+    expectation: Expectation,
+    names: Names,
+    *,
+    release: str,
+    form: Form,
+    explanation: Explanation,
 ) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
@@ -24,13 +33,14 @@ def build_day(
     data and gaps together are not what was expected.
     """
     archived = _archive(lake, day, form)
-    written = write_tables(lake, day, expectation.grace_ns, names)
+    written = write_tables(lake, day, expectation.grace_ns, names, explanation)
     temporary = temporary_for(lake, day.partition, GAPS)
     ledger = place(lake, temporary, write_gaps(written.gaps, temporary), names)
     if read_gaps(lake / ledger.path) != in_order(written.gaps):
         raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
     files = [*written.files, ledger, *archived]
-    certificate = certify_day(day, release, written.symbols, written.streams, files)
+    damage = certify_damage(day.events.damage, written.gaps, explanation.text)
+    certificate = certify_day(day, release, written.symbols, written.streams, files, damage)
     flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(

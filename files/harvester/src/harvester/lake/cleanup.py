@@ -64,7 +64,7 @@ def _why_keep(
         return "the receipt proves another content"
     segment = day_directory(journal, partition.date) / f"{Path(entry.path).name.split('.', 1)[0]}{SEALED}"
     if entry.path.startswith(f"{RAW}/") and segment.exists():
-        return "the journal still has its segment; run harvester prune-journal first"
+        return "the journal still has its segment; run harvester prune-journal --apply first"
     try:
         unchanged = hash_file(lake / entry.path) == (entry.bytes, entry.sha256)
     except OSError as error:

@@ -25,9 +25,12 @@ from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TB
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
 from harvester.lake.certificate.streams import Json
+from harvester.lake.day.earlier import find_earlier
 from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day, Expectation, read_day
+from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
+from harvester.lake.explained import Explanation, explained_before
 from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
 from harvester.lake.publish.archive import Form
@@ -63,15 +66,19 @@ def close_day(
     now_ns: int,
     rebuild: bool = False,
     form: Form = Form.ZSTD,
+    explain: str = "",
 ) -> Closing:
     """Close one day; `form` is that of the segments that are archived now, `now_ns` wall ns.
 
-    Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
+    `explain` is what a person says of what is recorded and not decoded; what was said of a closed day holds when it is
+    built again. Raises NotOverError before its last window ends, HarvesterError when it cannot be built.
     """
     with locked(lake), _explaining(partition):
         before = load_manifest(lake, partition)
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
-        day = read_day(partition, read_index(sources), expectation)
+        index = read_index(sources)
+        earlier = find_earlier(journal, lake, partition, index)
+        day = read_day(partition, index, expectation, earlier, find_kept(journal, partition.date))
         _check_over(day, now_ns)
         _check_sealed(day, journal)
         if not before and not day.windows and not any(source.data_records for source in sources):
@@ -80,7 +87,10 @@ def close_day(
             set_superseded_aside(lake, before, partition)
             return Closing(partition, UNCHANGED, before)
         names = names_after(lake, partition, before)
-        files, certificate = build_day(lake, day, expectation, names, release=release_id(), form=form)
+        explanation = Explanation(explain) if explain else explained_before(lake, before)
+        files, certificate = build_day(
+            lake, day, expectation, names, release=release_id(), form=form, explanation=explanation
+        )
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,

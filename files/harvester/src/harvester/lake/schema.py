@@ -5,6 +5,7 @@ side, and a compressor finds a level again that moved up or down a rank: a day t
 level, and a thirtieth of the time to compress as small.
 """
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -20,6 +21,8 @@ from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
 
 SCHEMA_VERSION = 2
 METADATA = {"schema": str(SCHEMA_VERSION), "price_scale": str(PAISE_PER_RUPEE)}
+PANDAS_TYPES = {"int64": "Int64", "int32": "Int32"}
+"""What pandas should read nullable integers as: as floats, which it takes otherwise, times are 100 ns off and more."""
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 Kind = Literal["int64", "int32", "bool", "name", "list"]
@@ -56,7 +59,7 @@ class Table:
     @cached_property
     def schema(self) -> pa.Schema:
         first, *rest = (column.field for column in self.columns)
-        return pa.schema([first, pa.field("symbol", DICTIONARY, nullable=False), *rest], metadata=METADATA)
+        return with_metadata(pa.schema([first, pa.field("symbol", DICTIONARY, nullable=False), *rest]))
 
     @cached_property
     def height(self) -> int:
@@ -75,6 +78,26 @@ class Table:
     def at(self, name: str) -> int:
         """The row of a matrix that holds a column of single values."""
         return int(self.places[name].start)
+
+
+def with_metadata(schema: pa.Schema) -> pa.Schema:
+    """The schema with ours, and with what pandas needs to read nullable integers exactly (its own metadata, version 2).
+
+    Source: "Storing pandas DataFrame objects in Apache Parquet format", in pandas' developer documentation.
+    """
+    exact = [field for field in schema if field.nullable and str(field.type) in PANDAS_TYPES]
+    columns = [
+        {
+            "name": field.name,
+            "field_name": field.name,
+            "pandas_type": str(field.type),
+            "numpy_type": PANDAS_TYPES[str(field.type)],
+            "metadata": None,
+        }
+        for field in exact
+    ]
+    pandas = {"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.0.0"}
+    return schema.with_metadata({**METADATA, "pandas": json.dumps(pandas, separators=(",", ":"))})
 
 
 def _plain(*names: str) -> tuple[Column, ...]:
@@ -151,16 +174,17 @@ BARS_TABLE = Table(
 )
 TABLES = {table.name: table for table in (DEPTH_TABLE, QUOTES_TABLE, INDEX_TABLE, DEPTH50_TABLE, BARS_TABLE)}
 
-GAPS_SCHEMA = pa.schema(
-    [
-        pa.field("symbol", pa.string(), nullable=False),
-        pa.field("feed", pa.string(), nullable=False),
-        pa.field("from_ns", pa.int64(), nullable=False),
-        pa.field("to_ns", pa.int64(), nullable=False),
-        pa.field("cause", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-        pa.field("slots", pa.int64(), nullable=True),
-        pa.field("source", pa.string(), nullable=False),
-    ],
-    metadata=METADATA,
+GAPS_SCHEMA = with_metadata(
+    pa.schema(
+        [
+            pa.field("symbol", pa.string(), nullable=False),
+            pa.field("feed", pa.string(), nullable=False),
+            pa.field("from_ns", pa.int64(), nullable=False),
+            pa.field("to_ns", pa.int64(), nullable=False),
+            pa.field("cause", pa.string(), nullable=False),
+            pa.field("detail", pa.string(), nullable=False),
+            pa.field("slots", pa.int64(), nullable=True),
+            pa.field("source", pa.string(), nullable=False),
+        ]
+    )
 )

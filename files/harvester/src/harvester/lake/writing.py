@@ -14,6 +14,7 @@ from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
 from harvester.lake.day.model import Day
+from harvester.lake.explained import Explanation, demand_explanation, list_undecoded
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
@@ -37,17 +38,23 @@ class Written:
     streams: dict[str, Json] = field(default_factory=dict)
 
 
-def write_tables(lake: Path, day: Day, grace_ns: int, names: Names) -> Written:
-    """Decode, write, read back and place all tables of a day. Raises HarvesterError, OSError."""
+def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation: Explanation) -> Written:
+    """Decode, write, read back and place all tables of a day; what is not decoded is added to its damage.
+
+    Raises HarvesterError, OSError; UndecodedError, before anything is placed, where the explanation does not suffice.
+    """
     workplace = temporary_for(lake, day.partition, DEPTH)
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
     has_segments = any(segment != NSE_CASH for segment in day.grids)
     origin = Origin(run_ids, day.windows, (lambda symbol: day.grid_of(symbol).windows) if has_segments else None)
     with (
         Spool(workplace.with_name(".spool")) as spool,
-        closing(Streams(workplace.parent, origin, day.events.connections)) as streams,
+        closing(Streams(workplace.parent, origin, day.events.connections, day.earlier)) as streams,
     ):
         streams.read(day.index.sources)
+        undecoded = list_undecoded(day.index, {feed: each.undecoded for feed, each in streams.contents.items()})
+        demand_explanation(undecoded, explanation, day.partition.date.isoformat())
+        day.events.damage[:0] = undecoded
         return _SecondPass(lake, day, grace_ns, spool, streams).run(names)
 
 
@@ -121,7 +128,8 @@ class _SecondPass:
     def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
         gaps: list[GapRow] = []
         for feed in SOCKETS:
-            if symbol not in self._day.sockets[feed] and symbol not in self._streams.contents[feed].reception:
+            is_known = symbol in self._day.sockets[feed] or symbol in self._streams.contents[feed].reception
+            if not is_known and not rows.tracks[feed].updates:
                 continue
             sequence: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
             segment = self._day.segment_of(symbol)

@@ -24,6 +24,7 @@ Cause = Literal[
     "refused",
     "not_listed",
     "slow_consumer",
+    "damaged",
     "unknown",
 ]
 

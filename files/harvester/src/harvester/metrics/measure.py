@@ -13,6 +13,9 @@ from harvester.base.monitors import HALF_SECOND_NS, STALE_NS
 from harvester.capture.status import read_status
 
 MEMINFO = Path("/proc/meminfo")
+START = "./inv start"
+ALERTS_NS = 120 * NS_PER_SECOND
+"""The alerts look every minute, which takes half of one where a channel hangs."""
 
 
 class Metric(NamedTuple):
@@ -21,6 +24,10 @@ class Metric(NamedTuple):
     name: str
     value: float
     unit: str
+
+
+HEARTBEAT = Metric("Heartbeat", 1, "Count")
+"""The recorder is at work, and people are told where it is not. The dead-man listens for it."""
 
 
 class UpdateCount(NamedTuple):
@@ -74,9 +81,18 @@ def count_updates(status: dict[str, Any]) -> UpdateCount:
     )
 
 
+def require_alerts(looked: Path, wall_ns: int) -> None:
+    """Raises UnhealthyError where the alerts, which look every minute and write `looked`, do so no more."""
+    try:
+        age_ns = wall_ns - looked.stat().st_mtime_ns
+    except OSError as error:
+        raise UnhealthyError(f"{looked}: the alerts have not looked here yet ({error.strerror}): {START}.") from error
+    if not -ALERTS_NS < age_ns < ALERTS_NS:
+        raise UnhealthyError(f"the alerts looked {age_ns / NS_PER_SECOND:.0f} s ago, and should every minute: {START}.")
+
+
 def measure_recorder(status: dict[str, Any], last: UpdateCount | None) -> Iterator[Metric]:
     """Metrics of a recorder at work. Updates are those since `last`; without it there is nothing to count from."""
-    yield Metric("Heartbeat", 1, "Count")
     counted = count_updates(status)
     if last is not None:
         yield Metric("Updates", counted.updates - (last.updates if last.run_id == counted.run_id else 0), "Count")

@@ -50,7 +50,7 @@ def read(secret: str) -> Secret:
     kept = store(secret)
     stored = kept.read()
     if stored is None:
-        raise ConfigError(f"{kept.place} does not exist. Store it: ./inv secret-put.")
+        raise ConfigError(f"{kept.place} does not exist. Store it: ./inv secret-put --name {secret.replace('_', '-')}.")
     return stored.value
 
 

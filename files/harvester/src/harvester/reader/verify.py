@@ -4,6 +4,7 @@ Four stages a day: every file is there with its size; its hash is right; tables 
 listed; data and gap ledger together are exactly what was expected.
 """
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from harvester.base.errors import HarvesterError
 from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.certificate.balance import check_day
+from harvester.lake.certificate.damage import tell_damage
 from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, SUPERSEDED, find_partitions
 from harvester.lake.manifest import (
     DamagedManifestError,
@@ -42,6 +44,8 @@ class DayReport:
     bytes: int = 0
     removed: int = 0
     """Files that clean-up deleted, with the receipt of another copy."""
+    damage: list[str] = field(default_factory=list)
+    """What is wrong with the day's journal, by its certificate; the files are as they should be."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -108,8 +112,17 @@ def _verify_day(lake: Path, manifest: Manifest, removed: set[str], report: DayRe
         problem = _check_file(path, entry) or _check_rows(path, entry, manifest)
         if problem:
             report.problems.append(f"{entry.path}: {problem}")
+    report.damage = _damage(lake, manifest)
     if not report.problems:
         report.problems += _check_accounts(lake, manifest)
+
+
+def _damage(lake: Path, manifest: Manifest) -> list[str]:
+    """Nothing where there is no readable certificate: that is among the problems."""
+    for entry in manifest.find(CERTIFICATE):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            return tell_damage(json.loads((lake / entry.path).read_bytes()))
+    return []
 
 
 def _check_file(path: Path, entry: FileEntry) -> str | None:

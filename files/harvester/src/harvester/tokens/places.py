@@ -26,6 +26,13 @@ def place(kind: str, prefix: str, secret: str) -> str:
     return f"{'secret' if secret in IN_SECRETS_MANAGER else kind}:{prefix}/{SECRETS[secret]}"
 
 
+def storing(name: str, store: Store, user: str) -> str:
+    """The command that puts a secret where it is read: `name` is that of secret-put, `user` who reads it."""
+    if isinstance(store, FileStore):
+        return f"on the host, sudo install -o {user} -g {user} -m 600 FILE {store.place}"
+    return f"./inv secret-put --name {name} < FILE"
+
+
 def open_place(place: str, region: str | None = None) -> Store:
     """A store by its name: `ssm:/name`, `secret:/name`, or `file:/path`. Raises ConfigError."""
     kind, _, name = place.partition(":")

@@ -19,6 +19,7 @@ WORDS_OF_THE_END = re.compile(r"disabled|discontinued|no longer|not supported|re
 ABSENT_STATUS = {404, 405, 410, 501}
 GONE_CODES = {-501}
 DEAD_CODES = {-8, -14, -15, -16, -17}
+STORE_PIN = "./inv secret-put --name pin"
 WRONG_PIN = re.compile(r"\bpin\b", re.IGNORECASE)
 DAY_NS = 86_400 * NS_PER_SECOND
 
@@ -43,8 +44,13 @@ class Refreshed(NamedTuple):
     days_left: int
 
 
-def refresh(app: App, token: Secret, pin: Secret, *, api_url: str, wall_ns: int) -> Refreshed:
-    """Ask for an access token with refresh token and PIN. Raises RefreshError or TokenError."""
+def refresh(
+    app: App, token: Secret, pin: Secret, *, api_url: str, wall_ns: int, another_pin: str = STORE_PIN
+) -> Refreshed:
+    """Ask for an access token with refresh token and PIN; `another_pin` is how a person stores one.
+
+    Raises RefreshError or TokenError.
+    """
     for secret in (app.secret, token, pin):
         register_secret(secret)
     days = days_left(token, wall_ns)
@@ -62,7 +68,7 @@ def refresh(app: App, token: Secret, pin: Secret, *, api_url: str, wall_ns: int)
         raise RefreshError("later", f"{error} The token that is in use goes on.") from None
     if answer.status == 200 and answer.body.get("s") == "ok":
         return Refreshed(take_token(answer), days)
-    raise _explain(answer, pin)
+    raise _explain(answer, pin, another_pin)
 
 
 def days_left(token: Secret, wall_ns: int) -> int:
@@ -73,7 +79,7 @@ def days_left(token: Secret, wall_ns: int) -> int:
     return (claims.expires_at_ns - wall_ns) // DAY_NS
 
 
-def _explain(answer: BrokerAnswer, pin: Secret) -> RefreshError:
+def _explain(answer: BrokerAnswer, pin: Secret, another_pin: str) -> RefreshError:
     code, message = answer.body.get("code"), str(answer.body.get("message", ""))
     # A PIN is too short for the masking of everything that is said, so it is masked here.
     masked = redact(message).replace(pin.get_secret_value(), MASK)
@@ -89,9 +95,7 @@ def _explain(answer: BrokerAnswer, pin: Secret) -> RefreshError:
     if answer.status == 429 or answer.status >= 500 or code == -429:
         return RefreshError("later", f"The broker has no time to refresh the token {told}.")
     if WRONG_PIN.search(message):
-        return RefreshError(
-            "refused", f"The broker refuses the PIN {told}. Store the right one: ./inv secret-put --name pin."
-        )
+        return RefreshError("refused", f"The broker refuses the PIN {told}. Store the right one: {another_pin}.")
     if code in DEAD_CODES:
         return RefreshError("refused", f"The broker does not accept the refresh token {told}. Log in.")
     return RefreshError("refused", f"The broker refuses to refresh the token {told}. Log in.")

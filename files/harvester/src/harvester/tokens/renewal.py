@@ -8,10 +8,12 @@ from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError
 from harvester.tokens.login import App, BusyError, LoginError, check_account, fetch_profile
+from harvester.tokens.places import storing
 from harvester.tokens.refresh import RefreshError, days_left, refresh
 from harvester.tokens.stores import Store, StoredToken, StoreError
 
 ANNOUNCED_DAYS = (3, 1)
+USER = "harvester-token"
 ABSENT_FOR_GOOD_NS = 12 * 3_600 * NS_PER_SECOND
 """When the address is still not there at the next day's run, the flow is taken to be gone."""
 
@@ -61,7 +63,8 @@ def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wa
         return RenewalOutcome("refused", str(state.get("detail")), False)
     app = App(app_id, secret.value, "")
     try:
-        refreshed = refresh(app, token.value, pin.value, api_url=api_url, wall_ns=wall_ns)
+        another_pin = storing("pin", stores.pin, USER)
+        refreshed = refresh(app, token.value, pin.value, api_url=api_url, wall_ns=wall_ns, another_pin=another_pin)
         check_account(fetch_profile(app, refreshed.access_token, api_url=api_url).account, account)
     except RefreshError as error:
         return _remember(stores.state, state, error, asked, wall_ns)

@@ -84,7 +84,14 @@ def process(demo: Demo, name: str, command: list[str], env: dict[str, str]) -> I
     """A program in the background with its output in a log file; it must live until it is told to end, and end well."""
     log = demo.state / f"{name}.log"
     with log.open("wb") as output:
-        running = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        running = subprocess.Popen(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,  # Ctrl-C is for the demonstration, which ends the programs one after the other
+        )
         try:
             yield running
         finally:

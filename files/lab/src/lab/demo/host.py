@@ -60,7 +60,7 @@ class Demo:
     def invoke(self, *words: str) -> None:
         """Run one of the runbook's commands, as a person would."""
         self.progress.note("$ ./inv " + " ".join(words))
-        self.progress.run([program("invoke"), *words], cwd=self.root)
+        self.progress.run([program("runbook"), *words], cwd=self.root)
 
     def ansible(self, *words: str) -> dict[str, float]:
         """Run ansible-playbook, with mitogen where it is installed; the seconds of each play by name."""
@@ -105,7 +105,7 @@ def run(demo: Demo) -> dict[str, Any]:
         aws_seconds = sum(plays.get(play, 0.0) for play in AWS_PLAYS)
         with step("log in at the broker, push the token"):
             demo.progress.note("$ ./inv token-push")
-            said, login = push_token([program("invoke"), "token-push"], person, cwd=demo.root)
+            said, login = push_token([program("runbook"), "token-push"], person, cwd=demo.root)
             demo.progress.note(said)
     with step(f"record a session of {demo.session_seconds} s"):
         recorded = record(demo, demo.progress.seconds[BUILD] - aws_seconds)

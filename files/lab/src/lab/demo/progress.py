@@ -5,10 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 from harvester.base.errors import HarvesterError
 from lab.labs import BOOTS_AT
@@ -18,7 +20,10 @@ TAIL_LINES = 40
 
 
 class Progress:
-    """Prints a line when a step starts and one when it ends; keeps the seconds of each step."""
+    """Prints a line when a step starts and one when it ends; keeps the seconds of each step.
+
+    Between them a terminal shows the step and a mark that moves, so that it is never silent.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -30,7 +35,8 @@ class Progress:
         self.console.print(f"[bold]▸ {name}[/bold]")
         began = time.monotonic()
         try:
-            yield
+            with self.console.status(name) if self.console.is_terminal else nullcontext():
+                yield
         except BaseException:
             self.console.print(f"[red]✗ {name}[/red] after {time.monotonic() - began:.1f} s")
             raise
@@ -39,7 +45,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """One line about what the current step is doing."""
-        self.console.print(f"  [dim]{text}[/dim]", highlight=False)
+        self.console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2)), highlight=False)
 
     def run(
         self,

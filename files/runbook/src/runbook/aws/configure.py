@@ -38,8 +38,10 @@ def read_answers(path: Path) -> dict[str, str]:
     """Answers from a JSON file, checked like typed ones. ConfigError for what is missing, unknown or refused."""
     try:
         given = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read as JSON: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}). Correct --answers.") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}. Write the answers as one JSON object.") from None
     keys = {question.key for question in QUESTIONS}
     if not isinstance(given, dict) or set(given) - keys:
         unknown = ", ".join(sorted(set(given) - keys)) if isinstance(given, dict) else "its form"
@@ -94,7 +96,7 @@ def explain_plan(answers: Mapping[str, str]) -> list[str]:
         f"t3.micro, encrypted disk, an address of its own, {way}",
         "one bucket, encrypted, versioned, closed to the public; the lake is copied there",
         "roles with the rights that host, functions, scheduler and operator need, and no others",
-        "functions: a dead-man's check every 5 minutes, the evening's snapshot and stop, reminders of the daily login; "
+        "functions: a dead-man's check every minute, the evening's snapshot and stop, reminders of the daily login; "
         "with broker_account in the inventory, the token page at a public address of its own",
         "schedules by the exchange's calendar: hosts run on trading days from 08:50 until their data is in the bucket",
         f"alarms and a dashboard; mail goes to {answers['email']}, which must confirm AWS's first mail",

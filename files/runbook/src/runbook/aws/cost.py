@@ -109,7 +109,7 @@ def _stored(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
 
 
 def _watched(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
-    """Metrics and alarms; the functions' 17,000 short calls a month are far within what AWS gives for nothing."""
+    """Metrics and alarms; the functions' 52,000 short calls a month are far within what AWS gives for nothing."""
     metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.functions
     paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
     how = f"{metrics} metrics, {alarms} alarms; {wanted.functions} functions are free"

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 from rich.box import SIMPLE_HEAD
@@ -12,10 +13,10 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
+    TimeElapsedColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 WIDTH_OF_FILES = 160  # where the output is not a terminal
 
@@ -34,6 +35,12 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         grid.add_row(*(str(value) for value in row))
     return grid
+
+
+def waiting(what: str) -> AbstractContextManager[object]:
+    """Shows on a terminal, while the block runs, for what a person waits; nothing may be asked or printed in it."""
+    out = console(stderr=True)
+    return out.status(what) if out.is_terminal else nullcontext()
 
 
 def confirm(question: str) -> bool:
@@ -67,11 +74,12 @@ class PullBar:
 
     def __init__(self) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=12),
             DownloadColumn(binary_units=True),
             TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            TimeElapsedColumn(),
+            expand=True,
             console=console(stderr=True),
         )
         self._task: TaskID | None = None
@@ -84,9 +92,21 @@ class PullBar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def look(self, host: str) -> None:
+        """A host is asked what it has, which takes a minute where it does not answer."""
+        self._end()
+        self._task = self._progress.add_task(f"{host}: looking what is there", total=None)
+
     def begin(self, host: str, files: int, total_bytes: int) -> None:
+        self._end()
         self._host = host
         self._task = self._progress.add_task(f"{host}: {files} files to fetch", total=total_bytes) if files else None
+
+    def _end(self) -> None:
+        """Take away the line of what is over."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = None
 
     def file(self, path: str) -> None:
         if self._task is not None:

@@ -33,7 +33,7 @@ BY_HAND = (
 )
 
 
-class Difference(NamedTuple):
+class MemberChange(NamedTuple):
     """One difference between the list that is in force and the new one."""
 
     sign: str
@@ -123,7 +123,7 @@ def current(path: Path) -> list[IndexList]:
         raise ConfigError(f"{path}: the lists of index members cannot be read:\n{error}") from error
 
 
-def compare(lists: Sequence[IndexList], new: IndexList) -> list[Difference]:
+def compare(lists: Sequence[IndexList], new: IndexList) -> list[MemberChange]:
     """What the new list has that the one in force has not, and the other way round. Raises ConfigError for half."""
     old = next((each.members for each in lists if each.index == new.index), {})
     if 2 * len(new.members) <= len(old):
@@ -131,10 +131,10 @@ def compare(lists: Sequence[IndexList], new: IndexList) -> list[Difference]:
             f"{new.source}: the list of {new.index} has {len(new.members)} members and had {len(old)}, so it is cut."
             f" Nothing was changed. {BY_HAND}"
         )
-    gone = [Difference("-", isin, name) for isin, name in old.items() if isin not in new.members]
-    come = [Difference("+", isin, name) for isin, name in new.members.items() if isin not in old]
+    gone = [MemberChange("-", isin, name) for isin, name in old.items() if isin not in new.members]
+    come = [MemberChange("+", isin, name) for isin, name in new.members.items() if isin not in old]
     other = [
-        Difference("~", isin, f"{old[isin]} is {name} now")
+        MemberChange("~", isin, f"{old[isin]} is {name} now")
         for isin, name in new.members.items() if old.get(isin, name) != name
     ]  # fmt: skip
     return [*gone, *come, *other]

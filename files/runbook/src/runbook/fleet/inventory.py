@@ -77,8 +77,7 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
 
     `root` is the repository (its ansible.cfg names the default inventory); `limit` is an Ansible host pattern.
     """
-    if inventory and "," not in inventory and not (root / inventory).exists():
-        raise ConfigError(f"There is no inventory at {root / inventory}. Correct --inventory (inventory/lab: the lab).")
+    require_inventory(root, inventory)
     answer = ask_ansible(root, inventory, limit, GROUP, CONNECTION_VARIABLES + OPERATOR_VARIABLES)
     hosts = [_host(name, variables, root) for name, variables in answer.items()]
     if not hosts:
@@ -89,6 +88,12 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
             )
         raise ConfigError(f"{where} has no host in its group {GROUP!r}. {HOSTS}")
     return hosts
+
+
+def require_inventory(root: Path, inventory: str | None) -> None:
+    """ConfigError when nothing is at the path that --inventory names; a list of hosts by commas is no path."""
+    if inventory and "," not in inventory and not (root / inventory).exists():
+        raise ConfigError(f"There is no inventory at {root / inventory}. Correct --inventory (inventory/lab: the lab).")
 
 
 def environment() -> dict[str, str]:
@@ -121,6 +126,8 @@ def ask_ansible(
     command += ["--limit", limit] if limit else []
     more = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
     done = subprocess.run(command, cwd=root, env=environment() | more, capture_output=True, text=True, check=False)
+    if "Unable to parse" in done.stderr:  # Ansible goes on without that file
+        raise ConfigError(_refusal(inventory, done.stderr))
     try:
         report = json.loads(done.stdout[done.stdout.index("{") :])
     except ValueError:

@@ -26,6 +26,7 @@ OPTIONS = (
     "ControlPersist=60",
     "LogLevel=ERROR",
 )
+IN_THE_LAB = "In the lab, `./inv lab-up` starts it."
 REASONS = (
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key is not the one known here", "If the host was rebuilt, "
      "remove the old key with `ssh-keygen -R ADDRESS` and connect once by hand; if not, someone may be in between."),
@@ -35,12 +36,10 @@ REASONS = (
     ("Permission denied", "it does not accept this user and key", "Check ansible_user and "
      "ansible_ssh_private_key_file in the inventory; the matching public key must be on the host."),
     ("Could not resolve hostname", "the name does not resolve", "Check ansible_host in the inventory."),
-    ("Connection refused", "nothing listens on its SSH port", "Is the host up, and its SSH port right? "
-     "In the lab, `./inv lab-up` starts it."),
+    ("Connection refused", "nothing listens on its SSH port", f"Is the host up, and its SSH port right? {IN_THE_LAB}"),
     ("timed out", "it does not answer", "Is the host running, and does its firewall or security group let you in "
-     "from here? In the lab, `./inv lab-up` starts it."),
-    ("No route to host", "there is no way to it from here", "Is the host running? In the lab, `./inv lab-up` "
-     "starts it."),
+     f"from here? {IN_THE_LAB}"),
+    ("No route to host", "there is no way to it from here", f"Is the host running? {IN_THE_LAB}"),
 )  # fmt: skip
 
 

@@ -54,8 +54,8 @@ def gather(hosts: Sequence[Host]) -> list[HostStatus]:
 def _ask(host: Host) -> HostStatus:
     connection = SshConnection(host)
     command = [PROGRAM, "health", "--json"]
-    # the login user may not read the state without sudo when it joined the group only just now
-    ways = [command, ["sudo", "-n", *command], ["sudo", "-n", ANY_RELEASE, *command[1:]]]
+    # Root sees all of the host as it is now; others, and releases of before, answer by themselves.
+    ways = [["sudo", "-n", ANY_RELEASE, *command[1:]], command, ["sudo", "-n", *command]]
     try:
         for way in ways:
             done = connection.run(way, timeout_seconds=30)

@@ -141,5 +141,5 @@ def _check(file: FileEntry) -> None:
 def _refuse(path: str, why: str) -> HarvesterError:
     return HarvesterError(
         f"{path} is not a usable manifest: {why}. Nothing of that day was taken from it. Run `harvester verify` where "
-        "it came from; `harvester close` there builds the day again, and `./inv pull-data` downloads it."
+        "it came from and do what that says; then `./inv pull-data` downloads it."
     )

@@ -26,6 +26,7 @@ RESERVE_BYTES = 64 << 20
 class Silent:
     """Progress that is not shown."""
 
+    def look(self, host: str) -> None: ...
     def begin(self, host: str, files: int, total_bytes: int) -> None: ...
     def file(self, path: str) -> None: ...
     def advance(self, count: int) -> None: ...
@@ -87,6 +88,7 @@ def _pull_host(
     progress: Progress,
 ) -> HostResult:
     transport = connect()
+    progress.look(transport.host)
     result = HostResult(transport.host)
     manifests: list[DayManifest] = []
     missing: list[FileEntry] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.lake.certificate.damage import tell_damage
 from harvester.lake.layout import CERTIFICATE, find_partitions
 from harvester.lake.manifest import DamagedManifestError, Manifest, load_manifest
 
@@ -26,6 +27,11 @@ class PulledDay:
     host: str
     manifest: Manifest
     certificate: dict[str, Any]
+
+    @property
+    def damage(self) -> list[str]:
+        """What is wrong with its journal, in sentences."""
+        return tell_damage(self.certificate) if "journal" in self.certificate else []
 
 
 def load_days(lake: Path, *, since: date | None = None, until: date | None = None) -> list[PulledDay]:
@@ -94,6 +100,9 @@ def streamed_symbols(day: PulledDay) -> set[str]:
     return {symbol for figures in day.certificate.get("streams", {}).values() for symbol in figures["symbols"]}
 
 
+SYMBOLS = "`./inv query 'select distinct symbol from certificate'`"
+
+
 def check_symbols(wanted: Iterable[str], days: Iterable[PulledDay]) -> None:
     """ConfigError for a symbol that none of these days has, with the nearest ones that they have."""
     known = known_symbols(days)
@@ -103,7 +112,7 @@ def check_symbols(wanted: Iterable[str], days: Iterable[PulledDay]) -> None:
         near = difflib.get_close_matches(symbol, known, n=3, cutoff=0.4) or known[:3]
         raise ConfigError(
             f"No data here is of symbol {symbol!r}. Symbols are written as the broker does, such as "
-            f"{', '.join(near) or 'NSE:SBIN-EQ'}; the view `certificate` of `./inv query` lists them all."
+            f"{', '.join(near) or 'NSE:SBIN-EQ'}; {SYMBOLS} lists them all."
         )
 
 

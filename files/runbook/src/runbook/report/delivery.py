@@ -22,6 +22,8 @@ class Delivery:
     """What was pulled: per host, plus exports and the report."""
 
     hosts: list[HostResult]
+    damage: list[str] = field(default_factory=list)
+    """What is wrong with the journals of the days that came, or were here and are in the selection."""
     csv_files: list[Path] = field(default_factory=list)
     report: Path | None = None
 
@@ -63,6 +65,7 @@ def deliver(
     """
     delivery = Delivery(pull(connections, store, selection, progress))
     days = load_days(store.lake, since=selection.since, until=selection.until)
+    delivery.damage = damage_of(days, delivery.hosts)
     if not days:
         if not delivery.problems:
             require_days(store.lake, days)
@@ -79,6 +82,17 @@ def deliver(
         problems=[str(problem) for problem in delivery.problems],
     )
     return delivery
+
+
+def damage_of(days: Sequence[PulledDay], hosts: Sequence[HostResult]) -> list[str]:
+    """What is wrong with the journals of the days that were pulled, in sentences with day and host."""
+    pulled = {day for host in hosts for day in host.dates}
+    return [
+        f"{day.date} {day.host}: {sentence}"
+        for day in days
+        if day.date.isoformat() in pulled
+        for sentence in day.damage
+    ]
 
 
 def export_days(

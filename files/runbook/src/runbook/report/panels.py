@@ -1,18 +1,15 @@
 """Panels of the report: one symbol on one day, its coverage by feed, book, spread, rate and sequence numbers."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX
+from runbook.report.axis import Axis, clock
 from runbook.report.catalogue import PulledDay
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
-from runbook.report.query import TIME_ZONE
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,30 +18,10 @@ LEVELS = 5
 LINE_HEIGHT = 24
 POLLS = FEED_NAMES[FYERS_REST]
 CLOSED = "closed"
-"""The kind of span between two windows."""
+"""The kind of span in which nothing is due."""
 PLAIN_BOOK = "bid_px[1] > 0 and ask_px[1] > bid_px[1]"
 """Books with a spread. Before an opening bids and asks cross, and orders at the market have the price 0."""
 MOST_SKEW_MS = 60_000
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The time axis of a day: from the first opening to the last closing (ns), in so many columns."""
-
-    begin: int
-    end: int
-    columns: int
-    windows: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def closed(self) -> list[tuple[int, int]]:
-        """The times between windows, in which nothing is due."""
-        return [(before[1], after[0]) for before, after in pairwise(self.windows) if before[1] < after[0]]
-
-    def is_open(self, column: int) -> bool:
-        """Whether a part of the column lies in a window."""
-        low, high = (self.begin + (self.end - self.begin) * edge // self.columns for edge in (column, column + 1))
-        return any(opens < high and low < closes for opens, closes in self.windows)
 
 
 @dataclass(frozen=True)
@@ -72,6 +49,7 @@ class Panel:
     """One symbol on one day, ready to draw. Spread in paise, depth in shares, rate in updates a second."""
 
     symbol: str
+    axis: Axis
     strips: list[Strip]
     causes: set[str]
     heat: list[tuple[str, int, str]] = field(default_factory=list)
@@ -107,8 +85,8 @@ def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: 
     causes = {str(row[3]) for row in rows}
     table = _table_of(figures)
     if table is None:
-        return Panel(symbol, strips, causes)
-    panel = Panel(symbol, strips, causes, rate=_rate(connection, day, symbol, axis, table))
+        return Panel(symbol, axis, strips, causes)
+    panel = Panel(symbol, axis, strips, causes, rate=_rate(connection, day, symbol, axis, table))
     return panel if table == INDEX else _with_books(panel, connection, day, axis, table)
 
 
@@ -117,11 +95,15 @@ def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis
         (low, high, cause, f"{cause}: {clock(low)} to {clock(high)}, " + _lost(high - low, slots))
         for low, high, cause, slots in gaps
     ]
-    drawn += [(low, high, CLOSED, f"closed: {clock(low)} to {clock(high)}") for low, high in axis.closed]
+    drawn += [(low, high, CLOSED, _closed(low, high, axis)) for low, high in axis.closed]
     whole, part = ("expected", "recorded_slots") if "expected" in figures else ("window_ns", "covered_ns")
     return Strip(
         feed, share_of(figures[part], figures[whole]), len(gaps), _words(figures), spans(drawn, axis.begin, axis.end)
     )
+
+
+def _closed(low: int, high: int, axis: Axis) -> str:
+    return f"closed: {clock(low)} to {clock(high)}" if axis.windows else "nothing due on this day"
 
 
 def _lost(length_ns: int, slots: int | None) -> str:
@@ -232,11 +214,6 @@ def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Pull
         spread=_line([spreads.get(column) for column in range(axis.columns)]),
         profile=[(name, mean, 100 * mean / widest) for name, mean in zip(names, profile, strict=True)],
     )
-
-
-def clock(ns: int) -> str:
-    """The time of day in India."""
-    return datetime.fromtimestamp(ns // 10**9, ZoneInfo(TIME_ZONE)).strftime("%H:%M:%S")
 
 
 def say_duration(ns: int) -> str:

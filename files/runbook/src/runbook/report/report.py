@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
-from harvester.base.clock import NS_PER_SECOND
 from harvester.base.files import replace_file
+from harvester.lake.certificate.balance import segment_of
 from harvester.lake.certificate.shares import in_percent, share_of
 from harvester.ledger.outage import Cause
 from runbook.pull.store import writing
+from runbook.report.axis import axes_of, say_hours
 from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
 from runbook.report.panels import (
     LEVELS,
     LINE_HEIGHT,
-    Axis,
-    clock,
     figures_of,
     make_panel,
     worst_coverage,
@@ -26,7 +25,6 @@ from runbook.report.query import TIME_ZONE, open_lake
 if TYPE_CHECKING:
     import duckdb
 
-COLUMNS = 96
 DAYS = 10
 PANELS_PER_DAY = 40  # beyond this the page would be too heavy to open on a phone; the table still has every symbol
 
@@ -73,19 +71,17 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
     chosen = [symbol for symbol in known_symbols([day]) if not symbols or symbol in symbols]
     # the worst covered first: they are what a reader looks for
     shown = sorted(chosen, key=lambda symbol: (worst_coverage(day, symbol), symbol))[:PANELS_PER_DAY]
-    axis = _axis(day)
+    axes = axes_of(day)
     every = [figures for symbol in chosen for figures in figures_of(day, symbol).values()]
     polls = [figures for figures in every if "expected" in figures]
     sockets = [figures for figures in every if "window_ns" in figures]
-    windows = day.certificate["windows"]
     expected, recorded = (sum(figures[key] for figures in polls) for key in ("expected", "recorded_slots"))
     window_ns, covered_ns = (sum(figures[key] for figures in sockets) for key in ("window_ns", "covered_ns"))
     socket_coverage = share_of(covered_ns, window_ns)
     return {
         "date": day.date,
         "host": day.host,
-        "windows": ", ".join(f"{clock(low)} to {clock(high)}" for low, high in windows),
-        "hours": _hours(axis),
+        "windows": say_hours(axes),
         "expected": expected,
         "updates": sum(_rows(figures) for figures in every),
         "recorded": recorded,
@@ -94,10 +90,13 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
         "missing": sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
         "files": len(day.manifest.files),
         "bytes": sum(file.bytes for file in day.manifest.files),
+        "damage": day.damage,
         "unexplained": day.certificate.get("unexplained_slots", 0),
-        "columns": axis.columns,
-        "has_breaks": bool(axis.closed),
-        "panels": [make_panel(connection, day, symbol, axis) for symbol in sorted(shown)],
+        "has_breaks": any(axis.closed for axis in axes.values()),
+        "panels": [
+            make_panel(connection, day, symbol, axes[segment_of(next(iter(figures_of(day, symbol).values())))])
+            for symbol in sorted(shown)
+        ],
         "more": len(chosen) - len(shown),
     }
 
@@ -105,18 +104,3 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
 def _rows(figures: dict[str, Any]) -> int:
     updates = figures["updates"]
     return sum(updates.values()) if isinstance(updates, dict) else int(updates)
-
-
-def _axis(day: PulledDay) -> Axis:
-    """Never more columns than polls or seconds, or a short session would look full of holes."""
-    windows = day.certificate["windows"]
-    begin, end = (windows[0][0], windows[-1][1]) if windows else (0, 1)
-    step = day.certificate.get("interval_ns") or NS_PER_SECOND
-    spans = tuple((int(opens), int(closes)) for opens, closes in windows)
-    return Axis(begin, end, max(1, min(COLUMNS, (end - begin) // step)), spans)
-
-
-def _hours(axis: Axis) -> list[tuple[float, str]]:
-    """A few marks on the time axis: position in percent and clock time."""
-    length = max(1, axis.end - axis.begin)
-    return [(25.0 * step, clock(axis.begin + length * step // 4)) for step in range(5)]

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harvester.base.clock import SystemClock, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.calendar import NSE_CASH, SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
@@ -33,6 +34,8 @@ class CheckedDay:
     window_ns: int = 0
     covered_ns: int = 0
     lost_ns_by_cause: dict[str, int] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+    """What is wrong with the journal that the day was built from."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -83,7 +86,11 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
         unpulled = {problem for problem in found.problems if _is_unpulled_raw(problem, store.lake)}
         problems = [_with_reason(problem, store.lake) for problem in found.problems if problem not in unpulled]
         files = found.files - len(unpulled)
-        checked.append(CheckedDay(found.date, found.host, files, found.bytes, len(unpulled), problems=problems))
+        checked.append(
+            CheckedDay(
+                found.date, found.host, files, found.bytes, len(unpulled), damage=found.damage, problems=problems
+            )
+        )
     readable = _readable_days(store.lake, checked)
     check_symbols(symbols, readable.values())
     for day in checked:
@@ -103,17 +110,26 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
     )
 
 
-def missing_days(
-    present: Collection[date], selection: Selection, by_segment: Mapping[SegmentName, Collection[date]] | None = None
-) -> Iterator[date]:
-    """Trading days of the selection without data; where it is open, between the first and the last day here.
+def today_in_india() -> date:
+    """The date there now."""
+    return to_ist(SystemClock().wall_ns()).date()
 
-    `by_segment`: days here that have each segment; default: all of them NSE cash.
+
+def missing_days(
+    present: Collection[date],
+    selection: Selection,
+    by_segment: Mapping[SegmentName, Collection[date]] | None = None,
+    *,
+    today: date | None = None,
+) -> Iterator[date]:
+    """Trading days of the selection before today without data; where it is open, between the first and last day here.
+
+    `by_segment`: days here that have each segment; default: all of them NSE cash. `today`: default: the date in India.
     """
     if not present and not (selection.since and selection.until):
         return
     day = selection.since or min(present)
-    last = selection.until or max(present)
+    last = min(selection.until or max(present), (today or today_in_india()) - timedelta(days=1))
     due = [_Due.make(segment, days, present) for segment, days in (by_segment or {NSE_CASH: present}).items()]
     while day <= last:
         if day not in present and any(each.first <= day <= each.last and each.calendar.session(day) for each in due):

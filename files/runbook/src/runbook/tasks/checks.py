@@ -1,10 +1,8 @@
 """What a change must pass, and how it measures up."""
 
-from pathlib import Path
-
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT
+from runbook.tasks.here import ROOT, report_at
 from runbook.tasks.options import end, operator
 
 
@@ -22,7 +20,7 @@ def test(
     import runpy
 
     suites = runpy.run_path(str(ROOT / "tests" / "suites.py"))
-    end(suites["run"](fast=fast, names=suite, long=long, report=Path(json).resolve() if json else None))
+    end(suites["run"](fast=fast, names=suite, long=long, report=report_at(json)))
 
 
 @operator(
@@ -35,7 +33,7 @@ def bench(_: Context, name: str | None = None, long: bool = False, json: str | N
     import runpy
 
     benchmarks = runpy.run_module("tests.bench.run")
-    end(benchmarks["run"](name=name, long=long, report=Path(json).resolve() if json else None))
+    end(benchmarks["run"](name=name, long=long, report=report_at(json)))
 
 
 @operator(

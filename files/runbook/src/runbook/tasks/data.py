@@ -1,11 +1,9 @@
 """The data: download, verification, queries, clean-up."""
 
-from pathlib import Path
-
 from invoke.context import Context
 
 from harvester.base.errors import HarvesterError
-from runbook.tasks.here import ROOT, hosts_of, store_at, target_of
+from runbook.tasks.here import directory_at, hosts_of, store_at, target_of
 from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
 
 
@@ -65,12 +63,15 @@ def verify_data(
     json: bool = False,
 ) -> None:
     """Check what is here: hashes, row counts, gaps, unlisted files, and trading days that are missing."""
+    from runbook.console.terminal import waiting
     from runbook.pull import plan
     from runbook.report.verification import verify_store
     from runbook.tasks import presentation
 
     selection = plan.parse_selection(since, until, raw=False)
-    result = verify_store(store_at(output), selection, plan.parse_symbols(symbols))
+    store, wanted = store_at(output), plan.parse_symbols(symbols)
+    with waiting(f"verifying {store.root}"):
+        result = verify_store(store, selection, wanted)
     presentation.show_json(result.to_dict()) if json else presentation.show_verification(result)
     if not result.ok:
         raise HarvesterError("not everything is as it should be; see above.")
@@ -87,10 +88,13 @@ def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str
 
     Views: depth, depth_rupees, quotes, index, depth50, bars, gaps, certificate.
     """
+    from runbook.console.terminal import waiting
     from runbook.report.query import ask
     from runbook.tasks import presentation
 
-    answer = ask(sql, (ROOT / lake).resolve())
+    place = directory_at(lake, "--lake")
+    with waiting("asking the lake"):
+        answer = ask(sql, place)
     if csv or json:
         print(answer.to_csv() if csv else answer.to_json(), end="" if csv else "\n")
     else:
@@ -116,11 +120,12 @@ def cleanup(
     limit: str | None = None,
 ) -> None:
     """Free the hosts' disks of days whose verified copies are here; shows the plan and asks first."""
-    from runbook.console.terminal import confirm
+    from runbook.console.terminal import confirm, waiting
     from runbook.pull import cleanup, sources
     from runbook.tasks import presentation
 
     store, target = store_at(output), target_of(inventory, limit)
+    copies = directory_at(archive, "--archive") if archive else None
     for host in hosts_of(inventory, limit):
         demands = cleanup.demands_of(host)
         if demands == {"s3"}:
@@ -128,11 +133,12 @@ def cleanup(
             if not dry_run and (yes or confirm(f"Remove from {host.name} what would go?")):
                 cleanup.by_bucket(host.name, target, check=False)
             continue
-        plan = cleanup.make_plan(sources.connect_to(host), store, keep_days=keep_days)
+        with waiting(f"asking {host.name} what it has"):
+            plan = cleanup.make_plan(sources.connect_to(host), store, keep_days=keep_days)
         presentation.show_plan(plan)
         if dry_run or not plan.removals:
             continue
         agree(f"Remove {len(plan.removals)} files from {plan.host}?", "Nothing was removed.", yes=yes)
-        if archive:
-            cleanup.archive(plan, store, Path(archive))
+        if copies:
+            cleanup.archive(plan, store, copies)
         cleanup.apply(plan, store, target, check_bucket="s3" in demands)

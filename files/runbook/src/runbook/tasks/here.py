@@ -18,9 +18,11 @@ ROOT = Path(__file__).resolve().parents[5]  # ./inv installs this package in pla
 
 def hosts_of(inventory: str | None, limit: str | None) -> list[Host]:
     """The chosen hosts of an inventory; ConfigError as `load_hosts` says."""
+    from runbook.console.terminal import waiting
     from runbook.fleet.inventory import load_hosts
 
-    hosts = load_hosts(ROOT, inventory, limit)
+    with waiting("asking Ansible for the hosts"):
+        hosts = load_hosts(ROOT, inventory, limit)
     go_by_calendar(inventory, *(host.variables for host in hosts))
     return hosts
 
@@ -34,9 +36,11 @@ def go_by_calendar(inventory: str | None, *variables: Mapping[str, Any]) -> None
 
 
 def target_of(inventory: str | None, limit: str | None) -> Target:
-    """The same choice, for a playbook."""
+    """The same choice, for a playbook. ConfigError when there is no such inventory."""
+    from runbook.fleet.inventory import require_inventory
     from runbook.fleet.playbook import Target
 
+    require_inventory(ROOT, inventory)
     return Target(ROOT, inventory, limit)
 
 
@@ -48,7 +52,25 @@ def play(name: str, inventory: str | None, limit: str | None, *, check: bool = F
 
 
 def store_at(output: str) -> LocalStore:
-    """The pulled data at a path that is absolute, or taken from the checkout."""
+    """The pulled data there."""
     from runbook.pull.store import LocalStore
 
-    return LocalStore((ROOT / output).resolve())
+    return LocalStore(directory_at(output, "--output"))
+
+
+def directory_at(path: str, option: str) -> Path:
+    """A path that is absolute, or taken from the checkout. ConfigError where it leads to something else."""
+    from harvester.base.arguments import require_directory
+
+    place = (ROOT / path).resolve()
+    require_directory(place, option)
+    return place
+
+
+def report_at(path: str | None) -> Path | None:
+    """Where --json wants a report. ConfigError at once where it cannot be written, not when the work is done."""
+    from harvester.base.arguments import require_place
+
+    if path:
+        require_place(Path(path).resolve(), "--json")
+    return Path(path).resolve() if path else None

@@ -1,19 +1,28 @@
 """How the hosts are, and what may be wrong here and there."""
 
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
+
 from invoke.context import Context
 
 from harvester.base.errors import HarvesterError, UnhealthyError
 from runbook.tasks.here import ROOT, hosts_of, play
 from runbook.tasks.options import OUTPUT, WHERE, operator
 
+if TYPE_CHECKING:
+    from runbook.doctor import Finding
+
 
 @operator(json="print the hosts' own reports as JSON", **WHERE)
 def status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Show each host's health, session, updates, token and disk; exit code 3 when one is unhealthy."""
+    from runbook.console.terminal import waiting
     from runbook.fleet.status import gather
     from runbook.tasks import presentation
 
-    answers = gather(hosts_of(inventory, limit))
+    hosts = hosts_of(inventory, limit)
+    with waiting(f"asking {', '.join(host.name for host in hosts)}"):
+        answers = gather(hosts)
     presentation.show_json([answer.to_dict() for answer in answers]) if json else presentation.show_status(answers)
     if not all(answer.healthy for answer in answers):
         raise UnhealthyError("not every host is healthy; see above.")
@@ -38,7 +47,9 @@ def logs(
     """Show the journal of the harvester's units, or follow it."""
     from runbook.fleet import logs
 
-    logs.show(hosts_of(inventory, limit), logs.command(unit, lines, since, follow=follow), follow=follow)
+    hosts = hosts_of(inventory, limit)
+    with suppress(KeyboardInterrupt) if follow else nullcontext():  # that is how one stops following
+        logs.show(hosts, logs.command(unit, lines, since, follow=follow), follow=follow)
 
 
 @operator(
@@ -56,12 +67,18 @@ def doctor(
     limit: str | None = None,
 ) -> None:
     """Check everything that can be wrong, here and on the hosts, and say how to correct it."""
+    from runbook.console.terminal import waiting
     from runbook.doctor import Severity, examine, examine_aws
     from runbook.tasks import presentation
 
     findings = []
-    rounds = examine_aws(ROOT, inventory) if aws else examine(ROOT, ROOT / output, inventory, limit)
-    for finding in rounds:
+    rounds = iter(examine_aws(ROOT, inventory) if aws else examine(ROOT, ROOT / output, inventory, limit))
+
+    def look() -> "Finding | None":
+        with waiting("looking"):
+            return next(rounds, None)
+
+    for finding in iter(look, None):
         findings.append(finding)
         if not json:
             presentation.show_finding(finding)

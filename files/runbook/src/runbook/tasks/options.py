@@ -11,11 +11,10 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task, task
 
-from harvester.base.endings import describe_ending, flush_output
+from harvester.base.endings import DEBUG, describe_ending, flush_output
 from harvester.base.redaction import redact
 from runbook.tasks.here import go_by_calendar
 
-DEBUG = "HARVESTER_DEBUG"
 WHERE = {
     "inventory": "inventory to use instead of the one ansible.cfg names, such as inventory/aws",
     "limit": "hosts to act on, as Ansible writes patterns (default: all of group harvesters)",
@@ -28,31 +27,39 @@ RANGE = {
 OUTPUT = {"output": "directory of pulled data (default: pulled)"}
 FORCE = {"force": "also while a session is open, when this would interrupt recording"}
 
+POSITIVE = ("hosts", "workers")
+"""Numbers of which 0 makes no sense either."""
+
 
 class CheckedArgument(Argument):
     """An argument whose value must be of its kind; Invoke would show a traceback for a number that is none."""
 
     def set_value(self, value: Any, cast: bool = True) -> None:
+        """Exit with 2 for an empty text, a text that is no whole number, and a number that is too small."""
+        option = f"--{(self.name or '').strip('_').replace('_', '-')}"
+        if value == "":
+            raise Exit(f"inv: {option}: the value is empty. Leave the option out, or give it a value.", code=2)
         try:
             super().set_value(value, cast)
         except ValueError:
-            raise Exit(
-                f"--{(self.name or '').replace('_', '-')}: {value!r} is not a whole number. Write it in digits.", code=2
-            ) from None
+            raise Exit(f"inv: {option}: {value!r} is not a whole number. Write it in digits.", code=2) from None
+        least = 1 if self.name in POSITIVE else 0
+        if self.kind is int and cast and int(self.value) < least:
+            raise Exit(f"inv: {option}: {value} is less than {least}. Give {least} or more.", code=2)
 
 
 class OperatorTask(Task[Callable[..., None]]):
     """A task whose arguments are checked."""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        return [_checked(argument) for argument in super().get_arguments(ignore_unknown_help)]
+        return [checked(argument) for argument in super().get_arguments(ignore_unknown_help)]
 
 
-def _checked(argument: Argument) -> Argument:
-    """The same argument; Invoke itself makes those of a task."""
-    checked = CheckedArgument(names=argument.names)
-    vars(checked).update(vars(argument))
-    return checked
+def checked(argument: Argument) -> Argument:
+    """The same argument, of which Invoke makes a plain one, refusing what is not of its kind."""
+    made = CheckedArgument(names=argument.names)
+    vars(made).update(vars(argument))
+    return made
 
 
 def operator(*, iterable: Sequence[str] = (), **helps: str) -> Callable[[Callable[..., None]], Any]:

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from runbook.aws.teardown import Doomed
     from runbook.doctor import Finding
     from runbook.fleet.calendar import Difference
-    from runbook.fleet.indices import Difference as Member
+    from runbook.fleet.indices import MemberChange
     from runbook.fleet.status import HostStatus
     from runbook.pull.cleanup import Plan
     from runbook.report.delivery import Delivery
@@ -40,7 +41,7 @@ def show_json(content: Any) -> None:
 def show_status(answers: Sequence["HostStatus"]) -> None:
     """One row per host, then what is wrong and how to put it right."""
     out = console()
-    columns = ("host", "health", "session", "updates#", "last", "gaps#", "token", "free#", "release")
+    columns = ("host", "health", "session", "updates#", "last", "gaps#", "lost today#", "token", "free#", "release")
     out.print(table("", columns, [_status_row(answer) for answer in answers]))
     for answer in answers:
         if answer.error:
@@ -52,7 +53,7 @@ def show_status(answers: Sequence["HostStatus"]) -> None:
 
 def _status_row(answer: "HostStatus") -> tuple[object, ...]:
     if answer.report is None:
-        return (answer.host, "[red]no answer[/]", *[""] * 7)
+        return (answer.host, "[red]no answer[/]", *[""] * 8)
     status = answer.report.get("status") or {}
     symbols = (status.get("symbols") or {}).values()
     received = [one["last_recv_ns"] for one in symbols if one.get("last_recv_ns")]
@@ -66,10 +67,23 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
         f"{sum(one.get('updates', 0) for one in symbols):,}",
         f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
         len(status.get("open_gaps") or []),
+        _lost(status),
         f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),
         human_bytes(free) if free is not None else "",
         answer.report.get("release", ""),
     )
+
+
+def _lost(status: Mapping[str, Any]) -> str:
+    """Of all symbols and feeds together, also by the gaps that are open now; the worst cause is named."""
+    now_ns = int(status.get("written_at_ns") or 0)
+    by_cause = Counter(status.get("lost_today") or {})
+    for gap in status.get("open_gaps") or []:
+        by_cause[gap["cause"]] += max(0, now_ns - int(gap["from_ns"]))
+    if not by_cause.total():
+        return "nothing"
+    worst = by_cause.most_common(1)[0][0]
+    return f"{human_age(timedelta(microseconds=by_cause.total() // 1000))}, {worst}"
 
 
 def _session(session: Mapping[str, Any]) -> str:
@@ -100,6 +114,8 @@ def show_delivery(delivery: "Delivery") -> None:
         out.print(f"Report: {delivery.report}", markup=False)
     for problem in delivery.problems:
         out.print(f"missing: {problem}", markup=False)
+    for sentence in delivery.damage:
+        out.print(f"damage: {sentence}", markup=False)
 
 
 def show_verification(result: "Verification") -> None:
@@ -117,7 +133,7 @@ def show_verification(result: "Verification") -> None:
             _share(day.coverage),
             _share(day.socket_coverage),
             _missed(day),
-            "[red]wrong[/]" if day.problems else "[green]ok[/]",
+            "[red]wrong[/]" if day.problems else "[yellow]damaged journal[/]" if day.damage else "[green]ok[/]",
         )
         for day in result.days
     ]
@@ -125,10 +141,12 @@ def show_verification(result: "Verification") -> None:
     for day in result.days:
         for problem in day.problems:
             out.print(f"wrong: {day.date} {day.host}: {problem}", markup=False)
+        for sentence in day.damage:
+            out.print(f"damage: {day.date} {day.host}: {sentence}", markup=False)
     if result.missing_days:
         out.print(
-            f"missing trading days: {', '.join(result.missing_days)}. Pull them; where the host has none either, "
-            "`harvester close --date DAY` there writes down why.",
+            f"missing trading days: {', '.join(result.missing_days)}. Where the host has none either, "
+            "`harvester close --date DAY` there writes down why; `./inv pull-data` brings them.",
             markup=False,
         )
     for path in result.unlisted:
@@ -290,7 +308,7 @@ def show_calendar(changes: Sequence["Difference"], target: Path) -> None:
     out.print(table(str(target), ("", "day", "segment", "what", "source"), rows))
 
 
-def show_members(changes: Sequence["Member"], new: "IndexList") -> None:
+def show_members(changes: Sequence["MemberChange"], new: "IndexList") -> None:
     """What a new list of an index has that the old one has not, and the other way round."""
     out = console()
     title = f"{new.index}: {len(new.members)} members by {new.source}"

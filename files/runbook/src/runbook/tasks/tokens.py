@@ -40,11 +40,13 @@ def token_push(
 @operator(json="print it as JSON", **WHERE)
 def token_status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Show every credential: present, age, expiry, next action; exit code 3 when one that is needed is not good."""
+    from runbook.console.terminal import waiting
     from runbook.tasks import presentation
     from runbook.tokens import credentials, token_refresh
 
     hosts = hosts_of(inventory, limit)
-    found = credentials.look(hosts) + token_refresh.look(hosts)
+    with waiting(f"asking {', '.join(host.name for host in hosts)}"):
+        found = credentials.look(hosts) + token_refresh.look(hosts)
     presentation.show_json([one.to_dict() for one in found]) if json else presentation.show_credentials(found)
     if not all(credential.good for credential in found):
         raise UnhealthyError("not every credential is good; see above.")

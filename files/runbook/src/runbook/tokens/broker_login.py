@@ -111,26 +111,41 @@ def read_app(host: Host, secret: Secret | None = None) -> App:
     return App(app_id, secret, str(redirect_uri))
 
 
-def page_opener(redirect_uri: str, tell: Callable[[str], None], *, paste: bool = False) -> OpenPage:
+def page_opener(redirect_uri: str, tell: Callable[[str], None], *, paste: bool = False, stand_in: str = "") -> OpenPage:
     """How a person opens the page: caught on the loopback port where the app leads there, else pasted.
 
-    At a terminal the address may be pasted in any case: the browser may be on another machine.
+    At a terminal the address may be pasted in any case: the browser may be on another machine. `stand_in` says how to
+    reach a broker that is none; then no browser is opened, for it would go to the real one.
     """
     at_terminal = sys.stdin.isatty()
 
     def open_page(login: Login) -> str:
-        page = f"Open this page in a browser and log in:\n\n  {login.url}\n"
+        page = f"Open this page in a browser and log in:\n\n  {login.url}\n{stand_in}"
         if paste or not can_catch(redirect_uri):
             tell(f"{page}\nAfter the login, copy the whole address line of the browser and paste it here:")
             return sys.stdin.readline().strip()
         hint = "; or paste the address that your browser ends at" if at_terminal else ""
         with Catcher(redirect_uri, login.state) as catcher:
             tell(f"{page}\nWaiting at {redirect_uri} for the login, {LOGIN_SECONDS / 60:.0f} minutes long{hint} ...")
-            if at_terminal and _has_browser():
+            if at_terminal and not stand_in and _has_browser():
                 webbrowser.open(login.url)
             return catcher.wait(paste=at_terminal)
 
     return open_page
+
+
+def stand_in_of(host: Host) -> str:
+    """How a browser reaches the broker of a lab, which has the real one's name; empty for the real one."""
+    proxy = host.variables.get("broker_proxy")
+    if not proxy:
+        return ""
+    return (
+        "\nThe broker is a stand-in. A browser here reaches it through its proxy:\n\n"
+        f"  chromium --proxy-server={proxy} \\\n"
+        "    '--proxy-bypass-list=127.0.0.1;localhost' --ignore-certificate-errors \\\n"
+        "    --user-data-dir=/tmp/stand-in-browser 'THE PAGE ABOVE'\n\n"
+        f"`user` and `pin` are in {host.variables.get('broker_secret_file')}.\n"
+    )
 
 
 def _has_browser() -> bool:
@@ -176,7 +191,8 @@ def _read_secret_parameter(host: Host) -> Secret | None:
             return None
     if stored is None and named:
         raise ConfigError(
-            f"SSM has no parameter {named}. Store the app's secret there: ./inv secret-put --name app-secret."
+            f"SSM has no parameter {named}. Take broker_secret_parameter out of the inventory, and store the app's"
+            " secret in its usual place: ./inv secret-put --name app-secret."
         )
     return stored.value if stored else None
 

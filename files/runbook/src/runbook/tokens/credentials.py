@@ -9,14 +9,14 @@ from getpass import getpass
 from pathlib import Path
 from typing import Any
 
-from harvester.alerts.host import storing
+from harvester.alerts.host import USER
 from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import check_token
 from harvester.tokens.expiry import expires_at_ns
-from harvester.tokens.places import open_place
+from harvester.tokens.places import open_place, storing
 from harvester.tokens.stores import DeniedError, Store
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
@@ -28,16 +28,16 @@ from runbook.tokens.token_push import MAX_CHARACTERS, next_session_after
 PUSH = "./inv token-push"
 CREDENTIALS = {
     "access_token": ("access token", PUSH),
-    "app_secret": ("app secret", "./inv secret-put --name app-secret"),
+    "app_secret": ("app secret", ""),
     "refresh_token": ("refresh token", PUSH),
-    "pin": ("PIN for the refresh", "./inv secret-put --name pin"),
+    "pin": ("PIN for the refresh", ""),
     "schwab_access_token": ("Schwab access token", f"{PUSH} --broker schwab"),
     "schwab_refresh_token": ("Schwab refresh token", f"{PUSH} --broker schwab"),
-    "schwab_app_secret": ("Schwab app secret", "./inv secret-put --name schwab-app-secret"),
-    "page_key": ("key of the token page", "./inv secret-put --name page-key"),
-    "channels": ("alert channels", "./inv secret-put --name channels"),
+    "schwab_app_secret": ("Schwab app secret", ""),
+    "page_key": ("key of the token page", ""),
+    "channels": ("alert channels", ""),
 }
-"""What each is called, and how it is renewed."""
+"""What each is called, and how it is renewed where it ends."""
 NEEDED = {"access_token"}
 BY_HAND = {"app_secret", "pin", "schwab_app_secret", "page_key", "channels"}
 UNREADABLE = "when it ends is not known: this login may not read it"
@@ -140,7 +140,8 @@ def _read_from_file(hosts: Sequence[Host]) -> str:
     """Which host takes its channels from a file, so that what is stored in AWS does not reach it."""
     for host in hosts:
         if (place := places.channels_of(host)).startswith("file:"):
-            return f"{host.name} reads its channels from {place.removeprefix('file:')}: {storing(place)}"
+            store = open_place(place)
+            return f"{host.name} reads its channels from {store.place}: {storing('channels', store, USER)}"
     return ""
 
 

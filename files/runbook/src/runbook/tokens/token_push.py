@@ -23,7 +23,7 @@ from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target, run
 from runbook.fleet.status import gather
 from runbook.tokens import adoption, places
-from runbook.tokens.broker_login import Obtained, check_given, log_in, page_opener, read_app
+from runbook.tokens.broker_login import Obtained, check_given, log_in, page_opener, read_app, stand_in_of
 
 MAX_CHARACTERS = 65_536
 
@@ -58,7 +58,9 @@ def obtain(host: Host, *, stdin: bool = False, secret_stdin: bool = False, paste
         return check_given(host, token, claims, account)
     secret = Secret(sys.stdin.readline().strip()) if secret_stdin else None
     app = read_app(host, secret)
-    opener = page_opener(app.redirect_uri, lambda text: print(text, file=sys.stderr, flush=True), paste=paste)
+    opener = page_opener(
+        app.redirect_uri, lambda text: print(text, file=sys.stderr, flush=True), paste=paste, stand_in=stand_in_of(host)
+    )
     return log_in(host, opener, app=app, account=account)
 
 

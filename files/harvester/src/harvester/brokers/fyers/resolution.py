@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
 
 from harvester.base.errors import ConfigError
 from harvester.brokers.fyers.successors import SERIES
@@ -28,7 +27,8 @@ def resolve_rule(
     """
     rows = list(rows)
     if listed:
-        found = [row for row in map(partial(_choose_share, rows), listed.members) if row]
+        shares = _shares_by_isin(rows)
+        found = [shares[isin] for isin in listed.members if isin in shares]
     elif rule.stocks:
         found = _with_futures(rows, now_ns)
     else:
@@ -45,8 +45,9 @@ def resolve_rule(
 def explain_absent(rows: Sequence[Listing], listed: IndexList) -> dict[str, str]:
     """Of each member of an index that no row has the ISIN of, a sentence by the ticker that it was listed with."""
     absent: dict[str, str] = {}
+    shares = _shares_by_isin(rows)
     for isin, name in listed.members.items():
-        if _choose_share(rows, isin):
+        if isin in shares:
             continue
         ticker = f"NSE:{name}"
         other = next((row.isin for row in rows if row.ticker == ticker), "")
@@ -58,17 +59,18 @@ def explain_absent(rows: Sequence[Listing], listed: IndexList) -> dict[str, str]
     return absent
 
 
-def _choose_share(rows: Iterable[Listing], isin: str) -> Listing | None:
-    """The share with the ISIN, in the series in which it is traded in full, where it has several."""
-    found = [row for row in rows if row.isin == isin and row.exchange == "NSE"]
+def _shares_by_isin(rows: Iterable[Listing]) -> dict[str, Listing]:
+    """The share with each ISIN, in the series in which it is traded in full, where it has several."""
     order = {series: number for number, series in enumerate(SERIES)}
-    return min(found, key=lambda row: order.get(row.ticker.rpartition("-")[2], len(order)), default=None)
+    listed = [row for row in rows if row.isin]
+    best_last = sorted(listed, key=lambda row: order.get(row.ticker.rpartition("-")[2], len(order)), reverse=True)
+    return {row.isin: row for row in best_last}
 
 
 def concerns(rule: SymbolRule, listed: IndexList | None, row: Listing) -> bool:
     """Whether resolving the rule takes the row; most of 100,000 it does not."""
     if rule.index:
-        return listed is not None and (row.isin in listed.members or row.ticker[4:] in listed.members.values())
+        return row.kind == SHARE or (listed is not None and row.isin in listed.members)
     if rule.underlying:
         return row.root == rule.underlying
     return row.kind == SHARE or (row.expires_ns is not None and row.option not in OPTIONS)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -62,9 +62,14 @@ def _certify_times(windows: Iterable[Interval], stretches: Iterable[Stretch]) ->
 
 
 def certify_day(
-    day: Day, release: str, symbols: Mapping[str, Json], streams: Mapping[str, Json], files: Iterable[FileEntry]
+    day: Day,
+    release: str,
+    symbols: Mapping[str, Json],
+    streams: Mapping[str, Json],
+    files: Iterable[FileEntry],
+    damage: Sequence[Json] = (),
 ) -> Json:
-    """The whole certificate: the same for each build of the same segments by the same release."""
+    """The whole certificate: the same for each build of the same journal by the same release."""
     index, events = day.index, day.events
     stretches = [stretch for grid in day.grids.values() for stretch in grid.stretches]
     parts = {segment: _certify_times(grid.windows, grid.stretches) for segment, grid in day.grids.items()}
@@ -87,8 +92,10 @@ def certify_day(
             "torn_bytes": events.torn_bytes,
             "unattributed_records": index.unattributed,
             "other_feed_records": index.other_feeds,
-            "malformed_control_records": events.malformed,
+            "malformed_control_records": sum(each.records or 0 for each in events.damage if each.kind == "malformed"),
         },
+        "damage": list(damage),
+        **({"more_damage": more} if (more := len(events.damage) - len(damage)) > 0 else {}),
         "clock": {
             "steps": len(events.clock_steps_ns),
             "largest_step_ns": max(events.clock_steps_ns, key=abs, default=0),

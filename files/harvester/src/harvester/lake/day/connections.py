@@ -55,18 +55,26 @@ class Connections:
         self._by_seq[connection.run_id, connection.feed, connection.stream, connection.seq] = connection
         return connection
 
+    def has_had(self, run_id: str, stream: tuple[int, int]) -> bool:
+        """Whether (feed, stream) of the run has had a connection."""
+        return (run_id, *stream) in self._current
+
     def close(self, run_id: str, stream: tuple[int, int], at_ns: int, cause: str, detail: str) -> None:
         """The current connection of (feed, stream) ended. Raises KeyError when there is none."""
         connection = self._current[run_id, *stream]
         if connection.to_ns is None:
             connection.to_ns, connection.cause, connection.detail = at_ns, cause, detail
 
+    def get(self, run_id: str, stream: tuple[int, int], seq: int) -> Connection | None:
+        """The connection of (feed, stream) that connect record `seq` began, if the day has it."""
+        return self._by_seq.get((run_id, *stream, seq))
+
     def find(self, run_id: str, stream: tuple[int, int], seq: int, at_ns: int) -> Connection:
         """The connection of (feed, stream) that connect record `seq` began.
 
         Without such a record it is a new one that began at `at_ns` and ended when the next of the stream began.
         """
-        found = self._by_seq.get((run_id, *stream, seq))
+        found = self.get(run_id, stream, seq)
         if found:
             return found
         made = Connection(feed=stream[0], stream=stream[1], run_id=run_id, seq=seq, from_ns=at_ns)

@@ -1,5 +1,7 @@
 """The control records of a day as runs, windows, polling of sockets, recorded gaps and connections."""
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, get_args
 
@@ -7,14 +9,18 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.calendar import NSE_CASH
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
+from harvester.lake.day.damage import Damage
+from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.intervals import Interval, union
-from harvester.lake.day.segments import NEVER, ControlRecord, DayIndex
+from harvester.lake.day.segments import NEVER, ControlRecord, DayIndex, Unreadable
 from harvester.ledger.outage import Cause
 
 CAUSES = frozenset(get_args(Cause))
 DETAIL_LIMIT = 200
 DAY_NS = 86_400 * NS_PER_SECOND
 MIN_INTERVAL_NS = NS_PER_SECOND // 10
+RESUMED = {"connect", "disconnect", "gap_open", "gap_close", "polling", "polling_end"}
+"""Records whose meaning may go on past midnight."""
 DEFAULT = 0
 """The interval of the settings; for a window whose record has none."""
 
@@ -88,7 +94,7 @@ class Quiet(NamedTuple):
 
 @dataclass
 class Events:
-    """The day's control records, interpreted. Malformed ones are only counted."""
+    """The day's control records, interpreted."""
 
     runs: list[Run] = field(default_factory=list)
     windows: list[WindowOpen] = field(default_factory=list)
@@ -103,7 +109,15 @@ class Events:
     """Control records `text` (sent by a server) and `oversize` (a message too large for the journal)."""
     torn_bytes: int = 0
     """Bytes that recovery cut off and set aside."""
-    malformed: int = 0
+    uninterpreted: list[Unreadable] = field(default_factory=list)
+    """Malformed control records, and ends of what no record began."""
+    damage: list[Damage] = field(default_factory=list)
+    """What is wrong with the journal, by time."""
+
+    @property
+    def malformed(self) -> int:
+        """How many control records were not interpreted."""
+        return len(self.uninterpreted)
 
     def gaps_of(self, feed: int, symbol: str) -> list[KnownGap]:
         """The gaps recorded of one symbol on one feed, in the order opened."""
@@ -116,15 +130,18 @@ class Events:
         return union((quiet.from_ns, quiet.to_ns) for quiet in mine)
 
 
-def read_events(index: DayIndex) -> Events:
-    """Interpret the control records of an index."""
+def read_events(index: DayIndex, earlier: Earlier | None = None) -> Events:
+    """Interpret the control records of an index, and those of earlier days that still hold."""
     events = Events(runs=_read_runs(index))
     reader = _Reader(events, {run.run_id: run.last_ns for run in events.runs})
+    for run_id, controls in (earlier or Earlier()).controls.items():
+        reader.resume(run_id, controls)
     for position, control in enumerate(index.controls):
         try:
             reader.take(control, index.sources[control.source].run_id, position)
-        except (KeyError, TypeError, ValueError):
-            events.malformed += 1
+        except (KeyError, TypeError, ValueError) as error:
+            is_end = isinstance(error, NotBegunError)
+            events.uninterpreted.append(Unreadable(control.source, control.wall_ns, control.value["type"], is_end))
     reader.finish()
     return events
 
@@ -151,6 +168,10 @@ def _read_runs(index: DayIndex) -> list[Run]:
     return sorted((run for run in runs.values() if run.first_ns != NEVER), key=lambda run: run.first_ns)
 
 
+class NotBegunError(KeyError):
+    """A record ends what no record of the day began."""
+
+
 class _Reader:
     """Pairs the control records that open and close a gap, a connection or a stretch of polling."""
 
@@ -160,6 +181,19 @@ class _Reader:
         self._gaps: dict[str, KnownGap] = {}
         self._pollings: dict[str, tuple[str, Polling]] = {}
         """By segment: the run, and the stretch that has not ended."""
+
+    def resume(self, run_id: str, controls: Iterable[ControlRecord]) -> None:
+        """Take over what a run began on earlier days and had not ended: connections, gaps, polling."""
+        before = _Reader(Events(), {})
+        for control in controls:
+            if control.value["type"] in RESUMED:
+                with contextlib.suppress(KeyError, TypeError, ValueError):
+                    before.take(control, run_id, -1)
+        for connection in before._events.connections:
+            if connection.to_ns is None:
+                self._events.connections.open(connection)
+        self._gaps |= {gap_id: gap for gap_id, gap in before._gaps.items() if gap.to_ns is None}
+        self._pollings |= before._pollings
 
     def take(self, control: ControlRecord, run_id: str, position: int) -> None:
         """Interpret one record. Raises KeyError, TypeError or ValueError for a malformed one."""
@@ -171,7 +205,10 @@ class _Reader:
                 gap = _gap(value, run_id, position)
                 self._gaps[gap.gap_id] = gap
             case "gap_close":
-                self._gaps[value["gap_id"]].to_ns = _ns(value["to_ns"])
+                gap_id, to_ns = value["gap_id"], _ns(value["to_ns"])
+                if gap_id not in self._gaps:
+                    raise NotBegunError(gap_id)
+                self._gaps[gap_id].to_ns = to_ns
             case "quiet":
                 events.quiets.append(_quiet(value))
             case "polling":
@@ -184,7 +221,10 @@ class _Reader:
                 events.connections.open(_connection(control, run_id))
             case "disconnect":
                 cause, detail = _reason(value)
-                events.connections.close(run_id, (_feed(value), _ns(value["stream"])), control.wall_ns, cause, detail)
+                stream = _feed(value), _ns(value["stream"])
+                if not events.connections.has_had(run_id, stream):
+                    raise NotBegunError(stream)
+                events.connections.close(run_id, stream, control.wall_ns, cause, detail)
             case "clock_step":
                 events.clock_steps_ns.append(_ns(value["delta_ns"]))
             case "clock":

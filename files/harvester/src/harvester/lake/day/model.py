@@ -1,13 +1,17 @@
 """One day: what its journal holds, and what settings and calendar expected of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from harvester.base.clock import to_ist
 from harvester.calendar import NSE_CASH
 from harvester.journal.format import SOCKETS
+from harvester.lake.day.damage import find_damage
+from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.events import Events, read_events
 from harvester.lake.day.intervals import union
+from harvester.lake.day.quarantine import Kept
 from harvester.lake.day.segments import DayIndex
 from harvester.lake.day.slots import Grid, Window, build_grid
 from harvester.lake.layout import Partition
@@ -46,6 +50,8 @@ class Day:
     """Those polled: expected or recorded."""
     sockets: dict[int, frozenset[str]]
     """Those of each socket: expected, or named by a connection or a gap."""
+    earlier: Earlier
+    """What runs that began before the day say of it."""
 
     @property
     def windows(self) -> list[Window]:
@@ -61,9 +67,18 @@ class Day:
         return self.grids[self.segment_of(symbol)]
 
 
-def read_day(partition: Partition, index: DayIndex, expectation: Expectation) -> Day:
-    """The day of an index and an expectation."""
-    events = read_events(index)
+def read_day(
+    partition: Partition,
+    index: DayIndex,
+    expectation: Expectation,
+    earlier: Earlier | None = None,
+    kept: Sequence[Kept] = (),
+) -> Day:
+    """The day of an index and an expectation, with what earlier days and the journal's quarantine have of it."""
+    earlier = earlier or Earlier()
+    events = read_events(index, earlier)
+    stopped = frozenset(run.run_id for run in events.runs if run.stopped)
+    events.damage = find_damage(index, events.uninterpreted, kept, earlier.begun, stopped)
     recorded = [window for window in events.windows if _date_of(window.open_ns) == partition.date]
     segments = dict(expectation.segments)
     for window in recorded:
@@ -85,7 +100,7 @@ def read_day(partition: Partition, index: DayIndex, expectation: Expectation) ->
         )
         for feed in SOCKETS
     }
-    return Day(partition, index, events, grids, segments, symbols, sockets)
+    return Day(partition, index, events, grids, segments, symbols, sockets, earlier)
 
 
 def _date_of(wall_ns: int) -> date | None:

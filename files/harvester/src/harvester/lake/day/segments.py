@@ -14,16 +14,17 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import (
     CONTROL,
-    DATA,
     FEED_NAMES,
     FORMAT,
     FYERS_REST,
     HEADER,
+    SOCKETS,
     Record,
     decode_control,
 )
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.journal.segment import OPEN, SEALED
+from harvester.lake.day.numbers import NumberRange, Numbers
 from harvester.lake.day.order import in_order
 
 NEVER = 2**63
@@ -45,6 +46,9 @@ class Source:
     last_ns: int = 0
     """Wall clock at the receipt of its first and its last data record."""
     damaged: tuple[tuple[int, int], ...] = ()
+    repeated: int = 0
+    """Records whose number is not higher than that of the one before; they are not read, and count as damaged bytes."""
+    numbers: Numbers = field(default_factory=Numbers)
     header: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -61,6 +65,16 @@ class Source:
     @property
     def run_id(self) -> str:
         return str(self.header.get("run_id", ""))
+
+
+class Unreadable(NamedTuple):
+    """A control record that is none: its source, its receipt in wall ns, and its type where it has one."""
+
+    source: int
+    wall_ns: int
+    kind: str = ""
+    is_end: bool = False
+    """Whether it ends what no record of the day began."""
 
 
 class Positions:
@@ -97,6 +111,10 @@ class DayIndex:
     sources: list[Source]
     symbols: dict[str, Positions] = field(default_factory=dict)
     controls: list[ControlRecord] = field(default_factory=list)
+    odd_controls: list[Unreadable] = field(default_factory=list)
+    """Control records without an object, or without its type."""
+    unconnected: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    """By run: feed and stream of frames before which no connect record came."""
     unattributed: int = 0
     """Data records without a symbol, because the head of their segment is damaged."""
     other_feeds: int = 0
@@ -140,42 +158,77 @@ class _Hashing:
 def read_index(sources: list[Source]) -> DayIndex:
     """Read every segment once: fill in the sources, collect control records, note where data records lie."""
     index = DayIndex(sources)
-    heads: dict[str, dict[str, Any]] = {}
+    known = _Known()
+    failed = []
     for number, source in enumerate(sources):
         try:
             with closing(open_segment(source.path)) as file:
-                _read_source(file, number, source, index, heads)
+                _read_source(file, number, source, index, known)
         except OSError as error:
-            raise HarvesterError(
-                f"{source.path}: the segment cannot be read ({error.strerror}). The day is not built without it:"
-                " correct its owner and mode, or restore it from its other copy."
-            ) from error
+            failed.append(f"{source.path}: the segment cannot be read ({error.strerror}).")
+    if failed:
+        raise HarvesterError(
+            " ".join(failed) + " The day is not built without what cannot be read: correct owner and mode, restore it"
+            " from its other copy (raw/ in the lake, or where it was pulled to), or, where there is none, move it out"
+            " of the journal: then the day is closed, and says what is missing."
+        )
     return index
 
 
-def _read_source(
-    file: BinaryIO, number: int, source: Source, index: DayIndex, heads: dict[str, dict[str, Any]]
-) -> None:
+@dataclass
+class _Known:
+    """What earlier segments of the day say of later ones."""
+
+    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The last header of each process."""
+    numbers: dict[str, list[NumberRange]] = field(default_factory=dict)
+    """The numbers of the records of each run."""
+    run_id: str = ""
+    connected: set[tuple[Any, Any]] = field(default_factory=set)
+    """Feed and stream of the connections of the run that was read last."""
+
+    def see_connection(self, run_id: str, control: list[ControlRecord]) -> None:
+        """Note the control record that was read last, if it begins a connection."""
+        if run_id != self.run_id:
+            self.run_id, self.connected = run_id, set()
+        for each in control:
+            if each.value["type"] == "connect":
+                self.connected.add((_plain(each.value.get("feed")), _plain(each.value.get("stream"))))
+
+
+def _plain(value: object) -> int | None:
+    return value if type(value) is int else None
+
+
+def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, known: _Known) -> None:
     hashing = _Hashing(file)
     stream = RecordStream(cast(BinaryIO, hashing))
     process = source.name.partition("-")[2]
-    source.header = heads.get(process, {})  # of this process's segment before, in case this one's head is damaged
+    source.header = known.heads.get(process, {})  # of this process's segment before, in case this one's head is damaged
     streams = source.streams
     for offset, record in stream:
         source.records += 1
         head = control_of(record, "segment") if record.kind == CONTROL else None
         if head:
             _check_format(source, head)
-            source.header = heads[process] = head
+            source.header = known.heads[process] = head
             streams = source.streams
+        if not source.numbers.take(offset, record, known.numbers.get(source.run_id, ())):
+            continue
         _note(record, offset, number, streams, index)
-        if record.kind == DATA:
+        if record.kind == CONTROL:
+            known.see_connection(source.run_id, index.controls[-1:])
+        else:
+            if record.feed in SOCKETS and (record.feed, record.stream) not in known.connected:
+                index.unconnected.setdefault(source.run_id, set()).add((record.feed, record.stream))
             source.data_records += 1
             source.feeds.add(record.feed)
             source.first_ns = min(source.first_ns, record.wall_ns)
             source.last_ns = max(source.last_ns, record.wall_ns)
     source.bytes, source.sha256 = stream.size, hashing.digest.hexdigest()
-    source.damaged = tuple(stream.damaged)
+    source.damaged, source.repeated = tuple(stream.damaged), stream.repeated
+    source.numbers.finish(stream.size)
+    known.numbers.setdefault(source.run_id, []).extend(source.numbers.ranges())
 
 
 def _check_format(source: Source, head: dict[str, Any]) -> None:
@@ -191,6 +244,8 @@ def _note(record: Record, offset: int, number: int, streams: dict[int, str], ind
         value = decode_control(record.payload)
         if value:
             index.controls.append(ControlRecord(number, record.seq, record.wall_ns, record.mono_ns, value))
+        else:
+            index.odd_controls.append(Unreadable(number, record.wall_ns))
     elif record.feed != FYERS_REST:
         index.other_feeds += record.feed not in FEED_NAMES
     elif record.stream not in streams:

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.events import Events, KnownGap, Run
 from harvester.lake.day.slots import Grid
+from harvester.lake.gaps.losses import DAMAGED, Losses
 from harvester.lake.schema import GAPS_SCHEMA
 from harvester.ledger.outage import Outage
 
@@ -53,6 +55,10 @@ class PollGaps:
     events: Events
     grace_ns: int
 
+    @cached_property
+    def _losses(self) -> Losses:
+        return Losses(self.events.damage, self.events.runs)
+
     def rows(self, symbol: str, present: set[int], bad: Mapping[int, Outage]) -> list[GapRow]:
         """The gaps of one symbol, given the slots that have data and those whose answer held none."""
         known = self._recorded(symbol, sorted(present))
@@ -91,6 +97,8 @@ class PollGaps:
             return Absence(known.cause, known.detail, RECORDED)
         if slot in bad:
             return Absence(*bad[slot])
+        if lost := self._losses.between(slot, self.grace_ns) or self._losses.beyond(slot, self.grace_ns):
+            return Absence(DAMAGED, lost)
         run = run_at(self.events.runs, slot)
         if isinstance(run, Absence):
             return run

@@ -16,6 +16,7 @@ from harvester.journal.format import FEED_NAMES
 from harvester.lake.day.connections import Connection
 from harvester.lake.day.events import Events
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
+from harvester.lake.gaps.losses import DAMAGED, Losses
 from harvester.lake.gaps.polls import RECORDED, UNKNOWN, Absence, GapRow, bound, run_at, starting
 
 Claim = tuple[Interval, Absence]
@@ -48,6 +49,7 @@ class StreamGaps:
         self._feed = feed
         self._windows = list(windows)
         self._events = events
+        self._losses = Losses(events.damage, events.runs)
         self._lives = {run.run_id: run.last_ns for run in events.runs}
         self._begins = {run.run_id: run.first_ns for run in events.runs}
         self._connections = {each.number: each for each in events.connections if each.feed == feed}
@@ -55,10 +57,12 @@ class StreamGaps:
     def account(self, symbol: str, reception: Reception) -> Coverage:
         """The coverage of one symbol."""
         witnessed, hearsay = self._recorded(symbol, reception)
-        left, pieces = _take(self._windows, [*witnessed, *self._breaks(reception)])
+        lost = [(stretch, Absence(DAMAGED, cause)) for stretch, cause in self._losses.bounded]
+        left, pieces = _take(self._windows, [*witnessed, *self._breaks(reception), *lost])
         quiet = self._events.quiet_of(self._feed, symbol)
         covered = intersect(left, union([*self._covered(reception), *quiet]))
-        left, more = _take(subtract(left, covered), hearsay)
+        beyond = [(stretch, Absence(DAMAGED, cause)) for stretch, cause in self._losses.unbounded]
+        left, more = _take(subtract(left, covered), [*hearsay, *beyond])
         pieces += more
         pieces += [(piece, self._explain(piece[0], symbol, reception)) for piece in split(left, self._edges(symbol))]
         return Coverage(total(covered), total(intersect(covered, quiet)), self._rows(symbol, pieces))

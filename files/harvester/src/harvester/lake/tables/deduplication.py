@@ -56,7 +56,7 @@ class Deduplicator:
         for other, waiting in self._waiting.items():
             if other == stream:
                 continue
-            while len(waiting) > 1 and waiting[0][1] < at - LATEST_COPY_NS:
+            while waiting and waiting[0][1] < at - LATEST_COPY_NS:
                 waiting.popleft()
                 self._tally.alone[other] += 1
             place = next((place for place, (known, _) in enumerate(waiting) if known == state), None)

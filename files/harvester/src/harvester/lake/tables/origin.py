@@ -13,6 +13,7 @@ from harvester.lake.day.connections import Connection
 from harvester.lake.day.slots import Window
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import Table
+from harvester.lake.tables.undecoded import Undecoded
 
 MOST_NOTICES = 20
 """Texts of the server that are kept, of each feed."""
@@ -25,6 +26,8 @@ class FeedContent:
     frames: int = 0
     leftovers: Counter[str] = field(default_factory=Counter)
     """Parts of frames that have not become rows, by reason."""
+    undecoded: Undecoded = field(default_factory=Undecoded)
+    """Of them, what should have become rows."""
     notices: list[str] = field(default_factory=list)
     """Texts of the server to the client, MOST_NOTICES at most."""
     reception: dict[str, Reception] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from harvester.decode.fyers_tbt import TbtDecoder
 from harvester.journal.format import CONTROL, FYERS_HSM, FYERS_TBT, SOCKETS, JournalError, Record
 from harvester.journal.reader import read_segment
 from harvester.lake.day.connections import Connection, Connections
+from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.segments import Source
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import TABLES, Table
@@ -27,11 +28,12 @@ _READERS: dict[int, type[HsmRows | TbtRows]] = {FYERS_HSM: HsmRows, FYERS_TBT: T
 class Streams:
     """The decoded rows of a day's sockets, in temporary files."""
 
-    def __init__(self, directory: Path, origin: Origin, connections: Connections) -> None:
+    def __init__(self, directory: Path, origin: Origin, connections: Connections, earlier: Earlier) -> None:
         self.origin = origin
         self.contents = {feed: FeedContent() for feed in SOCKETS}
         self._directory = directory
         self._connections = connections
+        self._earlier = earlier
         self._topics = connections.topics()
         self._readers: dict[int, HsmRows | TbtRows] = {}
         self._spools: dict[str, RowSpool] = {}
@@ -47,6 +49,7 @@ class Streams:
         rounds: dict[int, Rounds[Any]] = {feed: Rounds(feed, *_DECODERS[feed]) for feed in feeds}
         if not rounds:
             return
+        self._resume(run_id, rounds)
         for record in _records(sources):
             if record.kind == CONTROL:
                 for feed, each in rounds.items():
@@ -57,17 +60,40 @@ class Streams:
         for feed, each in rounds.items():
             self._take(run_id, feed, each.finish())
 
+    def _resume(self, run_id: str, rounds: dict[int, Rounds[Any]]) -> None:
+        """Decode what the run's connections brought on earlier days: only the state after it is of this day."""
+        sources = self._earlier.sources.get(run_id, [])
+        for record in _records(sources):
+            if record.kind == CONTROL:
+                for feed, each in rounds.items():
+                    self._remember(run_id, feed, each.control(record))
+            elif record.feed in rounds:
+                self._remember(run_id, record.feed, rounds[record.feed].data(record))
+        for feed, each in rounds.items() if sources else ():
+            self._remember(run_id, feed, each.finish())
+
+    def _remember(self, run_id: str, feed: int, received: list[Received[Any]]) -> None:
+        for each in received:
+            if connection := self._connections.get(run_id, (feed, each.stream), each.opened_seq):
+                for piece in self._reader(connection, FeedContent()).read(each):
+                    self._note(piece, connection)
+
     def _take(self, run_id: str, feed: int, received: list[Received[Any]]) -> None:
         for each in received:
             connection = self._connections.find(run_id, (feed, each.stream), each.opened_seq, int(each.wall_ns[0]))
             connection.last_ns = max(connection.last_ns, int(each.wall_ns[-1]))
-            if connection.number not in self._readers:
-                self._readers[connection.number] = _READERS[feed](
-                    connection, self.origin, self.contents[feed], self._topics
-                )
-            for piece in self._readers[connection.number].read(each):
+            for piece in self._reader(connection, self.contents[feed]).read(each):
                 self._note(piece, connection)
                 self._spool(piece.table).add(piece.symbols, piece.matrix)
+
+    def _reader(self, connection: Connection, content: FeedContent) -> HsmRows | TbtRows:
+        """The connection's reader, which tells `content` what is no row."""
+        reader = self._readers.get(connection.number)
+        if reader is None:
+            make = _READERS[connection.feed]
+            reader = self._readers[connection.number] = make(connection, self.origin, content, self._topics)
+        reader.content = content
+        return reader
 
     def _note(self, piece: Piece, connection: Connection) -> None:
         """Keep the time of the first snapshot of each symbol on the connection."""
@@ -104,7 +130,10 @@ class Streams:
 
 def _records(sources: list[Source]) -> Iterator[Record]:
     for source in sources:
+        skipped = source.numbers.skipped
         try:
-            yield from read_segment(source.path)
+            for record in read_segment(source.path):
+                if not skipped or not source.numbers.has_skipped(record.seq):
+                    yield record
         except JournalError as error:
             raise HarvesterError(f"{error} The day is not closed.") from error

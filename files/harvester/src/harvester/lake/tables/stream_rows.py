@@ -15,6 +15,7 @@ from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows
 from harvester.decode.fyers_tbt import TbtBatch
 from harvester.decode.hsm_layout import DEPTH, SNAPSHOT, SYMBOL
+from harvester.decode.merge import last_of_each
 from harvester.lake.day.connections import Connection
 from harvester.lake.schema import DEPTH50_TABLE, DEPTH_TABLE, INDEX_TABLE, QUOTES_TABLE, Table
 from harvester.lake.tables.origin import MOST_NOTICES, FeedContent, Origin, Piece
@@ -34,14 +35,25 @@ class _ConnectionRows:
         """`topics`: tickers that any connection of the day named, for a connection whose connect record is lost."""
         self._connection = connection
         self._origin = origin
-        self._content = content
+        self.content = content
+        """What is said of the frames besides their rows; may be replaced between two batches."""
         self._tickers = topics | connection.topics
         self._symbols: Ints = np.empty(0, np.int64)
         """Number of the symbol of each topic, or ticker, of the decoder."""
 
-    def _note(self, leftovers: Iterable[Leftover], notices: Iterable[str]) -> None:
-        self._content.leftovers.update(left.reason.value for left in leftovers)
-        self._content.notices += islice(notices, MOST_NOTICES - len(self._content.notices))
+    def _note(self, received: Received[Any], leftovers: Iterable[Leftover], notices: Iterable[str]) -> None:
+        by_reason: dict[str, list[int]] = {}
+        for left in leftovers:
+            by_reason.setdefault(left.reason.value, []).append(left.frame)
+        for reason, frames in by_reason.items():
+            self._leave(received, reason, np.array(frames, np.int64))
+        self.content.notices += islice(notices, MOST_NOTICES - len(self.content.notices))
+
+    def _leave(self, received: Received[Any], reason: str, frames: Ints) -> None:
+        """Count parts of these frames that are no rows."""
+        if len(frames):
+            self.content.leftovers[reason] += len(frames)
+            self.content.undecoded.see(reason, received.wall_ns[frames].tolist(), self._connection)
 
     def _add_symbols(self, tickers: Iterable[str | None]) -> None:
         new = [NO_SYMBOL if ticker is None else self._origin.number(ticker) for ticker in tickers]
@@ -57,7 +69,7 @@ class TbtRows(_ConnectionRows):
     def read(self, received: Received[TbtBatch]) -> list[Piece]:
         """The rows of a batch."""
         batch, books = received.batch, received.batch.books
-        self._note(batch.leftovers, (notice.text for notice in batch.notices))
+        self._note(received, batch.leftovers, (notice.text for notice in batch.notices))
         self._add_symbols(batch.tickers[len(self._symbols) :])
         if not len(books):
             return []
@@ -98,11 +110,11 @@ class HsmRows(_ConnectionRows):
         """The rows of a batch, by table."""
         batch = received.batch
         notices = (control.notice for control in batch.controls)
-        self._note(batch.leftovers, (f"{notice[0]}: {notice[1]}" for notice in notices if notice))
+        self._note(received, batch.leftovers, (f"{notice[0]}: {notice[1]}" for notice in notices if notice))
         self._add_symbols(self._tickers.get(topic.name) for topic in batch.topics[len(self._symbols) :])
         more = len(self._origin.symbols) - self._quotes.shape[1]
         self._quotes = np.append(self._quotes, np.full((len(SYMBOL.fields), more), ABSENT), axis=1)
-        quotes, depth, index = (self._usable(rows) for rows in batch.rows)
+        quotes, depth, index = (self._usable(received, rows) for rows in batch.rows)
         pieces = [
             self._piece(QUOTES_TABLE, received, quotes, quotes.values),
             self._piece(DEPTH_TABLE, received, depth, _depth(depth, self._last_quotes(quotes, depth))),
@@ -110,11 +122,12 @@ class HsmRows(_ConnectionRows):
         ]
         return [piece for piece in pieces if len(piece.symbols)]
 
-    def _usable(self, rows: Rows) -> _Usable:
+    def _usable(self, received: Received[HsmBatch], rows: Rows) -> _Usable:
         symbols = self._symbols[rows.topic]
         named = symbols != NO_SYMBOL
         values, exact = _in_paise(rows)
-        self._content.leftovers.update({UNNAMED: int((~named).sum()), FINE: int((named & ~exact).sum())})
+        self._leave(received, UNNAMED, rows.frame[~named])
+        self._leave(received, FINE, rows.frame[named & ~exact])
         keep = named & exact
         is_snapshot: Flags = rows.form[keep] == SNAPSHOT
         return _Usable(symbols[keep], rows.frame[keep], rows.entry[keep], is_snapshot, values[:, keep])
@@ -135,7 +148,8 @@ class HsmRows(_ConnectionRows):
         result = self._quotes[:, books.symbols]
         from_batch = (order >= count) & (latest >= 0)
         result[:, order[from_batch] - count] = quotes.values[:, latest[from_batch]]
-        self._quotes[:, quotes.symbols] = quotes.values  # of those with one symbol the last stays
+        last = last_of_each(quotes.symbols, self._quotes.shape[1])
+        self._quotes[:, quotes.symbols[last]] = quotes.values[:, last]
         return result
 
 

@@ -1,0 +1,54 @@
+"""Times in ns are exact in every reader: as floats, which pandas makes of integers with nulls, they are not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from tests.storage.lake.conftest import StreamedPlace
+from tests.storage.lake.sockets import SBIN, moment
+
+from harvester.lake.schema import GAPS_SCHEMA, TABLES
+
+SCHED_NS = moment(30) + 123
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> StreamedPlace:
+    """A day whose table depth has polls and updates of a socket, so that `sched_ns` is null in some rows."""
+    place = StreamedPlace(tmp_path)
+    recorder = place.sockets(polled=(SBIN,))
+    recorder.open(feeds=[1, 2])
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    recorder.poll(0, SBIN, sched_ns=SCHED_NS)
+    recorder.close()
+    recorder.stop()
+    place.close()
+    return place
+
+
+def exact_columns(schema: Any) -> dict[str, str]:
+    """What a file tells pandas of its columns."""
+    told = json.loads(schema.metadata[b"pandas"])
+    assert (told["index_columns"], told["column_indexes"]) == ([], [])
+    return {column["name"]: column["numpy_type"] for column in told["columns"]}
+
+
+def test_a_file_says_which_integers_may_be_null(place: StreamedPlace) -> None:
+    schema = pq.read_schema(place.current("depth"))
+    told = exact_columns(schema)
+    assert (told["sched_ns"], told["sent_ns"], told["connection"]) == ("Int64", "Int64", "Int32")
+    for schema in (GAPS_SCHEMA, *(table.schema for table in TABLES.values())):
+        nullable = {field.name for field in schema if field.nullable and str(field.type).startswith("int")}
+        assert set(exact_columns(schema)) == nullable
+
+
+def test_pandas_reads_them_exactly(place: StreamedPlace) -> None:
+    """With its defaults; 123 ns were lost."""
+    pandas = pytest.importorskip("pandas", reason="pandas is no dependency: it comes with the suite of readers")
+    for source in (place.current("depth"), place.lake / "depth"):
+        frame = pandas.read_parquet(source)
+        assert frame["sched_ns"].dropna().tolist() == [SCHED_NS]
+        assert frame["sched_ns"].isna().sum() == len(frame) - 1

@@ -1,0 +1,134 @@
+"""Each breakage of the table: who names it, how soon, and whether the printed remedy makes the host well."""
+
+import re
+import shlex
+import time
+from collections.abc import Iterable
+
+import pytest
+from tests.conftest import Figure
+from tests.sre.breakages import BREAKAGES, Breakage, act
+from tests.sre.dead_man import watch_by_dead_man
+from tests.sre.remedies import read_steps
+from tests.sre.world import Said, World, repeat_until
+
+FIRST_SIX = [each for each in BREAKAGES if each.first_six]
+NEVER = 240
+"""Seconds after which nothing is expected to name it any more."""
+LIMITS = {"host": 300, "dead-man": 360}
+QUIET = "rm -rf /var/lib/harvester-alert/book.json /run/harvester-alert/unsaved-book.json"
+"""A host on which nothing was told for long: of one cause people are told again after minutes or an hour."""
+
+BRING_FORWARD = """
+import json, pathlib
+path = pathlib.Path("/var/lib/harvester-alert/book.json")
+book = json.loads(path.read_bytes())
+book |= {"window_ns": 0, "suspects": dict.fromkeys(book["suspects"], 0)}
+path.write_text(json.dumps(book))
+"""
+"""What a notice waits for, and the rest of a storm, is over."""
+
+
+def is_well(world: World) -> bool:
+    return all(world.here(f"./inv {command}").code == 0 for command in ("status", "doctor"))
+
+
+def test_six_breakages_at_once_are_named_told_and_repaired_as_printed(world: World, figure: Figure) -> None:
+    """The minute of the alert's timer, and that in which the rest of a storm waits, are brought forward."""
+    assert is_well(world)
+    began = time.monotonic()
+    for each in FIRST_SIX:
+        act(world, each.breaks)
+    said = {command: world.here(f"./inv {command}") for command in ("status", "doctor")}
+    for command, answer in said.items():
+        unnamed = [each.name for each in FIRST_SIX if answer.find(each.words) is None]
+        assert not unnamed, f"{command} does not name: {unnamed}\n{answer.output}"
+    tell_all(world)
+    unheard = [each.name for each in FIRST_SIX if world.listen(each.words, began, 20) is None]
+    assert not unheard, f"no alert names: {unheard}\n{world.heard}"
+
+    repair(world, [(said["status"].find(each.words) or "", each) for each in FIRST_SIX])
+
+    well, took = repeat_until(lambda: is_well(world), NEVER)
+    figure("six_well_after_remedies", round(took, 1), bound="<= 60", unit="s")
+    assert well, world.here("./inv status").output + world.here("./inv doctor").output
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda each: each.name.replace(" ", "-"))
+def test_a_breakage_is_named_told_and_repaired_as_printed(world: World, breakage: Breakage, figure: Figure) -> None:
+    world.be_ready(breakage.market, with_a_day=breakage.needs_day)
+    assert repeat_until(lambda: is_well(world), NEVER)[0], world.here("./inv status").output
+    world.host(QUIET)
+    name = re.sub(r"\W+", "_", breakage.name)
+    act(world, breakage.breaks)
+    broken = time.monotonic()
+
+    named = {}
+    for command in breakage.named_by:
+        answer, _ = repeat_until(lambda command=command: find(world, command, breakage), NEVER)
+        figure(f"{name}_{command}", round(time.monotonic() - broken, 1), bound="<= 15", unit="s")
+        assert answer, f"{command} never named it: {world.here(f'./inv {command}').output}"
+        named[command] = answer
+    if breakage.told_by != "nobody":
+        hear(world, breakage, broken, figure, name)
+
+    if breakage.passes:
+        act(world, breakage.passes)
+    repair(world, [(named[breakage.named_by[-1]], breakage)])
+    well, took = repeat_until(lambda: is_well(world), NEVER)
+    figure(f"{name}_well", round(took, 1), bound="<= 60", unit="s")
+    assert well, world.here("./inv status").output + world.here("./inv doctor").output
+
+
+def find(world: World, command: str, breakage: Breakage) -> str | None:
+    return world.here(f"./inv {command}").find(breakage.words)
+
+
+def hear(world: World, breakage: Breakage, broken: float, figure: Figure, name: str) -> None:
+    limit = LIMITS[breakage.told_by]
+    if breakage.told_by == "dead-man":
+        heard = watch_by_dead_man(world, broken, 2 * limit)
+    else:
+        heard = world.listen(breakage.words, broken, 2 * limit)
+    assert heard is not None, f"no alert named it within {2 * limit} s; heard: {world.heard}"
+    figure(f"{name}_alert", round(heard, 1), bound=f"<= {limit}", unit="s")
+
+
+def tell_all(world: World) -> None:
+    """Three minutes of the alert's timer: what is still wrong is told, the gravest at once, the rest in the next."""
+    for _ in range(3):
+        world.host(f"systemctl start harvester-alert; python3 -c {shlex.quote(BRING_FORWARD)}")
+
+
+def repair(world: World, remedies: Iterable[tuple[str, Breakage]]) -> None:
+    """Run the commands of these remedies, each once, as they were printed; one that refuses, again after the others."""
+    told = list(remedies)
+    done: set[str] = set()
+    refused = [each for each in told if not follow(world, *each, done)]
+    for fix, breakage in refused:
+        assert follow(world, fix, breakage, done), f"{breakage.name}: {fix!r} did not end well"
+
+
+def follow(world: World, fix: str, breakage: Breakage, done: set[str]) -> bool:
+    """Whether all commands of a remedy went well that are not among those `done`; they are then."""
+    steps = list(read_steps(fix))
+    assert steps or breakage.passes, f"{breakage.name}: the remedy names no command: {fix!r}"
+    failed = False
+    for step in steps:
+        if step.command in done or (step.if_failed and not failed):
+            continue
+        said = run_step(world, step.command, breakage.given.replace("CHANNEL", world.channel), on_host=step.on_host)
+        failed = said.code != 0
+        if not failed:
+            done.add(step.command)
+        if breakage.shows and breakage.shows in said.output:
+            world.host(f"rm -r {breakage.shows}")
+    return not failed
+
+
+def run_step(world: World, command: str, given: str, *, on_host: bool) -> Said:
+    if not on_host:
+        return world.here(command, given=given)
+    done = world.host(command, check=False)
+    return Said(done.returncode, done.stdout + done.stderr)
