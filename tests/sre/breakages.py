@@ -86,7 +86,6 @@ def fail_upload(world: World) -> None:
     world.host("systemctl start harvester-upload", check=False)
 
 
-
 BREAKAGES = (
     # First, because a day in which the market was open around the clock cannot be closed.
     Breakage("upload failed", fail_upload, "harvester-upload", passes=heal, needs_day=True),
