@@ -50,6 +50,8 @@ class Host:
         """What people hear; None: the watch does not look."""
         if facts:
             at_now = msgspec.structs.replace(facts, at_ns=self.now - 15 * NS_PER_SECOND, booted_ns=self.now - HOUR)
+            if at_now.reach:
+                at_now.reach = msgspec.structs.replace(at_now.reach, at_ns=self.now - MINUTE)
             at_now.units = {name: self._follow(unit) for name, unit in (at_now.units or {}).items()}
             write_facts(self.installed.facts, at_now)
         before = len(self.channel.heard)
@@ -205,7 +207,7 @@ def test_a_channel_that_refuses_is_known_until_it_takes_a_message(
 
     monkeypatch.setattr("harvester.alerts.channels.AppriseChannel.send", lambda *_: "")
     assert run(["notify-test", "--config", str(config)]) == 0
-    assert read_reach(tmp_path / "reach.json") == Reach(NOW, 1)
+    assert read_reach(tmp_path / "reach.json") == Reach(NOW, 1, asked_ns=NOW)
 
 
 def test_channels_that_are_gone_are_known_at_the_next_look(tmp_path: Path, clock: Callable[[int], None]) -> None:
@@ -213,10 +215,36 @@ def test_channels_that_are_gone_are_known_at_the_next_look(tmp_path: Path, clock
     config.write_text(json.dumps(configuration(tmp_path, "# none", "")))
     clock(NOW)
     run(["send-alerts", "--config", str(config)])
-    assert read_reach(tmp_path / "reach.json") == Reach(NOW)
+    assert read_reach(tmp_path / "reach.json") == Reach(NOW, asked_ns=NOW)
     (tmp_path / "channels").unlink()
     run(["send-alerts", "--config", str(config)])
-    assert read_reach(tmp_path / "reach.json") == Reach(NOW)
+    assert read_reach(tmp_path / "reach.json") == Reach(NOW, asked_ns=NOW)
+
+
+class Store:
+    """Counts how often it is asked where the channels are."""
+
+    place, asked = "ssm:/x/channels", 0
+
+    def read(self) -> None:
+        self.asked += 1
+
+
+def test_a_store_that_is_not_of_this_host_is_asked_every_ten_minutes(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = Store()
+    monkeypatch.setattr("harvester.alerts.host.open_place", lambda *_: store)
+    assert host.settings
+    alerts = msgspec.structs.replace(host.settings.alerts, channels="ssm:/x/channels")
+    host.settings = msgspec.structs.replace(host.settings, alerts=alerts)
+    host.installed = msgspec.structs.replace(host.installed, alerts=alerts)
+    for _ in range(30):
+        host.pass_minute(well())
+
+    assert store.asked == 3
+    reach = read_reach(tmp_path / "reach.json")
+    assert reach and reach.at_ns == host.now - MINUTE, "the alerts look all the same"
 
 
 # --- the program that runs whichever release works

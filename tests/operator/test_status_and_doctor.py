@@ -17,6 +17,7 @@ from runbook.doctor.sessions import check_sessions
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 from runbook.fleet.status import gather
+from runbook.tasks.status_table import show_status
 
 REPORT = {
     "healthy": False,
@@ -92,6 +93,82 @@ def test_a_clock_that_is_off_is_measured(fake_ssh: FakeSsh, ahead: float, level:
 
     assert finding.level == level
     assert bool(finding.fix) == (level != Severity.OK)
+
+
+HOST_CHECKS = [
+    {"name": "services", "ok": False, "detail": "the agent does not run", "fix": "./inv start", "of_host": True},
+    {"name": "login key", "ok": True, "detail": "a quarter old", "fix": "./inv rotate-ssh-key", "of_host": True},
+    {"name": "timers", "ok": True, "detail": "all wait", "fix": "", "of_host": True},
+]
+
+
+def test_what_is_only_due_is_a_warning(fake_ssh: FakeSsh) -> None:
+    host = fake_ssh(f"print({json.dumps(REPORT | {'checks': HOST_CHECKS})!r})")
+
+    findings = list(hosts.check_health(gather([host])[0]))
+
+    assert [(finding.level, finding.fix) for finding in findings] == [
+        (Severity.FAIL, "./inv start"),
+        (Severity.WARN, "./inv rotate-ssh-key"),
+        (Severity.OK, ""),
+    ]
+
+
+def status_of(fake_ssh: FakeSsh, capsys: pytest.CaptureFixture[str], **changes: object) -> str:
+    host = fake_ssh(f"print({json.dumps(REPORT | changes)!r})")
+    show_status(gather([host]))
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_status_says_what_failed_and_what_is_due(fake_ssh: FakeSsh, capsys: pytest.CaptureFixture[str]) -> None:
+    said = status_of(fake_ssh, capsys, checks=HOST_CHECKS)
+
+    assert "h1: services: the agent does not run -> ./inv start" in said
+    assert "h1: login key: a quarter old -> ./inv rotate-ssh-key" in said
+    assert "all wait" not in said
+
+
+@pytest.mark.parametrize(
+    ("session", "said"),
+    [
+        ({"open": True, "recorded": False}, "not recorded"),
+        ({"open": True, "recorded": True}, "open"),
+        ({"open": False, "recorded": False}, "closed"),
+        ({}, "closed"),
+    ],
+)
+def test_a_session_that_is_open_is_called_open_also_where_nothing_records(
+    fake_ssh: FakeSsh, capsys: pytest.CaptureFixture[str], session: dict[str, bool], said: str
+) -> None:
+    found = status_of(fake_ssh, capsys, session=session)
+
+    assert said in found
+    assert ("recorded" in found) is (said == "not recorded")
+
+
+LOST = {"no_token": 120 * 10**9, "disconnect": 3 * 10**9}
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"lost_today": LOST, "written_at_ns": 10**18}, "2 min"),
+        (
+            {
+                "lost_today": LOST,
+                "written_at_ns": 10**18,
+                "open_gaps": [{"cause": "timeout", "from_ns": 10**18 - 7200 * 10**9}],
+            },
+            "2 h",
+        ),
+        ({"lost_today": {}, "written_at_ns": 10**18}, "nothing"),
+        ({}, "not known"),
+    ],
+)
+def test_what_is_lost_today_is_said(
+    fake_ssh: FakeSsh, capsys: pytest.CaptureFixture[str], status: dict[str, object], said: str
+) -> None:
+    assert said in status_of(fake_ssh, capsys, status=status)
 
 
 def test_each_failed_check_of_a_host_is_a_finding_with_its_fix(fake_ssh: FakeSsh) -> None:

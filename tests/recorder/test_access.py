@@ -255,3 +255,22 @@ def test_a_late_success_of_the_old_token_does_not_clear_the_new_one(access: Acce
     access.note_result(result(SECOND), TOKEN)
 
     assert access.token_state(WALL) == "refused"
+
+
+@pytest.mark.parametrize("cause", ["disconnect", "timeout", "server_error"])
+def test_a_token_that_the_broker_could_not_be_asked_about_is_unproven_until_an_answer(
+    access: Access, cause: Cause
+) -> None:
+    token = access.token
+    assert token and access.unproven == "", "it was not asked yet"
+    access.note_result(result(0, cause), token)
+    assert access.unproven.startswith(f"{cause}: ")
+    access.note_result(result(1), token)
+    assert access.unproven == ""
+    access.note_result(result(2, cause), token)
+    assert access.unproven == "", "it was proven before"
+    access.adopt(token)
+    access.note_result(result(3, "rate_limited"), token)
+    assert access.unproven == "", "an answer of another kind"
+    access.note_result(result(4, cause), Token(Secret("old"), "file:0", 0))
+    assert access.unproven == "", "of another token"

@@ -61,7 +61,7 @@ def lost(name: str) -> Callable[[], Facts]:
 
 def late_reminders() -> Facts:
     """A timer that elapsed, and a service that has not begun since."""
-    facts = with_unit("harvester-remind.timer", last_ns=NOW - 3 * MINUTE, changed_ns=NOW - HOUR)
+    facts = with_unit("harvester-remind.timer", last_ns=NOW - 3 * MINUTE)
     assert facts.units
     facts.units["harvester-remind.service"].began_ns = NOW - HOUR
     return facts
@@ -111,6 +111,7 @@ REFUSED = Reach(NOW, 2, refusals=[Refusal("tgram", "Unauthorized")])
         (facts_of(days=DAMAGED, recorded=[]), "certificate", "what its manifest", "harvester-close@2026-11-27"),
         (facts_of(reach=Reach(NOW, problem="the store cannot be asked")), "channels", "cannot be asked", "notify-test"),
         (facts_of(reach=REFUSED), "channels", "1 of 2 do not take messages: tgram: Unauthorized", "./inv notify-test"),
+        (facts_of(reach=Reach(NOW - 3 * MINUTE, 2)), "channels", "looked 180 s ago", "--unit harvester-alert"),
         (facts_of(at_ns=NOW - 3 * MINUTE), "watch", "looked 180 s ago", "./inv start"),
         (facts_of(at_ns=NOW + 3 * MINUTE), "watch", "should every minute", "./inv start"),
     ],
@@ -129,7 +130,7 @@ def test_each_entry_that_is_broken_is_named_alone_with_its_cause_and_a_command(
 def test_a_timer_that_started_after_its_stamp_has_missed_nothing() -> None:
     facts = late_reminders()
     assert facts.units
-    facts.units["harvester-remind.timer"].changed_ns = NOW - MINUTE
+    facts.units["harvester-remind.timer"].began_ns = NOW - MINUTE
 
     assert failing(make_view(facts)) == {}
 

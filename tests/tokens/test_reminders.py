@@ -348,3 +348,53 @@ def test_a_refusal_names_the_version_of_the_token() -> None:
 
     state = host.judge_status(status, day_of("2026-11-23"), now, "h1")
     assert state == TokenState("token_refused", "the broker refuses the access token (ssm:7)")
+
+
+RECORDER_DOWN = TokenState("recorder_down", "the recorder of mumbai-2 does not run")
+UNPROVEN = TokenState("", "valid until tomorrow", "timeout: no answer within 5 s")
+
+
+@pytest.mark.parametrize(
+    ("causes", "after", "title"),
+    [
+        ([MISSING], GOOD, "The token is in place"),
+        ([RECORDER_DOWN], GOOD, "The recorder runs again"),
+        ([RECORDER_DOWN, MISSING], GOOD, "The recorder runs again, and the token is in place"),
+        ([MISSING], UNPROVEN, "A token is there, and the broker could not be asked whether it takes it"),
+        (
+            [RECORDER_DOWN],
+            UNPROVEN,
+            "The recorder runs again, and a token is there, and the broker could not be asked whether it takes it",
+        ),
+    ],
+)
+def test_an_all_clear_names_what_is_clear_and_what_could_not_be_looked_at(
+    causes: list[TokenState], after: TokenState, title: str
+) -> None:
+    day, memory = day_of("2026-11-23"), ReminderMemory.none()
+    for minute, cause in enumerate(causes):
+        _, memory = decide(at("2026-11-23T08:50:00") + minute * 10**9, day, cause, memory, lambda: "")
+
+    [message], _ = decide(at("2026-11-23T08:55:00"), day, after, memory, lambda: "")
+
+    assert (message.severity, message.title) == (Severity.CLEAR, title)
+    assert message.body.startswith("The access token is valid until tomorrow.")
+    assert ("timeout: no answer within 5 s" in message.body) is bool(after.unproven)
+
+
+def test_what_the_recorder_could_not_prove_reaches_the_reminders() -> None:
+    now = at("2026-11-23T08:55:00")
+    token = {"state": "ok", "expires_at_ns": 9 * 10**18, "unproven": "disconnect: Connection refused"}
+
+    state = host.judge_status({"written_at_ns": now, "token": token}, day_of("2026-11-23"), now, "h1")
+
+    assert (state.cause, state.unproven) == ("", "disconnect: Connection refused")
+
+
+def test_a_recorder_without_a_token_is_not_said_to_lack_one_in_the_store() -> None:
+    now = at("2026-11-23T08:00:00")
+    token = {"state": "missing", "expires_at_ns": None}
+
+    detail = host.judge_status({"written_at_ns": now, "token": token}, day_of("2026-11-23"), now, "h1").detail
+
+    assert detail == "the recorder has been handed no access token"

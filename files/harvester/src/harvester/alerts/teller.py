@@ -145,20 +145,23 @@ class Teller:
     def _write_reach(self, book: Book) -> None:
         """Say for whoever asks whether people can be told; a store that is not of this host is asked more rarely."""
         path, is_local = reach_file(self._alerts.ports), self._alerts.channels.startswith("file:")
-        before = read_reach(path)
-        if not (is_local or book.letters or before is None) and 0 <= self._now_ns - before.at_ns < ASKED_NS:
-            return
-        try:
-            names = find_channels(self._alerts)
-            failing = [trial for name, trial in book.trials.items() if name in names]
-            refusals = [Refusal(trial.channel, trial.problem) for trial in failing]
-            reach = Reach(self._now_ns, len(names), refusals=refusals)
-        except HarvesterError as error:
-            reach = Reach(self._now_ns, problem=str(error))
+        reach = read_reach(path)
+        if is_local or book.letters or reach is None or not 0 <= self._now_ns - reach.asked_ns < ASKED_NS:
+            reach = self._ask_channels(book)
+        reach.at_ns = self._now_ns
         try:
             write_reach(path, reach)
         except OSError as error:
             log.warning("reach_not_written", path=str(path), detail=str(error))
+
+    def _ask_channels(self, book: Book) -> Reach:
+        try:
+            names = find_channels(self._alerts)
+        except HarvesterError as error:
+            return Reach(self._now_ns, problem=str(error), asked_ns=self._now_ns)
+        failing = [trial for name, trial in book.trials.items() if name in names]
+        refusals = [Refusal(trial.channel, trial.problem) for trial in failing]
+        return Reach(self._now_ns, len(names), refusals=refusals, asked_ns=self._now_ns)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,4 +1,5 @@
-"""Whether the recorder does its work, judged from its status file, and the remedy if not.
+"""What must be true on a host, in one list (`musts`), and whether the recorder does its work, each with its remedy.
 
-Imports base, calendar, config and capture's status.
+`gather` looks, `facts` keeps what was seen, `installed` says what is expected; judging is done from these and the time
+alone. Imports base, calendar, config, lake's manifests and capture's status.
 """

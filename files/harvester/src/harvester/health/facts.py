@@ -68,12 +68,16 @@ class Refusal(msgspec.Struct):
 
 
 class Reach(msgspec.Struct):
-    """Whether people can be told, as the alerts found last; they write it for whoever asks."""
+    """Whether people can be told, as the alerts found last; they write it for whoever asks.
+
+    `at_ns`: when they looked; `asked_ns`: when they read where their channels are.
+    """
 
     at_ns: int
     channels: int = 0
     problem: str = ""
     refusals: list[Refusal] = []
+    asked_ns: int = 0
 
 
 class Facts(msgspec.Struct, kw_only=True):

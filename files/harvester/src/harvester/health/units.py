@@ -79,7 +79,7 @@ def _is_late(view: View, timer: str, jobs: Mapping[str, Unit]) -> bool:
     due_ns = elapsed.last_ns if elapsed else None
     if elapsed is None or due_ns is None or job is None or view.now_ns - due_ns < LATE_NS:
         return False
-    if due_ns < max(view.facts.booted_ns, elapsed.changed_ns or 0):
+    if due_ns < max(view.facts.booted_ns, elapsed.began_ns or 0):
         return False
     return job.active not in (*RUNNING, "activating") and (job.began_ns or 0) < due_ns - 2 * NS_PER_SECOND
 

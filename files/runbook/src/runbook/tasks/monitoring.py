@@ -19,11 +19,12 @@ def status(_: Context, json: bool = False, inventory: str | None = None, limit: 
     from runbook.console.terminal import waiting
     from runbook.fleet.status import gather
     from runbook.tasks import presentation
+    from runbook.tasks.status_table import show_status
 
     hosts = hosts_of(inventory, limit)
     with waiting(f"asking {', '.join(host.name for host in hosts)}"):
         answers = gather(hosts)
-    presentation.show_json([answer.to_dict() for answer in answers]) if json else presentation.show_status(answers)
+    presentation.show_json([answer.to_dict() for answer in answers]) if json else show_status(answers)
     if not all(answer.healthy for answer in answers):
         raise UnhealthyError("not every host is healthy; see above.")
 
