@@ -97,7 +97,9 @@ RIGHTS = [
         r"data/(lake|journal|masters).*Permission denied.*(owner|user)",
         *("run", "recover", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
     ),
-    no_rights(lambda place: place.table, r"depth\.parquet.*(Permission denied|cannot be read)", "export", "verify"),
+    no_rights(
+        lambda place: place.table, r"depth-g1-\w+\.parquet.*(Permission denied|cannot be read)", "export", "verify"
+    ),
     no_rights(lambda place: place.manifest, r"manifest\.json.*denied", "export", "cleanup", "upload", "verify"),
     no_rights(lambda place: place.segment, r"\.seg: .*Permission denied.*owner and mode", "close"),
     no_rights(lambda place: place.root / "incoming", r"incoming: .*Permission denied.*mode 0600", "token-file"),

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 from pathlib import Path
@@ -82,7 +83,7 @@ def play(day: GoldenDay) -> dict[str, str]:
             kind = path.relative_to(lake).parts[0]
             if path.name.startswith(".") or kind in ("raw", "superseded"):
                 continue
-            name = f"generation-{number}/{path.name}"
+            name = re.sub("-[0-9a-f]{16}", "", f"generation-{number}/{path.name}")  # the hash is in files.txt
             is_last = number == len(day.batches)
             if path.suffix == ".parquet" and (
                 (is_last and day.rows) or kind == "gaps"
