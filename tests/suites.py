@@ -54,6 +54,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("commands"),
     Suite("field", slow=True),
     Suite("s3", slow=True),
+    Suite("readers", slow=True),
     Suite("storage"),
     Suite("golden"),
     Suite("differential", slow=True),

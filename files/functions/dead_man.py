@@ -1,8 +1,8 @@
 """dead-man: whether each host is silent inside a session, even when the host is gone.
 
 Called every minute. A host is silent when CloudWatch has no heartbeat of it for 4 minutes: it sends one while its
-recorder works and its alerts look, so that with the alarm's minute people are told within 6. The finding is a metric,
-HostSilent, so that the alarm on it sends one message when it begins and one when it ends.
+recorder works and its alerts look. The finding is a metric, HostSilent, so that the alarm on it sends one message when
+it begins and one when it ends: within 6 minutes, with the minutes of metric, schedule and alarm.
 """
 
 import os

@@ -105,7 +105,7 @@ RIGHTS = [
     no_rights(lambda place: place.root, r"market_depth.*Permission denied.*--output", "export", mode=0o500),
 ]
 DAMAGE = [
-    Failure(lambda place: place.segment.write_bytes(b"garbage" * 100), r"damaged: 700 bytes", ("close",)),
+    Failure(lambda place: place.segment.write_bytes(b"garbage" * 100), r"damage: Segment .* has no record", ("close",)),
     Failure(
         lambda place: place.table.write_bytes(b"PAR1 what"),
         r"depth.*(cannot be read.*harvester verify|the manifest says)",

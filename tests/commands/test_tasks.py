@@ -20,7 +20,12 @@ from runbook.pull import plan
 from runbook.report import query
 from runbook.tasks import aws, data, hosts, lab, monitoring, presentation, tokens
 
-REQUIRED = {"query": {"sql": "select 1"}, "secret-put": {"name": "pin"}, "replace-host": {"host": "h1"}}
+REQUIRED = {
+    "query": {"sql": "select 1"},
+    "index-update": {"index": "NIFTY50"},
+    "secret-put": {"name": "pin"},
+    "replace-host": {"host": "h1"},
+}
 FIRST_CALLS = [
     *((module, name) for module in (aws, data, hosts, monitoring, tokens) for name in ("hosts_of", "play", "store_at")),
     (allow, "my_network"),

@@ -8,12 +8,12 @@ from tests.scenarios import changes, mitogen
 
 UNLISTED = {"harvester_settings": {"symbols": ["NSE:NOSUCH-EQ"], "broker": {"app_id": "LABLAB0000-100"}}}
 RESTORED = """set -e
-rm -r /etc/systemd/system/harvester-metrics.service.d
+rm -rf /etc/systemd/system/harvester-metrics.service.d
 systemctl daemon-reload
 systemctl is-active harvester-recorder.service harvester-token-agent.service harvester-close.timer
 runuser -u harvester-recorder -g harvester -- test -w /var/lib/harvester/journal
 ! find /var/lib/harvester/journal -not -user harvester-recorder | grep .
-/opt/harvester/current/bin/python3 -c 'import numpy'
+/opt/harvester/current/release/bin/python3 -c 'import numpy'
 """
 
 

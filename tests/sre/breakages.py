@@ -86,10 +86,22 @@ def fail_upload(world: World) -> None:
     world.host("systemctl start harvester-upload", check=False)
 
 
-NEWEST_SEGMENT = f"$(ls -t {DATA}/journal/*/*.seg* | head -1)"
-LAST_DAY = f"$(ls -d {DATA}/lake/manifest/date=*/host=* 2>/dev/null | tail -1)"
 
 BREAKAGES = (
+    # First, because a day in which the market was open around the clock cannot be closed.
+    Breakage("upload failed", fail_upload, "harvester-upload", passes=heal, needs_day=True),
+    Breakage(
+        "a day that never uploads",
+        f"rm -r {DATA}/uploads/*; find {DATA}/lake -name 'manifest*' -exec touch -d '-3 hours' {{}} +",
+        "not in the bucket",
+        needs_day=True,
+    ),
+    Breakage(
+        "certificate damaged",
+        f"echo x >>$(find {DATA}/lake -name 'certificate*' | tail -1)",
+        "certificate",
+        needs_day=True,
+    ),
     Breakage("token agent stopped", "systemctl stop harvester-token-agent", "harvester-token-agent", first_six=True),
     Breakage("chrony stopped", "systemctl stop chrony", "the clock right", first_six=True),
     Breakage("unit file of the close deleted", remove_file("harvester-close.service"), r"harvester-close\.service"),
@@ -146,19 +158,6 @@ BREAKAGES = (
         "alert's book corrupt",
         "echo '{' >/var/lib/harvester-alert/book.json; systemctl stop chrony",
         "the clock right",
-    ),
-    Breakage("upload failed", fail_upload, "harvester-upload", passes=heal, needs_day=True),
-    Breakage(
-        "a day that never uploads",
-        f"rm -r {DATA}/uploads/*; find {DATA}/lake -name 'manifest*' -exec touch -d '-3 hours' {{}} +",
-        "not in the bucket",
-        needs_day=True,
-    ),
-    Breakage(
-        "certificate damaged",
-        f"echo x >>$(find {DATA}/lake -name 'certificate*' | tail -1)",
-        "certificate",
-        needs_day=True,
     ),
     Breakage(
         "disk full",

@@ -10,9 +10,10 @@ from tests.conftest import Figure
 from tests.sre.breakages import BREAKAGES, Breakage, act
 from tests.sre.dead_man import watch_by_dead_man
 from tests.sre.remedies import read_steps
-from tests.sre.world import Said, World, repeat_until
+from tests.sre.world import Said, World, read_findings, repeat_until
 
 FIRST_SIX = [each for each in BREAKAGES if each.first_six]
+ROUNDS, SETTLES = 3, 30
 NEVER = 240
 """Seconds after which nothing is expected to name it any more."""
 LIMITS = {"host": 300, "dead-man": 360}
@@ -35,7 +36,8 @@ def is_well(world: World) -> bool:
 
 def test_six_breakages_at_once_are_named_told_and_repaired_as_printed(world: World, figure: Figure) -> None:
     """The minute of the alert's timer, and that in which the rest of a storm waits, are brought forward."""
-    assert is_well(world)
+    assert repeat_until(lambda: is_well(world), NEVER)[0], world.here("./inv status").output
+    world.host(QUIET)
     began = time.monotonic()
     for each in FIRST_SIX:
         act(world, each.breaks)
@@ -47,10 +49,10 @@ def test_six_breakages_at_once_are_named_told_and_repaired_as_printed(world: Wor
     unheard = [each.name for each in FIRST_SIX if world.listen(each.words, began, 20) is None]
     assert not unheard, f"no alert names: {unheard}\n{world.heard}"
 
+    repairs = time.monotonic()
     repair(world, [(said["status"].find(each.words) or "", each) for each in FIRST_SIX])
-
-    well, took = repeat_until(lambda: is_well(world), NEVER)
-    figure("six_well_after_remedies", round(took, 1), bound="<= 60", unit="s")
+    well = follow_what_is_left(world, FIRST_SIX[0])
+    figure("six_well", round(time.monotonic() - repairs, 1), bound="<= 120", unit="s")
     assert well, world.here("./inv status").output + world.here("./inv doctor").output
 
 
@@ -75,9 +77,10 @@ def test_a_breakage_is_named_told_and_repaired_as_printed(world: World, breakage
 
     if breakage.passes:
         act(world, breakage.passes)
+    began = time.monotonic()
     repair(world, [(named[breakage.named_by[-1]], breakage)])
-    well, took = repeat_until(lambda: is_well(world), NEVER)
-    figure(f"{name}_well", round(took, 1), bound="<= 60", unit="s")
+    well = follow_what_is_left(world, breakage)
+    figure(f"{name}_well", round(time.monotonic() - began, 1), bound="<= 120", unit="s")
     assert well, world.here("./inv status").output + world.here("./inv doctor").output
 
 
@@ -110,10 +113,20 @@ def repair(world: World, remedies: Iterable[tuple[str, Breakage]]) -> None:
         assert follow(world, fix, breakage, done), f"{breakage.name}: {fix!r} did not end well"
 
 
+def follow_what_is_left(world: World, breakage: Breakage) -> bool:
+    """Whether the host is well again, by itself or by the remedies of what its breakage brought with it."""
+    for _ in range(ROUNDS):
+        if repeat_until(lambda: is_well(world), SETTLES)[0]:
+            return True
+        for _, fix in read_findings(world.here("./inv status").output):
+            follow(world, fix, breakage, set())
+    return is_well(world)
+
+
 def follow(world: World, fix: str, breakage: Breakage, done: set[str]) -> bool:
     """Whether all commands of a remedy went well that are not among those `done`; they are then."""
     steps = list(read_steps(fix))
-    assert steps or breakage.passes, f"{breakage.name}: the remedy names no command: {fix!r}"
+    assert steps or breakage.passes or not fix, f"{breakage.name}: the remedy names no command: {fix!r}"
     failed = False
     for step in steps:
         if step.command in done or (step.if_failed and not failed):

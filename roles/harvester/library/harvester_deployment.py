@@ -175,7 +175,7 @@ class Deployments:
         state = self.state()
         deployments = [path.name for path in by_age(self.folder)]
         gone = plan_removal(deployments, stays={state["current"], state["previous"]}, keep=keep)
-        kept = set(deployments) - set(gone) | {state["current"]}
+        kept = set(deployments) - set(gone) | {name for name in (state["current"], state["previous"]) if name}
         releases = {release_of(name) for name in kept} | {spare}
         configurations = {f"config-{name.rpartition('-')[2]}.json" for name in kept}
         return [

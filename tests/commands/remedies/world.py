@@ -12,7 +12,7 @@ from tests.commands.remedies.running import Ending, invoke, run
 from runbook.fleet import inventory
 from runbook.fleet.inventory import Host
 from runbook.pull.store import LocalStore
-from runbook.tasks import data, here
+from runbook.tasks import here
 
 REGION = "ap-south-1"
 
@@ -57,8 +57,7 @@ def build(place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     settings = {"data_dir": str(place.root / "data")}
     host = Host("lab1", "192.0.2.1", control_directory=folder / "c", variables={"harvester_settings": settings})
     monkeypatch.setattr(inventory, "load_hosts", lambda *_: [host])
-    for module in (here, data):
-        monkeypatch.setattr(module, "ROOT", checkout)
+    monkeypatch.setattr(here, "ROOT", checkout)
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     return World(place, checkout)

@@ -12,7 +12,7 @@ import pytest
 from tests.recorder.fakes import make_config
 from tests.storage.decode.tables import anew
 from tests.storage.lake.sockets import SBIN
-from tests.storage.lake.test_columns import COLUMNS, LEVELS, NUMBERS, STEADY
+from tests.storage.lake.test_columns import COLUMNS, LEVELS, NUMBERS
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import validate
@@ -203,13 +203,10 @@ def test_columns_are_made_as_published() -> None:
             at += width
             is_text = column.name in ("feed", "run_id")
             assert (column.kind == "name") == is_text
-            assert bool(column.steady) == (column.name in STEADY), column.name
             if column.kind == "list":
                 assert column.nullable == column.name.endswith("px")
-                assert column.path == f"{column.name}.list.element"
             else:
                 assert column.nullable == (column.name not in NUMBERS and not is_text), column.name
-                assert column.path == column.name
         assert table.height == at and table.lead == ("begin_ns" if name == "bars" else "recv_ns")
 
 

@@ -60,12 +60,13 @@ def judge_jobs(view: View) -> Fault | None:
         return None
     if not failed:
         return Fault("; ".join(wrong), "./inv start")
-    return Fault("; ".join(wrong), how_to_run(failed[0].removesuffix(SERVICE)))
+    return Fault("; ".join(wrong), how_to_run(*(name.removesuffix(SERVICE) for name in failed)))
 
 
-def how_to_run(job: str) -> str:
-    """What to do about a job that failed."""
-    return f"See why: ./inv logs --unit {job}; when that is cured, on the host: sudo systemctl start {job}"
+def how_to_run(*jobs: str) -> str:
+    """What to do about jobs that failed."""
+    again = f"sudo systemctl start {' '.join(jobs)}"
+    return f"See why: ./inv logs --unit {jobs[0]}; when that is cured, on the host: {again}"
 
 
 def _is_late(view: View, timer: str, jobs: Mapping[str, Unit]) -> bool:

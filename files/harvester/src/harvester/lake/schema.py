@@ -30,12 +30,11 @@ Kind = Literal["int64", "int32", "bool", "name", "list"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `steady` values are near their neighbours in the column, and stored as differences."""
+    """One column."""
 
     name: str
     kind: Kind = "int64"
     nullable: bool = False
-    steady: bool = False
     width: int = 1
     """Values of a row: levels of a list."""
 
@@ -46,11 +45,6 @@ class Column:
             return pa.field(self.name, plain[self.kind], nullable=self.nullable)
         element = pa.field("element", pa.int64(), nullable=self.nullable)
         return pa.field(self.name, pa.list_(element), nullable=False)
-
-    @property
-    def path(self) -> str:
-        """Its name in Parquet's own schema."""
-        return f"{self.name}.list.element" if self.kind == "list" else self.name
 
 
 @dataclass(frozen=True)
@@ -106,12 +100,12 @@ def with_metadata(schema: pa.Schema) -> pa.Schema:
     return schema.with_metadata({**METADATA, "pandas": json.dumps(pandas, separators=(",", ":"))})
 
 
-def _steady(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, steady=True) for name in names)
+def _plain(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name) for name in names)
 
 
 def _optional(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, nullable=True, steady=name in STEADY) for name in names)
+    return tuple(Column(name, nullable=True) for name in names)
 
 
 def _sides(width: int) -> tuple[Column, ...]:
@@ -123,16 +117,14 @@ def _sides(width: int) -> tuple[Column, ...]:
     )
 
 
-STEADY = frozenset({"sched_ns", "sent_ns", "ltt", "exchange_time", "volume", "sequence", "feed_time", "send_time"})
-"""Optional values that grow steadily."""
 OPTIONAL = ("ltq", "ltt", "volume", "open", "high", "low", "prev_close", "atp", "upper_ckt", "lower_ckt", "oi")
 """Values that an answer may lack; null then."""
 
 _ORIGIN = (
-    *_steady("recv_ns", "mono_offset_ns"),
+    *_plain("recv_ns", "mono_offset_ns"),
     Column("feed", "name"),
     Column("run_id", "name"),
-    *_steady("seq"),
+    *_plain("seq"),
     Column("entry", "int32"),
     Column("connection", "int32", nullable=True),
     Column("in_session", "bool"),
@@ -174,9 +166,9 @@ DEPTH50_TABLE = Table(
 BARS_TABLE = Table(
     BARS,
     (
-        *_steady("begin_ns"),
+        *_plain("begin_ns"),
         *_optional("open", "high", "low", "close", "volume", "bid_px", "ask_px"),
-        *_steady("updates", "gap_ns"),
+        *_plain("updates", "gap_ns"),
     ),
     lead="begin_ns",
 )

@@ -79,7 +79,7 @@ def days_left(token: Secret, wall_ns: int) -> int:
     return (claims.expires_at_ns - wall_ns) // DAY_NS
 
 
-def _explain(answer: BrokerAnswer, pin: Secret, another_pin: str) -> RefreshError:
+def _explain(answer: BrokerAnswer, pin: Secret, another_pin: str = STORE_PIN) -> RefreshError:
     code, message = answer.body.get("code"), str(answer.body.get("message", ""))
     # A PIN is too short for the masking of everything that is said, so it is masked here.
     masked = redact(message).replace(pin.get_secret_value(), MASK)

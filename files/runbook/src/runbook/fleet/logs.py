@@ -57,7 +57,7 @@ def _prefix(name: str, stream: IO[bytes]) -> None:
 def _check(host: Host, code: int, said: bytes) -> None:
     if code == REFUSED:
         raise SshConnection(host).refusal(said)
-    text = " ".join(said.decode(errors="replace").split()).rstrip(". ")
+    text = (said.decode(errors="replace").strip().splitlines() or ["without a message"])[-1].rstrip(". ")
     if code > 0:
         remedy = next((remedy for mark, remedy in REMEDIES if mark in text), "Correct that and run the command again.")
-        raise HarvesterError(f"The journal of {host.name} cannot be read: {text or f'exit code {code}'}. {remedy}")
+        raise HarvesterError(f"journalctl on {host.name} ended with {code}: {text}. {remedy}")
