@@ -30,6 +30,7 @@ FIRST_CALLS = [
     *((module, name) for module in (aws, data, hosts, monitoring, tokens) for name in ("hosts_of", "play", "store_at")),
     (allow, "my_network"),
     (calendar_delivery, "look"),
+    (calendar_delivery, "ask"),
     (doctor, "examine"),
     (configure, "read_answers"),
     (environment, "load"),

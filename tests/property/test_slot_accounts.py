@@ -9,7 +9,8 @@ from tests.examples import examples
 
 from harvester.lake.certificate.balance import check_symbol
 from harvester.lake.certificate.day import certify_symbol
-from harvester.lake.day.events import DEFAULT, Events, KnownGap, Run, WindowOpen
+from harvester.lake.day.events import Events, Run
+from harvester.lake.day.records import DEFAULT, KnownGap, WindowOpen
 from harvester.lake.day.slots import Grid, build_grid
 from harvester.lake.gaps.polls import PollGaps
 from harvester.lake.tables.poll_rows import SymbolData

@@ -12,8 +12,9 @@ from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.certificate.balance import check_stream
 from harvester.lake.certificate.streams import certify_stream, unexplained
 from harvester.lake.day.connections import Connection, Connections
-from harvester.lake.day.events import Events, KnownGap, Quiet, Run
+from harvester.lake.day.events import Events, Run
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
+from harvester.lake.day.records import KnownGap, Quiet
 from harvester.lake.gaps.streams import Reception, StreamGaps
 from harvester.lake.tables.symbol_rows import Tracks
 from harvester.ledger.outage import Cause

@@ -9,8 +9,9 @@ from tests.journals import DAY, OPEN_NS
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 from harvester.lake.day.connections import Connection, Connections
-from harvester.lake.day.events import DAY_NS, DEFAULT, Events, Polling, WindowOpen, read_events
+from harvester.lake.day.events import Events, read_events
 from harvester.lake.day.model import Expectation, read_day
+from harvester.lake.day.records import DAY_NS, DEFAULT, Polling, WindowOpen
 from harvester.lake.day.segments import ControlRecord, DayIndex, Source, find_sources
 from harvester.lake.layout import Partition
 

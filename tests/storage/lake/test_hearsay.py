@@ -6,7 +6,8 @@ import pytest
 
 from harvester.journal.format import FYERS_HSM, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
-from harvester.lake.day.events import Events, KnownGap, Run
+from harvester.lake.day.events import Events, Run
+from harvester.lake.day.records import KnownGap
 from harvester.lake.day.slots import build_grid
 from harvester.lake.gaps.polls import PollGaps
 from harvester.lake.gaps.streams import Reception, StreamGaps

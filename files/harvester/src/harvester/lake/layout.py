@@ -15,6 +15,9 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from harvester.base.errors import ConfigError
+from harvester.config.settings import find_settings
+
 DEPTH, GAPS, RAW, CERTIFICATE, MANIFEST = "depth", "gaps", "raw", "certificate", "manifest"
 QUOTES, INDEX, DEPTH50, BARS = "quotes", "index", "depth50", "bars"
 STREAMED = (QUOTES, INDEX, DEPTH50, BARS)
@@ -73,3 +76,13 @@ def find_partitions(lake: Path) -> list[Partition]:
         if match:
             found.append(Partition(date.fromisoformat(match[1]), match[2]))
     return sorted(found)
+
+
+def find_lake(path: Path | None = None) -> Path:
+    """The lake of this host. Raises ConfigError on a machine without a configuration."""
+    settings = find_settings(path)
+    if settings is None:
+        raise ConfigError(
+            "There is no host's configuration here. Name a lake (export: --lake DIR), or a configuration with --config."
+        )
+    return settings.lake_dir

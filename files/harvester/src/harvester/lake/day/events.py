@@ -3,26 +3,31 @@
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, get_args
+from typing import Any
 
-from harvester.base.clock import NS_PER_SECOND
-from harvester.calendar import NSE_CASH
-from harvester.journal.format import FEED_NAMES, FYERS_REST
-from harvester.lake.day.connections import Connection, Connections
+from harvester.lake.day.connections import Connections
 from harvester.lake.day.damage import Damage
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.intervals import Interval, union
+from harvester.lake.day.records import (
+    KnownGap,
+    Polling,
+    Quiet,
+    WindowOpen,
+    read_connection,
+    read_feed,
+    read_gap,
+    read_ns,
+    read_polling,
+    read_quiet,
+    read_reason,
+    read_segment,
+    read_window,
+)
 from harvester.lake.day.segments import NEVER, ControlRecord, DayIndex, Unreadable
-from harvester.ledger.outage import Cause
 
-CAUSES = frozenset(get_args(Cause))
-DETAIL_LIMIT = 200
-DAY_NS = 86_400 * NS_PER_SECOND
-MIN_INTERVAL_NS = NS_PER_SECOND // 10
 RESUMED = {"connect", "disconnect", "gap_open", "gap_close", "polling", "polling_end"}
 """Records whose meaning may go on past midnight."""
-DEFAULT = 0
-"""The interval of the settings; for a window whose record has none."""
 
 
 @dataclass
@@ -41,55 +46,6 @@ class Run:
         """Extend the life of the run to a record at this moment, in wall ns."""
         self.first_ns = min(self.first_ns, moment_ns)
         self.last_ns = max(self.last_ns, moment_ns)
-
-
-class WindowOpen(NamedTuple):
-    """A window [open_ns, close_ns) and the time of its record, when recording began. All times are wall ns.
-
-    Polls come every `interval_ns`: DEFAULT for the interval of the configuration, None when none are scheduled.
-    """
-
-    recorded_ns: int
-    open_ns: int
-    close_ns: int
-    interval_ns: int | None
-    segment: str = NSE_CASH
-    symbols: frozenset[str] = frozenset()
-    """What the window is of, in another segment than NSE cash."""
-
-
-class Polling(NamedTuple):
-    """REST fallback: a stretch [from_ns, to_ns) with a poll every `interval_ns` while a socket was down."""
-
-    from_ns: int
-    to_ns: int
-    interval_ns: int
-    segment: str = NSE_CASH
-
-
-@dataclass
-class KnownGap:
-    """A gap that the recorder wrote down, in wall ns; `to_ns` is None when no record closes it."""
-
-    gap_id: str
-    run_id: str
-    symbols: frozenset[str]
-    from_ns: int
-    cause: str
-    detail: str
-    opened_at: int
-    """Position among the control records of the day: where two gaps overlap, the later one holds."""
-    to_ns: int | None = None
-    feed: int = FYERS_REST
-
-
-class Quiet(NamedTuple):
-    """A stretch [from_ns, to_ns), in wall ns, in which nothing came of the symbols, and nothing was missed."""
-
-    feed: int
-    symbols: frozenset[str]
-    from_ns: int
-    to_ns: int
 
 
 @dataclass
@@ -200,39 +156,39 @@ class _Reader:
         value, events = control.value, self._events
         match value["type"]:
             case "window_open":
-                events.windows.append(_window(control))
+                events.windows.append(read_window(control))
             case "gap_open":
-                gap = _gap(value, run_id, position)
+                gap = read_gap(value, run_id, position)
                 self._gaps[gap.gap_id] = gap
             case "gap_close":
-                gap_id, to_ns = value["gap_id"], _ns(value["to_ns"])
+                gap_id, to_ns = value["gap_id"], read_ns(value["to_ns"])
                 if gap_id not in self._gaps:
                     raise NotBegunError(gap_id)
                 self._gaps[gap_id].to_ns = to_ns
             case "quiet":
-                events.quiets.append(_quiet(value))
+                events.quiets.append(read_quiet(value))
             case "polling":
-                polling = _polling(value)
+                polling = read_polling(value)
                 self._end_polling(polling.segment)
                 self._pollings[polling.segment] = run_id, polling
             case "polling_end":
-                self._end_polling(_segment(value), _ns(value["to_ns"]))
+                self._end_polling(read_segment(value), read_ns(value["to_ns"]))
             case "connect":
-                events.connections.open(_connection(control, run_id))
+                events.connections.open(read_connection(control, run_id))
             case "disconnect":
-                cause, detail = _reason(value)
-                stream = _feed(value), _ns(value["stream"])
+                cause, detail = read_reason(value)
+                stream = read_feed(value), read_ns(value["stream"])
                 if not events.connections.has_had(run_id, stream):
                     raise NotBegunError(stream)
                 events.connections.close(run_id, stream, control.wall_ns, cause, detail)
             case "clock_step":
-                events.clock_steps_ns.append(_ns(value["delta_ns"]))
+                events.clock_steps_ns.append(read_ns(value["delta_ns"]))
             case "clock":
                 events.clock_notes.append(value)
             case "text" | "oversize":
                 events.messages.append(value)
             case "damage":
-                events.torn_bytes += _ns(value["bytes"])
+                events.torn_bytes += read_ns(value["bytes"])
 
     def finish(self) -> None:
         """Finish after the last record."""
@@ -247,71 +203,3 @@ class _Reader:
             end = to_ns if to_ns is not None else self._ends.get(run_id, begun.from_ns)
             if end > begun.from_ns:
                 self._events.pollings.append(begun._replace(to_ns=end))
-
-
-def _window(control: ControlRecord) -> WindowOpen:
-    value = control.value
-    opens, closes = _ns(value["open_ns"]), _ns(value["close_ns"])
-    interval = value.get("interval_ns", DEFAULT)
-    if not 0 < closes - opens <= DAY_NS:
-        raise ValueError("a window lasts up to a day")
-    if interval != DEFAULT and interval is not None and _ns(interval) < MIN_INTERVAL_NS:
-        raise ValueError("an interval lasts at least a tenth of a second")
-    symbols = frozenset(str(symbol) for symbol in value.get("symbols", ()))
-    return WindowOpen(control.wall_ns, opens, closes, interval, _segment(value), symbols)
-
-
-def _polling(value: dict[str, Any]) -> Polling:
-    if _ns(value["interval_ns"]) < MIN_INTERVAL_NS:
-        raise ValueError("an interval lasts at least a tenth of a second")
-    return Polling(_ns(value["from_ns"]), 0, value["interval_ns"], _segment(value))
-
-
-def _gap(value: dict[str, Any], run_id: str, position: int) -> KnownGap:
-    cause, detail = _reason(value)
-    symbols = frozenset(str(symbol) for symbol in value["symbols"])
-    feed = _feed(value) if "feed" in value else FYERS_REST
-    return KnownGap(str(value["gap_id"]), run_id, symbols, _ns(value["from_ns"]), cause, detail, position, feed=feed)
-
-
-def _quiet(value: dict[str, Any]) -> Quiet:
-    symbols = frozenset(str(symbol) for symbol in value["symbols"])
-    return Quiet(_feed(value), symbols, _ns(value["from_ns"]), _ns(value["to_ns"]))
-
-
-def _connection(control: ControlRecord, run_id: str) -> Connection:
-    value = control.value
-    topics = value.get("topics") or {}
-    return Connection(
-        feed=_feed(value),
-        stream=_ns(value["stream"]),
-        run_id=run_id,
-        seq=control.seq,
-        from_ns=control.wall_ns,
-        symbols=frozenset(str(symbol) for symbol in value["symbols"]),
-        topics={str(topic): str(symbol) for topic, symbol in topics.items()},
-    )
-
-
-def _reason(value: dict[str, Any]) -> tuple[str, str]:
-    """Cause and printable detail; a cause that is not in CAUSES becomes "unknown", and its name goes to the detail."""
-    cause, detail = str(value["cause"]), str(value.get("detail") or "")
-    if cause not in CAUSES:
-        cause, detail = "unknown", f"{cause}: {detail}"
-    return cause, "".join(letter if letter.isprintable() else " " for letter in detail[:DETAIL_LIMIT])
-
-
-def _segment(value: dict[str, Any]) -> str:
-    return str(value.get("segment", NSE_CASH))
-
-
-def _feed(value: dict[str, Any]) -> int:
-    if value["feed"] not in FEED_NAMES or type(value["feed"]) is not int:
-        raise ValueError("no such feed")
-    return int(value["feed"])
-
-
-def _ns(value: object) -> int:
-    if type(value) is not int or abs(value) >= 2**63:
-        raise TypeError("not a number of nanoseconds")
-    return value

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from harvester.lake.day.events import DEFAULT, Polling, WindowOpen
 from harvester.lake.day.intervals import Interval, union
+from harvester.lake.day.records import DEFAULT, Polling, WindowOpen
 
 Window = Interval
 

@@ -8,7 +8,7 @@ import numpy as np
 from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import Flags, Ints
 from harvester.journal.format import FYERS_HSM, FYERS_TBT, SOCKETS
-from harvester.lake.day.events import DAY_NS
+from harvester.lake.day.records import DAY_NS
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import DEPTH, DEPTH50, INDEX, QUOTES
 from harvester.lake.schema import TABLES, Table
