@@ -141,7 +141,8 @@ def test_force_overrides_the_refusal_inside_a_session(name: str, played: list[tu
         ("verify-data", {"output": "nowhere-at-all"}, 1, "not a lake with a closed day"),
         ("query", {"sql": "select 1", "lake": "nowhere-at-all"}, 2, "./inv pull-data"),
         ("cleanup", {"keep_days": 0}, 2, "Give 2 or more"),
-        ("deploy", {"inventory": "no/such/inventory"}, 1, "playbook"),
+        ("deploy", {"inventory": "no/such/inventory"}, 2, "There is no inventory at"),
+        ("deploy", {}, 1, "playbook"),
     ],
 )
 def test_a_mistake_is_answered_in_one_paragraph(
