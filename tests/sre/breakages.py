@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.sre.world import ALERTS, CHANNELS, DATA, HOST, World
+from tests.sre.world import ALERTS, BUCKET, CHANNELS, DATA, HOST, World
 
 from exchange.client import call_control
 from lab import faults, labs
@@ -81,14 +81,18 @@ def forget_channels(world: World) -> None:
     world.client("ssm").delete_parameter(Name=CHANNELS)
 
 
-def fail_upload(world: World) -> None:
-    partition(5000)(world)
-    world.host("systemctl start harvester-upload", check=False)
+def lose_bucket(world: World) -> None:
+    """Somebody deletes the bucket, and the next upload finds it so."""
+    s3 = world.client("s3")
+    for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        s3.delete_object(Bucket=BUCKET, Key=each["Key"])
+    s3.delete_bucket(Bucket=BUCKET)
+    world.host(f"rm -r {DATA}/uploads/*; systemctl start harvester-upload", check=False)
 
 
 BREAKAGES = (
     # First, because a day in which the market was open around the clock cannot be closed.
-    Breakage("upload failed", fail_upload, "harvester-upload", passes=heal, needs_day=True),
+    Breakage("upload failed", lose_bucket, "harvester-upload", passes=World.make_bucket, needs_day=True),
     Breakage(
         "a day that never uploads",
         f"rm -r {DATA}/uploads/*; find {DATA}/lake -name 'manifest*' -exec touch -d '-3 hours' {{}} +",

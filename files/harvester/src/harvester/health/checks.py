@@ -14,6 +14,7 @@ from harvester.health.streams import check_streams
 
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
 NEXT_YEAR = "Add the exchange's holidays and sessions of the coming year to the calendar file, and deploy."
+BROKEN_CALENDAR = "./inv deploy brings the inventory's calendar; the recorder goes on with the last good one."
 CONTRADICTED = (
     "Look up the exchange's circular: correct the calendar file, or say in its rule (key master) what the symbol master"
     " writes all the same; then ./inv calendar-update brings it everywhere."
@@ -134,9 +135,7 @@ def _check_disk(settings: Settings, status: dict[str, Any]) -> Check:
 def _check_calendar(status: dict[str, Any], calendar: TradingCalendar, wall_ns: int) -> Check:
     problem = status.get("calendar", {}).get("problem")
     if problem:
-        return Check(
-            "calendar", False, problem, "Correct the calendar file; the recorder goes on with the last good one."
-        )
+        return Check("calendar", False, problem, BROKEN_CALENDAR)
     if contradictions := status.get("calendar_contradictions"):
         return Check("calendar", False, "; ".join(contradictions), CONTRADICTED)
     today = calendar.trading_date(wall_ns)

@@ -8,7 +8,7 @@ from harvester.calendar import TradingCalendar
 from harvester.capture.status import read_status
 from harvester.config.segments import calendars_of
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
-from harvester.health.checks import check_health, is_fresh
+from harvester.health.checks import BROKEN_CALENDAR, check_health, is_fresh
 from harvester.health.facts import complete, read_facts
 from harvester.health.gather import look
 from harvester.health.installed import Installed, find_installed
@@ -35,7 +35,7 @@ def examine(config: Path | None, now_ns: int) -> Examined:
         if settings is None and installed is None:
             raise
         if settings is not None:
-            checks.append(Check("calendar", False, str(error), "Correct the calendar file."))
+            checks.append(Check("calendar", False, str(error), BROKEN_CALENDAR))
     status: dict[str, Any] = {}
     try:
         status = read_status(settings.status_file if settings else installed.status_file)  # type: ignore[union-attr]
