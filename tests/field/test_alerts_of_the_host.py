@@ -192,6 +192,13 @@ def test_the_reminders_say_what_they_cannot_look_at(tmp_path: Path, capsys: pyte
     assert "Whether today's login is there cannot be looked at" in capsys.readouterr().err
 
 
+def test_a_broken_calendar_does_not_silence_the_reminders(tmp_path: Path) -> None:
+    (tmp_path / "calendar.json").write_text("{")
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(configuration(tmp_path) | {"calendar": {"file": str(tmp_path / "calendar.json")}}))
+    assert run(["remind", "--config", str(config)]) == 0
+
+
 def test_a_channel_that_refuses_is_known_until_it_takes_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Callable[[int], None]
 ) -> None:

@@ -14,6 +14,7 @@ from exchange.client import call_control
 from lab import faults, labs
 
 UNITS = "/etc/systemd/system"
+STATUS = "/run/harvester-recorder/status.json"
 FILLER = f"{DATA}/somebody-elses"
 RELOAD = "systemctl daemon-reload"
 Break = str | Callable[[World], None]
@@ -138,6 +139,19 @@ BREAKAGES = (
         "recorder frozen",
         "systemctl kill --signal=STOP harvester-recorder; sleep 12",
         r"recorder",
+    ),
+    Breakage(
+        "journal segment that nobody may read",
+        f"cd {DATA}/journal; chown root: $(ls -d */*.open | tail -1); chmod 0 $(ls -d */*.open | tail -1);"
+        " systemctl restart harvester-recorder; sleep 5",
+        r"\.open: Permission denied",
+    ),
+    Breakage(
+        "status file damaged",
+        f"rm {STATUS}; mkdir {STATUS}",
+        "state cannot be read",
+        told_by="dead-man",
+        market="open",
     ),
     Breakage("current leads nowhere", "ln -sfn /opt/harvester/deployments/gone /opt/harvester/current", "current"),
     Breakage("configuration corrupt", "echo '{' >$(readlink -f /etc/harvester/config.json)", "config"),

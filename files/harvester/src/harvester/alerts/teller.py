@@ -11,7 +11,7 @@ import structlog
 from harvester.alerts import inbox, outbox, rules
 from harvester.alerts.book import Book, BookFile, Entry
 from harvester.alerts.channels import Channel, SendResult
-from harvester.alerts.host import find_channels, open_channels
+from harvester.alerts.host import find_channels, open_channels, read_calendar
 from harvester.alerts.logfile import append, log_line
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
@@ -19,7 +19,6 @@ from harvester.alerts.ports import write_ports
 from harvester.alerts.watch import HostLook, find_losses
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
-from harvester.calendar import TradingCalendar
 from harvester.config.alerting import AlertSettings
 from harvester.config.settings import Settings
 from harvester.health.facts import Reach, Refusal, reach_file, read_reach, write_reach
@@ -100,7 +99,7 @@ class Teller:
         """Take in the recorder's losses, and end those that are over; whether what lasts is worth telling again."""
         if status is None or self._settings is None:
             return False
-        losses = find_losses(self._settings, status, self._calendar(self._settings), self._now_ns)
+        losses = find_losses(self._settings, status, read_calendar(self._settings), self._now_ns)
         if losses is None:
             return False
         for notice in losses:
@@ -115,13 +114,6 @@ class Teller:
         if host.complete:
             seen = {(notice.cause, notice.source) for notice in host.notices}
             rules.end_missing(book, seen, self._now_ns, of_host=True)
-
-    def _calendar(self, settings: Settings) -> TradingCalendar:
-        try:
-            return TradingCalendar.load(settings.calendar.file)
-        except HarvesterError as error:  # the recorder reports that itself, and goes on with the one that it has
-            log.warning("calendar_unreadable", detail=str(error))
-            return TradingCalendar.load()
 
     def _look_at_units(self, book: Book) -> None:
         for entry in book.entries:

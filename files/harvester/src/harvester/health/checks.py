@@ -33,6 +33,7 @@ def check_health(
         *check_streams(status, wall_ns),
         _check_token(settings, status, calendar, wall_ns),
         _check_journal(status),
+        *_check_recovery(settings, status),
         _check_disk(settings, status),
         _check_calendar(status, calendar, wall_ns),
         _check_clock(status),
@@ -123,6 +124,15 @@ def _check_journal(status: dict[str, Any]) -> Check:
     ok = behind < SYNC_PATIENCE_RECORDS
     fix = "" if ok else "The disk does not keep up: look for what else writes to it."
     return Check("journal", ok, f"{journal.get('seq')} records, {behind} not yet durable", fix)
+
+
+def _check_recovery(settings: Settings, status: dict[str, Any]) -> Iterator[Check]:
+    problems = status.get("journal", {}).get("problems")
+    if problems:
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        path = settings.journal_dir
+        fix = f"On the host: sudo chown -R --reference={path} {path}; sudo chmod -R u+rwX {path}; then ./inv restart"
+        yield Check("recovery", False, f"{problems[0]}{more}", fix)
 
 
 def _check_disk(settings: Settings, status: dict[str, Any]) -> Check:

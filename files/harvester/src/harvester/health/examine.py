@@ -37,10 +37,11 @@ def examine(config: Path | None, now_ns: int) -> Examined:
         if settings is not None:
             checks.append(Check("calendar", False, str(error), BROKEN_CALENDAR))
     status: dict[str, Any] = {}
+    file = settings.status_file if settings else installed.status_file  # type: ignore[union-attr]
     try:
-        status = read_status(settings.status_file if settings else installed.status_file)  # type: ignore[union-attr]
+        status = read_status(file)
     except UnhealthyError as error:
-        checks.append(Check("running", False, str(error), "./inv start"))
+        checks.append(Check("running", False, str(error), "./inv restart" if file.exists() else "./inv start"))
     if status and settings and calendar:
         file_hash = config_hash(settings_path(config))
         checks += check_health(settings, status, file_hash=file_hash, calendar=calendar, wall_ns=now_ns)
