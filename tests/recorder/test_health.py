@@ -276,7 +276,9 @@ def test_without_a_readable_status_the_recorder_is_not_running(
         (tmp_path / "status.json").write_text(content)
 
     assert run(["health", "--config", str(config)]) == 3
-    assert "FAIL running" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "FAIL running" in said
+    assert ("./inv start\n" if content is None else "./inv restart\n") in said
 
 
 def test_status_is_replaced_whole(tmp_path: Path) -> None:
