@@ -87,7 +87,7 @@ class Teller:
             for channel, result in zip(channels, results, strict=True):
                 outbox.note_result(book, channel, result.problem, self._now_ns)
             self._file.write(book)
-            self._write_reach(book)
+            self._write_reach(book, asked=True)
 
     def _take(self, book: Book, notice: Notice, at_ns: int) -> None:
         if notice.severity == Severity.CLEAR:
@@ -134,11 +134,12 @@ class Teller:
         except HarvesterError as error:  # without a channel the sending comes to the same
             log.warning("ports_unknown", detail=str(error))
 
-    def _write_reach(self, book: Book) -> None:
-        """Say for whoever asks whether people can be told; a store that is not of this host is asked more rarely."""
+    def _write_reach(self, book: Book, *, asked: bool = False) -> None:
+        """Say for whoever asks whether people can be told; a distant store that named channels is asked more rarely."""
         path, is_local = reach_file(self._alerts.ports), self._alerts.channels.startswith("file:")
         reach = read_reach(path)
-        if is_local or book.letters or reach is None or not 0 <= self._now_ns - reach.asked_ns < ASKED_NS:
+        is_known = reach is not None and reach.channels and 0 <= self._now_ns - reach.asked_ns < ASKED_NS
+        if reach is None or asked or is_local or book.letters or not is_known:
             reach = self._ask_channels(book)
         reach.at_ns = self._now_ns
         try:
