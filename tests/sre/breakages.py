@@ -136,9 +136,11 @@ BREAKAGES = (
         passes="systemctl stop somebody-kills; systemctl reset-failed somebody-kills || true",
     ),
     Breakage(
-        "recorder frozen",
-        "systemctl kill --signal=STOP harvester-recorder; sleep 12",
-        r"recorder",
+        "recorder frozen again and again",  # once, systemd's watchdog repairs it within a minute
+        "systemd-run --quiet --unit=somebody-freezes sh -c"
+        " 'for n in $(seq 300); do systemctl kill --signal=STOP harvester-recorder; sleep 1; done'; sleep 12",
+        r"harvester-recorder\.service|recorder",
+        passes="systemctl stop somebody-freezes; systemctl reset-failed somebody-freezes || true",
     ),
     Breakage(
         "journal segment that nobody may read",
