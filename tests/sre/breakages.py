@@ -144,8 +144,8 @@ BREAKAGES = (
     ),
     Breakage(
         "journal segment that nobody may read",
-        f"cd {DATA}/journal; day=$(date +%F); mkdir -p $day; chown --reference=. $day; touch $day/1700000000000000000-1.open;"
-        " chmod 0 $day/*.open; systemctl restart harvester-recorder; sleep 5",
+        f"cd {DATA}/journal; day=$(date +%F); mkdir -p $day; chown --reference=. $day; touch $day/1-1.open;"
+        " chmod 0 $day/1-1.open; systemctl restart harvester-recorder; sleep 5",
         r"\.open: Permission denied",
     ),
     Breakage(
