@@ -244,8 +244,8 @@ class Store:
         return StoredToken(Secret("json://127.0.0.1:9"), "ssm:1") if self.asked > self.missing else None
 
 
-@pytest.mark.parametrize(("missing", "asked"), [(0, 3), (9, 12)])
-def test_a_store_that_is_not_of_this_host_is_asked_every_ten_minutes_and_until_it_names_a_channel_at_each_look(
+@pytest.mark.parametrize(("missing", "asked"), [(0, 15), (8, 19)])
+def test_a_store_that_is_not_of_this_host_is_asked_every_other_minute_and_until_it_names_a_channel_at_each_look(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: int, asked: int
 ) -> None:
     store = Store(missing)

@@ -146,7 +146,7 @@ BREAKAGES = (
         "journal segment that nobody may read",
         f"cd {DATA}/journal; day=$(date +%F); mkdir -p $day; chown --reference=. $day; touch $day/1-1.open;"
         " chmod 0 $day/1-1.open; systemctl restart harvester-recorder; sleep 5",
-        r"\.open: Permission denied",
+        "the segment cannot be read",
     ),
     Breakage(
         "status file damaged",
