@@ -26,12 +26,14 @@ from harvester.alerts.message import Severity
 from harvester.alerts.teller import Teller
 from harvester.alerts.watch import find_faults
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.redaction import Secret
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.cli import run
 from harvester.commands import notify_test, send_alerts
 from harvester.config.settings import Settings
 from harvester.health.facts import Facts, Reach, Unit, read_reach, write_facts
+from harvester.tokens.stores import StoredToken
 
 AGENT, RECORDER = SERVICES
 DOWN = "h1: A service of the harvester does not run"
@@ -192,6 +194,13 @@ def test_the_reminders_say_what_they_cannot_look_at(tmp_path: Path, capsys: pyte
     assert "Whether today's login is there cannot be looked at" in capsys.readouterr().err
 
 
+def test_a_broken_calendar_does_not_silence_the_reminders(tmp_path: Path) -> None:
+    (tmp_path / "calendar.json").write_text("{")
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(configuration(tmp_path) | {"calendar": {"file": str(tmp_path / "calendar.json")}}))
+    assert run(["remind", "--config", str(config)]) == 0
+
+
 def test_a_channel_that_refuses_is_known_until_it_takes_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Callable[[int], None]
 ) -> None:
@@ -226,14 +235,20 @@ class Store:
 
     place, asked = "ssm:/x/channels", 0
 
-    def read(self) -> None:
+    def __init__(self, missing: int) -> None:
+        self.missing = missing
+
+    def read(self) -> StoredToken | None:
+        """The first few times there is none."""
         self.asked += 1
+        return StoredToken(Secret("json://127.0.0.1:9"), "ssm:1") if self.asked > self.missing else None
 
 
-def test_a_store_that_is_not_of_this_host_is_asked_every_ten_minutes(
-    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("missing", "asked"), [(0, 15), (8, 19)])
+def test_a_store_that_is_not_of_this_host_is_asked_every_other_minute_and_until_it_names_a_channel_at_each_look(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: int, asked: int
 ) -> None:
-    store = Store()
+    store = Store(missing)
     monkeypatch.setattr("harvester.alerts.host.open_place", lambda *_: store)
     assert host.settings
     alerts = msgspec.structs.replace(host.settings.alerts, channels="ssm:/x/channels")
@@ -242,7 +257,7 @@ def test_a_store_that_is_not_of_this_host_is_asked_every_ten_minutes(
     for _ in range(30):
         host.pass_minute(well())
 
-    assert store.asked == 3
+    assert store.asked == asked
     reach = read_reach(tmp_path / "reach.json")
     assert reach and reach.at_ns == host.now - MINUTE, "the alerts look all the same"
 

@@ -57,6 +57,13 @@ UNREADABLE = {"state": "ok", "version": "file:1", "expires_at_ns": NOW, "problem
         ({"disk": {"free_bytes": 1 << 20, "full": True}}, CRITICAL, "disk_full", "recorder", "Nothing is recorded: "),
         ({"disk": {"free_bytes": 1 << 20, "full": False}}, WARNING, "disk_low", "recorder", "The disk is nearly full"),
         ({"journal": {"failure": "I/O error"}}, CRITICAL, "journal", "recorder", "The disk does not take"),
+        (
+            {"journal": {"problems": ["1-1.seg: no record"]}},
+            WARNING,
+            "recovery",
+            "recorder",
+            "A file of the journal cannot be read",
+        ),
         ({"symbols": SILENT}, CRITICAL, "data", "recorder", "Symbols are not recorded"),
         ({"open_gaps": [GAP]}, CRITICAL, "data", "fyers-hsm", "Symbols are not recorded"),
         (
@@ -81,6 +88,12 @@ def test_each_state_that_loses_data_is_one_notice(
     assert (found.severity, found.cause, found.source, found.host) == (severity, cause, source, "h1")
     assert found.text.startswith(title) and len(found.text.splitlines()) == 2
     assert found.remedy
+
+
+def test_a_blocked_account_is_one_notice(tmp_path: Path) -> None:
+    status = good(blocked_until_ns=NOW + MINUTE)
+    [found] = find_losses(make_settings(tmp_path), status, TradingCalendar.load(), NOW) or []
+    assert (found.severity, found.cause) == (CRITICAL, "account_blocked")
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,8 @@ GAP = {"gap_id": "1", "symbol": SYMBOLS[0], "from_ns": NOW, "cause": "token_refu
         ("journal/failure", "no space", "journal", "resumes"),
         ("journal/durable_seq", -50_000, "journal", "disk"),
         ("disk/free_bytes", 1 << 20, "disk", "cleanup"),
-        ("calendar/problem", "broken", "calendar", "calendar file"),
+        ("calendar/problem", "broken", "calendar", "deploy"),
+        ("journal/problems", ["1-1.open: Permission denied"], "recovery", "chown"),
         ("clock", {"offset_ns": 180 * SECOND, "off": True, "steps": 1}, "clock", "chronyc"),
         ("unknown_symbols", {"NSE:SBI-EQ": ["NSE:SBIN-EQ"]}, "symbols", "Correct symbols"),
     ],
@@ -275,7 +276,9 @@ def test_without_a_readable_status_the_recorder_is_not_running(
         (tmp_path / "status.json").write_text(content)
 
     assert run(["health", "--config", str(config)]) == 3
-    assert "FAIL running" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "FAIL running" in said
+    assert ("./inv start\n" if content is None else "./inv restart\n") in said
 
 
 def test_status_is_replaced_whole(tmp_path: Path) -> None:

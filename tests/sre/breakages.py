@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.sre.world import ALERTS, CHANNELS, DATA, HOST, World
+from tests.sre.world import ALERTS, BUCKET, CHANNELS, DATA, HOST, World
 
 from exchange.client import call_control
 from lab import faults, labs
 
 UNITS = "/etc/systemd/system"
+STATUS = "/run/harvester-recorder/status.json"
 FILLER = f"{DATA}/somebody-elses"
 RELOAD = "systemctl daemon-reload"
 Break = str | Callable[[World], None]
@@ -81,14 +82,18 @@ def forget_channels(world: World) -> None:
     world.client("ssm").delete_parameter(Name=CHANNELS)
 
 
-def fail_upload(world: World) -> None:
-    partition(5000)(world)
-    world.host("systemctl start harvester-upload", check=False)
+def lose_bucket(world: World) -> None:
+    """Somebody deletes the bucket, and the next upload finds it so."""
+    s3 = world.client("s3")
+    for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        s3.delete_object(Bucket=BUCKET, Key=each["Key"])
+    s3.delete_bucket(Bucket=BUCKET)
+    world.host(f"rm -r {DATA}/uploads/*; systemctl start harvester-upload", check=False)
 
 
 BREAKAGES = (
     # First, because a day in which the market was open around the clock cannot be closed.
-    Breakage("upload failed", fail_upload, "harvester-upload", passes=heal, needs_day=True),
+    Breakage("upload failed", lose_bucket, "harvester-upload", passes=World.make_bucket, needs_day=True),
     Breakage(
         "a day that never uploads",
         f"rm -r {DATA}/uploads/*; find {DATA}/lake -name 'manifest*' -exec touch -d '-3 hours' {{}} +",
@@ -131,9 +136,24 @@ BREAKAGES = (
         passes="systemctl stop somebody-kills; systemctl reset-failed somebody-kills || true",
     ),
     Breakage(
-        "recorder frozen",
-        "systemctl kill --signal=STOP harvester-recorder; sleep 12",
-        r"recorder",
+        "recorder frozen again and again",  # once, systemd's watchdog repairs it within a minute
+        "systemd-run --quiet --unit=somebody-freezes sh -c"
+        " 'for n in $(seq 300); do systemctl kill --signal=STOP harvester-recorder; sleep 1; done'; sleep 12",
+        r"harvester-recorder\.service|recorder",
+        passes="systemctl stop somebody-freezes; systemctl reset-failed somebody-freezes || true",
+    ),
+    Breakage(
+        "journal segment that nobody may read",
+        f"cd {DATA}/journal; day=$(date +%F); mkdir -p $day; chown --reference=. $day; touch $day/1-1.open;"
+        " chmod 0 $day/1-1.open; systemctl restart harvester-recorder; sleep 5",
+        "the segment cannot be read",
+    ),
+    Breakage(
+        "status file damaged",
+        f"rm {STATUS}; mkdir {STATUS}",
+        "state cannot be read",
+        told_by="dead-man",
+        market="open",
     ),
     Breakage("current leads nowhere", "ln -sfn /opt/harvester/deployments/gone /opt/harvester/current", "current"),
     Breakage("configuration corrupt", "echo '{' >$(readlink -f /etc/harvester/config.json)", "config"),

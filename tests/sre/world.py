@@ -177,6 +177,11 @@ class World:
             aws_secret_access_key="testing",
         )
 
+    def make_bucket(self) -> None:
+        """The bucket for closed days."""
+        place = {"LocationConstraint": REGION}
+        self.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+
     def listen(self, text: str, since: float, seconds: float) -> float | None:
         """Seconds from `since` until a message said this; None when none did in time."""
         deadline = since + seconds
@@ -204,8 +209,7 @@ def build(root: Path, folder: Path) -> Iterator[World]:
         assert claim
         world = World(root, state, lab, claim.address, operator_environment(root, folder, state))
         with listening(world) as channel:
-            place = {"LocationConstraint": REGION}
-            world.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+            world.make_bucket()
             built = world.here("ansible-playbook site.yml")
             assert built.code == 0, built.output[-4000:] + built.errors
             world.host(METRICS_RIGHTS)

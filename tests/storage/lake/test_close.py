@@ -168,6 +168,18 @@ def test_a_lost_table_is_built_again(place) -> None:
     assert place.current("depth").read_bytes() == before
 
 
+def test_a_damaged_certificate_is_written_again_beside_the_damaged_one(place) -> None:
+    place.record_all()
+    place.close()
+    whole = place.current("certificate").read_bytes()
+    place.current("certificate").write_bytes(whole + b"x")
+    closing = place.close()
+    assert closing.outcome == "closed"
+    assert json.loads(place.current("certificate").read_bytes())["symbols"] == json.loads(whole)["symbols"]
+    assert [path.read_bytes() for path in place.lake.glob("superseded/certificate/**/*.json")] == [whole + b"x"]
+    assert place.close().outcome == "unchanged"
+
+
 def test_a_day_whose_segments_are_gone_is_never_rebuilt_into_less(place) -> None:
     place.record_all()
     place.close()

@@ -4,14 +4,18 @@ from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any
 
+import structlog
+
 from harvester.alerts.channels import Channel, names_of, parse_channels
 from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.base.errors import ConfigError
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.alerting import AlertSettings
+from harvester.config.settings import Settings
 from harvester.tokens.places import open_place, storing
 
+log = structlog.get_logger()
 USER = "harvester-alert"
 REMEDY = "Log in: ./inv token-push"
 RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"
@@ -21,6 +25,15 @@ def day_of(calendars: Iterable[TradingCalendar], day: date, phases: Collection[P
     """The day's first opening and last close of what is recorded; None when all segments are closed."""
     windows = [window for calendar in calendars for window in calendar.windows(day, phases)]
     return SessionHours(min(windows)[0], max(closes for _, closes in windows)) if windows else None
+
+
+def read_calendar(settings: Settings) -> TradingCalendar:
+    """The host's calendar; where it cannot be read, which others tell of, that of the package."""
+    try:
+        return TradingCalendar.load(settings.calendar.file)
+    except ConfigError as error:
+        log.warning("calendar_unreadable", detail=str(error))
+        return TradingCalendar.load()
 
 
 def judge_status(status: dict[str, Any] | None, day: SessionHours | None, now_ns: int, host_id: str) -> TokenState:

@@ -11,7 +11,7 @@ import structlog
 from harvester.alerts import inbox, outbox, rules
 from harvester.alerts.book import Book, BookFile, Entry
 from harvester.alerts.channels import Channel, SendResult
-from harvester.alerts.host import find_channels, open_channels
+from harvester.alerts.host import find_channels, open_channels, read_calendar
 from harvester.alerts.logfile import append, log_line
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
@@ -19,13 +19,13 @@ from harvester.alerts.ports import write_ports
 from harvester.alerts.watch import HostLook, find_losses
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
-from harvester.calendar import TradingCalendar
 from harvester.config.alerting import AlertSettings
 from harvester.config.settings import Settings
 from harvester.health.facts import Reach, Refusal, reach_file, read_reach, write_reach
 
 log = structlog.get_logger()
-ASKED_NS = 600 * NS_PER_SECOND
+ASKED_NS = 110 * NS_PER_SECOND
+"""Every other minute: to ask AWS costs a second of a small processor."""
 SETTLED_NS = 50 * NS_PER_SECOND
 """A unit that failed this long ago and is well is well: systemd starts some again within seconds."""
 
@@ -88,7 +88,7 @@ class Teller:
             for channel, result in zip(channels, results, strict=True):
                 outbox.note_result(book, channel, result.problem, self._now_ns)
             self._file.write(book)
-            self._write_reach(book)
+            self._write_reach(book, asked=True)
 
     def _take(self, book: Book, notice: Notice, at_ns: int) -> None:
         if notice.severity == Severity.CLEAR:
@@ -100,7 +100,7 @@ class Teller:
         """Take in the recorder's losses, and end those that are over; whether what lasts is worth telling again."""
         if status is None or self._settings is None:
             return False
-        losses = find_losses(self._settings, status, self._calendar(self._settings), self._now_ns)
+        losses = find_losses(self._settings, status, read_calendar(self._settings), self._now_ns)
         if losses is None:
             return False
         for notice in losses:
@@ -115,13 +115,6 @@ class Teller:
         if host.complete:
             seen = {(notice.cause, notice.source) for notice in host.notices}
             rules.end_missing(book, seen, self._now_ns, of_host=True)
-
-    def _calendar(self, settings: Settings) -> TradingCalendar:
-        try:
-            return TradingCalendar.load(settings.calendar.file)
-        except HarvesterError as error:  # the recorder reports that itself, and goes on with the one that it has
-            log.warning("calendar_unreadable", detail=str(error))
-            return TradingCalendar.load()
 
     def _look_at_units(self, book: Book) -> None:
         for entry in book.entries:
@@ -142,11 +135,12 @@ class Teller:
         except HarvesterError as error:  # without a channel the sending comes to the same
             log.warning("ports_unknown", detail=str(error))
 
-    def _write_reach(self, book: Book) -> None:
-        """Say for whoever asks whether people can be told; a store that is not of this host is asked more rarely."""
+    def _write_reach(self, book: Book, *, asked: bool = False) -> None:
+        """Say for whoever asks whether people can be told; a distant store that named channels is asked more rarely."""
         path, is_local = reach_file(self._alerts.ports), self._alerts.channels.startswith("file:")
         reach = read_reach(path)
-        if is_local or book.letters or reach is None or not 0 <= self._now_ns - reach.asked_ns < ASKED_NS:
+        is_known = reach is not None and reach.channels and 0 <= self._now_ns - reach.asked_ns < ASKED_NS
+        if reach is None or asked or is_local or book.letters or not is_known:
             reach = self._ask_channels(book)
         reach.at_ns = self._now_ns
         try:

@@ -20,13 +20,15 @@ from harvester.health.musts import TITLES as HOST_TITLES
 from harvester.health.remedies import Check
 from harvester.health.view import make_view
 
-NOT_OURS = {"running", "config"}
-"""A recorder that does not run is told of by its unit and by the reminders; a restart that is due loses nothing."""
+NOT_OURS = {"running", "config", "account"}
+"""A recorder that does not run is told of by its unit and by the reminders; a restart that is due loses nothing; a
+blocked account is among the other losses."""
 LACKING = {"missing", "expired", "refused"}
 TITLES = {
     "disk_full": "Nothing is recorded: the disk is full",
     "disk_low": "The disk is nearly full",
     "journal": "The disk does not take what is recorded",
+    "recovery": "A file of the journal cannot be read",
     "data": "Symbols are not recorded",
     "clock": "The clock of this host is wrong",
     "calendar": "The trading calendar cannot be relied on",

@@ -11,17 +11,21 @@ from harvester.journal.format import FEED_NAMES, FYERS_REST
 POLLS = FEED_NAMES[FYERS_REST]
 
 
+class NoStatusError(UnhealthyError):
+    """Nothing publishes a state."""
+
+
 def write_status(path: Path, content: bytes) -> None:
     """Replace the file in one step; it lives in memory-backed /run, so it is not synced. Raises OSError."""
     replace_file(path, content, synced=False)
 
 
 def read_status(path: Path) -> dict[str, Any]:
-    """The last state published. Raises UnhealthyError where there is none."""
+    """The last state published. Raises NoStatusError where there is none, UnhealthyError where it cannot be read."""
     try:
         status = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UnhealthyError(
+        raise NoStatusError(
             f"{path}: the recorder has not published its state, so it is not running. Start it with ./inv start, and"
             " see why it stopped with ./inv logs."
         ) from None

@@ -11,7 +11,6 @@ from harvester.alerts.round import look
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from harvester.base.logs import configure_logs
-from harvester.calendar import TradingCalendar
 from harvester.capture.status import read_status
 from harvester.config.segments import calendars_of
 from harvester.config.settings import Settings, load_settings
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace, _: None) -> int:
 
 def _look(settings: Settings) -> int:
     now_ns = SystemClock().wall_ns()
-    calendar = TradingCalendar.load(settings.calendar.file)
+    calendar = host.read_calendar(settings)
     today = calendar.trading_date(now_ns)
     day = host.day_of(calendars_of(settings, calendar), today, settings.calendar.phases)
     try:

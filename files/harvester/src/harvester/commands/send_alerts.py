@@ -8,13 +8,13 @@ from typing import Any
 
 import structlog
 
+from harvester.alerts.host import read_calendar
 from harvester.alerts.teller import Teller
 from harvester.alerts.units import is_well
 from harvester.alerts.watch import HostLook, find_faults
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, UnhealthyError
 from harvester.base.logs import configure_logs
-from harvester.calendar import TradingCalendar
 from harvester.capture.status import read_status
 from harvester.config.settings import Settings, load_settings
 from harvester.health.installed import Installed, find_installed
@@ -62,10 +62,7 @@ def _find_installed() -> Installed | None:
 
 
 def _look_at_host(installed: Installed, settings: Settings | None, now_ns: int) -> HostLook:
-    try:
-        calendar = TradingCalendar.load(settings.calendar.file) if settings else None
-    except ConfigError:  # the recorder's status says so
-        calendar = TradingCalendar.load()
+    calendar = read_calendar(settings) if settings else None
     return find_faults(installed, settings, calendar, now_ns)
 
 

@@ -14,6 +14,7 @@ from harvester.health.streams import check_streams
 
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
 NEXT_YEAR = "Add the exchange's holidays and sessions of the coming year to the calendar file, and deploy."
+BROKEN_CALENDAR = "./inv deploy brings the inventory's calendar; the recorder goes on with the last good one."
 CONTRADICTED = (
     "Look up the exchange's circular: correct the calendar file, or say in its rule (key master) what the symbol master"
     " writes all the same; then ./inv calendar-update brings it everywhere."
@@ -32,6 +33,7 @@ def check_health(
         *check_streams(status, wall_ns),
         _check_token(settings, status, calendar, wall_ns),
         _check_journal(status),
+        *_check_recovery(settings, status),
         _check_disk(settings, status),
         _check_calendar(status, calendar, wall_ns),
         _check_clock(status),
@@ -124,6 +126,15 @@ def _check_journal(status: dict[str, Any]) -> Check:
     return Check("journal", ok, f"{journal.get('seq')} records, {behind} not yet durable", fix)
 
 
+def _check_recovery(settings: Settings, status: dict[str, Any]) -> Iterator[Check]:
+    problems = status.get("journal", {}).get("problems")
+    if problems:
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        path = settings.journal_dir
+        fix = f"On the host: sudo chown -R --reference={path} {path}; sudo chmod -R u+rwX {path}; then ./inv restart"
+        yield Check("recovery", False, f"{problems[0]}{more}", fix)
+
+
 def _check_disk(settings: Settings, status: dict[str, Any]) -> Check:
     free = int(status.get("disk", {}).get("free_bytes", 0))
     ok = free >= 2 * settings.disk_reserve_bytes
@@ -134,9 +145,7 @@ def _check_disk(settings: Settings, status: dict[str, Any]) -> Check:
 def _check_calendar(status: dict[str, Any], calendar: TradingCalendar, wall_ns: int) -> Check:
     problem = status.get("calendar", {}).get("problem")
     if problem:
-        return Check(
-            "calendar", False, problem, "Correct the calendar file; the recorder goes on with the last good one."
-        )
+        return Check("calendar", False, problem, BROKEN_CALENDAR)
     if contradictions := status.get("calendar_contradictions"):
         return Check("calendar", False, "; ".join(contradictions), CONTRADICTED)
     today = calendar.trading_date(wall_ns)

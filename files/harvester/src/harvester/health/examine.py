@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from harvester.base.errors import ConfigError, UnhealthyError
 from harvester.calendar import TradingCalendar
-from harvester.capture.status import read_status
+from harvester.capture.status import NoStatusError, read_status
 from harvester.config.segments import calendars_of
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
-from harvester.health.checks import check_health, is_fresh
+from harvester.health.checks import BROKEN_CALENDAR, check_health, is_fresh
 from harvester.health.facts import complete, read_facts
 from harvester.health.gather import look
 from harvester.health.installed import Installed, find_installed
@@ -35,12 +35,14 @@ def examine(config: Path | None, now_ns: int) -> Examined:
         if settings is None and installed is None:
             raise
         if settings is not None:
-            checks.append(Check("calendar", False, str(error), "Correct the calendar file."))
+            checks.append(Check("calendar", False, str(error), BROKEN_CALENDAR))
     status: dict[str, Any] = {}
     try:
         status = read_status(settings.status_file if settings else installed.status_file)  # type: ignore[union-attr]
-    except UnhealthyError as error:
+    except NoStatusError as error:
         checks.append(Check("running", False, str(error), "./inv start"))
+    except UnhealthyError as error:
+        checks.append(Check("running", False, str(error), "./inv restart"))
     if status and settings and calendar:
         file_hash = config_hash(settings_path(config))
         checks += check_health(settings, status, file_hash=file_hash, calendar=calendar, wall_ns=now_ns)

@@ -2,7 +2,8 @@
 
 A day is built when its windows are over and no segment with data is open. The manifest is written last: without it
 the day is not closed, and the next run builds it again. A closed day is built again only when the journal has more
-segments of it, or a file of it is missing; that is a new generation, and the replaced files move to superseded/.
+segments of it, or a file of it is missing, or its certificate is damaged; that is a new generation, and the replaced
+files move to superseded/.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,8 +32,17 @@ from harvester.lake.day.model import Day, Expectation, read_day
 from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.explained import Explanation, explained_before
-from harvester.lake.layout import RAW, Partition, find_partitions
-from harvester.lake.manifest import Manifest, SegmentEntry, load_manifest, read_removals, self_hash_of, write_manifest
+from harvester.lake.layout import CERTIFICATE, RAW, Partition, find_partitions
+from harvester.lake.manifest import (
+    FileEntry,
+    Manifest,
+    SegmentEntry,
+    hash_file,
+    load_manifest,
+    read_removals,
+    self_hash_of,
+    write_manifest,
+)
 from harvester.lake.publish.archive import Form
 from harvester.lake.publish.files import locked, names_after, set_superseded_aside
 
@@ -154,7 +164,7 @@ def _must_build(lake: Path, day: Day, before: Manifest, rebuild: bool) -> bool:
             " changed. Look for the other copy in the journal or under raw/ in the lake, and move the damaged one away."
         )
     removed = {entry.path for entry in read_removals(lake, day.partition)}
-    lost = [entry.path for entry in before.files if entry.path not in removed and not (lake / entry.path).exists()]
+    lost = [entry.path for entry in before.files if entry.path not in removed and _is_lost(lake / entry.path, entry)]
     if not (rebuild or lost or here.keys() - known.keys()):
         return False
     gone = sorted(known.keys() - here.keys())
@@ -165,6 +175,13 @@ def _must_build(lake: Path, day: Day, before: Manifest, rebuild: bool) -> bool:
             f" to, under {day.partition.path(RAW)} in the lake, then run the command again."
         )
     return True
+
+
+def _is_lost(path: Path, entry: FileEntry) -> bool:
+    """Whether a file is gone; the certificate, which is small, also when it is not what it was."""
+    if not path.exists():
+        return True
+    return entry.path.startswith(f"{CERTIFICATE}/") and hash_file(path) != (entry.bytes, entry.sha256)
 
 
 def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Expectation:
