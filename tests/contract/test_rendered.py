@@ -88,7 +88,7 @@ def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_w
 
     assert timer["disabled"] is True, "a timer that was once switched on must not stay on"
     assert "\nSupplementaryGroups=harvester\n" in unit
-    assert "\nReadWritePaths=/var/lib/harvester-token /var/spool/harvester-alert\n" in unit
+    assert "\nReadWritePaths=/var/lib/harvester-token -/var/spool/harvester-alert\n" in unit
     [limit] = [line for line in unit.splitlines() if line.startswith("TimeoutStartSec=")]
     assert limit == "TimeoutStartSec=1h" and sum(PAUSES_SECONDS) < 3600
 
@@ -152,7 +152,7 @@ def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendere
     metrics = (rendered / METRICS).read_text("utf-8")
     alert = (rendered / "harvester-alert.service").read_text("utf-8")
 
-    assert f"ReadWritePaths={settings.alerts.memory.parent} {settings.alerts.inbox}\n" in alert
+    assert f"ReadWritePaths={settings.alerts.memory.parent} -{settings.alerts.inbox}\n" in alert
     assert f"LogsDirectory={settings.alerts.log_dir.name}\n" in alert
     assert f"RuntimeDirectory={settings.alerts.ports.parent.name}\n" in alert
     assert f"PathChanged={settings.alerts.inbox}\n" in (rendered / "harvester-alert.path").read_text("utf-8")
