@@ -309,8 +309,9 @@ def test_the_channels_of_a_host_are_where_its_settings_say(tmp_path: Path) -> No
     with pytest.raises(ConfigError) as refused:
         open_channels(settings)
     assert str(refused.value) == (
-        f"{tmp_path}/channels: no alert channel is configured, so nobody is told anything. Store apprise addresses"
-        " there, one a line: ./inv secret-put --name channels."
+        f"{tmp_path}/channels: no alert channel is configured, so nobody is told anything. Write apprise addresses into"
+        " a file, one a line, and bring it there: on the host, sudo install -o harvester-alert -g harvester-alert"
+        f" -m 600 FILE {tmp_path}/channels"
     )
     (tmp_path / "channels").write_text("# people\njson://127.0.0.1:9\n\n desktop:// \n")
 

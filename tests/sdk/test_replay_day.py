@@ -93,8 +93,9 @@ def _tables(lake):
     for path in sorted(lake.glob("*/date=*/host=*/*.parquet")):
         table = pq.read_table(path, partitioning=None)
         kept = [name for name in table.column_names if name not in RECEIPT]
-        if path.stem in ("depth", "quotes", "index", "depth50"):
-            found[path.stem] = table.select(kept).to_pylist()
+        kind = path.relative_to(lake).parts[0]
+        if kind in ("depth", "quotes", "index", "depth50"):
+            found[kind] = table.select(kept).to_pylist()
     return found
 
 

@@ -94,7 +94,7 @@ def _load_table(path: Path, start_ns: int, instruments: Mapping[str, Instrument]
         symbols = table.column("symbol").cast(pa.string()).to_pylist()
         times = table.column("recv_ns").to_pylist()
     except (pa.ArrowInvalid, KeyError) as error:
-        raise ConfigError(f"{path}: not a depth table of the lake ({error}). Name a depth.parquet.") from error
+        raise ConfigError(f"{path}: not a depth table of the lake ({error}). Name a Parquet file of depth/.") from error
     tracks: dict[str, _Track] = {}
     for index in sorted(range(len(times)), key=times.__getitem__):
         track = tracks.setdefault(symbols[index], _Track())
