@@ -72,7 +72,7 @@ class Scenario:
             timeout=900,
         )
         assert (done.returncode != 0) is fails, (
-            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}"
+            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-30000:]}"
         )
         return done.stdout
 
