@@ -32,7 +32,7 @@ _BESIDE = (
     "Where a whole copy of the segment exists, put it beside it under its name with the first number lowered by 1, and"
     " run `harvester close --date {date}`; the host's kernel log (`journalctl -k`) says whether disk or memory fail"
 )
-_TODO = {
+_ADVICE = {
     "corrupt": _BESIDE,
     "cut_short": _BESIDE,
     "missing": "Where the segment exists, put it into journal/{date}/ and run `harvester close --date {date}`",
@@ -91,7 +91,7 @@ def say_damage(entry: Mapping[str, Any], date: str) -> str:
     if entry.get("explanation"):
         todo = f"Explained: {entry['explanation'].rstrip('.')}"
     else:
-        todo = _TODO.get(entry["kind"], "docs/formats.md says more").format(date=date)
+        todo = _ADVICE.get(entry["kind"], "docs/formats.md says more").format(date=date)
     return f"{what[0].upper()}{what[1:]}.{kept} {_cost(entry)}{todo}."
 
 
