@@ -125,7 +125,7 @@ CASES: dict[str, Case] = {
         ("harvester", "sessions"),
         by_hand=lambda world, _: world.place.configure(),
     ),
-    "no room to mend a segment": Case(lambda world: tear(world.place), ("harvester", "recover"), within=no_room),
+    "no room to repair a segment": Case(lambda world: tear(world.place), ("harvester", "recover"), within=no_room),
     "segment left open": Case(
         lambda world: world.place.segment.rename(world.place.segment.with_suffix(".open")),
         ("harvester", "close", "--date", PENDING),

@@ -125,9 +125,9 @@ class HsmDecoder:
         headers, entries = ordered.headers, ordered.entries.pick(ours)
         ids = headers.ids[ours]
         first = firsts(ids)
-        carried = self._state[ids[first], :width].T
+        earlier = self._state[ids[first], :width].T
         words = _read_values(batch, headers.places[ours], headers.counts[ours], width)
-        merged = merge(words, entries.form == SNAPSHOT, first, carried, UNCHANGED)
+        merged = merge(words, entries.form == SNAPSHOT, first, earlier, UNCHANGED)
         last = lasts(first)
         back = _back_to_arrival(ordered.arrival[ours], len(ordered.arrival))
         topics = ordered.topics[ours][back]

@@ -39,17 +39,17 @@ def last_of_each(places: Ints, size: int) -> NDArray[np.intp] | slice:
     return len(places) - 1 - last
 
 
-def merge(values: Matrix, resets: Flags, firsts: Flags, carried: Matrix, absent: int) -> Matrix:
+def merge(values: Matrix, resets: Flags, firsts: Flags, earlier: Matrix, absent: int) -> Matrix:
     """The full state after each update.
 
     `values` has one row a field and one column an update, sorted by stream and then by time; `absent` stands for
     unchanged. `resets` marks updates before which everything is forgotten (snapshots), `firsts` the first of each
-    stream; `carried` has the state before each of these, one column each. `values` is overwritten in part.
+    stream; `earlier` has the state before each of these, one column each. `values` is overwritten in part.
     """
     first = np.flatnonzero(firsts)
     opening = values[:, first]
     continued = (opening == absent) & ~resets[first]
-    opening[continued] = carried[continued]
+    opening[continued] = earlier[continued]
     values[:, first] = opening
 
     known = values != absent

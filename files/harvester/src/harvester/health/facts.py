@@ -5,11 +5,13 @@ file what only root can see.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from harvester.base.files import replace_file
+
+Kind = TypeVar("Kind")
 
 
 class Unit(msgspec.Struct):
@@ -115,10 +117,7 @@ def write_reach(path: Path, reach: Reach) -> None:
 
 def read_reach(path: Path) -> Reach | None:
     """What the alerts found last; None where there is nothing, or nothing that can be read."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Reach)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    return _read(path, Reach)
 
 
 def write_facts(path: Path, facts: Facts) -> None:
@@ -128,8 +127,12 @@ def write_facts(path: Path, facts: Facts) -> None:
 
 def read_facts(path: Path) -> Facts | None:
     """What the watch saw last; None where there is nothing, or nothing that can be read."""
+    return _read(path, Facts)
+
+
+def _read(path: Path, kind: type[Kind]) -> Kind | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Facts)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):
         return None
 
