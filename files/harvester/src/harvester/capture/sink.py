@@ -28,7 +28,7 @@ class JournalSink:
         self.problems: list[str] = []
         """What the last recovery could not put right."""
         self.quarantined: tuple[int, int] | None = None
-        """Files and bytes in quarantine when the segment was begun; None: unknown."""
+        """Files and bytes in quarantine when the journal was opened; only recovery adds to it. None: unknown."""
         self._settings = settings.journal
         self._clock = clock
         self._run = run
@@ -99,7 +99,6 @@ class JournalSink:
         if segment is None or segment == self._segment:
             return False
         self._segment = segment
-        self.quarantined = measure(self.directory)
         return True
 
     def reopen(self) -> None:
