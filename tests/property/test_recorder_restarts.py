@@ -58,12 +58,18 @@ def of(served: tuple[str, ...], *between: tuple[Any, ...], end: str = "stop") ->
 
 
 FULL = (("run", 5.0), ("hold", 5.0), ("run", 2.0))
+UNPOLLED = [  # between two runs that poll a symbol, one has it on a socket alone
+    Plan(NAMES[2:], (), 1, 0, (), "stop", 12.0),
+    Plan((), (NAMES[2:],), 1, 0, (("run", 8.0),), "stop", 0.01),
+    Plan(NAMES, (NAMES[1:],), 5, 0, (("run", 8.0),), "stop", 1.0),
+]
 
 
 @examples(100, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
 @given(st.floats(-8, 20, allow_nan=False), st.lists(plans(), min_size=1, max_size=5), troubles)
 @example(-5.0, [of(NAMES, *FULL), of(NAMES[:1]), of(NAMES)], {(NAMES[1], 2): "server_error"})
 @example(-5.0, [of(NAMES, *FULL, end="kill"), of(NAMES[:1], end="kill"), of(NAMES)], {})
+@example(1.0, UNPOLLED, {})
 def test_restarts_account_exactly(start: float, story: list[Plan], trouble: dict[tuple[str, int], str]) -> None:
     world = play(start, story, trouble)
     try:

@@ -106,7 +106,7 @@ class PollLedger(Ledger):
         records: list[ControlRecord] = []
         for gap in self._take_open(window, history):
             if gap.symbol not in unseen:
-                until_ns = wall_ns if self.always else history.last_wall_ns
+                until_ns = wall_ns if self.always or gap.cause == "stopped" else history.last_wall_ns
                 records += self._settle(gap, self._end_past(gap, window, history, until_ns))
             elif gap.cause == "stopped":
                 self._adopt(gap, resumes_ns - self.interval_ns)
