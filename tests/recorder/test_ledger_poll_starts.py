@@ -106,9 +106,13 @@ def test_a_gap_of_a_symbol_that_is_recorded_no_more_ends_with_its_run_or_after_a
     assert history.accounted == {"X": ends}
 
 
-@pytest.mark.parametrize(("last_wall_ns", "ends"), [(117, 117), (90, 110)])
-@pytest.mark.parametrize("cause", ["timeout", "stopped"])
-def test_a_gap_of_polls_in_place_of_a_socket_ends_when_the_run_did(cause: Cause, last_wall_ns: int, ends: int) -> None:
+@pytest.mark.parametrize(
+    ("cause", "last_wall_ns", "ends"),
+    [("timeout", 117, 117), ("timeout", 90, 110), ("stopped", 117, 125), ("stopped", 90, 125)],
+)
+def test_a_gap_of_a_run_that_polled_ends_with_it_or_lasts_as_long_as_it_is_stopped_where_sockets_follow(
+    cause: Cause, last_wall_ns: int, ends: int
+) -> None:
     ledger = of(always=False)
     history = FeedHistory(opened=left_open("S", 110, cause=cause), last_wall_ns=last_wall_ns)
     assert ledger.resume(WINDOW, history, 125) == [closed("old-1", ends)]
