@@ -91,5 +91,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     target = config.getoption("--figures")
     if target:
         ran = [outcome for outcome in _outcomes.values() if outcome != "skipped"]
-        summary = {"cases": len(ran), "passed": ran.count("passed"), "figures": figures}
+        failed = [case for case, outcome in _outcomes.items() if outcome not in ("passed", "skipped")]
+        summary = {"cases": len(ran), "passed": ran.count("passed"), "failed": failed, "figures": figures}
         target.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -78,7 +78,7 @@ def choose(fast: bool, names: list[str]) -> list[Suite]:
 
 
 def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, Any]:
-    """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "figures"}.
+    """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "failed", "figures"}.
 
     With `capture` its output is printed in one piece at its end.
     """
@@ -93,7 +93,8 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
         command += ["--long"] if long else []
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
         done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]
-        result = json.loads(report.read_text("utf-8")) if report.exists() else {"cases": 0, "passed": 0, "figures": {}}
+        nothing = {"cases": 0, "passed": 0, "failed": [], "figures": {}}
+        result = json.loads(report.read_text("utf-8")) if report.exists() else nothing
     if capture:
         print(f"{heading}\n{done.stdout}", end="", flush=True)
     return {"exit": done.returncode, "seconds": round(time.monotonic() - began, 1), **result}
@@ -134,7 +135,7 @@ def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for key, row in result["figures"].items()
     }
     total = {key: sum(result[key] for result in results.values()) for key in ("cases", "passed")}
-    return {**total, "figures": figures}
+    return {**total, "failed": [case for result in results.values() for case in result["failed"]], "figures": figures}
 
 
 def run(*, fast: bool = False, names: list[str] | None = None, long: bool = False, report: Path | None = None) -> int:
@@ -149,5 +150,7 @@ def run(*, fast: bool = False, names: list[str] | None = None, long: bool = Fals
         print(f"{name:<12} {result['seconds']:>8} {result['cases']:>7} {result['passed']:>7}{verdict}")
     broken = [name for name, result in results.items() if result["exit"] != 0]
     failed = max(merged["cases"] - merged["passed"], len(broken))
+    for case in merged["failed"]:
+        print(f"failed: {case}")
     print(f"\n{merged['passed']} passed, {failed} failed", flush=True)
     return 1 if failed else 0
