@@ -113,7 +113,6 @@ BREAKAGES = (
         "unit file of the reminders deleted",
         remove_file("harvester-remind.service"),
         "harvester-remind",
-        first_six=True,
     ),
     Breakage("timer stopped", "systemctl stop harvester-close.timer", r"harvester-close\.timer", first_six=True),
     Breakage("timer disabled", "systemctl disable harvester-upload.timer", r"harvester-upload\.timer", first_six=True),
@@ -189,6 +188,7 @@ BREAKAGES = (
         f"mkdir {FILLER}; cd {FILLER}; seq $(($(df --output=iavail {DATA} | tail -1) - 5)) | xargs touch",
         f"inodes are free on {DATA}",
         shows=FILLER,
+        first_six=True,
     ),
     Breakage("token revoked", revoke, "token", market="open"),
     Breakage(

@@ -4,6 +4,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.conftest import Figure
@@ -13,9 +14,11 @@ from tests.sre.remedies import read_steps
 from tests.sre.world import Said, World, read_findings, repeat_until
 
 FIRST_SIX = [each for each in BREAKAGES if each.first_six]
-ROUNDS, SETTLES = 3, 30
+ROUNDS, SETTLES = 3, 60
 NEVER = 240
 """Seconds after which nothing is expected to name it any more."""
+MINUTES = 5
+"""Runs of the alerts after which nothing more is expected of them."""
 LIMITS = {"host": 300, "dead-man": 360}
 QUIET = "rm -rf /var/lib/harvester-alert/book.json /run/harvester-alert/unsaved-book.json"
 """A host on which nothing was told for long: of one cause people are told again after minutes or an hour."""
@@ -30,24 +33,35 @@ path.write_text(json.dumps(book))
 """What a notice waits for, and the rest of a storm, is over."""
 
 
+def ask_both(world: World) -> dict[str, Said]:
+    """What status and doctor say, asked side by side."""
+    commands = ("status", "doctor")
+    with ThreadPoolExecutor(len(commands)) as pool:
+        said = pool.map(lambda command: world.here(f"./inv {command}"), commands)
+        return dict(zip(commands, said, strict=True))
+
+
 def is_well(world: World) -> bool:
-    return all(world.here(f"./inv {command}").code == 0 for command in ("status", "doctor"))
+    return all(said.code == 0 for said in ask_both(world).values())
 
 
 def test_six_breakages_at_once_are_named_told_and_repaired_as_printed(world: World, figure: Figure) -> None:
-    """The minute of the alert's timer, and that in which the rest of a storm waits, are brought forward."""
-    assert repeat_until(lambda: is_well(world), NEVER)[0], world.here("./inv status").output
+    """The minute of the alert's timer, and that in which the rest of a storm waits, are brought forward.
+
+    That the host was well before is what site.yml ends with, and that it was these that were named is what is seen
+    when it is well again.
+    """
     world.host(QUIET)
     began = time.monotonic()
     for each in FIRST_SIX:
         act(world, each.breaks)
-    said = {command: world.here(f"./inv {command}") for command in ("status", "doctor")}
+    said = ask_both(world)
     for command, answer in said.items():
         unnamed = [each.name for each in FIRST_SIX if answer.find(each.words) is None]
         assert not unnamed, f"{command} does not name: {unnamed}\n{answer.output}"
-    tell_all(world)
-    unheard = [each.name for each in FIRST_SIX if world.listen(each.words, began, 20) is None]
-    assert not unheard, f"no alert names: {unheard}\n{world.heard}"
+    untold = tell_all(world, began)
+    assert not untold, f"no alert names: {untold}\n{world.heard}"
+    figure("six_told", round(time.monotonic() - began, 1), bound="<= 60", unit="s")
 
     repairs = time.monotonic()
     repair(world, [(said["status"].find(each.words) or "", each) for each in FIRST_SIX])
@@ -61,6 +75,9 @@ def test_six_breakages_at_once_are_named_told_and_repaired_as_printed(world: Wor
 def test_a_breakage_is_named_told_and_repaired_as_printed(world: World, breakage: Breakage, figure: Figure) -> None:
     world.be_ready(breakage.market, with_a_day=breakage.needs_day)
     assert repeat_until(lambda: is_well(world), NEVER)[0], world.here("./inv status").output
+    if breakage.told_by == "dead-man":
+        heard = watch_by_dead_man(world, time.monotonic(), NEVER, silent=False)
+        assert heard is not None, "the dead-man finds the host silent that is well"
     world.host(QUIET)
     name = re.sub(r"\W+", "_", breakage.name)
     act(world, breakage.breaks)
@@ -91,17 +108,22 @@ def find(world: World, command: str, breakage: Breakage) -> str | None:
 def hear(world: World, breakage: Breakage, broken: float, figure: Figure, name: str) -> None:
     limit = LIMITS[breakage.told_by]
     if breakage.told_by == "dead-man":
-        heard = watch_by_dead_man(world, broken, 2 * limit)
+        heard = watch_by_dead_man(world, broken, 2 * limit, silent=True)
     else:
         heard = world.listen(breakage.words, broken, 2 * limit)
     assert heard is not None, f"no alert named it within {2 * limit} s; heard: {world.heard}"
     figure(f"{name}_alert", round(heard, 1), bound=f"<= {limit}", unit="s")
 
 
-def tell_all(world: World) -> None:
-    """Three minutes of the alert's timer: what is still wrong is told, the gravest at once, the rest in the next."""
-    for _ in range(3):
+def tell_all(world: World, since: float) -> list[str]:
+    """Have minutes of the alert's timer pass until all six were told, the gravest first; which were not."""
+    untold = [each.name for each in FIRST_SIX]
+    for _ in range(MINUTES):
         world.host(f"systemctl start harvester-alert; python3 -c {shlex.quote(BRING_FORWARD)}")
+        untold = [each.name for each in FIRST_SIX if world.listen(each.words, since, 0) is None]
+        if not untold:
+            break
+    return untold
 
 
 def repair(world: World, remedies: Iterable[tuple[str, Breakage]]) -> None:
