@@ -133,7 +133,8 @@ def ask_ansible(
     if "Unable to parse" in done.stderr and (pattern == GROUP or CLOUD_SILENT not in done.stderr):
         raise ConfigError(_refusal(inventory, done.stderr))
     try:
-        report = json.loads(done.stdout[done.stdout.index("{") :])
+        # Other callbacks that a person has enabled, such as the times of tasks, write before and after it.
+        report, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))
     except ValueError:
         if "Could not match supplied host pattern" in done.stderr or "no hosts match" in done.stderr:
             return {}
