@@ -113,7 +113,7 @@ class SshConnection:
         subprocess.run(command, capture_output=True, check=False, timeout=20)
 
     def _require_answer(self) -> None:
-        """UnreachableError when the host takes no new connection: over the shared one a host that is gone is not noticed.
+        """UnreachableError when the host takes no new connection: the shared one shows for long not that it is gone.
 
         That connection is then ended, so that the next command asks the host itself.
         """
