@@ -130,9 +130,10 @@ def repair(world: World, remedies: Iterable[tuple[str, Breakage]]) -> None:
     """Run the commands of these remedies, each once, as they were printed; one that refuses, again after the others."""
     told = list(remedies)
     done: set[str] = set()
-    refused = [each for each in told if not follow(world, *each, done)]
+    refused = [each for each in told if follow(world, *each, done)]
     for fix, breakage in refused:
-        assert follow(world, fix, breakage, done), f"{breakage.name}: {fix!r} did not end well"
+        trouble = follow(world, fix, breakage, done)
+        assert not trouble, f"{breakage.name}: {fix!r} did not end well: {trouble}"
 
 
 def follow_what_is_left(world: World, breakage: Breakage) -> bool:
@@ -145,21 +146,21 @@ def follow_what_is_left(world: World, breakage: Breakage) -> bool:
     return is_well(world)
 
 
-def follow(world: World, fix: str, breakage: Breakage, done: set[str]) -> bool:
-    """Whether all commands of a remedy went well that are not among those `done`; they are then."""
+def follow(world: World, fix: str, breakage: Breakage, done: set[str]) -> str:
+    """Run the commands of a remedy that are not among those `done`; what the last one said if it failed, or nothing."""
     steps = list(read_steps(fix))
     assert steps or breakage.passes or not fix, f"{breakage.name}: the remedy names no command: {fix!r}"
-    failed = False
+    trouble = ""
     for step in steps:
-        if step.command in done or (step.if_failed and not failed):
+        if step.command in done or (step.if_failed and not trouble):
             continue
         said = run_step(world, step.command, breakage.given.replace("CHANNEL", world.channel), on_host=step.on_host)
-        failed = said.code != 0
-        if not failed:
+        trouble = f"{step.command}: {said.code} {said.output[-3000:]}{said.errors}" if said.code else ""
+        if not trouble:
             done.add(step.command)
         if breakage.shows and breakage.shows in said.output:
             world.host(f"rm -r {breakage.shows}")
-    return not failed
+    return trouble
 
 
 def run_step(world: World, command: str, given: str, *, on_host: bool) -> Said:
