@@ -17,20 +17,22 @@ FIRST_SIX = [each for each in BREAKAGES if each.first_six]
 ROUNDS, SETTLES = 3, 60
 NEVER = 240
 """Seconds after which nothing is expected to name it any more."""
-MINUTES = 5
+MINUTES = 20
 """Runs of the alerts after which nothing more is expected of them."""
 LIMITS = {"host": 300, "dead-man": 360}
 QUIET = "rm -rf /var/lib/harvester-alert/book.json /run/harvester-alert/unsaved-book.json"
 """A host on which nothing was told for long: of one cause people are told again after minutes or an hour."""
 
 BRING_FORWARD = """
-import json, pathlib
+import fcntl, json, pathlib
 path = pathlib.Path("/var/lib/harvester-alert/book.json")
+lock = path.with_name("lock").open("a")
+fcntl.flock(lock, fcntl.LOCK_EX)
 book = json.loads(path.read_bytes())
 book |= {"window_ns": 0, "suspects": dict.fromkeys(book["suspects"], 0)}
 path.write_text(json.dumps(book))
 """
-"""What a notice waits for, and the rest of a storm, is over."""
+"""What a notice waits for, and the rest of a storm, is over. Under the alerts' lock: the timer runs them, too."""
 
 
 def ask_both(world: World) -> dict[str, Said]:
