@@ -12,7 +12,7 @@ from harvester.base.aws_names import Names
 from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
-from runbook.aws.trouble import explain_result
+from runbook.fleet.trouble import explain_result
 from runbook.fleet import account, shares
 from runbook.fleet.calendar import calendar_beside
 from runbook.fleet.indices import lists_beside

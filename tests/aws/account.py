@@ -123,6 +123,7 @@ class Cloud:
             "ANSIBLE_DEPRECATION_WARNINGS": "false",
             # Provisioning does not need to know hosts by the dynamic inventory, which has a test of its own.
             "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false",
         }
 
     def run(self, *arguments: str) -> Run:

@@ -23,7 +23,7 @@ from lab.aws.server import ACCOUNT
 from runbook.aws import allow, configure, questions
 from runbook.aws.account import read_account, refuse_plain_text
 from runbook.aws.bucket import bucket_exists
-from runbook.aws.trouble import explain, explain_result
+from runbook.fleet.trouble import explain, explain_result
 
 REFUSED = (
     "User: arn:aws:iam::123456789012:user/me is not authorized to perform: ec2:RunInstances on resource: "

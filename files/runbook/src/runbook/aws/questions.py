@@ -9,7 +9,7 @@ from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.feeds import TICKER
 from runbook.aws.session import Account
-from runbook.aws.trouble import explain
+from runbook.fleet.trouble import explain
 
 APP_ID = re.compile(r"^[A-Z0-9]{8,12}-(100|200)\Z")
 EMAIL = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+\Z")

@@ -15,8 +15,8 @@ from runbook.aws.functions import PAGE, deployed
 from runbook.aws.glue import database_exists
 from runbook.aws.host_keys import find_keys
 from runbook.aws.schedules import read_schedules
-from runbook.aws.trouble import explain, failures
 from runbook.doctor.finding import Finding, fail, ok, warn
+from runbook.fleet.trouble import explain, failures
 
 SITE = "Run ansible-playbook -i inventory/aws site.yml: it repairs what differs."
 PAGE_SECONDS = 20

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT, hosts_of, play, store_at
+from runbook.tasks.here import ROOT, awake_hosts_of, hosts_of, play, store_at
 from runbook.tasks.options import OUTPUT, WHERE, agree, operator
 
 
@@ -54,6 +54,25 @@ def allow_me(
         console().print(f"write it into aws_host_ssh_sources of {inventory}, too", markup=False)
 
 
+@operator(yes="do not ask", inventory=WHERE["inventory"], limit=WHERE["limit"])
+def wake(_: Context, yes: bool = False, inventory: str | None = "inventory/aws", limit: str | None = None) -> None:
+    """Start hosts that sleep, and wait until they answer; says first until when they run then, and what that costs."""
+    from runbook.aws import environment, sleepers
+    from runbook.console.terminal import console
+
+    out = console()
+    asleep = [host.name for host in hosts_of(inventory, limit) if host.asleep]
+    if not asleep:
+        out.print("no host sleeps", markup=False)
+        return
+    here = environment.load(ROOT, inventory)
+    out.print(sleepers.explain_cost(here, asleep), markup=False)
+    agree(f"Start {', '.join(asleep)}?", "Nothing was started.", yes=yes)
+    sleepers.start(here, asleep, lambda line: out.print(line, markup=False))
+    woken = [host for host in hosts_of(inventory, limit) if host.name in asleep]
+    sleepers.wait_for_answers(woken, lambda line: out.print(line, markup=False))
+
+
 @operator(yes="do not ask", dry_run="show what would be made or changed and stop", inventory=WHERE["inventory"])
 def athena_tables(
     _: Context, yes: bool = False, dry_run: bool = False, inventory: str | None = "inventory/aws"
@@ -82,7 +101,7 @@ def replace_host(
     from runbook.aws import destroy, environment
     from runbook.console.terminal import PullBar
 
-    [found] = hosts_of(inventory, host)
+    [found] = awake_hosts_of(inventory, host)
     agree(f"Download everything of {found.name}, terminate it, and build it anew?", "Nothing was changed.", yes=yes)
     here = environment.load(ROOT, inventory)
     play("close", inventory, host)  # a day whose close failed is in the journal alone, and so is what came after one
