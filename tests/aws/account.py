@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 
 from harvester.base.aws_names import FUNCTIONS, ROLES, Names
+from lab.aws.console import LATE
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import configure
 from runbook.aws.account import find_instances, find_key, read_role
@@ -75,6 +76,7 @@ class Cloud:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            LATE: "1",
             **STAND_IN_KEYS,
         }
         command = [sys.executable, "-m", "lab.aws.server", "--host", "127.0.0.1", "--port", str(self.port)]
@@ -93,7 +95,7 @@ class Cloud:
             make_key(key, "test")
         configure.write(answers, self.inventory, ACCOUNT, key)
         with (self.inventory / "group_vars" / "all.yml").open("a", encoding="utf-8") as file:
-            file.write(f"\naws_endpoint_url: {self.endpoint}\naws_host_trust_console: false\n")
+            file.write(f"\naws_endpoint_url: {self.endpoint}\naws_host_known_hosts_file: {self.folder}/known_hosts\n")
             file.write(f"aws_functions_build_dir: {self.folder}/functions\n")
             file.write("broker_account: XX00000\nbroker_refresh: true\n")
 

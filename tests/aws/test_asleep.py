@@ -203,3 +203,18 @@ def test_missing_credentials_say_that_they_are_missing(
     command = [program, "-i", asleep, "playbooks/start.yml"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode != 0, "a play without hosts is no success"
+
+
+def test_through_session_manager_profile_and_region_are_given_and_the_name_is_the_instance(
+    place: Cloud, asleep: str
+) -> None:
+    file = place.inventory / "group_vars" / "all.yml"
+    place.configure(connection="session-manager")
+    file.write_text(file.read_text("utf-8").replace('aws_account_profile: ""', 'aws_account_profile: "work"'), "utf-8")
+
+    [host] = load_hosts(ROOT, asleep)
+    place.configure()
+
+    [command] = [argument for argument in host.ssh_arguments if argument.startswith("ProxyCommand=")]
+    assert "--region ap-south-1 --profile work --target %h" in command
+    assert host.address == identity(place)

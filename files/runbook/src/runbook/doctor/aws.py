@@ -13,7 +13,7 @@ from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from runbook.aws.environment import Environment
 from runbook.aws.functions import PAGE, deployed
 from runbook.aws.glue import database_exists
-from runbook.aws.host_keys import find_keys
+from runbook.aws.host_keys import find_keys, read_console
 from runbook.aws.schedules import read_schedules
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.fleet.trouble import explain, failures
@@ -89,7 +89,7 @@ def check_console(here: Environment, _: str) -> Iterator[Finding]:
     """The console shows SSH host keys: an emulator has no console."""
     ec2 = here.account.client("ec2")
     for instance in find_instances(ec2, here.names):
-        keys = find_keys(ec2.get_console_output(InstanceId=instance["id"]).get("Output", ""))
+        keys = find_keys(read_console(ec2, instance["id"]))
         if keys:
             yield ok("console", f"{instance['name']} shows {len(keys)} SSH host keys")
         else:
