@@ -47,6 +47,8 @@ ANSWERS = {
     "connection": "ssh",
     "source": "203.0.113.7/32",
     "hosts": "1",
+    "client_id": "XX00000",
+    "redirect_uri": "http://127.0.0.1:8080/",
 }
 METADATA = ("HttpEndpoint", "HttpTokens", "HttpPutResponseHopLimit")
 IDS = re.compile(r"\b(i|sg|vol|eipalloc|eipassoc|ami|subnet|vpc|key|snap|eni)-[0-9a-f]{8,17}\b")
@@ -97,7 +99,7 @@ class Cloud:
         with (self.inventory / "group_vars" / "all.yml").open("a", encoding="utf-8") as file:
             file.write(f"\naws_endpoint_url: {self.endpoint}\naws_host_known_hosts_file: {self.folder}/known_hosts\n")
             file.write(f"aws_functions_build_dir: {self.folder}/functions\n")
-            file.write("broker_account: XX00000\nbroker_refresh: true\n")
+            file.write("broker_refresh: true\n")
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A client of this account, also for the functions under test."""

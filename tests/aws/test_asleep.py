@@ -30,7 +30,7 @@ from runbook.tokens import token_push
 from runbook.tokens.broker_login import Obtained
 
 NAME = NAMES.host(1)
-SECRET, TOKEN = NAMES.parameter("app_secret"), NAMES.parameter("access_token")
+TOKEN = NAMES.parameter("access_token")
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,10 @@ def test_a_secret_is_stored_while_hosts_sleep_and_before_there_are_any(
 ) -> None:
     for text, inventory in (("one", asleep), ("two", str(without_hosts(place, tmp_path)))):
         monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-        assert run("secret-put", name="app-secret", inventory=inventory) == (0, "")
-        found = place.client("ssm").get_parameter(Name=SECRET, WithDecryption=True)["Parameter"]
+        secret = {"one": "app-secret", "two": "page-key"}[text]
+        assert run("secret-put", name=secret, inventory=inventory) == (0, "")
+        name = NAMES.parameter(secret.replace("-", "_"))
+        found = place.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
         assert (found["Value"], found["Type"]) == (text, "SecureString")
 
 

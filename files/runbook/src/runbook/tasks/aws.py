@@ -10,17 +10,18 @@ from runbook.tasks.options import OUTPUT, WHERE, agree, operator
 
 @operator(
     answers="JSON file with the answers instead of questions: profile, region, environment, symbols, app_id, email, "
-    "cap_dollars, connection, source, hosts",
+    "cap_dollars, connection, source, hosts, client_id, redirect_uri",
     output="directory to write to (default: inventory/aws)",
 )
 def configure(_: Context, answers: str | None = None, output: str = "inventory/aws") -> None:
-    """Ask the ten things that AWS needs, check each at once, write inventory/aws; creates nothing in AWS."""
+    """Ask what AWS and the login need, check each at once, write inventory/aws; creates nothing in AWS."""
     from runbook.aws import configure
     from runbook.tasks import presentation
 
-    given = configure.read_answers(Path(answers)) if answers else presentation.ask_answers()
+    known = configure.read_known(ROOT / output)
+    given = configure.read_answers(Path(answers), known) if answers else presentation.ask_answers(known)
     written = configure.write(given, ROOT / output, configure.account_of(given))
-    presentation.show_configured(written, configure.explain_plan(given), output)
+    presentation.show_configured(written, configure.explain_plan(given), output, given)
 
 
 @operator(json="print the table as JSON", inventory=WHERE["inventory"])

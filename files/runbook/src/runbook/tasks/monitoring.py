@@ -57,6 +57,7 @@ def logs(
 @operator(
     json="print the findings as JSON",
     aws="check the account in AWS, with what no emulator can show",
+    before="with --aws: check an account before anything is made in it, quotas, plan and rights to bill among it",
     **OUTPUT,
     **WHERE,
 )
@@ -64,6 +65,7 @@ def doctor(
     _: Context,
     json: bool = False,
     aws: bool = False,
+    before: bool = False,
     output: str = "pulled",
     inventory: str | None = None,
     limit: str | None = None,
@@ -74,7 +76,9 @@ def doctor(
     from runbook.tasks import presentation
 
     findings = []
-    rounds = iter(examine_aws(ROOT, inventory) if aws else examine(ROOT, ROOT / output, inventory, limit))
+    rounds = iter(
+        examine_aws(ROOT, inventory, before=before) if aws or before else examine(ROOT, ROOT / output, inventory, limit)
+    )
 
     def look() -> "Finding | None":
         with waiting("looking"):
