@@ -12,10 +12,10 @@ from harvester.base.aws_names import Names
 from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
-from runbook.fleet.trouble import explain_result
 from runbook.fleet import account, shares
 from runbook.fleet.calendar import calendar_beside
 from runbook.fleet.indices import lists_beside
+from runbook.fleet.trouble import explain_result
 from runbook.tokens.function_policies import statements
 
 

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.aws.account import NAMES
 
+from runbook.aws import optional
 from runbook.aws.environment import Environment
 from runbook.doctor import before
 from runbook.doctor.finding import Severity
@@ -116,3 +117,16 @@ def test_what_the_first_run_would_stumble_over_is_said_before(
 
     assert found == level and said in detail
     assert bool(fix) == (level != Severity.OK)
+
+
+def test_what_an_account_cannot_have_is_left_out_with_its_reason() -> None:
+    few: Any = {"AccountLimit": {"ConcurrentExecutions": 10}}
+    poor: Any = Answers(get_account_settings=few, describe_budgets=denied("DescribeBudgets"))
+    rich: Any = Answers()
+    silent: Any = Answers(get_account_settings=denied("GetAccountSettings"))
+
+    found = optional.left_out(poor, "123456789012")
+
+    assert list(found) == ["aws_functions_page_concurrency", "aws_watch_budget_dollars"]
+    assert "token page" in found["aws_functions_page_concurrency"] and "bill" in found["aws_watch_budget_dollars"]
+    assert optional.left_out(rich, "123456789012") == optional.left_out(silent, "123456789012") == {}

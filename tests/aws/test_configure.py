@@ -116,6 +116,19 @@ def test_a_list_of_hosts_that_differs_is_kept_aside(place: Path) -> None:
     assert "# mine" not in file.read_text("utf-8")
 
 
+def test_what_the_account_cannot_have_is_written_as_left_out_and_comes_back_with_the_right_to_it(place: Path) -> None:
+    write(place)
+    missing = {"aws_functions_page_concurrency": "Too few.", "aws_watch_budget_dollars": "No right."}
+    file = place / "group_vars/all.yml"
+
+    configure.write(ANSWERS, place, ACCOUNT, place.parent / "key", left_out=missing)
+    found = yaml.safe_load(file.read_text("utf-8"))
+    assert (found["aws_functions_page_concurrency"], found["aws_watch_budget_dollars"]) == (0, 0)
+    assert "# Too few." in file.read_text("utf-8") and "cap_dollars" not in configure.read_known(place)
+
+    assert yaml.safe_load(write(place))["aws_watch_budget_dollars"] == 20
+
+
 def test_the_login_on_the_phone_is_asked_for_last() -> None:
     assert [question.key for question in QUESTIONS[-2:]] == ["client_id", "redirect_uri"]
 

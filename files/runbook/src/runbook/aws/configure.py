@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml  # type: ignore[import-untyped]
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,12 +12,14 @@ from harvester.base.aws_names import PROJECT, Names
 from harvester.base.errors import ConfigError
 from harvester.base.files import replace_file
 from runbook.aws.merging import blocks, differing, merge, read_variables
+from runbook.aws.optional import LEAVING_OUT
 from runbook.aws.questions import QUESTIONS, split
 from runbook.aws.session import Account
 from runbook.fleet.keys import make_key
 
 KEY = Path("~/.ssh/alpha-harvester")
 FILES = {"all.yml.j2": "group_vars/all.yml", "aws_ec2.yml.j2": "aws_ec2.yml"}
+NOTHING: Mapping[str, str] = MappingProxyType({})
 Ask = Callable[[str, str], str]
 Say = Callable[[str], None]
 
@@ -48,7 +51,7 @@ def read_known(inventory: Path) -> dict[str, str]:
     stated = read_variables(inventory / FILES["all.yml.j2"])
     if not stated.get("aws_account_managed"):
         return {}
-    known = {answer: stated[name] for name, answer in STATED.items() if stated.get(name) is not None}
+    known = {answer: stated[name] for name, answer in STATED.items() if stated.get(name) not in (None, 0)}
     lists = {answer: value for answer, value in known.items() if isinstance(value, list)}
     plain = {answer: ",".join(value) for answer, value in lists.items() if all(isinstance(one, str) for one in value)}
     return {answer: str(value) for answer, value in known.items() if answer not in lists} | plain
@@ -109,11 +112,14 @@ def account_of(answers: Mapping[str, str]) -> str:
     return str(account.client("sts").get_caller_identity()["Account"])
 
 
-def write(answers: Mapping[str, str], inventory: Path, account: str, key: Path = KEY) -> list[Path]:
+def write(
+    answers: Mapping[str, str], inventory: Path, account: str, key: Path = KEY, *, left_out: Mapping[str, str] = NOTHING
+) -> list[Path]:
     """Write the inventory's files from checked answers, and make the login key if there is none.
 
     `account` is the one that the credentials belong to: later runs refuse any other. Of variables that are there
-    already only those change that answers change; an edited list of hosts is kept as aws_ec2.yml.bak.
+    already only those change that answers change; an edited list of hosts is kept as aws_ec2.yml.bak. `left_out` are
+    variables that are 0 in this account, with the reason.
     """
     values = {
         **answers,
@@ -123,6 +129,7 @@ def write(answers: Mapping[str, str], inventory: Path, account: str, key: Path =
         "key": f"{key}.pub",
         "sources": split(answers["source"]) if answers["connection"] == "ssh" else [],
         "tags": Names(answers["environment"]).tags,
+        "left_out": left_out,
     }
     private = key.expanduser()
     if not private.exists():
@@ -156,7 +163,8 @@ def _merged(inventory: Path, text: str, answers: Mapping[str, str]) -> str:
         return text + "".join(own.values())
     answered = {name for name, answer in STATED.items() if answers[answer] != known.get(answer, "")}
     unasked = {name for name in ("aws_host_symbols",) if "symbols" not in known and answers["symbols"] == ""}
-    return merge(path.read_text("utf-8"), text, differing(before, after, {*answered, *FOLLOWING} - unasked))
+    left = {name for name in after if name in LEAVING_OUT and after[name] == 0}
+    return merge(path.read_text("utf-8"), text, differing(before, after, {*answered, *FOLLOWING, *left} - unasked))
 
 
 def explain_plan(answers: Mapping[str, str]) -> list[str]:

@@ -8,14 +8,13 @@ from runbook.aws.account import find_addresses, find_image, find_instances, find
 from runbook.aws.budget import REGION as BILLING_REGION
 from runbook.aws.environment import Environment
 from runbook.aws.functions import PAGE, deployed
+from runbook.aws.optional import RESERVING_LEAVES
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.fleet.trouble import failures
 
 FAMILIES = "acdhimrtz"
 """First letters of the instance types that count against one quota, Running On-Demand Standard instances."""
 VCPUS, ADDRESSES = ("ec2", "L-1216C47A"), ("ec2", "L-0263D0A3")
-RESERVING_LEAVES = 100
-"""AWS refuses a reservation that leaves fewer than so many concurrent executions for all other functions."""
 ASK_FOR_MORE = "Ask for more in the console under Service Quotas; an answer can take a day."
 
 

@@ -15,13 +15,16 @@ from runbook.tasks.options import OUTPUT, WHERE, agree, operator
 )
 def configure(_: Context, answers: str | None = None, output: str = "inventory/aws") -> None:
     """Ask what AWS and the login need, check each at once, write inventory/aws; creates nothing in AWS."""
-    from runbook.aws import configure
+    from runbook.aws import configure, optional
+    from runbook.aws.session import Account
     from runbook.tasks import presentation
 
     known = configure.read_known(ROOT / output)
     given = configure.read_answers(Path(answers), known) if answers else presentation.ask_answers(known)
-    written = configure.write(given, ROOT / output, configure.account_of(given))
-    presentation.show_configured(written, configure.explain_plan(given), output, given)
+    account = configure.account_of(given)
+    missing = optional.left_out(Account(given["region"], given["profile"] or None), account)
+    written = configure.write(given, ROOT / output, account, left_out=missing)
+    presentation.show_configured(written, [*configure.explain_plan(given), *missing.values()], output, given)
 
 
 @operator(json="print the table as JSON", inventory=WHERE["inventory"])
