@@ -115,7 +115,7 @@ def test_the_doctor_finds_right_what_the_emulator_can_show_and_wrong_what_hands_
 ) -> None:
     as_account(cloud, monkeypatch)
     monkeypatch.setattr(httpx, "get", _refuse)
-    shown = {"account", "place", NAMES.host(1), "bucket", "alerts", "schedules"}
+    shown = {"account", "place", NAMES.host(1), "console", "bucket", "alerts", "schedules"}
 
     def good() -> set[str]:
         found = list(examine_aws(ROOT, str(cloud.inventory)))

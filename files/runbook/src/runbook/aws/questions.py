@@ -86,8 +86,8 @@ def check_source(value: str, answers: Answers) -> None:
     """Networks by commas, each of 65,536 IPv4 addresses or one site's IPv6 at most."""
     if answers.get("connection") == "session-manager" and not value:
         return
-    if not split(value):
-        raise ConfigError("No network is named. Write your public address as 203.0.113.7/32.")
+    if value != value.strip() or not split(value):
+        raise ConfigError(f"{value!r} names no network. Write your public address as 203.0.113.7/32.")
     for network in split(value):
         check_network(network)
 
