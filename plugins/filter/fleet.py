@@ -13,9 +13,9 @@ from harvester.config.rules import IndexList
 from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
-from runbook.aws.trouble import explain_result
 from runbook.fleet import account, indices, shares
 from runbook.fleet.calendar import calendar_beside
+from runbook.fleet.trouble import explain_result
 from runbook.tokens.function_policies import statements
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 
 from harvester.base.aws_names import FUNCTIONS, ROLES, Names
+from lab.aws.console import LATE
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import configure
 from runbook.aws.account import find_instances, find_key, read_role
@@ -46,6 +47,8 @@ ANSWERS = {
     "connection": "ssh",
     "source": "203.0.113.7/32",
     "hosts": "1",
+    "client_id": "XX00000",
+    "redirect_uri": "http://127.0.0.1:8080/",
 }
 METADATA = ("HttpEndpoint", "HttpTokens", "HttpPutResponseHopLimit")
 IDS = re.compile(r"\b(i|sg|vol|eipalloc|eipassoc|ami|subnet|vpc|key|snap|eni)-[0-9a-f]{8,17}\b")
@@ -75,6 +78,7 @@ class Cloud:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            LATE: "1",
             **STAND_IN_KEYS,
         }
         command = [sys.executable, "-m", "lab.aws.server", "--host", "127.0.0.1", "--port", str(self.port)]
@@ -93,9 +97,9 @@ class Cloud:
             make_key(key, "test")
         configure.write(answers, self.inventory, ACCOUNT, key)
         with (self.inventory / "group_vars" / "all.yml").open("a", encoding="utf-8") as file:
-            file.write(f"\naws_endpoint_url: {self.endpoint}\naws_host_trust_console: false\n")
+            file.write(f"\naws_endpoint_url: {self.endpoint}\naws_host_known_hosts_file: {self.folder}/known_hosts\n")
             file.write(f"aws_functions_build_dir: {self.folder}/functions\n")
-            file.write("broker_account: XX00000\nbroker_refresh: true\n")
+            file.write("broker_refresh: true\n")
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A client of this account, also for the functions under test."""
@@ -123,6 +127,7 @@ class Cloud:
             "ANSIBLE_DEPRECATION_WARNINGS": "false",
             # Provisioning does not need to know hosts by the dynamic inventory, which has a test of its own.
             "ANSIBLE_INVENTORY_ENABLED": "ansible.builtin.yaml",
+            "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false",
         }
 
     def run(self, *arguments: str) -> Run:

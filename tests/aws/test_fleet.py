@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
 from runbook.aws.cost import Configuration, estimate, prices, read_configuration, volume_gib
 from runbook.aws.destroy import refuse
-from runbook.aws.host_keys import find_keys, forget
+from runbook.aws.host_keys import ensure_known, find_keys, forget
 from runbook.aws.risk import Risk, find_risks
 from runbook.fleet.shares import largest_share
 from runbook.fleet.ssh import RemoteError
@@ -87,6 +88,43 @@ def test_host_keys_are_read_from_the_console_and_forgotten_again(tmp_path: Path)
     forget(file, "192.0.2.1")
 
     assert file.read_text("utf-8") == "192.0.2.10 ssh-ed25519 B\n"
+
+
+class Consoles:
+    """EC2 as far as consoles go: `late` asks show nothing, and only the latest output ever shows keys."""
+
+    def __init__(self, late: int = 0, *, old: bool = False) -> None:
+        self.late, self.old, self.asked = late, old, 0
+
+    def client(self, _: str, __: str | None = None) -> Any:
+        return self
+
+    def get_console_output(self, InstanceId: str, Latest: bool = False) -> dict[str, str]:  # boto3's spelling
+        if self.old and Latest:
+            raise ClientError({"Error": {"Code": "UnsupportedOperation", "Message": "x"}}, "GetConsoleOutput")
+        self.asked += 1
+        return {"Output": CONSOLE} if (Latest or self.old) and self.asked > self.late else {}
+
+
+def test_a_console_that_is_late_is_said_and_asked_again(tmp_path: Path) -> None:
+    consoles, file = Consoles(late=1), tmp_path / "known_hosts"
+    asked: dict[str, Any] = {"hosts": {"h1": "i-1"}, "addresses": {"h1": "i-1"}, "file": file}
+
+    early = ensure_known(consoles, **asked)
+    assert (early.values["waiting"], early.changed, file.exists()) == (["h1"], False, False)
+    assert "does not show SSH host keys yet" in early.values["msg"]
+    late = ensure_known(consoles, **asked)
+    again = ensure_known(consoles, **asked)
+
+    assert (late.values["waiting"], late.changed, again.changed) == ([], True, False)
+    assert file.read_text("utf-8").splitlines()[1] == "i-1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"
+    assert consoles.asked == 2
+
+
+def test_types_without_a_latest_output_show_what_was_kept(tmp_path: Path) -> None:
+    found = ensure_known(Consoles(old=True), {"h1": "i-1"}, {"h1": "192.0.2.1"}, tmp_path / "known_hosts")
+
+    assert found.values == {"waiting": []}
 
 
 class Unreachable(LocalTransport):

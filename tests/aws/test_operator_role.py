@@ -26,6 +26,7 @@ from runbook.tokens import credentials, token_refresh
 SSM, GLUE = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter", f"arn:aws:glue:{REGION}:{ACCOUNT}"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 ANYBODY = {"sts:GetCallerIdentity"}
+RESERVED = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com"
 REMEMBERED = NAMES.parameter("refresh_state")
 VALUE = "not-to-be-shown"
 
@@ -48,10 +49,37 @@ def judged_by(action: str, asked: dict[str, Any]) -> list[Call]:
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def role(tmp_path_factory: pytest.TempPathFactory) -> Any:
     roles = render(tmp_path_factory.mktemp("operator"), "__aws_identity_roles")["__aws_identity_roles"]
-    [found] = [role["policy"] for role in roles if role["name"] == NAMES.role("operator")]
+    [found] = [role for role in roles if role["name"] == NAMES.role("operator")]
     return found
+
+
+@pytest.fixture(scope="module")
+def policy(role: Any) -> Any:
+    return role["policy"]
+
+
+@pytest.mark.parametrize(
+    ("context", "let_in"),
+    [
+        ({"aws:MultiFactorAuthPresent": "true"}, True),
+        ({"aws:MultiFactorAuthPresent": "false"}, False),
+        ({}, False),
+        ({"aws:PrincipalArn": f"{RESERVED}/ap-south-1/AWSReservedSSO_Admin_0123456789abcdef"}, True),
+        ({"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/aws-reserved-not"}, False),
+    ],
+    ids=["user with MFA", "user without", "access key alone", "Identity Center", "another role"],
+)
+def test_who_may_take_on_the_role(role: Any, context: dict[str, str], let_in: bool) -> None:
+    """Sessions of IAM Identity Center carry no aws:MultiFactorAuthPresent: it asks for the factor itself."""
+    who = f"arn:aws:iam::{ACCOUNT}:root"
+    trust = [one for one in role["trust"]["Statement"] if one["Principal"] == {"AWS": who}]
+    allowed = [{**{key: one[key] for key in one if key != "Principal"}, "Resource": "*"} for one in trust]
+    policy = {"Version": "2012-10-17", "Statement": allowed}
+
+    assert len(trust) == len(role["trust"]["Statement"])
+    assert (evaluate([policy], Call("sts:AssumeRole", "*", context)) == Decision.ALLOW) == let_in
 
 
 @pytest.fixture

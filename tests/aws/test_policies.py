@@ -19,6 +19,7 @@ TOKEN = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter('access_token')}"
 SECRET = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter('app_secret')}"
 TOPIC = f"arn:aws:sns:{HERE}:{NAMES.topic}"
 INSTANCE = f"arn:aws:ec2:{HERE}:instance/i-0123456789abcdef0"
+GROUP = f"arn:aws:ec2:{HERE}:security-group/sg-0123456789abcdef0"
 SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-0123456789abcdef0"
 VOLUME = f"arn:aws:ec2:{HERE}:volume/vol-0123456789abcdef0"
 OURS = {"aws:ResourceTag/Project": NAMES.project, "aws:ResourceTag/Environment": NAMES.environment}
@@ -115,7 +116,12 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     *(("operator", f"glue:{action}", arn, {}) for arn in (CATALOG, DATABASE, TABLE) for action in DEFINING),
     ("operator", "glue:GetTags", DATABASE, {}),
     ("operator", "glue:TagResource", DATABASE, {}),
-    ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "true"}),
+    ("operator", "ssm:StartSession", INSTANCE, OURS),
+    ("operator", "ec2:DescribeInstances", "*", {}),
+    ("operator", "ec2:DescribeSecurityGroups", "*", {}),
+    ("operator", "ec2:StartInstances", INSTANCE, OURS),
+    ("operator", "ec2:AuthorizeSecurityGroupIngress", GROUP, OURS),
+    ("operator", "ec2:RevokeSecurityGroupIngress", GROUP, OURS),
 )
 MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("host", "s3:DeleteObject", f"{LAKE}depth/x.parquet", {}),
@@ -189,14 +195,18 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("operator", "glue:DeleteDatabase", DATABASE, {}),
     ("operator", "glue:TagResource", CATALOG, {}),
     ("host", "glue:GetTables", TABLE, {}),
-    ("operator", "ssm:StartSession", INSTANCE, {**OURS, "aws:MultiFactorAuthPresent": "false"}),
-    ("operator", "ssm:StartSession", INSTANCE, {**OTHERS, "aws:MultiFactorAuthPresent": "true"}),
+    ("operator", "ssm:StartSession", INSTANCE, OTHERS),
+    ("operator", "ec2:StartInstances", INSTANCE, OTHERS),
+    ("operator", "ec2:StopInstances", INSTANCE, OURS),
+    ("operator", "ec2:TerminateInstances", INSTANCE, OURS),
+    ("operator", "ec2:AuthorizeSecurityGroupIngress", GROUP, OTHERS),
     ("operator", "ssm:SendCommand", INSTANCE, OURS),
 )
 NARROWEST = {  # actions for which AWS knows no resource: service authorization reference
     "cloudwatch:GetMetricData",
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
+    "ec2:DescribeSecurityGroups",
     "ec2:DescribeSnapshots",
     "ssm:DescribeParameters",
     "ssm:UpdateInstanceInformation",

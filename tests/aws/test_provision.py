@@ -14,6 +14,7 @@ from tests.aws.drifts import DRIFTS, open_bucket, unsubscribe, weaken_metadata
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import HarvesterError
+from lab.aws.console import host_key
 from lab.aws.server import ACCOUNT
 from runbook.aws import athena, destroy, environment
 from runbook.aws.account import find_instances
@@ -42,6 +43,10 @@ def test_the_check_of_an_empty_account_says_what_the_first_run_then_does(
     assert untouched == []
     assert set(check.changed) == {SHOWN_BY.get(task, task) for task in first.changed}
     assert len(first.changed) >= 12
+    asked = first.results["aws_host : Know the hosts by their keys"]
+    [host] = find_instances(cloud.client("ec2"), NAMES)
+    assert asked["attempts"] == 2, "the console is late once"
+    assert (cloud.folder / "known_hosts").read_text("utf-8") == f"{host['address']} {host_key(host['id'])}\n"
 
 
 def test_the_second_run_changes_nothing(cloud: Cloud, figure: Callable[..., None]) -> None:
@@ -110,7 +115,7 @@ def test_the_doctor_finds_right_what_the_emulator_can_show_and_wrong_what_hands_
 ) -> None:
     as_account(cloud, monkeypatch)
     monkeypatch.setattr(httpx, "get", _refuse)
-    shown = {"account", "place", NAMES.host(1), "bucket", "alerts", "schedules"}
+    shown = {"account", "place", NAMES.host(1), "console", "bucket", "alerts", "schedules"}
 
     def good() -> set[str]:
         found = list(examine_aws(ROOT, str(cloud.inventory)))

@@ -26,8 +26,9 @@ REQUIRED = {
     "secret-put": {"name": "pin"},
     "replace-host": {"host": "h1"},
 }
+STEPS = ("hosts_of", "awake_hosts_of", "play", "store_at")
 FIRST_CALLS = [
-    *((module, name) for module in (aws, data, hosts, monitoring, tokens) for name in ("hosts_of", "play", "store_at")),
+    *((module, name) for module in (aws, data, hosts, monitoring, tokens) for name in STEPS),
     (allow, "my_network"),
     (calendar_delivery, "look"),
     (calendar_delivery, "ask"),
@@ -87,6 +88,8 @@ def test_every_error_ends_every_task_with_its_code_and_one_paragraph(
 class Answer:
     """A host that is as told."""
 
+    asleep = False
+
     def __init__(self, *, healthy: bool) -> None:
         self.healthy = self.good = healthy
 
@@ -106,7 +109,7 @@ def test_what_is_unwell_ends_with_three(
     name: str, asked: str, more: str, healthy: bool, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (monitoring, tokens):
-        monkeypatch.setattr(module, "hosts_of", lambda *_: [Host("h1", "192.0.2.1", variables={})])
+        monkeypatch.setattr(module, "hosts_of", lambda *_, **__: [Host(name, "192.0.2.1") for name in ("h1", "h2")])
     monkeypatch.setattr(asked, lambda _: [Answer(healthy=True), Answer(healthy=healthy)])
     if more:
         monkeypatch.setattr(more, lambda _: [])

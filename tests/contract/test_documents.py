@@ -8,7 +8,14 @@ import pytest
 
 from runbook.fleet.inventory import program
 
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/runbook.md", "docs/formats.md", "docs/verified.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/architecture.md",
+    "docs/runbook.md",
+    "docs/first-day.md",
+    "docs/formats.md",
+    "docs/verified.md",
+)
 HARVESTER_COMMANDS = re.compile(r"`(?:sudo -u \S+ \S*/)?harvester ([a-z-]+)")
 
 

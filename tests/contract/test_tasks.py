@@ -25,7 +25,7 @@ PROMISED = {
     "allow-me", "athena-tables", "audit", "bench", "calendar-update", "cleanup", "configure", "cost", "demo",
     "deploy", "destroy", "doctor", "index-update", "lab-down", "lab-up", "logs", "mutants", "notify-test", "pull-data",
     "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status", "stop", "test",
-    "token-page", "token-push", "token-status", "token-undo", "verify-data",
+    "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})
 
@@ -49,7 +49,7 @@ ARGUMENTS = {name: task.get_arguments() for name, task in TASKS.items()}
 def hosts(monkeypatch: pytest.MonkeyPatch) -> list[Host]:
     """One host, without asking Ansible."""
     found = [Host("h1", "192.0.2.1", variables={"ansible_connection": "local", "harvester_settings": {}})]
-    monkeypatch.setattr(inventory, "load_hosts", lambda *_: found)
+    monkeypatch.setattr(inventory, "load_hosts", lambda *_, **__: found)
     return found
 
 
@@ -101,7 +101,7 @@ def test_listing_tasks_is_fast_because_it_imports_nothing_heavy(figure: Callable
 def test_an_error_ends_a_task_with_its_paragraph_and_its_code(
     error: HarvesterError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(inventory, "load_hosts", fail)

@@ -15,6 +15,7 @@ module: aws_host_keys
 short_description: SSH host keys of new hosts, from their consoles
 description:
   - Writes the host keys of addresses that the file does not know yet, as the instance printed them to its console.
+  - Looks once. C(waiting) names the hosts whose console shows none yet, for C(until).
 options:
   hosts:
     description: Instance ids by the name of the host; empty for a host that a check has not made.
@@ -28,10 +29,6 @@ options:
     description: File of known hosts.
     type: path
     required: true
-  wait_seconds:
-    description: How long a new host has to print its keys.
-    type: int
-    default: 300
 author: Alpha Harvester
 """
 
@@ -49,7 +46,7 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     from runbook.aws.host_keys import ensure_known
 
     hosts, addresses, file = arguments["hosts"], arguments["addresses"], Path(arguments["file"])
-    return ensure_known(here, hosts, addresses, file, wait_seconds=arguments["wait_seconds"], dry=here.dry)
+    return ensure_known(here, hosts, addresses, file, dry=here.dry)
 
 
 if __name__ == "__main__":

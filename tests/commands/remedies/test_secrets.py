@@ -50,7 +50,7 @@ HOST = Host(
 @pytest.fixture(autouse=True)
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty one, and an inventory whose token is in it."""
-    monkeypatch.setattr(inventory, "load_hosts", lambda *_: [HOST])
+    monkeypatch.setattr(inventory, "load_hosts", lambda *_, **__: [HOST])
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("PREFIX", NAMES.parameter_prefix)
     monkeypatch.setattr(refreshes, "ask", answer)

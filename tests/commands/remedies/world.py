@@ -56,7 +56,7 @@ def build(place: Place, folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     checkout.mkdir()
     settings = {"data_dir": str(place.root / "data")}
     host = Host("lab1", "192.0.2.1", control_directory=folder / "c", variables={"harvester_settings": settings})
-    monkeypatch.setattr(inventory, "load_hosts", lambda *_: [host])
+    monkeypatch.setattr(inventory, "load_hosts", lambda *_, **__: [host])
     monkeypatch.setattr(here, "ROOT", checkout)
     monkeypatch.setenv("COLUMNS", "1000")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)

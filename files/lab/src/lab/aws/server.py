@@ -1,6 +1,6 @@
 """moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full, the
-subscribers of budgets, databases of Glue that take their tags with them, Elastic IPs under AWS's name of that type, and
-metadata options that a change of others leaves alone.
+subscribers of budgets, databases of Glue that take their tags with them, Elastic IPs under AWS's name of that type,
+metadata options that a change of others leaves alone, and consoles that print host keys.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
 """
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lab.aws.console import console_output
 from lab.aws.policies import Call, Decision, evaluate
 
 REGION = "ap-south-1"
@@ -162,11 +163,13 @@ def main(arguments: list[str]) -> None:
         images.write_text(json.dumps([image()]), encoding="utf-8")
         os.environ.update(SETTINGS, MOTO_AMIS_PATH=str(images))
         from moto.budgets.responses import BudgetsResponse
+        from moto.ec2.responses.general import General
         from moto.s3.models import FakeBucket
         from moto.server import main as serve
 
         FakeBucket.get_permission = permission_in_bucket  # type: ignore[method-assign, assignment]
         BudgetsResponse.describe_subscribers_for_notification = subscribers_for_notification  # type: ignore[attr-defined]
+        General.get_console_output = console_output  # type: ignore[method-assign, assignment]
         add_image_parameter()
         let_tags_go_with_databases()
         call_elastic_ips_as_aws_does()

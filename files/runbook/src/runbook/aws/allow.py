@@ -12,6 +12,8 @@ from runbook.aws.environment import Environment
 
 ADDRESS_SERVICE = "https://checkip.amazonaws.com"
 SECONDS = 10
+WIDEST = {4: 16, 6: 48}
+"""The shortest prefix that may be let in: a large company's network, or what a provider gives one site."""
 LINE = re.compile(r"^aws_host_ssh_sources:.*$", re.MULTILINE)
 
 
@@ -19,7 +21,7 @@ def my_network(service: str = ADDRESS_SERVICE) -> str:
     """The address that AWS sees us under, as a network of one. ConfigError when it cannot be found."""
     try:
         text = httpx.get(service, timeout=SECONDS).raise_for_status().text.strip()
-        return f"{ipaddress.IPv4Address(text)}/32"
+        return str(ipaddress.ip_network(text))
     except (httpx.HTTPError, ValueError) as error:
         raise ConfigError(f"{service} does not say your address ({error}). Give --network 203.0.113.7/32.") from None
 
@@ -27,10 +29,10 @@ def my_network(service: str = ADDRESS_SERVICE) -> str:
 def check_network(text: str) -> str:
     """A network as it is written to the security group. ConfigError for what is none, or far too wide."""
     try:
-        network = ipaddress.IPv4Network(text)
+        network = ipaddress.ip_network(text)
     except ValueError as error:
         raise ConfigError(f"{text!r} is no network ({error}). Write your address as 203.0.113.7/32.") from None
-    if network.prefixlen < 16:
+    if network.prefixlen < WIDEST[network.version]:
         raise ConfigError(f"{text} is {network.num_addresses} addresses. Name your own, as 203.0.113.7/32.")
     return str(network)
 
@@ -41,6 +43,7 @@ def allow(environment: Environment, network: str) -> list[str]:
     group = _group(ec2, environment.names.security_group)
     ssh = [rule for rule in group["IpPermissions"] if rule.get("FromPort") == 22 and rule.get("ToPort") == 22]
     open_to = [one["CidrIp"] for rule in ssh for one in rule.get("IpRanges", ())]
+    open_to += [one["CidrIpv6"] for rule in ssh for one in rule.get("Ipv6Ranges", ())]
     if network not in open_to:
         ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[_rule(network)])
     former = [one for one in open_to if one != network]
@@ -68,4 +71,5 @@ def _group(ec2: Any, name: str) -> Any:
 
 
 def _rule(network: str) -> dict[str, object]:
-    return {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": network}]}
+    ranges = {"Ipv6Ranges": [{"CidrIpv6": network}]} if ":" in network else {"IpRanges": [{"CidrIp": network}]}
+    return {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **ranges}

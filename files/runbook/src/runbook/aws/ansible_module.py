@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from harvester.base.errors import HarvesterError
 from runbook.aws.outcome import Outcome
 from runbook.aws.session import Account
-from runbook.aws.trouble import explain, failures
+from runbook.fleet.trouble import explain, failures
 
 
 class Here(Account):

@@ -82,20 +82,30 @@ def prices(region: str) -> dict[str, Any]:
     return found
 
 
+def hourly(variables: Mapping[str, Any], region: str) -> float:
+    """US dollars for an hour of a host that runs. ConfigError where no price is known."""
+    price = prices(region)
+    address = 0.0 if variables["aws_host_elastic_ip"] else price["public_ipv4_hour"]  # an Elastic IP costs at all hours
+    return _instance_hour(str(variables["aws_host_instance_type"]), price) + float(address)
+
+
+def _instance_hour(kind: str, price: Mapping[str, Any]) -> float:
+    if kind not in price["instance_hour"]:
+        raise ConfigError(f"No price is known for {kind!r}; there are {', '.join(price['instance_hour'])}.")
+    return float(price["instance_hour"][kind])
+
+
 def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
     """The table, dearest kinds first. ConfigError for an instance type without a price."""
-    if wanted.instance_type not in price["instance_hour"]:
-        known = ", ".join(price["instance_hour"])
-        raise ConfigError(f"No price is known for {wanted.instance_type!r}; there are {known}.")
     hours = TRADING_DAYS * HOURS_A_TRADING_DAY if wanted.save_hours else HOURS
-    hourly = price["instance_hour"][wanted.instance_type]
+    host_hour = _instance_hour(wanted.instance_type, price)
     # an Elastic IP costs while the host sleeps, too; another address only while it runs
     address_hours = HOURS if wanted.elastic_ip else hours
     by_hour = price["public_ipv4_hour"]
     disk = wanted.hosts * wanted.volume_gib
     kept = disk * (1 + CHANGED_A_DAY * (SNAPSHOTS - 1))
     return [
-        _line("host", f"{wanted.hosts} x {wanted.instance_type}, {hours:.0f} h", wanted.hosts * hours * hourly),
+        _line("host", f"{wanted.hosts} x {wanted.instance_type}, {hours:.0f} h", wanted.hosts * hours * host_hour),
         _line("disk", f"{disk} GiB of gp3", disk * price["gp3_gib_month"]),
         _line("address", f"{wanted.hosts} x {address_hours:.0f} h", wanted.hosts * address_hours * by_hour),
         _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),

@@ -18,7 +18,7 @@ from runbook.pull.store import LocalStore
 from runbook.pull.transport import Progress
 from runbook.report import delivery
 
-UNREACHED = "is there in AWS, and the inventory does not reach it (stopped, perhaps): what it has is not known"
+UNREACHED = "is there in AWS, and asleep or not in the inventory: what it has is not known. ./inv wake starts it"
 
 
 def risks(environment: Environment, account: str, root: Path, inventory: str | None, store: LocalStore) -> list[Risk]:
@@ -26,9 +26,9 @@ def risks(environment: Environment, account: str, root: Path, inventory: str | N
     there = {instance["name"] for instance in find_instances(environment.account.client("ec2"), environment.names)}
     try:
         hosts = load_hosts(root, inventory) if there else []
-    except ConfigError:  # hosts that are stopped are not in the inventory; they are listed below
+    except ConfigError:  # hosts that the inventory does not list are named below
         hosts = []
-    reachable = [host for host in hosts if host.name in there]
+    reachable = [host for host in hosts if host.name in there and not host.asleep]
     found = find_risks([connect_to(host) for host in reachable], store, recording=True)
     found += [Risk(name, UNREACHED) for name in sorted(there - {host.name for host in reachable})]
     bucket = environment.names.bucket(account)

@@ -11,10 +11,10 @@ import yaml  # type: ignore[import-untyped]
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
 from runbook.aws.session import Account
-from runbook.aws.trouble import explain, failures
 from runbook.fleet import indices
 from runbook.fleet.environment import aws_of, variables_set
 from runbook.fleet.inventory import ask_ansible
+from runbook.fleet.trouble import explain, failures
 
 ROLES = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
 ALSO = (

@@ -1,20 +1,24 @@
-"""The ten things that a first-time user is asked, each with the check that is made at once."""
+"""What a first-time user is asked, each with the check that is made at once."""
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.feeds import TICKER
+from runbook.aws.allow import check_network
 from runbook.aws.session import Account
-from runbook.aws.trouble import explain
+from runbook.fleet.trouble import explain
 
 APP_ID = re.compile(r"^[A-Z0-9]{8,12}-(100|200)\Z")
 EMAIL = re.compile(r"^[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+\Z")
 REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d\Z")
 CONNECTIONS = ("ssh", "session-manager")
+CLIENT_ID = re.compile(r"^[A-Z]{1,3}[A-Z0-9]{3,10}\Z")
+LOOPBACK = "http://127.0.0.1:8080/"
+"""Where token-push catches the login by itself."""
 MOST_HOSTS = 50
 
 Answers = Mapping[str, str]
@@ -79,15 +83,29 @@ def must(fits: Callable[[str], object], otherwise: str) -> Callable[[str, Answer
 
 
 def check_source(value: str, answers: Answers) -> None:
-    """A network of 65,536 addresses at most."""
+    """Networks by commas, each of 65,536 IPv4 addresses or one site's IPv6 at most."""
     if answers.get("connection") == "session-manager" and not value:
         return
-    try:
-        network = ipaddress.ip_network(value)
-    except ValueError:
-        raise ConfigError(f"{value!r} is no network. Write your public address as 203.0.113.7/32.") from None
-    if network.num_addresses > 65_536:
-        raise ConfigError(f"{value} is open to {network.num_addresses} addresses. Name your own, as 203.0.113.7/32.")
+    if value != value.strip() or not split(value):
+        raise ConfigError(f"{value!r} names no network. Write your public address as 203.0.113.7/32.")
+    for network in split(value):
+        check_network(network)
+
+
+def check_client_id(value: str, _: Answers) -> None:
+    """As the broker writes it, or none."""
+    if value and not CLIENT_ID.match(value):
+        raise ConfigError(f"{value!r} is no client ID. It is what you log in with at the broker, such as AB12345.")
+
+
+def check_redirect(value: str, _: Answers) -> None:
+    """An address that a browser can be sent to."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(
+            f"{value!r} is no address. Write the app's redirect address as the broker's API dashboard has it, such as "
+            f"{LOOPBACK}."
+        )
 
 
 QUESTIONS = (
@@ -132,6 +150,10 @@ QUESTIONS = (
             "no number of hosts. One records thousands of symbols; write 1.",
         ),
     ),
+    Question(
+        "client_id", "Your client ID at the broker, for the login on your phone (empty: without)", "", check_client_id
+    ),
+    Question("redirect_uri", "Redirect address of the app, as registered at the broker", LOOPBACK, check_redirect),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from harvester.base.clock import to_ist
 from harvester.base.validation import validate
-from harvester.calendar import NSE_CASH, TradingCalendar
+from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import SegmentName, guess_segment, in_order
 from harvester.config.rules import SymbolRule
 
@@ -15,7 +15,7 @@ LEAD = timedelta(minutes=10)
 """The host starts so long before the day's first phase: 08:50 on an ordinary day."""
 LAG = timedelta(minutes=15)
 """The evening begins so long after the day's last phase: 16:15 on an ordinary day."""
-WATCHED = ("pre_open", "continuous", "closing_auction")
+WATCHED: tuple[PhaseName, ...] = ("pre_open", "continuous", "closing_auction")
 HORIZON = timedelta(days=190)
 """How far ahead schedules are written. Past the calendar's own end its last rule goes on, holidays unknown."""
 

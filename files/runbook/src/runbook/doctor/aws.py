@@ -8,15 +8,16 @@ from typing import Any
 from harvester.base.errors import HarvesterError
 from runbook.aws import athena
 from runbook.aws import environment as environments
-from runbook.aws.account import find_image, find_instances, find_parameters, find_subnet
+from runbook.aws.account import find_instances, find_parameters
 from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from runbook.aws.environment import Environment
 from runbook.aws.functions import PAGE, deployed
 from runbook.aws.glue import database_exists
-from runbook.aws.host_keys import find_keys
+from runbook.aws.host_keys import find_keys, read_console
 from runbook.aws.schedules import read_schedules
-from runbook.aws.trouble import explain, failures
+from runbook.doctor.before import BEFORE, check_place
 from runbook.doctor.finding import Finding, fail, ok, warn
+from runbook.fleet.trouble import explain, failures
 
 SITE = "Run ansible-playbook -i inventory/aws site.yml: it repairs what differs."
 PAGE_SECONDS = 20
@@ -36,13 +37,16 @@ SIMULATED = (
 )
 
 
-def examine_aws(root: Path, inventory: str | None) -> Iterator[Finding]:
-    """Every check in turn; a check that AWS refuses is a finding, and the next one is made all the same."""
+def examine_aws(root: Path, inventory: str | None, *, before: bool = False) -> Iterator[Finding]:
+    """Every check in turn; a check that AWS refuses is a finding, and the next one is made all the same.
+
+    `before`: those of an account in which nothing is made yet.
+    """
     try:
         here = environments.load(root, inventory or "inventory/aws")
         with environments.reaching(here) as account:
             yield ok("account", f"{account}, {here.names.region}, {here.names.stem}")
-            for check in CHECKS:
+            for check in BEFORE if before else CHECKS:
                 yield from _attempt(check, here, account)
     except HarvesterError as error:
         yield fail("account", str(error), "See there.")
@@ -58,14 +62,6 @@ def _attempt(
         yield fail(name, explain(error, here.account.profile), "See there; then run this again.")
     except HarvesterError as error:
         yield fail(name, str(error), "See there.")
-
-
-def check_place(here: Environment, _: str) -> Iterator[Finding]:
-    """The instance type is offered here, there is a subnet, and the vendor's parameter names an image."""
-    ec2, kind = here.account.client("ec2"), str(here.variables["aws_host_instance_type"])
-    place = find_subnet(ec2, kind, str(here.variables["aws_account_subnet"] or ""))
-    image, _device = find_image(here.account, ec2, kind)
-    yield ok("place", f"{kind} in {place['zone']}, today's Ubuntu 24.04 is {image}")
 
 
 def check_hosts(here: Environment, _: str) -> Iterator[Finding]:
@@ -89,7 +85,7 @@ def check_console(here: Environment, _: str) -> Iterator[Finding]:
     """The console shows SSH host keys: an emulator has no console."""
     ec2 = here.account.client("ec2")
     for instance in find_instances(ec2, here.names):
-        keys = find_keys(ec2.get_console_output(InstanceId=instance["id"]).get("Output", ""))
+        keys = find_keys(read_console(ec2, instance["id"]))
         if keys:
             yield ok("console", f"{instance['name']} shows {len(keys)} SSH host keys")
         else:

@@ -88,6 +88,11 @@ def check_host(host: Host, lists: Sequence[IndexList]) -> Iterator[Finding]:
     yield check_settings(host, lists)
     yield check_key(host)
     yield check_store(host)
+    if host.asleep:
+        yield ok(
+            f"{host.name}: connection", "asleep; schedules start it before its session, and ./inv wake starts it now"
+        )
+        return
     connection = SshConnection(host)
     reached = check_connection(host, connection)
     yield reached

@@ -7,6 +7,7 @@ have rows with tradingDate (26-Jan-2026) and description.
 
 import configparser
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, date, datetime
@@ -51,7 +52,8 @@ def path_beside(root: Path, inventory: str | None) -> Path:
     if inventory is None:
         settings = configparser.ConfigParser(interpolation=None)
         settings.read(root / "ansible.cfg")
-        inventory = settings.get("defaults", "inventory", fallback="inventory/lab")
+        default = settings.get("defaults", "inventory", fallback="inventory/lab")
+        inventory = os.environ.get("ANSIBLE_INVENTORY", default)
     place = root / inventory.split(",")[0]
     return (place if place.is_dir() else place.parent) / FILE
 

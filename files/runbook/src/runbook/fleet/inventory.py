@@ -7,18 +7,27 @@ may be a cloud's, and an old answer would be a wrong one.
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harvester.base.errors import ConfigError
+from harvester.base.errors import ConfigError, HarvesterError
+from runbook.fleet.trouble import explain_result
 
 GROUP = "harvesters"
-CLOUD_SILENT = "Failed to describe instances"
+CLOUD_FILE = "aws_ec2.yml"
+"""Where it is beside the hosts of an inventory, they are in AWS, and may sleep."""
+CLOUD_SAID = re.compile(
+    r"((?:Failed to describe instances|Couldn't connect to AWS|The config profile).*?)"
+    r"(?=Failed to parse|<<<|Origin:|\Z)",
+    re.DOTALL,
+)
 """What amazon.aws.aws_ec2 says when AWS does not list its hosts."""
 HOSTS = (
     "To try everything on this machine: ./inv demo. For hosts in AWS: ./inv configure, then --inventory inventory/aws. "
@@ -35,6 +44,7 @@ CONNECTION_VARIABLES = (
     "ansible_ssh_extra_args",
     "ansible_control_path_dir",
     "inventory_dir",
+    "harvester_asleep",  # true where the schedules of AWS have stopped the host
 )
 OPERATOR_VARIABLES = (
     "harvester_settings",
@@ -70,18 +80,29 @@ class Host:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def asleep(self) -> bool:
+        """The schedules of AWS have stopped it, or AWS has yet to make it: nothing can be asked of it now."""
+        return bool(self.variables.get("harvester_asleep"))
+
+    @property
     def settings(self) -> Mapping[str, Any]:
         """The application settings that the inventory states for this host (differences from the defaults)."""
         return self.variables.get("harvester_settings") or {}
 
 
-def load_hosts(root: Path, inventory: str | None = None, limit: str | None = None) -> list[Host]:
+def load_hosts(
+    root: Path, inventory: str | None = None, limit: str | None = None, *, named: bool = False
+) -> list[Host]:
     """The hosts of group `harvesters`, in inventory order; ConfigError when there is none or Ansible refuses.
 
     `root` is the repository (its ansible.cfg names the default inventory); `limit` is an Ansible host pattern.
+    `named`: where AWS has none of them yet, those that the inventory names for it, asleep.
     """
     require_inventory(root, inventory)
-    answer = ask_ansible(root, inventory, limit, GROUP, CONNECTION_VARIABLES + OPERATOR_VARIABLES)
+    names = CONNECTION_VARIABLES + OPERATOR_VARIABLES
+    answer = ask_ansible(root, inventory, limit, GROUP, names)
+    if named and not answer:
+        answer = _ask_of_unmade(root, inventory, limit, names)
     hosts = [_host(name, variables, root) for name, variables in answer.items()]
     if not hosts:
         where = inventory or "the default inventory of ansible.cfg"
@@ -91,6 +112,36 @@ def load_hosts(root: Path, inventory: str | None = None, limit: str | None = Non
             )
         raise ConfigError(f"{where} has no host in its group {GROUP!r}. {HOSTS}")
     return hosts
+
+
+def sleepers_of(root: Path, inventory: str | None, limit: str | None) -> list[str]:
+    """The names of the hosts that sleep; ConfigError when Ansible refuses."""
+    answer = ask_ansible(root, inventory, limit, GROUP, ("harvester_asleep",))
+    return [name for name, variables in answer.items() if variables["harvester_asleep"]]
+
+
+def refuse_sleepers(names: Iterable[str], otherwise: str = "leave them out with --limit '!asleep'") -> None:
+    """HarvesterError when there are any; `otherwise` is what a person may do instead of waking them."""
+    if asleep := ", ".join(names):
+        raise HarvesterError(
+            f"{asleep}: asleep, as hosts in AWS are outside sessions, so this cannot be done there. Start them with "
+            f"./inv wake, or {otherwise}."
+        )
+
+
+def _ask_of_unmade(
+    root: Path, inventory: str | None, limit: str | None, names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """The same of hosts that the inventory names and AWS has not: their variables are those of the group."""
+    here = ask_ansible(root, inventory, None, "localhost", ("aws_account_managed", "aws_host_names"))["localhost"]
+    stated = inventory or os.environ.get("ANSIBLE_INVENTORY")
+    if not (stated and here["aws_account_managed"] and here["aws_host_names"]):
+        return {}
+    hosts = {name: {"harvester_asleep": True} for name in here["aws_host_names"]}
+    with tempfile.TemporaryDirectory(prefix="named-") as folder:
+        beside = Path(folder) / "hosts.json"
+        beside.write_text(json.dumps({GROUP: {"hosts": hosts}}), encoding="utf-8")
+        return ask_ansible(root, stated, limit, GROUP, names, beside=beside)
 
 
 def require_inventory(root: Path, inventory: str | None) -> None:
@@ -119,19 +170,31 @@ def program(name: str) -> str:
 
 
 def ask_ansible(
-    root: Path, inventory: str | None, limit: str | None, pattern: str, names: Sequence[str]
+    root: Path,
+    inventory: str | None,
+    limit: str | None,
+    pattern: str,
+    names: Sequence[str],
+    *,
+    beside: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """These variables, rendered, of each host of the pattern; None for one not set. ConfigError on a refusal."""
+    """These variables, rendered, of each host of the pattern; None for one not set. ConfigError on a refusal.
+
+    `beside` is a second inventory.
+    """
     wanted = ", ".join(f"'{name}': {name} | default(none)" for name in names)
     arguments = json.dumps({"msg": "{{ {" + wanted + "} }}"})
     command = [program("ansible"), pattern, "--module-name", "ansible.builtin.debug", "--args", arguments]
     command += ["--inventory", inventory] if inventory else []
+    command += ["--inventory", str(beside)] if beside else []
     command += ["--limit", limit] if limit else []
     more = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
+    # What cannot be read is judged below: a run of a playbook ends with it, see ansible.cfg.
+    more["ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"] = "false"
     done = subprocess.run(command, cwd=root, env=environment() | more, capture_output=True, text=True, check=False)
     # Ansible goes on without a file that it cannot parse; without the hosts of a cloud that does not answer, the
     # variables of others are still right.
-    if "Unable to parse" in done.stderr and (pattern == GROUP or CLOUD_SILENT not in done.stderr):
+    if "Unable to parse" in done.stderr and (pattern == GROUP or not CLOUD_SAID.search(done.stderr)):
         raise ConfigError(_refusal(inventory, done.stderr))
     try:
         # Other callbacks that a person has enabled, such as the times of tasks, write before and after it.
@@ -150,6 +213,8 @@ def ask_ansible(
 
 def _refusal(inventory: str | None, why: str) -> str:
     where = inventory or "the default inventory of ansible.cfg"
+    if cloud := CLOUD_SAID.search(why):
+        return f"AWS does not list the hosts of {where}. {explain_result({'msg': cloud[1]})}"
     reason = " ".join(why.split())[:600] or "no reason given"
     return f"Ansible could not read {where}: {reason}. Look at it with `ansible-inventory --list` and correct the file."
 

@@ -23,10 +23,12 @@ class HostStatus:
     host: str
     report: dict[str, Any] | None
     error: str = ""
+    asleep: bool = False
 
     @property
     def healthy(self) -> bool:
-        return bool(self.report and self.report.get("healthy"))
+        """By its own word; a host that sleeps is well unless there is a reason why it should not."""
+        return bool(self.report and self.report.get("healthy")) or (self.asleep and not self.error)
 
     @property
     def failed_checks(self) -> list[dict[str, Any]]:
@@ -42,7 +44,13 @@ class HostStatus:
         return list((self.report or {}).get("checks", []))
 
     def to_dict(self) -> dict[str, Any]:
-        return {"host": self.host, "healthy": self.healthy, "error": self.error or None, "report": self.report}
+        return {
+            "host": self.host,
+            "healthy": self.healthy,
+            "asleep": self.asleep,
+            "error": self.error or None,
+            "report": self.report,
+        }
 
 
 def gather(hosts: Sequence[Host]) -> list[HostStatus]:
@@ -52,6 +60,8 @@ def gather(hosts: Sequence[Host]) -> list[HostStatus]:
 
 
 def _ask(host: Host) -> HostStatus:
+    if host.asleep:
+        return HostStatus(host.name, None, asleep=True)
     connection = SshConnection(host)
     command = [PROGRAM, "health", "--json"]
     # Root sees all of the host as it is now; others, and releases of before, answer by themselves.

@@ -4,23 +4,27 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT, hosts_of, play, store_at
+from runbook.tasks.here import ROOT, awake_hosts_of, hosts_of, play, store_at
 from runbook.tasks.options import OUTPUT, WHERE, agree, operator
 
 
 @operator(
     answers="JSON file with the answers instead of questions: profile, region, environment, symbols, app_id, email, "
-    "cap_dollars, connection, source, hosts",
+    "cap_dollars, connection, source, hosts, client_id, redirect_uri",
     output="directory to write to (default: inventory/aws)",
 )
 def configure(_: Context, answers: str | None = None, output: str = "inventory/aws") -> None:
-    """Ask the ten things that AWS needs, check each at once, write inventory/aws; creates nothing in AWS."""
-    from runbook.aws import configure
+    """Ask what AWS and the login need, check each at once, write inventory/aws; creates nothing in AWS."""
+    from runbook.aws import configure, optional
+    from runbook.aws.session import Account
     from runbook.tasks import presentation
 
-    given = configure.read_answers(Path(answers)) if answers else presentation.ask_answers()
-    written = configure.write(given, ROOT / output, configure.account_of(given))
-    presentation.show_configured(written, configure.explain_plan(given), output)
+    known = configure.read_known(ROOT / output)
+    given = configure.read_answers(Path(answers), known) if answers else presentation.ask_answers(known)
+    account = configure.account_of(given)
+    missing = optional.left_out(Account(given["region"], given["profile"] or None), account)
+    written = configure.write(given, ROOT / output, account, left_out=missing)
+    presentation.show_configured(written, [*configure.explain_plan(given), *missing.values()], output, given)
 
 
 @operator(json="print the table as JSON", inventory=WHERE["inventory"])
@@ -57,6 +61,25 @@ def allow_me(
         console().print(f"write it into aws_host_ssh_sources of {inventory}, too", markup=False)
 
 
+@operator(yes="do not ask", inventory=WHERE["inventory"], limit=WHERE["limit"])
+def wake(_: Context, yes: bool = False, inventory: str | None = "inventory/aws", limit: str | None = None) -> None:
+    """Start hosts that sleep, and wait until they answer; says first until when they run then, and what that costs."""
+    from runbook.aws import environment, sleepers
+    from runbook.console.terminal import console
+
+    out = console()
+    asleep = [host.name for host in hosts_of(inventory, limit) if host.asleep]
+    if not asleep:
+        out.print("no host sleeps", markup=False)
+        return
+    here = environment.load(ROOT, inventory)
+    out.print(sleepers.explain_cost(here, asleep), markup=False)
+    agree(f"Start {', '.join(asleep)}?", "Nothing was started.", yes=yes)
+    sleepers.start(here, asleep, lambda line: out.print(line, markup=False))
+    woken = [host for host in hosts_of(inventory, limit) if host.name in asleep]
+    sleepers.wait_for_answers(woken, lambda line: out.print(line, markup=False))
+
+
 @operator(yes="do not ask", dry_run="show what would be made or changed and stop", inventory=WHERE["inventory"])
 def athena_tables(
     _: Context, yes: bool = False, dry_run: bool = False, inventory: str | None = "inventory/aws"
@@ -85,7 +108,7 @@ def replace_host(
     from runbook.aws import destroy, environment
     from runbook.console.terminal import PullBar
 
-    [found] = hosts_of(inventory, host)
+    [found] = awake_hosts_of(inventory, host)
     agree(f"Download everything of {found.name}, terminate it, and build it anew?", "Nothing was changed.", yes=yes)
     here = environment.load(ROOT, inventory)
     play("close", inventory, host)  # a day whose close failed is in the journal alone, and so is what came after one

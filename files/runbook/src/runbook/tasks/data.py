@@ -1,10 +1,15 @@
 """The data: download, verification, queries, clean-up."""
 
+from typing import TYPE_CHECKING
+
 from invoke.context import Context
 
 from harvester.base.errors import HarvesterError
-from runbook.tasks.here import directory_at, hosts_of, store_at, target_of
+from runbook.tasks.here import awake_hosts_of, directory_at, hosts_of, store_at, target_of
 from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
+
+if TYPE_CHECKING:
+    from runbook.fleet.inventory import Host
 
 
 @operator(
@@ -42,7 +47,7 @@ def pull_data(
 
     selection = plan.parse_selection(since, until, raw=raw)
     csv, every_ns = delivery.parse_format(format, every)
-    connections = sources.choose(from_, bucket, limit, lambda: hosts_of(inventory, None if from_ == "s3" else limit))
+    connections = sources.choose(from_, bucket, limit, lambda: _sources(inventory, limit, from_))
     with PullBar() as bar:
         chosen = plan.parse_symbols(symbols)
         result = delivery.deliver(
@@ -51,6 +56,17 @@ def pull_data(
     presentation.show_delivery(result)
     if result.problems:
         raise HarvesterError("not everything came, see above; what came is verified. Run it again for the rest.")
+
+
+def _sources(inventory: str | None, limit: str | None, from_: str) -> list["Host"]:
+    """The hosts to pull from; with a bucket what the inventory says of them is enough."""
+    from runbook.fleet.inventory import refuse_sleepers
+
+    if from_ == "s3":
+        return hosts_of(inventory, None, named=True)
+    hosts = hosts_of(inventory, limit)
+    refuse_sleepers((host.name for host in hosts if host.asleep), "take their days from the bucket with --from s3")
+    return hosts
 
 
 @operator(json="print the findings as JSON", **RANGE, **OUTPUT)
@@ -126,7 +142,7 @@ def cleanup(
 
     store, target = store_at(output), target_of(inventory, limit)
     copies = directory_at(archive, "--archive") if archive else None
-    for host in hosts_of(inventory, limit):
+    for host in awake_hosts_of(inventory, limit):
         demands = cleanup.demands_of(host)
         if demands == {"s3"}:
             cleanup.by_bucket(host.name, target, check=True)

@@ -16,14 +16,26 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[5]  # ./inv installs this package in place: the checkout that it is part of
 
 
-def hosts_of(inventory: str | None, limit: str | None) -> list[Host]:
-    """The chosen hosts of an inventory; ConfigError as `load_hosts` says."""
+def hosts_of(inventory: str | None, limit: str | None, *, named: bool = False) -> list[Host]:
+    """The chosen hosts of an inventory, those that sleep as well; ConfigError as `load_hosts` says.
+
+    `named` is for what needs no host, but what the inventory says of it: it may yet have to be made.
+    """
     from runbook.console.terminal import waiting
     from runbook.fleet.inventory import load_hosts
 
     with waiting("asking Ansible for the hosts"):
-        hosts = load_hosts(ROOT, inventory, limit)
+        hosts = load_hosts(ROOT, inventory, limit, named=named)
     go_by_calendar(inventory, *(host.variables for host in hosts))
+    return hosts
+
+
+def awake_hosts_of(inventory: str | None, limit: str | None) -> list[Host]:
+    """The same for what is done on the hosts. HarvesterError when one of them sleeps."""
+    from runbook.fleet.inventory import refuse_sleepers
+
+    hosts = hosts_of(inventory, limit)
+    refuse_sleepers(host.name for host in hosts if host.asleep)
     return hosts
 
 
@@ -45,9 +57,16 @@ def target_of(inventory: str | None, limit: str | None) -> Target:
 
 
 def play(name: str, inventory: str | None, limit: str | None, *, check: bool = False, **variables: Any) -> None:
-    """Run `playbooks/<name>.yml` there with these extra variables; PlaybookError when it fails."""
+    """Run `playbooks/<name>.yml` there with these extra variables; PlaybookError when it fails.
+
+    HarvesterError when one of the hosts sleeps; site.yml starts them.
+    """
+    from runbook.fleet.calendar import path_beside
+    from runbook.fleet.inventory import CLOUD_FILE, refuse_sleepers, sleepers_of
     from runbook.fleet.playbook import run
 
+    if name != "site" and path_beside(ROOT, inventory).with_name(CLOUD_FILE).exists():
+        refuse_sleepers(sleepers_of(ROOT, inventory, limit))
     run(name, target_of(inventory, limit), variables or None, check=check)
 
 

@@ -2,7 +2,7 @@
 
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT, hosts_of, play, target_of
+from runbook.tasks.here import ROOT, awake_hosts_of, play, target_of
 from runbook.tasks.options import FORCE, WHERE, agree, operator
 
 
@@ -112,7 +112,7 @@ def rotate_ssh_key(_: Context, yes: bool = False, inventory: str | None = None, 
     from runbook.console.terminal import console
     from runbook.fleet import keys
 
-    hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)
+    hosts, target = awake_hosts_of(inventory, limit), target_of(inventory, limit)
     question = f"Replace {keys.shared_key(hosts)} on {', '.join(host.name for host in hosts)}?"
     agree(question, "Nothing was changed.", yes=yes)
     console().print(f"{keys.rotate(hosts, target)} is a new key; the hosts refuse the old one now.", markup=False)

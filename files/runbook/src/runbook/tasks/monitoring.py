@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from harvester.base.errors import HarvesterError, UnhealthyError
-from runbook.tasks.here import ROOT, hosts_of, play
+from runbook.tasks.here import ROOT, awake_hosts_of, hosts_of, play
 from runbook.tasks.options import OUTPUT, WHERE, operator
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @operator(json="print the hosts' own reports as JSON", **WHERE)
 def status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
     """Show each host's health, session, updates, token and disk; exit code 3 when one is unhealthy."""
+    from runbook.aws import sleepers
     from runbook.console.terminal import waiting
     from runbook.fleet.status import gather
     from runbook.tasks import presentation
@@ -23,7 +24,7 @@ def status(_: Context, json: bool = False, inventory: str | None = None, limit: 
 
     hosts = hosts_of(inventory, limit)
     with waiting(f"asking {', '.join(host.name for host in hosts)}"):
-        answers = gather(hosts)
+        answers = [sleepers.judge(answer, host) for answer, host in zip(gather(hosts), hosts, strict=True)]
     presentation.show_json([answer.to_dict() for answer in answers]) if json else show_status(answers)
     if not all(answer.healthy for answer in answers):
         raise UnhealthyError("not every host is healthy; see above.")
@@ -48,7 +49,7 @@ def logs(
     """Show the journal of the harvester's units, or follow it."""
     from runbook.fleet import logs
 
-    hosts = hosts_of(inventory, limit)
+    hosts = awake_hosts_of(inventory, limit)
     with suppress(KeyboardInterrupt) if follow else nullcontext():  # that is how one stops following
         logs.show(hosts, logs.command(unit, lines, since, follow=follow), follow=follow)
 
@@ -56,6 +57,7 @@ def logs(
 @operator(
     json="print the findings as JSON",
     aws="check the account in AWS, with what no emulator can show",
+    before="with --aws: check an account before anything is made in it, quotas, plan and rights to bill among it",
     **OUTPUT,
     **WHERE,
 )
@@ -63,6 +65,7 @@ def doctor(
     _: Context,
     json: bool = False,
     aws: bool = False,
+    before: bool = False,
     output: str = "pulled",
     inventory: str | None = None,
     limit: str | None = None,
@@ -73,7 +76,9 @@ def doctor(
     from runbook.tasks import presentation
 
     findings = []
-    rounds = iter(examine_aws(ROOT, inventory) if aws else examine(ROOT, ROOT / output, inventory, limit))
+    rounds = iter(
+        examine_aws(ROOT, inventory, before=before) if aws or before else examine(ROOT, ROOT / output, inventory, limit)
+    )
 
     def look() -> "Finding | None":
         with waiting("looking"):

@@ -183,8 +183,8 @@ def show_sum(findings: Sequence["Finding"]) -> None:
     console().print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)
 
 
-def ask_answers() -> dict[str, str]:
-    """The ten answers of the person at the terminal. ConfigError without a terminal."""
+def ask_answers(known: Mapping[str, str]) -> dict[str, str]:
+    """The answers of the person at the terminal; `known` ones are offered. ConfigError without a terminal."""
     from runbook.aws.allow import my_network
     from runbook.aws.configure import ask_all
 
@@ -194,14 +194,14 @@ def ask_answers() -> dict[str, str]:
         network = my_network()
     except ConfigError:
         network = ""
-    return ask_all(_ask, lambda line: console().print(line, markup=False), my_network=network)
+    return ask_all(_ask, lambda line: console().print(line, markup=False), known=known, my_network=network)
 
 
 def _ask(text: str, default: str) -> str:
     return input(f"{text}{f' [{default}]' if default else ''}: ") or default
 
 
-def show_configured(written: Sequence[Path], plan: Sequence[str], inventory: str) -> None:
+def show_configured(written: Sequence[Path], plan: Sequence[str], inventory: str, answers: Mapping[str, str]) -> None:
     """What was written, what provisioning would create, and the next steps."""
     out = console()
     for path in written:
@@ -213,6 +213,11 @@ def show_configured(written: Sequence[Path], plan: Sequence[str], inventory: str
     out.print(
         f"      ansible-playbook -i {inventory} playbooks/provision.yml --check --diff   # the plan", markup=False
     )
+    out.print(f"      ./inv secret-put --name app-secret --inventory {inventory}", markup=False)
+    if answers["client_id"]:
+        out.print(
+            f"      openssl rand -hex 32 | ./inv secret-put --name page-key --inventory {inventory}", markup=False
+        )
     out.print(f"      ansible-playbook -i {inventory} site.yml", markup=False)
 
 

@@ -26,6 +26,8 @@ def show_status(answers: Sequence["HostStatus"]) -> None:
 
 
 def _status_row(answer: "HostStatus") -> tuple[object, ...]:
+    if answer.asleep:
+        return (answer.host, "[red]asleep[/]" if answer.error else "asleep", *[""] * 8)
     if answer.report is None:
         return (answer.host, "[red]no answer[/]", *[""] * 8)
     status = answer.report.get("status") or {}

@@ -29,10 +29,11 @@ def token_push(
     from runbook.tasks import presentation
     from runbook.tokens import schwab_push, token_push
 
-    hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)
+    hosts, target = hosts_of(inventory, limit, named=True), target_of(inventory, limit)
     if schwab_push.is_meant(broker):
         print(schwab_push.push(hosts[0], secret_stdin=secret_stdin))
         return
+    token_push.refuse_unreached(hosts)
     obtained = token_push.obtain(hosts[0], stdin=stdin or not login, secret_stdin=secret_stdin, paste=paste)
     presentation.show_pushed(token_push.push(obtained, hosts, target))
 
@@ -44,7 +45,7 @@ def token_status(_: Context, json: bool = False, inventory: str | None = None, l
     from runbook.tasks import presentation
     from runbook.tokens import credentials, token_refresh
 
-    hosts = hosts_of(inventory, limit)
+    hosts = hosts_of(inventory, limit, named=True)
     with waiting(f"asking {', '.join(host.name for host in hosts)}"):
         found = credentials.look(hosts) + token_refresh.look(hosts)
     presentation.show_json([one.to_dict() for one in found]) if json else presentation.show_credentials(found)
@@ -57,7 +58,7 @@ def token_undo(_: Context, refresh: bool = False, inventory: str | None = None, 
     """Go back to the access token that was in force before, where it still works; again to come back."""
     from runbook.tokens import credentials, token_refresh
 
-    hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)
+    hosts, target = hosts_of(inventory, limit, named=True), target_of(inventory, limit)
     if refresh:
         print("Forgotten: " + (", ".join(token_refresh.undo(hosts, target)) or "there was nothing to forget") + ".")
         return
@@ -71,7 +72,7 @@ def token_page(_: Context, listen: str | None = None, inventory: str | None = No
     from runbook.tasks import presentation
     from runbook.tokens import token_page
 
-    hosts, target = hosts_of(inventory, limit), target_of(inventory, limit)
+    hosts, target = hosts_of(inventory, limit, named=True), target_of(inventory, limit)
     presentation.show_pushed(token_page.serve(hosts, target, lambda line: print(line, flush=True), listen=listen))
 
 
@@ -86,4 +87,4 @@ def secret_put(_: Context, name: str, inventory: str | None = None, limit: str |
     """Store a secret that you type, or pipe in, encrypted in AWS; the value before is kept."""
     from runbook.tokens import credentials
 
-    print(credentials.put(hosts_of(inventory, limit), name))
+    print(credentials.put(hosts_of(inventory, limit, named=True), name))

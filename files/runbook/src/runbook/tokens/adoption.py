@@ -56,6 +56,11 @@ def wait(
     return tuple(notes)
 
 
+def say_asleep(names: Sequence[str]) -> tuple[str, ...]:
+    """What to tell a person of hosts that cannot say yet that they use a token."""
+    return (f"{', '.join(names)}: asleep, and will take it when they start.",) if names else ()
+
+
 def _working(answer: HostStatus) -> Wanted | None:
     """What is in use, if it works."""
     report = answer.report or {}

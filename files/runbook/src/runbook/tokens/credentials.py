@@ -19,7 +19,7 @@ from harvester.tokens.expiry import expires_at_ns
 from harvester.tokens.places import open_place, storing
 from harvester.tokens.stores import DeniedError, Store
 from runbook.fleet.environment import environment_of
-from runbook.fleet.inventory import Host
+from runbook.fleet.inventory import Host, refuse_sleepers
 from runbook.fleet.playbook import Target, run
 from runbook.fleet.status import gather
 from runbook.tokens import adoption, places
@@ -84,6 +84,7 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = gather) -
     The versions by host. Raises TokenError, with nothing changed, when the one before cannot be used, StoreError when
     there is none, and UnhealthyError when a host does not use it in time.
     """
+    refuse_sleepers(host.name for host in hosts if host.asleep and not places.place_of(host, "access_token"))
     versions: dict[str, str] = {}
     expires: dict[str, int] = {}
     for members in places.by_store(hosts):
@@ -101,7 +102,8 @@ def undo(hosts: Sequence[Host], target: Target, *, ask: adoption.Ask = gather) -
             versions |= dict.fromkeys(names, store.undo())
             expires |= dict.fromkeys(names, claims.expires_at_ns)
     wanted = {name: adoption.Wanted(version, expires.get(name)) for name, version in versions.items()}
-    adoption.wait(hosts, wanted, ask=ask, newest=places.newest_access_token, seconds=adoption.SECONDS)
+    awake = [host for host in hosts if not host.asleep]
+    adoption.wait(awake, wanted, ask=ask, newest=places.newest_access_token, seconds=adoption.SECONDS)
     return versions
 
 
@@ -176,8 +178,9 @@ def _on_host(host: Host, now: int) -> CredentialStatus:
     answer = gather([host])[0]
     token = ((answer.report or {}).get("status") or {}).get("token") or {}
     name, place = CREDENTIALS["access_token"][0], f"{host.name}: {places.token_settings(host).file}"
+    reason = "asleep: ./inv wake" if answer.asleep else answer.error
     if not token.get("version"):
-        return CredentialStatus(name, place, None, None, None, answer.error or PUSH, False)
+        return CredentialStatus(name, place, None, None, None, reason or PUSH, False)
     return _judged(name, place, token["version"], None, token.get("expires_at_ns"), PUSH, now)
 
 

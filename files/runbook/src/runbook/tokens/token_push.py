@@ -19,7 +19,7 @@ from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
 from harvester.tokens.stores import file_version
 from runbook.fleet.environment import environment_of
-from runbook.fleet.inventory import Host
+from runbook.fleet.inventory import Host, refuse_sleepers
 from runbook.fleet.playbook import Target, run
 from runbook.fleet.status import gather
 from runbook.tokens import adoption, places
@@ -76,6 +76,11 @@ def expected_account(host: Host) -> str | None:
     return None
 
 
+def refuse_unreached(hosts: Sequence[Host]) -> None:
+    """HarvesterError, before anybody logs in, when a host that takes its token from a file sleeps."""
+    refuse_sleepers(host.name for host in hosts if host.asleep and not places.place_of(host, "access_token"))
+
+
 def push(
     obtained: Obtained,
     hosts: Sequence[Host],
@@ -86,8 +91,8 @@ def push(
 ) -> Pushed:
     """Store the token where each host looks for it and wait until each host's service says that it is in use.
 
-    The version before is kept. UnhealthyError when a host does not adopt it in time: the token is stored then, and the
-    message says what to do.
+    The version before is kept. A host that sleeps takes it when it starts, and is not waited for. UnhealthyError when
+    another does not adopt it in time: the token is stored then, and the message says what to do.
     """
     versions: dict[str, str] = {}
     expires_at_ns = obtained.claims.expires_at_ns
@@ -102,9 +107,11 @@ def push(
             version = file_version(obtained.token)
         versions |= dict.fromkeys(names, version)
     wanted = {name: adoption.Wanted(version, expires_at_ns) for name, version in versions.items()}
+    awake, asleep = [host for host in hosts if not host.asleep], [host.name for host in hosts if host.asleep]
     notes = obtained.notes + adoption.wait(
-        hosts, wanted, ask=ask, newest=places.newest_access_token, seconds=adoption_seconds
+        awake, wanted, ask=ask, newest=places.newest_access_token, seconds=adoption_seconds
     )
+    notes += adoption.say_asleep(asleep)
     expires_at = to_ist(expires_at_ns)
     return Pushed(obtained.claims.account, expires_at, versions, next_session_after(expires_at), notes)
 

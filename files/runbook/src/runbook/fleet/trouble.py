@@ -28,6 +28,7 @@ NO_CREDENTIALS = (
     "No AWS credentials were found. Name your profile in aws_account_profile (./inv configure does), or log in with "
     "`aws configure sso` once and `aws sso login` each time; an access key in the environment works, too."
 )
+NO_PROFILE = "Correct aws_account_profile, or make the profile with `aws configure sso`."
 EXPIRED_LOGIN = "The AWS login has expired. Run `aws sso login{profile}`, then the same command again: it goes on."
 
 
@@ -47,7 +48,7 @@ def explain(error: BaseException, profile: str = "") -> str:
     if "SSO" in kind or kind == "TokenRetrievalError":
         return EXPIRED_LOGIN.format(profile=f" --profile {profile}" if profile else "")
     if kind == "ProfileNotFound":
-        return f"{_words(error)}. Correct aws_account_profile, or make the profile with `aws configure sso`."
+        return f"{_words(error)}. {NO_PROFILE}"
     if kind in ("EndpointConnectionError", "ConnectTimeoutError", "NoRegionError", "InvalidRegionError"):
         return f"{_words(error)}. Is aws_account_region a region of AWS, such as ap-south-1, and is the network up?"
     if kind == "ResponseParserError":
@@ -112,6 +113,10 @@ def explain_result(result: Mapping[str, Any]) -> str:
         return explain_code(code[1], code[3], code[2])
     if "Unable to locate credentials" in words:
         return NO_CREDENTIALS
+    if "SSO" in words or "from sso" in words:
+        return EXPIRED_LOGIN.format(profile="")
+    if "The config profile" in words:
+        return f"{' '.join(words.split())}. {NO_PROFILE}"
     return " ".join(words.split())
 
 
