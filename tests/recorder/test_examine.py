@@ -98,6 +98,29 @@ def test_a_configuration_that_the_services_may_not_read_is_a_finding_for_root_to
     assert "the services may not read it (mode 0600" in failing(answer)["configuration"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+@pytest.mark.parametrize(
+    ("mode", "group", "may"), [(0o640, 0, True), (0o640, 12345, False), (0o604, 12345, True), (0o600, 0, False)]
+)
+def test_the_services_read_a_configuration_of_their_group_or_of_everybody(
+    host: Path, mode: int, group: int, may: bool
+) -> None:
+    os.chown(host, -1, 0)
+    os.chown(host / "config.json", -1, group)
+    (host / "config.json").chmod(mode)
+
+    assert (look(host).configuration == "") is may
+
+
+def test_what_is_free_is_what_a_service_may_use(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is reserved for root."""
+    numbers = {"f_bavail": 3, "f_bfree": 30, "f_blocks": 300, "f_frsize": 4096, "f_bsize": 1 << 20}
+    inodes = {"f_files": 900, "f_ffree": 90, "f_favail": 9}
+    monkeypatch.setattr(gather.os, "statvfs", lambda path: type("Found", (), numbers | inodes)())
+
+    assert gather.look_at_disk(host) == Disk(str(host), 12_288, 900, 9)
+
+
 @pytest.mark.parametrize("content", [None, "{", "{}"])
 def test_a_configuration_that_is_broken_is_a_finding_beside_all_others(
     host: Path, capsys: pytest.CaptureFixture[str], content: str | None

@@ -3,7 +3,7 @@
 import json
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from harvester.config.rules import IndexList, SymbolRule
 from harvester.config.settings import Settings
 from harvester.health.checks import check_health
 from harvester.health.streams import check_streams
+from harvester.ledger.outage import Cause
 
 BANK = "NIFTY BANK"
 DAY = date(2026, 8, 5)
@@ -369,6 +370,67 @@ def test_the_disk_watch_waits_for_some_room_before_it_relents(tmp_path: Path, mo
         seen.append(watch.is_full)
 
     assert seen == [False, True, True, False, False]
+
+
+def test_free_space_is_what_a_service_may_use_in_units_of_the_filesystem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    numbers = {"f_bavail": 3, "f_bfree": 30, "f_frsize": 4096, "f_bsize": 1 << 20}
+    monkeypatch.setattr(os, "statvfs", lambda path: type("S", (), numbers)())
+    watch = DiskMonitor(tmp_path, 12_288)
+
+    assert (watch.check(), watch.free_bytes, watch.is_full) == (False, 12_288, False)
+    watch = DiskMonitor(tmp_path, 12_289)
+    assert (watch.check(), watch.is_full, watch.check()) == (True, True, False)
+
+
+@pytest.mark.parametrize(("seconds", "is_well"), [(9.9, True), (10, False), (-9.9, True), (-10, False)])
+def test_a_status_is_of_now_for_ten_seconds(settings: Settings, seconds: float, *, is_well: bool) -> None:
+    status = good_status() | {"written_at_ns": NOW - int(seconds * SECOND)}
+
+    assert ("running" not in failing(settings, status)) is is_well
+
+
+@pytest.mark.parametrize("cause", get_args(Cause))
+def test_each_cause_of_a_silence_says_what_to_do_about_it(settings: Settings, cause: str) -> None:
+    status = change(good_status(), SILENT, NOW - 30 * SECOND)
+    status["open_gaps"] = [GAP | {"cause": cause, "detail": ""}]
+
+    assert REMEDIES.get(cause, "See ./inv logs.") in failing(settings, status)["data"]
+
+
+REMEDIES = {
+    "no_token": "./inv token-push",
+    "token_refused": "./inv token-push",
+    "rate_limited": "same account",
+    "blocked": "ask the broker's support",
+    "disk_full": "./inv cleanup",
+    "disconnect": "./inv doctor",
+    "timeout": "the host's network",
+    "server_error": "goes on by itself",
+    "refused": "./inv logs",
+    "not_listed": "its successor",
+    "mute": "goes on by itself",
+    "no_snapshot": "inventory",
+    "bad_response": "./inv logs",
+}
+
+
+def test_a_file_that_is_written_in_place_or_replaced_by_one_of_the_same_size_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    for write in (
+        path.write_text,
+        lambda text: (tmp_path / "new").write_text(text) and (tmp_path / "new").replace(path),
+    ):
+        watch = FileMonitor(path)
+        before = path.stat().st_ctime_ns
+        while path.stat().st_ctime_ns == before:  # the filesystem's clock is coarse
+            write("two")
+        assert watch.has_changed()
+        assert not watch.has_changed()
 
 
 def test_a_file_watch_sees_replacement_but_not_removal(tmp_path: Path) -> None:

@@ -127,6 +127,37 @@ def test_each_entry_that_is_broken_is_named_alone_with_its_cause_and_a_command(
     assert not found[name].ok
 
 
+@pytest.mark.parametrize(
+    ("facts", "name"),
+    [
+        (facts_of(disks=[Disk("/", 8 << 30, 1000, 50), Disk("/nonexistent/data", 8 << 30, 1000, 49)]), "inodes"),
+        (facts_of(disks=[Disk("/", (200 << 20) - 1, 0, 0)]), "space"),
+        (facts_of(disks=[Disk("/nonexistent/data", (512 << 20) - 1, 0, 0)]), "space"),
+        (facts_of(keys={"ubuntu": NOW - 92 * DAY_NS - 1}), "login key"),
+        (facts_of(time_sync=TimeSync(True, "Normal", NOW - DAY_NS - 1)), "time sync"),
+        (facts_of(days=[Day("2026-11-27", NOW - 2 * HOUR - 1, uploaded=False)], recorded=[]), "bucket"),
+        (facts_of(reach=Reach(NOW + 3 * MINUTE, 2)), "channels"),
+        (unit_of("harvester-close.timer", next_ns=NOW - 2 * MINUTE), "timers"),
+    ],
+)
+def test_each_limit_is_where_it_is_said_to_be(facts: Callable[[], Facts], name: str) -> None:
+    assert list(failing(make_view(facts()))) == [name]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        facts_of(disks=[Disk("/", 200 << 20, 1000, 50), Disk("/nonexistent/data", 512 << 20, 1000, 50)]),
+        facts_of(time_sync=TimeSync(True, "Normal", NOW - DAY_NS)),
+        facts_of(days=[Day("2026-11-27", NOW - 2 * HOUR, uploaded=False)], recorded=[]),
+        facts_of(reach=Reach(NOW - 179 * NS_PER_SECOND, 2)),
+        unit_of("harvester-close.timer", next_ns=NOW - 119 * NS_PER_SECOND),
+    ],
+)
+def test_up_to_each_limit_all_is_well(facts: Callable[[], Facts]) -> None:
+    assert failing(make_view(facts())) == {}
+
+
 def test_a_timer_that_started_after_its_stamp_has_missed_nothing() -> None:
     facts = late_reminders()
     assert facts.units

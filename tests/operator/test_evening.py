@@ -1,0 +1,175 @@
+"""The evening function in this process: a host is saved and stopped once its day is in the bucket, and never before."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+BEGINS = datetime.fromisoformat("2026-11-23T16:30:00+05:30")
+SESSIONS = {
+    "known_until": "2026-11-25",
+    "sessions": {
+        "2026-11-23": ["2026-11-23T09:00:00+05:30", "2026-11-23T15:30:00+05:30", BEGINS.isoformat()],
+        "2026-11-24": ["2026-11-24T18:00:00+05:30", "2026-11-24T19:00:00+05:30", "2026-11-24T22:00:00+05:30"],
+    },
+}
+VARIABLES = {
+    "HOSTS": "h1,h2", "TAGS": "Project=p,Environment=e", "STOP": "true", "LAKE_PREFIX": "lake/", "BUCKET": "b",
+    "TOPIC": "t", "ENVIRONMENT": "e",
+}  # fmt: skip
+Call = Callable[[timedelta], dict[str, str]]
+
+
+class Cloud:
+    """EC2, S3 and SNS as far as the function asks them."""
+
+    def __init__(self) -> None:
+        self.manifests = {"h1", "h2"}
+        self.states = {"h1": "running", "h2": "running"}
+        self.day = "2026-11-23"
+        self.days: dict[str, list[str]] = {"h1": [], "h2": []}
+        """Days of which there is a snapshot, by host."""
+        self.deleted: list[str] = []
+        self.stopped: list[str] = []
+        self.mails: list[str] = []
+
+    def client(self, name: str) -> "Cloud":
+        return self
+
+    def describe_instances(self, Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        asked = {each["Name"]: each["Values"] for each in Filters}
+        assert (asked["tag:Project"], asked["tag:Environment"]) == (["p"], ["e"])
+        [name] = asked["tag:Name"]
+        disks = [
+            {"DeviceName": "/dev/x", "Ebs": {"VolumeId": "other"}},
+            {"DeviceName": "/dev/r", "Ebs": {"VolumeId": f"v-{name}"}},
+        ]
+        one = {"InstanceId": name, "State": {"Name": self.states[name]}}
+        one |= {"RootDeviceName": "/dev/r", "BlockDeviceMappings": disks}
+        return {"Reservations": [{"Instances": [one]}] if self.states[name] in asked["instance-state-name"] else []}
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:
+        host = Prefix.partition("host=")[2].partition("/")[0]
+        assert (Bucket, Prefix) == ("b", f"lake/manifest/date={self.day}/host={host}/manifest-")
+        return {"Contents": [{}]} if host in self.manifests else {}
+
+    def describe_snapshots(self, OwnerIds: list[str], Filters: list[dict[str, Any]]) -> dict[str, Any]:
+        assert OwnerIds == ["self"]
+        [name] = next(each["Values"] for each in Filters if each["Name"] == "tag:Name")
+        return {
+            "Snapshots": [
+                {"SnapshotId": f"{name} {day}", "Tags": [{"Key": "Name", "Value": name}, {"Key": "Day", "Value": day}]}
+                for day in self.days[name]
+            ]
+        }
+
+    def create_snapshot(
+        self, VolumeId: str, Description: str, TagSpecifications: list[dict[str, Any]]
+    ) -> dict[str, str]:
+        tags = {each["Key"]: each["Value"] for each in TagSpecifications[0]["Tags"]}
+        assert (VolumeId, tags["Project"]) == (f"v-{tags['Name']}", "p")
+        self.days[tags["Name"]].append(tags["Day"])
+        return {"SnapshotId": f"{tags['Name']} {tags['Day']}"}
+
+    def delete_snapshot(self, SnapshotId: str) -> None:
+        self.deleted.append(SnapshotId)
+
+    def stop_instances(self, InstanceIds: list[str]) -> None:
+        assert all(self.day in self.days[name] for name in InstanceIds), "saved first"
+        self.stopped += InstanceIds
+
+    def publish(self, TopicArn: str, Subject: str, Message: str) -> None:
+        self.mails.append(f"{Subject}: {Message}")
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    cloud = Cloud()
+    monkeypatch.setattr("boto3.client", cloud.client)
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    return cloud
+
+
+@pytest.fixture
+def function(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    (tmp_path / "sessions.json").write_text(json.dumps(SESSIONS), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(root / "files/functions"))
+    market = importlib.import_module("market")
+    module = importlib.import_module("evening")
+    ask = market.evening_at
+    monkeypatch.setattr(module, "evening_at", lambda moment, length: ask(moment, length, tmp_path / "sessions.json"))
+    yield module
+    for name in ("market", "evening"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def call(function: ModuleType, cloud: Cloud) -> Call:
+    """What it does so long after the evening began."""
+    return lambda after: dict(function.handler({"now": (BEGINS + after).isoformat()}, None))
+
+
+MINUTES = timedelta(minutes=1)
+
+
+def test_a_host_is_saved_and_stopped_once_its_day_is_in_the_bucket(call: Call, cloud: Cloud) -> None:
+    cloud.manifests = {"h2"}
+    assert call(0 * MINUTES) == {"h1": "not uploaded yet", "h2": "stopping"}
+    assert (cloud.stopped, cloud.days, cloud.mails) == (["h2"], {"h1": [], "h2": ["2026-11-23"]}, [])
+
+    cloud.manifests, cloud.states = {"h1", "h2"}, {"h1": "running", "h2": "running"}
+    assert call(15 * MINUTES) == {"h1": "stopping", "h2": "done before"}, "who started it again by hand needs it"
+    assert cloud.stopped == ["h2", "h1"]
+
+
+@pytest.mark.parametrize(("stop", "state"), [("false", "running"), ("true", "stopped"), ("true", "pending")])
+def test_what_is_not_to_stop_or_does_not_run_is_saved_alone(
+    call: Call, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, stop: str, state: str
+) -> None:
+    monkeypatch.setenv("STOP", stop)
+    cloud.states = {"h1": state, "h2": "terminated"}
+
+    assert call(0 * MINUTES) == {"h1": "snapshot", "h2": "no such host"}
+    assert cloud.stopped == []
+
+
+def test_the_newest_seven_snapshots_stay(call: Call, cloud: Cloud) -> None:
+    cloud.days["h1"] = [f"2026-11-{day:02}" for day in (12, 10, 16, 17, 18, 19, 20, 11)]
+
+    call(0 * MINUTES)
+
+    assert cloud.deleted == ["h1 2026-11-10", "h1 2026-11-11"]
+
+
+@pytest.mark.parametrize(
+    ("after", "answers", "mails"),
+    [(-1, False, 0), (0, True, 0), (224, True, 0), (225, True, 1), (239, True, 1), (240, False, 0)],
+)
+def test_an_evening_lasts_four_hours_and_its_last_call_tells_people_of_a_day_that_is_not_up(
+    call: Call, cloud: Cloud, after: int, answers: bool, mails: int
+) -> None:
+    cloud.manifests = {"h1"}
+
+    assert bool(call(after * MINUTES)) is answers
+    assert len(cloud.mails) == mails
+    assert all("e: 2026-11-23 is not in the bucket: h2: the day 2026-11-23" in mail for mail in cloud.mails)
+
+
+def test_an_evening_goes_on_after_midnight_and_is_still_of_its_day(call: Call, cloud: Cloud) -> None:
+    cloud.day = "2026-11-24"
+
+    assert call(datetime.fromisoformat("2026-11-25T00:30:00+05:30") - BEGINS) == {"h1": "stopping", "h2": "stopping"}
+    assert cloud.days["h1"] == ["2026-11-24"]
+
+
+def test_the_last_day_that_the_build_knew_is_known_and_the_next_is_an_error(call: Call) -> None:
+    assert call(datetime.fromisoformat("2026-11-25T23:59:00+05:30") - BEGINS) == {}
+    with pytest.raises(ValueError, match="2026-11-26 is after 2026-11-25"):
+        call(datetime.fromisoformat("2026-11-26T00:00:00+05:30") - BEGINS)
