@@ -126,7 +126,7 @@ def test_a_streamed_day_is_certified_word_for_word(streamed) -> None:
     check(data["symbols"][SBIN], {
         "window_ns": 100 * SECOND, "covered_ns": 89 * SECOND, "coverage": 0.89, "updates": {"depth": 1, "quotes": 11},
         "off_session": 0, "longest_silence_ns": 87_880_000_000,
-        "gaps_by_cause": {"mute": {"ns": 10 * SECOND, "count": 1}, "not_started": {"ns": SECOND, "count": 1}},
+        "gaps_by_cause": {"stale": {"ns": 10 * SECOND, "count": 1}, "not_started": {"ns": SECOND, "count": 1}},
     })  # fmt: skip
     skew = data["symbols"][SBIN]["skew_ms"]
     assert (skew["p99"], skew["max"]) == (120.0, 120.0) and skew["p50"] in (70.0, 80.0) and skew["min"] in (0.0, 30.0)
@@ -146,7 +146,7 @@ def test_a_streamed_day_is_certified_word_for_word(streamed) -> None:
     check(data, {"unexplained_ns": 0, "frames": 11, "leftovers": {}, "notices": [], "connection_count": 1})
     check(data["connections"][0], {
         "connection": 0, "stream": 0, "run_id": recorder.run.run_id, "from_ns": OPEN_NS, "to_ns": moment(90),
-        "cause": "mute", "symbols": 2,
+        "cause": "stale", "symbols": 2,
     })  # fmt: skip
     assert (depth["frames"], depth["connection_count"], depth["connections"][0]["stream"]) == (5, 1, 4)
     assert list(data["symbols"]) == sorted([SBIN, NIFTY]) and list(depth["symbols"]) == [INFY]
@@ -278,7 +278,11 @@ def mixed(streamed):
             5,
             f"{SBIN}: depth50 has 1 rows of fyers-tbt, the certificate says 5",
         ),
-        (f"streams fyers-tbt symbols {SBIN} updates index", 5, "the table index is not listed, and should have rows"),
+        (
+            f"streams fyers-tbt symbols {SBIN} updates indices",
+            5,
+            "the table indices is not listed, and should have rows",
+        ),
         (f"symbols {SBIN} updates", 2, f"{SBIN}: updates is 2, counted 1"),
         (
             f"streams fyers-tbt symbols {SBIN} covered_ns",
