@@ -14,9 +14,9 @@ from exchange.quotes import recorded_row, recorded_sides
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.columns import PAISE
-from harvester.lake.layout import DEPTH, PARTITION, QUOTES, Partition, table_of
+from harvester.lake.layout import DEPTH, PARTITION, QUOTES, SCHEMA_VERSION, Partition, table_of
 from harvester.lake.manifest import load_manifest
-from harvester.lake.schema import SCHEMA_VERSION, version_of
+from harvester.lake.schema import version_of
 from harvester.lake.tables.parquet import plain
 
 DEFAULT_TICK = 5

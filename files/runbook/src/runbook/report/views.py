@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from harvester.lake import schema2
 from harvester.lake.columns import PAISE
-from harvester.lake.layout import BARS, DEPTH, GAPS, INDICES, QUOTES
-from harvester.lake.schema import GAPS_SCHEMA, SCHEMA_VERSION, TABLES
+from harvester.lake.layout import BARS, DEPTH, GAPS, INDICES, QUOTES, SCHEMA_VERSION
+from harvester.lake.schema import GAPS_SCHEMA, TABLES
 from harvester.lake.schema2 import FORMER
 
 SCHEMAS: Mapping[str, pa.Schema] = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.items()}}
