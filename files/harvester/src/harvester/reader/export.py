@@ -134,7 +134,8 @@ def _read(rows: SymbolRows, symbol: str, columns: Sequence[str]) -> pa.Table:
 def _known(quotes: pa.Table, chosen: Ints) -> list[Row]:
     """The quote of each moment, by its place in the table; -1 for none."""
     places = pa.array(np.maximum(chosen, 0), mask=chosen < 0)
-    return quotes.select(UNKNOWN.keys()).take(places).to_pylist()
+    known: list[Row] = quotes.select([*UNKNOWN]).take(places).to_pylist()
+    return known
 
 
 def _open_days(lake: Path, day: date, every_ns: int | None) -> list[_HostDay]:
