@@ -40,7 +40,7 @@ def build_day(
         raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
     files = [*written.files, ledger, *archived]
     damage = certify_damage(day.events.damage, written.gaps, explanation.text)
-    certificate = certify_day(day, release, written.symbols, written.streams, files, damage)
+    certificate = certify_day(day, release, written.symbols, written.streams, damage)
     flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(
