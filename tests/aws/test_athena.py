@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.reader.athena import PARTITIONS, SCHEMAS, View, define_all
+from harvester.reader.athena import CURRENT, PARTITIONS, SCHEMAS, View, define_all
 from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, destroy, environment
 from runbook.aws.environment import Environment
@@ -24,7 +24,7 @@ from runbook.tasks import aws as tasks
 BUCKET, DATABASE = NAMES.bucket(ACCOUNT), "alpha_harvester_test"
 ARN = f"arn:aws:glue:{REGION}:{ACCOUNT}:database/{DATABASE}"
 FORMER = "gone-1"
-FILES = [f"{kind}_files" for kind in SCHEMAS]
+FILES = [f"{kind}_files" for kind in CURRENT]
 TABLES = ["manifest_lines", *FILES]
 
 
@@ -53,7 +53,7 @@ def apply(changes: list[Change]) -> None:
         change.apply()
 
 
-def properties(cloud: Cloud, kind: str = "depth_files") -> dict[str, str]:
+def properties(cloud: Cloud, kind: str = "depth_v3_files") -> dict[str, str]:
     found: dict[str, str] = read_tables(cloud.client("glue"), DATABASE)[kind]["Parameters"]
     return found
 
@@ -74,7 +74,7 @@ def test_the_tables_are_those_of_the_lake_and_made_once(cloud: Cloud, here: Envi
     assert cloud.client("glue").get_databases()["DatabaseList"] == []
     assert [one.what for one in planned] == [
         f"database {DATABASE}",
-        *(f"table {DATABASE}.{name}" for name in (*TABLES, *SCHEMAS)),
+        *(f"table {DATABASE}.{name}" for name in (*TABLES, *CURRENT)),
     ]
     apply(planned)
 
@@ -82,7 +82,7 @@ def test_the_tables_are_those_of_the_lake_and_made_once(cloud: Cloud, here: Envi
     assert cloud.client("glue").get_tags(ResourceArn=ARN)["Tags"] == NAMES.tags
     made = read_tables(cloud.client("glue"), DATABASE)
     hosts = sorted([FORMER, NAMES.host(1)])
-    for wanted in define_all([*SCHEMAS], BUCKET, "lake/", hosts, "2025-12-30", DATABASE):
+    for wanted in define_all([*CURRENT], BUCKET, "lake/", hosts, "2025-12-30", DATABASE):
         table = made.pop(wanted.name)
         storage = table["StorageDescriptor"]
         assert {one["Name"]: one["Type"] for one in storage["Columns"]} == wanted.columns
@@ -103,18 +103,18 @@ def view_of(table: dict[str, Any]) -> tuple[str, set[str]]:
     content = json.loads(base64.b64decode(encoded))
     assert (content["catalog"], content["schema"]) == ("awsdatacatalog", DATABASE)
     kinds = {one["type"] for one in content["columns"]}
-    assert kinds <= {"bigint", "integer", "boolean", "varchar", "array(bigint)"}
+    assert kinds <= {"bigint", "integer", "boolean", "varchar", "array(bigint)", "timestamp(3)"}
     return content["originalSql"], {one["name"] for one in content["columns"]}
 
 
 def test_a_table_of_an_older_release_becomes_the_view(cloud: Cloud, here: Environment) -> None:
     glue = cloud.client("glue")
-    files = read_tables(glue, DATABASE)["depth_files"]
+    files = read_tables(glue, DATABASE)["depth_v3_files"]
     old = {key: files[key] for key in ("TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
-    glue.update_table(DatabaseName=DATABASE, TableInput={"Name": "depth", **old})
+    glue.update_table(DatabaseName=DATABASE, TableInput={"Name": "depth_v3", **old})
 
     [change] = athena.plan(here, ACCOUNT)
-    assert change.what == f"table {DATABASE}.depth"
+    assert change.what == f"table {DATABASE}.depth_v3"
     assert "type: EXTERNAL_TABLE -> VIRTUAL_VIEW" in change.differences
     change.apply()
 
@@ -123,7 +123,7 @@ def test_a_table_of_an_older_release_becomes_the_view(cloud: Cloud, here: Enviro
 
 def test_a_new_host_is_shown_and_mended_and_a_persons_own_things_stay(cloud: Cloud, here: Environment) -> None:
     glue = cloud.client("glue")
-    depth = read_tables(glue, DATABASE)["depth_files"]
+    depth = read_tables(glue, DATABASE)["depth_v3_files"]
     again = {key: depth[key] for key in ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
     glue.update_table(
         DatabaseName=DATABASE,
@@ -162,7 +162,7 @@ def stale_projection(table: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("hand", "said"),
     [
-        (strangers_columns, ("column recv_ns: none -> bigint", "column x: int -> none")),
+        (strangers_columns, ("column ts_recv: none -> timestamp", "column x: int -> none")),
         (elsewhere, (f"location: s3://another/ -> s3://{BUCKET}/lake/",)),
         (stale_projection, ("projection.enabled: false -> true", "projection.x.type: date -> none")),
     ],
@@ -172,12 +172,12 @@ def test_what_hands_changed_is_named_and_mended(
 ) -> None:
     apply(athena.plan(here, ACCOUNT))
     glue = cloud.client("glue")
-    right = read_tables(glue, DATABASE)["depth_files"]
+    right = read_tables(glue, DATABASE)["depth_v3_files"]
     kept = {key: right[key] for key in ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
     glue.update_table(DatabaseName=DATABASE, TableInput=hand(kept))
 
     [change] = athena.plan(here, ACCOUNT)
-    assert (change.what, change.differences) == (f"table {DATABASE}.depth_files", said)
+    assert (change.what, change.differences) == (f"table {DATABASE}.depth_v3_files", said)
     change.apply()
 
     assert athena.plan(here, ACCOUNT) == []
@@ -185,13 +185,13 @@ def test_what_hands_changed_is_named_and_mended(
 
 def test_a_table_and_tags_that_are_gone_come_back(cloud: Cloud, here: Environment) -> None:
     glue = cloud.client("glue")
-    glue.delete_table(DatabaseName=DATABASE, Name="gaps")
+    glue.delete_table(DatabaseName=DATABASE, Name="gaps_v3")
     glue.tag_resource(ResourceArn=ARN, TagsToAdd={"Environment": "another"})
 
     planned = athena.plan(here, ACCOUNT)
     assert [(one.what, one.differences) for one in planned] == [
         (f"database {DATABASE}", ("tag Environment: another -> test",)),
-        (f"table {DATABASE}.gaps", ()),
+        (f"table {DATABASE}.gaps_v3", ()),
     ]
     with pytest.raises(HarvesterError, match=r"tag Environment: another -> test.*athena-tables again"):
         athena.make(here, ACCOUNT, planned[1:])
@@ -204,19 +204,40 @@ def test_the_task_shows_asks_changes_and_then_has_nothing_to_do(
     cloud: Cloud, here: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     glue, inventory = cloud.client("glue"), str(cloud.inventory)
-    glue.delete_table(DatabaseName=DATABASE, Name="gaps")
+    glue.delete_table(DatabaseName=DATABASE, Name="gaps_v3")
 
     def run(**options: Any) -> list[str]:
         tasks.athena_tables(MockContext(), inventory=inventory, **options)
         return capsys.readouterr().out.splitlines()
 
-    assert run(dry_run=True) == [f"make table {DATABASE}.gaps"]
+    assert run(dry_run=True) == [f"make table {DATABASE}.gaps_v3"]
     with pytest.raises(Exit, match="Nothing was changed"):
         run()
-    assert "gaps" not in read_tables(glue, DATABASE)
+    assert "gaps_v3" not in read_tables(glue, DATABASE)
     capsys.readouterr()
-    assert run(yes=True) == [f"make table {DATABASE}.gaps", f"{DATABASE} is as the lake is"]
+    assert run(yes=True) == [f"make table {DATABASE}.gaps_v3", f"{DATABASE} is as the lake is"]
     assert run() == [f"nothing to do: {DATABASE} is as the lake is"]
+
+
+def test_a_bucket_with_days_of_an_older_schema_keeps_their_tables_and_no_other_gets_any(
+    cloud: Cloud, here: Environment
+) -> None:
+    apply(athena.plan(here, ACCOUNT))
+    s3 = cloud.client("s3")
+    key = f"lake/depth/date=2026-11-20/host={FORMER}/depth-g1-0123456789abcdef.parquet"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
+
+    planned = athena.plan(here, ACCOUNT)
+    assert [one.what for one in planned] == [f"table {DATABASE}.{name}" for name in ("depth_files", "depth")]
+    apply(planned)
+
+    former = {
+        one["Name"] for one in read_tables(cloud.client("glue"), DATABASE)["depth"]["StorageDescriptor"]["Columns"]
+    }
+    assert former == {*SCHEMAS["depth"].names, *PARTITIONS}
+    s3.delete_object(Bucket=BUCKET, Key=key)
+    assert athena.plan(here, ACCOUNT) == []
+    assert "depth" in read_tables(cloud.client("glue"), DATABASE), "nothing is taken away"
 
 
 def test_destroy_lists_the_database_removes_it_and_proves_it(cloud: Cloud, here: Environment) -> None:

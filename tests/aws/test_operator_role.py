@@ -208,4 +208,4 @@ def test_the_role_is_enough_to_make_athenas_tables_and_to_mend_them(
     other.configure()
 
     assert refused == []
-    assert len(planned) == len(["database", "manifest_lines", *athena.SCHEMAS]), "the views are as they were"
+    assert len(planned) == len(["database", "manifest_lines", *athena.CURRENT]), "the views are as they were"

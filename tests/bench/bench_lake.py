@@ -21,10 +21,11 @@ MANY = 5_000
 """Symbols of the broad day, which has as many updates."""
 HOST = "bench"
 QUESTION = """
-    select symbol, recv_ns // 1000000000 as second, arg_max({bid} + {ask}, recv_ns) / 2 as mid from {table} group by all
+    select symbol, {ns} // 1000000000 as second, arg_max({bid} + {ask}, {ns}) / 2 as mid from {table} group by all
 """
 """The last mid price of each second of each symbol, in paise."""
 WAYS = ("files", "views")
+TABLES = ("depth", "quotes", "bars", "gaps")
 
 
 def run(report: "Report", *, long: bool) -> None:
@@ -62,9 +63,11 @@ def run(report: "Report", *, long: bool) -> None:
 
 def _sizes(place: Path) -> dict[str, int]:
     """Bytes of each table."""
+    from harvester.lake.layout import folder_of
+
     return {
-        kind: sum(path.stat().st_size for path in (place / "lake" / kind).rglob("*.parquet"))
-        for kind in ("depth", "quotes", "bars", "gaps")
+        kind: sum(path.stat().st_size for path in (place / "lake" / folder_of(kind)).rglob("*.parquet"))
+        for kind in TABLES
     }
 
 
@@ -96,10 +99,11 @@ def ask_files(lake: Path) -> dict[str, object]:
     import duckdb
     import numpy as np
 
-    table = f"read_parquet('{lake}/depth/*/*/*.parquet')"
+    table = f"read_parquet('{lake}/depth_v3/*/*/*.parquet')"
     with duckdb.connect(config={"threads": 1}) as connection:
         began = time.process_time()
-        answer = connection.execute(QUESTION.format(bid="bid_px[1]", ask="ask_px[1]", table=table)).fetchnumpy()
+        question = QUESTION.format(ns="epoch_ns(ts_recv)", bid="bid_px_paise[1]", ask="ask_px_paise[1]", table=table)
+        answer = connection.execute(question).fetchnumpy()
         spent = time.process_time() - began
     return {"rows": int(np.size(answer["mid"])), "cpu_s": spent, "rss_mib": child.peak_mib()}
 
@@ -113,7 +117,7 @@ def ask_views(lake: Path) -> dict[str, object]:
     with open_lake(lake) as connection:
         connection.execute("set threads = 1")
         began = time.process_time()
-        question = QUESTION.format(bid="bid_px_1", ask="ask_px_1", table="depth")
+        question = QUESTION.format(ns="recv_ns", bid="bid_px_paise_1", ask="ask_px_paise_1", table="depth")
         rows = connection.sql(question).to_arrow_table().num_rows
         spent = time.process_time() - began
     return {"rows": rows, "cpu_s": spent, "rss_mib": child.peak_mib()}

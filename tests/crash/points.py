@@ -20,9 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
 from tests.crash import bugs
 from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS, HandClock, HandRecorder
+from tests.lake_rows import rows
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
@@ -153,8 +153,7 @@ def count_rows(lake: Path) -> "Counter[tuple[int, str]]":
     """How often each poll is in the depth table."""
     manifest = load_manifest(lake, PARTITION)
     assert manifest is not None
-    table = pq.read_table(lake / manifest.find(DEPTH)[0].path, columns=["sched_ns", "symbol"])
-    return Counter((row["sched_ns"], row["symbol"]) for row in table.to_pylist())
+    return Counter((row["ts_sched"], row["symbol"]) for row in rows(lake / manifest.find(DEPTH)[0].path))
 
 
 def count_archived(lake: Path) -> "Counter[tuple[int, str]]":

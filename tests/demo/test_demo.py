@@ -54,7 +54,7 @@ def test_what_the_exchange_served_came_home(demo: dict[str, Any], figure: Any) -
 
 def test_the_files_are_here_with_their_hashes(demo: dict[str, Any], root: Path) -> None:
     kinds = {Path(file["path"]).parts[0] for file in demo["files"]}
-    assert kinds >= {"depth", "quotes", "depth50", "bars", "gaps", "raw"}
+    assert kinds >= {"depth_v3", "quotes_v3", "depth50_v3", "bars_v3", "gaps_v3", "raw"}
     for file in demo["files"]:
         content = (root / demo["lake"] / file["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == file["sha256"]
@@ -197,7 +197,7 @@ def test_replacing_the_host_brings_its_data_home_first(demo: dict[str, Any], acc
     assert after != before
     verified = invoke(root, "verify-data", "--output", output)
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    assert len(list((root / output / "lake").glob("depth/**/*.parquet"))) == 1
+    assert len(list((root / output / "lake").glob("depth_v3/**/*.parquet"))) == 1
     assert invoke(root, "status").returncode == 0
 
 

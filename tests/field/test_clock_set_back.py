@@ -4,8 +4,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
+from tests import lake_rows
 from tests.journals import OPEN_NS, HandClock
 from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import INFY, SBIN, SocketRecorder
@@ -41,7 +41,7 @@ def place(tmp_path: Path) -> StreamedPlace:
 
 
 def rows(place: StreamedPlace, kind: str, symbol: str = SBIN) -> list[dict[str, Any]]:
-    return [row for row in pq.read_table(place.current(kind)).to_pylist() if row["symbol"] == symbol]
+    return [row for row in lake_rows.rows(place.current(kind)) if row["symbol"] == symbol]
 
 
 def record(place: StreamedPlace, recorder: SocketRecorder, *, back_at: int, count: int = 400) -> None:
@@ -75,14 +75,15 @@ def test_a_complete_feed_is_complete(place: StreamedPlace, segment_bytes: int) -
     assert (numbers["missing"], numbers["repeated"]) == (0, 0)
     assert [gap.cause for gap in place.gaps(SBIN)] == []
     assert [row["sequence"] for row in rows(place, "depth50")] == list(range(1, 401))
-    assert not any(row["suspect"] for row in rows(place, "depth50"))
+    assert not any(not row["valid"] for row in rows(place, "depth50"))
     for kind, count in (("depth", 400), ("quotes", 400), ("depth50", 400)):
         found = rows(place, kind)
         assert len(found) == count
         assert all(one["seq"] < other["seq"] for one, other in pairwise(found)), kind
-        assert [row["recv_ns"] for row in found] != sorted(row["recv_ns"] for row in found), "it was set back"
-    assert [row["volume"] for row in rows(place, "depth")] == [1_000 + number for number in range(400)]
-    assert [row["ltp"] for row in rows(place, "quotes")] == [80_000 + number for number in range(400)]
+        assert [row["ts_recv"] for row in found] != sorted(row["ts_recv"] for row in found), "it was set back"
+    assert [row["bid_px_paise"][0] for row in rows(place, "depth")] == [79_995 + number for number in range(400)]
+    assert [row["volume"] for row in rows(place, "quotes")] == [1_000 + number for number in range(400)]
+    assert [row["ltp_paise"] for row in rows(place, "quotes")] == [80_000 + number for number in range(400)]
     assert verify_lake(place.lake).ok
 
 
@@ -137,9 +138,9 @@ def test_bars_are_one_a_minute_and_in_order(place: StreamedPlace) -> None:
     place.close()
 
     found = rows(place, "bars")
-    assert [(row["begin_ns"] - OPEN_NS) // NS_PER_SECOND for row in found] == [0, 60]
+    assert [(row["ts_begin"] - OPEN_NS) // NS_PER_SECOND for row in found] == [0, 60]
     assert sum(row["updates"] for row in found) == 900
-    assert [row["open"] for row in found] == [80_000, 80_600]
+    assert [row["open_paise"] for row in found] == [80_000, 80_600]
 
 
 def test_a_csv_has_a_line_for_each_time_with_what_had_come_by_then(place: StreamedPlace, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_the_weekly_check_is_asked_in_the_evenings_and_runs_once_a_week(
     os.utime(stamp, (0, 0))
     assert harvester(weekly) == 0
     assert stamp.stat().st_mtime > 0, "checked again"
-    next(lake.glob("gaps/**/*.parquet")).write_bytes(b"x")
+    next(lake.glob("gaps_v3/**/*.parquet")).write_bytes(b"x")
     os.utime(stamp, (0, 0))
     assert harvester(weekly) == 1
     assert stamp.stat().st_mtime == 0, "what is wrong is asked for again in the next evening"

@@ -56,10 +56,9 @@ def test_a_connection_of_the_day_before_goes_on_with_what_it_knew(place: Streame
     record(place)
     close(place)
     rows = place.table("depth")
-    assert [row["bid_px"][0] for row in rows] == [book(number)[0] for number in range(50, 101)]
-    assert {tuple(row["bid_px"][1:]) for row in rows} == {tuple(book(7)[1:5])}
-    assert {row["ltp"] for row in rows} == {80_007}
-    assert {row["recv_ns"] >= MIDNIGHT_NS for row in rows} == {True}
+    assert [row["bid_px_paise"][0] for row in rows] == [book(number)[0] for number in range(50, 101)]
+    assert {tuple(row["bid_px_paise"][1:]) for row in rows} == {tuple(book(7)[1:5])}
+    assert {row["ts_recv"] >= MIDNIGHT_NS for row in rows} == {True}
     facts = place.certificate()["streams"]["fyers-hsm"]
     assert (facts["frames"], facts["leftovers"]) == (51, {})
     assert {symbol: entry["coverage"] for symbol, entry in facts["symbols"].items()} == {SBIN: 1.0, INFY: 1.0}
@@ -80,8 +79,8 @@ def test_fifty_levels_go_on_as_well(place: StreamedPlace) -> None:
     record(place, FYERS_TBT)
     close(place)
     rows = place.table("depth50")
-    assert len(rows) == 51 and {row["suspect"] for row in rows} == {False}
-    assert rows[0]["bid_px"] == [80_000 - 5 * slot for slot in range(50)]
+    assert len(rows) == 51 and {not row["valid"] for row in rows} == {False}
+    assert rows[0]["bid_px_paise"] == [80_000 - 5 * slot for slot in range(50)]
 
 
 def test_a_gap_that_began_before_midnight_is_closed_after_it(place: StreamedPlace) -> None:
@@ -107,7 +106,7 @@ def test_a_gap_that_began_before_midnight_is_closed_after_it(place: StreamedPlac
     recorder.stop()
     close(place)
     (gap,) = [gap for gap in place.gaps(SBIN) if gap.feed == "fyers-hsm"]
-    assert (gap.from_ns, gap.to_ns, gap.cause) == (MIDNIGHT_NS, MIDNIGHT_NS + 40 * NS_PER_SECOND, "mute")
+    assert (gap.from_ns, gap.to_ns, gap.cause) == (MIDNIGHT_NS, MIDNIGHT_NS + 40 * NS_PER_SECOND, "stale")
     assert place.certificate()["damage"] == []
 
 
@@ -125,7 +124,7 @@ def test_what_is_recorded_and_not_decoded_fails_the_close_until_it_is_explained(
     assert "51 parts of messages of fyers-hsm are recorded and not decoded (no snapshot 51)" in said
     assert "00:00:00 to 00:00:50" in said and "--explain" in said and "the day before" in said
     assert not (place.lake / place.partition.manifest).exists()
-    assert not list(place.lake.glob("depth/date=*/host=*/*.parquet"))
+    assert not list(place.lake.glob("depth_v3/date=*/host=*/*.parquet"))
 
     assert close(place, explain="the disk of the old host is gone").outcome == "closed"
     (entry,) = [each for each in place.certificate()["damage"] if each["kind"] == "undecoded"]
@@ -138,7 +137,7 @@ def test_books_without_their_snapshot_are_suspect_and_no_reason_to_refuse_the_da
     record(place, FYERS_TBT)
     lose_the_day_before(place)
     close(place)
-    assert {row["suspect"] for row in place.table("depth50")} == {True}
+    assert {not row["valid"] for row in place.table("depth50")} == {True}
     assert place.facts(SBIN, "fyers-tbt")["coverage"] == 0.0
 
 

@@ -146,9 +146,9 @@ def test_the_halts_are_proven_to_be_quiet(audit: Audit, certificate: dict[str, A
 def test_a_side_without_orders_is_recorded(day: Path) -> None:
     import pyarrow.parquet as pq
 
-    (path,) = (day / "data/lake/depth").glob("date=*/host=*/depth-*.parquet")
+    (path,) = (day / "data/lake/depth_v3").glob("date=*/host=*/*.parquet")
     rows = pq.read_table(path, filters=[("symbol", "==", AT_LIMIT)]).to_pylist()
 
-    at_limit = [row for row in rows if row["ask_px"] == [None] * 5]
+    at_limit = [row for row in rows if row["ask_px_paise"] == [None] * 5]
     assert at_limit
-    assert all(row["bid_px"][0] is not None for row in at_limit)
+    assert all(row["bid_px_paise"][0] is not None for row in at_limit)

@@ -4,12 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import SBIN
 
 from exchange.wire import tbt
 from harvester.decode import fyers_tbt
-from harvester.lake.tables import stream_rows
 
 
 class Strict(np.ndarray):
@@ -30,24 +28,6 @@ class StrictNumpy:
         if name not in ("append", "full", "empty"):
             return plain
         return lambda *args, **options: plain(*args, **options).view(Strict)
-
-
-def test_the_quote_known_last_is_the_last_of_its_batch(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = StreamedPlace(tmp_path)
-    recorder = place.sockets()
-    recorder.open()
-    recorder.connect(0, [SBIN])
-    recorder.snapshots(0, SBIN)
-    recorder.quotes(0, SBIN, 1, 2, 3)
-    recorder.at(10)
-    recorder.connect(1, [SBIN])
-    recorder.at(20)
-    recorder.books(0, SBIN, 4)
-    recorder.close()
-    recorder.stop()
-    monkeypatch.setattr(stream_rows, "np", StrictNumpy())
-    place.close()
-    assert [row["ltp"] for row in place.table("depth")] == [80_000, 80_003]
 
 
 def levels(*pairs: tuple[int, int]) -> list[tbt.Level]:

@@ -86,7 +86,7 @@ def play(day: GoldenDay) -> dict[str, str]:
             name = re.sub("-[0-9a-f]{16}", "", f"generation-{number}/{path.name}")  # the hash is in files.txt
             is_last = number == len(day.batches)
             if path.suffix == ".parquet" and (
-                (is_last and day.rows) or kind == "gaps"
+                (is_last and day.rows) or kind == "gaps_v3"
             ):  # of the others before: the hashes
                 found[f"{name}.jsonl"] = render.table(path)
             elif kind == "certificate" or path.name == "manifest.json":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from tests import lake_rows
 
 MAGIC = b"\xf5AHJ"
 HEADER = struct.Struct("<4sIIBBHQqq")
@@ -32,7 +33,7 @@ def table(path: Path) -> str:
         ]
         head.append({"metadata": _told(schema.metadata)})
         head.append({"row_groups": [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]})
-        rows = file.read().to_pylist()
+    rows = lake_rows.rows(path)
     return "".join(map(line, [*head, *(list(row.values()) for row in rows)]))
 
 

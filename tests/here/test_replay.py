@@ -12,6 +12,7 @@ from rich.console import Console
 from exchange.client import read_ready
 from exchange.environment import client_environment
 from harvester.config.settings import PATH_VARIABLE
+from harvester.lake.layout import folder_of
 from lab import calendar
 from lab.demo import here
 from lab.demo.host import Demo, wait_until
@@ -20,15 +21,15 @@ from runbook.fleet.inventory import program
 
 ALLOWANCE_SECONDS = 20
 """A day is served from its first frame on, some seconds before its session, and as long as it took."""
-CAPTURE = "recv_ns, mono_offset_ns, run_id, seq, connection, in_session"
+CAPTURE = "ts_recv, mono_offset_ns, run_id, seq, connection, in_session"
 """What a row says of its own recording."""
 
 
 def rows(lake: Path, table: str) -> list[str]:
     """The sockets' rows of a table, per symbol in order of receipt, without what belongs to the recording."""
-    day = duckdb.read_parquet(str(lake / table / "**/*.parquet")).filter("feed != 'fyers-rest'")
+    day = duckdb.read_parquet(str(lake / folder_of(table) / "**/*.parquet")).filter("feed != 'fyers-rest'")
     wanted = day.order("symbol, run_id, seq, entry").select(f"* exclude ({CAPTURE})")
-    return [repr(row) for row in wanted.fetchall()]
+    return [repr(row) for row in wanted.to_arrow_table().to_pylist()]
 
 
 def record_again(demo: Demo, lake: Path, day: str) -> Path:

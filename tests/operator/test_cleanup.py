@@ -60,7 +60,7 @@ def test_old_days_with_verified_copies_may_go_and_receipts_stay(lake: LakeMaker,
     plan = look(lake, store)
 
     old = trading_days(4)[:2]
-    assert removed(plan) == {(day, kind) for day in old for kind in ("depth", "raw")}
+    assert removed(plan) == {(day, kind) for day in old for kind in ("depth_v3", "quotes_v3", "raw")}
     assert plan.bytes == sum((lake.root / removal.file.path).stat().st_size for removal in plan.removals)
     assert {kept.why for kept in plan.kept} == {"manifest, certificate or gap ledger", "one of the newest days"}
 
@@ -71,30 +71,30 @@ def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: Loca
     pull_all(lake, store, raw=False)
     plan = look(lake, store)
 
-    assert {kind for _, kind in removed(plan)} == {"depth"}
+    assert {kind for _, kind in removed(plan)} == {"depth_v3", "quotes_v3"}
     assert "raw data not pulled (--raw)" in {kept.why for kept in plan.kept}
 
 
 def test_a_copy_that_was_damaged_here_protects_its_original(lake: LakeMaker, store: LocalStore) -> None:
     pull_all(lake, store)
     first = trading_days(4)[0]
-    victim = next(store.lake.glob(f"depth/date={first}/*/*"))
+    victim = next(store.lake.glob(f"depth_v3/date={first}/*/*"))
     content = bytearray(victim.read_bytes())
     content[50] ^= 1
     victim.write_bytes(content)
 
     plan = look(lake, store)
 
-    assert (first, "depth") not in removed(plan)
+    assert (first, "depth_v3") not in removed(plan)
     assert (first, "raw") in removed(plan)
 
 
 def test_a_file_already_gone_from_the_host_is_not_in_the_plan(lake: LakeMaker, store: LocalStore) -> None:
     pull_all(lake, store)
     first = trading_days(4)[0]
-    next(lake.root.glob(f"depth/date={first}/*/*")).unlink()
+    next(lake.root.glob(f"depth_v3/date={first}/*/*")).unlink()
 
-    assert (first, "depth") not in removed(look(lake, store))
+    assert (first, "depth_v3") not in removed(look(lake, store))
 
 
 def test_a_host_file_of_another_size_than_its_manifest_stays(lake: LakeMaker, store: LocalStore) -> None:
@@ -154,7 +154,7 @@ def test_the_archive_gets_verified_copies_once(lake: LakeMaker, store: LocalStor
     first = cleanup.archive(plan, store, tmp_path / "archive")
     second = cleanup.archive(plan, store, tmp_path / "archive")
 
-    assert (first, second) == (4, 0)
+    assert (first, second) == (6, 0)
     assert tree(tmp_path / "archive") == {removal.file.path: removal.file.sha256 for removal in plan.removals}
 
 
@@ -176,7 +176,7 @@ def test_the_summary_counts_files_and_bytes_by_day_and_reason(lake: LakeMaker, s
 
     rows = cleanup.summary(look(lake, store))
 
-    assert sum(row["files"] for row in rows) == 16
+    assert sum(row["files"] for row in rows) == 20
     assert {row["what"] for row in rows if row["date"] == trading_days(4)[0]} == {
         "remove: verified copy here",
         "keep: manifest, certificate or gap ledger",

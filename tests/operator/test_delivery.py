@@ -61,7 +61,7 @@ def test_an_unknown_symbol_is_refused_after_the_data_is_safe(make_lake: MakeLake
     with pytest.raises(ConfigError, match="NSE:SBIN-EQ"):
         deliver([connection(make_lake(days=1))], store, Selection(), symbols=["NSE:SBI-EQ"])
 
-    assert len(list(store.lake.glob("depth/*/*/*"))) == 1
+    assert len(list(store.lake.glob("depth_v3/*/*/*"))) == 1
 
 
 def test_days_of_two_hosts_lie_side_by_side_and_are_one_csv(make_lake: MakeLake, store: LocalStore) -> None:
@@ -69,14 +69,14 @@ def test_days_of_two_hosts_lie_side_by_side_and_are_one_csv(make_lake: MakeLake,
 
     delivery = deliver([connection(lake) for lake in lakes], store, Selection(), csv=True)
 
-    assert sorted(path.name for path in store.lake.glob("depth/*/*")) == ["host=lab1", "host=lab2"]
+    assert sorted(path.name for path in store.lake.glob("depth_v3/*/*")) == ["host=lab1", "host=lab2"]
     assert len(delivery.csv_files) == 1
     assert len(delivery.csv_files[0].read_text().splitlines()) == 108 + 1, "one line for a symbol and a time"
 
 
 def test_a_file_that_a_cleanup_took_is_named_with_where_to_look(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=2)
-    next(lake.root.glob(f"depth/date={trading_days(2)[0]}/*/*")).unlink()
+    next(lake.root.glob(f"depth_v3/date={trading_days(2)[0]}/*/*")).unlink()
 
     delivery = deliver([connection(lake)], store, Selection())
 

@@ -35,8 +35,8 @@ def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lak
     first, second = pull_one(lake, store), pull_one(lake, store)
 
     assert tree(store.lake) == tree(lake.root)
-    assert (len(first.fetched), len(first.problems)) == (12, 0)
-    assert (len(second.fetched), len(second.present)) == (0, 12)
+    assert (len(first.fetched), len(first.problems)) == (15, 0)
+    assert (len(second.fetched), len(second.present)) == (0, 15)
     assert not [path for path in store.partial.rglob("*") if path.is_file()]
 
 
@@ -46,7 +46,7 @@ def test_raw_segments_stay_on_the_host_unless_they_are_asked_for(make_lake: Make
     result = pull_one(lake, store, Selection())
 
     assert not (store.lake / "raw").exists()
-    assert len(result.fetched) == 3
+    assert len(result.fetched) == 4
 
 
 def test_only_the_days_of_the_range_come(make_lake: MakeLake, store: LocalStore) -> None:
@@ -56,7 +56,7 @@ def test_only_the_days_of_the_range_come(make_lake: MakeLake, store: LocalStore)
     result = pull_one(lake, store, Selection(date.fromisoformat(days[1]), date.fromisoformat(days[2])))
 
     assert result.dates == days[1:3]
-    assert sorted(path.name for path in (store.lake / "depth").iterdir()) == [f"date={day}" for day in days[1:3]]
+    assert sorted(path.name for path in (store.lake / "depth_v3").iterdir()) == [f"date={day}" for day in days[1:3]]
 
 
 def test_a_receipt_lists_what_was_hashed_here(make_lake: MakeLake, store: LocalStore) -> None:
@@ -75,7 +75,7 @@ def test_a_file_changed_on_the_host_after_its_manifest_goes_to_quarantine(
     make_lake: MakeLake, store: LocalStore
 ) -> None:
     lake = make_lake(days=1)
-    victim = next(lake.root.glob("depth/*/*/depth-*.parquet"))
+    victim = next(lake.root.glob("depth_v3/*/*/depth_v3-*.parquet"))
     content = bytearray(victim.read_bytes())
     content[100] ^= 1
     victim.write_bytes(content)
@@ -84,7 +84,7 @@ def test_a_file_changed_on_the_host_after_its_manifest_goes_to_quarantine(
 
     assert [Path(problem.path).name for problem in result.problems] == [victim.name]
     assert "quarantine" in result.problems[0].why
-    assert not list(store.lake.glob("depth/*/*/*")), "a file that does not match has no final name"
+    assert not list(store.lake.glob("depth_v3/*/*/*")), "a file that does not match has no final name"
     assert not list(store.lake.glob("manifest/*/*/*")), "a manifest here would claim a whole day"
     assert list(store.quarantine.iterdir())
 
@@ -108,7 +108,7 @@ def test_a_file_of_another_size_than_promised_is_refused(
 def test_a_local_file_that_was_damaged_is_set_aside_and_brought_again(make_lake: MakeLake, store: LocalStore) -> None:
     lake = make_lake(days=1)
     pull_one(lake, store)
-    victim = next(store.lake.glob("depth/*/*/depth-*.parquet"))
+    victim = next(store.lake.glob("depth_v3/*/*/depth_v3-*.parquet"))
     victim.write_bytes(b"timestamp,symbol,ltp\n")
 
     result = pull_one(lake, store)
@@ -228,7 +228,7 @@ def test_a_host_that_goes_away_leaves_a_list_of_what_is_missing(
     second = trading_days(2)[1]
     assert "the connection broke" in result.problems[0].why
     missing = {problem.path.split("/")[0] for problem in result.problems if second in problem.path}
-    assert missing == {"depth", "gaps", "certificate", "raw"}
+    assert missing == {"depth_v3", "quotes_v3", "gaps_v3", "certificate", "raw"}
     assert result.dates == []
 
 
@@ -244,4 +244,4 @@ def test_one_host_out_of_reach_does_not_keep_the_others_from_being_pulled(
     far, near = pull([lambda: Gone("far", lake.root), lambda: LocalTransport("near", lake.root)], store, ALL)
 
     assert "does not answer" in far.problems[0].why
-    assert len(near.fetched) == 4
+    assert len(near.fetched) == 5

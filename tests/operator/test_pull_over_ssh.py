@@ -62,7 +62,7 @@ def test_what_is_no_file_on_the_host_is_passed_over(make_lake: MakeLake, store: 
 
 def test_a_file_that_is_gone_on_the_host_is_named(make_lake: MakeLake, store: LocalStore, ssh_server: Server) -> None:
     lake = make_lake(days=1)
-    next(lake.root.glob("depth/*/*/*")).unlink()
+    next(lake.root.glob("depth_v3/*/*/*")).unlink()
 
     result = pull_over_ssh(ssh_server.host(), lake.root, store)
 

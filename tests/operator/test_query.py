@@ -8,24 +8,28 @@ import pytest
 from made_lake import SLOTS, LakeMaker
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.lake.schema import DEPTH_TABLE
-from runbook.report.query import LEVEL_COLUMNS, PRICE_COLUMNS, ask
+from runbook.report.query import ask, open_lake
+from runbook.report.views import IN_RUPEES
 
 MakeLake = Callable[..., LakeMaker]
 
 
 def test_depth_has_prices_in_paise_and_times_with_a_zone(make_lake: MakeLake) -> None:
-    sql = "select ltp, recv_time, date, host from depth order by recv_ns, symbol limit 1"
+    sql = "select ltp_paise, ts_recv, recv_ns, date, host from quotes order by recv_ns, symbol limit 1"
 
     answer = ask(sql, make_lake(days=1).root)
 
-    [(ltp, time, day, host)] = answer.rows
+    [(ltp, time, ns, day, host)] = answer.rows
     assert (ltp, str(day), host) == (150_000, "2026-11-20", "lab1")
     assert time.isoformat() == "2026-11-20T09:15:00.032000+05:30"
+    assert ns == round(time.timestamp() * 1000) * 1_000_000
 
 
 def test_depth_rupees_has_exact_decimals(make_lake: MakeLake) -> None:
-    sql = "select ltp, bid_px_1, ask_px_5 from depth_rupees order by symbol, recv_ns limit 1"
+    sql = (
+        "select ltp, bid_px_1, ask_px_5 from depth_rupees join quotes_rupees using (run_id, seq, entry)"
+        " order by depth_rupees.symbol, depth_rupees.recv_ns limit 1"
+    )
 
     answer = ask(sql, make_lake(days=1).root)
 
@@ -34,12 +38,21 @@ def test_depth_rupees_has_exact_decimals(make_lake: MakeLake) -> None:
     assert json.loads(answer.to_json()) == [{"ltp": "1500.00", "bid_px_1": "1499.95", "ask_px_5": "1500.25"}]
 
 
-def test_every_price_column_of_the_schema_is_turned_into_rupees() -> None:
-    quantities = {"volume", "ltq", "ltt", "oi", "seq", "exchange_time"}
-    numbers = {field.name for field in DEPTH_TABLE.schema if str(field.type) == "int64"}
-    others = {name for name in numbers if name.endswith("_ns") or "_qty" in name} | quantities
+@pytest.mark.parametrize("table", IN_RUPEES)
+def test_every_price_of_a_view_in_rupees_is_an_exact_decimal_under_its_own_name(
+    make_lake: MakeLake, table: str
+) -> None:
+    with open_lake(make_lake(days=1).root) as connection:
+        kinds = dict(connection.execute(f"select column_name, column_type from (describe {table}_rupees)").fetchall())  # noqa: S608
+        stored = dict(connection.execute(f"select column_name, column_type from (describe {table})").fetchall())  # noqa: S608
 
-    assert set(PRICE_COLUMNS) == numbers - others | {name for name in LEVEL_COLUMNS if "_px_" in name}
+    prices = {name for name in stored if "_paise" in name and not stored[name].endswith("[]")}
+    assert prices and not any("_paise" in name for name in kinds)
+    assert {name for name, kind in kinds.items() if kind == "DECIMAL(18,2)"} == {
+        name.replace("_paise", "") for name in prices
+    }
+    lists = {name for name in stored if stored[name].endswith("[]")}
+    assert len(kinds) == len(stored) - len(lists), "every other column stays"
 
 
 def test_gaps_and_certificate_tell_the_same_misses(make_lake: MakeLake) -> None:
@@ -54,7 +67,7 @@ def test_gaps_and_certificate_tell_the_same_misses(make_lake: MakeLake) -> None:
 
 def test_only_files_that_a_manifest_names_are_data(make_lake: MakeLake) -> None:
     lake = make_lake(days=1).root
-    table = next(lake.glob("depth/*/*/depth-*.parquet"))
+    table = next(lake.glob("depth_v3/*/*/depth_v3-*.parquet"))
     table.with_name("stranger.parquet").write_bytes(table.read_bytes())
 
     assert ask("select count(*) from depth", lake).rows == [(108,)]
@@ -62,16 +75,16 @@ def test_only_files_that_a_manifest_names_are_data(make_lake: MakeLake) -> None:
 
 def test_a_day_without_tables_leaves_empty_views(make_lake: MakeLake) -> None:
     lake = make_lake(days=1).root
-    for path in [*lake.glob("depth/*/*/*"), *lake.glob("gaps/*/*/*")]:
+    for path in [*lake.glob("depth_v3/*/*/*"), *lake.glob("gaps_v3/*/*/*")]:
         path.unlink()
 
-    assert ask("select count(*), max(ltp) from depth_rupees", lake).rows == [(0, None)]
+    assert ask("select count(*), max(bid_px_1) from depth_rupees", lake).rows == [(0, None)]
     assert ask("select count(*) from gaps", lake).rows == [(0,)]
 
 
 @pytest.mark.parametrize("sql", ["selec 1", "select nothing from depth", "select * from dept"])
 def test_wrong_sql_is_answered_with_the_views_there_are(make_lake: MakeLake, sql: str) -> None:
-    with pytest.raises(ConfigError, match="bars, certificate, depth, depth50, depth_rupees, gaps, index, quotes"):
+    with pytest.raises(ConfigError, match="bars, bars_rupees, certificate, depth, depth50, depth_rupees, gaps, ind"):
         ask(sql, make_lake(days=1).root)
 
 
@@ -81,7 +94,7 @@ def test_wrong_sql_is_answered_with_the_views_there_are(make_lake: MakeLake, sql
 )
 def test_a_file_that_is_no_parquet_is_named_with_the_way_out(make_lake: MakeLake, content: bytes, looks: str) -> None:
     lake = make_lake(days=1).root
-    next(lake.glob("depth/*/*/depth-*.parquet")).write_bytes(content)
+    next(lake.glob("depth_v3/*/*/depth_v3-*.parquet")).write_bytes(content)
 
     with pytest.raises(HarvesterError, match=looks) as caught:
         ask("select 1", lake)
@@ -91,7 +104,7 @@ def test_a_file_that_is_no_parquet_is_named_with_the_way_out(make_lake: MakeLake
 
 def test_a_parquet_file_damaged_inside_is_explained(make_lake: MakeLake) -> None:
     lake = make_lake(days=1).root
-    table = next(lake.glob("depth/*/*/depth-*.parquet"))
+    table = next(lake.glob("depth_v3/*/*/depth_v3-*.parquet"))
     content = table.read_bytes()
     table.write_bytes(content[:4] + bytes(len(content) - 8) + content[-4:])
 

@@ -90,7 +90,7 @@ def test_symbols_narrow_it_and_an_unknown_one_is_refused_with_the_nearest(make_l
 
 def test_a_day_on_which_nothing_was_recorded_is_drawn_as_such(make_lake: MakeLake, tmp_path: Path) -> None:
     lake = make_lake(days=1).root
-    for path in lake.glob("depth/*/*/*"):
+    for path in lake.glob("depth_v3/*/*/*"):
         path.unlink()
 
     page = write_report(lake, tmp_path / "r.html").read_text("utf-8")
@@ -156,8 +156,8 @@ def test_sockets_have_a_strip_each_with_proof_and_skew(streamed_page: str) -> No
 
     assert balance.open == [] and balance.loads == []
     assert streamed_page.count('class="strip"') == 3
-    assert "mute: 09:15:39 to 09:15:50, 11.0 s" in streamed_page
-    assert "mute 11.0 s" in streamed_page and "sequence break 31.0 s" in streamed_page
+    assert "stale: 09:15:39 to 09:15:50, 11.0 s" in streamed_page
+    assert "stale 11.0 s" in streamed_page and "sequence break 31.0 s" in streamed_page
     assert "sequence numbers 1 to 105: 5 missing" in streamed_page
     assert '<b class="bad">5</b>sequence numbers missing' in streamed_page
     assert "p50 0 ms" in streamed_page and "polls answered" not in streamed_page

@@ -32,7 +32,7 @@ def test_a_whole_store_is_found_whole_though_raw_data_stayed_on_the_host(pulled:
 
     assert result.ok, result
     assert [(day.files, day.raw_left_on_host, day.rows, day.recorded, day.expected) for day in result.days] == [
-        (3, 1, 108, 108, 120)
+        (4, 1, 108, 108, 120)
     ] * 2
     assert result.days[0].gaps_by_cause == {"no_token": 12}
     assert result.days[0].coverage == 0.9
@@ -48,7 +48,7 @@ def test_the_accounts_are_checked_though_raw_data_stayed_on_the_host(make_lake: 
     assert "updates is 55, counted 54" in " ".join(result.days[0].problems)
 
 
-@pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
+@pytest.mark.parametrize("kind", ["depth_v3", "gaps_v3", "certificate"])
 def test_a_flipped_bit_is_found_in_every_kind_of_file(pulled: LocalStore, kind: str) -> None:
     victim = next(pulled.lake.glob(f"{kind}/date=2026-11-20/*/*"))
     content = bytearray(victim.read_bytes())
@@ -62,7 +62,7 @@ def test_a_flipped_bit_is_found_in_every_kind_of_file(pulled: LocalStore, kind: 
 
 
 def test_a_csv_where_parquet_should_be_is_called_that(pulled: LocalStore) -> None:
-    next(pulled.lake.glob("depth/date=2026-11-20/*/*")).write_text("timestamp,symbol,ltp\n1,2,3\n")
+    next(pulled.lake.glob("depth_v3/date=2026-11-20/*/*")).write_text("timestamp,symbol,ltp\n1,2,3\n")
 
     [problem] = verify_store(pulled, Selection()).days[1].problems
 
@@ -70,11 +70,11 @@ def test_a_csv_where_parquet_should_be_is_called_that(pulled: LocalStore) -> Non
 
 
 def test_a_missing_file_is_named(pulled: LocalStore) -> None:
-    next(pulled.lake.glob("gaps/date=2026-11-20/*/*")).unlink()
+    next(pulled.lake.glob("gaps_v3/date=2026-11-20/*/*")).unlink()
 
     [problem] = verify_store(pulled, Selection()).days[1].problems
 
-    assert re.search(r"gaps-g1-\w+\.parquet: it is missing", problem)
+    assert re.search(r"gaps_v3-g1-\w+\.parquet: it is missing", problem)
 
 
 def test_a_truncated_manifest_is_a_problem_of_its_day_alone(pulled: LocalStore) -> None:
@@ -87,7 +87,7 @@ def test_a_truncated_manifest_is_a_problem_of_its_day_alone(pulled: LocalStore) 
 
 
 def test_a_stranger_is_told_and_is_no_fault(pulled: LocalStore) -> None:
-    stranger = next(pulled.lake.glob("depth/date=2026-11-20/*")) / "notes.csv"
+    stranger = next(pulled.lake.glob("depth_v3/date=2026-11-20/*")) / "notes.csv"
     stranger.write_text("mine")
 
     result = verify_store(pulled, Selection())

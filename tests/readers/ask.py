@@ -8,44 +8,60 @@ from typing import Any
 Columns = dict[str, list[Any]]
 
 
+def arrow(table: Any) -> Columns:
+    """An engine's Arrow table; its moments as int64 ns, for datetime ends at microseconds."""
+    import pyarrow
+
+    def plain(column: Any) -> Any:
+        if not pyarrow.types.is_timestamp(column.type):
+            return column
+        assert (column.type.unit, bool(column.type.tz)) == ("ns", True), column.type
+        return column.cast(pyarrow.int64())
+
+    return {name: plain(table.column(name)).to_pylist() for name in table.column_names}
+
+
+def moment(value: Any) -> Any:
+    """A moment of pandas as ns; another value as it is."""
+    return value.value if type(value).__name__ == "Timestamp" else value
+
+
 def duckdb(path: str) -> Columns:
     import duckdb as engine
 
-    relation = engine.read_parquet(path, hive_partitioning=False)
-    rows = relation.fetchall()
-    return {name: [row[at] for row in rows] for at, name in enumerate(relation.columns)}
+    return arrow(engine.read_parquet(path, hive_partitioning=False).to_arrow_table())
 
 
 def polars(path: str) -> Columns:
     import polars as engine
 
-    return engine.scan_parquet(path, hive_partitioning=False).collect().to_dict(as_series=False)
+    return arrow(engine.scan_parquet(path, hive_partitioning=False).collect().to_arrow())
 
 
 def pandas_pyarrow(path: str) -> Columns:
     import pandas
 
     frame = pandas.read_parquet(path, engine="pyarrow", dtype_backend="pyarrow", partitioning=None)
-    return {name: frame[name].tolist() for name in frame}
+    return {name: [*map(moment, frame[name])] for name in frame}
 
 
 def pandas_fastparquet(path: str) -> Columns:
     from fastparquet import ParquetFile
 
     frame = ParquetFile(path).to_pandas()
-    return {name: frame[name].tolist() for name in frame if name not in ("date", "host")}
+    return {name: [*map(moment, frame[name])] for name in frame if name not in ("date", "host")}
 
 
 def daft(path: str) -> Columns:
     import daft as engine
 
-    return engine.read_parquet(path).to_pydict()
+    return arrow(engine.read_parquet(path).to_arrow())
 
 
 def datafusion(path: str) -> Columns:
     import datafusion as engine
 
-    return engine.SessionContext().read_parquet(path).to_pydict()
+    return arrow(engine.SessionContext().read_parquet(path).to_arrow_table())
 
 
 ENGINES: tuple[Callable[[str], Columns], ...] = (duckdb, polars, pandas_pyarrow, pandas_fastparquet, daft, datafusion)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests import lake_rows
 from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import INFY, NIFTY, SBIN
 
@@ -70,7 +71,7 @@ def check(python: str, engine: str, files: list[Path]) -> None:
     assert run.returncode == 0, run.stderr[-2000:]
     answers: dict[str, dict[str, list[Any]]] = json.loads(run.stdout)
     for path in files:
-        wanted = pq.ParquetFile(path).read().to_pydict()
+        wanted = lake_rows.read(path).to_pydict()
         found = answers[str(path)]
         assert list(found) == list(wanted), path.name
         for name, values in wanted.items():

@@ -16,8 +16,8 @@ from harvester.cli import run
 from harvester.reader.athena import SCHEMAS, define_files, describe
 
 QUESTION = """
-select host, cast(date as varchar) as day, symbol, count(*), sum(ltp), min(recv_ns), max(recv_ns),
-       sum(list_sum(bid_qty)), max(list_extract(ask_px, 1))
+select host, cast(date as varchar) as day, symbol, count(*), sum(seq), min(ts_recv), max(ts_recv),
+       sum(list_sum(bid_qty)), max(list_extract(ask_px_paise, 1))
 from depth group by all order by all
 """
 
@@ -34,27 +34,29 @@ def buckets(world: World) -> S3FileSystem:
 
 
 def test_duckdb_gives_the_same_answers_on_the_bucket_and_on_the_host(world: World, buckets: S3FileSystem) -> None:
-    depth = ds.dataset(f"{world.name}/lake/depth", filesystem=buckets, format="parquet", partitioning="hive")
-    local = f"{world.folder}/lab*-data/lake/depth/**/*.parquet"
+    depth = ds.dataset(f"{world.name}/lake/depth_v3", filesystem=buckets, format="parquet", partitioning="hive")
+    local = f"{world.folder}/lab*-data/lake/depth_v3/**/*.parquet"
     assert depth.count_rows() > 0
 
-    there = duckdb.sql(QUESTION).fetchall()
-    here = duckdb.sql(
-        QUESTION.replace("from depth", f"from read_parquet('{local}', hive_partitioning=true)")
-    ).fetchall()
+    there = duckdb.sql(QUESTION).to_arrow_table().to_pydict()
+    here = (
+        duckdb.sql(QUESTION.replace("from depth", f"from read_parquet('{local}', hive_partitioning=true)"))
+        .to_arrow_table()
+        .to_pydict()
+    )
 
     assert there == here
-    assert len(there) == 2 * 2 * 2
+    assert len(there["day"]) == 2 * 2 * 2
 
 
 def test_arrows_own_engine_agrees_and_reads_only_the_partition_it_needs(world: World, buckets: S3FileSystem) -> None:
-    depth = ds.dataset(f"{world.name}/lake/depth", filesystem=buckets, format="parquet", partitioning="hive")
+    depth = ds.dataset(f"{world.name}/lake/depth_v3", filesystem=buckets, format="parquet", partitioning="hive")
     world.proxy.asked.clear()
 
-    one = depth.to_table(filter=(ds.field("date") == "2026-11-19") & (ds.field("host") == "lab2"), columns=["ltp"])
+    one = depth.to_table(filter=(ds.field("date") == "2026-11-19") & (ds.field("host") == "lab2"), columns=["seq"])
 
-    local = next((world.folder / "lab2-data" / "lake").glob("depth/date=2026-11-19/*/*.parquet"))
-    assert one["ltp"].to_pylist() == pq.read_table(local, columns=["ltp"])["ltp"].to_pylist()
+    local = next((world.folder / "lab2-data" / "lake").glob("depth_v3/date=2026-11-19/*/*.parquet"))
+    assert one["seq"].to_pylist() == pq.read_table(local, columns=["seq"])["seq"].to_pylist()
     read = {path.partition("?")[0] for method, path in world.proxy.asked if method == "GET" and "parquet" in path}
     assert len(read) == 1
 
@@ -71,6 +73,8 @@ def type_in_file(file: pq.ParquetFile, field: pa.Field) -> str:
     [column] = [column for column in columns if column.path.split(".")[0] == field.name]
     name = physical[column.physical_type]
     assert name != "string" or column.logical_type.type == "STRING"
+    if column.logical_type.type == "TIMESTAMP":
+        name = "timestamp"
     return f"array<{name}>" if column.max_repetition_level else name
 
 
@@ -85,7 +89,7 @@ def test_athenas_definition_is_what_the_files_hold(name: str, tmp_path: Path) ->
     assert found == {field.name: type_in_file(file, field) for field in file.schema_arrow}
 
 
-@pytest.mark.parametrize("kind", ["depth", "gaps"])
+@pytest.mark.parametrize("kind", ["depth_v3", "gaps_v3"])
 def test_athenas_definition_fits_the_files_that_are_up(world: World, kind: str) -> None:
     lake = world.lake(1)
     world.upload(lake)

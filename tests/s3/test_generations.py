@@ -15,7 +15,7 @@ from tests.storage.lake.conftest import PARTITION, SLOTS, Place
 from harvester.base.files import replace_file
 from harvester.lake.layout import BUILT
 from harvester.lake.manifest import encode_manifest, load_manifest
-from harvester.reader.athena import SCHEMAS
+from harvester.reader.athena import CURRENT
 from harvester.reader.verify import verify_lake
 from harvester.upload.uploader import DayOutcome, Uploader
 from runbook.pull.bucket import connections
@@ -65,7 +65,7 @@ def tables(root: Path) -> Iterator[Path]:
 
 def globbed(folder: str | Path) -> int:
     """Rows of depth, by whoever reads a folder."""
-    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{folder}/depth/**/*.parquet')").fetchall()  # noqa: S608
+    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{folder}/depth_v3/**/*.parquet')").fetchall()  # noqa: S608
     return int(count)
 
 
@@ -94,8 +94,8 @@ def test_three_generations_from_the_close_to_the_laptop(
         assert ask("select count(*) from depth", store.lake).rows == [(FIRST + number - 1,)]
 
         athena = Athena(world, ["lab1"])
-        assert athena.rows("depth") == FIRST + number - 1
-        for kind in SCHEMAS:
+        assert athena.rows("depth_v3") == FIRST + number - 1
+        for kind in CURRENT:
             here = store.lake.glob(f"{kind}/**/*.parquet")
             assert athena.rows(kind) == sum(pq.read_metadata(path).num_rows for path in here)
     assert {name for name, contents in names.items() if len(contents) > 1} == set()
@@ -119,7 +119,7 @@ def renamed(place: Place, number: int, name: str) -> None:
     manifest = load_manifest(place.lake, PARTITION)
     assert manifest is not None
     [depth] = manifest.find("depth")
-    other = replace(depth, path=(PARTITION.path("depth") / name).as_posix())
+    other = replace(depth, path=(PARTITION.path("depth_v3") / name).as_posix())
     (place.lake / depth.path).rename(place.lake / other.path)
     files = tuple(other if entry == depth else entry for entry in manifest.files)
     replace_file(place.lake / PARTITION.manifest, encode_manifest(replace(manifest, files=files, generation=number)))
@@ -138,7 +138,7 @@ def test_a_day_whose_names_an_older_release_gave_twice_is_uploaded_after_a_rebui
 
     assert place.close(rebuild=True).outcome == "closed"
     assert upload(world, place).problems == []
-    assert Athena(world, ["lab1"]).rows("depth") == FIRST + 1
+    assert Athena(world, ["lab1"]).rows("depth_v3") == FIRST + 1
 
 
 def test_what_older_releases_put_beside_each_other_counts_once_in_athena_and_here(
@@ -150,8 +150,8 @@ def test_what_older_releases_put_beside_each_other_counts_once_in_athena_and_her
         assert upload(world, place).complete
     athena = Athena(world, ["lab1"])
 
-    assert athena.rows("depth") == FIRST + 1
-    assert athena.rows("depth", table="depth_files") == 2 * FIRST + 1
+    assert athena.rows("depth_v3") == FIRST + 1
+    assert athena.rows("depth_v3", table="depth_v3_files") == 2 * FIRST + 1
     assert pull_from(world, place, store, "bucket").problems == []
     assert globbed(store.lake) == FIRST + 1
 
@@ -164,15 +164,15 @@ def test_a_generation_counts_when_its_manifest_is_up(world: World, place: Place)
     assert not upload(world, place).complete
     world.proxy.reset()
 
-    assert Athena(world, ["lab1"]).rows("depth") == FIRST
+    assert Athena(world, ["lab1"]).rows("depth_v3") == FIRST
     assert upload(world, place).complete
-    assert Athena(world, ["lab1"]).rows("depth") == FIRST + 1
+    assert Athena(world, ["lab1"]).rows("depth_v3") == FIRST + 1
 
 
 def test_two_hosts_and_their_days_are_each_counted(world: World) -> None:
     for host in ("lab1", "lab2"):
         assert all(outcome.complete for outcome in world.upload(world.lake(2, host=host)))
-    here = sum(pq.read_metadata(path).num_rows for path in world.folder.glob("lab*-data/lake/depth/**/*.parquet"))
+    here = sum(pq.read_metadata(path).num_rows for path in world.folder.glob("lab*-data/lake/depth_v3/**/*.parquet"))
 
-    assert Athena(world, ["lab1", "lab2"]).rows("depth") == here
-    assert Athena(world, ["lab1"]).rows("depth") == here // 2, "a host that is not named is not there"
+    assert Athena(world, ["lab1", "lab2"]).rows("depth_v3") == here
+    assert Athena(world, ["lab1"]).rows("depth_v3") == here // 2, "a host that is not named is not there"

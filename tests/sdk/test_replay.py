@@ -2,9 +2,11 @@
 
 import json
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from tests.conftest import ROOT
+from tests.journals import OPEN_NS, answer
+from tests.storage.lake.conftest import SLOTS, Place
+from tests.storage.lake.sockets import SBIN
 
 from exchange.market.instruments import load_instruments
 from exchange.replay.rows import load_replay
@@ -42,28 +44,41 @@ def test_rows_are_served_at_their_distance_from_the_first(tmp_path):
     assert replay.symbols == ["A", "B"]
 
 
-def test_a_depth_table_of_the_lake_is_served_as_the_brokers_json(tmp_path):
-    base = {
-        "symbol": "NSE:SBIN-EQ", "ltp": 97105, "ltq": 3, "ltt": 1_795_000_000, "volume": 7, "total_buy_qty": 1,
-        "total_sell_qty": 2, "open": 97000, "high": 97200, "low": 96900, "prev_close": 97000, "atp": 97050,
-        "upper_ckt": 106700, "lower_ckt": 87300, "oi": 0,
-    }  # fmt: skip
-    for level in range(1, 6):
-        for side, sign in (("bid", -1), ("ask", 1)):
-            base |= {
-                f"{side}_px_{level}": 97100 + sign * 5 * level,
-                f"{side}_qty_{level}": level,
-                f"{side}_ord_{level}": 1,
-            }
-    base["ask_px_5"] = None
-    rows = [base | {"recv_ns": START + n * NS_PER_SECOND, "volume": 7 + n} for n in (1, 0)]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "depth.parquet")
-    replay = load_replay(tmp_path / "depth.parquet", START, load_instruments())
-    row = replay.row("NSE:SBIN-EQ", START)
-    assert row["v"] == 7 and replay.row("NSE:SBIN-EQ", START + NS_PER_SECOND)["v"] == 8
+@pytest.mark.parametrize("answers", [1, 3])
+def test_a_table_of_books_of_the_lake_is_served_as_the_brokers_json(tmp_path, answers):
+    """Schema 3: the quote that was known with each book, which is the answer's own where it was polled."""
+    place = Place(tmp_path)
+    recorder = place.start()
+    recorder.open_window(SLOTS)
+    for slot in range(answers):
+        recorder.poll(slot, SBIN, body=answer(SBIN, ltp=971.05, c=970, v=7 + slot, oi=None))
+    recorder.close_window(SLOTS)
+    recorder.stop()
+    place.close()
+    replay = load_replay(place.current("depth"), START, load_instruments())
+    row = replay.row(SBIN, START)
+    assert row["v"] == 7 and replay.row(SBIN, START + 3600 * NS_PER_SECOND)["v"] == 6 + answers
     assert row["ltp"] == 971.05 and row["c"] == 970 and row["ch"] == 1.05 and row["chp"] == 0.11
-    assert row["bids"][0] == {"price": 970.95, "volume": 1, "ord": 1} and row["ask"][4]["price"] == 0
-    assert row["tick_Size"] == 0.05
+    assert row["bids"][0] == {"price": 971, "volume": 10, "ord": 1} and row["ask"][4]["price"] == 971.3
+    assert (row["ltt"], row["oi"], row["tick_Size"]) == (OPEN_NS // NS_PER_SECOND, 0, 0.05)
+
+
+def test_a_table_of_books_of_schema_2_is_served_too():
+    (path,) = (ROOT / "tests/storage/schema2/lake/depth/date=2026-07-31/host=lab1").iterdir()
+    row = load_replay(path, START, load_instruments()).row(SBIN, START)
+    assert row["ltp"] == 1510 and row["bids"][0]["price"] == 1509.95 and row["ask"][4]["volume"] == 100
+
+
+def test_a_table_of_books_away_from_its_lake_says_where_it_belongs(tmp_path):
+    place = Place(tmp_path)
+    place.record_all()
+    place.close()
+    away = tmp_path / "x.parquet"
+    away.write_bytes(place.current("depth").read_bytes())
+    with pytest.raises(ConfigError, match=r"x\.parquet: the quotes of its day are beside it in the lake"):
+        load_replay(away, START, load_instruments())
+    with pytest.raises(ConfigError, match="not a table of books of the lake"):
+        load_replay(place.current("gaps"), START, load_instruments())
 
 
 @pytest.mark.parametrize(

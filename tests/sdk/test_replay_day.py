@@ -7,8 +7,8 @@ import sys
 from contextlib import contextmanager
 from datetime import date
 
-import pyarrow.parquet as pq
 import pytest
+from tests import lake_rows
 from tests.sdk.conftest import running
 from tests.sdk.recordings import Segment, build_lake, listen, of_feed, write_recording
 from tests.sdk.sockets import (
@@ -34,13 +34,14 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, to_ist
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT, Poll, encode_poll
+from harvester.lake.layout import table_of
 
 SECONDS = 3.0
 DAY = date(2026, 11, 20)
 BEGAN_NS = 1_795_147_200 * NS_PER_SECOND
 TOPICS = {"sf|nse_cm|3045": SBIN, "dp|nse_cm|3045": SBIN, "dp|nse_cm|2031": MAHINDRA, "if|nse_cm|Nifty 50": NIFTY}
 DEPTH50 = [SBIN, FUTURE]
-RECEIPT = {"recv_ns", "mono_ns", "mono_offset_ns", "seq", "run_id", "sched_ns", "sent_ns"}
+RECEIPT = {"ts_recv", "mono_offset_ns", "seq", "run_id", "ts_sched"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_recording_a_replay_gives_the_same_lake_rows(start, recorded, tmp_path, 
     tables = [
         _tables(build_lake(tmp_path / name, kept, TOPICS, DEPTH50)) for name, kept in (("one", first), ("two", again))
     ]
-    assert tables[0].keys() == tables[1].keys() >= {"depth", "quotes", "index", "depth50"}
+    assert tables[0].keys() == tables[1].keys() >= {"depth", "quotes", "indices", "depth50"}
     for kind, table in tables[0].items():
         assert table == tables[1][kind], kind
         rows += len(table)
@@ -91,10 +92,10 @@ def _tables(lake):
     """The rows of each table in their order, without what says when and where they were received."""
     found = {}
     for path in sorted(lake.glob("*/date=*/host=*/*.parquet")):
-        table = pq.read_table(path, partitioning=None)
+        table = lake_rows.read(path)
         kept = [name for name in table.column_names if name not in RECEIPT]
-        kind = path.relative_to(lake).parts[0]
-        if kind in ("depth", "quotes", "index", "depth50"):
+        kind = table_of(path.relative_to(lake).parts[0])
+        if kind in ("depth", "quotes", "indices", "depth50"):
             found[kind] = table.select(kept).to_pylist()
     return found
 

@@ -16,7 +16,7 @@ from s3_world import World
 from harvester.reader.athena import SCHEMAS, Definition, View, define_all
 
 DATABASE = "market"
-TYPES = {"string": "varchar", "int": "integer", "array<bigint>": "bigint[]"}
+TYPES = {"string": "varchar", "int": "integer", "array<bigint>": "bigint[]", "timestamp": "timestamptz_ns"}
 LAST_DAY = date(2026, 11, 30)
 """NOW+1DAYS; it is November 2026 here."""
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS, HandClock, HandRecorder
+from tests.lake_rows import rows
 from tests.storage.lake.sockets import CLOSE_NS, SocketRecorder
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.lake.close import Closing, close_day
 from harvester.lake.day.model import Expectation
 from harvester.lake.gaps.polls import GapRow, read_gaps
-from harvester.lake.layout import Partition
+from harvester.lake.layout import Partition, table_of
 
 SLOTS = 20
 PARTITION = Partition(DAY, "lab1")
@@ -67,13 +67,13 @@ class Place:
     def current(self, kind: str) -> Path:
         """The file of a kind that the manifest lists; the first archived segment of several."""
         manifest = json.loads((self.lake / self.partition.path("manifest") / "manifest.json").read_bytes())
-        return self.lake / next(e["path"] for e in manifest["files"] if e["path"].startswith(f"{kind}/"))
+        return self.lake / next(e["path"] for e in manifest["files"] if table_of(e["path"].split("/", 1)[0]) == kind)
 
     def certificate(self) -> dict[str, Any]:
         return json.loads(self.current("certificate").read_bytes())
 
     def rows(self) -> list[dict[str, Any]]:
-        return pq.read_table(self.current("depth")).to_pylist()
+        return rows(self.current("depth"))
 
     def gaps(self, symbol: str = SYMBOLS[0]) -> list[GapRow]:
         return [gap for gap in read_gaps(self.current("gaps")) if gap.symbol == symbol]
@@ -104,8 +104,7 @@ class StreamedPlace(Place):
         return Expectation(**{**plain, **changes})
 
     def table(self, kind: str, symbol: str | None = None) -> list[dict[str, Any]]:
-        rows = pq.read_table(self.current(kind)).to_pylist()
-        return [row for row in rows if symbol in (None, row["symbol"])]
+        return [row for row in rows(self.current(kind)) if symbol in (None, row["symbol"])]
 
     def facts(self, symbol: str, feed: str = "fyers-hsm") -> dict[str, Any]:
         return self.certificate()["streams"][feed]["symbols"][symbol]

@@ -227,7 +227,7 @@ STREAM_CAUSES = {
     "not served": ("not_running", "no connection of this run served the symbol", "derived"),
     "ended": ("disconnect", "disconnect of stream 0", "derived"),
     "connecting": ("not_started", "the recorder was connecting", "derived"),
-    "died": ("mute", "nothing more came, and the run died before that was noticed", "derived"),
+    "died": ("stale", "nothing more came, and the run died before that was noticed", "derived"),
 }
 """Highest first, as far as two can hold at one moment."""
 

@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.journals import DAY, INTERVAL_NS, OPEN_NS, SYMBOLS
+from tests.lake_rows import plain
+from tests.lake_rows import rows as lake_rows
 
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.lake import manifest as manifest_module
+from harvester.lake import schema
 from harvester.lake.close import NotOverError, pending_days
 from harvester.lake.tables.parquet import TableWriter
 from harvester.reader.verify import verify_lake
@@ -33,13 +36,16 @@ def test_rows_are_exact_and_sorted_by_symbol_and_time(place) -> None:
     place.record_all()
     place.close()
     rows = place.rows()
-    assert [(row["symbol"], row["sched_ns"]) for row in rows] == [
+    assert [(row["symbol"], row["ts_sched"]) for row in rows] == [
         (symbol, OPEN_NS + slot * INTERVAL_NS) for symbol in sorted(SYMBOLS) for slot in range(SLOTS)
     ]
     first = rows[0]
-    assert (first["ltp"], first["bid_px"][0], first["ask_px"][4]) == (80000, 79995, 80025)
-    assert (first["bid_qty"][1], first["ask_ord"][2], first["prev_close"], first["atp"]) == (20, 3, 80000, 79987)
-    assert first["recv_ns"] - first["sent_ns"] == 30_000_000 and first["sent_ns"] - first["sched_ns"] == 2_000_000
+    assert (first["bid_px_paise"][0], first["ask_px_paise"][4]) == (79995, 80025)
+    assert (first["bid_qty"][1], first["ask_ord"][2], first["action"], first["valid"]) == (20, 3, "snapshot", True)
+    quote, *others = lake_rows(place.current("quotes"))
+    assert (quote["ltp_paise"], quote["prev_close_paise"], quote["atp_paise"]) == (80000, 80000, 79987)
+    assert [quote["seq"], *(row["seq"] for row in others)] == [row["seq"] for row in rows]
+    assert first["ts_recv"] - first["ts_send"] == 30_000_000 and first["ts_send"] - first["ts_sched"] == 2_000_000
     assert (first["feed"], len(first["run_id"])) == ("fyers-rest", 32)
 
 
@@ -48,7 +54,7 @@ def test_the_table_says_its_schema_scale_and_order(place) -> None:
     place.close()
     with pq.ParquetFile(place.current("depth")) as file:
         told = file.schema_arrow.metadata
-        assert (told[b"schema"], told[b"price_scale"]) == (b"2", b"100")
+        assert (told[b"schema"], told[b"price_scale"]) == (b"3", b"100")
         assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 
 
@@ -92,10 +98,10 @@ def test_a_late_segment_makes_a_new_generation_and_keeps_the_old(place) -> None:
     late.poll(3, "NSE:TCS-EQ")
     late.stop()
     assert place.close().manifest.generation == 2
-    assert place.current("depth").name.startswith("depth-g2-")
+    assert place.current("depth").name.startswith("depth_v3-g2-")
     assert len(place.rows()) == 2 * SLOTS + 1
     assert [*place.current("depth").parent.iterdir()] == [place.current("depth")], "engines see one"
-    assert (place.lake / "superseded" / place.partition.path("depth") / first_name).read_bytes() == old
+    assert (place.lake / "superseded" / place.partition.path("depth_v3") / first_name).read_bytes() == old
     folder = place.lake / place.partition.path("manifest")
     first, second = (json.loads((folder / name).read_bytes()) for name in ("manifest-1.json", "manifest.json"))
     assert second["supersedes"] == first["self_sha256"]
@@ -140,7 +146,7 @@ def test_a_running_recorder_that_writes_no_data_is_no_obstacle(place) -> None:
     recorder.stop()
     closing = place.close()
     assert (closing.outcome, closing.manifest.generation) == ("closed", 2)
-    assert place.current("depth").name.startswith("depth-g1-"), "the same data is the same file"
+    assert place.current("depth").name.startswith("depth_v3-g1-"), "the same data is the same file"
 
 
 def test_a_day_without_session_and_data_is_nothing(place) -> None:
@@ -183,12 +189,12 @@ def test_a_damaged_certificate_is_written_again_beside_the_damaged_one(place) ->
 def test_a_day_whose_segments_are_gone_is_never_rebuilt_into_less(place) -> None:
     place.record_all()
     place.close()
-    before = snapshot(place.lake / "depth")
+    before = snapshot(place.lake / "depth_v3")
     shutil.rmtree(place.journal)
     shutil.rmtree(place.lake / "raw")
     with pytest.raises(HarvesterError, match="would lose their data"):
         place.close(rebuild=True)
-    assert snapshot(place.lake / "depth") == before
+    assert snapshot(place.lake / "depth_v3") == before
 
 
 def test_a_segment_that_changed_after_the_close_is_told(place) -> None:
@@ -202,14 +208,14 @@ def test_a_segment_that_changed_after_the_close_is_told(place) -> None:
 
 def test_what_is_left_of_a_build_that_died_is_not_trusted_and_not_overwritten(place) -> None:
     place.record_all()
-    folder = place.lake / place.partition.path("depth")
+    folder = place.lake / place.partition.path("depth_v3")
     folder.mkdir(parents=True)
-    name = "depth-g1-0123456789abcdef.parquet"
+    name = "depth_v3-g1-0123456789abcdef.parquet"
     (folder / name).write_bytes(b"half a table")
-    (folder / ".depth.parquet.tmp").write_bytes(b"less")
+    (folder / ".depth_v3.parquet.tmp").write_bytes(b"less")
     place.close()
     assert [*folder.iterdir()] == [place.current("depth")] != [folder / name]
-    assert (place.lake / "superseded" / place.partition.path("depth") / name).read_bytes() == b"half a table"
+    assert (place.lake / "superseded" / place.partition.path("depth_v3") / name).read_bytes() == b"half a table"
     assert verify_lake(place.lake).ok
 
 
@@ -247,16 +253,19 @@ def test_a_journal_of_a_newer_format_is_refused(place) -> None:
         place.close()
 
 
-@pytest.mark.parametrize("column", ["ltp", "ask_px", "bid_ord", "recv_ns", "symbol", "oi"])
+@pytest.mark.parametrize("column", ["ltp_paise", "ask_px_paise", "bid_ord", "ts_recv", "symbol", "oi"])
 def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: pytest.MonkeyPatch, column: str) -> None:
     """A disk, or a library, that gives back one other value than it was given."""
     finish = TableWriter.__exit__
+    name = "depth" if column in schema.DEPTH_TABLE.schema.names else "quotes"
 
     def spoil(writer: TableWriter, *error: object) -> None:
         finish(writer, *error)
-        (path,) = place.lake.glob("depth/*/*/.depth.parquet.tmp")
-        table = pq.read_table(path)
-        values = table.column(column).to_pylist()
+        if writer.table.name != name:
+            return
+        path = writer.path
+        table = pq.read_table(path, partitioning=None)
+        values = plain(table.column(column)).to_pylist()
         values[17] = _another(values[17])
         field = table.schema.field(column)
         number = table.schema.get_field_index(column)
@@ -291,8 +300,8 @@ def test_real_answers_go_through_unchanged(place, recorded_data: Path) -> None:
     recorder.stop()
     place.close(symbols=(symbol,), windows=())
     rows = place.rows()
-    assert [row["ltp"] for row in rows] == [2441620, 2442600]
-    assert [row["ask_px"][3] for row in rows] == [2442900, 2442730]
+    assert [row["ltp_paise"] for row in lake_rows(place.current("quotes"))] == [2441620, 2442600]
+    assert [row["ask_px_paise"][3] for row in rows] == [2442900, 2442730]
     assert place.certificate()["symbols"][symbol]["coverage"] == 1.0
 
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.journals import INTERVAL_NS, OPEN_NS, answer, book
+from tests.lake_rows import rows
 from tests.storage.lake.sockets import INFY, NIFTY, SBIN, ids_of, moment, quote
 from tests.storage.lake.sockets import book as levels_of
 
@@ -13,45 +14,43 @@ from exchange.wire import hsm, tbt
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 
-NUMBERS = {
-    "recv_ns",
-    "mono_offset_ns",
-    "seq",
-    "entry",
-    "in_session",
-    "snapshot",
-    "suspect",
-    "begin_ns",
-    "updates",
-    "gap_ns",
-}
-LEVELS = ["bid_px", "bid_qty", "bid_ord", "ask_px", "ask_qty", "ask_ord"]
-ORIGIN = ["recv_ns", "symbol", "mono_offset_ns", "feed", "run_id", "seq", "entry", "connection", "in_session"]
+LEVELS = ["bid_px_paise", "bid_qty", "bid_ord", "ask_px_paise", "ask_qty", "ask_ord"]
+ORIGIN = ["ts_recv", "symbol", "mono_offset_ns", "feed", "run_id", "seq", "entry", "connection", "in_session"]
+POLL, BOOK = ["ts_sched", "ts_send"], ["action", "valid"]
 COLUMNS = {
-    "depth": [
-        *ORIGIN, "sched_ns", "sent_ns", "ltp", "total_buy_qty", "total_sell_qty", *LEVELS, "ltq", "ltt", "volume",
-        "open", "high", "low", "prev_close", "atp", "upper_ckt", "lower_ckt", "oi", "exchange_time",
-    ],
+    "depth": [*ORIGIN, *POLL, *BOOK, *LEVELS],
     "quotes": [
-        *ORIGIN, "ltp", "volume", "ltt", "exchange_time", "bid_qty", "ask_qty", "bid_px", "ask_px", "ltq",
-        "total_buy_qty",
-        "total_sell_qty", "atp", "oi", "low", "high", "year_high", "year_low", "lower_ckt", "upper_ckt", "open",
-        "prev_close",
+        *ORIGIN, *POLL, "ltp_paise", "volume", "ts_trade", "ts_event", "bid_qty", "ask_qty", "bid_px_paise",
+        "ask_px_paise", "ltq", "total_buy_qty", "total_sell_qty", "atp_paise", "oi", "low_paise", "high_paise",
+        "year_high_paise", "year_low_paise", "lower_ckt_paise", "upper_ckt_paise", "open_paise", "prev_close_paise",
     ],
-    "index": [*ORIGIN, "ltp", "prev_close", "exchange_time", "high", "low", "open", "year_high", "year_low"],
-    "depth50": [
-        *ORIGIN, "sequence", "feed_time", "send_time", "snapshot", "suspect", "total_buy_qty", "total_sell_qty",
-        *LEVELS,
+    "indices": [
+        *ORIGIN, "ltp_paise", "prev_close_paise", "ts_event", "high_paise", "low_paise", "open_paise",
+        "year_high_paise", "year_low_paise",
     ],
+    "depth50": [*ORIGIN, "sequence", "ts_feed", "ts_send", *BOOK, "total_buy_qty", "total_sell_qty", *LEVELS],
     "bars": [
-        "begin_ns", "symbol", "open", "high", "low", "close", "volume", "bid_px", "ask_px", "updates", "gap_ns",
+        "ts_begin", "symbol", "open_paise", "high_paise", "low_paise", "close_paise", "volume", "bid_px_paise",
+        "ask_px_paise", "updates", "gap_ns",
     ],
 }  # fmt: skip
-QUOTE_PRICES = {
-    "ltp", "bid_px", "ask_px", "atp", "low", "high", "year_high", "year_low", "lower_ckt", "upper_ckt", "open",
-    "prev_close",
+NAMES = {"symbol", "feed", "run_id", "action"}
+ALWAYS = {
+    "ts_recv", "mono_offset_ns", "seq", "entry", "in_session", "valid", "ts_begin", "updates", "gap_ns", *NAMES,
 }  # fmt: skip
-QUOTE = COLUMNS["quotes"][len(ORIGIN) :]
+"""Columns without nulls, beside the lists of levels."""
+QUOTE = COLUMNS["quotes"][len([*ORIGIN, *POLL]) :]
+
+
+def kind_of(name: str) -> Any:
+    """The type of a column of single values."""
+    if name.startswith("ts_"):
+        return pa.timestamp("ns", "UTC")
+    if name in NAMES:
+        return pa.dictionary(pa.int32(), pa.string())
+    return {"in_session": pa.bool_(), "valid": pa.bool_(), "entry": pa.int32(), "connection": pa.int32()}.get(
+        name, pa.int64()
+    )
 
 
 def polled(place: Any, **changes: Any) -> list[dict[str, Any]]:
@@ -76,9 +75,8 @@ def test_a_polled_row_has_each_value_in_its_column(place) -> None:
 
     infy, row = polled(place, **changes)
 
-    assert infy["symbol"] == INFY
-    assert {name: row[name] for name in row if name not in ("run_id", *LEVELS)} == {
-        "recv_ns": OPEN_NS + INTERVAL_NS + 32 * NS_PER_MS,
+    origin = {
+        "ts_recv": OPEN_NS + INTERVAL_NS + 32 * NS_PER_MS,
         "symbol": SBIN,
         "mono_offset_ns": OPEN_NS - 3_600 * NS_PER_SECOND,
         "feed": "fyers-rest",
@@ -86,42 +84,66 @@ def test_a_polled_row_has_each_value_in_its_column(place) -> None:
         "entry": 0,
         "connection": None,
         "in_session": True,
-        "sched_ns": OPEN_NS + INTERVAL_NS,
-        "sent_ns": OPEN_NS + INTERVAL_NS + 2 * NS_PER_MS,
-        "ltp": 70_000,
-        "open": 70_100,
-        "high": 70_200,
-        "low": 70_300,
-        "prev_close": 70_400,
-        "atp": 70_500,
-        "upper_ckt": 70_600,
-        "lower_ckt": 70_700,
+        "ts_sched": OPEN_NS + INTERVAL_NS,
+        "ts_send": OPEN_NS + INTERVAL_NS + 2 * NS_PER_MS,
+    }
+    assert infy["symbol"] == INFY
+    assert {name: row[name] for name in row if name not in ("run_id", *LEVELS)} == {
+        **origin, "action": "snapshot", "valid": True
+    }  # fmt: skip
+    assert row["bid_px_paise"] == [1_000 + 100 * at for at in range(5)]
+    assert row["ask_px_paise"] == [2_000 + 100 * at for at in range(5)]
+    bases = zip(("bid_qty", "bid_ord", "ask_qty", "ask_ord"), (200, 300, 400, 500), strict=True)
+    assert all(row[name] == [base + at for at in range(5)] for name, base in bases)
+    quote_row = rows(place.current("quotes"))[1]
+    assert {name: quote_row[name] for name in quote_row if name != "run_id"} == {
+        **origin,
+        "ltp_paise": 70_000,
+        "open_paise": 70_100,
+        "high_paise": 70_200,
+        "low_paise": 70_300,
+        "prev_close_paise": 70_400,
+        "atp_paise": 70_500,
+        "upper_ckt_paise": 70_600,
+        "lower_ckt_paise": 70_700,
+        "bid_px_paise": 1_000,
+        "bid_qty": 200,
+        "ask_px_paise": 2_000,
+        "ask_qty": 400,
         "total_buy_qty": 50_000,
         "total_sell_qty": 50_001,
         "ltq": 50_002,
-        "ltt": 50_003,
+        "ts_trade": 50_003 * NS_PER_SECOND,
         "volume": 50_004,
         "oi": 50_005,
-        "exchange_time": None,
+        "ts_event": None,
+        "year_high_paise": None,
+        "year_low_paise": None,
     }
-    assert row["bid_px"] == [1_000 + 100 * at for at in range(5)] and row["ask_px"] == [
-        2_000 + 100 * at for at in range(5)
-    ]
-    bases = zip(("bid_qty", "bid_ord", "ask_qty", "ask_ord"), (200, 300, 400, 500), strict=True)
-    assert all(row[name] == [base + at for at in range(5)] for name, base in bases)
 
 
 @pytest.mark.parametrize(
     ("key", "column"),
     [
-        ("ltq", "ltq"), ("ltt", "ltt"), ("v", "volume"), ("o", "open"), ("h", "high"), ("l", "low"),
-        ("c", "prev_close"), ("atp", "atp"), ("upper_ckt", "upper_ckt"), ("lower_ckt", "lower_ckt"), ("oi", "oi"),
+        ("ltq", "ltq"), ("ltt", "ts_trade"), ("v", "volume"), ("o", "open_paise"), ("h", "high_paise"),
+        ("l", "low_paise"), ("c", "prev_close_paise"), ("atp", "atp_paise"), ("upper_ckt", "upper_ckt_paise"),
+        ("lower_ckt", "lower_ckt_paise"), ("oi", "oi"),
     ],
 )  # fmt: skip
 def test_what_an_answer_lacks_is_null_in_its_column_alone(place, key: str, column: str) -> None:
     row = polled(place, **{key: ""})[1]
 
-    assert {name for name, value in row.items() if value is None} == {column, "connection", "exchange_time"}
+    assert {name for name, value in row.items() if value is None} == {"connection"}
+    never = {"connection", "ts_event", "year_high_paise", "year_low_paise"}
+    quote_row = rows(place.current("quotes"))[1]
+    assert {name for name, value in quote_row.items() if value is None} == {column, *never}
+
+
+@pytest.mark.parametrize("seconds", [0, 2**33, 2**60])
+def test_what_is_no_time_is_null(place, seconds: int) -> None:
+    polled(place, ltt=seconds)
+
+    assert [row["ts_trade"] for row in rows(place.current("quotes"))] == [OPEN_NS, None]
 
 
 @pytest.mark.parametrize("side", ["bids", "ask"])
@@ -130,10 +152,12 @@ def test_an_absent_level_has_no_price_and_zeros(place, side: str, count: int) ->
     row = polled(place, **{side: book()[side][:count]})[1]
 
     mine, other = ("bid", "ask") if side == "bids" else ("ask", "bid")
-    assert [price is None for price in row[f"{mine}_px"]] == [at >= count for at in range(5)]
+    assert [price is None for price in row[f"{mine}_px_paise"]] == [at >= count for at in range(5)]
     for what in ("qty", "ord"):
         assert [number == 0 for number in row[f"{mine}_{what}"]] == [at >= count for at in range(5)]
-        assert 0 not in row[f"{other}_{what}"] and None not in row[f"{other}_px"]
+        assert 0 not in row[f"{other}_{what}"] and None not in row[f"{other}_px_paise"]
+    first = rows(place.current("quotes"))[1]
+    assert (first[f"{mine}_px_paise"], first[f"{mine}_qty"]) == (row[f"{mine}_px_paise"][0], row[f"{mine}_qty"][0])
 
 
 def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:
@@ -157,22 +181,19 @@ def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:
             order = [(each.column_index, each.descending) for each in metadata.row_group(0).sorting_columns]
         assert schema.names == names, table
         assert schema.metadata.keys() == {b"schema", b"price_scale", b"pandas"}
-        assert (schema.metadata[b"schema"], schema.metadata[b"price_scale"]) == (b"2", b"100")
+        assert (schema.metadata[b"schema"], schema.metadata[b"price_scale"]) == (b"3", b"100")
         assert order == [(1, False)], "rows of a symbol are in the order of the journal, which no column alone has"
         for field in schema:
+            told = {b"unit": b"paise", b"per_rupee": b"100"} if field.name.endswith("_paise") else {}
+            assert (field.metadata or {}).items() >= told.items()
             if field.name in LEVELS and table in ("depth", "depth50"):
                 element = field.type.value_field
                 assert (element.type, element.nullable, field.nullable) == (
-                    pa.int64(), field.name.endswith("px"), False
+                    pa.int64(), field.name.endswith("px_paise"), False
                 )  # fmt: skip
                 continue
-            kinds = {"in_session": pa.bool_(), "snapshot": pa.bool_(), "suspect": pa.bool_()}
-            kinds |= dict.fromkeys(("entry", "connection"), pa.int32())
-            is_text = field.name in ("symbol", "feed", "run_id")
-            assert field.type == (
-                pa.dictionary(pa.int32(), pa.string()) if is_text else kinds.get(field.name, pa.int64())
-            )
-            assert field.nullable == (field.name not in NUMBERS and not is_text), (table, field.name)
+            assert field.type == kind_of(field.name)
+            assert field.nullable == (field.name not in ALWAYS), (table, field.name)
         assert set().union(*encodings.values()) <= {"PLAIN", "RLE", "RLE_DICTIONARY"}, "what every engine reads right"
 
 
@@ -181,25 +202,28 @@ def test_a_quote_has_each_value_in_its_column_prices_in_paise(streamed, precisio
     values = [1_000 * (at + 1) for at in range(21)]
     row = stream_one(streamed, "quotes", hsm.snapshot(1, hsm.Topic("sf|nse_cm|3045", precision=precision), values))
 
-    scale = 100 if precision == 4 else 1
-    assert [row[name] for name in QUOTE] == [
-        value // (scale if name in QUOTE_PRICES else 1) for name, value in zip(QUOTE, values, strict=True)
-    ]
+    assert [row[name] for name in QUOTE] == [as_stored(*pair, precision) for pair in zip(QUOTE, values, strict=True)]
+
+
+def as_stored(name: str, value: int, precision: int = 2) -> int:
+    """A value of the wire as the column of that name has it."""
+    if name.startswith("ts_"):
+        return value * NS_PER_SECOND
+    return value // 100 if name.endswith("_paise") and precision == 4 else value
 
 
 @pytest.mark.parametrize("name", QUOTE)
-def test_a_value_that_a_quote_lacks_is_null_in_quotes_and_in_depth(streamed, name: str) -> None:
+def test_a_value_that_a_quote_lacks_is_null(streamed, name: str) -> None:
     values: list[int | None] = list(quote(3))
     values[QUOTE.index(name)] = None
     topic, prices = hsm.Topic("sf|nse_cm|3045"), hsm.Topic("dp|nse_cm|3045")
     stream_one(streamed, "quotes", hsm.snapshot(1, topic, values), hsm.snapshot(2, prices, levels_of(1)))
 
     (row,) = streamed.table("quotes", SBIN)
-    assert {each for each in QUOTE if row[each] is None} == {name}
+    assert {each for each in [*QUOTE, *POLL] if row[each] is None} == {name, *POLL}
     (depth,) = streamed.table("depth", SBIN)
-    shared = [each for each in COLUMNS["depth"][len(ORIGIN) :] if each in QUOTE and each not in LEVELS]
-    assert [depth[each] for each in shared] == [row[each] for each in shared]
-    assert len(shared) == 15 and depth["sched_ns"] is None and depth["sent_ns"] is None
+    assert {each for each, value in depth.items() if value is None} == {*POLL}
+    assert (depth["action"], depth["valid"]) == ("snapshot", True)
 
 
 @pytest.mark.parametrize("precision", [2, 4])
@@ -209,12 +233,11 @@ def test_an_index_has_each_value_in_its_column(streamed, at: int | None, precisi
     if at is not None:
         values[at] = None
 
-    row = stream_one(streamed, "index", hsm.snapshot(1, hsm.Topic("if|nse_cm|Nifty 50", precision=precision), values))
+    row = stream_one(streamed, "indices", hsm.snapshot(1, hsm.Topic("if|nse_cm|Nifty 50", precision=precision), values))
 
-    names = COLUMNS["index"][len(ORIGIN) :]
+    names = COLUMNS["indices"][len(ORIGIN) :]
     expected = [
-        value if value is None or name == "exchange_time" or precision == 2 else value // 100
-        for name, value in zip(names, values, strict=True)
+        None if value is None else as_stored(name, value, precision) for name, value in zip(names, values, strict=True)
     ]
     assert [row[name] for name in names] == expected
 
@@ -248,10 +271,12 @@ def test_a_level_of_a_book_is_in_its_place_or_absent(
 
     for what, value in zip(("px", "qty", "ord"), expected, strict=True):
         plain[what][place] = value
-        assert row[f"bid_{what}"] + row[f"ask_{what}"] == plain[what]
+        name = "px_paise" if what == "px" else what
+        assert row[f"bid_{name}"] + row[f"ask_{name}"] == plain[what]
+    assert row["valid"] == (None not in given), "each value of a valid book was given"
 
 
-@pytest.mark.parametrize("name", sorted(QUOTE_PRICES))
+@pytest.mark.parametrize("name", [name for name in QUOTE if name.endswith("_paise")])
 def test_one_price_off_the_paisa_costs_the_row_and_is_counted(streamed, name: str) -> None:
     values = [100 * value for value in quote(1) if value is not None]
     values[QUOTE.index(name)] += 1
@@ -261,7 +286,7 @@ def test_one_price_off_the_paisa_costs_the_row_and_is_counted(streamed, name: st
     stream_one(streamed, "quotes", hsm.snapshot(1, topic, values), hsm.snapshot(1, topic, whole))
 
     (row,) = streamed.table("quotes")
-    assert row["ltp"] == quote(2)[0] and row["entry"] == 1
+    assert row["ltp_paise"] == quote(2)[0] and row["entry"] == 1
     assert streamed.certificate()["streams"]["fyers-hsm"]["leftovers"] == {"price finer than a paisa": 1}
 
 
@@ -295,21 +320,22 @@ def test_a_row_of_fifty_levels_has_each_value_in_its_column(streamed) -> None:
     recorder.close()
     recorder.stop()
     streamed.close()
-    rows = streamed.table("depth50")
-    for number, row in zip((1, 2, 5), rows, strict=True):
+    found = streamed.table("depth50")
+    for number, row in zip((1, 2, 5), found, strict=True):
         singles = {name: row[name] for name in row if name not in (*LEVELS, "run_id")}
         assert singles == {
-            "recv_ns": moment(number), "symbol": SBIN, "mono_offset_ns": OPEN_NS - 3_600 * NS_PER_SECOND,
+            "ts_recv": moment(number), "symbol": SBIN, "mono_offset_ns": OPEN_NS - 3_600 * NS_PER_SECOND,
             "feed": "fyers-tbt", "seq": singles["seq"], "entry": 0, "connection": 0, "in_session": True,
-            "sequence": number, "feed_time": 91 + number, "send_time": 101 + number, "snapshot": number == 2,
-            "suspect": number != 2, "total_buy_qty": 71 + number, "total_sell_qty": 81 + number,
+            "sequence": number, "ts_feed": (91 + number) * NS_PER_SECOND, "ts_send": (101 + number) * NS_PER_SECOND,
+            "action": "snapshot" if number == 2 else "update", "valid": number == 2,
+            "total_buy_qty": 71 + number, "total_sell_qty": 81 + number,
         }  # fmt: skip
         for name, base, missing in zip(
             LEVELS, (1_000, 2_000, 3_000, 4_000, 5_000, 6_000), (7, 7, 7, 9, 9, 9), strict=True
         ):
-            absent = None if name.endswith("px") else 0
+            absent = None if name.endswith("px_paise") else 0
             assert row[name] == [absent if slot == missing else base + slot for slot in range(50)]
-    assert [row["seq"] - rows[0]["seq"] for row in rows] == [0, 1, 2]
+    assert [row["seq"] - found[0]["seq"] for row in found] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["feed_time", "send_time", "tbq", "tsq"])
@@ -324,7 +350,7 @@ def test_what_a_message_lacks_is_null_in_its_column_alone(streamed, name: str) -
     recorder.stop()
     streamed.close()
     (row,) = streamed.table("depth50")
-    column = {"tbq": "total_buy_qty", "tsq": "total_sell_qty"}.get(name, name)
+    column = {"tbq": "total_buy_qty", "tsq": "total_sell_qty"}.get(name, f"ts_{name.removesuffix('_time')}")
     assert {each for each, value in row.items() if value is None} == {column}
 
 
@@ -349,10 +375,14 @@ def test_bars_have_the_quotes_of_their_minute(streamed) -> None:
     streamed.close()
     first, second = streamed.table("bars", SBIN)
     assert first == {
-        "begin_ns": moment(0), "symbol": SBIN, "open": 80_000, "high": 80_050, "low": 79_970, "close": 80_020,
-        "volume": 500, "bid_px": 3, "ask_px": 6, "updates": 4, "gap_ns": 10 * NS_PER_SECOND,
+        "ts_begin": moment(0), "symbol": SBIN, "open_paise": 80_000, "high_paise": 80_050,
+        "low_paise": 79_970,
+        "close_paise": 80_020,
+        "volume": 500, "bid_px_paise": 3, "ask_px_paise": 6, "updates": 4, "gap_ns": 10 * NS_PER_SECOND,
     }  # fmt: skip
     assert second == {
-        "begin_ns": moment(60), "symbol": SBIN, "open": 80_007, "high": 80_009, "low": 80_007, "close": 80_009,
-        "volume": 200, "bid_px": 9, "ask_px": 8, "updates": 2, "gap_ns": 15 * NS_PER_SECOND,
+        "ts_begin": moment(60), "symbol": SBIN, "open_paise": 80_007, "high_paise": 80_009,
+        "low_paise": 80_007,
+        "close_paise": 80_009,
+        "volume": 200, "bid_px_paise": 9, "ask_px_paise": 8, "updates": 2, "gap_ns": 15 * NS_PER_SECOND,
     }  # fmt: skip

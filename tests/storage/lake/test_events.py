@@ -54,7 +54,7 @@ def test_records_in_order_are_what_they_say() -> None:
     (connection,) = events.connections
     assert (connection.feed, connection.stream, connection.run_id, connection.seq) == (FYERS_HSM, 3, "a", 6)
     assert (connection.from_ns, connection.to_ns, connection.number, connection.last_ns) == (105, 106, 0, 0)
-    assert (connection.cause, connection.detail) == ("mute", "nothing for 10 s")
+    assert (connection.cause, connection.detail) == ("stale", "nothing for 10 s")
     assert connection.symbols == {"S", "T"} and connection.topics == {"sf|nse_cm|1": "S"}
     assert (events.clock_steps_ns, events.torn_bytes) == ([-5], 7)
 
@@ -133,14 +133,14 @@ def test_gaps_are_of_the_feed_they_name(feed: int) -> None:
 @pytest.mark.parametrize(
     ("cause", "detail", "expected"),
     [
-        ("mute", "plain", ("mute", "plain")),
-        ("mute", None, ("mute", "")),
+        ("mute", "plain", ("stale", "plain")),
+        ("mute", None, ("stale", "")),
         ("sunspots", "flare", ("unknown", "sunspots: flare")),
         ("sunspots", None, ("unknown", "sunspots: ")),
         (None, "x", ("unknown", "None: x")),
-        ("mute", "a\nb\tc\x1bd", ("mute", "a b c d")),
-        ("mute", "x" * 250, ("mute", "x" * 200)),
-        ("mute", 12, ("mute", "12")),
+        ("mute", "a\nb\tc\x1bd", ("stale", "a b c d")),
+        ("mute", "x" * 250, ("stale", "x" * 200)),
+        ("mute", 12, ("stale", "12")),
     ],
 )
 def test_causes_are_of_the_list_and_details_one_printable_line(

@@ -95,7 +95,7 @@ def test_a_day_that_is_not_closed_is_refused_with_advice(place, tmp_path: Path) 
         export_csv(place.lake, DAY, tmp_path / "out")
 
 
-@pytest.mark.parametrize("damage", ["no Parquet", "symbol", "ltp"])
+@pytest.mark.parametrize("damage", ["no Parquet", "symbol", "bid_qty.list.element"])
 def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
     """The names of symbols are read before anything is written, their books while it is."""
     place.record_all()
@@ -151,10 +151,10 @@ def test_a_table_of_another_schema_is_named(place) -> None:
     place.record_all()
     place.close()
     path = place.current("depth")
-    pq.write_table(pq.read_table(path).drop_columns(["oi"]), path)
+    pq.write_table(pq.read_table(path).drop_columns(["valid"]), path)
     with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
-    assert str(caught.value).startswith(f"{path}: not a depth table of schema 2: its column oi is missing")
+    assert str(caught.value).startswith(f"{path}: not a depth table of schema 3: its column valid is missing")
 
 
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])

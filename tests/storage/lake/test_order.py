@@ -12,7 +12,8 @@ import pytest
 from tests.recorder.fakes import make_config
 from tests.storage.decode.tables import anew
 from tests.storage.lake.sockets import SBIN
-from tests.storage.lake.test_columns import COLUMNS, LEVELS, NUMBERS
+from tests.storage.lake.test_columns import ALWAYS, COLUMNS, LEVELS
+from tests.storage.lake.test_columns import NAMES as TEXTS
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import validate
@@ -22,6 +23,7 @@ from harvester.decode.frames import ABSENT
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake import schema, writing
 from harvester.lake.close import LOOK_BACK_DAYS, expect_day, pending_days
+from harvester.lake.columns import Table
 from harvester.lake.day.intervals import intersect, split, subtract, total, union
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import Partition
@@ -36,7 +38,7 @@ from harvester.lake.writing import merge
 SECOND = NS_PER_SECOND
 
 
-RECV, RUN, SEQ = (schema.QUOTES_TABLE.at(name) for name in ("recv_ns", "run_id", "seq"))
+RECV, RUN, SEQ = (schema.QUOTES_TABLE.at(name) for name in ("ts_recv", "run_id", "seq"))
 
 
 def rows(*numbers: int, mark: int = 0, runs: Sequence[int] = ()) -> Any:
@@ -157,8 +159,8 @@ def test_sequence_numbers_are_followed_over_any_batches(
     table = schema.DEPTH50_TABLE
     matrix = np.zeros((table.height, len(told)), np.int64)
     for name, values in (
-        ("recv_ns", [10 * at for at in range(len(told))]), ("connection", [4] * len(told)),
-        ("sequence", [number or ABSENT for number, _ in told]), ("snapshot", [flag for _, flag in told]),
+        ("ts_recv", [10 * at for at in range(len(told))]), ("connection", [4] * len(told)),
+        ("sequence", [number or ABSENT for number, _ in told]), ("action", [flag for _, flag in told]),
     ):  # fmt: skip
         matrix[table.at(name)] = values
     reception = Reception()
@@ -201,16 +203,15 @@ def test_columns_are_made_as_published() -> None:
             assert (column.width, column.kind == "list") == (width, column.name in LEVELS and "depth" in name)
             assert table.places[column.name] == slice(at, at + width)
             at += width
-            is_text = column.name in ("feed", "run_id")
-            assert (column.kind == "name") == is_text
+            assert (column.kind == "name") == (column.name in TEXTS)
             if column.kind == "list":
-                assert column.nullable == column.name.endswith("px")
+                assert column.nullable == column.name.endswith("px_paise")
             else:
-                assert column.nullable == (column.name not in NUMBERS and not is_text), column.name
-        assert table.height == at and table.lead == ("begin_ns" if name == "bars" else "recv_ns")
+                assert column.nullable == (column.name not in ALWAYS), column.name
+        assert table.height == at and table.lead == ("ts_begin" if name == "bars" else "ts_recv")
 
 
-NAMES = {"feed": ["", "fyers-rest", "x"], "run_id": ["a", "b", "c"]}
+NAMES = {"feed": ["", "fyers-rest", "x"], "run_id": ["a", "b", "c"], "action": ["update", "snapshot", "y"]}
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -250,7 +251,7 @@ def test_a_file_that_gives_back_one_other_value_has_another_digest(name: str) ->
 def test_a_list_that_is_longer_or_ragged_has_another_digest() -> None:
     table = schema.DEPTH_TABLE
     batch = to_batch(table, [("A", np.ones((table.height, 2), np.int64))], NAMES)
-    at = table.schema.get_field_index("bid_px")
+    at = table.schema.get_field_index("bid_px_paise")
     digests = set()
     for levels in ([[1] * 5] * 2, [[1] * 4, [1] * 6], [[1] * 10, []], [[1] * 6] * 2, [[1] * 5, [1] * 4 + [None]]):
         column = pa.array(levels, type=table.schema.field(at).type)
@@ -263,21 +264,21 @@ def test_a_list_that_is_longer_or_ragged_has_another_digest() -> None:
     assert len(digests) == 5
 
 
-@pytest.mark.parametrize(("limit", "fine"), [(2, True), (1, False)])
-@pytest.mark.parametrize("table", ["depth", "quotes"])
+@pytest.mark.parametrize(("limit", "fine"), [(0, True), (-1, False)])
+@pytest.mark.parametrize(("table", "rows"), [("depth", 2), ("quotes", 3)])
 def test_a_small_day_is_compressed_finely(
-    streamed, monkeypatch: pytest.MonkeyPatch, table: str, limit: int, fine: bool
+    streamed, monkeypatch: pytest.MonkeyPatch, table: str, rows: int, limit: int, fine: bool
 ) -> None:
-    """Two rows of depth, a poll and an update, and two quotes."""
+    """Two rows of depth, a poll and an update, and three quotes, one of them of the poll."""
     levels = {}
 
     class Writer(TableWriter):
-        def __init__(self, path: Path, table: schema.Table, run_ids: Any, *, level: int) -> None:
+        def __init__(self, path: Path, table: Table, run_ids: Any, *, level: int) -> None:
             levels[table.name] = level
             super().__init__(path, table, run_ids, level=level)
 
     monkeypatch.setattr(writing, "TableWriter", Writer)
-    monkeypatch.setattr(writing, "FINE_ROWS", limit)
+    monkeypatch.setattr(writing, "FINE_ROWS", rows + limit)
     recorder = streamed.sockets(polled=(SBIN,))
     recorder.open(feeds=[1, FYERS_HSM])
     recorder.connect(0, [SBIN])
@@ -288,7 +289,7 @@ def test_a_small_day_is_compressed_finely(
     recorder.stop()
     streamed.close()
     assert levels[table] == (19 if fine else 6)
-    monkeypatch.setattr(writing, "FINE_ROWS", 2)
+    monkeypatch.setattr(writing, "FINE_ROWS", 3)
     monkeypatch.setattr(writing, "FINE_SYMBOLS", 0)
     streamed.close(rebuild=True)
     assert set(levels.values()) == {6}

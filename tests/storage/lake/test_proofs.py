@@ -42,7 +42,7 @@ def test_a_whole_lake_verifies_here_and_where_it_was_copied_to(closed, tmp_path:
     for lake in (closed.lake, tmp_path / "pulled"):
         report = verify_lake(lake)
         assert report.ok and report.unlisted == []
-        assert report.days[0].files == 5
+        assert report.days[0].files == 6
 
 
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate", "raw"])
@@ -91,7 +91,7 @@ def test_files_in_no_manifest_are_told_and_are_no_fault(closed) -> None:
     (closed.current("depth").parent / "copy.parquet").write_bytes(b"")
     report = verify_lake(closed.lake)
     assert report.ok
-    assert report.unlisted == ["depth/date=2026-11-23/host=lab1/copy.parquet"]
+    assert report.unlisted == ["depth_v3/date=2026-11-23/host=lab1/copy.parquet"]
 
 
 def test_files_of_former_builds_are_known_wherever_they_lie(closed) -> None:
@@ -101,7 +101,7 @@ def test_files_of_former_builds_are_known_wherever_they_lie(closed) -> None:
     late.poll(3, "NSE:TCS-EQ")
     late.stop()
     closed.close()
-    aside = [path for path in verify_lake(closed.lake).superseded if path.startswith("superseded/depth/")]
+    aside = [path for path in verify_lake(closed.lake).superseded if path.startswith("superseded/depth_v3/")]
     assert aside == [f"superseded/{first.relative_to(closed.lake)}"]
 
     first.write_bytes(content)  # as a lake of before December 2026 has it where it was pulled to
@@ -192,7 +192,7 @@ def receipt(closed, tmp_path: Path) -> Path:
     """What a pull writes after hashing every file."""
     files = [
         {"path": p.relative_to(closed.lake).as_posix(), "bytes": p.stat().st_size, "sha256": _sha256(p)}
-        for kind in ("depth", "gaps", "raw", "certificate")
+        for kind in ("depth_v3", "gaps_v3", "quotes_v3", "raw", "certificate")
         for p in (closed.lake / closed.partition.path(kind)).iterdir()
     ]
     path = tmp_path / "receipt.json"
@@ -215,9 +215,9 @@ def test_clean_up_takes_tables_and_archives_and_leaves_the_accounts(closed, rece
     delete_segments(judge_segments(closed.journal, closed.lake))
     assert clean(closed, receipt) == []
     left = {path.relative_to(closed.lake).parts[0] for path in closed.lake.rglob("*") if path.is_file()}
-    assert left == {".lock", "gaps", "certificate", "manifest"}
+    assert left == {".lock", "gaps_v3", "certificate", "manifest"}
     report = verify_lake(closed.lake)
-    assert report.ok and report.days[0].removed == 3
+    assert report.ok and report.days[0].removed == 4
     assert closed.close().outcome == "unchanged"
 
 
@@ -280,5 +280,5 @@ def test_the_commands_plan_before_they_delete(closed, receipt: Path, capsys: pyt
     assert prune_journal.run(argparse.Namespace(plan=False, apply=True), settings) == 0
     plan = argparse.Namespace(plan=True, apply=False, receipt=[receipt], keep_days=0)
     assert cleanup.run(plan, settings) == 0
-    assert "3 files of" in capsys.readouterr().out
+    assert "4 files of" in capsys.readouterr().out
     assert closed.current("depth").exists()

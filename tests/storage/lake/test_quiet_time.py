@@ -46,8 +46,8 @@ def test_a_gap_in_time_that_was_proven_afterwards_is_none(streamed) -> None:
     end(recorder)
     streamed.close()
 
-    assert streamed.lost(SBIN) == [(31, 32, "mute")]
-    assert streamed.lost(INFY) == [(20, 32, "mute")]
+    assert streamed.lost(SBIN) == [(31, 32, "stale")]
+    assert streamed.lost(INFY) == [(20, 32, "stale")]
     assert (streamed.facts(SBIN)["covered_ns"], streamed.facts(SBIN)["quiet_ns"]) == (99 * SECOND, 13 * SECOND)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from harvester.lake.manifest import (
     encode_manifest,
     load_manifest,
     parse_manifest,
+    read_earlier,
     read_removals,
     self_hash,
     self_hash_of,
@@ -41,13 +43,13 @@ def test_a_manifest_is_written_with_the_hash_of_its_canonical_form() -> None:
 
     claimed = value.pop("self_sha256")
     assert value == {
-        "format": 1, "date": "2026-11-23", "host": "lab1", "generation": 3, "built_by": "r9",
+        "format": 2, "schema": 3, "date": "2026-11-23", "host": "lab1", "generation": 3, "built_by": "r9",
         "files": [{"path": ENTRY.path, "bytes": 5, "sha256": "ab", "rows": 7}],
         "segments": [{"name": "5-a", "bytes": 11, "sha256": "cd", "records": 13}], "supersedes": "ef",
     }  # fmt: skip
     plain = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     assert claimed == self_hash(value) == hashlib.sha256(plain.encode()).hexdigest()
-    assert encode_manifest(MANIFEST).endswith(b"\n}\n") and encode_manifest(MANIFEST).startswith(b'{\n "format": 1,')
+    assert encode_manifest(MANIFEST).endswith(b"\n}\n") and encode_manifest(MANIFEST).startswith(b'{\n "format": 2,')
     assert parse_manifest(encode_manifest(MANIFEST), PARTITION) == MANIFEST
     assert MANIFEST.find("depth") == [ENTRY] and MANIFEST.find("dep") == []
 
@@ -67,7 +69,9 @@ def forge(**changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (forge(format=2), "it has another format than this release reads"),
+        (forge(format=0), "it has another format than this release reads"),
+        (forge(schema=1), "it states the schema '1', which there never was"),
+        (forge(schema="new"), "it states the schema 'new', which there never was"),
         (forge(date="2026-11-24"), "it is of another day or host"),
         (forge(host="lab2"), "it is of another day or host"),
         (encode_manifest(MANIFEST).replace(b'"rows": 7', b'"rows": 8'), "its own hash does not match"),
@@ -88,6 +92,27 @@ def test_a_manifest_that_cannot_be_trusted_says_why_and_what_to_do(tmp_path: Pat
         load_manifest(tmp_path, PARTITION)
     assert words in str(caught.value) and str(caught.value).startswith(f"{path}: ")
     assert "Nothing that it lists is deleted or replaced. Restore it from its other copy" in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"format": 3, "schema": 4}, {"schema": 4}])
+def test_a_day_that_a_newer_release_closed_asks_for_that_release(tmp_path: Path, changes: dict[str, int]) -> None:
+    path = tmp_path / PARTITION.manifest
+    path.parent.mkdir(parents=True)
+    path.write_bytes(forge(**changes))
+
+    with pytest.raises(
+        HarvesterError, match=r"a newer release closed the day \(schema 4, and this one reads up to 3\)"
+    ):
+        load_manifest(tmp_path, PARTITION)
+    assert read_earlier(tmp_path, PARTITION) == []
+
+
+def test_a_manifest_of_before_schema_3_is_of_schema_2() -> None:
+    value = json.loads(encode_manifest(MANIFEST))
+    del value["schema"], value["self_sha256"]
+    value["format"] = 1
+    data = json.dumps({**value, "self_sha256": self_hash(value)}).encode()
+    assert parse_manifest(data, PARTITION) == replace(MANIFEST, schema=2)
 
 
 def test_a_manifest_that_cannot_be_read_is_told_and_none_is_none(tmp_path: Path) -> None:
@@ -282,7 +307,7 @@ def test_only_tables_and_archives_are_removable(closed) -> None:
     manifest = load_manifest(closed.lake, PARTITION)
     assert manifest is not None
     kinds = [entry.path.split("/")[0] for entry in removable(manifest)]
-    assert kinds == ["depth", "raw", "raw"]
+    assert kinds == ["depth_v3", "quotes_v3", "raw", "raw"]
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(0, set()), (1, {25}), (2, {24, 25}), (3, {23, 24, 25}), (9, {23, 24, 25})])
@@ -338,7 +363,7 @@ def test_what_went_is_counted_and_noted_by_the_receipt_it_went_by(closed) -> Non
     receipt = whole_receipt(closed)
     findings = judge_files(closed.lake, closed.journal, receipt, 0)
     sizes = {each.entry.path: each.entry.bytes for each in findings if each.keep_because is None}
-    assert list(sizes) == [closed.current("depth").relative_to(closed.lake).as_posix()]
+    assert list(sizes) == [closed.current(kind).relative_to(closed.lake).as_posix() for kind in ("depth", "quotes")]
 
     assert delete_files(closed.lake, findings, receipt) == sum(sizes.values())
 
@@ -349,7 +374,7 @@ def test_what_went_is_counted_and_noted_by_the_receipt_it_went_by(closed) -> Non
     assert delete_segments(judge_segments(closed.journal, closed.lake)) == size
     again = judge_files(closed.lake, closed.journal, receipt, 0)
     assert delete_files(closed.lake, again, receipt) == sum(each.entry.bytes for each in again)
-    assert len(read_removals(closed.lake, PARTITION)) == 3
+    assert len(read_removals(closed.lake, PARTITION)) == 4
     assert delete_files(closed.lake, judge_files(closed.lake, closed.journal, receipt, 0), receipt) == 0
 
 
@@ -357,7 +382,9 @@ def test_a_clean_up_that_cannot_write_stops_and_says_where(closed) -> None:
     receipt = whole_receipt(closed)
     findings = judge_files(closed.lake, closed.journal, receipt, 0)
     (closed.lake / findings[0].entry.path).unlink()
-    with pytest.raises(HarvesterError, match=r"depth-g1-\w{16}.parquet: clean-up stopped at 2026-11-23 \(No such file"):
+    with pytest.raises(
+        HarvesterError, match=r"depth_v3-g1-\w{16}.parquet: clean-up stopped at 2026-11-23 \(No such file"
+    ):
         delete_files(closed.lake, findings, receipt)
 
 

@@ -67,7 +67,7 @@ def test_an_end_of_the_session_that_was_found_missing_after_the_close_counts(str
     recorder.lose(INFY, 96, END, "mute")
     recorder.stop()
     streamed.close()
-    assert streamed.lost(SBIN) == streamed.lost(INFY) == [(96, END, "mute")]
+    assert streamed.lost(SBIN) == streamed.lost(INFY) == [(96, END, "stale")]
 
 
 def test_what_the_recorder_did_not_write_down_is_found_in_the_frames(streamed) -> None:
@@ -80,8 +80,8 @@ def test_what_the_recorder_did_not_write_down_is_found_in_the_frames(streamed) -
     recorder.snapshots(0, SBIN)
     end(recorder)
     streamed.close()
-    assert streamed.lost(SBIN) == [(30, 36, "mute")]
-    assert streamed.lost(INFY) == [(30, END, "mute")], "it never came back"
+    assert streamed.lost(SBIN) == [(30, 36, "stale")]
+    assert streamed.lost(INFY) == [(30, END, "stale")], "it never came back"
     assert {gap.source for gap in streamed.gaps(SBIN)} == {"derived"}
 
 
@@ -129,7 +129,7 @@ def test_of_a_run_that_died_a_connection_counts_to_its_last_frame(streamed, seco
     recover(streamed.journal, clock=streamed.clock)
     streamed.close()
 
-    silent = [(30, 36, "mute"), (37, 38, "mute")] if second_comes else [(30, 38, "mute")]
+    silent = [(30, 36, "stale"), (37, 38, "stale")] if second_comes else [(30, 38, "stale")]
     assert streamed.lost(SBIN) == streamed.lost(INFY) == [*silent, (38, END, "not_running")]
 
 
@@ -226,7 +226,7 @@ def test_a_break_of_the_sequence_is_a_gap_until_the_next_snapshot(
     end(recorder)
     streamed.close()
     assert streamed.lost(SBIN, "fyers-tbt") == [(20, 50, "sequence_break")]
-    assert [row["suspect"] for row in streamed.table("depth50")] == [False] * 3 + [True] * 2 + [False] * 2
+    assert [not row["valid"] for row in streamed.table("depth50")] == [False] * 3 + [True] * 2 + [False] * 2
     proof = streamed.facts(SBIN, "fyers-tbt")["sequence"]
     assert (proof["missing"], proof["repeated"]) == (missing if got > 3 else 0, repeated)
     assert streamed.gaps(SBIN)[0].detail == f"{got} came after 3"
@@ -275,7 +275,7 @@ def test_of_two_copies_the_first_is_a_row_and_both_sides_are_counted(streamed) -
     rows = streamed.table("depth")
     assert [row["bid_qty"][0] for row in rows] == [100 + number for number in range(31)]
     assert [row["connection"] for row in rows][1:7] == [0, 0, 1, 0, 0, 1]
-    assert all(row["recv_ns"] == moment(number) for number, row in enumerate(rows))
+    assert all(row["ts_recv"] == moment(number) for number, row in enumerate(rows))
     copies = streamed.facts(SBIN)["copies"]
     assert copies == {"0": {"first": 21, "alone": 1}, "1": {"first": 10, "alone": 0}}
     assert streamed.facts(SBIN)["updates"] == {"depth": 31, "quotes": 1}

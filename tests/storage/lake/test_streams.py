@@ -38,7 +38,7 @@ def record(streamed, frames: int = 40):
     return recorder
 
 
-def test_a_row_of_depth_is_a_book_with_the_quote_known_then(streamed) -> None:
+def test_a_row_of_depth_is_one_update_of_a_book(streamed) -> None:
     run = record(streamed).run
     streamed.close()
     rows = streamed.table("depth", SBIN)
@@ -46,25 +46,27 @@ def test_a_row_of_depth_is_a_book_with_the_quote_known_then(streamed) -> None:
     for place, row in enumerate(rows[1:]):
         number = 1 + place // 2
         values = book(number + place % 2)
-        assert row["bid_px"] + row["ask_px"] == values[:10]
+        assert row["bid_px_paise"] + row["ask_px_paise"] == values[:10]
         assert row["bid_qty"] + row["ask_qty"] == values[10:20]
         assert row["bid_ord"] + row["ask_ord"] == values[20:]
-        assert (row["ltp"], row["volume"]) == (80_000 + number, 1_000 + number), "the quote came just before"
-        assert (row["recv_ns"], row["entry"], row["connection"]) == (moment(number), place % 2, 0)
+        assert (row["action"], row["valid"], row["ts_sched"]) == ("update", True, None)
+        assert (row["ts_recv"], row["entry"], row["connection"]) == (moment(number), place % 2, 0)
         assert (row["feed"], row["run_id"], row["in_session"]) == ("fyers-hsm", run.run_id, True)
-        assert row["recv_ns"] - row["mono_offset_ns"] == row["recv_ns"] - OPEN_NS + 3_600 * NS_PER_SECOND
-        assert row["sched_ns"] is None and row["exchange_time"] == OPEN_NS // NS_PER_SECOND + number
-    assert {row["ltp"] for row in streamed.table("depth", INFY)} == {80_000}, "of its own quote, not of its neighbour's"
+        assert row["ts_recv"] - row["mono_offset_ns"] == row["ts_recv"] - OPEN_NS + 3_600 * NS_PER_SECOND
+    assert (rows[0]["action"], rows[0]["valid"]) == ("snapshot", True)
 
 
 def test_quotes_have_every_value_of_the_wire_and_indices_theirs(streamed) -> None:
     record(streamed)
     streamed.close()
     rows = streamed.table("quotes", SBIN)
-    names = list(rows[0])[9:]
-    assert [[row[name] for name in names] for row in rows] == [quote(number) for number in range(41)]
-    assert [row["ltp"] for row in streamed.table("index", NIFTY)] == [2_500_000 + number for number in range(41)]
-    assert streamed.table("index")[5]["year_low"] == 7
+    names = list(rows[0])[11:]
+    found = [[row[name] // (NS_PER_SECOND if name.startswith("ts_") else 1) for name in names] for row in rows]
+    assert found == [quote(number) for number in range(41)]
+    assert [row["ltp_paise"] for row in streamed.table("indices", NIFTY)] == [
+        2_500_000 + number for number in range(41)
+    ]
+    assert streamed.table("indices")[5]["year_low_paise"] == 7
 
 
 def test_bars_count_volume_between_quotes_and_say_what_is_missing(streamed) -> None:
@@ -80,10 +82,10 @@ def test_bars_count_volume_between_quotes_and_say_what_is_missing(streamed) -> N
     recorder.stop()
     streamed.close()
     first, second = streamed.table("bars", SBIN)
-    assert [first[name] - 80_000 for name in ("open", "high", "low", "close")] == [0, 30, 0, 20]
+    assert [first[f"{name}_paise"] - 80_000 for name in ("open", "high", "low", "close")] == [0, 30, 0, 20]
     assert (first["volume"], first["updates"], first["gap_ns"]) == (20, 4, 3 * NS_PER_SECOND)
-    assert (second["begin_ns"], second["volume"], second["gap_ns"]) == (moment(60), 21, 0)
-    assert (second["bid_px"], second["ask_px"]) == (79_995, 80_005)
+    assert (second["ts_begin"], second["volume"], second["gap_ns"]) == (moment(60), 21, 0)
+    assert (second["bid_px_paise"], second["ask_px_paise"]) == (79_995, 80_005)
 
 
 def test_nothing_is_carried_across_a_reconnect(streamed) -> None:
@@ -100,10 +102,9 @@ def test_nothing_is_carried_across_a_reconnect(streamed) -> None:
     recorder.stop()
     streamed.close()
     before, after = streamed.table("depth")
-    assert (before["ltp"], before["connection"]) == (80_000, 0)
-    assert (after["ltp"], after["volume"], after["connection"]) == (None, None, 1), (
-        "that quote was the other connection's"
-    )
+    assert (before["bid_px_paise"][0], before["connection"]) == (book(0)[0], 0)
+    assert (after["bid_px_paise"][0], after["connection"], after["action"]) == (book(3)[0], 1, "snapshot")
+    assert len(streamed.table("quotes")) == 1, "that quote was the other connection's"
     assert streamed.certificate()["streams"]["fyers-hsm"]["leftovers"] == {"no snapshot": 1}
 
 
@@ -148,7 +149,7 @@ def test_prices_of_another_scale_become_paise_exactly(streamed) -> None:
     recorder.close()
     recorder.stop()
     streamed.close()
-    assert streamed.table("depth")[0]["bid_px"] == book(1)[:5]
+    assert streamed.table("depth")[0]["bid_px_paise"] == book(1)[:5]
 
 
 def test_a_level_filled_with_zeros_is_absent(streamed) -> None:
@@ -163,8 +164,8 @@ def test_a_level_filled_with_zeros_is_absent(streamed) -> None:
     recorder.stop()
     streamed.close()
     (row,) = streamed.table("depth")
-    assert (row["bid_px"][4], row["bid_qty"][4], row["bid_ord"][4]) == (None, 0, 0)
-    assert (row["ltp"], row["total_buy_qty"]) == (None, None), "no quote was known"
+    assert (row["bid_px_paise"][4], row["bid_qty"][4], row["bid_ord"][4]) == (None, 0, 0)
+    assert row["valid"], "zeros were given"
 
 
 def test_a_lost_connect_record_is_made_good_by_another_of_the_day(streamed) -> None:
@@ -209,10 +210,10 @@ def test_rows_stay_in_the_order_of_receipt_when_the_clock_was_set_back(streamed)
     recorder.close()
     recorder.stop()
     streamed.close()
-    assert [(row["recv_ns"] - OPEN_NS) // NS_PER_SECOND for row in streamed.table("depth")] == [0, 10, 20, 5, 6, 30]
+    assert [(row["ts_recv"] - OPEN_NS) // NS_PER_SECOND for row in streamed.table("depth")] == [0, 10, 20, 5, 6, 30]
 
 
-def test_polls_and_sockets_share_the_table_of_depth(streamed) -> None:
+def test_polls_and_sockets_share_the_tables_of_books_and_of_quotes(streamed) -> None:
     recorder = streamed.sockets(polled=(SBIN,))
     recorder.open(feeds=[1, FYERS_HSM])
     recorder.connect(0, [SBIN])
@@ -227,6 +228,7 @@ def test_polls_and_sockets_share_the_table_of_depth(streamed) -> None:
     recorder.stop()
     streamed.close()
     assert [row["feed"] for row in streamed.table("depth")] == ["fyers-hsm", *["fyers-rest"] * 3, "fyers-hsm"]
+    assert [row["feed"] for row in streamed.table("quotes")] == ["fyers-hsm", *["fyers-rest"] * 3]
     entry = streamed.certificate()["symbols"][SBIN]
     assert (entry["expected"], entry["recorded_slots"], entry["gaps_by_cause"]) == (4, 3, {"unknown": 1})
     (gap,) = [gap for gap in streamed.gaps(SBIN) if gap.feed == "fyers-rest"]
@@ -247,9 +249,9 @@ def test_fifty_levels_are_a_row_a_message(streamed) -> None:
     streamed.close(explain="made by hand")
     rows = streamed.table("depth50")
     assert [row["sequence"] for row in rows] == [1, 2, 3, 4, 5, 6]
-    assert rows[5]["bid_px"] == [80_000 - 5 * slot for slot in range(50)]
+    assert rows[5]["bid_px_paise"] == [80_000 - 5 * slot for slot in range(50)]
     assert rows[5]["ask_qty"][:4] == [25, 26, 27, 23] and rows[5]["ask_ord"] == [2] * 50
-    assert (rows[0]["snapshot"], rows[5]["snapshot"], rows[5]["total_sell_qty"]) == (True, False, 2_000)
+    assert (rows[0]["action"], rows[5]["action"], rows[5]["total_sell_qty"]) == ("snapshot", "update", 2_000)
     facts = streamed.facts(SBIN, "fyers-tbt")
     (chain,) = facts["sequence"]["connections"]
     assert (chain["first"], chain["last"], chain["messages"], facts["sequence"]["missing"]) == (1, 6, 6, 0)
@@ -260,7 +262,7 @@ def test_fifty_levels_are_a_row_a_message(streamed) -> None:
 def test_a_second_build_gives_the_same_files(streamed) -> None:
     record(streamed)
     streamed.close()
-    tables = {kind: streamed.current(kind).read_bytes() for kind in ("depth", "quotes", "index", "bars", "gaps")}
+    tables = {kind: streamed.current(kind).read_bytes() for kind in ("depth", "quotes", "indices", "bars", "gaps")}
     assert streamed.close(rebuild=True).manifest.generation == 2
     assert {kind: streamed.current(kind).read_bytes() for kind in tables} == tables
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.lake_rows import rows as rows_of
 
 from harvester.lake.schema import BARS_TABLE
 from harvester.lake.tables import parquet
@@ -32,8 +33,8 @@ def test_small_symbols_share_row_groups_and_large_ones_have_their_own(
 
     with pq.ParquetFile(writer.path) as file:
         groups = [file.read_row_group(number).column("symbol").to_pylist() for number in range(file.num_row_groups)]
-        written = file.read().to_pylist()
         statistics = [file.metadata.row_group(number).column(1).statistics for number in range(file.num_row_groups)]
+    written = rows_of(writer.path)
     assert [{symbol: group.count(symbol) for symbol in group} for group in groups] == [
         {"A": 3, "C": 4},
         {"D": 20},
@@ -43,7 +44,7 @@ def test_small_symbols_share_row_groups_and_large_ones_have_their_own(
         {"H": 2},
     ]
     assert [(each.min, each.max) for each in statistics] == [(group[0], group[-1]) for group in groups]
-    assert [(row["symbol"], row["begin_ns"]) for row in written] == [
+    assert [(row["symbol"], row["ts_begin"]) for row in written] == [
         (symbol, number) for symbol, count in rows.items() for number in range(count)
     ]
     assert writer.rows == sum(rows.values())

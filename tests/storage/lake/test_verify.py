@@ -13,11 +13,12 @@ from tests.storage.lake.conftest import Place
 from tests.storage.lake.relisting import bring, forge, relist
 
 from harvester.base.errors import HarvesterError
-from harvester.lake.layout import Partition
+from harvester.lake.layout import Partition, table_of
 from harvester.lake.manifest import FileEntry, write_removals
 from harvester.reader.verify import LakeReport, describe, verify_lake
 
 KINDS = ("certificate", "depth", "gaps", "raw")
+FOLDERS = ("certificate", "depth_v3", "gaps_v3", "quotes_v3", "raw")
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def problems(place: Place) -> list[str]:
 def test_a_whole_day_is_told_with_its_files_and_bytes(closed: Place) -> None:
     report = verify_lake(closed.lake)
     (day,) = report.days
-    sizes = [path.stat().st_size for kind in KINDS for path in (closed.lake / closed.partition.path(kind)).iterdir()]
+    sizes = [path.stat().st_size for kind in FOLDERS for path in (closed.lake / closed.partition.path(kind)).iterdir()]
     assert (day.date, day.host) == ("2026-11-23", "lab1")
     assert (day.files, day.bytes, day.removed, day.problems) == (len(sizes), sum(sizes), 0, [])
     assert report.ok and report.unlisted == []
@@ -135,7 +136,7 @@ def test_files_of_all_hosts_are_listed(closed: Place, tmp_path: Path) -> None:
     bring(other, closed)
     report = verify_lake(closed.lake)
     assert report.ok and report.unlisted == []
-    assert [(day.host, day.files) for day in report.days] == [("lab1", 5), ("lab2", 5)]
+    assert [(day.host, day.files) for day in report.days] == [("lab1", 6), ("lab2", 6)]
 
 
 def test_an_archive_of_a_segment_that_the_manifest_does_not_name_is_told(closed: Place) -> None:
@@ -212,12 +213,12 @@ def test_accounts_are_not_held_against_tables_that_clean_up_took_or_that_are_dam
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
 def test_accounts_of_a_day_without_one_of_the_three_files_are_not_checked(closed: Place, kind: str) -> None:
     def forget(value: dict[str, Any]) -> None:
-        value["files"] = [entry for entry in value["files"] if not entry["path"].startswith(f"{kind}/")]
+        value["files"] = [entry for entry in value["files"] if table_of(entry["path"].split("/")[0]) != kind]
 
     forge(closed, forget)
     report = verify_lake(closed.lake)
     assert report.days[0].problems == []
-    assert [path.split("/")[0] for path in report.unlisted] == [kind]
+    assert [table_of(path.split("/")[0]) for path in report.unlisted] == [kind]
 
 
 def test_a_damaged_manifest_or_record_of_a_clean_up_is_its_days_problem_and_the_others_are_checked(
@@ -238,7 +239,9 @@ def test_a_damaged_manifest_or_record_of_a_clean_up_is_its_days_problem_and_the_
 
 
 def test_files_of_every_kind_in_no_manifest_are_told_and_folders_of_other_names_are_not(closed: Place) -> None:
-    kinds = ("bars", "certificate", "depth", "depth50", "gaps", "index", "quotes", "raw")
+    former = ["bars", "depth", "depth50", "gaps", "index", "quotes"]
+    current = [f"{kind}_v3" for kind in ("bars", "depth", "depth50", "gaps", "indices", "quotes")]
+    kinds = sorted([*former, *current, "certificate", "raw"])
     for kind in kinds:
         folder = closed.lake / closed.partition.path(kind)
         folder.mkdir(parents=True, exist_ok=True)
@@ -264,5 +267,5 @@ def test_what_is_no_lake_is_refused_with_its_name(tmp_path: Path) -> None:
             verify_lake(path)
         assert str(caught.value) == (
             f"{path}: no manifest under manifest/ here, so this is not a lake with a closed day. Name the directory"
-            " that holds depth/, gaps/ and manifest/."
+            " that holds manifest/ and the folders of the tables."
         )

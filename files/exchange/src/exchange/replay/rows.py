@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from exchange.market.instruments import Instrument
-from exchange.quotes import recorded_row, recorded_sides
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
 
 TIME_KEYS = ("recv_ns", "received_ns", "time_ns")
-DEFAULT_TICK = 5
 
 
 @dataclass
@@ -86,27 +84,14 @@ def _lines(path: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
 
 
 def _load_table(path: Path, start_ns: int, instruments: Mapping[str, Instrument]) -> ReplayDepth:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from exchange.replay.table import BookTable
 
-    try:
-        table = pq.read_table(path, partitioning=None)
-        symbols = table.column("symbol").cast(pa.string()).to_pylist()
-        times = table.column("recv_ns").to_pylist()
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise ConfigError(f"{path}: not a depth table of the lake ({error}). Name a Parquet file of depth/.") from error
+    table = BookTable(path)
     tracks: dict[str, _Track] = {}
-    for index in sorted(range(len(times)), key=times.__getitem__):
-        track = tracks.setdefault(symbols[index], _Track())
-        track.times.append(times[index])
-        track.rows.append(index)
+    for place in sorted(range(len(table.times)), key=table.times.__getitem__):
+        track = tracks.setdefault(table.symbols[place], _Track())
+        track.times.append(table.times[place])
+        track.rows.append(place)
     if not tracks:
         raise ConfigError(f"{path}: the recording is empty.")
-
-    def row(index: int) -> dict[str, Any]:
-        values = table.slice(index, 1).to_pylist()[0]
-        item = instruments.get(values["symbol"])
-        tick, expiry = (item.tick, item.expiry) if item else (DEFAULT_TICK, "")
-        return recorded_row(values, recorded_sides(values, "px_", "qty_", "ord_"), tick, expiry)
-
-    return ReplayDepth(tracks, start_ns, row)
+    return ReplayDepth(tracks, start_ns, lambda place: table.answer(place, instruments))

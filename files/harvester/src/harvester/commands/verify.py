@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="LAKE_DIR",
-        help="the directory that holds depth/ and manifest/; default: that of the host's configuration",
+        help="the directory that holds manifest/ and the tables; default: that of the host's configuration",
     )
     parser.add_argument(
         "--every-days",

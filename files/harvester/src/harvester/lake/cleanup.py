@@ -12,12 +12,12 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
-from harvester.lake.layout import DEPTH, RAW, STREAMED, Partition, find_partitions
+from harvester.lake.layout import DATA_TABLES, RAW, Partition, find_partitions, table_of
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest, read_removals, write_removals
 from harvester.lake.publish.receipts import Receipt
 
 KEEP_DAYS = 2
-REMOVABLE = (DEPTH, *STREAMED, RAW)
+REMOVABLE = (*DATA_TABLES, RAW)
 
 
 class FileFinding(NamedTuple):
@@ -50,7 +50,12 @@ def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KE
 
 def removable(manifest: Manifest) -> list[FileEntry]:
     """The files of a day that clean-up may delete: the tables of data and the archived segments."""
-    return [entry for kind in REMOVABLE for entry in manifest.find(kind)]
+    return [entry for entry in manifest.files if is_removable(entry)]
+
+
+def is_removable(entry: FileEntry) -> bool:
+    """Whether it is a table of data or an archived segment, of any schema."""
+    return table_of(entry.folder) in REMOVABLE
 
 
 def _why_keep(

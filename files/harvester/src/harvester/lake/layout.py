@@ -1,9 +1,12 @@
 """Where things lie in a lake. Partition folders are Hive style, so that engines read them as they are.
 
-depth/date=D/host=H/depth-g1-<hash>.parquet    raw/date=D/host=H/<segment>.seg.zst or .seg.pack
-gaps, and on days with data of the sockets     certificate/date=D/host=H/certificate-g1-<hash>.json
-quotes, index, depth50, bars: likewise         manifest/date=D/host=H/manifest.json
-superseded/...                                 what a later build of the day replaced
+depth_v3/date=D/host=H/depth_v3-g1-<hash>.parquet    raw/date=D/host=H/<segment>.seg.zst or .seg.pack
+gaps_v3, and on days with data of that kind          certificate/date=D/host=H/certificate-g1-<hash>.json
+quotes_v3, indices_v3, depth50_v3, bars_v3           manifest/date=D/host=H/manifest.json
+superseded/...                                       what a later build of the day replaced
+
+A table's folder has the version of its schema in its name: no folder mixes two sets of columns. Those of schema 2,
+which releases up to November 2026 wrote, have none (`depth/`).
 
 A built file's name has the generation that built it and the begin of its SHA-256: no name ever has two contents. In a
 bucket nothing is replaced, moved or deleted; there the folder of a kind has the files of each day's first generation
@@ -11,6 +14,7 @@ alone, and `<kind>-rebuilt/` those of later ones, so that who reads a folder nev
 """
 
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +23,20 @@ from harvester.base.errors import ConfigError
 from harvester.config.settings import find_settings
 
 DEPTH, GAPS, RAW, CERTIFICATE, MANIFEST = "depth", "gaps", "raw", "certificate", "manifest"
-QUOTES, INDEX, DEPTH50, BARS = "quotes", "index", "depth50", "bars"
-STREAMED = (QUOTES, INDEX, DEPTH50, BARS)
-"""Tables that a day has only when the sockets gave data for them."""
-BUILT = (DEPTH, GAPS, CERTIFICATE, *STREAMED)
-"""Kinds of which a manifest lists exactly the current files; older ones move to superseded/."""
+QUOTES, INDICES, DEPTH50, BARS = "quotes", "indices", "depth50", "bars"
+SCHEMA_VERSION = 3
+"""Of the tables that are written."""
+FORMER_NAMES = {"index": INDICES}
+"""What tables of schema 2 were called otherwise, as folders and in certificates."""
+DATA_TABLES = (DEPTH, QUOTES, INDICES, DEPTH50, BARS)
+_TABLES_2 = {DEPTH: DEPTH, QUOTES: QUOTES, INDICES: "index", DEPTH50: DEPTH50, BARS: BARS, GAPS: GAPS}
+FOLDERS: Mapping[int, Mapping[str, str]] = {
+    2: _TABLES_2,
+    SCHEMA_VERSION: {name: f"{name}_v{SCHEMA_VERSION}" for name in (*DATA_TABLES, GAPS)},
+}
+"""The folder of each table by the version of its schema."""
+BUILT = (*(folder for folders in FOLDERS.values() for folder in folders.values()), CERTIFICATE)
+"""Folders of which a manifest lists exactly the current files; older ones move to superseded/."""
 SUPERSEDED, REBUILT = "superseded", "-rebuilt"
 LOCK_NAME = ".lock"
 MANIFEST_NAME = "manifest.json"
@@ -49,6 +62,16 @@ class Partition(NamedTuple):
     def manifest(self) -> Path:
         """The manifest in force, relative to the lake."""
         return self.path(MANIFEST) / MANIFEST_NAME
+
+
+def folder_of(table: str, version: int = SCHEMA_VERSION) -> str:
+    """The folder of a table, or of another kind of file. KeyError for a table that the schema has not."""
+    return table if table in (RAW, CERTIFICATE, MANIFEST) else FOLDERS[version][table]
+
+
+def table_of(folder: str) -> str:
+    """The table, or other kind of file, whose files lie in a folder."""
+    return next((name for each in FOLDERS.values() for name, place in each.items() if place == folder), folder)
 
 
 def built_name(kind: str, generation: int, sha256: str) -> str:

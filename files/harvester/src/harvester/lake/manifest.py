@@ -14,9 +14,11 @@ from typing import Any
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file, write_new
-from harvester.lake.layout import MANIFEST, Partition
+from harvester.lake.layout import BUILT, FOLDERS, MANIFEST, SCHEMA_VERSION, Partition, table_of
 
-MANIFEST_FORMAT = REMOVALS_FORMAT = 1
+MANIFEST_FORMAT, REMOVALS_FORMAT = 2, 1
+FORMER_FORMAT, FORMER_SCHEMA = 1, 2
+"""The format of before December 2026, which has no `schema`, and the schema of all its tables."""
 SELF = "self_sha256"
 
 
@@ -28,6 +30,11 @@ class FileEntry:
     bytes: int
     sha256: str
     rows: int
+
+    @property
+    def folder(self) -> str:
+        """The first part of the path."""
+        return self.path.split("/", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,27 @@ class Manifest:
     segments: tuple[SegmentEntry, ...]
     supersedes: str | None = None
     """Self hash of the manifest before this one, which lies beside it under its number."""
+    schema: int = SCHEMA_VERSION
+    """The version of the tables' columns."""
 
     def find(self, kind: str) -> list[FileEntry]:
-        """The files of one kind, such as "depth"."""
-        return [entry for entry in self.files if entry.path.split("/", 1)[0] == kind]
+        """The files of one kind, such as "depth" or "raw"; none of a table that the day's schema does not know."""
+        return [entry for entry in self.files if table_of(entry.folder) == kind]
+
+    @property
+    def built(self) -> list[FileEntry]:
+        """All but the archived segments."""
+        return [entry for entry in self.files if entry.folder in BUILT]
+
+
+class NewerSchemaError(HarvesterError):
+    """A day that a newer release closed."""
+
+    def __init__(self, path: Path | PurePosixPath, schema: object) -> None:
+        super().__init__(
+            f"{path}: a newer release closed the day (schema {str(schema)[:20]}, and this one reads up to"
+            f" {SCHEMA_VERSION}). Update Alpha Harvester here, then run the command again."
+        )
 
 
 class DamagedManifestError(HarvesterError):
@@ -113,7 +137,7 @@ def read_earlier(lake: Path, partition: Partition) -> list[Manifest]:
     """The manifests of former generations that lie beside the one in force; those that cannot be read are left out."""
     found = []
     for path in sorted((lake / partition.path(MANIFEST)).glob("manifest-*.json")):
-        with suppress(OSError, KeyError, TypeError, ValueError, RecursionError):
+        with suppress(OSError, KeyError, TypeError, ValueError, RecursionError, NewerSchemaError):
             found.append(parse_manifest(path.read_bytes(), partition))
     return found
 
@@ -129,21 +153,38 @@ def self_hash_of(lake: Path, partition: Partition) -> str:
 
 
 def parse_manifest(data: bytes, partition: Partition) -> Manifest:
-    """Check everything about a manifest's bytes. Raises KeyError, TypeError or ValueError saying what is wrong."""
+    """Check everything about a manifest's bytes.
+
+    Raises KeyError, TypeError or ValueError saying what is wrong; NewerSchemaError for that of a newer release.
+    """
     value = json.loads(data)
     if not isinstance(value, dict):
         raise TypeError("it is not a JSON object")
     claimed = value.pop(SELF)
     if claimed != self_hash(value):
         raise ValueError("its own hash does not match")
-    if value.pop("format") != MANIFEST_FORMAT:
-        raise ValueError("it has another format than this release reads")
+    _check_format(value, partition)
     if (value["date"], value["host"]) != (partition.date.isoformat(), partition.host):
         raise ValueError("it is of another day or host")
     files = tuple(FileEntry(**entry) for entry in value.pop("files"))
     for entry in files:
         _check_path(entry.path, partition)
     return Manifest(files=files, segments=tuple(SegmentEntry(**entry) for entry in value.pop("segments")), **value)
+
+
+def _check_format(value: dict[str, Any], partition: Partition) -> None:
+    """Take the format out; `schema` is there afterwards. Raises NewerSchemaError, KeyError or ValueError."""
+    form = value.pop("format")
+    if form == FORMER_FORMAT:
+        value["schema"] = FORMER_SCHEMA
+    elif type(form) is int and form > MANIFEST_FORMAT:
+        raise NewerSchemaError(partition.manifest, value.get("schema"))
+    elif form != MANIFEST_FORMAT:
+        raise ValueError("it has another format than this release reads")
+    elif type(value["schema"]) is int and value["schema"] > SCHEMA_VERSION:
+        raise NewerSchemaError(partition.manifest, value["schema"])
+    elif value["schema"] not in FOLDERS:
+        raise ValueError(f"it states the schema {str(value['schema'])[:20]!r}, which there never was")
 
 
 def _check_path(path: str, partition: Partition) -> None:

@@ -17,13 +17,14 @@ from harvester.lake.day.model import Day
 from harvester.lake.explained import Explanation, demand_explanation, list_undecoded
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import StreamGaps
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDEX, QUOTES
+from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDICES, QUOTES, folder_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
-from harvester.lake.schema import TABLES, order_of
+from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
+from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_pass import Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
 
@@ -43,29 +44,33 @@ def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation:
 
     Raises HarvesterError, OSError; UndecodedError, before anything is placed, where the explanation does not suffice.
     """
-    workplace = temporary_for(lake, day.partition, DEPTH)
+    workplace = temporary_for(lake, day.partition, folder_of(DEPTH))
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
     has_segments = any(segment != NSE_CASH for segment in day.grids)
     origin = Origin(run_ids, day.windows, (lambda symbol: day.grid_of(symbol).windows) if has_segments else None)
     with (
         Spool(workplace.with_name(".spool")) as spool,
         closing(Streams(workplace.parent, origin, day.events.connections, day.earlier)) as streams,
+        closing(RowSpool(workplace.parent, QUOTES_TABLE.height)) as polled,
     ):
         streams.read(day.index.sources)
         undecoded = list_undecoded(day.index, {feed: each.undecoded for feed, each in streams.contents.items()})
         demand_explanation(undecoded, explanation, day.partition.date.isoformat())
         day.events.damage[:0] = undecoded
-        return _SecondPass(lake, day, grace_ns, spool, streams).run(names)
+        return _SecondPass(lake, day, grace_ns, spool, streams, polled).run(names)
 
 
 class _SecondPass:
     """Rows were spooled by symbol; here they go into the tables in the order of the symbols."""
 
-    def __init__(self, lake: Path, day: Day, grace_ns: int, spool: Spool, streams: Streams) -> None:
+    def __init__(self, lake: Path, day: Day, grace_ns: int, spool: Spool, streams: Streams, polled: RowSpool) -> None:
+        """`polled` takes quotes of polls, while the books of the same answers are written."""
         self._lake = lake
         self._day = day
         self._spool = spool
         self._streams = streams
+        self._polled = polled
+        self._polls = sum(len(positions) for positions in day.index.symbols.values())
         self._poll_gaps = {segment: PollGaps(grid, day.events, grace_ns) for segment, grid in day.grids.items()}
         self._stream_gaps = {
             segment: {feed: StreamGaps(feed, grid.windows, day.events) for feed in SOCKETS}
@@ -74,6 +79,7 @@ class _SecondPass:
         self._stream_numbers = np.array([connection.stream for connection in day.events.connections], np.int64)
         self._slots = {segment: set(grid.slots) for segment, grid in day.grids.items()}
         self._symbols = sorted({*day.symbols, *streams.origin.symbols}.union(*(day.sockets[feed] for feed in SOCKETS)))
+        self._numbers = {symbol: number for number, symbol in enumerate(self._symbols)}
         self._written = Written()
         self._entries: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
 
@@ -94,22 +100,24 @@ class _SecondPass:
 
     def _tables(self) -> list[str]:
         found = self._streams.tables
-        return [DEPTH, *(name for name in found if name != DEPTH), *([BARS] if QUOTES in found else [])]
+        polled = {DEPTH, QUOTES} if self._polls else {DEPTH}
+        return [*sorted({*found} | polled, key=[*TABLES].index), *([BARS] if QUOTES in found else [])]
 
     def _writer(self, name: str) -> TableWriter:
-        polls = sum(len(positions) for positions in self._day.index.symbols.values()) if name == DEPTH else 0
+        polls = self._polls if name in (DEPTH, QUOTES) else 0
         is_small = self._streams.rows_of(name) + polls <= FINE_ROWS and len(self._symbols) <= FINE_SYMBOLS
-        path = temporary_for(self._lake, self._day.partition, name)
+        path = temporary_for(self._lake, self._day.partition, folder_of(name))
         run_ids = list(self._streams.origin.run_numbers)
         return TableWriter(path, TABLES[name], run_ids, level=FINE if is_small else FAST)
 
     def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> None:
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()
-        answers = read_polls(self._day.index, symbol, self._spool, self._streams.origin, polls)
-        for matrix in merge(answers, rows.read(DEPTH)):
+        for matrix in merge(self._read_polls(symbol, polls), rows.read(DEPTH)):
             writers[DEPTH].add(symbol, matrix)
-        for name in (QUOTES, INDEX, DEPTH50):
+        for matrix in merge(self._polled.read(self._numbers[symbol]), rows.read(QUOTES)):
+            writers[QUOTES].add(symbol, matrix)
+        for name in (INDICES, DEPTH50):
             for matrix in rows.read(name):
                 writers[name].add(symbol, matrix)
         if symbol in self._day.symbols:
@@ -124,6 +132,12 @@ class _SecondPass:
             writers[BARS].add(symbol, rows.bars.matrix(quoted))
         for writer in writers.values():
             writer.end_symbol(symbol)
+
+    def _read_polls(self, symbol: str, polls: SymbolData) -> Iterator[Ints]:
+        """The books of a symbol's polls; their quotes wait."""
+        for depth, quotes in read_polls(self._day.index, symbol, self._spool, self._streams.origin, polls):
+            self._polled.add(np.full(quotes.shape[1], self._numbers[symbol]), quotes)
+            yield depth
 
     def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
         gaps: list[GapRow] = []

@@ -1,9 +1,9 @@
 """Tables and views by which Amazon Athena reads the lake in S3, made from the lake's schemas; `harvester athena-ddl`.
 
-A kind of table is two objects: `depth_files` has the rows of every generation, `depth` is the view of those files that
-the newest manifest of a day lists, so that each day counts once, whatever was built anew, and only when it is whole. A
-file is known by its name, which has one content for good. Manifests are read as lines of text, for they are JSON that
-spans lines.
+A table of the lake is two objects, called by its folder: `depth_v3_files` has the rows of every generation, `depth_v3`
+is the view of those files that the newest manifest of a day lists, so that each day counts once, whatever was built
+anew, and only when it is whole. A file is known by its name, which has one content for good. Manifests are read as
+lines of text, for they are JSON that spans lines.
 
 Partitions are projected, not listed: a day is there as soon as its files are, and no crawler runs (Athena user guide,
 "Use partition projection with Amazon Athena"). "$path" is Athena's hidden column with the object of a row.
@@ -14,15 +14,27 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from harvester.lake.layout import GAPS, MANIFEST, REBUILT
-from harvester.lake.schema import GAPS_SCHEMA, TABLES
+from harvester.lake.layout import FOLDERS, MANIFEST, REBUILT, SCHEMA_VERSION
+from harvester.lake.schema import SCHEMAS_OF
 
 FIRST_DAY = "2026-01-01"
 PARTITIONS = {"date": "string", "host": "string"}
 FOLDER = "folder"
 """A partition of the files: whether they are of a day's first generation or of a later one."""
-PLAIN = {pa.int64(): "bigint", pa.int32(): "int", pa.bool_(): "boolean", pa.string(): "string"}
-SCHEMAS = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.items()}}
+PLAIN = {
+    pa.int64(): "bigint",
+    pa.int32(): "int",
+    pa.bool_(): "boolean",
+    pa.string(): "string",
+    pa.date32(): "date",
+    pa.timestamp("ns", "UTC"): "timestamp",
+}
+"""Athena's timestamps have milliseconds, in UTC; seq has the order of rows that share one."""
+SCHEMAS = {
+    FOLDERS[version][table]: schema for version, tables in SCHEMAS_OF.items() for table, schema in tables.items()
+}
+"""Columns by folder, of every version: no folder mixes two."""
+CURRENT = tuple(FOLDERS[SCHEMA_VERSION][table] for table in SCHEMAS_OF[SCHEMA_VERSION])
 MANIFEST_LINES = "manifest_lines"
 
 
@@ -67,7 +79,7 @@ def define_manifests(bucket: str, prefix: str, hosts: Sequence[str], since: str)
 
 
 def define_files(kind: str, bucket: str, prefix: str, hosts: Sequence[str], since: str) -> Definition:
-    """The rows of one kind of table, of all generations."""
+    """The rows of one folder, of all generations."""
     location = f"s3://{bucket}/{prefix}"
     properties = _projection(hosts, since) | {
         f"projection.{FOLDER}.type": "enum",
@@ -92,7 +104,7 @@ def _projection(hosts: Sequence[str], since: str) -> dict[str, str]:
 
 
 def define_view(kind: str, database: str) -> View:
-    """One kind of table as the newest manifests have it, each row once."""
+    """The rows of one folder as the newest manifests have it, each once."""
     columns = {field.name: athena_type(field.type) for field in SCHEMAS[kind]} | PARTITIONS
     lines = f'"{database}"."{MANIFEST_LINES}"'
     generation = "TRY_CAST(regexp_extract({0}\"$path\", 'manifest-([0-9]+)[.]json$', 1) AS integer)"
@@ -118,7 +130,7 @@ ON f."date" = listed."date" AND f."host" = listed."host"
 def define_all(
     kinds: Sequence[str], bucket: str, prefix: str, hosts: Sequence[str], since: str, database: str
 ) -> Iterator[Definition | View]:
-    """What these kinds of table need, each after what it rests on."""
+    """What the tables of these folders need, each after what it rests on."""
     yield define_manifests(bucket, prefix, hosts, since)
     for kind in kinds:
         yield define_files(kind, bucket, prefix, hosts, since)

@@ -17,28 +17,31 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
-from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
+from harvester.brokers.fyers.depth import LEVELS
+from harvester.decode.frames import Ints
+from harvester.lake.columns import RUPEE
 from harvester.lake.day.intervals import Interval
 from harvester.lake.gaps.polls import read_gaps
-from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, find_partitions
+from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, QUOTES, find_partitions
 from harvester.lake.manifest import Manifest, load_manifest
-from harvester.lake.schema import TABLES
-from harvester.lake.tables.parquet import check_columns
 from harvester.reader.known import choose_rows, moments_of
+from harvester.reader.rows import SymbolRows
 
 TOTALS = ("total_buy_qty", "total_sell_qty")
 LEVEL_NAMES = [f"{side}_{what}_{n}" for side in ("bid", "ask") for n in range(1, LEVELS + 1) for what in ("px", "qty")]
 HEADER = ["timestamp", "symbol", "ltp", *TOTALS, *LEVEL_NAMES]
-SIDES = [f"{side}_{what}" for side in ("bid", "ask") for what in ("px", "qty")]
 LEAST_SECONDS, MOST_SECONDS = 0.001, 86_400
-COLUMNS = ["recv_ns", "sched_ns", "feed", "ltp", *TOTALS, *SIDES]
+ORDER = ("ts_recv", "ts_sched", "feed")
+BOOK = (*ORDER, *(f"{side}_{what}" for side in ("bid", "ask") for what in ("px_paise", "qty")))
+QUOTE = (*ORDER, "ltp_paise", *TOTALS)
+QUOTES_BESIDE = 3
+"""The schema from which on quotes have a table of their own."""
 Row = dict[str, Any]
+UNKNOWN: Row = dict.fromkeys(QUOTE[len(ORDER) :])
 Cells = list[str | int | None]
 
 
@@ -84,38 +87,55 @@ class _HostDay:
     """The books of one day of one host. Raises HarvesterError for a file that is missing or cannot be read."""
 
     def __init__(self, lake: Path, manifest: Manifest, every_ns: int | None) -> None:
-        paths = {kind: _find(lake, manifest, kind) for kind in (DEPTH, GAPS, CERTIFICATE)}
-        self._path, self._certificate = paths[DEPTH], paths[CERTIFICATE]
+        gaps, self._certificate = (_find(lake, manifest, kind) for kind in (GAPS, CERTIFICATE))
         self._gaps: dict[str, dict[str, list[Interval]]] = {}
-        self.groups: dict[str, list[int]] = {}
-        """Row groups of each symbol."""
-        with _readable(paths[CERTIFICATE]):
-            self._moments = moments_of(json.loads(paths[CERTIFICATE].read_bytes()), every_ns)
-        with _readable(paths[GAPS]):
-            for gap in read_gaps(paths[GAPS]):
+        with _readable(self._certificate):
+            self._moments = moments_of(json.loads(self._certificate.read_bytes()), every_ns)
+        with _readable(gaps):
+            for gap in read_gaps(gaps):
                 self._gaps.setdefault(gap.symbol, {}).setdefault(gap.feed, []).append((gap.from_ns, gap.to_ns))
-        with _readable(self._path):
-            self._depth = pq.ParquetFile(self._path)
-            check_columns(self._path, self._depth.schema_arrow, TABLES[DEPTH])
-            for group in range(self._depth.num_row_groups):
-                for name in self._depth.read_row_group(group, ["symbol"]).column("symbol").unique().to_pylist():
-                    self.groups.setdefault(name, []).append(group)
+        self._books = _open(_find(lake, manifest, DEPTH), DEPTH)
+        # a row of depth of schema 2 has the quote beside the book
+        has_quotes = manifest.schema >= QUOTES_BESIDE and manifest.find(QUOTES)
+        self._quotes = _open(_find(lake, manifest, QUOTES), QUOTES) if has_quotes else None
+        self._has_both = manifest.schema < QUOTES_BESIDE
+        self.symbols = self._books.symbols
 
     def books(self, symbol: str) -> Iterator[tuple[int, Row]]:
-        """Times and the rows that stand for them; nothing for another host's symbol."""
-        if symbol not in self.groups:
+        """Times and what was known then; nothing for another host's symbol."""
+        if symbol not in self.symbols:
             return
         with _readable(self._certificate):
             moments = self._moments[symbol]
-        with _readable(self._path):
-            table = self._depth.read_row_groups(self.groups[symbol], [*COLUMNS, "symbol"])
-        table = table.filter(pc.equal(pc.cast(table.column("symbol"), pa.string()), symbol))
-        by_receipt = np.argsort(table.column("recv_ns").to_numpy(), kind="stable")  # a clock may have been set back
-        table = table.take(pa.array(by_receipt))
-        chosen = choose_rows(moments, table, self._gaps.get(symbol, {}))
+        gaps = self._gaps.get(symbol, {})
+        books = _read(self._books, symbol, (*BOOK, *QUOTE[len(ORDER) :]) if self._has_both else BOOK)
+        chosen = choose_rows(moments, books, gaps)
         have = chosen >= 0
-        rows = table.take(pa.array(chosen[have]))
-        yield from zip(moments.times[have].tolist(), rows.to_pylist(), strict=True)
+        rows = books.take(pa.array(chosen[have])).to_pylist()
+        if not self._has_both:
+            quotes = _read(self._quotes, symbol, QUOTE) if self._quotes else None
+            known = _known(quotes, choose_rows(moments, quotes, gaps)[have]) if quotes else [UNKNOWN] * len(rows)
+            rows = [{**row, **quote} for row, quote in zip(rows, known, strict=True)]
+        yield from zip(moments.times[have].tolist(), rows, strict=True)
+
+
+def _open(path: Path, table: str) -> SymbolRows:
+    with _readable(path):
+        return SymbolRows(path, table)
+
+
+def _read(rows: SymbolRows, symbol: str, columns: Sequence[str]) -> pa.Table:
+    """The symbol's rows by time of receipt: a clock may have been set back."""
+    with _readable(rows.path):
+        table = rows.read(symbol, columns)
+    return table.take(pa.array(np.argsort(table.column("ts_recv").to_numpy(), kind="stable")))
+
+
+def _known(quotes: pa.Table, chosen: Ints) -> list[Row]:
+    """The quote of each moment, by its place in the table; -1 for none."""
+    places = pa.array(np.maximum(chosen, 0), mask=chosen < 0)
+    known: list[Row] = quotes.select([*UNKNOWN]).take(places).to_pylist()
+    return known
 
 
 def _open_days(lake: Path, day: date, every_ns: int | None) -> list[_HostDay]:
@@ -150,7 +170,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _choose_symbols(days: Sequence[_HostDay], symbols: Collection[str]) -> list[str]:
-    known = sorted({name for day in days for name in day.groups})
+    known = sorted({name for day in days for name in day.symbols})
     unknown = sorted({*symbols} - {*known})
     if unknown:
         raise ConfigError(f"No data of {unknown[0]} on this day; there is: {', '.join(known) or 'nothing'}.")
@@ -191,10 +211,10 @@ def _cells(time: int, symbol: str, row: Row) -> Cells:
     totals = [row[name] for name in TOTALS]
     levels: Cells = []
     for side in ("bid", "ask"):
-        for price, quantity in zip(row[f"{side}_px"], row[f"{side}_qty"], strict=True):
+        for price, quantity in zip(row[f"{side}_px_paise"], row[f"{side}_qty"], strict=True):
             levels += [_rupees(price), quantity]
-    return [to_ist(time).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp"]), *totals, *levels]
+    return [to_ist(time).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp_paise"]), *totals, *levels]
 
 
 def _rupees(paise: int | None) -> str:
-    return "" if paise is None else f"{paise // PAISE_PER_RUPEE}.{paise % PAISE_PER_RUPEE:02d}"
+    return "" if paise is None else f"{paise // RUPEE}.{paise % RUPEE:02d}"

@@ -49,11 +49,11 @@ def _moments_in(part: Mapping[str, Any], every_ns: int | None) -> Moments:
 def choose_rows(moments: Moments, rows: pa.Table, gaps: Mapping[str, Sequence[Interval]]) -> Ints:
     """The place in `rows` of the row that stands for each moment, -1 where nothing was known.
 
-    `rows`: recv_ns, sched_ns and feed of one symbol by time of receipt. `gaps`: the symbol's by feed, ascending. A row
-    ends to be known when its feed has a gap, and when its window has closed.
+    `rows`: ts_recv, ts_sched (int64 ns) and feed of one symbol by time of receipt. `gaps`: the symbol's by feed,
+    ascending. A row ends to be known when its feed has a gap, and when its window has closed.
     """
     times = moments.times
-    recv = rows.column("recv_ns").to_numpy()
+    recv = rows.column("ts_recv").to_numpy()
     latest = np.searchsorted(recv, times, side="right") - 1
     received = np.append(recv, ABSENT)[latest]  # -1, no row yet, is the last
     known = received > moments.since
@@ -72,7 +72,7 @@ def _are_lost(times: Ints, received: Ints, stretches: Sequence[Interval]) -> Fla
 
 
 def _prefer_polls(times: Ints, rows: pa.Table, chosen: Ints) -> Ints:
-    sched = rows.column("sched_ns").fill_null(ABSENT).to_numpy()
+    sched = rows.column("ts_sched").fill_null(ABSENT).to_numpy()
     slots, first = np.unique(sched, return_index=True)
     if len(slots):
         place = np.minimum(np.searchsorted(slots, times), len(slots) - 1)

@@ -19,7 +19,7 @@ from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.certificate.damage import tell_damage
-from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, SUPERSEDED, find_partitions
+from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, SUPERSEDED, find_partitions, table_of
 from harvester.lake.manifest import (
     DamagedManifestError,
     FileEntry,
@@ -73,7 +73,7 @@ def verify_lake(lake: Path, explain: Callable[[DamagedManifestError], str] = str
     if not partitions:
         raise HarvesterError(
             f"{lake}: no manifest under {MANIFEST}/ here, so this is not a lake with a closed day. Name the directory"
-            " that holds depth/, gaps/ and manifest/."
+            " that holds manifest/ and the folders of the tables."
         )
     listed: set[str] = set()
     former: set[str] = set()
@@ -140,7 +140,7 @@ def _check_file(path: Path, entry: FileEntry) -> str | None:
 
 def _check_rows(path: Path, entry: FileEntry, manifest: Manifest) -> str | None:
     """Rows of a table, records of an archived segment."""
-    kind = entry.path.split("/", 1)[0]
+    kind = entry.folder
     if kind == CERTIFICATE:
         return None
     try:
@@ -160,7 +160,7 @@ def _count_records(path: Path, manifest: Manifest) -> int:
 
 def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
     """Whether data and gaps balance; a day of which clean-up deleted tables is not checked."""
-    files = {kind: lake / entry.path for kind in BUILT for entry in manifest.find(kind)}
+    files = {table_of(entry.folder): lake / entry.path for entry in manifest.built}
     if not {DEPTH, GAPS, CERTIFICATE} <= files.keys() or not all(path.exists() for path in files.values()):
         return []
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.layout import MANIFEST, PARTITION
-from harvester.reader.athena import FIRST_DAY, SCHEMAS, Definition, View, define_all
+from harvester.reader.athena import CURRENT, FIRST_DAY, SCHEMAS, Definition, View, define_all
 from runbook.aws import glue
 from runbook.aws.environment import Environment
 from runbook.aws.outcome import pages
@@ -32,13 +32,15 @@ CATALOG = "awsdatacatalog"
 def plan(here: Environment, account: str, partition: str = "aws") -> list[glue.Change]:
     """What makes Athena's tables fit the lake; empty when they do. ConfigError when there is no bucket.
 
-    Hosts are those of the inventory, and those of former days that the bucket has.
+    Hosts are those of the inventory, and those of former days that the bucket has; tables are those of this release,
+    and of older schemas where the bucket has files of them.
     """
     names = here.names
     bucket = names.bucket(account)
     stored, first_day = find_partitions(here.account.client("s3"), bucket)
     hosts = sorted({*stored, *here.variables["aws_host_names"]})
-    defined = define_all([*SCHEMAS], bucket, LAKE_PREFIX, hosts, first_day, names.database)
+    former = [kind for kind in SCHEMAS if kind not in CURRENT and has_files(here.account.client("s3"), bucket, kind)]
+    defined = define_all([*former, *CURRENT], bucket, LAKE_PREFIX, hosts, first_day, names.database)
     wanted = [view_input(one, names.database) if isinstance(one, View) else table_input(one) for one in defined]
     arn = f"arn:{partition}:glue:{names.region}:{account}:database/{names.database}"
     return [*glue.plan(here.account.client("glue"), names.database, arn, names.tags, wanted)]
@@ -68,6 +70,12 @@ def find_partitions(s3: Any, bucket: str) -> tuple[set[str], str]:
     except s3.exceptions.NoSuchBucket:
         raise ConfigError(f"There is no bucket {bucket}, so there is no lake to ask. Run site.yml first.") from None
     return hosts, first_day
+
+
+def has_files(s3: Any, bucket: str, kind: str) -> bool:
+    """Whether the bucket has files of a folder: tables of an older schema are defined only then."""
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{LAKE_PREFIX}{kind}/", MaxKeys=1)
+    return bool(found["KeyCount"])
 
 
 def table_input(table: Definition) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def view_input(view: View, database: str) -> dict[str, Any]:
 def _presto_type(kind: str) -> str:
     """The name of an Athena type in queries, where it differs from that in DDL."""
     inner = kind.removeprefix("array<").removesuffix(">")
-    name = {"int": "integer", "string": "varchar"}.get(inner, inner)
+    name = {"int": "integer", "string": "varchar", "timestamp": "timestamp(3)"}.get(inner, inner)
     return name if inner == kind else f"array({name})"
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import sync_directory
-from harvester.lake.cleanup import KEEP_DAYS, REMOVABLE
+from harvester.lake.cleanup import KEEP_DAYS, is_removable
 from harvester.lake.layout import RAW
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.receipts import demanded
@@ -94,7 +94,7 @@ def make_plan(connect: Callable[[], Transport], store: LocalStore, *, keep_days:
     try:
         with store.locked():
             manifests = [parse(content, path) for path, content in transport.read_manifests().items()]
-            candidates = [file for manifest in manifests for file in manifest.files if kind_of(file) in REMOVABLE]
+            candidates = [file for manifest in manifests for file in manifest.files if is_removable(file)]
             verified = receipt.verified(store, candidates)
             return decide(transport.host, manifests, transport.list_files(), verified, keep_days=keep_days)
     finally:
@@ -167,7 +167,7 @@ def summary(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _why_kept(file: FileEntry, is_newest: bool, remote_bytes: int, copies: set[tuple[str, int, str]]) -> str:
-    if kind_of(file) not in REMOVABLE:
+    if not is_removable(file):
         return "manifest, certificate or gap ledger"
     if is_newest:
         return "one of the newest days"

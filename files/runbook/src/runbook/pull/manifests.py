@@ -112,7 +112,7 @@ def former_files(lake: Path, partition: Partition, is_ours: Callable[[str], obje
         manifest = load_manifest(lake, partition)
     except HarvesterError:
         return []  # verify-data tells
-    tables = [entry for kind in BUILT for entry in manifest.find(kind)] if manifest else []
+    tables = manifest.built if manifest else []
     if manifest is None or not all((lake / entry.path).exists() for entry in tables):
         return []
     listed = {entry.path for entry in manifest.files}

@@ -64,13 +64,17 @@ def require_days(lake: Path, days: list[PulledDay]) -> list[PulledDay]:
     return days
 
 
-def parquet_files(lake: Path, days: Iterable[PulledDay], kind: str) -> list[Path]:
-    """The Parquet files of a kind, such as depth, that are here; HarvesterError for one that is not Parquet."""
-    paths = [lake / file.path for day in days for file in day.manifest.find(kind)]
-    present = [path for path in paths if path.exists()]
-    for path in present:
-        check_parquet(path)
-    return present
+def files_by_schema(lake: Path, days: Iterable[PulledDay], tables: Iterable[str]) -> dict[int, dict[str, list[Path]]]:
+    """The files of these tables that are here, by the version of their schema; HarvesterError for one not Parquet."""
+    found: dict[int, dict[str, list[Path]]] = {}
+    named = [(day.manifest, table) for table in tables for day in days]
+    for manifest, table in named:
+        for file in manifest.find(table):
+            path = lake / file.path
+            if path.exists():
+                check_parquet(path)
+                found.setdefault(manifest.schema, {}).setdefault(table, []).append(path)
+    return found
 
 
 def check_parquet(path: Path) -> None:

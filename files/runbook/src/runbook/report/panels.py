@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.shares import share_of
-from harvester.lake.layout import DEPTH, DEPTH50, INDEX
+from harvester.lake.layout import DEPTH, DEPTH50, FORMER_NAMES, INDICES
 from runbook.report.axis import Axis, clock
 from runbook.report.catalogue import PulledDay
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
@@ -19,7 +19,7 @@ LINE_HEIGHT = 24
 POLLS = FEED_NAMES[FYERS_REST]
 CLOSED = "closed"
 """The kind of span in which nothing is due."""
-PLAIN_BOOK = "bid_px[1] > 0 and ask_px[1] > bid_px[1]"
+PLAIN_BOOK = "bid_px_paise[1] > 0 and ask_px_paise[1] > bid_px_paise[1]"
 """Books with a spread. Before an opening bids and asks cross, and orders at the market have the price 0."""
 MOST_SKEW_MS = 60_000
 
@@ -87,7 +87,7 @@ def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: 
     if table is None:
         return Panel(symbol, axis, strips, causes)
     panel = Panel(symbol, axis, strips, causes, rate=_rate(connection, day, symbol, axis, table))
-    return panel if table == INDEX else _with_books(panel, connection, day, axis, table)
+    return panel if table == INDICES else _with_books(panel, connection, day, axis, table)
 
 
 def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:
@@ -160,9 +160,10 @@ def _table_of(figures: dict[str, dict[str, Any]]) -> str | None:
         if feed == POLLS:
             rows[DEPTH] += entry["updates"]
         else:
-            for table, count in entry["updates"].items():
+            for name, count in entry["updates"].items():
+                table = FORMER_NAMES.get(name, name)
                 rows[table] = rows.get(table, 0) + count
-    return next((table for table in (DEPTH, DEPTH50, INDEX) if rows.get(table)), None)
+    return next((table for table in (DEPTH, DEPTH50, INDICES) if rows.get(table)), None)
 
 
 def _bucketed(axis: Axis, table: str, values: str) -> tuple[str, list[int]]:
@@ -192,7 +193,9 @@ def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Pull
     """The panel with depth over time, spread over time and the mean profile of the book."""
     quantities = [f"ask_qty[{n}]" for n in range(LEVELS, 0, -1)] + [f"bid_qty[{n}]" for n in range(1, LEVELS + 1)]
     means = ", ".join(f"avg({name})" for name in quantities)
-    statement, parameters = _bucketed(axis, table, f"median(ask_px[1] - bid_px[1]) filter ({PLAIN_BOOK}), {means}")
+    statement, parameters = _bucketed(
+        axis, table, f"median(ask_px_paise[1] - bid_px_paise[1]) filter ({PLAIN_BOOK}), {means}"
+    )
     rows = connection.execute(
         statement, [*parameters, day.date, day.host, panel.symbol, axis.begin, axis.end]
     ).fetchall()

@@ -1,8 +1,9 @@
 """query: SQL over the pulled lake by DuckDB.
 
-Views: `depth` (as stored: prices in paise, times in ns; plus date, host, recv_time, mono_ns and a column for each level
-such as bid_px_1), `depth_rupees` (the same with prices as exact decimals in rupees), `quotes`, `index`, `depth50` and
-`bars` (as stored), `gaps` (with from_time and to_time), `certificate` (one row per day, symbol and feed).
+Views: `depth` (books: as stored, with date, host, mono_ns and a column for each level such as bid_px_paise_1),
+`quotes`, `indices`, `depth50`, `bars` and `gaps` (as stored, with date and host), `depth_rupees`, `quotes_rupees` and
+so on (prices as exact decimals in rupees), `certificate` (one row per day, symbol and feed). `runbook.report.views` has
+their SQL.
 """
 
 import csv
@@ -16,27 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.lake.layout import DEPTH, GAPS, STREAMED
-from runbook.report.catalogue import PulledDay, load_days, parquet_files, require_days
+from runbook.report.catalogue import PulledDay, files_by_schema, load_days, require_days
 
 if TYPE_CHECKING:
     import duckdb
 
 TIME_ZONE = "Asia/Kolkata"
-TIMES = ("recv_ns", "from_ns", "to_ns", "begin_ns")
-LEVEL_COLUMNS = [
-    f"{side}_{what}_{level}" for side in ("bid", "ask") for what in ("px", "qty", "ord") for level in range(1, 6)
-]
-"""Columns of the view depth, one a level, beside the lists that are stored."""
-PRICE_COLUMNS = (
-    "ltp", "open", "high", "low", "prev_close", "atp", "upper_ckt", "lower_ckt",
-    *(name for name in LEVEL_COLUMNS if "_px_" in name),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Column names and rows; times are zone-aware, prices from depth_rupees are Decimal."""
+    """Column names and rows; times are zone-aware, prices from `..._rupees` are Decimal."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
@@ -84,49 +75,29 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute(f"set TimeZone='{TIME_ZONE}'")
     try:
-        _create_views(connection, {kind: parquet_files(lake, days, kind) for kind in (DEPTH, GAPS, *STREAMED)})
+        _create_views(connection, lake, days)
     except duckdb.Error as error:
         raise _damaged(lake, error) from error
     connection.register("certificate", _certificates(days))
     return connection
 
 
-def _create_views(connection: "duckdb.DuckDBPyConnection", files: dict[str, list[Path]]) -> None:
+def _create_views(connection: "duckdb.DuckDBPyConnection", lake: Path, days: Iterable[PulledDay]) -> None:
     """All views, also where no file stands behind them: they are empty then."""
-    from harvester.lake.schema import GAPS_SCHEMA, TABLES
+    from runbook.report.views import IN_RUPEES, SCHEMAS, rupees_of, view_of
 
-    schemas = {GAPS: GAPS_SCHEMA} | {name: table.schema for name, table in TABLES.items()}
-    for name, schema in schemas.items():
-        if files[name]:
-            source = _parquet(files[name])
-        else:
-            connection.register(f"{name}_empty", _empty(schema))
-            source = f"{name}_empty"
-        times = [column.removesuffix("_ns") for column in TIMES if column in schema.names]
-        more = [f"make_timestamptz({time}_ns // 1000) as {time}_time" for time in times]
-        if "mono_offset_ns" in schema.names:
-            more.append("recv_ns - mono_offset_ns as mono_ns")
-        if name == DEPTH:
-            more += [f"{column[:-2]}[{column[-1]}] as {column}" for column in LEVEL_COLUMNS]
-        text = f'create view "{name}" as select *, {", ".join(more)} from {source}'  # noqa: S608  # our own names
-        connection.execute(text)
-    rupees = ", ".join(f"({name}::decimal(18,2) * 0.01)::decimal(18,2) as {name}" for name in PRICE_COLUMNS)
-    lists = ", ".join(f"{side}_{what}" for side in ("bid", "ask") for what in ("px", "qty", "ord"))
-    connection.execute(f"create view depth_rupees as select * exclude ({lists}) replace ({rupees}) from depth")  # noqa: S608
+    files = files_by_schema(lake, days, [*SCHEMAS])
+    for name, schema in SCHEMAS.items():
+        connection.register(f"{name}_empty", _empty(schema))
+        connection.execute(view_of(name, files, f"{name}_empty"))
+    for name in IN_RUPEES:
+        connection.execute(rupees_of(name))
 
 
 def _empty(schema: Any) -> Any:
     import pyarrow as pa
 
     return pa.schema([*schema, ("date", pa.date32()), ("host", pa.string())]).empty_table()
-
-
-def _parquet(files: Iterable[Path]) -> str:
-    names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-    return (
-        f"read_parquet([{names}], union_by_name=true, hive_partitioning=true, "
-        "hive_types={'date': date, 'host': varchar})"
-    )
 
 
 def _certificates(days: Iterable[PulledDay]) -> Any:

@@ -11,7 +11,6 @@ from harvester.base.clock import SystemClock, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.calendar import NSE_CASH, SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
-from harvester.lake.layout import BUILT
 from runbook.pull.plan import Selection
 from runbook.pull.store import LocalStore
 from runbook.pull.verified import VerifiedFiles
@@ -198,7 +197,7 @@ def _account(day: CheckedDay, pulled: PulledDay, symbols: Collection[str], lake:
                 day.covered_ns += entry["covered_ns"]
                 lost_ns.update({cause: sums["ns"] for cause, sums in entry["gaps_by_cause"].items()})
     day.gaps_by_cause, day.lost_ns_by_cause = dict(sorted(missed.items())), dict(sorted(lost_ns.items()))
-    tables = [lake / file.path for kind in BUILT for file in pulled.manifest.find(kind)]
+    tables = [lake / file.path for file in pulled.manifest.built]
     if day.raw_left_on_host and not day.problems and all(map(Path.exists, tables)):
         try:
             day.problems += check_day(lake, pulled.certificate, pulled.manifest.files)

@@ -14,10 +14,10 @@ from harvester.lake.certificate.streams import Json
 from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.day.slots import Stretch
 from harvester.lake.gaps.polls import GapRow, read_gaps
-from harvester.lake.layout import DEPTH, GAPS
+from harvester.lake.layout import BARS, DEPTH, FORMER_NAMES, GAPS, table_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.schema import TABLES
-from harvester.lake.tables.parquet import read_batches
+from harvester.lake.tables.parquet import read_columns
 
 REST = FEED_NAMES[FYERS_REST]
 Ledger = dict[tuple[str, str], list[GapRow]]
@@ -28,7 +28,7 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
 
     Raises HarvesterError for a table that is none, and KeyError, TypeError or ValueError for such a certificate.
     """
-    paths = {entry.path.split("/", 1)[0]: lake / entry.path for entry in files}
+    paths = {table_of(entry.folder): lake / entry.path for entry in files}
     ledger: Ledger = {}
     for row in read_gaps(paths[GAPS]):
         ledger.setdefault((row.feed, row.symbol), []).append(row)
@@ -80,10 +80,10 @@ def segments_of(certificate: Json) -> set[SegmentName]:
 
 def _slots_present(depth: Path) -> dict[str, list[int]]:
     present: dict[str, list[int]] = {}
-    for batch in read_batches(depth, TABLES[DEPTH], ["symbol", "sched_ns"]):
-        polled = batch.filter(pc.is_valid(batch.column("sched_ns")))
+    for batch in read_columns(depth, DEPTH, ["symbol", "ts_sched"]):
+        polled = batch.filter(pc.is_valid(batch.column("ts_sched")))
         names = polled.column("symbol").to_pylist()
-        for name, slot in zip(names, polled.column("sched_ns").to_pylist(), strict=True):
+        for name, slot in zip(names, polled.column("ts_sched").to_pylist(), strict=True):
             present.setdefault(name, []).append(slot)
     return present
 
@@ -144,12 +144,13 @@ def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
     claimed: Counter[tuple[str, str, str]] = Counter()
     for feed, section in certificate.get("streams", {}).items():
         for symbol, entry in section["symbols"].items():
-            claimed.update({(table, feed, symbol): rows for table, rows in entry["updates"].items() if rows})
+            rows_of = {FORMER_NAMES.get(table, table): rows for table, rows in entry["updates"].items() if rows}
+            claimed.update({(table, feed, symbol): rows for table, rows in rows_of.items()})
     found: Counter[tuple[str, str, str]] = Counter()
-    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {"bars"}):
+    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {BARS}):
         if table not in paths:
             return [f"the table {table} is not listed, and should have rows"]
-        for batch in read_batches(paths[table], TABLES[table], ["symbol", "feed"]):
+        for batch in read_columns(paths[table], table, ["symbol", "feed"]):
             pairs = zip(batch.column("symbol").to_pylist(), batch.column("feed").to_pylist(), strict=True)
             found.update((table, feed, symbol) for symbol, feed in pairs if feed != REST)
     return [

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
@@ -14,10 +13,9 @@ from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day
 from harvester.lake.day.slots import Grid, Stretch
 from harvester.lake.gaps.polls import GapRow
-from harvester.lake.manifest import FileEntry
 from harvester.lake.tables.poll_rows import SymbolData
 
-CERTIFICATE_FORMAT = 1
+CERTIFICATE_FORMAT = 2
 CHRONY = "chrony"
 MOST_MESSAGES = 100
 """Texts of servers that a certificate quotes."""
@@ -66,7 +64,6 @@ def certify_day(
     release: str,
     symbols: Mapping[str, Json],
     streams: Mapping[str, Json],
-    files: Iterable[FileEntry],
     damage: Sequence[Json] = (),
 ) -> Json:
     """The whole certificate: the same for each build of the same journal by the same release."""
@@ -83,7 +80,6 @@ def certify_day(
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
         "streams": dict(streams),
-        "files": [asdict(entry) for entry in files],
         "runs": [{name: getattr(run, name) for name in RUN} for run in events.runs],
         "journal": {
             "segments": len(index.sources),

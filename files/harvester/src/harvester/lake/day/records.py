@@ -12,6 +12,8 @@ from harvester.ledger.outage import Cause
 
 CAUSES = frozenset(get_args(Cause))
 DETAIL_LIMIT = 200
+WORDS = {"mute": "stale"}
+"""What the lake calls causes that the journal has under an older name; see docs/glossary.md."""
 DAY_NS = 86_400 * NS_PER_SECOND
 MIN_INTERVAL_NS = NS_PER_SECOND // 10
 DEFAULT = 0
@@ -123,7 +125,7 @@ def read_reason(value: dict[str, Any]) -> tuple[str, str]:
     cause, detail = str(value["cause"]), str(value.get("detail") or "")
     if cause not in CAUSES:
         cause, detail = "unknown", f"{cause}: {detail}"
-    return cause, "".join(letter if letter.isprintable() else " " for letter in detail[:DETAIL_LIMIT])
+    return WORDS.get(cause, cause), "".join(letter if letter.isprintable() else " " for letter in detail[:DETAIL_LIMIT])
 
 
 def read_segment(value: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harvester.journal.format import FEED_NAMES, FYERS_REST
@@ -16,7 +17,8 @@ from harvester.lake.day.events import Events, Run
 from harvester.lake.day.records import KnownGap
 from harvester.lake.day.slots import Grid
 from harvester.lake.gaps.losses import DAMAGED, Losses
-from harvester.lake.schema import GAPS_SCHEMA
+from harvester.lake.layout import GAPS
+from harvester.lake.schema import GAPS_SCHEMA, SCHEMAS_OF, version_of
 from harvester.ledger.outage import Outage
 
 RECORDED, DERIVED = "recorded", "derived"
@@ -169,6 +171,11 @@ def in_order(rows: Iterable[GapRow]) -> list[GapRow]:
 
 
 def read_gaps(path: Path) -> list[GapRow]:
-    """The rows of a ledger. Raises pyarrow.ArrowException or OSError."""
-    table = pq.read_table(path, schema=GAPS_SCHEMA)
-    return [GapRow(**row) for row in table.to_pylist()]
+    """The rows of a ledger of any schema. Raises pyarrow.ArrowException or OSError, HarvesterError for none."""
+    with pq.ParquetFile(path) as file:
+        schema = SCHEMAS_OF[version_of(path, file.schema_arrow)][GAPS]
+        table = file.read([*schema.names]).cast(schema)
+    moments = [
+        pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in table.columns
+    ]
+    return [GapRow(*row) for row in zip(*(column.to_pylist() for column in moments), strict=True)]

@@ -118,7 +118,7 @@ class StreamGaps:
         if not any(first <= moment for first in firsts):
             return starting(self._events.runs, run, "the recorder was connecting")
         if not run.stopped:
-            return Absence("mute", "nothing more came, and the run died before that was noticed")
+            return Absence("stale", "nothing more came, and the run died before that was noticed")
         return UNKNOWN
 
     def _rows(self, symbol: str, pieces: list[tuple[Interval, Absence]]) -> list[GapRow]:

@@ -71,12 +71,7 @@ def names_after(lake: Path, partition: Partition, before: Manifest | None) -> Na
     for manifest in (*read_earlier(lake, partition), before):
         for entry in manifest.files:
             contents[entry.path].add(entry.sha256)
-    kept = {
-        (kind, entry.sha256): entry.path
-        for kind in BUILT
-        for entry in before.find(kind)
-        if len(contents[entry.path]) == 1
-    }
+    kept = {(entry.folder, entry.sha256): entry.path for entry in before.built if len(contents[entry.path]) == 1}
     return Names(before.generation + 1, kept)
 
 

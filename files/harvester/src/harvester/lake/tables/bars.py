@@ -15,8 +15,8 @@ from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.schema import BARS_TABLE, QUOTES_TABLE
 
 MINUTE_NS = 60 * NS_PER_SECOND
-_IN_SESSION, _LTP = (QUOTES_TABLE.at(name) for name in ("in_session", "ltp"))
-_USED = [QUOTES_TABLE.at(name) for name in ("recv_ns", "ltp", "volume", "bid_px", "ask_px")]
+_IN_SESSION, _LTP = (QUOTES_TABLE.at(name) for name in ("in_session", "ltp_paise"))
+_USED = [QUOTES_TABLE.at(name) for name in ("ts_recv", "ltp_paise", "volume", "bid_px_paise", "ask_px_paise")]
 
 
 class Bars:

@@ -9,10 +9,10 @@ import numpy as np
 
 from harvester.decode.connections import Received
 from harvester.decode.frames import Flags, Ints
+from harvester.lake.columns import Table
 from harvester.lake.day.connections import Connection
 from harvester.lake.day.slots import Window
 from harvester.lake.gaps.streams import Reception
-from harvester.lake.schema import Table
 from harvester.lake.tables.undecoded import Undecoded
 
 MOST_NOTICES = 20

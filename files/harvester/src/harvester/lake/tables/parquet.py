@@ -21,7 +21,10 @@ import pyarrow.parquet as pq
 from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import FEED_NAMES
-from harvester.lake.schema import SCHEMA_VERSION, Column, Table
+from harvester.lake.columns import Column, Table
+from harvester.lake.schema import ACTIONS, TABLES_OF, version_of
+from harvester.lake.schema2 import FORMER
+from harvester.lake.schema2 import VERSION as FORMER_VERSION
 
 GROUP_ROWS = 16_384
 GROUP_BYTES = 16 << 20
@@ -43,7 +46,8 @@ class TableWriter:
         self.table = table
         self.rows = 0
         self.digest = ColumnDigest(table)
-        self._names = {"feed": [FEED_NAMES.get(number, "") for number in range(256)], "run_id": list(run_ids)}
+        feeds = [FEED_NAMES.get(number, "") for number in range(256)]
+        self._names = {"feed": feeds, "run_id": list(run_ids), "action": list(ACTIONS)}
         self._waiting: list[Ints] = []
         self._shared: list[tuple[str, Ints]] = []
         self._shared_rows = 0
@@ -174,18 +178,46 @@ def _canonical_list(column: pa.Array) -> Iterator[bytes]:
         yield repr(column.to_pylist()).encode()
 
 
-def read_batches(path: Path, table: Table, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The table in batches of bounded size. Raises HarvesterError for what is no such table of this schema."""
-    rows = max(256, min(8192, GROUP_BYTES // (8 * table.height)))
+def read_batches(path: Path, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of the table in batches of bounded size. Raises HarvesterError for what is no such table."""
     try:
         with pq.ParquetFile(path) as file:
-            check_columns(path, file.schema_arrow, table)
-            yield from file.iter_batches(batch_size=rows, columns=columns)
+            yield from _batches(path, file, table, columns)
     except pa.ArrowException as error:
-        raise HarvesterError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0][:120]}). If it is damaged, restore it"
-            " from its other copy; a CSV export is not the lake's format."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def read_columns(path: Path, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of a table of whatever schema the file states, called as in schema 3; moments are int64 ns.
+
+    Raises HarvesterError for a file that is no such table.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            version = version_of(path, file.schema_arrow)
+            stored = [FORMER.get(column, column) for column in columns] if version == FORMER_VERSION else columns
+            for batch in _batches(path, file, TABLES_OF[version][name], stored):
+                yield pa.RecordBatch.from_arrays([plain(batch.column(each)) for each in stored], [*columns])
+    except pa.ArrowException as error:
+        raise _unreadable(path, error) from error
+
+
+def plain(column: Any) -> Any:
+    """Moments as int64 ns; another column as it is."""
+    return pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column
+
+
+def _batches(path: Path, file: pq.ParquetFile, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    check_columns(path, file.schema_arrow, table)
+    rows = max(256, min(8192, GROUP_BYTES // (8 * table.height)))
+    yield from file.iter_batches(batch_size=rows, columns=[*columns])
+
+
+def _unreadable(path: Path, error: pa.ArrowException) -> HarvesterError:
+    return HarvesterError(
+        f"{path}: not a readable Parquet file ({str(error).splitlines()[0][:120]}). If it is damaged, restore it"
+        " from its other copy; a CSV export is not the lake's format."
+    )
 
 
 def check_columns(path: Path, schema: pa.Schema, table: Table) -> None:
@@ -194,7 +226,7 @@ def check_columns(path: Path, schema: pa.Schema, table: Table) -> None:
         place = schema.get_field_index(field.name)
         if place < 0 or _bare(schema.field(place).type) != _bare(field.type):
             raise HarvesterError(
-                f"{path}: not a {table.name} table of schema {SCHEMA_VERSION}: its column {field.name} is missing or of"
+                f"{path}: not a {table.name} table of schema {table.version}: its column {field.name} is missing or of"
                 " another type. The release that closed the day reads it."
             )
 

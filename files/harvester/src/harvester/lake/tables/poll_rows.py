@@ -1,4 +1,4 @@
-"""Answers of REST polls as rows of the depth table, by symbol and in bounded memory.
+"""Answers of REST polls as rows of the tables depth and quotes, by symbol and in bounded memory.
 
 Each record is read a second time at its place in the index, so that the tables get symbol after symbol.
 """
@@ -13,18 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.brokers.fyers.depth import Depth, Level
 from harvester.brokers.fyers.responses import read_depth
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import Poll, Record, decode, decode_poll
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, open_segment
+from harvester.lake.columns import PAISE, Table
 from harvester.lake.day.segments import DayIndex, Positions, Source
-from harvester.lake.schema import DEPTH_TABLE
+from harvester.lake.schema import DEPTH_TABLE, FAR_SECONDS, QUOTES_TABLE
 from harvester.lake.tables.origin import Origin
 from harvester.ledger.outage import Outage
 
 BATCH_ROWS = 4096
+Values = dict[str, int | None]
+Row = tuple[list[int], list[int]]
+"""An answer in the tables depth and quotes."""
 
 
 @dataclass
@@ -40,8 +45,10 @@ class SymbolData:
     bad_records: int = 0
 
 
-def read_polls(index: DayIndex, symbol: str, spool: "Spool", origin: Origin, data: SymbolData) -> Iterator[Ints]:
-    """Matrices of the depth table from one symbol's records, in order; `data` is filled in.
+def read_polls(
+    index: DayIndex, symbol: str, spool: "Spool", origin: Origin, data: SymbolData
+) -> Iterator[tuple[Ints, Ints]]:
+    """Matrices of depth and of quotes from one symbol's records, in order; `data` is filled in.
 
     Raises HarvesterError when a segment has changed since it was indexed.
     """
@@ -49,12 +56,13 @@ def read_polls(index: DayIndex, symbol: str, spool: "Spool", origin: Origin, dat
     read = (_read_row(symbol, origin.run_numbers[source.run_id], record, data) for source, record in records)
     rows = (row for row in read if row)
     while batch := list(islice(rows, BATCH_ROWS)):
-        matrix: Ints = np.array(batch, np.int64).T
-        matrix[DEPTH_TABLE.at("in_session")] = origin.in_session(matrix[0], symbol)
-        yield matrix
+        depth, quotes = (np.array(part, np.int64).T for part in zip(*batch, strict=True))
+        for table, matrix in ((DEPTH_TABLE, depth), (QUOTES_TABLE, quotes)):
+            matrix[table.at("in_session")] = origin.in_session(matrix[0], symbol)
+        yield depth, quotes
 
 
-def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> list[int] | None:
+def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> Row | None:
     poll = decode_poll(record.payload)
     depth = read_depth(poll.status, poll.body, symbol) if poll else None
     if poll is None or not isinstance(depth, Depth):
@@ -68,32 +76,50 @@ def _read_row(symbol: str, run: int, record: Record, data: SymbolData) -> list[i
     return _flatten(run, record, poll, depth)
 
 
-def _flatten(run: int, record: Record, poll: Poll, depth: Depth) -> list[int]:
-    """The values in the order of the table's columns."""
-    origin = {
-        "recv_ns": record.wall_ns,
+def _flatten(run: int, record: Record, poll: Poll, depth: Depth) -> Row:
+    """The values in the order of the tables' columns. An answer is a whole book, so it is a snapshot and valid."""
+    origin: Values = {
+        "ts_recv": record.wall_ns,
         "mono_offset_ns": record.wall_ns - record.mono_ns,
         "feed": record.feed,
         "run_id": run,
         "seq": record.seq,
         "entry": 0,
-        "connection": ABSENT,
         "in_session": 0,
-        "sched_ns": poll.sched_ns,
-        "sent_ns": poll.sent_ns,
-        "exchange_time": ABSENT,
+        "ts_sched": poll.sched_ns,
+        "ts_send": poll.sent_ns,
+        "action": 1,
+        "valid": 1,
     }
+    return _book(origin, depth), _fill(QUOTES_TABLE, _quote(depth) | origin)
+
+
+def _book(origin: Values, depth: Depth) -> list[int]:
     sides = {"bid": depth.bids, "ask": depth.asks}
-    row: list[int] = []
-    for column in DEPTH_TABLE.columns:
-        if column.kind == "list":
-            side, what = column.name.split("_")
-            row += _level_values(sides[side], what)
-        elif column.name in origin:
-            row.append(origin[column.name])
-        else:
-            value = getattr(depth, column.name)
-            row.append(ABSENT if value is None else value)
+    levels = [column.name for column in DEPTH_TABLE.columns if column.kind == "list"]
+    row = _fill(DEPTH_TABLE, origin)
+    for name in levels:
+        side, what = name.split("_")[:2]
+        row[DEPTH_TABLE.places[name]] = _level_values(sides[side], what)
+    return row
+
+
+def _quote(depth: Depth) -> Values:
+    """Values of the quote; its best prices and quantities are those of the first level."""
+    known = depth._asdict()
+    values = {name: known.get(name, known.get(name.removesuffix(PAISE))) for name in QUOTES_TABLE.places}
+    for side, levels in (("bid", depth.bids), ("ask", depth.asks)):
+        values |= {f"{side}_px{PAISE}": levels[0].price, f"{side}_qty": levels[0].quantity}
+    traded = depth.ltt or 0
+    return values | {"ts_trade": traded * NS_PER_SECOND if 0 < traded < FAR_SECONDS else None}
+
+
+def _fill(table: Table, values: Values) -> list[int]:
+    row = [ABSENT] * table.height
+    for name, place in table.places.items():
+        value = values.get(name)
+        if value is not None:
+            row[place.start] = value
     return row
 
 

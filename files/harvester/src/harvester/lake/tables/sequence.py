@@ -11,7 +11,7 @@ from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import DEPTH50_TABLE
 
 _RECV, _CONNECTION, _SEQUENCE, _SNAPSHOT = (
-    DEPTH50_TABLE.at(name) for name in ("recv_ns", "connection", "sequence", "snapshot")
+    DEPTH50_TABLE.at(name) for name in ("ts_recv", "connection", "sequence", "action")
 )
 CERTIFIED = ("connection", "first", "last", "messages", "missing", "repeated")
 """What the certificate has of each connection's numbers."""

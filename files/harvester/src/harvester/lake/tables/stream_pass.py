@@ -12,11 +12,12 @@ from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
 from harvester.journal.format import CONTROL, FYERS_HSM, FYERS_TBT, SOCKETS, JournalError, Record
 from harvester.journal.reader import read_segment
+from harvester.lake.columns import Table
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.segments import Source
 from harvester.lake.gaps.streams import Reception
-from harvester.lake.schema import TABLES, Table
+from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import FeedContent, Origin, Piece
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_rows import HsmRows, TbtRows

@@ -1,7 +1,4 @@
-"""Decoded batches of the sockets as rows of the tables: depth, quotes and index, or depth50.
-
-A row of depth is one update of a book, with the values of the symbol's quote last known on the same connection.
-"""
+"""Decoded batches of the sockets as rows of the tables: depth, quotes and indices, or depth50."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -9,27 +6,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
 from harvester.decode.connections import Received
 from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows
 from harvester.decode.fyers_tbt import TbtBatch
-from harvester.decode.hsm_layout import DEPTH, SNAPSHOT, SYMBOL
-from harvester.decode.merge import last_of_each
+from harvester.decode.hsm_layout import DEPTH, SNAPSHOT
+from harvester.lake.columns import Table
 from harvester.lake.day.connections import Connection
-from harvester.lake.schema import DEPTH50_TABLE, DEPTH_TABLE, INDEX_TABLE, QUOTES_TABLE, Table
+from harvester.lake.schema import DEPTH50_TABLE, DEPTH_TABLE, FAR_SECONDS, INDICES_TABLE, QUOTES_TABLE, SECONDS
 from harvester.lake.tables.origin import MOST_NOTICES, FeedContent, Origin, Piece
 
-FROM_QUOTE = tuple(column.name for column in DEPTH_TABLE.columns if column.name in SYMBOL.fields)
-"""Columns of depth that come from the quote."""
-ENTRY_BITS = 17
-"""An entry's place in its frame is below 2**17."""
 NO_SYMBOL = -1
 UNNAMED, FINE = "topic of no connect record", "price finer than a paisa"
 
 
 class _ConnectionRows:
-    """What the rows of both sockets need. Topics, tickers and quotes mean nothing beyond the connection."""
+    """What the rows of both sockets need. Topics and tickers mean nothing beyond the connection."""
 
     def __init__(self, connection: Connection, origin: Origin, content: FeedContent, topics: dict[str, str]) -> None:
         """`topics`: tickers that any connection of the day named, for a connection whose connect record is lost."""
@@ -73,7 +67,8 @@ class TbtRows(_ConnectionRows):
         self._add_symbols(batch.tickers[len(self._symbols) :])
         if not len(books):
             return []
-        singles = [books.sequence, books.feed_time, books.send_time, books.snapshot, books.suspect]
+        times = [to_moments(books.feed_time), to_moments(books.send_time)]
+        singles = [books.sequence, *times, books.snapshot, ~books.suspect]
         totals = [books.total_buy, books.total_sell]
         matrix = np.concatenate(
             [
@@ -94,17 +89,9 @@ class _Usable(NamedTuple):
     snapshot: Flags
     values: Ints
 
-    @property
-    def at(self) -> Ints:
-        """Place in the batch."""
-        return self.frame << ENTRY_BITS | self.entry
-
 
 class HsmRows(_ConnectionRows):
     """Turns the batches of one connection of the data socket into rows."""
-
-    _quotes: Ints = np.full((len(SYMBOL.fields), 0), ABSENT)
-    """The quote last known of each symbol, by its number."""
 
     def read(self, received: Received[HsmBatch]) -> list[Piece]:
         """The rows of a batch, by table."""
@@ -112,13 +99,11 @@ class HsmRows(_ConnectionRows):
         notices = (control.notice for control in batch.controls)
         self._note(received, batch.leftovers, (f"{notice[0]}: {notice[1]}" for notice in notices if notice))
         self._add_symbols(self._tickers.get(topic.name) for topic in batch.topics[len(self._symbols) :])
-        more = len(self._origin.symbols) - self._quotes.shape[1]
-        self._quotes = np.append(self._quotes, np.full((len(SYMBOL.fields), more), ABSENT), axis=1)
         quotes, depth, index = (self._usable(received, rows) for rows in batch.rows)
         pieces = [
-            self._piece(QUOTES_TABLE, received, quotes, quotes.values),
-            self._piece(DEPTH_TABLE, received, depth, _depth(depth, self._last_quotes(quotes, depth))),
-            self._piece(INDEX_TABLE, received, index, index.values),
+            self._piece(QUOTES_TABLE, received, quotes, np.concatenate([_no_poll(quotes), quotes.values])),
+            self._piece(DEPTH_TABLE, received, depth, np.concatenate([_no_poll(depth), _depth(depth)])),
+            self._piece(INDICES_TABLE, received, index, index.values),
         ]
         return [piece for piece in pieces if len(piece.symbols)]
 
@@ -126,6 +111,9 @@ class HsmRows(_ConnectionRows):
         symbols = self._symbols[rows.topic]
         named = symbols != NO_SYMBOL
         values, exact = _in_paise(rows)
+        for place, name in enumerate(rows.kind.fields):
+            if name in SECONDS:
+                values[place] = to_moments(values[place])
         self._leave(received, UNNAMED, rows.frame[~named])
         self._leave(received, FINE, rows.frame[named & ~exact])
         keep = named & exact
@@ -136,28 +124,19 @@ class HsmRows(_ConnectionRows):
         matrix = np.concatenate([self._head(received, rows.frame, rows.entry), values])
         return Piece(table, rows.symbols, matrix, rows.snapshot)
 
-    def _last_quotes(self, quotes: _Usable, books: _Usable) -> Ints:
-        """The quote last known before each update of a book; afterwards the last of all are remembered."""
-        count = len(quotes.symbols)
-        order = np.lexsort((np.append(quotes.at, books.at), np.append(quotes.symbols, books.symbols)))
-        symbols = np.append(quotes.symbols, books.symbols)[order]
-        starts = np.append(True, symbols[1:] != symbols[:-1])[: len(symbols)]
-        place = np.where(order < count, order, -1)
-        latest = np.maximum.accumulate(np.where((place >= 0) | starts, np.arange(len(order)), 0))
-        latest = place[latest]
-        result = self._quotes[:, books.symbols]
-        from_batch = (order >= count) & (latest >= 0)
-        result[:, order[from_batch] - count] = quotes.values[:, latest[from_batch]]
-        last = last_of_each(quotes.symbols, self._quotes.shape[1])
-        self._quotes[:, quotes.symbols[last]] = quotes.values[:, last]
-        return result
+
+def to_moments(seconds: Ints) -> Ints:
+    """Whole seconds since 1970 as ns; what is no time, such as 0, is absent."""
+    known = (seconds > 0) & (seconds < FAR_SECONDS)
+    return np.where(known, np.where(known, seconds, 0) * NS_PER_SECOND, ABSENT)
 
 
 def _in_paise(rows: Rows) -> tuple[Ints, Flags]:
     """Values with prices in paise, and which rows have whole paise; the values of the other rows mean nothing."""
+    values = rows.values.copy()
     if (rows.scale == PAISE_PER_RUPEE).all():
-        return rows.values, np.ones(len(rows), np.bool_)
-    values, scale = rows.values.copy(), np.where(rows.scale == 0, 1, rows.scale)
+        return values, np.ones(len(rows), np.bool_)
+    scale = np.where(rows.scale == 0, 1, rows.scale)
     exact = rows.scale != 0
     for place, name in enumerate(rows.kind.fields):
         if name in rows.kind.prices:
@@ -168,15 +147,18 @@ def _in_paise(rows: Rows) -> tuple[Ints, Flags]:
     return values, exact
 
 
-_HEAD = DEPTH_TABLE.at("sched_ns")
-"""Values of a row that say where it came from; see Origin.head."""
+def _no_poll(rows: _Usable) -> Ints:
+    """The times at which a poll was due and sent: nothing was polled."""
+    return np.full((2, len(rows.symbols)), ABSENT)
 
 
-def _depth(books: _Usable, quotes: Ints) -> Ints:
-    """The values of depth after the head. A level that the wire has not given, or fills with zeros, is absent."""
-    matrix = np.full((DEPTH_TABLE.height - _HEAD, len(books.symbols)), ABSENT)
-    for name in FROM_QUOTE:
-        matrix[DEPTH_TABLE.at(name) - _HEAD] = quotes[SYMBOL.fields.index(name)]
+def _depth(books: _Usable) -> Ints:
+    """The values of depth after the times of a poll.
+
+    A level that the wire has not given, or fills with zeros, is absent. A book is valid when the wire has given each
+    of its values since the connection began.
+    """
+    parts = [np.stack([books.snapshot, (books.values != ABSENT).all(axis=0)]).astype(np.int64)]
     for side in ("bid", "ask"):
         px, qty, orders = (
             books.values[[DEPTH.fields.index(f"{side}_{what}_{level}") for level in range(1, LEVELS + 1)]]
@@ -184,8 +166,5 @@ def _depth(books: _Usable, quotes: Ints) -> Ints:
         )
         qty, orders = np.maximum(qty, 0), np.maximum(orders, 0)
         absent = (px == ABSENT) | ((px == 0) & (qty == 0))
-        first = DEPTH_TABLE.places[f"{side}_px"].start - _HEAD
-        matrix[first : first + 3 * LEVELS] = np.concatenate(
-            [np.where(absent, ABSENT, px), np.where(absent, 0, qty), np.where(absent, 0, orders)]
-        )
-    return matrix
+        parts += [np.where(absent, ABSENT, px), np.where(absent, 0, qty), np.where(absent, 0, orders)]
+    return np.concatenate(parts)

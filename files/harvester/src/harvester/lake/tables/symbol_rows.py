@@ -5,28 +5,26 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harvester.base.clock import NS_PER_SECOND
-from harvester.decode.frames import Flags, Ints
+from harvester.decode.frames import ABSENT, Flags, Ints
 from harvester.journal.format import FYERS_HSM, FYERS_TBT, SOCKETS
+from harvester.lake.columns import Table
 from harvester.lake.day.records import DAY_NS
 from harvester.lake.gaps.streams import Reception
-from harvester.lake.layout import DEPTH, DEPTH50, INDEX, QUOTES
-from harvester.lake.schema import TABLES, Table
+from harvester.lake.layout import DEPTH, DEPTH50, INDICES, QUOTES
+from harvester.lake.schema import TABLES
 from harvester.lake.tables.bars import Bars
 from harvester.lake.tables.deduplication import Deduplicator, Tally
 from harvester.lake.tables.sequence import Sequences
 from harvester.lake.tables.stream_pass import Streams
 
-FEED_OF = {DEPTH: FYERS_HSM, QUOTES: FYERS_HSM, INDEX: FYERS_HSM, DEPTH50: FYERS_TBT}
+FEED_OF = {DEPTH: FYERS_HSM, QUOTES: FYERS_HSM, INDICES: FYERS_HSM, DEPTH50: FYERS_TBT}
 STATE = {
-    DEPTH: slice(TABLES[DEPTH].places["bid_px"].start, TABLES[DEPTH].places["ask_ord"].stop),
-    QUOTES: slice(TABLES[QUOTES].at("ltp"), TABLES[QUOTES].height),
-    INDEX: slice(TABLES[INDEX].at("ltp"), TABLES[INDEX].height),
+    DEPTH: slice(TABLES[DEPTH].places["bid_px_paise"].start, TABLES[DEPTH].places["ask_ord"].stop),
+    QUOTES: slice(TABLES[QUOTES].at("ltp_paise"), TABLES[QUOTES].height),
+    INDICES: slice(TABLES[INDICES].at("ltp_paise"), TABLES[INDICES].height),
 }
 """Rows of a matrix that hold the state of a topic: equal in both copies of an update."""
-FAR_SECONDS = 2**33
-"""Epoch seconds from here on are not taken for a time."""
-_TIME = {QUOTES: "exchange_time", INDEX: "exchange_time", DEPTH50: "feed_time"}
+_TIME = {QUOTES: "ts_event", INDICES: "ts_event", DEPTH50: "ts_feed"}
 _NOTHING_BEFORE = np.iinfo(np.int64).max
 
 
@@ -53,8 +51,8 @@ class Tracks:
         self.off_session += int((matrix[table.at("in_session")] == 0).sum())
         if table.name in _TIME:
             times = matrix[table.at(_TIME[table.name])]
-            known = (times > 0) & (times < FAR_SECONDS) & self._is_live(matrix[table.at("connection")], times)
-            skew = matrix[0][known] - times[known] * NS_PER_SECOND
+            known = (times != ABSENT) & self._is_live(matrix[table.at("connection")], times)
+            skew = matrix[0][known] - times[known]
             self.skew_ns.append(skew[np.abs(skew) < DAY_NS])
 
     def _is_live(self, connections: Ints, times: Ints) -> Flags:
