@@ -19,7 +19,7 @@ def configure(_: Context, answers: str | None = None, output: str = "inventory/a
     from runbook.tasks import presentation
 
     given = configure.read_answers(Path(answers)) if answers else presentation.ask_answers()
-    written = configure.write(given, ROOT / output, configure.account_of(given))
+    written = configure.write(given, ROOT / output, configure.account_of(given), disk_key=configure.disk_key_of(given))
     presentation.show_configured(written, configure.explain_plan(given), output)
 
 
