@@ -17,7 +17,8 @@ from harvester.base.errors import HarvesterError
 from lab.aws.server import ACCOUNT
 from runbook.aws import athena, destroy, environment
 from runbook.aws.account import find_instances
-from runbook.aws.teardown import left_with_tags, plan
+from runbook.aws.leftovers import left_with_tags
+from runbook.aws.teardown import plan
 from runbook.doctor.aws import examine_aws
 from runbook.pull.store import LocalStore
 
