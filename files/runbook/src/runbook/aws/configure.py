@@ -40,7 +40,7 @@ STATED = {
     "broker_redirect_uri": "redirect_uri",
 }
 """The answer that each variable of the inventory states."""
-FOLLOWING = ("aws_account_managed", "aws_account_id", "aws_identity_session_manager")
+FOLLOWING = ("aws_account_managed", "aws_account_id", "aws_identity_session_manager", "aws_identity_disk_key")
 """Variables that follow from answers and the account."""
 
 
