@@ -63,6 +63,11 @@ UNPOLLED = [  # between two runs that poll a symbol, one has it on a socket alon
     Plan((), (NAMES[2:],), 1, 0, (("run", 8.0),), "stop", 0.01),
     Plan(NAMES, (NAMES[1:],), 5, 0, (("run", 8.0),), "stop", 1.0),
 ]
+KILLED_AT_ONCE = [  # the run after a stop dies before it has written anything of its symbols
+    Plan(NAMES, (), 1, 0, (("run", 6.0),), "stop", 1.1),
+    Plan(NAMES[2:], (NAMES[1:],), 2, 0, (), "kill", 12.0),
+    Plan(NAMES, (), 2, 0, (), "stop", 8.0),
+]
 
 
 @examples(100, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
@@ -70,6 +75,7 @@ UNPOLLED = [  # between two runs that poll a symbol, one has it on a socket alon
 @example(-5.0, [of(NAMES, *FULL), of(NAMES[:1]), of(NAMES)], {(NAMES[1], 2): "server_error"})
 @example(-5.0, [of(NAMES, *FULL, end="kill"), of(NAMES[:1], end="kill"), of(NAMES)], {})
 @example(1.0, UNPOLLED, {})
+@example(0.02, KILLED_AT_ONCE, {})
 def test_restarts_account_exactly(start: float, story: list[Plan], trouble: dict[tuple[str, int], str]) -> None:
     world = play(start, story, trouble)
     try:

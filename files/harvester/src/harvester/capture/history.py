@@ -75,7 +75,7 @@ class ReplayedFeed(FeedHistory):
         """
         records = []
         for gap in self.opened.values():
-            record = close_record(gap, wall_ns if gap.cause == "stopped" else self.last_wall_ns)
+            record = close_record(gap, wall_ns if self.lasts(gap) else self.last_wall_ns)
             self.account(gap.symbol, record["to_ns"])
             records.append(record)
         self.opened = {}
@@ -92,6 +92,7 @@ class DayHistory:
         self._interval_ns = interval_ns
         """Of the run whose records are read; what is configured now, until one says it."""
         self._last_wall_ns = 0
+        self._was_stopped = False
         self._polled: dict[int, str] = {}
         """The symbol of each stream of polls, from the segment's header."""
         self.lost = LostToday()
@@ -113,6 +114,8 @@ class DayHistory:
         self._end_run()
         for feed in self.feeds.values():
             feed.last_wall_ns = self._last_wall_ns
+        if FYERS_REST in self.feeds:
+            self.feeds[FYERS_REST].was_stopped = self._was_stopped
 
     def feed(self, number: int) -> ReplayedFeed:
         """The history of the feed with this number."""
@@ -158,8 +161,10 @@ class DayHistory:
             self.settled_of(record.get("segment", NSE_CASH)).add((record["open_ns"], record["close_ns"]))
         elif kind == "window_open":
             self._interval_ns = record.get("interval_ns") or self._interval_ns
-        elif kind == "start":
-            self._end_run()
+        elif kind in ("start", "stop"):
+            self._was_stopped = kind == "stop"
+            if kind == "start":
+                self._end_run()
         self.lost.take(record)
 
     def _load(self, record: dict[str, Any]) -> None:

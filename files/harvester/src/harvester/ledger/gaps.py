@@ -32,6 +32,12 @@ class FeedHistory:
     """Gaps by their id that no record closed."""
     last_wall_ns: int = 0
     """When an earlier run last journalled anything of any feed; 0: no run before today."""
+    was_stopped: bool = True
+    """Of polls: whether the latest run said that it stops. If not, the gap of an earlier one's stop ended with it."""
+
+    def lasts(self, gap: Gap) -> bool:
+        """Whether an open gap of an earlier run is one of a stop, which lasts until the next run."""
+        return gap.cause == "stopped" and self.was_stopped
 
     def account(self, symbol: str, until_ns: int) -> None:
         """The symbol is accounted for up to this moment at least."""
@@ -93,9 +99,9 @@ class Ledger(ABC):
             if window[0] <= gap.from_ns < window[1] and gap.symbol not in self.others:
                 yield history.opened.pop(gap.gap_id)
 
-    def _end_past(self, gap: Gap, window: Window, history: FeedHistory, stopped_ns: int) -> int:
-        """Where a gap of an earlier run ends that this one does not go on with; one of a stop, at `stopped_ns`."""
-        until_ns = stopped_ns if gap.cause == "stopped" else history.last_wall_ns
+    def _end_past(self, gap: Gap, window: Window, history: FeedHistory, wall_ns: int) -> int:
+        """Where a gap of an earlier run ends that this one does not go on with; one of a stop lasts until now."""
+        until_ns = wall_ns if history.lasts(gap) else history.last_wall_ns
         ends_ns = min(max(gap.from_ns, until_ns), window[1])
         history.account(gap.symbol, ends_ns)
         return ends_ns

@@ -106,9 +106,8 @@ class PollLedger(Ledger):
         records: list[ControlRecord] = []
         for gap in self._take_open(window, history):
             if gap.symbol not in unseen:
-                until_ns = wall_ns if self.always or gap.cause == "stopped" else history.last_wall_ns
-                records += self._settle(gap, self._end_past(gap, window, history, until_ns))
-            elif gap.cause == "stopped":
+                records += self._settle(gap, self._end_past(gap, window, history, wall_ns))
+            elif history.lasts(gap):
                 self._adopt(gap, resumes_ns - self.interval_ns)
                 del unseen[gap.symbol]
             else:
