@@ -133,7 +133,7 @@ def redirect_the_budgets_mails(cloud: Cloud) -> None:
     budgets.create_notification(**this, Notification=note, Subscribers=[elsewhere])
 
 
-HOSTS, WATCH = "aws_host : Make the hosts", "aws_watch : Settle alarms, dashboard and budget"
+HOSTS, WATCH = "aws_host : Make the hosts", "aws_watch : Settle what watches"
 SETTINGS = "aws_functions : Settle the functions and their logs"
 DRIFTS: tuple[tuple[Drift, str], ...] = (
     (open_to_the_world, "aws_host : Open what must be open, and nothing else"),
@@ -148,7 +148,7 @@ DRIFTS: tuple[tuple[Drift, str], ...] = (
     (add_a_policy, "aws_identity : Take off inline policies that somebody added"),
     (open_bucket, "aws_storage : Make the bucket"),
     (delete_alarm, WATCH),
-    (add_schedule, "aws_watch : Settle the schedules"),
+    (add_schedule, WATCH),
     (change_function, "aws_functions : Deploy the functions"),
     (open_the_page_wide, SETTINGS),
     (forget_logs, SETTINGS),

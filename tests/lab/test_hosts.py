@@ -81,7 +81,7 @@ def test_changed_host_key_is_refused(lab: RunningLab, host: str, tmp_path: Path)
 def test_timer_in_the_host_fires(lab: RunningLab, host: str) -> None:
     lab.ssh(host, "sudo systemd-run --on-calendar='*:*:*' --timer-property=AccuracySec=1ms touch /run/timer-fired")
 
-    assert wait_until(lambda: lab.succeeds(host, "test -e /run/timer-fired"), 10)
+    assert wait_until(lambda: lab.succeeds(host, "test -e /run/timer-fired"), 90)
 
 
 @HOSTS
@@ -126,11 +126,11 @@ def test_cron_fires_and_a_reboot_keeps_address_keys_and_files(lab: RunningLab, h
 
     started = time.monotonic()
     lab.ssh(host, "sudo systemctl reboot", check=False)
-    assert wait_until(lambda: not hosts.has_banner(address), 20)
-    assert wait_until(lambda: hosts.has_banner(address), 30)
+    assert wait_until(lambda: not hosts.has_banner(address), 90)
+    assert wait_until(lambda: hosts.has_banner(address), 90)
     figure(f"{host}_reboot_s", round(time.monotonic() - started, 2), bound="<= 8", unit="s")
 
-    assert wait_until(lambda: lab.succeeds(host, "sudo test -e /root/cron-fired"), 20)
+    assert wait_until(lambda: lab.succeeds(host, "sudo test -e /root/cron-fired"), 90)
     assert lab.ssh(host, "cat /proc/sys/kernel/random/boot_id").stdout != before
     lab.ssh(host, "sudo rm /etc/cron.d/lab-test")
 
@@ -181,11 +181,11 @@ def test_second_up_leaves_a_running_host_alone_and_refuses_another_suite(lab: Ru
 
 def test_host_that_was_switched_off_boots_again_with_its_files(lab: RunningLab) -> None:
     lab.ssh("d13", "touch kept; sudo systemctl poweroff", check=False)
-    assert wait_until(lambda: not hosts.is_running(lab.host("d13")), 20)
+    assert wait_until(lambda: not hosts.is_running(lab.host("d13")), 90)
 
     labs.bring_up(lab.state, [HostWish("d13", "trixie")], lab.said.append, wanted=())
 
-    assert wait_until(lambda: lab.succeeds("d13", "test -e kept"), 10)
+    assert wait_until(lambda: lab.succeeds("d13", "test -e kept"), 90)
 
 
 def test_real_ubuntu_where_its_archive_answers(lab: RunningLab) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: exactly these CloudWatch alarms, a dashboard, and a monthly cap on costs."""
+"""Ansible module: exactly these CloudWatch alarms and schedules, a dashboard, and a monthly cap on costs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from ansible.module_utils.basic import AnsibleModule
 from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
-module: aws_alarms
-short_description: CloudWatch alarms, a dashboard and a budget
+module: aws_watch
+short_description: CloudWatch alarms, a dashboard, a budget and EventBridge schedules
 description:
   - Makes alarms, removes others whose names begin with the prefix, and writes the dashboard.
   - Makes a monthly cost budget with an e-mail at each of its percents.
+  - Makes a schedule group hold exactly these schedules. Expressions and time zone are checked before that.
 options:
   prefix:
     description: What the names of all alarms begin with.
@@ -43,16 +44,29 @@ options:
       percents: {type: list, elements: float, required: true}
       email: {type: str, required: true}
       filters: {type: dict, required: true}
+  group:
+    description: Name of the schedule group.
+    type: str
+    required: true
+  schedules:
+    description: Schedules with C(name), C(description), C(expression) and C(target).
+    type: list
+    elements: dict
+    required: true
+  timezone:
+    description: Time zone of all expressions.
+    type: str
+    required: true
   tags:
-    description: Tags of the alarms; tags that a person added are left alone.
+    description: Tags of alarms and schedules; tags that a person added are left alone.
     type: dict
     required: true
 author: Alpha Harvester
 """
 
 EXAMPLES = r"""
-- name: Settle the alarms
-  aws_alarms:
+- name: Settle what watches
+  aws_watch:
     prefix: alpha-harvester-production-
     alarms: "{{ __aws_watch_alarms }}"
     dashboard: alpha-harvester-production
@@ -64,6 +78,9 @@ EXAMPLES = r"""
       percents: [50, 80]
       email: you@example.com
       filters: {}
+    group: alpha-harvester-production
+    schedules: "{{ __aws_watch_schedules }}"
+    timezone: Asia/Kolkata
     tags: "{{ __aws_names.tags }}"
 """
 
@@ -73,12 +90,14 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     from runbook.aws.alarms import ensure_alarms, ensure_dashboard
     from runbook.aws.budget import ensure_budget
     from runbook.aws.outcome import Outcome
+    from runbook.aws.schedules import ensure_schedules
 
-    keys = ("prefix", "alarms", "tags")
-    alarms = ensure_alarms(here, **{key: arguments[key] for key in keys}, dry=here.dry)
+    alarms = ensure_alarms(here, **{key: arguments[key] for key in ("prefix", "alarms", "tags")}, dry=here.dry)
     board = ensure_dashboard(here, arguments["dashboard"], arguments["dashboard_body"], dry=here.dry)
     budget = ensure_budget(here, **arguments["budget"], dry=here.dry)
-    parts = {"alarms": alarms, "dashboard": board, "budget": budget}
+    keys = ("group", "schedules", "timezone", "tags")
+    schedules = ensure_schedules(here, **{key: arguments[key] for key in keys}, dry=here.dry)
+    parts = {"alarms": alarms, "dashboard": board, "budget": budget, "schedules": schedules}
     before, after = ({name: getattr(part, when) for name, part in parts.items()} for when in ("before", "after"))
     return Outcome(before, after)
 
