@@ -98,6 +98,18 @@ def test_a_certificate_that_is_none(copy: Path, content: bytes) -> None:
         open_lake(copy).symbols(THURSDAY)
 
 
+@pytest.mark.parametrize("key", ["run_id", "feed"])
+def test_rows_that_the_certificate_knows_nothing_of(copy: Path, key: str) -> None:
+    """Such a lake was put together from two: nothing is left out without a word."""
+    path = depth_of(copy)
+    table = pq.ParquetFile(path).read()
+    at = table.schema.get_field_index(key)
+    other = pa.array(["other"] * len(table)).dictionary_encode()
+    pq.write_table(table.set_column(at, table.schema.field(at), other), path, row_group_size=1_000)
+    with pytest.raises(DamagedFileError, match=f"has a {key} that the certificate"):
+        open_lake(copy).grid("SBIN", THURSDAY, THURSDAY, every="1s", fields="mid")
+
+
 def test_a_newer_schema(copy: Path) -> None:
     for path in copy.glob(f"*/date={THURSDAY}/host=lab1/*.parquet"):
         table = pq.ParquetFile(path).read()

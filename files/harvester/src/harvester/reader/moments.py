@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from harvester.reader.columns import QUOTES
 from harvester.reader.days import Day, Table
+from harvester.reader.errors import DamagedFileError
 from harvester.reader.fields import AGE, OF_BOOK, OF_QUOTE, OFI, Book, Field, Floats, order_flow
 from harvester.reader.rows import of_symbol
 
@@ -178,7 +179,13 @@ def _arrays(
 
     found = {name: column(name).cast(pa.int64()).to_numpy() for name in ("ts_recv", "seq", "entry")}
     for name, known in words.items():
-        found[name] = pc.index_in(column(name).cast(pa.string()), pa.array(known, pa.string())).to_numpy()
+        places = pc.index_in(column(name).cast(pa.string()), pa.array(known, pa.string()))
+        if places.null_count:
+            raise DamagedFileError(
+                f"{table.day.place.address}/{table.path} has a {name} that the certificate of {table.day.date} does not"
+                " name, so its rows have no order. Pull both again, or read the day where it was recorded."
+            )
+        found[name] = places.to_numpy()
     found["valid"] = np.ones(len(rows), np.bool_)
     if "valid" in stored:
         found["valid"] = column("valid").to_numpy() ^ (stored["valid"].form == "inverted")
