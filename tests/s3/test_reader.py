@@ -23,7 +23,9 @@ def client(world: World) -> S3FileSystem:
 def test_a_bucket_reads_as_the_lake_does_also_after_a_rebuild(world: World) -> None:
     maker = world.lake(2)
     rows = []
-    for _ in range(2):
+    for generation in (1, 2):
+        if generation == 2:
+            maker.add_runs(DAY)
         assert all(outcome.complete for outcome in world.upload(maker))
         there, here = open_lake(f"s3://{world.name}/lake/", filesystem=client(world)), open_lake(maker.root)
         assert there.days() == here.days()
@@ -32,7 +34,6 @@ def test_a_bucket_reads_as_the_lake_does_also_after_a_rebuild(world: World) -> N
             assert there.depth(symbol, session="all").arrow().equals(here.depth(symbol, session="all").arrow())
         assert there.gaps().arrow().equals(here.gaps().arrow())
         rows.append(len(there.depth(here.symbols(DAY), DAY, session="all").arrow()))
-        maker.add_runs(DAY)
     assert rows[1] == rows[0] > 0  # each day once, whatever was built since
 
 
