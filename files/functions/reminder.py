@@ -1,4 +1,4 @@
-"""reminder: asks for a login while today's session lacks a valid token. Called every five minutes in the morning."""
+"""reminder: asks for a login while today's session lacks a valid token. Called every five minutes."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.aws_names import Names
+from harvester.config.rules import IndexList
 from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
 from runbook.aws.functions import REMINDER, deployed
 from runbook.aws.trouble import explain_result
-from runbook.fleet import account, shares
+from runbook.fleet import account, indices, shares
 from runbook.fleet.calendar import calendar_beside
-from runbook.fleet.indices import lists_beside
 from runbook.tokens.function_policies import statements
 
 
@@ -54,14 +54,31 @@ def alert_settings(
     return {} if causes == CAUSES else {"alerts": {"causes": list(causes)}}
 
 
-def account_refusal(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str]) -> str:
-    """Why these hosts ask more of an account than the broker allows it; `variables` are all hosts' (hostvars)."""
-    return account.account_refusal(_settings(variables, fleet))
+def account_refusal(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str], lists: str) -> str:
+    """Why these hosts ask more of an account than the broker allows it; `variables` are all hosts' (hostvars).
+
+    `lists`: the file of the members of indices; empty where there is none.
+    """
+    return account.account_refusal(_settings(variables, fleet), _lists(lists))
 
 
-def account_shares(host: str, fleet: Sequence[str], variables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def account_shares(
+    host: str, fleet: Sequence[str], variables: Mapping[str, Mapping[str, Any]], lists: str
+) -> dict[str, Any]:
     """Settings with the host's share of its account's limits."""
-    return account.account_shares(host, _settings(variables, fleet))
+    return account.account_shares(host, _settings(variables, fleet), _lists(lists))
+
+
+def host_volume_gib(
+    symbols: Sequence[Any], fleet: Sequence[str], lists: str, system_gib: int, kept_days: int, megabytes: float
+) -> int:
+    """The size of each host's disk; the arguments are those of the role aws_host."""
+    most = shares.largest_share(_plain(symbols), fleet, _lists(lists))
+    return volume_gib(most, system_gib, kept_days, megabytes)
+
+
+def _lists(file: str) -> list[IndexList]:
+    return indices.current(Path(file)) if file else []
 
 
 def share_of(symbols: Sequence[Any], host: str, fleet: Sequence[str]) -> list[Any]:
@@ -103,8 +120,8 @@ class FilterModule:
             "fleet_names": fleet_names,
             "fleet_stem": fleet_stem,
             "function_statements": function_statements,
-            "index_lists_beside": lists_beside,
+            "index_lists_beside": indices.lists_beside,
             "is_address_in": is_address_in,
             "share_of": share_of,
-            "volume_gib": volume_gib,
+            "volume_gib": host_volume_gib,
         }

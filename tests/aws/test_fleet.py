@@ -12,6 +12,7 @@ from runbook.aws.cost import Configuration, estimate, prices, read_configuration
 from runbook.aws.destroy import refuse
 from runbook.aws.host_keys import find_keys, forget
 from runbook.aws.risk import Risk, find_risks
+from runbook.fleet.shares import largest_share
 from runbook.fleet.ssh import RemoteError
 from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
@@ -26,9 +27,9 @@ login:"""
 
 
 def test_the_disk_is_sized_by_symbols_and_days_in_steps() -> None:
-    assert volume_gib(5, 1, 12, 30, 20) == 16
-    assert volume_gib(5, 1, 12, 30, 20) <= volume_gib(6, 1, 12, 30, 20) <= volume_gib(500, 1, 12, 30, 20)
-    assert volume_gib(500, 5, 12, 30, 20) == volume_gib(100, 1, 12, 30, 20)
+    assert volume_gib(5, 12, 30, 20) == 16
+    assert volume_gib(5, 12, 30, 20) <= volume_gib(6, 12, 30, 20) <= volume_gib(500, 12, 30, 20)
+    assert largest_share(SYMBOLS[:500], ["a", "b", "c", "d", "e"], []) == 100
 
 
 def test_costs_follow_the_configuration() -> None:

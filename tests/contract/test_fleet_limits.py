@@ -13,7 +13,7 @@ SHOW = """
   gather_facts: false
   tasks:
     - ansible.builtin.copy:
-        content: "{{ inventory_hostname | account_shares(groups['harvesters'], hostvars) | to_json }}"
+        content: "{{ inventory_hostname | account_shares(groups['harvesters'], hostvars, '') | to_json }}"
         dest: "{{ playbook_dir }}/{{ inventory_hostname }}.json"
         mode: "0600"
 """

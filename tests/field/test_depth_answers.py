@@ -12,6 +12,7 @@ from harvester.ledger.outage import Outage
 
 SYMBOL = "NSE:SBIN-EQ"
 EMPTY_SIDE = [{"price": 0, "volume": 0, "ord": 0}] * 5
+NULLS = [{"price": None, "volume": None, "ord": None}] * 5
 
 
 def judge(body: bytes, symbol: str = SYMBOL, status: int = 200) -> Depth | str:
@@ -46,12 +47,20 @@ def test_what_a_row_needs_must_be_there(key: str, value: str) -> None:
     assert judge(with_value(key, value)) == "bad_response"
 
 
+@pytest.mark.parametrize("empty", [EMPTY_SIDE, NULLS, [None] * 5, [], None, [{"price": None, "volume": 0, "ord": 0}]])
 @pytest.mark.parametrize("side", ["ask", "bids"])
-def test_at_its_circuit_a_symbol_has_one_side(side: str) -> None:
-    depth = judge(answer(SYMBOL, **{side: EMPTY_SIDE}))
+def test_at_its_circuit_a_symbol_has_one_side(side: str, empty: object) -> None:
+    depth = judge(answer(SYMBOL, **{side: empty}))
 
     assert isinstance(depth, Depth)
     assert {"ask": depth.asks, "bids": depth.bids}[side] == (ABSENT,) * 5
+
+
+def test_a_level_without_a_number_of_orders_is_one() -> None:
+    depth = judge(answer(SYMBOL, ask=[{"price": 800, "volume": 5, "ord": None}, {"price": 801, "volume": 6}]))
+
+    assert isinstance(depth, Depth)
+    assert depth.asks[:2] == ((80_000, 5, 0), (80_100, 6, 0))
 
 
 def test_a_price_finer_than_a_paisa_is_refused_live_too() -> None:

@@ -234,11 +234,12 @@ def test_symbols_of_other_segments_are_recorded_where_one_is_refused(tmp_path: P
 def test_the_longest_day_of_polls_counts_each_symbol_by_its_segment() -> None:
     calendar, hour_ns = TradingCalendar.load(), 3600 * SECOND
 
-    assert calendar.mean_day_ns([SBIN], RECORDED) == calendar.longest_day_ns(RECORDED) == 20 * hour_ns // 3
-    assert calendar.mean_day_ns([GOLD], RECORDED) == (14 * 60 + 55) * 60 * SECOND
-    both = calendar.mean_day_ns([SBIN, GOLD], RECORDED)
+    assert calendar.mean_day_ns({"nse_cash": 1}, RECORDED) == calendar.longest_day_ns(RECORDED) == 20 * hour_ns // 3
+    assert calendar.mean_day_ns({"mcx": 1}, RECORDED) == (14 * 60 + 55) * 60 * SECOND
+    both = calendar.mean_day_ns({"nse_cash": 1, "mcx": 1}, RECORDED)
     assert both == ((400 + 895) * 60 * SECOND) // 2
-    assert calendar.mean_day_ns([DOLLAR], RECORDED) == calendar.longest_day_ns(RECORDED), "no hours of its own"
+    unknown = calendar.mean_day_ns({"bse_currency": 1}, RECORDED)
+    assert unknown == calendar.longest_day_ns(RECORDED), "no hours of its own"
 
 
 def test_every_segment_name_is_in_the_packaged_calendar_or_refused() -> None:

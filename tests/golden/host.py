@@ -46,7 +46,8 @@ BARE_HOST: dict[str, Any] = {
     "__harvester_before": {"current": "", "previous": "", "releases": [], "broken": True, "status": {}},
     "__harvester_sysusers": {"changed": True},
     "__harvester_link": {"stat": {"exists": True}},
-    "__harvester_now": {"reload": True, "outdated": [], "unknown": [], "foreign": [], "unsettled": ALL_UNITS},
+    "__harvester_now": {"reload": True, "unsettled": ALL_UNITS}
+    | {key: [] for key in ("outdated", "rebuilt", "unknown", "foreign")},
     "__harvester_damage": {"skipped": True},
     "__harvester_way": {"cleared": []},
     "__host_baseline_cloud_init": {"stat": {"exists": True}},

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
-from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
-from runbook.aws.trading_days import calendars_of
 from runbook.fleet.account import account_refusal, account_shares
 from runbook.fleet.shares import share_of
 
@@ -57,19 +55,6 @@ def test_two_symbols_on_two_hosts_are_one_each() -> None:
     pairs = [list(pair) for pair in pairwise(SYMBOLS)]
 
     assert all(len(share_of(pair, host, names(2))) == 1 for pair in pairs for host in names(2))
-
-
-def test_rules_among_the_symbols_are_shared_out_and_counted_by_nobody() -> None:
-    """What they stand for is known on the host, each morning."""
-    rule = {"underlying": "NIFTY", "expiry": "nearest 2"}
-    shares = [share_of([*SYMBOLS[:3], rule], host, names(2)) for host in names(2)]
-
-    assert sorted(map(len, shares)) == [2, 2]
-    assert sum(rule in share for share in shares) == 1
-    settings = {"symbols": [SYMBOLS[0], rule], "broker": {"app_id": "ABCDE12345-100"}}
-    assert account_refusal(dict.fromkeys(names(2), settings)) == ""
-    calendars = calendars_of(TradingCalendar.load(), [rule])
-    assert [each.segment for each in calendars] == ["nse_fo"]
 
 
 def test_one_more_symbol_moves_few_others(figure: Callable[..., None]) -> None:

@@ -39,6 +39,16 @@ def test_templates_and_lookups_are_rendered(tmp_path: Path) -> None:
     assert first.settings["broker"]["app_id"] == "ABCDE12345-100"
 
 
+def test_callbacks_that_a_person_has_enabled_write_around_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "ansible.posix.profile_tasks")
+    where = write(tmp_path, HOSTS)
+    (tmp_path / "inv" / "app").write_text("ABCDE12345-100")
+
+    assert [host.name for host in load_hosts(tmp_path, where)] == ["h1", "h2"]
+
+
 def test_a_limit_that_matches_no_host_is_named(tmp_path: Path) -> None:
     where = write(tmp_path, HOSTS)
 

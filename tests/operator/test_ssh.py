@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from throwaway_sshd import Server
 from harvester.base.errors import HarvesterError
 from runbook.fleet import logs
 from runbook.fleet.inventory import Host
-from runbook.fleet.ssh import RemoteError, SshConnection
+from runbook.fleet.ssh import RemoteError, SshConnection, UnreachableError
 
 HOST = Host("h1", "192.0.2.1", 2222, "ubuntu", Path("/keys/id"), ("-o", "UserKnownHostsFile=/k"))
 
@@ -79,6 +80,23 @@ def test_the_path_of_the_connections_socket_stays_short_enough(host: Host, tmp_p
     [path] = [word.removeprefix("ControlPath=") for word in argv if word.startswith("ControlPath=")]
     Path(path).parent.rmdir()
     assert len(path.replace("%C", "0" * 40)) + 17 <= 107
+
+
+def test_a_command_that_does_not_end_on_a_host_that_is_gone_is_told_as_such(host: Host) -> None:
+    """As over a shared connection whose host went away: it hangs for a minute before ssh sees it."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        gone = replace(host, address="127.0.0.1", port=mute.getsockname()[1], key_file=None)
+        connection = SshConnection(replace(gone, ssh_arguments=("-F", "none", "-o", "ConnectTimeout=2")))
+
+        with pytest.raises(UnreachableError, match="it does not answer"):
+            connection.run(["true"], timeout_seconds=0.5)
+
+
+def test_a_command_that_does_not_end_on_a_host_that_answers_is_told_as_slow(ssh_server: Server) -> None:
+    with pytest.raises(RemoteError, match="did not finish `sleep 30` within 0 s") as caught:
+        SshConnection(ssh_server.host()).run(["sleep", "30"], timeout_seconds=0.4)
+
+    assert not isinstance(caught.value, UnreachableError)
 
 
 def test_the_journal_is_asked_for_by_unit_and_lines_or_time() -> None:

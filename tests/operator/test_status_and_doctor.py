@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import PACKAGED
+from harvester.config.rules import IndexList
 from runbook.doctor import Severity, hosts, machine
 from runbook.doctor.sessions import check_sessions
 from runbook.fleet.inventory import Host
@@ -30,6 +32,7 @@ REPORT = {
     "status": {"token": {"state": "ok"}},
 }
 SETTINGS = {"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "ABCDE12345-100"}}
+BANK = "NIFTY BANK"
 FakeSsh = Callable[..., Host]
 
 
@@ -189,10 +192,12 @@ def test_each_failed_check_of_a_host_is_a_finding_with_its_fix(fake_ssh: FakeSsh
         ({**SETTINGS, "symbols": ["SBIN"]}, "symbols"),
         ({**SETTINGS, "pol": {}}, "did you mean 'poll'"),
         ({}, "required"),
+        ({**SETTINGS, "symbols": [{"underlying": "NIFTY", "strikes": "atm +- 10"}]}, "42 for underlying: NIFTY"),
+        ({**SETTINGS, "symbols": [{"index": "NIFTY 50"}]}, "no list of the members of NIFTY 50"),
     ],
 )
 def test_settings_of_the_inventory_are_checked_before_a_host_sees_them(settings: dict[str, object], said: str) -> None:
-    finding = hosts.check_settings(Host("h1", "192.0.2.1", variables={"harvester_settings": settings}))
+    finding = hosts.check_settings(Host("h1", "192.0.2.1", variables={"harvester_settings": settings}), [])
 
     assert finding.level == Severity.FAIL
     assert said in finding.detail
@@ -236,8 +241,22 @@ def test_the_doctor_tells_the_hours_of_what_is_recorded_and_of_nothing_else() ->
     assert (level, detail) == ("ok", "nse_fo opens Mon 30 Nov 09:00 IST; mcx opens Mon 30 Nov 09:00 IST")
     [(level, detail)] = sessions_of({"underlying": "NIFTY"}, {"stocks": "with derivatives"})
     assert (level, detail) == ("ok", "nse_cash opens Mon 30 Nov 09:00 IST; nse_fo opens Mon 30 Nov 09:00 IST")
-    host = Host("h1", "192.0.2.1", variables={"harvester_settings": {**SETTINGS, "symbols": [{"underlying": "NIFTY"}]}})
-    assert hosts.check_settings(host).level == Severity.OK, "rules stand among the symbols"
+
+
+def test_rules_count_as_what_they_can_stand_for_and_an_old_list_is_told() -> None:
+    symbols = ["NSE:SBIN-EQ", {"underlying": "NIFTY", "expiry": "nearest 2"}, {"index": BANK}]
+    host = Host("h1", "192.0.2.1", variables={"harvester_settings": {**SETTINGS, "symbols": symbols}})
+    listed = {"index": BANK, "source": "https://a.b/c.csv", "members": {"INE062A01020": "SBIN-EQ"}}
+
+    new, old = (
+        hosts.check_settings(host, [validate(IndexList, {**listed, "date": day})])
+        for day in ("2099-01-01", "2020-03-31")
+    )
+
+    assert (new.level, new.detail) == (Severity.OK, "at most 4 symbols by 2 rules among them every 5 s")
+    assert old.level == Severity.WARN
+    assert f"the members of {BANK} are of 2020-03-31, before NSE's last review" in old.detail
+    assert old.fix == f"./inv index-update '{BANK}' brings the list of today"
 
 
 def test_a_segment_without_hours_in_the_calendar_of_the_inventory_fails(tmp_path: Path) -> None:

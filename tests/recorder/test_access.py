@@ -53,6 +53,18 @@ def test_a_refused_token_gets_one_try_a_minute(access: Access) -> None:
     assert len(sent) in (9, 10)
 
 
+def test_a_broker_that_refuses_and_says_at_once_is_not_asked_every_second(access: Access) -> None:
+    sent, at = [], 0
+    while at < 60 * SECOND:
+        if access.check_request(WALL, at) is None:
+            sent.append(at)
+            access.note_result(result(at, "rate_limited", 429, 0), TOKEN)
+        at += SECOND
+
+    assert len(sent) <= 13
+    assert sent[1] <= 2 * SECOND, "the first time it is believed"
+
+
 def test_what_is_refused_to_one_poll_stops_no_other(access: Access) -> None:
     access.note_result(result(0, "refused", 403), TOKEN)
 

@@ -10,9 +10,9 @@ from tests.recorder.fakes import SYMBOLS
 from harvester.brokers.fyers.responses import judge_depth, judge_look_up, judge_profile, read_date, read_socket_url
 
 STATUSES = (200, 204, 302, 400, 401, 403, 404, 422, 429, 499, 500, 502, 503, 599)
-CODES = (None, 200, -1, -8, -15, -16, -17, -50, -99, -300, -429)
+CODES = (None, 200, -1, -8, -15, -16, -17, -50, -99, -300, -429, 429)
 RANKED = (
-    ("rate_limited", {429}, {-429}),
+    ("rate_limited", {429}, {-429, 429}),
     ("token_refused", set(), {-8, -15, -16, -17}),
     ("not_listed", set(), {-300}),
     ("refused", {401, 403}, set()),
@@ -31,6 +31,13 @@ def test_of_two_causes_in_one_answer_the_more_specific_one_counts(status: int, c
     said = judge_look_up(status, body), judge_depth(status, body, SYMBOLS[0]), judge_profile(status, body)
 
     assert [each and each.cause for each in said] == [expected or "bad_response"] * 3
+
+
+@pytest.mark.parametrize("code", [True, -16.5, "-16", "", [], {"code": -16}])
+def test_what_is_no_code_says_nothing_of_a_token(code: object) -> None:
+    outage = judge_profile(401, json.dumps({"s": "error", "code": code, "message": "no"}).encode())
+
+    assert (outage and outage.cause, outage and outage.detail) == ("refused", "HTTP 401")
 
 
 @pytest.fixture(params=["UTC", "Asia/Kolkata", "America/New_York"])

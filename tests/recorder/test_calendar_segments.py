@@ -129,10 +129,10 @@ def test_days_count_by_the_segments_of_the_symbols(tmp_path: Path) -> None:
     file = write(tmp_path / "c.json", {"mcx": {"phase_rules": [rule(["09:00", "23:00"])]}})
     calendar, hour_ns = TradingCalendar.load(file), 3600 * 10**9
 
-    assert calendar.mean_day_ns(["NSE:A-EQ"], PHASES) == hour_ns
-    assert calendar.mean_day_ns(["NSE:A-EQ", "MCX:B26DECFUT", "NSE:C-EQ"], PHASES) == 16 * hour_ns // 3
-    assert calendar.mean_day_ns(["BSE:D26DECFUT"], PHASES) == hour_ns, "of a segment without hours as of cash"
-    assert calendar.mean_day_ns([], PHASES) == 0
+    assert calendar.mean_day_ns({"nse_cash": 1}, PHASES) == hour_ns
+    assert calendar.mean_day_ns({"nse_cash": 2, "mcx": 1}, PHASES) == 16 * hour_ns // 3
+    assert calendar.mean_day_ns({"bse_fo": 1}, PHASES) == hour_ns, "of a segment without hours as of cash"
+    assert calendar.mean_day_ns({}, PHASES) == 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from picows import WSMsgType
@@ -68,6 +69,28 @@ def test_a_message_in_fragments_is_journalled_whole_and_once(messages: list[list
 
     assert receiver.messages == [b"".join(parts) for parts in messages]
     assert not receiver.socket.is_over
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"),
+    [
+        ([(WSMsgType.CONTINUATION, True)], "a continuation of no message"),
+        ([(WSMsgType.CONTINUATION, False)], "a continuation of no message"),
+        ([(WSMsgType.BINARY, False), (WSMsgType.BINARY, False)], "a message that began inside another"),
+        ([(WSMsgType.BINARY, False), (WSMsgType.TEXT, True)], "a message that began inside another"),
+        ([(WSMsgType.TEXT, False), (WSMsgType.BINARY, False)], "a message that began inside another"),
+    ],
+)
+def test_fragments_that_belong_to_no_message_end_the_connection_and_nothing_is_lost_silently(
+    frames: list[tuple[WSMsgType, bool]], says: str
+) -> None:
+    receiver = Receiver()
+
+    for kind, is_last in frames:
+        receiver.socket.on_ws_frame(None, Frame(kind, is_last, b"x"))  # type: ignore[arg-type]
+
+    assert receiver.why() == ("bad_response", f"not the WebSocket protocol: {says}")
+    assert (receiver.messages, receiver.texts) == ([], [])
 
 
 def test_text_in_fragments_is_heard_whole() -> None:

@@ -227,6 +227,16 @@ def test_a_kept_connection_that_ends_under_a_request_costs_no_poll(trusted: tupl
     assert poll(trusted, once_a_connection(hang_up), story).outage is None
 
 
+def test_a_kept_connection_that_the_server_gives_up_in_words_costs_no_poll(trusted: tuple[Path, Path]) -> None:
+    async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
+        result = await twice(client, broker)
+        assert len(broker.requests) == 3
+        return result
+
+    assert poll(trusted, once_a_connection(answer(408)), story).outage is None
+    assert cause_of(poll(trusted, answer(408))) == "bad_response", "of a fresh connection it is an answer"
+
+
 def test_a_request_is_repeated_once_at_most(trusted: tuple[Path, Path]) -> None:
     async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
         assert (await client.fetch(SBIN, 7, TOKEN)).outage is None

@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.recorder.fakes import SYMBOLS, make_calendar, make_config, make_settings
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
 from harvester.base.monitors import ClockMonitor, DiskMonitor, FileMonitor
+from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.capture.polls import Deviations
 from harvester.capture.status import read_status, write_status
 from harvester.cli import run
+from harvester.config.rules import IndexList, SymbolRule
 from harvester.config.settings import Settings
 from harvester.health.checks import check_health
 from harvester.health.streams import check_streams
 
+BANK = "NIFTY BANK"
 DAY = date(2026, 8, 5)
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
 NOW = OPEN_NS + 100 * NS_PER_SECOND
@@ -81,6 +85,28 @@ def test_what_rules_stand_for_is_told(settings: Settings, resolved: dict[str, An
 
     [detail] = [check.detail for check in checks if check.name == "symbols"]
     assert detail.endswith(f"symbols; {said}")
+
+
+@pytest.mark.parametrize(
+    ("day", "is_old"),
+    [("2026-04-01", False), ("2026-03-31", True), ("2026-08-05", False), ("2025-10-01", True)],
+)
+def test_an_index_list_of_before_the_last_review_is_looked_at_and_nothing_fails(
+    settings: Settings, day: str, is_old: bool
+) -> None:
+    listed = {"index": BANK, "date": day, "source": "https://a.b/c.csv", "members": {"INE062A01020": "SBIN-EQ"}}
+    rules, lists = (validate(SymbolRule, {"index": BANK}),), (validate(IndexList, listed),)
+    ruled = replace(settings, rules=rules, index_lists=lists)
+    assert ruled.calendar.file is not None
+
+    checks = check_health(
+        ruled, good_status(), file_hash="abc", calendar=TradingCalendar.load(ruled.calendar.file), wall_ns=NOW
+    )
+
+    [check] = [each for each in checks if each.name == "symbols"]
+    assert check.ok
+    assert check.fix == (f"./inv index-update '{BANK}' brings the list of today" if is_old else "")
+    assert (f"the members of {BANK} are of {day}, before NSE's last review" in check.detail) == is_old
 
 
 def failing(settings: Settings, status: dict[str, Any], *, wall_ns: int = NOW) -> dict[str, str]:

@@ -65,6 +65,29 @@ def test_a_number_that_another_company_got_is_no_successor(trusted: tuple[Path, 
     assert look(trusted, kept, OLD, without("TATAMOTORS", stranger)).lost[OLD].successor is None
 
 
+@pytest.mark.parametrize(
+    ("isin", "became"),
+    [("INE155A01022", "that one is NSE:TMPV-EQ (TMPV LIMITED) now"), ("INE777X01010", "that one is not listed now")],
+)
+def test_a_ticker_that_another_company_got_is_told(
+    trusted: tuple[Path, Path], kept: KeptMasters, isin: str, became: str
+) -> None:
+    cash = without("TATAMOTORS", share("TMPV", 3456, isin), share("TATAMOTORS", 8888, "INE999X01010"))
+
+    found = look(trusted, kept, OLD, cash)
+
+    assert list(found.listings) == [OLD]
+    [remark] = found.remarks
+    assert "is another company's since 2026-11-23: its ISIN is INE999X01010" in remark
+    assert became in remark
+
+
+def test_a_split_changes_the_end_of_an_isin_and_no_company(trusted: tuple[Path, Path], kept: KeptMasters) -> None:
+    found = look(trusted, kept, OLD, without("TATAMOTORS", share("TATAMOTORS", 3456, "INE155A01030")))
+
+    assert (list(found.listings), found.remarks) == ([OLD], [])
+
+
 def test_of_several_series_the_one_that_trades_in_full_is_the_successor(
     trusted: tuple[Path, Path], kept: KeptMasters
 ) -> None:
@@ -105,7 +128,42 @@ def test_the_real_rename(tmp_path: Path, trusted: tuple[Path, Path], recorded_da
     assert found.lost[OLD].successor == "NSE:TMPV-EQ"
 
 
-@pytest.mark.parametrize("bad", ["1,2,3", "<html>", '"unclosed', "x" * 200_000, "\0\0", "," * 20])
+@pytest.mark.parametrize(
+    "changed", [("0.05", "1e30"), ("1798539000", "1e18"), ("1798539000", "-1e11"), ("-1.0", "1e99")]
+)
+def test_a_number_that_is_none_of_its_kind_stops_no_look_up(
+    trusted: tuple[Path, Path], kept: KeptMasters, changed: tuple[str, str]
+) -> None:
+    symbol = "NSE:BAJAJ-AUTO26DECFUT"
+    odd = NSE_FO.replace(*changed)
+    assert odd != NSE_FO
+
+    found = download(trusted, kept, [symbol, OLD], {"NSE_CM": NSE_CM, "NSE_FO": odd}, YESTERDAY)
+    later = look(
+        trusted, kept, symbol, NSE_CM, NSE_FO.replace("BAJAJ-AUTO26DEC", "OTHER26DEC").replace("60001", "60009")
+    )
+
+    assert list(found.listings) == [symbol, OLD]
+    assert (
+        "its fyToken 101126122960001 is not listed now" in later.lost[symbol].sentence
+        or "expire" in later.lost[symbol].sentence
+    )
+
+
+@pytest.mark.parametrize(
+    "master",
+    ["\ufeff" + NSE_CM, NSE_CM.replace("\n", ",new\n"), NSE_CM.replace("\n", "\r\n"), NSE_CM + "\n\n", NSE_CM[:-1]],
+    ids=["byte order mark", "a column more", "carriage returns", "empty lines", "no last line end"],
+)
+def test_a_master_of_another_make_is_whole(trusted: tuple[Path, Path], kept: KeptMasters, master: str) -> None:
+    found = download(trusted, kept, [f"NSE:{name}-EQ" for name in SHARES], {"NSE_CM": master})
+
+    assert (len(found.listings), found.lost, found.remarks) == (len(SHARES), {}, [])
+
+
+@pytest.mark.parametrize(
+    "bad", ["1,2,3", "<html>", '"unclosed', "x" * 200_000, "\0\0", "," * 20, NSE_CM[:-1].replace("\n", "")]
+)
 def test_a_malformed_row_loses_that_row_alone(trusted: tuple[Path, Path], kept: KeptMasters, bad: str) -> None:
     rows = NSE_CM.splitlines()
     cash = lines(*rows[:3], bad, *rows[3:])

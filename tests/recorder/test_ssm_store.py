@@ -10,7 +10,7 @@ import pytest
 from harvester.base.aws_names import Names
 from harvester.base.logs import configure_logs
 from harvester.base.redaction import Secret
-from harvester.config.settings import TokenSettings
+from harvester.config.token import TokenSettings
 from harvester.tokens.aws_stores import SsmStore
 from harvester.tokens.places import open_place
 from harvester.tokens.stores import FileStore, StoreError

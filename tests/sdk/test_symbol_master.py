@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,35 @@ def test_prices_of_a_currency_lie_on_its_tick(start, master) -> None:
     with server.client() as client:
         details = client.get("https://public.fyers.in/sym_details/NSE_CD_sym_master.json").json()[ticker]
     assert details["tickSize"] == 0.0025 and 50 < details["previousClose"] < 130
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda text: "\ufeff" + text, id="byte order mark"),
+        pytest.param(lambda text: text.replace("\n", ",more\n"), id="a column more"),
+        pytest.param(lambda text: text.replace("\n", "\r\n"), id="carriage returns"),
+        pytest.param(lambda text: text.replace(",0.05,", ",0,"), id="no tick"),
+        pytest.param(lambda text: text.replace(",0.05,", ",,"), id="an empty tick"),
+    ],
+)
+def test_a_master_of_another_make_loads_whole(tmp_path: Path, change: Callable[[str], str]) -> None:
+    path = tmp_path / "NSE_CM.csv"
+    path.write_text(change(SPACES), encoding="utf-8", newline="")
+
+    [(ticker, found)] = load_instruments(path).items()
+
+    assert (ticker, found.token, found.tick) == ("NSE:NIFTY MID LIQ 15-INDEX", "101000000026099", 5)
+
+
+def test_a_byte_of_another_encoding_costs_no_row_and_a_damaged_archive_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "NSE_CM.csv.gz"
+    path.write_bytes(gzip.compress(SPACES.replace("MID LIQ 15,10", "MID LIQ \xe9,10").encode("latin-1")))
+    assert list(load_instruments(path)) == ["NSE:NIFTY MID LIQ 15-INDEX"]
+
+    path.write_bytes(path.read_bytes()[:30] + b"\xff" * 30)
+    with pytest.raises(ConfigError, match="the symbol master cannot be read"):
+        load_instruments(path)
 
 
 def test_a_tick_that_no_exchange_has_is_refused_by_line(tmp_path) -> None:

@@ -17,6 +17,8 @@ UNITS = "/etc/systemd/system"
 STATUS = "/run/harvester-recorder/status.json"
 FILLER = f"{DATA}/somebody-elses"
 RELOAD = "systemctl daemon-reload"
+ROOT, OLDER = "/opt/harvester", "older"
+DAMAGE = f"rm -r $(readlink -f {ROOT}/current/release)/lib/python3*/site-packages/msgspec"
 Break = str | Callable[[World], None]
 
 
@@ -91,6 +93,13 @@ def lose_bucket(world: World) -> None:
     world.host(f"rm -r {DATA}/uploads/*; systemctl start harvester-upload", check=False)
 
 
+def damage_one_of_two_releases(world: World) -> None:
+    """What an update leaves: a release of before, by which the alerts run when that in force does not."""
+    program = (world.root / "roles/harvester/files/install_release.py").read_text("utf-8")
+    files = f"$(ls {ROOT}/wheelhouse/*.tar) $(ls {ROOT}/wheelhouse/*.whl)"
+    world.host(f"python3 -I - {ROOT}/releases/{OLDER} {files} <<'E'\n{program}E\n{DAMAGE}")
+
+
 BREAKAGES = (
     # First, because a day in which the market was open around the clock cannot be closed.
     Breakage("upload failed", lose_bucket, "harvester-upload", passes=World.make_bucket, needs_day=True),
@@ -113,7 +122,6 @@ BREAKAGES = (
         "unit file of the reminders deleted",
         remove_file("harvester-remind.service"),
         "harvester-remind",
-        first_six=True,
     ),
     Breakage("timer stopped", "systemctl stop harvester-close.timer", r"harvester-close\.timer", first_six=True),
     Breakage("timer disabled", "systemctl disable harvester-upload.timer", r"harvester-upload\.timer", first_six=True),
@@ -159,10 +167,13 @@ BREAKAGES = (
     Breakage("configuration corrupt", "echo '{' >$(readlink -f /etc/harvester/config.json)", "config"),
     Breakage("configuration unreadable", "chmod 000 $(readlink -f /etc/harvester/config.json)", "config"),
     Breakage("calendar corrupt", "echo '{' >/etc/harvester/calendar.json; sleep 3", "calendar"),
+    Breakage("release damaged", damage_one_of_two_releases, "msgspec|release|gone"),
     Breakage(
-        "release damaged",
-        "rm -r $(readlink -f /opt/harvester/current/release)/lib/python3*/site-packages/msgspec",
+        "only release damaged",  # nothing is left on the host that could tell
+        f"rm -rf {ROOT}/releases/{OLDER}; {DAMAGE}",
         "msgspec|release|gone",
+        told_by="dead-man",
+        market="open",
     ),
     Breakage("no alert channel", forget_channels, "no alert channel", told_by="nobody", given="CHANNEL"),
     Breakage(
@@ -189,6 +200,7 @@ BREAKAGES = (
         f"mkdir {FILLER}; cd {FILLER}; seq $(($(df --output=iavail {DATA} | tail -1) - 5)) | xargs touch",
         f"inodes are free on {DATA}",
         shows=FILLER,
+        first_six=True,
     ),
     Breakage("token revoked", revoke, "token", market="open"),
     Breakage(

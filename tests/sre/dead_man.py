@@ -20,8 +20,8 @@ from runbook.aws.trading_days import sessions_file
 RATE_SECONDS = 60
 
 
-def watch_by_dead_man(world: World, since: float, seconds: float) -> float | None:
-    """Seconds from `since` until a run of the function finds the host silent; None when none does in time."""
+def watch_by_dead_man(world: World, since: float, seconds: float, *, silent: bool) -> float | None:
+    """Seconds from `since` until a run in a session finds the host silent, or not; None when none does in time."""
     environment = {
         "HOSTS": HOST,
         "NAMESPACE": NAMESPACE,
@@ -38,13 +38,14 @@ def watch_by_dead_man(world: World, since: float, seconds: float) -> float | Non
             module = importlib.import_module("dead_man")
             sessions = Path(folder) / "sessions.json"
             calendar = TradingCalendar.load(world.state / "calendar.json")
-            found = sessions_file([calendar], (datetime.now(UTC) - timedelta(days=1)).date())
-            sessions.write_text(json.dumps(found), encoding="utf-8")
+            days = sessions_file([calendar], (datetime.now(UTC) - timedelta(days=1)).date())
+            sessions.write_text(json.dumps(days), encoding="utf-8")
             market = importlib.import_module("market")
             ask = market.session_at
             with mock.patch.object(module, "session_at", lambda moment: ask(moment, sessions)):
                 while time.monotonic() - since < seconds:
-                    if HOST in module.handler({}, None)["silent"]:
+                    found = module.handler({}, None)
+                    if found["session"] and (HOST in found["silent"]) is silent:
                         return time.monotonic() - since
                     time.sleep(RATE_SECONDS)
         finally:

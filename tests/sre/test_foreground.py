@@ -41,7 +41,6 @@ def test_foreground_debug_shows_each_poll_in_the_services_place(world: World, ro
 
     assert world.here("./inv start").code == 0
     assert world.host("systemctl is-active harvester-recorder").stdout.strip() == "active"
-    world.be_ready("closed", with_a_day=False)
 
 
 def read(path: Path) -> str:

@@ -17,6 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from exchange.state import StateDir
+from exchange.tokens import Tokens
+from harvester.base.clock import SystemClock
 from lab import calendar, claims, labs
 from lab.demo.login import push_token, sign_in
 from lab.labs import HostWish
@@ -32,6 +35,7 @@ BEGINS = re.compile(rf"(?:ok|warn|fail)? *{HOST}: ")
 REMEDY, SUM = "-> ", re.compile(r"\d+ ok, ")
 ANSWERS = ("y\n",)
 BUCKET, CHANNELS, REGION = "alpha-harvester-sre", "/alpha-harvester/lab/alerts/channels", "ap-south-1"
+TOKEN, TOKEN_SECONDS = "/alpha-harvester/lab/fyers/access-token", 86_400
 ALERTS = "/var/spool/harvester-alert"
 SETTINGS = f"""\
 harvester_settings: >-
@@ -46,10 +50,8 @@ METRICS_RIGHTS = """\
 mkdir -p /etc/systemd/system/harvester-metrics.service.d
 printf '[Service]\\nEnvironment=AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing\\n' \
   >/etc/systemd/system/harvester-metrics.service.d/lab.conf
-systemctl daemon-reload
-systemctl start harvester-metrics
 """
-"""Elsewhere the instance's role gives them."""
+"""Elsewhere the instance's role gives them. They are there before the unit, so that its first run has them."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,12 @@ class World:
         place = {"LocationConstraint": REGION}
         self.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
 
+    def store_secrets(self) -> None:
+        """What token-push and secret-put store: rows of the table go through these commands."""
+        token = Tokens(StateDir(self.state / "exchange"), SystemClock()).mint_access_token(TOKEN_SECONDS)
+        for name, value in {TOKEN: token, CHANNELS: self.channel}.items():
+            self.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
+
     def listen(self, text: str, since: float, seconds: float) -> float | None:
         """Seconds from `since` until a message said this; None when none did in time."""
         deadline = since + seconds
@@ -196,7 +204,7 @@ class World:
 
 @contextmanager
 def build(root: Path, folder: Path) -> Iterator[World]:
-    """Boot the host, build it by site.yml, log in, and connect its alerts with this process."""
+    """Boot the host, give it a token, connect its alerts with this process, and build it by site.yml."""
     state = folder / "lab"
     state.mkdir(mode=0o700)
     try:
@@ -209,13 +217,12 @@ def build(root: Path, folder: Path) -> Iterator[World]:
         assert claim
         world = World(root, state, lab, claim.address, operator_environment(root, folder, state))
         with listening(world) as channel:
+            world.channel = channel
             world.make_bucket()
+            world.store_secrets()
+            world.host(METRICS_RIGHTS)
             built = world.here("ansible-playbook site.yml")
             assert built.code == 0, built.output[-4000:] + built.errors
-            world.host(METRICS_RIGHTS)
-            world.channel = channel
-            for command in ("token-push", "secret-put --name channels"):
-                assert world.here(f"./inv {command}", given=channel).code == 0
             yield world
     finally:
         labs.bring_down(state)
@@ -259,9 +266,11 @@ def listening(world: World) -> Iterator[str]:
     with ThreadingHTTPServer((world.address, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield f"json://{world.address}:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"json://{world.address}:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def repeat_until(ask: Callable[[], Any], seconds: float) -> tuple[Any, float]:

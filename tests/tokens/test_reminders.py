@@ -1,16 +1,26 @@
 """When people are told what: the steps of a morning, silence, repetition, and one all-clear."""
 
+import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from harvester.alerts import host
 from harvester.alerts.message import Message, Severity
-from harvester.alerts.reminders import ReminderMemory, SessionHours, TokenState, decide, is_lost, judge_token
+from harvester.alerts.reminders import (
+    MINUTE_NS,
+    STEPS,
+    ReminderMemory,
+    SessionHours,
+    TokenState,
+    decide,
+    is_lost,
+    judge_token,
+)
 from harvester.alerts.round import look
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import IST, NS_PER_SECOND, to_ist
 from harvester.base.redaction import Secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
@@ -26,6 +36,38 @@ def at(text: str) -> int:
 
 def day_of(text: str) -> SessionHours | None:
     return host.day_of([TradingCalendar.load()], date.fromisoformat(text), PHASES)
+
+
+def hours_of(expression: str) -> set[int]:
+    """The hours in India of a systemd calendar or a cron expression that looks every five minutes of them."""
+    hours = re.search(r"(?:\*-\*-\* |cron\(0/5 )([*0-9.-]+)", expression)
+    assert hours, expression
+    first, _, last = hours[1].replace("..", "-").partition("-")
+    return set(range(24)) if first == "*" else set(range(int(first), int(last) + 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("roles/harvester/defaults/main.yml", r"^harvester_remind_calendar: .*"),
+        ("roles/aws_watch/templates/schedules.json.j2", r"'reminder': .*"),
+    ],
+    ids=["host", "aws"],
+)
+def test_who_asks_for_a_login_looks_in_every_window_of_the_calendar(root: Path, file: str, line: str) -> None:
+    """An evening session of commodities ends at 23:55: a token that is refused at 21:00 is told of, too."""
+    expression = re.search(line, (root / file).read_text("utf-8"), re.MULTILINE)
+    assert expression
+    looks, calendar = hours_of(expression[0]), TradingCalendar.load()
+    days = [date(2026, 1, 1) + timedelta(days=number) for number in range(365)]
+    hours = {
+        to_ist(moment).hour
+        for segment in calendar.segments
+        for day in days
+        for opens_ns, closes_ns in calendar.of(segment).windows(day, PHASES)
+        for moment in range(opens_ns + STEPS[0].minutes * MINUTE_NS, closes_ns, 60 * MINUTE_NS)
+    }
+    assert hours <= looks
 
 
 class Listener:

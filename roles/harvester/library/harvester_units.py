@@ -47,6 +47,11 @@ outdated:
   returned: always
   type: list
   elements: str
+rebuilt:
+  description: Those of C(outdated) of which nothing changed but that their release, the same one, was built anew.
+  returned: always
+  type: list
+  elements: str
 unsettled:
   description: Those of O(units) that are not enabled and active, or not the opposite where C(disabled) is true.
   returned: always
@@ -74,15 +79,18 @@ def show_units(module: AnsibleModule, names: list[str]) -> dict[str, dict[str, s
     return dict(zip(names, rows, strict=True))
 
 
-def is_outdated(unit: dict[str, str], current: Path) -> bool:
-    """Whether a service started before a file that it reads changed: decided from the host, not from what a run did."""
+def is_outdated(unit: dict[str, str], current: Path, *, rebuilt: bool = True) -> bool:
+    """Whether a service started before a file that it reads changed: decided from the host, not from what a run did.
+
+    `rebuilt`: its release counts, too, which a deploy builds anew where its files were damaged.
+    """
     if not unit["Id"].endswith(".service") or unit["ActiveState"] in ("inactive", "failed"):
         return False  # a timer takes a new file at daemon-reload; what does not run will read the new ones
     if unit["ActiveState"] not in ("active", "reloading"):
         return True  # on its way up since an unknown time
     age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
-    rebuilt = str(current / "release" / COMPLETE)
-    paths = map(Path, [str(current), rebuilt, unit["FragmentPath"], *unit["DropInPaths"].split()])
+    paths = [current, *map(Path, [unit["FragmentPath"], *unit["DropInPaths"].split()])]
+    paths += [current / "release" / COMPLETE] if rebuilt else []
     changes = (path.lstat().st_mtime for path in paths if path.is_symlink() or path.is_file())
     return max(changes, default=0.0) > time.time() - age
 
@@ -124,9 +132,11 @@ def compare_units(
     """What is to be done to the wanted units; `units` are properties of these and of other units of ours (`names`)."""
     settled = {unit["name"]: is_settled(units[unit["name"]], disabled=unit["disabled"]) for unit in wanted}
     files = {name: has_file(name, units.get(name, {}), paths["units"]) for name in (*settled, *names)}
+    outdated = [name for name in settled if is_outdated(units[name], paths["current"])]
     return {
         "reload": any(must_reload(unit) for name, unit in units.items() if files[name]),
-        "outdated": [name for name in settled if is_outdated(units[name], paths["current"])],
+        "outdated": outdated,
+        "rebuilt": [name for name in outdated if not is_outdated(units[name], paths["current"], rebuilt=False)],
         "unsettled": [name for name in settled if not settled[name]],
         "unknown": [name for name, there in files.items() if not there],
         "foreign": [file for name in files for file in foreign_files(name, units.get(name, {}), paths["units"])],

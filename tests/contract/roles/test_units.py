@@ -37,7 +37,7 @@ def compare(run_module, tmp_path, monkeypatch):
         answer = run_module(MODULE, units=[{"name": name, "disabled": disabled}], **paths)
         assert not answer.get("failed"), answer
         assert not answer["changed"]
-        return [key for key in ("reload", "outdated", "unsettled", "unknown", "foreign") if answer[key]]
+        return [key for key in ("reload", "outdated", "rebuilt", "unsettled", "unknown", "foreign") if answer[key]]
 
     return run
 
@@ -112,7 +112,9 @@ def test_a_service_that_started_before_its_release_was_built_anew_is_outdated(co
     (tmp_path / "deployments/a1-0/release").mkdir(parents=True)
     (tmp_path / "deployments/a1-0/release/.complete").touch()
 
-    assert compare("a.service", started_seconds_ago=30) == ["outdated"]
+    assert compare("a.service", started_seconds_ago=30) == ["outdated", "rebuilt"]
+    assert compare("a.service", started_seconds_ago=120) == ["outdated"], "the switch is newer, too"
+    assert compare("a.service", ActiveState="activating") == ["outdated", "unsettled"]
 
 
 def test_what_others_changed_of_a_unit_is_named_and_what_counts_for_all_units_is_not(compare, tmp_path):

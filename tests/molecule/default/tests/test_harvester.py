@@ -147,6 +147,18 @@ def test_people_are_told_of_a_failure_at_once_and_the_ports_of_the_channels_are_
     assert host.check_output("ls -A /var/spool/harvester-alert") == ""
 
 
+def test_the_alerts_read_the_segment_of_each_symbol(host):
+    """Seen by what they say of a file that is no JSON: of one that they may not open they would say that."""
+    file = "/var/lib/harvester/segments.json"
+    began = host.check_output("date +%s")
+    host.check_output(f"if [ -e {file} ]; then cp -p {file} {file}.kept; fi; echo '{{' >{file}")
+    host.check_output("systemctl start harvester-alert.service")
+    said = host.check_output(f"journalctl --no-pager -o cat -u harvester-alert --since @{began}")
+    host.check_output(f"if [ -e {file}.kept ]; then mv {file}.kept {file}; else rm {file}; fi")
+
+    assert set(re.findall(r"segments_not_read .*", said)) == {f"segments_not_read file={file} detail=JSONDecodeError"}
+
+
 def test_cron_knows_only_jobs_that_it_can_run(host):
     line = next(row for row in host.file("/etc/cron.d/harvester").content_string.splitlines() if row.startswith("17 "))
     user, command = line.split(None, 6)[5:7]

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from importlib.resources import files
@@ -13,13 +14,15 @@ from typing import NamedTuple
 from harvester.base.errors import ConfigError
 
 OURS = "symbols.csv"
-COLUMNS = 21
+COLUMNS, MOST_COLUMNS = 21, 30
 UNDERLYING = 17
 """Column with the fyToken of the underlying."""
 TICKER = re.compile(r"^[A-Z]{3}:\S(.*\S)?$")
 FUTURE_TYPES = {"11", "13"}
 INDEX_TYPE = "10"
 PAISE, FINE = 100, 10_000
+NO_TICK = Decimal("0.05")
+"""Rupees, where a row states none, or zero."""
 """Units of price in a rupee: of most segments, and of those whose tick is finer than a paisa (currency)."""
 
 
@@ -65,8 +68,8 @@ def load_instruments(path: Path | None = None) -> dict[str, Instrument]:
     source = path or files("exchange.market").joinpath(OURS)
     try:
         raw = source.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig", errors="replace")
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(
             f"{source}: the symbol master cannot be read ({error}). Name a file in the format of the"
             " broker's NSE_CM.csv with --symbols-file."
@@ -98,11 +101,11 @@ def _parse(rows: Iterable[list[str]], source: str) -> Iterable[Instrument]:
 
 
 def _instrument(row: list[str]) -> Instrument:
-    if len(row) != COLUMNS:
+    if not COLUMNS <= len(row) <= MOST_COLUMNS:
         raise ValueError(f"{len(row)} columns")
     if not TICKER.match(row[9]):
         raise ValueError(f"ticker {row[9]!r}")
-    size = Decimal(row[4])
+    size = Decimal(row[4] or 0) or NO_TICK
     per_rupee = next((units for units in (PAISE, FINE) if size * units % 1 == 0), None)
     if size <= 0 or per_rupee is None:
         raise ValueError(f"tick size {row[4]!r} is not a multiple of 1/{FINE} rupee")

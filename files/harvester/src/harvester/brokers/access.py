@@ -132,7 +132,10 @@ class Access:
             self._try_again_ns = mono_ns + REFUSED_RETRY_NS
 
     def _back_off(self, result: PollResult) -> None:
-        """Wait as the broker says, else twice as long each time, with jitter so that hosts do not retry together."""
+        """Wait as the broker says, else twice as long each time, with jitter so that hosts do not retry together.
+
+        From the second refusal on it is BACKOFF_FIRST seconds at least.
+        """
         if result.mono_ns < self._wait_until_ns:
             return  # another answer of a slot that is being waited out already
         self._rate_limited += 1
@@ -140,6 +143,8 @@ class Access:
         told = result.retry_after_seconds
         self._note_block(result, told or 0.0)
         seconds = told + random.uniform(0, 1) if told is not None else backoff * random.uniform(0.75, 1.25)
+        if self._rate_limited > 1:  # whoever says "at once" again and again is not taken at his word
+            seconds = max(seconds, BACKOFF_FIRST)
         self._waited_ns = int(min(seconds, LONGEST_WAIT) * NS_PER_SECOND)
         self._wait_until_ns = result.mono_ns + self._waited_ns
 

@@ -1,7 +1,6 @@
 """Questions to the calendar: which phases a date has, whether a moment is inside one, when that changes next."""
 
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Literal, NamedTuple
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.base.errors import ConfigError
 from harvester.calendar.model import CalendarFile, PhaseName, PhaseRule, Phases, read_calendar
-from harvester.calendar.segments import NSE_CASH, SEGMENTS, Hours, SegmentName, guess_segment
+from harvester.calendar.segments import NSE_CASH, SEGMENTS, Hours, SegmentName
 
 SATURDAY = 5
 SEARCH_DAYS = 400
@@ -156,13 +155,11 @@ class TradingCalendar:
         days = [_phases(rule.first, rule.phases) for rule in self._rules]
         return max(sum(phase.close_ns - phase.open_ns for phase in day if phase.name in phases) for day in days)
 
-    def mean_day_ns(self, symbols: Collection[str], phases: Collection[PhaseName]) -> int:
-        """`longest_day_ns` of the segments that the tickers look like, on average over the symbols; 0 without any."""
-        counts = Counter(map(guess_segment, symbols))
+    def mean_day_ns(self, counts: Mapping[SegmentName, int], phases: Collection[PhaseName]) -> int:
+        """`longest_day_ns` on average over so many symbols of each segment; 0 without any."""
         known = {name: name if name in self.segments else NSE_CASH for name in counts}
-        return sum(self.of(known[name]).longest_day_ns(phases) * n for name, n in counts.items()) // max(
-            1, len(symbols)
-        )
+        times = (self.of(known[name]).longest_day_ns(phases) * count for name, count in counts.items())
+        return sum(times) // max(1, sum(counts.values()))
 
     @staticmethod
     def trading_date(wall_ns: int) -> date:

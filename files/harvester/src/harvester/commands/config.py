@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,9 +17,11 @@ from harvester.brokers.fyers.segments import MasterRow, assign_segments, find_co
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
 from harvester.config.reference import describe_settings
-from harvester.config.rules import FILE, Resolved, kept_symbols, read_resolved
+from harvester.config.rules import FILE, Resolved, describe_outdated, find_outdated, read_resolved
 from harvester.config.segments import describe_refused, refuse_without_hours
 from harvester.config.settings import Settings, load_settings, read_settings, resolve_symbols, settings_path
+from harvester.config.size import refuse_size, size_of
+from harvester.health.remedies import update_lists
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,20 +117,52 @@ def _resolve_now(written: Settings) -> tuple[Settings, Resolved | None]:
 def _check(args: argparse.Namespace) -> None:
     path = settings_path(args.file or args.config)
     written = read_settings(path)  # once: it may be /dev/stdin
-    checked = resolve_symbols(written, kept_symbols(written.master_dir) if written.rules else ())
-    checked.refuse_unlisted()
+    written.refuse_unlisted()
+    if args.online:
+        resolved = _resolve_now(written)[1]
+    elif args.master and written.rules:
+        resolved = _resolve_by(written, args.master)
+    else:
+        resolved = read_resolved(written.master_dir)
+    size = size_of(written, resolved)
+    refuse_size(written, size)
+    checked = resolve_symbols(written, resolved.symbols_of(written.rules) if resolved else ())
     refused = refuse_without_hours(checked, TradingCalendar.load(checked.calendar.file)).refused
     if refused:
         raise ConfigError(f"{path}: symbols: {describe_refused(refused)}")
     if args.master:
         _check_offline(checked, args.master, args.earlier)
     if args.online:
-        found = _download(_resolve_now(written)[0])
+        found = _download(checked)
         for remark in found.remarks:
             print(f"remark: {remark}")
         require_none(found.lost)
+    old = find_outdated(written.rules, written.index_lists, to_ist(SystemClock().wall_ns()).date())
+    if old:
+        print(f"remark: {describe_outdated(old)}. {update_lists(old)}")
     interval = f"{checked.poll.interval_seconds:g} s"
-    print(f"{path}: valid; {len(checked.symbols)} symbols every {interval}, as {checked.host_id}")
+    most = "at most " if size.bounds else ""
+    print(f"{path}: valid; {most}{size.symbols} symbols every {interval}, as {checked.host_id}.{size.remark}")
+
+
+def _resolve_by(written: Settings, masters: list[Path]) -> Resolved:
+    """What the rules stand for by masters that are given; strikes are left out, because these have no prices."""
+    from harvester.brokers.fyers.resolution import concerns, resolve_rule
+
+    now_ns = SystemClock().wall_ns()
+    today = to_ist(now_ns).date()
+    lists = {each.index: each for each in written.index_lists}
+    pairs = [(rule, lists.get(rule.index or "")) for rule in written.rules if not rule.strikes]
+    rows = [
+        row for path in masters for row in MasterFile(today, path).rows() if any(concerns(*pair, row) for pair in pairs)
+    ]
+    found = []
+    for rule, listed in pairs:
+        dated = {"date": listed.date.isoformat()} if listed else {}
+        with suppress(ConfigError):  # of another segment's master: it counts as what it can stand for
+            symbols = resolve_rule(rule, rows, {}, now_ns, listed)
+            found.append({"rule": msgspec.to_builtins(rule), "symbols": symbols} | dated)
+    return Resolved(today.isoformat(), found)
 
 
 def _check_offline(settings: Settings, masters: list[Path], earlier: Path | None) -> None:

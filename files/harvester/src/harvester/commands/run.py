@@ -72,8 +72,8 @@ def run(args: argparse.Namespace, settings: None) -> int:
 def _load(option: Path | None) -> Settings:
     """The settings; rules for symbols are resolved first, where no look-up of today has done it."""
     settings = load_settings(option)
-    resolved = read_resolved(settings.master_dir)
-    if not settings.rules or (resolved and resolved.day == to_ist(SystemClock().wall_ns()).date().isoformat()):
+    resolved, today = read_resolved(settings.master_dir), to_ist(SystemClock().wall_ns()).date().isoformat()
+    if not settings.rules or (resolved and resolved.day == today and all(map(resolved.entry_of, settings.rules))):
         return settings
     try:
         ask([*_config(option), "topics"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harvester.base.clock import SystemClock, to_ist
 from harvester.base.redaction import register_secret
-from harvester.config.settings import TokenSettings
+from harvester.config.token import TokenSettings
 from harvester.tokens.claims import check_token
 from harvester.tokens.stores import FileStore, StoreError
 

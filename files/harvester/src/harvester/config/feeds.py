@@ -16,6 +16,10 @@ INDEX_TICKER = rf"^(NSE|BSE|MCX):{WORD}( {WORD})*-INDEX\Z"
 """What tickers of indices look like in the broker's masters: some have spaces (NSE:NIFTY100 EQL WGT-INDEX)."""
 TICKER = rf"^(NSE|BSE|MCX):({WORD}|{WORD}( {WORD})*-INDEX)\Z"
 LONGEST_TICKER = 50
+MOST_SYMBOLS = 10_000
+"""Of a host, those that rules stand for among them."""
+DEPTH_SYMBOLS_A_CONNECTION, DEPTH_CONNECTIONS = 5, 3
+"""Of the 50-level socket; the connections are the account's (Fyers API docs, TBT limits)."""
 Symbol = Annotated[str, Meta(pattern=TICKER, max_length=LONGEST_TICKER)]
 IndexSymbol = Annotated[str, Meta(pattern=INDEX_TICKER, max_length=LONGEST_TICKER)]
 CURRENCY = re.compile(r"^(NSE|BSE):((USD|EUR|GBP|JPY)INR|EURUSD|GBPUSD|USDJPY)[0-9]")
@@ -27,6 +31,12 @@ MuteSeconds = Annotated[float, Meta(ge=1.0, le=600.0)]
 def repeated(names: Iterable[str]) -> list[str]:
     """The first few of the names that appear more than once."""
     return sorted(name for name, count in Counter(names).items() if count > 1)[:5]
+
+
+def refuse_too_many(symbols: int) -> None:
+    """Raise ValueError for more symbols than a host records."""
+    if symbols > MOST_SYMBOLS:
+        raise ValueError(f"{symbols} symbols are more than the {MOST_SYMBOLS} that a host records")
 
 
 def refuse_currency(symbols: Iterable[str]) -> None:
@@ -93,9 +103,9 @@ class HsmSettings(Model, frozen=True):
 
 
 class TbtSettings(Model, frozen=True):
-    """The 50-level socket: five symbols a connection, three connections (Fyers API docs, TBT limits)."""
+    """The 50-level socket."""
 
-    symbols: Annotated[tuple[Symbol, ...], Meta(max_length=15)] = ()
+    symbols: Annotated[tuple[Symbol, ...], Meta(max_length=DEPTH_SYMBOLS_A_CONNECTION * DEPTH_CONNECTIONS)] = ()
     """Tickers to record with 50 levels, from NSE only."""
     mute_seconds: MuteSeconds = 10.0
     """Seconds without any sign of life after which a connection is made anew; without data, first asked about."""

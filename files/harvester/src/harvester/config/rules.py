@@ -1,20 +1,30 @@
 """Symbols named by what they are, such as the nearest futures of NIFTY: each morning the symbol master says which."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from harvester.base.validation import Model
+from harvester.base.validation import Model, Refused, validate
 from harvester.calendar.segments import NSE_CASH, SegmentName
 
 IndexName = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9 &/.:%-]{0,59}\Z")]
 Isin = Annotated[str, Meta(pattern=r"^[A-Z]{2}[A-Z0-9]{9}[0-9]\Z")]
 FILE = "symbols.json"
 """Beside the masters of a day: what the rules stood for then."""
+MOST_STOCKS = 300
+"""More NSE shares than have futures: about 210 in 2025 (NSE's list of underlyings)."""
+USUAL_MEMBERS = 50
+"""Of an index whose name has no number and of which there is no list: sectors of NSE have 10 to 50 members."""
+REVIEWS = ((4, 1), (10, 1))
+"""Month and day from which NSE's half-yearly reviews of its indices count (NSE Indices, methodology)."""
+MEMBERS = re.compile(r" ([0-9]{1,4})\Z")
+"""How many members an index has by its name, such as NIFTY MIDCAP 150."""
 
 
 class IndexList(Model, frozen=True):
@@ -72,6 +82,28 @@ class SymbolRule(Model, frozen=True):
         """Strikes on either side; None: futures."""
         return None if self.strikes is None else int(self.strikes.rpartition(" ")[2])
 
+    def at_most(self, lists: Iterable[IndexList] = ()) -> int:
+        """How many symbols it can stand for, whatever the masters list; of an index by its list, else by its name."""
+        if self.stocks:
+            return MOST_STOCKS
+        if self.index:
+            counts = [len(each.members) for each in lists if each.index == self.index]
+            named = MEMBERS.search(self.index)
+            return next(iter(counts), int(named[1]) if named else USUAL_MEMBERS)
+        return self.expiries * (1 if self.steps is None else 2 * (2 * self.steps + 1))
+
+
+def find_outdated(rules: Iterable[SymbolRule], lists: Iterable[IndexList], today: date) -> list[IndexList]:
+    """The lists that rules go by and that are of before NSE's last review."""
+    named = {rule.index for rule in rules}
+    last = max(day for year in (today.year - 1, today.year) for at in REVIEWS if (day := date(year, *at)) <= today)
+    return [each for each in lists if each.index in named and each.date < last]
+
+
+def describe_outdated(lists: Iterable[IndexList]) -> str:
+    """What is to be said of them; empty for none."""
+    return "; ".join(f"the members of {each.index} are of {each.date}, before NSE's last review" for each in lists)
+
 
 class Resolved(NamedTuple):
     """What rules stand for on a day."""
@@ -84,6 +116,19 @@ class Resolved(NamedTuple):
     @property
     def symbols(self) -> list[str]:
         return list(dict.fromkeys(symbol for rule in self.rules for symbol in rule["symbols"]))
+
+    def entry_of(self, rule: SymbolRule) -> dict[str, Any] | None:
+        """What is kept of a rule; None where it was not among the rules of that day."""
+        for each in self.rules:
+            with suppress(Refused):
+                if validate(SymbolRule, each.get("rule")) == rule:
+                    return each
+        return None
+
+    def symbols_of(self, rules: Iterable[SymbolRule]) -> list[str]:
+        """What these rules stood for; nothing for one that was not among them."""
+        entries = (entry for rule in rules if (entry := self.entry_of(rule)))
+        return list(dict.fromkeys(symbol for entry in entries for symbol in entry["symbols"]))
 
 
 def kept_symbols(masters: Path, day: str = "") -> list[str]:

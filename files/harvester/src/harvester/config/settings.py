@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,11 +18,22 @@ from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.model import PACKAGED
-from harvester.config.alerting import AlertSettings, AwsRegion, StorePlace
+from harvester.calendar.segments import guess_segment
+from harvester.config.alerting import AlertSettings, AwsRegion
 from harvester.config.broker import BrokerSettings
-from harvester.config.feeds import FeedName, HsmSettings, PollSettings, Symbol, TbtSettings, refuse_currency, repeated
+from harvester.config.feeds import (
+    FeedName,
+    HsmSettings,
+    PollSettings,
+    Symbol,
+    TbtSettings,
+    refuse_currency,
+    refuse_too_many,
+    repeated,
+)
 from harvester.config.limits import RequestLimits, start_offsets
-from harvester.config.rules import IndexList, SymbolRule, kept_symbols, split_rules
+from harvester.config.rules import IndexList, SymbolRule, read_resolved, split_rules
+from harvester.config.token import TokenSettings
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
@@ -52,46 +64,6 @@ class JournalSettings(Model, frozen=True):
     """Bytes after which a segment is sealed."""
     segment_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
     """Seconds after which a segment is sealed."""
-
-
-class RenewSettings(Model, frozen=True):
-    """Where the parts are for an access token without a login; only for accounts that still have that flow."""
-
-    refresh_token: StorePlace = "file:/var/lib/harvester-token/refresh-token"  # noqa: S105  # a place
-    """The refresh token."""
-    pin: StorePlace = "file:/var/lib/harvester-token/pin"
-    """The account's PIN."""
-    app_secret: StorePlace = "file:/var/lib/harvester-token/app-secret"  # noqa: S105
-    """The app's secret."""
-    state: StorePlace = "file:/var/lib/harvester-token/refresh-state"
-    """What the broker said to earlier tries: what it refused is not asked again."""
-
-
-class TokenSettings(Model, frozen=True):
-    """Where the token agent finds the broker's access token, and where the recorder does."""
-
-    source: Literal["file", "ssm", "secretsmanager"] = "file"
-    """Where the agent looks: a file on this host, an SSM SecureString parameter, or a secret of Secrets Manager."""
-    file: Path = Path("/var/lib/harvester-token/credential")
-    """The token file, when the source is `file`."""
-    parameter: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]{1,500}\Z")] | None = None
-    """Name of the SSM parameter or of the secret, when the source is not `file`."""
-    region: AwsRegion | None = None
-    """AWS region of the parameter; default: the region of the environment."""
-    handover: Path = Path("/run/harvester-token/access-token")
-    """File through which the agent hands the token to the recorder."""
-    renew: RenewSettings = RenewSettings()
-    """The automatic refresh."""
-
-    def __post_init__(self) -> None:
-        if self.source != "file" and self.parameter is None:
-            raise ValueError(f"source is {self.source}, so parameter must name the parameter or secret")
-
-    @property
-    def place(self) -> str:
-        """Name of the store, such as ssm:/alpha-harvester/lab/fyers/access-token."""
-        kind = {"file": "file", "ssm": "ssm", "secretsmanager": "secret"}[self.source]
-        return f"{kind}:{self.file if self.source == 'file' else self.parameter}"
 
 
 class UploadSettings(Model, frozen=True):
@@ -129,7 +101,7 @@ class Settings(Model, frozen=True, kw_only=True):
     """Name of this host in the lake's layout; default: the host name."""
     data_dir: Path = DATA_DIR
     """Directory of the journal and the lake."""
-    symbols: Annotated[tuple[Symbol, ...], Meta(max_length=10_000)]
+    symbols: tuple[Symbol, ...]
     """Tickers to record, as the broker's symbol master spells them, such as NSE:SBIN-EQ; rules among them."""
     rules: Annotated[tuple[SymbolRule, ...], Meta(max_length=100)] = ()
     """The rules among `symbols`, such as {underlying: NIFTY, expiry: nearest 2, strikes: atm +- 10}."""
@@ -178,6 +150,7 @@ class Settings(Model, frozen=True, kw_only=True):
             raise ValueError("poll.when is fallback, so feeds must hold fyers-rest and fyers-hsm")
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
+        refuse_too_many(len(self.symbols))
         refuse_currency(self.all_symbols)
         self.poll_offsets()
 
@@ -190,7 +163,8 @@ class Settings(Model, frozen=True, kw_only=True):
         """Nanoseconds after its slot at which each symbol is polled, if any is. Raises ValueError at a limit."""
         if "fyers-rest" not in self.feeds:
             return ()
-        day_ns = TradingCalendar.load(PACKAGED).mean_day_ns(self.symbols, self.calendar.phases)
+        counts = Counter(map(guess_segment, self.symbols))
+        day_ns = TradingCalendar.load(PACKAGED).mean_day_ns(counts, self.calendar.phases)
         return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, day_ns)
 
     def symbols_of(self, feed: FeedName) -> tuple[str, ...]:
@@ -255,7 +229,8 @@ def find_lake(path: Path | None = None) -> Path:
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
     settings = read_settings(path)
-    return resolve_symbols(settings, kept_symbols(settings.master_dir)) if settings.rules else settings
+    kept = read_resolved(settings.master_dir) if settings.rules else None
+    return resolve_symbols(settings, kept.symbols_of(settings.rules)) if kept else settings
 
 
 def read_settings(path: Path | None = None) -> Settings:

@@ -7,9 +7,10 @@ from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import POLLS
+from harvester.config.rules import describe_outdated, find_outdated
 from harvester.config.segments import calendars_of, describe_refused
 from harvester.config.settings import Settings
-from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check, free_space
+from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check, free_space, update_lists
 from harvester.health.streams import check_streams
 
 TOKEN_AHEAD_NS = 3600 * NS_PER_SECOND
@@ -37,7 +38,7 @@ def check_health(
         _check_disk(settings, status),
         _check_calendar(status, calendar, wall_ns),
         _check_clock(status),
-        _check_symbols(status),
+        _check_symbols(settings, status, wall_ns),
         *_check_account(status, wall_ns),
     ]
 
@@ -168,15 +169,17 @@ def _check_clock(status: dict[str, Any]) -> Check:
     return Check("clock", not clock.get("off"), detail, fix)
 
 
-def _check_symbols(status: dict[str, Any]) -> Check:
+def _check_symbols(settings: Settings, status: dict[str, Any], wall_ns: int) -> Check:
     unknown = status.get("unknown_symbols") or {}
     refused = status.get("refused_symbols") or {}
     if refused:
         return Check("symbols", False, describe_refused(refused), "Correct the calendar or the symbols, and deploy.")
     if not unknown:
         rules = [_describe_rule(each) for each in status.get("symbol_rules", [])]
-        remarks = "".join(f"; {remark}" for remark in [*rules, *status.get("symbol_master_remarks", [])])
-        return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols{remarks}")
+        old = find_outdated(settings.rules, settings.index_lists, to_ist(wall_ns).date())
+        said = [*rules, *status.get("symbol_master_remarks", []), *filter(None, [describe_outdated(old)])]
+        remarks = "".join(f"; {remark}" for remark in said)
+        return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols{remarks}", update_lists(old))
     sentences = status.get("lost_symbols") or {}
     detail = "; ".join(sentences.get(name, f"{name} is not in the symbol master") for name in unknown)
     return Check("symbols", False, detail, "Correct symbols in the inventory, and deploy.")

@@ -1,7 +1,10 @@
 """A finding on the recorder's health, and what to do about each cause of a gap."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+from harvester.config.rules import IndexList
 
 LOGIN = "Log in and push a new token: ./inv token-push."
 BLOCKED = "Nothing here lifts it: see which program uses the account besides, poll less, or ask the broker's support."
@@ -28,6 +31,11 @@ def free_space(folder: Path | str) -> str:
         "Pull the data to the laptop, then free space with ./inv cleanup; what else fills it, on the host: sudo du -x"
         f" {folder} | sort -n | tail; remove what does not belong there"
     )
+
+
+def update_lists(old: Iterable[IndexList]) -> str:
+    """What to do about lists of the members of indices that are old; empty for none."""
+    return "; ".join(f"./inv index-update '{each.index}' brings the list of today" for each in old)
 
 
 class Check(NamedTuple):

@@ -119,14 +119,17 @@ class Ledger(ABC):
         return Gap(f"{self._prefix}-{self._count}", symbol, from_ns, *outage)
 
     def _open_record(self, gap: Gap) -> ControlRecord:
-        return {
+        record: ControlRecord = {
             "type": "gap_open",
             "gap_id": gap.gap_id,
             "symbols": [gap.symbol],
             "from_ns": gap.from_ns,
             "cause": gap.cause,
             "detail": gap.detail,
-        } | ({} if self._feed is None else {"feed": self._feed})
+        }
+        if self._feed is not None:
+            record["feed"] = self._feed
+        return record
 
 
 def close_record(gap: Gap, to_ns: int) -> ControlRecord:

@@ -1,8 +1,9 @@
 """What is lost of a day: closed gaps by cause, summed over symbols and feeds, from the control records themselves."""
 
+from datetime import timedelta
 from typing import Any
 
-from harvester.base.clock import to_ist
+from harvester.base.clock import midnight_ns, to_ist
 from harvester.ledger.gaps import Gap
 
 
@@ -13,6 +14,8 @@ class LostToday:
         self.by_cause: dict[str, int] = {}
         """Nanoseconds of gaps that began on the day, by cause."""
         self._day = ""
+        self._day_ns = range(0)
+        """The moments of the day: thousands of gaps end at once, and a date is dearer than a comparison."""
         self._opened: dict[str, tuple[int, str]] = {}
 
     def take(self, record: dict[str, Any]) -> None:
@@ -37,10 +40,14 @@ class LostToday:
         """Take over a checkpoint, with the gaps that are open there."""
         kept = state.get("lost", {"day": "", "by_cause": {}})
         self._day, self.by_cause = kept["day"], dict(kept["by_cause"])
+        self._day_ns = range(0)
         for each in (state, *state["feeds"].values()):
             self._opened |= {gap.gap_id: (gap.from_ns, gap.cause) for gap in (Gap(*row) for row in each["open"])}
 
     def _turn(self, from_ns: int) -> None:
-        day = to_ist(from_ns).date().isoformat()
-        if day != self._day:
-            self._day, self.by_cause = day, {}
+        if from_ns in self._day_ns:
+            return
+        day = to_ist(from_ns).date()
+        self._day_ns = range(midnight_ns(day), midnight_ns(day + timedelta(days=1)))
+        if day.isoformat() != self._day:
+            self._day, self.by_cause = day.isoformat(), {}

@@ -1,6 +1,6 @@
 """Streamed symbols of several segments on the same connections: one ledger a segment, each with its own windows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harvester.ledger.gaps import ControlRecord, Gap
@@ -48,9 +48,15 @@ class SegmentLedgers:
 
     def mark_quiet(self, symbols: Iterable[str], from_ns: int, to_ns: int) -> list[ControlRecord]:
         """Of each segment within its own window."""
-        names = list(symbols)
-        shares = ((ledger, [name for name in names if self._of[name] is ledger]) for ledger in self.parts.values())
-        return [record for ledger, share in shares if share for record in ledger.mark_quiet(share, from_ns, to_ns)]
+        shares = self._shares(symbols)
+        return [record for ledger, share in shares for record in ledger.mark_quiet(share, from_ns, to_ns)]
 
     def mark_cause(self, symbols: Iterable[str], at_ns: int, outage: Outage) -> list[ControlRecord]:
-        return [record for symbol in symbols for record in self._of[symbol].mark_cause([symbol], at_ns, outage)]
+        return [record for ledger, share in self._shares(symbols) for record in ledger.mark_cause(share, at_ns, outage)]
+
+    def _shares(self, symbols: Iterable[str]) -> Iterator[tuple[StreamLedger, list[str]]]:
+        """Each ledger with those of the symbols that it accounts for, if any."""
+        names = list(symbols)
+        for ledger in self.parts.values():
+            if share := [name for name in names if self._of[name] is ledger]:
+                yield ledger, share

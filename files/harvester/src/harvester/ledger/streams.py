@@ -41,7 +41,7 @@ class _Symbol:
         if self.accounted_ns < until_ns:
             holes.append((self.accounted_ns, until_ns))
             self.accounted_ns = until_ns
-        self.ended = tuple(each for each in self.ended if each[1] > self.accounted_ns)
+        self.ended = tuple([each for each in self.ended if each[1] > self.accounted_ns])
         return holes
 
 
@@ -160,7 +160,7 @@ class StreamLedger(Ledger):
                 continue
             state.ended = (*state.ended, (begun, max(begun, last_ns)))[-ENDED_KEPT:]
             # Another stream may have taken over only after this one had become stale.
-            live_ns = min(state.since.values(), default=max(last for _, last in state.ended))
+            live_ns = min(state.since.values()) if state.since else max([last for _, last in state.ended])
             for hole in state.settle(live_ns):
                 records += self._note(symbol, hole, outage)
             if not state.since:

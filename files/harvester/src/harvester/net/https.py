@@ -18,6 +18,7 @@ from harvester.net.proxy import proxy_for
 KEEPALIVE_SECONDS = 75.0
 CHUNK = 65_536
 HTTPS_PORT = 443
+IDLE_TOO_LONG = 408
 
 
 class HttpsAnswer(NamedTuple):
@@ -77,8 +78,9 @@ class HttpsClient:
     async def get(self, path: str, query: Mapping[str, str], headers: Mapping[str, str], limit: int) -> HttpsAnswer:
         """The answer, its body at most `limit` bytes. No timeout of its own.
 
-        A kept connection that ends before a byte of the answer was closed as the request went out: the request is
-        repeated at once, on a fresh one. Raises BadAnswer for what is no answer, OSError when there is no connection.
+        A kept connection that ends before a byte of the answer was closed as the request went out, also where the
+        server said so with 408 (RFC 9110): the request is repeated at once, on a fresh one. Raises BadAnswer for what
+        is no answer, OSError when there is no connection.
         """
         target = path + (f"?{urlencode(query)}" if query else "")
         every = [
@@ -91,7 +93,9 @@ class HttpsClient:
         kept = self._take_idle()
         if kept is not None:
             try:
-                return await self._ask(kept, request, limit)
+                answer = await self._ask(kept, request, limit)
+                if answer.status != IDLE_TOO_LONG:
+                    return answer
             except OSError:
                 if kept.has_answered:
                     raise

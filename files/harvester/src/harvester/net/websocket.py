@@ -187,8 +187,12 @@ class WebSocket(WSListener):
 
     def _take_fragment(self, kind: WSMsgType, part: bytes, *, is_last: bool) -> None:
         """Work and memory are bounded, whatever the server cuts a message into."""
+        if (kind is CONTINUATION) != bool(self._fragments):
+            what = "a continuation of no message" if kind is CONTINUATION else "a message that began inside another"
+            self.end(Outage("bad_response", f"not the WebSocket protocol: {what}"))
+            return
         if kind is not CONTINUATION:
-            self._parts, self._fragments, self._parts_kind = bytearray(), 0, kind
+            self._parts_kind = kind
         self._parts += part
         self._fragments += 1
         if len(self._parts) > MAX_PAYLOAD:

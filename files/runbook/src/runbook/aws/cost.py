@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from harvester.base.errors import ConfigError
+from harvester.config.rules import IndexList
 from runbook.aws.functions import deployed
+from runbook.fleet import shares
 
 HOURS = 730.0
 """Hours of an average month, as AWS bills."""
@@ -46,21 +48,24 @@ class Configuration:
     functions: int
 
 
-def volume_gib(symbols: int, hosts: int, system_gib: int, kept_days: int, megabytes: float) -> int:
-    """The size of a host's disk: the system, and `megabytes` for each symbol and day kept, in whole steps of 4 GiB."""
-    share = math.ceil(symbols / max(1, hosts))
-    return math.ceil((system_gib + share * kept_days * megabytes / 1024) / 4) * 4
+def volume_gib(most_symbols: int, system_gib: int, kept_days: int, megabytes: float) -> int:
+    """The size of a host's disk: the system, and `megabytes` for each symbol and day kept, in whole steps of 4 GiB.
+
+    One size for all hosts: `most_symbols` are those of the host that records most (`shares.largest_share`).
+    """
+    return math.ceil((system_gib + most_symbols * kept_days * megabytes / 1024) / 4) * 4
 
 
-def read_configuration(variables: Mapping[str, Any]) -> Configuration:
-    """From the inventory's variables over the roles' defaults."""
-    symbols, hosts = len(variables["aws_host_symbols"]), len(variables["aws_host_names"])
+def read_configuration(variables: Mapping[str, Any], lists: Sequence[IndexList] = ()) -> Configuration:
+    """From the inventory's variables over the roles' defaults; `lists` are those of the members of indices."""
+    wanted, names = variables["aws_host_symbols"], variables["aws_host_names"]
+    symbols, most = sum(shares.size_of(each, lists) for each in wanted), shares.largest_share(wanted, names, lists)
     megabytes = float(variables["aws_host_megabytes_per_symbol_day"])
     system, days = int(variables["aws_host_system_gib"]), int(variables["aws_host_kept_days"])
     return Configuration(
         instance_type=variables["aws_host_instance_type"],
-        hosts=hosts,
-        volume_gib=volume_gib(symbols, hosts, system, days, megabytes),
+        hosts=len(names),
+        volume_gib=volume_gib(most, system, days, megabytes),
         save_hours=bool(variables["aws_watch_save_hours"]),
         elastic_ip=bool(variables["aws_host_elastic_ip"]),
         megabytes_a_day=symbols * megabytes,

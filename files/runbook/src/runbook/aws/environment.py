@@ -12,11 +12,15 @@ from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
 from runbook.aws.session import Account
 from runbook.aws.trouble import explain, failures
+from runbook.fleet import indices
 from runbook.fleet.environment import aws_of, variables_set
 from runbook.fleet.inventory import ask_ansible
 
 ROLES = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
-ALSO = ("aws_account_managed", "aws_account_region", "aws_endpoint_url", "broker_account", "broker_refresh")
+ALSO = (
+    "aws_account_managed", "aws_account_region", "aws_endpoint_url", "broker_account", "broker_refresh",
+    indices.VARIABLE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

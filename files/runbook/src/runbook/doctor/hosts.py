@@ -3,19 +3,24 @@
 import ssl
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 
-from harvester.base.errors import HarvesterError
+from harvester.base.clock import to_ist
+from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.release import USER_AGENT
 from harvester.base.validation import Refused
 from harvester.config.broker import API_URL
+from harvester.config.rules import IndexList, describe_outdated, find_outdated, read_resolved
+from harvester.config.size import refuse_size, size_of
+from harvester.health.remedies import update_lists
 from harvester.tokens.places import open_place
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.doctor.machine import check_machine
 from runbook.doctor.sessions import check_sessions, read_settings
+from runbook.fleet import indices
 from runbook.fleet.calendar import path_of
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host, load_hosts
@@ -40,7 +45,15 @@ def examine(root: Path, store_root: Path, inventory: str | None = None, limit: s
     yield check_broker(hosts[0])
     for host in hosts:
         yield from check_sessions(host, path_of(root, inventory, [host.variables]), time.time_ns())
-        yield from check_host(host)
+        yield from check_host(host, _lists_of(root, inventory, host))
+
+
+def _lists_of(root: Path, inventory: str | None, host: Host) -> list[IndexList]:
+    """The members of indices that a deployment would give the host; none where the file cannot be read."""
+    try:
+        return indices.current(indices.path_of(root, inventory, host.variables.get(indices.VARIABLE)))
+    except ConfigError:
+        return []  # index-update and a deployment say so
 
 
 def check_broker(host: Host) -> Finding:
@@ -70,9 +83,9 @@ def check_broker(host: Host) -> Finding:
     return ok("broker", f"{url} answers, and its certificate is trusted")
 
 
-def check_host(host: Host) -> Iterator[Finding]:
+def check_host(host: Host, lists: Sequence[IndexList]) -> Iterator[Finding]:
     """All checks of one host; those that need a connection are left out when there is none."""
-    yield check_settings(host)
+    yield check_settings(host, lists)
     yield check_key(host)
     yield check_store(host)
     connection = SshConnection(host)
@@ -84,19 +97,26 @@ def check_host(host: Host) -> Iterator[Finding]:
     yield from check_health(gather([host])[0])
 
 
-def check_settings(host: Host) -> Finding:
+def check_settings(host: Host, lists: Sequence[IndexList]) -> Finding:
+    """What the inventory states for the host; `lists` are those of the members of indices."""
     name = f"{host.name}: settings"
     try:
-        settings = read_settings(host)
-    except Refused as refused:
+        settings = indices.with_lists(read_settings(host), lists)
+        settings.refuse_unlisted()
+        size = size_of(settings, read_resolved(settings.master_dir))
+        refuse_size(settings, size)
+    except (Refused, ConfigError) as refused:
         return fail(
             name,
             f"harvester_settings in the inventory are refused:\n{refused}",
             "Correct them in the inventory's group_vars or host_vars; the app id is on the broker's API dashboard and "
             "looks like ABCDE12345-100.",
         )
-    rules = f" and {len(settings.rules)} rules" if settings.rules else ""
-    return ok(name, f"{len(settings.symbols)} symbols{rules} every {settings.poll.interval_seconds:g} s")
+    most = "at most " if size.bounds else ""
+    rules = f" by {len(settings.rules)} rules among them" if settings.rules else ""
+    said = f"{most}{size.symbols} symbols{rules} every {settings.poll.interval_seconds:g} s"
+    old = find_outdated(settings.rules, settings.index_lists, to_ist(time.time_ns()).date())
+    return warn(name, f"{said}; {describe_outdated(old)}", update_lists(old)) if old else ok(name, said)
 
 
 def check_key(host: Host) -> Finding:

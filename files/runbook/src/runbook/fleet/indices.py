@@ -8,19 +8,21 @@ changed twice a year, at the end of March and of September, and where a company 
 
 import csv
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import replace_file
 from harvester.base.release import USER_AGENT
 from harvester.base.validation import Refused, validate
-from harvester.config.rules import IndexList
+from harvester.config.rules import MEMBERS, IndexList
+from harvester.config.settings import Settings
+from runbook.fleet.calendar import path_beside
 
 FILE = "index_lists.json"
 VARIABLE = "harvester_index_lists_file"
@@ -51,6 +53,16 @@ def lists_beside(sources: Iterable[str]) -> str:
     return ""
 
 
+def path_of(root: Path, inventory: str | None, stated: str | None) -> Path:
+    """The file of an inventory, which need not be there: the one that it states, else the one beside its hosts."""
+    return root / stated if stated else path_beside(root, inventory).with_name(FILE)
+
+
+def with_lists(settings: Settings, lists: Iterable[IndexList]) -> Settings:
+    """The settings as a deployment makes them: with the inventory's lists, where they have none of their own."""
+    return settings if settings.index_lists or not settings.rules else replace(settings, index_lists=tuple(lists))
+
+
 def address_of(index: str) -> str:
     """Where NSE publishes the list of most indices: ind_niftynext50list.csv of NIFTY NEXT 50."""
     return f"{SITE}/ind_{index.lower().replace(' ', '')}list.csv"
@@ -66,7 +78,7 @@ def fetch(index: str, source: str | None, today: date) -> IndexList:
         found = validate(IndexList, made)
     except Refused as refused:
         raise ConfigError(f"{origin}: the list of {index!r} is refused:\n{refused}\n{BY_HAND}") from None
-    count = re.search(r" ([0-9]+)\Z", index)
+    count = MEMBERS.search(index)
     if count and len(members) < int(count[1]):
         raise ConfigError(
             f"{origin}: the list has {len(members)} members, fewer than the name {index} says, so some are missing."

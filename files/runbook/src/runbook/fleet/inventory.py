@@ -39,6 +39,7 @@ CONNECTION_VARIABLES = (
 OPERATOR_VARIABLES = (
     "harvester_settings",
     "harvester_calendar_file",
+    "harvester_index_lists_file",
     "broker_secret_file",  # JSON with "secret" and "redirect_uri", or the bare app secret
     "broker_secret_parameter",  # or the name of an SSM parameter with it; without either, it is asked for
     "broker_redirect_uri",
@@ -133,7 +134,8 @@ def ask_ansible(
     if "Unable to parse" in done.stderr and (pattern == GROUP or CLOUD_SILENT not in done.stderr):
         raise ConfigError(_refusal(inventory, done.stderr))
     try:
-        report = json.loads(done.stdout[done.stdout.index("{") :])
+        # Other callbacks that a person has enabled, such as the times of tasks, write before and after it.
+        report, _ = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))
     except ValueError:
         if "Could not match supplied host pattern" in done.stderr or "no hosts match" in done.stderr:
             return {}

@@ -15,6 +15,7 @@ from harvester.base.errors import HarvesterError
 from runbook.fleet.inventory import Host
 
 REFUSED = 255  # ssh's own exit code; a command's code is passed through unchanged
+ANSWER_SECONDS = 20
 # A socket's path has at most 107 bytes; ssh needs 45 for its name and 17 for a temporary ending.
 LONGEST_DIRECTORY = 107 - 1 - 45 - 17
 OPTIONS = (
@@ -90,6 +91,7 @@ class SshConnection:
                 self.argv(command), input=given or b"", capture_output=True, check=False, timeout=timeout_seconds
             )
         except subprocess.TimeoutExpired:
+            self._require_answer()
             raise RemoteError(
                 f"{self.host.name} ({self.host.address}) did not finish `{shlex.join(command)}` within "
                 f"{timeout_seconds:.0f} s. Try again; if it stays so, look at the host's load with `./inv logs`."
@@ -109,6 +111,23 @@ class SshConnection:
         """End the shared connection now instead of a minute after its last use."""
         command = ["ssh", *self._options(), "-O", "exit", self.host.address]
         subprocess.run(command, capture_output=True, check=False, timeout=20)
+
+    def _require_answer(self) -> None:
+        """UnreachableError when the host takes no new connection: the shared one shows for long not that it is gone.
+
+        That connection is then ended, so that the next command asks the host itself.
+        """
+        command = ["ssh", "-T", "-o", "ControlPath=none", *self._options(), self.host.address, "--", "true"]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ANSWER_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            self.close()
+            raise self.refusal(b"timed out") from None
+        if done.returncode == REFUSED:
+            self.close()
+            raise self.refusal(done.stderr)
 
     def check_key(self) -> None:
         """RemoteError when the inventory names a key file that is not there (ssh would only say: denied)."""

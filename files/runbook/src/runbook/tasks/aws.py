@@ -27,11 +27,14 @@ def configure(_: Context, answers: str | None = None, output: str = "inventory/a
 def cost(_: Context, json: bool = False, inventory: str | None = "inventory/aws") -> None:
     """Show what the configured environment costs in a month, with how it is computed and how old the prices are."""
     from runbook.aws import cost, environment
+    from runbook.fleet import indices
     from runbook.tasks import presentation
 
     variables = environment.load(ROOT, inventory).variables
     price = cost.prices(str(variables["aws_account_region"]))
-    presentation.show_costs(cost.estimate(cost.read_configuration(variables), price), price, variables, json=json)
+    lists = indices.current(indices.path_of(ROOT, inventory, variables.get(indices.VARIABLE)))
+    configuration = cost.read_configuration(variables, lists)
+    presentation.show_costs(cost.estimate(configuration, price), price, variables, json=json)
 
 
 @operator(network="network to let in instead of your present address, such as 203.0.113.7/32", yes="do not ask",

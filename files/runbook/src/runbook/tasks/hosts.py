@@ -93,8 +93,7 @@ def index_update(
     from runbook.tasks import presentation
 
     variables = delivery.ask(ROOT, inventory, indices.VARIABLE)
-    stated = variables[indices.VARIABLE]
-    path = ROOT / stated if stated else calendar.path_beside(ROOT, inventory).with_name(indices.FILE)
+    path = indices.path_of(ROOT, inventory, variables[indices.VARIABLE])
     lists = indices.current(path)
     with variables_set(clients_of(variables)):
         new = indices.fetch(index, source, calendar.today())

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError
 from harvester.lake.certificate.shares import in_percent
@@ -170,8 +172,7 @@ def show_finding(finding: "Finding") -> None:
     """One finding as it comes, its fix below it."""
     out = console()
     colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.level]
-    out.print(f"[{colour}]{finding.level:4}[/] {finding.name}: ", end="")
-    out.print(finding.detail, markup=False)
+    out.print(Text.assemble((f"{finding.level:4}", colour), f" {finding.name}: {finding.detail}"))
     if finding.fix:
         out.print(f"     -> {finding.fix}", markup=False)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Refused, validate
 from harvester.config.alerting import AlertSettings
-from harvester.config.settings import TokenSettings
+from harvester.config.token import TokenSettings
 from harvester.tokens.places import open_place, place, prefix_of
 from harvester.tokens.stores import Store
 from runbook.fleet.environment import environment_of

@@ -3,13 +3,15 @@
     {"bids":[{"price":800.1,"volume":5,"ord":1},...],"ask":[...],"ltp":800.15,"totalbuyqty":1000,...}
 
 The sell side is spelled `ask`. A price may come as an integer. A side has up to five levels, best first; missing ones
-are left out or filled with zeros, as is a whole side of a symbol at its circuit; an index has null sides and totals.
+are left out or filled with zeros or nulls, as is a whole side of a symbol at its circuit; an index has null sides and
+totals.
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, NamedTuple
 
 LEVELS = 5
+LEVEL_KEYS = ("price", "volume", "ord")
 PAISE_PER_RUPEE = 100
 FLOAT_NOISE = Decimal("0.1")
 """Paise by which a price may miss a whole number: a 32-bit float in the broker's chain misses by less."""
@@ -100,14 +102,16 @@ def _side(book: dict[str, Any], key: str) -> tuple[Level, ...]:
 
 
 def _level(level: object) -> Level | None:
+    if level is None or (isinstance(level, dict) and level and not any(level.get(key) for key in LEVEL_KEYS)):
+        return ABSENT
     if not isinstance(level, dict):
         return None
     price = _paise(level.get("price"))
     quantity = _whole(level.get("volume"))
-    orders = _whole(level.get("ord", 0), INT32)
+    orders = _whole(level.get("ord") or 0, INT32)
     if price is None or quantity is None or orders is None:
         return None
-    return Level(price, quantity, orders) if price or quantity or orders else ABSENT
+    return Level(price, quantity, orders)
 
 
 def _require(value: int | None, place: str, what: str) -> int:

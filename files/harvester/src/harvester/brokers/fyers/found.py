@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harvester.base.errors import ConfigError
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
-from harvester.brokers.fyers.successors import Lost, explain
+from harvester.brokers.fyers.successors import Lost, explain, explain_other, is_same_issuer
 from harvester.brokers.fyers.symbols import Listing
 
 
@@ -35,12 +35,19 @@ def find_symbols(symbols: Iterable[str], masters: Iterable[MasterFile], kept: Ke
         for symbol, row in listed.items()
         if row.is_too_fine
     }
+    before = kept.last_of({name for name, row in listed.items() if row.isin}, before=today)
+    others = {name: was for name, was in before.items() if not is_same_issuer(was.listing, listed[name])}
+    isins = {was.listing.isin for was in others.values()} - {""}
+    rows = [row for master in masters for row in master.rows() if row.isin in isins] if isins else []
+    remarks = [remark for name, was in others.items() if (remark := explain_other(was, listed[name], rows))]
     if gone := wanted - listed.keys():
         last = kept.last_of(gone)
         ids = {each for was in last.values() for each in (was.listing.fy_token, was.listing.isin) if each}
         rows = [row for master in masters for row in master.rows() if ids & {row.fy_token, row.isin}]
         lost |= {symbol: explain(symbol, last.get(symbol), today, rows) for symbol in sorted(gone)}
-    return FoundSymbols({name: listed[name] for name in symbols if name in listed and name not in lost}, lost, {}, [])
+    return FoundSymbols(
+        {name: listed[name] for name in symbols if name in listed and name not in lost}, lost, {}, remarks
+    )
 
 
 def require_none(lost: dict[str, Lost]) -> None:

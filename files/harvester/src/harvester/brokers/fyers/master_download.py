@@ -48,6 +48,7 @@ async def download_symbols(symbols: Iterable[str], public_url: str, kept: KeptMa
                 part = await asyncio.to_thread(find_symbols, wanted, masters, kept, today)
                 found.listings.update(part.listings)
                 found.lost.update(part.lost)
+                found.remarks.extend(part.remarks)
             if any(row.segment in CASH for row in found.listings.values()):
                 found = found._replace(underlyings=await source.read_underlyings())
             if any(name.endswith(INDEX) for name in found.listings):

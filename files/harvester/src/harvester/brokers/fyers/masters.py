@@ -6,7 +6,7 @@ They say what a symbol was that is gone, and stand in for a master that comes em
 import gzip
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -70,12 +70,15 @@ class KeptMasters:
         for old in self._days()[DAYS:]:
             shutil.rmtree(self.directory / old.isoformat())
 
-    def last_of(self, symbols: set[str]) -> dict[str, Last]:
-        """How each symbol was listed last, of those that any kept master lists. Masters that are damaged are passed."""
+    def last_of(self, symbols: Collection[str], *, before: date | None = None) -> dict[str, Last]:
+        """How each symbol was listed last, of those that a kept master lists. Masters that are damaged are passed.
+
+        With `before`, by the newest master of an earlier day alone.
+        """
         found: dict[str, Last] = {}
         for name in dict.fromkeys(name for symbol in symbols for name in FILES.get(symbol.partition(":")[0], ())):
-            for master in self.of(name):
-                wanted = symbols - found.keys()
+            for master in self.of(name, before=before)[: 1 if before else None]:
+                wanted = set(symbols) - found.keys()
                 if not wanted:
                     break
                 try:

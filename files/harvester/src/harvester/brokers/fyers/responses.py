@@ -15,7 +15,7 @@ from harvester.ledger.outage import Outage
 TOKEN_CODES = frozenset({-8, -15, -16, -17})
 """The broker's own words about a token. HTTP 401 or 403 without them is about the request: the symbol's segment, the
 app's permission, a firewall in between."""
-RATE_CODE = -429
+RATE_CODES = frozenset({-429, 429})
 SYMBOL_CODE = -300
 """The broker does not know the symbol: renamed, moved to another series, delisted, expired."""
 PARSE_LIMIT = 65_536
@@ -77,11 +77,12 @@ def read_socket_url(body: bytes) -> str | None:
 
 
 def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
-    code = (answer or {}).get("code")
-    text = f"HTTP {status}" + (f", code {code}: {_message(answer or {})}" if isinstance(code, int) else "")
-    if status == 429 or code == RATE_CODE:
+    said = (answer or {}).get("code")
+    code = said if type(said) is int else None
+    text = f"HTTP {status}" + (f", code {code}: {_message(answer or {})}" if code is not None else "")
+    if status == 429 or code in RATE_CODES:
         return Outage("rate_limited", text)
-    if isinstance(code, int) and code in TOKEN_CODES:
+    if code in TOKEN_CODES:
         return Outage("token_refused", text)
     if code == SYMBOL_CODE:
         return Outage("not_listed", text)

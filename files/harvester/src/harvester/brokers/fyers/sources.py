@@ -6,9 +6,9 @@ from functools import partial
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.fyers.hsm import TOPICS_A_CONNECTION, HsmSession
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
-from harvester.brokers.fyers.tbt import CONNECTIONS, SYMBOLS_A_CONNECTION, LookUp, TbtSession
+from harvester.brokers.fyers.tbt import LookUp, TbtSession
 from harvester.brokers.protocol import GroupPlan
-from harvester.config.feeds import HsmSettings, TbtSettings
+from harvester.config.feeds import DEPTH_CONNECTIONS, DEPTH_SYMBOLS_A_CONNECTION, HsmSettings, TbtSettings
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 
 
@@ -49,9 +49,9 @@ class TbtSource:
         self._new_session = partial(TbtSession, app_id=app_id, url=settings.url, look_up=look_up)
 
     async def plan(self) -> list[GroupPlan]:
-        starts = range(0, len(self.symbols), SYMBOLS_A_CONNECTION)
-        groups = [self.symbols[start : start + SYMBOLS_A_CONNECTION] for start in starts]
-        has_spare = len(groups) < CONNECTIONS
+        starts = range(0, len(self.symbols), DEPTH_SYMBOLS_A_CONNECTION)
+        groups = [self.symbols[start : start + DEPTH_SYMBOLS_A_CONNECTION] for start in starts]
+        has_spare = len(groups) < DEPTH_CONNECTIONS
         return [GroupPlan(group, partial(self._new_session, group), may_overlap=has_spare) for group in groups]
 
     def topics(self) -> dict[str, list[str]]:

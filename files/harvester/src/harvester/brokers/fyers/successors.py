@@ -40,13 +40,28 @@ def explain(symbol: str, last: Last | None, today: date, listed: Iterable[Listin
         return Lost(f"{missing}: the contract expired on {to_ist(old.expires_ns):%Y-%m-%d}. It has no successor")
     found = find_successor(old, listed)
     if found is None:
-        identity = f"fyToken {old.fy_token}" + (f" nor its ISIN {old.isin}" if old.isin else "")
+        identity = f"neither its fyToken {old.fy_token} nor its ISIN {old.isin} is"
+        if not old.isin:
+            identity = f"its fyToken {old.fy_token} is not"
         return Lost(
-            f"{missing}; it was last listed on {last.day}, and neither its {identity} is listed now: delisted, or"
-            " replaced by another security. It has no successor"
+            f"{missing}; it was last listed on {last.day}, and {identity} listed now: delisted, or replaced by another"
+            " security. It has no successor"
         )
     sentence = f"{missing}: {_reason(old, found)} after {last.day}. Its successor is {found.ticker} ({found.name})"
     return Lost(sentence, found.ticker)
+
+
+def explain_other(last: Last, now: Listing, listed: Iterable[Listing]) -> str:
+    """What to say of a ticker that another company has now; empty where it is the company that it was."""
+    old = last.listing
+    if not old.isin or not now.isin or is_same_issuer(old, now):
+        return ""
+    found = find_successor(old, listed)
+    became = f"that one is {found.ticker} ({found.name}) now" if found else "that one is not listed now"
+    return (
+        f"{now.ticker} is another company's since {last.day}: its ISIN is {now.isin} ({now.name}) and was {old.isin}"
+        f" ({old.name}); {became}. Correct symbols in the inventory if you mean the one that it was"
+    )
 
 
 def find_successor(old: Listing, listed: Iterable[Listing]) -> Listing | None:
@@ -55,14 +70,14 @@ def find_successor(old: Listing, listed: Iterable[Listing]) -> Listing | None:
     for row in listed:
         if row.ticker == old.ticker or row.exchange != old.exchange:
             continue
-        if row.fy_token == old.fy_token and _is_same_issuer(old, row):
+        if row.fy_token == old.fy_token and is_same_issuer(old, row):
             return row
         if old.isin and row.isin == old.isin:
             by_isin.append(row)
     return min(by_isin, key=_rank, default=None)
 
 
-def _is_same_issuer(old: Listing, row: Listing) -> bool:
+def is_same_issuer(old: Listing, row: Listing) -> bool:
     """A number of a delisted company is given to another; a split of shares changes the end of an ISIN alone."""
     return old.isin[:ISSUER] == row.isin[:ISSUER]
 

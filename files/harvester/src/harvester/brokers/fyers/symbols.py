@@ -1,4 +1,4 @@
-"""Rows of the broker's symbol master: 21 columns, no header, one file a segment (Fyers API docs, symbol master).
+"""Rows of the broker's symbol master: 21 columns or more, no header, a file a segment (Fyers API docs, symbol master).
 
 A ticker does not say in which file it is (NSE:BAJAJ-AUTO26DECFUT has a dash, as cash tickers do): it is looked for.
 """
@@ -12,7 +12,11 @@ from typing import NamedTuple
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.brokers.fyers.topics import SEGMENTS
 
-COLUMNS = 21
+COLUMNS, MOST_COLUMNS = 21, 30
+"""Columns that are added at the end change nothing of the first; two rows run together are none."""
+BOM = "\ufeff"
+LARGEST = 10
+"""Digits before the point of a tick, a strike or an expiry in seconds; what has more is no such number."""
 FILES = {
     "NSE": ("NSE_CM", "NSE_FO", "NSE_CD", "NSE_COM"),
     "BSE": ("BSE_CM", "BSE_FO"),
@@ -67,10 +71,10 @@ class Listing(NamedTuple):
 def read_row(line: str) -> Listing | None:
     """A line's listing; None for one that is no row of a symbol master. Never raises: a row is one of 90,000."""
     try:
-        [row] = csv.reader([line])
+        [row] = csv.reader([line.removeprefix(BOM)])
     except (csv.Error, ValueError):
         return None
-    if len(row) != COLUMNS or not row[0].isdecimal() or ":" not in row[9].strip(":"):
+    if not COLUMNS <= len(row) <= MOST_COLUMNS or not row[0].isdecimal() or ":" not in row[9].strip(":"):
         return None
     expires = _number(row[8])
     return Listing(
@@ -103,4 +107,4 @@ def _number(text: str) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and number.adjusted() < LARGEST else None

@@ -14,7 +14,6 @@ from harvester.net.websocket import ConnectionEnded, WebSocket
 from harvester.tokens.handover import Token
 
 CHANNEL = "1"
-SYMBOLS_A_CONNECTION, CONNECTIONS = 5, 3
 LookUp = Callable[[Token], Awaitable[str]]
 """Asks the broker for the socket's address. Raises ConnectionEnded. There is no address to fall back on: where the
 look-up refuses a client, the SDK's fallback accepts it and stays silent."""
