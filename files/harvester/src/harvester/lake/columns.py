@@ -14,6 +14,8 @@ import pyarrow as pa
 
 PAISE, RUPEE = "_paise", 100
 """How the name of a column of prices ends, and how many of its units a rupee, or a point of an index, has."""
+FAR_SECONDS = 2**33
+"""Seconds since 1970 from here on, which is the year 2242, are not taken for a time."""
 PANDAS_TYPES = {"int64": "Int64", "int32": "Int32"}
 """What pandas should read nullable integers as: as floats, which it takes otherwise, times are 100 ns off and more."""
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
