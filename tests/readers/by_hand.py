@@ -10,7 +10,7 @@ LEVELS = 5
 
 def books(path: Path, symbol: str) -> Any:
     """A symbol's rows with the fields of a book, and the running sum of its order flow."""
-    side = {name: [pl.col(name).list.get(level) for level in range(LEVELS)] for name in ("bid_px", "ask_px")}
+    side = {name: [pl.col(f"{name}_paise").list.get(level) for level in range(LEVELS)] for name in ("bid_px", "ask_px")}
     size = {name: [pl.col(name).list.get(level) for level in range(LEVELS)] for name in ("bid_qty", "ask_qty")}
     bid, ask, bid_qty, ask_qty = side["bid_px"][0], side["ask_px"][0], size["bid_qty"][0], size["ask_qty"][0]
     bids, asks = (pl.sum_horizontal(size[name]) for name in ("bid_qty", "ask_qty"))
@@ -26,7 +26,7 @@ def books(path: Path, symbol: str) -> Any:
         pl.scan_parquet(path, hive_partitioning=False)
         .filter(pl.col("symbol") == symbol)
         .select(
-            pl.col("recv_ns"),
+            pl.col("ts_recv").to_physical(),
             ((bid + ask) / 200).alias("mid"),
             ((ask - bid) * 20_000 / (ask + bid)).alias("spread_bp"),
             ((bids - asks) / (bids + asks)).alias("imbalance_5"),
@@ -41,21 +41,21 @@ def grid(lake: Path, day: str, host: str, symbol: str, opens: int, closes: int, 
     """One row a moment: time, mask, mid, spread_bp, imbalance_5, ofi_5, microprice; null where the mask is false."""
     [depth] = lake.glob(f"depth_v3/date={day}/host={host}/*.parquet")
     [ledger] = lake.glob(f"gaps_v3/date={day}/host={host}/*.parquet")
-    rows = books(depth, symbol).with_columns(pl.col("recv_ns").alias("received")).set_sorted("recv_ns")
+    rows = books(depth, symbol).with_columns(pl.col("ts_recv").alias("received")).set_sorted("ts_recv")
     lost = (
         pl.read_parquet(ledger, hive_partitioning=False)
         .filter(pl.col("symbol") == symbol)
-        .sort("from_ns")
-        .select("from_ns", pl.col("to_ns").cum_max().alias("reach"))
+        .sort("ts_from")
+        .select(pl.col("ts_from").to_physical(), pl.col("ts_to").to_physical().cum_max().alias("reach"))
     )
     times = pl.DataFrame({"time": range(opens, closes, every)}).with_columns((pl.col("time") - every).alias("before"))
-    earlier = rows.select("recv_ns", pl.col("flow").alias("flow_before"), pl.col("received").alias("since"))
+    earlier = rows.select("ts_recv", pl.col("flow").alias("flow_before"), pl.col("received").alias("since"))
     joined = (
         times.set_sorted("time")
-        .join_asof(rows, left_on="time", right_on="recv_ns")
-        .join_asof(lost, left_on="time", right_on="from_ns")
+        .join_asof(rows, left_on="time", right_on="ts_recv")
+        .join_asof(lost, left_on="time", right_on="ts_from")
         .set_sorted("before")
-        .join_asof(earlier, left_on="before", right_on="recv_ns")
+        .join_asof(earlier, left_on="before", right_on="ts_recv")
     )
     whole = [
         (pl.col("received") >= opens),

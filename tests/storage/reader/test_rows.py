@@ -147,6 +147,10 @@ def test_bars_of_several_minutes_are_those_of_a_minute_together(folder: Path, la
     assert five["volume"] == sum(row["volume"] for row in minutes)
     assert five["updates"] == sum(row["updates"] for row in minutes)
     assert five["ts_begin"] == datetime(2026, 11, 19, 3, 45, tzinfo=UTC)
+    [exact] = lake.bars(SBIN, THURSDAY, every="5m", prices="decimal").arrow().to_pylist()
+    [rupees] = lake.bars(SBIN, THURSDAY, every="5m").arrow().to_pylist()
+    for name in ("open", "high", "low", "close", "bid_px", "ask_px"):
+        assert (exact[name], rupees[name]) == (Decimal(five[name]) / 100, five[name] / 100)
     before = lake.bars(SBIN, THURSDAY, session="pre_open").arrow().to_pylist()
     assert [row["ts_begin"] for row in before] == [datetime(2026, 11, 19, 3, 44, tzinfo=UTC)]
 

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from harvester.lake.layout import BARS
 from harvester.reader.arguments import UNITS_NS
+from harvester.reader.convert import price
 from harvester.reader.errors import FinerThanDataError, QuestionError
 from harvester.reader.rows import Part, Rows
 from harvester.reader.sessions import Span
@@ -21,7 +23,7 @@ _OF_BAR = [
 
 
 class Bars(NamedTuple):
-    """Bars of `every_ns`, counted from the opening of each phase."""
+    """Bars of `every_ns`, counted from the opening of each phase; put together while prices are integers."""
 
     minutes: Rows
     every_ns: int
@@ -34,8 +36,9 @@ class Bars(NamedTuple):
         return self.minutes.most_rows()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
+        exact = self.minutes.look._replace(prices="paise")
         for part in self.minutes.parts:
-            pieces = list(self.minutes._replace(parts=[part]).batches())
+            pieces = list(self.minutes._replace(parts=[part], look=exact).batches())
             if pieces:
                 yield from self._merge(pa.Table.from_batches(pieces), part).to_batches()
 
@@ -50,6 +53,8 @@ class Bars(NamedTuple):
         columns = {name: merged.column(f"{name}_{how}") for name, how in _OF_BAR}
         zone = self.schema.field("ts_begin").type
         columns["ts_begin"] = merged.column("group").cast(zone)
+        for name, scale in part.day.require(BARS)[0].scales.items():
+            columns[name] = price(columns[name], scale, self.minutes.look.prices)
         return pa.table([columns[name] for name in self.schema.names], self.schema.names).cast(self.schema)
 
 
