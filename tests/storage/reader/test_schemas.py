@@ -21,7 +21,9 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import encode_manifest, load_manifest
+from harvester.lake.schema import SCHEMAS_OF
 from harvester.reader import Lake, open_lake
+from harvester.reader.columns import SOURCES
 from harvester.reader.errors import DamagedFileError, NewerSchemaError, NotRecordedError
 
 Question = Callable[[Lake], Any]
@@ -155,6 +157,14 @@ def test_a_table_in_the_folder_of_the_other_schema(copy: Path) -> None:
         open_lake(copy).depth(SBIN, THURSDAY)
 
 
+@pytest.mark.parametrize("column", ["ask_ord", "seq"])
+def test_a_table_without_one_of_its_columns(copy: Path, column: str) -> None:
+    path = table(copy, "depth", THURSDAY)
+    pq.write_table(pq.ParquetFile(path).read().drop_columns([column]), path)
+    with pytest.raises(DamagedFileError, match=f"column {column} is missing"):
+        open_lake(copy).depth(SBIN, THURSDAY)
+
+
 def test_prices_whose_unit_nobody_states(copy: Path) -> None:
     path = table(copy, "depth", THURSDAY)
     rows = pq.ParquetFile(path).read()
@@ -197,6 +207,15 @@ def test_a_day_that_a_newer_release_closed(copy: Path) -> None:
     with pytest.raises(NewerSchemaError, match=r"schema 4, .* reads up to 3\)\. Update Alpha Harvester here"):
         lake.depth(SBIN, THURSDAY)
     assert len(lake.depth(SBIN, FRIDAY).arrow())
+
+
+@pytest.mark.parametrize("schema", [2, 3])
+def test_every_stored_column_can_be_asked_for(schema: int) -> None:
+    read: dict[str, set[str]] = {}
+    for source in (each for sources in SOURCES[schema].values() for each in sources):
+        read.setdefault(source.kind, set()).update(stored.name for stored in source.columns.values())
+    stored = {kind: {*columns.names} - {"mono_offset_ns"} for kind, columns in SCHEMAS_OF[schema].items()}
+    assert read == stored
 
 
 def test_neither_schema_has_trades(lake: Lake) -> None:

@@ -24,6 +24,7 @@ from harvester.reader.errors import (
 from harvester.reader.place import Place
 
 PULL = "Pull the day again with ./inv pull-data"
+AWAY = "Move it away; ./inv pull-data downloads it again."
 CASH = "nse_cash"
 """The segment of a symbol whose entry in a certificate names none."""
 
@@ -182,9 +183,7 @@ class Day:
             raise self._missing(path) from None
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             why = (str(error) or repr(error)).splitlines()[0][:160]
-            raise DamagedFileError(
-                f"{self.place.address}/{path} cannot be read ({why}). Move it away; ./inv pull-data downloads it again."
-            ) from error
+            raise DamagedFileError(f"{self.place.address}/{path} cannot be read ({why}). {AWAY}") from error
 
     def _find(self, kind: str) -> str | None:
         """The path of the file that the manifest lists in a kind's folder; None where it lists none."""
@@ -245,7 +244,12 @@ class Table:
         stated = day.schema_of(path, self.file)
         if stated != schema:
             raise DamagedFileError(
-                f"{day.place.address}/{path} states schema {stated}, and its folder is one of schema {schema}. {PULL}."
+                f"{day.place.address}/{path} states schema {stated}, and its folder is one of schema {schema}. {AWAY}"
+            )
+        absent = {stored.name for stored in source.columns.values()} - {*self.file.schema_arrow.names}
+        if absent:
+            raise DamagedFileError(
+                f"{day.place.address}/{path} is no table of schema {schema}: column {min(absent)} is missing. {AWAY}"
             )
         with day.readable(path):
             prices = [name for name, kind in LOGICAL[logical].items() if kind in ("price", "prices")]
