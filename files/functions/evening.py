@@ -1,8 +1,8 @@
 """evening: a snapshot of each host's disk, and the stop, once the day is closed and uploaded; never before.
 
-Called every 15 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is done is read
-from the bucket: its manifest is the last file that the uploader puts. When an evening ends with a day undone, people
-are told, and the host goes on running.
+Called every 5 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is done is read
+from the bucket: its manifest is the last file that the uploader puts. A stop that failed is tried again by the next
+call. When an evening ends with a day undone, or a host that runs though its day is done, people are told.
 """
 
 import os
@@ -10,16 +10,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from machines import find_instance, own_tags, tag_values
 from market import evening_at
 
 KEPT_SNAPSHOTS = 7
 EVENING = timedelta(hours=4)
-CALLED_EVERY = timedelta(minutes=15)
+CALLED_EVERY = timedelta(minutes=5)
 NOT_UPLOADED = "not uploaded yet"
+FAILED = "AWS refuses: "
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
-    """What was done with each host; nothing outside an evening. `event["now"]` stands for the clock in tests."""
+    """What was done with each host; nothing outside an evening. `event["now"]`: the schedule's time, or a test's.
+
+    Raises what SNS refuses with: Lambda then makes the same call again, of the same minute.
+    """
     import boto3
 
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
@@ -29,37 +34,51 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
     day, begun = evening[0].isoformat(), evening[1]
     ec2, s3 = boto3.client("ec2"), boto3.client("s3")
     done = {name: settle(ec2, s3, name, day) for name in os.environ["HOSTS"].split(",")}
+    if now >= begun + EVENING - CALLED_EVERY:
+        tell(boto3.client("sns"), day, done)
+    return done
+
+
+def tell(sns: Any, day: str, done: Mapping[str, str]) -> None:
+    """Say of which hosts the evening ends undone."""
     late = sorted(name for name, what in done.items() if what == NOT_UPLOADED)
-    if late and now >= begun + EVENING - CALLED_EVERY:
-        boto3.client("sns").publish(
+    if late:
+        sns.publish(
             TopicArn=os.environ["TOPIC"],
             Subject=f"{os.environ['ENVIRONMENT']}: {day} is not in the bucket",
             Message=f"{', '.join(late)}: the day {day} is not closed and uploaded, so the host goes on running. Look "
             "with ./inv status and ./inv logs --unit harvester-close.",
         )
-    return done
+    failed = [f"{name}: {what}" for name, what in sorted(done.items()) if what.startswith(FAILED)]
+    if failed:
+        sns.publish(
+            TopicArn=os.environ["TOPIC"],
+            Subject=f"{os.environ['ENVIRONMENT']}: a host was not stopped",
+            Message=f"{'; '.join(failed)}. Each call of this evening tried, and this was the last. Stop it in the "
+            "console of EC2, or it costs money until tomorrow evening.",
+        )
 
 
 def settle(ec2: Any, s3: Any, name: str, day: str) -> str:
     """Snapshot and stop one host when its day is done. One that was started again by hand after that is left alone."""
-    instance = find_instance(ec2, name)
-    if instance is None:
-        return "no such host"
-    if not is_uploaded(s3, name, day):
-        return NOT_UPLOADED
-    if not snapshot(ec2, instance, name, day):
-        return "done before"
-    if os.environ["STOP"] != "true" or instance["State"]["Name"] != "running":
-        return "snapshot"
-    ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
-    return "stopping"
+    from botocore.exceptions import BotoCoreError, ClientError
 
-
-def find_instance(ec2: Any, name: str) -> dict[str, Any] | None:
-    filters = [*own_tags(), {"Name": "tag:Name", "Values": [name]}]
-    filters.append({"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]})
-    found = [one for group in ec2.describe_instances(Filters=filters)["Reservations"] for one in group["Instances"]]
-    return found[0] if found else None
+    try:
+        instance = find_instance(ec2, name)
+        if instance is None:
+            return "no such host"
+        if not is_uploaded(s3, name, day):
+            return NOT_UPLOADED
+        taken = snapshot(ec2, instance, name, day)
+        if os.environ["STOP"] != "true" or instance["State"]["Name"] != "running":
+            return "done"
+        if instance["LaunchTime"] > taken:
+            return "done, and started again"
+        ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
+        return "stopping"
+    except (BotoCoreError, ClientError) as error:
+        print(f"{name}: {error}")
+        return f"{FAILED}{' '.join(str(error).split())[:200]}"
 
 
 def is_uploaded(s3: Any, name: str, day: str) -> bool:
@@ -68,33 +87,24 @@ def is_uploaded(s3: Any, name: str, day: str) -> bool:
     return bool(s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix=prefix, MaxKeys=1).get("Contents"))
 
 
-def snapshot(ec2: Any, instance: Mapping[str, Any], name: str, day: str) -> bool:
-    """Take the day's snapshot of the root volume and keep the newest seven; False when the day has one already."""
+def snapshot(ec2: Any, instance: Mapping[str, Any], name: str, day: str) -> datetime:
+    """When the day's snapshot of the root volume was begun: now, where there is none yet. Keeps the newest seven."""
     filters = [*own_tags(), {"Name": "tag:Name", "Values": [name]}]
     found = ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
-    days = {tag["Value"]: one["SnapshotId"] for one in found for tag in one["Tags"] if tag["Key"] == "Day"}
+    days = {tag["Value"]: one for one in found for tag in one["Tags"] if tag["Key"] == "Day"}
     if day in days:
-        return False
+        return days[day]["StartTime"]
     volume = next(
         mapping["Ebs"]["VolumeId"]
         for mapping in instance["BlockDeviceMappings"]
         if mapping["DeviceName"] == instance["RootDeviceName"]
     )
     tags = [{"Key": key, "Value": value} for key, value in {**tag_values(), "Name": name, "Day": day}.items()]
-    made = ec2.create_snapshot(
+    days[day] = ec2.create_snapshot(
         VolumeId=volume,
         Description=f"{name} after {day}",
         TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],
     )
-    days[day] = made["SnapshotId"]
     for old in sorted(days)[:-KEPT_SNAPSHOTS]:
-        ec2.delete_snapshot(SnapshotId=days[old])
-    return True
-
-
-def tag_values() -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in os.environ["TAGS"].split(","))
-
-
-def own_tags() -> list[dict[str, Any]]:
-    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in tag_values().items()]
+        ec2.delete_snapshot(SnapshotId=days[old]["SnapshotId"])
+    return days[day]["StartTime"]

@@ -2,7 +2,9 @@
 
 import json
 from datetime import date, datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 IST = timezone(timedelta(hours=5, minutes=30))  # Lambda's image may lack the zones' files
 SESSIONS = Path(__file__).with_name("sessions.json")
@@ -14,6 +16,14 @@ def session_at(moment: datetime, sessions: Path = SESSIONS) -> tuple[datetime, d
     ValueError when the day is after the last one that the build knew: the archive must be built anew.
     """
     return _session_of(moment.astimezone(IST).date(), sessions)
+
+
+def trading_since(moment: datetime, sessions: Path = SESSIONS) -> datetime | None:
+    """When the continuous trading began in which the moment is; None: in none. ValueError as of `session_at`."""
+    day = moment.astimezone(IST).date()
+    spans = _read(day, sessions)["trading"].get(day.isoformat(), ())
+    times = [(datetime.fromisoformat(begins), datetime.fromisoformat(ends)) for begins, ends in spans]
+    return next((begins for begins, ends in times if begins <= moment < ends), None)
 
 
 def evening_at(moment: datetime, length: timedelta, sessions: Path = SESSIONS) -> tuple[date, datetime] | None:
@@ -30,12 +40,21 @@ def evening_at(moment: datetime, length: timedelta, sessions: Path = SESSIONS) -
 
 
 def _session_of(date_: date, sessions: Path) -> tuple[datetime, datetime, datetime] | None:
-    data = json.loads(sessions.read_bytes())
-    day = date_.isoformat()
-    if day > data["known_until"]:
-        raise ValueError(f"{day} is after {data['known_until']}, the last day this archive knows; run site.yml again")
-    found = data["sessions"].get(day)
+    found = _read(date_, sessions)["sessions"].get(date_.isoformat())
     if found is None:
         return None
     opens, closes, evening = map(datetime.fromisoformat, found)
     return opens, closes, evening
+
+
+def _read(date_: date, sessions: Path) -> Any:
+    data = _parse(sessions)
+    if date_.isoformat() > data["known_until"]:
+        raise ValueError(f"{date_} is after {data['known_until']}, the last day this archive knows; run site.yml again")
+    return data
+
+
+@cache
+def _parse(sessions: Path) -> Any:
+    """Once for as long as this copy of the function lives: its archive does not change."""
+    return json.loads(sessions.read_bytes())

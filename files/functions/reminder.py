@@ -1,4 +1,7 @@
-"""reminder: asks for a login while today's session lacks a valid token. Called every five minutes."""
+"""reminder: asks for a login while today's session lacks a valid token. Called every five minutes.
+
+With {"test": true} it sends a test message to every channel instead: `./inv notify-test`.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,6 +9,8 @@ from typing import Any
 
 from market import session_at
 
+from harvester.alerts.channels import deliver
+from harvester.alerts.message import Message, Severity
 from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.alerts.round import look
 from harvester.base.clock import NS_PER_SECOND
@@ -15,9 +20,16 @@ from harvester.page.function import channels, remedy, store
 from harvester.tokens.expiry import expires_at_ns
 from harvester.tokens.stores import StoreError
 
+TEST = Message(Severity.INFO, "test", "Test of the alert channels", "The functions can reach you. Nothing is wrong.")
+
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
-    """{"sent": causes}. `event["now"]` stands for the clock in tests. Raises HarvesterError when nobody was reached."""
+    """{"sent": causes}, or of a test {"test": [[channel, problem]]}. `event["now"]`: the schedule's time, or a test's.
+
+    Raises HarvesterError when nobody was reached.
+    """
+    if event.get("test"):
+        return {"test": [list(delivery) for delivery in deliver(channels(), TEST)]}
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
     now_ns, session = _ns(now), session_at(now)
     day = SessionHours(_ns(session[0]), _ns(session[1])) if session else None

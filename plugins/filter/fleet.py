@@ -8,6 +8,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
 from harvester.base.aws_names import Names
 from harvester.config.rules import IndexList
 from harvester.config.senders import CAUSES, causes_of
@@ -52,6 +54,15 @@ def alert_settings(
     reminder = bool(managed) and REMINDER in deployed(variables)
     causes = causes_of(host, fleet, reminder=reminder, source=source)
     return {} if causes == CAUSES else {"alerts": {"causes": list(causes)}}
+
+
+def role_variables(roles: Sequence[str], folder: str) -> list[str]:
+    """The variables that these roles describe in their argument_specs.yml, below `folder`."""
+    found: list[str] = []
+    for role in roles:
+        specs = yaml.safe_load((Path(folder) / role / "meta" / "argument_specs.yml").read_text("utf-8"))
+        found += specs["argument_specs"]["main"]["options"]
+    return found
 
 
 def account_refusal(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str], lists: str) -> str:
@@ -122,6 +133,7 @@ class FilterModule:
             "function_statements": function_statements,
             "index_lists_beside": indices.lists_beside,
             "is_address_in": is_address_in,
+            "role_variables": role_variables,
             "share_of": share_of,
             "volume_gib": host_volume_gib,
         }

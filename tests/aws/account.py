@@ -181,7 +181,7 @@ class Cloud:
             "addresses": [as_tag_dict(one["Tags"]) for one in ec2.describe_addresses()["Addresses"]],
             "keys": {pair["KeyName"]: as_tag_dict(pair["Tags"]) for pair in ec2.describe_key_pairs()["KeyPairs"]},
             "key_is_ours": find_key(ec2, NAMES.key_pair) == self._public_key(),
-            "alarms": read_alarms(self.client("cloudwatch"), NAMES.stem),
+            "alarms": read_alarms(self.client("cloudwatch"), NAMES.stem, NAMES.tags),
             "dashboards": len(self.client("cloudwatch").list_dashboards()["DashboardEntries"]),
             "schedules": read_schedules(self.client("scheduler"), NAMES.schedule_group),
             "group_tags": read_group(self.client("scheduler"), NAMES.schedule_group),

@@ -42,6 +42,7 @@ def test_costs_follow_the_configuration() -> None:
 
     assert {line.what for line in estimate(small, price)} == {
         "host",
+        "CPU credits",
         "disk",
         "address",
         "snapshots",
@@ -55,6 +56,8 @@ def test_costs_follow_the_configuration() -> None:
     ]
     assert host.dollars == pytest.approx(730 * price["instance_hour"]["t3.micro"], abs=0.01)
     assert price["as_of"] and price["source"]
+    [credits] = [line for line in estimate(small, price) if line.what == "CPU credits"]
+    assert (credits.dollars, "14.65" in credits.how) == (0, True), credits.how
     with pytest.raises(ConfigError, match="No price is known"):
         total(instance_type="x9.mega")
     with pytest.raises(ConfigError, match="not for us-east-1"):
@@ -76,7 +79,7 @@ def test_the_configuration_is_read_from_the_inventory() -> None:
         "broker_account": "XX00000",
     }
 
-    assert read_configuration(variables) == Configuration("t3.micro", 2, 16, True, True, 200.0, 30, 4)
+    assert read_configuration(variables) == Configuration("t3.micro", 2, 16, True, True, 200.0, 30, 5)
 
 
 def test_host_keys_are_read_from_the_console_and_forgotten_again(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +27,7 @@ from lab.aws.server import REGION
 from runbook.aws.archives import build
 from runbook.aws.functions import chosen, ensure_settings
 from runbook.aws.session import Account
-from runbook.aws.trading_days import day_schedules, sessions_file, trading_days
+from runbook.aws.trading_days import sessions_file
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "files" / "functions"
@@ -66,7 +66,7 @@ def unpacked(archive: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
     """The handler's module, imported from what the archive holds and from nothing beside it."""
     zipfile.ZipFile(archive).extractall(folder)
     monkeypatch.syspath_prepend(str(folder))
-    for name in ("market", "dead_man", "evening"):
+    for name in ("machines", "market", "dead_man", "evening"):
         sys.modules.pop(name, None)
     module = importlib.import_module(archive.stem.replace("-", "_"))
     assert module.__file__ is not None and module.__file__.startswith(str(folder))
@@ -133,7 +133,7 @@ def test_the_dead_man_notices_silence_inside_sessions_alone(
 
     answer = module.handler({"now": ist(now)}, None)
 
-    assert answer == expected
+    assert answer == {**expected, "idle": answer["idle"]}
     values = [one["MetricName"] for one in boto3.client("cloudwatch").list_metrics()["Metrics"]]
     assert ("HostSilent" in values) == expected["session"]
 
@@ -190,9 +190,9 @@ def test_an_evening_waits_for_the_upload_then_snapshots_and_stops_once(
     s3.put_object(Bucket="lake-of-a-test", Key=key, Body=b"{}")
     assert module.handler({"now": ist("2026-11-20T16:30:00")}, None) == {HOST: "stopping"}
     assert not running()
-    ec2.start_instances(InstanceIds=[identity])
-    assert module.handler({"now": ist("2026-11-20T16:45:00")}, None) == {HOST: "done before"}
-    assert running()
+    assert module.handler({"now": ist("2026-11-20T16:45:00")}, None) == {HOST: "done"}
+    mine = [{"Name": "tag:Name", "Values": [HOST]}]
+    assert len(ec2.describe_snapshots(Filters=mine)["Snapshots"]) == 1
 
 
 def test_seven_snapshots_are_kept(aws: None, archives: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,33 +208,6 @@ def test_seven_snapshots_are_kept(aws: None, archives: Any, tmp_path: Path, monk
     assert days == [f"2026-11-{day:02d}" for day in range(5, 12)]
 
 
-def test_schedules_name_every_trading_day_and_no_other() -> None:
-    calendar, first = TradingCalendar.load(), date(2026, 11, 1)
-    fired = {what: fire(crons) for what, crons in day_schedules([calendar], first).items()}
-
-    expected = list(trading_days([calendar], first))
-    assert [moment.isoformat() for moment in fired["start"]] == [
-        (opens - timedelta(minutes=10)).isoformat() for opens, _, _ in expected
-    ]
-    assert [moment.isoformat() for moment in fired["close"]] == [closes.isoformat() for _, closes, _ in expected]
-    starts = [moment.strftime("%Y-%m-%d %H:%M") for moment in fired["start"]]
-    assert "2026-11-20 08:50" in starts
-    assert "2026-11-08 18:05" in starts  # muhurat
-    assert not [start for start in starts if start.startswith(("2026-11-24", "2026-11-21", "2026-12-25"))]
-
-
-def fire(crons: dict[str, str]) -> list[datetime]:
-    """When expressions of the form cron(minute hour days month ? year) fire, in India."""
-    moments: list[datetime] = []
-    for expression in crons.values():
-        minute, hour, days, month, week_day, year = expression.removeprefix("cron(").removesuffix(")").split()
-        assert week_day == "?"
-        moments += [
-            datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=IST) for day in days.split(",")
-        ]
-    return sorted(moments)
-
-
 def test_the_evening_begins_when_every_phase_is_over() -> None:
     sessions: Any = json.loads(json.dumps(sessions_file([TradingCalendar.load()], date(2026, 11, 1))))["sessions"]
 
@@ -248,10 +221,10 @@ def test_the_evening_begins_when_every_phase_is_over() -> None:
 @pytest.mark.parametrize(
     ("named", "account", "refresh", "expected"),
     [
-        ([], "", False, ["dead-man", "evening", "reminder"]),
-        ([], "XX00000", False, ["dead-man", "evening", "token-page", "reminder"]),
+        ([], "", False, ["dead-man", "morning", "evening", "reminder"]),
+        ([], "XX00000", False, ["dead-man", "morning", "evening", "token-page", "reminder"]),
         ([], "XX00000", True, list(FUNCTIONS)),
-        ([], "", True, ["dead-man", "evening", "reminder"]),
+        ([], "", True, ["dead-man", "morning", "evening", "reminder"]),
         (["reminder", "dead-man"], "XX00000", True, ["dead-man", "reminder"]),
     ],
 )
@@ -266,6 +239,8 @@ def test_a_function_that_cannot_work_is_refused_before_anything_is_made() -> Non
         chosen(["token-refresh", "token-page"], account="", refresh=True)
     with pytest.raises(ConfigError, match="there is no function tokenpage"):
         chosen(["tokenpage"], account="XX00000", refresh=False)
+    with pytest.raises(ConfigError, match="without morning nothing starts them"):
+        chosen(["evening"], account="", refresh=False)
 
 
 def make_function(name: str) -> None:

@@ -36,15 +36,17 @@ REFRESH, KEY, CHANNELS, RENEWED, REMINDED = (
 )
 USED = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter_prefix}/token-page/used"
 PIN = f"arn:aws:secretsmanager:{HERE}:secret:{NAMES.parameter_prefix}/fyers/pin-AbCdEf"
-PAGE_LOGS, REFRESH_LOGS, REMINDER_LOGS = (
+DISK_KEY = f"arn:aws:kms:{HERE}:key/0f0e0d0c-0000-4000-8000-000000000000"
+FOR_AWS = {"kms:GrantIsForAWSResource": "true"}
+PAGE_LOGS, REFRESH_LOGS, REMINDER_LOGS, MORNING_LOGS = (
     f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group(name)}:log-stream:x"
-    for name in ("token-page", "token-refresh", "reminder")
+    for name in ("token-page", "token-refresh", "reminder", "morning")
 )
 CATALOG, DATABASE, TABLE, OTHER_TABLE = (
     f"arn:aws:glue:{HERE}:{what}"
     for what in ("catalog", f"database/{NAMES.database}", f"table/{NAMES.database}/depth", "table/another/depth")
 )
-ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('data-missing-x')}"
+ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('idle-x')}"
 
 OPENING = ("GetDatabase", "CreateDatabase")
 DEFINING = ("GetTables", "CreateTable", "UpdateTable")
@@ -55,12 +57,17 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("host", "s3:AbortMultipartUpload", f"{LAKE}raw/x", {}),
     ("host", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/raw/"}),
     ("host", "ssm:GetParameter", TOKEN, {}),
+    ("host", "ssm:GetParameter", CHANNELS, {}),
     ("host", "sns:Publish", TOPIC, {}),
     ("host", "cloudwatch:PutMetricData", "*", METRICS),
     ("dead-man", "cloudwatch:GetMetricData", "*", {}),
     ("dead-man", "cloudwatch:PutMetricData", "*", METRICS),
     ("dead-man", "logs:PutLogEvents", LOGS, {}),
     ("dead-man", "sns:Publish", TOPIC, {}),
+    ("morning", "ec2:DescribeInstances", "*", {}),
+    ("morning", "ec2:StartInstances", INSTANCE, OURS),
+    ("morning", "sns:Publish", TOPIC, {}),
+    ("morning", "logs:PutLogEvents", MORNING_LOGS, {}),
     ("evening", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/date=2026-11-20/host=x/manifest-"}),
     ("evening", "ec2:DescribeInstances", "*", {}),
     ("evening", "ec2:StopInstances", INSTANCE, OURS),
@@ -96,8 +103,7 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("scheduler", "lambda:InvokeFunction", FUNCTION, {}),
     ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('token-refresh')}", {}),
     ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('reminder')}", {}),
-    ("scheduler", "ec2:StartInstances", INSTANCE, OURS),
-    ("scheduler", "cloudwatch:DisableAlarmActions", ALARM, {}),
+    ("operator", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('reminder')}", {}),
     ("operator", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
     ("operator", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/"}),
     ("operator", "ssm:StartSession", f"arn:aws:ssm:{REGION}::document/AWS-StartSSHSession", {}),
@@ -177,10 +183,16 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("reminder", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
     ("scheduler", "lambda:InvokeFunction", PAGE, {}),
     ("scheduler", "ec2:StopInstances", INSTANCE, OURS),
-    ("scheduler", "ec2:StartInstances", INSTANCE, OTHERS),
+    ("scheduler", "ec2:StartInstances", INSTANCE, OURS),
+    ("morning", "ec2:StartInstances", INSTANCE, OTHERS),
+    ("morning", "ec2:StartInstances", INSTANCE, {}),
+    ("morning", "ec2:StopInstances", INSTANCE, OURS),
+    ("morning", "kms:CreateGrant", DISK_KEY, FOR_AWS),
     ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:another", {}),
-    ("scheduler", "cloudwatch:DisableAlarmActions", f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('disk-x')}", {}),
+    ("scheduler", "cloudwatch:DisableAlarmActions", ALARM, {}),
     ("scheduler", "cloudwatch:DeleteAlarms", ALARM, {}),
+    ("operator", "lambda:InvokeFunction", FUNCTION, {}),
+    ("operator", "lambda:InvokeFunction", PAGE, {}),
     ("operator", "s3:DeleteObject", f"{LAKE}depth/x.parquet", {}),
     ("operator", "ssm:GetParameter", SECRET, {}),
     ("operator", "ssm:GetParameter", REFRESH, {}),
@@ -251,6 +263,16 @@ def test_no_action_has_a_wildcard_and_no_resource_is_wider_than_it_must_be(
     figure("wildcard_actions", len(wild), bound="== 0", unit="actions", gate=True)
     assert (wild, wide) == ([], [])
     assert all("NotAction" not in one and "NotResource" not in one and one["Effect"] == "Allow" for one in statements)
+
+
+def test_a_disk_under_a_key_of_the_account_is_granted_to_who_starts_hosts_alone(tmp_path: Path) -> None:
+    found = render(tmp_path, "__aws_identity_roles", disk_key=DISK_KEY)["__aws_identity_roles"]
+    of_key = Call("kms:CreateGrant", DISK_KEY, FOR_AWS)
+
+    able = [role["name"] for role in found if evaluate([role["policy"]], of_key) == Decision.ALLOW]
+    assert able == [NAMES.role("morning")]
+    by_hand = Call("kms:CreateGrant", DISK_KEY, {"kms:GrantIsForAWSResource": "false"})
+    assert not [role for role in found if evaluate([role["policy"]], by_hand) == Decision.ALLOW]
 
 
 def test_every_statement_of_every_role_is_needed(policies: dict[str, Any]) -> None:

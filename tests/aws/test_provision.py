@@ -18,7 +18,8 @@ from lab.aws.console import host_key
 from lab.aws.server import ACCOUNT
 from runbook.aws import athena, destroy, environment
 from runbook.aws.account import find_instances
-from runbook.aws.teardown import left_with_tags, plan
+from runbook.aws.leftovers import left_with_tags
+from runbook.aws.teardown import plan
 from runbook.doctor.aws import examine_aws
 from runbook.pull.store import LocalStore
 

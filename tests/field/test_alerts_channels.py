@@ -15,14 +15,14 @@ from tests.field.alerting import CLEAR, CRITICAL, INFO, WARNING, mail_server, se
 
 from harvester.alerts import host
 from harvester.alerts.channels import AppriseChannel, DesktopChannel, SnsChannel, deliver, parse_channels
-from harvester.alerts.host import open_channels
+from harvester.alerts.host import find_channels, open_channels
 from harvester.alerts.message import Message, Severity
 from harvester.alerts.ports import ports_of, write_ports
 from harvester.alerts.refusal import listening, words_of
 from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret, forget_secrets
 from harvester.config.alerting import AlertSettings
-from harvester.tokens.stores import StoredToken
+from harvester.tokens.stores import DeniedError, StoredToken, StoreError
 
 WILD = Message(
     CRITICAL,
@@ -333,6 +333,46 @@ def test_channels_in_aws_are_asked_of_their_region(monkeypatch: pytest.MonkeyPat
     open_channels(AlertSettings(channels="ssm:/p/e/alerts/channels", region="ap-south-1"))
 
     assert asked == [("ssm:/p/e/alerts/channels", "ap-south-1")]
+
+
+class Kept:
+    """A store with this text, with nothing, or one that refuses."""
+
+    place = "SSM /p/e/alerts/channels"
+
+    def __init__(self, content: str | Exception | None) -> None:
+        self.content = content
+
+    def read(self) -> StoredToken | None:
+        if isinstance(self.content, Exception):
+            raise self.content
+        return StoredToken(Secret(self.content), "1") if self.content else None
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [("json://127.0.0.1:9\n", ["sns", "json"]), (None, ["sns"]), (DeniedError("you may not read it"), ["sns"])],
+    ids=["channels", "none yet", "denied"],
+)
+def test_a_topic_is_told_whatever_is_stored_as_channels(
+    content: Any, kinds: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "open_place", lambda *_: Kept(content))
+    settings = AlertSettings(channels="ssm:/p/e/alerts/channels", topic=f"arn:aws:sns:ap-south-1:{'1' * 12}:x-alerts")
+
+    opened = open_channels(settings)
+
+    assert [channel.kind for channel in opened] == kinds
+    assert [channel.name for channel in opened] == find_channels(settings)
+    assert ports_of(opened) == ([9] if "json" in kinds else [])
+
+
+def test_channels_that_cannot_be_read_now_are_waited_for_also_beside_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "open_place", lambda *_: Kept(StoreError("no route")))
+    topic = f"arn:aws:sns:ap-south-1:{'1' * 12}:x-alerts"
+
+    with pytest.raises(StoreError, match="no route"):  # or what they did not take yet would count as taken
+        open_channels(AlertSettings(channels="ssm:/p/e/alerts/channels", topic=topic))
 
 
 def test_the_client_of_sns_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -41,8 +42,10 @@ def watch_by_dead_man(world: World, since: float, seconds: float, *, silent: boo
             days = sessions_file([calendar], (datetime.now(UTC) - timedelta(days=1)).date())
             sessions.write_text(json.dumps(days), encoding="utf-8")
             market = importlib.import_module("market")
-            ask = market.session_at
-            with mock.patch.object(module, "session_at", lambda moment: ask(moment, sessions)):
+            asked = {
+                name: partial(getattr(market, name), sessions=sessions) for name in ("session_at", "trading_since")
+            }
+            with mock.patch.multiple(module, **asked):
                 while time.monotonic() - since < seconds:
                     found = module.handler({}, None)
                     if found["session"] and (HOST in found["silent"]) is silent:

@@ -249,7 +249,11 @@ def test_a_silent_host_raises_its_alarm_at_the_topic(deployed: Deployed) -> None
     ensure_alarms(Account(REGION), NAMES.stem, {name: alarm}, NAMES.tags)
     deployed.letters()
 
-    assert deployed.call("dead-man", {"now": f"{TODAY}T11:00:00+05:30"}) == {"session": True, "silent": [HOST]}
+    assert deployed.call("dead-man", {"now": f"{TODAY}T11:00:00+05:30"}) == {
+        "session": True,
+        "silent": [HOST],
+        "idle": [],
+    }
 
     metrics = boto3.client("cloudwatch").list_metrics(Namespace=NAMESPACE, MetricName="HostSilent")["Metrics"]
     assert [sorted(one["Dimensions"], key=lambda each: each["Name"]) for one in metrics] == [dimensions]

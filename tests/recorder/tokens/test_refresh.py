@@ -168,6 +168,21 @@ def test_a_renewal_puts_the_token_in_place(broker: Broker, stores: Stores) -> No
     assert held(stores) is None, "nothing to remember"
 
 
+def test_who_calls_often_asks_once_until_the_next_day_or_until_it_is_forgotten(broker: Broker, stores: Stores) -> None:
+    broker.will(PATH, GOOD, GOOD, GOOD)
+    broker.will(PROFILE, OWNER, OWNER, OWNER)
+    minutes, asked = (0, 10, 60 * 11, 60 * 24), []
+    for minute in minutes:
+        at_ns, rest_ns = NOW_NS + minute * 60 * NS_PER_SECOND, DAY_NS // 2
+        done = renewal.renew(stores, app_id=APP_ID, api_url=API_URL, account=None, wall_ns=at_ns, rest_ns=rest_ns)
+        assert done.kind == "renewed"
+        asked.append(sum(path == PATH for _, path, _ in broker.asked))
+    assert asked == [1, 1, 1, 2]
+    forget(stores.state)
+    assert renew(stores, NOW_NS + DAY_NS).kind == "renewed"
+    assert sum(path == PATH for _, path, _ in broker.asked) == 3
+
+
 @pytest.mark.parametrize("missing", ["refresh_token", "pin", "app_secret"])
 def test_without_one_of_the_parts_nothing_is_asked(
     broker: Broker, stores: Stores, tmp_path: Path, missing: str

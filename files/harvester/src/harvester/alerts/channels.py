@@ -1,4 +1,4 @@
-"""Channels to people: what apprise knows (Telegram, e-mail, Slack, ...), this desktop, and SNS where a function runs.
+"""Channels to people: what apprise knows (Telegram, e-mail, Slack, ...), this desktop, and a topic of SNS in AWS.
 
 An apprise address holds the channel's secret, so addresses are kept like secrets and only their kind is ever shown.
 """
@@ -7,6 +7,7 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from typing import Any, NamedTuple, Protocol
 
@@ -112,10 +113,12 @@ class SnsChannel:
     """A topic of SNS, which brings it to e-mail and telephones."""
 
     kind = "sns"
+    ports: Sequence[int] = ()
 
-    def __init__(self, topic: str, client: Callable[[], Any] | None = None) -> None:
+    def __init__(self, topic: str, client: Callable[[], Any] | None = None, *, region: str | None = None) -> None:
+        self.name = _name(topic)
         self._topic = topic
-        self._client = client or _sns
+        self._client = client or partial(_sns, region)
 
     def send(self, message: Message) -> str:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -166,7 +169,7 @@ def _name(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:12]
 
 
-def _sns() -> Any:
+def _sns(region: str | None) -> Any:
     from harvester.tokens.aws_stores import open_client
 
-    return open_client("sns", None)
+    return open_client("sns", region)

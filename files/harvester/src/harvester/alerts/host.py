@@ -6,14 +6,16 @@ from typing import Any
 
 import structlog
 
-from harvester.alerts.channels import Channel, names_of, parse_channels
+from harvester.alerts.channels import Channel, SnsChannel, names_of, parse_channels
 from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.base.errors import ConfigError
 from harvester.base.monitors import STALE_NS
+from harvester.base.redaction import Secret
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.alerting import AlertSettings
 from harvester.config.settings import Settings
 from harvester.tokens.places import open_place, storing
+from harvester.tokens.stores import DeniedError
 
 log = structlog.get_logger()
 USER = "harvester-alert"
@@ -56,18 +58,37 @@ def remedy_of(state: TokenState) -> str:
 
 
 def open_channels(settings: AlertSettings) -> list[Channel]:
-    """The channels of the settings. Raises ConfigError when there is none, StoreError when they cannot be read."""
-    store = open_place(settings.channels, settings.region)
-    stored = store.read()
-    if stored is None:
+    """The topic and the channels of the settings. Raises ConfigError when there is none, StoreError when unreadable.
+
+    Where there is a topic, channels may be missing, and a host that may not read them tells the topic alone.
+    """
+    topic: list[Channel] = [SnsChannel(settings.topic, region=settings.region)] if settings.topic else []
+    stored = _read_channels(settings)
+    if stored is not None:
+        return topic + parse_channels(stored)
+    if not topic:
+        store = open_place(settings.channels, settings.region)
         raise ConfigError(
             f"{store.place}: no alert channel is configured, so nobody is told anything. Write apprise addresses into a"
             f" file, one a line, and bring it there: {storing('channels', store, USER)}"
         )
-    return parse_channels(stored.value)
+    return topic
 
 
 def find_channels(settings: AlertSettings) -> list[str]:
-    """The names of the channels of the settings; none where there is none. Raises ConfigError, StoreError."""
-    stored = open_place(settings.channels, settings.region).read()
-    return names_of(stored.value) if stored else []
+    """The names of topic and channels of the settings; none where there is none. Raises ConfigError, StoreError."""
+    stored = _read_channels(settings)
+    topic = [SnsChannel(settings.topic).name] if settings.topic else []
+    return topic + (names_of(stored) if stored is not None else [])
+
+
+def _read_channels(settings: AlertSettings) -> Secret | None:
+    """What is stored as channels; None: nothing, or what this host may not read where it has a topic besides."""
+    try:
+        stored = open_place(settings.channels, settings.region).read()
+    except DeniedError as error:
+        if not settings.topic:
+            raise
+        log.warning("channels_denied", detail=str(error))
+        return None
+    return stored.value if stored else None

@@ -34,8 +34,8 @@ SECRETS = {
 """Secrets by what they are, and their parameters below `/<project>/<environment>/`; the states are kept like them."""
 USED_LINKS = "token-page/used/"
 """Below it, a parameter for each link and each login of the token page that was used."""
-ROLES = ("host", "dead-man", "evening", "token-page", "token-refresh", "reminder", "scheduler", "operator")
-FUNCTIONS = ("dead-man", "evening", "token-page", "token-refresh", "reminder")
+ROLES = ("host", "dead-man", "morning", "evening", "token-page", "token-refresh", "reminder", "scheduler", "operator")
+FUNCTIONS = ("dead-man", "morning", "evening", "token-page", "token-refresh", "reminder")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Names:
         return self.stem.replace("-", "_")
 
     def alarm(self, what: str) -> str:
-        """CloudWatch alarm, such as alpha-harvester-production-data-missing."""
+        """CloudWatch alarm, such as alpha-harvester-production-idle-<host>."""
         return f"{self.stem}-{what}"
 
     def host(self, number: int) -> str:

@@ -9,6 +9,7 @@ from harvester.base.validation import Model
 from harvester.config.senders import CAUSES, HostCause
 
 StorePlace = Annotated[str, Meta(pattern=r"^(file|ssm|secret):/[A-Za-z0-9_./-]{1,500}\Z")]
+TopicArn = Annotated[str, Meta(pattern=r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}\Z")]
 AwsRegion = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]\Z")]
 
 
@@ -17,8 +18,10 @@ class AlertSettings(Model, frozen=True):
 
     channels: StorePlace = "file:/var/lib/harvester-alert/channels"
     """Where the channels are, one apprise address a line: file:/path or ssm:/name; without it nothing is sent."""
+    topic: TopicArn | None = None
+    """ARN of a topic of AWS's SNS that is told, too, whether or not there are channels."""
     region: AwsRegion | None = None
-    """AWS region of the channels; default: the region of the environment."""
+    """AWS region of channels and topic; default: the region of the environment."""
     memory: Path = Path("/var/lib/harvester-alert/memory")
     """File that remembers what was said of the login; book.json beside it has all other notices, and what is unsent."""
     causes: tuple[HostCause, ...] = CAUSES

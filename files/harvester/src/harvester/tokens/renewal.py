@@ -40,18 +40,27 @@ class RenewalOutcome(NamedTuple):
     days: int | None = None
 
 
-def renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> RenewalOutcome:
-    """Put a new access token into its store, unless an earlier refusal still holds. Raises nothing."""
+def renew(
+    stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int, rest_ns: int = 0
+) -> RenewalOutcome:
+    """Put a new access token into its store, unless an earlier refusal still holds. Raises nothing.
+
+    `rest_ns`: nothing is asked for so long after a try that worked, so that whoever calls often asks once.
+    """
     try:
-        return _renew(stores, app_id=app_id, api_url=api_url, account=account, wall_ns=wall_ns)
+        return _renew(stores, app_id, api_url=api_url, account=account, wall_ns=wall_ns, rest_ns=rest_ns)
     except (StoreError, BusyError) as error:
         return RenewalOutcome("later", str(error), True)
     except (LoginError, TokenError) as error:
         return RenewalOutcome("refused", str(error), True)
 
 
-def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wall_ns: int) -> RenewalOutcome:
+def _renew(
+    stores: Stores, app_id: str, *, api_url: str, account: str | None, wall_ns: int, rest_ns: int
+) -> RenewalOutcome:
     state = _read_state(stores.state)
+    if 0 <= wall_ns - int(state.get("renewed", -rest_ns)) < rest_ns:
+        return RenewalOutcome("renewed", "the token was renewed a while ago.", False)
     token, pin, secret = stores.refresh_token.read(), stores.pin.read(), stores.app_secret.read()
     if token is None or pin is None or secret is None:
         missing = next(store.place for store in stores[1:4] if store.read() is None)
@@ -71,7 +80,8 @@ def _renew(stores: Stores, *, app_id: str, api_url: str, account: str | None, wa
     version = stores.access_token.write(refreshed.access_token)
     days = _due_announcement(state, token, wall_ns)
     # A refresh that worked ends what was remembered against it.
-    kept = {"told": {"token": token.version, "days": days}} if days else {"told": state.get("told")}
+    kept: dict[str, Any] = {"told": {"token": token.version, "days": days} if days else state.get("told")}
+    kept |= {"renewed": wall_ns} if rest_ns else {}
     if kept != {"told": None, **state}:
         stores.state.write(Secret(json.dumps(kept)))
     return RenewalOutcome("renewed", f"{version} is in place; {refreshed.days_left} days left to refresh.", False, days)

@@ -1,6 +1,6 @@
 """moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full, the
-subscribers of budgets, databases of Glue that take their tags with them, Elastic IPs under AWS's name of that type,
-metadata options that a change of others leaves alone, and consoles that print host keys.
+subscribers of budgets, the default key for disks, databases of Glue that take their tags with them, Elastic IPs under
+AWS's name of that type, metadata options that a change of others leaves alone, and consoles that print host keys.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
 """
@@ -17,6 +17,7 @@ from lab.aws.policies import Call, Decision, evaluate
 
 REGION = "ap-south-1"
 ACCOUNT = "123456789012"
+AWS_DISK_KEY = "alias/aws/ebs"
 IMAGE = "ami-0a1b2c3d4e5f60718"
 # https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
 IMAGE_PARAMETER = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
@@ -135,6 +136,16 @@ def call_elastic_ips_as_aws_does() -> None:
     EC2_PREFIX_TO_RESOURCE["eipalloc"] = "elastic-ip"
 
 
+def default_disk_key(response: Any) -> Any:
+    """EC2's GetEbsDefaultKmsKeyId, which moto lacks though it keeps the key: AWS names its own by the alias."""
+    from moto.core.responses import ActionResult
+    from moto.kms.models import kms_backends
+
+    found, kms = response.ec2_backend.default_kms_key_id, kms_backends[ACCOUNT][REGION]
+    is_of_aws = not found or (kms.alias_exists(AWS_DISK_KEY) and kms.describe_key(AWS_DISK_KEY).arn == found)
+    return ActionResult({"KmsKeyId": AWS_DISK_KEY if is_of_aws else found})
+
+
 def keep_metadata_options() -> None:
     """moto forgets the metadata options of an instance that a change of others does not name."""
     from moto.ec2.models.instances import InstanceBackend
@@ -163,6 +174,7 @@ def main(arguments: list[str]) -> None:
         images.write_text(json.dumps([image()]), encoding="utf-8")
         os.environ.update(SETTINGS, MOTO_AMIS_PATH=str(images))
         from moto.budgets.responses import BudgetsResponse
+        from moto.ec2.responses import EC2Response
         from moto.ec2.responses.general import General
         from moto.s3.models import FakeBucket
         from moto.server import main as serve
@@ -170,6 +182,7 @@ def main(arguments: list[str]) -> None:
         FakeBucket.get_permission = permission_in_bucket  # type: ignore[method-assign, assignment]
         BudgetsResponse.describe_subscribers_for_notification = subscribers_for_notification  # type: ignore[attr-defined]
         General.get_console_output = console_output  # type: ignore[method-assign, assignment]
+        EC2Response.get_ebs_default_kms_key_id = default_disk_key  # type: ignore[attr-defined]
         add_image_parameter()
         let_tags_go_with_databases()
         call_elastic_ips_as_aws_does()

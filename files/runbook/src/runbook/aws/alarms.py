@@ -1,10 +1,10 @@
 """CloudWatch: exactly our alarms, and the dashboard. One process for all; Ansible's module takes one at a time."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runbook.aws.outcome import Clients, Outcome, as_tag_list, pages
+from runbook.aws.outcome import Clients, Outcome, as_tag_dict, as_tag_list, pages
 
 DEFAULTS: dict[str, Any] = {
     "Statistic": "Maximum",
@@ -26,13 +26,13 @@ def ensure_alarms(
     *,
     dry: bool = False,
 ) -> Outcome:
-    """Make these alarms (name to what put_metric_alarm takes) and remove others whose names begin with `prefix`.
+    """Make these alarms (name to what put_metric_alarm takes) and remove others that begin with `prefix` and are ours.
 
-    An alarm with "SessionOnly": true is silenced and woken by schedules, so its ActionsEnabled is left as it is.
+    Ours are those with the tags: what an environment whose name begins with that of this one has stays.
     """
     cloudwatch = clients.client("cloudwatch")
-    found = read_alarms(cloudwatch, prefix)
-    wanted = {name: _wanted(alarm, found.get(name)) for name, alarm in alarms.items()}
+    found = read_alarms(cloudwatch, prefix, tags, kept=alarms)
+    wanted = {name: _wanted(alarm) for name, alarm in alarms.items()}
     if not dry:
         surplus = sorted(found.keys() - wanted.keys())
         if surplus:
@@ -56,17 +56,25 @@ def ensure_dashboard(clients: Clients, name: str, body: Mapping[str, Any], *, dr
     return Outcome(before, after)
 
 
-def read_alarms(cloudwatch: Any, prefix: str) -> dict[str, dict[str, Any]]:
-    """Alarms whose names begin with the prefix, as they are."""
-    alarms = pages(cloudwatch, "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)
-    return {alarm["AlarmName"]: _normal({key: alarm.get(key) for key in (*KEYS, "ActionsEnabled")}) for alarm in alarms}
+def read_alarms(
+    cloudwatch: Any, prefix: str, tags: Mapping[str, str], kept: Iterable[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Alarms whose names begin with the prefix and that have these tags, as they are; those named in `kept` anyway."""
+    named = set(kept)
+    return {
+        alarm["AlarmName"]: _normal({key: alarm.get(key) for key in (*KEYS, "ActionsEnabled")})
+        for alarm in pages(cloudwatch, "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)
+        if alarm["AlarmName"] in named or _has(cloudwatch, alarm["AlarmArn"], tags)
+    }
 
 
-def _wanted(alarm: Mapping[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any]:
-    given = dict(alarm)
-    silenced = given.pop("SessionOnly", False) and found is not None
-    enabled = found["ActionsEnabled"] if silenced and found else True
-    return _normal({"DatapointsToAlarm": given["EvaluationPeriods"], **given, "ActionsEnabled": enabled})
+def _has(cloudwatch: Any, arn: str, tags: Mapping[str, str]) -> bool:
+    found = as_tag_dict(cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"])
+    return tags.items() <= found.items()
+
+
+def _wanted(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    return _normal({"DatapointsToAlarm": alarm["EvaluationPeriods"], **alarm, "ActionsEnabled": True})
 
 
 def _normal(alarm: Mapping[str, Any]) -> dict[str, Any]:

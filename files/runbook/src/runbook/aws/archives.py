@@ -10,11 +10,14 @@ from pathlib import Path
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.clock import IST
 from harvester.calendar import TradingCalendar
-from runbook.aws.trading_days import calendars_of, day_schedules, sessions_file
+from runbook.aws.trading_days import calendars_of, sessions_file
 from runbook.fleet.bundle import modules_of
+from runbook.fleet.vendored import vendored_files
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-SHARED = ("market.py",)
+SHARED = ("machines.py", "market.py")
+TELL_PEOPLE = ("reminder", "token-refresh")
+"""Those whose channels may be Telegram or Slack: their archives carry apprise."""
 
 
 def build(sources: Path, target: Path, calendars: Sequence[TradingCalendar], today: date) -> dict[str, Path]:
@@ -28,7 +31,8 @@ def build(sources: Path, target: Path, calendars: Sequence[TradingCalendar], tod
         source = sources / f"{name.replace('-', '_')}.py"
         if source.exists():
             built[name] = target / f"{name}.zip"
-            write_archive(built[name], contents(source, sources, calendars, today.replace(day=1)))
+            files = contents(source, sources, calendars, today.replace(day=1))
+            write_archive(built[name], files | (vendored_files() if name in TELL_PEOPLE else {}))
     return built
 
 
@@ -52,7 +56,7 @@ def write_archive(path: Path, files: dict[str, bytes]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m runbook.aws.archives SOURCES TARGET [CALENDAR]`: build; print archives and schedules as JSON.
+    """`python -m runbook.aws.archives SOURCES TARGET [CALENDAR]`: build; print the archives as JSON.
 
     Standard input has the tickers of the fleet, as JSON: it goes by the hours of their segments.
     """
@@ -60,8 +64,8 @@ def main(arguments: list[str]) -> None:
     calendars = calendars_of(calendar, json.loads(sys.stdin.read() or "[]"))
     today = datetime.now(IST).date()
     built = build(Path(arguments[0]), Path(arguments[1]), calendars, today)
-    schedules = day_schedules(calendars, today.replace(day=1))
-    print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "schedules": schedules}))
+    until = sessions_file(calendars, today.replace(day=1))["known_until"]
+    print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "known_until": until}))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from runbook.aws.questions import QUESTIONS, split
 from runbook.aws.session import Account
 from runbook.fleet.keys import make_key
 
+AWS_KEY = "alias/aws/ebs"
 KEY = Path("~/.ssh/alpha-harvester")
 FILES = {"all.yml.j2": "group_vars/all.yml", "aws_ec2.yml.j2": "aws_ec2.yml"}
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -39,7 +40,7 @@ STATED = {
     "broker_redirect_uri": "redirect_uri",
 }
 """The answer that each variable of the inventory states."""
-FOLLOWING = ("aws_account_managed", "aws_account_id", "aws_identity_session_manager")
+FOLLOWING = ("aws_account_managed", "aws_account_id", "aws_identity_session_manager", "aws_identity_disk_key")
 """Variables that follow from answers and the account."""
 
 
@@ -112,18 +113,35 @@ def account_of(answers: Mapping[str, str]) -> str:
     return str(account.client("sts").get_caller_identity()["Account"])
 
 
+def disk_key_of(answers: Mapping[str, str]) -> str:
+    """The ARN of the account's own default key for disks in the region; empty where that is AWS's key.
+
+    A host under a key of the account starts only for who may grant the use of it.
+    """
+    account = Account(region=answers["region"], profile=answers["profile"] or None)
+    found = str(account.client("ec2").get_ebs_default_kms_key_id()["KmsKeyId"])
+    return "" if found.endswith(AWS_KEY) else found
+
+
 def write(
-    answers: Mapping[str, str], inventory: Path, account: str, key: Path = KEY, *, left_out: Mapping[str, str] = NOTHING
+    answers: Mapping[str, str],
+    inventory: Path,
+    account: str,
+    key: Path = KEY,
+    *,
+    disk_key: str = "",
+    left_out: Mapping[str, str] = NOTHING,
 ) -> list[Path]:
     """Write the inventory's files from checked answers, and make the login key if there is none.
 
-    `account` is the one that the credentials belong to: later runs refuse any other. Of variables that are there
-    already only those change that answers change; an edited list of hosts is kept as aws_ec2.yml.bak. `left_out` are
-    variables that are 0 in this account, with the reason.
+    `account` is the one that the credentials belong to: later runs refuse any other. `disk_key` as `disk_key_of` says.
+    Of variables that are there already only those change that answers change; an edited list of hosts is kept as
+    aws_ec2.yml.bak. `left_out` are variables that are 0 in this account, with the reason.
     """
     values = {
         **answers,
         "account": account,
+        "disk_key": disk_key,
         "project": PROJECT,
         "symbols": split(answers["symbols"]),
         "key": f"{key}.pub",
@@ -178,7 +196,8 @@ def explain_plan(answers: Mapping[str, str]) -> list[str]:
         "roles with the rights that host, functions, scheduler and operator need, and no others",
         "functions: a dead-man's check every minute, the evening's snapshot and stop, reminders of the daily login; "
         "with your client ID at the broker, the token page at a public address of its own",
-        "schedules by the exchange's calendar: hosts run on trading days from 08:50 until their data is in the bucket",
+        "hosts run on the trading days of the exchange's calendar, from 08:50 until their data is in the bucket: a "
+        "function starts them, and tries each minute until they run",
         f"alarms and a dashboard; mail goes to {answers['email']}, which must confirm AWS's first mail",
         f"a budget of {answers['cap_dollars']} US dollars a month, with mails at 50 % and 80 %",
     ]

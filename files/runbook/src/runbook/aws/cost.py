@@ -16,8 +16,8 @@ HOURS = 730.0
 """Hours of an average month, as AWS bills."""
 TRADING_DAYS = 21
 HOURS_A_TRADING_DAY = 7.75
-METRICS_A_HOST = 6
-ALARMS_A_HOST = 7
+METRICS_A_HOST = 7
+ALARMS_A_HOST = 8
 LAKE_SHARE = 0.3
 """Of what a day takes on the disk, this much is in the bucket: the built files and the compressed raw segments."""
 CHANGED_A_DAY = 0.05
@@ -106,12 +106,24 @@ def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
     kept = disk * (1 + CHANGED_A_DAY * (SNAPSHOTS - 1))
     return [
         _line("host", f"{wanted.hosts} x {wanted.instance_type}, {hours:.0f} h", wanted.hosts * hours * host_hour),
+        *_credits(wanted, hours, price),
         _line("disk", f"{disk} GiB of gp3", disk * price["gp3_gib_month"]),
         _line("address", f"{wanted.hosts} x {address_hours:.0f} h", wanted.hosts * address_hours * by_hour),
         _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),
         _stored(wanted, price),
         _watched(wanted, price),
     ]
+
+
+def _credits(wanted: Configuration, hours: float, price: Mapping[str, Any]) -> list[CostLine]:
+    """What a burstable type may cost above its hours: nothing within its baseline, and so it is not in the sum."""
+    baseline = price["baseline_vcpus"].get(wanted.instance_type)
+    if baseline is None:
+        return []
+    by_hour = price["surplus_vcpu_hour"][wanted.instance_type.partition(".")[0]]
+    most = wanted.hosts * hours * (price["burstable_vcpus"] - baseline) * by_hour
+    how = f"within {baseline:g} of {price['burstable_vcpus']} vCPUs none; at full load all the time {most:.2f}"
+    return [_line("CPU credits", how, 0)]
 
 
 def _stored(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
@@ -124,7 +136,7 @@ def _stored(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
 
 
 def _watched(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
-    """Metrics and alarms; the functions' 52,000 short calls a month are far within what AWS gives for nothing."""
+    """Metrics and alarms; the functions' 104,000 short calls a month are far within what AWS gives for nothing."""
     metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.functions
     paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
     how = f"{metrics} metrics, {alarms} alarms; {wanted.functions} functions are free"

@@ -8,8 +8,9 @@ from runbook.aws.account import find_instances
 from runbook.aws.bucket import bucket_exists
 from runbook.aws.environment import Environment
 from runbook.aws.host_keys import forget
+from runbook.aws.leftovers import SECONDS, left_with_tags
 from runbook.aws.risk import Risk, find_risks
-from runbook.aws.teardown import Doomed, left_with_tags, plan, terminate
+from runbook.aws.teardown import Doomed, plan, terminate
 from runbook.fleet.inventory import Host, load_hosts
 from runbook.pull.bucket import connections, open_lake
 from runbook.pull.plan import Selection
@@ -60,7 +61,8 @@ def remove(doomed: Sequence[Doomed], say: Callable[[str], None]) -> None:
 def check_gone(environment: Environment, account: str) -> None:
     """HarvesterError when anything is left, by name or by tag."""
     by_name = [f"{one.kind} {one.name}" for one in plan(environment.account, environment.names, account)]
-    left = by_name + left_with_tags(environment.account, environment.names)
+    # Where a name is still taken, no patience with the list by tags changes the verdict.
+    left = by_name + left_with_tags(environment.account, environment.names, seconds=0 if by_name else SECONDS)
     if left:
         raise HarvesterError(f"Not everything is gone: {', '.join(left)}. Run ./inv destroy again.")
 

@@ -54,6 +54,12 @@ def load(root: Path, inventory: str | None) -> Environment:
     return Environment(variables, names, Account(names.region, str(variables["aws_account_profile"] or "")))
 
 
+def load_managed(root: Path, inventory: str | None) -> Environment | None:
+    """The same; None for an inventory that has no account of AWS managed."""
+    asked = ask_ansible(root, inventory, None, "localhost", ("aws_account_managed",)).get("localhost", {})
+    return load(root, inventory) if asked.get("aws_account_managed") else None
+
+
 @contextmanager
 def reaching(environment: Environment) -> Iterator[str]:
     """Inside, clients reach this environment; gives the account's id. AWS's errors become one paragraph."""

@@ -1,13 +1,15 @@
 """What Ansible's lambda module does not know: logs, concurrency, where failures go, and a function's own URL."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import ConfigError
 from runbook.aws.outcome import Clients, Outcome, pages, with_tags
 
+MORNING, EVENING = "morning", "evening"
 PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
 NEED_ACCOUNT = {PAGE, REFRESH}
 """They keep the tokens of one account at the broker, and have to be told which."""
@@ -18,6 +20,7 @@ URL_STATEMENTS: dict[str, dict[str, Any]] = {
 }
 PUBLIC: dict[str, Any] = {"auth": "NONE", "statements": sorted(URL_STATEMENTS)}
 PRIVATE: dict[str, Any] = {"auth": None, "statements": []}
+ROLE_TRIES, ROLE_SECONDS = 7, 5.0
 NOTHING = {"concurrency": None, "on_failure": None, "public_url": PRIVATE}
 
 
@@ -33,6 +36,10 @@ def chosen(named: Iterable[str], *, account: str, refresh: bool) -> list[str]:
     unknown = sorted(wanted - set(FUNCTIONS))
     if unknown:
         raise ConfigError(f"aws_functions_deployed: there is no function {unknown[0]}. Name of {', '.join(FUNCTIONS)}.")
+    if EVENING in wanted and MORNING not in wanted:
+        raise ConfigError(
+            "aws_functions_deployed: evening stops the hosts, and without morning nothing starts them again. Name both."
+        )
     lacking = sorted(wanted & NEED_ACCOUNT)
     if lacking and not account:
         raise ConfigError(
@@ -129,7 +136,7 @@ def read_function(client: Any, name: str) -> dict[str, Any] | None:
         "on_failure": destinations.get("OnFailure", {}).get("Destination"),
         "public_url": {
             "auth": (_url(client, name) or {}).get("AuthType"),
-            "statements": sorted(URL_STATEMENTS.keys() & _statements(client, name)),
+            "statements": sorted(_statements(client, name)),
         },
     }
 
@@ -142,13 +149,26 @@ def _write(client: Any, name: str, found: Mapping[str, Any], wanted: Mapping[str
             client.delete_function_concurrency(FunctionName=name)
     if found["on_failure"] != wanted["on_failure"]:
         if wanted["on_failure"]:
-            client.put_function_event_invoke_config(
-                FunctionName=name, DestinationConfig={"OnFailure": {"Destination": wanted["on_failure"]}}
-            )
+            _send_failures(client, name, wanted["on_failure"])
         else:
             client.delete_function_event_invoke_config(FunctionName=name)
     if found["public_url"] != wanted["public_url"]:
         _open(client, name, found["public_url"], wanted["public_url"])
+
+
+def _send_failures(client: Any, name: str, destination: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    """AWS refuses a destination to which the function's role may not publish; what a new role may spreads by and by."""
+    refused = client.exceptions.InvalidParameterValueException
+    for tries_left in reversed(range(ROLE_TRIES)):
+        try:
+            client.put_function_event_invoke_config(
+                FunctionName=name, DestinationConfig={"OnFailure": {"Destination": destination}}
+            )
+            return
+        except refused:
+            if not tries_left:
+                raise
+            sleep(ROLE_SECONDS)
 
 
 def _open(client: Any, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

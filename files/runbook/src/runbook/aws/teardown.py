@@ -1,4 +1,4 @@
-"""destroy: what belongs to an environment, by names and by tags; its removal; what is left of it."""
+"""destroy: what belongs to an environment, by names and by tags, and its removal."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from runbook.aws.account import (
     read_role,
 )
 from runbook.aws.alarms import read_alarms
+from runbook.aws.functions import read_log_group
 from runbook.aws.outcome import Clients, pages
 
 DELETE_AT_ONCE = 1000
@@ -43,23 +44,12 @@ def plan(clients: Clients, names: Names, account: str, partition: str = "aws") -
     ]
 
 
-def left_with_tags(clients: Clients, names: Names) -> list[str]:
-    """ARNs of resources with our tags, without terminated instances, which AWS removes from its lists by itself."""
-    filters = [{"Key": key, "Values": [value]} for key, value in names.tags.items()]
-    listed = pages(
-        clients.client("resourcegroupstaggingapi"), "get_resources", "ResourceTagMappingList", TagFilters=filters
-    )
-    found = [mapping["ResourceARN"] for mapping in listed]
-    gone = _terminated(clients.client("ec2"), names)
-    return sorted(arn for arn in found if arn.rsplit("/", 1)[-1] not in gone)
-
-
 def _schedules_and_alarms(clients: Clients, names: Names) -> Iterator[Doomed]:
     scheduler, cloudwatch = clients.client("scheduler"), clients.client("cloudwatch")
     group = names.schedule_group
     if schedules.read_group(scheduler, group) is not None:
         yield Doomed("schedules", group, partial(schedules.remove_group, scheduler, group))
-    for alarm in sorted(read_alarms(cloudwatch, f"{names.stem}-")):
+    for alarm in sorted(read_alarms(cloudwatch, f"{names.stem}-", names.tags)):
         yield Doomed("alarm", alarm, partial(cloudwatch.delete_alarms, AlarmNames=[alarm]))
     boards = [entry["DashboardName"] for entry in pages(cloudwatch, "list_dashboards", "DashboardEntries")]
     if names.dashboard in boards:
@@ -74,9 +64,9 @@ def _functions(clients: Clients, names: Names, account: str, partition: str) -> 
     for name in (names.function(one) for one in FUNCTIONS):
         if name in there:
             yield Doomed("function", name, partial(functions.delete_function, FunctionName=name))
-    groups = pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=f"/aws/lambda/{names.stem}-")
-    for group in [one["logGroupName"] for one in groups]:
-        yield Doomed("log group", group, partial(logs.delete_log_group, logGroupName=group))
+    for group in (names.function_log_group(one) for one in FUNCTIONS):
+        if read_log_group(logs, group) is not None:
+            yield Doomed("log group", group, partial(logs.delete_log_group, logGroupName=group))
     topic = f"arn:{partition}:sns:{names.region}:{account}:{names.topic}"
     if find_subscriptions(sns, topic) is not None:
         yield Doomed("topic", names.topic, partial(sns.delete_topic, TopicArn=topic))
@@ -155,14 +145,6 @@ def empty_and_remove(s3: Any, name: str) -> None:
     for upload in pages(s3, "list_multipart_uploads", "Uploads", Bucket=name):
         s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
     s3.delete_bucket(Bucket=name)
-
-
-def _terminated(ec2: Any, names: Names) -> set[str]:
-    """Ids of instances that are gone: AWS shows them, with their tags, for about an hour."""
-    filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in names.tags.items()]
-    filters.append({"Name": "instance-state-name", "Values": ["terminated", "shutting-down"]})
-    reservations = pages(ec2, "describe_instances", "Reservations", Filters=filters)
-    return {instance["InstanceId"] for reservation in reservations for instance in reservation["Instances"]}
 
 
 def release_address(ec2: Any, address: Mapping[str, Any]) -> None:

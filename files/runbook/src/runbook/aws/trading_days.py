@@ -1,6 +1,5 @@
-"""The trading calendar as AWS needs it: sessions for the functions, and cron expressions that name each trading day."""
+"""The trading calendar as the functions in AWS need it: the sessions of each trading day."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,13 +10,12 @@ from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import SegmentName, guess_segment, in_order
 from harvester.config.rules import SymbolRule
 
-LEAD = timedelta(minutes=10)
-"""The host starts so long before the day's first phase: 08:50 on an ordinary day."""
 LAG = timedelta(minutes=15)
 """The evening begins so long after the day's last phase: 16:15 on an ordinary day."""
+CONTINUOUS: tuple[PhaseName, ...] = ("continuous",)
 WATCHED: tuple[PhaseName, ...] = ("pre_open", "continuous", "closing_auction")
 HORIZON = timedelta(days=190)
-"""How far ahead schedules are written. Past the calendar's own end its last rule goes on, holidays unknown."""
+"""How far ahead the functions know. Past the calendar's own end its last rule goes on, holidays unknown."""
 
 
 def calendars_of(calendar: TradingCalendar, symbols: Iterable[str | Mapping[str, Any]]) -> list[TradingCalendar]:
@@ -42,31 +40,28 @@ def trading_days(calendars: Sequence[TradingCalendar], first: date) -> Iterator[
 
 
 def sessions_file(calendars: Sequence[TradingCalendar], first: date) -> dict[str, object]:
-    """What the functions know of each trading day, in Indian time: open, close, and when the evening begins."""
-    sessions = {
-        opens.date().isoformat(): [opens.isoformat(), closes.isoformat(), (ends + LAG).isoformat()]
-        for opens, closes, ends in trading_days(calendars, first)
-    }
-    return {"known_until": (first + HORIZON - timedelta(days=1)).isoformat(), "sessions": sessions}
+    """What the functions know of each trading day, in Indian time: open, close, and when the evening begins.
+
+    "trading" has the spans of each day in which there is continuous trading of some segment.
+    """
+    sessions: dict[str, list[str]] = {}
+    trading: dict[str, list[list[str]]] = {}
+    for opens, closes, ends in trading_days(calendars, first):
+        day = opens.date()
+        sessions[day.isoformat()] = [opens.isoformat(), closes.isoformat(), (ends + LAG).isoformat()]
+        trading[day.isoformat()] = [
+            [to_ist(begins).isoformat(), to_ist(ends).isoformat()] for begins, ends in _trading(calendars, day)
+        ]
+    known_until = (first + HORIZON - timedelta(days=1)).isoformat()
+    return {"known_until": known_until, "sessions": sessions, "trading": trading}
 
 
-def day_schedules(calendars: Sequence[TradingCalendar], first: date) -> dict[str, dict[str, str]]:
-    """Cron expressions by what happens then: "start" of the hosts, "open" and "close" of the watched session."""
-    days = list(trading_days(calendars, first))
-    return {
-        "start": month_crons([opens - LEAD for opens, _, _ in days]),
-        "open": month_crons([opens for opens, _, _ in days]),
-        "close": month_crons([closes for _, closes, _ in days]),
-    }
-
-
-def month_crons(moments: Iterable[datetime]) -> dict[str, str]:
-    """One cron expression for each month and time of day, by a name such as 2026-11-0850; days are listed."""
-    groups: dict[tuple[int, int, int, int], list[int]] = defaultdict(list)
-    for moment in moments:
-        groups[(moment.year, moment.month, moment.hour, moment.minute)].append(moment.day)
-    expressions = {}
-    for (year, month, hour, minute), found in sorted(groups.items()):
-        days = ",".join(map(str, found))
-        expressions[f"{year}-{month:02d}-{hour:02d}{minute:02d}"] = f"cron({minute} {hour} {days} {month} ? {year})"
-    return expressions
+def _trading(calendars: Sequence[TradingCalendar], day: date) -> list[tuple[int, int]]:
+    """Spans of continuous trading in wall ns, those of segments that overlap or touch as one."""
+    spans: list[tuple[int, int]] = []
+    for begins, ends in sorted(span for calendar in calendars for span in calendar.windows(day, CONTINUOUS)):
+        if spans and begins <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(ends, spans[-1][1]))
+        else:
+            spans.append((begins, ends))
+    return spans

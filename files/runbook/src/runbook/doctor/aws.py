@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from harvester.base.clock import IST
 from harvester.base.errors import HarvesterError
 from runbook.aws import athena
 from runbook.aws import environment as environments
@@ -21,9 +23,12 @@ from runbook.fleet.trouble import explain, failures
 
 SITE = "Run ansible-playbook -i inventory/aws site.yml: it repairs what differs."
 PAGE_SECONDS = 20
+KNOWN_DAYS = 45
+"""So many days ahead functions should know the calendar; after the last that they know they fail."""
 CALLS: dict[str, dict[str, str]] = {
     "dead-man": {},
     "evening": {},
+    "morning": {},
     "reminder": {"now": "2026-01-04T12:00:00+05:30"},  # on a Sunday it sends nothing
 }
 """What functions are called with. The refresh is not: it would get a token; the page has a check of its own."""
@@ -34,6 +39,7 @@ SIMULATED = (
     ("host", "ssm:GetParameter", "arn:aws:ssm:{region}:{account}:parameter{secret}", False),
     ("dead-man", "cloudwatch:GetMetricData", "*", True),
     ("dead-man", "ec2:StopInstances", "*", False),
+    ("morning", "ec2:DescribeInstances", "*", True),
 )
 
 
@@ -155,13 +161,19 @@ def check_secrets(here: Environment, _: str) -> Iterator[Finding]:
 
 
 def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
-    """Schedules are there, and reach far enough."""
+    """There is one for each function that is called on time, and the functions know trading days of weeks to come."""
     found = read_schedules(here.account.client("scheduler"), here.names.schedule_group)
-    months = sorted(name.split("-", 1)[1][:7] for name in found if name.startswith("wake-"))
-    if not months:
+    if not found:
         yield fail("schedules", "there are none", SITE)
+        return
+    name = here.names.function(deployed(here.variables)[0])
+    settings = here.account.client("lambda").get_function_configuration(FunctionName=name)
+    until = str(settings.get("Environment", {}).get("Variables", {}).get("KNOWN_UNTIL", ""))
+    soon = (datetime.now(IST) + timedelta(days=KNOWN_DAYS)).date().isoformat()
+    if until < soon:
+        yield warn("schedules", f"functions know trading days until {until or 'no day'} alone", SITE)
     else:
-        yield ok("schedules", f"{len(found)}, trading days until {months[-1]}")
+        yield ok("schedules", f"{len(found)}, trading days known until {until}")
 
 
 def check_functions(here: Environment, _: str) -> Iterator[Finding]:

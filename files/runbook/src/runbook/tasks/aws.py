@@ -23,7 +23,8 @@ def configure(_: Context, answers: str | None = None, output: str = "inventory/a
     given = configure.read_answers(Path(answers), known) if answers else presentation.ask_answers(known)
     account = configure.account_of(given)
     missing = optional.left_out(Account(given["region"], given["profile"] or None), account)
-    written = configure.write(given, ROOT / output, account, left_out=missing)
+    disk_key = configure.disk_key_of(given)
+    written = configure.write(given, ROOT / output, account, disk_key=disk_key, left_out=missing)
     presentation.show_configured(written, [*configure.explain_plan(given), *missing.values()], output, given)
 
 

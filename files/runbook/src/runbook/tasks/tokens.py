@@ -3,7 +3,7 @@
 from invoke.context import Context
 
 from harvester.base.errors import UnhealthyError
-from runbook.tasks.here import hosts_of, play, target_of
+from runbook.tasks.here import ROOT, hosts_of, play, target_of
 from runbook.tasks.options import WHERE, operator
 
 
@@ -78,7 +78,13 @@ def token_page(_: Context, listen: str | None = None, inventory: str | None = No
 
 @operator(**WHERE)
 def notify_test(_: Context, inventory: str | None = None, limit: str | None = None) -> None:
-    """Send a test message from each host through every alert channel, and say how each took it."""
+    """Send a test message from the functions and from each host through every channel, and say how each took it."""
+    from runbook.aws import channels_test, environment
+
+    if here := environment.load_managed(ROOT, inventory):
+        with environment.reaching(here):
+            for line in channels_test.send(here):
+                print(line)
     play("notify_test", inventory, limit)
 
 
