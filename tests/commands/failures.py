@@ -98,7 +98,7 @@ RIGHTS = [
         *("run", "recover", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
     ),
     no_rights(
-        lambda place: place.table, r"depth-g1-\w+\.parquet.*(Permission denied|cannot be read)", "export", "verify"
+        lambda place: place.table, r"depth_v3-g\d-\w+\.parquet.*(Permission denied|cannot be read)", "export", "verify"
     ),
     no_rights(lambda place: place.manifest, r"manifest\.json.*denied", "export", "cleanup", "upload", "verify"),
     no_rights(lambda place: place.segment, r"\.seg: .*Permission denied.*owner and mode", "close"),

@@ -16,6 +16,7 @@ from tests.operator.support.made_lake import LakeMaker
 from tests.recorder.fakes import make_config, make_token
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.lake.layout import DEPTH, folder_of
 from harvester.lake.manifest import describe_file
 
 CLOSED, PENDING, UNKNOWN = "2026-11-20", DAY.isoformat(), "2031-01-01"
@@ -57,7 +58,7 @@ class Place:
     @property
     def table(self) -> Path:
         """The depth of the closed day."""
-        return next(self.lake.glob(f"depth/date={CLOSED}/*/*.parquet"))
+        return next(self.lake.glob(f"{folder_of(DEPTH)}/date={CLOSED}/*/*.parquet"))
 
     @property
     def manifest(self) -> Path:

@@ -147,7 +147,8 @@ def test_a_side_without_orders_is_recorded(day: Path) -> None:
     import pyarrow.parquet as pq
 
     (path,) = (day / "data/lake/depth_v3").glob("date=*/host=*/*.parquet")
-    rows = pq.read_table(path, filters=[("symbol", "==", AT_LIMIT)]).to_pylist()
+    prices = ["bid_px_paise", "ask_px_paise"]
+    rows = pq.read_table(path, columns=prices, filters=[("symbol", "==", AT_LIMIT)]).to_pylist()
 
     at_limit = [row for row in rows if row["ask_px_paise"] == [None] * 5]
     assert at_limit

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 BEGINS = datetime.fromisoformat("2026-11-23T16:30:00+05:30")
 SESSIONS = {
@@ -35,6 +36,11 @@ class Cloud:
         self.day = "2026-11-23"
         self.days: dict[str, list[str]] = {"h1": [], "h2": []}
         """Days of which there is a snapshot, by host."""
+        self.now = BEGINS
+        self.launched = {"h1": BEGINS - timedelta(hours=8), "h2": BEGINS - timedelta(hours=8)}
+        self.begun: dict[str, datetime] = {}
+        """When the snapshots of this test were begun."""
+        self.refuses = False
         self.deleted: list[str] = []
         self.stopped: list[str] = []
         self.mails: list[str] = []
@@ -50,7 +56,7 @@ class Cloud:
             {"DeviceName": "/dev/x", "Ebs": {"VolumeId": "other"}},
             {"DeviceName": "/dev/r", "Ebs": {"VolumeId": f"v-{name}"}},
         ]
-        one = {"InstanceId": name, "State": {"Name": self.states[name]}}
+        one = {"InstanceId": name, "State": {"Name": self.states[name]}, "LaunchTime": self.launched[name]}
         one |= {"RootDeviceName": "/dev/r", "BlockDeviceMappings": disks}
         return {"Reservations": [{"Instances": [one]}] if self.states[name] in asked["instance-state-name"] else []}
 
@@ -64,24 +70,32 @@ class Cloud:
         [name] = next(each["Values"] for each in Filters if each["Name"] == "tag:Name")
         return {
             "Snapshots": [
-                {"SnapshotId": f"{name} {day}", "Tags": [{"Key": "Name", "Value": name}, {"Key": "Day", "Value": day}]}
+                {
+                    "SnapshotId": f"{name} {day}",
+                    "StartTime": self.begun.get(f"{name} {day}", BEGINS),
+                    "Tags": [{"Key": "Name", "Value": name}, {"Key": "Day", "Value": day}],
+                }
                 for day in self.days[name]
             ]
         }
 
     def create_snapshot(
         self, VolumeId: str, Description: str, TagSpecifications: list[dict[str, Any]]
-    ) -> dict[str, str]:
+    ) -> dict[str, Any]:
         tags = {each["Key"]: each["Value"] for each in TagSpecifications[0]["Tags"]}
         assert (VolumeId, tags["Project"]) == (f"v-{tags['Name']}", "p")
         self.days[tags["Name"]].append(tags["Day"])
-        return {"SnapshotId": f"{tags['Name']} {tags['Day']}"}
+        made = f"{tags['Name']} {tags['Day']}"
+        self.begun[made] = self.now
+        return {"SnapshotId": made, "StartTime": self.now}
 
     def delete_snapshot(self, SnapshotId: str) -> None:
         self.deleted.append(SnapshotId)
 
     def stop_instances(self, InstanceIds: list[str]) -> None:
         assert all(self.day in self.days[name] for name in InstanceIds), "saved first"
+        if self.refuses:
+            raise ClientError({"Error": {"Code": "InternalError", "Message": "try again"}}, "StopInstances")
         self.stopped += InstanceIds
 
     def publish(self, TopicArn: str, Subject: str, Message: str) -> None:
@@ -106,14 +120,19 @@ def function(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     ask = market.evening_at
     monkeypatch.setattr(module, "evening_at", lambda moment, length: ask(moment, length, tmp_path / "sessions.json"))
     yield module
-    for name in ("market", "evening"):
+    for name in ("market", "machines", "evening"):
         sys.modules.pop(name, None)
 
 
 @pytest.fixture
 def call(function: ModuleType, cloud: Cloud) -> Call:
     """What it does so long after the evening began."""
-    return lambda after: dict(function.handler({"now": (BEGINS + after).isoformat()}, None))
+
+    def make(after: timedelta) -> dict[str, str]:
+        cloud.now = BEGINS + after
+        return dict(function.handler({"now": cloud.now.isoformat()}, None))
+
+    return make
 
 
 MINUTES = timedelta(minutes=1)
@@ -124,9 +143,21 @@ def test_a_host_is_saved_and_stopped_once_its_day_is_in_the_bucket(call: Call, c
     assert call(0 * MINUTES) == {"h1": "not uploaded yet", "h2": "stopping"}
     assert (cloud.stopped, cloud.days, cloud.mails) == (["h2"], {"h1": [], "h2": ["2026-11-23"]}, [])
 
-    cloud.manifests, cloud.states = {"h1", "h2"}, {"h1": "running", "h2": "running"}
-    assert call(15 * MINUTES) == {"h1": "stopping", "h2": "done before"}, "who started it again by hand needs it"
+    cloud.manifests, cloud.launched["h2"] = {"h1", "h2"}, BEGINS + 10 * MINUTES
+    assert call(15 * MINUTES) == {"h1": "stopping", "h2": "done, and started again"}, "by hand: somebody needs it"
     assert cloud.stopped == ["h2", "h1"]
+
+
+def test_a_stop_that_is_refused_is_tried_by_each_call_and_told_by_the_last(call: Call, cloud: Cloud) -> None:
+    cloud.states["h2"], cloud.refuses = "stopped", True
+    assert call(0 * MINUTES)["h1"].startswith("AWS refuses: ") and cloud.mails == []
+    assert call(235 * MINUTES)["h1"].startswith("AWS refuses: ")
+    [mail] = cloud.mails
+    assert mail.startswith("e: a host was not stopped: h1: AWS refuses: ")
+
+    cloud.refuses = False
+    assert call(20 * MINUTES)["h1"] == "stopping"
+    assert (cloud.stopped, cloud.days["h1"]) == (["h1"], ["2026-11-23"])
 
 
 @pytest.mark.parametrize(("stop", "state"), [("false", "running"), ("true", "stopped"), ("true", "pending")])
@@ -136,7 +167,7 @@ def test_what_is_not_to_stop_or_does_not_run_is_saved_alone(
     monkeypatch.setenv("STOP", stop)
     cloud.states = {"h1": state, "h2": "terminated"}
 
-    assert call(0 * MINUTES) == {"h1": "snapshot", "h2": "no such host"}
+    assert call(0 * MINUTES) == {"h1": "done", "h2": "no such host"}
     assert cloud.stopped == []
 
 
@@ -150,7 +181,7 @@ def test_the_newest_seven_snapshots_stay(call: Call, cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(
     ("after", "answers", "mails"),
-    [(-1, False, 0), (0, True, 0), (224, True, 0), (225, True, 1), (239, True, 1), (240, False, 0)],
+    [(-1, False, 0), (0, True, 0), (234, True, 0), (235, True, 1), (239, True, 1), (240, False, 0)],
 )
 def test_an_evening_lasts_four_hours_and_its_last_call_tells_people_of_a_day_that_is_not_up(
     call: Call, cloud: Cloud, after: int, answers: bool, mails: int

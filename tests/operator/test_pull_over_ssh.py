@@ -66,7 +66,7 @@ def test_a_file_that_is_gone_on_the_host_is_named(make_lake: MakeLake, store: Lo
 
     result = pull_over_ssh(ssh_server.host(), lake.root, store)
 
-    assert [problem.path.split("/")[0] for problem in result.problems] == ["depth"]
+    assert [problem.path.split("/")[0] for problem in result.problems] == ["depth_v3"]
     assert "it is not there" in result.problems[0].why
 
 

@@ -25,6 +25,8 @@ from runbook.pull.pull import pull
 from runbook.pull.store import LocalStore
 
 DAYS = 3  # the newest two keep everything
+KINDS = {"depth_v3", "quotes_v3", "raw"}
+"""Folders of what clean-up may take."""
 
 
 def settings(world: World, proof: str) -> UploadSettings:
@@ -45,7 +47,7 @@ def going(lake: LakeMaker, receipt: Receipt) -> set[str]:
 
 def removable(lake: LakeMaker) -> set[str]:
     old = trading_days(DAYS)[:1]
-    found = [path for kind in ("depth", "raw") for path in lake.root.glob(f"{kind}/*/*/*")]
+    found = [path for kind in KINDS for path in lake.root.glob(f"{kind}/*/*/*")]
     return {path.relative_to(lake.root).as_posix() for path in found if path.parts[-3].removeprefix("date=") in old}
 
 
@@ -69,7 +71,7 @@ def test_what_is_seen_in_the_bucket_may_go_and_nothing_else(world: World) -> Non
 def removable_before(lake: LakeMaker, gone: set[str]) -> set[str]:
     """Depth tables and segments of the old days; they are no longer here."""
     assert not any((lake.root / path).exists() for path in gone)
-    assert {path.split("/")[0] for path in gone} == {"depth", "raw"}
+    assert {path.split("/")[0] for path in gone} == KINDS
     assert {path.split("/")[1].removeprefix("date=") for path in gone} == set(trading_days(DAYS)[:1])
     return gone
 
@@ -110,8 +112,8 @@ def test_with_both_homes_only_what_both_have_goes(world: World, tmp_path: Path) 
 
     both = accept([pulled, seen], settings(world, "both"))
 
-    assert going(lake, both) == {path for path in removable(lake) if path.startswith("depth/")}
-    missing = f"depth/date={first}/host=lab1/depth.parquet"
+    assert going(lake, both) == {path for path in removable(lake) if not path.startswith("raw/")}
+    missing = next(path for path in sorted(removable(lake)) if path.startswith(f"depth_v3/date={first}/"))
     world.direct.delete_object(Bucket=world.name, Key=world.bucket.key(missing))
     assert missing not in going(lake, accept([pulled, look(world, lake)], settings(world, "both")))
 
@@ -178,7 +180,7 @@ def test_no_order_of_faults_deletes_what_is_not_there(world: World, figure: Call
 
 
 def removable_of(lake: LakeMaker) -> list[str]:
-    return [p.relative_to(lake.root).as_posix() for kind in ("depth", "raw") for p in lake.root.glob(f"{kind}/*/*/*")]
+    return [p.relative_to(lake.root).as_posix() for kind in KINDS for p in lake.root.glob(f"{kind}/*/*/*")]
 
 
 @pytest.mark.parametrize(

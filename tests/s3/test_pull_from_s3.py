@@ -62,7 +62,7 @@ def test_a_second_pull_brings_nothing_and_a_new_day_alone_comes(world: World, st
     lake = uploaded(world)
     pull_all(world, store)
     [again] = pull_all(world, store)
-    assert (again.fetched, len(again.present)) == ([], 8)
+    assert (again.fetched, len(again.present)) == ([], 10)
 
     lake.add_day("2026-11-23")
     world.upload(lake)
@@ -165,13 +165,13 @@ def test_two_files_of_one_content_both_come(world: World, store: LocalStore) -> 
 
 def test_a_missing_object_is_a_named_problem_and_the_rest_comes(world: World, store: LocalStore) -> None:
     lake = uploaded(world, days=1)
-    gone = next(lake.root.glob("depth/*/*/*")).relative_to(lake.root).as_posix()
+    gone = next(lake.root.glob("depth_v3/*/*/*")).relative_to(lake.root).as_posix()
     world.direct.delete_object(Bucket=world.name, Key=world.bucket.key(gone))
 
     [result] = pull_all(world, store)
 
     assert [problem.path for problem in result.problems] == [gone]
-    assert len(result.fetched) == 3
+    assert len(result.fetched) == 4
     assert result.dates == [], "a manifest here would promise what is not here"
     only_verified(world, store, lake)
 

@@ -131,7 +131,7 @@ def test_what_was_verified_before_s3_went_away_is_not_sent_again(world: World) -
 
 def test_a_foreign_object_is_an_error_that_says_what_to_do(world: World) -> None:
     lake = world.lake(days=1)
-    path = next(lake.root.glob("depth/*/*/*")).relative_to(lake.root).as_posix()
+    path = next(lake.root.glob("depth_v3/*/*/*")).relative_to(lake.root).as_posix()
     world.put(path, b"someone else's")
 
     [outcome] = world.upload(lake)
@@ -157,7 +157,7 @@ def test_a_wrong_checksum_in_an_answer_is_asked_again_and_a_lasting_one_is_belie
 
 def test_a_file_that_changed_here_is_not_sent(world: World) -> None:
     lake = world.lake(days=1)
-    victim = next(lake.root.glob("depth/*/*/*"))
+    victim = next(lake.root.glob("depth_v3/*/*/*"))
     content = bytearray(victim.read_bytes())
     content[100] ^= 1
     victim.write_bytes(content)
