@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,18 +47,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     found = [place.current(kind) for kind in (*TABLES, "gaps")]
     assert all(pq.read_metadata(path).num_rows for path in found)
     return found
-
-
-@pytest.fixture(scope="session")
-def engines() -> Iterator[str]:
-    """The Python of a venv with requirements/engines.txt."""
-    with tempfile.TemporaryDirectory(prefix="engines-") as folder:
-        uv = [str(Path(sys.executable).parent / "uv"), "-q", "--system-certs"]
-        subprocess.run([*uv, "venv", "--python", sys.executable, folder], check=True)
-        python = str(Path(folder, "bin", "python"))
-        lock = HERE.parents[1] / "requirements" / "engines.txt"
-        subprocess.run([*uv, "pip", "sync", "--require-hashes", "--python", python, str(lock)], check=True)
-        yield python
 
 
 def check(python: str, engine: str, files: list[Path]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.commands.places import Place
 from tests.commands.remedies.running import Ending, invoke, run
 
+from harvester.lake.layout import folder_of
 from runbook.fleet import inventory
 from runbook.fleet.inventory import Host
 from runbook.pull.store import LocalStore
@@ -30,7 +31,7 @@ class World:
 
     def pulled(self, kind: str) -> Path:
         """A pulled file."""
-        return next((self.store.lake / kind).glob("*/*/*.*"))
+        return next((self.store.lake / folder_of(kind)).glob("*/*/*.*"))
 
     def run(self, words: Sequence[str]) -> Ending:
         """A command as it is printed; {root} is the host's directory."""

@@ -1,5 +1,6 @@
 """Every column of every table: the value that came is in it, of its scale, with null for what did not come."""
 
+import json
 from typing import Any
 
 import pyarrow as pa
@@ -160,6 +161,16 @@ def test_an_absent_level_has_no_price_and_zeros(place, side: str, count: int) ->
     assert (first[f"{mine}_px_paise"], first[f"{mine}_qty"]) == (row[f"{mine}_px_paise"][0], row[f"{mine}_qty"][0])
 
 
+def for_pandas(schema: pa.Schema) -> dict[str, str]:
+    """What pandas must be told; fastparquet reads no file of whose moments it is not told."""
+    integers = {
+        field.name: {"int64": "Int64", "int32": "Int32"}[str(field.type)]
+        for field in schema
+        if field.nullable and pa.types.is_integer(field.type)
+    }
+    return integers | {field.name: "datetime64[ns]" for field in schema if pa.types.is_timestamp(field.type)}
+
+
 def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:
     """docs/formats.md and every reader's code depend on them."""
     recorder = streamed.sockets()
@@ -182,6 +193,8 @@ def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:
         assert schema.names == names, table
         assert schema.metadata.keys() == {b"schema", b"price_scale", b"pandas"}
         assert (schema.metadata[b"schema"], schema.metadata[b"price_scale"]) == (b"3", b"100")
+        told = {column["name"]: column["numpy_type"] for column in json.loads(schema.metadata[b"pandas"])["columns"]}
+        assert told == for_pandas(schema)
         assert order == [(1, False)], "rows of a symbol are in the order of the journal, which no column alone has"
         for field in schema:
             told = {b"unit": b"paise", b"per_rupee": b"100"} if field.name.endswith("_paise") else {}

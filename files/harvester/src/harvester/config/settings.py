@@ -216,6 +216,16 @@ def find_settings(path: Path | None = None) -> Settings | None:
     return load_settings(found)
 
 
+def find_lake(path: Path | None = None) -> Path:
+    """The lake of this host. Raises ConfigError on a machine without a configuration."""
+    settings = find_settings(path)
+    if settings is None:
+        raise ConfigError(
+            "There is no host's configuration here. Name a lake (export: --lake DIR), or a configuration with --config."
+        )
+    return settings.lake_dir
+
+
 def load_settings(path: Path | None = None) -> Settings:
     """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
     settings = read_settings(path)

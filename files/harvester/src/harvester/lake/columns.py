@@ -8,12 +8,14 @@ level, and a thirtieth of the time to compress as small.
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 PAISE, RUPEE = "_paise", 100
 """How the name of a column of prices ends, and how many of its units a rupee, or a point of an index, has."""
+FAR_SECONDS = 2**33
+"""Seconds since 1970 from here on, which is the year 2242, are not taken for a time."""
 PANDAS_TYPES = {"int64": "Int64", "int32": "Int32"}
 """What pandas should read nullable integers as: as floats, which it takes otherwise, times are 100 ns off and more."""
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
@@ -92,22 +94,26 @@ class Table:
 def with_metadata(schema: pa.Schema, version: int) -> pa.Schema:
     """The schema with ours, and with what pandas needs to read nullable integers exactly (its own metadata, version 2).
 
-    Source: "Storing pandas DataFrame objects in Apache Parquet format", in pandas' developer documentation.
+    Source: "Storing pandas DataFrame objects in Apache Parquet format", in pandas' developer documentation. Where that
+    metadata is there, fastparquet (2026.9) reads a file only if it has the moments, too.
     """
-    exact = [field for field in schema if field.nullable and str(field.type) in PANDAS_TYPES]
-    columns = [
-        {
-            "name": field.name,
-            "field_name": field.name,
-            "pandas_type": str(field.type),
-            "numpy_type": PANDAS_TYPES[str(field.type)],
-            "metadata": None,
-        }
-        for field in exact
-    ]
+    columns = [found for field in schema if (found := _for_pandas(field))]
     pandas = {"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.0.0"}
     ours = {"schema": str(version), "price_scale": str(RUPEE), "pandas": json.dumps(pandas, separators=(",", ":"))}
     return schema.with_metadata(ours)
+
+
+def _for_pandas(field: pa.Field) -> dict[str, Any] | None:
+    """What pandas' metadata says of a nullable integer or of a moment; None of other columns."""
+    kinds: tuple[str, str, dict[str, str] | None]
+    if field.type == MOMENT:
+        kinds = "datetimetz", "datetime64[ns]", {"timezone": field.type.tz}
+    elif field.nullable and str(field.type) in PANDAS_TYPES:
+        kinds = str(field.type), PANDAS_TYPES[str(field.type)], None
+    else:
+        return None
+    names = dict.fromkeys(("name", "field_name"), field.name)
+    return names | dict(zip(("pandas_type", "numpy_type", "metadata"), kinds, strict=True))
 
 
 def plain(*names: str) -> tuple[Column, ...]:

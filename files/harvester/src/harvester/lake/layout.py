@@ -19,9 +19,6 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from harvester.base.errors import ConfigError
-from harvester.config.settings import find_settings
-
 DEPTH, GAPS, RAW, CERTIFICATE, MANIFEST = "depth", "gaps", "raw", "certificate", "manifest"
 QUOTES, INDICES, DEPTH50, BARS = "quotes", "indices", "depth50", "bars"
 SCHEMA_VERSION = 3
@@ -64,6 +61,14 @@ class Partition(NamedTuple):
         return self.path(MANIFEST) / MANIFEST_NAME
 
 
+def parse_partition(folder: str) -> Partition:
+    """The partition of a folder such as date=2026-11-23/host=nse-1. Raises ValueError for another."""
+    match = PARTITION.match(folder)
+    if not match:
+        raise ValueError(f"{folder!r} is no folder of a day and host")
+    return Partition(date.fromisoformat(match[1]), match[2])
+
+
 def folder_of(table: str, version: int = SCHEMA_VERSION) -> str:
     """The folder of a table, or of another kind of file. KeyError for a table that the schema has not."""
     return table if table in (RAW, CERTIFICATE, MANIFEST) else FOLDERS[version][table]
@@ -95,17 +100,7 @@ def find_partitions(lake: Path) -> list[Partition]:
     """The partitions that have a manifest, by date and host. Folders with other names are not partitions."""
     found = []
     for manifest in lake.glob(f"{MANIFEST}/*/*/{MANIFEST_NAME}"):
-        match = PARTITION.match(manifest.parent.relative_to(lake / MANIFEST).as_posix())
-        if match:
-            found.append(Partition(date.fromisoformat(match[1]), match[2]))
+        folder = manifest.parent.relative_to(lake / MANIFEST).as_posix()
+        if PARTITION.match(folder):
+            found.append(parse_partition(folder))
     return sorted(found)
-
-
-def find_lake(path: Path | None = None) -> Path:
-    """The lake of this host. Raises ConfigError on a machine without a configuration."""
-    settings = find_settings(path)
-    if settings is None:
-        raise ConfigError(
-            "There is no host's configuration here. Name a lake (export: --lake DIR), or a configuration with --config."
-        )
-    return settings.lake_dir

@@ -22,8 +22,6 @@ from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, S
 
 SECONDS = {"exchange_time": "ts_event", "ltt": "ts_trade"}
 """Values that the wire has in whole seconds since 1970, and the columns that have them as moments."""
-FAR_SECONDS = 2**33
-"""Seconds since 1970 from here on, which is the year 2242, are not taken for a time."""
 ACTIONS = ("update", "snapshot")
 """Texts of the column `action` by number: an update goes on from the book before, a snapshot is a whole book anew."""
 

@@ -29,7 +29,7 @@ from harvester.lake.gaps.polls import read_gaps
 from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, QUOTES, find_partitions
 from harvester.lake.manifest import Manifest, load_manifest
 from harvester.reader.known import choose_rows, moments_of
-from harvester.reader.rows import SymbolRows
+from harvester.reader.symbol_rows import SymbolRows
 
 TOTALS = ("total_buy_qty", "total_sell_qty")
 LEVEL_NAMES = [f"{side}_{what}_{n}" for side in ("bid", "ask") for n in range(1, LEVELS + 1) for what in ("px", "qty")]

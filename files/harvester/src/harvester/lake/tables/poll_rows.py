@@ -20,9 +20,9 @@ from harvester.brokers.fyers.responses import read_depth
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import Poll, Record, decode, decode_poll
 from harvester.journal.reader import ARCHIVED, CHUNK_BYTES, open_segment
-from harvester.lake.columns import PAISE, Table
+from harvester.lake.columns import FAR_SECONDS, PAISE, Table
 from harvester.lake.day.segments import DayIndex, Positions, Source
-from harvester.lake.schema import DEPTH_TABLE, FAR_SECONDS, QUOTES_TABLE
+from harvester.lake.schema import DEPTH_TABLE, QUOTES_TABLE
 from harvester.lake.tables.origin import Origin
 from harvester.ledger.outage import Outage
 

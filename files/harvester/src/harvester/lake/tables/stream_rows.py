@@ -13,9 +13,9 @@ from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows
 from harvester.decode.fyers_tbt import TbtBatch
 from harvester.decode.hsm_layout import DEPTH, SNAPSHOT
-from harvester.lake.columns import Table
+from harvester.lake.columns import FAR_SECONDS, Table
 from harvester.lake.day.connections import Connection
-from harvester.lake.schema import DEPTH50_TABLE, DEPTH_TABLE, FAR_SECONDS, INDICES_TABLE, QUOTES_TABLE, SECONDS
+from harvester.lake.schema import DEPTH50_TABLE, DEPTH_TABLE, INDICES_TABLE, QUOTES_TABLE, SECONDS
 from harvester.lake.tables.origin import MOST_NOTICES, FeedContent, Origin, Piece
 
 NO_SYMBOL = -1

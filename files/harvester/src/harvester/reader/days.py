@@ -1,0 +1,283 @@
+"""The days of a lake: what each manifest lists, what each certificate says, and the tables as files to read."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harvester.lake.layout import CERTIFICATE, FOLDERS, GAPS, MANIFEST, Partition
+from harvester.lake.manifest import Manifest, parse_manifest, self_hash
+from harvester.lake.manifest import NewerSchemaError as NewerManifestError
+from harvester.reader.columns import LOGICAL, NEWEST, REST, SCALE_OF_FILE, SOURCES, Source
+from harvester.reader.errors import (
+    DamagedFileError,
+    IncompleteLakeError,
+    MixedLakesError,
+    NewerSchemaError,
+    NotRecordedError,
+)
+from harvester.reader.place import Place
+
+PULL = "Pull the day again with ./inv pull-data"
+AWAY = "Move it away; ./inv pull-data downloads it again."
+CASH = "nse_cash"
+"""The segment of a symbol whose entry in a certificate names none."""
+
+
+class Day:
+    """One day of one host."""
+
+    def __init__(self, place: Place, partition: Partition) -> None:
+        self.place = place
+        self.partition = partition
+        self.date: date = partition.date
+        self.host = partition.host
+        self._checked: set[str] = set()
+
+    def __str__(self) -> str:
+        return f"{self.place.address}, {self.date} of {self.host}"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Raises DamagedFileError or NewerSchemaError."""
+        try:
+            with self.readable(f"{MANIFEST} of {self.date}, {self.host}"):
+                return parse_manifest(self.place.read_manifest(self.partition), self.partition)
+        except NewerManifestError as error:
+            raise NewerSchemaError(f"{self.place.address}/{error}") from None
+
+    @cached_property
+    def certificate(self) -> dict[str, Any]:
+        """Raises IncompleteLakeError or DamagedFileError."""
+        path = self._find(CERTIFICATE)
+        if path is None:
+            raise IncompleteLakeError(f"{self}: the manifest lists no certificate. {PULL}.")
+        with self.readable(path):
+            content = json.loads(self.place.read(path))
+            _ = content["symbols"], content["windows"]
+            return dict(content)
+
+    @cached_property
+    def segments(self) -> dict[str, str]:
+        """Each recorded symbol, sorted, with its segment; those of which no update came are among them."""
+        found: dict[str, str] = {}
+        with self.readable(CERTIFICATE):
+            for section in (self.certificate, *self.certificate.get("streams", {}).values()):
+                for symbol, entry in section["symbols"].items():
+                    found[symbol] = entry.get("segment", CASH)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def identifiers(self) -> dict[str, frozenset[str]]:
+        """Permanent identifiers of symbols, such as fyToken and ISIN; no schema so far keeps instruments."""
+        return {}
+
+    def feeds_of(self, symbol: str) -> list[str]:
+        """The feeds that recorded a symbol, polls first."""
+        found = [REST] if symbol in self.certificate["symbols"] else []
+        return found + [
+            name for name, section in self.certificate.get("streams", {}).items() if symbol in section["symbols"]
+        ]
+
+    def interval_ns(self, symbol: str) -> int | None:
+        """From one poll of a symbol to the next, where polls alone recorded it."""
+        if self.feeds_of(symbol) != [REST]:
+            return None
+        with self.readable(CERTIFICATE):
+            stated = self._part(self.segments[symbol]).get("interval_ns")
+            return None if stated is None else int(stated)
+
+    @cached_property
+    def gaps(self) -> "dict[str, dict[str, tuple[Any, Any]]]":
+        """The ledger: by symbol and feed, begins and ends as arrays of wall ns, by begin."""
+        import numpy as np
+
+        table = self.ledger()
+        names = {name: table.source.columns[name].name for name in ("symbol", "feed", "ts_from", "ts_to")}
+        with self.readable(table.path):
+            rows = table.file.read([*names.values()])
+        symbols, feeds = (rows.column(names[name]).cast(pa.string()).to_pylist() for name in ("symbol", "feed"))
+        begins, ends = (rows.column(names[name]).cast(pa.int64()).to_numpy() for name in ("ts_from", "ts_to"))
+        places: dict[tuple[str, str], list[int]] = {}
+        for place, key in enumerate(zip(symbols, feeds, strict=True)):
+            places.setdefault(key, []).append(place)
+        found: dict[str, dict[str, tuple[Any, Any]]] = {}
+        for (symbol, feed), chosen in places.items():
+            order = np.array(chosen)[np.argsort(begins[chosen], kind="stable")]
+            found.setdefault(symbol, {})[feed] = (begins[order], ends[order])
+        return found
+
+    def windows(self, segment: str) -> list[tuple[int, int]]:
+        """Recorded windows [open, close) of a segment, wall ns."""
+        with self.readable(CERTIFICATE):
+            return sorted((int(opens), int(closes)) for opens, closes in self._part(segment)["windows"])
+
+    def _part(self, segment: str) -> dict[str, Any]:
+        """Windows and schedule of a segment, as the certificate states them."""
+        return dict(self.certificate.get("segments", {CASH: self.certificate}).get(segment, self.certificate))
+
+    @cached_property
+    def runs(self) -> list[str]:
+        """The recorder's runs of the day, in their order."""
+        with self.readable(CERTIFICATE):
+            return [str(run["run_id"]) for run in self.certificate["runs"]]
+
+    def tables(self, logical: str) -> "list[Table]":
+        """The stored tables with rows of a logical one. Raises ReaderError for one that is listed and not readable."""
+        return [
+            Table(self, path, logical, schema, source)
+            for schema, sources in SOURCES.items()
+            for source in sources.get(logical, ())
+            if (path := self._find(FOLDERS[schema][source.kind]))
+        ]
+
+    def require(self, logical: str) -> "list[Table]":
+        """The same; raises NotRecordedError where there is none."""
+        schema = self.manifest.schema
+        if logical not in SOURCES[schema]:
+            raise NotRecordedError(
+                f"{self} has schema {schema}, which has no {logical}. Days that a later release builds have them."
+            )
+        found = self.tables(logical)
+        if not found:
+            kinds = sorted({entry.folder for entry in self.manifest.files})
+            raise NotRecordedError(
+                f"{self} has no {logical}: no feed that gives them was recorded. It has {', '.join(kinds)}."
+            )
+        return found
+
+    def ledger(self) -> "Table":
+        """The gap ledger, which every day has. Raises IncompleteLakeError."""
+        for table in self.tables(GAPS):
+            return table
+        raise IncompleteLakeError(f"{self}: the manifest lists no ledger of gaps. {PULL}.")
+
+    def parquet(self, path: str) -> pq.ParquetFile:
+        """A file of Parquet. Raises DamagedFileError."""
+        with self.readable(path):
+            return pq.ParquetFile(self.place.open(path), pre_buffer=self.place.is_bucket)
+
+    def schema_of(self, path: str, file: pq.ParquetFile) -> int:
+        """Raises NewerSchemaError for one that this release does not read."""
+        stated = (file.schema_arrow.metadata or {}).get(b"schema", b"")
+        if not stated.isdigit():
+            raise DamagedFileError(f"{self.place.address}/{path} names no schema, so it is no table of ours. {PULL}.")
+        if int(stated) not in SOURCES:
+            raise NewerSchemaError(
+                f"{self.place.address}/{path} has schema {int(stated)}, and this release reads up to {NEWEST}. Install"
+                " the release that wrote it, or a later one."
+            )
+        return int(stated)
+
+    @contextmanager
+    def readable(self, path: str) -> Iterator[None]:
+        """DamagedFileError for a file that is not what its name says, IncompleteLakeError for one that is not here."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise self._missing(path) from None
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            why = (str(error) or repr(error)).splitlines()[0][:160]
+            raise DamagedFileError(f"{self.place.address}/{path} cannot be read ({why}). {AWAY}") from error
+
+    def _find(self, kind: str) -> str | None:
+        """The path of the file that the manifest lists in a kind's folder; None where it lists none."""
+        listed = [entry.path for entry in self.manifest.files if entry.folder == kind]
+        if not listed:
+            return None
+        if kind not in self._checked:
+            self._check(kind, listed)
+            self._checked.add(kind)
+        return listed[0]
+
+    def _check(self, kind: str, listed: list[str]) -> None:
+        """Raises IncompleteLakeError or MixedLakesError. The folders of a bucket keep everything."""
+        folder = self.partition.path(kind).as_posix()
+        if self.place.is_bucket:
+            return
+        present = {f"{folder}/{name}" for name in self.place.list(folder) if not name.startswith(".")}
+        missing = [path for path in listed if path not in present]
+        others = present - {*listed} - self._former()
+        if others:
+            raise MixedLakesError(
+                f"{self.place.address}/{min(others)} is in no manifest of this day, so files of another lake lie among"
+                " these. Move it away, or copy each lake into a folder of its own."
+            )
+        if missing:
+            raise self._missing(missing[0])
+
+    def _former(self) -> set[str]:
+        """What former generations listed, whose files older releases left where they were."""
+        folder = self.partition.path(MANIFEST).as_posix()
+        found: set[str] = set()
+        for name in self.place.list(folder):
+            if name.startswith("manifest-"):
+                with self.readable(f"{folder}/{name}"):
+                    content = json.loads(self.place.read(f"{folder}/{name}"))
+                    if content.pop("self_sha256") == self_hash(content):
+                        found |= {entry["path"] for entry in content["files"]}
+        return found
+
+    def _missing(self, path: str) -> IncompleteLakeError:
+        return IncompleteLakeError(
+            f"{self.place.address}/{path} is not here, and the manifest of {self.date} lists it: half a pull, or"
+            f" clean-up took it. {PULL}, or read it where it was pulled to."
+        )
+
+
+class Table:
+    """A stored Parquet table of a day, and how to read it in columns of the table `logical`.
+
+    `scales` has of each column of prices how many units a rupee has, by its logical name.
+    """
+
+    def __init__(self, day: Day, path: str, logical: str, schema: int, source: Source) -> None:
+        self.day = day
+        self.path = path
+        self.source = source
+        self.file = day.parquet(path)
+        stated = day.schema_of(path, self.file)
+        if stated != schema:
+            raise DamagedFileError(
+                f"{day.place.address}/{path} states schema {stated}, and its folder is one of schema {schema}. {AWAY}"
+            )
+        absent = {stored.name for stored in source.columns.values()} - {*self.file.schema_arrow.names}
+        if absent:
+            raise DamagedFileError(
+                f"{day.place.address}/{path} is no table of schema {schema}: column {min(absent)} is missing. {AWAY}"
+            )
+        with day.readable(path):
+            prices = [name for name, kind in LOGICAL[logical].items() if kind in ("price", "prices")]
+            self.scales = {name: self._scale(schema, name) for name in prices if name in source.columns}
+
+    def _scale(self, schema: int, name: str) -> int:
+        columns = self.file.schema_arrow
+        if schema in SCALE_OF_FILE:
+            return int(columns.metadata[b"price_scale"])
+        return int(columns.field(self.source.columns[name].name).metadata[b"per_rupee"])
+
+    @property
+    def digits(self) -> int:
+        """Decimals of its prices."""
+        return max((len(str(scale)) - 1 for scale in self.scales.values()), default=2)
+
+    def groups(self, symbol: str) -> list[int]:
+        """The row groups that may have rows of a symbol, by their statistics."""
+        metadata = self.file.metadata
+        place = [metadata.schema.column(at).path for at in range(metadata.num_columns)].index("symbol")
+        chosen = []
+        for number in range(metadata.num_row_groups):
+            statistics = metadata.row_group(number).column(place).statistics
+            known = statistics is not None and statistics.has_min_max
+            if not known or statistics.min <= symbol <= statistics.max:
+                chosen.append(number)
+        return chosen
+
+    def rows(self, groups: list[int]) -> int:
+        """Rows in these row groups."""
+        return sum(self.file.metadata.row_group(number).num_rows for number in groups)

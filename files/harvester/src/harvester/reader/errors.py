@@ -1,0 +1,82 @@
+"""What can be wrong with a question to a lake, or with the lake: a class each, whose message says what to do."""
+
+from harvester.base.errors import HarvesterError
+
+
+class ReaderError(HarvesterError):
+    """Any of the errors below."""
+
+
+class QuestionError(ReaderError):
+    """An argument cannot be read, such as a date or `every`."""
+
+    exit_code = 2
+
+
+class NotALakeError(ReaderError):
+    """The path holds no closed day of a lake."""
+
+    exit_code = 2
+
+
+class IncompleteLakeError(ReaderError):
+    """A manifest lists a table that is not here, or there are tables without a manifest: half a pull."""
+
+
+class MixedLakesError(ReaderError):
+    """Files of two lakes lie in one folder."""
+
+
+class NewerSchemaError(ReaderError):
+    """A file has a schema that this release does not read."""
+
+
+class DamagedFileError(ReaderError):
+    """A file is not what its name says."""
+
+
+class UnknownSymbolError(ReaderError):
+    """The lake, or the days asked for, have no such symbol."""
+
+    exit_code = 2
+
+
+class AmbiguousNameError(ReaderError):
+    """A name fits several symbols, or a symbol was recorded by several hosts."""
+
+    exit_code = 2
+
+
+class OutsideError(ReaderError):
+    """The lake has no day, or the day no session, of the time asked for."""
+
+    exit_code = 2
+
+
+class NotRecordedError(ReaderError):
+    """The day has no table of that kind."""
+
+    exit_code = 2
+
+
+class FinerThanDataError(ReaderError):
+    """A grid or bar is finer than what was recorded."""
+
+    exit_code = 2
+
+
+class TooLargeError(ReaderError):
+    """The answer does not fit into the memory that is free."""
+
+    exit_code = 2
+
+
+class MissingPackageError(ReaderError):
+    """A package that the answer needs is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, package: str, what: str) -> None:
+        super().__init__(
+            f"{what} needs the package {package}, which is not installed: pip install 'harvester[reader]'."
+        )

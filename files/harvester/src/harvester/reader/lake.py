@@ -1,0 +1,243 @@
+"""A lake that is open for questions."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
+
+import pyarrow as pa
+
+from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDICES, QUOTES
+from harvester.reader.arguments import DaysAsked, Range, When, parse_every, parse_range, parse_zone, say, to_date
+from harvester.reader.columns import TRADES
+from harvester.reader.convert import Look, parse_prices
+from harvester.reader.days import Day
+from harvester.reader.errors import OutsideError, QuestionError
+from harvester.reader.ledger import read_gaps
+from harvester.reader.place import Place
+from harvester.reader.result import Answer, Held, free_memory
+from harvester.reader.rows import Part, Rows
+from harvester.reader.sessions import ALL, CONTINUOUS, Asked, parse_session, spans_of
+from harvester.reader.symbols import Found, resolve
+
+if TYPE_CHECKING:
+    from harvester.reader.grid import Grid
+
+Symbols = str | Sequence[str]
+BOOKS = {5: DEPTH, 50: DEPTH50}
+
+
+class Options(TypedDict, total=False):
+    """What most questions take besides symbols and days; see Lake."""
+
+    since: When
+    until: When
+    session: Asked
+    prices: Literal["rupees", "decimal", "paise"]
+    tz: str
+    host: str
+    origin: bool
+
+
+class Chosen(NamedTuple):
+    """What a question says, or leaves out."""
+
+    days: DaysAsked = None
+    since: When | None = None
+    until: When | None = None
+    session: Asked = CONTINUOUS
+    prices: str = "rupees"
+    tz: str | None = None
+    host: str | None = None
+    origin: bool = False
+
+
+class Lake:
+    """The closed days under one address. A question reads what it needs, when its answer is used.
+
+    Questions take `days` (one or several dates), or `since` and `until` (dates, the last one included; or moments, the
+    last one excluded); without any of them all days. `session` is "continuous", "auction", "all" (with what came
+    outside every window), or names of phases; `prices` is "rupees" (float64), "decimal" or "paise"; `tz` the zone of
+    all times; `host` one of several that recorded a symbol; `origin=True` adds where each row is in the journal. All
+    raise ReaderError.
+    """
+
+    def __init__(self, place: Place, memory_bytes: int | None) -> None:
+        self.place = place
+        self._memory_bytes = memory_bytes
+        self._all = [Day(place, partition) for partition in place.partitions()]
+
+    def __repr__(self) -> str:
+        return f"<lake {self.place.address}: {say(self.days())}>"
+
+    @cached_property
+    def _dates(self) -> list[date]:
+        return sorted({day.date for day in self._all})
+
+    def days(self) -> list[date]:
+        """The closed trading days, ascending."""
+        return list(self._dates)
+
+    def hosts(self, day: str | date) -> list[str]:
+        """The hosts that recorded a day."""
+        return [each.host for each in self._on(day)]
+
+    def symbols(self, day: str | date) -> list[str]:
+        """What was recorded on a day, as the broker wrote it then; of some no update may have come."""
+        return sorted({symbol for each in self._on(day) for symbol in each.segments})
+
+    def instruments(self, day: str | date) -> Answer:
+        """One row a recorded symbol: symbol, host, segment and feeds."""
+        rows = [
+            {"symbol": symbol, "host": each.host, "segment": segment, "feeds": each.feeds_of(symbol)}
+            for each in self._on(day)
+            for symbol, segment in each.segments.items()
+        ]
+        fields = [
+            ("symbol", pa.string()),
+            ("host", pa.string()),
+            ("segment", pa.string()),
+            ("feeds", pa.list_(pa.string())),
+        ]
+        return self._answer(Held(pa.Table.from_pylist(rows, pa.schema(fields))))
+
+    def depth(
+        self,
+        symbols: Symbols,
+        days: DaysAsked = None,
+        *,
+        levels: int = 5,
+        invalid: bool = False,
+        **chosen: Unpack[Options],
+    ) -> Answer:
+        """Books: one row an update, the best `levels` of each side as bid_px_1 ... ask_ord_5; beyond five those of the
+        50-level socket. An absent level has no price and 0 shares. `invalid`: with what may be no whole book, too.
+        """
+        if not isinstance(levels, int) or not 1 <= levels <= max(BOOKS):
+            raise QuestionError(f"levels={levels!r} is no number of levels from 1 to {max(BOOKS)}.")
+        logical = next(kind for most, kind in BOOKS.items() if levels <= most)
+        rows = self._question(logical, symbols, Chosen(days, **chosen), levels)
+        return self._answer(rows._replace(look=rows.look._replace(invalid=invalid)))
+
+    def quotes(self, symbols: Symbols, days: DaysAsked = None, **chosen: Unpack[Options]) -> Answer:
+        """Quotes: last trade, volume, day's prices, band; one row an update of any of them."""
+        return self._rows(QUOTES, symbols, Chosen(days, **chosen))
+
+    def trades(self, symbols: Symbols, days: DaysAsked = None, **chosen: Unpack[Options]) -> Answer:
+        """Trades. Raises NotRecordedError: no schema so far has them."""
+        return self._rows(TRADES, symbols, Chosen(days, **chosen))
+
+    def indices(self, symbols: Symbols, days: DaysAsked = None, **chosen: Unpack[Options]) -> Answer:
+        """Values of indices: one row an update."""
+        return self._rows(INDICES, symbols, Chosen(days, **chosen))
+
+    def bars(
+        self, symbols: Symbols, days: DaysAsked = None, *, every: str | timedelta = "1m", **chosen: Unpack[Options]
+    ) -> Answer:
+        """Bars of a minute or several, counted from the opening of the phase: prices, volume, updates, time in gaps."""
+        from harvester.reader import bars
+
+        options = Chosen(days, **chosen)
+        rows = self._question(BARS, symbols, options, 0)
+        return self._answer(bars.make(rows, parse_every(every)))
+
+    def gaps(
+        self,
+        symbols: Symbols | None = None,
+        days: DaysAsked = None,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        tz: str | None = None,
+        host: str | None = None,
+    ) -> Answer:
+        """The ledger: one row for each stretch in which a symbol could not be seen, with its cause."""
+        zone = parse_zone(tz)
+        asked, among = self._range(days, since, until, tz)
+        if symbols is None:
+            wanted = [(day, None) for day in among if host in (None, day.host)]
+            return self._answer(Held(read_gaps(wanted, asked, zone)))
+        named: dict[Day, set[str]] = {}
+        for found in self._resolve(symbols, among, host).values():
+            for day, ticker in found.items():
+                named.setdefault(day, set()).add(ticker)
+        chosen = [(day, named[day]) for day in among if day in named]
+        return self._answer(Held(read_gaps(chosen, asked, zone)))
+
+    def grid(
+        self,
+        symbols: Symbols,
+        since: When | None = None,
+        until: When | None = None,
+        *,
+        every: str | timedelta,
+        fields: str | Sequence[str],
+        days: DaysAsked = None,
+        session: Asked = CONTINUOUS,
+        tz: str | None = None,
+        host: str | None = None,
+    ) -> "Grid":
+        """Symbols x time, point in time, with a mask; see Grid. `fields`: see docs/reading.md, such as imbalance_5."""
+        from harvester.reader import grid
+        from harvester.reader.fields import parse_fields
+
+        plan_fields, every_ns, zone = parse_fields(fields), parse_every(every), parse_zone(tz)
+        asked, among = self._range(days, since, until, tz)
+        phases = parse_session(session)
+        parts = {
+            name: [Part(day, ticker, spans_of(day, day.segments[ticker], phases)) for day, ticker in found.items()]
+            for name, found in self._resolve(symbols, among, host).items()
+        }
+        plan = grid.Plan(parts, asked.begin_ns, asked.end_ns, every_ns, plan_fields, zone)
+        return grid.make(plan, self._free())
+
+    def _rows(self, logical: str, symbols: Symbols, chosen: Chosen) -> Answer:
+        return self._answer(self._question(logical, symbols, chosen, 0))
+
+    def _question(self, logical: str, symbols: Symbols, chosen: Chosen, levels: int) -> Rows:
+        look = Look(logical, levels, parse_prices(chosen.prices), parse_zone(chosen.tz), chosen.origin)
+        asked, among = self._range(chosen.days, chosen.since, chosen.until, chosen.tz)
+        phases = parse_session(chosen.session)
+        parts = [
+            Part(day, ticker, None if phases == (ALL,) else spans_of(day, day.segments[ticker], phases))
+            for found in self._resolve(symbols, among, chosen.host).values()
+            for day, ticker in found.items()
+        ]
+        for day in {part.day for part in parts}:
+            day.require(logical)
+        return Rows(sorted(parts, key=lambda part: part.day.partition), look, asked.begin_ns, asked.end_ns)
+
+    def _resolve(self, symbols: Symbols, among: Sequence[Day], host: str | None) -> dict[str, Found]:
+        names = [symbols] if isinstance(symbols, str) else list(symbols)
+        if not names or len({*names}) < len(names):
+            raise QuestionError(f"symbols={symbols!r} must name at least one symbol, and each once.")
+        return {name: resolve(name, among, self._all, host) for name in names}
+
+    def _range(
+        self, days: DaysAsked, since: When | None, until: When | None, tz: str | None
+    ) -> tuple[Range, list[Day]]:
+        asked = parse_range(self._dates, days, since, until, tz)
+        return asked, [day for day in self._all if day.date in asked.dates]
+
+    def _on(self, day: str | date) -> list[Day]:
+        wanted = to_date(day)
+        found = [each for each in self._all if each.date == wanted]
+        if not found:
+            raise OutsideError(f"{wanted} is no day of this lake: it has {say(self._dates)}.")
+        return found
+
+    def _answer(self, pieces: Any) -> Answer:
+        return Answer(pieces, self._free)
+
+    def _free(self) -> int:
+        return free_memory() if self._memory_bytes is None else self._memory_bytes
+
+
+def open_lake(address: str | Path, *, filesystem: Any = None, memory_bytes: int | None = None) -> Lake:
+    """A lake in a folder, such as pulled/lake, or in a bucket, such as s3://bucket/lake/. Raises NotALakeError.
+
+    `filesystem` is a pyarrow.fs filesystem to use for the bucket; `memory_bytes` what an answer may take, otherwise a
+    share of what is free.
+    """
+    return Lake(Place(address, filesystem), memory_bytes)

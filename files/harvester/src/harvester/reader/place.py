@@ -1,0 +1,110 @@
+"""Where a lake lies: a folder, or a bucket. Files are named by their path in the lake in both."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from harvester.lake.layout import MANIFEST, MANIFEST_NAME, PARTITION, Partition, bucket_path, parse_partition
+from harvester.reader.errors import NotALakeError
+
+BUCKET = "s3://"
+
+
+class Place:
+    """A folder or a prefix of a bucket, and the partitions whose manifests lie in it.
+
+    `filesystem` is asked in place of the one that the address names, such as an S3FileSystem with an endpoint.
+    """
+
+    def __init__(self, address: str | Path, filesystem: Any = None) -> None:
+        self.address = str(address).rstrip("/") or "/"
+        self.is_bucket = self.address.startswith(BUCKET)
+        self._manifests: dict[Partition, str] = {}
+        if self.is_bucket:
+            self.root = self.address.removeprefix(BUCKET)
+            self.files = filesystem or _s3(self.address)
+        else:
+            self.root = str(Path(address).expanduser().absolute())
+            self.files = filesystem or pafs.LocalFileSystem()
+
+    def partitions(self) -> list[Partition]:
+        """Days of hosts that have a manifest, by date and host. Raises NotALakeError for a place that is none."""
+        try:
+            found = self.files.get_file_info(pafs.FileSelector(self._at(MANIFEST), recursive=True))
+        except FileNotFoundError:
+            raise self._no_lake() from None
+        except OSError as error:
+            raise NotALakeError(
+                f"{self.address} cannot be listed ({str(error).splitlines()[0][:200]}). Correct the address, the rights"
+                " or, of a bucket, the credentials (AWS_PROFILE) and the region (AWS_REGION)."
+            ) from error
+        self._manifests = {}
+        for info in sorted((each for each in found if each.is_file), key=lambda each: _generation(each.base_name)):
+            folder = info.path.removeprefix(self._at(MANIFEST)).lstrip("/").rpartition("/")[0]
+            if PARTITION.match(folder) and self._is_manifest(info.base_name):
+                self._manifests[parse_partition(folder)] = info.path
+        if not self._manifests:
+            raise self._no_lake()
+        return sorted(self._manifests)
+
+    def read_manifest(self, partition: Partition) -> bytes:
+        """The manifest in force: of a bucket that of the highest generation. Raises OSError."""
+        with self.files.open_input_stream(self._manifests[partition]) as stream:
+            return bytes(stream.read())
+
+    def read(self, path: str) -> bytes:
+        """A whole file. Raises OSError, FileNotFoundError among them."""
+        with self.files.open_input_stream(self._stored(path)) as stream:
+            return bytes(stream.read())
+
+    def open(self, path: str) -> Any:
+        """A file for reading at any place. Raises OSError."""
+        return self.files.open_input_file(self._stored(path))
+
+    def list(self, folder: str) -> list[str]:
+        """Names of the files in a folder; none where there is no folder. Raises OSError."""
+        selector = pafs.FileSelector(self._at(folder), allow_not_found=True)
+        return sorted(info.base_name for info in self.files.get_file_info(selector) if info.is_file)
+
+    def _at(self, path: str) -> str:
+        return f"{self.root}/{path}"
+
+    def _stored(self, path: str) -> str:
+        return self._at(bucket_path(path) if self.is_bucket else path)
+
+    def _is_manifest(self, name: str) -> bool:
+        return _generation(name) > 0 if self.is_bucket else name == MANIFEST_NAME
+
+    def _no_lake(self) -> NotALakeError:
+        inside = [] if self.is_bucket else sorted(Path(self.root).glob(f"**/{MANIFEST}/date=*"))[:1]
+        if inside:
+            return NotALakeError(
+                f"{self.address} is no lake, and {inside[0].parent.parent} is one: give that path to open_lake."
+            )
+        if not self.is_bucket and any(Path(self.root).glob("*/date=*")):
+            return NotALakeError(
+                f"{self.address} has tables and no manifest, so nobody can say which files count: half a copy. Pull the"
+                " lake as a whole with ./inv pull-data."
+            )
+        return NotALakeError(
+            f"{self.address} holds no closed day of a lake: there is no {MANIFEST}/date=.../host=.../ in it. Give the"
+            " folder that data was pulled to, such as pulled/lake, or s3://BUCKET/lake/."
+        )
+
+
+def _s3(address: str) -> Any:
+    try:
+        return pafs.FileSystem.from_uri(address)[0]
+    except (pa.ArrowException, OSError) as error:
+        raise NotALakeError(
+            f"{address} cannot be opened ({str(error).splitlines()[0][:200]}). Write it as s3://BUCKET/lake/, and see"
+            " that AWS_PROFILE and AWS_REGION are those of the bucket."
+        ) from error
+
+
+def _generation(name: str) -> int:
+    """The number in manifest-<n>.json; 0 where there is none."""
+    number = name.removeprefix("manifest-").removesuffix(".json")
+    return int(number) if number.isdigit() else 0

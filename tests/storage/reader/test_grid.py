@@ -1,0 +1,199 @@
+"""A grid is what a walk over the stored rows gives, and its mask is false wherever the ledger says so."""
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.storage.lake.sockets import INFY, SBIN
+from tests.storage.reader.days import FRIDAY, GAP, ITC, LATE, MONDAY, SECONDS, TCS, THURSDAY, opening
+from tests.storage.reader.stored import stored
+from tests.storage.reader.walk import Gap, Row, value
+
+from harvester.base.clock import NS_PER_SECOND
+from harvester.reader import Lake
+from harvester.reader.errors import FinerThanDataError, QuestionError, TooLargeError
+
+FIELDS = [
+    "mid",
+    "spread",
+    "spread_bp",
+    "microprice",
+    "imbalance_1",
+    "imbalance_5",
+    "ofi_1",
+    "ofi_5",
+    "updates",
+    "age_ms",
+]
+
+
+def recorded(folder: Path, day: Any, symbol: str, kind: str = "depth") -> tuple[list[Row], list[Gap]]:
+    """The rows and gaps of a symbol as they lie in the lake's own files."""
+    books = [
+        Row(
+            row["ts_recv"],
+            row["feed"],
+            row.get("valid", True),
+            row["bid_px"],
+            row["bid_qty"],
+            row["ask_px"],
+            row["ask_qty"],
+        )
+        for row in stored(folder, kind, day, symbol)
+    ]
+    gaps = stored(folder, "gaps", day, symbol)
+    return books, [(gap["feed"], gap["ts_from"], gap["ts_to"]) for gap in gaps]
+
+
+@pytest.mark.parametrize(
+    ("day", "symbol", "every"),
+    [
+        (THURSDAY, SBIN, "1s"),
+        (THURSDAY, INFY, "700ms"),
+        (FRIDAY, TCS, "250ms"),
+        (FRIDAY, ITC, "5s"),
+        (MONDAY, SBIN, "300ms"),
+    ],
+)
+def test_each_value_is_that_of_a_walk_over_the_rows(
+    folder: Path, lake: Lake, day: Any, symbol: str, every: str
+) -> None:
+    grid = lake.grid(symbol, day, day, every=every, fields=FIELDS)
+
+    rows, gaps = recorded(folder, day, symbol)
+    opens = opening(day)
+    for at, moment in enumerate(grid.times_ns.tolist()):
+        wanted = [
+            value(rows, name.rstrip("_0123456789"), int(name[-1]) if name[-1].isdigit() else 1, *args)
+            for name in FIELDS
+            for args in [(moment, grid.every_ns, opens, gaps)]
+        ]
+        assert grid.mask[at, 0] == (None not in wanted), moment - opens
+        if grid.mask[at, 0]:
+            assert grid.values[at, 0].tolist() == pytest.approx(wanted, rel=1e-12)
+        else:
+            assert np.isnan(grid.values[at, 0]).all()
+    assert grid.mask.any()
+    assert not grid.mask.all()
+
+
+def test_the_mask_is_false_through_a_gap_and_before_the_first_book(lake: Lake) -> None:
+    grid = lake.grid(["INFY", "SBIN"], THURSDAY, THURSDAY, every="1s", fields=["mid"])
+
+    seconds = (grid.times_ns - opening(THURSDAY)) // NS_PER_SECOND
+    infy = dict(zip(seconds.tolist(), grid.mask[:, 0].tolist(), strict=True))
+    assert not any(infy[second] for second in range(*GAP))
+    assert infy[GAP[0] - 1]
+    assert infy[GAP[1]]  # the snapshot of the new connection
+    assert grid.mask[:, 1].tolist() == [True] * SECONDS  # one book came at the very opening
+    late = lake.grid("TCS", FRIDAY, FRIDAY, every="1s", fields="mid").mask[:, 0].tolist()
+    assert late == [False] * LATE + [True] * (SECONDS - LATE)
+
+
+def test_what_was_received_after_a_moment_changes_nothing_before_it(lake: Lake) -> None:
+    until = f"{THURSDAY}T09:15:30+05:30"
+    whole = lake.grid("SBIN", THURSDAY, THURSDAY, every="1s", fields=FIELDS)
+    begin = lake.grid("SBIN", THURSDAY, until, every="1s", fields=FIELDS)
+
+    assert len(begin.times_ns) == 30
+    np.testing.assert_array_equal(begin.values, whole.values[:30])
+
+
+def test_pieces_between_gaps_are_whole_and_of_one_phase(lake: Lake) -> None:
+    grid = lake.grid(
+        ["INFY", "SBIN"], every="1s", fields=["mid", "ofi_5"], days=[THURSDAY, FRIDAY, MONDAY], session="all"
+    )
+
+    pieces = grid.split_at_gaps()
+
+    assert sum(len(piece.times_ns) for piece in pieces) == grid.mask.sum()
+    for piece in pieces:
+        assert piece.mask.all()
+        assert (np.diff(piece.times_ns) == grid.every_ns).all()
+        assert np.isfinite(piece.values).all()
+    infy = [piece for piece in pieces if piece.symbols == (INFY,)]
+    assert len(infy) == 2
+    together = grid.split_at_gaps(together=True)
+    assert [piece.symbols for piece in together] == [(INFY, SBIN)] * 2
+    assert sum(len(piece.times_ns) for piece in together) == grid.mask.all(axis=1).sum()
+
+
+def test_the_clock_set_back_orders_nothing(folder: Path, lake: Lake) -> None:
+    """2 s are lived twice: at each of their moments the later record counts, in the order of the journal."""
+    grid = lake.grid("SBIN", MONDAY, MONDAY, every="250ms", fields=["bid_qty_1"])
+
+    rows, _ = recorded(folder, MONDAY, SBIN)
+    received = [row.received for row in rows]
+    assert received != sorted(received)
+    step = next(place for place, (a, b) in enumerate(itertools.pairwise(received)) if b < a)
+    moment = received[step]
+    place = grid.times_ns.tolist().index(moment)
+    later = max(place for place, each in enumerate(received) if each <= moment)
+    assert grid.values[place, 0, 0] == rows[later].bid_qty[0]
+    assert later > step
+
+
+def test_fields_of_quotes_and_of_fifty_levels(folder: Path, lake: Lake) -> None:
+    grid = lake.grid("SBIN", THURSDAY, THURSDAY, every="1s", fields=["ltp", "volume", "imbalance_20"])
+
+    assert grid.mask[1:].all()
+    rows, _ = recorded(folder, THURSDAY, SBIN, "depth50")
+    book = next(row for row in reversed(rows) if row.received <= grid.times_ns[50])
+    bids, asks = sum(book.bid_qty[:20]), sum(book.ask_qty[:20])
+    assert grid.values[50, 0, 2] == pytest.approx((bids - asks) / (bids + asks))
+    quotes = stored(folder, "quotes", THURSDAY, SBIN)
+    quote = next(row for row in reversed(quotes) if row["ts_recv"] <= grid.times_ns[50])
+    assert grid.values[50, 0, :2].tolist() == [quote["ltp"] / 100, quote["volume"]]
+
+
+def test_a_grid_as_rows(lake: Lake) -> None:
+    grid = lake.grid(["SBIN", "INFY"], THURSDAY, THURSDAY, every="1s", fields=["mid"], tz="Asia/Kolkata")
+
+    rows = grid.arrow().to_pylist()
+
+    assert len(rows) == 2 * len(grid.times_ns)
+    assert rows[0]["time"].isoformat() == f"{THURSDAY}T09:15:00+05:30"
+    assert [row["symbol"] for row in rows[:2]] == [SBIN, INFY]
+    assert all((row["mid"] is None) != row["mask"] for row in rows)
+    times, values, mask = grid.numpy()
+    assert times.dtype == "datetime64[ns]"
+    assert values is grid.values
+    assert mask is grid.mask
+
+
+def test_a_grid_finer_than_polls_is_refused(lake: Lake) -> None:
+    with pytest.raises(FinerThanDataError, match=r"polled every 5 s .* every=5000ms"):
+        lake.grid("ITC", FRIDAY, FRIDAY, every="1s", fields=["mid"])
+    lake.grid("ITC", FRIDAY, FRIDAY, every="5000ms", fields=["mid"])
+
+
+@pytest.mark.parametrize("fields", [[], "mid_5", "imbalance", "imbalance_0", "imbalance_51", ["mid", "mid"], "price"])
+def test_a_field_that_there_is_not(lake: Lake, fields: Any) -> None:
+    with pytest.raises(QuestionError):
+        lake.grid("SBIN", every="1s", fields=fields)
+
+
+@pytest.mark.parametrize("every", ["0s", "1", "1.5s", "2d", "-1s", 5, "100us", "25h"])
+def test_a_length_that_is_none(lake: Lake, every: Any) -> None:
+    with pytest.raises(QuestionError, match="Write it as 500ms"):
+        lake.grid("SBIN", every=every, fields="mid")
+
+
+def test_a_grid_that_does_not_fit_is_refused_before_it_is_made(folder: Path) -> None:
+    from harvester.reader import open_lake
+
+    small = open_lake(folder, memory_bytes=1_000_000)
+    small.grid("SBIN", THURSDAY, THURSDAY, every="1s", fields="mid")
+    with pytest.raises(TooLargeError, match="longer every"):
+        small.grid("SBIN", THURSDAY, THURSDAY, every="1ms", fields="mid")
+
+
+def test_one_sided_books_are_not_known(lake: Lake) -> None:
+    """Where the mask is true every value is finite, whatever the books were."""
+    grid = lake.grid(["SBIN", "INFY"], every="1s", fields=["mid", "spread_bp"])
+
+    assert np.isfinite(grid.values[grid.mask]).all()
+    assert math.isnan(grid.values[~grid.mask].max(initial=math.nan))
