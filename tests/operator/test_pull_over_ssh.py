@@ -125,6 +125,7 @@ def test_a_host_that_is_down_is_named_with_the_way_out(
     assert "nothing listens on its SSH port" in result.problems[0].why
 
 
+@pytest.mark.long  # in a normal run the suite lab does so on booted hosts
 def test_ten_kills_at_random_moments_end_as_one_uninterrupted_pull(
     make_lake: MakeLake, store: LocalStore, ssh_server: Server, figure: Callable[..., None]
 ) -> None:
