@@ -3,7 +3,6 @@
 import base64
 import importlib
 import json
-import os
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from harvester.calendar import TradingCalendar
 from harvester.tokens.expiry import expires_at_ns
 from lab.aws.server import REGION
 from runbook.aws.archives import build
+from runbook.fleet.environment import variables_set
 from runbook.fleet.vendored import vendored_files
 
 CALLED_AFTER = timedelta(seconds=20)
@@ -188,7 +188,7 @@ class World:
     def _call(self, call: Call) -> None:
         """Call a function in its own environment; what it raises is an error of it, and is tried again."""
         function, failed = self._functions[call.function], ""
-        with with_variables({**ENVIRONMENT, **function["environment"]}):
+        with variables_set({**ENVIRONMENT, **function["environment"]}):
             try:
                 self._modules[function["id"]].handler(call.event, None)
             except Exception as error:
@@ -202,21 +202,6 @@ class World:
             self._calls.append(Call(again, call.function, call.event, call.tried + 1))
         else:
             self.cloud.told.append(f"{self.now:%Y-%m-%d %H:%M} failed: {function['id']}")
-
-
-@contextmanager
-def with_variables(values: dict[str, str]) -> Iterator[None]:
-    """Inside, the environment has these variables; mock.patch.dict copies all of it, each simulated minute."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager
