@@ -64,9 +64,10 @@ UNPOLLED = [  # between two runs that poll a symbol, one has it on a socket alon
     Plan(NAMES, (NAMES[1:],), 5, 0, (("run", 8.0),), "stop", 1.0),
 ]
 KILLED_AT_ONCE = [  # the run after a stop dies before it has written anything of its symbols
-    Plan(NAMES, (), 1, 0, (("run", 6.0),), "stop", 1.1),
-    Plan(NAMES[2:], (NAMES[1:],), 2, 0, (), "kill", 12.0),
-    Plan(NAMES, (), 2, 0, (), "stop", 8.0),
+    Plan(NAMES[1:2], (), 1, 0, (("run", 24.5),), "stop", 1.1),
+    Plan(NAMES[1:2], (NAMES[1:2],), 2, 0, (), "kill", 12.0),
+    Plan(NAMES[1:2], (), 2, 0, (), "stop", 8.7),
+    Plan((), (NAMES[:1],), 1, 0, (), "stop", 0.01),
 ]
 
 
