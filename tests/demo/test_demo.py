@@ -15,7 +15,8 @@ from tests.demo.conftest import NAMES, SESSION_SECONDS, Account, invoke, needs_r
 from lab.demo.host import AWS_PLAYS
 from lab.demo.login import FLAGS, find_chromium
 from lab.testing import leftovers
-from runbook.aws.teardown import left_with_tags, plan
+from runbook.aws.leftovers import left_with_tags
+from runbook.aws.teardown import plan
 
 pytestmark = needs_root
 INTERVAL_SECONDS = 2

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.storage.lake.conftest import StreamedPlace
@@ -37,13 +38,18 @@ def exact_columns(schema: Any) -> dict[str, str]:
 
 
 def test_a_file_says_which_integers_may_be_null(place: StreamedPlace) -> None:
-    schema = pq.read_schema(place.current("depth"))
-    told = exact_columns(schema)
-    assert told == {"connection": "Int32"}
-    assert str(schema.field("ts_sched").type) == "timestamp[ns, tz=UTC]", "which pandas has exactly, with NaT for null"
+    moments = dict.fromkeys(("ts_recv", "ts_sched", "ts_send"), "datetime64[ns]")
+    assert exact_columns(pq.read_schema(place.current("depth"))) == {"connection": "Int32", **moments}
     for schema in (GAPS_SCHEMA, *(table.schema for table in TABLES.values())):
-        nullable = {field.name for field in schema if field.nullable and str(field.type).startswith("int")}
-        assert set(exact_columns(schema)) == nullable
+        told = exact_columns(schema)
+        nullable = {field.name for field in schema if field.nullable and pa.types.is_integer(field.type)}
+        assert {name for name in told if name not in moments_of(schema)} == nullable
+        assert {told[name] for name in moments_of(schema)} <= {"datetime64[ns]"}, "which pandas has exactly, with NaT"
+
+
+def moments_of(schema: pa.Schema) -> set[str]:
+    """The columns that are times of a day in UTC."""
+    return {field.name for field in schema if pa.types.is_timestamp(field.type)}
 
 
 def test_pandas_reads_them_exactly(place: StreamedPlace) -> None:
