@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from harvester.lake import schema2
 from harvester.lake.columns import PAISE
-from harvester.lake.layout import BARS, DEPTH, GAPS, INDICES, QUOTES, SCHEMA_VERSION
-from harvester.lake.schema import GAPS_SCHEMA, TABLES
+from harvester.lake.layout import BARS, DEPTH, INDICES, QUOTES, SCHEMA_VERSION, TRADES
+from harvester.lake.schema import SCHEMAS_OF
 from harvester.lake.schema2 import FORMER
 
-SCHEMAS: Mapping[str, pa.Schema] = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.items()}}
-IN_RUPEES = (DEPTH, QUOTES, INDICES, BARS)
+SCHEMAS: Mapping[str, pa.Schema] = SCHEMAS_OF[SCHEMA_VERSION]
+IN_RUPEES = (DEPTH, QUOTES, TRADES, INDICES, BARS)
 SIDES, LEVELS = ("bid", "ask"), range(1, 6)
 SECONDS = {"ts_event": "exchange_time", "ts_trade": "ltt", "ts_feed": "feed_time", "ts_send": "send_time"}
 """What schema 2 had in seconds."""

@@ -11,10 +11,11 @@ from harvester.calendar import NSE_CASH, SegmentName
 from harvester.calendar.segments import SEGMENTS
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.streams import Json
+from harvester.lake.certificate.trades import check_trades
 from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.day.slots import Stretch
 from harvester.lake.gaps.polls import GapRow, read_gaps
-from harvester.lake.layout import BARS, DEPTH, FORMER_NAMES, GAPS, table_of
+from harvester.lake.layout import BARS, DEPTH, FORMER_NAMES, GAPS, TRADES, table_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import read_columns
@@ -24,7 +25,7 @@ Ledger = dict[tuple[str, str], list[GapRow]]
 
 
 def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list[str]:
-    """One line per flaw: polls, sockets, and rows of the tables.
+    """One line per flaw: polls, sockets, rows of the tables, and trades.
 
     Raises HarvesterError for a table that is none, and KeyError, TypeError or ValueError for such a certificate.
     """
@@ -36,6 +37,10 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
     for feed, section in certificate.get("streams", {}).items():
         flaws += _check_socket(feed, section, certificate, ledger)
     flaws += _check_rows(certificate, paths)
+    if TRADES in paths:
+        flaws += check_trades(certificate["trades"], paths[TRADES])
+    elif certificate.get("trades"):
+        flaws.append("the table trades is not listed, and should have rows")
     known = {(REST, symbol) for symbol in certificate["symbols"]}
     known |= {
         (feed, symbol) for feed, section in certificate.get("streams", {}).items() for symbol in section["symbols"]
@@ -147,7 +152,7 @@ def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
             rows_of = {FORMER_NAMES.get(table, table): rows for table, rows in entry["updates"].items() if rows}
             claimed.update({(table, feed, symbol): rows for table, rows in rows_of.items()})
     found: Counter[tuple[str, str, str]] = Counter()
-    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {BARS}):
+    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {BARS, TRADES}):
         if table not in paths:
             return [f"the table {table} is not listed, and should have rows"]
         for batch in read_columns(paths[table], table, ["symbol", "feed"]):

@@ -8,7 +8,7 @@ stands for null. A running hash per column compares the written values with thos
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +22,7 @@ from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import FEED_NAMES
 from harvester.lake.columns import Column, Table
-from harvester.lake.schema import ACTIONS, TABLES_OF, version_of
+from harvester.lake.schema import TABLES_OF, TEXTS, version_of
 from harvester.lake.schema2 import FORMER
 from harvester.lake.schema2 import VERSION as FORMER_VERSION
 
@@ -47,7 +47,7 @@ class TableWriter:
         self.rows = 0
         self.digest = ColumnDigest(table)
         feeds = [FEED_NAMES.get(number, "") for number in range(256)]
-        self._names = {"feed": feeds, "run_id": list(run_ids), "action": list(ACTIONS)}
+        self._names = {"feed": feeds, "run_id": list(run_ids), **TEXTS}
         self._waiting: list[Ints] = []
         self._shared: list[tuple[str, Ints]] = []
         self._shared_rows = 0
@@ -111,7 +111,7 @@ class TableWriter:
             self._writer.close()
 
 
-def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: dict[str, list[str]]) -> pa.RecordBatch:
+def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: Mapping[str, Sequence[str]]) -> pa.RecordBatch:
     """Each symbol's matrix as Arrow; `names` has the texts that the numbers of a name column stand for."""
     symbols, matrices = zip(*parts, strict=True)
     matrix = np.concatenate(matrices, axis=1)
@@ -121,7 +121,7 @@ def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: dict[str, l
     return pa.RecordBatch.from_arrays([arrays[0], symbol, *arrays[1:]], schema=table.schema)
 
 
-def _array(column: Column, values: Ints, names: dict[str, list[str]]) -> pa.Array:
+def _array(column: Column, values: Ints, names: Mapping[str, Sequence[str]]) -> pa.Array:
     if column.kind == "list":
         flat = np.ascontiguousarray(values.T).reshape(-1)
         offsets = np.arange(0, len(flat) + 1, column.width, dtype=np.int32)
