@@ -30,7 +30,8 @@ from harvester.lake.layout import Partition
 from harvester.lake.manifest import Manifest, write_manifest
 from harvester.lake.tables import deduplication
 from harvester.lake.tables.deduplication import Deduplicator, Tally
-from harvester.lake.tables.parquet import ColumnDigest, TableWriter, to_batch
+from harvester.lake.tables.digest import ColumnDigest
+from harvester.lake.tables.parquet import TableWriter, to_batch
 from harvester.lake.tables.sequence import Sequences
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.writing import merge

@@ -48,6 +48,8 @@ def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation:
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
     has_segments = any(segment != NSE_CASH for segment in day.grids)
     origin = Origin(run_ids, day.windows, (lambda symbol: day.grid_of(symbol).windows) if has_segments else None)
+    for symbol in sorted({symbol for symbols in day.sockets.values() for symbol in symbols}):
+        origin.number(symbol)  # in the order in which the tables have them: a spool reads neighbours together
     with (
         Spool(workplace.with_name(".spool")) as spool,
         closing(Streams(workplace.parent, origin, day.events.connections, day.earlier)) as streams,

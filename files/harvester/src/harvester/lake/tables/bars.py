@@ -16,38 +16,79 @@ from harvester.lake.schema import BARS_TABLE, QUOTES_TABLE
 
 MINUTE_NS = 60 * NS_PER_SECOND
 _IN_SESSION, _LTP = (QUOTES_TABLE.at(name) for name in ("in_session", "ltp_paise"))
-_USED = [QUOTES_TABLE.at(name) for name in ("ts_recv", "ltp_paise", "volume", "bid_px_paise", "ask_px_paise")]
+_USED = [
+    QUOTES_TABLE.at(name) for name in ("ts_recv", *["ltp_paise"] * 4, *["volume"] * 2, "bid_px_paise", "ask_px_paise")
+]
+"""The values of a bar of one quote."""
+_MANY = 1 << 14
+"""Quotes that wait before they are put together."""
 
 
 class Bars:
-    """Gathers the quotes of one symbol, 40 bytes each, and makes its bars of them."""
+    """Makes the bars of one symbol of its quotes, so many at a time."""
 
     def __init__(self) -> None:
-        self._quotes: list[Ints] = [np.empty((len(_USED), 0), np.int64)]
+        self._waiting: list[Ints] = []
+        self._count = 0
 
     def see(self, quotes: Ints) -> None:
         """Add rows of the table quotes, in the order of the journal."""
-        self._quotes.append(quotes[_USED][:, (quotes[_IN_SESSION] != 0) & (quotes[_LTP] != ABSENT)])
+        bars = np.ones((len(_USED) + 1, quotes.shape[1]), np.int64)
+        bars[:-1] = quotes[_USED]
+        used = (quotes[_IN_SESSION] != 0) & (quotes[_LTP] != ABSENT)
+        self._waiting.append(bars if used.all() else bars[:, used])
+        self._count += self._waiting[-1].shape[1]
+        if self._count >= _MANY:
+            self._waiting = [_by_minute(np.concatenate(self._waiting, axis=1))]
+            self._count = 0
 
     def matrix(self, gaps: Iterable[Interval]) -> Ints:
         """The bars as a matrix of their table, int64[10, bars], each with the ns of it that lie in gaps."""
-        quotes = np.concatenate(self._quotes, axis=1)
-        # a clock that was set back has told a minute twice
-        recv_ns, ltp, volume, bid, ask = quotes[:, np.argsort(quotes[0] // MINUTE_NS, kind="stable")]
-        if not len(recv_ns):
+        bars = np.concatenate([np.empty((len(_USED) + 1, 0), np.int64), *self._waiting], axis=1)
+        begins, opens, high, low, close, first, last, bid, ask, updates = _by_minute(bars)
+        if not len(begins):
             return np.empty((BARS_TABLE.height, 0), np.int64)
-        minutes = recv_ns // MINUTE_NS
-        starts = np.flatnonzero(np.append(True, minutes[1:] != minutes[:-1]))
-        lasts = np.append(starts[1:], len(minutes)) - 1
-        begins = minutes[starts] * MINUTE_NS
-        is_given = volume != ABSENT
-        # of each quote: the last one with a volume up to it, or -1
-        given = np.maximum.accumulate(np.where(is_given, np.arange(len(volume)), -1))
-        before = np.where(starts > 0, given[starts - 1], -1)
-        before[before < 0] = np.argmax(is_given)
-        grown = np.where(given[lasts] >= starts, volume[given[lasts]] - volume[before], ABSENT)
+        is_given = last != ABSENT
+        # of each minute: the last one before it with a volume, or -1
+        given = np.maximum.accumulate(np.where(is_given, np.arange(len(last)), -1))
+        given = np.append(-1, given[:-1])
+        before = np.where(given < 0, first[np.argmax(is_given)], last[given])
+        grown = np.where(is_given, last - before, ABSENT)
         taken = union(gaps)
-        gap_ns = [total(intersect([(begin, begin + MINUTE_NS)], taken)) for begin in begins.tolist()]
-        high, low = np.maximum.reduceat(ltp, starts), np.minimum.reduceat(ltp, starts)
-        prices = [ltp[starts], high, low, ltp[lasts], grown, bid[lasts], ask[lasts]]
-        return np.array([begins, *prices, lasts - starts + 1, gap_ns], np.int64)
+        gap_ns = [total(intersect([(begin, begin + MINUTE_NS)], taken)) if taken else 0 for begin in begins.tolist()]
+        return np.stack([begins, opens, high, low, close, grown, bid, ask, updates, np.array(gap_ns, np.int64)])
+
+
+def _by_minute(bars: Ints) -> Ints:
+    """One bar a minute: its begin, open, high, low, close, first and last volume, bid, ask, and number of quotes.
+
+    `bars` are in the order of the journal, their first row any moment of the minute. A clock that was set back has told
+    a minute twice.
+    """
+    minutes = bars[0] // MINUTE_NS
+    if not len(minutes):
+        return bars
+    if (minutes[1:] < minutes[:-1]).any():
+        order = np.argsort(minutes, kind="stable")
+        bars, minutes = bars[:, order], minutes[order]
+    starts = np.flatnonzero(np.append(True, minutes[1:] != minutes[:-1]))
+    lasts = np.append(starts[1:], len(minutes)) - 1
+    _, opens, high, low, close, first, last, bid, ask, updates = bars
+    places = np.arange(len(minutes))
+    known = np.where(last != ABSENT, places, -1)
+    latest = np.maximum.reduceat(known, starts)
+    earliest = np.minimum.reduceat(np.where(known < 0, len(places), known), starts)
+    return np.stack(
+        [
+            minutes[starts] * MINUTE_NS,
+            opens[starts],
+            np.maximum.reduceat(high, starts),
+            np.minimum.reduceat(low, starts),
+            close[lasts],
+            np.where(latest < 0, ABSENT, first[np.minimum(earliest, len(places) - 1)]),
+            np.where(latest < 0, ABSENT, last[latest]),
+            bid[lasts],
+            ask[lasts],
+            np.add.reduceat(updates, starts),
+        ]
+    )
