@@ -92,6 +92,49 @@ def record(journal: Path, symbols: int, entries: int, **limits: int) -> int:
     return steps * 2 * symbols
 
 
+def record_flaps(journal: Path, symbols: int, reconnects: int, **limits: int) -> None:
+    """Write the journal of a window in which the one connection of so many symbols breaks and is made anew so often.
+
+    Each symbol has a gap of its own from the break to its snapshot, as the recorder writes them.
+    """
+    tickers = namesakes(symbols)
+    topics = {f"dp|nse_cm|{1000 + number}": ticker for number, ticker in enumerate(tickers)}
+    values = Crowd(symbols).at(0)[:, :BOOK].tolist()
+    entries = [
+        hsm.snapshot(number, hsm.Topic(topic, 1, 2, "nse_cm", topic[10:], ticker[4:]), values[number])
+        for number, (topic, ticker) in enumerate(topics.items())
+    ]
+    frames = [hsm.feed(0, entries[start : start + PAIRS]) for start in range(0, symbols, PAIRS)]
+    clock = MovedClock(OPEN_NS, BOOT_NS)
+    run = RunInfo("bench", "r1", "c0ffee", {})
+    window = {"open_ns": OPEN_NS, "close_ns": OPEN_NS + reconnects * STEP_NS}
+    limits = {"sync_interval_ms": 3_600_000, **limits}
+    with JournalWriter(journal, clock=clock, run=run, **limits) as writer:
+        plan = {"interval_ns": None, "phases": ["continuous"], "feeds": [FYERS_HSM]}
+        writer.append_control({"type": "window_open", **window, **plan})
+        for number in range(reconnects):
+            now = OPEN_NS + number * STEP_NS
+            clock.now = now, now - OPEN_NS + BOOT_NS
+            if number:
+                end = {"cause": "disconnect", "detail": "the server ended the connection"}
+                writer.append_control({"type": "disconnect", "feed": FYERS_HSM, "stream": 0, **end})
+                ids = [f"{run.run_id}-2-{number * symbols + place}" for place in range(symbols)]
+                for gap_id, ticker in zip(ids, tickers, strict=True):
+                    gap = {"type": "gap_open", "gap_id": gap_id, "symbols": [ticker], "from_ns": now - STEP_NS // 4}
+                    writer.append_control({**gap, **end, "feed": FYERS_HSM})
+            connect = {"type": "connect", "feed": FYERS_HSM, "stream": 0, "symbols": tickers, "attempt": 1}
+            writer.append_control({**connect, "topics": topics})
+            for place, frame in enumerate(frames):
+                now += NS // 1000
+                writer.append(FYERS_HSM, 0, frame, wall_ns=now, mono_ns=now - OPEN_NS + BOOT_NS)
+                clock.now = now, now - OPEN_NS + BOOT_NS
+                for gap_id in ids[place * PAIRS : (place + 1) * PAIRS] if number else ():
+                    writer.append_control({"type": "gap_close", "gap_id": gap_id, "to_ns": now})
+        clock.now = window["close_ns"], window["close_ns"] - OPEN_NS + BOOT_NS
+        writer.append_control({"type": "window_close", **window})
+        writer.append_control({"type": "stop"})
+
+
 def _groups(symbols: int) -> Iterator[tuple[int, int, int]]:
     """Connection, and the first and the last place of the symbols of each frame of a step."""
     for start in range(0, symbols, ON_CONNECTION):

@@ -12,7 +12,7 @@ from harvester.journal.format import Record, decode_control
 Batch = TypeVar("Batch", covariant=True)
 HSM_FRAMES, TBT_FRAMES = 4096, 512
 """Frames of a batch: enough to make arrays pay, few enough to stay in the processor's cache."""
-ROUND_BYTES = 4 << 20
+ROUND_BYTES = 2 << 20
 """Bytes of frames after which a round ends, however few frames they are: a frame may have hundreds of entries."""
 
 

@@ -44,19 +44,19 @@ class Bars:
 
     def matrix(self, gaps: Iterable[Interval]) -> Ints:
         """The bars as a matrix of their table, int64[10, bars], each with the ns of it that lie in gaps."""
-        bars = np.concatenate([np.empty((len(_USED) + 1, 0), np.int64), *self._waiting], axis=1)
-        begins, opens, high, low, close, first, last, bid, ask, updates = _by_minute(bars)
-        if not len(begins):
+        if not any(part.shape[1] for part in self._waiting):
             return np.empty((BARS_TABLE.height, 0), np.int64)
+        bars = np.concatenate(self._waiting, axis=1)
+        begins, opens, high, low, close, first, last, bid, ask, updates = _by_minute(bars)
         is_given = last != ABSENT
         # of each minute: the last one before it with a volume, or -1
-        given = np.maximum.accumulate(np.where(is_given, np.arange(len(last)), -1))
-        given = np.append(-1, given[:-1])
+        given = np.full(len(last), -1)
+        given[1:] = np.maximum.accumulate(np.where(is_given, np.arange(len(last)), -1))[:-1]
         before = np.where(given < 0, first[np.argmax(is_given)], last[given])
         grown = np.where(is_given, last - before, ABSENT)
         taken = union(gaps)
         gap_ns = [total(intersect([(begin, begin + MINUTE_NS)], taken)) if taken else 0 for begin in begins.tolist()]
-        return np.stack([begins, opens, high, low, close, grown, bid, ask, updates, np.array(gap_ns, np.int64)])
+        return np.array([begins, opens, high, low, close, grown, bid, ask, updates, gap_ns], np.int64)
 
 
 def _by_minute(bars: Ints) -> Ints:
@@ -71,24 +71,26 @@ def _by_minute(bars: Ints) -> Ints:
     if (minutes[1:] < minutes[:-1]).any():
         order = np.argsort(minutes, kind="stable")
         bars, minutes = bars[:, order], minutes[order]
-    starts = np.flatnonzero(np.append(True, minutes[1:] != minutes[:-1]))
-    lasts = np.append(starts[1:], len(minutes)) - 1
-    _, opens, high, low, close, first, last, bid, ask, updates = bars
-    places = np.arange(len(minutes))
-    known = np.where(last != ABSENT, places, -1)
-    latest = np.maximum.reduceat(known, starts)
-    earliest = np.minimum.reduceat(np.where(known < 0, len(places), known), starts)
-    return np.stack(
-        [
-            minutes[starts] * MINUTE_NS,
-            opens[starts],
-            np.maximum.reduceat(high, starts),
-            np.minimum.reduceat(low, starts),
-            close[lasts],
-            np.where(latest < 0, ABSENT, first[np.minimum(earliest, len(places) - 1)]),
-            np.where(latest < 0, ABSENT, last[latest]),
-            bid[lasts],
-            ask[lasts],
-            np.add.reduceat(updates, starts),
-        ]
-    )
+    edges = np.flatnonzero(minutes[1:] != minutes[:-1])
+    starts, lasts = np.concatenate([[0], edges + 1]), np.concatenate([edges, [len(minutes) - 1]])
+    result = np.empty((len(bars), len(starts)), np.int64)
+    result[0] = minutes[starts] * MINUTE_NS
+    result[1] = bars[1][starts]
+    result[2] = np.maximum.reduceat(bars[2], starts)
+    result[3] = np.minimum.reduceat(bars[3], starts)
+    result[4], result[7:9] = bars[4][lasts], bars[7:9, lasts]
+    result[5], result[6] = _volumes(bars[5], bars[6], starts, lasts)
+    result[9] = np.add.reduceat(bars[9], starts)
+    return result
+
+
+def _volumes(first: Ints, last: Ints, starts: Ints, lasts: Ints) -> tuple[Ints, Ints]:
+    """The first and the last volume of each minute that is given; ABSENT where none is."""
+    is_given = last != ABSENT
+    if is_given.all():
+        return first[starts], last[lasts]
+    places = np.arange(len(last))
+    latest = np.maximum.reduceat(np.where(is_given, places, -1), starts)
+    earliest = np.minimum.reduceat(np.where(is_given, places, len(places)), starts)
+    known = np.where(latest < 0, 0, earliest)
+    return np.where(latest < 0, ABSENT, first[known]), np.where(latest < 0, ABSENT, last[latest])

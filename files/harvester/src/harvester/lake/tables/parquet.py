@@ -49,6 +49,7 @@ class TableWriter:
         feeds = [FEED_NAMES.get(number, "") for number in range(256)]
         self._names = {"feed": feeds, "run_id": list(run_ids), "action": list(ACTIONS)}
         self._waiting: list[Ints] = []
+        self._rows_waiting = 0
         self._shared: list[tuple[str, Ints]] = []
         self._shared_rows = 0
         self._limit = min(GROUP_ROWS, GROUP_BYTES // (8 * table.height))
@@ -67,18 +68,21 @@ class TableWriter:
     def add(self, symbol: str, matrix: Ints) -> None:
         """More rows of a symbol, sorted after those before. Symbols must come in ascending order."""
         self._waiting.append(matrix)
-        while sum(part.shape[1] for part in self._waiting) >= self._limit:
+        self._rows_waiting += matrix.shape[1]
+        while self._rows_waiting >= self._limit:
             together = np.concatenate(self._waiting, axis=1)
             self._waiting = [together[:, self._limit :]]
+            self._rows_waiting -= self._limit
             self._write_shared()
             self._write([(symbol, together[:, : self._limit])])
 
     def end_symbol(self, symbol: str) -> None:
         """No more rows of it."""
-        if not any(part.shape[1] for part in self._waiting):
+        if not self._rows_waiting:
+            self._waiting = []
             return
-        rest = symbol, np.concatenate(self._waiting, axis=1)
-        self._waiting = []
+        rest = symbol, self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting, axis=1)
+        self._waiting, self._rows_waiting = [], 0
         if rest[1].shape[1] >= self._share:
             self._write_shared()
             self._write([rest])
@@ -176,7 +180,7 @@ def plain(column: Any) -> Any:
 def _batches(path: Path, file: pq.ParquetFile, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     check_columns(path, file.schema_arrow, table)
     rows = max(256, min(8192, GROUP_BYTES // (8 * table.height)))
-    yield from file.iter_batches(batch_size=rows, columns=[*columns])
+    yield from file.iter_batches(batch_size=rows, columns=[*columns], use_threads=False)
 
 
 def _unreadable(path: Path, error: pa.ArrowException) -> HarvesterError:

@@ -17,11 +17,11 @@ import zstandard
 from harvester.decode.frames import Ints
 from harvester.lake.schema import order_of
 
-FLUSH_BYTES = 16 << 20
+FLUSH_BYTES = 8 << 20
 """Rows that gather before they are sorted and written."""
 CHUNK_BYTES = 64 << 10
 """Rows of a chunk, before compression: it is read as a whole, also where one row of it is wanted."""
-GROUP_BYTES = 24 << 20
+GROUP_BYTES = 12 << 20
 """Rows that are put together at once."""
 LEVEL = 1
 
@@ -85,14 +85,12 @@ class RowSpool:
         order = _by_symbol(symbols)
         rows = np.empty((self._height, len(order)), np.int64)
         rows[0] = symbols[order]
-        matrix = np.concatenate([matrix for _, matrix in self._waiting], axis=1)
+        _arrange([matrix for _, matrix in self._waiting], order, rows[1:])
         self._waiting, self._bytes, self._group = [], 0, None
-        matrix.take(order, axis=1, out=rows[1:], mode="clip")
         self._count(rows[0])
         step = max(1, CHUNK_BYTES // (8 * self._height))
         starts = np.arange(0, len(order), step)
-        chunks = (np.ascontiguousarray(rows[:, start : start + step]) for start in starts.tolist())
-        packed = [self._compressor.compress(chunk) for chunk in chunks]
+        packed = [self._compressor.compress(rows[:, start : start + step].tobytes()) for start in starts.tolist()]
         self._file.write(b"".join(packed))
         self._file.flush()
         ends = np.minimum(starts + step, len(order)) - 1
@@ -127,18 +125,21 @@ class RowSpool:
         self._group = None
         counts = np.cumsum(self._counts[first:])
         end = first + max(1, int(np.searchsorted(counts, limit, side="right")))
-        rows = np.concatenate([part for flush in self._flushes for part in self._parts(flush, first, end)], axis=1)
-        symbols, keys = rows[0], order_of(rows[1:])
+        parts = [part for flush in self._flushes for part in self._parts(flush, first, end)]
+        symbols = np.concatenate([part[0] for part in parts])
+        keys = np.concatenate([order_of(part[1:]) for part in parts])
         order = _by_symbol(symbols)
         falls = keys[order[1:]] < keys[order[:-1]]
         if (falls & (symbols[order[1:]] == symbols[order[:-1]])).any():
             order = np.lexsort((keys, symbols))  # several connections brought rows at once
         starts = np.append(0, counts[: end - first])
-        return _Group(first, end, starts, rows[1:].take(order, axis=1))
+        matrix = np.empty((self._height - 1, len(order)), np.int64)
+        _arrange([part[1:] for part in parts], order, matrix)
+        return _Group(first, end, starts, matrix)
 
     def _stretches(self, symbol: int) -> Iterator[Ints]:
         """The rows of one symbol, flush by flush: what no later flush can have anything before."""
-        begins = np.array([flush.begin for flush in self._flushes][1:] + [np.iinfo(np.int64).max], np.int64)
+        begins = np.array([*(flush.begin for flush in self._flushes[1:]), np.iinfo(np.int64).max], np.int64)
         limits = np.minimum.accumulate(begins[::-1])[::-1]
         waiting = np.empty((self._height, 0), np.int64)
         for flush, limit in zip(self._flushes, limits.tolist(), strict=True):
@@ -160,11 +161,17 @@ class RowSpool:
             raw = self._decompressor.decompress(packed)
             rows = np.frombuffer(raw, np.int64).reshape(self._height, -1)
             start, stop = np.searchsorted(rows[0], [first, end]).tolist()
-            yield rows[:, start:stop]
+            yield rows if stop - start == rows.shape[1] else rows[:, start:stop].copy()
 
     def close(self) -> None:
         """Delete the temporary files."""
         self._file.close()
+
+
+def _arrange(parts: list[Ints], order: Ints, target: Ints) -> None:
+    """Put the columns of all parts, one after the other, into `target` in that order."""
+    for row in range(len(target)):
+        np.concatenate([part[row] for part in parts]).take(order, out=target[row], mode="clip")
 
 
 def _by_symbol(symbols: Ints) -> Ints:
