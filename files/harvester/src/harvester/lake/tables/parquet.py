@@ -32,16 +32,14 @@ GROUP_BYTES = 16 << 20
 SHARED_ROWS = 4_096
 """Symbols with fewer rows share a row group until it has so many: a group costs its time however small it is."""
 PAGE_BYTES = 8 << 20
-FINE, FAST = 19, 6
-"""Levels of zstd: the fine one is an eighth smaller for thirty times the work."""
-FINE_ROWS, FINE_SYMBOLS = 400_000, 500
-"""Up to so many rows, of up to so many symbols, a day is small enough for the fine level."""
+BOOK_LEVEL, LEVEL = 6, 5
+"""Levels of zstd, of tables with lists and of others: beyond them a twentieth of the bytes costs half as much again."""
 
 
 class TableWriter:
     """Writes one table to a new file. `rows` and `digest` are complete when it is closed."""
 
-    def __init__(self, path: Path, table: Table, run_ids: Sequence[str], *, level: int = FINE) -> None:
+    def __init__(self, path: Path, table: Table, run_ids: Sequence[str]) -> None:
         self.path = path
         self.table = table
         self.rows = 0
@@ -58,7 +56,7 @@ class TableWriter:
             path,
             table.schema,
             compression="zstd",
-            compression_level=level,
+            compression_level=BOOK_LEVEL if any(column.kind == "list" for column in table.columns) else LEVEL,
             use_dictionary=["symbol", *(column.name for column in table.columns if column.kind == "name")],
             write_statistics=[table.lead, "symbol"],
             data_page_size=PAGE_BYTES,

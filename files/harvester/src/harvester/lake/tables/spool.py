@@ -63,12 +63,6 @@ class RowSpool:
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
         self._decompressor = zstandard.ZstdDecompressor()
 
-    @property
-    def rows(self) -> int:
-        """Rows of all symbols."""
-        self.flush()
-        return int(self._counts.sum())
-
     def add(self, symbols: Ints, matrix: Ints) -> None:
         """Rows in the order of the journal, each with the number of its symbol. Raises OSError."""
         if matrix.shape[1]:
