@@ -109,10 +109,6 @@ class Streams:
             self._spools[table.name] = self._open.enter_context(closing(RowSpool(self._directory, table.height)))
         return self._spools[table.name]
 
-    def rows_of(self, table: str) -> int:
-        """How many rows there are of a table, copies included."""
-        return self._spools[table].rows if table in self._spools else 0
-
     @property
     def tables(self) -> list[str]:
         """Names of the tables that have rows."""
