@@ -97,12 +97,14 @@ class Day:
         """The ledger: by symbol and feed, begins and ends as arrays of wall ns, by begin."""
         import numpy as np
 
+        from harvester.reader.arrays import integers
+
         table = self.ledger()
         names = {name: table.source.columns[name].name for name in ("symbol", "feed", "ts_from", "ts_to")}
         with self.readable(table.path):
             rows = table.file.read([*names.values()])
+            begins, ends = (integers(rows.column(names[name])) for name in ("ts_from", "ts_to"))
         symbols, feeds = (rows.column(names[name]).cast(pa.string()).to_pylist() for name in ("symbol", "feed"))
-        begins, ends = (rows.column(names[name]).cast(pa.int64()).to_numpy() for name in ("ts_from", "ts_to"))
         places: dict[tuple[str, str], list[int]] = {}
         for place, key in enumerate(zip(symbols, feeds, strict=True)):
             places.setdefault(key, []).append(place)
