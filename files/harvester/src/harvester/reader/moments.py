@@ -187,7 +187,8 @@ def _arrays(
         if NONE in found[name]:
             raise DamagedFileError(
                 f"{table.day.place.address}/{table.path} has a {name} that the certificate of {table.day.date} does not"
-                " name, so its rows have no order. Pull both again, or read the day where it was recorded."
+                " name, so its rows have no order.",
+                "Pull both again, or read the day where it was recorded.",
             )
     found["valid"] = np.ones(len(rows), np.bool_)
     if "valid" in stored:
