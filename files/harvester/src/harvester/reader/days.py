@@ -86,11 +86,13 @@ class Day:
 
     def updated(self, logical: str) -> set[str]:
         """The symbols of which rows of a table came, by the certificate; all that were polled where it is of books."""
-        found = {name for name, entry in self.certificate["symbols"].items() if logical == DEPTH and entry["updates"]}
-        for section in self.certificate.get("streams", {}).values():
-            for name, entry in section["symbols"].items():
-                rows = {FORMER_NAMES.get(kind, kind): count for kind, count in entry["updates"].items()}
-                found |= {name} if rows.get(logical) else set()
+        with self.readable(CERTIFICATE):
+            polled = self.certificate["symbols"].items()
+            found = {name for name, entry in polled if logical == DEPTH and entry["updates"]}
+            for section in self.certificate.get("streams", {}).values():
+                for name, entry in section["symbols"].items():
+                    rows = {FORMER_NAMES.get(kind, kind): count for kind, count in entry["updates"].items()}
+                    found |= {name} if rows.get(logical) else set()
         return found
 
     def interval_ns(self, symbol: str) -> int | None:
