@@ -79,19 +79,19 @@ class Lake:
 
     def hosts(self, day: str | date) -> list[str]:
         """The hosts that recorded a day."""
-        return [each.host for each in self._on(day)]
+        return [each.host for each in self.on(day)]
 
     def symbols(self, day: str | date) -> list[str]:
         """What was recorded on a day, as the broker wrote it then; of some no update may have come."""
-        return sorted({symbol for each in self._on(day) for symbol in each.segments})
+        return sorted({symbol for each in self.on(day) for symbol in each.segments})
 
     def instruments(self, day: str | date, *, prices: Prices = "rupees", tz: str | None = None) -> Answer:
         """One row a recorded symbol: host, segment, feeds, and what the symbol master of that day says of it."""
-        return self._answer(Held(read_instruments(self._on(day), parse_prices(prices), parse_zone(tz))))
+        return self._answer(Held(read_instruments(self.on(day), parse_prices(prices), parse_zone(tz))))
 
     def sessions(self, day: str | date, *, tz: str | None = None) -> Answer:
         """The day's hours: a row for each phase of a segment, and for each recorded window."""
-        return self._answer(Held(read_sessions(self._on(day), parse_zone(tz))))
+        return self._answer(Held(read_sessions(self.on(day), parse_zone(tz))))
 
     def depth(
         self,
@@ -211,7 +211,8 @@ class Lake:
         asked = parse_range(self._dates, days, since, until, tz)
         return asked, [day for day in self._all if day.date in asked.dates]
 
-    def _on(self, day: str | date) -> list[Day]:
+    def on(self, day: str | date) -> list[Day]:
+        """The day as each host recorded it: manifest, certificate, tables."""
         wanted = to_date(day)
         found = [each for each in self._all if each.date == wanted]
         if not found:

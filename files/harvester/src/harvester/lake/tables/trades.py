@@ -13,6 +13,7 @@ import numpy as np
 from harvester.base.clock import IST, NS_PER_SECOND
 from harvester.decode.frames import ABSENT, Flags, Ints
 from harvester.journal.format import FYERS_HSM
+from harvester.lake.columns import Table
 from harvester.lake.day.intervals import Interval, subtract, union
 from harvester.lake.day.records import DAY_NS
 from harvester.lake.schema import PRINTS, QUOTES_TABLE, TRADE_SIDES, TRADES_TABLE
@@ -26,8 +27,15 @@ _PRINT, _AGGREGATE, _UNMATCHED, _GAP = range(len(PRINTS))
 _UNKNOWN, _BUY, _SELL = range(len(TRADE_SIDES))
 
 
+_VALUES = ("ltp_paise", "volume", "ts_trade", "bid_px_paise", "ask_px_paise", "ltq")
+_PLACES = [*range(_ORIGIN_ROWS.stop), *(QUOTES_TABLE.at(name) for name in _VALUES)]
+_USED = Table("", tuple(QUOTES_TABLE.columns[place] for place in _PLACES), QUOTES_TABLE.version)
+"""What of the table quotes is looked at."""
+
+
 def _at(quotes: Ints, name: str) -> Ints:
-    values: Ints = quotes[QUOTES_TABLE.at(name)]
+    """A row of a matrix of `_USED`."""
+    values: Ints = quotes[_USED.at(name)]
     return values
 
 
@@ -63,12 +71,14 @@ class Trades:
         self.figures: Counter[str] = Counter()
         self._socket = socket
         self._polls = polls
-        self._last: Ints = np.empty((QUOTES_TABLE.height, 0), np.int64)
+        self._last: Ints = np.empty((_USED.height, 0), np.int64)
         """The quote with the highest volume so far, and with the latest time of a trade; none at first."""
 
     def see(self, quotes: Ints) -> Ints:
         """The trades that further rows of the table quotes show, as a matrix of the table trades."""
-        rows = np.concatenate([self._last, quotes[:, self._counts(quotes)]], axis=1)
+        used = quotes[_PLACES]
+        counts = self._counts(used)
+        rows = np.concatenate([self._last, used if counts.all() else used[:, counts]], axis=1)
         if not rows.shape[1]:
             return np.empty((TRADES_TABLE.height, 0), np.int64)
         highest, latest, begins = count_up(_at(rows, "volume"), _at(rows, "ts_trade"))
@@ -76,7 +86,7 @@ class Trades:
         self.figures.update({LATE: int(is_late.sum()), RESETS: int(begins[1:].sum())})
         kept, begins = rows[:, ~is_late], begins[~is_late]
         self._last = kept[:, -1:].copy()
-        self._last[QUOTES_TABLE.at("ts_trade")] = latest[-1]
+        self._last[_USED.at("ts_trade")] = latest[-1]
         return self._infer(kept[:, :-1], kept[:, 1:], begins[1:])
 
     def certify(self) -> dict[str, int]:
