@@ -9,8 +9,7 @@ from harvester.lake.certificate.day import certify_day, encode_certificate
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation
 from harvester.lake.explained import Explanation
-from harvester.lake.gaps.polls import in_order, read_gaps, write_gaps
-from harvester.lake.layout import CERTIFICATE, GAPS, RAW, folder_of
+from harvester.lake.layout import CERTIFICATE, RAW
 from harvester.lake.manifest import FileEntry, describe_file
 from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.publish.files import Names, place, temporary_for
@@ -34,12 +33,8 @@ def build_day(
     """
     archived = _archive(lake, day, form)
     written = write_tables(lake, day, expectation.grace_ns, names, explanation)
-    temporary = temporary_for(lake, day.partition, folder_of(GAPS))
-    ledger = place(lake, temporary, write_gaps(written.gaps, temporary), names)
-    if read_gaps(lake / ledger.path) != in_order(written.gaps):
-        raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
-    files = [*written.files, ledger, *archived]
-    damage = certify_damage(day.events.damage, written.gaps, explanation.text)
+    files = [*written.files, *archived]
+    damage = certify_damage(day.events.damage, written.damaged, explanation.text)
     certificate = certify_day(day, release, written.symbols, written.streams, damage)
     flaws = check_day(lake, certificate, files)
     if flaws:

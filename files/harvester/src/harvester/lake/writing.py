@@ -15,9 +15,10 @@ from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
 from harvester.lake.day.model import Day
 from harvester.lake.explained import Explanation, demand_explanation, list_undecoded
+from harvester.lake.gaps.ledger import LedgerWriter
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import StreamGaps
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDICES, QUOTES, folder_of
+from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, folder_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
@@ -31,10 +32,11 @@ from harvester.lake.tables.symbol_rows import SymbolRows
 
 @dataclass
 class Written:
-    """Files, gaps, and the certificate's entries: of polls by symbol, of sockets by the name of the feed."""
+    """Files, and the certificate's entries: of polls by symbol, of sockets by the name of the feed."""
 
     files: list[FileEntry] = field(default_factory=list)
-    gaps: list[GapRow] = field(default_factory=list)
+    damaged: list[GapRow] = field(default_factory=list)
+    """The gaps of what is lost by damage of the journal."""
     symbols: dict[str, Json] = field(default_factory=dict)
     streams: dict[str, Json] = field(default_factory=dict)
 
@@ -89,11 +91,15 @@ class _SecondPass:
         """Write everything."""
         with ExitStack() as stack:
             writers = {name: stack.enter_context(self._writer(name)) for name in self._tables()}
+            ledger = stack.enter_context(LedgerWriter(temporary_for(self._lake, self._day.partition, folder_of(GAPS))))
             for symbol in self._symbols:
-                self._write_symbol(symbol, writers)
+                ledger.add(self._write_symbol(symbol, writers))
         for writer in writers.values():
             check_written(writer)
             self._written.files.append(place(self._lake, writer.path, writer.rows, names))
+        ledger.check()
+        self._written.files.append(place(self._lake, ledger.path, ledger.rows, names))
+        self._written.damaged = ledger.damaged
         for feed, symbols in self._entries.items():
             if symbols or self._streams.contents[feed].frames:
                 entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)
@@ -110,7 +116,9 @@ class _SecondPass:
         run_ids = list(self._streams.origin.run_numbers)
         return TableWriter(path, TABLES[name], run_ids)
 
-    def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> None:
+    def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> list[GapRow]:
+        """Its gaps."""
+        found: list[GapRow] = []
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()
         for matrix in merge(self._read_polls(symbol, polls), rows.read(DEPTH)):
@@ -125,13 +133,14 @@ class _SecondPass:
             missing = self._poll_gaps[segment].rows(symbol, self._slots[segment] & set(polls.sched_ns), polls.bad)
             entry = certify_symbol(polls, missing, self._day.grids[segment])
             self._written.symbols[symbol] = entry | of_segment(segment)
-            self._written.gaps += missing
+            found += missing
         gaps = self._account_sockets(symbol, rows)
         if BARS in writers:
             quoted = [(gap.from_ns, gap.to_ns) for gap in gaps if gap.feed == FEED_NAMES[FYERS_HSM]]
             writers[BARS].add(symbol, rows.bars.matrix(quoted))
         for writer in writers.values():
             writer.end_symbol(symbol)
+        return found + gaps
 
     def _read_polls(self, symbol: str, polls: SymbolData) -> Iterator[Ints]:
         """The books of a symbol's polls; their quotes wait."""
@@ -142,7 +151,7 @@ class _SecondPass:
     def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
         gaps: list[GapRow] = []
         for feed in SOCKETS:
-            is_known = symbol in self._day.sockets[feed] or symbol in self._streams.contents[feed].reception
+            is_known = symbol in self._day.sockets[feed] or rows.reception[feed].seen
             if not is_known and not rows.tracks[feed].updates:
                 continue
             sequence: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
@@ -152,7 +161,6 @@ class _SecondPass:
             entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, windows, sequence)
             self._entries[feed][symbol] = entry | of_segment(segment)
             gaps += coverage.gaps
-        self._written.gaps += gaps
         return gaps
 
 
