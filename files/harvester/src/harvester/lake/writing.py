@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harvester.calendar import NSE_CASH
-from harvester.decode.frames import Ints
+from harvester.decode.frames import Ints, give_back_heap
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
@@ -58,6 +58,7 @@ def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation:
         closing(RowSpool(workplace.parent, QUOTES_TABLE.height)) as polled,
     ):
         streams.read(day.index.sources)
+        give_back_heap()
         undecoded = list_undecoded(day.index, {feed: each.undecoded for feed, each in streams.contents.items()})
         demand_explanation(undecoded, explanation, day.partition.date.isoformat())
         day.events.damage[:0] = undecoded
@@ -94,6 +95,7 @@ class _SecondPass:
             ledger = stack.enter_context(LedgerWriter(temporary_for(self._lake, self._day.partition, folder_of(GAPS))))
             for symbol in self._symbols:
                 ledger.add(self._write_symbol(symbol, writers))
+        give_back_heap()
         for writer in writers.values():
             check_written(writer)
             self._written.files.append(place(self._lake, writer.path, writer.rows, names))
