@@ -290,6 +290,20 @@ def test_a_connection_of_another_run_or_symbol_or_that_ends_later_gives_no_cause
     assert rows[1].detail == "the recorder was connecting"
 
 
+def test_an_absence_is_split_where_a_run_begins_although_it_connects_later() -> None:
+    made = [connection(70, 90, run=60), connection(160, 200, run=150)]
+
+    rows = streams([], runs=[run(60, 100, stopped=True), run(150)], made=made, seen={0: 80, 1: 190})
+
+    assert [(row.from_ns, row.to_ns, row.cause, row.detail) for row in rows] == [
+        (0, 60, "not_started", "before the first run of the day"),
+        (60, 80, "not_started", "the recorder was connecting"),
+        (90, 100, "unknown", "the recorder was running and wrote down no cause"),
+        (100, 150, "stopped", "the recorder was stopped"),
+        (150, 190, "not_running", "the recorder was connecting"),
+    ]
+
+
 def test_neighbours_with_the_same_cause_are_one_row_in_each_window() -> None:
     gaps = [known(10, 30, "mute", 0, feed=FYERS_HSM), known(30, 120, "mute", 1, feed=FYERS_HSM)]
 

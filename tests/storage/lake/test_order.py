@@ -66,9 +66,15 @@ def test_polls_and_updates_are_merged_by_their_numbers(one: list[int], other: li
     assert merged == sorted(both, key=lambda column: column[SEQ])
 
 
+LARGE = [2**47 - 1, 1, 2**32, 1, 2**40, 2**47 - 1]
+"""Numbers as those of a run of years: none of them moves its row to another run."""
+
+
 @pytest.mark.parametrize("flush_at", [0, 1, 3, 5])
 @pytest.mark.parametrize("runs", [[0] * 6, [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0]])
-@pytest.mark.parametrize("numbers", [[1, 1, 1, 1, 1, 1], [1, 2, 2, 2, 3, 3], [5, 5, 2, 2, 5, 2], [3, 2, 1, 1, 2, 3]])
+@pytest.mark.parametrize(
+    "numbers", [[1, 1, 1, 1, 1, 1], [1, 2, 2, 2, 3, 3], [5, 5, 2, 2, 5, 2], [3, 2, 1, 1, 2, 3], LARGE]
+)
 def test_spooled_rows_come_back_in_the_order_of_the_journal(
     tmp_path: Path, numbers: list[int], runs: list[int], flush_at: int
 ) -> None:
