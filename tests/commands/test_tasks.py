@@ -22,6 +22,7 @@ from runbook.tasks import aws, data, hosts, lab, monitoring, presentation, token
 
 REQUIRED = {
     "query": {"sql": "select 1"},
+    "export": {"to": "csv"},
     "index-update": {"index": "NIFTY50"},
     "secret-put": {"name": "pin"},
     "replace-host": {"host": "h1"},
@@ -35,6 +36,7 @@ FIRST_CALLS = [
     (doctor, "examine"),
     (configure, "read_answers"),
     (environment, "load"),
+    (environment, "load_managed"),
     (lab, "_run"),
     (plan, "parse_selection"),
     (presentation, "ask_answers"),
