@@ -12,14 +12,15 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "files/harvester/src/harvester"
 
 
-def run(module: str, *arguments: object, alone: bool = False) -> dict[str, Any]:
+def run(module: str, *arguments: object, alone: bool = False, python: str = sys.executable) -> dict[str, Any]:
     """Run `python -m MODULE ARGUMENTS`; the JSON object that it printed last is returned.
 
     With `alone` it has a network and mounts of its own, and goes before other work of the machine; that needs root.
+    `python` is that of another venv, which has our packages on its path.
     """
     command = [
         *(["nice", "-n", "-15", "unshare", "--net", "--mount"] if alone else []),
-        sys.executable,
+        python,
         "-W",
         "ignore",
         "-m",
@@ -27,6 +28,8 @@ def run(module: str, *arguments: object, alone: bool = False) -> dict[str, Any]:
         *map(str, arguments),
     ]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    if python != sys.executable:
+        environment["PYTHONPATH"] = str(PACKAGE.parent)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer

@@ -22,6 +22,7 @@ from runbook.tasks import aws, data, hosts, lab, monitoring, presentation, token
 
 REQUIRED = {
     "query": {"sql": "select 1"},
+    "export": {"to": "csv"},
     "index-update": {"index": "NIFTY50"},
     "secret-put": {"name": "pin"},
     "replace-host": {"host": "h1"},

@@ -23,9 +23,9 @@ from runbook.report import delivery
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
     "allow-me", "athena-tables", "audit", "bench", "calendar-update", "cleanup", "configure", "cost", "demo",
-    "deploy", "destroy", "doctor", "index-update", "lab-down", "lab-up", "logs", "mutants", "notify-test", "pull-data",
-    "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status", "stop", "test",
-    "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
+    "deploy", "destroy", "doctor", "export", "index-update", "lab-down", "lab-up", "logs", "mutants", "notify-test",
+    "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status", "stop",
+    "test", "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})
 
@@ -140,6 +140,9 @@ def test_force_overrides_the_refusal_inside_a_session(name: str, played: list[tu
         ("verify-data", {"until": "yesterday"}, 2, "is not a date"),
         ("verify-data", {"output": "nowhere-at-all"}, 1, "not a lake with a closed day"),
         ("query", {"sql": "select 1", "lake": "nowhere-at-all"}, 2, "./inv pull-data"),
+        ("export", {"to": "xlsx"}, 2, "none of csv, hftbacktest, nautilus"),
+        ("export", {"to": "nautilus", "every": "5"}, 2, "give --to csv with it"),
+        ("export", {"to": "csv", "lake": "nowhere-at-all"}, 2, "./inv pull-data"),
         ("cleanup", {"keep_days": 0}, 2, "Give 2 or more"),
         ("deploy", {"inventory": "no/such/inventory"}, 2, "There is no inventory at"),
         ("deploy", {}, 1, "playbook"),

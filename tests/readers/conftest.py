@@ -1,23 +1,20 @@
-"""The venv of engines, made once."""
+"""Venvs of packages that the controller has not, each made once."""
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-HERE = Path(__file__).parent
+from tests.readers.venv import making
 
 
 @pytest.fixture(scope="session")
 def engines() -> Iterator[str]:
     """The Python of a venv with requirements/engines.txt."""
-    with tempfile.TemporaryDirectory(prefix="engines-") as folder:
-        uv = [str(Path(sys.executable).parent / "uv"), "-q", "--system-certs"]
-        subprocess.run([*uv, "venv", "--python", sys.executable, folder], check=True)
-        python = str(Path(folder, "bin", "python"))
-        lock = HERE.parents[1] / "requirements" / "engines.txt"
-        subprocess.run([*uv, "pip", "sync", "--require-hashes", "--python", python, str(lock)], check=True)
+    with making("engines") as python:
+        yield python
+
+
+@pytest.fixture(scope="session")
+def exporters() -> Iterator[str]:
+    """The Python of a venv with requirements/exporters.txt."""
+    with making("exporters") as python:
         yield python

@@ -18,6 +18,7 @@ HEADER = (
     "bid_px_1,bid_qty_1,bid_px_2,bid_qty_2,bid_px_3,bid_qty_3,bid_px_4,bid_qty_4,bid_px_5,bid_qty_5,"
     "ask_px_1,ask_qty_1,ask_px_2,ask_qty_2,ask_px_3,ask_qty_3,ask_px_4,ask_qty_4,ask_px_5,ask_qty_5"
 )
+REMEDY = "Nothing is exported; run harvester verify to see what is damaged."
 
 
 def test_the_file_is_the_old_one_to_the_letter(place) -> None:
@@ -111,8 +112,8 @@ def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
     path.write_bytes(content)
     with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
-    assert str(caught.value).startswith(f"{path}: it cannot be read (")
-    assert str(caught.value).endswith("). Nothing is exported; run harvester verify to see what is damaged.")
+    assert str(caught.value).startswith(f"{path} cannot be read (")
+    assert str(caught.value).endswith(f"). {REMEDY}")
     assert list(place.root.glob("out/*")) == []
 
 
@@ -144,7 +145,7 @@ def test_a_certificate_or_ledger_that_cannot_be_read_is_named(place, kind: str) 
     path.write_bytes(b"{}")
     with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
-    assert str(caught.value).startswith(f"{path}: it cannot be read (")
+    assert str(caught.value).startswith(f"{path} cannot be read (")
 
 
 def test_a_table_of_another_schema_is_named(place) -> None:
@@ -154,7 +155,7 @@ def test_a_table_of_another_schema_is_named(place) -> None:
     pq.write_table(pq.read_table(path).drop_columns(["valid"]), path)
     with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
-    assert str(caught.value).startswith(f"{path}: not a depth table of schema 3: its column valid is missing")
+    assert str(caught.value) == f"{path} is no table of schema 3: column valid is missing. {REMEDY}"
 
 
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
@@ -166,6 +167,6 @@ def test_a_file_that_is_not_here_is_named_with_where_to_export(place, kind: str)
     with pytest.raises(HarvesterError) as caught:
         export_csv(place.lake, DAY, place.root / "out")
     assert str(caught.value) == (
-        f"{path}: the manifest lists the file, and it is not here. If clean-up took it, export the day where it was"
-        " pulled to; otherwise run harvester verify."
+        f"{path} is not here, and the manifest of {DAY} lists it: half a pull, or clean-up took it. If"
+        " clean-up took it, export the day where it was pulled to; otherwise run harvester verify."
     )

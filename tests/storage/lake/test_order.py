@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 from tests.recorder.fakes import make_config
 from tests.storage.decode.tables import anew
-from tests.storage.lake.sockets import SBIN
 from tests.storage.lake.test_columns import ALWAYS, COLUMNS, LEVELS
 from tests.storage.lake.test_columns import NAMES as TEXTS
 
@@ -21,16 +20,16 @@ from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.decode.frames import ABSENT
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
-from harvester.lake import schema, writing
+from harvester.lake import schema
 from harvester.lake.close import LOOK_BACK_DAYS, expect_day, pending_days
-from harvester.lake.columns import Table
 from harvester.lake.day.intervals import intersect, split, subtract, total, union
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import Manifest, write_manifest
 from harvester.lake.tables import deduplication
 from harvester.lake.tables.deduplication import Deduplicator, Tally
-from harvester.lake.tables.parquet import ColumnDigest, TableWriter, to_batch
+from harvester.lake.tables.digest import ColumnDigest
+from harvester.lake.tables.parquet import to_batch
 from harvester.lake.tables.sequence import Sequences
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.writing import merge
@@ -88,7 +87,6 @@ def test_spooled_rows_come_back_in_the_order_of_the_journal(
         if place == flush_at:
             spool.flush()
 
-    assert spool.rows == 6
     for symbol in (0, 1):
         mine = [place for place in range(6) if symbols[place] == symbol]
         found = [place for part in spool.read(symbol) for place in part[RECV].tolist()]
@@ -268,37 +266,6 @@ def test_a_list_that_is_longer_or_ragged_has_another_digest() -> None:
         found.update(changed)
         digests.add(found.hexdigest())
     assert len(digests) == 5
-
-
-@pytest.mark.parametrize(("limit", "fine"), [(0, True), (-1, False)])
-@pytest.mark.parametrize(("table", "rows"), [("depth", 2), ("quotes", 3)])
-def test_a_small_day_is_compressed_finely(
-    streamed, monkeypatch: pytest.MonkeyPatch, table: str, rows: int, limit: int, fine: bool
-) -> None:
-    """Two rows of depth, a poll and an update, and three quotes, one of them of the poll."""
-    levels = {}
-
-    class Writer(TableWriter):
-        def __init__(self, path: Path, table: Table, run_ids: Any, *, level: int) -> None:
-            levels[table.name] = level
-            super().__init__(path, table, run_ids, level=level)
-
-    monkeypatch.setattr(writing, "TableWriter", Writer)
-    monkeypatch.setattr(writing, "FINE_ROWS", rows + limit)
-    recorder = streamed.sockets(polled=(SBIN,))
-    recorder.open(feeds=[1, FYERS_HSM])
-    recorder.connect(0, [SBIN])
-    recorder.snapshots(0, SBIN)
-    recorder.quotes(0, SBIN, 1)
-    recorder.poll(0, SBIN)
-    recorder.close()
-    recorder.stop()
-    streamed.close()
-    assert levels[table] == (19 if fine else 6)
-    monkeypatch.setattr(writing, "FINE_ROWS", 3)
-    monkeypatch.setattr(writing, "FINE_SYMBOLS", 0)
-    streamed.close(rebuild=True)
-    assert set(levels.values()) == {6}
 
 
 DAY = date(2026, 11, 23)

@@ -1,80 +1,66 @@
-"""A table of books of the harvester's lake, with the quotes that were known: what an answer of /depth has."""
+"""A day's books of the harvester's lake, with the quotes that were known: what an answer of /depth has."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from exchange.market.instruments import Instrument
 from exchange.quotes import recorded_row, recorded_sides
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.errors import ConfigError, HarvesterError
-from harvester.lake.columns import PAISE
-from harvester.lake.layout import DEPTH, PARTITION, QUOTES, SCHEMA_VERSION, Partition, table_of
-from harvester.lake.manifest import load_manifest
-from harvester.lake.schema import version_of
-from harvester.lake.tables.parquet import plain
+from harvester.base.errors import ConfigError
+from harvester.lake.layout import DEPTH, PARTITION, QUOTES, parse_partition, table_of
+from harvester.reader import Lake, ReaderError, open_lake
+from harvester.reader.days import Day
 
 DEFAULT_TICK = 5
-RECV, TRADE = ("ts_recv", "recv_ns"), "ts_trade"
+TIMES = ("ts_recv", "ts_trade")
 
 
 class BookTable:
-    """The rows of a file of books in order of receipt. Raises ConfigError for a file that is none."""
+    """The books that a table of depth, in its lake, has of a day of a host; symbol after symbol, as they were received.
+
+    Raises ConfigError for a file that is none.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.symbols: list[str] = []
+        self.times: list[int] = []
+        self._books: list[pa.Table] = []
+        self._quotes: list[tuple[list[int], pa.Table] | None] = []
+        self._places: list[tuple[int, int]] = []
         try:
-            self._books, version = _read(path)
-            self.symbols: list[str] = self._books.column("symbol").cast(pa.string()).to_pylist()
-            self.times: list[int] = self._books.column(RECV[version < SCHEMA_VERSION]).to_pylist()
-            self._books.column("bid_px" if version < SCHEMA_VERSION else f"bid_px{PAISE}")
-        except (pa.ArrowInvalid, KeyError, HarvesterError) as error:
-            raise ConfigError(
-                f"{path}: not a table of books of the lake ({error}). Name a Parquet file of depth_v3/, in its lake, or"
-                " of depth/."
-            ) from error
-        self._quotes = _read_quotes(path) if version >= SCHEMA_VERSION else None
-        self._known = self._find_quotes()
-
-    def _find_quotes(self) -> list[int]:
-        """For each book the place of the symbol's quote that was received last by then, -1 for none."""
-        if self._quotes is None:
-            return [-1] * len(self.symbols)
-        names = np.array(self._quotes.column("symbol").cast(pa.string()).to_pylist(), dtype=object)
-        received = self._quotes.column(RECV[0]).to_numpy()
-        order = np.argsort(received, kind="stable")
-        mine = {name: order[names[order] == name] for name in {*self.symbols}}
-        places = []
-        for symbol, time_ns in zip(self.symbols, self.times, strict=True):
-            place = int(np.searchsorted(received[mine[symbol]], time_ns, side="right")) - 1
-            places.append(int(mine[symbol][place]) if place >= 0 else -1)
-        return places
+            lake, day = _find(path)
+            has_quotes = bool(day.tables(QUOTES))
+            for number, symbol in enumerate(sorted(day.updated(DEPTH))):
+                options: Any = {"host": day.host, "session": "all", "prices": "paise"}
+                books = _plain(lake.depth(symbol, day.date, invalid=True, **options).arrow())
+                quotes = _plain(lake.quotes(symbol, day.date, **options).arrow()) if has_quotes else None
+                self._books.append(books)
+                self._quotes.append(quotes and _by_time(quotes))
+                self.symbols += [symbol] * len(books)
+                self.times += books.column("ts_recv").to_pylist()
+                self._places += [(number, place) for place in range(len(books))]
+        except ReaderError as error:
+            raise ConfigError(f"{path}: the recording cannot be read. {error}") from error
 
     def answer(self, place: int, instruments: Mapping[str, Instrument]) -> dict[str, Any]:
-        """The broker's JSON of one row; what no quote said is 0."""
-        values = self._books.slice(place, 1).to_pylist()[0]
-        quote = (
-            self._quotes.slice(self._known[place], 1).to_pylist()[0]
-            if self._quotes is not None and self._known[place] >= 0
-            else {}
-        )
-        values = {name.removesuffix(PAISE): value for name, value in ({**quote, **values}).items()}
-        if traded := values.get(TRADE):
+        """The broker's JSON of one row, with the quote received last by then; what no quote said is 0."""
+        number, row = self._places[place]
+        levels = self._books[number].slice(row, 1).to_pylist()[0]
+        values: dict[str, Any] = {}
+        if known := self._quotes[number]:
+            received, quotes = known
+            if (latest := bisect_right(received, self.times[place]) - 1) >= 0:
+                values = quotes.slice(latest, 1).to_pylist()[0]
+        if traded := values.get("ts_trade"):
             values["ltt"] = traded // NS_PER_SECOND
-        item = instruments.get(values["symbol"])
+        item = instruments.get(levels["symbol"])
         tick, expiry = (item.tick, item.expiry) if item else (DEFAULT_TICK, "")
-        levels = {
-            f"{side}_{what}_{level + 1}": value
-            for side in ("bid", "ask")
-            for what in ("px", "qty", "ord")
-            for level, value in enumerate(values[f"{side}_{what}"])
-        }
-        known = {name: value for name, value in values.items() if value is not None}
-        return recorded_row(_Known(known), recorded_sides(levels, "px_", "qty_", "ord_"), tick, expiry)
+        said = _Known({name: value for name, value in values.items() if value is not None})
+        return recorded_row(said, recorded_sides(levels, "px_", "qty_", "ord_"), tick, expiry)
 
 
 class _Known(dict[str, Any]):
@@ -84,22 +70,30 @@ class _Known(dict[str, Any]):
         return 0
 
 
-def _read(path: Path) -> tuple[pa.Table, int]:
-    with pq.ParquetFile(path) as file:
-        table = file.read()
-    names = table.column_names
-    return pa.table({name: plain(table.column(name)) for name in names}), version_of(path, table.schema)
+def _find(path: Path) -> tuple[Lake, Day]:
+    """The lake and the day of a host that the table is of. Raises ConfigError or ReaderError."""
+    parents = path.absolute().parents
+    folder = parents[0].relative_to(parents[2]).as_posix() if len(parents) > 3 else ""
+    if not path.exists() or not PARTITION.match(folder) or table_of(parents[2].name) != DEPTH:
+        raise ConfigError(
+            f"{path}: not a table of books of the lake, or not in its lake, where the quotes of its day are. Name a"
+            " Parquet file of depth_v3/ or depth/ there."
+        )
+    partition = parse_partition(folder)
+    lake = open_lake(parents[3])
+    [day] = [each for each in lake.on(partition.date) if each.host == partition.host]
+    return lake, day
 
 
-def _read_quotes(path: Path) -> pa.Table | None:
-    """The quotes of the same day and host; None where the day has none. Raises ConfigError outside a lake."""
-    found = PARTITION.match(path.parent.relative_to(path.parents[2]).as_posix()) if len(path.parents) > 3 else None
-    if found is None or table_of(path.parents[2].name) != DEPTH:
-        raise ConfigError(f"{path}: the quotes of its day are beside it in the lake, and it is in none. Name it there.")
-    lake = path.parents[3]
-    try:
-        manifest = load_manifest(lake, Partition(date.fromisoformat(found[1]), found[2]))
-    except HarvesterError as error:
-        raise ConfigError(str(error)) from error
-    files = manifest.find(QUOTES) if manifest else []
-    return _read(lake / files[0].path)[0] if files else None
+def _plain(rows: pa.Table) -> pa.Table:
+    """Moments as ns since 1970."""
+    for place, field in enumerate(rows.schema):
+        if field.name in TIMES:
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.int64()))
+    return rows
+
+
+def _by_time(quotes: pa.Table) -> tuple[list[int], pa.Table]:
+    """Quotes by receipt, for a clock may have been set back; and when each was received."""
+    ordered = quotes.sort_by("ts_recv")
+    return ordered.column("ts_recv").to_pylist(), ordered

@@ -22,7 +22,7 @@ from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
 from harvester.lake.tables.origin import Origin
-from harvester.lake.tables.parquet import FAST, FINE, FINE_ROWS, FINE_SYMBOLS, TableWriter, check_written
+from harvester.lake.tables.parquet import TableWriter, check_written
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_pass import Streams
@@ -48,6 +48,8 @@ def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation:
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
     has_segments = any(segment != NSE_CASH for segment in day.grids)
     origin = Origin(run_ids, day.windows, (lambda symbol: day.grid_of(symbol).windows) if has_segments else None)
+    for symbol in sorted({symbol for symbols in day.sockets.values() for symbol in symbols}):
+        origin.number(symbol)  # in the order in which the tables have them: a spool reads neighbours together
     with (
         Spool(workplace.with_name(".spool")) as spool,
         closing(Streams(workplace.parent, origin, day.events.connections, day.earlier)) as streams,
@@ -104,11 +106,9 @@ class _SecondPass:
         return [*sorted({*found} | polled, key=[*TABLES].index), *([BARS] if QUOTES in found else [])]
 
     def _writer(self, name: str) -> TableWriter:
-        polls = self._polls if name in (DEPTH, QUOTES) else 0
-        is_small = self._streams.rows_of(name) + polls <= FINE_ROWS and len(self._symbols) <= FINE_SYMBOLS
         path = temporary_for(self._lake, self._day.partition, folder_of(name))
         run_ids = list(self._streams.origin.run_numbers)
-        return TableWriter(path, TABLES[name], run_ids, level=FINE if is_small else FAST)
+        return TableWriter(path, TABLES[name], run_ids)
 
     def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> None:
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)

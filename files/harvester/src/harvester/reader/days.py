@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.lake.layout import CERTIFICATE, FOLDERS, GAPS, MANIFEST, Partition
+from harvester.lake.layout import CERTIFICATE, DEPTH, FOLDERS, FORMER_NAMES, GAPS, MANIFEST, Partition
 from harvester.lake.manifest import Manifest, parse_manifest, self_hash
 from harvester.lake.manifest import NewerSchemaError as NewerManifestError
 from harvester.reader.columns import LOGICAL, NEWEST, REST, SCALE_OF_FILE, SOURCES, Source
@@ -23,7 +23,7 @@ from harvester.reader.errors import (
 )
 from harvester.reader.place import Place
 
-PULL = "Pull the day again with ./inv pull-data"
+PULL = "Pull the day again with ./inv pull-data."
 AWAY = "Move it away; ./inv pull-data downloads it again."
 CASH = "nse_cash"
 """The segment of a symbol whose entry in a certificate names none."""
@@ -56,7 +56,7 @@ class Day:
         """Raises IncompleteLakeError or DamagedFileError."""
         path = self._find(CERTIFICATE)
         if path is None:
-            raise IncompleteLakeError(f"{self}: the manifest lists no certificate. {PULL}.")
+            raise IncompleteLakeError(f"{self}: the manifest lists no certificate.", PULL)
         with self.readable(path):
             content = json.loads(self.place.read(path))
             _ = content["symbols"], content["windows"]
@@ -84,6 +84,17 @@ class Day:
             name for name, section in self.certificate.get("streams", {}).items() if symbol in section["symbols"]
         ]
 
+    def updated(self, logical: str) -> set[str]:
+        """The symbols of which rows of a table came, by the certificate; all that were polled where it is of books."""
+        with self.readable(CERTIFICATE):
+            polled = self.certificate["symbols"].items()
+            found = {name for name, entry in polled if logical == DEPTH and entry["updates"]}
+            for section in self.certificate.get("streams", {}).values():
+                for name, entry in section["symbols"].items():
+                    rows = {FORMER_NAMES.get(kind, kind): count for kind, count in entry["updates"].items()}
+                    found |= {name} if rows.get(logical) else set()
+        return found
+
     def interval_ns(self, symbol: str) -> int | None:
         """From one poll of a symbol to the next, where polls alone recorded it."""
         if self.feeds_of(symbol) != [REST]:
@@ -97,12 +108,14 @@ class Day:
         """The ledger: by symbol and feed, begins and ends as arrays of wall ns, by begin."""
         import numpy as np
 
+        from harvester.reader.arrays import integers
+
         table = self.ledger()
         names = {name: table.source.columns[name].name for name in ("symbol", "feed", "ts_from", "ts_to")}
         with self.readable(table.path):
             rows = table.file.read([*names.values()])
+            begins, ends = (integers(rows.column(names[name])) for name in ("ts_from", "ts_to"))
         symbols, feeds = (rows.column(names[name]).cast(pa.string()).to_pylist() for name in ("symbol", "feed"))
-        begins, ends = (rows.column(names[name]).cast(pa.int64()).to_numpy() for name in ("ts_from", "ts_to"))
         places: dict[tuple[str, str], list[int]] = {}
         for place, key in enumerate(zip(symbols, feeds, strict=True)):
             places.setdefault(key, []).append(place)
@@ -155,7 +168,7 @@ class Day:
         """The gap ledger, which every day has. Raises IncompleteLakeError."""
         for table in self.tables(GAPS):
             return table
-        raise IncompleteLakeError(f"{self}: the manifest lists no ledger of gaps. {PULL}.")
+        raise IncompleteLakeError(f"{self}: the manifest lists no ledger of gaps.", PULL)
 
     def parquet(self, path: str) -> pq.ParquetFile:
         """A file of Parquet. Raises DamagedFileError."""
@@ -166,7 +179,7 @@ class Day:
         """Raises NewerSchemaError for one that this release does not read."""
         stated = (file.schema_arrow.metadata or {}).get(b"schema", b"")
         if not stated.isdigit():
-            raise DamagedFileError(f"{self.place.address}/{path} names no schema, so it is no table of ours. {PULL}.")
+            raise DamagedFileError(f"{self.place.address}/{path} names no schema, so it is no table of ours.", PULL)
         if int(stated) not in SOURCES:
             raise NewerSchemaError(
                 f"{self.place.address}/{path} has schema {int(stated)}, and this release reads up to {NEWEST}. Install"
@@ -183,7 +196,7 @@ class Day:
             raise self._missing(path) from None
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             why = (str(error) or repr(error)).splitlines()[0][:160]
-            raise DamagedFileError(f"{self.place.address}/{path} cannot be read ({why}). {AWAY}") from error
+            raise DamagedFileError(f"{self.place.address}/{path} cannot be read ({why}).", AWAY) from error
 
     def _find(self, kind: str) -> str | None:
         """The path of the file that the manifest lists in a kind's folder; None where it lists none."""
@@ -226,7 +239,8 @@ class Day:
     def _missing(self, path: str) -> IncompleteLakeError:
         return IncompleteLakeError(
             f"{self.place.address}/{path} is not here, and the manifest of {self.date} lists it: half a pull, or"
-            f" clean-up took it. {PULL}, or read it where it was pulled to."
+            " clean-up took it.",
+            f"{PULL[:-1]}, or read it where it was pulled to.",
         )
 
 
@@ -244,12 +258,12 @@ class Table:
         stated = day.schema_of(path, self.file)
         if stated != schema:
             raise DamagedFileError(
-                f"{day.place.address}/{path} states schema {stated}, and its folder is one of schema {schema}. {AWAY}"
+                f"{day.place.address}/{path} states schema {stated}, and its folder is one of schema {schema}.", AWAY
             )
         absent = {stored.name for stored in source.columns.values()} - {*self.file.schema_arrow.names}
         if absent:
             raise DamagedFileError(
-                f"{day.place.address}/{path} is no table of schema {schema}: column {min(absent)} is missing. {AWAY}"
+                f"{day.place.address}/{path} is no table of schema {schema}: column {min(absent)} is missing.", AWAY
             )
         with day.readable(path):
             prices = [name for name, kind in LOGICAL[logical].items() if kind in ("price", "prices")]

@@ -19,8 +19,16 @@ class NotALakeError(ReaderError):
     exit_code = 2
 
 
-class IncompleteLakeError(ReaderError):
-    """A manifest lists a table that is not here, or there are tables without a manifest: half a pull."""
+class FileError(ReaderError):
+    """A file is wrong: `what` says how; the remedy after it is that of a lake that was pulled."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what} {remedy}")
+        self.what = what
+
+
+class IncompleteLakeError(FileError):
+    """A manifest lists a file that is not here: half a pull."""
 
 
 class MixedLakesError(ReaderError):
@@ -31,7 +39,7 @@ class NewerSchemaError(ReaderError):
     """A file has a schema that this release does not read."""
 
 
-class DamagedFileError(ReaderError):
+class DamagedFileError(FileError):
     """A file is not what its name says."""
 
 

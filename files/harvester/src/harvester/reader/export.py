@@ -5,7 +5,6 @@ A line for each symbol and scheduled time, so that a pivot on the time has no ho
 
 import csv
 import io
-import json
 import os
 import tempfile
 from array import array
@@ -22,27 +21,21 @@ from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
 from harvester.brokers.fyers.depth import LEVELS
-from harvester.decode.frames import Ints
 from harvester.lake.columns import RUPEE
-from harvester.lake.day.intervals import Interval
-from harvester.lake.gaps.polls import read_gaps
-from harvester.lake.layout import CERTIFICATE, DEPTH, GAPS, QUOTES, find_partitions
-from harvester.lake.manifest import Manifest, load_manifest
+from harvester.lake.layout import CERTIFICATE, DEPTH, QUOTES
+from harvester.lake.manifest import load_manifest
+from harvester.reader.arrays import integers
+from harvester.reader.days import Day
+from harvester.reader.errors import DamagedFileError, IncompleteLakeError, NotALakeError, OutsideError
 from harvester.reader.known import choose_rows, moments_of
-from harvester.reader.symbol_rows import SymbolRows
+from harvester.reader.lake import Lake, Options, open_lake
 
 TOTALS = ("total_buy_qty", "total_sell_qty")
 LEVEL_NAMES = [f"{side}_{what}_{n}" for side in ("bid", "ask") for n in range(1, LEVELS + 1) for what in ("px", "qty")]
 HEADER = ["timestamp", "symbol", "ltp", *TOTALS, *LEVEL_NAMES]
 LEAST_SECONDS, MOST_SECONDS = 0.001, 86_400
-ORDER = ("ts_recv", "ts_sched", "feed")
-BOOK = (*ORDER, *(f"{side}_{what}" for side in ("bid", "ask") for what in ("px_paise", "qty")))
-QUOTE = (*ORDER, "ltp_paise", *TOTALS)
-QUOTES_BESIDE = 3
-"""The schema from which on quotes have a table of their own."""
 Row = dict[str, Any]
-UNKNOWN: Row = dict.fromkeys(QUOTE[len(ORDER) :])
-Cells = list[str | int | None]
+UNKNOWN: Row = dict.fromkeys(("ltp", *TOTALS))
 
 
 def parse_every(text: str | None) -> int | None:
@@ -68,113 +61,99 @@ def export_csv(
     that name with other content is replaced as a whole. Raises HarvesterError.
     """
     path = output / f"market_depth_{day.isoformat()}.csv"
-    days = _open_days(lake, day, every_ns)
-    lines = _lines(days, _choose_symbols(days, symbols))
-    try:
-        make_directory(output)
-        with replacing(path) as file, tempfile.TemporaryFile(dir=output) as spool:
-            file.write(_to_line(HEADER))
-            count = _write_by_time(lines, spool, file)
-    except OSError as error:
-        raise HarvesterError(
-            f"{path}: the export cannot be written ({error.strerror}). Nothing in the lake is changed by this: name"
-            " another directory with --output, or free some space."
-        ) from error
+    with telling():
+        here, days = days_of(lake, day)
+        parts = [_HostDay(here, each, every_ns) for each in days]
+        lines = _lines(parts, choose_symbols(days, symbols))
+        try:
+            make_directory(output)
+            with replacing(path) as file, tempfile.TemporaryFile(dir=output) as spool:
+                file.write(_to_line(HEADER))
+                count = _write_by_time(lines, spool, file)
+        except OSError as error:
+            raise cannot_write(path, error) from error
     return path, count
 
 
-class _HostDay:
-    """The books of one day of one host. Raises HarvesterError for a file that is missing or cannot be read."""
-
-    def __init__(self, lake: Path, manifest: Manifest, every_ns: int | None) -> None:
-        gaps, self._certificate = (_find(lake, manifest, kind) for kind in (GAPS, CERTIFICATE))
-        self._gaps: dict[str, dict[str, list[Interval]]] = {}
-        with _readable(self._certificate):
-            self._moments = moments_of(json.loads(self._certificate.read_bytes()), every_ns)
-        with _readable(gaps):
-            for gap in read_gaps(gaps):
-                self._gaps.setdefault(gap.symbol, {}).setdefault(gap.feed, []).append((gap.from_ns, gap.to_ns))
-        self._books = _open(_find(lake, manifest, DEPTH), DEPTH)
-        # a row of depth of schema 2 has the quote beside the book
-        has_quotes = manifest.schema >= QUOTES_BESIDE and manifest.find(QUOTES)
-        self._quotes = _open(_find(lake, manifest, QUOTES), QUOTES) if has_quotes else None
-        self._has_both = manifest.schema < QUOTES_BESIDE
-        self.symbols = self._books.symbols
-
-    def books(self, symbol: str) -> Iterator[tuple[int, Row]]:
-        """Times and what was known then; nothing for another host's symbol."""
-        if symbol not in self.symbols:
-            return
-        with _readable(self._certificate):
-            moments = self._moments[symbol]
-        gaps = self._gaps.get(symbol, {})
-        books = _read(self._books, symbol, (*BOOK, *QUOTE[len(ORDER) :]) if self._has_both else BOOK)
-        chosen = choose_rows(moments, books, gaps)
-        have = chosen >= 0
-        rows = books.take(pa.array(chosen[have])).to_pylist()
-        if not self._has_both:
-            quotes = _read(self._quotes, symbol, QUOTE) if self._quotes else None
-            known = _known(quotes, choose_rows(moments, quotes, gaps)[have]) if quotes else [UNKNOWN] * len(rows)
-            rows = [{**row, **quote} for row, quote in zip(rows, known, strict=True)]
-        yield from zip(moments.times[have].tolist(), rows, strict=True)
-
-
-def _open(path: Path, table: str) -> SymbolRows:
-    with _readable(path):
-        return SymbolRows(path, table)
-
-
-def _read(rows: SymbolRows, symbol: str, columns: Sequence[str]) -> pa.Table:
-    """The symbol's rows by time of receipt: a clock may have been set back."""
-    with _readable(rows.path):
-        table = rows.read(symbol, columns)
-    return table.take(pa.array(np.argsort(table.column("ts_recv").to_numpy(), kind="stable")))
-
-
-def _known(quotes: pa.Table, chosen: Ints) -> list[Row]:
-    """The quote of each moment, by its place in the table; -1 for none."""
-    places = pa.array(np.maximum(chosen, 0), mask=chosen < 0)
-    known: list[Row] = quotes.select([*UNKNOWN]).take(places).to_pylist()
-    return known
-
-
-def _open_days(lake: Path, day: date, every_ns: int | None) -> list[_HostDay]:
-    manifests = [load_manifest(lake, partition) for partition in find_partitions(lake) if partition.date == day]
-    if not manifests:
-        raise HarvesterError(
-            f"{lake}: no closed day {day} here. Close it on the host with harvester close --date {day}, or pull it."
-        )
-    return [_HostDay(lake, manifest, every_ns) for manifest in manifests if manifest]
-
-
-def _find(lake: Path, manifest: Manifest, kind: str) -> Path:
-    path = lake / manifest.find(kind)[0].path
-    if not path.exists():
-        raise HarvesterError(
-            f"{path}: the manifest lists the file, and it is not here. If clean-up took it, export the day where"
-            " it was pulled to; otherwise run harvester verify."
-        )
-    return path
+def cannot_write(path: Path, error: OSError) -> HarvesterError:
+    """The message for an output that the disk refuses."""
+    return HarvesterError(
+        f"{path}: the export cannot be written ({error.strerror}). Nothing in the lake is changed by this: name"
+        " another directory with --output, or free some space."
+    )
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """HarvesterError for a file that is not what its name says, or is damaged."""
+def telling() -> Iterator[None]:
+    """A file of the lake that is wrong, with what to do where the lake may be a host's."""
     try:
         yield
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+    except IncompleteLakeError as error:
         raise HarvesterError(
-            f"{path}: it cannot be read ({(str(error) or repr(error)).splitlines()[0][:120]}). Nothing is exported; run"
-            " harvester verify to see what is damaged."
+            f"{error.what} If clean-up took it, export the day where it was pulled to; otherwise run harvester verify."
+        ) from error
+    except DamagedFileError as error:
+        raise HarvesterError(
+            f"{error.what} Nothing is exported; run harvester verify to see what is damaged."
         ) from error
 
 
-def _choose_symbols(days: Sequence[_HostDay], symbols: Collection[str]) -> list[str]:
-    known = sorted({name for day in days for name in day.symbols})
+def days_of(lake: Path, day: date) -> tuple[Lake, list[Day]]:
+    """The lake, and the day as each host recorded it. Raises HarvesterError where it is not closed."""
+    try:
+        here = open_lake(lake)
+        days = here.on(day)
+    except (NotALakeError, OutsideError):
+        raise HarvesterError(
+            f"{lake}: no closed day {day} here. Close it on the host with harvester close --date {day}, or pull it."
+        ) from None
+    for each in days:
+        load_manifest(lake, each.partition)  # of a damaged one it says what to do on a host
+    return here, days
+
+
+def choose_symbols(days: Sequence[Day], symbols: Collection[str]) -> list[str]:
+    """Those asked for, by default all of which books came, sorted. Raises ConfigError for one without a book."""
+    known = sorted({name for day in days for name in day.updated(DEPTH)})
     unknown = sorted({*symbols} - {*known})
     if unknown:
         raise ConfigError(f"No data of {unknown[0]} on this day; there is: {', '.join(known) or 'nothing'}.")
     return sorted({*symbols}) or known
+
+
+class _HostDay:
+    """The books of one day of one host."""
+
+    def __init__(self, lake: Lake, day: Day, every_ns: int | None) -> None:
+        self._lake, self._day = lake, day
+        with day.readable(CERTIFICATE):
+            self._moments = moments_of(day.certificate, every_ns)
+        self._gaps = day.gaps
+        self._has_quotes = bool(day.require(DEPTH) and day.tables(QUOTES))
+        self._symbols = day.updated(DEPTH)
+
+    def books(self, symbol: str) -> Iterator[tuple[int, Row]]:
+        """Times and what was known then; nothing for another host's symbol."""
+        if symbol not in self._symbols:
+            return
+        moments, gaps = self._moments[symbol], self._gaps.get(symbol, {})
+        books = self._read(self._lake.depth, symbol, LEVEL_NAMES, invalid=True)
+        chosen = choose_rows(moments, books, gaps)
+        have = chosen >= 0
+        rows = books.select(LEVEL_NAMES).take(pa.array(chosen[have])).to_pylist()
+        known = [UNKNOWN] * len(rows)
+        if self._has_quotes:
+            quotes = self._read(self._lake.quotes, symbol, [*UNKNOWN])
+            places = choose_rows(moments, quotes, gaps)[have]
+            known = quotes.select([*UNKNOWN]).take(pa.array(np.maximum(places, 0), mask=places < 0)).to_pylist()
+        for time, row, quote in zip(moments.times[have].tolist(), rows, known, strict=True):
+            yield time, {**row, **quote}
+
+    def _read(self, ask: Any, symbol: str, names: Sequence[str], **more: Any) -> pa.Table:
+        """The symbol's rows by time of receipt: a clock may have been set back."""
+        options = Options(host=self._day.host, session="all", prices="paise", origin=True)
+        table = ask(symbol, self._day.date, **options, **more).arrow().select(["ts_recv", "ts_sched", "feed", *names])
+        return table.take(pa.array(np.argsort(integers(table.column("ts_recv")), kind="stable")))
 
 
 def _lines(days: Sequence[_HostDay], symbols: Sequence[str]) -> Iterator[tuple[int, bytes]]:
@@ -207,13 +186,10 @@ def _to_line(cells: Sequence[str | int | None]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cells(time: int, symbol: str, row: Row) -> Cells:
+def _cells(time: int, symbol: str, row: Row) -> list[str | int | None]:
+    levels = [_rupees(row[name]) if "_px_" in name else row[name] for name in LEVEL_NAMES]
     totals = [row[name] for name in TOTALS]
-    levels: Cells = []
-    for side in ("bid", "ask"):
-        for price, quantity in zip(row[f"{side}_px_paise"], row[f"{side}_qty"], strict=True):
-            levels += [_rupees(price), quantity]
-    return [to_ist(time).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp_paise"]), *totals, *levels]
+    return [to_ist(time).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp"]), *totals, *levels]
 
 
 def _rupees(paise: int | None) -> str:

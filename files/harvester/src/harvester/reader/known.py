@@ -1,6 +1,6 @@
 """Which row of a symbol stands for a moment: the answer to the poll of that time, or the book as it was known then."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from harvester.decode.frames import ABSENT, Flags, Ints
 from harvester.lake.certificate.balance import parts_of, segment_of
 from harvester.lake.day.intervals import Interval
 from harvester.lake.day.slots import Stretch
+from harvester.reader.arrays import integers
 
 UNSCHEDULED_NS = 5 * NS_PER_SECOND
 """From one time to the next where no polls are scheduled: the interval of the old harvester."""
@@ -46,33 +47,33 @@ def _moments_in(part: Mapping[str, Any], every_ns: int | None) -> Moments:
     return Moments(times, closes[np.searchsorted(closes[1:], times)])
 
 
-def choose_rows(moments: Moments, rows: pa.Table, gaps: Mapping[str, Sequence[Interval]]) -> Ints:
+def choose_rows(moments: Moments, rows: pa.Table, gaps: Mapping[str, tuple[Ints, Ints]]) -> Ints:
     """The place in `rows` of the row that stands for each moment, -1 where nothing was known.
 
-    `rows`: ts_recv, ts_sched (int64 ns) and feed of one symbol by time of receipt. `gaps`: the symbol's by feed,
-    ascending. A row ends to be known when its feed has a gap, and when its window has closed.
+    `rows`: ts_recv, ts_sched and feed of one symbol by time of receipt. `gaps`: of each feed the begins and ends of
+    the symbol's, ascending. A row ends to be known when its feed has a gap, and when its window has closed.
     """
     times = moments.times
-    recv = rows.column("ts_recv").to_numpy()
+    recv = integers(rows.column("ts_recv"))
     latest = np.searchsorted(recv, times, side="right") - 1
     received = np.append(recv, ABSENT)[latest]  # -1, no row yet, is the last
     known = received > moments.since
     feeds = np.array([*rows.column("feed").to_pylist(), ""])[latest]
-    for feed, stretches in gaps.items():
-        known &= ~((feeds == feed) & _are_lost(times, received, stretches))
+    for feed, (begins, ends) in gaps.items():
+        known &= ~((feeds == feed) & _are_lost(times, received, begins, ends))
     return _prefer_polls(times, rows, np.where(known, latest, -1))
 
 
-def _are_lost(times: Ints, received: Ints, stretches: Sequence[Interval]) -> Flags:
+def _are_lost(times: Ints, received: Ints, begins: Ints, ends: Ints) -> Flags:
     """Whether a gap holds the moment, or lies between the receipt of the row and the moment."""
-    begins, ends = np.array([(ABSENT, ABSENT), *stretches], np.int64).T
+    begins, ends = np.append(ABSENT, begins), np.append(ABSENT, ends)
     last = np.searchsorted(begins, times, side="right") - 1
     lost: Flags = (times < ends[last]) | (begins[last] >= received)
     return lost
 
 
 def _prefer_polls(times: Ints, rows: pa.Table, chosen: Ints) -> Ints:
-    sched = rows.column("ts_sched").fill_null(ABSENT).to_numpy()
+    sched = integers(rows.column("ts_sched").cast(pa.int64()).fill_null(ABSENT))
     slots, first = np.unique(sched, return_index=True)
     if len(slots):
         place = np.minimum(np.searchsorted(slots, times), len(slots) - 1)

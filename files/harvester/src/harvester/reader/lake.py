@@ -81,17 +81,17 @@ class Lake:
 
     def hosts(self, day: str | date) -> list[str]:
         """The hosts that recorded a day."""
-        return [each.host for each in self._on(day)]
+        return [each.host for each in self.on(day)]
 
     def symbols(self, day: str | date) -> list[str]:
         """What was recorded on a day, as the broker wrote it then; of some no update may have come."""
-        return sorted({symbol for each in self._on(day) for symbol in each.segments})
+        return sorted({symbol for each in self.on(day) for symbol in each.segments})
 
     def instruments(self, day: str | date) -> Answer:
         """One row a recorded symbol: symbol, host, segment and feeds."""
         rows = [
             {"symbol": symbol, "host": each.host, "segment": segment, "feeds": each.feeds_of(symbol)}
-            for each in self._on(day)
+            for each in self.on(day)
             for symbol, segment in each.segments.items()
         ]
         fields = [
@@ -220,7 +220,8 @@ class Lake:
         asked = parse_range(self._dates, days, since, until, tz)
         return asked, [day for day in self._all if day.date in asked.dates]
 
-    def _on(self, day: str | date) -> list[Day]:
+    def on(self, day: str | date) -> list[Day]:
+        """The day as each host recorded it: manifest, certificate, tables."""
         wanted = to_date(day)
         found = [each for each in self._all if each.date == wanted]
         if not found:

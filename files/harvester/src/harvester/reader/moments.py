@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from harvester.lake.layout import QUOTES
+from harvester.reader.arrays import NONE, flags, floats, integers, places
 from harvester.reader.days import Day, Table
 from harvester.reader.errors import DamagedFileError
 from harvester.reader.fields import AGE, OF_BOOK, OF_QUOTE, OFI, Book, Field, Floats, order_flow
@@ -43,6 +44,8 @@ class Recorded(NamedTuple):
     def of_feed(self, number: int) -> tuple[Ints, "Recorded"]:
         """The places of the feed's rows, and these rows."""
         places = np.flatnonzero(self.feed == number)
+        if len(places) == len(self.feed):
+            return places, self
         values = {name: values[places] for name, values in self.values.items()}
         book = self.book.take(places)
         return places, Recorded(self.received[places], self.feeds, self.feed[places], self.valid[places], values, book)
@@ -70,8 +73,9 @@ def load(day: Day, symbol: str, logical: str, fields: Sequence[Field]) -> Record
     if not pieces:
         none = np.zeros((0, 0))
         return Recorded(np.zeros(0, np.int64), [], np.zeros(0, np.int64), np.zeros(0, np.bool_), {}, Book(*[none] * 4))
-    joined = {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
+    joined = pieces[0]
     if len(pieces) > 1:
+        joined = {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
         order = np.lexsort((joined["entry"], joined["seq"], joined["run_id"]))
         joined = {key: values[order] for key, values in joined.items()}
     none = np.zeros((len(joined["seq"]), 0))
@@ -85,13 +89,13 @@ def look(recorded: Recorded, moments: Moments, gaps: Gaps, fields: Sequence[Fiel
     values = np.full((len(moments.times), len(fields)), np.nan)
     best = np.full(len(moments.times), -1, np.int64)
     for number, name in enumerate(recorded.feeds):
-        places, rows = recorded.of_feed(number)
-        if not len(places):
+        own, rows = recorded.of_feed(number)
+        if not len(own):
             continue
         begins, ends = gaps.get(name, (np.zeros(0, np.int64), np.zeros(0, np.int64)))
         last = _last(rows.received, moments.times)
         known = (last >= 0) & _is_known(rows, last, moments.times, moments.opens, begins, ends)
-        place = np.where(known, places[last], -1)
+        place = np.where(known, own[last], -1)
         chosen = np.flatnonzero(place > best)
         best[chosen] = place[chosen]
         part = Moments(moments.times[chosen], moments.opens[chosen], moments.every_ns)
@@ -177,25 +181,25 @@ def _arrays(
     def column(name: str) -> Any:
         return rows.column(stored[name].name)
 
-    found = {name: column(name).cast(pa.int64()).to_numpy() for name in ("ts_recv", "seq", "entry")}
+    found: dict[str, NDArray[Any]] = {name: integers(column(name)) for name in ("ts_recv", "seq", "entry")}
     for name, known in words.items():
-        places = pc.index_in(column(name).cast(pa.string()), pa.array(known, pa.string()))
-        if places.null_count:
+        found[name] = places(column(name), known)
+        if NONE in found[name]:
             raise DamagedFileError(
                 f"{table.day.place.address}/{table.path} has a {name} that the certificate of {table.day.date} does not"
-                " name, so its rows have no order. Pull both again, or read the day where it was recorded."
+                " name, so its rows have no order.",
+                "Pull both again, or read the day where it was recorded.",
             )
-        found[name] = places.to_numpy()
     found["valid"] = np.ones(len(rows), np.bool_)
     if "valid" in stored:
-        found["valid"] = column("valid").to_numpy() ^ (stored["valid"].form == "inverted")
+        found["valid"] = flags(column("valid")) ^ (stored["valid"].form == "inverted")
     for name in names:
         if name not in stored:
             found[name] = np.full(len(rows), np.nan)
             continue
-        is_list = pa.types.is_list(column(name).type)
-        array = (pc.list_flatten(column(name)) if is_list else column(name)).to_numpy().astype(np.float64)
-        if is_list:
-            array = array.reshape(len(rows), -1)[:, :levels]
+        if pa.types.is_list(column(name).type):
+            array = floats(pc.list_flatten(column(name))).reshape(len(rows), -1)[:, :levels]
+        else:
+            array = floats(column(name))
         found[name] = array / table.scales[name] if name in table.scales else array
     return found

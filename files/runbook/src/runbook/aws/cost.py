@@ -16,6 +16,8 @@ HOURS = 730.0
 """Hours of an average month, as AWS bills."""
 TRADING_DAYS = 21
 HOURS_A_TRADING_DAY = 7.75
+SUNDAYS, HOURS_A_SUNDAY = HOURS / 24 / 7, 2.2
+"""Hosts that sleep run for their upgrades in the night before each (`market.MAINTENANCE` of the functions)."""
 METRICS_A_HOST = 7
 ALARMS_A_HOST = 8
 LAKE_SHARE = 0.3
@@ -97,7 +99,8 @@ def _instance_hour(kind: str, price: Mapping[str, Any]) -> float:
 
 def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
     """The table, dearest kinds first. ConfigError for an instance type without a price."""
-    hours = TRADING_DAYS * HOURS_A_TRADING_DAY if wanted.save_hours else HOURS
+    awake = TRADING_DAYS * HOURS_A_TRADING_DAY + SUNDAYS * HOURS_A_SUNDAY
+    hours = awake if wanted.save_hours else HOURS
     host_hour = _instance_hour(wanted.instance_type, price)
     # an Elastic IP costs while the host sleeps, too; another address only while it runs
     address_hours = HOURS if wanted.elastic_ip else hours

@@ -10,30 +10,28 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from harvester.lake import schema2
-from harvester.lake.columns import PAISE
-from harvester.lake.layout import BARS, DEPTH, GAPS, INDICES, QUOTES, SCHEMA_VERSION
+from harvester.base.clock import NS_PER_SECOND
+from harvester.lake.columns import FAR_SECONDS, PAISE
+from harvester.lake.layout import BARS, DEPTH, GAPS, INDICES, QUOTES
 from harvester.lake.schema import GAPS_SCHEMA, TABLES
-from harvester.lake.schema2 import FORMER
+from harvester.reader.columns import CAUSES_2, LOGICAL, NEWEST, REST, SOURCES, Source, Stored
 
 SCHEMAS: Mapping[str, pa.Schema] = {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.items()}}
 IN_RUPEES = (DEPTH, QUOTES, INDICES, BARS)
 SIDES, LEVELS = ("bid", "ask"), range(1, 6)
-SECONDS = {"ts_event": "exchange_time", "ts_trade": "ltt", "ts_feed": "feed_time", "ts_send": "send_time"}
-"""What schema 2 had in seconds."""
-ANSWER = "feed = 'fyers-rest'"
-"""Rows of depth of schema 2 whose quote came with the book; that of others is in quotes as well."""
-SNAPSHOT = "case when snapshot then 'snapshot' else 'update' end"
 Files = Mapping[int, Mapping[str, Sequence[Path]]]
 """The files of each table, by the version of their schema."""
 
 
 def view_of(name: str, files: Files, empty: str) -> str:
     """A statement that makes the view of a table; `empty` is a relation with its columns and no row."""
-    parts = [f"select {_current(name)} from {empty}"]  # noqa: S608  # names of ours
-    if here := files.get(SCHEMA_VERSION, {}).get(name):
-        parts.append(f"select {_current(name)} from {_parquet(here)}")  # noqa: S608
-    parts += _former(name, files.get(schema2.VERSION, {}))
+    parts = [f"select {_columns(name, NEWEST, *SOURCES[NEWEST][name])} from {empty}"]  # noqa: S608  # names of ours
+    for schema, tables in files.items():
+        for source in SOURCES[schema].get(name, ()):
+            if here := tables.get(source.kind):
+                feeds = ", ".join(f"'{feed}'" for feed in source.feeds)
+                where = f" where feed in ({feeds})" if feeds else ""
+                parts.append(f"select {_columns(name, schema, source)} from {_parquet(here)}{where}")  # noqa: S608
     more = []
     if "mono_offset_ns" in SCHEMAS[name].names:
         more.append("recv_ns - mono_offset_ns as mono_ns")
@@ -62,13 +60,19 @@ def _levels() -> Iterator[tuple[str, int]]:
             yield from ((f"{side}_{what}", level) for level in LEVELS)
 
 
-def _current(name: str) -> str:
+def _columns(name: str, schema: int, source: Source) -> str:
+    """The columns of a table from those of a stored one."""
     columns = []
     for field in SCHEMAS[name]:
-        if pa.types.is_timestamp(field.type):
-            columns += [f"{field.name}::timestamptz as {field.name}", f"epoch_ns({field.name}) as {_ns(field.name)}"]
+        logical = field.name.removesuffix(PAISE)
+        stored = source.columns.get(logical) if logical in LOGICAL[name] else Stored(field.name)
+        value = _value(stored) if stored else "true" if pa.types.is_boolean(field.type) else "null::bigint"
+        if not pa.types.is_timestamp(field.type):
+            columns.append(f"{value} as {field.name}")
+        elif schema == NEWEST:
+            columns += [f"{value}::timestamptz as {field.name}", f"epoch_ns({value}) as {_ns(field.name)}"]
         else:
-            columns.append(field.name)
+            columns += [f"make_timestamptz(({value}) // 1000) as {field.name}", f"{value} as {_ns(field.name)}"]
     return ", ".join([*columns, "date", "host"])
 
 
@@ -76,43 +80,19 @@ def _ns(name: str) -> str:
     return f"{name.removeprefix('ts_')}_ns"
 
 
-def _former(name: str, files: Mapping[str, Sequence[Path]]) -> Iterator[str]:
-    """Statements over the files of schema 2 that have rows of the table."""
-    if here := files.get(name):
-        yield f"select {_renamed(name)} from {_parquet(here)}"  # noqa: S608
-    if name == QUOTES and (books := files.get(DEPTH)):
-        yield f"select {_renamed(name, DEPTH)} from {_parquet(books)} where {ANSWER}"  # noqa: S608
-
-
-def _renamed(name: str, stored: str = "") -> str:
-    """The columns of a table from those of a table of schema 2."""
-    have = {*schema2.SCHEMAS[stored or name].names}
-    is_answer = name == QUOTES and stored == DEPTH
-    columns = []
-    for field in SCHEMAS[name]:
-        value = _value(field.name, have)
-        if is_answer and field.name.startswith(SIDES):
-            value = f"{value}[1]"
-        if pa.types.is_timestamp(field.type):
-            columns += [f"make_timestamptz(({value}) // 1000) as {field.name}", f"{value} as {_ns(field.name)}"]
-        else:
-            columns.append(f"{value} as {field.name}")
-    return ", ".join([*columns, "date", "host"])
-
-
-def _value(name: str, have: set[str]) -> str:
-    """What stands for a column of schema 3 in a table of schema 2 that has these columns."""
-    former = FORMER.get(name, name.removesuffix(PAISE))
-    if name == "cause":
-        return "case cause when 'mute' then 'stale' else cause end"
-    if former in have:
-        return former
-    if name == "action":
-        return SNAPSHOT if "snapshot" in have else f"case when {ANSWER} then 'snapshot' end"
-    if name == "valid":
-        return "not suspect" if "suspect" in have else "true"
-    seconds = SECONDS.get(name)
-    return f"case when {seconds} > 0 then {seconds} * 1000000000 end" if seconds in have else "null::bigint"
+def _value(stored: Stored) -> str:
+    """What stands for a column in a stored table."""
+    name = stored.name
+    former = " ".join(f"when '{word}' then '{cause}'" for word, cause in CAUSES_2.items())
+    return {
+        "plain": name,
+        "seconds": f"case when {name} > 0 and {name} < {FAR_SECONDS} then {name} * {NS_PER_SECOND} end",
+        "inverted": f"not {name}",
+        "snapshot": f"case when {name} then 'snapshot' else 'update' end",
+        "polled": f"case when {name} = '{REST}' then 'snapshot' end",
+        "first": f"{name}[1]",
+        "cause": f"case {name} {former} else {name} end",
+    }[stored.form]
 
 
 def _parquet(files: Sequence[Path]) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from harvester.base.errors import HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
 from runbook.tasks.here import awake_hosts_of, directory_at, hosts_of, store_at, target_of
 from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
 
@@ -115,6 +115,45 @@ def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str
         print(answer.to_csv() if csv else answer.to_json(), end="" if csv else "\n")
     else:
         presentation.show_answer(answer)
+
+
+@operator(
+    to="csv (a line of each symbol at each scheduled time), hftbacktest (.npz) or nautilus (a catalog)",
+    every="with --to csv: a line of each symbol every so many seconds (default: each scheduled time)",
+    lake="lake to read (default: pulled/lake)",
+    output="directory for the files (default: exported)",
+    **RANGE,
+)
+def export(
+    _: Context,
+    to: str,
+    since: str | None = None,
+    until: str | None = None,
+    symbols: str | None = None,
+    every: str | None = None,
+    lake: str = "pulled/lake",
+    output: str = "exported",
+) -> None:
+    """Write pulled days as files of other programs: CSV, hftbacktest, nautilus_trader.
+
+    Files of hftbacktest and nautilus_trader have the books of continuous trading; docs/reading.md says what is in them.
+    """
+    from harvester.reader.export import parse_every
+    from harvester.reader.exporters import CSV, export_day, parse_target
+    from runbook.pull import plan
+    from runbook.report.catalogue import check_symbols, known_symbols, load_days, require_days
+
+    target, every_ns = parse_target(to), parse_every(every)
+    if every_ns and target != CSV:
+        raise ConfigError("--every is about the CSV: give --to csv with it.")
+    selection, wanted = plan.parse_selection(since, until, raw=False), plan.parse_symbols(symbols)
+    place, target_at = directory_at(lake, "--lake"), directory_at(output, "--output")
+    days = require_days(place, load_days(place, since=selection.since, until=selection.until))
+    check_symbols(wanted, days)
+    for day in sorted({each.date for each in days}):
+        chosen = [name for name in wanted if name in known_symbols(each for each in days if each.date == day)]
+        for path, count in export_day(target, place, day, target_at, chosen, every_ns) if chosen or not wanted else ():
+            print(f"{path}: {count}")
 
 
 @operator(

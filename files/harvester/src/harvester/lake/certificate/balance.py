@@ -2,9 +2,11 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from harvester.calendar import NSE_CASH, SegmentName
@@ -81,6 +83,8 @@ def segments_of(certificate: Json) -> set[SegmentName]:
 def _slots_present(depth: Path) -> dict[str, list[int]]:
     present: dict[str, list[int]] = {}
     for batch in read_columns(depth, DEPTH, ["symbol", "ts_sched"]):
+        if batch.column("ts_sched").null_count == batch.num_rows:
+            continue
         polled = batch.filter(pc.is_valid(batch.column("ts_sched")))
         names = polled.column("symbol").to_pylist()
         for name, slot in zip(names, polled.column("ts_sched").to_pylist(), strict=True):
@@ -151,10 +155,23 @@ def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
         if table not in paths:
             return [f"the table {table} is not listed, and should have rows"]
         for batch in read_columns(paths[table], table, ["symbol", "feed"]):
-            pairs = zip(batch.column("symbol").to_pylist(), batch.column("feed").to_pylist(), strict=True)
-            found.update((table, feed, symbol) for symbol, feed in pairs if feed != REST)
+            for (symbol, feed), rows in count_pairs(batch.column("symbol"), batch.column("feed")):
+                if feed != REST:
+                    found[table, feed, symbol] += rows
     return [
         f"{symbol}: {table} has {found[table, feed, symbol]} rows of {feed}, the certificate says {rows}"
         for table, feed, symbol in sorted({*claimed, *found})
         if (rows := claimed[table, feed, symbol]) != found[table, feed, symbol]
     ]
+
+
+def count_pairs(one: pa.DictionaryArray, other: pa.DictionaryArray) -> Iterator[tuple[tuple[str, str], int]]:
+    """The pairs of texts that two columns have side by side, and how often; neither has nulls."""
+    names, others = one.dictionary.to_pylist(), other.dictionary.to_pylist()
+    width = max(1, len(others))
+    pairs = one.indices.to_numpy(zero_copy_only=False).astype(np.int64) * width + other.indices.to_numpy(
+        zero_copy_only=False
+    )
+    counts = np.bincount(pairs, minlength=1)
+    for pair in np.flatnonzero(counts).tolist():
+        yield (names[pair // width], others[pair % width]), int(counts[pair])

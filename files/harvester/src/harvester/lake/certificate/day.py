@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from harvester.calendar import NSE_CASH
@@ -121,4 +122,7 @@ def _unexplained(entry: Json) -> int:
 
 def encode_certificate(certificate: Json) -> bytes:
     """The file's bytes, the same for the same certificate."""
-    return (json.dumps(certificate, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    try:
+        return msgspec.json.format(msgspec.json.encode(certificate), indent=1) + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, which a server may send
+        return (json.dumps(certificate, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")

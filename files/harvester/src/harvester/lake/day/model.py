@@ -96,7 +96,7 @@ def read_day(
     symbols = frozenset(expectation.symbols).union(index.symbols, *(run.symbols for run in events.runs))
     sockets = {
         feed: frozenset(expectation.sockets.get(feed, ())).union(
-            *(each.symbols for each in (*events.connections, *events.gaps) if each.feed == feed)
+            events.gaps.symbols_of(feed), *(each.symbols for each in events.connections if each.feed == feed)
         )
         for feed in SOCKETS
     }

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.events import Events, Run
-from harvester.lake.day.records import KnownGap
+from harvester.lake.day.known_gaps import KnownGap
 from harvester.lake.day.slots import Grid
 from harvester.lake.gaps.losses import DAMAGED, Losses
 from harvester.lake.layout import GAPS
