@@ -53,6 +53,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("recorder"),
     Suite("operator"),
     Suite("commands"),
+    Suite("playbooks", slow=True),
     Suite("field", slow=True),
     Suite("s3", slow=True),
     Suite("readers", slow=True),

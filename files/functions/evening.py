@@ -3,6 +3,7 @@
 Called every 5 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is done is read
 from the bucket: its manifest is the last file that the uploader puts. A stop that failed is tried again by the next
 call. When an evening ends with a day undone, or a host that runs though its day is done, people are told.
+After the weekly maintenance it stops the hosts that were started for it.
 """
 
 import os
@@ -11,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from machines import find_instance, own_tags, tag_values
-from market import evening_at
+from market import evening_at, maintenance_at
 
 KEPT_SNAPSHOTS = 7
 EVENING = timedelta(hours=4)
 CALLED_EVERY = timedelta(minutes=5)
+TRIED_FOR = timedelta(hours=1)
+"""How long after a maintenance a stop that AWS refuses is tried again."""
 NOT_UPLOADED = "not uploaded yet"
 FAILED = "AWS refuses: "
 
@@ -28,12 +31,18 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
     import boto3
 
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
+    names, ec2 = os.environ["HOSTS"].split(","), boto3.client("ec2")
+    maintenance = maintenance_at(now, TRIED_FOR)
+    if maintenance is not None and now >= maintenance[1] and os.environ["STOP"] == "true":
+        done = {name: sleep_again(ec2, name, maintenance[0]) for name in names}
+        if now >= maintenance[1] + TRIED_FOR - CALLED_EVERY:
+            tell_what_runs(boto3.client("sns"), done)
+        return done
     evening = evening_at(now, EVENING)
     if evening is None:
         return {}
-    day, begun = evening[0].isoformat(), evening[1]
-    ec2, s3 = boto3.client("ec2"), boto3.client("s3")
-    done = {name: settle(ec2, s3, name, day) for name in os.environ["HOSTS"].split(",")}
+    day, begun, s3 = evening[0].isoformat(), evening[1], boto3.client("s3")
+    done = {name: settle(ec2, s3, name, day) for name in names}
     if now >= begun + EVENING - CALLED_EVERY:
         tell(boto3.client("sns"), day, done)
     return done
@@ -49,13 +58,18 @@ def tell(sns: Any, day: str, done: Mapping[str, str]) -> None:
             Message=f"{', '.join(late)}: the day {day} is not closed and uploaded, so the host goes on running. Look "
             "with ./inv status and ./inv logs --unit harvester-close.",
         )
+    tell_what_runs(sns, done)
+
+
+def tell_what_runs(sns: Any, done: Mapping[str, str]) -> None:
+    """Say which hosts AWS did not stop."""
     failed = [f"{name}: {what}" for name, what in sorted(done.items()) if what.startswith(FAILED)]
     if failed:
         sns.publish(
             TopicArn=os.environ["TOPIC"],
             Subject=f"{os.environ['ENVIRONMENT']}: a host was not stopped",
-            Message=f"{'; '.join(failed)}. Each call of this evening tried, and this was the last. Stop it in the "
-            "console of EC2, or it costs money until tomorrow evening.",
+            Message=f"{'; '.join(failed)}. Each call since then tried, and this was the last. Stop it in the "
+            "console of EC2, or it costs money until the next evening.",
         )
 
 
@@ -77,8 +91,29 @@ def settle(ec2: Any, s3: Any, name: str, day: str) -> str:
         ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
         return "stopping"
     except (BotoCoreError, ClientError) as error:
-        print(f"{name}: {error}")
-        return f"{FAILED}{' '.join(str(error).split())[:200]}"
+        return refused(name, error)
+
+
+def sleep_again(ec2: Any, name: str, begun: datetime) -> str:
+    """Stop one host where it was started since `begun`; one that ran before is left alone."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        instance = find_instance(ec2, name)
+        if instance is None:
+            return "no such host"
+        if instance["State"]["Name"] != "running" or instance["LaunchTime"] < begun:
+            return "done"
+        ec2.stop_instances(InstanceIds=[instance["InstanceId"]])
+        return "stopping"
+    except (BotoCoreError, ClientError) as error:
+        return refused(name, error)
+
+
+def refused(name: str, error: Exception) -> str:
+    """AWS's refusal in a few words; the whole of it goes to the log."""
+    print(f"{name}: {error}")
+    return f"{FAILED}{' '.join(str(error).split())[:200]}"
 
 
 def is_uploaded(s3: Any, name: str, day: str) -> bool:

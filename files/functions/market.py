@@ -8,6 +8,10 @@ from typing import Any
 
 IST = timezone(timedelta(hours=5, minutes=30))  # Lambda's image may lack the zones' files
 SESSIONS = Path(__file__).with_name("sessions.json")
+SUNDAY = 6
+MAINTENANCE = timedelta(hours=2, minutes=50), timedelta(hours=5)
+"""Each Sunday in India: hosts that sleep outside sessions run from the one to the other, and install their security
+upgrades (host_baseline's timers). No session is ever at that time."""
 
 
 def session_at(moment: datetime, sessions: Path = SESSIONS) -> tuple[datetime, datetime, datetime] | None:
@@ -37,6 +41,14 @@ def evening_at(moment: datetime, length: timedelta, sessions: Path = SESSIONS) -
         if session and session[2] <= moment < session[2] + length:
             return day, session[2]
     return None
+
+
+def maintenance_at(moment: datetime, after: timedelta = timedelta(0)) -> tuple[datetime, datetime] | None:
+    """Begin and end of the weekly maintenance in which, or up to `after` its end, the moment is; None: in none."""
+    here = moment.astimezone(IST)
+    midnight = datetime(here.year, here.month, here.day, tzinfo=IST)
+    begins, ends = (midnight + since for since in MAINTENANCE)
+    return (begins, ends) if here.weekday() == SUNDAY and begins <= here < ends + after else None
 
 
 def _session_of(date_: date, sessions: Path) -> tuple[datetime, datetime, datetime] | None:

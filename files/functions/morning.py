@@ -1,7 +1,7 @@
 """morning: starts the hosts for a day's session, one call a host, until they run; people are told of one that is late.
 
-Called every minute; acts from 10 minutes before a trading day's first phase until its session closes. A host that
-somebody stopped after it was started for this session is left alone.
+Called every minute; acts from 10 minutes before a trading day's first phase until its session closes, and in the weekly
+maintenance. A host that somebody stopped after it was started for this is left alone.
 """
 
 import os
@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from machines import find_instance
-from market import session_at
+from market import maintenance_at, session_at
 
 LEAD = timedelta(minutes=10)
 TOLD_AFTER_MINUTES = (5, 60, 180)
 """Minutes of trying after which people are told of the hosts that do not run yet."""
 MINUTE = timedelta(minutes=1)
-RUNNING, LEFT_ALONE = "running", "left alone, because somebody stopped it in this session"
+MAINTENANCE_TOLD_AFTER_MINUTES = (60,)
+RUNNING, LEFT_ALONE = "running", "left alone, because somebody stopped it after it was started for this"
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
@@ -27,21 +28,40 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
     import boto3
 
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
-    session = session_at(now)
-    if session is None or not session[0] - LEAD <= now < session[1]:
+    occasion = occasion_at(now)
+    if occasion is None:
         return {}
-    begun, ec2 = session[0] - LEAD, boto3.client("ec2")
+    begun, what_for, told_after = occasion
+    ec2 = boto3.client("ec2")
     done = {name: start(ec2, name, begun) for name in os.environ["HOSTS"].split(",")}
     late = {name: what for name, what in done.items() if what not in (RUNNING, LEFT_ALONE)}
-    if late and (now - begun) // MINUTE in TOLD_AFTER_MINUTES:
+    if late and (now - begun) // MINUTE in told_after:
         listed = "; ".join(f"{name}: {what}" for name, what in late.items())
         boto3.client("sns").publish(
             TopicArn=os.environ["TOPIC"],
             Subject=f"{os.environ['ENVIRONMENT']}: not every host runs",
-            Message=f"{listed}. The session opens at {session[0]:%H:%M} IST. They are started again each minute until "
-            "it closes. Where AWS has no room for the type, name another: aws_host_instance_type, then site.yml.",
+            Message=f"{listed}. {what_for} Where AWS has no room for the type, name another: aws_host_instance_type, "
+            "then site.yml.",
         )
     return done
+
+
+def occasion_at(now: datetime) -> tuple[datetime, str, tuple[int, ...]] | None:
+    """Since when hosts shall run now, why, and after how many minutes people are told of a late one. None: may sleep.
+
+    ValueError as of `market.session_at`.
+    """
+    maintenance = maintenance_at(now)
+    if maintenance is not None:
+        why = (
+            f"They shall install security upgrades, and are started again each minute until {maintenance[1]:%H:%M} IST."
+        )
+        return maintenance[0], why, MAINTENANCE_TOLD_AFTER_MINUTES
+    session = session_at(now)
+    if session is None or not session[0] - LEAD <= now < session[1]:
+        return None
+    why = f"The session opens at {session[0]:%H:%M} IST. They are started again each minute until it closes."
+    return session[0] - LEAD, why, TOLD_AFTER_MINUTES
 
 
 def start(ec2: Any, name: str, begun: datetime) -> str:
@@ -65,6 +85,6 @@ def start(ec2: Any, name: str, begun: datetime) -> str:
 
 
 def _was_stopped_by_somebody(instance: Mapping[str, Any], begun: datetime) -> bool:
-    """Whether it was started for this session and then stopped by a call, not by AWS."""
+    """Whether it was started since `begun` and then stopped by a call, not by AWS."""
     started, why = instance.get("LaunchTime"), instance.get("StateReason", {}).get("Code", "")
     return bool(started and started >= begun and why.startswith("Client.User"))

@@ -48,13 +48,17 @@ TOKEN = NAMES.parameter("access_token")
 
 @dataclass
 class Host:
-    """What runs on a machine. Faults: `dead` gives no sign of life, `deaf` records nothing, `stuck` uploads nothing."""
+    """What runs on a machine. Faults: `dead` gives no sign of life, `deaf` records nothing, `stuck` uploads nothing.
+
+    `timed`: the minutes at which one of its timers for packages fired, by timer. None is persistent.
+    """
 
     instance: Instance
     dead: bool = False
     deaf: bool = False
     stuck: bool = False
     recorded: set[datetime] = field(default_factory=set)
+    timed: dict[str, list[datetime]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -86,6 +90,7 @@ class World:
         self.alarms = {name: Alarm(dict(settings)) for name, settings in rendered["alarms"].items()}
         self.failures: list[str] = []
         self.forgotten: set[str] = set()
+        self.timers: dict[str, frozenset[datetime]] = {}
         self._schedules, self._modules = rendered["schedules"], modules
         self._functions = {one["name"]: one for one in rendered["functions"]}
         self._calls: list[Call] = []
@@ -129,6 +134,9 @@ class World:
             self._put("AWS/EC2", check, 0, InstanceId=host.instance.identity)
         if host.dead:
             return
+        for timer, times in self.timers.items():
+            if self.now in times:
+                host.timed.setdefault(timer, []).append(self.now)
         is_recording = self._is_trading(self.now - MINUTE) and self.has_token() and not host.deaf
         if is_recording:
             host.recorded.add(self.now)

@@ -74,8 +74,10 @@ def tear(place: Place) -> None:
 
 def cut_off(place: Place) -> None:
     """Nothing that the configuration names on the network is there."""
-    for name in ("refresh-token", "pin", "app-secret", "channels"):
-        (place.root / name).write_text({"channels": "json://127.0.0.1:9/\n", "pin": "1234"}.get(name, "A" * 40))
+    token = make_token(4_000_000_000, sub="refresh_token")
+    stored = {"channels": "json://127.0.0.1:9/\n", "pin": "1234", "refresh-token": token, "app-secret": "A" * 40}
+    for name, value in stored.items():
+        (place.root / name).write_text(value)
         (place.root / name).chmod(0o600)
     parts = {name.replace("-", "_"): f"file:{place.root}/{name}" for name in ("refresh-token", "pin", "app-secret")}
     place.configure(
@@ -144,7 +146,11 @@ FAILURES: dict[str, list[Failure]] = {
     ],
     "locked": [Failure(lambda _: None, r"\.lock: another .*(Run the command again later|stop it)", within=locked)],
     "unreachable": [
-        Failure(cut_off, r"(NSE_CM\.csv|127\.0\.0\.1|channel|access token|Watch|s3://b-bucket).*\.", CONNECTED)
+        Failure(
+            cut_off,
+            r"(NSE_CM\.csv|127\.0\.0\.1|could not be reached|channel|access token|Watch|s3://b-bucket).*\.",
+            CONNECTED,
+        )
     ],
     "bad token or receipt": BAD_PROOF,
 }

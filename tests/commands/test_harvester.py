@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.commands.failures import FAILURES, Failure, documented
+from tests.commands.failures import FAILURES, Failure, dated, documented
 from tests.commands.places import BUCKET, NOW_NS, PENDING, Place, commands, give, make_place
 from tests.conftest import ROOT
 from tests.journals import OPEN_NS
@@ -26,6 +26,7 @@ from tests.recorder.fakes import make_token
 from harvester import cli
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.commands import renew
+from harvester.tokens.renewal import RenewalOutcome
 from harvester.upload import retries
 
 TABLE = documented(ROOT)
@@ -37,6 +38,7 @@ SAYS_IT_IN_ITS_ANSWER = ("sessions", "verify", "recover")
 IN_SESSION_NS = OPEN_NS + 50 * NS_PER_SECOND
 CLOCKS = {"remind": lambda _: IN_SESSION_NS, "run": SystemClock.wall_ns}
 """Who does not live after the session: it reminds inside one, and what waits for a lock needs time that passes."""
+GOES_ON = "the session goes on until 09:16:40 India time. Close the day then."
 SLOW = """
 import os, signal, sys
 from harvester import cli
@@ -238,6 +240,30 @@ def ended(place: Place, words: list[str], output: Any, *, buffered: bool, close:
             process.stdout.close()
         complaint = process.stderr.read() if process.stderr else ""
     return process.returncode, complaint
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("renewed", 0), ("not_set_up", 0), ("later", 1), ("refused", 1), ("gone", 1)]
+)
+def test_a_renewal_ends_with_0_only_where_no_login_is_needed(
+    kind: str, code: int, run: Callable[..., Ending], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renew, "renew", lambda *_, **__: RenewalOutcome(kind, "what became of it", False))
+
+    assert run("renew")[0] == code
+
+
+def test_close_fails_for_the_day_that_goes_on_only_where_a_person_names_it(
+    run: Callable[..., Ending], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a date it does what can be done; with one the person waits for that day."""
+    monkeypatch.setitem(CLOCKS, "close", lambda _: IN_SESSION_NS)
+    named = Failure(lambda _: None, "", given=dated(PENDING))
+
+    assert run("close")[:2] == (0, f"{PENDING}: {GOES_ON}\n")
+    code, answer, complaint = run("close", named)
+    assert (code, answer) == (1, "")
+    assert complaint == f"harvester: {PENDING}: {GOES_ON}\n"
 
 
 def test_close_builds_what_it_can_and_fails_for_the_rest(place: Place, run: Callable[..., Ending]) -> None:

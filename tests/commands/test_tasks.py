@@ -36,6 +36,7 @@ FIRST_CALLS = [
     (doctor, "examine"),
     (configure, "read_answers"),
     (environment, "load"),
+    (environment, "load_managed"),
     (lab, "_run"),
     (plan, "parse_selection"),
     (presentation, "ask_answers"),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 import harvester.lake.publish.archive  # noqa: F401 makes archived segments of every form readable
@@ -139,4 +140,9 @@ def unpack(lake: Path, target: Path) -> None:
             for record in read_segment(segment):
                 file.write(record.payload + b"\n")
         for path in sorted(lake.rglob("*.parquet")):
-            file.write(json.dumps(pq.read_table(path, partitioning=None).to_pylist(), default=str).encode() + b"\n")
+            table = pq.read_table(path, partitioning=None)
+            texts = [
+                column.cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in table.columns
+            ]
+            rows = pa.table(texts, names=table.column_names).to_pylist()  # its own moments lose their ns
+            file.write(json.dumps(rows, default=str).encode() + b"\n")

@@ -1,7 +1,9 @@
 """No notice is lost: the inbox, the book, channels that are down, the log."""
 
+import errno
 import json
 import os
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import structlog
 from tests.descriptors import none_left_open
 from tests.field.alerting import CLEAR, CRITICAL, INFO, WARNING, Listener, at, notice
 
-from harvester.alerts import inbox, outbox
+from harvester.alerts import book, inbox, outbox
 from harvester.alerts.book import Book, BookFile, Entry, Letter, Trial
 from harvester.alerts.channels import SendResult
 from harvester.alerts.inbox import InboxChannel, post, take
@@ -21,6 +23,7 @@ from harvester.alerts.notice import Notice, parse_notice
 from harvester.alerts.renewals import message_of
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.files import replace_file
 from harvester.base.redaction import Secret, forget_secrets, register_secret
 from harvester.tokens.renewal import RenewalOutcome
 
@@ -217,6 +220,33 @@ def test_while_the_disk_is_full_the_book_is_kept_in_memory(tmp_path: Path, logge
     newer = Book(beyond=9)
     file.write(newer)
     assert not spare.exists() and file.read() == newer
+
+
+def full_for(path: Path) -> Callable[..., None]:
+    """Replaces a file, but where the disk is full."""
+
+    def replace(place: Path, *content: Any, **options: Any) -> None:
+        if place == path:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        replace_file(place, *content, **options)
+
+    return replace
+
+
+def test_the_book_in_memory_counts_before_the_one_that_a_full_disk_still_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Any
+) -> None:
+    file, newer, newest = BookFile(tmp_path / "book.json", tmp_path / "spare.json"), Book(beyond=9), Book(beyond=10)
+    file.write(full_book())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(book, "replace_file", full_for(tmp_path / "book.json"))
+        for each in (newer, newest):
+            file.write(each)
+            assert file.read() == each, "nobody is told twice of what was told while the disk was full"
+        assert BookFile(tmp_path / "book.json", tmp_path / "spare.json").read() == newest, "nor by the next look"
+    file.write(file.read())
+    assert file.read() == newest and [path.name for path in tmp_path.iterdir()] == ["book.json"]
 
 
 def test_memory_is_not_synced_and_the_disk_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

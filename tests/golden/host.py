@@ -50,6 +50,8 @@ BARE_HOST: dict[str, Any] = {
     | {key: [] for key in ("outdated", "rebuilt", "unknown", "foreign")},
     "__harvester_damage": {"skipped": True},
     "__harvester_way": {"cleared": []},
+    "__host_baseline_snapd": {"stat": {"exists": True}},
+    "__host_baseline_snap_timer": {"stdout": ""},
     "__host_baseline_cloud_init": {"stat": {"exists": True}},
     "__host_baseline_swap": {"stdout": ""},
 }  # fmt: skip

@@ -1,31 +1,15 @@
 """What a deploy that fails goes back to, and what it calls unwell: the role's own expressions, rendered by Ansible."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
-from ansible.template import Templar, trust_as_template
-
-ROLE = Path(__file__).resolve().parents[2] / "roles/harvester"
-WELL = {"current": "b2-1", "previous": "a1-0", "unproven": [], "broken": False, "status": {}}
+from harvester_role import WELL, render, tasks, variables
 
 
 @pytest.fixture(scope="module")
 def role() -> dict[str, Any]:
-    """The role's defaults and variables."""
-    init_plugin_loader()
-    variables: dict[str, Any] = {"inventory_hostname": "h1"}
-    for path in (ROLE / "defaults/main.yml", *sorted((ROLE / "vars/main").glob("*.yml"))):
-        variables |= DataLoader().load_from_file(str(path), trusted_as_template=True)
-    return variables
-
-
-def render(role: dict[str, Any], expression: str, **given: Any) -> Any:
-    return Templar(DataLoader(), role | given).template(trust_as_template(expression))
+    return variables()
 
 
 @pytest.mark.parametrize(
@@ -146,11 +130,6 @@ def test_the_answer_of_another_deployment_is_not_that_of_the_one_that_was_activa
     role: dict[str, Any], answer: dict[str, Any]
 ) -> None:
     assert unwell(role, [], [], **answer).startswith("it should run b2-1, but ")
-
-
-def tasks(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = yaml.safe_load((ROLE / "tasks" / name).read_text("utf-8"))
-    return found
 
 
 def steps(found: list[dict[str, Any]]) -> list[str]:

@@ -37,7 +37,13 @@ CALENDARS = (((0, 40),), ((0, 16), (22, 40)), ((0, 48),))
 LAST_NS = OPEN_NS + 48 * NS_PER_SECOND
 EDGE_NS = 5_500_000_000
 """What a poll's slot may be away from its end, with the longest interval of a plan."""
+STOPPED_BEFORE = "stopped before the window"
+"""No run was there as the window opened: the next one began late, and where there is none, the last was stopped.
+
+Where the next run's calendar has no break there, the run before it had ended.
+"""
 SAME = {
+    STOPPED_BEFORE: {"not_started", "not_running", "stopped"},
     ABSENT: {"not_running", "not_started", "mute"},
     UNSERVED: {"not_running", "not_started", "stopped"},
 }
@@ -108,10 +114,11 @@ class World:
     def poll_fate(self, symbol: str, slot_ns: int) -> str | None:
         """Data, or the cause of the slot's absence.
 
-        None where a poll was under way as something else began, and where the runs' calendars differ.
+        None where a poll was under way as something else began, and where the runs' calendars differ: at the slot, or
+        over whether a cause arose in its window.
         """
         near = EDGE_NS
-        _, fate = self.polls.at(symbol, slot_ns)
+        since_ns, fate = self.polls.at(symbol, slot_ns)
         if not self.is_due(slot_ns, slot_ns):
             return None
         begun = [life for life in self.lives if life[0] <= slot_ns < life[1]]
@@ -121,7 +128,10 @@ class World:
             if (symbol, slot_ns) in self.answered:
                 return self.answered[symbol, slot_ns]
             holds = [hold for hold in self.holds if hold[0] + near <= slot_ns < hold[1]]
-            return "disk_full" if holds else None
+            is_known = any(len(self.calendars) == 1 or self.is_due(hold[0], slot_ns) for hold in holds)
+            return "disk_full" if is_known else None
+        if fate == STOPPED and not self.is_due(since_ns, slot_ns):
+            fate = STOPPED_BEFORE
         edges = [moment for life in self.lives for moment in life]
         return None if any(abs(slot_ns - edge) <= near for edge in edges) else fate
 

@@ -69,6 +69,7 @@ KILLED_AT_ONCE = [  # the run after a stop dies before it has written anything o
     Plan(NAMES[1:2], (), 2, 0, (), "stop", 8.7),
     Plan((), (NAMES[:1],), 1, 0, (), "stop", 0.01),
 ]
+STOPPED_BETWEEN_WINDOWS = [Plan(NAMES, (), 1, calendar, (("run", 20.0),), "stop", 14.0) for calendar in (1, 1)]
 
 
 @examples(100, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.explicit, Phase.generate])
@@ -77,6 +78,7 @@ KILLED_AT_ONCE = [  # the run after a stop dies before it has written anything o
 @example(-5.0, [of(NAMES, *FULL, end="kill"), of(NAMES[:1], end="kill"), of(NAMES)], {})
 @example(1.0, UNPOLLED, {})
 @example(0.02, KILLED_AT_ONCE, {})
+@example(0.0, STOPPED_BETWEEN_WINDOWS, {})
 def test_restarts_account_exactly(start: float, story: list[Plan], trouble: dict[tuple[str, int], str]) -> None:
     world = play(start, story, trouble)
     try:

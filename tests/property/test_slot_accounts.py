@@ -10,7 +10,8 @@ from tests.examples import examples
 from harvester.lake.certificate.balance import check_symbol
 from harvester.lake.certificate.day import certify_symbol
 from harvester.lake.day.events import Events, Run
-from harvester.lake.day.records import DEFAULT, KnownGap, WindowOpen
+from harvester.lake.day.known_gaps import KnownGap, KnownGaps
+from harvester.lake.day.records import DEFAULT, WindowOpen
 from harvester.lake.day.slots import Grid, build_grid
 from harvester.lake.gaps.polls import PollGaps
 from harvester.lake.tables.poll_rows import SymbolData
@@ -72,7 +73,9 @@ def test_data_and_gaps_cover_what_was_expected_exactly(
     polled = times + data.draw(st.lists(st.sampled_from(grid.slots), max_size=60) if grid.slots else st.just([]))
     bad = {slot: Outage("bad_response", "odd") for slot in polled[::3]}
     good = [slot for slot in polled if slot not in bad]
-    rows = PollGaps(grid, Events(runs=lives, gaps=gaps), grace).rows(SYMBOL, set(grid.slots) & set(good), bad)
+    rows = PollGaps(grid, Events(runs=lives, gaps=KnownGaps(gaps)), grace).rows(
+        SYMBOL, set(grid.slots) & set(good), bad
+    )
     entry = certify_symbol(SymbolData(recv_ns=sorted(good), sched_ns=good, bad=bad), rows, grid)
     assert entry["expected"] == entry["recorded_slots"] + sum(row.slots for row in rows)
     assert check_symbol(json.loads(json.dumps(entry)), set(grid.slots), good, rows) == []

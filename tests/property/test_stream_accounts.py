@@ -14,7 +14,8 @@ from harvester.lake.certificate.streams import certify_stream, unexplained
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.events import Events, Run
 from harvester.lake.day.intervals import Interval, intersect, split, subtract, total, union
-from harvester.lake.day.records import KnownGap, Quiet
+from harvester.lake.day.known_gaps import KnownGap, KnownGaps
+from harvester.lake.day.records import Quiet
 from harvester.lake.gaps.streams import Reception, StreamGaps
 from harvester.lake.tables.symbol_rows import Tracks
 from harvester.ledger.outage import Cause
@@ -67,7 +68,7 @@ def days(draw: st.DrawFn) -> tuple[Events, Reception]:
         Quiet(draw(st.sampled_from([FYERS_HSM, FYERS_TBT])), frozenset({SYMBOL}), draw(MOMENT), draw(MOMENT))
         for _ in range(draw(st.integers(0, 2)))
     ]
-    return Events(runs=lives, gaps=gaps, quiets=quiets, connections=connections), reception
+    return Events(runs=lives, gaps=KnownGaps(gaps), quiets=quiets, connections=connections), reception
 
 
 @examples(150)

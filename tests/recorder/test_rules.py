@@ -1,7 +1,7 @@
 """Symbols as rules: the nearest contracts, strikes around the money, stocks that have derivatives."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from harvester.base.validation import Refused, validate
 from harvester.brokers.fyers.resolution import concerns, explain_absent, resolve_rule
 from harvester.brokers.fyers.symbols import Listing, read_rows
 from harvester.calendar import TradingCalendar
-from harvester.config.rules import IndexList, SymbolRule
+from harvester.config.rules import IndexList, SymbolRule, find_outdated
 from harvester.config.settings import load_settings
 from harvester.lake.close import expect_day
 
@@ -231,3 +231,18 @@ def test_the_close_expects_what_the_rules_stood_for_on_its_day(tmp_path: Path) -
 
     december = ("NSE:SBIN-EQ", "NSE:NIFTY26DECFUT")
     assert expected == {20: ("NSE:SBIN-EQ",), 23: ("NSE:SBIN-EQ", "NSE:NIFTY26NOVFUT"), 24: december, 25: december}
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_list_is_outdated_from_the_review_after_it_on_in_each_month_of_a_year(month: int) -> None:
+    """NSE's reviews count from April and October: in the first months of a year the last one is of the year before."""
+    review = date(2026, 4, 1) if 4 <= month < 10 else date(2026 if month >= 10 else 2025, 10, 1)
+    member = {"INE062A01020": "SBIN-EQ"}
+    lists = [
+        IndexList(index=name, date=day, source="s", members=member)
+        for name, day in {"A": review - timedelta(days=1), "B": review, "C": date(2020, 1, 1)}.items()
+    ]
+    rules = [SymbolRule(index=name) for name in "AB"]
+    for today in (date(2026, month, 1), date(2026, month, 28)):
+        assert find_outdated(rules, lists, today) == [lists[0]], "of C there is no rule"
+        assert find_outdated([], lists, today) == []

@@ -16,7 +16,6 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from tests.commands.remedies.sayings import plain
 from tests.commands.remedies.uploads import twins
 from tests.operator.support.made_lake import LakeMaker
 
@@ -26,7 +25,7 @@ from harvester.base.redaction import Secret
 from harvester.config.alerting import AlertSettings
 from harvester.tokens.claims import check_token
 from runbook.fleet import logs
-from runbook.fleet.inventory import Host, environment, load_hosts, program
+from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.fleet.status import HostStatus
 from runbook.pull import cleanup
@@ -104,19 +103,6 @@ def test_channels_stored_where_the_host_does_not_look_are_told(monkeypatch: pyte
         )
 
 
-@pytest.mark.parametrize(
-    "value", ["C", *(pytest.param(name, marks=pytest.mark.long, id=name or "none") for name in ("POSIX", ""))]
-)
-def test_ansible_reads_an_inventory_whatever_the_locale(
-    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("LANG", "LC_CTYPE", "LC_ALL"):
-        monkeypatch.setenv(name, value)
-    (tmp_path / "hosts.yml").write_text("harvesters: {hosts: {h1: {}}}\n")
-
-    assert [each.name for each in load_hosts(tmp_path, "hosts.yml")] == ["h1"]
-
-
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_time_that_journalctl_does_not_read_is_told_as_that(
     count: int,
@@ -169,23 +155,6 @@ def test_a_damaged_manifest_of_the_pulled_lake_is_downloaded_again(make_lake: An
     query.ask("select 1", store.lake)
 
 
-def test_an_inventory_without_hosts_names_the_two_ways_to_some(tmp_path: Path) -> None:
-    (tmp_path / "hosts.yml").write_text("harvesters: {hosts: {}}\n")
-    with pytest.raises(ConfigError, match=r"\./inv demo.* \./inv configure"):
-        load_hosts(tmp_path, "hosts.yml")
-
-
-def test_a_limit_that_matches_nothing_names_what_there_is(tmp_path: Path) -> None:
-    (tmp_path / "hosts.yml").write_text("harvesters: {hosts: {h1: {}, h2: {}}}\n")
-    with pytest.raises(ConfigError) as caught:
-        load_hosts(tmp_path, "hosts.yml", "h9")
-
-    assert "lab-up" not in str(caught.value), "there are hosts"
-    named = re.search(r"It has (.*?)\.", str(caught.value))
-    assert named
-    assert named[1].split(", ") == ["h1", "h2"]
-
-
 def token(account: str = "XX00000", seconds: int = 3_600) -> str:
     parts = [{"alg": "HS256"}, {"sub": "access_token", "exp": int(time.time() + seconds), "fy_id": account}]
     texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
@@ -225,26 +194,6 @@ def test_a_parameter_that_was_deleted_and_stored_again_is_waited_for(
     assert len(ask.answers) == 1, "the host was asked until it had the new one"
 
 
-def test_a_refusal_inside_a_session_says_how_to_override_it_and_what_that_costs(root: Path, tmp_path: Path) -> None:
-    before = {"status": {"window": {"open": True, "close_ns": 1_795_687_200_000_000_000}}}
-    play = [
-        {
-            "hosts": "localhost",
-            "gather_facts": False,
-            "vars_files": [f"{root}/roles/harvester/vars/main/wanted.yml", f"{root}/roles/harvester/defaults/main.yml"],
-            "vars": {"__harvester_before": before},
-            "tasks": [{"ansible.builtin.fail": {"msg": "{{ __harvester_frozen }}"}}],
-        }
-    ]
-    (tmp_path / "play.yml").write_text(json.dumps(play))
-    words = [program("ansible-playbook"), "-i", "localhost,", "-c", "local", str(tmp_path / "play.yml")]
-    done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
-    said = plain(done.stdout)
-
-    assert "--force" in said
-    assert "gap" in said and "stopped" in said
-
-
 def test_a_day_of_two_hosts_with_one_name_is_uploaded_under_the_names_that_they_get(tmp_path: Path) -> None:
     with twins(tmp_path) as (first, second):
         assert first.run("upload").code == 0
@@ -258,21 +207,6 @@ def test_a_day_of_two_hosts_with_one_name_is_uploaded_under_the_names_that_they_
             assert ending.code == 0, ending.said
 
     assert "1 of 1 days are complete" in ending.said
-
-
-def test_an_inventory_that_ansible_refuses_is_looked_at_and_corrected(tmp_path: Path) -> None:
-    path = tmp_path / "hosts.yml"
-    path.write_text("harvesters: {hosts: {h1: {}}\n")
-    with pytest.raises(ConfigError) as caught:
-        load_hosts(tmp_path, "hosts.yml")
-    words = re.search(r"Look at it with `(ansible-inventory) (--list)`", str(caught.value))
-    assert words
-    command = [program(words[1]), words[2], "--inventory", "hosts.yml"]
-    looked = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
-    assert "hosts.yml:2:1" in looked.stderr
-
-    path.write_text("harvesters: {hosts: {h1: {}}}\n")
-    assert [each.name for each in load_hosts(tmp_path, "hosts.yml")] == ["h1"]
 
 
 def test_a_clean_up_of_copies_that_changed_is_planned_anew(

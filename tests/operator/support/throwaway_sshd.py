@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +58,11 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, forced: str = "") -> Iterator[Server]:
+def running(folder: Path, forced: str = "", settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Start the server with keys below `folder`, and stop it at the end; the test is skipped where there is no sshd.
 
-    `forced` is a shell command that runs instead of each one that is asked for, $SSH_ORIGINAL_COMMAND.
+    `forced` is a shell command that runs instead of each one that is asked for, $SSH_ORIGINAL_COMMAND; `settings` are
+    further ones of sshd_config.
     """
     program = find_program(folder)
     for name in ("host_key", "user_key"):
@@ -75,7 +76,7 @@ def running(folder: Path, forced: str = "") -> Iterator[Server]:
     options |= {"KbdInteractiveAuthentication": "no", "PasswordAuthentication": "no", "Subsystem": "sftp internal-sftp"}
     # so that bash does not take itself for a login and read the user's own, perhaps slow, start-up files
     options["SetEnv"] = "SHLVL=1"
-    options |= program.options | ({"ForceCommand": forced} if forced else {})
+    options |= program.options | ({"ForceCommand": forced} if forced else {}) | (settings or {})
     (folder / "config").write_text("".join(f"{key} {value}\n" for key, value in options.items()))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from tests.journals import OPEN_NS, HandClock
 
-from harvester.base.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment, scan
-from harvester.journal.format import MAX_PAYLOAD, decode_control
+from harvester.journal.format import DATA, MAX_PAYLOAD, Record, decode_control
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"}, run_id="run", boot_id="boot")
 NEVER_MS = 3_600_000
+DAY_NS = 86_400 * NS_PER_SECOND
 
 
 @pytest.fixture
@@ -27,6 +28,10 @@ def open_writer(tmp_path: Path, clock: HandClock, **options: int) -> JournalWrit
 
 def append(writer: JournalWriter, clock: HandClock, payload: bytes = b"x") -> int:
     return writer.append(1, 0, payload, wall_ns=clock.wall_ns(), mono_ns=clock.mono_ns())
+
+
+def data_of(path: Path) -> list[Record]:
+    return [record for record in read_segment(path) if record.kind == DATA]
 
 
 def segments(tmp_path: Path) -> list[Path]:
@@ -71,12 +76,24 @@ def test_a_segment_is_rolled_at_its_bytes_and_at_its_age(
             clock.now_ns += apart_ns
 
 
-def test_a_record_after_midnight_in_india_opens_a_segment_of_its_own_day(tmp_path: Path, clock: HandClock) -> None:
+@pytest.mark.parametrize(
+    "moments",
+    [(-1, 0), (0, -1), (-1, 0, -1, 0), (0, -DAY_NS - 1, DAY_NS - 1, DAY_NS)],
+    ids=["on", "set back", "back and forth", "by days"],
+)
+def test_each_record_lies_under_its_own_date_in_india_whichever_way_the_clock_goes(
+    tmp_path: Path, clock: HandClock, moments: tuple[int, ...]
+) -> None:
     midnight_ns = OPEN_NS + 14 * 3_600 * NS_PER_SECOND + 45 * 60 * NS_PER_SECOND
-    with open_writer(tmp_path, clock, segment_seconds=86_400) as writer:
-        for clock.now_ns in (midnight_ns - 1, midnight_ns):
+    with open_writer(tmp_path, clock, segment_seconds=7 * 86_400) as writer:
+        for moment in moments:
+            clock.now_ns = midnight_ns + moment
             append(writer, clock)
-    assert [path.parent.name for path in segments(tmp_path)] == ["2026-11-23", "2026-11-24"]
+
+    found = [(path.parent.name, each.wall_ns) for path in segments(tmp_path) for each in data_of(path)]
+    assert sorted(found) == sorted(
+        (to_ist(at).date().isoformat(), at) for at in (midnight_ns + each for each in moments)
+    )
 
 
 def test_nothing_is_called_durable_before_a_sync(tmp_path: Path, clock: HandClock) -> None:

@@ -133,6 +133,7 @@ def block(*columns: list[int]) -> bytes:
         (block([1], [], [0], [26]), 1, 100, "entries that none has, or more values than bytes for them"),
         (block([1], [], [0], [25]), 1, 100, "a column is longer than its block"),
         (block([0], [5]), 1, 100, "a column is longer than its block"),
+        (block([0, 0], [5, -5]) + b"12345\x01\x01", 2, 100, "a column is longer than its block"),
         (block([25], [], [0], [1] + [0] * 24), 1, 100, "a column is longer than its block"),
         (b"\x01", 1, 100, "a column is longer than its block"),
         (b"", 1, 100, "a column is longer than its block"),

@@ -9,7 +9,7 @@ import pytest
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.events import Events, Run
-from harvester.lake.day.records import KnownGap
+from harvester.lake.day.known_gaps import KnownGap, KnownGaps
 from harvester.lake.day.slots import build_grid
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import Reception, StreamGaps
@@ -74,7 +74,7 @@ def test_of_two_causes_of_a_missing_poll_the_higher_is_told(pair: tuple[str, str
     gaps = [known(SLOT, SLOT + 10, "timeout", 0)] if "recorded" in pair else []
     bad = {SLOT: Outage("rate_limited", "HTTP 429")} if "bad answer" in pair else {}
 
-    row = at_slot(polls(Events(runs=[life], gaps=gaps), bad))
+    row = at_slot(polls(Events(runs=[life], gaps=KnownGaps(gaps)), bad))
 
     assert (row.cause, row.detail, row.source) == POLL_CAUSES[pair[0]]
 
@@ -85,7 +85,7 @@ def test_of_two_recorded_gaps_the_one_opened_last_holds_whatever_their_causes(fe
     for one, other in permutations(CAUSES, 2):
         for begin, end in ((50, 150), (0, 200)):  # the later inside the earlier, and around it
             gaps = [known(begin, end, other, 1, feed=feed), known(50, 150, one, 0, feed=feed)]
-            rows = polls(Events(runs=[run()], gaps=gaps)) if feed == FYERS_REST else streams(gaps, feed=feed)
+            rows = polls(Events(runs=[run()], gaps=KnownGaps(gaps))) if feed == FYERS_REST else streams(gaps, feed=feed)
 
             assert (at_slot(rows).cause, at_slot(rows).detail) == (other, f"{other} was told"), (one, begin)
             assert at_slot(rows).source == "recorded"
@@ -94,7 +94,7 @@ def test_of_two_recorded_gaps_the_one_opened_last_holds_whatever_their_causes(fe
 def test_gaps_of_polls_begin_and_end_at_slots_and_split_where_the_cause_changes() -> None:
     gaps = [known(95, 125, "timeout", 0), known(125, 131, "refused", 1), known(160, 160, "stall", 2)]
 
-    rows = polls(Events(runs=[run(0, 400)], gaps=gaps), present={0, 10, 20, 150})
+    rows = polls(Events(runs=[run(0, 400)], gaps=KnownGaps(gaps)), present={0, 10, 20, 150})
 
     assert [(row.from_ns, row.to_ns, row.cause, row.slots) for row in rows] == [
         (30, 100, "unknown", 7),
@@ -165,7 +165,7 @@ def test_a_gap_that_nothing_closed_ends_with_data_the_next_gap_or_its_run(
     if following is not None:
         gaps.append(known(following, following + 10, "refused", 1))
 
-    rows = polls(Events(runs=[run(0, 149)], gaps=gaps), present=present)
+    rows = polls(Events(runs=[run(0, 149)], gaps=KnownGaps(gaps)), present=present)
 
     told = [slot for row in rows if row.cause == "timeout" for slot in range(row.from_ns, row.to_ns, 10)]
     expected = [slot for slot in range(100, end, 10) if slot not in present]
@@ -173,7 +173,7 @@ def test_a_gap_that_nothing_closed_ends_with_data_the_next_gap_or_its_run(
 
 
 def test_a_gap_of_a_run_that_left_no_record_is_of_its_first_moment_alone() -> None:
-    rows = polls(Events(runs=[run()], gaps=[known(100, None, "timeout", 0, run=7)]))
+    rows = polls(Events(runs=[run()], gaps=KnownGaps([known(100, None, "timeout", 0, run=7)])))
 
     assert [(row.from_ns, row.to_ns) for row in rows if row.cause == "timeout"] == [(100, 110)]
 
@@ -181,7 +181,7 @@ def test_a_gap_of_a_run_that_left_no_record_is_of_its_first_moment_alone() -> No
 def test_a_gap_of_another_symbol_or_feed_explains_nothing() -> None:
     gaps = [known(100, 150, "timeout", 0, symbol=OTHER), known(100, 150, "mute", 1, feed=FYERS_HSM)]
 
-    assert at_slot(polls(Events(runs=[run(0, 400)], gaps=gaps))).cause == "unknown"
+    assert at_slot(polls(Events(runs=[run(0, 400)], gaps=KnownGaps(gaps)))).cause == "unknown"
     for feed in (FYERS_HSM, FYERS_TBT):
         gaps = [known(100, 150, "mute", number, feed=number) for number in (1, 2, 3) if number != feed]
         assert streams(gaps, feed=feed, seen={0: 0}) == []
@@ -202,7 +202,7 @@ def streams(
     for each in made if made is not None else [connection(0, 200)]:
         each.feed = feed
         connections.open(each)
-    events = Events(runs=[run()] if runs is None else runs, gaps=gaps, connections=connections)
+    events = Events(runs=[run()] if runs is None else runs, gaps=KnownGaps(gaps), connections=connections)
     coverage = StreamGaps(feed, windows or [(0, 200)], events).account(SYMBOL, Reception(seen or {}, breaks or []))
     lost = sum(row.to_ns - row.from_ns for row in coverage.gaps)
     assert coverage.covered_ns + lost == sum(end - begin for begin, end in windows or [(0, 200)])
@@ -290,6 +290,20 @@ def test_a_connection_of_another_run_or_symbol_or_that_ends_later_gives_no_cause
     assert rows[1].detail == "the recorder was connecting"
 
 
+def test_an_absence_is_split_where_a_run_begins_although_it_connects_later() -> None:
+    made = [connection(70, 90, run=60), connection(160, 200, run=150)]
+
+    rows = streams([], runs=[run(60, 100, stopped=True), run(150)], made=made, seen={0: 80, 1: 190})
+
+    assert [(row.from_ns, row.to_ns, row.cause, row.detail) for row in rows] == [
+        (0, 60, "not_started", "before the first run of the day"),
+        (60, 80, "not_started", "the recorder was connecting"),
+        (90, 100, "unknown", "the recorder was running and wrote down no cause"),
+        (100, 150, "stopped", "the recorder was stopped"),
+        (150, 190, "not_running", "the recorder was connecting"),
+    ]
+
+
 def test_neighbours_with_the_same_cause_are_one_row_in_each_window() -> None:
     gaps = [known(10, 30, "mute", 0, feed=FYERS_HSM), known(30, 120, "mute", 1, feed=FYERS_HSM)]
 
@@ -345,7 +359,7 @@ def test_two_feeds_of_a_symbol_have_their_own_strips() -> None:
         connections.open(made)
         connections.close("run 0", (feed, 0), end, "mute", f"feed {feed}")
     gaps = [known(5, 15, "timeout", 0, feed=FYERS_HSM), known(10, 20, "refused", 1, feed=FYERS_TBT)]
-    events = Events(runs=[run()], gaps=gaps, connections=connections)
+    events = Events(runs=[run()], gaps=KnownGaps(gaps), connections=connections)
 
     found = {
         feed: StreamGaps(feed, [(0, 200)], events).account(SYMBOL, Reception({number: 0})).gaps

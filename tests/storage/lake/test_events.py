@@ -9,10 +9,11 @@ from tests.journals import DAY, OPEN_NS
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 from harvester.lake.day.connections import Connection, Connections
+from harvester.lake.day.controls import ControlRecord
 from harvester.lake.day.events import Events, read_events
 from harvester.lake.day.model import Expectation, read_day
 from harvester.lake.day.records import DAY_NS, DEFAULT, Polling, WindowOpen
-from harvester.lake.day.segments import ControlRecord, DayIndex, Source, find_sources
+from harvester.lake.day.segments import DayIndex, Source, find_sources
 from harvester.lake.layout import Partition
 
 SECOND, TENTH = NS_PER_SECOND, NS_PER_SECOND // 10
@@ -49,7 +50,7 @@ def test_records_in_order_are_what_they_say() -> None:
     assert events.windows == [WindowOpen(100, OPEN_NS, OPEN_NS + 100 * SECOND, DEFAULT)]
     assert events.pollings == [Polling(10, 20, 5 * SECOND)]
     (gap,) = events.gaps
-    assert (gap.gap_id, gap.run_id, gap.symbols, gap.from_ns, gap.to_ns) == ("g", "a", frozenset("S"), 5, 9)
+    assert (gap.run_id, gap.symbols, gap.from_ns, gap.to_ns) == ("a", frozenset("S"), 5, 9)
     assert (gap.cause, gap.detail, gap.opened_at, gap.feed) == ("timeout", "no answer", 1, FYERS_REST)
     (connection,) = events.connections
     assert (connection.feed, connection.stream, connection.run_id, connection.seq) == (FYERS_HSM, 3, "a", 6)
@@ -73,7 +74,7 @@ def test_a_record_that_lacks_something_or_has_an_odd_number_is_counted_and_chang
         assert spoiled.malformed == plain.malformed + 1, each
         for name in ("windows", "pollings", "clock_steps_ns", "torn_bytes", "messages"):
             assert getattr(spoiled, name) == getattr(plain, name), each
-        assert [(gap.gap_id, gap.to_ns) for gap in spoiled.gaps] == [(gap.gap_id, gap.to_ns) for gap in plain.gaps]
+        assert [(gap.from_ns, gap.to_ns) for gap in spoiled.gaps] == [(gap.from_ns, gap.to_ns) for gap in plain.gaps]
         assert [one.to_ns for one in spoiled.connections] == [one.to_ns for one in plain.connections]
 
 
@@ -114,7 +115,7 @@ def test_a_feed_that_there_is_not_is_malformed(kind: str, feed: Any) -> None:
 
     events = events_of((1, CONNECT), (2, {**value, "feed": feed}))
 
-    assert events.malformed == 1 and events.gaps == []
+    assert events.malformed == 1 and not len(events.gaps)
     assert [each.to_ns for each in events.connections] == [None]
 
 
@@ -126,8 +127,8 @@ def test_gaps_are_of_the_feed_they_name(feed: int) -> None:
         (1, {**GAP, "feed": feed}), (2, later), (3, {**GAP, "gap_id": "i", "feed": FYERS_HSM % feed + 1})
     )
 
-    assert [gap.gap_id for gap in events.gaps_of(feed, "S")] == ["g", "h", *["i"] * (FYERS_HSM % feed + 1 == feed)]
-    assert [gap.gap_id for gap in events.gaps_of(feed, "T")] == ["h"]
+    assert [gap.opened_at for gap in events.gaps_of(feed, "S")] == [0, 1, *[2] * (FYERS_HSM % feed + 1 == feed)]
+    assert [gap.opened_at for gap in events.gaps_of(feed, "T")] == [1]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from harvester.journal.format import FYERS_HSM, FYERS_REST
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.events import Events, Run
-from harvester.lake.day.records import KnownGap
+from harvester.lake.day.known_gaps import KnownGap, KnownGaps
 from harvester.lake.day.slots import build_grid
 from harvester.lake.gaps.polls import PollGaps
 from harvester.lake.gaps.streams import Reception, StreamGaps
@@ -27,7 +27,7 @@ def test_frames_and_causes_of_an_earlier_run_outlast_the_gap_of_a_later_one(open
     early = gap(FIRST, 40, 60, "disk_full", feed=FYERS_HSM)
     late = gap(SECOND, 0, 250, "not_running", feed=FYERS_HSM)
     late.opened_at = opened_at
-    events = Events(runs=[FIRST, SECOND], gaps=[early, late], connections=connections)
+    events = Events(runs=[FIRST, SECOND], gaps=KnownGaps([early, late]), connections=connections)
 
     coverage = StreamGaps(FYERS_HSM, [(0, 250)], events).account(S, Reception({connection.number: 10}))
 
@@ -41,7 +41,7 @@ def test_frames_and_causes_of_an_earlier_run_outlast_the_gap_of_a_later_one(open
 
 def test_of_its_own_time_the_gap_opened_last_holds() -> None:
     gaps = [gap(FIRST, 0, 60, "mute", feed=FYERS_HSM), gap(FIRST, 40, 60, "disk_full", feed=FYERS_HSM)]
-    coverage = StreamGaps(FYERS_HSM, [(0, 60)], Events(runs=[FIRST], gaps=gaps)).account(S, Reception())
+    coverage = StreamGaps(FYERS_HSM, [(0, 60)], Events(runs=[FIRST], gaps=KnownGaps(gaps))).account(S, Reception())
     assert [(row.from_ns, row.to_ns, row.cause) for row in coverage.gaps] == [(0, 40, "mute"), (40, 60, "disk_full")]
 
 
@@ -49,7 +49,7 @@ def test_a_slot_keeps_the_cause_that_its_own_run_wrote_down() -> None:
     late = gap(SECOND, 0, 240, "not_running", feed=FYERS_REST)
     late.opened_at = 999
     own = gap(SECOND, 200, 220, "timeout", feed=FYERS_REST)
-    events = Events(runs=[FIRST, SECOND], gaps=[gap(FIRST, 20, 60, "no_token", feed=FYERS_REST), own, late])
+    events = Events(runs=[FIRST, SECOND], gaps=KnownGaps([gap(FIRST, 20, 60, "no_token", feed=FYERS_REST), own, late]))
 
     rows = PollGaps(build_grid([], [(0, 260)], 20), events, 1).rows(S, {0, 240}, {})
 

@@ -14,6 +14,7 @@ from tests.storage.reader.days import DAYS, FRIDAY, GAP, ITC, MONDAY, PRE_OPEN_S
 from tests.storage.reader.stored import stored
 
 from harvester.reader import Lake, open_lake
+from harvester.reader.arguments import parse_range
 from harvester.reader.errors import TooLargeError
 
 
@@ -69,6 +70,21 @@ def test_prices_are_rupees_decimals_or_paise(folder: Path, lake: Lake) -> None:
     assert forms["rupees"].schema.field("bid_px_1").type == pa.float64()
     assert forms["decimal"]["bid_px_1"][0].as_py() == Decimal(paise) / 100
     assert forms["paise"]["bid_px_1"][0].as_py() == paise
+
+
+def test_trades_have_what_is_stored_and_add_up(newest: Path) -> None:
+    wanted = stored(newest, "trades", THURSDAY, SBIN)
+    lake = open_lake(newest)
+    rows = lake.trades(SBIN, THURSDAY, session="all", prices="paise", origin=True).arrow().to_pylist()
+    [first, *_] = lake.trades(SBIN, THURSDAY, session="all", prices="decimal", tz="Asia/Kolkata").arrow().to_pylist()
+    volumes = lake.quotes(SBIN, THURSDAY, session="all").arrow()["volume"].to_pylist()
+
+    names = ("px", "qty", "last_qty", "volume", "kind", "side_inferred", "run_id", "seq", "entry")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        tuple(was[name] for name in names) for was in wanted
+    ]
+    assert sum(row["qty"] for row in rows) == max(volumes) - volumes[0] > 0
+    assert first["px"] == Decimal(wanted[0]["px"]) / 100 and first["ts_event"].utcoffset().total_seconds() == 19_800
 
 
 def test_a_session_is_what_was_asked_for(folder: Path, lake: Lake) -> None:
@@ -153,6 +169,38 @@ def test_bars_of_several_minutes_are_those_of_a_minute_together(folder: Path, la
         assert (exact[name], rupees[name]) == (Decimal(five[name]) / 100, five[name] / 100)
     before = lake.bars(SBIN, THURSDAY, session="pre_open").arrow().to_pylist()
     assert [row["ts_begin"] for row in before] == [datetime(2026, 11, 19, 3, 44, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("every", ["1m", "2m", "5m", "1h"])
+def test_bars_are_counted_anew_from_the_opening_of_each_phase(lake: Lake, every: str) -> None:
+    alone = [lake.bars(SBIN, THURSDAY, every=every, session=phase).arrow() for phase in ("pre_open", "continuous")]
+    both = lake.bars(SBIN, THURSDAY, every=every, session=["pre_open", "continuous"]).arrow()
+
+    assert all(len(table) for table in alone)
+    assert both.equals(pa.concat_tables(alone).combine_chunks())
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "days"),
+    [
+        (None, None, [THURSDAY, FRIDAY, MONDAY]),
+        (None, THURSDAY, [THURSDAY]),
+        (FRIDAY, None, [FRIDAY, MONDAY]),
+        (FRIDAY, FRIDAY, [FRIDAY]),
+        (THURSDAY, "2026-11-20T00:00+05:30", [THURSDAY]),
+        (THURSDAY, "2026-11-20T00:00:00.000001+05:30", [THURSDAY, FRIDAY]),
+        ("2026-11-20T00:00+05:30", MONDAY, [FRIDAY, MONDAY]),
+        ("2026-11-19T23:59:59+05:30", MONDAY, [THURSDAY, FRIDAY, MONDAY]),
+    ],
+)
+def test_a_day_counts_that_the_time_asked_for_touches_and_no_other(
+    lake: Lake, since: Any, until: Any, days: list[Any]
+) -> None:
+    """The day after is neither read nor missed: SBIN has rows on each of them."""
+    bounds = {name: each for name, each in (("since", since), ("until", until)) if each is not None}
+    assert parse_range(DAYS, None, since, until, None).dates == days
+    found = lake.depth(SBIN, session="all", **bounds).arrow()["ts_recv"].cast(pa.timestamp("ns", "Asia/Kolkata"))
+    assert {moment.date() for moment in found.to_pylist()} <= {*days}
 
 
 def test_gaps_are_the_ledger(folder: Path, lake: Lake) -> None:

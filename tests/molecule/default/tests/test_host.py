@@ -1,5 +1,7 @@
 """The host itself: packages, clock, journal, upgrades."""
 
+import pytest
+
 OVERRIDES = """
 our %nrconf;
 do "/etc/needrestart/needrestart.conf"; die $@ if $@;
@@ -19,11 +21,13 @@ def test_the_clock_shows_utc(host):
     assert host.service("chrony").is_enabled
 
 
-def test_upgrades_wait_for_the_night_before_a_sunday_morning(host):
-    calendar = host.check_output("systemctl show apt-daily-upgrade.timer --property TimersCalendar")
+@pytest.mark.parametrize(("timer", "minutes"), [("apt-daily", "00,30"), ("apt-daily-upgrade", "10,40")])
+def test_upgrades_wait_for_the_night_before_a_sunday_morning(host, timer, minutes):
+    calendar = host.check_output(f"systemctl show {timer}.timer --property TimersCalendar --property Persistent")
 
     assert calendar.count("OnCalendar=") == 1
-    assert "OnCalendar=Sun *-*-* 03:00:00 Asia/Kolkata" in calendar
+    assert f"OnCalendar=Sun *-*-* 03,04:{minutes}:00 Asia/Kolkata" in calendar
+    assert "Persistent=no" in calendar
     assert 'APT::Periodic::Unattended-Upgrade "1"' in host.check_output("apt-config dump")
 
 

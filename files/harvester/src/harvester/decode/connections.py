@@ -12,6 +12,8 @@ from harvester.journal.format import Record, decode_control
 Batch = TypeVar("Batch", covariant=True)
 HSM_FRAMES, TBT_FRAMES = 4096, 512
 """Frames of a batch: enough to make arrays pay, few enough to stay in the processor's cache."""
+ROUND_BYTES = 2 << 20
+"""Bytes of frames after which a round ends, however few frames they are: a frame may have hundreds of entries."""
 
 
 class Decoder(Protocol[Batch]):
@@ -57,11 +59,12 @@ class Rounds(Generic[Batch]):
     """
 
     def __init__(self, feed: int, new_decoder: Callable[[], Decoder[Batch]], frames: int) -> None:
-        """`frames`: how many the connections together have when a round ends."""
+        """`frames`: how many the connections together have when a round ends; ROUND_BYTES end it, too."""
         self._feed = feed
         self._new_decoder = new_decoder
         self._frames = frames
         self._waiting = 0
+        self._bytes = 0
         self._connections: dict[int, _Connection[Batch]] = {}
 
     def data(self, record: Record) -> list[Received[Batch]]:
@@ -70,10 +73,13 @@ class Rounds(Generic[Batch]):
             self._connections[record.stream] = _Connection(self._new_decoder())
         self._connections[record.stream].waiting.append(record)
         self._waiting += 1
-        return self.finish() if self._waiting >= self._frames else []
+        self._bytes += len(record.payload)
+        return self.finish() if self._waiting >= self._frames or self._bytes >= ROUND_BYTES else []
 
     def control(self, record: Record) -> list[Received[Batch]]:
         """Take a control record; the round that ends with it is returned."""
+        if b"connect" not in record.payload and b"start" not in record.payload:
+            return []  # most are gaps, whose JSON need not be read
         value = decode_control(record.payload)
         if value is None:
             return []
@@ -91,7 +97,7 @@ class Rounds(Generic[Batch]):
 
     def finish(self) -> list[Received[Batch]]:
         """Decode what is waiting, by stream."""
-        self._waiting = 0
+        self._waiting = self._bytes = 0
         return [each.take(stream) for stream, each in sorted(self._connections.items()) if each.waiting]
 
     def _begin(self, stream: int, seq: int) -> None:

@@ -10,6 +10,8 @@ from harvester.decode.hsm_layout import LITE, SNAPSHOT, UPDATE, Topic
 HEADER_SIZE = 9
 FEW = 24
 """Below so many frames, walking them one by one is cheaper than a round of array operations."""
+FRAME, ENTRY, ROUND = 2, 1, 150
+"""What a frame costs when it is walked, an entry of it, and a round of any number of frames, beside each other."""
 
 
 @dataclass(frozen=True)
@@ -78,34 +80,34 @@ class _Walk:
         self.found.append(Entries(frame[whole], at[whole], form[whole], size[whole]))
         return whole, following
 
-    def one_by_one(self, frame: int, at: int, left: int) -> None:
-        """The rest of one frame."""
-        raw, end = self.batch.raw, int(self.batch.ends[frame])
-        starts, forms, sizes = [], bytearray(), []
-        reason = None
-        while left:
-            form = raw[at]
-            if form == UPDATE:
-                size = 4 + 4 * raw[at + 3]
-            elif form == LITE:
-                size = 7
-            elif form == SNAPSHOT:
-                size = int(_snapshot_sizes(self.batch.octets, np.array([at]))[0])
-            else:
-                size = 0
-            if at >= end or at + size > end or not size:
-                reason = Reason.UNKNOWN_ENTRY if at < end and not size else Reason.TRUNCATED
-                break
-            starts.append(at)
-            forms.append(form)
-            sizes.append(size)
-            at += size
-            left -= 1
-        form_array = np.frombuffer(bytes(forms), np.uint8)
-        start_array = np.array(starts, np.int64)
-        self.found.append(Entries(np.full(len(starts), frame), start_array, form_array, np.array(sizes, np.int64)))
-        if reason or at < end:
-            self.leave(np.array([frame]), np.array([at]), reason or Reason.TRAILING)
+    def one_by_one(self, frames: Ints, places: Ints, left: Ints) -> None:
+        """The rest of some frames."""
+        raw, ends = self.batch.raw, self.batch.ends
+        starts: list[int] = []
+        counts = []
+        for frame, place, count in zip(frames.tolist(), places.tolist(), left.tolist(), strict=True):
+            at, end, before = place, int(ends[frame]), len(starts)
+            reason = None
+            for _ in range(count):
+                form = raw[at]
+                size = 4 + 4 * raw[at + 3] if form == UPDATE else self._size(at, form)
+                if at + size > end or not size:
+                    reason = Reason.UNKNOWN_ENTRY if at < end and not size else Reason.TRUNCATED
+                    break
+                starts.append(at)
+                at += size
+            if reason or at < end:
+                self.leave(np.array([frame]), np.array([at]), reason or Reason.TRAILING)
+            counts.append(len(starts) - before)
+        at = np.array(starts, np.int64)
+        form = self.batch.octets[at]
+        self.found.append(Entries(np.repeat(frames, counts), at, form, _sizes(self.batch.octets, at, form)))
+
+    def _size(self, at: int, form: int) -> int:
+        """Size of an entry that is no update; 0 for an unknown form."""
+        if form == SNAPSHOT:
+            return int(_snapshot_sizes(self.batch.octets, np.array([at]))[0])
+        return 7 if form == LITE else 0
 
     def run(self, frame: Ints) -> None:
         at = self.batch.starts[frame] + HEADER_SIZE
@@ -117,9 +119,8 @@ class _Walk:
                 trailing = done & (at < end)
                 self.leave(frame[trailing], at[trailing], Reason.TRAILING)
                 frame, at, end, left = (column[~done] for column in (frame, at, end, left))
-            if frame.size < FEW:
-                for one in zip(frame.tolist(), at.tolist(), left.tolist(), strict=True):
-                    self.one_by_one(*one)
+            if frame.size < FEW or frame.size * FRAME + int(left.sum()) * ENTRY < int(left.max()) * ROUND:
+                self.one_by_one(frame, at, left)
                 return
             whole, at = self.round(frame, at, end)
             left = left - 1

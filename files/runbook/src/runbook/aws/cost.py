@@ -9,13 +9,15 @@ from typing import Any
 
 from harvester.base.errors import ConfigError
 from harvester.config.rules import IndexList
-from runbook.aws.functions import deployed
+from runbook.aws.functions import PAGE, deployed
 from runbook.fleet import shares
 
 HOURS = 730.0
 """Hours of an average month, as AWS bills."""
 TRADING_DAYS = 21
 HOURS_A_TRADING_DAY = 7.75
+SUNDAYS, HOURS_A_SUNDAY = HOURS / 24 / 7, 2.2
+"""Hosts that sleep run for their upgrades in the night before each (`market.MAINTENANCE` of the functions)."""
 METRICS_A_HOST = 7
 ALARMS_A_HOST = 8
 LAKE_SHARE = 0.3
@@ -23,6 +25,8 @@ LAKE_SHARE = 0.3
 CHANGED_A_DAY = 0.05
 """Share of the disk that a daily snapshot adds to the first one."""
 SNAPSHOTS = 7
+TRAIL_GIB = 1.0
+"""Logs of a year of a small account, at most."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Configuration:
     megabytes_a_day: float
     cold_after_days: int
     functions: int
+    function_alarms: int
+    baseline: bool = False
 
 
 def volume_gib(most_symbols: int, system_gib: int, kept_days: int, megabytes: float) -> int:
@@ -71,6 +77,8 @@ def read_configuration(variables: Mapping[str, Any], lists: Sequence[IndexList] 
         megabytes_a_day=symbols * megabytes,
         cold_after_days=int(variables["aws_storage_cold_after_days"]),
         functions=len(deployed(variables)),
+        function_alarms=len(deployed(variables)) + (PAGE in deployed(variables)),
+        baseline=bool(variables["aws_baseline_enabled"]),
     )
 
 
@@ -97,7 +105,8 @@ def _instance_hour(kind: str, price: Mapping[str, Any]) -> float:
 
 def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
     """The table, dearest kinds first. ConfigError for an instance type without a price."""
-    hours = TRADING_DAYS * HOURS_A_TRADING_DAY if wanted.save_hours else HOURS
+    awake = TRADING_DAYS * HOURS_A_TRADING_DAY + SUNDAYS * HOURS_A_SUNDAY
+    hours = awake if wanted.save_hours else HOURS
     host_hour = _instance_hour(wanted.instance_type, price)
     # an Elastic IP costs while the host sleeps, too; another address only while it runs
     address_hours = HOURS if wanted.elastic_ip else hours
@@ -112,6 +121,7 @@ def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
         _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),
         _stored(wanted, price),
         _watched(wanted, price),
+        *_baseline(wanted, price),
     ]
 
 
@@ -137,10 +147,16 @@ def _stored(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
 
 def _watched(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
     """Metrics and alarms; the functions' 104,000 short calls a month are far within what AWS gives for nothing."""
-    metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.functions
+    metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.function_alarms
     paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
     how = f"{metrics} metrics, {alarms} alarms; {wanted.functions} functions are free"
     return _line("watching", how, paid_metrics * price["metric_month"] + paid_alarms * price["alarm_month"])
+
+
+def _baseline(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
+    """The account's trail: AWS makes one copy of management events, and the analyzer of outside access, for nothing."""
+    how = f"one trail and Access Analyzer are free; {TRAIL_GIB:g} GiB of logs"
+    return [_line("baseline", how, TRAIL_GIB * price["s3_standard_gib_month"])] if wanted.baseline else []
 
 
 def _line(what: str, how: str, dollars: float) -> CostLine:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from harvester.calendar import NSE_CASH
@@ -64,6 +65,7 @@ def certify_day(
     release: str,
     symbols: Mapping[str, Json],
     streams: Mapping[str, Json],
+    trades: Mapping[str, Json],
     damage: Sequence[Json] = (),
 ) -> Json:
     """The whole certificate: the same for each build of the same journal by the same release."""
@@ -80,6 +82,7 @@ def certify_day(
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
         "streams": dict(streams),
+        "trades": dict(trades),
         "runs": [{name: getattr(run, name) for name in RUN} for run in events.runs],
         "journal": {
             "segments": len(index.sources),
@@ -121,4 +124,7 @@ def _unexplained(entry: Json) -> int:
 
 def encode_certificate(certificate: Json) -> bytes:
     """The file's bytes, the same for the same certificate."""
-    return (json.dumps(certificate, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    try:
+        return msgspec.json.format(msgspec.json.encode(certificate), indent=1) + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, which a server may send
+        return (json.dumps(certificate, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")

@@ -46,6 +46,8 @@ class Connections:
         before = self._current.get(stream)
         if before and before.to_ns is None:
             before.to_ns = connection.from_ns
+        if before and (before.symbols, before.topics) == (connection.symbols, connection.topics):
+            connection.symbols, connection.topics = before.symbols, before.topics  # kept once, however often it is made
         self._current[stream] = connection
         return self._add(connection)
 

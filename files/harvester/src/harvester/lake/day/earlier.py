@@ -4,14 +4,15 @@ What a frame means rests on its connection: on its connect record, its snapshots
 of a day come before any connect record of their stream, the segments of the days before are read back to that record.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import day_directory
-from harvester.lake.day.segments import ControlRecord, DayIndex, Source, find_sources, read_index
+from harvester.lake.day.controls import ControlRecord
+from harvester.lake.day.segments import DayIndex, Source, find_sources, read_index
 from harvester.lake.layout import RAW, Partition
 from harvester.lake.manifest import load_manifest
 
@@ -50,7 +51,7 @@ def _read_back(
 ) -> None:
     """Read segments of one run, the latest first, until every wanted (feed, stream) has its connect record."""
     process, has_open = first.name.partition("-")[2], bool(wanted)
-    begins: list[tuple[Source, list[ControlRecord]]] = []
+    begins: list[tuple[Source, Iterable[ControlRecord]]] = []
     for source in _before(process, *place):
         if source is None:
             earlier.begun.setdefault(run_id, None)
@@ -89,7 +90,7 @@ def _closed(lake: Path, partition: Partition) -> list[str]:
     return [segment.name for segment in manifest.segments] if manifest else []
 
 
-def _connected(controls: list[ControlRecord]) -> Iterator[tuple[int, int]]:
+def _connected(controls: Iterable[ControlRecord]) -> Iterator[tuple[int, int]]:
     for control in controls:
         value = control.value
         if value["type"] == "connect" and isinstance(value.get("feed"), int) and isinstance(value.get("stream"), int):

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harvester.lake.day.connections import Connections
+from harvester.lake.day.controls import ControlRecord
 from harvester.lake.day.damage import Damage
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.intervals import Interval, union
+from harvester.lake.day.known_gaps import KnownGap, KnownGaps
 from harvester.lake.day.records import (
-    KnownGap,
     Polling,
     Quiet,
     WindowOpen,
@@ -24,7 +25,7 @@ from harvester.lake.day.records import (
     read_segment,
     read_window,
 )
-from harvester.lake.day.segments import NEVER, ControlRecord, DayIndex, Unreadable
+from harvester.lake.day.segments import NEVER, DayIndex, Unreadable
 
 RESUMED = {"connect", "disconnect", "gap_open", "gap_close", "polling", "polling_end"}
 """Records whose meaning may go on past midnight."""
@@ -55,7 +56,7 @@ class Events:
     runs: list[Run] = field(default_factory=list)
     windows: list[WindowOpen] = field(default_factory=list)
     pollings: list[Polling] = field(default_factory=list)
-    gaps: list[KnownGap] = field(default_factory=list)
+    gaps: KnownGaps = field(default_factory=KnownGaps)
     quiets: list[Quiet] = field(default_factory=list)
     connections: Connections = field(default_factory=Connections)
     """Connections of the sockets."""
@@ -77,8 +78,7 @@ class Events:
 
     def gaps_of(self, feed: int, symbol: str) -> list[KnownGap]:
         """The gaps recorded of one symbol on one feed, in the order opened."""
-        mine = [gap for gap in self.gaps if gap.feed == feed and symbol in gap.symbols]
-        return sorted(mine, key=lambda gap: gap.opened_at)
+        return self.gaps.of(feed, symbol)
 
     def quiet_of(self, feed: int, symbol: str) -> list[Interval]:
         """When the symbol is proven to have been quiet on one feed."""
@@ -134,7 +134,6 @@ class _Reader:
     def __init__(self, events: Events, ends: dict[str, int]) -> None:
         self._events = events
         self._ends = ends
-        self._gaps: dict[str, KnownGap] = {}
         self._pollings: dict[str, tuple[str, Polling]] = {}
         """By segment: the run, and the stretch that has not ended."""
 
@@ -148,7 +147,7 @@ class _Reader:
         for connection in before._events.connections:
             if connection.to_ns is None:
                 self._events.connections.open(connection)
-        self._gaps |= {gap_id: gap for gap_id, gap in before._gaps.items() if gap.to_ns is None}
+        self._events.gaps.take_open(before._events.gaps)
         self._pollings |= before._pollings
 
     def take(self, control: ControlRecord, run_id: str, position: int) -> None:
@@ -158,13 +157,13 @@ class _Reader:
             case "window_open":
                 events.windows.append(read_window(control))
             case "gap_open":
-                gap = read_gap(value, run_id, position)
-                self._gaps[gap.gap_id] = gap
+                events.gaps.open(read_gap(value, run_id, position))
             case "gap_close":
                 gap_id, to_ns = value["gap_id"], read_ns(value["to_ns"])
-                if gap_id not in self._gaps:
-                    raise NotBegunError(gap_id)
-                self._gaps[gap_id].to_ns = to_ns
+                try:
+                    events.gaps.close(gap_id, to_ns)
+                except KeyError as error:
+                    raise NotBegunError(gap_id) from error
             case "quiet":
                 events.quiets.append(read_quiet(value))
             case "polling":
@@ -194,7 +193,6 @@ class _Reader:
         """Finish after the last record."""
         for segment in list(self._pollings):
             self._end_polling(segment)
-        self._events.gaps = list(self._gaps.values())
 
     def _end_polling(self, segment: str, to_ns: int | None = None) -> None:
         """End the segment's stretch of polling, at the end of its run when no record ends it."""

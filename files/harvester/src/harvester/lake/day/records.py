@@ -1,13 +1,13 @@
 """Single control records of a journal, read and checked. All times are wall ns."""
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.calendar import NSE_CASH
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.connections import Connection
-from harvester.lake.day.segments import ControlRecord
+from harvester.lake.day.controls import ControlRecord
+from harvester.lake.day.known_gaps import KnownGap
 from harvester.ledger.outage import Cause
 
 CAUSES = frozenset(get_args(Cause))
@@ -42,22 +42,6 @@ class Polling(NamedTuple):
     to_ns: int
     interval_ns: int
     segment: str = NSE_CASH
-
-
-@dataclass
-class KnownGap:
-    """A gap that the recorder wrote down, in wall ns; `to_ns` is None when no record closes it."""
-
-    gap_id: str
-    run_id: str
-    symbols: frozenset[str]
-    from_ns: int
-    cause: str
-    detail: str
-    opened_at: int
-    """Position among the control records of the day: where two gaps overlap, the later one holds."""
-    to_ns: int | None = None
-    feed: int = FYERS_REST
 
 
 class Quiet(NamedTuple):

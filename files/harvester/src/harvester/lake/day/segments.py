@@ -24,6 +24,7 @@ from harvester.journal.format import (
 )
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.journal.segment import OPEN, SEALED
+from harvester.lake.day.controls import ControlLog, ControlRecord
 from harvester.lake.day.numbers import NumberRange, Numbers
 from harvester.lake.day.order import in_order
 
@@ -94,23 +95,13 @@ class Positions:
         self.length.append(length)
 
 
-class ControlRecord(NamedTuple):
-    """One control record with the number of its source."""
-
-    source: int
-    seq: int
-    wall_ns: int
-    mono_ns: int
-    value: dict[str, Any]
-
-
 @dataclass
 class DayIndex:
     """All segments of one day, read once."""
 
     sources: list[Source]
     symbols: dict[str, Positions] = field(default_factory=dict)
-    controls: list[ControlRecord] = field(default_factory=list)
+    controls: ControlLog | list[ControlRecord] = field(default_factory=ControlLog)
     odd_controls: list[Unreadable] = field(default_factory=list)
     """Control records without an object, or without its type."""
     unconnected: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
@@ -187,13 +178,12 @@ class _Known:
     connected: set[tuple[Any, Any]] = field(default_factory=set)
     """Feed and stream of the connections of the run that was read last."""
 
-    def see_connection(self, run_id: str, control: list[ControlRecord]) -> None:
-        """Note the control record that was read last, if it begins a connection."""
+    def see_connection(self, run_id: str, value: dict[str, Any] | None) -> None:
+        """Note a control record, if it begins a connection."""
         if run_id != self.run_id:
             self.run_id, self.connected = run_id, set()
-        for each in control:
-            if each.value["type"] == "connect":
-                self.connected.add((_plain(each.value.get("feed")), _plain(each.value.get("stream"))))
+        if value and value["type"] == "connect":
+            self.connected.add((_plain(value.get("feed")), _plain(value.get("stream"))))
 
 
 def _plain(value: object) -> int | None:
@@ -215,10 +205,10 @@ def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, k
             streams = source.streams
         if not source.numbers.take(offset, record, known.numbers.get(source.run_id, ())):
             continue
-        _note(record, offset, number, streams, index)
         if record.kind == CONTROL:
-            known.see_connection(source.run_id, index.controls[-1:])
+            known.see_connection(source.run_id, _note_control(record, number, index))
         else:
+            _note(record, offset, number, streams, index)
             if record.feed in SOCKETS and (record.feed, record.stream) not in known.connected:
                 index.unconnected.setdefault(source.run_id, set()).add((record.feed, record.stream))
             source.data_records += 1
@@ -239,14 +229,18 @@ def _check_format(source: Source, head: dict[str, Any]) -> None:
         )
 
 
+def _note_control(record: Record, number: int, index: DayIndex) -> dict[str, Any] | None:
+    """Its value, if it has one."""
+    value = decode_control(record.payload)
+    if value:
+        index.controls.append(ControlRecord(number, record.seq, record.wall_ns, record.mono_ns, value))
+    else:
+        index.odd_controls.append(Unreadable(number, record.wall_ns))
+    return value
+
+
 def _note(record: Record, offset: int, number: int, streams: dict[int, str], index: DayIndex) -> None:
-    if record.kind == CONTROL:
-        value = decode_control(record.payload)
-        if value:
-            index.controls.append(ControlRecord(number, record.seq, record.wall_ns, record.mono_ns, value))
-        else:
-            index.odd_controls.append(Unreadable(number, record.wall_ns))
-    elif record.feed != FYERS_REST:
+    if record.feed != FYERS_REST:
         index.other_feeds += record.feed not in FEED_NAMES
     elif record.stream not in streams:
         index.unattributed += 1

@@ -4,11 +4,10 @@ Numbers are stored as they are (PLAIN), names as dictionaries: every reader know
 (DELTA_BINARY_PACKED) would save 8 %, and fastparquet 2026.9 reads some of them as other numbers without a word.
 
 A matrix, int64[table.height, rows], has one row a value (lists spread out) and one column a row of the table; ABSENT
-stands for null. A running hash per column compares the written values with those read back.
+stands for null. A running checksum per column compares the written values with those read back.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,9 +21,10 @@ from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import FEED_NAMES
 from harvester.lake.columns import Column, Table
-from harvester.lake.schema import ACTIONS, TABLES_OF, version_of
+from harvester.lake.schema import TABLES_OF, TEXTS, version_of
 from harvester.lake.schema2 import FORMER
 from harvester.lake.schema2 import VERSION as FORMER_VERSION
+from harvester.lake.tables.digest import ColumnDigest
 
 GROUP_ROWS = 16_384
 GROUP_BYTES = 16 << 20
@@ -32,23 +32,22 @@ GROUP_BYTES = 16 << 20
 SHARED_ROWS = 4_096
 """Symbols with fewer rows share a row group until it has so many: a group costs its time however small it is."""
 PAGE_BYTES = 8 << 20
-FINE, FAST = 19, 6
-"""Levels of zstd: the fine one is an eighth smaller for thirty times the work."""
-FINE_ROWS, FINE_SYMBOLS = 400_000, 500
-"""Up to so many rows, of up to so many symbols, a day is small enough for the fine level."""
+BOOK_LEVEL, LEVEL = 6, 5
+"""Levels of zstd, of tables with lists and of others: beyond them a twentieth of the bytes costs half as much again."""
 
 
 class TableWriter:
     """Writes one table to a new file. `rows` and `digest` are complete when it is closed."""
 
-    def __init__(self, path: Path, table: Table, run_ids: Sequence[str], *, level: int = FINE) -> None:
+    def __init__(self, path: Path, table: Table, run_ids: Sequence[str]) -> None:
         self.path = path
         self.table = table
         self.rows = 0
         self.digest = ColumnDigest(table)
         feeds = [FEED_NAMES.get(number, "") for number in range(256)]
-        self._names = {"feed": feeds, "run_id": list(run_ids), "action": list(ACTIONS)}
+        self._names = {"feed": feeds, "run_id": list(run_ids), **TEXTS}
         self._waiting: list[Ints] = []
+        self._rows_waiting = 0
         self._shared: list[tuple[str, Ints]] = []
         self._shared_rows = 0
         self._limit = min(GROUP_ROWS, GROUP_BYTES // (8 * table.height))
@@ -57,7 +56,7 @@ class TableWriter:
             path,
             table.schema,
             compression="zstd",
-            compression_level=level,
+            compression_level=BOOK_LEVEL if any(column.kind == "list" for column in table.columns) else LEVEL,
             use_dictionary=["symbol", *(column.name for column in table.columns if column.kind == "name")],
             write_statistics=[table.lead, "symbol"],
             data_page_size=PAGE_BYTES,
@@ -67,18 +66,21 @@ class TableWriter:
     def add(self, symbol: str, matrix: Ints) -> None:
         """More rows of a symbol, sorted after those before. Symbols must come in ascending order."""
         self._waiting.append(matrix)
-        while sum(part.shape[1] for part in self._waiting) >= self._limit:
+        self._rows_waiting += matrix.shape[1]
+        while self._rows_waiting >= self._limit:
             together = np.concatenate(self._waiting, axis=1)
             self._waiting = [together[:, self._limit :]]
+            self._rows_waiting -= self._limit
             self._write_shared()
             self._write([(symbol, together[:, : self._limit])])
 
     def end_symbol(self, symbol: str) -> None:
         """No more rows of it."""
-        if not any(part.shape[1] for part in self._waiting):
+        if not self._rows_waiting:
+            self._waiting = []
             return
-        rest = symbol, np.concatenate(self._waiting, axis=1)
-        self._waiting = []
+        rest = symbol, self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting, axis=1)
+        self._waiting, self._rows_waiting = [], 0
         if rest[1].shape[1] >= self._share:
             self._write_shared()
             self._write([rest])
@@ -111,7 +113,7 @@ class TableWriter:
             self._writer.close()
 
 
-def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: dict[str, list[str]]) -> pa.RecordBatch:
+def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: Mapping[str, Sequence[str]]) -> pa.RecordBatch:
     """Each symbol's matrix as Arrow; `names` has the texts that the numbers of a name column stand for."""
     symbols, matrices = zip(*parts, strict=True)
     matrix = np.concatenate(matrices, axis=1)
@@ -121,15 +123,17 @@ def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: dict[str, l
     return pa.RecordBatch.from_arrays([arrays[0], symbol, *arrays[1:]], schema=table.schema)
 
 
-def _array(column: Column, values: Ints, names: dict[str, list[str]]) -> pa.Array:
+def _array(column: Column, values: Ints, names: Mapping[str, Sequence[str]]) -> pa.Array:
     if column.kind == "list":
         flat = np.ascontiguousarray(values.T).reshape(-1)
         offsets = np.arange(0, len(flat) + 1, column.width, dtype=np.int32)
         return pa.ListArray.from_arrays(pa.array(offsets), _numbers(flat, pa.int64()), type=column.field.type)
     if column.kind == "name":
-        used, codes = np.unique(values[0], return_inverse=True)
+        used = np.flatnonzero(np.bincount(values[0]))
+        codes = np.zeros(len(used) and used[-1] + 1, np.int32)
+        codes[used] = np.arange(len(used))
         texts = [names[column.name][code] for code in used.tolist()]
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(texts, pa.string()))
+        return pa.DictionaryArray.from_arrays(pa.array(codes[values[0]]), pa.array(texts, pa.string()))
     if column.kind == "bool":
         return pa.array(values[0] != 0)
     return _numbers(values[0], column.field.type)
@@ -140,42 +144,6 @@ def _numbers(values: Ints, kind: pa.DataType) -> pa.Array:
     if absent.any():
         return pa.array(np.where(absent, 0, values), type=pa.int64(), mask=absent).cast(kind)
     return pa.array(values, type=pa.int64()).cast(kind)
-
-
-class ColumnDigest:
-    """A hash per column, the same however the rows are cut into batches."""
-
-    def __init__(self, table: Table) -> None:
-        self._columns = [hashlib.sha256() for _ in table.schema]
-
-    def update(self, batch: pa.RecordBatch) -> None:
-        """Add rows with the columns of the schema."""
-        for digest, column in zip(self._columns, batch.columns, strict=True):
-            digest.update(_canonical(column))
-
-    def hexdigest(self) -> str:
-        return hashlib.sha256(b"".join(digest.digest() for digest in self._columns)).hexdigest()
-
-
-def _canonical(column: pa.Array) -> bytes:
-    """Integers as 8 bytes each with a value of its own for null, lists with their lengths, texts with their end."""
-    if pa.types.is_list(column.type):
-        return b"".join(_canonical_list(column))
-    if pa.types.is_dictionary(column.type):
-        texts = [f"{text}\0".encode() for text in column.dictionary.to_pylist()]
-        return b"".join([texts[code] for code in column.indices.to_pylist()])
-    filled = pc.fill_null(pc.cast(column, pa.int64()), ABSENT)
-    return bytes(filled.to_numpy(zero_copy_only=False).tobytes())
-
-
-def _canonical_list(column: pa.Array) -> Iterator[bytes]:
-    """Row by row its length and its values; the lists of a batch are of one length, unless the file is wrong."""
-    lengths = np.unique(pc.list_value_length(column).to_numpy(zero_copy_only=False))
-    values = pc.fill_null(column.flatten(), ABSENT).to_numpy(zero_copy_only=False)
-    if len(lengths) == 1 and len(values):
-        yield np.insert(values.reshape(len(column), -1), 0, lengths[0], axis=1).tobytes()
-    elif len(column):
-        yield repr(column.to_pylist()).encode()
 
 
 def read_batches(path: Path, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -210,7 +178,7 @@ def plain(column: Any) -> Any:
 def _batches(path: Path, file: pq.ParquetFile, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     check_columns(path, file.schema_arrow, table)
     rows = max(256, min(8192, GROUP_BYTES // (8 * table.height)))
-    yield from file.iter_batches(batch_size=rows, columns=[*columns])
+    yield from file.iter_batches(batch_size=rows, columns=[*columns], use_threads=False)
 
 
 def _unreadable(path: Path, error: pa.ArrowException) -> HarvesterError:

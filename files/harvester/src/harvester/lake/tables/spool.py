@@ -1,13 +1,15 @@
 """Rows of a day on their way from frames, which mix the symbols, to tables, which keep them apart.
 
-Rows gather in memory up to a limit and go to one temporary file then, sorted by symbol. A symbol's rows come back in
-the order of the journal, so much at a time as one such flush had of it.
+Rows gather in memory up to a limit, are sorted by symbol and go to one temporary file, in chunks. Read back, the
+chunks of as many symbols as memory has room for are put together at once; those of a symbol that is larger come one
+stretch after the other. A symbol's rows are in the order of the journal.
 """
 
+import os
 import tempfile
-from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import zstandard
@@ -15,8 +17,33 @@ import zstandard
 from harvester.decode.frames import Ints
 from harvester.lake.schema import order_of
 
-FLUSH_BYTES = 16 << 20
+FLUSH_BYTES = 8 << 20
+"""Rows that gather before they are sorted and written."""
+CHUNK_BYTES = 64 << 10
+"""Rows of a chunk, before compression: it is read as a whole, also where one row of it is wanted."""
+GROUP_BYTES = 12 << 20
+"""Rows that are put together at once."""
 LEVEL = 1
+
+
+class _Flush(NamedTuple):
+    """The chunks of one flush, an element each, and the lowest order of its rows."""
+
+    first: Ints
+    """The lowest symbol of each chunk."""
+    last: Ints
+    offset: Ints
+    size: Ints
+    begin: int
+
+
+class _Group(NamedTuple):
+    """All rows of the symbols [first, end), by symbol and in order; those of symbol s are [starts[s - first], ...)."""
+
+    first: int
+    end: int
+    starts: Ints
+    matrix: Ints
 
 
 class RowSpool:
@@ -24,18 +51,17 @@ class RowSpool:
 
     def __init__(self, directory: Path, height: int) -> None:
         """`height`: values of a row. Raises OSError when no file can be made in `directory`."""
-        self._height = height
+        self._height = height + 1  # the symbol is the first
         self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115  # closed by close()
+        self._at = 0
         self._waiting: list[tuple[Ints, Ints]] = []
         self._bytes = 0
-        self._extents: dict[int, array[int]] = {}
-        """Pieces of each symbol: offset and size in the file, and rows, one after the other."""
-
-    @property
-    def rows(self) -> int:
-        """Rows of all symbols."""
-        self.flush()
-        return sum(sum(extents[2::3]) for extents in self._extents.values())
+        self._flushes: list[_Flush] = []
+        self._counts = np.zeros(0, np.int64)
+        """Rows of each symbol that are in the file."""
+        self._group: _Group | None = None
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL)
+        self._decompressor = zstandard.ZstdDecompressor()
 
     def add(self, symbols: Ints, matrix: Ints) -> None:
         """Rows in the order of the journal, each with the number of its symbol. Raises OSError."""
@@ -50,51 +76,100 @@ class RowSpool:
         if not self._waiting:
             return
         symbols = np.concatenate([symbols for symbols, _ in self._waiting])
-        matrix = np.concatenate([matrix for _, matrix in self._waiting], axis=1)
-        self._waiting, self._bytes = [], 0
-        order = np.argsort(symbols, kind="stable")
-        symbols = symbols[order]
-        starts = np.flatnonzero(np.append(True, symbols[1:] != symbols[:-1])).tolist()
-        compressor = zstandard.ZstdCompressor(level=LEVEL)
-        for start, end in zip(starts, [*starts[1:], len(symbols)], strict=True):
-            packed = compressor.compress(matrix.take(order[start:end], axis=1).tobytes())
-            extents = self._extents.setdefault(int(symbols[start]), array("q"))
-            extents.extend((self._file.tell(), len(packed), end - start))
-            self._file.write(packed)
+        order = _by_symbol(symbols)
+        rows = np.empty((self._height, len(order)), np.int64)
+        rows[0] = symbols[order]
+        _arrange([matrix for _, matrix in self._waiting], order, rows[1:])
+        self._waiting, self._bytes, self._group = [], 0, None
+        self._count(rows[0])
+        step = max(1, CHUNK_BYTES // (8 * self._height))
+        starts = np.arange(0, len(order), step)
+        packed = [self._compressor.compress(rows[:, start : start + step].tobytes()) for start in starts.tolist()]
+        self._file.write(b"".join(packed))
+        self._file.flush()
+        ends = np.minimum(starts + step, len(order)) - 1
+        size = np.array([*map(len, packed)], np.int64)
+        offset = self._at + np.cumsum(size) - size
+        self._at += int(size.sum())
+        begin = int(order_of(rows[1:]).min())
+        self._flushes.append(_Flush(rows[0][starts], rows[0][ends], offset, size, begin))
+
+    def _count(self, symbols: Ints) -> None:
+        counts = np.bincount(symbols, minlength=len(self._counts))
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
 
     def read(self, symbol: int) -> Iterator[Ints]:
-        """The rows of a symbol in the order of the journal."""
+        """The rows of a symbol in the order of the journal. Symbols of rising numbers are the quickest."""
         self.flush()
-        pieces = np.array(self._extents.get(symbol, ()), np.int64).reshape(-1, 3)
-        keys = [order_of(self._piece(*piece)) for piece in pieces.tolist()]
-        together = np.concatenate([np.empty(0, np.int64), *keys])
-        if (together[1:] >= together[:-1]).all():
-            yield from (self._piece(*piece) for piece in pieces.tolist())
-        else:
-            yield from self._reordered(pieces, together)
+        if symbol >= len(self._counts) or not self._counts[symbol]:
+            return
+        group = self._group
+        if group is None or not group.first <= symbol < group.end:
+            limit = GROUP_BYTES // (8 * self._height)
+            if self._counts[symbol] > limit:
+                yield from self._stretches(symbol)
+                return
+            group = self._group = self._put_together(symbol, limit)
+        start, end = group.starts[symbol - group.first : symbol - group.first + 2].tolist()
+        yield group.matrix[:, start:end]
 
-    def _reordered(self, extents: Ints, keys: Ints) -> Iterator[Ints]:
-        """Several connections brought rows at once: pick those of one stretch from several pieces each time."""
-        order = np.argsort(keys, kind="stable")
-        ends = np.cumsum(extents[:, 2])
-        step = int(extents[:, 2].max())
-        for start in range(0, len(order), step):
-            chosen = order[start : start + step]
-            pieces = np.searchsorted(ends, chosen, side="right")
-            rows = np.empty((self._height, len(chosen)), np.int64)
-            for number in np.unique(pieces).tolist():
-                here = pieces == number
-                first = ends[number] - extents[number, 2]
-                rows[:, here] = self._piece(*extents[number].tolist())[:, chosen[here] - first]
-            yield rows
+    def _put_together(self, first: int, limit: int) -> _Group:
+        """The rows of a symbol and of those that follow it, so many as the limit has room for."""
+        self._group = None
+        counts = np.cumsum(self._counts[first:])
+        end = first + max(1, int(np.searchsorted(counts, limit, side="right")))
+        parts = [part for flush in self._flushes for part in self._parts(flush, first, end)]
+        symbols = np.concatenate([part[0] for part in parts])
+        keys = np.concatenate([order_of(part[1:]) for part in parts])
+        order = _by_symbol(symbols)
+        falls = keys[order[1:]] < keys[order[:-1]]
+        if (falls & (symbols[order[1:]] == symbols[order[:-1]])).any():
+            order = np.lexsort((keys, symbols))  # several connections brought rows at once
+        starts = np.append(0, counts[: end - first])
+        matrix = np.empty((self._height - 1, len(order)), np.int64)
+        _arrange([part[1:] for part in parts], order, matrix)
+        return _Group(first, end, starts, matrix)
 
-    def _piece(self, offset: int, size: int, _rows: int) -> Ints:
-        self._file.seek(offset)
-        packed = self._file.read(size)
-        self._file.seek(0, 2)
-        raw = zstandard.ZstdDecompressor().decompress(packed)
-        return np.frombuffer(raw, np.int64).reshape(self._height, -1)
+    def _stretches(self, symbol: int) -> Iterator[Ints]:
+        """The rows of one symbol, flush by flush: what no later flush can have anything before."""
+        begins = np.array([*(flush.begin for flush in self._flushes[1:]), np.iinfo(np.int64).max], np.int64)
+        limits = np.minimum.accumulate(begins[::-1])[::-1]
+        waiting = np.empty((self._height, 0), np.int64)
+        for flush, limit in zip(self._flushes, limits.tolist(), strict=True):
+            waiting = np.concatenate([waiting, *self._parts(flush, symbol, symbol + 1)], axis=1)
+            keys = order_of(waiting[1:])
+            if (keys[1:] < keys[:-1]).any():
+                order = np.argsort(keys, kind="stable")
+                waiting, keys = waiting[:, order], keys[order]
+            count = int(np.searchsorted(keys, limit, side="right"))
+            if count:
+                yield waiting[1:, :count]
+            waiting = waiting[:, count:]
+
+    def _parts(self, flush: _Flush, first: int, end: int) -> Iterator[Ints]:
+        """The rows of the symbols [first, end) in one flush, with the symbols."""
+        begin = int(np.searchsorted(flush.last, first))
+        for chunk in range(begin, int(np.searchsorted(flush.first, end))):
+            packed = os.pread(self._file.fileno(), int(flush.size[chunk]), int(flush.offset[chunk]))
+            raw = self._decompressor.decompress(packed)
+            rows = np.frombuffer(raw, np.int64).reshape(self._height, -1)
+            start, stop = np.searchsorted(rows[0], [first, end]).tolist()
+            yield rows if stop - start == rows.shape[1] else rows[:, start:stop].copy()
 
     def close(self) -> None:
         """Delete the temporary files."""
         self._file.close()
+
+
+def _arrange(parts: list[Ints], order: Ints, target: Ints) -> None:
+    """Put the columns of all parts, one after the other, into `target` in that order."""
+    for row in range(len(target)):
+        np.concatenate([part[row] for part in parts]).take(order, out=target[row], mode="clip")
+
+
+def _by_symbol(symbols: Ints) -> Ints:
+    """The order by symbol that keeps the order within each; numbers of 16 bits are sorted in one pass."""
+    if len(symbols) and int(symbols.max()) < 1 << 16:
+        return np.argsort(symbols.astype(np.uint16), kind="stable")
+    return np.argsort(symbols, kind="stable")

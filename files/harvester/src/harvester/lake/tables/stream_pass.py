@@ -16,7 +16,6 @@ from harvester.lake.columns import Table
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.segments import Source
-from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import FeedContent, Origin, Piece
 from harvester.lake.tables.spool import RowSpool
@@ -36,7 +35,8 @@ class Streams:
         self._connections = connections
         self._earlier = earlier
         self._topics = connections.topics()
-        self._readers: dict[int, HsmRows | TbtRows] = {}
+        self._readers: dict[tuple[int, int], tuple[Connection, HsmRows | TbtRows]] = {}
+        """Of each feed and stream that of the connection that was read last."""
         self._spools: dict[str, RowSpool] = {}
         self._open = ExitStack()
 
@@ -89,29 +89,24 @@ class Streams:
 
     def _reader(self, connection: Connection, content: FeedContent) -> HsmRows | TbtRows:
         """The connection's reader, which tells `content` what is no row."""
-        reader = self._readers.get(connection.number)
-        if reader is None:
-            make = _READERS[connection.feed]
-            reader = self._readers[connection.number] = make(connection, self.origin, content, self._topics)
+        stream = connection.feed, connection.stream
+        known, reader = self._readers.get(stream, (None, None))
+        if reader is None or known is not connection:
+            reader = _READERS[connection.feed](connection, self.origin, content, self._topics)
+            self._readers[stream] = connection, reader
         reader.content = content
         return reader
 
     def _note(self, piece: Piece, connection: Connection) -> None:
         """Keep the time of the first snapshot of each symbol on the connection."""
-        contents = self.contents[connection.feed]
-        numbers, times = piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot]
-        for number, moment in zip(numbers.tolist(), times.tolist(), strict=True):
-            seen = contents.reception.setdefault(self.origin.symbols[number], Reception()).seen
-            seen[connection.number] = min(seen.get(connection.number, moment), moment)
+        if piece.snapshot.any():
+            snapshots = self.contents[connection.feed].snapshots
+            snapshots.add(connection.number, piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot])
 
     def _spool(self, table: Table) -> RowSpool:
         if table.name not in self._spools:
             self._spools[table.name] = self._open.enter_context(closing(RowSpool(self._directory, table.height)))
         return self._spools[table.name]
-
-    def rows_of(self, table: str) -> int:
-        """How many rows there are of a table, copies included."""
-        return self._spools[table].rows if table in self._spools else 0
 
     @property
     def tables(self) -> list[str]:

@@ -31,7 +31,7 @@ class _ConnectionRows:
         self._origin = origin
         self.content = content
         """What is said of the frames besides their rows; may be replaced between two batches."""
-        self._tickers = topics | connection.topics
+        self._topics = topics
         self._symbols: Ints = np.empty(0, np.int64)
         """Number of the symbol of each topic, or ticker, of the decoder."""
 
@@ -98,7 +98,9 @@ class HsmRows(_ConnectionRows):
         batch = received.batch
         notices = (control.notice for control in batch.controls)
         self._note(received, batch.leftovers, (f"{notice[0]}: {notice[1]}" for notice in notices if notice))
-        self._add_symbols(self._tickers.get(topic.name) for topic in batch.topics[len(self._symbols) :])
+        named = self._connection.topics
+        new = batch.topics[len(self._symbols) :]
+        self._add_symbols(named.get(topic.name, self._topics.get(topic.name)) for topic in new)
         quotes, depth, index = (self._usable(received, rows) for rows in batch.rows)
         pieces = [
             self._piece(QUOTES_TABLE, received, quotes, np.concatenate([_no_poll(quotes), quotes.values])),

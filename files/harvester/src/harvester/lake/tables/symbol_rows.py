@@ -57,6 +57,11 @@ class Tracks:
 
     def _is_live(self, connections: Ints, times: Ints) -> Flags:
         """Which rows brought a later time than the row before on their connection."""
+        if len(times) and (connections == connections[0]).all():
+            before = np.empty_like(times)
+            before[0], before[1:] = self._times.get(int(connections[0]), _NOTHING_BEFORE), times[:-1]
+            self._times[int(connections[0])] = int(times[-1])
+            return times > before
         order = np.argsort(connections, kind="stable")
         numbers, sorted_times = connections[order], times[order]
         changes = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
@@ -77,7 +82,8 @@ class SymbolRows:
         """`stream_numbers`: the stream of each connection of the day by its number."""
         self.tracks = {feed: Tracks() for feed in SOCKETS}
         self.bars = Bars()
-        self.reception = {feed: streams.contents[feed].reception.get(symbol, Reception()) for feed in SOCKETS}
+        number = streams.origin.find(symbol)
+        self.reception = {feed: Reception(streams.contents[feed].snapshots.of(number)) for feed in SOCKETS}
         self.sequences = Sequences(self.reception[FYERS_TBT])
         self._symbol = symbol
         self._streams = streams
