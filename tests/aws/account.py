@@ -51,7 +51,7 @@ ANSWERS = {
     "redirect_uri": "http://127.0.0.1:8080/",
 }
 METADATA = ("HttpEndpoint", "HttpTokens", "HttpPutResponseHopLimit")
-IDS = re.compile(r"\b(i|sg|vol|eipalloc|eipassoc|ami|subnet|vpc|key|snap|eni)-[0-9a-f]{8,17}\b")
+IDS = re.compile(r"\b(i|sg|vol|vpce|rtb|eipalloc|eipassoc|ami|subnet|vpc|key|snap|eni)-[0-9a-f]{8,17}\b")
 
 
 @dataclass
@@ -179,6 +179,11 @@ class Cloud:
             ],
             "hosts": [self._host(ec2, one["id"]) for one in find_instances(ec2, NAMES)],
             "addresses": [as_tag_dict(one["Tags"]) for one in ec2.describe_addresses()["Addresses"]],
+            "endpoints": [
+                [one["ServiceName"], one["VpcEndpointType"], one["RouteTableIds"], as_tag_dict(one["Tags"])]
+                for one in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+                if one["State"] != "deleted"
+            ],
             "keys": {pair["KeyName"]: as_tag_dict(pair["Tags"]) for pair in ec2.describe_key_pairs()["KeyPairs"]},
             "key_is_ours": find_key(ec2, NAMES.key_pair) == self._public_key(),
             "alarms": read_alarms(self.client("cloudwatch"), NAMES.stem, NAMES.tags),

@@ -36,7 +36,8 @@ CHECKED: dict[str, tuple[str, dict[str, Any]]] = {
     "profile": ("amazon.aws.ec2_instance", {"instance_ids": ["{{ host }}"], "iam_instance_profile": PROFILE}),
     "disk": ("amazon.aws.ec2_vol", {"id": "{{ disk }}", "zone": "ap-south-1a", "volume_type": "gp3", "tags": {}}),
 }
-NO_MODULE_FOR = ("scheduler", "budget", "dashboard", "function_url", "concurrency", "invoke_config", "console")
+NO_MODULE_FOR = ("scheduler", "budget", "dashboard", "function_url", "concurrency", "invoke_config", "console",
+                 "public_access_block", "ebs_encryption", "create_analyzer")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def test_the_disk_is_sized_by_symbols_and_days_in_steps() -> None:
 
 def test_costs_follow_the_configuration() -> None:
     price = prices("ap-south-1")
-    small = Configuration("t3.micro", 1, 16, True, True, 100, 30, 5)
+    small = Configuration("t3.micro", 1, 16, True, True, 100, 30, 5, 5)
 
     def total(**different: Any) -> float:
         return sum(line.dollars for line in estimate(Configuration(**{**vars(small), **different}), price))
@@ -52,7 +52,9 @@ def test_costs_follow_the_configuration() -> None:
     assert total() < total(save_hours=False) < total(save_hours=False, hosts=2)
     assert total(functions=0) < total() < total(volume_gib=100) and total() < total(megabytes_a_day=10_000)
     [host] = [
-        line for line in estimate(Configuration("t3.micro", 1, 16, False, True, 0, 30, 5), price) if line.what == "host"
+        line
+        for line in estimate(Configuration("t3.micro", 1, 16, False, True, 0, 30, 5, 5), price)
+        if line.what == "host"
     ]
     assert host.dollars == pytest.approx(730 * price["instance_hour"]["t3.micro"], abs=0.01)
     assert price["as_of"] and price["source"]
@@ -76,10 +78,11 @@ def test_the_configuration_is_read_from_the_inventory() -> None:
         "aws_watch_save_hours": True,
         "aws_storage_cold_after_days": 30,
         "aws_functions_deployed": [],
+        "aws_baseline_enabled": False,
         "broker_account": "XX00000",
     }
 
-    assert read_configuration(variables) == Configuration("t3.micro", 2, 16, True, True, 200.0, 30, 5)
+    assert read_configuration(variables) == Configuration("t3.micro", 2, 16, True, True, 200.0, 30, 5, 6)
 
 
 def test_host_keys_are_read_from_the_console_and_forgotten_again(tmp_path: Path) -> None:

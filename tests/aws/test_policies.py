@@ -287,7 +287,7 @@ def test_every_statement_of_every_role_is_needed(policies: dict[str, Any]) -> No
     assert idle == []
 
 
-def test_the_bucket_wants_tls_our_account_and_conditional_writes(rendered: Any) -> None:
+def test_the_bucket_wants_tls_our_account_and_writes_that_replace_nothing(rendered: Any) -> None:
     policy = rendered["__aws_storage_policy"]
     good = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT, "s3:ObjectCreationOperation": "true"}
     good["aws:PrincipalIsAWSService"] = "false"
@@ -296,7 +296,7 @@ def test_the_bucket_wants_tls_our_account_and_conditional_writes(rendered: Any) 
         return evaluate([policy], Call("s3:PutObject", f"{LAKE}depth/x", {**good, **context}))
 
     assert verdict(**{"s3:if-none-match": "*"}) == Decision.NOTHING
-    assert verdict(**{"s3:if-match": '"abc"'}) == Decision.NOTHING
+    assert verdict(**{"s3:if-match": '"abc"'}) == Decision.DENY, "which would replace what it has seen"
     assert verdict() == Decision.DENY
     assert verdict(**{"s3:ObjectCreationOperation": "false"}) == Decision.NOTHING
     assert verdict(**{"s3:if-none-match": "*", "aws:SecureTransport": "false"}) == Decision.DENY

@@ -94,6 +94,7 @@ def test_everything_that_takes_tags_has_ours() -> None:
         "addresses": state["addresses"],
         "bucket": [state["bucket"]["tags"]],
         "disks": [host["disk_tags"] for host in state["hosts"]],
+        "endpoints": [tags for _, _, _, tags in state["endpoints"]],
         "keys": list(state["keys"].values()),
         "logs": [group["tags"] for group in state["logs"]],
         "profile": [state["profile_tags"]],
@@ -116,7 +117,7 @@ def test_the_doctor_finds_right_what_the_emulator_can_show_and_wrong_what_hands_
 ) -> None:
     as_account(cloud, monkeypatch)
     monkeypatch.setattr(httpx, "get", _refuse)
-    shown = {"account", "place", NAMES.host(1), "console", "bucket", "alerts", "schedules"}
+    shown = {"account", "place", NAMES.host(1), "console", "bucket", "alerts", "schedules", "support"}
 
     def good() -> set[str]:
         found = list(examine_aws(ROOT, str(cloud.inventory)))

@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
 from tests.contract.test_roles import ON_AWS
 
 
@@ -38,3 +42,22 @@ def test_a_misspelt_variable_is_refused_before_anything_is_asked(root: Path) -> 
         done.stdout.split()
     )
     assert "Look at the account" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("message", "again"),
+    [
+        ("Value (x-host) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", True),
+        ("Value (arn:aws:iam::1:instance-profile/x) for parameter iamInstanceProfile.arn is invalid", True),
+        ("Failed to create new EC2 instance: InsufficientInstanceCapacity", False),
+    ],
+)
+def test_a_profile_that_is_not_known_everywhere_yet_is_asked_for_again(root: Path, message: str, again: bool) -> None:
+    """In the words of EC2's RunInstances: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html."""
+    tasks = yaml.safe_load((root / "roles/aws_host/tasks/main.yml").read_text("utf-8"))
+    [make] = [task for task in tasks if "amazon.aws.ec2_instance" in task]
+    init_plugin_loader()
+    templar = Templar(DataLoader(), {"__aws_host_made": {"failed": True, "msg": message}})
+
+    assert make["retries"] * make["delay"] >= 30, "AWS says some seconds; it was seen to take more"
+    assert templar.evaluate_conditional(trust_as_template(make["until"])) is not again

@@ -46,3 +46,12 @@ def test_commands_in_the_documents_exist(root: Path, document: str) -> None:
 
     assert named - tasks == set()
     assert [name for name in HARVESTER_COMMANDS.findall(text) if name not in helped] == []
+
+
+def test_what_meets_a_control_is_there(root: Path) -> None:
+    """Each file that docs/controls.md names as what meets a control."""
+    text = (root / "docs/controls.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:roles|tests|files|playbooks)/[^` ]+)", text))
+
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (root / name).exists()] == []

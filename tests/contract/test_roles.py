@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-ON_AWS = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
+ON_AWS = ("aws_account", "aws_baseline", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
 ROLES = ("host_baseline", "host_hardening", "harvester", *ON_AWS)
 TYPES = {"str": str, "path": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 

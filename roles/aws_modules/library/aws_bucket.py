@@ -28,6 +28,16 @@ options:
     type: list
     elements: dict
     required: true
+  account_wide:
+    description: The account's settings, too; closed to the public, disks encrypted, an analyzer where there is none.
+    type: dict
+    options:
+      account: {type: str, required: true}
+      analyzer: {type: str, required: true}
+  lock_days:
+    description: Days for which new versions cannot be removed (Object Lock, governance). 0 means not.
+    type: int
+    default: 0
   tags:
     description: Tags of every resource; tags that a person added are left alone.
     type: dict
@@ -46,10 +56,17 @@ EXAMPLES = r"""
 
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
-    """One call of the function that does the work."""
+    """One call of each function that does the work."""
+    from runbook.aws.baseline import ensure_account
     from runbook.aws.bucket import ensure_bucket
+    from runbook.aws.outcome import Outcome
 
-    return ensure_bucket(here, region=here.region, **arguments, dry=here.dry)
+    wide = arguments.pop("account_wide")
+    bucket = ensure_bucket(here, region=here.region, **arguments, dry=here.dry)
+    if not wide:
+        return bucket
+    account = ensure_account(here, **wide, tags=arguments["tags"], dry=here.dry)
+    return Outcome({**bucket.before, "account": account.before}, {**bucket.after, "account": account.after})
 
 
 if __name__ == "__main__":

@@ -51,6 +51,10 @@ urls:
   description: Address of each public function.
   returned: always
   type: dict
+left_out:
+  description: What this account cannot have, a sentence each.
+  returned: always
+  type: list
 """
 
 

@@ -84,6 +84,13 @@ EXAMPLES = r"""
     tags: "{{ __aws_names.tags }}"
 """
 
+RETURN = r"""
+left_out:
+  description: What this account cannot have, a sentence each.
+  returned: always
+  type: list
+"""
+
 
 def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of each function that does the work."""
@@ -99,7 +106,7 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     schedules = ensure_schedules(here, **{key: arguments[key] for key in keys}, dry=here.dry)
     parts = {"alarms": alarms, "dashboard": board, "budget": budget, "schedules": schedules}
     before, after = ({name: getattr(part, when) for name, part in parts.items()} for when in ("before", "after"))
-    return Outcome(before, after)
+    return Outcome(before, after, {"left_out": list(budget.values.get("left_out", ()))})
 
 
 if __name__ == "__main__":

@@ -88,6 +88,15 @@ class Names:
         return self.bucket_override or f"{self.stem}-{account}-{self.region}"
 
     @property
+    def trail(self) -> str:
+        """CloudTrail's trail and Access Analyzer's analyzer, where this environment sees to the whole account."""
+        return self.stem
+
+    def trail_bucket(self, account: str) -> str:
+        """The bucket of the trail's logs."""
+        return f"{self.stem}-trail-{account}"
+
+    @property
     def topic(self) -> str:
         """SNS topic of alerts."""
         return f"{self.stem}-alerts"

@@ -12,9 +12,8 @@ from harvester.lake.certificate.day import certify_day, encode_certificate
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation
 from harvester.lake.explained import Explanation
-from harvester.lake.gaps.polls import in_order, read_gaps, write_gaps
 from harvester.lake.instruments import find_instruments, make_instruments
-from harvester.lake.layout import CERTIFICATE, GAPS, INSTRUMENTS, RAW, SESSIONS, folder_of
+from harvester.lake.layout import CERTIFICATE, INSTRUMENTS, RAW, SESSIONS, folder_of
 from harvester.lake.manifest import FileEntry, Manifest, describe_file
 from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.publish.files import Names, place, temporary_for
@@ -41,18 +40,14 @@ def build_day(
     """
     archived = _archive(lake, day, form)
     written = write_tables(lake, day, expectation.grace_ns, names, explanation)
-    temporary = temporary_for(lake, day.partition, folder_of(GAPS))
-    ledger = place(lake, temporary, write_gaps(written.gaps, temporary), names)
-    if read_gaps(lake / ledger.path) != in_order(written.gaps):
-        raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
     former = next((lake / entry.path for entry in (before.find(INSTRUMENTS) if before else ())), None)
     found = {
         INSTRUMENTS: make_instruments(find_instruments(day, written.named, expectation.masters, former)),
         SESSIONS: make_sessions(day, expectation),
     }
     described = [_write(lake, day, kind, table, names) for kind, table in found.items()]
-    files = [*written.files, ledger, *described, *archived]
-    damage = certify_damage(day.events.damage, written.gaps, explanation.text)
+    files = [*written.files, *described, *archived]
+    damage = certify_damage(day.events.damage, written.damaged, explanation.text)
     certificate = certify_day(day, release, written.symbols, written.streams, written.trades, damage)
     flaws = check_day(lake, certificate, files)
     if flaws:

@@ -1,6 +1,7 @@
 """moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full, the
 subscribers of budgets, the default key for disks, databases of Glue that take their tags with them, Elastic IPs under
-AWS's name of that type, metadata options that a change of others leaves alone, and consoles that print host keys.
+AWS's name of that type, metadata options that a change of others leaves alone, consoles that print host keys, and
+Access Analyzer.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
 """
@@ -12,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lab.aws.analyzer import PATH, Analyzers
 from lab.aws.console import console_output
 from lab.aws.policies import Call, Decision, evaluate
 
@@ -167,6 +169,17 @@ def keep_metadata_options() -> None:
     InstanceBackend.modify_instance_metadata_options = modify_those  # type: ignore[method-assign, assignment]
 
 
+def add_analyzers(application: Any) -> None:
+    """Access Analyzer before moto's own application."""
+    analyzers, others = Analyzers(REGION, ACCOUNT), application.__call__
+
+    def call(self: Any, environ: dict[str, Any], start: Any) -> Any:
+        ours = environ["PATH_INFO"] == PATH or environ["PATH_INFO"].startswith(f"{PATH}/")
+        return analyzers.answer(environ, start) if ours else others(self, environ, start)
+
+    application.__call__ = call
+
+
 def main(arguments: list[str]) -> None:
     """Serve until a signal ends it."""
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
@@ -176,6 +189,7 @@ def main(arguments: list[str]) -> None:
         from moto.budgets.responses import BudgetsResponse
         from moto.ec2.responses import EC2Response
         from moto.ec2.responses.general import General
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication
         from moto.s3.models import FakeBucket
         from moto.server import main as serve
 
@@ -183,6 +197,7 @@ def main(arguments: list[str]) -> None:
         BudgetsResponse.describe_subscribers_for_notification = subscribers_for_notification  # type: ignore[attr-defined]
         General.get_console_output = console_output  # type: ignore[method-assign, assignment]
         EC2Response.get_ebs_default_kms_key_id = default_disk_key  # type: ignore[attr-defined]
+        add_analyzers(DomainDispatcherApplication)
         add_image_parameter()
         let_tags_go_with_databases()
         call_elastic_ips_as_aws_does()

@@ -71,6 +71,8 @@ def describe(names: Names, account: str) -> dict[str, Any]:
         "region": names.region,
         "tags": names.tags,
         "bucket": names.bucket(account),
+        "trail": names.trail,
+        "trail_bucket": names.trail_bucket(account),
         "topic": names.topic,
         "roles": {name: names.role(name) for name in aws_names.ROLES},
         "functions": {name: names.function(name) for name in aws_names.FUNCTIONS},

@@ -10,11 +10,14 @@ from runbook.aws.outcome import Clients, Outcome, as_tag_dict, as_tag_list, with
 BLOCKED = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
 ENCRYPTION = "AES256"
 OWNERSHIP = "BucketOwnerEnforced"
+GOVERNANCE = "GOVERNANCE"
+"""The mode in which who may `s3:BypassGovernanceRetention`, such as an administrator, can remove what is locked."""
 NOTHING = {
     "NoSuchBucketPolicy",
     "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
     "NoSuchTagSet",
+    "ObjectLockConfigurationNotFoundError",
     "OwnershipControlsNotFoundError",
     "ServerSideEncryptionConfigurationNotFoundError",
 }
@@ -27,11 +30,13 @@ def ensure_bucket(
     policy: Mapping[str, Any],
     lifecycle: Sequence[Mapping[str, Any]],
     tags: Mapping[str, str],
+    lock_days: int = 0,
     *,
     dry: bool = False,
 ) -> Outcome:
     """The bucket versioned, encrypted, closed to the public, with this policy and these lifecycle rules.
 
+    `lock_days`: new versions cannot be removed for so long (Object Lock, governance).
     ConfigError when the name belongs to another account.
     """
     s3 = clients.client("s3")
@@ -45,6 +50,7 @@ def ensure_bucket(
         "policy": dict(policy),
         "lifecycle": sorted((dict(rule) for rule in lifecycle), key=lambda rule: str(rule["ID"])),
         "tags": with_tags(tags, found["tags"] if found else {}),
+        "lock_days": lock_days,
     }
     if not dry:
         if not exists:
@@ -92,8 +98,23 @@ def read_bucket(s3: Any, name: str) -> dict[str, Any]:
         "ownership": owners[0]["ObjectOwnership"] if owners else None,
         "policy": json.loads(_ask(s3.get_bucket_policy, name).get("Policy", "{}")),
         "lifecycle": sorted(lifecycle, key=lambda rule: str(rule["ID"])),
+        "lock_days": read_lock(s3, name)[1],
         "tags": as_tag_dict(_ask(s3.get_bucket_tagging, name).get("TagSet")),
     }
+
+
+def read_lock(s3: Any, name: str) -> tuple[bool, int]:
+    """Whether the bucket has Object Lock, which then stays, and for how many days new versions are locked; 0: not."""
+    found = _ask(s3.get_object_lock_configuration, name).get("ObjectLockConfiguration", {})
+    default = found.get("Rule", {}).get("DefaultRetention", {})
+    days = int(default.get("Days") or 0) if default.get("Mode") == GOVERNANCE else -bool(default)
+    return found.get("ObjectLockEnabled") == "Enabled", days
+
+
+def write_lock(s3: Any, name: str, days: int) -> None:
+    """Lock versions for so many days from their birth on; what is there already stays as it is. Needs versioning."""
+    rule = {"Rule": {"DefaultRetention": {"Mode": GOVERNANCE, "Days": days}}} if days else {}
+    s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", **rule})
 
 
 def _ask(call: Callable[..., Any], name: str) -> dict[str, Any]:
@@ -126,5 +147,6 @@ def _writers(s3: Any, name: str, wanted: Mapping[str, Any]) -> dict[str, Callabl
         "lifecycle": lambda: s3.put_bucket_lifecycle_configuration(
             Bucket=name, LifecycleConfiguration={"Rules": wanted["lifecycle"]}
         ),
+        "lock_days": lambda: write_lock(s3, name, int(wanted["lock_days"])),
         "tags": lambda: s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": as_tag_list(wanted["tags"])}),
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from harvester.base.aws_errors import cause_of
 from runbook.aws.outcome import Clients, Outcome, pages
 
 REGION = "us-east-1"
@@ -15,6 +16,12 @@ MAIL: dict[str, Any] = {
 }
 NOTIFICATION = (*MAIL, "Threshold")
 """What tells one notification of a budget from another; its state, which is listed too, does not."""
+
+
+NO_RIGHTS = (
+    "No budget: these credentials have no right to bill, so nobody is told of the cap. Allow it as root user (Account, "
+    "IAM user and role access to billing), then run site.yml again."
+)
 
 
 def ensure_budget(
@@ -30,10 +37,16 @@ def ensure_budget(
 ) -> Outcome:
     """A cost budget of so many US dollars a month, with a mail to `email` alone at each percent. 0 dollars: no budget.
 
-    A budget that differs is replaced: its history is the account's own cost history, so nothing is lost.
+    A budget that differs is replaced: its history is the account's own cost history, so nothing is lost. Without rights
+    to bill it is left out, and `values["left_out"]` says so: hosts do not need it.
     """
     budgets = clients.client("budgets", region=REGION)
-    found = read_budget(budgets, account, name)
+    try:
+        found = read_budget(budgets, account, name)
+    except budgets.exceptions.ClientError as error:
+        if cause_of(error) != "denied":
+            raise
+        return Outcome({}, {}, {"left_out": [NO_RIGHTS] if dollars else []})
     before = {name: found} if found else {}
     wanted = {
         "dollars": float(dollars),

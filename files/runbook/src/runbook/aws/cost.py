@@ -9,7 +9,7 @@ from typing import Any
 
 from harvester.base.errors import ConfigError
 from harvester.config.rules import IndexList
-from runbook.aws.functions import deployed
+from runbook.aws.functions import PAGE, deployed
 from runbook.fleet import shares
 
 HOURS = 730.0
@@ -25,6 +25,8 @@ LAKE_SHARE = 0.3
 CHANGED_A_DAY = 0.05
 """Share of the disk that a daily snapshot adds to the first one."""
 SNAPSHOTS = 7
+TRAIL_GIB = 1.0
+"""Logs of a year of a small account, at most."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Configuration:
     megabytes_a_day: float
     cold_after_days: int
     functions: int
+    function_alarms: int
+    baseline: bool = False
 
 
 def volume_gib(most_symbols: int, system_gib: int, kept_days: int, megabytes: float) -> int:
@@ -73,6 +77,8 @@ def read_configuration(variables: Mapping[str, Any], lists: Sequence[IndexList] 
         megabytes_a_day=symbols * megabytes,
         cold_after_days=int(variables["aws_storage_cold_after_days"]),
         functions=len(deployed(variables)),
+        function_alarms=len(deployed(variables)) + (PAGE in deployed(variables)),
+        baseline=bool(variables["aws_baseline_enabled"]),
     )
 
 
@@ -115,6 +121,7 @@ def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
         _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),
         _stored(wanted, price),
         _watched(wanted, price),
+        *_baseline(wanted, price),
     ]
 
 
@@ -140,10 +147,16 @@ def _stored(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
 
 def _watched(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
     """Metrics and alarms; the functions' 104,000 short calls a month are far within what AWS gives for nothing."""
-    metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.functions
+    metrics, alarms = METRICS_A_HOST * wanted.hosts, ALARMS_A_HOST * wanted.hosts + wanted.function_alarms
     paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
     how = f"{metrics} metrics, {alarms} alarms; {wanted.functions} functions are free"
     return _line("watching", how, paid_metrics * price["metric_month"] + paid_alarms * price["alarm_month"])
+
+
+def _baseline(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
+    """The account's trail: AWS makes one copy of management events, and the analyzer of outside access, for nothing."""
+    how = f"one trail and Access Analyzer are free; {TRAIL_GIB:g} GiB of logs"
+    return [_line("baseline", how, TRAIL_GIB * price["s3_standard_gib_month"])] if wanted.baseline else []
 
 
 def _line(what: str, how: str, dollars: float) -> CostLine:

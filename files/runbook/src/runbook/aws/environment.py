@@ -16,7 +16,7 @@ from runbook.fleet.environment import aws_of, variables_set
 from runbook.fleet.inventory import ask_ansible
 from runbook.fleet.trouble import explain, failures
 
-ROLES = ("aws_account", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
+ROLES = ("aws_account", "aws_baseline", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
 ALSO = (
     "aws_account_managed", "aws_account_region", "aws_endpoint_url", "broker_account", "broker_refresh",
     indices.VARIABLE,

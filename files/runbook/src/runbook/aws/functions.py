@@ -7,6 +7,7 @@ from typing import Any
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import ConfigError
+from runbook.aws.optional import can_reserve
 from runbook.aws.outcome import Clients, Outcome, pages, with_tags
 
 MORNING, EVENING = "morning", "evening"
@@ -20,6 +21,10 @@ URL_STATEMENTS: dict[str, dict[str, Any]] = {
 }
 PUBLIC: dict[str, Any] = {"auth": "NONE", "statements": sorted(URL_STATEMENTS)}
 PRIVATE: dict[str, Any] = {"auth": None, "statements": []}
+NOT_RESERVED = (
+    "No concurrency is reserved for the token page: the account may run too few functions at a time. The page works "
+    "all the same; ask for more in the console under Service Quotas (Lambda, concurrent executions)."
+)
 ROLE_TRIES, ROLE_SECONDS = 7, 5.0
 NOTHING = {"concurrency": None, "on_failure": None, "public_url": PRIVATE}
 
@@ -67,16 +72,18 @@ def ensure_settings(
     """Settle each function and its log group; remove the functions named in `absent`, whose logs stay.
 
     A function: {"name", "log_group", "concurrency": reserved or None, "on_failure": ARN or None, "public_url": bool}.
-    `values["urls"]` has the address of each public one. In a check a function that is not there yet counts as new.
+    `values["urls"]` has the address of each public one, `values["left_out"]` says what this account cannot have.
+    In a check a function that is not there yet counts as new.
     """
     client, logs = clients.client("lambda"), clients.client("logs")
+    may_reserve = not any(function.get("concurrency") for function in functions) or can_reserve(clients)
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     for function in functions:
         name, group = function["name"], function["log_group"]
         found, kept = read_function(client, name), read_log_group(logs, group)
         wanted = {
-            "concurrency": function.get("concurrency") or None,
+            "concurrency": (function.get("concurrency") if may_reserve else (found or NOTHING)["concurrency"]) or None,
             "on_failure": function.get("on_failure"),
             "public_url": PUBLIC if function.get("public_url") else PRIVATE,
         }
@@ -92,7 +99,7 @@ def ensure_settings(
                 client.delete_function(FunctionName=name)
     public = [function["name"] for function in functions if function.get("public_url")]
     urls = {name: found["FunctionUrl"] for name in public if not dry and (found := _url(client, name))}
-    return Outcome(before, after, {"urls": urls})
+    return Outcome(before, after, {"urls": urls, "left_out": [] if may_reserve else [NOT_RESERVED]})
 
 
 def read_log_group(logs: Any, name: str) -> dict[str, Any] | None:

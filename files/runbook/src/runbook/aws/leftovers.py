@@ -19,6 +19,7 @@ EC2: dict[str, tuple[str, str, str]] = {
     "snapshot": ("describe_snapshots", "snapshot-id", "Snapshots"),
     "security-group": ("describe_security_groups", "group-id", "SecurityGroups"),
     "elastic-ip": ("describe_addresses", "allocation-id", "Addresses"),
+    "vpc-endpoint": ("describe_vpc_endpoints", "vpc-endpoint-id", "VpcEndpoints"),
     "key-pair": ("describe_key_pairs", "key-pair-id", "KeyPairs"),
 }
 """Of each kind in EC2: the operation, the filter that names one, and where the answer has it."""
@@ -29,6 +30,8 @@ def _last(arn: str) -> str:
 
 
 ASKED: dict[str, Callable[[Any, str], Any]] = {
+    "access-analyzer": lambda client, arn: client.get_analyzer(analyzerName=_last(arn)),
+    "cloudtrail": lambda client, arn: client.get_trail(Name=_last(arn)),
     "cloudwatch": lambda client, arn: client.describe_alarms(AlarmNames=[_last(arn)])["MetricAlarms"],
     "glue": lambda client, arn: client.get_database(Name=_last(arn)),
     "iam": lambda client, arn: client.get_role(RoleName=_last(arn)),
@@ -39,6 +42,9 @@ ASKED: dict[str, Callable[[Any, str], Any]] = {
     "sns": lambda client, arn: client.get_topic_attributes(TopicArn=arn),
 }
 """Of each other service: how one thing is asked after; it is gone when AWS refuses with an error of the kind 404."""
+
+CLIENTS = {"access-analyzer": "accessanalyzer"}
+"""Services that the SDK calls otherwise than their ARNs."""
 
 
 def left_with_tags(
@@ -72,7 +78,7 @@ def _is_there(clients: Clients, arn: str) -> bool:
     if service not in ASKED:
         return True
     try:
-        return bool(ASKED[service](clients.client(service), arn))
+        return bool(ASKED[service](clients.client(CLIENTS.get(service, service)), arn))
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if "NotFound" in code or "NoSuch" in code or code in ("404", "EntityNotFoundException"):
@@ -83,7 +89,9 @@ def _is_there(clients: Clients, arn: str) -> bool:
 def _is_in_ec2(ec2: Any, identity: str, operation: str, name: str, key: str) -> bool:
     found = getattr(ec2, operation)(Filters=[{"Name": name, "Values": [identity]}])[key]
     machines = [machine for each in found for machine in each.get("Instances", ())]
-    return any(machine["State"]["Name"] not in GONE_STATES for machine in machines) if machines else bool(found)
+    if machines:
+        return any(machine["State"]["Name"] not in GONE_STATES for machine in machines)
+    return any(str(each.get("State", "")).lower() != "deleted" for each in found)
 
 
 def _log_groups(logs: Any, arn: str) -> list[str]:

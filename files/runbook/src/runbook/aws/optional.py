@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from harvester.base.aws_errors import cause_of
 from runbook.aws.budget import REGION as BILLING_REGION
+from runbook.aws.outcome import Clients
 from runbook.aws.session import Account
 from runbook.fleet.trouble import failures
 
@@ -33,7 +34,7 @@ def left_out(account: Account, account_id: str) -> Mapping[str, str]:
     return found
 
 
-def can_reserve(account: Account) -> bool:
+def can_reserve(account: Clients) -> bool:
     """Whether the account's quota lets concurrent executions be reserved for the token page; True where not known."""
     try:
         limits = account.client("lambda").get_account_settings()["AccountLimit"]

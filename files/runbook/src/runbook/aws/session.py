@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 ATTEMPTS = 8
 """How often a call is tried when AWS throttles or stumbles; the waits between double."""
@@ -22,7 +23,16 @@ class Account:
 
         patience = Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, connect_timeout=CONNECT_SECONDS)
         session = _session(self.profile, tuple(sorted(_aws_environment().items())))
-        return session.client(service, region_name=region or self.region or None, config=patience)
+        made = session.client(service, region_name=region or self.region or None, config=patience)
+        if service == "s3control" and "AWS_ENDPOINT_URL" in os.environ:
+            made.meta.events.register("request-created.s3-control", _without_the_account)
+        return made
+
+
+def _without_the_account(request: Any, **_: object) -> None:
+    """The SDK puts the account before the name of every endpoint of S3 Control; a stand-in has one name."""
+    url = urlsplit(request.url)
+    request.url = url._replace(netloc=url.netloc.partition(".")[2]).geturl()
 
 
 @lru_cache(maxsize=4)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from harvester.base.aws_names import FUNCTIONS, ROLES, Names
-from runbook.aws import bucket, budget, glue, schedules
+from runbook.aws import baseline, bucket, budget, glue, schedules
 from runbook.aws.account import (
     find_addresses,
     find_instances,
@@ -40,6 +40,7 @@ def plan(clients: Clients, names: Names, account: str, partition: str = "aws") -
         *_secrets(clients, names),
         *_budget(clients, names, account),
         *_tables(clients, names),
+        *_baseline(clients, names, account),
         *_bucket(clients, names, account),
     ]
 
@@ -82,6 +83,10 @@ def _hosts(clients: Clients, names: Names) -> Iterator[Doomed]:
     for one in pages(ec2, "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=mine):
         found = one["SnapshotId"]
         yield Doomed("snapshot", found, partial(ec2.delete_snapshot, SnapshotId=found))
+    for one in ec2.describe_vpc_endpoints(Filters=mine)["VpcEndpoints"]:
+        if one["State"].lower() not in ("deleting", "deleted"):
+            found = one["VpcEndpointId"]
+            yield Doomed("endpoint for S3", found, partial(ec2.delete_vpc_endpoints, VpcEndpointIds=[found]))
     for group in ec2.describe_security_groups(Filters=mine)["SecurityGroups"]:
         found = group["GroupId"]
         yield Doomed("security group", group["GroupName"], partial(ec2.delete_security_group, GroupId=found))
@@ -129,6 +134,18 @@ def _tables(clients: Clients, names: Names) -> Iterator[Doomed]:
         yield Doomed("database with every table in it", name, partial(glue.remove_database, client, name))
 
 
+def _baseline(clients: Clients, names: Names, account: str) -> Iterator[Doomed]:
+    """What aws_baseline made and tagged; the account's own settings stay."""
+    trails, s3, bucket_name = clients.client("cloudtrail"), clients.client("s3"), names.trail_bucket(account)
+    if names.trail in {one["Name"] for one in pages(trails, "list_trails", "Trails")}:
+        yield Doomed("trail", names.trail, partial(trails.delete_trail, Name=names.trail))
+    if names.tags.items() <= baseline.analyzers(clients).get(names.trail, {}).items():
+        client = clients.client("accessanalyzer")
+        yield Doomed("analyzer", names.trail, partial(client.delete_analyzer, analyzerName=names.trail))
+    if bucket.bucket_exists(s3, bucket_name):
+        yield Doomed("bucket of the trail", bucket_name, partial(empty_and_remove, s3, bucket_name))
+
+
 def _bucket(clients: Clients, names: Names, account: str) -> Iterator[Doomed]:
     s3, name = clients.client("s3"), names.bucket(account)
     if bucket.bucket_exists(s3, name):
@@ -136,12 +153,14 @@ def _bucket(clients: Clients, names: Names, account: str) -> Iterator[Doomed]:
 
 
 def empty_and_remove(s3: Any, name: str) -> None:
-    """Delete every version and every unfinished upload of the bucket, then the bucket."""
+    """Delete every version, locked ones too, and every unfinished upload of the bucket, then the bucket."""
+    bypass = {"BypassGovernanceRetention": True} if bucket.read_lock(s3, name)[0] else {}
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
         for start in range(0, len(keys), DELETE_AT_ONCE):
-            s3.delete_objects(Bucket=name, Delete={"Objects": keys[start : start + DELETE_AT_ONCE], "Quiet": True})
+            some = {"Objects": keys[start : start + DELETE_AT_ONCE], "Quiet": True}
+            s3.delete_objects(Bucket=name, Delete=some, **bypass)
     for upload in pages(s3, "list_multipart_uploads", "Uploads", Bucket=name):
         s3.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
     s3.delete_bucket(Bucket=name)

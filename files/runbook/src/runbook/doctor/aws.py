@@ -19,6 +19,7 @@ from runbook.aws.host_keys import find_keys, read_console
 from runbook.aws.schedules import read_schedules
 from runbook.doctor.before import BEFORE, check_place
 from runbook.doctor.finding import Finding, fail, ok, warn
+from runbook.doctor.support import check_support
 from runbook.fleet.trouble import explain, failures
 
 SITE = "Run ansible-playbook -i inventory/aws site.yml: it repairs what differs."
@@ -100,7 +101,7 @@ def check_console(here: Environment, _: str) -> Iterator[Finding]:
 
 
 def check_bucket(here: Environment, account: str) -> Iterator[Finding]:
-    """Settings of the bucket, and that a put without a condition is refused, which moto alone does not show."""
+    """Settings of the bucket, and that it refuses a put that could replace something: moto alone does not."""
     from botocore.exceptions import ClientError
 
     s3, name = here.account.client("s3"), here.names.bucket(account)
@@ -116,7 +117,7 @@ def check_bucket(here: Environment, account: str) -> Iterator[Finding]:
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
             raise
-        yield ok("bucket", f"{name} refuses what is not a conditional write")
+        yield ok("bucket", f"{name} refuses a write that could replace something")
     else:
         s3.delete_object(Bucket=name, Key=key)
         yield fail("bucket", f"{name} took a write without a condition", SITE)
@@ -238,5 +239,6 @@ CHECKS = (
     check_schedules,
     check_functions,
     check_token_page,
+    check_support,
     check_rights,
 )

@@ -81,11 +81,18 @@ def notify_test(_: Context, inventory: str | None = None, limit: str | None = No
     """Send a test message from the functions and from each host through every channel, and say how each took it."""
     from runbook.aws import channels_test, environment
 
+    sent: list[str] = []
     if here := environment.load_managed(ROOT, inventory):
         with environment.reaching(here):
-            for line in channels_test.send(here):
-                print(line)
-    play("notify_test", inventory, limit)
+            sent = channels_test.send(here)
+        print("\n".join(sent))
+    hosts = hosts_of(inventory, limit) if sent else []
+    asleep = [host.name for host in hosts if host.asleep]
+    if asleep:
+        print(f"{', '.join(asleep)}: asleep, and not tried. Run it again when they are awake: ./inv wake starts them.")
+        limit = ",".join(host.name for host in hosts if not host.asleep)
+    if limit or not asleep:
+        play("notify_test", inventory, limit)
 
 
 @operator(name="app-secret, pin, page-key, channels or schwab-app-secret", **WHERE)
