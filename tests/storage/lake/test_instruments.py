@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from tests.journals import DAY, INTERVAL_NS, OPEN_NS
 from tests.lake_rows import rows
+from tests.storage.decode.tables import anew
 from tests.storage.lake.sockets import INFY, SBIN
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
+from harvester.lake import schema
 from harvester.lake.instruments import read_instruments
 from harvester.reader import open_lake
 from harvester.reader.errors import AmbiguousNameError
@@ -139,3 +141,20 @@ def test_the_real_master_gives_each_share_its_numbers(place, tmp_path: Path, rec
     found = instruments(place)
     assert (found[SBIN]["isin"], found[INFY]["isin"]) == ("INE062A01020", "INE009A01021")
     assert (found[SBIN]["lot"], found[SBIN]["tick_paise"], found[INFY]["tick_paise"]) == (1, 5, 10)
+
+
+def test_columns_are_the_published_ones() -> None:
+    """docs/formats.md and every reader's code depend on them."""
+    columns = {
+        kind: {each.name: (str(each.type), each.nullable) for each in anew(schema).SCHEMAS_OF[3][kind]}
+        for kind in ("instruments", "sessions")
+    }
+    text, number, moment = ("string", True), ("int64", True), ("timestamp[ns, tz=UTC]", True)
+    named, always = ("string", False), ("timestamp[ns, tz=UTC]", False)
+    assert columns["sessions"] == {"segment": named, "phase": named, "ts_open": always, "ts_close": always}
+    assert columns["instruments"] == {
+        "symbol": named, "segment": named, "fy_token": text, "isin": text, "name": text, "tick_paise": number,
+        "lot": number, "ts_expiry": moment, "root": text, "underlying": text, "strike_paise": number,
+        "option_type": text, "hours": text, "master_date": ("date32[day]", True),
+    }  # fmt: skip
+    assert anew(schema).INSTRUMENTS_SCHEMA.field("tick_paise").metadata == {b"unit": b"paise", b"per_rupee": b"100"}

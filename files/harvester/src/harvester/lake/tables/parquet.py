@@ -142,6 +142,8 @@ def _array(column: Column, values: Ints, names: Mapping[str, Sequence[str]]) -> 
 def _numbers(values: Ints, kind: pa.DataType) -> pa.Array:
     absent = values == ABSENT
     if absent.any():
+        if absent.all():
+            return pa.nulls(len(values), kind)
         return pa.array(np.where(absent, 0, values), type=pa.int64(), mask=absent).cast(kind)
     return pa.array(values, type=pa.int64()).cast(kind)
 

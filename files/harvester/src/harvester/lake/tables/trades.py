@@ -102,7 +102,10 @@ class Trades:
     def _infer(self, before: Ints, after: Ints, begins: Flags) -> Ints:
         """The trades between quotes and the ones that follow them; `begins`: where the volume began anew, at 0."""
         grown = _at(after, "volume") - np.where(begins, 0, _at(before, "volume"))
-        before, after, shares = before[:, grown > 0], after[:, grown > 0], grown[grown > 0]
+        more = grown > 0
+        if not more.any():
+            return np.empty((TRADES_TABLE.height, 0), np.int64)
+        before, after, shares = before[:, more], after[:, more], grown[more]
         kinds = np.where(self._is_seen(before, after), kinds_of(shares, _at(after, "ltq")), _GAP)
         sides = np.where(kinds == _PRINT, sides_of(before, after), _UNKNOWN)
         last = np.where(_at(after, "ltq") > 0, _at(after, "ltq"), ABSENT)
@@ -114,7 +117,9 @@ class Trades:
     def _is_seen(self, before: Ints, after: Ints) -> Flags:
         """Whether one run and one feed saw the symbol all the time from one quote to the next."""
         moments = _at(before, "ts_recv"), _at(after, "ts_recv")
-        seen = self._socket.throughout(*moments) | self._polls.throughout(*moments)
+        seen = self._socket.throughout(*moments)
+        if not seen.all():
+            seen |= self._polls.throughout(*moments)
         one_run: Flags = _at(before, "run_id") == _at(after, "run_id")
         return seen & one_run
 
