@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from harvester.decode.frames import Ints
 from harvester.lake.certificate.streams import Json
@@ -44,22 +42,26 @@ def check_trades(claimed: Mapping[str, Json], path: Path) -> list[str]:
 def _count(path: Path) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     volumes: dict[str, int] = {}
-    for symbol, rows in _by_symbol(path):
-        qty, volume = (rows.column(name).to_numpy() for name in ("qty", "volume"))
+    for symbol, kinds, qty, volume in _by_symbol(path):
         before: Ints = np.append(volumes.get(symbol, volume[0] - qty[0]), volume[:-1])
         volumes[symbol] = int(volume[-1])
-        counts = found.setdefault(symbol, Counter())
-        for pair in pc.value_counts(rows.column("kind").cast(pa.string())).to_pylist():
-            counts[pair["values"]] += pair["counts"]
         follows, begins = before + qty == volume, qty == volume
         found_here = {SHARES: qty.sum(), BREAKS: (~follows & ~begins).sum(), ANEW: (begins & ~follows).sum()}
-        counts.update({name: int(number) for name, number in found_here.items()})
+        found.setdefault(symbol, Counter()).update(kinds | {name: int(number) for name, number in found_here.items()})
     return found
 
 
-def _by_symbol(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Pieces of the table, each of one symbol."""
+def _by_symbol(path: Path) -> Iterator[tuple[str, dict[str, int], Ints, Ints]]:
+    """Pieces of the table, each of one symbol: how many rows there are of each kind, their shares and volumes."""
     for batch in read_columns(path, TRADES, _USED):
-        symbols = batch.column("symbol").cast(pa.string())
-        for symbol in symbols.unique().to_pylist():
-            yield symbol, batch.filter(pc.equal(symbols, symbol))
+        symbols, kinds = batch.column("symbol"), batch.column("kind")
+        names, texts = symbols.dictionary.to_pylist(), kinds.dictionary.to_pylist()
+        codes, numbers, qty, volume = (
+            column.to_numpy(zero_copy_only=False)
+            for column in (symbols.indices, kinds.indices, batch.column("qty"), batch.column("volume"))
+        )
+        starts = np.append(0, np.flatnonzero(codes[1:] != codes[:-1]) + 1)[: len(codes)].tolist()
+        for start, end in zip(starts, [*starts[1:], len(codes)], strict=True):
+            counts = np.bincount(numbers[start:end], minlength=len(texts)).tolist()
+            piece = slice(start, end)
+            yield names[codes[start]], dict(zip(texts, counts, strict=True)), qty[piece], volume[piece]
