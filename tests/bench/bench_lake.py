@@ -25,7 +25,7 @@ QUESTION = """
 """
 """The last mid price of each second of each symbol, in paise."""
 WAYS = ("files", "views")
-TABLES = ("depth", "quotes", "bars", "gaps")
+TABLES = ("depth", "quotes", "trades", "bars", "gaps")
 
 
 def run(report: "Report", *, long: bool) -> None:

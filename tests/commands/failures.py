@@ -146,7 +146,11 @@ FAILURES: dict[str, list[Failure]] = {
     ],
     "locked": [Failure(lambda _: None, r"\.lock: another .*(Run the command again later|stop it)", within=locked)],
     "unreachable": [
-        Failure(cut_off, r"(NSE_CM\.csv|127\.0\.0\.1|channel|access token|Watch|s3://b-bucket).*\.", CONNECTED)
+        Failure(
+            cut_off,
+            r"(NSE_CM\.csv|127\.0\.0\.1|could not be reached|channel|access token|Watch|s3://b-bucket).*\.",
+            CONNECTED,
+        )
     ],
     "bad token or receipt": BAD_PROOF,
 }

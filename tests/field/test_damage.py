@@ -146,6 +146,22 @@ def test_people_are_told_of_a_damaged_day_and_of_no_other(place: Place, monkeypa
     assert not list(take(inbox)), "it is whole again"
 
 
+@pytest.mark.parametrize("kind", damaged.KINDS)
+def test_people_are_told_of_what_cost_something_or_asks_for_somebody(
+    place: Place, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    inbox = place.root.parent / "inbox"
+    inbox.mkdir()
+    monkeypatch.setattr(close, "SystemClock", lambda: HandClock(OPEN_NS + 8 * 3_600 * NS_PER_SECOND))
+    changes = {"data_dir": str(place.root), "host_id": "lab1", "alerts": {"inbox": str(inbox)}}
+    settings = validate(Settings, make_config(place.root.parent, **changes))
+    damaged.KINDS[kind](place)
+
+    assert close.run(Namespace(date="2026-11-23", due=False, rebuild=False, explain=""), settings) == 0
+
+    assert bool(list(take(inbox))) is (kind not in ("torn_tail", "repeated", "quarantined")), found(place)
+
+
 def test_the_status_says_what_is_in_quarantine_and_what_recovery_could_not_do(tmp_path: Path) -> None:
     place = Place(tmp_path)
     damaged.tear_the_tail(place)

@@ -65,6 +65,26 @@ def test_a_connection_of_the_day_before_goes_on_with_what_it_knew(place: Streame
     assert place.certificate()["damage"] == [] and place.certificate()["journal"]["malformed_control_records"] == 0
 
 
+@pytest.mark.parametrize(("days", "is_known"), [(2, True), (31, True), (32, False)])
+def test_a_connection_is_looked_for_a_month_back(place: StreamedPlace, days: int, is_known: bool) -> None:
+    """A recorder that nobody restarted for a month, on a socket that never broke."""
+    place.clock.now_ns = MIDNIGHT_NS - days * 86_400 * NS_PER_SECOND + 43_200 * NS_PER_SECOND
+    recorder = place.sockets()
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN, number=7)
+    place.clock.now_ns = MIDNIGHT_NS + NS_PER_SECOND
+    recorder.books(0, SBIN, 8)
+    place.clock.now_ns = WINDOW[1]
+    recorder.stop()
+    if not is_known:
+        with pytest.raises(HarvesterError, match="not decoded"):
+            close(place)
+        return
+    close(place)
+    assert [row["bid_px_paise"][0] for row in place.table("depth")] == [book(8)[0]]
+    assert place.certificate()["damage"] == []
+
+
 def test_the_archive_of_the_day_before_serves_as_well(place: StreamedPlace) -> None:
     record(place)
     before = replace(place, partition=Partition(DAY, "lab1"))

@@ -171,6 +171,16 @@ def test_what_is_not_to_stop_or_does_not_run_is_saved_alone(
     assert cloud.stopped == []
 
 
+@pytest.mark.parametrize("state", ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"])
+def test_a_host_is_there_in_every_state_but_its_last(call: Call, cloud: Cloud, state: str) -> None:
+    """The states of EC2's API reference, InstanceState."""
+    cloud.states["h1"] = state
+
+    is_gone = state in ("shutting-down", "terminated")
+    assert (call(0 * MINUTES)["h1"] == "no such host") is is_gone
+    assert cloud.days["h1"] == ([] if is_gone else ["2026-11-23"])
+
+
 def test_the_newest_seven_snapshots_stay(call: Call, cloud: Cloud) -> None:
     cloud.days["h1"] = [f"2026-11-{day:02}" for day in (12, 10, 16, 17, 18, 19, 20, 11)]
 

@@ -35,7 +35,7 @@ def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lak
     first, second = pull_one(lake, store), pull_one(lake, store)
 
     assert tree(store.lake) == tree(lake.root)
-    assert (len(first.fetched), len(first.problems)) == (15, 0)
+    assert (len(first.fetched), len(first.problems)) == (24, 0)
     assert (len(second.fetched), len(second.present)) == (0, 15)
     assert not [path for path in store.partial.rglob("*") if path.is_file()]
 
@@ -46,7 +46,7 @@ def test_raw_segments_stay_on_the_host_unless_they_are_asked_for(make_lake: Make
     result = pull_one(lake, store, Selection())
 
     assert not (store.lake / "raw").exists()
-    assert len(result.fetched) == 4
+    assert len(result.fetched) == 7
 
 
 def test_only_the_days_of_the_range_come(make_lake: MakeLake, store: LocalStore) -> None:
@@ -228,7 +228,8 @@ def test_a_host_that_goes_away_leaves_a_list_of_what_is_missing(
     second = trading_days(2)[1]
     assert "the connection broke" in result.problems[0].why
     missing = {problem.path.split("/")[0] for problem in result.problems if second in problem.path}
-    assert missing == {"depth_v3", "quotes_v3", "gaps_v3", "certificate", "raw"}
+    tables = {f"{kind}_v3" for kind in ("depth", "quotes", "trades", "gaps", "instruments", "sessions")}
+    assert missing == tables | {"certificate", "raw"}
     assert result.dates == []
 
 
@@ -244,4 +245,4 @@ def test_one_host_out_of_reach_does_not_keep_the_others_from_being_pulled(
     far, near = pull([lambda: Gone("far", lake.root), lambda: LocalTransport("near", lake.root)], store, ALL)
 
     assert "does not answer" in far.problems[0].why
-    assert len(near.fetched) == 5
+    assert len(near.fetched) == 8

@@ -44,7 +44,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     recorder.close()
     recorder.stop()
     place.close()
-    found = [place.current(kind) for kind in (*TABLES, "gaps")]
+    found = [place.current(kind) for kind in (*TABLES, "gaps", "instruments", "sessions")]
     assert all(pq.read_metadata(path).num_rows for path in found)
     return found
 

@@ -114,6 +114,14 @@ def test_a_slot_is_due_from_just_before_its_moment_and_until_just_before_the_nex
     assert ledger.take_due(10**18) == ((), None)
 
 
+def test_a_slot_is_due_a_millisecond_early_for_two_clocks_never_agree() -> None:
+    ledger = of(interval_ns=10 * SECOND)
+    ledger.open_window((100 * SECOND, 155 * SECOND))
+
+    assert ledger.take_due(100 * SECOND - 1_000_001).slot_ns is None
+    assert ledger.take_due(100 * SECOND - 1_000_000).slot_ns == 100 * SECOND
+
+
 def test_after_the_next_slot_would_be_due_the_last_one_is_missed() -> None:
     ledger = of(interval_ns=10 * SECOND)
     ledger.open_window((100 * SECOND, 121 * SECOND))

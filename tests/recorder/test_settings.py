@@ -138,6 +138,31 @@ def test_a_bad_configuration_is_refused_with_its_reason(
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize(
+    ("key", "least", "most"),
+    [
+        ("poll.interval_seconds", 1.0, 3600.0),
+        ("poll.timeout_seconds", 0.5, 5.0),  # the interval
+        ("poll.fallback_seconds", 0.5, 600.0),
+        ("connect_before_seconds", 0, 3600),
+        ("hsm.mute_seconds", 1.0, 600.0),
+        ("hsm.symbols_per_connection", 1, 5000),
+        ("tbt.mute_seconds", 1.0, 600.0),
+        ("tbt.symbols", MANY[:1], MANY[:15]),
+        ("journal.sync_interval_ms", 10, 10_000),
+        ("journal.segment_bytes", 65_536, 1 << 30),
+        ("journal.segment_seconds", 1, 86_400),
+        ("disk_reserve_bytes", 1 << 20, 1 << 40),
+    ],
+)
+def test_a_limit_is_allowed_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, least: Any, most: Any
+) -> None:
+    for value in (least, most):
+        code = run(["config", "check", str(write(tmp_path / "config.json", key, value))])
+        assert code == 0, capsys.readouterr().err
+
+
 @pytest.mark.parametrize("key", ["symbols", "hsm.symbols", "tbt.symbols"])
 def test_currency_is_refused_in_whichever_feed_it_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str

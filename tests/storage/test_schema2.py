@@ -19,7 +19,7 @@ from harvester.lake import schema2
 from harvester.lake.close import close_day
 from harvester.lake.day.model import Expectation
 from harvester.lake.gaps.polls import read_gaps
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, Partition
+from harvester.lake.layout import FOLDERS, GAPS, Partition
 from harvester.lake.manifest import load_manifest
 from harvester.lake.schema import SCHEMAS_OF, version_of
 from harvester.reader.export import export_csv
@@ -125,7 +125,7 @@ def test_built_again_it_is_a_generation_of_schema_3_and_each_folder_has_one_set_
     lake = built_again(tmp_path)
     assert verify_lake(lake).ok
     folders = {path.relative_to(lake).parts[0] for path in lake.glob("*/date=2026-11-23/*/*.parquet")}
-    assert folders == {f"{name}_v3" for name in (DEPTH, QUOTES, INDICES, DEPTH50, BARS, GAPS)}
+    assert folders == {*FOLDERS[3].values()}
     assert {path.relative_to(lake).parts[0] for path in lake.glob("*/date=2026-07-31/*/*.parquet")} == {"depth", "gaps"}
     aside = {path.relative_to(lake).parts[1] for path in lake.glob("superseded/*/date=2026-11-23/*/*.parquet")}
     assert aside == {"depth", "quotes", "index", "depth50", "bars", "gaps"}

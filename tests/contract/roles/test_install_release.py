@@ -92,3 +92,14 @@ def test_a_damaged_release_makes_way_and_what_is_in_use_stays(install, release):
     install.remove_half_built(releases)
 
     assert [path.name for path in releases.iterdir()] == ["b2"], "it runs, though its marker is lost"
+
+
+def test_a_release_has_its_marker_only_when_its_files_are_on_the_disk(install, release, monkeypatch):
+    """After a power cut a complete one is whole: a file that is empty then would count as damage of the disk."""
+    marker, marked = release / install.COMPLETE, []
+    marker.unlink()
+    monkeypatch.setattr(install.os, "sync", lambda: marked.append(marker.exists()))
+
+    install.mark_complete(release)
+
+    assert (marked, marker.exists()) == ([False], True)

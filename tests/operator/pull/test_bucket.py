@@ -282,6 +282,23 @@ def test_each_host_has_its_part(day: Lake, s3: Objects, far: BucketLake, tmp_pat
     first.close()
 
 
+@pytest.mark.parametrize("name", ["lab10", "lab1-a", "a-lab1"])
+def test_a_host_has_nothing_of_one_whose_name_begins_or_ends_alike(
+    day: Lake, s3: Objects, far: BucketLake, tmp_path: Path, name: str
+) -> None:
+    other = Lake(tmp_path / "other", name)
+    other.add(DAYS[0])
+    for each in (day, other):
+        upload(s3, each)
+
+    found = {connect().host: connect().list_files() for connect in connections(far)}
+
+    assert found.keys() == {"lab1", name}
+    for host, files in found.items():
+        assert files and all(f"/host={host}/" in path for path in files)
+    assert sum(map(len, found.values())) == len(s3.contents)
+
+
 @pytest.mark.parametrize(("hosts", "which"), [(None, "no closed day"), ("x*", "no host like 'x*'")])
 def test_a_bucket_without_such_a_host_says_how_to_go_on(far: BucketLake, hosts: str | None, which: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -25,6 +25,7 @@ COLUMNS = {
         "ask_px_paise", "ltq", "total_buy_qty", "total_sell_qty", "atp_paise", "oi", "low_paise", "high_paise",
         "year_high_paise", "year_low_paise", "lower_ckt_paise", "upper_ckt_paise", "open_paise", "prev_close_paise",
     ],
+    "trades": [*ORIGIN, "ts_event", "px_paise", "qty", "last_qty", "volume", "kind", "side_inferred"],
     "indices": [
         *ORIGIN, "ltp_paise", "prev_close_paise", "ts_event", "high_paise", "low_paise", "open_paise",
         "year_high_paise", "year_low_paise",
@@ -35,11 +36,18 @@ COLUMNS = {
         "ask_px_paise", "updates", "gap_ns",
     ],
 }  # fmt: skip
-NAMES = {"symbol", "feed", "run_id", "action"}
+NAMES = {"symbol", "feed", "run_id", "action", "kind", "side_inferred"}
 ALWAYS = {
-    "ts_recv", "mono_offset_ns", "seq", "entry", "in_session", "valid", "ts_begin", "updates", "gap_ns", *NAMES,
+    "ts_recv", "mono_offset_ns", "seq", "entry", "in_session", "valid", "ts_begin", "updates", "gap_ns", "qty", *NAMES,
 }  # fmt: skip
 """Columns without nulls, beside the lists of levels."""
+
+
+def always(table: str) -> set[str]:
+    """Columns of a table without nulls."""
+    return ALWAYS | ({"px_paise", "volume"} if table == "trades" else set())
+
+
 QUOTE = COLUMNS["quotes"][len([*ORIGIN, *POLL]) :]
 
 
@@ -179,6 +187,7 @@ def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:
     recorder.snapshots(0, SBIN, NIFTY)
     recorder.connect(0, [SBIN], feed=FYERS_TBT)
     recorder.book50(0, SBIN, 0, snapshot=True)
+    recorder.quotes(0, SBIN, 1)
     recorder.close()
     recorder.stop()
     streamed.close()
@@ -206,7 +215,7 @@ def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:
                 )  # fmt: skip
                 continue
             assert field.type == kind_of(field.name)
-            assert field.nullable == (field.name not in ALWAYS), (table, field.name)
+            assert field.nullable == (field.name not in always(table)), (table, field.name)
         assert set().union(*encodings.values()) <= {"PLAIN", "RLE", "RLE_DICTIONARY"}, "what every engine reads right"
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from tests.recorder.fakes import make_config
 from tests.storage.decode.tables import anew
-from tests.storage.lake.test_columns import ALWAYS, COLUMNS, LEVELS
+from tests.storage.lake.test_columns import COLUMNS, LEVELS, always
 from tests.storage.lake.test_columns import NAMES as TEXTS
 
 from harvester.base.clock import NS_PER_SECOND
@@ -211,11 +211,12 @@ def test_columns_are_made_as_published() -> None:
             if column.kind == "list":
                 assert column.nullable == column.name.endswith("px_paise")
             else:
-                assert column.nullable == (column.name not in ALWAYS), column.name
+                assert column.nullable == (column.name not in always(name)), column.name
         assert table.height == at and table.lead == ("ts_begin" if name == "bars" else "ts_recv")
 
 
 NAMES = {"feed": ["", "fyers-rest", "x"], "run_id": ["a", "b", "c"], "action": ["update", "snapshot", "y"]}
+NAMES |= {name: ["a", "b", "c"] for name in ("kind", "side_inferred")}
 
 
 @pytest.mark.parametrize("name", COLUMNS)

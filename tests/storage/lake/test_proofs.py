@@ -42,7 +42,7 @@ def test_a_whole_lake_verifies_here_and_where_it_was_copied_to(closed, tmp_path:
     for lake in (closed.lake, tmp_path / "pulled"):
         report = verify_lake(lake)
         assert report.ok and report.unlisted == []
-        assert report.days[0].files == 6
+        assert report.days[0].files == 9
 
 
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate", "raw"])
@@ -192,8 +192,8 @@ def receipt(closed, tmp_path: Path) -> Path:
     """What a pull writes after hashing every file."""
     files = [
         {"path": p.relative_to(closed.lake).as_posix(), "bytes": p.stat().st_size, "sha256": _sha256(p)}
-        for kind in ("depth_v3", "gaps_v3", "quotes_v3", "raw", "certificate")
-        for p in (closed.lake / closed.partition.path(kind)).iterdir()
+        for p in sorted(closed.lake.glob(f"*/date={closed.partition.date}/host=*/*"))
+        if "manifest" not in p.parts
     ]
     path = tmp_path / "receipt.json"
     path.write_text(json.dumps({"format": 1, "host": "lab1", "verified_at": "2026-11-28T10:00:00Z", "files": files}))
@@ -217,7 +217,7 @@ def test_clean_up_takes_tables_and_archives_and_leaves_the_accounts(closed, rece
     left = {path.relative_to(closed.lake).parts[0] for path in closed.lake.rglob("*") if path.is_file()}
     assert left == {".lock", "gaps_v3", "certificate", "manifest"}
     report = verify_lake(closed.lake)
-    assert report.ok and report.days[0].removed == 4
+    assert report.ok and report.days[0].removed == 5
     assert closed.close().outcome == "unchanged"
 
 
@@ -280,5 +280,5 @@ def test_the_commands_plan_before_they_delete(closed, receipt: Path, capsys: pyt
     assert prune_journal.run(argparse.Namespace(plan=False, apply=True), settings) == 0
     plan = argparse.Namespace(plan=True, apply=False, receipt=[receipt], keep_days=0)
     assert cleanup.run(plan, settings) == 0
-    assert "4 files of" in capsys.readouterr().out
+    assert "5 files of" in capsys.readouterr().out
     assert closed.current("depth").exists()

@@ -307,7 +307,7 @@ def test_only_tables_and_archives_are_removable(closed) -> None:
     manifest = load_manifest(closed.lake, PARTITION)
     assert manifest is not None
     kinds = [entry.path.split("/")[0] for entry in removable(manifest)]
-    assert kinds == ["depth_v3", "quotes_v3", "raw", "raw"]
+    assert kinds == ["depth_v3", "quotes_v3", "trades_v3", "raw", "raw"]
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(0, set()), (1, {25}), (2, {24, 25}), (3, {23, 24, 25}), (9, {23, 24, 25})])
@@ -363,7 +363,9 @@ def test_what_went_is_counted_and_noted_by_the_receipt_it_went_by(closed) -> Non
     receipt = whole_receipt(closed)
     findings = judge_files(closed.lake, closed.journal, receipt, 0)
     sizes = {each.entry.path: each.entry.bytes for each in findings if each.keep_because is None}
-    assert list(sizes) == [closed.current(kind).relative_to(closed.lake).as_posix() for kind in ("depth", "quotes")]
+    assert list(sizes) == [
+        closed.current(kind).relative_to(closed.lake).as_posix() for kind in ("depth", "quotes", "trades")
+    ]
 
     assert delete_files(closed.lake, findings, receipt) == sum(sizes.values())
 
@@ -374,7 +376,7 @@ def test_what_went_is_counted_and_noted_by_the_receipt_it_went_by(closed) -> Non
     assert delete_segments(judge_segments(closed.journal, closed.lake)) == size
     again = judge_files(closed.lake, closed.journal, receipt, 0)
     assert delete_files(closed.lake, again, receipt) == sum(each.entry.bytes for each in again)
-    assert len(read_removals(closed.lake, PARTITION)) == 4
+    assert len(read_removals(closed.lake, PARTITION)) == 5
     assert delete_files(closed.lake, judge_files(closed.lake, closed.journal, receipt, 0), receipt) == 0
 
 

@@ -168,6 +168,21 @@ def test_a_level_filled_with_zeros_is_absent(streamed) -> None:
     assert row["valid"], "zeros were given"
 
 
+def test_shares_at_the_price_0_are_a_level_as_orders_at_the_market_before_the_opening_are(streamed) -> None:
+    recorder = streamed.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN])
+    values = book(1)
+    values[0] = values[5] = 0
+    recorder.entries(0, hsm.snapshot(2, hsm.Topic("dp|nse_cm|3045"), values))
+    recorder.close()
+    recorder.stop()
+    streamed.close()
+    (row,) = streamed.table("depth")
+    assert (row["bid_px_paise"][0], row["bid_qty"][0], row["bid_ord"][0]) == (0, values[10], values[20])
+    assert (row["ask_px_paise"][0], row["ask_qty"][0], row["ask_ord"][0]) == (0, values[15], values[25])
+
+
 def test_a_lost_connect_record_is_made_good_by_another_of_the_day(streamed) -> None:
     recorder = streamed.sockets()
     recorder.open()

@@ -18,7 +18,9 @@ from harvester.lake.manifest import FileEntry, write_removals
 from harvester.reader.verify import LakeReport, describe, verify_lake
 
 KINDS = ("certificate", "depth", "gaps", "raw")
-FOLDERS = ("certificate", "depth_v3", "gaps_v3", "quotes_v3", "raw")
+FOLDERS = (
+    "certificate", "depth_v3", "gaps_v3", "instruments_v3", "quotes_v3", "raw", "sessions_v3", "trades_v3",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ def test_files_of_all_hosts_are_listed(closed: Place, tmp_path: Path) -> None:
     bring(other, closed)
     report = verify_lake(closed.lake)
     assert report.ok and report.unlisted == []
-    assert [(day.host, day.files) for day in report.days] == [("lab1", 6), ("lab2", 6)]
+    assert [(day.host, day.files) for day in report.days] == [("lab1", 9), ("lab2", 9)]
 
 
 def test_an_archive_of_a_segment_that_the_manifest_does_not_name_is_told(closed: Place) -> None:
@@ -240,7 +242,7 @@ def test_a_damaged_manifest_or_record_of_a_clean_up_is_its_days_problem_and_the_
 
 def test_files_of_every_kind_in_no_manifest_are_told_and_folders_of_other_names_are_not(closed: Place) -> None:
     former = ["bars", "depth", "depth50", "gaps", "index", "quotes"]
-    current = [f"{kind}_v3" for kind in ("bars", "depth", "depth50", "gaps", "indices", "quotes")]
+    current = [f"{kind}_v3" for kind in (*former[:-2], "indices", "instruments", "quotes", "sessions", "trades")]
     kinds = sorted([*former, *current, "certificate", "raw"])
     for kind in kinds:
         folder = closed.lake / closed.partition.path(kind)

@@ -8,12 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.storage.lake.sockets import INFY, SBIN
-from tests.storage.reader.days import FRIDAY, GAP, ITC, LATE, MONDAY, SECONDS, TCS, THURSDAY, opening
+from tests.storage.reader.days import (
+    FRIDAY,
+    GAP,
+    INTERVAL_NS,
+    ITC,
+    LATE,
+    MONDAY,
+    SECONDS,
+    TCS,
+    THURSDAY,
+    DayRecorder,
+    close,
+    opening,
+)
 from tests.storage.reader.stored import stored
 from tests.storage.reader.walk import Gap, Row, value
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.reader import Lake
+from harvester.journal.format import FYERS_HSM, FYERS_REST
+from harvester.reader import Lake, open_lake
 from harvester.reader.errors import FinerThanDataError, QuestionError, TooLargeError
 
 FIELDS = [
@@ -168,6 +182,23 @@ def test_a_grid_finer_than_polls_is_refused(lake: Lake) -> None:
     with pytest.raises(FinerThanDataError, match=r"polled every 5 s .* every=5000ms"):
         lake.grid("ITC", FRIDAY, FRIDAY, every="1s", fields=["mid"])
     lake.grid("ITC", FRIDAY, FRIDAY, every="5000ms", fields=["mid"])
+
+
+def test_a_grid_may_be_finer_than_the_polls_of_a_symbol_that_a_socket_streamed_as_well(tmp_path: Path) -> None:
+    run = DayRecorder(tmp_path / "lab1" / "journal", FRIDAY, polled=(SBIN,))
+    run.open([FYERS_REST, FYERS_HSM], interval_ns=INTERVAL_NS)
+    run.connect(0, [SBIN])
+    run.snapshots(0, SBIN)
+    for second in range(1, SECONDS):
+        run.at(second)
+        run.books(0, SBIN, second)
+        if second % 5 == 0:
+            run.poll(second // 5, SBIN)
+    run.close()
+    run.stop()
+    close(tmp_path, FRIDAY, polled=(SBIN,))
+
+    assert open_lake(tmp_path / "lake").grid("SBIN", FRIDAY, FRIDAY, every="1s", fields="mid").mask.all()
 
 
 @pytest.mark.parametrize("fields", [[], "mid_5", "imbalance", "imbalance_0", "imbalance_51", ["mid", "mid"], "price"])

@@ -1,5 +1,7 @@
 """A symbol goes by any name that fits it alone; what fits nothing, or too much, is said with what to do."""
 
+from typing import Any
+
 import pytest
 from tests.storage.lake.sockets import INFY, SBIN
 from tests.storage.reader.days import FRIDAY, MONDAY, TCS, THURSDAY
@@ -52,6 +54,31 @@ def test_a_name_that_passed_to_another_instrument_is_not_followed_across() -> No
     with pytest.raises(AmbiguousNameError):
         resolve("ABC", [old, new], [old, new], None)  # type: ignore[list-item]
     assert resolve("1", [old, new], [old, new], None) == {old: "NSE:ABC-EQ"}  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_followed"),
+    [
+        (("NSE:A-EQ", {"101", "INE155A01022"}), ("NSE:A-BE", {"102", "INE155A01022"}), True),  # another series
+        (("NSE:A-EQ", {"101", "INE155A01022"}), ("NSE:B-EQ", {"101", "INE155A01030"}), True),  # shares were split
+        (("NSE:A-EQ", {"101", "INE155A01022"}), ("NSE:B-EQ", {"101", "INE999A01022"}), False),  # the number was reused
+        (("NSE:A-EQ", {"101", "INE155A01022"}), ("BSE:B-A", {"121", "INE155A01022"}), False),  # another exchange
+        (("NSE:A-EQ", set()), ("NSE:B-EQ", {"101", "INE155A01022"}), False),
+    ],
+)
+def test_an_instrument_is_followed_by_what_is_permanent(old: Any, new: Any, is_followed: bool) -> None:
+    days = [Recorded(THURSDAY, dict([old])), Recorded(FRIDAY, dict([new]))]
+    wanted = {days[0]: old[0]} | ({days[1]: new[0]} if is_followed else {})
+    assert resolve(old[0], days, days, None) == wanted  # type: ignore[arg-type]
+
+
+def test_days_with_and_without_identifiers_are_of_one_symbol() -> None:
+    """Older days have none."""
+    days = [Recorded(THURSDAY, {SBIN: set()}), Recorded(FRIDAY, {SBIN: {"1"}}), Recorded(MONDAY, {SBIN: {"2"}})]
+    for pair in (days[:2], days[1::-1], [days[0], days[2]]):
+        assert resolve("SBIN", pair, pair, None) == dict.fromkeys(pair, SBIN)  # type: ignore[arg-type]
+    with pytest.raises(AmbiguousNameError):
+        resolve("SBIN", days, days, None)  # type: ignore[arg-type]
 
 
 def test_a_symbol_of_another_day_says_on_which(lake: Lake) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.reader import Lake
+from harvester.reader import Lake, open_lake
 
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r"`([a-z_]+(?:_N)?)`")
@@ -25,6 +25,15 @@ def test_each_example_runs(
 
     assert len(blocks) == 4
     assert names["rows"] == len(lake.depth(["SBIN", "INFY"]).arrow())
+
+
+def test_the_example_of_what_schema_3_alone_has_runs(newest: Path, root: Path) -> None:
+    text = (root / "docs/reading.md").read_text("utf-8")
+    names: dict[str, object] = {"lake": open_lake(newest)}
+
+    exec(text.partition("```python schema 3\n")[2].partition("```")[0], names)  # noqa: S102  # our own text
+
+    assert len(names["trades"]) > 0 and len(names["hours"]) > 0  # type: ignore[arg-type]
 
 
 def test_the_table_of_fields_is_complete(root: Path) -> None:

@@ -72,6 +72,21 @@ def test_prices_are_rupees_decimals_or_paise(folder: Path, lake: Lake) -> None:
     assert forms["paise"]["bid_px_1"][0].as_py() == paise
 
 
+def test_trades_have_what_is_stored_and_add_up(newest: Path) -> None:
+    wanted = stored(newest, "trades", THURSDAY, SBIN)
+    lake = open_lake(newest)
+    rows = lake.trades(SBIN, THURSDAY, session="all", prices="paise", origin=True).arrow().to_pylist()
+    [first, *_] = lake.trades(SBIN, THURSDAY, session="all", prices="decimal", tz="Asia/Kolkata").arrow().to_pylist()
+    volumes = lake.quotes(SBIN, THURSDAY, session="all").arrow()["volume"].to_pylist()
+
+    names = ("px", "qty", "last_qty", "volume", "kind", "side_inferred", "run_id", "seq", "entry")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        tuple(was[name] for name in names) for was in wanted
+    ]
+    assert sum(row["qty"] for row in rows) == max(volumes) - volumes[0] > 0
+    assert first["px"] == Decimal(wanted[0]["px"]) / 100 and first["ts_event"].utcoffset().total_seconds() == 19_800
+
+
 def test_a_session_is_what_was_asked_for(folder: Path, lake: Lake) -> None:
     opens = opening(THURSDAY)
     received = {row["ts_recv"] for row in stored(folder, "depth", THURSDAY, SBIN)}

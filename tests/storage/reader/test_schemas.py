@@ -218,6 +218,14 @@ def test_every_stored_column_can_be_asked_for(schema: int) -> None:
     assert read == stored
 
 
-def test_neither_schema_has_trades(lake: Lake) -> None:
-    with pytest.raises(NotRecordedError, match="has no trades"):
-        lake.trades(SBIN)
+def test_schema_2_has_no_trades(former: Path) -> None:
+    with pytest.raises(NotRecordedError, match="has schema 2, which has no trades"):
+        open_lake(former).trades(SBIN)
+
+
+def test_a_day_of_schema_2_that_is_built_again_has_trades(tmp_path: Path) -> None:
+    lake = open_lake(built_again(tmp_path))
+    rows = lake.trades(SBIN, STREAMED, session="all", prices="paise").arrow().to_pylist()
+    quotes = lake.quotes(SBIN, STREAMED, session="all").arrow().to_pylist()
+    volumes = [row["volume"] for row in quotes if row["feed"] == "fyers-hsm"]
+    assert sum(row["qty"] for row in rows) == max(volumes) - volumes[0] > 0

@@ -1,5 +1,6 @@
 """Many socket frames side by side in one buffer, so that numpy can walk them all at once."""
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,13 @@ def keep_heap_pages() -> None:
     hands back, up to 32 MiB. This one is never touched, and so takes no memory.
     """
     np.empty(31 << 20, np.uint8)
+
+
+def give_back_heap() -> None:
+    """Hand the memory that `keep_heap_pages` has kept back to the kernel, where the C library can (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from harvester.base.errors import HarvesterError
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.certificate.damage import certify_damage
@@ -9,11 +12,12 @@ from harvester.lake.certificate.day import certify_day, encode_certificate
 from harvester.lake.certificate.streams import Json
 from harvester.lake.day.model import Day, Expectation
 from harvester.lake.explained import Explanation
-from harvester.lake.gaps.polls import in_order, read_gaps, write_gaps
-from harvester.lake.layout import CERTIFICATE, GAPS, RAW, folder_of
-from harvester.lake.manifest import FileEntry, describe_file
+from harvester.lake.instruments import find_instruments, make_instruments
+from harvester.lake.layout import CERTIFICATE, INSTRUMENTS, RAW, SESSIONS, folder_of
+from harvester.lake.manifest import FileEntry, Manifest, describe_file
 from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.publish.files import Names, place, temporary_for
+from harvester.lake.sessions import make_sessions
 from harvester.lake.writing import write_tables
 
 
@@ -22,6 +26,7 @@ def build_day(
     day: Day,
     expectation: Expectation,
     names: Names,
+    before: Manifest | None,
     *,
     release: str,
     form: Form,
@@ -29,18 +34,21 @@ def build_day(
 ) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
-    The caller holds the lake. Raises HarvesterError when a file that is read back is not what was written, or when
+    `before` is the manifest in force so far. The caller holds the lake. Raises HarvesterError when a file that is read
+    back is not what was written, or when
     data and gaps together are not what was expected.
     """
     archived = _archive(lake, day, form)
     written = write_tables(lake, day, expectation.grace_ns, names, explanation)
-    temporary = temporary_for(lake, day.partition, folder_of(GAPS))
-    ledger = place(lake, temporary, write_gaps(written.gaps, temporary), names)
-    if read_gaps(lake / ledger.path) != in_order(written.gaps):
-        raise HarvesterError(f"{lake / ledger.path}: reading the file back gives other gaps than were written.")
-    files = [*written.files, ledger, *archived]
-    damage = certify_damage(day.events.damage, written.gaps, explanation.text)
-    certificate = certify_day(day, release, written.symbols, written.streams, damage)
+    former = next((lake / entry.path for entry in (before.find(INSTRUMENTS) if before else ())), None)
+    found = {
+        INSTRUMENTS: make_instruments(find_instruments(day, written.named, expectation.masters, former)),
+        SESSIONS: make_sessions(day, expectation),
+    }
+    described = [_write(lake, day, kind, table, names) for kind, table in found.items()]
+    files = [*written.files, *described, *archived]
+    damage = certify_damage(day.events.damage, written.damaged, explanation.text)
+    certificate = certify_day(day, release, written.symbols, written.streams, written.trades, damage)
     flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(
@@ -50,6 +58,15 @@ def build_day(
     temporary = temporary_for(lake, day.partition, CERTIFICATE)
     temporary.write_bytes(encode_certificate(certificate))
     return [*files, place(lake, temporary, len(written.symbols), names)], certificate
+
+
+def _write(lake: Path, day: Day, kind: str, table: pa.Table, names: Names) -> FileEntry:
+    """A small table, written and read back."""
+    temporary = temporary_for(lake, day.partition, folder_of(kind))
+    pq.write_table(table, temporary, compression="zstd")
+    if not pq.read_table(temporary, partitioning=None).equals(table):
+        raise HarvesterError(f"{temporary}: reading the file back gives other rows than were written.")
+    return place(lake, temporary, table.num_rows, names)
 
 
 def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:

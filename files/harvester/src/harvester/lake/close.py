@@ -99,7 +99,7 @@ def close_day(
         names = names_after(lake, partition, before)
         explanation = Explanation(explain) if explain else explained_before(lake, before)
         files, certificate = build_day(
-            lake, day, expectation, names, release=release_id(), form=form, explanation=explanation
+            *(lake, day, expectation, names, before), release=release_id(), form=form, explanation=explanation
         )
         manifest = Manifest(
             date=partition.date.isoformat(),
@@ -195,17 +195,19 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         sockets[FYERS_TBT] = settings.tbt.symbols
     polled = FEED_NAMES[FYERS_REST] in feeds
     segments = find_segments(settings)
+    calendars = {name: calendar.of(name) for name in in_order(segments.values()) if name in calendar.segments}
     windows: dict[str, tuple[Interval, ...]] = {
-        segment: tuple(calendar.of(segment).windows(day, settings.calendar.phases))
-        for segment in in_order(segments.values())
-        if segment in calendar.segments
+        segment: tuple(each.windows(day, settings.calendar.phases)) for segment, each in calendars.items()
     }
+    sessions = {segment: each.session(day) for segment, each in calendars.items()}
     own = windows.pop(NSE_CASH, ())
     return Expectation(
         symbols=settings.symbols if polled else (),
         windows=own,
         segments={symbol: segment for symbol, segment in segments.items() if segment != NSE_CASH},
         segment_windows=windows,
+        phases={segment: session.phases for segment, session in sessions.items() if session},
+        masters=settings.master_dir,
         interval_ns=poll.interval_ns if polled and poll.when == "always" else None,
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,

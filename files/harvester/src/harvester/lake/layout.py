@@ -1,8 +1,9 @@
 """Where things lie in a lake. Partition folders are Hive style, so that engines read them as they are.
 
 depth_v3/date=D/host=H/depth_v3-g1-<hash>.parquet    raw/date=D/host=H/<segment>.seg.zst or .seg.pack
-gaps_v3, and on days with data of that kind          certificate/date=D/host=H/certificate-g1-<hash>.json
-quotes_v3, indices_v3, depth50_v3, bars_v3           manifest/date=D/host=H/manifest.json
+gaps_v3, instruments_v3, sessions_v3                 certificate/date=D/host=H/certificate-g1-<hash>.json
+and on days with data of that kind quotes_v3,        manifest/date=D/host=H/manifest.json
+trades_v3, indices_v3, depth50_v3, bars_v3
 superseded/...                                       what a later build of the day replaced
 
 A table's folder has the version of its schema in its name: no folder mixes two sets of columns. Those of schema 2,
@@ -20,16 +21,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 DEPTH, GAPS, RAW, CERTIFICATE, MANIFEST = "depth", "gaps", "raw", "certificate", "manifest"
-QUOTES, INDICES, DEPTH50, BARS = "quotes", "indices", "depth50", "bars"
+QUOTES, TRADES, INDICES, DEPTH50, BARS = "quotes", "trades", "indices", "depth50", "bars"
+INSTRUMENTS, SESSIONS = "instruments", "sessions"
+WINDOW = "window"
+"""In the column `phase` of sessions: what was, or should have been, recorded; other rows are the calendar's phases."""
 SCHEMA_VERSION = 3
 """Of the tables that are written."""
 FORMER_NAMES = {"index": INDICES}
 """What tables of schema 2 were called otherwise, as folders and in certificates."""
-DATA_TABLES = (DEPTH, QUOTES, INDICES, DEPTH50, BARS)
+DATA_TABLES = (DEPTH, QUOTES, TRADES, INDICES, DEPTH50, BARS)
 _TABLES_2 = {DEPTH: DEPTH, QUOTES: QUOTES, INDICES: "index", DEPTH50: DEPTH50, BARS: BARS, GAPS: GAPS}
 FOLDERS: Mapping[int, Mapping[str, str]] = {
     2: _TABLES_2,
-    SCHEMA_VERSION: {name: f"{name}_v{SCHEMA_VERSION}" for name in (*DATA_TABLES, GAPS)},
+    SCHEMA_VERSION: {name: f"{name}_v{SCHEMA_VERSION}" for name in (*DATA_TABLES, GAPS, INSTRUMENTS, SESSIONS)},
 }
 """The folder of each table by the version of its schema."""
 BUILT = (*(folder for folders in FOLDERS.values() for folder in folders.values()), CERTIFICATE)

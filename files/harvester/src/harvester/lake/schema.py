@@ -18,12 +18,29 @@ from harvester.decode.hsm_layout import Kind as TopicKind
 from harvester.decode.tbt_layout import SLOTS
 from harvester.lake import schema2
 from harvester.lake.columns import PAISE, Column, Table, optional, plain, sides, times, with_metadata
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, SCHEMA_VERSION
+from harvester.lake.layout import (
+    BARS,
+    DEPTH,
+    DEPTH50,
+    GAPS,
+    INDICES,
+    INSTRUMENTS,
+    QUOTES,
+    SCHEMA_VERSION,
+    SESSIONS,
+    TRADES,
+)
 
 SECONDS = {"exchange_time": "ts_event", "ltt": "ts_trade"}
 """Values that the wire has in whole seconds since 1970, and the columns that have them as moments."""
 ACTIONS = ("update", "snapshot")
 """Texts of the column `action` by number: an update goes on from the book before, a snapshot is a whole book anew."""
+PRINTS = ("print", "aggregate", "unmatched", "gap")
+"""Texts of the column `kind` by number: what is known of the prints that a row of trades stands for."""
+TRADE_SIDES = ("unknown", "buy", "sell")
+"""Texts of the column `side_inferred` by number."""
+TEXTS = {"action": ACTIONS, "kind": PRINTS, "side_inferred": TRADE_SIDES}
+"""Texts by number of the columns of names that are the same every day."""
 
 _ORIGIN = (
     Column("ts_recv", "time"),
@@ -62,6 +79,19 @@ def _values(topic: TopicKind) -> tuple[Column, ...]:
 
 DEPTH_TABLE = Table(DEPTH, (*_ORIGIN, *_POLL, *_BOOK, *sides(LEVELS, f"px{PAISE}")), SCHEMA_VERSION)
 QUOTES_TABLE = Table(QUOTES, (*_ORIGIN, *_POLL, *_values(SYMBOL_TOPIC)), SCHEMA_VERSION)
+TRADES_TABLE = Table(
+    TRADES,
+    (
+        *_ORIGIN,
+        *times("ts_event"),
+        *plain(f"px{PAISE}", "qty"),
+        *optional("last_qty"),
+        *plain("volume"),
+        Column("kind", "name"),
+        Column("side_inferred", "name"),
+    ),
+    SCHEMA_VERSION,
+)
 INDICES_TABLE = Table(INDICES, (*_ORIGIN, *_values(INDEX_TOPIC)), SCHEMA_VERSION)
 DEPTH50_TABLE = Table(
     DEPTH50,
@@ -86,7 +116,9 @@ BARS_TABLE = Table(
     SCHEMA_VERSION,
     lead="ts_begin",
 )
-TABLES = {table.name: table for table in (DEPTH_TABLE, QUOTES_TABLE, INDICES_TABLE, DEPTH50_TABLE, BARS_TABLE)}
+TABLES = {
+    table.name: table for table in (DEPTH_TABLE, QUOTES_TABLE, TRADES_TABLE, INDICES_TABLE, DEPTH50_TABLE, BARS_TABLE)
+}
 GAPS_SCHEMA = with_metadata(
     pa.schema(
         [
@@ -99,10 +131,35 @@ GAPS_SCHEMA = with_metadata(
     ),
     SCHEMA_VERSION,
 )
+INSTRUMENTS_SCHEMA = with_metadata(
+    pa.schema(
+        [
+            *(pa.field(name, pa.string(), nullable=False) for name in ("symbol", "segment")),
+            *(pa.field(name, pa.string()) for name in ("fy_token", "isin", "name")),
+            *(column.field for column in (*optional(f"tick{PAISE}", "lot"), *times("ts_expiry"))),
+            *(pa.field(name, pa.string()) for name in ("root", "underlying")),
+            *(column.field for column in optional(f"strike{PAISE}")),
+            *(pa.field(name, pa.string()) for name in ("option_type", "hours")),
+            pa.field("master_date", pa.date32()),
+        ]
+    ),
+    SCHEMA_VERSION,
+)
+SESSIONS_SCHEMA = with_metadata(
+    pa.schema(
+        [
+            *(pa.field(name, pa.string(), nullable=False) for name in ("segment", "phase")),
+            *(Column(name, "time").field for name in ("ts_open", "ts_close")),
+        ]
+    ),
+    SCHEMA_VERSION,
+)
+_ACCOUNTS = {GAPS: GAPS_SCHEMA, INSTRUMENTS: INSTRUMENTS_SCHEMA, SESSIONS: SESSIONS_SCHEMA}
+"""Tables that have no place in the journal: each day has one of each."""
 TABLES_OF: Mapping[int, Mapping[str, Table]] = {schema2.VERSION: schema2.TABLES, SCHEMA_VERSION: TABLES}
 SCHEMAS_OF: Mapping[int, Mapping[str, pa.Schema]] = {
     schema2.VERSION: schema2.SCHEMAS,
-    SCHEMA_VERSION: {GAPS: GAPS_SCHEMA, **{name: table.schema for name, table in TABLES.items()}},
+    SCHEMA_VERSION: {**_ACCOUNTS, **{name: table.schema for name, table in TABLES.items()}},
 }
 """Columns of every table by the version of the schema, and by its name."""
 

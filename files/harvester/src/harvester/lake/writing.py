@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from harvester.calendar import NSE_CASH
-from harvester.decode.frames import Ints
+from harvester.decode.frames import Ints, give_back_heap
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
+from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day
 from harvester.lake.explained import Explanation, demand_explanation, list_undecoded
+from harvester.lake.gaps.ledger import LedgerWriter
 from harvester.lake.gaps.polls import GapRow, PollGaps
-from harvester.lake.gaps.streams import StreamGaps
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDICES, QUOTES, folder_of
+from harvester.lake.gaps.streams import Coverage, StreamGaps
+from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, TRADES, folder_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
@@ -27,16 +29,24 @@ from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_pass import Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
+from harvester.lake.tables.trades import Trades, Watched
 
 
 @dataclass
 class Written:
-    """Files, gaps, and the certificate's entries: of polls by symbol, of sockets by the name of the feed."""
+    """Files, and the certificate's entries: of polls and trades by symbol, of sockets by the feed."""
 
     files: list[FileEntry] = field(default_factory=list)
-    gaps: list[GapRow] = field(default_factory=list)
+    damaged: list[GapRow] = field(default_factory=list)
+    """The gaps of what is lost by damage of the journal."""
     symbols: dict[str, Json] = field(default_factory=dict)
     streams: dict[str, Json] = field(default_factory=dict)
+    trades: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def named(self) -> set[str]:
+        """The symbols that the certificate names."""
+        return {*self.symbols}.union(*(feed["symbols"] for feed in self.streams.values()))
 
 
 def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation: Explanation) -> Written:
@@ -56,6 +66,7 @@ def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation:
         closing(RowSpool(workplace.parent, QUOTES_TABLE.height)) as polled,
     ):
         streams.read(day.index.sources)
+        give_back_heap()
         undecoded = list_undecoded(day.index, {feed: each.undecoded for feed, each in streams.contents.items()})
         demand_explanation(undecoded, explanation, day.partition.date.isoformat())
         day.events.damage[:0] = undecoded
@@ -89,11 +100,16 @@ class _SecondPass:
         """Write everything."""
         with ExitStack() as stack:
             writers = {name: stack.enter_context(self._writer(name)) for name in self._tables()}
+            ledger = stack.enter_context(LedgerWriter(temporary_for(self._lake, self._day.partition, folder_of(GAPS))))
             for symbol in self._symbols:
-                self._write_symbol(symbol, writers)
+                ledger.add(self._write_symbol(symbol, writers))
+        give_back_heap()
         for writer in writers.values():
             check_written(writer)
             self._written.files.append(place(self._lake, writer.path, writer.rows, names))
+        ledger.check()
+        self._written.files.append(place(self._lake, ledger.path, ledger.rows, names))
+        self._written.damaged = ledger.damaged
         for feed, symbols in self._entries.items():
             if symbols or self._streams.contents[feed].frames:
                 entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)
@@ -103,35 +119,37 @@ class _SecondPass:
     def _tables(self) -> list[str]:
         found = self._streams.tables
         polled = {DEPTH, QUOTES} if self._polls else {DEPTH}
-        return [*sorted({*found} | polled, key=[*TABLES].index), *([BARS] if QUOTES in found else [])]
+        inferred = ({TRADES} if QUOTES in {*found} | polled else set()) | ({BARS} if QUOTES in found else set())
+        return sorted({*found} | polled | inferred, key=[*TABLES].index)
 
     def _writer(self, name: str) -> TableWriter:
         path = temporary_for(self._lake, self._day.partition, folder_of(name))
         run_ids = list(self._streams.origin.run_numbers)
         return TableWriter(path, TABLES[name], run_ids)
 
-    def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> None:
+    def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> list[GapRow]:
+        """Its gaps."""
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()
         for matrix in merge(self._read_polls(symbol, polls), rows.read(DEPTH)):
             writers[DEPTH].add(symbol, matrix)
+        missing = self._account_polls(symbol, polls)
+        streamed = self._cover(symbol, FYERS_HSM, rows)
+        trades = self._infer_trades(symbol, streamed.gaps, missing)
         for matrix in merge(self._polled.read(self._numbers[symbol]), rows.read(QUOTES)):
             writers[QUOTES].add(symbol, matrix)
+            writers[TRADES].add(symbol, trades.see(matrix))
         for name in (INDICES, DEPTH50):
             for matrix in rows.read(name):
                 writers[name].add(symbol, matrix)
-        if symbol in self._day.symbols:
-            segment = self._day.segment_of(symbol)
-            missing = self._poll_gaps[segment].rows(symbol, self._slots[segment] & set(polls.sched_ns), polls.bad)
-            entry = certify_symbol(polls, missing, self._day.grids[segment])
-            self._written.symbols[symbol] = entry | of_segment(segment)
-            self._written.gaps += missing
-        gaps = self._account_sockets(symbol, rows)
+        if trades.figures.total():
+            self._written.trades[symbol] = trades.certify()
+        gaps = self._account_sockets(symbol, rows, streamed)
         if BARS in writers:
-            quoted = [(gap.from_ns, gap.to_ns) for gap in gaps if gap.feed == FEED_NAMES[FYERS_HSM]]
-            writers[BARS].add(symbol, rows.bars.matrix(quoted))
+            writers[BARS].add(symbol, rows.bars.matrix(stretches_of(streamed.gaps)))
         for writer in writers.values():
             writer.end_symbol(symbol)
+        return missing + gaps
 
     def _read_polls(self, symbol: str, polls: SymbolData) -> Iterator[Ints]:
         """The books of a symbol's polls; their quotes wait."""
@@ -139,21 +157,44 @@ class _SecondPass:
             self._polled.add(np.full(quotes.shape[1], self._numbers[symbol]), quotes)
             yield depth
 
-    def _account_sockets(self, symbol: str, rows: SymbolRows) -> list[GapRow]:
+    def _account_polls(self, symbol: str, polls: SymbolData) -> list[GapRow]:
+        if symbol not in self._day.symbols:
+            return []
+        segment = self._day.segment_of(symbol)
+        missing = self._poll_gaps[segment].rows(symbol, self._slots[segment] & set(polls.sched_ns), polls.bad)
+        entry = certify_symbol(polls, missing, self._day.grids[segment])
+        self._written.symbols[symbol] = entry | of_segment(segment)
+        return missing
+
+    def _infer_trades(self, symbol: str, streamed: list[GapRow], missing: list[GapRow]) -> Trades:
+        """The gaps of the symbol on the data socket and of its polls say what each saw."""
+        grid = self._day.grid_of(symbol)
+        polled = grid.polled if symbol in self._day.symbols else ()
+        return Trades(Watched(grid.windows, stretches_of(streamed)), Watched(polled, stretches_of(missing)))
+
+    def _cover(self, symbol: str, feed: int, rows: SymbolRows) -> Coverage:
+        return self._stream_gaps[self._day.segment_of(symbol)][feed].account(symbol, rows.reception[feed])
+
+    def _account_sockets(self, symbol: str, rows: SymbolRows, streamed: Coverage) -> list[GapRow]:
+        """The entries of the certificate; the gaps. `streamed` is the coverage on the data socket."""
         gaps: list[GapRow] = []
         for feed in SOCKETS:
-            is_known = symbol in self._day.sockets[feed] or symbol in self._streams.contents[feed].reception
+            is_known = symbol in self._day.sockets[feed] or rows.reception[feed].seen
             if not is_known and not rows.tracks[feed].updates:
                 continue
             sequence: dict[str, Any] | None = rows.sequences.finish() if feed == FYERS_TBT else None
             segment = self._day.segment_of(symbol)
-            coverage = self._stream_gaps[segment][feed].account(symbol, rows.reception[feed])
+            coverage = streamed if feed == FYERS_HSM else self._cover(symbol, feed, rows)
             windows = self._day.grids[segment].windows
             entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, windows, sequence)
             self._entries[feed][symbol] = entry | of_segment(segment)
             gaps += coverage.gaps
-        self._written.gaps += gaps
         return gaps
+
+
+def stretches_of(gaps: Iterable[GapRow]) -> list[Interval]:
+    """The time of gaps."""
+    return [(gap.from_ns, gap.to_ns) for gap in gaps]
 
 
 def merge(one: Iterable[Ints], other: Iterable[Ints]) -> Iterator[Ints]:

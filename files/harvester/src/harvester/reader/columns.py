@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harvester.lake.columns import PAISE
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, QUOTES
+from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, INSTRUMENTS, QUOTES, SESSIONS, TRADES
 
 Form = Literal["plain", "seconds", "inverted", "snapshot", "polled", "first", "cause"]
 """How a value is stored: as it is; a moment as whole seconds since 1970; a bool with the opposite meaning; an action as
 whether it is a snapshot, or by the feed, polls being snapshots; as the first of a list; a cause by an older word."""
-Kind = Literal["time", "name", "int", "bool", "price", "prices", "sizes"]
+Kind = Literal["time", "date", "name", "int", "bool", "price", "prices", "sizes"]
 """What a logical column is; where a schema lacks it, it is null of that kind, and `valid` is true."""
 
-TRADES = "trades"
 SIDES = tuple(f"{side}_{what}" for side in ("bid", "ask") for what in ("px", "qty", "ord"))
 _WHEN: dict[str, Kind] = {"ts_recv": "time", "symbol": "name"}
 _EVENT: dict[str, Kind] = {"ts_event": "time", "feed": "name"}
@@ -39,12 +38,22 @@ LOGICAL: dict[str, dict[str, Kind]] = {
         **{name: "price" for name in (*_PRICES, "lower_ckt", "upper_ckt")},
         **_ORIGIN,
     },
+    TRADES: {
+        **{**_WHEN, **_EVENT, "px": "price", "qty": "int", "kind": "name", "side_inferred": "name"},
+        **{"last_qty": "int", "volume": "int", **_ORIGIN},
+    },
     INDICES: {**_WHEN, **_EVENT, "ltp": "price", **{name: "price" for name in _PRICES}, **_ORIGIN},
     BARS: {
         **{"ts_begin": "time", "symbol": "name"},
         **{name: "price" for name in ("open", "high", "low", "close")},
         **{"volume": "int", "bid_px": "price", "ask_px": "price", "updates": "int", "gap_ns": "int"},
     },
+    INSTRUMENTS: {
+        **{"symbol": "name", "segment": "name", "fy_token": "name", "isin": "name", "name": "name"},
+        **{"tick": "price", "lot": "int", "ts_expiry": "time", "root": "name", "underlying": "name"},
+        **{"strike": "price", "option_type": "name", "hours": "name", "master_date": "date"},
+    },
+    SESSIONS: {"segment": "name", "phase": "name", "ts_open": "time", "ts_close": "time"},
     GAPS: {
         **{"symbol": "name", "feed": "name", "ts_from": "time", "ts_to": "time"},
         **{"cause": "name", "detail": "name", "slots": "int", "source": "name"},

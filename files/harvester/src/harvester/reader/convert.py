@@ -49,7 +49,8 @@ class Look(NamedTuple):
         if kind == "price":
             exact = {"paise": pa.int64(), "decimal": pa.decimal128(PRECISION, digits)}
             return exact.get(self.prices, pa.float64())
-        return {"time": pa.timestamp("ns", self.tz), "name": pa.string(), "int": pa.int64(), "bool": pa.bool_()}[kind]
+        plain = {"name": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "date": pa.date32()}
+        return plain.get(kind) or pa.timestamp("ns", self.tz)
 
 
 def parse_prices(prices: str) -> Prices:

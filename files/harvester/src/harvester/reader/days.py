@@ -10,7 +10,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harvester.lake.layout import CERTIFICATE, DEPTH, FOLDERS, FORMER_NAMES, GAPS, MANIFEST, Partition
+from harvester.lake.layout import (
+    CERTIFICATE,
+    DEPTH,
+    FOLDERS,
+    FORMER_NAMES,
+    GAPS,
+    INSTRUMENTS,
+    MANIFEST,
+    SESSIONS,
+    WINDOW,
+    Partition,
+)
 from harvester.lake.manifest import Manifest, parse_manifest, self_hash
 from harvester.lake.manifest import NewerSchemaError as NewerManifestError
 from harvester.reader.columns import LOGICAL, NEWEST, REST, SCALE_OF_FILE, SOURCES, Source
@@ -74,8 +85,27 @@ class Day:
 
     @cached_property
     def identifiers(self) -> dict[str, frozenset[str]]:
-        """Permanent identifiers of symbols, such as fyToken and ISIN; no schema so far keeps instruments."""
-        return {}
+        """Permanent identifiers of symbols, fyToken and ISIN, where the day has them."""
+        if not (tables := self.tables(INSTRUMENTS)):
+            return {}
+        with self.readable(tables[0].path):
+            rows = tables[0].file.read(["symbol", "fy_token", "isin"]).to_pylist()
+        known = {row.pop("symbol"): frozenset(filter(None, row.values())) for row in rows}
+        return {symbol: identifiers for symbol, identifiers in known.items() if identifiers}
+
+    @cached_property
+    def phases(self) -> dict[str, list[tuple[str, int, int]]]:
+        """Phases of each segment as the day was recorded with, wall ns; none where the day does not keep them."""
+        found: dict[str, list[tuple[str, int, int]]] = {}
+        for table in self.tables(SESSIONS):
+            with self.readable(table.path):
+                rows = table.file.read(["segment", "phase", "ts_open", "ts_close"])
+                moments = [rows.column(name).cast(pa.int64()).to_pylist() for name in ("ts_open", "ts_close")]
+                names = [rows.column(name).to_pylist() for name in ("segment", "phase")]
+            for segment, phase, opens, closes in zip(*names, *moments, strict=True):
+                if phase != WINDOW:
+                    found.setdefault(segment, []).append((phase, opens, closes))
+        return found
 
     def feeds_of(self, symbol: str) -> list[str]:
         """The feeds that recorded a symbol, polls first."""

@@ -6,14 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
-import pyarrow as pa
-
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDICES, QUOTES
+from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDICES, QUOTES, TRADES
 from harvester.reader.arguments import DaysAsked, Range, When, parse_every, parse_range, parse_zone, say, to_date
-from harvester.reader.columns import TRADES
-from harvester.reader.convert import Look, parse_prices
+from harvester.reader.convert import Look, Prices, parse_prices
 from harvester.reader.days import Day
 from harvester.reader.errors import OutsideError, QuestionError
+from harvester.reader.facts import read_instruments, read_sessions
 from harvester.reader.ledger import read_gaps
 from harvester.reader.place import Place
 from harvester.reader.result import Answer, Held, free_memory
@@ -87,20 +85,13 @@ class Lake:
         """What was recorded on a day, as the broker wrote it then; of some no update may have come."""
         return sorted({symbol for each in self.on(day) for symbol in each.segments})
 
-    def instruments(self, day: str | date) -> Answer:
-        """One row a recorded symbol: symbol, host, segment and feeds."""
-        rows = [
-            {"symbol": symbol, "host": each.host, "segment": segment, "feeds": each.feeds_of(symbol)}
-            for each in self.on(day)
-            for symbol, segment in each.segments.items()
-        ]
-        fields = [
-            ("symbol", pa.string()),
-            ("host", pa.string()),
-            ("segment", pa.string()),
-            ("feeds", pa.list_(pa.string())),
-        ]
-        return self._answer(Held(pa.Table.from_pylist(rows, pa.schema(fields))))
+    def instruments(self, day: str | date, *, prices: Prices = "rupees", tz: str | None = None) -> Answer:
+        """One row a recorded symbol: host, segment, feeds, and what the symbol master of that day says of it."""
+        return self._answer(Held(read_instruments(self.on(day), parse_prices(prices), parse_zone(tz))))
+
+    def sessions(self, day: str | date, *, tz: str | None = None) -> Answer:
+        """The day's hours: a row for each phase of a segment, and for each recorded window."""
+        return self._answer(Held(read_sessions(self.on(day), parse_zone(tz))))
 
     def depth(
         self,
@@ -125,7 +116,7 @@ class Lake:
         return self._rows(QUOTES, symbols, Chosen(days, **chosen))
 
     def trades(self, symbols: Symbols, days: DaysAsked = None, **chosen: Unpack[Options]) -> Answer:
-        """Trades. Raises NotRecordedError: no schema so far has them."""
+        """Trades inferred from quotes; `kind` says what is known of the prints. Of schema 2 NotRecordedError."""
         return self._rows(TRADES, symbols, Chosen(days, **chosen))
 
     def indices(self, symbols: Symbols, days: DaysAsked = None, **chosen: Unpack[Options]) -> Answer:

@@ -40,13 +40,15 @@ def parse_session(session: Asked) -> tuple[str, ...]:
 def spans_of(day: Day, segment: str, phases: tuple[str, ...]) -> list[Span]:
     """The recorded parts of these phases, by time; of "all" the recorded windows.
 
-    Raises OutsideError where the calendar has no session that day.
+    Phases are those that the day was recorded with, or the calendar's where it does not keep them. Raises OutsideError
+    where the calendar has no session that day.
     """
     windows = day.windows(segment)
     if phases == (ALL,):
         return [Span(ALL, opens, closes) for opens, closes in windows]
     found = []
-    for span in _phases(day.date, segment, str(day)):
+    recorded_with = [Span(*phase) for phase in day.phases.get(segment, ())]
+    for span in recorded_with or _phases(day.date, segment, str(day)):
         for opens, closes in windows if span.name in phases else ():
             begin, end = max(span.open_ns, opens), min(span.close_ns, closes)
             if begin < end:

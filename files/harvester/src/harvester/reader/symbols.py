@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import NamedTuple
 
+from harvester.brokers.fyers.successors import ISSUER
 from harvester.reader.arguments import say
 from harvester.reader.days import Day
 from harvester.reader.errors import AmbiguousNameError, UnknownSymbolError
@@ -24,13 +26,10 @@ def resolve(name: str, days: Sequence[Day], lake: Sequence[Day], host: str | Non
     Raises UnknownSymbolError, or AmbiguousNameError where the name fits several instruments or hosts.
     """
     found = {day: tickers for day in days if (tickers := _matches(name, day))}
-    _require_one(name, found)
-    wanted = {day.identifiers[tickers[0]] for day, tickers in found.items() if tickers[0] in day.identifiers}
-    if not found:
-        wanted = _identifiers_elsewhere(name, days, lake)
+    wanted = _require_one(name, found) or _find_elsewhere(name, days, lake)
     for day in days:
-        if day not in found:
-            same = [ticker for ticker, identifier in day.identifiers.items() if identifier in wanted]
+        if wanted and wanted.identifiers and day not in found:
+            same = [ticker for ticker in day.identifiers if is_same(wanted, _instrument(day, ticker))]
             found |= {day: same[:1]} if same else {}
     if not found:
         raise _unknown(name, days, lake)
@@ -46,25 +45,55 @@ def _matches(name: str, day: Day) -> list[str]:
     return by_name or [ticker for ticker, identifier in day.identifiers.items() if asked in identifier]
 
 
-def _require_one(name: str, found: dict[Day, list[str]]) -> None:
-    instruments: dict[object, str] = {}
+class Instrument(NamedTuple):
+    """A ticker with its permanent identifiers on a day, fyToken and ISIN; none where the day has no symbol master."""
+
+    ticker: str
+    identifiers: frozenset[str]
+
+    @property
+    def exchange(self) -> str:
+        return self.ticker.partition(":")[0]
+
+    @property
+    def issuers(self) -> set[str]:
+        """Begin of its ISIN: a fyToken of a delisted company is given to another."""
+        return {each[:ISSUER] for each in self.identifiers if not each.isdecimal()}
+
+
+def _instrument(day: Day, ticker: str) -> Instrument:
+    return Instrument(ticker, day.identifiers.get(ticker, frozenset()))
+
+
+def is_same(one: Instrument, other: Instrument) -> bool:
+    """Whether both are one: by an identifier on the same exchange, and not of two issuers; without any by ticker."""
+    if not one.identifiers or not other.identifiers:
+        return one.ticker == other.ticker
+    if one.exchange != other.exchange or not one.identifiers & other.identifiers:
+        return False
+    return not one.issuers or not other.issuers or bool(one.issuers & other.issuers)
+
+
+def _require_one(name: str, found: dict[Day, list[str]]) -> Instrument | None:
+    """The one instrument that was found, with identifiers where a day has them; None where nothing was."""
+    one: Instrument | None = None
+    fits = {ticker for tickers in found.values() for ticker in tickers}
     for day, tickers in found.items():
-        for ticker in tickers:
-            instruments.setdefault(day.identifiers.get(ticker, ticker), ticker)
-    if len(instruments) > 1:
-        raise AmbiguousNameError(
-            f"{name!r} fits {', '.join(sorted(instruments.values()))}. Give the whole name of the one you mean."
-        )
+        this = _instrument(day, tickers[0])
+        if len(tickers) > 1 or (one and not is_same(one, this)):
+            raise AmbiguousNameError(
+                f"{name!r} fits {', '.join(sorted(fits))}. Give the whole name of the one you mean."
+            )
+        one = this if one is None or this.identifiers else one
+    return one
 
 
-def _identifiers_elsewhere(name: str, days: Sequence[Day], lake: Sequence[Day]) -> set[frozenset[str]]:
-    """The identifiers that the name had on the nearest other day of the lake."""
+def _find_elsewhere(name: str, days: Sequence[Day], lake: Sequence[Day]) -> Instrument | None:
+    """What the name was on the nearest other day of the lake."""
     for day in sorted(lake, key=lambda each: abs((each.date - days[0].date).days)):
-        matches = _matches(name, day)
-        if matches:
-            _require_one(name, {day: matches})
-            return {day.identifiers[ticker] for ticker in matches if ticker in day.identifiers}
-    return set()
+        if matches := _matches(name, day):
+            return _require_one(name, {day: matches})
+    return None
 
 
 def _unknown(name: str, days: Sequence[Day], lake: Sequence[Day]) -> UnknownSymbolError:

@@ -35,6 +35,8 @@ class Listing(NamedTuple):
     name: str
     kind: str
     """Instrument type: 0 equity, 9 ETF, 10 index, 11 and 13 futures, 14 and 15 options."""
+    lot: int | None
+    """Shares or units in which it is traded; None where the row has no whole number."""
     tick: Decimal | None
     """Rupees; None where the row has no number."""
     isin: str
@@ -76,12 +78,13 @@ def read_row(line: str) -> Listing | None:
         return None
     if not COLUMNS <= len(row) <= MOST_COLUMNS or not row[0].isdecimal() or ":" not in row[9].strip(":"):
         return None
-    expires = _number(row[8])
+    lot, expires = _number(row[3]), _number(row[8])
     return Listing(
         ticker=row[9],
         fy_token=row[0],
         name=row[1],
         kind=row[2],
+        lot=int(lot) if lot and lot == int(lot) else None,
         tick=_number(row[4]),
         isin=row[5],
         session=row[6],

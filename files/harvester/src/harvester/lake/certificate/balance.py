@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,52 +14,72 @@ from harvester.calendar import NSE_CASH, SegmentName
 from harvester.calendar.segments import SEGMENTS
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.streams import Json
+from harvester.lake.certificate.trades import check_trades
 from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.day.slots import Stretch
-from harvester.lake.gaps.polls import GapRow, read_gaps
-from harvester.lake.layout import BARS, DEPTH, FORMER_NAMES, GAPS, table_of
+from harvester.lake.gaps.polls import GapRow, stream_gaps
+from harvester.lake.layout import BARS, DEPTH, FORMER_NAMES, GAPS, TRADES, table_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import read_columns
 
 REST = FEED_NAMES[FYERS_REST]
-Ledger = dict[tuple[str, str], list[GapRow]]
+Key = tuple[str, str]
+"""Feed and symbol."""
 
 
 def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list[str]:
-    """One line per flaw: polls, sockets, and rows of the tables.
+    """One line per flaw: polls, sockets, rows of the tables, and trades.
 
     Raises HarvesterError for a table that is none, and KeyError, TypeError or ValueError for such a certificate.
     """
     paths = {table_of(entry.folder): lake / entry.path for entry in files}
-    ledger: Ledger = {}
-    for row in read_gaps(paths[GAPS]):
-        ledger.setdefault((row.feed, row.symbol), []).append(row)
-    flaws = _check_polls(certificate, paths[DEPTH], ledger)
-    for feed, section in certificate.get("streams", {}).items():
-        flaws += _check_socket(feed, section, certificate, ledger)
-    flaws += _check_rows(certificate, paths)
-    known = {(REST, symbol) for symbol in certificate["symbols"]}
-    known |= {
-        (feed, symbol) for feed, section in certificate.get("streams", {}).items() for symbol in section["symbols"]
-    }
-    return flaws + [f"{symbol}: has gaps of {feed}, but no entry" for feed, symbol in sorted({*ledger} - known)]
-
-
-def _check_polls(certificate: Json, depth: Path, ledger: Ledger) -> list[str]:
-    parts = parts_of(certificate)
-    slots = {
-        segment: {slot for entry in part["schedule"] for slot in Stretch(**entry).slots()}
-        for segment, part in parts.items()
-    }
-    present = _slots_present(depth)
-    flaws = [f"{name}: has data of polls, but no entry" for name in sorted({*present} - {*certificate["symbols"]})]
-    for symbol, entry in certificate["symbols"].items():
-        found = check_symbol(entry, slots[segment_of(entry)], present.get(symbol, []), ledger.get((REST, symbol), []))
-        flaws += [f"{symbol}: {flaw}" for flaw in found]
+    check = _Checks(certificate, paths[DEPTH])
+    told: dict[Key, list[str]] = {}
+    for key, rows in groupby(stream_gaps(paths[GAPS]), key=lambda row: (row.feed, row.symbol)):
+        found = check.of(key, list(rows)) if key in check.entries else []
+        told[key] = told.get(key, []) + found
+    present = {(REST, name) for name in check.present}
+    flaws = [f"{name}: has data of polls, but no entry" for _, name in sorted(present - {*check.entries})]
+    for feed, symbol in check.entries:
+        key = feed, symbol
+        found = told.pop(key) if key in told else check.of(key, [])
+        flaws += [f"{symbol}: {'' if feed == REST else f'{feed}: '}{flaw}" for flaw in found]
     if certificate["unexplained_slots"]:
         flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
-    return flaws
+    for feed, section in certificate.get("streams", {}).items():
+        flaws += [f"{section['unexplained_ns']} ns of {feed} are unexplained"] if section["unexplained_ns"] else []
+    flaws += _check_rows(certificate, paths)
+    if TRADES in paths:
+        flaws += check_trades(certificate["trades"], paths[TRADES])
+    elif certificate.get("trades"):
+        flaws.append("the table trades is not listed, and should have rows")
+    return flaws + [f"{symbol}: has gaps of {feed}, but no entry" for feed, symbol in sorted(told)]
+
+
+class _Checks:
+    """What the certificate says of each feed and symbol, against its gaps."""
+
+    def __init__(self, certificate: Json, depth: Path) -> None:
+        self.entries: dict[Key, Json] = {(REST, symbol): entry for symbol, entry in certificate["symbols"].items()}
+        for feed, section in certificate.get("streams", {}).items():
+            self.entries |= {(feed, symbol): entry for symbol, entry in section["symbols"].items()}
+        parts = parts_of(certificate)
+        self._slots = {
+            segment: {slot for entry in part["schedule"] for slot in Stretch(**entry).slots()}
+            for segment, part in parts.items()
+        }
+        self._spans = {
+            segment: [(int(opens), int(closes)) for opens, closes in part["windows"]] for segment, part in parts.items()
+        }
+        self.present = _slots_present(depth)
+
+    def of(self, key: Key, gaps: list[GapRow]) -> list[str]:
+        """The flaws of one symbol on one feed."""
+        (feed, symbol), entry = key, self.entries[key]
+        if feed == REST:
+            return check_symbol(entry, self._slots[segment_of(entry)], self.present.get(symbol, []), gaps)
+        return check_stream(entry, self._spans[segment_of(entry)], gaps)
 
 
 def parts_of(certificate: Json) -> dict[str, Json]:
@@ -112,18 +133,6 @@ def check_symbol(entry: Json, slots: set[int], have: list[int], gaps: list[GapRo
     return flaws
 
 
-def _check_socket(feed: str, section: Json, certificate: Json, ledger: Ledger) -> list[str]:
-    parts = parts_of(certificate)
-    spans = {
-        segment: [(int(opens), int(closes)) for opens, closes in part["windows"]] for segment, part in parts.items()
-    }
-    flaws = [f"{section['unexplained_ns']} ns of {feed} are unexplained"] if section["unexplained_ns"] else []
-    for symbol, entry in section["symbols"].items():
-        found = check_stream(entry, spans[segment_of(entry)], ledger.get((feed, symbol), []))
-        flaws += [f"{symbol}: {feed}: {flaw}" for flaw in found]
-    return flaws
-
-
 def check_stream(entry: Json, windows: list[Interval], gaps: list[GapRow]) -> list[str]:
     """Flaws in the time of one symbol on one socket: each moment of a window is covered or in one gap."""
     stretches = [(gap.from_ns, gap.to_ns) for gap in gaps]
@@ -151,7 +160,7 @@ def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
             rows_of = {FORMER_NAMES.get(table, table): rows for table, rows in entry["updates"].items() if rows}
             claimed.update({(table, feed, symbol): rows for table, rows in rows_of.items()})
     found: Counter[tuple[str, str, str]] = Counter()
-    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {BARS}):
+    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {BARS, TRADES}):
         if table not in paths:
             return [f"the table {table} is not listed, and should have rows"]
         for batch in read_columns(paths[table], table, ["symbol", "feed"]):

@@ -65,6 +65,7 @@ def certify_day(
     release: str,
     symbols: Mapping[str, Json],
     streams: Mapping[str, Json],
+    trades: Mapping[str, Json],
     damage: Sequence[Json] = (),
 ) -> Json:
     """The whole certificate: the same for each build of the same journal by the same release."""
@@ -81,6 +82,7 @@ def certify_day(
         "symbols": dict(sorted(symbols.items())),
         "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
         "streams": dict(streams),
+        "trades": dict(trades),
         "runs": [{name: getattr(run, name) for name in RUN} for run in events.runs],
         "journal": {
             "segments": len(index.sources),

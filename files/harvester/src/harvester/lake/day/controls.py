@@ -37,7 +37,8 @@ class ControlLog:
 
     def _pack(self, records: list[ControlRecord]) -> bytes | list[ControlRecord]:
         try:
-            return self._compressor.compress(msgspec.msgpack.encode(records))
+            packed = self._compressor.compress(msgspec.msgpack.encode(records))
+            return bytes(memoryview(packed))  # the compressor's own has the room of the uncompressed
         except (
             OverflowError,
             UnicodeEncodeError,

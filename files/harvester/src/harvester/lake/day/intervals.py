@@ -1,5 +1,6 @@
 """Stretches of time [from_ns, to_ns) as sorted lists without overlap."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -47,8 +48,8 @@ def split(intervals: list[Interval], cuts: Iterable[int]) -> list[Interval]:
     points = sorted(set(cuts))
     result: list[Interval] = []
     for begin, end in intervals:
-        edges = [begin, *(point for point in points if begin < point < end), end]
-        result += pairwise(edges)
+        inner = points[bisect_right(points, begin) : bisect_left(points, end)]
+        result += pairwise([begin, *inner, end])
     return result
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harvester.decode.frames import Flags, Ints
 from harvester.journal.format import FYERS_REST
 
 OPEN = -(2**63)
 """Stands for the end of a gap that no record closes."""
 _SYMBOL_BITS = 32
-_COLUMNS = ("feed", "symbol", "opened_at", "reason", "from_ns", "to_ns", "print")
-"""`print` stands for the id."""
+_COLUMNS = {"feed": "b", "symbol": "i", "opened_at": "i", "reason": "i", "from_ns": "q", "to_ns": "q", "print": "q"}
+"""With the type of an array; `print` stands for the id."""
 
 
 @dataclass
@@ -40,7 +41,7 @@ class KnownGaps:
         """Run, cause and detail."""
         self._names: list[str] = []
         self._texts: list[tuple[str, str, str]] = []
-        self._columns = {name: array("q") for name in _COLUMNS}
+        self._columns = {name: array(kind) for name, kind in _COLUMNS.items()}
         """A row for each gap and symbol."""
         self._open: dict[str, range] = {}
         """Rows of the gaps that are open, by id."""
@@ -117,18 +118,26 @@ class KnownGaps:
         if self._sorted == len(self):
             return
         self._sorted = len(self)
-        feeds, numbers, opened, prints = (
-            np.array(self._columns[name], np.int64) for name in ("feed", "symbol", "opened_at", "print")
-        )
-        ids, places = np.unique(prints, return_inverse=True)
-        latest = np.full(len(ids), OPEN)
-        np.maximum.at(latest, places, opened)
-        live = np.flatnonzero(opened == latest[places])  # of gaps with the same id the last holds
-        self._order = live[np.lexsort((opened[live], numbers[live], feeds[live]))]
-        self._keys = (feeds << _SYMBOL_BITS | numbers)[self._order]
+        feeds, numbers = (np.array(self._columns[name], np.int64) for name in ("feed", "symbol"))
+        keys = feeds << _SYMBOL_BITS | numbers
+        opened = np.array(self._columns["opened_at"])
+        order = np.argsort(keys, kind="stable") if (opened[1:] >= opened[:-1]).all() else np.lexsort((opened, keys))
+        if (replaced := self._replaced(opened)).any():
+            order = order[~replaced[order]]
+        self._order, self._keys = order, keys[order]
+
+    def _replaced(self, opened: Ints) -> Flags:
+        """Marks gaps whose id a later one has, too: the last one holds."""
+        prints = np.array(self._columns["print"])
+        ordered = np.sort(prints)
+        marks = np.zeros(len(prints), np.bool_)
+        for found in np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist():
+            same = np.flatnonzero(prints == found)
+            marks[same] = opened[same] < opened[same].max()
+        return marks
 
     def _read(self, row: int) -> KnownGap:
-        feed, number, opened_at, reason, from_ns, ends = (self._columns[name][row] for name in _COLUMNS[:-1])
+        feed, number, opened_at, reason, from_ns, ends = (self._columns[name][row] for name in [*_COLUMNS][:-1])
         symbols = frozenset({self._names[number]})
         known = None if ends == OPEN else ends
         return KnownGap("", self._texts[reason][0], symbols, from_ns, *self._texts[reason][1:], opened_at, known, feed)

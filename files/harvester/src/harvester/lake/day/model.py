@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 from harvester.base.clock import to_ist
 from harvester.calendar import NSE_CASH
+from harvester.calendar.trading import Phase
 from harvester.journal.format import SOCKETS
 from harvester.lake.day.damage import find_damage
 from harvester.lake.day.earlier import Earlier
@@ -31,6 +33,10 @@ class Expectation:
     """Symbols that each socket should have data of, by number of the feed."""
     segments: dict[str, str] = field(default_factory=dict)
     """Segment of each symbol that is not of NSE cash, which `windows` are of."""
+    phases: dict[str, tuple[Phase, ...]] = field(default_factory=dict)
+    """Phases of the day by segment, as the calendar has them."""
+    masters: Path | None = None
+    """The directory of the symbol masters by day, if there is one."""
     segment_windows: dict[str, tuple[Window, ...]] = field(default_factory=dict)
     """Windows of the other segments."""
 

@@ -1,7 +1,7 @@
 """The gap ledger of polls: every due slot without data lies in one gap with its cause."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, zip_longest
@@ -18,7 +18,7 @@ from harvester.lake.day.known_gaps import KnownGap
 from harvester.lake.day.slots import Grid
 from harvester.lake.gaps.losses import DAMAGED, Losses
 from harvester.lake.layout import GAPS
-from harvester.lake.schema import GAPS_SCHEMA, SCHEMAS_OF, version_of
+from harvester.lake.schema import SCHEMAS_OF, version_of
 from harvester.ledger.outage import Outage
 
 RECORDED, DERIVED = "recorded", "derived"
@@ -157,25 +157,20 @@ def bound(gaps: list[KnownGap], runs: list[Run], present: list[int]) -> list[tup
     return bounded
 
 
-def write_gaps(rows: Iterable[GapRow], path: Path) -> int:
-    """Write the ledger as Parquet, by symbol and time; the number of rows is returned."""
-    ordered = in_order(rows)
-    columns = list(zip(*ordered, strict=True)) or [()] * len(GAPS_SCHEMA)
-    pq.write_table(pa.table(columns, schema=GAPS_SCHEMA), path, compression="zstd")
-    return len(ordered)
-
-
-def in_order(rows: Iterable[GapRow]) -> list[GapRow]:
-    """By symbol, feed and time."""
-    return sorted(rows, key=lambda row: (row.symbol, row.feed, row.from_ns))
-
-
-def read_gaps(path: Path) -> list[GapRow]:
+def stream_gaps(path: Path) -> Iterator[GapRow]:
     """The rows of a ledger of any schema. Raises pyarrow.ArrowException or OSError, HarvesterError for none."""
     with pq.ParquetFile(path) as file:
         schema = SCHEMAS_OF[version_of(path, file.schema_arrow)][GAPS]
-        table = file.read([*schema.names]).cast(schema)
-    moments = [
-        pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column for column in table.columns
-    ]
-    return [GapRow(*row) for row in zip(*(column.to_pylist() for column in moments), strict=True)]
+        for batch in file.iter_batches(columns=[*schema.names], use_threads=False):
+            columns = pa.Table.from_batches([batch]).cast(schema).columns
+            yield from map(GapRow._make, zip(*(_plain(column).to_pylist() for column in columns), strict=True))
+
+
+def read_gaps(path: Path) -> list[GapRow]:
+    """The same as a list."""
+    return [*stream_gaps(path)]
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Moments as int64 ns; another column as it is."""
+    return pc.cast(column, pa.int64()) if pa.types.is_timestamp(column.type) else column

@@ -8,9 +8,10 @@ What remains has no record, and gets its cause from the times at which runs and 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from heapq import heappop, heappush
+from itertools import groupby, pairwise
 
 from harvester.journal.format import FEED_NAMES
 from harvester.lake.day.connections import Connection
@@ -133,9 +134,33 @@ class StreamGaps:
 
 def _take(free: Sequence[Interval], claims: Iterable[Claim]) -> tuple[list[Interval], list[Claim]]:
     """Give each claim what those before it have left: what is still free, and what they got."""
-    left, pieces = list(free), []
-    for interval, reason in claims:
-        taken = intersect(left, [interval])
-        pieces += [(piece, reason) for piece in taken]
-        left = subtract(left, taken)
-    return left, pieces
+    pieces = list(_within(free, _owned([*claims])))
+    return subtract(list(free), union(interval for interval, _ in pieces)), pieces
+
+
+def _owned(claims: Sequence[Claim]) -> Iterator[Claim]:
+    """Stretches of time, ascending, each with the first of the claims that it lies in."""
+    coming = sorted((begin, place) for place, ((begin, end), _) in enumerate(claims) if begin < end)
+    edges = sorted({edge for (begin, end), _ in claims if begin < end for edge in (begin, end)})
+    here: list[int] = []
+    next_ = 0
+    for begin, end in pairwise(edges):
+        while next_ < len(coming) and coming[next_][0] <= begin:
+            heappush(here, coming[next_][1])
+            next_ += 1
+        while here and claims[here[0]][0][1] <= begin:
+            heappop(here)
+        if here:
+            yield (begin, end), claims[here[0]][1]
+
+
+def _within(free: Sequence[Interval], claims: Iterable[Claim]) -> Iterator[Claim]:
+    """What of the claims, which are ascending and disjoint, is free."""
+    at = 0
+    for (begin, end), reason in claims:
+        while at < len(free) and free[at][1] <= begin:
+            at += 1
+        number = at
+        while number < len(free) and free[number][0] < end:
+            yield (max(begin, free[number][0]), min(end, free[number][1])), reason
+            number += 1

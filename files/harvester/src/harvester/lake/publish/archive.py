@@ -47,7 +47,9 @@ def archive_segment(source: Source, directory: Path, form: Form = Form.ZSTD) -> 
     target = archive_path(directory, source.name)
     if target == source.path:
         return target
-    if not target.exists():
+    if target.exists():
+        _compare(target, source)
+    else:
         form = Form.ZSTD if source.damaged else form
         target = directory / f"{source.name}{SEALED}{form}"
         make_directory(directory)
@@ -58,7 +60,6 @@ def archive_segment(source: Source, directory: Path, form: Form = Form.ZSTD) -> 
             os.fsync(small.fileno())
         _compare(temporary, source)
         publish(temporary, target)
-    _compare(target, source)
     return target
 
 

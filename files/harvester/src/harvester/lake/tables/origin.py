@@ -12,7 +12,6 @@ from harvester.decode.frames import Flags, Ints
 from harvester.lake.columns import Table
 from harvester.lake.day.connections import Connection
 from harvester.lake.day.slots import Window
-from harvester.lake.gaps.streams import Reception
 from harvester.lake.tables.undecoded import Undecoded
 
 MOST_NOTICES = 20
@@ -30,8 +29,36 @@ class FeedContent:
     """Of them, what should have become rows."""
     notices: list[str] = field(default_factory=list)
     """Texts of the server to the client, MOST_NOTICES at most."""
-    reception: dict[str, Reception] = field(default_factory=dict)
-    """By symbol."""
+    snapshots: "Snapshots" = field(default_factory=lambda: Snapshots())
+
+
+class Snapshots:
+    """When the first snapshot of each symbol came on each connection, in 16 bytes each; times are wall ns."""
+
+    _BITS = 32
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Ints, Ints]] = []
+        self._keys = self._times = np.empty(0, np.int64)
+
+    def add(self, connection: int, symbols: Ints, times: Ints) -> None:
+        """Snapshots of symbols, by number, that came on a connection."""
+        self._waiting.append((symbols << self._BITS | connection, times))
+
+    def of(self, symbol: int | None) -> dict[int, int]:
+        """By the number of the connection: when the first of a symbol came."""
+        if self._waiting:
+            keys, times = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
+            keys, times = np.append(self._keys, keys), np.append(self._times, times)
+            order = np.lexsort((times, keys))
+            keys, times = keys[order], times[order]
+            first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+            self._keys, self._times, self._waiting = keys[first], times[first], []
+        if symbol is None:
+            return {}
+        start, end = np.searchsorted(self._keys, [symbol << self._BITS, (symbol + 1) << self._BITS]).tolist()
+        connections = self._keys[start:end] & ((1 << self._BITS) - 1)
+        return dict(zip(connections.tolist(), self._times[start:end].tolist(), strict=True))
 
 
 class Piece(NamedTuple):

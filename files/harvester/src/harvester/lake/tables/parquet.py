@@ -7,7 +7,7 @@ A matrix, int64[table.height, rows], has one row a value (lists spread out) and 
 stands for null. A running checksum per column compares the written values with those read back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import FEED_NAMES
 from harvester.lake.columns import Column, Table
-from harvester.lake.schema import ACTIONS, TABLES_OF, version_of
+from harvester.lake.schema import TABLES_OF, TEXTS, version_of
 from harvester.lake.schema2 import FORMER
 from harvester.lake.schema2 import VERSION as FORMER_VERSION
 from harvester.lake.tables.digest import ColumnDigest
@@ -45,7 +45,7 @@ class TableWriter:
         self.rows = 0
         self.digest = ColumnDigest(table)
         feeds = [FEED_NAMES.get(number, "") for number in range(256)]
-        self._names = {"feed": feeds, "run_id": list(run_ids), "action": list(ACTIONS)}
+        self._names = {"feed": feeds, "run_id": list(run_ids), **TEXTS}
         self._waiting: list[Ints] = []
         self._rows_waiting = 0
         self._shared: list[tuple[str, Ints]] = []
@@ -113,7 +113,7 @@ class TableWriter:
             self._writer.close()
 
 
-def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: dict[str, list[str]]) -> pa.RecordBatch:
+def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: Mapping[str, Sequence[str]]) -> pa.RecordBatch:
     """Each symbol's matrix as Arrow; `names` has the texts that the numbers of a name column stand for."""
     symbols, matrices = zip(*parts, strict=True)
     matrix = np.concatenate(matrices, axis=1)
@@ -123,7 +123,7 @@ def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: dict[str, l
     return pa.RecordBatch.from_arrays([arrays[0], symbol, *arrays[1:]], schema=table.schema)
 
 
-def _array(column: Column, values: Ints, names: dict[str, list[str]]) -> pa.Array:
+def _array(column: Column, values: Ints, names: Mapping[str, Sequence[str]]) -> pa.Array:
     if column.kind == "list":
         flat = np.ascontiguousarray(values.T).reshape(-1)
         offsets = np.arange(0, len(flat) + 1, column.width, dtype=np.int32)
@@ -142,6 +142,8 @@ def _array(column: Column, values: Ints, names: dict[str, list[str]]) -> pa.Arra
 def _numbers(values: Ints, kind: pa.DataType) -> pa.Array:
     absent = values == ABSENT
     if absent.any():
+        if absent.all():
+            return pa.nulls(len(values), kind)
         return pa.array(np.where(absent, 0, values), type=pa.int64(), mask=absent).cast(kind)
     return pa.array(values, type=pa.int64()).cast(kind)
 

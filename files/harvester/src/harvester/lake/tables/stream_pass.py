@@ -16,7 +16,6 @@ from harvester.lake.columns import Table
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.segments import Source
-from harvester.lake.gaps.streams import Reception
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import FeedContent, Origin, Piece
 from harvester.lake.tables.spool import RowSpool
@@ -100,11 +99,9 @@ class Streams:
 
     def _note(self, piece: Piece, connection: Connection) -> None:
         """Keep the time of the first snapshot of each symbol on the connection."""
-        contents = self.contents[connection.feed]
-        numbers, times = piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot]
-        for number, moment in zip(numbers.tolist(), times.tolist(), strict=True):
-            seen = contents.reception.setdefault(self.origin.symbols[number], Reception()).seen
-            seen[connection.number] = min(seen.get(connection.number, moment), moment)
+        if piece.snapshot.any():
+            snapshots = self.contents[connection.feed].snapshots
+            snapshots.add(connection.number, piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot])
 
     def _spool(self, table: Table) -> RowSpool:
         if table.name not in self._spools:

@@ -82,7 +82,8 @@ class SymbolRows:
         """`stream_numbers`: the stream of each connection of the day by its number."""
         self.tracks = {feed: Tracks() for feed in SOCKETS}
         self.bars = Bars()
-        self.reception = {feed: streams.contents[feed].reception.get(symbol, Reception()) for feed in SOCKETS}
+        number = streams.origin.find(symbol)
+        self.reception = {feed: Reception(streams.contents[feed].snapshots.of(number)) for feed in SOCKETS}
         self.sequences = Sequences(self.reception[FYERS_TBT])
         self._symbol = symbol
         self._streams = streams
