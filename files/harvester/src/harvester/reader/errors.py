@@ -19,6 +19,10 @@ class NotALakeError(ReaderError):
     exit_code = 2
 
 
+class ClosedLakeError(ReaderError):
+    """The place is there, and may not or cannot be listed."""
+
+
 class FileError(ReaderError):
     """A file is wrong: `what` says how; the remedy after it is that of a lake that was pulled."""
 
