@@ -49,12 +49,6 @@ def change_the_disk(cloud: Cloud) -> None:
     ec2.delete_tags(Resources=[disk["VolumeId"]], Tags=[{"Key": "Environment"}])
 
 
-def close_the_way_to_s3(cloud: Cloud) -> None:
-    ec2 = cloud.client("ec2")
-    found = [one["VpcEndpointId"] for one in ec2.describe_vpc_endpoints()["VpcEndpoints"]]
-    ec2.delete_vpc_endpoints(VpcEndpointIds=found)
-
-
 def allow_termination(cloud: Cloud) -> None:
     cloud.client("ec2").modify_instance_attribute(InstanceId=host(cloud), DisableApiTermination={"Value": False})
 
@@ -152,7 +146,6 @@ DRIFTS: tuple[tuple[Drift, str], ...] = (
     (make_administrator, "aws_identity : Make the roles"),
     (widen_policy, "aws_identity : Give each role its policy"),
     (add_a_policy, "aws_identity : Take off inline policies that somebody added"),
-    (close_the_way_to_s3, "aws_host : Endpoint | Make the way to S3"),
     (open_bucket, "aws_storage : Make the bucket"),
     (delete_alarm, WATCH),
     (add_schedule, WATCH),

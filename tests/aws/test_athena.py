@@ -103,7 +103,7 @@ def view_of(table: dict[str, Any]) -> tuple[str, set[str]]:
     content = json.loads(base64.b64decode(encoded))
     assert (content["catalog"], content["schema"]) == ("awsdatacatalog", DATABASE)
     kinds = {one["type"] for one in content["columns"]}
-    assert kinds <= {"bigint", "integer", "boolean", "varchar", "array(bigint)", "timestamp(3)"}
+    assert kinds <= {"bigint", "integer", "boolean", "varchar", "array(bigint)", "timestamp(3)", "date"}
     return content["originalSql"], {one["name"] for one in content["columns"]}
 
 

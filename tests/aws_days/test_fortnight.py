@@ -14,6 +14,7 @@ from tests.aws_days.world import World, ist
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.calendar import TradingCalendar
+from runbook.aws.cost import HOURS_A_SUNDAY
 from runbook.aws.trading_days import WATCHED
 
 BEGIN, END = "2026-11-01T12:00", "2026-11-15T12:00"
@@ -112,6 +113,8 @@ def test_a_quiet_fortnight_starts_and_stops_each_day_and_sends_no_mail(
     figure("mails_of_a_quiet_fortnight", len(world.cloud.told), bound="== 0", unit="mails", gate=True)
     assert len(world.cloud.snapshots) == 14, "seven of each host"
     assert upgraded(world) == {"h1": [*SUNDAYS], "h2": [*SUNDAYS]}
+    awake = ist(f"{SUNDAYS[0]}T05:02") - ist(f"{SUNDAYS[0]}T02:50")
+    assert awake / timedelta(hours=1) == pytest.approx(HOURS_A_SUNDAY), "which ./inv cost counts"
 
 
 class Story:

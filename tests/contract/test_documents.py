@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from runbook.fleet.inventory import program
 
@@ -55,3 +56,14 @@ def test_what_meets_a_control_is_there(root: Path) -> None:
 
     assert len(named) > 10
     assert [name for name in sorted(named) if not (root / name).exists()] == []
+
+
+def test_the_table_of_memory_has_the_units_limits(root: Path) -> None:
+    text = (root / "docs/architecture.md").read_text("utf-8")
+    rows = re.findall(r"\| (\d+) \| `(harvester_\w+_memory_max)` \|", text)
+    defaults = yaml.safe_load((root / "roles/harvester/defaults/main.yml").read_text("utf-8"))
+
+    assert {name for _, name in rows} == {name for name in defaults if name.endswith("_memory_max")}
+    assert [(number, name) for number, name in rows if defaults[name] != f"{number}M"] == []
+    in_session = sum(int(number) for number, _ in rows[:5])
+    assert f"take {in_session} MiB together, in the evening {in_session + int(rows[5][0])}" in text

@@ -36,7 +36,7 @@ def test_everything_arrives_identical_and_a_second_pull_fetches_nothing(make_lak
 
     assert tree(store.lake) == tree(lake.root)
     assert (len(first.fetched), len(first.problems)) == (24, 0)
-    assert (len(second.fetched), len(second.present)) == (0, 15)
+    assert (len(second.fetched), len(second.present)) == (0, 24)
     assert not [path for path in store.partial.rglob("*") if path.is_file()]
 
 

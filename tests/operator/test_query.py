@@ -82,6 +82,15 @@ def test_a_day_without_tables_leaves_empty_views(make_lake: MakeLake) -> None:
     assert ask("select count(*) from gaps", lake).rows == [(0,)]
 
 
+def test_trades_instruments_and_sessions_can_be_asked_for(make_lake: MakeLake) -> None:
+    lake = make_lake(days=1).root
+
+    assert ask("select count(*), sum(qty), max(px) from trades_rupees", lake).rows == [(0, None, None)], "one volume"
+    names = "select count(distinct symbol) from {}"
+    assert ask(names.format("instruments"), lake).rows == ask(names.format("depth"), lake).rows
+    assert ask("select distinct segment, phase from sessions where open_ns < close_ns", lake).rows[0][0] == "nse_cash"
+
+
 @pytest.mark.parametrize("sql", ["selec 1", "select nothing from depth", "select * from dept"])
 def test_wrong_sql_is_answered_with_the_views_there_are(make_lake: MakeLake, sql: str) -> None:
     with pytest.raises(ConfigError, match="bars, bars_rupees, certificate, depth, depth50, depth_rupees, gaps, ind"):

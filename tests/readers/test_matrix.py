@@ -61,7 +61,7 @@ def bucket(folder: Path) -> Iterator[tuple[str, str]]:
 
 def run(python: str, script: str, *arguments: object) -> Any:
     """The last line that a script printed in the engines' venv, as JSON."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "files/harvester/src"), "RAY_DEDUP_LOGS": "0"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "files/harvester/src"), "RAY_worker_niceness": "0"}
     command = [python, "-W", "ignore", str(HERE / script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -18,5 +18,6 @@ def making(lock: str) -> Iterator[str]:
         subprocess.run([*uv, "venv", "--python", sys.executable, folder], check=True)
         python = str(Path(folder, "bin", "python"))
         packages = str(ROOT / "requirements" / f"{lock}.txt")
-        subprocess.run([*uv, "pip", "sync", "--require-hashes", "--python", python, packages], check=True)
+        sync = [*uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python, packages]
+        subprocess.run(sync, check=True)  # compiled once: an engine's many processes would each do it anew
         yield python

@@ -215,7 +215,7 @@ def test_clean_up_takes_tables_and_archives_and_leaves_the_accounts(closed, rece
     delete_segments(judge_segments(closed.journal, closed.lake))
     assert clean(closed, receipt) == []
     left = {path.relative_to(closed.lake).parts[0] for path in closed.lake.rglob("*") if path.is_file()}
-    assert left == {".lock", "gaps_v3", "certificate", "manifest"}
+    assert left == {".lock", "gaps_v3", "instruments_v3", "sessions_v3", "certificate", "manifest"}
     report = verify_lake(closed.lake)
     assert report.ok and report.days[0].removed == 5
     assert closed.close().outcome == "unchanged"

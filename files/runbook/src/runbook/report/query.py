@@ -1,9 +1,9 @@
 """query: SQL over the pulled lake by DuckDB.
 
 Views: `depth` (books: as stored, with date, host, mono_ns and a column for each level such as bid_px_paise_1),
-`quotes`, `indices`, `depth50`, `bars` and `gaps` (as stored, with date and host), `depth_rupees`, `quotes_rupees` and
-so on (prices as exact decimals in rupees), `certificate` (one row per day, symbol and feed). `runbook.report.views` has
-their SQL.
+`quotes`, `trades`, `indices`, `depth50`, `bars`, `gaps`, `instruments` and `sessions` (as stored, with date and host),
+`depth_rupees`, `quotes_rupees` and so on (prices as exact decimals in rupees), `certificate` (one row per day, symbol
+and feed). `runbook.report.views` has their SQL.
 """
 
 import csv

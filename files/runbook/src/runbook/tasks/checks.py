@@ -24,7 +24,7 @@ def test(
 
 
 @operator(
-    name="a benchmark: capture, decode, lake, close, storage, recovery, load, stalls, s3, reader, pull (default: all)",
+    name="one benchmark, such as close, capture, lake, reader or pull (default: all; docs/benchmarks.md names them)",
     long="the long forms, such as ten minutes of 5,000 symbols",
     json="file to write cases, passed and figures to",
 )

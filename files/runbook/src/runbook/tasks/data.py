@@ -102,7 +102,8 @@ def verify_data(
 def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str = "pulled/lake") -> None:
     """Ask the pulled lake in SQL (DuckDB).
 
-    Views: depth, quotes, indices, depth50, bars, gaps, certificate; with prices in rupees depth_rupees and so on.
+    Views: depth, quotes, trades, indices, depth50, bars, gaps, instruments, sessions, certificate; with prices in
+    rupees depth_rupees and so on.
     """
     from runbook.console.terminal import waiting
     from runbook.report.query import ask
