@@ -48,12 +48,13 @@ class Snapshots:
     def of(self, symbol: int | None) -> dict[int, int]:
         """By the number of the connection: when the first of a symbol came."""
         if self._waiting:
-            keys, times = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
-            keys, times = np.append(self._keys, keys), np.append(self._times, times)
+            keys = np.concatenate([self._keys, *(part for part, _ in self._waiting)])
+            times = np.concatenate([self._times, *(part for _, part in self._waiting)])
+            self._waiting = []
             order = np.lexsort((times, keys))
-            keys, times = keys[order], times[order]
+            keys = keys[order]
             first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-            self._keys, self._times, self._waiting = keys[first], times[first], []
+            self._keys, self._times = keys[first], times[order[first]]
         if symbol is None:
             return {}
         start, end = np.searchsorted(self._keys, [symbol << self._BITS, (symbol + 1) << self._BITS]).tolist()
