@@ -14,6 +14,7 @@ from tests.recorder.minute import DAY, OPEN_NS, at, record
 from tests.recorder.test_windows import Socket
 
 from harvester.brokers.protocol import PollResult
+from harvester.capture.backlog import MOST, ROOM, Backlog
 from harvester.capture.history import DayHistory
 from harvester.capture.sink import JournalSink
 from harvester.commands.run import THREADS
@@ -112,6 +113,17 @@ def test_a_failure_of_hours_is_kept_in_bounded_memory(tmp_path: Path) -> None:
 
     assert 50_000 < found.count("text") <= 100_000
     assert found[-2] == "dropped"
+
+
+def test_of_too_many_records_the_newest_are_kept_in_their_order() -> None:
+    backlog = Backlog()
+    backlog.keep([{"type": "text", "number": number} for number in range(MOST + 1)])
+
+    *kept, dropped = backlog.take()
+
+    assert [each["number"] for each in kept] == list(range(ROOM + 1, MOST + 1))
+    assert dropped == {"type": "dropped", "records": {"text": ROOM + 1}}
+    assert backlog.take() == []
 
 
 def test_a_control_record_that_the_journal_refuses_stops_nothing(tmp_path: Path) -> None:
