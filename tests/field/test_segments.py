@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.recorder.bench import Bench, JournalView, hand_over
+from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, hand_over
 from tests.recorder.fakes import make_config, make_settings
 from tests.recorder.minute import DAY, OPEN_NS, SECOND, at, lasting, record
 
@@ -153,6 +153,21 @@ def test_each_symbol_is_polled_in_its_own_hours_and_in_no_others(mixed: Settings
     }  # fmt: skip
     assert set(certificate["segments"]) == segments_of(certificate) == {"nse_cash", "nse_fo", "mcx"}
     assert certificate["windows"] == [[OPEN_NS, OPEN_NS + 120 * SECOND]], "of all segments"
+
+
+def test_a_window_closes_while_polls_of_another_segment_are_unanswered(mixed: Settings) -> None:
+    clock = at(-5)
+    hand_over(mixed, clock)
+    open_then: list[set[str]] = []
+
+    async def story(bench: Bench) -> None:
+        for seconds in (5 + 59, 3, 20):
+            await clock.advance(seconds)
+            open_then.append({segment for segment, window in bench.recorder.windows.items() if window})
+
+    record(mixed, clock, story, lambda symbol, _: Behaviour(seconds=5) if symbol == GOLD else GOOD)
+
+    assert open_then == [{"nse_cash", "nse_fo", "mcx"}, {"nse_fo", "mcx"}, {"mcx"}]
 
 
 def test_a_kill_in_one_segments_window_costs_the_others_nothing(mixed: Settings) -> None:

@@ -154,6 +154,15 @@ def test_a_symbol_that_moves_is_recorded_in_its_segment_by_the_next_run(tmp_path
     assert find_segments(settings)[FUTURE] == "nse_commodity"
 
 
+def test_a_symbol_that_the_master_lacks_today_keeps_the_segment_that_it_had(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, symbols=[SBIN, FUTURE, GOLD])
+    context = Mock(settings=settings, segments={SBIN: "nse_cash_other", FUTURE: "nse_fo"}, refused={GOLD: "mcx_agri"})
+
+    assert Reassignment(context).needs_new_run(Mock(window=None), {FUTURE: "nse_commodity"})
+
+    assert find_segments(settings) == {SBIN: "nse_cash_other", FUTURE: "nse_commodity", GOLD: "mcx_agri"}
+
+
 def test_a_look_up_that_cannot_be_kept_starts_nothing_again(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, symbols=[SBIN])
     reassignment = Reassignment(Mock(settings=settings, segments={SBIN: "nse_cash"}, refused={}))
