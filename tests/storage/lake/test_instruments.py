@@ -80,6 +80,17 @@ def test_a_rebuild_keeps_what_was_known_when_the_masters_are_gone(place, tmp_pat
     assert verify_lake(place.lake).ok
 
 
+def test_a_rebuild_goes_by_the_master_and_by_the_former_table_where_that_lacks_a_symbol(place, tmp_path: Path) -> None:
+    place.record_all()
+    first, second = MASTER[SBIN], MASTER[SBIN].replace("STATE BANK", "CORRECTED BANK")
+    place.close(masters=keep(tmp_path / "first", DAY, first, first.replace("SBIN", "INFY")))
+
+    place.close(rebuild=True, masters=keep(tmp_path / "second", DAY, second))
+
+    names = {symbol: row["name"] for symbol, row in instruments(place).items()}
+    assert names == {SBIN: "CORRECTED BANK OF INDIA", INFY: "STATE BANK OF INDIA"}
+
+
 def test_a_damaged_table_that_is_needed_stops_a_rebuild(place, tmp_path: Path) -> None:
     place.record_all()
     masters = keep(tmp_path / "masters", DAY, MASTER[SBIN], MASTER[SBIN].replace("SBIN", "INFY"))
