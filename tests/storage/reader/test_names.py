@@ -64,6 +64,9 @@ def test_a_name_that_passed_to_another_instrument_is_not_followed_across() -> No
         (("NSE:A-EQ", {"101", "INE155A01022"}), ("NSE:B-EQ", {"101", "INE999A01022"}), False),  # the number was reused
         (("NSE:A-EQ", {"101", "INE155A01022"}), ("BSE:B-A", {"121", "INE155A01022"}), False),  # another exchange
         (("NSE:A-EQ", set()), ("NSE:B-EQ", {"101", "INE155A01022"}), False),
+        (("NSE:A26DECFUT", {"101"}), ("NSE:B26DECFUT", {"101"}), True),  # a derivative has no issuer
+        (("NSE:A-EQ", {"101"}), ("NSE:B-EQ", {"101", "INE155A01022"}), True),
+        (("NSE:A-EQ", {"101", "INE155A01022"}), ("NSE:B-EQ", {"101"}), True),
     ],
 )
 def test_an_instrument_is_followed_by_what_is_permanent(old: Any, new: Any, is_followed: bool) -> None:

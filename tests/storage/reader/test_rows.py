@@ -214,6 +214,13 @@ def test_gaps_are_the_ledger(folder: Path, lake: Lake) -> None:
     assert len(lake.gaps("INFY", since=THURSDAY, until=f"{THURSDAY}T09:15:40+05:30").arrow()) == 0
 
 
+def test_gaps_of_a_host_are_of_no_other(lake: Lake) -> None:
+    """The second one recorded a day without a gap."""
+    assert lake.hosts(MONDAY) == ["lab1", "lab2"]
+    assert lake.gaps(host="lab1").arrow().equals(lake.gaps().arrow())
+    assert len(lake.gaps(host="lab2").arrow()) == 0
+
+
 def test_indices(folder: Path, lake: Lake) -> None:
     table = lake.indices("NIFTY50", THURSDAY, session="all").arrow()
     assert table["ltp"].to_pylist() == [row["ltp"] / 100 for row in stored(folder, "indices", THURSDAY, NIFTY)]
