@@ -67,6 +67,18 @@ def late_reminders() -> Facts:
     return facts
 
 
+def reminders_begun(early_ns: int) -> Callable[[], Facts]:
+    """A service that had begun so long before its timer elapsed: systemctl tells both to the second."""
+
+    def facts() -> Facts:
+        found = late_reminders()
+        assert found.units
+        found.units["harvester-remind.service"].began_ns = NOW - 3 * MINUTE - early_ns
+        return found
+
+    return facts
+
+
 UNUPLOADED = [Day("2026-11-26", NOW - 20 * HOUR, uploaded=False), Day("2026-11-27", NOW - 3 * HOUR, uploaded=True)]
 DAMAGED = [Day("2026-11-27", NOW - DAY_NS, uploaded=True, problem="certificate.json is not what its manifest says")]
 SMALL = [Disk("/", 100 << 20, 1000, 900), Disk("/nonexistent/data", 8 << 30, 1000, 900)]
@@ -138,6 +150,7 @@ def test_each_entry_that_is_broken_is_named_alone_with_its_cause_and_a_command(
         (facts_of(days=[Day("2026-11-27", NOW - 2 * HOUR - 1, uploaded=False)], recorded=[]), "bucket"),
         (facts_of(reach=Reach(NOW + 3 * MINUTE, 2)), "channels"),
         (unit_of("harvester-close.timer", next_ns=NOW - 2 * MINUTE), "timers"),
+        (reminders_begun(2 * NS_PER_SECOND + 1), "jobs"),
     ],
 )
 def test_each_limit_is_where_it_is_said_to_be(facts: Callable[[], Facts], name: str) -> None:
@@ -152,6 +165,7 @@ def test_each_limit_is_where_it_is_said_to_be(facts: Callable[[], Facts], name: 
         facts_of(days=[Day("2026-11-27", NOW - 2 * HOUR, uploaded=False)], recorded=[]),
         facts_of(reach=Reach(NOW - 179 * NS_PER_SECOND, 2)),
         unit_of("harvester-close.timer", next_ns=NOW - 119 * NS_PER_SECOND),
+        reminders_begun(2 * NS_PER_SECOND),
     ],
 )
 def test_up_to_each_limit_all_is_well(facts: Callable[[], Facts]) -> None:
