@@ -83,6 +83,18 @@ def test_a_timer_looks_again_after_so_many_days_and_at_once_after_a_bad_run(
     assert stamp.stat().st_mtime == before
 
 
+def test_a_folder_without_a_closed_day_fails_for_a_person_and_waits_for_a_timer(
+    tmp_path: Path, stamp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong path must not look verified; on a new host the timer comes before the first close."""
+    (tmp_path / "empty").mkdir()
+
+    assert run(["verify", str(tmp_path / "empty"), "--every-days", "6"]) == 0
+    assert capsys.readouterr().out == "No day is closed yet.\n" and not stamp.exists()
+    assert run(["verify", str(tmp_path / "empty")]) == 1
+    assert "this is not a lake with a closed day" in capsys.readouterr().err
+
+
 def test_a_day_that_can_be_built_again_says_how(closed: Place, verify: Said) -> None:
     damage(closed)
     (closed.lake.parent / "journal").mkdir(exist_ok=True)
