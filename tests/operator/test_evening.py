@@ -210,6 +210,47 @@ def test_an_evening_goes_on_after_midnight_and_is_still_of_its_day(call: Call, c
     assert cloud.days["h1"] == ["2026-11-24"]
 
 
+@pytest.mark.parametrize(
+    ("clock", "stop", "said"),
+    [
+        ("04:59:59", "true", {}),
+        ("05:00:00", "true", {"h1": "stopping", "h2": "done"}),
+        ("05:54:59", "true", {"h1": "stopping", "h2": "done"}),
+        ("05:59:59", "true", {"h1": "stopping", "h2": "done"}),
+        ("06:00:00", "true", {}),
+        ("05:00:00", "false", {}),
+    ],
+    ids=["within it", "its end", "later", "the last tries", "an hour after it", "hosts that never sleep"],
+)
+def test_after_the_weekly_maintenance_hosts_that_were_started_for_it_stop_where_hosts_sleep(
+    call: Call, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, clock: str, stop: str, said: dict[str, str]
+) -> None:
+    """On Sundays from 02:50 to 05:00 in India; the second host ran before."""
+    begins = datetime.fromisoformat("2026-11-22T02:50:00+05:30")
+    monkeypatch.setenv("STOP", stop)
+    cloud.days = {host: [cloud.day] for host in cloud.days}
+    cloud.launched = {"h1": begins, "h2": begins - timedelta(seconds=1)}
+
+    assert call(datetime.fromisoformat(f"2026-11-22T{clock}+05:30") - BEGINS) == said
+
+    assert cloud.stopped == (["h1"] if said else [])
+    assert cloud.mails == []
+
+
+@pytest.mark.parametrize(("clock", "mails"), [("05:54:59", 0), ("05:55:00", 1)])
+def test_the_last_call_after_a_maintenance_tells_of_a_stop_that_aws_refuses(
+    call: Call, cloud: Cloud, clock: str, mails: int
+) -> None:
+    cloud.refuses, cloud.days = True, {host: [cloud.day] for host in cloud.days}
+    cloud.launched["h1"] = datetime.fromisoformat("2026-11-22T03:00:00+05:30")
+    cloud.states["h2"] = "stopped"
+
+    answer = call(datetime.fromisoformat(f"2026-11-22T{clock}+05:30") - BEGINS)
+
+    assert answer["h1"].startswith("AWS refuses: ") and answer["h2"] == "done"
+    assert [mail.partition(": h")[0] for mail in cloud.mails] == ["e: a host was not stopped"] * mails
+
+
 def test_the_last_day_that_the_build_knew_is_known_and_the_next_is_an_error(call: Call) -> None:
     assert call(datetime.fromisoformat("2026-11-25T23:59:00+05:30") - BEGINS) == {}
     with pytest.raises(ValueError, match="2026-11-26 is after 2026-11-25"):
