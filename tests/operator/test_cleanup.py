@@ -60,9 +60,12 @@ def test_old_days_with_verified_copies_may_go_and_receipts_stay(lake: LakeMaker,
     plan = look(lake, store)
 
     old = trading_days(4)[:2]
-    assert removed(plan) == {(day, kind) for day in old for kind in ("depth_v3", "quotes_v3", "raw")}
+    assert removed(plan) == {(day, kind) for day in old for kind in ("depth_v3", "quotes_v3", "trades_v3", "raw")}
     assert plan.bytes == sum((lake.root / removal.file.path).stat().st_size for removal in plan.removals)
-    assert {kept.why for kept in plan.kept} == {"manifest, certificate or gap ledger", "one of the newest days"}
+    assert {kept.why for kept in plan.kept} == {
+        "manifest, certificate, gap ledger, instruments or sessions",
+        "one of the newest days",
+    }
 
 
 def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: LocalStore) -> None:
@@ -71,7 +74,7 @@ def test_nothing_that_was_not_pulled_is_in_the_plan(lake: LakeMaker, store: Loca
     pull_all(lake, store, raw=False)
     plan = look(lake, store)
 
-    assert {kind for _, kind in removed(plan)} == {"depth_v3", "quotes_v3"}
+    assert {kind for _, kind in removed(plan)} == {"depth_v3", "quotes_v3", "trades_v3"}
     assert "raw data not pulled (--raw)" in {kept.why for kept in plan.kept}
 
 
@@ -154,7 +157,7 @@ def test_the_archive_gets_verified_copies_once(lake: LakeMaker, store: LocalStor
     first = cleanup.archive(plan, store, tmp_path / "archive")
     second = cleanup.archive(plan, store, tmp_path / "archive")
 
-    assert (first, second) == (6, 0)
+    assert (first, second) == (8, 0)
     assert tree(tmp_path / "archive") == {removal.file.path: removal.file.sha256 for removal in plan.removals}
 
 
@@ -176,8 +179,8 @@ def test_the_summary_counts_files_and_bytes_by_day_and_reason(lake: LakeMaker, s
 
     rows = cleanup.summary(look(lake, store))
 
-    assert sum(row["files"] for row in rows) == 20
+    assert sum(row["files"] for row in rows) == 32
     assert {row["what"] for row in rows if row["date"] == trading_days(4)[0]} == {
         "remove: verified copy here",
-        "keep: manifest, certificate or gap ledger",
+        "keep: manifest, certificate, gap ledger, instruments or sessions",
     }

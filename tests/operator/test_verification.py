@@ -32,7 +32,7 @@ def test_a_whole_store_is_found_whole_though_raw_data_stayed_on_the_host(pulled:
 
     assert result.ok, result
     assert [(day.files, day.raw_left_on_host, day.rows, day.recorded, day.expected) for day in result.days] == [
-        (4, 1, 108, 108, 120)
+        (7, 1, 108, 108, 120)
     ] * 2
     assert result.days[0].gaps_by_cause == {"no_token": 12}
     assert result.days[0].coverage == 0.9

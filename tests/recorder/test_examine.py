@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +213,7 @@ def test_the_age_of_a_login_key_is_in_its_comment_else_that_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, days: int
 ) -> None:
     now_ns = SystemClock().wall_ns()
-    made = to_ist(now_ns).date() - timedelta(days=100)
+    made = datetime.fromtimestamp(now_ns // 10**9, UTC).date() - timedelta(days=100)
     file = tmp_path / ".ssh/authorized_keys"
     file.parent.mkdir()
     file.write_text(line.format(made=made))

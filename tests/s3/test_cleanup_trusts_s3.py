@@ -25,7 +25,7 @@ from runbook.pull.pull import pull
 from runbook.pull.store import LocalStore
 
 DAYS = 3  # the newest two keep everything
-KINDS = {"depth_v3", "quotes_v3", "raw"}
+KINDS = {"depth_v3", "quotes_v3", "trades_v3", "raw"}
 """Folders of what clean-up may take."""
 
 
@@ -69,7 +69,7 @@ def test_what_is_seen_in_the_bucket_may_go_and_nothing_else(world: World) -> Non
 
 
 def removable_before(lake: LakeMaker, gone: set[str]) -> set[str]:
-    """Depth tables and segments of the old days; they are no longer here."""
+    """Tables and segments of the old days; they are no longer here."""
     assert not any((lake.root / path).exists() for path in gone)
     assert {path.split("/")[0] for path in gone} == KINDS
     assert {path.split("/")[1].removeprefix("date=") for path in gone} == set(trading_days(DAYS)[:1])

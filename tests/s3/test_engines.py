@@ -75,6 +75,8 @@ def type_in_file(file: pq.ParquetFile, field: pa.Field) -> str:
     assert name != "string" or column.logical_type.type == "STRING"
     if column.logical_type.type == "TIMESTAMP":
         name = "timestamp"
+    if column.logical_type.type == "DATE":
+        name = "date"
     return f"array<{name}>" if column.max_repetition_level else name
 
 

@@ -62,7 +62,7 @@ def test_a_second_pull_brings_nothing_and_a_new_day_alone_comes(world: World, st
     lake = uploaded(world)
     pull_all(world, store)
     [again] = pull_all(world, store)
-    assert (again.fetched, len(again.present)) == ([], 10)
+    assert (again.fetched, len(again.present)) == ([], 16)
 
     lake.add_day("2026-11-23")
     world.upload(lake)
@@ -171,7 +171,7 @@ def test_a_missing_object_is_a_named_problem_and_the_rest_comes(world: World, st
     [result] = pull_all(world, store)
 
     assert [problem.path for problem in result.problems] == [gone]
-    assert len(result.fetched) == 4
+    assert len(result.fetched) == 7
     assert result.dates == [], "a manifest here would promise what is not here"
     only_verified(world, store, lake)
 

@@ -70,7 +70,7 @@ def test_kills_at_any_moment_lose_nothing_and_put_nothing_twice(world: World, ki
     assert done.returncode == 0, done.stderr
     assert "2 of 2 days are complete" in done.stdout
     stored = world.stored()
-    assert len(stored) == 12
+    assert len(stored) == 18
     assert len(world.versions()) == len(stored)
     assert all((lake.root / path).read_bytes() == content for path, content in stored.items() if "manifest" not in path)
 
@@ -101,4 +101,4 @@ def test_a_look_at_the_bucket_is_written_by_the_command(world: World, monkeypatc
     assert run(["upload", "--date", "2026-11-19"]) == 1
 
     attested = json.loads((lake.root.parent / "uploads" / "attested.json").read_bytes())
-    assert {row["path"].split("/")[0] for row in attested["files"]} == {"depth_v3", "quotes_v3", "raw"}
+    assert {row["path"].split("/")[0] for row in attested["files"]} == {"depth_v3", "quotes_v3", "trades_v3", "raw"}

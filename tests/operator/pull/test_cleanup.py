@@ -21,7 +21,7 @@ from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
 
 TARGET = Target(Path("/nowhere"))
-STAYS = "manifest, certificate or gap ledger"
+STAYS = "manifest, certificate, gap ledger, instruments or sessions"
 NEWEST = "one of the newest days"
 ABSENT = "no verified copy here"
 

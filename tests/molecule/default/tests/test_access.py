@@ -123,7 +123,8 @@ def test_login_works_when_systemd_listens_for_ssh(host, login):
 
 
 def test_the_metadata_service_is_there_for_root_and_the_token_agent_alone(host):
-    """With a route that leaves the host, only its own rules can stop a packet."""
+    """With a route that leaves the host, only its own rules can stop a packet; loaded as a boot loads them."""
+    host.check_output("nft --file /etc/nftables.d/harvester.nft")
     device = host.check_output("ip -o route get 198.51.100.1").partition(" dev ")[2].split()[0]
     host.check_output(f"ip route replace {METADATA}/32 dev {device}")
     try:

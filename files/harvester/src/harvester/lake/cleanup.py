@@ -1,7 +1,7 @@
 """`harvester cleanup`: delete lake files of which a receipt shows a verified copy in another place.
 
-Only data tables and archived segments are deleted, never a manifest, certificate or gap ledger, and no file of the
-newest days. A record of the deletion is written first, beside the manifest.
+Only data tables and archived segments are deleted, never a manifest, certificate, gap ledger, instruments or
+sessions, and no file of the newest days. A record of the deletion is written first, beside the manifest.
 """
 
 from datetime import date

@@ -20,7 +20,7 @@ class NotALakeError(ReaderError):
 
 
 class ClosedLakeError(ReaderError):
-    """The place is there, and may not or cannot be listed."""
+    """The place may not, or cannot, be listed: nobody knows what is in it."""
 
 
 class FileError(ReaderError):

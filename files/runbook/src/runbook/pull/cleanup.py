@@ -168,7 +168,7 @@ def summary(plan: Plan) -> list[dict[str, Any]]:
 
 def _why_kept(file: FileEntry, is_newest: bool, remote_bytes: int, copies: set[tuple[str, int, str]]) -> str:
     if not is_removable(file):
-        return "manifest, certificate or gap ledger"
+        return "manifest, certificate, gap ledger, instruments or sessions"
     if is_newest:
         return "one of the newest days"
     if remote_bytes != file.bytes:
