@@ -96,6 +96,21 @@ def test_each_record_lies_under_its_own_date_in_india_whichever_way_the_clock_go
     )
 
 
+def test_what_came_before_midnight_and_is_written_after_it_lies_under_the_day_on_which_it_came(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    midnight_ns = OPEN_NS + 14 * 3_600 * NS_PER_SECOND + 45 * 60 * NS_PER_SECOND
+    clock.now_ns = midnight_ns - 5
+    with open_writer(tmp_path, clock, segment_seconds=7 * 86_400) as writer:
+        writer.seal()
+        clock.now_ns = midnight_ns + 5
+        for moment in (-2, -1, 0, 1):
+            writer.append(1, 0, b"x", wall_ns=midnight_ns + moment, mono_ns=clock.mono_ns())
+
+    found = [(path.parent.name, [each.wall_ns - midnight_ns for each in data_of(path)]) for path in segments(tmp_path)]
+    assert found == [("2026-11-23", []), ("2026-11-23", [-2, -1]), ("2026-11-24", [0, 1])]
+
+
 def test_nothing_is_called_durable_before_a_sync(tmp_path: Path, clock: HandClock) -> None:
     with open_writer(tmp_path, clock) as writer:
         append(writer, clock)
