@@ -1,7 +1,8 @@
 """Whatever quotes and gaps there were, in whatever pieces: the trades are those of a walk in plain Python."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
@@ -66,6 +67,34 @@ def test_trades_are_what_a_walk_gives(quotes: list[Quote], sight: Sight, cuts: l
     assert found == expected
     kinds = {kind: sum(trade.kind == kind for trade in expected) for kind in PRINTS}
     assert trades.certify() == {**kinds, SHARES: sum(trade.shares for trade in expected), LATE: late, RESETS: resets}
+
+
+DAY_NS = 24 * HOUR_NS
+
+
+@pytest.mark.parametrize(
+    ("traded", "resets"),
+    [
+        ((1, None, DAY_NS), 1),
+        ((DAY_NS, 1, DAY_NS), 0),
+        ((DAY_NS, 1, 2 * DAY_NS), 1),
+        ((None, None, DAY_NS), 0),
+    ],
+    ids=["a quote without a time before", "one with an earlier time before", "and then a later day", "no time before"],
+)
+def test_the_latest_trade_is_known_wherever_pieces_are_cut(traded: tuple[int | None, ...], resets: int) -> None:
+    """A volume that fell begins anew only on a later day than that of all trades before."""
+    volumes = (10, 12, 3)
+    quotes = [Quote(at, volumes[at], 100, 1, traded[at], 99, 101, seq=at) for at in range(3)]
+    sight = Sight([(0, END)], [], [(0, END)], [])
+    expected, late, found_resets = walk(quotes, sight)
+    assert found_resets == resets
+
+    for cuts in (cuts for number in range(3) for cuts in combinations((1, 2), number)):
+        trades = Trades(Watched(sight.windows, sight.gaps), Watched(sight.polled, sight.missed))
+        pieces = [trades.see(to_matrix(quotes[begin:end])) for begin, end in pairwise([0, *cuts, 3])]
+        assert [trade for piece in pieces for trade in from_matrix(piece)] == expected
+        assert (trades.figures[LATE], trades.figures[RESETS]) == (late, resets)
 
 
 @examples(200)
