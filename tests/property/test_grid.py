@@ -68,6 +68,27 @@ def recorded(found: list[Row]) -> Recorded:
     )
 
 
+def book(received: int) -> Row:
+    return Row(received, FEEDS[1], True, (1, None), (received, 0), (2, None), (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("gap", "updates"),
+    [((5, 11), 1), ((5, 12), None), ((12, 13), None), ((19, 22), None), ((20, 22), None), ((21, 22), None),
+     ((24, 25), None), ((26, 30), 1)],
+)  # fmt: skip
+def test_no_change_is_counted_across_a_gap(gap: tuple[int, int], updates: int | None) -> None:
+    """From the book of 11, known at 20, to that of 23, known at 25: wherever the gap between them begins."""
+    found, gaps = [book(11), book(23)], {FEEDS[1]: (np.array(gap[:1]), np.array(gap[1:]))}
+
+    values, _ = look(recorded(found), Moments(np.array([25]), np.array([OPENS]), EVERY), gaps, FIELDS)
+
+    flow = None if updates is None else 23 - 11
+    wanted = {"updates": updates, "ofi_1": flow, "ofi_2": flow}
+    got = dict(zip((field.text for field in FIELDS), values[0].tolist(), strict=True))
+    assert {name: None if np.isnan(got[name]) else got[name] for name in wanted} == wanted
+
+
 @examples(200)
 @given(st.lists(rows(), max_size=14), ledgers())
 def test_a_grid_is_what_a_walk_gives(found: list[Row], gaps: list[Gap]) -> None:
