@@ -166,3 +166,19 @@ def test_a_storm_of_reconnects_has_a_gap_each_and_balances(streamed) -> None:
     closing = streamed.close()
     entry = closing.certificate["streams"]["fyers-hsm"]["symbols"][SBIN]
     assert closing.outcome == "closed" and entry["updates"]["depth"] == 300
+
+
+def test_gaps_that_were_open_the_day_before_end_each_by_its_own_id() -> None:
+    def gap(gap_id: str, opened_at: int, symbols: str, to_ns: int | None = None) -> KnownGap:
+        return KnownGap(gap_id, "r", frozenset(symbols), opened_at, "mute", gap_id, opened_at, to_ns)
+
+    gaps = KnownGaps()
+    gaps.take_open(KnownGaps([gap("1", 1, "ST"), gap("2", 2, "S"), gap("3", 3, "S", 9), gap("4", 4, "T")]))
+
+    gaps.close("2", 20)
+    gaps.close("1", 30)
+
+    found = {name: [(each.detail, each.to_ns) for each in gaps.of(FYERS_REST, name)] for name in "ST"}
+    assert found == {"S": [("1", 30), ("2", 20)], "T": [("1", 30), ("4", None)]}
+    with pytest.raises(KeyError):
+        gaps.close("3", 40)
