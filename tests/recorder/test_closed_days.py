@@ -1,5 +1,6 @@
 """What is seen of closed days: a real lake, receipts as the uploader writes them, files that clean-up took."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -69,6 +70,10 @@ def test_a_day_whose_files_were_cleaned_up_before_is_left_out(data: Path) -> Non
     (lake / gone[0].path).unlink()
 
     assert [day.left_out for day in look_at_days(data, HOST, uploads=True)] == [True, False]
+    receipt = {"manifest": "of another build", "files": [{"path": gone[0].path}]}
+    (data / "uploads").mkdir()
+    (data / f"uploads/{FIRST}_{HOST}.json").write_text(json.dumps(receipt))
+    assert [day.left_out for day in look_at_days(data, HOST, uploads=True)] == [False, False], "that file is up"
 
 
 def certificate(data: Path, day: str) -> Path:

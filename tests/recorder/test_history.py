@@ -65,6 +65,16 @@ def test_a_checkpoint_tells_of_feeds_and_symbols_that_its_run_had_not(tmp_path: 
     assert history.feed(FYERS_HSM).topics == {"A": ["sf|a"]}
 
 
+@pytest.mark.parametrize("heard", [(50, 10), (10, 50)])
+def test_of_connections_that_ended_with_their_run_the_earliest_last_message_counts(
+    tmp_path: Path, heard: tuple[int, int]
+) -> None:
+    """Whether the other one had the symbol's snapshot before it is not in the journal."""
+    streams = {"0": (["A", "B"], NOW - heard[0]), "1": (["A"], NOW - heard[1])}
+    history = read(tmp_path, {**STATE, "feeds": {str(FYERS_HSM): {"open": [], "streams": streams}}})
+    assert history.feed(FYERS_HSM).accounted == {"A": NOW - 50, "B": NOW - heard[0]}
+
+
 @pytest.mark.parametrize(("cause", "ends_ns"), [("stopped", NOW + 90), ("disk_full", NOW)])
 def test_the_gaps_of_a_feed_that_is_used_no_more_end(tmp_path: Path, cause: Cause, ends_ns: int) -> None:
     history = read(tmp_path, opened("old-1", "A", NOW - 50, Outage(cause, "of old"), feed=FYERS_HSM))
