@@ -100,6 +100,20 @@ def test_data_on_the_old_one_in_time_keeps_it_and_frees_it_of_doubt(monkeypatch:
     assert cause == "disconnect" and 17 < begins <= 20.5, "the last answered ping, not the last data"
 
 
+def test_who_has_data_again_while_another_group_is_asked_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(line: Line) -> None:
+        await line.flow(3, line.wires[0])
+        async with line.context.replacing:
+            await line.at(14)
+            line.wires[0].update(value=1)
+            await line.at(15)
+        await line.at(22)
+
+    line = play(monkeypatch, story, may_overlap=True, **STALE)
+
+    assert (len(line.tries), quiet(line), line.gaps) == (1, [], [])
+
+
 def test_a_second_connection_that_does_not_come_up_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(line: Line) -> None:
         await line.at(5)
