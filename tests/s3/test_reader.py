@@ -7,7 +7,7 @@ from pyarrow.fs import S3FileSystem
 from s3_world import REGION, World
 
 from harvester.reader import open_lake
-from harvester.reader.errors import ClosedLakeError, NotALakeError
+from harvester.reader.errors import NotALakeError, UnreachableLakeError
 
 DAY = "2026-11-20"
 
@@ -41,5 +41,5 @@ def test_a_bucket_without_a_lake(world: World) -> None:
     world.upload(world.lake(1))
     with pytest.raises(NotALakeError, match="no closed day"):
         open_lake(f"s3://{world.name}/other", filesystem=client(world))
-    with pytest.raises(ClosedLakeError, match="no-such-bucket"):
+    with pytest.raises(UnreachableLakeError, match="no-such-bucket"):
         open_lake("s3://no-such-bucket/lake", filesystem=client(world))

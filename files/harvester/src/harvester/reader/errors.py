@@ -19,7 +19,7 @@ class NotALakeError(ReaderError):
     exit_code = 2
 
 
-class ClosedLakeError(ReaderError):
+class UnreachableLakeError(ReaderError):
     """The place may not, or cannot, be listed: nobody knows what is in it."""
 
 

@@ -227,9 +227,9 @@ class Lake:
 
 
 def open_lake(address: str | Path, *, filesystem: Any = None, memory_bytes: int | None = None) -> Lake:
-    """A lake in a folder, such as pulled/lake, or in a bucket, such as s3://bucket/lake/. Raises NotALakeError.
+    """A lake in a folder, such as pulled/lake, or in a bucket, such as s3://bucket/lake/.
 
     `filesystem` is a pyarrow.fs filesystem to use for the bucket; `memory_bytes` what an answer may take, otherwise a
-    share of what is free.
+    share of what is free. Raises NotALakeError, UnreachableLakeError.
     """
     return Lake(Place(address, filesystem), memory_bytes)

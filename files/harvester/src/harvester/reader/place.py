@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from harvester.lake.layout import MANIFEST, MANIFEST_NAME, PARTITION, Partition, bucket_path, parse_partition
-from harvester.reader.errors import ClosedLakeError, NotALakeError
+from harvester.reader.errors import NotALakeError, UnreachableLakeError
 
 BUCKET = "s3://"
 
@@ -30,18 +30,20 @@ class Place:
             self.files = filesystem or pafs.LocalFileSystem()
 
     def partitions(self) -> list[Partition]:
-        """Days of hosts that have a manifest, by date and host. Raises NotALakeError for a place that is none,
-        ClosedLakeError for one that cannot be listed."""
+        """Days of hosts that have a manifest, by date and host.
+
+        Raises NotALakeError for a place that is none, UnreachableLakeError for one that cannot be listed.
+        """
         try:
             found = self.files.get_file_info(pafs.FileSelector(self._at(MANIFEST), recursive=True))
         except FileNotFoundError:
             raise self._no_lake() from None
-        except PermissionError as error:
-            raise ClosedLakeError(
-                f"{self.address}: Permission denied. Read it as its owner, or as a user whom its mode lets in."
-            ) from error
         except OSError as error:
-            raise ClosedLakeError(
+            if isinstance(error, PermissionError) and not self.is_bucket:
+                raise UnreachableLakeError(
+                    f"{self.address}: Permission denied. Read it as its owner, or as a user whom its mode lets in."
+                ) from error
+            raise UnreachableLakeError(
                 f"{self.address} cannot be listed ({str(error).splitlines()[0][:200]}). Correct the address, the rights"
                 " or, of a bucket, the credentials (AWS_PROFILE) and the region (AWS_REGION)."
             ) from error
