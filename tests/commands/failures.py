@@ -14,7 +14,18 @@ from tests.recorder.fakes import make_token
 EXPIRED, NONE = make_token(1_000_000_000), "x" * 40
 TOKEN = ("token-check", "token-file")
 DATED = ("sessions", "close", "export", "upload", "athena-ddl")
-WRITING = ("token-file", "close", "export", "cleanup", "verify", "prune-journal", "sessions", "health", "metrics")
+WRITING = (
+    "token-file",
+    "build",
+    "close",
+    "export",
+    "cleanup",
+    "verify",
+    "prune-journal",
+    "sessions",
+    "health",
+    "metrics",
+)
 CONNECTED = ("notify-test", "renew", "config topics", "upload", "metrics")
 
 
@@ -97,7 +108,7 @@ RIGHTS = [
     no_rights(
         lambda place: place.root / "data",
         r"data/(lake|journal|masters).*Permission denied.*(owner|user)",
-        *("run", "recover", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
+        *("run", "recover", "build", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
     ),
     no_rights(
         lambda place: place.table, r"depth_v3-g\d-\w+\.parquet.*(Permission denied|cannot be read)", "export", "verify"

@@ -139,6 +139,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "config show": ["config", "show"],
         "config topics": ["config", "topics"],
         "recover": ["recover"],
+        "build": ["build", "--due"],
         "close": ["close"],
         "export": ["export", "--csv", "--date", CLOSED, "--output", f"{place.root}/out"],
         "verify": ["verify", str(place.lake)],
