@@ -78,8 +78,12 @@ def test_a_role_explains_itself(root, role):
 def test_what_configure_writes_of_hosts_in_aws_is_refused_by_no_role(root):
     written = [*(root / "inventory/aws/group_vars").glob("*.yml")]
     written += (root / "files/runbook/src/runbook/aws/templates").glob("*.j2")
-    said = {name for path in written for name in re.findall(r"^ *(harvester_\w+):", path.read_text("utf-8"), re.MULTILINE)}
-    [refusal] = [task for task in load(root / "roles/harvester/tasks/preflight.yml") if "Refuse variables" in task["name"]]
+    said = {
+        name for path in written for name in re.findall(r"^ *(harvester_\w+):", path.read_text("utf-8"), re.MULTILINE)
+    }
+    [refusal] = [
+        task for task in load(root / "roles/harvester/tasks/preflight.yml") if "Refuse variables" in task["name"]
+    ]
 
     unread = refusal["vars"]["__harvester_of_inventory"]
     assert {"harvester_count", "harvester_asleep", "harvester_settings"} <= said
