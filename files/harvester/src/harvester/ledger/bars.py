@@ -75,6 +75,10 @@ class BarLedger:
         """When the latest request was sent that was answered; 0: none yet."""
         return self._states[symbol].answered_ns
 
+    def answered_bars(self) -> int:
+        """How many bars of the day were brought, over all symbols."""
+        return sum(bisect_right(self._bars, state.answered_ns, key=_end_of) for state in self._states.values())
+
     def is_settled(self, symbol: str) -> bool:
         """Whether nothing more is due of the symbol today."""
         return not self._bars or self._states[symbol].answered_ns >= self._settles_ns
@@ -126,7 +130,7 @@ class BarLedger:
         """Whether a bar has ended that no answer brought, or none was asked for after the day had settled."""
         if wall_ns >= self._settles_ns:
             return state.answered_ns < self._settles_ns
-        ended = bisect_right(self._bars, wall_ns, key=lambda bar: bar[1])
+        ended = bisect_right(self._bars, wall_ns, key=_end_of)
         return ended > 0 and state.answered_ns < self._bars[ended - 1][1]
 
     def _latest_round(self, wall_ns: int) -> int | None:
@@ -135,3 +139,7 @@ class BarLedger:
             return None
         first_ns = self._settles_ns if wall_ns >= self._settles_ns else self._bars[0][0] + ASK_AFTER_NS
         return first_ns + (wall_ns - first_ns) // self._every_ns * self._every_ns if wall_ns >= first_ns else None
+
+
+def _end_of(bar: tuple[int, int]) -> int:
+    return bar[1]
