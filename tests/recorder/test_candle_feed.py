@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_requests_are_spaced_and_none_is_sent_twice(tmp_path: Path) -> None:
 
     assert [name for name, *_ in bench.candles.asked] == names * 2
     sent = [sent_ns for *_, sent_ns in bench.candles.asked[:20]]
-    gaps = [later - before for before, later in zip(sent, sent[1:], strict=False)]
+    gaps = [later - before for before, later in pairwise(sent)]
     assert min(gaps) >= settings.candle_spacing_ns() >= 300_000_000 and sent[-1] - sent[0] < MINUTE
 
 

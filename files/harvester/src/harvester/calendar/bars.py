@@ -8,7 +8,6 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
-from harvester.calendar.model import PhaseName
 from harvester.calendar.trading import Session
 
 MINUTE_NS = 60 * NS_PER_SECOND
@@ -34,7 +33,7 @@ class BarDay(NamedTuple):
 NO_BARS = BarDay((), 0)
 
 
-def bar_day(session: Session | None, width_ns: int, phases: Collection[PhaseName], final_after_ns: int) -> BarDay:
+def bar_day(session: Session | None, width_ns: int, phases: Collection[str], final_after_ns: int) -> BarDay:
     """The bars of a trading day; they settle so long after the last of the recorded `phases`."""
     open_ = [phase for phase in session.phases if phase.name == "continuous"] if session else []
     if session is None or not open_:

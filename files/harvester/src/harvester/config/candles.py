@@ -67,8 +67,8 @@ def request_spacing(symbols: int, candles: CandleSettings, polls: Need, limits: 
         return spacing_ns
     minutely = math.ceil(symbols * MINUTE_NS / candles.every_ns)
     raise ValueError(
-        f"candles of {symbols} symbols every {candles.every_seconds} s need {minutely} requests in a minute and {daily} a"
-        f" day, and the polls leave {max(0, int(left))} and"
-        f" {max(0, limits.per_day - polls.per_day)} of the broker's limits; two are {SPACING_NS / NS_PER_SECOND:g} s apart"
-        " at least. Raise candles.every_seconds, name fewer candles.symbols, or poll less often"
+        f"candles of {symbols} symbols every {candles.every_seconds} s need {minutely} requests in a minute and {daily}"
+        f" a day, and the polls leave {max(0, int(left))} and {max(0, limits.per_day - polls.per_day)} of the broker's"
+        f" limits; two are {SPACING_NS / NS_PER_SECOND:g} s apart at least. Raise"
+        " candles.every_seconds, name fewer candles.symbols, or poll less often"
     )

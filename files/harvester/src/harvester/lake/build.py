@@ -48,7 +48,7 @@ def build_day(
     described = [_write(lake, day, kind, table, names) for kind, table in found.items()]
     files = [*written.files, *described, *archived]
     damage = certify_damage(day.events.damage, written.damaged, explanation.text)
-    certificate = certify_day(day, release, written.symbols, written.streams, written.trades, damage)
+    certificate = certify_day(day, release, written, damage)
     flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(

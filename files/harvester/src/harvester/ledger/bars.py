@@ -112,7 +112,7 @@ class BarLedger:
         self._states[symbol].outage = outage
 
     def overdue(self, wall_ns: int) -> list[Gap]:
-        """Of each symbol, the stretch from the first bar on that a round should have brought by now, and why it has not.
+        """Of each symbol, the stretch from the first bar on that a round should have brought, and why it has not.
 
         Nothing is overdue until the round after the next has had its time: the next one heals a failed one.
         """
