@@ -1,5 +1,6 @@
 """Shared by every suite: the repository's root, the recorded data beside it, and measured figures with their bounds."""
 
+import gc
 import json
 import operator
 from collections.abc import Callable
@@ -35,6 +36,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # hundreds of thousands of objects that live to the end; looking at them at each collection took seconds
 
 
 @pytest.fixture

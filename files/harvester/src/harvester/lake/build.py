@@ -15,9 +15,11 @@ from harvester.lake.explained import Explanation
 from harvester.lake.instruments import find_instruments, make_instruments
 from harvester.lake.layout import CERTIFICATE, INSTRUMENTS, RAW, SESSIONS, folder_of
 from harvester.lake.manifest import FileEntry, Manifest, describe_file
-from harvester.lake.publish.archive import Form, archive_segment
+from harvester.lake.publish.archive import Form, archive_path, archive_segment
 from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.sessions import make_sessions
+from harvester.lake.tables import part_files
+from harvester.lake.tables.prepared import Prepared
 from harvester.lake.writing import write_tables
 
 
@@ -27,6 +29,7 @@ def build_day(
     expectation: Expectation,
     names: Names,
     before: Manifest | None,
+    prepared: Prepared,
     *,
     release: str,
     form: Form,
@@ -34,12 +37,12 @@ def build_day(
 ) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
-    `before` is the manifest in force so far. The caller holds the lake. Raises HarvesterError when a file that is read
-    back is not what was written, or when
-    data and gaps together are not what was expected.
+    `before` is the manifest in force so far, `prepared` what was done while the day ran. The caller holds the lake.
+    Raises HarvesterError when a file that is read back is not what was written, or when data and gaps together are not
+    what was expected.
     """
-    archived = _archive(lake, day, form)
-    written = write_tables(lake, day, expectation.grace_ns, names, explanation)
+    archived = _archive(lake, day, form, prepared)
+    written = write_tables(lake, day, expectation.grace_ns, names, explanation, prepared)
     former = next((lake / entry.path for entry in (before.find(INSTRUMENTS) if before else ())), None)
     found = {
         INSTRUMENTS: make_instruments(find_instruments(day, written.named, expectation.masters, former)),
@@ -69,10 +72,11 @@ def _write(lake: Path, day: Day, kind: str, table: pa.Table, names: Names) -> Fi
     return place(lake, temporary, table.num_rows, names)
 
 
-def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:
+def _archive(lake: Path, day: Day, form: Form, prepared: Prepared) -> list[FileEntry]:
     directory = lake / day.partition.path(RAW)
+    made = prepared.folder / part_files.RAW
     return [
-        describe_file(lake, archive_segment(source, directory, form), source.records)
+        describe_file(lake, archive_segment(source, directory, form, archive_path(made, source.name)), source.records)
         for source in day.index.sources
         if not source.is_open
     ]

@@ -46,6 +46,8 @@ from harvester.lake.manifest import (
 )
 from harvester.lake.publish.archive import Form
 from harvester.lake.publish.files import locked, names_after, set_superseded_aside
+from harvester.lake.tables.part_files import remove_parts
+from harvester.lake.tables.prepared import taking_parts
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -99,9 +101,13 @@ def close_day(
             return Closing(partition, UNCHANGED, before)
         names = names_after(lake, partition, before)
         explanation = Explanation(explain) if explain else explained_before(lake, before)
-        files, certificate = build_day(
-            *(lake, day, expectation, names, before), release=release_id(), form=form, explanation=explanation
-        )
+        with taking_parts(lake, partition.date, release_id()) as prepared:
+            files, certificate = build_day(
+                *(lake, day, expectation, names, before, prepared),
+                release=release_id(),
+                form=form,
+                explanation=explanation,
+            )
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
@@ -113,6 +119,7 @@ def close_day(
         )
         write_manifest(lake, partition, manifest)
         set_superseded_aside(lake, manifest, partition)
+        remove_parts(lake, partition.date)
     return Closing(partition, CLOSED, manifest, certificate)
 
 

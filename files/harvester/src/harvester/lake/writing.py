@@ -27,6 +27,7 @@ from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.parquet import TableWriter, check_written
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
+from harvester.lake.tables.prepared import Prepared
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_pass import Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
@@ -53,7 +54,9 @@ class Written:
         return {*self.symbols}.union(*(section["symbols"] for section in sections))
 
 
-def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation: Explanation) -> Written:
+def write_tables(
+    lake: Path, day: Day, grace_ns: int, names: Names, explanation: Explanation, prepared: Prepared
+) -> Written:
     """Decode, write, read back and place all tables of a day; what is not decoded is added to its damage.
 
     Raises HarvesterError, OSError; UndecodedError, before anything is placed, where the explanation does not suffice.
@@ -66,7 +69,7 @@ def write_tables(lake: Path, day: Day, grace_ns: int, names: Names, explanation:
         origin.number(symbol)  # in the order in which the tables have them: a spool reads neighbours together
     with (
         Spool(workplace.with_name(".spool")) as spool,
-        closing(Streams(workplace.parent, origin, day.events.connections, day.earlier)) as streams,
+        closing(Streams(workplace.parent, origin, day.events.connections, day.earlier, prepared)) as streams,
         closing(RowSpool(workplace.parent, QUOTES_TABLE.height)) as polled,
     ):
         streams.read(day.index.sources)

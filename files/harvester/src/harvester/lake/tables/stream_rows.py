@@ -101,6 +101,7 @@ class HsmRows(_ConnectionRows):
         self._note(received, batch.leftovers, (f"{notice[0]}: {notice[1]}" for notice in notices if notice))
         named = self._connection.topics
         new = batch.topics[len(self._symbols) :]
+        self.content.borrowed += sum(topic.name not in named for topic in new)
         self._add_symbols(named.get(topic.name, self._topics.get(topic.name)) for topic in new)
         quotes, depth, index = (self._usable(received, rows) for rows in batch.rows)
         pieces = [
