@@ -56,7 +56,7 @@ def build_day(
     described = [_write(lake, day, kind, table, names) for kind, table in found.items()]
     files = [*written.files, *described, *archived]
     damage = certify_damage(day.events.damage, written.damaged, explanation.text)
-    certificate = certify_day(day, release, written.symbols, written.streams, written.trades, damage)
+    certificate = certify_day(day, release, written, damage)
     if so_far_ns is not None:
         certificate |= {SO_FAR: so_far_ns}
     flaws = check_day(lake, certificate, files)

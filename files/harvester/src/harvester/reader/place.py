@@ -54,7 +54,7 @@ class Place:
         """
         try:
             found = self.files.get_file_info(pafs.FileSelector(self._at(MANIFEST), recursive=True))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise self._no_lake() from None
         except OSError as error:
             if isinstance(error, PermissionError) and not self.is_bucket:
@@ -103,7 +103,8 @@ class Place:
         return _generation(name) > 0 if self.is_bucket else name == MANIFEST_NAME
 
     def _no_lake(self) -> NotALakeError:
-        inside = [] if self.is_bucket else sorted(Path(self.root).glob(f"**/{MANIFEST}/date=*"))[:1]
+        near = () if self.is_bucket else ("*", "*/*")  # no deeper, for this may be somebody's whole home
+        inside = [path for each in near for path in sorted(Path(self.root).glob(f"{each}/{MANIFEST}/date=*"))][:1]
         if inside:
             return NotALakeError(
                 f"{self.address} is no lake, and {inside[0].parent.parent} is one: give that path to open_lake."
@@ -115,7 +116,7 @@ class Place:
             )
         return NotALakeError(
             f"{self.address} holds no closed day of a lake: there is no {MANIFEST}/date=.../host=.../ in it. Give the"
-            " folder that data was pulled to, such as pulled/lake, or s3://BUCKET/lake/."
+            " folder that ./inv pull-data filled, such as pulled/lake, or s3://BUCKET/lake/."
         )
 
 

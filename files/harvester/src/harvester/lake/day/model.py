@@ -9,6 +9,7 @@ from harvester.base.clock import to_ist
 from harvester.calendar import NSE_CASH
 from harvester.calendar.trading import Phase
 from harvester.journal.format import SOCKETS
+from harvester.lake.day.candles import CandlesExpected, CandlesOfDay, find_candles
 from harvester.lake.day.damage import find_damage
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.events import Events, read_events
@@ -39,6 +40,8 @@ class Expectation:
     """The directory of the symbol masters by day, if there is one."""
     segment_windows: dict[str, tuple[Window, ...]] = field(default_factory=dict)
     """Windows of the other segments."""
+    candles: CandlesExpected = field(default_factory=CandlesExpected)
+    """The broker's own candles."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Day:
     """Those polled: expected or recorded."""
     sockets: dict[int, frozenset[str]]
     """Those of each socket: expected, or named by a connection or a gap."""
+    candles: CandlesOfDay
+    """The broker's own candles that are due, or recorded."""
     earlier: Earlier
     """What runs that began before the day say of it."""
 
@@ -115,7 +120,8 @@ def read_day(
         )
         for feed in SOCKETS
     }
-    return Day(partition, index, events, grids, segments, symbols, sockets, earlier)
+    candles = find_candles(partition, index, expectation.candles, expectation.phases)
+    return Day(partition, index, events, grids, segments, symbols, sockets, candles, earlier)
 
 
 def _date_of(wall_ns: int) -> date | None:
