@@ -72,7 +72,14 @@ def figures_of(day: Day, symbol: str) -> dict[str, dict[str, Any]]:
 
 def worst_coverage(day: Day, symbol: str) -> float:
     """The smallest coverage of its feeds; 0 where nothing is known."""
-    return min((figures["coverage"] or 0.0 for figures in figures_of(day, symbol).values()), default=0.0)
+    found = [*figures_of(day, symbol).values(), *filter(None, [_candles_of(day, symbol)])]
+    return min((figures["coverage"] or 0.0 for figures in found), default=0.0)
+
+
+def _candles_of(day: Day, symbol: str) -> dict[str, Any] | None:
+    """What the certificate says of a symbol's bars of the broker."""
+    found: dict[str, Any] | None = day.certificate.get("candles", {"symbols": {}})["symbols"].get(symbol)
+    return found
 
 
 def make_panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis) -> Panel:
@@ -97,7 +104,7 @@ def _strips_of_candles(
     connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, rows: list[tuple[Any, ...]], axis: Axis
 ) -> Iterator[Strip]:
     """That of the broker's own bars, where they are recorded, with what they say of ours."""
-    figures = day.certificate.get("candles", {"symbols": {}})["symbols"].get(symbol)
+    figures = _candles_of(day, symbol)
     if figures is None:
         return
     gaps = [row[1:] for row in rows if row[0] == HISTORY]
