@@ -1,5 +1,7 @@
 """Shared by every suite: the repository's root, the recorded data beside it, and measured figures with their bounds."""
 
+import atexit
+import gc
 import json
 import operator
 from collections.abc import Callable
@@ -35,6 +37,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+
+
+def pytest_collection_finish() -> None:
+    """Hundreds of thousands of objects live to the end: looking at them at each full collection took seconds."""
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # some libraries tell what was not let go of
 
 
 @pytest.fixture

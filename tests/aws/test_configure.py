@@ -129,8 +129,23 @@ def test_what_the_account_cannot_have_is_written_as_left_out_and_comes_back_with
     assert yaml.safe_load(write(place))["aws_watch_budget_dollars"] == 20
 
 
-def test_the_login_on_the_phone_is_asked_for_last() -> None:
-    assert [question.key for question in QUESTIONS[-2:]] == ["client_id", "redirect_uri"]
+def test_the_login_on_the_phone_is_the_eleventh_question_and_its_redirect_address_is_said(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configure, "QUESTIONS", tuple(replace(one, check=lambda *_: None) for one in QUESTIONS))
+    asked: list[str] = []
+    said: list[str] = []
+
+    def ask(text: str, default: str) -> str:
+        asked.append(text)
+        return default
+
+    first = configure.ask_all(ask, said.append)
+    again = configure.ask_all(ask, said.append, known={**ANSWERS, "redirect_uri": "https://example.com/back"})
+
+    assert len(asked) == 2 * 11 and "client ID" in asked[10]
+    assert (first["redirect_uri"], again["redirect_uri"]) == ("http://127.0.0.1:8080/", "https://example.com/back")
+    assert [line.partition(": ")[2] for line in said] == [first["redirect_uri"], again["redirect_uri"]]
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_the_lab_ends_with_the_code_of_its_own_command(
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 4, 250])
-@pytest.mark.parametrize("name", ["start", "stop", "restart", "deploy", "rollback", "audit", "notify-test"])
+@pytest.mark.parametrize("name", ["start", "stop", "restart", "deploy", "rollback", "audit", "notify-test", "site"])
 def test_a_step_whose_playbook_fails_fails(name: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = ["sh", "-c", f"exit {code}"]
     monkeypatch.setattr("runbook.fleet.playbook.command", lambda *_, **__: shown)

@@ -1,6 +1,7 @@
 """The account's roles: each runs by a tag of its own, and a variable that none of them reads is refused."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
-from tests.contract.test_roles import ON_AWS
+from tests.contract.test_roles import ON_AWS, options
 
 
 def imports(root: Path) -> list[dict[str, Any]]:
@@ -28,6 +29,22 @@ def test_each_role_has_its_tag_and_the_look_at_the_account_all_of_them(root: Pat
 
     assert tags.pop("aws_account") == set(ON_AWS)
     assert tags == {role: {role} for role in ON_AWS if role != "aws_account"}
+
+
+@pytest.mark.parametrize("role", ON_AWS)
+def test_what_a_role_reads_of_others_is_declared_in_its_readme(root: Path, role: str) -> None:
+    """Of the other roles, of the inventory beside them, and what the roles hand on to each other."""
+    folder = root / "roles" / role
+    handed_on = yaml.safe_load((root / "roles/aws_account/vars/main.yml").read_text("utf-8"))["__aws_account_handed_on"]
+    known = {*handed_on, "broker_account", "broker_app_id", "broker_redirect_uri", "broker_refresh"}
+    known.update(*(options(root, other) for other in ON_AWS))
+    files = [path for name in ("tasks", "templates", "vars") for path in (folder / name).rglob("*.*")]
+    lists = root / "roles/aws_account/vars/main.yml"  # names what is handed on, and reads nothing of it
+    text = "\n".join(path.read_text("utf-8") for path in files if path != lists)
+    read = {word for word in re.findall(r"\b[a-z]\w+", text) if word in known and not word.startswith(f"{role}_")}
+
+    [declared] = re.findall(r"^- Reads of others: (.*)\.$", (folder / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", declared)) == read
 
 
 def test_a_misspelt_variable_is_refused_before_anything_is_asked(root: Path) -> None:

@@ -22,6 +22,7 @@ case "$*" in
         mkdir -p .venv/bin
         for name in python pip uv runbook; do cp "$0" ".venv/bin/$name"; done ;;
     --list) echo "Available tasks" ;;
+    env) env ;;
 esac
 """
 
@@ -75,6 +76,16 @@ def test_of_two_at_once_one_makes_the_environment_and_the_other_waits(root: Path
     assert (first.returncode, second.returncode) == (0, 0), said
     assert said == [("Available tasks\n", "")] * 2
     assert (place / "log").read_text().splitlines() == ["made"]
+
+
+def test_what_it_starts_keeps_bytecode_though_a_container_says_no(root: Path, tmp_path: Path) -> None:
+    place = checkout(root, tmp_path)
+    (place / "go").touch()
+    said = stubbed(place) | {"PYTHONDONTWRITEBYTECODE": "1"}
+
+    done = subprocess.run([place / "inv", "env"], env=said, capture_output=True, text=True, check=True)
+
+    assert "STUB_LOG=" in done.stdout and "PYTHONDONTWRITEBYTECODE" not in done.stdout
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")

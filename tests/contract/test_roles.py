@@ -1,5 +1,6 @@
 """The interface of the roles: every variable described once, every default stated once, strangers refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,18 @@ def test_a_role_explains_itself(root, role):
     assert "defaults/main.yml" in readme
     assert "meta/argument_specs.yml" in readme
     assert f"`{role}`" in readme
+
+
+def test_what_configure_writes_of_hosts_in_aws_is_refused_by_no_role(root):
+    written = [*(root / "inventory/aws/group_vars").glob("*.yml")]
+    written += (root / "files/runbook/src/runbook/aws/templates").glob("*.j2")
+    said = {
+        name for path in written for name in re.findall(r"^ *(harvester_\w+):", path.read_text("utf-8"), re.MULTILINE)
+    }
+    [refusal] = [
+        task for task in load(root / "roles/harvester/tasks/preflight.yml") if "Refuse variables" in task["name"]
+    ]
+
+    unread = refusal["vars"]["__harvester_of_inventory"]
+    assert {"harvester_count", "harvester_asleep", "harvester_settings"} <= said
+    assert said - set(options(root, "harvester")) == set(unread)

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
     "allow-me", "athena-tables", "audit", "bench", "calendar-update", "cleanup", "configure", "cost", "demo",
     "deploy", "destroy", "doctor", "export", "index-update", "lab-down", "lab-up", "logs", "mutants", "notify-test",
-    "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "start", "status",
-    "stop", "test", "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
+    "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "site", "start",
+    "status", "stop", "test", "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})
 
@@ -120,6 +120,12 @@ def test_a_step_on_hosts_is_its_playbook(name: str, played: list[tuple[str, Any,
     assert (ran, limit) == (name, "h1")
     assert variables in (None, {"harvester_override_blackout": False})
     assert (ROOT / "playbooks" / f"{name}.yml").exists()
+
+
+def test_site_is_its_playbook_for_all_hosts(played: list[tuple[str, Any, Any]]) -> None:
+    TASKS["site"](MockContext())
+
+    assert played == [("site", None, None)]
 
 
 @pytest.mark.parametrize("name", ["stop", "restart", "deploy", "rollback"])

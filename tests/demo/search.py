@@ -26,8 +26,9 @@ ANY_TOKEN = r"eyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}"
 """Any JSON Web Token, as access tokens and auth codes are; what was cut off behind its middle counts, too."""
 HOST_ROOTS = ("/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr/local", "/var")  # noqa: S108
 """What not only the distribution's packages write to: theirs are most of a disk, and slow to read when it is cold."""
-NOT_OURS = {".git", ".venv", "root", "upper", "work"}
-"""Folders that no demonstration writes to; and the disks of hosts, which are searched from inside."""
+NOT_OURS = {".git", ".venv", "__pycache__", "root", "upper", "work"}
+"""Folders that no demonstration writes to but what Python compiled of the checkout; and the disks of hosts, which are
+searched from inside."""
 
 
 def spellings(secret: str) -> str:

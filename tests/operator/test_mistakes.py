@@ -138,7 +138,7 @@ def unprivileged() -> list[str]:
 def environment(place: Path) -> dict[str, str]:
     """A home that does not exist, and neither the harvester's nor Ansible's variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
-    return kept | {"HOME": str(place / "no-home"), "TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | {"HOME": str(place / "no-home"), "TERM": "xterm"}
 
 
 def without_one(command: list[str], env: dict[str, str]) -> tuple[int, str]:

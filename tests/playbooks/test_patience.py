@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,3 +90,22 @@ def test_an_interrupted_demonstration_says_what_is_left_and_how_to_go_on(root: P
     assert said.endswith("./inv demo --here begins anew, elsewhere.")
     assert "Traceback" not in said
     check(shown, "demo_interrupted", figure)
+
+
+def test_a_playbook_says_every_few_seconds_what_it_waits_for(root: Path, tmp_path: Path) -> None:
+    """As a person runs it, by ansible.cfg alone: the screen itself shows a task once it has a result."""
+    slow = {
+        "name": "Wait for AWS",
+        "ansible.builtin.command": "sleep 14",
+        "vars": {"__x_waits_for": "Usually 3 s.\n After a minute: run it again"},
+    }
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [slow]}
+    (tmp_path / "slow.yml").write_text(json.dumps([play]), encoding="utf-8")
+    command = [program("ansible-playbook"), "--inventory", "localhost,", str(tmp_path / "slow.yml")]
+
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+
+    said = [line for line in done.stderr.splitlines() if line.startswith("... ")]
+    assert re.fullmatch(r"\.\.\. \d+ s: Wait for AWS\. Usually 3 s\. After a minute: run it again\.", said[0])
+    assert all(re.fullmatch(r"\.\.\. \d+ s: Wait for AWS", line) for line in said[1:]) and len(said) > 1
+    assert "..." not in done.stdout

@@ -1,5 +1,6 @@
 """Companies are renamed, move to another series, are delisted; masters come with a broken row, cut or empty."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -18,13 +19,22 @@ def without(name: str, *added: str) -> str:
     return lines(*(share(each, *what) for each, what in SHARES.items() if each != name), *added)
 
 
-@pytest.fixture
-def kept(tmp_path: Path, trusted: tuple[Path, Path]) -> KeptMasters:
-    """The masters of yesterday, kept by a look-up of then."""
-    kept = KeptMasters(tmp_path / "masters")
+@pytest.fixture(scope="module")
+def of_yesterday(tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]) -> Path:
+    """The masters that a look-up of yesterday kept. Not to be changed."""
+    kept = KeptMasters(tmp_path_factory.mktemp("yesterday") / "masters")
     symbols = [OLD, "NSE:BAJAJ-AUTO26DECFUT"]
-    assert download(trusted, kept, symbols, {"NSE_CM": NSE_CM, "NSE_FO": NSE_FO}, YESTERDAY).lost == {}
-    return kept
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        found = download(certificate, kept, symbols, {"NSE_CM": NSE_CM, "NSE_FO": NSE_FO}, YESTERDAY)
+    assert found.lost == {}
+    return kept.directory
+
+
+@pytest.fixture
+def kept(tmp_path: Path, of_yesterday: Path) -> KeptMasters:
+    """A copy of them."""
+    return KeptMasters(Path(shutil.copytree(of_yesterday, tmp_path / "masters")))
 
 
 def look(trusted: tuple[Path, Path], kept: KeptMasters, symbol: str, cash: str, futures: str = NSE_FO) -> FoundSymbols:

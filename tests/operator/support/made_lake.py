@@ -4,8 +4,10 @@ import base64
 import hashlib
 import json
 import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -47,7 +49,18 @@ class LakeMaker:
     raw_bytes: int = 300_000
 
     def add_day(self, day: str) -> None:
-        """Record a session of SLOTS polls, those in CLOSED_SLOTS missed without a token, and close it."""
+        """Record a session of SLOTS polls, those in CLOSED_SLOTS missed without a token, and close it.
+
+        A process does so once; later lakes get a copy of the day, which is theirs to change.
+        """
+        key = (day, self.host, self.raw_bytes)
+        if key not in _made:
+            maker = replace(self, root=Path(tempfile.mkdtemp(dir=_folder().name)) / "lake")
+            maker._record(day)
+            _made[key] = maker.root
+        shutil.copytree(_made[key], self.root, dirs_exist_ok=True)
+
+    def _record(self, day: str) -> None:
         recorder = self._start(day, open_ns(day))
         end_ns = open_ns(day) + SLOTS * INTERVAL_NS
         recorder.control("window_open", open_ns=open_ns(day), close_ns=end_ns, phases=["continuous"])
@@ -119,6 +132,15 @@ class LakeMaker:
         assert closing.outcome == "closed"
         shutil.rmtree(self.root.parent / "journal")  # the journal's segments are archived, and pruned on a host
         (self.root / ".lock").unlink()
+
+
+_made: dict[tuple[str, str, int], Path] = {}
+"""A lake of one day each, by day, host and `raw_bytes`: files of a day are below directories of that day and host."""
+
+
+@cache
+def _folder() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="made-days-")
 
 
 def trading_days(wanted: int, last: str = "2026-11-20") -> list[str]:

@@ -17,11 +17,11 @@ class MemoryKeeper:
     def follow(self, *, is_recording: bool) -> None:
         """Collect once a window is over and its connections are closed."""
         if self._was_recording and not is_recording:
+            gc.unfreeze()
             _settle()
         self._was_recording = is_recording
 
 
 def _settle() -> None:
-    gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
 """From journal records to decoded batches: frames of one connection together, none across a reconnect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -94,6 +94,15 @@ class Rounds(Generic[Batch]):
         round_ = self.finish() if before and before.waiting else []
         self._begin(value["stream"], record.seq)
         return round_
+
+    def current(self) -> Iterator[tuple[int, int, int, Decoder[Batch]]]:
+        """Of each stream its connection: stream, number, opened_seq, decoder. To be asked after `finish`."""
+        for stream, each in sorted(self._connections.items()):
+            yield stream, each.number, each.opened_seq, each.decoder
+
+    def resume(self, stream: int, number: int, opened_seq: int, decoder: Decoder[Batch]) -> None:
+        """Go on with a connection that other rounds had."""
+        self._connections[stream] = _Connection(decoder, number, opened_seq)
 
     def finish(self) -> list[Received[Batch]]:
         """Decode what is waiting, by stream."""

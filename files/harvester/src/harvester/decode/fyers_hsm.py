@@ -5,7 +5,8 @@ from the snapshot of the topic. Bytes that cannot be read are listed with the re
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,18 @@ class HsmBatch:
     leftovers: list[Leftover]
 
 
+class HsmState(NamedTuple):
+    """What a decoder knows of its connection, in plain values that outlive the process."""
+
+    topics: list[tuple[str, int, int, str, str, str]]
+    ids: bytes
+    """int64: topic ids that stand for a topic."""
+    places: bytes
+    """int64: the place of each one's topic in `topics`."""
+    values: bytes
+    """int32, WIDEST of each id: its values, in the wire's words."""
+
+
 @dataclass(frozen=True)
 class _Ordered:
     """The entries of a batch by topic id and then by arrival."""
@@ -85,6 +98,22 @@ class HsmDecoder:
         keep_heap_pages()
         self._table = TopicTable()
         self._state = np.empty((TOPIC_IDS, WIDEST), np.int32)
+
+    @classmethod
+    def resumed(cls, state: HsmState) -> "HsmDecoder":
+        """A decoder that goes on where another was."""
+        decoder = cls()
+        ids = np.frombuffer(state.ids, np.int64)
+        topics = [Topic(*values) for values in state.topics]
+        decoder._table.resume(topics, ids, np.frombuffer(state.places, np.int64))
+        decoder._state[ids] = np.frombuffer(state.values, np.int32).reshape(len(ids), WIDEST)
+        return decoder
+
+    def save(self) -> HsmState:
+        """What another decoder needs to go on from here."""
+        ids, places = self._table.held()
+        topics = [astuple(topic) for topic in self._table.topics]
+        return HsmState(topics, ids.tobytes(), places.tobytes(), self._state[ids].tobytes())
 
     def decode(self, frames: Sequence[bytes]) -> HsmBatch:
         """The next frames of the connection; some thousands at a time are the fastest."""

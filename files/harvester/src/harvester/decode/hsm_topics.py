@@ -32,6 +32,17 @@ class TopicTable:
             self.topics.append(topic)
         return place
 
+    def resume(self, topics: list[Topic], ids: Ints, places: Ints) -> None:
+        """Go on from what a table was: its topics, and the place of the topic that each id stood for."""
+        for topic in topics:
+            self.define(topic)
+        self._current[ids] = places
+
+    def held(self) -> tuple[Ints, Ints]:
+        """The ids that stand for a topic now, and the places of these topics."""
+        ids = np.flatnonzero(self._current != NO_TOPIC)
+        return ids, self._current[ids]
+
     def _refresh(self) -> None:
         new = self.topics[len(self._kinds) :]
         if new:

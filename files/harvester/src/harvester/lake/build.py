@@ -15,10 +15,15 @@ from harvester.lake.explained import Explanation
 from harvester.lake.instruments import find_instruments, make_instruments
 from harvester.lake.layout import CERTIFICATE, INSTRUMENTS, RAW, SESSIONS, folder_of
 from harvester.lake.manifest import FileEntry, Manifest, describe_file
-from harvester.lake.publish.archive import Form, archive_segment
+from harvester.lake.publish.archive import Form, archive_path, archive_segment
 from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.sessions import make_sessions
+from harvester.lake.tables import part_files
+from harvester.lake.tables.prepared import Prepared
 from harvester.lake.writing import write_tables
+
+SO_FAR = "so_far_until_ns"
+"""In the certificate of a day that is not over."""
 
 
 def build_day(
@@ -27,19 +32,22 @@ def build_day(
     expectation: Expectation,
     names: Names,
     before: Manifest | None,
+    prepared: Prepared,
     *,
     release: str,
-    form: Form,
+    form: Form | None,
     explanation: Explanation,
+    so_far_ns: int | None = None,
 ) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
-    `before` is the manifest in force so far. The caller holds the lake. Raises HarvesterError when a file that is read
-    back is not what was written, or when
-    data and gaps together are not what was expected.
+    `before` is the manifest in force so far, `prepared` what was done while the day ran; without a `form` no segment is
+    archived. `so_far_ns` is until when the day was recorded, where it is not over. The caller holds the lake. Raises
+    HarvesterError when a file that is read back is not what was written, or when data and gaps together are not what
+    was expected.
     """
-    archived = _archive(lake, day, form)
-    written = write_tables(lake, day, expectation.grace_ns, names, explanation)
+    archived = _archive(lake, day, form, prepared) if form else []
+    written = write_tables(lake, day, expectation.grace_ns, names, explanation, prepared)
     former = next((lake / entry.path for entry in (before.find(INSTRUMENTS) if before else ())), None)
     found = {
         INSTRUMENTS: make_instruments(find_instruments(day, written.named, expectation.masters, former)),
@@ -48,7 +56,9 @@ def build_day(
     described = [_write(lake, day, kind, table, names) for kind, table in found.items()]
     files = [*written.files, *described, *archived]
     damage = certify_damage(day.events.damage, written.damaged, explanation.text)
-    certificate = certify_day(day, release, written.symbols, written.streams, written.trades, damage)
+    certificate = certify_day(day, release, written, damage)
+    if so_far_ns is not None:
+        certificate |= {SO_FAR: so_far_ns}
     flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(
@@ -69,10 +79,11 @@ def _write(lake: Path, day: Day, kind: str, table: pa.Table, names: Names) -> Fi
     return place(lake, temporary, table.num_rows, names)
 
 
-def _archive(lake: Path, day: Day, form: Form) -> list[FileEntry]:
+def _archive(lake: Path, day: Day, form: Form, prepared: Prepared) -> list[FileEntry]:
     directory = lake / day.partition.path(RAW)
+    made = prepared.folder / part_files.RAW
     return [
-        describe_file(lake, archive_segment(source, directory, form), source.records)
+        describe_file(lake, archive_segment(source, directory, form, archive_path(made, source.name)), source.records)
         for source in day.index.sources
         if not source.is_open
     ]

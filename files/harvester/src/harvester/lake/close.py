@@ -26,6 +26,7 @@ from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TB
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
 from harvester.lake.certificate.streams import Json
+from harvester.lake.day.candles import CandlesExpected
 from harvester.lake.day.earlier import find_earlier
 from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day, Expectation, read_day
@@ -45,6 +46,8 @@ from harvester.lake.manifest import (
 )
 from harvester.lake.publish.archive import Form
 from harvester.lake.publish.files import locked, names_after, set_superseded_aside
+from harvester.lake.tables.part_files import remove_parts
+from harvester.lake.tables.prepared import taking_parts
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -98,9 +101,13 @@ def close_day(
             return Closing(partition, UNCHANGED, before)
         names = names_after(lake, partition, before)
         explanation = Explanation(explain) if explain else explained_before(lake, before)
-        files, certificate = build_day(
-            *(lake, day, expectation, names, before), release=release_id(), form=form, explanation=explanation
-        )
+        with taking_parts(lake, partition.date, release_id()) as prepared:
+            files, certificate = build_day(
+                *(lake, day, expectation, names, before, prepared),
+                release=release_id(),
+                form=form,
+                explanation=explanation,
+            )
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
@@ -112,6 +119,7 @@ def close_day(
         )
         write_manifest(lake, partition, manifest)
         set_superseded_aside(lake, manifest, partition)
+        remove_parts(lake, partition.date)
     return Closing(partition, CLOSED, manifest, certificate)
 
 
@@ -135,7 +143,7 @@ def _segments(day: Day) -> tuple[SegmentEntry, ...]:
 
 
 def _check_over(day: Day, now_ns: int) -> None:
-    end = max((closes for _, closes in day.windows), default=0)
+    end = max([day.candles.settles_ns, *(closes for _, closes in day.windows)])
     if now_ns < end:
         raise NotOverError(
             f"{day.partition.date}: the session goes on until {to_ist(end):%H:%M:%S} India time. Close the day then."
@@ -211,6 +219,12 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         interval_ns=poll.interval_ns if polled and poll.when == "always" else None,
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
+        candles=CandlesExpected(
+            settings.symbols_of("fyers-history") if "fyers-history" in feeds else (),
+            settings.candles.width_ns,
+            settings.candles.final_after_ns,
+            settings.calendar.phases,
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """moto's server with what it lacks: the vendor's image and its public parameter, bucket policies judged in full, the
 subscribers of budgets, the default key for disks, databases of Glue that take their tags with them, Elastic IPs under
-AWS's name of that type, metadata options that a change of others leaves alone, consoles that print host keys, and
-Access Analyzer.
+AWS's name of that type, metadata options that a change of others leaves alone, consoles that print host keys,
+Access Analyzer, and on demand AWS's latencies and instances that are hosts of a lab.
 
 Started as `python -m lab.aws.server --host ADDRESS --port PORT`. State is in memory only.
 """
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.aws.analyzer import PATH, Analyzers
-from lab.aws.console import console_output
+from lab.aws.console import console_output, show_keys_of
+from lab.aws.delays import LATENCIES, Waits, add_delays, let_functions_settle, let_roles_spread
+from lab.aws.machines import MACHINES, Machines, boot_instances
 from lab.aws.policies import Call, Decision, evaluate
 
 REGION = "ap-south-1"
@@ -180,6 +182,17 @@ def add_analyzers(application: Any) -> None:
     application.__call__ = call
 
 
+def be_slow(application: Any, waits: Waits, state: Path | None) -> None:
+    """Take the time that AWS takes; with the folder of a lab, its hosts are the instances."""
+    add_delays(application, waits)
+    let_roles_spread(waits)
+    let_functions_settle(waits)
+    if state:
+        machines = Machines(state, waits)
+        show_keys_of(machines.host_key)
+        boot_instances(machines)
+
+
 def main(arguments: list[str]) -> None:
     """Serve until a signal ends it."""
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
@@ -202,6 +215,9 @@ def main(arguments: list[str]) -> None:
         let_tags_go_with_databases()
         call_elastic_ips_as_aws_does()
         keep_metadata_options()
+        if notes := os.environ.get(LATENCIES):
+            state = os.environ.get(MACHINES)
+            be_slow(DomainDispatcherApplication, Waits(Path(notes)), Path(state) if state else None)
         serve(arguments)
 
 

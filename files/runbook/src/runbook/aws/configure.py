@@ -67,6 +67,10 @@ def ask_all(ask: Ask, say: Say, *, known: Mapping[str, str] | None = None, my_ne
             answers[question.key] = ""
             continue
         default = (known or {}).get(question.key) or (my_network if question.key == "source" else question.default)
+        if not question.asked:
+            say(f"{question.text}: {default}")
+            answers[question.key] = default
+            continue
         while True:
             answers[question.key] = ask(question.text, default).strip()
             try:

@@ -26,12 +26,16 @@ Answers = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, the answer that a plain Enter gives, and the check: ConfigError with what to write instead."""
+    """What is asked, the answer that a plain Enter gives, and the check: ConfigError with what to write instead.
+
+    What is not `asked` has its default, which is said, and may be given in a file of answers or in the inventory.
+    """
 
     key: str
     text: str
     default: str
     check: Callable[[str, Answers], None]
+    asked: bool = True
 
 
 def check_profile(value: str, _: Answers) -> None:
@@ -153,7 +157,13 @@ QUESTIONS = (
     Question(
         "client_id", "Your client ID at the broker, for the login on your phone (empty: without)", "", check_client_id
     ),
-    Question("redirect_uri", "Redirect address of the app, as registered at the broker", LOOPBACK, check_redirect),
+    Question(
+        "redirect_uri",
+        "Redirect address of the app, as registered at the broker (broker_redirect_uri in the inventory)",
+        LOOPBACK,
+        check_redirect,
+        asked=False,
+    ),
 )
 
 

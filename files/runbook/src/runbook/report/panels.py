@@ -1,14 +1,16 @@
 """Panels of the report: one symbol on one day, its coverage by feed, book, spread, rate and sequence numbers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.journal.format import FEED_NAMES, FYERS_HISTORY, FYERS_REST
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import DEPTH, DEPTH50, FORMER_NAMES, INDICES
+from harvester.reader.days import Day
 from runbook.report.axis import Axis, clock
-from runbook.report.catalogue import PulledDay
+from runbook.report.comparison import compare_bars
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 LEVELS = 5
 LINE_HEIGHT = 24
-POLLS = FEED_NAMES[FYERS_REST]
+POLLS, HISTORY = FEED_NAMES[FYERS_REST], FEED_NAMES[FYERS_HISTORY]
 CLOSED = "closed"
 """The kind of span in which nothing is due."""
 PLAIN_BOOK = "bid_px_paise[1] > 0 and ask_px_paise[1] > bid_px_paise[1]"
@@ -58,7 +60,7 @@ class Panel:
     profile: list[tuple[str, float, float]] = field(default_factory=list)
 
 
-def figures_of(day: PulledDay, symbol: str) -> dict[str, dict[str, Any]]:
+def figures_of(day: Day, symbol: str) -> dict[str, dict[str, Any]]:
     """What the certificate says of a symbol, by feed; polls only where some were due or came."""
     polls = day.certificate["symbols"].get(symbol)
     found = {POLLS: polls} if polls and (polls["expected"] or polls["updates"]) else {}
@@ -68,12 +70,12 @@ def figures_of(day: PulledDay, symbol: str) -> dict[str, dict[str, Any]]:
     return found or ({POLLS: polls} if polls else {})
 
 
-def worst_coverage(day: PulledDay, symbol: str) -> float:
+def worst_coverage(day: Day, symbol: str) -> float:
     """The smallest coverage of its feeds; 0 where nothing is known."""
     return min((figures["coverage"] or 0.0 for figures in figures_of(day, symbol).values()), default=0.0)
 
 
-def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis) -> Panel:
+def make_panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis) -> Panel:
     """Everything about one symbol on one day."""
     figures = figures_of(day, symbol)
     rows = connection.execute(
@@ -82,12 +84,33 @@ def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: 
         [day.date, day.host, symbol],
     ).fetchall()
     strips = [_strip(feed, entry, [row[1:] for row in rows if row[0] == feed], axis) for feed, entry in figures.items()]
+    strips += _strips_of_candles(connection, day, symbol, rows, axis)
     causes = {str(row[3]) for row in rows}
     table = _table_of(figures)
     if table is None:
         return Panel(symbol, axis, strips, causes)
     panel = Panel(symbol, axis, strips, causes, rate=_rate(connection, day, symbol, axis, table))
     return panel if table == INDICES else _with_books(panel, connection, day, axis, table)
+
+
+def _strips_of_candles(
+    connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, rows: list[tuple[Any, ...]], axis: Axis
+) -> Iterator[Strip]:
+    """That of the broker's own bars, where they are recorded, with what they say of ours."""
+    figures = day.certificate.get("candles", {"symbols": {}})["symbols"].get(symbol)
+    if figures is None:
+        return
+    gaps = [row[1:] for row in rows if row[0] == HISTORY]
+    drawn = [
+        (low, high, cause, f"{cause}: {clock(low)} to {clock(high)}, {bars} bars") for low, high, cause, bars in gaps
+    ]
+    drawn += [(low, high, CLOSED, _closed(low, high, axis)) for low, high in axis.closed]
+    words = [f"{figures['recorded']:,} of {figures['expected']:,} of the broker's bars"]
+    words += [f"{figures['revised']:,} revised"] if figures["revised"] else []
+    words += [f"{count:,} rejected: {flaw.replace('_', ' ')}" for flaw, count in figures["rejected"].items()]
+    compared = compare_bars(connection, day, symbol)
+    words += compared.words() if compared else []
+    yield Strip(HISTORY, figures["coverage"], len(gaps), words, spans(drawn, axis.begin, axis.end))
 
 
 def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:
@@ -175,7 +198,7 @@ def _bucketed(axis: Axis, table: str, values: str) -> tuple[str, list[int]]:
     return statement, [axis.columns, axis.begin, axis.columns, max(1, axis.end - axis.begin)]
 
 
-def _rate(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis, table: str) -> Curve:
+def _rate(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis, table: str) -> Curve:
     statement, parameters = _bucketed(axis, table, "count(*)")
     rows = connection.execute(statement, [*parameters, day.date, day.host, symbol, axis.begin, axis.end]).fetchall()
     seconds = max(1e-9, (axis.end - axis.begin) / axis.columns / NS_PER_SECOND)
@@ -189,7 +212,7 @@ def _line(values: list[float | None]) -> Curve:
     return Curve(path, known[len(known) // 2] if known else None, top)
 
 
-def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: PulledDay, axis: Axis, table: str) -> Panel:
+def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Day, axis: Axis, table: str) -> Panel:
     """The panel with depth over time, spread over time and the mean profile of the book."""
     quantities = [f"ask_qty[{n}]" for n in range(LEVELS, 0, -1)] + [f"bid_qty[{n}]" for n in range(1, LEVELS + 1)]
     means = ", ".join(f"avg({name})" for name in quantities)

@@ -6,6 +6,12 @@ from runbook.tasks.here import ROOT, awake_hosts_of, play, target_of
 from runbook.tasks.options import FORCE, WHERE, agree, operator
 
 
+@operator(check="only say what would change", inventory=WHERE["inventory"])
+def site(_: Context, check: bool = False, inventory: str | None = None) -> None:
+    """Build all that an inventory says, and repair it: the account in AWS, the hosts, the harvester on them."""
+    play("site", inventory, None, check=check)
+
+
 @operator(**WHERE)
 def start(_: Context, inventory: str | None = None, limit: str | None = None) -> None:
     """Start the harvester's services and wait until they are healthy."""

@@ -218,7 +218,7 @@ def show_configured(written: Sequence[Path], plan: Sequence[str], inventory: str
         out.print(
             f"      openssl rand -hex 32 | ./inv secret-put --name page-key --inventory {inventory}", markup=False
         )
-    out.print(f"      ansible-playbook -i {inventory} site.yml", markup=False)
+    out.print(f"      ./inv site --inventory {inventory}", markup=False)
 
 
 def show_costs(

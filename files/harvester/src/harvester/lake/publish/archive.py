@@ -38,10 +38,11 @@ def archive_path(directory: Path, name: str) -> Path:
     return next((path for path in paths if path.exists()), paths[0])
 
 
-def archive_segment(source: Source, directory: Path, form: Form = Form.ZSTD) -> Path:
+def archive_segment(source: Source, directory: Path, form: Form = Form.ZSTD, made: Path | None = None) -> Path:
     """Have a verified small copy of a segment in `directory`; its path is returned.
 
-    A copy that is there, in any form, and unpacks to the same bytes is kept. Raises HarvesterError for one that does
+    A copy that is there, in any form, and unpacks to the same bytes is kept; so is `made`, a copy that was made
+    elsewhere on this disk, which is moved here. Raises HarvesterError for one that does
     not, OSError.
     """
     target = archive_path(directory, source.name)
@@ -49,6 +50,10 @@ def archive_segment(source: Source, directory: Path, form: Form = Form.ZSTD) -> 
         return target
     if target.exists():
         _compare(target, source)
+    elif made and made.exists() and not _differs(made, source):
+        make_directory(directory)
+        target = directory / made.name
+        publish(made, target)
     else:
         form = Form.ZSTD if source.damaged else form
         target = directory / f"{source.name}{SEALED}{form}"
@@ -71,12 +76,16 @@ def _compress(plain: BinaryIO, small: BinaryIO) -> None:
 WRITERS = {Form.ZSTD: _compress, Form.PACKED: pack_file}
 
 
-def _compare(path: Path, source: Source) -> None:
+def _differs(path: Path, source: Source) -> str:
+    """Why a copy does not unpack to the segment; nothing when it does."""
     try:
-        reason = "" if hash_unpacked(path) == source.sha256 else "its bytes are others"
+        return "" if hash_unpacked(path) == source.sha256 else "its bytes are others"
     except OSError as error:
-        reason = str(error.strerror)
-    if reason:
+        return str(error.strerror)
+
+
+def _compare(path: Path, source: Source) -> None:
+    if reason := _differs(path, source):
         raise HarvesterError(
             f"{path}: the archived copy does not unpack to the bytes of segment {source.name} ({reason}). Both are"
             " kept, and the day is not closed. Move the copy away, check the disk, and run the command again."

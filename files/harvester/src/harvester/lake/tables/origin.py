@@ -27,6 +27,8 @@ class FeedContent:
     """Parts of frames that have not become rows, by reason."""
     undecoded: Undecoded = field(default_factory=Undecoded)
     """Of them, what should have become rows."""
+    borrowed: int = 0
+    """Topics that the connect record of their connection does not name: another one of the day may."""
     notices: list[str] = field(default_factory=list)
     """Texts of the server to the client, MOST_NOTICES at most."""
     snapshots: "Snapshots" = field(default_factory=lambda: Snapshots())
@@ -43,10 +45,27 @@ class Snapshots:
 
     def add(self, connection: int, symbols: Ints, times: Ints) -> None:
         """Snapshots of symbols, by number, that came on a connection."""
-        self._waiting.append((symbols << self._BITS | connection, times))
+        self.add_pairs(symbols, np.full(len(symbols), connection), times)
+
+    def pairs(self) -> tuple[Ints, Ints, Ints]:
+        """Symbol and connection, by number, and when the first snapshot of one came on the other; an element each."""
+        self._settle()
+        return self._keys >> self._BITS, self._keys & ((1 << self._BITS) - 1), self._times
+
+    def add_pairs(self, symbols: Ints, connections: Ints, times: Ints) -> None:
+        """Snapshots of symbols that came on connections, as `pairs` has them."""
+        self._waiting.append((symbols << self._BITS | connections, times))
 
     def of(self, symbol: int | None) -> dict[int, int]:
         """By the number of the connection: when the first of a symbol came."""
+        self._settle()
+        if symbol is None:
+            return {}
+        start, end = np.searchsorted(self._keys, [symbol << self._BITS, (symbol + 1) << self._BITS]).tolist()
+        connections = self._keys[start:end] & ((1 << self._BITS) - 1)
+        return dict(zip(connections.tolist(), self._times[start:end].tolist(), strict=True))
+
+    def _settle(self) -> None:
         if self._waiting:
             keys = np.concatenate([self._keys, *(part for part, _ in self._waiting)])
             times = np.concatenate([self._times, *(part for _, part in self._waiting)])
@@ -55,11 +74,6 @@ class Snapshots:
             keys = keys[order]
             first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
             self._keys, self._times = keys[first], times[order[first]]
-        if symbol is None:
-            return {}
-        start, end = np.searchsorted(self._keys, [symbol << self._BITS, (symbol + 1) << self._BITS]).tolist()
-        connections = self._keys[start:end] & ((1 << self._BITS) - 1)
-        return dict(zip(connections.tolist(), self._times[start:end].tolist(), strict=True))
 
 
 class Piece(NamedTuple):

@@ -6,10 +6,11 @@ stretch after the other. A symbol's rows are in the order of the journal.
 """
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import zstandard
@@ -35,6 +36,25 @@ class _Flush(NamedTuple):
     offset: Ints
     size: Ints
     begin: int
+    translate: "Translate | None" = None
+    """What makes the rows those of the day, where a part brought them."""
+
+    def plain(self) -> tuple[bytes, bytes, bytes, bytes, int]:
+        """The arrays as bytes, and the order."""
+        return self.first.tobytes(), self.last.tobytes(), self.offset.tobytes(), self.size.tobytes(), self.begin
+
+
+Translate = Callable[[Ints], Ints]
+"""Makes of the rows of a part, with the symbol of each first, those of the day."""
+
+
+class SavedRows(NamedTuple):
+    """The rows of one table as a spool of another process left them, in plain values."""
+
+    counts: bytes
+    """int64: rows of each symbol."""
+    flushes: list[tuple[bytes, bytes, bytes, bytes, int]]
+    """int64 arrays and the number of each _Flush."""
 
 
 class _Group(NamedTuple):
@@ -93,6 +113,28 @@ class RowSpool:
         self._at += int(size.sum())
         begin = int(order_of(rows[1:]).min())
         self._flushes.append(_Flush(rows[0][starts], rows[0][ends], offset, size, begin))
+
+    def save(self, target: BinaryIO) -> SavedRows:
+        """Write the rows to a file, for the spool of another process; what it has to know of them. Raises OSError."""
+        self.flush()
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, target)
+        return SavedRows(self._counts.tobytes(), [flush.plain() for flush in self._flushes])
+
+    def take(self, file: BinaryIO, saved: SavedRows, symbols: Ints, order: int, translate: Translate) -> None:
+        """Take over what another spool saved: `symbols` are the numbers here of its own, rising, and `order` is what
+        rows have here beyond their order there. Raises OSError.
+        """
+        self.flush()
+        shutil.copyfileobj(file, self._file)
+        self._file.flush()
+        counts = np.frombuffer(saved.counts, np.int64)
+        self._count(np.repeat(symbols[: len(counts)], counts))
+        for *arrays, begin in saved.flushes:
+            first, last, offset, size = (np.frombuffer(array, np.int64) for array in arrays)
+            places = symbols[first], symbols[last], self._at + offset, size
+            self._flushes.append(_Flush(*places, begin + order, translate))
+        self._at = self._file.tell()
 
     def _count(self, symbols: Ints) -> None:
         counts = np.bincount(symbols, minlength=len(self._counts))
@@ -154,6 +196,7 @@ class RowSpool:
             packed = os.pread(self._file.fileno(), int(flush.size[chunk]), int(flush.offset[chunk]))
             raw = self._decompressor.decompress(packed)
             rows = np.frombuffer(raw, np.int64).reshape(self._height, -1)
+            rows = flush.translate(rows) if flush.translate else rows
             start, stop = np.searchsorted(rows[0], [first, end]).tolist()
             yield rows if stop - start == rows.shape[1] else rows[:, start:stop].copy()
 

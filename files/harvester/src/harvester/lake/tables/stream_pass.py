@@ -18,6 +18,7 @@ from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.segments import Source
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import FeedContent, Origin, Piece
+from harvester.lake.tables.prepared import Prepared
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_rows import HsmRows, TbtRows
 
@@ -28,12 +29,21 @@ _READERS: dict[int, type[HsmRows | TbtRows]] = {FYERS_HSM: HsmRows, FYERS_TBT: T
 class Streams:
     """The decoded rows of a day's sockets, in temporary files."""
 
-    def __init__(self, directory: Path, origin: Origin, connections: Connections, earlier: Earlier) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        origin: Origin,
+        connections: Connections,
+        earlier: Earlier,
+        prepared: Prepared | None = None,
+    ) -> None:
+        """`prepared`: what was decoded while the day ran."""
         self.origin = origin
         self.contents = {feed: FeedContent() for feed in SOCKETS}
         self._directory = directory
         self._connections = connections
         self._earlier = earlier
+        self._prepared = prepared
         self._topics = connections.topics()
         self._readers: dict[tuple[int, int], tuple[Connection, HsmRows | TbtRows]] = {}
         """Of each feed and stream that of the connection that was read last."""
@@ -51,7 +61,15 @@ class Streams:
         if not rounds:
             return
         self._resume(run_id, rounds)
-        for record in _records(sources):
+        taken = self._take_parts(run_id, sources, rounds)
+        for number, source in enumerate(sources):
+            wanted = {feed: each for feed, each in rounds.items() if feed != FYERS_HSM or number >= taken}
+            if wanted:
+                self.read_source(run_id, source, wanted)
+
+    def read_source(self, run_id: str, source: Source, rounds: dict[int, Rounds[Any]]) -> None:
+        """Decode a segment's frames of these feeds; no round outlasts it, so that a part is what the close makes."""
+        for record in _records([source]):
             if record.kind == CONTROL:
                 for feed, each in rounds.items():
                     self._take(run_id, feed, each.control(record))
@@ -60,6 +78,23 @@ class Streams:
                 self._take(run_id, record.feed, rounds[record.feed].data(record))
         for feed, each in rounds.items():
             self._take(run_id, feed, each.finish())
+
+    def _take_parts(self, run_id: str, sources: list[Source], rounds: dict[int, Rounds[Any]]) -> int:
+        """Take over what was decoded of the run while the day ran; how many of its segments that is."""
+        if self._prepared is None or FYERS_HSM not in rounds or self._earlier.sources.get(run_id):
+            return 0
+        found = self._prepared.find(run_id, sources, self._connections, self.origin)
+        if found is None:
+            return 0
+        count = len(found.parts)
+        while found.parts:
+            part = found.parts.popleft()  # of a large day, all of them are many megabytes
+            part.join(self.contents[FYERS_HSM])
+            for name, file, saved in part.tables():
+                self.spool(TABLES[name]).take(file, saved, part.symbols, part.order, part.translate)
+        for stream, number, opened_seq, decoder in found.decoders:
+            rounds[FYERS_HSM].resume(stream, number, opened_seq, decoder)
+        return count
 
     def _resume(self, run_id: str, rounds: dict[int, Rounds[Any]]) -> None:
         """Decode what the run's connections brought on earlier days: only the state after it is of this day."""
@@ -85,7 +120,7 @@ class Streams:
             connection.last_ns = max(connection.last_ns, int(each.wall_ns[-1]))
             for piece in self._reader(connection, self.contents[feed]).read(each):
                 self._note(piece, connection)
-                self._spool(piece.table).add(piece.symbols, piece.matrix)
+                self.spool(piece.table).add(piece.symbols, piece.matrix)
 
     def _reader(self, connection: Connection, content: FeedContent) -> HsmRows | TbtRows:
         """The connection's reader, which tells `content` what is no row."""
@@ -103,7 +138,8 @@ class Streams:
             snapshots = self.contents[connection.feed].snapshots
             snapshots.add(connection.number, piece.symbols[piece.snapshot], piece.matrix[0][piece.snapshot])
 
-    def _spool(self, table: Table) -> RowSpool:
+    def spool(self, table: Table) -> RowSpool:
+        """Where the rows of a table are."""
         if table.name not in self._spools:
             self._spools[table.name] = self._open.enter_context(closing(RowSpool(self._directory, table.height)))
         return self._spools[table.name]

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
+from harvester.brokers.fyers.depth import LEVELS
+from harvester.brokers.fyers.numbers import PAISE_PER_RUPEE
 from harvester.decode.connections import Received
 from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows
@@ -100,6 +101,7 @@ class HsmRows(_ConnectionRows):
         self._note(received, batch.leftovers, (f"{notice[0]}: {notice[1]}" for notice in notices if notice))
         named = self._connection.topics
         new = batch.topics[len(self._symbols) :]
+        self.content.borrowed += sum(topic.name not in named for topic in new)
         self._add_symbols(named.get(topic.name, self._topics.get(topic.name)) for topic in new)
         quotes, depth, index = (self._usable(received, rows) for rows in batch.rows)
         pieces = [

@@ -1,0 +1,180 @@
+"""`harvester build`: while a day runs, archive its sealed segments and decode their frames of the data socket.
+
+Nothing counts before the close: it proves what it takes over, and does itself what is not here, or not right.
+"""
+
+import hashlib
+import shutil
+from contextlib import closing, suppress
+from pathlib import Path
+
+from harvester.decode.connections import HSM_FRAMES, Rounds
+from harvester.decode.frames import give_back_heap
+from harvester.decode.fyers_hsm import HsmBatch, HsmDecoder
+from harvester.journal.format import FYERS_HSM, day_directory
+from harvester.journal.segment import SEALED
+from harvester.lake.day.connections import Connection, Connections
+from harvester.lake.day.earlier import Earlier
+from harvester.lake.day.records import read_connection
+from harvester.lake.day.segments import DayIndex, Source, find_sources, read_index
+from harvester.lake.layout import RAW, Partition
+from harvester.lake.publish.archive import Form, archive_segment
+from harvester.lake.schema import TABLES
+from harvester.lake.tables import part_files
+from harvester.lake.tables.origin import Origin
+from harvester.lake.tables.part_files import OpenConnection, PartFacts, RunState, TableRows
+from harvester.lake.tables.prepared import is_begin, rows_file
+from harvester.lake.tables.stream_pass import Streams
+
+BUILT, AT_WORK, NO_ROOM = "built", "a close or another build is at work", "the disk has not enough room"
+
+
+def build_parts(
+    *, journal: Path, lake: Path, partition: Partition, release: str, form: Form, reserve_bytes: int
+) -> tuple[str, int]:
+    """Make parts of the segments that are sealed and have none; how it ended, and how many segments became parts.
+
+    So many bytes as today's journal has, for the close needs as many, and `reserve_bytes` stay free on the disk:
+    where they are not, the day's parts are removed. Raises HarvesterError, OSError.
+    """
+    folder = part_files.folder_of_day(lake, partition.date)
+    _remove_others(folder)
+    with part_files.holding(folder, wait=False) as is_ours:
+        if not is_ours:
+            return AT_WORK, 0
+        runs = {state.run_id: _Run(folder, state) for state in _states(folder, release)}
+        done = {name for run in runs.values() for name in run.state.segments}
+        sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
+        count = 0
+        for source in sources:
+            if source.path.suffix != SEALED or source.name in done:
+                continue
+            if not _has_room(lake, sources, reserve_bytes):
+                part_files.remove_parts(lake, partition.date)
+                return NO_ROOM, count
+            index = read_index([source])
+            archive_segment(source, folder / part_files.RAW, form)
+            run = runs.setdefault(source.run_id, _Run(folder, _begun(release, source.run_id)))
+            count += run.take(source, index)
+            give_back_heap()
+        return BUILT, count
+
+
+def _remove_others(folder: Path) -> None:
+    """Days whose close had no use for their parts leave them here; one that is being closed keeps them."""
+    for other in folder.parent.glob("*"):
+        if other != folder:
+            with part_files.holding(other, wait=False) as is_ours:
+                if is_ours:
+                    shutil.rmtree(other)
+
+
+def _states(folder: Path, release: str) -> list[RunState]:
+    """Those of this release: what another one decoded is decoded anew."""
+    found = (part_files.read(path, RunState) for path in sorted(folder.glob("*.state")))
+    return [state for state in found if state and state.release == release]
+
+
+def _begun(release: str, run_id: str) -> RunState:
+    return RunState(release, run_id, part_files.first_key(release, run_id), [])
+
+
+def _has_room(lake: Path, sources: list[Source], reserve_bytes: int) -> bool:
+    recorded = sum(source.path.stat().st_size for source in sources)
+    return shutil.disk_usage(lake).free >= recorded + reserve_bytes
+
+
+class _Run:
+    """One run of the recorder: its segments become parts, each from where the one before ended."""
+
+    def __init__(self, folder: Path, state: RunState) -> None:
+        self.state = state
+        self._folder = folder
+        self._rounds: Rounds[HsmBatch] = Rounds(FYERS_HSM, HsmDecoder, HSM_FRAMES)
+        for each in state.connections:
+            self._rounds.resume(each.stream, each.number, each.seq, HsmDecoder.resumed(each.decoder))
+
+    def take(self, source: Source, index: DayIndex) -> bool:
+        """Look at the next segment; whether it became a part."""
+        self.state.segments.append(source.name)
+        part = None if self.state.ended else self._decode(source, index)
+        if part is None:
+            self.state.ended = True
+        else:
+            part_files.write(self._folder / f"{source.name}.part", part)
+            self.state.key = part.key
+        part_files.write(self._folder / f"{self.state.run_id}.state", self.state)
+        return part is not None
+
+    def _decode(self, source: Source, index: DayIndex) -> PartFacts | None:
+        """The part; None for a segment whose rows rest on more than the run's segments so far."""
+        if source.numbers.skipped or (len(self.state.segments) == 1 and not is_begin(source)):
+            return None
+        connections = self._connect(index)
+        known = len(connections)
+        origin = Origin([self.state.run_id], ())
+        for symbol in sorted({symbol for each in connections for symbol in each.symbols}):
+            origin.number(symbol)
+        with closing(Streams(self._folder, origin, connections, Earlier())) as streams:
+            streams.read_source(self.state.run_id, source, {FYERS_HSM: self._rounds})
+            going_on = self._going_on(connections)
+            if len(connections) > known or streams.contents[FYERS_HSM].borrowed or going_on is None:
+                return None
+            self.state.connections = going_on
+            return self._save(source, streams, connections)
+
+    def _connect(self, index: DayIndex) -> Connections:
+        """The connections that frames of the segment may be of."""
+        connections = Connections()
+        run_id = self.state.run_id
+        for each in self.state.connections:
+            connections.open(
+                Connection(
+                    *(FYERS_HSM, each.stream, run_id, each.seq, each.from_ns),
+                    symbols=frozenset(each.symbols),
+                    topics=each.topics,
+                )
+            )
+        for control in index.controls:
+            if control.value["type"] == "connect":
+                with suppress(KeyError, TypeError, ValueError):
+                    connection = read_connection(control, run_id)
+                    if connection.feed == FYERS_HSM:
+                        connections.open(connection)
+        return connections
+
+    def _going_on(self, connections: Connections) -> list[OpenConnection] | None:
+        """The connections that decoders are of now; None when one has no connect record."""
+        found = []
+        for stream, number, seq, decoder in self._rounds.current():
+            connection = connections.get(self.state.run_id, (FYERS_HSM, stream), seq)
+            if connection is None or not isinstance(decoder, HsmDecoder):
+                return None
+            symbols = sorted(connection.symbols)
+            found.append(
+                OpenConnection(stream, number, seq, connection.from_ns, symbols, connection.topics, decoder.save())
+            )
+        return found
+
+    def _save(self, source: Source, streams: Streams, connections: Connections) -> PartFacts:
+        content = streams.contents[FYERS_HSM]
+        tables = {}
+        for name in streams.tables:
+            path = rows_file(self._folder / source.name, name)
+            with path.open("wb") as file:
+                saved = streams.spool(TABLES[name]).save(file)
+            with path.open("rb") as file:
+                tables[name] = TableRows(hashlib.file_digest(file, "sha256").hexdigest(), saved)
+        symbols, numbers, moments = content.snapshots.pairs()
+        return PartFacts(
+            key=part_files.next_key(self.state.key, source.sha256),
+            symbols=streams.origin.symbols,
+            connections=[(each.stream, each.seq, each.last_ns) for each in connections],
+            frames=content.frames,
+            leftovers=dict(content.leftovers),
+            undecoded=dict(content.undecoded.parts),
+            undecoded_times=content.undecoded.times,
+            notices=content.notices,
+            snapshots=(symbols.tobytes(), numbers.tobytes(), moments.tobytes()),
+            tables=tables,
+        )

@@ -1,0 +1,138 @@
+"""Files of parts: `<lake>/.building/<date>/`, work in progress that no reader looks at and nothing recorded rests on.
+
+`<segment>.part` says what one segment of a run became, `<segment>.<table>.rows` has its rows, `<run>.state` is where
+the decoders of the run stand after the last of them, `raw/` has the archived segments. A part is named by a key: the
+hash of the release, the run, and the content of each of its segments so far. Decoding is a function of just these, so
+a part with the right key is what the close would make.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from harvester.base.files import make_directory, replacing
+from harvester.decode.fyers_hsm import HsmState
+from harvester.lake.tables.spool import SavedRows
+
+FOLDER = ".building"
+FORMAT = 1
+RAW = "raw"
+_DIGEST = hashlib.sha256().digest_size
+Stored = TypeVar("Stored", bound="PartFacts | RunState")
+
+
+class TableRows(msgspec.Struct, frozen=True):
+    """Rows of one table, and the hash of the file that they are in."""
+
+    sha256: str
+    saved: SavedRows
+
+
+class PartFacts(msgspec.Struct, frozen=True):
+    """What the frames of the data socket in one segment became. Times are wall ns."""
+
+    key: str
+    symbols: list[str]
+    """By the number that rows have."""
+    connections: list[tuple[int, int, int]]
+    """By the number that rows have: stream, number of the connect record, receipt of the last frame here, or 0."""
+    frames: int
+    leftovers: dict[str, int]
+    undecoded: dict[str, int]
+    undecoded_times: list[int]
+    notices: list[str]
+    snapshots: tuple[bytes, bytes, bytes]
+    """int64 arrays: symbol, connection, time."""
+    tables: dict[str, TableRows]
+
+
+class OpenConnection(msgspec.Struct, frozen=True):
+    """A connection that goes on: its decoder, and what its connect record said."""
+
+    stream: int
+    number: int
+    seq: int
+    from_ns: int
+    symbols: list[str]
+    topics: dict[str, str]
+    decoder: HsmState
+
+
+class RunState(msgspec.Struct):
+    """Where a run stands after the last segment of it that became a part."""
+
+    release: str
+    run_id: str
+    key: str
+    segments: list[str]
+    """Names of those that were looked at."""
+    ended: bool = False
+    """The rest of the run is left to the close: something in it can only be told with the whole day."""
+    connections: list[OpenConnection] = []
+
+
+def first_key(release: str, run_id: str) -> str:
+    """The key of a run before its first segment."""
+    return hashlib.sha256(f"{FORMAT} {release} {run_id}".encode()).hexdigest()
+
+
+def next_key(key: str, sha256: str) -> str:
+    """The key after a segment with that hash."""
+    return hashlib.sha256(f"{key} {sha256}".encode()).hexdigest()
+
+
+def folder_of_day(lake: Path, day: date) -> Path:
+    """Where the parts of a day are."""
+    return lake / FOLDER / day.isoformat()
+
+
+def write(path: Path, content: PartFacts | RunState) -> None:
+    """Write facts with their hash before them. Raises OSError."""
+    body = msgspec.msgpack.encode(content)
+    with replacing(path, 0o640, synced=False) as file:
+        file.write(hashlib.sha256(body).digest() + body)
+
+
+def read(path: Path, kind: type[Stored]) -> Stored | None:
+    """What `write` wrote; None where it is not there, not whole, or of another release."""
+    try:
+        content = path.read_bytes()
+        body = content[_DIGEST:]
+        if hashlib.sha256(body).digest() != content[:_DIGEST]:
+            return None
+        return msgspec.msgpack.decode(body, type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+@contextmanager
+def holding(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold the parts of a day for this process, or find without `wait` that another one does. Raises OSError."""
+    if wait and not folder.is_dir():
+        yield True  # nobody has begun
+        return
+    make_directory(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def remove_parts(lake: Path, day: date) -> None:
+    """Remove the parts of a day. Raises OSError."""
+    folder = folder_of_day(lake, day)
+    if folder.exists():
+        shutil.rmtree(folder)
