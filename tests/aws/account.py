@@ -25,7 +25,8 @@ from runbook.aws.alarms import read_alarms
 from runbook.aws.bucket import bucket_exists, read_bucket
 from runbook.aws.budget import REGION as BUDGETS_REGION
 from runbook.aws.budget import read_budget
-from runbook.aws.functions import read_function, read_log_group
+from runbook.aws.functions import read_function
+from runbook.aws.log_groups import read_log_group
 from runbook.aws.outcome import as_tag_dict, pages
 from runbook.aws.schedules import read_group, read_schedules
 from runbook.aws.session import Account
@@ -193,6 +194,7 @@ class Cloud:
             "budget": read_budget(self.client("budgets", BUDGETS_REGION), ACCOUNT, NAMES.budget),
             "functions": {name: self._function(name) for name in FUNCTIONS},
             "logs": [read_log_group(logs, NAMES.function_log_group(name)) for name in FUNCTIONS],
+            "host_logs": read_log_group(logs, NAMES.host_log_group),
             "profile_tags": self._profile_tags(),
             "alarm_tags": self._alarm_tags(),
             "topic_tags": self._topic_tags(),

@@ -116,7 +116,8 @@ def open_the_page_wide(cloud: Cloud) -> None:
 
 
 def forget_logs(cloud: Cloud) -> None:
-    cloud.client("logs").delete_retention_policy(logGroupName=NAMES.function_log_group("dead-man"))
+    for group in (NAMES.function_log_group("dead-man"), NAMES.host_log_group):
+        cloud.client("logs").delete_retention_policy(logGroupName=group)
 
 
 def unsubscribe(cloud: Cloud) -> None:

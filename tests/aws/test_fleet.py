@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
-from runbook.aws.cost import Configuration, estimate, prices, read_configuration, volume_gib
+from runbook.aws.cost import LOG_MIB_AN_HOUR, Configuration, estimate, prices, read_configuration, volume_gib
 from runbook.aws.destroy import refuse
 from runbook.aws.host_keys import ensure_known, find_keys, forget
 from runbook.aws.risk import Risk, find_risks
@@ -67,6 +67,22 @@ def test_costs_follow_the_configuration() -> None:
         prices("us-east-1")
 
 
+def test_logs_cost_what_is_beyond_the_free_gigabytes() -> None:
+    price = prices("ap-south-1")
+
+    def logs(hosts: int, days: int) -> list[float]:
+        wanted = Configuration("t3.micro", hosts, 16, False, True, 0, 30, 5, 5, log_days=days)
+        return [line.dollars for line in estimate(wanted, price) if line.what == "logs"]
+
+    assert logs(1, 0) == []
+    assert logs(1, 30) == [0]
+    [month], [year] = logs(20, 30), logs(20, 365)
+    arriving = 20 * 730 * LOG_MIB_AN_HOUR / 1024
+    kept = arriving * 30 / (730 / 24)
+    assert month == pytest.approx((arriving - 5) * price["log_gib"] + kept * price["log_gib_month"], abs=0.01)
+    assert year == pytest.approx(month + arriving * 335 / (730 / 24) * price["log_gib_month"], abs=0.02)
+
+
 def test_the_configuration_is_read_from_the_inventory() -> None:
     variables = {
         "aws_host_symbols": SYMBOLS[:10],
@@ -80,10 +96,11 @@ def test_the_configuration_is_read_from_the_inventory() -> None:
         "aws_storage_cold_after_days": 30,
         "aws_functions_deployed": [],
         "aws_baseline_enabled": False,
+        "aws_watch_host_log_days": 30,
         "broker_account": "XX00000",
     }
 
-    assert read_configuration(variables) == Configuration("t3.micro", 2, 16, True, True, 200.0, 30, 5, 6)
+    assert read_configuration(variables) == Configuration("t3.micro", 2, 16, True, True, 200.0, 30, 5, 6, log_days=30)
 
 
 def test_host_keys_are_read_from_the_console_and_forgotten_again(tmp_path: Path) -> None:

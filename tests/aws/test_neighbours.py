@@ -56,11 +56,13 @@ def test_alarms_of_an_environment_whose_name_begins_with_ours_stay(here: Account
 def test_destroy_takes_the_log_groups_and_alarms_of_its_own_environment_alone(here: Account) -> None:
     for names in (OURS, NEXT):
         settle(here, names, "disk-x")
-        boto3.client("logs").create_log_group(logGroupName=names.function_log_group("evening"))
+        for group in (names.function_log_group("evening"), names.host_log_group):
+            boto3.client("logs").create_log_group(logGroupName=group)
 
     doomed = {(one.kind, one.name) for one in plan(here, OURS, ACCOUNT)}
 
-    assert {("alarm", OURS.alarm("disk-x")), ("log group", OURS.function_log_group("evening"))} == doomed
+    groups = {("log group", OURS.function_log_group("evening")), ("log group", OURS.host_log_group)}
+    assert {("alarm", OURS.alarm("disk-x"))} | groups == doomed
 
 
 def test_a_permission_that_somebody_added_to_a_function_is_taken_off(here: Account) -> None:

@@ -28,6 +28,7 @@ OTHERS = {"aws:ResourceTag/Project": NAMES.project, "aws:ResourceTag/Environment
 METRICS = {"cloudwatch:namespace": "AlphaHarvester"}
 LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group('dead-man')}:log-stream:x"
 OTHER_LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group('evening')}:log-stream:x"
+HOST_LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.host_log_group}"
 FUNCTION = f"arn:aws:lambda:{HERE}:function:{NAMES.function('dead-man')}"
 PAGE = f"arn:aws:lambda:{HERE}:function:{NAMES.function('token-page')}"
 REFRESH, KEY, CHANNELS, RENEWED, REMINDED = (
@@ -60,6 +61,8 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("host", "ssm:GetParameter", CHANNELS, {}),
     ("host", "sns:Publish", TOPIC, {}),
     ("host", "cloudwatch:PutMetricData", "*", METRICS),
+    ("host", "logs:CreateLogStream", f"{HOST_LOGS}:log-stream:x", {}),
+    ("host", "logs:PutLogEvents", f"{HOST_LOGS}:log-stream:x", {}),
     ("dead-man", "cloudwatch:GetMetricData", "*", {}),
     ("dead-man", "cloudwatch:PutMetricData", "*", METRICS),
     ("dead-man", "logs:PutLogEvents", LOGS, {}),
@@ -146,6 +149,11 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("host", "ec2:TerminateInstances", INSTANCE, OURS),
     ("host", "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "AWS/EC2"}),
     ("host", "sns:Publish", f"arn:aws:sns:{HERE}:another", {}),
+    ("host", "logs:PutLogEvents", LOGS, {}),
+    ("host", "logs:PutLogEvents", f"{HOST_LOGS}-2:log-stream:x", {}),
+    ("host", "logs:CreateLogGroup", HOST_LOGS, {}),
+    ("host", "logs:GetLogEvents", f"{HOST_LOGS}:log-stream:x", {}),
+    ("host", "logs:DeleteLogStream", f"{HOST_LOGS}:log-stream:x", {}),
     ("host", "ec2messages:GetMessages", "*", {}),
     ("host", "ssmmessages:OpenDataChannel", "*", {}),
     ("dead-man", "logs:PutLogEvents", OTHER_LOGS, {}),

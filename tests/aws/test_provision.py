@@ -189,7 +189,7 @@ def test_what_the_inventory_asks_for_anew_is_changed_in_place(cloud: Cloud) -> N
     assert functions == [NAMES.function("dead-man")]
     ours = {role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(NAMES.stem)}
     assert ours == {NAMES.role(name) for name in ("host", "dead-man", "scheduler", "operator")}
-    assert len(logs.describe_log_groups()["logGroups"]) == len(FUNCTIONS)
+    assert len(logs.describe_log_groups()["logGroups"]) == len(FUNCTIONS) + 1
 
 
 def test_destroy_refuses_what_would_lose_data_then_removes_everything_and_proves_it(

@@ -1,7 +1,9 @@
 """The failures of docs/exit-codes.md: how a place is spoilt for each, and what a person must be told then."""
 
+import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
@@ -104,6 +106,29 @@ def cut_off(place: Place) -> None:
     )
 
 
+@contextmanager
+def journalctl(place: Place) -> Iterator[None]:
+    """A host's journal with one entry."""
+    entry = {"__CURSOR": "s=0", "__REALTIME_TIMESTAMP": "1", "MESSAGE": "one"}
+    program = place.root / "bin" / "journalctl"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho '{json.dumps(entry)}'\n")
+    program.chmod(0o755)
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{program.parent}:{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+def cut_off_for_an_hour(place: Place) -> None:
+    """CloudWatch is not there, and was not an hour ago."""
+    (place.root / "sent").write_text('{"away_since_ns": 1}')
+    logs = {"group": "/x/y/hosts", "endpoint_url": DEAD, "region": "ap-south-1", "state_file": f"{place.root}/sent"}
+    place.configure(logs=logs)
+
+
 CONFIGURATION = r"config\.json: "
 RIGHTS = [
     no_rights(
@@ -162,7 +187,8 @@ FAILURES: dict[str, list[Failure]] = {
             cut_off,
             r"(NSE_CM\.csv|127\.0\.0\.1|could not be reached|channel|access token|Watch|s3://b-bucket).*\.",
             CONNECTED,
-        )
+        ),
+        Failure(cut_off_for_an_hour, r"/x/y/hosts: .*127\.0\.0\.1.*next minute", ("send-logs",), within=journalctl),
     ],
     "bad token or receipt": BAD_PROOF,
 }

@@ -148,6 +148,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "prune-journal": ["prune-journal", "--apply"],
         "upload": ["upload"],
         "metrics": ["metrics"],
+        "send-logs": ["send-logs"],
         "cleanup": ["cleanup", "--apply", "--keep-days", "0", "--receipt", str(place.receipt)],
     }
 

@@ -24,7 +24,7 @@ ONLINE = (
     "harvester-remind.service",
     "harvester-renew.service",
 )
-UPLOAD, METRICS = "harvester-upload.service", "harvester-metrics.service"
+UPLOAD, METRICS, LOGS = "harvester-upload.service", "harvester-metrics.service", "harvester-logs.service"
 OFFLINE = (
     "harvester-close.service",
     "harvester-prune.service",
@@ -82,6 +82,15 @@ def test_metrics_are_published_where_the_alarms_of_an_account_read_them(rendered
     assert timer["disabled"] is not aws
 
 
+def test_the_log_goes_to_the_group_that_the_account_has(rendered):
+    logs = json.loads((rendered / "rendered.config.json").read_text("utf-8")).get("logs", {})
+    [timer] = [unit for unit in json.loads((rendered / "rendered.timers.json").read_bytes()) if "logs" in unit["name"]]
+    aws = not rendered.name.startswith("lab")
+
+    assert logs.get("group") == (Names("production").host_log_group if aws else None)
+    assert timer["disabled"] is not aws
+
+
 def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_what_became_of_it(rendered):
     [timer] = [unit for unit in json.loads((rendered / "rendered.timers.json").read_bytes()) if "renew" in unit["name"]]
     unit = (rendered / "harvester-renew.service").read_text("utf-8")
@@ -113,7 +122,7 @@ def test_what_must_be_on_a_host_is_what_the_role_puts_there(rendered):
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
-@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD, METRICS), 1.5), (OFFLINE, 0.5), ((WATCH,), 2.1)])
+@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, UPLOAD, METRICS, LOGS), 1.5), (OFFLINE, 0.5), ((WATCH,), 2.1)])
 def test_the_units_are_exposed_little(rendered, units, bound):
     for unit in units:
         limit = f"--threshold={bound * 10:.0f}"
@@ -123,7 +132,7 @@ def test_the_units_are_exposed_little(rendered, units, bound):
 
 
 def test_every_unit_reports_its_failure_and_has_a_memory_ceiling(rendered):
-    for unit in (*ONLINE, UPLOAD, METRICS, *OFFLINE, WATCH):
+    for unit in (*ONLINE, UPLOAD, METRICS, LOGS, *OFFLINE, WATCH):
         text = (rendered / unit).read_text("utf-8")
         assert "\nMemoryMax=" in text
         tells_itself = unit in ("harvester-failure@.service", "harvester-alert.service")
@@ -135,14 +144,17 @@ def test_the_memory_ceilings_fit_a_host_with_one_gibibyte_together(rendered):
         [line] = [line for line in (rendered / unit).read_text("utf-8").splitlines() if line.startswith("MemoryMax=")]
         return int(line.removeprefix("MemoryMax=").rstrip("M"))
 
-    for unit in (UPLOAD, METRICS):
+    for unit in (UPLOAD, METRICS, LOGS):
         assert "harvester-close.service" in (rendered / unit).read_text("utf-8"), "it waits for the close job"
     for unit in TELLING:  # however many fail at once
         assert "\nSlice=harvester-alerts.slice\n" in (rendered / unit).read_text("utf-8")
     # The renewal runs at 07:00, when no other job does.
     together = ("harvester-recorder.service", "harvester-token-agent.service", "harvester-alerts.slice")
     always = sum(map(ceiling, together))
-    assert always + max(ceiling("harvester-close.service"), ceiling(UPLOAD) + ceiling(METRICS)) + 256 < 1024
+    assert (
+        always + max(ceiling("harvester-close.service"), ceiling(UPLOAD) + ceiling(METRICS) + ceiling(LOGS)) + 256
+        < 1024
+    )
 
 
 def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendered):
@@ -161,6 +173,7 @@ def test_the_units_name_the_paths_that_are_the_applications_own_defaults(rendere
     assert f"RuntimeDirectory={settings.token.handover.parent.name}\n" in agent
     assert f"ReadOnlyPaths={settings.token.file.parent}\n" in agent
     assert f"RuntimeDirectory={settings.metrics.state_file.parent.name}\n" in metrics
+    assert f"StateDirectory={settings.logs.state_file.parent.name}\n" in (rendered / LOGS).read_text("utf-8")
 
 
 def test_every_schedule_says_its_time_zone(root, rendered):

@@ -200,6 +200,7 @@ def test_disks_and_costs_are_sized_by_what_rules_stand_for() -> None:
         "aws_host_megabytes_per_symbol_day": 20, "aws_host_elastic_ip": True, "aws_watch_save_hours": True,
         "aws_storage_cold_after_days": 30, "aws_functions_deployed": [], "broker_account": "XX00000",
         "aws_baseline_enabled": False,
+        "aws_watch_host_log_days": 0,
     }  # fmt: skip
 
     found = read_configuration(variables, [LISTED])

@@ -11,7 +11,7 @@ from runbook.aws.ansible_module import run
 
 DOCUMENTATION = r"""
 module: aws_watch
-short_description: CloudWatch alarms, a dashboard, a budget and EventBridge schedules
+short_description: CloudWatch alarms, log groups, a dashboard, a budget and EventBridge schedules
 description:
   - Makes alarms, removes others whose names begin with the prefix, and writes the dashboard.
   - Makes a monthly cost budget with an e-mail at each of its percents.
@@ -31,6 +31,10 @@ options:
     required: true
   dashboard_body:
     description: Body of the dashboard.
+    type: dict
+    required: true
+  log_groups:
+    description: Days for which each of these log groups keeps its logs; of 0 days it is not made.
     type: dict
     required: true
   budget:
@@ -71,6 +75,7 @@ EXAMPLES = r"""
     alarms: "{{ __aws_watch_alarms }}"
     dashboard: alpha-harvester-production
     dashboard_body: {widgets: []}
+    log_groups: {/alpha-harvester/production/hosts: 30}
     budget:
       account: "123456789012"
       name: alpha-harvester-production
@@ -96,15 +101,17 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     """One call of each function that does the work."""
     from runbook.aws.alarms import ensure_alarms, ensure_dashboard
     from runbook.aws.budget import ensure_budget
+    from runbook.aws.log_groups import ensure_log_groups
     from runbook.aws.outcome import Outcome
     from runbook.aws.schedules import ensure_schedules
 
     alarms = ensure_alarms(here, **{key: arguments[key] for key in ("prefix", "alarms", "tags")}, dry=here.dry)
     board = ensure_dashboard(here, arguments["dashboard"], arguments["dashboard_body"], dry=here.dry)
+    logs = ensure_log_groups(here, arguments["log_groups"], arguments["tags"], dry=here.dry)
     budget = ensure_budget(here, **arguments["budget"], dry=here.dry)
     keys = ("group", "schedules", "timezone", "tags")
     schedules = ensure_schedules(here, **{key: arguments[key] for key in keys}, dry=here.dry)
-    parts = {"alarms": alarms, "dashboard": board, "budget": budget, "schedules": schedules}
+    parts = {"alarms": alarms, "dashboard": board, "log groups": logs, "budget": budget, "schedules": schedules}
     before, after = ({name: getattr(part, when) for name, part in parts.items()} for when in ("before", "after"))
     return Outcome(before, after, {"left_out": list(budget.values.get("left_out", ()))})
 

@@ -47,6 +47,7 @@ COMMANDS = {
     "prune-journal": Command("delete journal segments that the lake provably holds"),
     "upload": Command("bring closed days into the bucket, verified"),
     "metrics": Command("publish this host's metrics in CloudWatch, once"),
+    "send-logs": Command("bring this host's log to CloudWatch, once"),
     "cleanup": Command("delete lake files that receipts prove to be elsewhere"),
 }
 

@@ -18,6 +18,7 @@ METADATA_USERS = {
     "harvester-close",
     "harvester-upload",
     "harvester-metrics",
+    "harvester-logs",
     "ubuntu",
 }
 CONNECT = """
@@ -137,6 +138,7 @@ def test_the_metadata_service_is_there_for_root_and_the_token_agent_alone(host):
         "harvester-token",
         "harvester-upload",
         "harvester-metrics",
+        "harvester-logs",
     }
 
 

@@ -11,7 +11,10 @@ OFFLINE = [
     "harvester-verify.service",
     "harvester-failure@x.service",
 ]
-SERVICE_USERS = "harvester-recorder harvester-token harvester-alert harvester-close harvester-upload harvester-metrics"
+SERVICE_USERS = (
+    "harvester-recorder harvester-token harvester-alert harvester-close harvester-upload harvester-metrics"
+    " harvester-logs"
+)
 PATHS = {
     "/opt/harvester/releases": "root root 755",
     "/etc/harvester": "root harvester 750",

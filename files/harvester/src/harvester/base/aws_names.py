@@ -114,6 +114,11 @@ class Names:
         return f"/aws/lambda/{self.function(name)}"
 
     @property
+    def host_log_group(self) -> str:
+        """Log group that the hosts send their own log to, a stream each, such as /alpha-harvester/production/hosts."""
+        return f"{self.parameter_prefix}/hosts"
+
+    @property
     def schedule_group(self) -> str:
         """EventBridge Scheduler group; deleting it deletes every schedule of this environment."""
         return self.stem

@@ -22,6 +22,7 @@ from harvester.calendar.segments import guess_segment
 from harvester.config.alerting import AlertSettings, AwsRegion
 from harvester.config.broker import BrokerSettings
 from harvester.config.candles import CandleSettings, request_spacing
+from harvester.config.cloudwatch import EndpointUrl, LogSettings, MetricsSettings
 from harvester.config.feeds import (
     FeedName,
     HsmSettings,
@@ -39,8 +40,6 @@ from harvester.config.token import TokenSettings
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
 DATA_DIR = Path("/var/lib/harvester")
-
-EndpointUrl = Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")]
 
 
 def _this_host() -> str:
@@ -80,19 +79,6 @@ class UploadSettings(Model, frozen=True):
     """Another S3 service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
     proof: Literal["s3", "pull", "both"] = "both"
     """Which verified copies clean-up demands before a file may go from the host; without a bucket, the pulled one."""
-
-
-class MetricsSettings(Model, frozen=True):
-    """What the host publishes of itself in CloudWatch every minute; without an environment nothing is published."""
-
-    environment: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")] | None = None
-    """Value of the dimension Environment, such as alpha-harvester-production; default: no metrics."""
-    region: AwsRegion | None = None
-    """AWS region of the metrics; default: the region of the environment."""
-    endpoint_url: EndpointUrl | None = None
-    """Another service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
-    state_file: Path = Path("/run/harvester-metrics/published.json")
-    """What was counted when metrics were last published, so that each update counts once."""
 
 
 class Settings(Model, frozen=True, kw_only=True):
@@ -136,6 +122,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """The copy in S3."""
     metrics: MetricsSettings = MetricsSettings()
     """The host's metrics in CloudWatch."""
+    logs: LogSettings = LogSettings()
+    """The host's own log in CloudWatch."""
     status_file: Path = Path("/run/harvester-recorder/status.json")
     """Where the recorder publishes its state for `harvester health`."""
     clock_log: Path = Path("/var/log/chrony/tracking.log")

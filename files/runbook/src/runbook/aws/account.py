@@ -77,6 +77,7 @@ def describe(names: Names, account: str) -> dict[str, Any]:
         "roles": {name: names.role(name) for name in aws_names.ROLES},
         "functions": {name: names.function(name) for name in aws_names.FUNCTIONS},
         "log_groups": {name: names.function_log_group(name) for name in aws_names.FUNCTIONS},
+        "host_log_group": names.host_log_group,
         "parameter_prefix": names.parameter_prefix,
         "parameters": {name: names.parameter(name) for name in aws_names.SECRETS},
         "schedule_group": names.schedule_group,

@@ -25,6 +25,8 @@ LAKE_SHARE = 0.3
 CHANGED_A_DAY = 0.05
 """Share of the disk that a daily snapshot adds to the first one."""
 SNAPSHOTS = 7
+LOG_MIB_AN_HOUR = 2.0
+"""What a host's units, kernel and SSH say in an hour, as it is sent."""
 TRAIL_GIB = 1.0
 """Logs of a year of a small account, at most."""
 
@@ -52,6 +54,7 @@ class Configuration:
     functions: int
     function_alarms: int
     baseline: bool = False
+    log_days: int = 0
 
 
 def volume_gib(most_symbols: int, system_gib: int, kept_days: int, megabytes: float) -> int:
@@ -79,6 +82,7 @@ def read_configuration(variables: Mapping[str, Any], lists: Sequence[IndexList] 
         functions=len(deployed(variables)),
         function_alarms=len(deployed(variables)) + (PAGE in deployed(variables)),
         baseline=bool(variables["aws_baseline_enabled"]),
+        log_days=int(variables["aws_watch_host_log_days"]),
     )
 
 
@@ -121,6 +125,7 @@ def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
         _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),
         _stored(wanted, price),
         _watched(wanted, price),
+        *_logs(wanted, hours, price),
         *_baseline(wanted, price),
     ]
 
@@ -151,6 +156,18 @@ def _watched(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
     paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
     how = f"{metrics} metrics, {alarms} alarms; {wanted.functions} functions are free"
     return _line("watching", how, paid_metrics * price["metric_month"] + paid_alarms * price["alarm_month"])
+
+
+def _logs(wanted: Configuration, hours: float, price: Mapping[str, Any]) -> list[CostLine]:
+    """The hosts' logs: what arrives in a month and what is kept of it."""
+    if not wanted.log_days:
+        return []
+    arriving = wanted.hosts * hours * LOG_MIB_AN_HOUR / 1024
+    kept = arriving * wanted.log_days / (HOURS / 24)
+    free = price["log_free_gib"]
+    paid, paid_kept = max(0.0, arriving - free), max(0.0, kept - max(0.0, free - arriving))
+    how = f"{arriving:.2f} GiB a month, kept for {wanted.log_days} days; {free} GiB are free"
+    return [_line("logs", how, paid * price["log_gib"] + paid_kept * price["log_gib_month"])]
 
 
 def _baseline(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import ConfigError
+from runbook.aws.log_groups import keep_log_group, read_log_group
 from runbook.aws.optional import can_reserve
-from runbook.aws.outcome import Clients, Outcome, pages, with_tags
+from runbook.aws.outcome import Clients, Outcome, with_tags
 
 MORNING, EVENING = "morning", "evening"
 PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
@@ -91,7 +92,7 @@ def ensure_settings(
         after |= {name: wanted, group: {"days": log_days, "tags": with_tags(tags, kept["tags"] if kept else {})}}
         if not dry:
             _write(client, name, found or NOTHING, wanted)
-            _keep_logs(logs, group, kept, after[group])
+            keep_log_group(logs, group, kept, after[group])
     for name in absent:
         if (found := read_function(client, name)) is not None:
             before[name] = found
@@ -100,31 +101,6 @@ def ensure_settings(
     public = [function["name"] for function in functions if function.get("public_url")]
     urls = {name: found["FunctionUrl"] for name in public if not dry and (found := _url(client, name))}
     return Outcome(before, after, {"urls": urls, "left_out": [] if may_reserve else [NOT_RESERVED]})
-
-
-def read_log_group(logs: Any, name: str) -> dict[str, Any] | None:
-    """Days and tags of a log group, or None."""
-    found = _find_log_group(logs, name)
-    if not found:
-        return None
-    tags = logs.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]
-    own = {key: value for key, value in tags.items() if not key.startswith("aws:")}
-    return {"days": found.get("retentionInDays"), "tags": own}
-
-
-def _find_log_group(logs: Any, name: str) -> dict[str, Any]:
-    groups = pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
-    return next((group for group in groups if group["logGroupName"] == name), {})
-
-
-def _keep_logs(logs: Any, name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> None:
-    if found is None:
-        logs.create_log_group(logGroupName=name, tags=wanted["tags"])
-    elif found["tags"] != wanted["tags"]:
-        arn = _find_log_group(logs, name)["arn"].removesuffix(":*")
-        logs.tag_resource(resourceArn=arn, tags=wanted["tags"])
-    if (found or {}).get("days") != wanted["days"]:
-        logs.put_retention_policy(logGroupName=name, retentionInDays=wanted["days"])
 
 
 def read_function(client: Any, name: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from runbook.aws.account import (
     read_role,
 )
 from runbook.aws.alarms import read_alarms
-from runbook.aws.functions import read_log_group
+from runbook.aws.log_groups import read_log_group
 from runbook.aws.outcome import Clients, pages
 
 DELETE_AT_ONCE = 1000
@@ -65,7 +65,7 @@ def _functions(clients: Clients, names: Names, account: str, partition: str) -> 
     for name in (names.function(one) for one in FUNCTIONS):
         if name in there:
             yield Doomed("function", name, partial(functions.delete_function, FunctionName=name))
-    for group in (names.function_log_group(one) for one in FUNCTIONS):
+    for group in (*(names.function_log_group(one) for one in FUNCTIONS), names.host_log_group):
         if read_log_group(logs, group) is not None:
             yield Doomed("log group", group, partial(logs.delete_log_group, logGroupName=group))
     topic = f"arn:{partition}:sns:{names.region}:{account}:{names.topic}"

@@ -46,7 +46,7 @@ def logs(
     inventory: str | None = None,
     limit: str | None = None,
 ) -> None:
-    """Show the journal of the harvester's units, or follow it."""
+    """Show the journal of the harvester's units, or follow it; in AWS it is in CloudWatch Logs as well."""
     from runbook.fleet import logs
 
     hosts = awake_hosts_of(inventory, limit)
