@@ -58,7 +58,7 @@ def test_each_kind_is_named_wherever_a_person_looks(place: Place, kind: str) -> 
     (checked,) = verify_store(LocalStore(place.root), Selection()).days
     assert checked.damage == [words]
     pulled = [HostResult("lab1", dates=["2026-11-23"])]
-    assert delivery.damage_of(load_days(place.lake), pulled) == [f"2026-11-23 lab1: {words}"]
+    assert delivery.damage_pulled(load_days(place.lake), pulled) == [f"2026-11-23 lab1: {words}"]
     page = write_report(place.lake, place.root / "report.html").read_text("utf-8")
     assert html.escape(words).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
 

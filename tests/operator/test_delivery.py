@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 from made_lake import LakeMaker, trading_days
+from tests.storage.reader.days import MONDAY, record_all
+from tests.storage.reader.traded import record_traded
 
 from harvester.base.errors import ConfigError
+from harvester.reader.errors import NotALakeError
 from runbook.fleet.inventory import Host
 from runbook.pull.plan import Selection
 from runbook.pull.rsync import SshTransport
 from runbook.pull.sources import Connect, connect_to, lake_of
 from runbook.pull.store import LocalStore
 from runbook.pull.transport import LocalTransport
+from runbook.report.catalogue import find_symbols, load_days
 from runbook.report.delivery import deliver, parse_format
 
 MakeLake = Callable[..., LakeMaker]
@@ -41,7 +45,7 @@ def test_csv_files_of_the_old_format_and_the_report_lie_beside_the_lake(make_lak
 
 
 def test_symbols_choose_what_the_csv_holds(make_lake: MakeLake, store: LocalStore) -> None:
-    delivery = deliver([connection(make_lake(days=1))], store, Selection(), symbols=["NSE:SBIN-EQ"], csv=True)
+    delivery = deliver([connection(make_lake(days=1))], store, Selection(), symbols=["SBIN"], csv=True)
 
     lines = delivery.csv_files[0].read_text().splitlines()[1:]
     assert {line.split(",")[1] for line in lines} == {"NSE:SBIN-EQ"}
@@ -58,7 +62,7 @@ def test_the_csv_has_lines_as_often_as_is_asked(make_lake: MakeLake, store: Loca
 
 
 def test_an_unknown_symbol_is_refused_after_the_data_is_safe(make_lake: MakeLake, store: LocalStore) -> None:
-    with pytest.raises(ConfigError, match="NSE:SBIN-EQ"):
+    with pytest.raises(ConfigError, match=r"'NSE:SBI-EQ' is no symbol .* from certificate'` lists what is here"):
         deliver([connection(make_lake(days=1))], store, Selection(), symbols=["NSE:SBI-EQ"])
 
     assert len(list(store.lake.glob("depth_v3/*/*/*"))) == 1
@@ -86,7 +90,7 @@ def test_a_file_that_a_cleanup_took_is_named_with_where_to_look(make_lake: MakeL
 
 
 def test_nothing_to_pull_says_so(make_lake: MakeLake, store: LocalStore) -> None:
-    with pytest.raises(ConfigError, match="no closed day"):
+    with pytest.raises(NotALakeError, match="no closed day"):
         deliver([connection(make_lake(days=0))], store, Selection())
 
 
@@ -101,3 +105,18 @@ def test_a_host_that_is_this_machine_needs_no_ssh() -> None:
     assert isinstance(here, LocalTransport)
     assert here.lake == Path("/var/lib/harvester/lake")
     assert isinstance(connect_to(Host("h1", "a"))(), SshTransport)
+
+
+def test_a_symbol_goes_by_any_name_that_fits_it_alone(tmp_path: Path) -> None:
+    days = load_days(record_traded(tmp_path))
+
+    for name in ("NSE:SBIN-EQ", "SBIN-EQ", "SBIN", "INE062A01020", "10100000003045"):
+        assert find_symbols([name], days, days) == ["NSE:SBIN-EQ"]
+    assert find_symbols([], days, days) == find_symbols(["SBIN"], [], days) == []
+
+
+def test_a_symbol_of_another_day_is_answered_with_the_days_that_have_it(tmp_path: Path) -> None:
+    days = load_days(record_all(tmp_path))
+
+    with pytest.raises(ConfigError, match=r"'INFY' was not recorded on 2026-11-23\. This lake has it on 2026-11-19"):
+        find_symbols(["INFY"], [day for day in days if day.date == MONDAY], days)

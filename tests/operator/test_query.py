@@ -1,13 +1,16 @@
 """query: the views, exact prices, and what is said of SQL and files that are wrong."""
 
 import json
+import shutil
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 
 import pytest
 from made_lake import SLOTS, LakeMaker
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.reader.errors import IncompleteLakeError, MixedLakesError, NotALakeError
 from runbook.report.query import ask, open_lake
 from runbook.report.views import IN_RUPEES
 
@@ -65,21 +68,27 @@ def test_gaps_and_certificate_tell_the_same_misses(make_lake: MakeLake) -> None:
     assert expected == 4 * SLOTS
 
 
-def test_only_files_that_a_manifest_names_are_data(make_lake: MakeLake) -> None:
+def test_a_file_that_no_manifest_names_is_never_counted_and_named(make_lake: MakeLake) -> None:
     lake = make_lake(days=1).root
     table = next(lake.glob("depth_v3/*/*/depth_v3-*.parquet"))
-    table.with_name("stranger.parquet").write_bytes(table.read_bytes())
+    table.with_name("other.parquet").write_bytes(table.read_bytes())
 
-    assert ask("select count(*) from depth", lake).rows == [(108,)]
+    with pytest.raises(MixedLakesError, match=r"other\.parquet is in no manifest of this day, .* Move it away"):
+        ask("select count(*) from depth", lake)
 
 
-def test_a_day_without_tables_leaves_empty_views(make_lake: MakeLake) -> None:
-    lake = make_lake(days=1).root
-    for path in [*lake.glob("depth_v3/*/*/*"), *lake.glob("gaps_v3/*/*/*")]:
-        path.unlink()
+@pytest.mark.parametrize("kind", ["depth_v3", "gaps_v3"])
+def test_half_a_pull_is_no_answer(make_lake: MakeLake, kind: str) -> None:
+    lake = make_lake(days=2).root
+    next(lake.glob(f"{kind}/*/*/*")).unlink()
 
-    assert ask("select count(*), max(bid_px_1) from depth_rupees", lake).rows == [(0, None)]
-    assert ask("select count(*) from gaps", lake).rows == [(0,)]
+    with pytest.raises(IncompleteLakeError, match=rf"{kind}-g1-\w+\.parquet is not here, .* Pull the day again"):
+        ask("select count(*) from depth", lake)
+
+
+def test_a_table_that_was_not_recorded_is_an_empty_view(make_lake: MakeLake) -> None:
+    answer = ask("select count(*), max(bid_px_paise[1]) from depth50", make_lake(days=1).root)
+    assert answer.rows == [(0, None)]
 
 
 def test_trades_instruments_and_sessions_can_be_asked_for(make_lake: MakeLake) -> None:
@@ -121,9 +130,35 @@ def test_a_parquet_file_damaged_inside_is_explained(make_lake: MakeLake) -> None
     with pytest.raises((HarvesterError, ConfigError)) as caught:
         ask("select count(*) from depth", lake)
 
-    assert "verify-data" in str(caught.value)
+    assert "pull-data downloads it again" in str(caught.value)
+
+
+def test_values_damaged_inside_are_explained(make_lake: MakeLake) -> None:
+    """The footer is whole, so that what reads the values alone can see it."""
+    lake = make_lake(days=1).root
+    table = next(lake.glob("depth_v3/*/*/depth_v3-*.parquet"))
+    content = table.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    table.write_bytes(content[:4] + bytes(len(content) - 4 - footer) + content[-footer:])
+
+    with pytest.raises(HarvesterError, match="verify-data"):
+        ask("select sum(bid_px_1), max(run_id), max(symbol), max(ts_recv) from depth_rupees", lake)
 
 
 def test_a_place_without_data_says_how_to_get_some(make_lake: MakeLake) -> None:
-    with pytest.raises(ConfigError, match="pull-data"):
+    with pytest.raises(NotALakeError, match="pull-data"):
         ask("select 1", make_lake(days=0).root)
+
+
+def test_a_range_outside_says_which_days_are_here(make_lake: MakeLake) -> None:
+    with pytest.raises(ConfigError, match=r"no closed day of that range: it has 2026-11-19, 2026-11-20\. Ask for some"):
+        open_lake(make_lake(days=2).root, since=date(2027, 1, 1))
+
+
+def test_a_folder_that_is_above_the_lake_or_holds_tables_alone_is_said(make_lake: MakeLake) -> None:
+    lake = make_lake(days=1).root
+    with pytest.raises(NotALakeError, match=f"{lake} is one: give that path"):
+        ask("select 1", lake.parent)
+    shutil.rmtree(lake / "manifest")
+    with pytest.raises(NotALakeError, match="half a copy"):
+        ask("select 1", lake)

@@ -98,12 +98,21 @@ def test_an_engine_counts_the_same_in_a_bucket(
     assert run(engines, "matrix.py", engine, 3, *bucket) == wanted(folder)
 
 
-def test_a_grid_of_a_month_on_a_ray_cluster_is_the_local_one(engines: str, tmp_path: Path) -> None:
-    """On one worker and on three: the same days, moments, mask and values to the last bit."""
-    record_thursday(tmp_path)
-    repeat(tmp_path / "lake", [day for day in trading_days(THURSDAY, DAYS + 1) if day != THURSDAY])
-    local, one, three = (run(engines, "spread.py", tmp_path / "lake", count, SBIN, INFY) for count in (0, 1, 3))
-    assert local["days"] == DAYS + 1
-    assert local["known"] > DAYS * 150
-    assert one == local
-    assert three == local
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("month")
+    record_thursday(place)
+    repeat(place / "lake", [day for day in trading_days(THURSDAY, DAYS + 1) if day != THURSDAY])
+    return place / "lake"
+
+
+@pytest.mark.parametrize("engine", ["ray", "daft"])
+def test_a_grid_of_a_month_on_a_ray_cluster_is_the_local_one(engines: str, month: Path, engine: str) -> None:
+    """By Ray's tasks and by Daft, on one worker and on three: the same days, moments, mask, and values to the bit."""
+    local = run(engines, "spread.py", "here", month, 0, SBIN, INFY)
+    assert local["grid"]["days"] == DAYS + 1
+    assert local["grid"]["known"] > DAYS * 150
+    for count in (1, 3):
+        found = run(engines, "spread.py", engine, month, count, SBIN, INFY)
+        assert found["grid"] == local["grid"]
+        assert count == 1 or found["processes"] > 1, "days are spread"

@@ -6,25 +6,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 import pytest
+from tests.bench.month import repeat, trading_days
 from tests.conftest import Figure
-from tests.storage.reader.days import record_thursday
+from tests.storage.reader.days import THURSDAY, record_thursday
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NOTEBOOKS = ROOT / "docs/notebooks"
 LINES = 5
+WEEK = trading_days(THURSDAY, 5)
+HOLIDAY = date(2026, 11, 24)
+assert WEEK[0] < HOLIDAY < WEEK[-1] and HOLIDAY not in WEEK
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
 def pulled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with pulled/lake."""
+    """A folder with pulled/lake: a week with a weekend, a holiday, and a gap of INFY on each day."""
     place = tmp_path_factory.mktemp("pulled")
     record_thursday(place / "host")
+    repeat(place / "host/lake", WEEK)
     (place / "pulled").mkdir()
     (place / "host/lake").rename(place / "pulled/lake")
     return place
@@ -46,9 +52,12 @@ def test_the_first_plot_takes_ten_lines(engines: str, pulled: Path) -> None:
 
 
 def test_a_model_respects_the_mask(engines: str, pulled: Path) -> None:
-    """INFY has a gap of 20 s: its moments are in no pair, which the notebook itself asserts."""
+    """INFY has a gap of 20 s on each day: its moments are in no pair, nor does one span a night, which the notebook
+    itself asserts of every stretch.
+    """
     said = str(execute(engines, "model_with_mask.ipynb", pulled)["printed"])
-    assert "3 stretches" in said
+    assert f"5 days from {THURSDAY} to 2026-11-26, without 2026-11-21, 2026-11-22, {HOLIDAY}" in said
+    assert f"{3 * len(WEEK)} stretches" in said
     assert "error" in said
 
 

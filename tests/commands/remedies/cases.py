@@ -49,6 +49,13 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def blank(path: Path) -> None:
+    """All values between head and footer are gone, the same size."""
+    content = path.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    path.write_bytes(content[:4] + bytes(len(content) - 4 - footer) + content[-footer:])
+
+
 def rebuild(world: World, said: str) -> None:
     """What `harvester verify` names."""
     found = re.search(r"(harvester close --date \S+ --rebuild) builds it again", said)
@@ -190,26 +197,11 @@ CASES: dict[str, Case] = {
     ),
     "nothing pulled, query": Case(lambda world: None, QUERY, slow=True),
     "manifest damaged here": Case(lambda world: world.pulled("manifest").write_text("{"), QUERY, before=[PULL]),
-    "certificate damaged here": Case(
-        lambda world: world.pulled("certificate").write_text("{"),
-        QUERY,
-        before=[PULL],
-        by_hand=lambda world, _: world.pulled("certificate").unlink(),
-        slow=True,
-    ),
     "table damaged here, query": Case(
-        lambda world: world.pulled("depth").write_bytes(b"PAR1" + b"x" * 100 + b"PAR1"),
-        QUERY,
+        lambda world: blank(world.pulled("depth")),
+        ("./inv", "query", "select sum(bid_px_paise_1), max(run_id), max(ts_recv) from depth"),
         before=[PULL],
         looks=WRONG_HERE,
-        slow=True,
-    ),
-    "table no Parquet here, query": Case(
-        lambda world: world.pulled("depth").write_bytes(b"what"),
-        QUERY,
-        before=[PULL],
-        looks=WRONG_HERE,
-        mend=lambda world, _: world.pulled("depth").unlink(),
         slow=True,
     ),
     "unknown symbol": Case(

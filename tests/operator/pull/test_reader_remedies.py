@@ -47,9 +47,10 @@ def test_a_table_that_is_missing_is_pulled_again(pulled: LocalStore) -> None:
     assert books(pulled) == rows
 
 
-def test_a_damaged_file_is_moved_away_and_pulled_again(pulled: LocalStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["depth_v3", "certificate", "instruments_v3"])
+def test_a_damaged_file_is_moved_away_and_pulled_again(pulled: LocalStore, tmp_path: Path, kind: str) -> None:
     rows = books(pulled)
-    path = depth_of(pulled)
+    [path] = pulled.lake.glob(f"{kind}/*/*/*.*")
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(DamagedFileError, match=r"Move it away; \./inv pull-data downloads it again"):
         books(pulled)

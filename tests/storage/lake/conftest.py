@@ -1,6 +1,8 @@
 """A journal and a lake in a temporary directory, and the closing of their one day."""
 
 import json
+import shutil
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,23 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def once_closed(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A perfect session that was closed. Not to be changed."""
+    place = Place(tmp_path_factory.mktemp("closed"))
+    place.record_all()
+    place.close()
+    return place
+
+
+@pytest.fixture
+def closed(place: Place, once_closed: Place) -> Place:
+    """The same as a copy."""
+    shutil.copytree(once_closed.root, place.root, dirs_exist_ok=True)
+    place.clock = copy(once_closed.clock)
+    return place
 
 
 @pytest.fixture

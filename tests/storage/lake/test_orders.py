@@ -15,13 +15,6 @@ from harvester.lake.publish.receipts import Receipt
 from harvester.upload import receipts
 
 
-@pytest.fixture
-def closed(place: Place) -> Place:
-    place.record_all()
-    place.close()
-    return place
-
-
 def test_a_closed_day_is_durable_and_its_manifest_comes_last(place: Place) -> None:
     place.record_all()
     with watched(place.root) as disk:

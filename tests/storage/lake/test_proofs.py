@@ -20,13 +20,6 @@ from harvester.lake.publish.receipts import load_receipt
 from harvester.reader.verify import verify_lake
 
 
-@pytest.fixture
-def closed(place):
-    place.record_all()
-    place.close()
-    return place
-
-
 def problems(lake: Path) -> str:
     return "\n".join(problem for day in verify_lake(lake).days for problem in day.problems)
 

@@ -290,13 +290,6 @@ def test_a_receipt_without_a_time_is_not_believed(time: str) -> None:
         accept([look()._replace(verified_at=time)], upload("s3"), NOW)
 
 
-@pytest.fixture
-def closed(place):
-    place.record_all()
-    place.close()
-    return place
-
-
 def whole_receipt(place: Any) -> Receipt:
     manifest = load_manifest(place.lake, PARTITION)
     assert manifest is not None

@@ -23,13 +23,6 @@ FOLDERS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def closed(place: Place) -> Place:
-    place.record_all()
-    place.close()
-    return place
-
-
 def path_of(place: Place, kind: str) -> tuple[Path, str]:
     path = place.current(kind)
     return path, path.relative_to(place.lake).as_posix()

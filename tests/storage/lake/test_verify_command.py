@@ -15,13 +15,6 @@ Said = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def closed(place: Place) -> Place:
-    place.record_all()
-    place.close()
-    return place
-
-
-@pytest.fixture
 def verify(closed: Place, capsys: pytest.CaptureFixture[str]) -> Said:
     """Exit code and output of the command on the lake."""
 

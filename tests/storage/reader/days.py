@@ -74,7 +74,14 @@ class DayRecorder(SocketRecorder):
 
 
 def close(
-    root: Path, day: date, host: str = "lab1", *, begins: float = 0, polled: tuple[str, ...] = (), rebuild: bool = False
+    root: Path,
+    day: date,
+    host: str = "lab1",
+    *,
+    begins: float = 0,
+    polled: tuple[str, ...] = (),
+    rebuild: bool = False,
+    masters: Path | None = None,
 ) -> Closing:
     """Close a day of a host's journal into the lake that all share."""
     begin, end = (opening(day) + round(seconds * NS_PER_SECOND) for seconds in (begins, SECONDS))
@@ -82,7 +89,9 @@ def close(
         journal=root / host / "journal",
         lake=root / "lake",
         partition=Partition(day, host),
-        expectation=Expectation(polled, ((begin, end),), INTERVAL_NS if polled else None, 9 * NS_PER_SECOND),
+        expectation=Expectation(
+            polled, ((begin, end),), INTERVAL_NS if polled else None, 9 * NS_PER_SECOND, masters=masters
+        ),
         now_ns=end + 3_600 * NS_PER_SECOND,
         rebuild=rebuild,
     )

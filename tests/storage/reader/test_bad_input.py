@@ -39,14 +39,17 @@ def depth_of(lake: Path, day: Any = THURSDAY) -> Path:
 
 
 def test_a_folder_that_is_no_lake(tmp_path: Path) -> None:
-    for place in (tmp_path, tmp_path / "none"):
+    file = tmp_path / "depth.parquet"
+    file.write_bytes(b"PAR1")
+    for place in (tmp_path, tmp_path / "none", file):
         with pytest.raises(NotALakeError, match="Give the folder that"):
             open_lake(place)
 
 
-def test_the_folder_above_a_lake_names_the_lake(copy: Path) -> None:
-    with pytest.raises(NotALakeError, match="pulled/lake is one: give that path"):
-        open_lake(copy.parent)
+def test_the_folders_above_a_lake_name_the_lake(copy: Path) -> None:
+    for place in (copy.parent, copy.parent.parent):
+        with pytest.raises(NotALakeError, match="pulled/lake is one: give that path"):
+            open_lake(place)
 
 
 def test_tables_without_manifests_are_half_a_copy(copy: Path) -> None:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from tests.storage.lake.sockets import INFY, SBIN
 from tests.storage.reader.days import FRIDAY, GAP, MONDAY, TCS, THURSDAY, opening
+from tests.storage.reader.traded import BOUGHT, PRINTS, SHARES, SOLD, record_traded
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
-from harvester.reader import Lake, hftbacktest, nautilus
-from harvester.reader.books import LEVELS, Books, Side, read_books
+from harvester.reader import Lake, hftbacktest, nautilus, open_lake
+from harvester.reader.books import LEVELS, Books, Side, Trades, read_books, read_trades
 from harvester.reader.exporters import export_day, parse_target
 
 Row = tuple[int, str, int]
@@ -114,6 +116,20 @@ def side(*books: Sequence[tuple[int, int]]) -> Side:
     return Side(px, qty, orders)
 
 
+NO_TRADES = Trades(*[np.zeros(0, np.int64)] * 5)
+
+
+def instrument(symbol: str, **changes: Any) -> dict[str, Any]:
+    """A row of instruments with nothing of a symbol master."""
+    row = dict.fromkeys(("tick", "lot", "ts_expiry", "root", "isin", "option_type", "strike"))
+    return {**row, "symbol": symbol, "segment": "nse_cash", **changes}
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record_traded(tmp_path_factory.mktemp("traded"))
+
+
 BOOKS = Books(
     np.array([1_000, 2_000, 3_000, 4_000]),
     side([(100_05, 5), (100_00, 6)], [(100_10, 1), (100_05, 5), (100_00, 9)], [(100_10, 1)], []),
@@ -122,7 +138,7 @@ BOOKS = Books(
 
 
 def test_events_are_what_goes_then_what_changes_of_each_book() -> None:
-    found = hftbacktest.events_of(BOOKS)
+    found = hftbacktest.events_of(BOOKS, NO_TRADES)
 
     bid, ask = 1 << 29, 1 << 28
     rows = [(int(one["exch_ts"]), int(one["ev"]) & (bid | ask), float(one["px"]), float(one["qty"])) for one in found]
@@ -136,8 +152,86 @@ def test_events_are_what_goes_then_what_changes_of_each_book() -> None:
     assert found["local_ts"].tolist() == found["exch_ts"].tolist()
 
 
+def test_a_trade_comes_before_the_book_of_its_time_and_has_the_side_that_is_known() -> None:
+    trades = Trades(*np.array([(1_500, 100_15, 3, 10, 1), (3_000, 100_10, 4, 14, 0), (9_000, 100_10, 5, 19, -1)]).T)
+
+    found = hftbacktest.events_of(BOOKS, trades)
+
+    assert len(found) == 11 + 3 and np.all(np.diff(found["exch_ts"]) >= 0)
+    both = 1 << 31 | 1 << 30
+    prints = [(place, *found[place].tolist()[:5]) for place in np.flatnonzero(found["ev"] & 0xFF == 2).tolist()]
+    assert prints == [
+        (3, 2 | both | 1 << 29, 1_500, 1_500, 100.15, 3.0),
+        (6, 2 | both, 3_000, 3_000, 100.1, 4.0),
+        (13, 2 | both | 1 << 28, 9_000, 9_000, 100.1, 5.0),
+    ]
+
+
+def test_trades_are_those_that_were_seen(traded: Path) -> None:
+    """What traded in the gap, and what contradicts its quote, is in the lake and not in an export."""
+    lake = open_lake(traded)
+    [day] = lake.on(THURSDAY)
+    rows = {row["ts_recv"]: row for row in lake.trades(SBIN, THURSDAY, prices="paise").arrow().to_pylist()}
+    assert {row["kind"] for row in rows.values()} == {"print", "aggregate", "unmatched", "gap"}
+
+    trades = read_trades(lake, day, SBIN)
+
+    assert len(trades.times) == PRINTS == len(rows) - 2
+    assert trades.qty.sum() == SHARES == sum(row["qty"] for row in rows.values()) - 3 - 500
+    assert [int((trades.taker == each).sum()) for each in (1, -1)] == [BOUGHT, SOLD]
+    kept = [row for row in rows.values() if row["kind"] in ("print", "aggregate")]
+    assert [row["px"] for row in kept] == trades.px.tolist()
+    assert [row["volume"] for row in kept] == trades.volume.tolist()
+
+
+def test_exported_trades_are_all_there(traded: Path, tmp_path: Path) -> None:
+    [(path, count)] = export_day("hftbacktest", traded, THURSDAY, tmp_path)
+    [(catalog, both)] = export_day("nautilus", traded, THURSDAY, tmp_path / "catalog")
+
+    events = np.load(path)["data"]
+    prints = events[events["ev"] & 0xFF == 2]
+    assert (len(events), len(prints), prints["qty"].sum()) == (count, PRINTS, SHARES)
+    [ticks] = (pq.read_table(each) for each in (catalog / "data/trade_tick/SBIN-EQ.NSE").iterdir())
+    [books] = (pq.read_table(each) for each in (catalog / "data/order_book_depth10/SBIN-EQ.NSE").iterdir())
+    assert (len(ticks), len(ticks) + len(books)) == (PRINTS, both)
+    rows = ticks.to_pylist()
+    assert sum(int.from_bytes(row["size"], "little") for row in rows) == SHARES * 10**16
+    assert [row["aggressor_side"] for row in rows[:3]] == [1, 2, 0]
+    assert int.from_bytes(rows[0]["price"], "little") == 800_05 * 10**14
+    assert len({row["trade_id"] for row in rows}) == PRINTS
+    assert [row["ts_init"] for row in rows] == prints["local_ts"].tolist()
+    [share] = pq.read_table(next((catalog / "data/equity/SBIN-EQ.NSE").iterdir())).to_pylist()
+    assert (share["isin"], share["price_increment"], share["lot_size"]) == ("INE062A01020", "0.05", "1")
+
+
+CONTRACT = {"segment": "nse_fo", "lot": 750, "ts_expiry": 1_798_538_400 * NS_PER_SECOND, "root": "SBIN"}
+OPTION = {**CONTRACT, "option_type": "CE", "strike": Decimal("800.50"), "tick": Decimal("0.05")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "folder", "said"),
+    [
+        (OPTION, "option_contract", {"option_kind": "CALL", "strike_price": "800.50", "price_increment": "0.05"}),
+        (OPTION | {"option_type": "PE"}, "option_contract", {"option_kind": "PUT", "lot_size": "750"}),
+        (CONTRACT | {"tick": Decimal("0.10")}, "futures_contract", {"price_increment": "0.10", "underlying": "SBIN"}),
+    ],
+)
+def test_a_contract_has_what_the_master_says(changes: dict[str, Any], folder: str, said: dict[str, str]) -> None:
+    described = nautilus.describe(instrument("NSE:X", **changes))
+    assert described is not None and described[0] == folder
+    [row] = described[1].to_pylist()
+    assert {name: row[name] for name in said} == said
+    assert (row["expiration_ns"], row["id"]) == (CONTRACT["ts_expiry"], "X.NSE")
+
+
+@pytest.mark.parametrize("lacks", ["lot", "ts_expiry", "root"])
+def test_a_contract_that_no_master_lists_is_none(lacks: str) -> None:
+    assert nautilus.describe(instrument("NSE:X", **{**CONTRACT, lacks: None})) is None
+    assert nautilus.describe(instrument("MCX:X", **{**CONTRACT, "segment": "mcx"})) is None
+
+
 def test_a_file_of_hftbacktest_has_its_layout_and_nothing_of_ours(tmp_path: Path) -> None:
-    assert hftbacktest.write(BOOKS, tmp_path / "x.npz") == 11
+    assert hftbacktest.write(BOOKS, NO_TRADES, tmp_path / "x.npz") == 11
 
     with np.load(tmp_path / "x.npz") as file:
         assert [*file] == ["data"]
@@ -146,11 +240,11 @@ def test_a_file_of_hftbacktest_has_its_layout_and_nothing_of_ours(tmp_path: Path
         "ev", "exch_ts", "local_ts", "px", "qty", "order_id", "ival", "fval"
     )  # fmt: skip
     assert not data["ival"].any() and not data["order_id"].any() and not data["fval"].any()
-    assert hftbacktest.write(BOOKS.take(np.zeros(0, np.int64)), tmp_path / "none.npz") == 0
+    assert hftbacktest.write(BOOKS.take(np.zeros(0, np.int64)), NO_TRADES, tmp_path / "none.npz") == 0
 
 
 def test_a_catalog_of_nautilus_has_ten_levels_of_each_book(tmp_path: Path) -> None:
-    assert nautilus.write(BOOKS, SBIN, "nse_cash", tmp_path) == 4
+    assert nautilus.write(BOOKS, NO_TRADES, instrument(SBIN), tmp_path) == 4
 
     [path] = (tmp_path / "data" / "order_book_depth10" / "SBIN-EQ.NSE").iterdir()
     assert path.name == "1970-01-01T00-00-00-000001000Z_1970-01-01T00-00-00-000004000Z.parquet"
@@ -177,7 +271,7 @@ def test_a_catalog_of_nautilus_has_ten_levels_of_each_book(tmp_path: Path) -> No
      ("mcx", False)],
 )  # fmt: skip
 def test_shares_alone_are_an_equity(tmp_path: Path, segment: str, is_share: bool) -> None:
-    nautilus.write(BOOKS, SBIN, segment, tmp_path)
+    nautilus.write(BOOKS, NO_TRADES, instrument(SBIN, segment=segment), tmp_path)
 
     paths = [*(tmp_path / "data").glob("equity/SBIN-EQ.NSE/*.parquet")]
     assert len(paths) == is_share
@@ -191,8 +285,8 @@ def test_shares_alone_are_an_equity(tmp_path: Path, segment: str, is_share: bool
 def test_a_day_that_was_built_again_replaces_its_file_and_no_other_days(tmp_path: Path) -> None:
     day_ns = 86_400 * NS_PER_SECOND
     for books in (BOOKS, BOOKS._replace(times=BOOKS.times + day_ns), BOOKS._replace(times=BOOKS.times + 5)):
-        nautilus.write(books, SBIN, "nse_cash", tmp_path)
-    nautilus.write(BOOKS.take(np.zeros(0, np.int64)), INFY, "nse_cash", tmp_path)
+        nautilus.write(books, NO_TRADES, instrument(SBIN), tmp_path)
+    nautilus.write(BOOKS.take(np.zeros(0, np.int64)), NO_TRADES, instrument(INFY), tmp_path)
 
     names = sorted(path.name for path in (tmp_path / "data" / "order_book_depth10").glob("*/*"))
     assert names == [

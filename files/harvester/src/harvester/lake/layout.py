@@ -44,6 +44,8 @@ BUILT = (*(folder for folders in FOLDERS.values() for folder in folders.values()
 SUPERSEDED, REBUILT = "superseded", "-rebuilt"
 LOCK_NAME = ".lock"
 MANIFEST_NAME = "manifest.json"
+SO_FAR_NAME = "so-far.json"
+"""In the root of a folder that has a day which is not over."""
 HASH_DIGITS = 16
 LATER = re.compile(
     rf"^({'|'.join(BUILT)})(/date=[^/]+/host=[^/]+/\1-g(?:[2-9]|[1-9]\d+)-[0-9a-f]{{{HASH_DIGITS}}}\.\w+)$", re.ASCII

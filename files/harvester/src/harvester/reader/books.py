@@ -1,10 +1,13 @@
-"""A symbol's books on a day for programs that replay them: one after the other, empty while none is known."""
+"""A symbol's day for programs that replay it: its books, empty while none is known, and its trades."""
 
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from harvester.lake.layout import TRADES
 from harvester.reader.arrays import floats, integers
 from harvester.reader.days import Day
 from harvester.reader.lake import Lake
@@ -12,6 +15,9 @@ from harvester.reader.lake import Lake
 Ints = NDArray[np.int64]
 LEVELS = 5
 SIDES = ("bid", "ask")
+SEEN = ("print", "aggregate")
+"""Kinds of trades of which price and shares are known."""
+TAKERS = {"buy": 1, "sell": -1}
 
 
 class Side(NamedTuple):
@@ -33,6 +39,33 @@ class Books(NamedTuple):
         """These books, in this order."""
         sides = [Side(*(values[places] for values in side)) for side in (self.bid, self.ask)]
         return Books(self.times[places], *sides)
+
+
+class Trades(NamedTuple):
+    """Trades by time of receipt, wall ns, which never goes back: paise, shares, the day's volume after
+    it; `taker`: 1 who bought, -1 who sold, 0 unknown.
+    """
+
+    times: Ints
+    px: Ints
+    qty: Ints
+    volume: Ints
+    taker: Ints
+
+
+def read_trades(lake: Lake, day: Day, symbol: str) -> Trades:
+    """The trades of continuous trading that were seen, in the order of receipt: single prints, and several as one.
+
+    Left out is what traded in a gap, and what contradicts its quote. Days of schema 2 have none. Raises ReaderError.
+    """
+    if not day.tables(TRADES):
+        return Trades(*[np.zeros(0, np.int64)] * len(Trades._fields))
+    table = lake.trades(symbol, day.date, host=day.host, prices="paise").arrow()
+    table = table.filter(pc.is_in(table.column("kind"), pa.array(SEEN)))
+    times, px, qty, volume = (integers(table.column(name)) for name in ("ts_recv", "px", "qty", "volume"))
+    takers = [TAKERS.get(side, 0) for side in table.column("side_inferred").to_pylist()]
+    times = np.maximum.accumulate(times) if len(times) else times
+    return Trades(times, px, qty, volume, np.array(takers, np.int64))
 
 
 def read_books(lake: Lake, day: Day, symbol: str) -> Books:

@@ -23,15 +23,15 @@ class UnreachableLakeError(ReaderError):
     """The place may not, or cannot, be listed: nobody knows what is in it."""
 
 
-class FileError(ReaderError):
-    """A file is wrong: `what` says how; the remedy after it is that of a lake that was pulled."""
+class ToldError(ReaderError):
+    """`what` says what is wrong; the remedy after it is that of a lake that was pulled and opened in Python."""
 
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what} {remedy}")
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what} {remedy}".rstrip())
         self.what = what
 
 
-class IncompleteLakeError(FileError):
+class IncompleteLakeError(ToldError):
     """A manifest lists a file that is not here: half a pull."""
 
 
@@ -43,11 +43,11 @@ class NewerSchemaError(ReaderError):
     """A file has a schema that this release does not read."""
 
 
-class DamagedFileError(FileError):
+class DamagedFileError(ToldError):
     """A file is not what its name says."""
 
 
-class UnknownSymbolError(ReaderError):
+class UnknownSymbolError(ToldError):
     """The lake, or the days asked for, have no such symbol."""
 
     exit_code = 2

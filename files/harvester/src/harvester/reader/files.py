@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import cached_property
+from os import SEEK_END
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +19,18 @@ from harvester.reader.errors import DamagedFileError, IncompleteLakeError, Mixed
 from harvester.reader.place import Place
 
 PULL = "Pull the day again with ./inv pull-data."
+MAGIC = b"PAR1"
 AWAY = "Move it away; ./inv pull-data downloads it again."
+
+
+def looks_of(file: Any) -> str:
+    """What a file that is open looks like where it does not begin and end as Parquet does; otherwise nothing."""
+    file.seek(0)
+    head = file.read(256)
+    file.seek(max(0, file.seek(0, SEEK_END) - len(MAGIC)))
+    if head[:4] == MAGIC:
+        return "" if file.read(4) == MAGIC else "a Parquet file that was cut short"
+    return "CSV" if b"," in head and b"\n" in head and head.isascii() else "something else"
 
 
 class DayFiles:
@@ -45,7 +58,11 @@ class DayFiles:
     def parquet(self, path: str) -> pq.ParquetFile:
         """A file of Parquet. Raises DamagedFileError."""
         with self.readable(path):
-            return pq.ParquetFile(self.place.open(path), pre_buffer=self.place.is_bucket)
+            file = self.place.open(path)
+            try:
+                return pq.ParquetFile(file, pre_buffer=self.place.is_bucket)
+            except pa.ArrowInvalid as error:
+                raise ValueError(f"it looks like {looks_of(file)}: {error}") from error
 
     def schema_of(self, path: str, file: pq.ParquetFile) -> int:
         """Raises NewerSchemaError for one that this release does not read."""

@@ -1,4 +1,4 @@
-"""A day's books as events of hftbacktest: one .npz file a symbol, whose array `data` has the package's event_dtype.
+"""A day's books and trades as events of hftbacktest: a .npz file a symbol, whose array `data` has its event_dtype.
 
 Source: hftbacktest 2.4, "Data" in its documentation, and hftbacktest.types: the flags and the layout of 64 bytes.
 """
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from harvester.base.files import replacing
 from harvester.lake.columns import RUPEE
-from harvester.reader.books import Books, Ints, Side
+from harvester.reader.books import Books, Ints, Side, Trades
 
-DEPTH, EXCHANGE, LOCAL, BUY, SELL = 1, 1 << 31, 1 << 30, 1 << 29, 1 << 28
+DEPTH, TRADE, EXCHANGE, LOCAL, BUY, SELL = 1, 2, 1 << 31, 1 << 30, 1 << 29, 1 << 28
 EVENT = np.dtype(
     [
         *(("ev", "<u8"), ("exch_ts", "<i8"), ("local_ts", "<i8"), ("px", "<f8"), ("qty", "<f8")),
@@ -24,8 +24,9 @@ EVENT = np.dtype(
 )
 
 
-def events_of(books: Books) -> NDArray[Any]:
+def events_of(books: Books, trades: Trades) -> NDArray[Any]:
     """Depth events: price in rupees, its shares from now on (0: none). Of each book first what goes, then what changes.
+    Trade events come before a book of the same time; one of which nobody knows who took has no side.
 
     The wire gives books no time of the exchange, so `exch_ts` is that of receipt: a backtest adds a latency of its own.
     """
@@ -33,16 +34,25 @@ def events_of(books: Books) -> NDArray[Any]:
         piece for sign, side in ((BUY, books.bid), (SELL, books.ask)) for piece in _changes(books.times, side, sign)
     ]
     found = np.concatenate([np.zeros(0, EVENT), *pieces])
-    return found[np.lexsort((found["qty"] > 0, found["ival"]))]
+    found = found[np.lexsort((found["qty"] > 0, found["ival"]))]
+    return np.insert(found, np.searchsorted(found["exch_ts"], trades.times), _prints(trades))
 
 
-def write(books: Books, path: Path) -> int:
+def write(books: Books, trades: Trades, path: Path) -> int:
     """Write the file; the number of events is returned. Raises OSError."""
-    found = events_of(books)
+    found = events_of(books, trades)
     found["ival"] = 0
     with replacing(path) as file:
         np.savez_compressed(file, data=found)
     return len(found)
+
+
+def _prints(trades: Trades) -> NDArray[Any]:
+    events = np.zeros(len(trades.times), EVENT)
+    events["ev"] = TRADE | EXCHANGE | LOCAL | np.choose(trades.taker + 1, (SELL, 0, BUY))
+    events["exch_ts"] = events["local_ts"] = trades.times
+    events["px"], events["qty"] = trades.px / RUPEE, trades.qty
+    return events
 
 
 def _changes(times: Ints, side: Side, sign: int) -> Iterator[NDArray[Any]]:

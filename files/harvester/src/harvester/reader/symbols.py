@@ -21,9 +21,14 @@ def names_of(ticker: str) -> set[str]:
 
 
 def resolve(name: str, days: Sequence[Day], lake: Sequence[Day], host: str | None) -> Found:
+    """The same as `find` of one host; raises AmbiguousNameError where several have the symbol and none is named."""
+    return _choose_hosts(name, find(name, days, lake), host)
+
+
+def find(name: str, days: Sequence[Day], lake: Sequence[Day]) -> Found:
     """The tickers of an instrument on those of `days` that recorded it; `lake` is all there is, to follow renames.
 
-    Raises UnknownSymbolError, or AmbiguousNameError where the name fits several instruments or hosts.
+    Raises UnknownSymbolError, or AmbiguousNameError where the name fits several instruments.
     """
     found = {day: tickers for day in days if (tickers := _matches(name, day))}
     wanted = _require_one(name, found) or _find_elsewhere(name, days, lake)
@@ -33,7 +38,7 @@ def resolve(name: str, days: Sequence[Day], lake: Sequence[Day], host: str | Non
             found |= {day: same[:1]} if same else {}
     if not found:
         raise _unknown(name, days, lake)
-    return _choose_hosts(name, {day: found[day][0] for day in days if day in found}, host)
+    return {day: found[day][0] for day in days if day in found}
 
 
 def _matches(name: str, day: Day) -> list[str]:
@@ -102,8 +107,8 @@ def _unknown(name: str, days: Sequence[Day], lake: Sequence[Day]) -> UnknownSymb
     if elsewhere:
         return UnknownSymbolError(f"{name!r} was not recorded on {asked}. This lake has it on {say(elsewhere)}.")
     return UnknownSymbolError(
-        f"{name!r} is no symbol that this lake has on any day. lake.symbols({str(days[0].date)!r}) lists those of a"
-        " day, written as the broker does, such as NSE:SBIN-EQ."
+        f"{name!r} is no symbol that this lake has on any day.",
+        f"lake.symbols({str(days[0].date)!r}) lists those of a day, written as the broker does, such as NSE:SBIN-EQ.",
     )
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.lake.certificate.balance import parts_of
-from runbook.report.catalogue import PulledDay
+from harvester.reader.days import Day
 from runbook.report.query import TIME_ZONE
 
 COLUMNS = 96
@@ -57,7 +57,7 @@ class Axis:
         return any(opens < high and low < closes for opens, closes in self.windows)
 
 
-def axes_of(day: PulledDay) -> dict[str, Axis]:
+def axes_of(day: Day) -> dict[str, Axis]:
     """The axis of each segment of the day."""
     return {segment: _axis(part) for segment, part in parts_of(day.certificate).items()}
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harvester.reader.days import Day
 from runbook.report.axis import clock
-from runbook.report.catalogue import PulledDay
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,7 +65,7 @@ class Comparison:
         return told
 
 
-def compare_bars(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str) -> Comparison | None:
+def compare_bars(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str) -> Comparison | None:
     """None where the broker's bars, or ours, are not there."""
     asked = {"date": day.date, "host": day.host, "symbol": symbol}
     rows = connection.execute(QUESTION, asked).fetchall()

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harvester.base.errors import ConfigError
+from harvester.reader.days import Day
 from runbook.pull.plan import Selection
 from runbook.pull.pull import HostResult, Problem, pull
 from runbook.pull.sources import Connect
 from runbook.pull.store import LocalStore
 from runbook.pull.transport import Progress
-from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
+from runbook.report.catalogue import damage_of, find_symbols, known_symbols, load_days, require_days
 from runbook.report.report import write_report
 
 FORMATS = ("parquet", "csv")
@@ -65,12 +66,12 @@ def deliver(
     """
     delivery = Delivery(pull(connections, store, selection, progress))
     days = load_days(store.lake, since=selection.since, until=selection.until)
-    delivery.damage = damage_of(days, delivery.hosts)
+    delivery.damage = damage_pulled(days, delivery.hosts)
     if not days:
         if not delivery.problems:
             require_days(store.lake, days)
         return delivery
-    check_symbols(symbols, days)
+    symbols = find_symbols(symbols, days, load_days(store.lake))
     if csv:
         delivery.csv_files = export_days(store, days, symbols, every_ns)
     delivery.report = write_report(
@@ -84,20 +85,18 @@ def deliver(
     return delivery
 
 
-def damage_of(days: Sequence[PulledDay], hosts: Sequence[HostResult]) -> list[str]:
+def damage_pulled(days: Sequence[Day], hosts: Sequence[HostResult]) -> list[str]:
     """What is wrong with the journals of the days that were pulled, in sentences with day and host."""
     pulled = {day for host in hosts for day in host.dates}
     return [
         f"{day.date} {day.host}: {sentence}"
         for day in days
         if day.date.isoformat() in pulled
-        for sentence in day.damage
+        for sentence in damage_of(day)
     ]
 
 
-def export_days(
-    store: LocalStore, days: Sequence[PulledDay], symbols: Sequence[str], every_ns: int | None
-) -> list[Path]:
+def export_days(store: LocalStore, days: Sequence[Day], symbols: Sequence[str], every_ns: int | None) -> list[Path]:
     """One CSV per day in the old harvester's format, of all symbols or of these that the day has."""
     from harvester.reader.export import export_csv
 

@@ -8,8 +8,8 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FEED_NAMES, FYERS_HISTORY, FYERS_REST
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import DEPTH, DEPTH50, FORMER_NAMES, INDICES
+from harvester.reader.days import Day
 from runbook.report.axis import Axis, clock
-from runbook.report.catalogue import PulledDay
 from runbook.report.comparison import compare_bars
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
 
@@ -60,7 +60,7 @@ class Panel:
     profile: list[tuple[str, float, float]] = field(default_factory=list)
 
 
-def figures_of(day: PulledDay, symbol: str) -> dict[str, dict[str, Any]]:
+def figures_of(day: Day, symbol: str) -> dict[str, dict[str, Any]]:
     """What the certificate says of a symbol, by feed; polls only where some were due or came."""
     polls = day.certificate["symbols"].get(symbol)
     found = {POLLS: polls} if polls and (polls["expected"] or polls["updates"]) else {}
@@ -70,12 +70,19 @@ def figures_of(day: PulledDay, symbol: str) -> dict[str, dict[str, Any]]:
     return found or ({POLLS: polls} if polls else {})
 
 
-def worst_coverage(day: PulledDay, symbol: str) -> float:
+def worst_coverage(day: Day, symbol: str) -> float:
     """The smallest coverage of its feeds; 0 where nothing is known."""
-    return min((figures["coverage"] or 0.0 for figures in figures_of(day, symbol).values()), default=0.0)
+    found = [*figures_of(day, symbol).values(), *filter(None, [_candles_of(day, symbol)])]
+    return min((figures["coverage"] or 0.0 for figures in found), default=0.0)
 
 
-def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis) -> Panel:
+def _candles_of(day: Day, symbol: str) -> dict[str, Any] | None:
+    """What the certificate says of a symbol's bars of the broker."""
+    found: dict[str, Any] | None = day.certificate.get("candles", {"symbols": {}})["symbols"].get(symbol)
+    return found
+
+
+def make_panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis) -> Panel:
     """Everything about one symbol on one day."""
     figures = figures_of(day, symbol)
     rows = connection.execute(
@@ -94,10 +101,10 @@ def make_panel(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: 
 
 
 def _strips_of_candles(
-    connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, rows: list[tuple[Any, ...]], axis: Axis
+    connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, rows: list[tuple[Any, ...]], axis: Axis
 ) -> Iterator[Strip]:
     """That of the broker's own bars, where they are recorded, with what they say of ours."""
-    figures = day.certificate.get("candles", {"symbols": {}})["symbols"].get(symbol)
+    figures = _candles_of(day, symbol)
     if figures is None:
         return
     gaps = [row[1:] for row in rows if row[0] == HISTORY]
@@ -198,7 +205,7 @@ def _bucketed(axis: Axis, table: str, values: str) -> tuple[str, list[int]]:
     return statement, [axis.columns, axis.begin, axis.columns, max(1, axis.end - axis.begin)]
 
 
-def _rate(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbol: str, axis: Axis, table: str) -> Curve:
+def _rate(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis, table: str) -> Curve:
     statement, parameters = _bucketed(axis, table, "count(*)")
     rows = connection.execute(statement, [*parameters, day.date, day.host, symbol, axis.begin, axis.end]).fetchall()
     seconds = max(1e-9, (axis.end - axis.begin) / axis.columns / NS_PER_SECOND)
@@ -212,7 +219,7 @@ def _line(values: list[float | None]) -> Curve:
     return Curve(path, known[len(known) // 2] if known else None, top)
 
 
-def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: PulledDay, axis: Axis, table: str) -> Panel:
+def _with_books(panel: Panel, connection: "duckdb.DuckDBPyConnection", day: Day, axis: Axis, table: str) -> Panel:
     """The panel with depth over time, spread over time and the mean profile of the book."""
     quantities = [f"ask_qty[{n}]" for n in range(LEVELS, 0, -1)] + [f"bid_qty[{n}]" for n in range(1, LEVELS + 1)]
     means = ", ".join(f"avg({name})" for name in quantities)

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.errors import ConfigError, HarvesterError
-from runbook.report.catalogue import PulledDay, files_by_schema, load_days, require_days
+from harvester.reader.days import Day
+from runbook.report.catalogue import files_by_schema, load_days, require_days
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,18 +76,18 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute(f"set TimeZone='{TIME_ZONE}'")
     try:
-        _create_views(connection, lake, days)
+        _create_views(connection, days)
     except duckdb.Error as error:
         raise _damaged(lake, error) from error
     connection.register("certificate", _certificates(days))
     return connection
 
 
-def _create_views(connection: "duckdb.DuckDBPyConnection", lake: Path, days: Iterable[PulledDay]) -> None:
+def _create_views(connection: "duckdb.DuckDBPyConnection", days: Iterable[Day]) -> None:
     """All views, also where no file stands behind them: they are empty then."""
     from runbook.report.views import IN_RUPEES, SCHEMAS, rupees_of, view_of
 
-    files = files_by_schema(lake, days, [*SCHEMAS])
+    files = files_by_schema(days, [*SCHEMAS])
     for name, schema in SCHEMAS.items():
         connection.register(f"{name}_empty", _empty(schema))
         connection.execute(view_of(name, files, f"{name}_empty"))
@@ -100,7 +101,7 @@ def _empty(schema: Any) -> Any:
     return pa.schema([*schema, ("date", pa.date32()), ("host", pa.string())]).empty_table()
 
 
-def _certificates(days: Iterable[PulledDay]) -> Any:
+def _certificates(days: Iterable[Day]) -> Any:
     import pyarrow as pa
 
     rows = []
@@ -163,8 +164,10 @@ def _advice(error: "duckdb.Error", connection: "duckdb.DuckDBPyConnection") -> s
 
 
 def _is_about_a_file(error: Exception) -> bool:
-    """DuckDB has no class for a damaged file; its message names the file."""
-    return ".parquet" in str(error)
+    """DuckDB has no class for a damaged file: its message names the file, or the error is of no class of its own."""
+    import duckdb
+
+    return ".parquet" in str(error) or type(error) is duckdb.Error
 
 
 def _damaged(lake: Path, error: Exception) -> HarvesterError:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from harvester.base.files import replace_file
-from harvester.lake.certificate.balance import segment_of
 from harvester.lake.certificate.shares import in_percent, share_of
 from harvester.ledger.outage import Cause
+from harvester.reader.days import Day
 from runbook.pull.store import writing
 from runbook.report.axis import axes_of, say_hours
-from runbook.report.catalogue import PulledDay, check_symbols, known_symbols, load_days, require_days
+from runbook.report.catalogue import damage_of, find_symbols, known_symbols, load_days, require_days
 from runbook.report.panels import (
     LEVELS,
     LINE_HEIGHT,
@@ -42,7 +42,7 @@ def write_report(
     import jinja2
 
     days = require_days(lake, load_days(lake, since=since, until=until))
-    check_symbols(symbols, days)
+    symbols = find_symbols(symbols, days, load_days(lake))
     newest = sorted({day.date for day in days})[-DAYS:]
     drawn = [day for day in days if day.date in newest]
     with open_lake(lake, since=since, until=until) as connection:
@@ -66,7 +66,7 @@ def write_report(
     return target
 
 
-def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: Sequence[str]) -> dict[str, Any]:
+def _section(connection: "duckdb.DuckDBPyConnection", day: Day, symbols: Sequence[str]) -> dict[str, Any]:
     """What the template shows of one day of one host: its windows, totals and panels."""
     chosen = [symbol for symbol in known_symbols([day]) if not symbols or symbol in symbols]
     # the worst covered first: they are what a reader looks for
@@ -90,13 +90,10 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: PulledDay, symbols: S
         "missing": sum(figures["sequence"]["missing"] for figures in sockets if "sequence" in figures),
         "files": len(day.manifest.files),
         "bytes": sum(file.bytes for file in day.manifest.files),
-        "damage": day.damage,
+        "damage": damage_of(day),
         "unexplained": day.certificate.get("unexplained_slots", 0),
         "has_breaks": any(axis.closed for axis in axes.values()),
-        "panels": [
-            make_panel(connection, day, symbol, axes[segment_of(next(iter(figures_of(day, symbol).values())))])
-            for symbol in sorted(shown)
-        ],
+        "panels": [make_panel(connection, day, symbol, axes[day.segments[symbol]]) for symbol in sorted(shown)],
         "more": len(chosen) - len(shown),
     }
 

@@ -11,10 +11,12 @@ from harvester.base.clock import SystemClock, to_ist
 from harvester.base.errors import HarvesterError
 from harvester.calendar import NSE_CASH, SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
+from harvester.reader.days import Day
+from harvester.reader.files import looks_of
 from runbook.pull.plan import Selection
 from runbook.pull.store import LocalStore
 from runbook.pull.verified import VerifiedFiles
-from runbook.report.catalogue import PulledDay, check_parquet, check_symbols, damaged_manifest, load_days
+from runbook.report.catalogue import damaged_manifest, find_symbols, load_days
 
 
 @dataclass
@@ -91,7 +93,8 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
             )
         )
     readable = _readable_days(store.lake, checked)
-    check_symbols(symbols, readable.values())
+    here = [*readable.values()]
+    symbols = find_symbols(symbols, here, here)
     for day in checked:
         if pulled := readable.get((day.date, day.host)):
             _account(day, pulled, symbols, store.lake)
@@ -155,7 +158,7 @@ class _Due(NamedTuple):
         return cls(calendar, date.min if first == min(present) else first, end)
 
 
-def _days_by_segment(pulled: Iterable[PulledDay]) -> dict[SegmentName, set[date]]:
+def _days_by_segment(pulled: Iterable[Day]) -> dict[SegmentName, set[date]]:
     from harvester.lake.certificate.balance import segments_of
 
     found: dict[SegmentName, set[date]] = {}
@@ -165,19 +168,21 @@ def _days_by_segment(pulled: Iterable[PulledDay]) -> dict[SegmentName, set[date]
     return found
 
 
-def _readable_days(lake: Path, checked: list[CheckedDay]) -> dict[tuple[str, str], PulledDay]:
+def _readable_days(lake: Path, checked: list[CheckedDay]) -> dict[tuple[str, str], Day]:
     """Days whose manifest and certificate can be read; why others cannot is among their problems already."""
-    readable: dict[tuple[str, str], PulledDay] = {}
+    readable: dict[tuple[str, str], Day] = {}
+    here = {(str(day.date), day.host): day for day in load_days(lake)}
     for day in checked:
-        only = date.fromisoformat(day.date)
+        key = (day.date, day.host)
         try:
-            readable |= {(day.date, found.host): found for found in load_days(lake, since=only, until=only)}
+            _ = here[key].certificate
+            readable[key] = here[key]
         except HarvesterError as error:
             day.problems = day.problems or [str(error)]
     return readable
 
 
-def _account(day: CheckedDay, pulled: PulledDay, symbols: Collection[str], lake: Path) -> None:
+def _account(day: CheckedDay, pulled: Day, symbols: Collection[str], lake: Path) -> None:
     """Fill in the figures, and hold the accounts against the tables where `verify_lake` stopped at unpulled files."""
     from harvester.lake.certificate.balance import check_day
 
@@ -215,8 +220,6 @@ def _with_reason(problem: str, lake: Path) -> str:
     path = lake / problem.partition(": ")[0]
     if path.suffix != ".parquet" or not path.is_file():
         return problem
-    try:
-        check_parquet(path)
-    except HarvesterError as error:
-        return f"{problem}; {error}"
-    return problem
+    with path.open("rb") as file:
+        looks = looks_of(file)
+    return f"{problem}; it looks like {looks}" if looks else problem

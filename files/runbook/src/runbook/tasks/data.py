@@ -137,12 +137,13 @@ def export(
 ) -> None:
     """Write pulled days as files of other programs: CSV, hftbacktest, nautilus_trader.
 
-    Files of hftbacktest and nautilus_trader have the books of continuous trading; docs/reading.md says what is in them.
+    Files of hftbacktest and nautilus_trader have the books and trades of continuous trading; docs/reading.md says what
+    is in them.
     """
     from harvester.reader.export import parse_every
     from harvester.reader.exporters import CSV, export_day, parse_target
     from runbook.pull import plan
-    from runbook.report.catalogue import check_symbols, known_symbols, load_days, require_days
+    from runbook.report.catalogue import find_symbols, known_symbols, load_days, require_days
 
     target, every_ns = parse_target(to), parse_every(every)
     if every_ns and target != CSV:
@@ -150,9 +151,9 @@ def export(
     selection, wanted = plan.parse_selection(since, until, raw=False), plan.parse_symbols(symbols)
     place, target_at = directory_at(lake, "--lake"), directory_at(output, "--output")
     days = require_days(place, load_days(place, since=selection.since, until=selection.until))
-    check_symbols(wanted, days)
+    tickers = find_symbols(wanted, days, load_days(place))
     for day in sorted({each.date for each in days}):
-        chosen = [name for name in wanted if name in known_symbols(each for each in days if each.date == day)]
+        chosen = [name for name in tickers if name in known_symbols(each for each in days if each.date == day)]
         for path, count in export_day(target, place, day, target_at, chosen, every_ns) if chosen or not wanted else ():
             print(f"{path}: {count}")
 
