@@ -8,12 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from tests.journals import INTERVAL_NS, OPEN_NS, answer, book
 from tests.lake_rows import rows
+from tests.storage.lake.candles import WIDTH, CandleRecorder, bar, said
 from tests.storage.lake.sockets import INFY, NIFTY, SBIN, ids_of, moment, quote
 from tests.storage.lake.sockets import book as levels_of
 
 from exchange.wire import hsm, tbt
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.calendar import Phase
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
+from harvester.lake.day.candles import CandlesExpected
 
 LEVELS = ["bid_px_paise", "bid_qty", "bid_ord", "ask_px_paise", "ask_qty", "ask_ord"]
 ORIGIN = ["ts_recv", "symbol", "mono_offset_ns", "feed", "run_id", "seq", "entry", "connection", "in_session"]
@@ -35,8 +38,12 @@ COLUMNS = {
         "ts_begin", "symbol", "open_paise", "high_paise", "low_paise", "close_paise", "volume", "bid_px_paise",
         "ask_px_paise", "updates", "gap_ns",
     ],
+    "candles": [
+        "ts_begin", "symbol", "resolution_ns", "open_paise", "high_paise", "low_paise", "close_paise", "volume",
+        "final", "revision", "source", "ts_recv", "run_id", "seq",
+    ],
 }  # fmt: skip
-NAMES = {"symbol", "feed", "run_id", "action", "kind", "side_inferred"}
+NAMES = {"symbol", "feed", "run_id", "action", "kind", "side_inferred", "source"}
 ALWAYS = {
     "ts_recv", "mono_offset_ns", "seq", "entry", "in_session", "valid", "ts_begin", "updates", "gap_ns", "qty", *NAMES,
 }  # fmt: skip
@@ -45,7 +52,8 @@ ALWAYS = {
 
 def always(table: str) -> set[str]:
     """Columns of a table without nulls."""
-    return ALWAYS | ({"px_paise", "volume"} if table == "trades" else set())
+    more = {"trades": {"px_paise", "volume"}, "candles": {*COLUMNS["candles"]}}
+    return ALWAYS | more.get(table, set())
 
 
 QUOTE = COLUMNS["quotes"][len([*ORIGIN, *POLL]) :]
@@ -57,9 +65,8 @@ def kind_of(name: str) -> Any:
         return pa.timestamp("ns", "UTC")
     if name in NAMES:
         return pa.dictionary(pa.int32(), pa.string())
-    return {"in_session": pa.bool_(), "valid": pa.bool_(), "entry": pa.int32(), "connection": pa.int32()}.get(
-        name, pa.int64()
-    )
+    flags, short = ("in_session", "valid", "final"), ("entry", "connection", "revision")
+    return pa.bool_() if name in flags else pa.int32() if name in short else pa.int64()
 
 
 def polled(place: Any, **changes: Any) -> list[dict[str, Any]]:
@@ -190,7 +197,11 @@ def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:
     recorder.quotes(0, SBIN, 1)
     recorder.close()
     recorder.stop()
-    streamed.close()
+    phases = {"nse_cash": (Phase("continuous", OPEN_NS, OPEN_NS + WIDTH),)}
+    asked = CandleRecorder(streamed.journal, streamed.clock)
+    asked.answer(20, SBIN, said(bar(0)))
+    asked.stop()
+    streamed.close(candles=CandlesExpected((SBIN,), WIDTH), phases=phases)
     for table, names in COLUMNS.items():
         with pq.ParquetFile(streamed.current(table)) as file:
             schema, metadata = file.schema_arrow, file.metadata

@@ -212,10 +212,13 @@ def test_columns_are_made_as_published() -> None:
                 assert column.nullable == column.name.endswith("px_paise")
             else:
                 assert column.nullable == (column.name not in always(name)), column.name
-        assert table.height == at and table.lead == ("ts_begin" if name == "bars" else "ts_recv")
+        assert table.height == at and table.lead == ("ts_begin" if name in ("bars", "candles") else "ts_recv")
 
 
-NAMES = {"feed": ["", "fyers-rest", "x"], "run_id": ["a", "b", "c"], "action": ["update", "snapshot", "y"]}
+NAMES = {
+    "feed": ["", "fyers-rest", "x"], "run_id": ["a", "b", "c"], "action": ["update", "snapshot", "y"],
+    "source": ["live", "z", "w"],
+}  # fmt: skip
 NAMES |= {name: ["a", "b", "c"] for name in ("kind", "side_inferred")}
 
 

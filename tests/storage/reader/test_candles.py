@@ -26,9 +26,11 @@ def lake(tmp_path: Path) -> Lake:
 
 def told(answer: Any) -> list[dict[str, Any]]:
     table = answer.arrow()
-    at = table.schema.get_field_index("ts_begin")
-    plain = table.set_column(at, "ts_begin", table.column("ts_begin").cast("int64"))
-    return plain.to_pylist()
+    for name in ("ts_begin", "ts_recv"):
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, table.column(name).cast("int64"))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def test_the_revision_in_force_of_each_bar(lake: Lake) -> None:
@@ -38,6 +40,7 @@ def test_the_revision_in_force_of_each_bar(lake: Lake) -> None:
     assert rows[0] == {
         "ts_begin": OPEN_NS, "symbol": SBIN, "open": 800.0, "high": 801.25, "low": 799.95, "close": 800.0,
         "volume": 10, "final": True, "revision": 1, "source": "live", "resolution_ns": WIDTH,
+        "ts_recv": OPEN_NS + 35 * MINUTE + 40_000_000,
     }  # fmt: skip
     assert [row["revision"] for row in rows[1:]] == [0] * (BARS - 1)
     assert [row["final"] for row in rows] == [True] * 4 + [False] * 2
@@ -74,12 +77,18 @@ def test_a_stretch_of_time_has_the_bars_that_begin_in_it(lake: Lake) -> None:
         ({"every": "1m"}, "every=300s or longer"),
         ({"every": "7m"}, "whole ones of 300 s"),
         ({"source": "theirs"}, "neither 'ours' nor 'broker'"),
-        ({"origin": True}, "table candles"),
+        ({"origin": True, "every": "15m"}, "without every"),
     ],
 )
 def test_what_cannot_be_had_is_a_sentence(lake: Lake, asked: dict[str, Any], words: str) -> None:
     with pytest.raises(ReaderError, match=words):
         lake.bars(SBIN, DAY, **({"source": "broker"} | asked)).arrow()
+
+
+def test_the_answer_that_said_a_bar_is_told_on_request(lake: Lake) -> None:
+    rows = lake.bars(SBIN, DAY, source="broker", origin=True).arrow().to_pylist()
+    assert len({row["run_id"] for row in rows}) == 1 and {row["seq"] for row in rows} == {rows[0]["seq"]}
+    assert "run_id" not in lake.bars(SBIN, DAY, source="broker").arrow().column_names
 
 
 def test_ours_are_not_there_where_no_quotes_were_recorded(lake: Lake) -> None:

@@ -17,6 +17,7 @@ _OF_BAR = [
     *((name, "first") for name in ("ts_begin", "symbol", "open")),
     *(("high", "max"), ("low", "min"), ("close", "last"), ("volume", "sum")),
     *(("final", "all"), ("revision", "max"), ("source", "last"), ("resolution_ns", "last")),
+    ("ts_recv", "max"),
 ]
 
 
@@ -85,12 +86,8 @@ def make(stored: Rows, every_ns: int | None) -> Candles:
     parts = [
         part._replace(spans=part.spans and [_from_bar(span, part) for span in part.spans]) for part in stored.parts
     ]
-    look = stored.look
-    if look.origin:
-        raise QuestionError(
-            "origin=True is for rows as they were received. The answer that said a revision of a bar first is named in"
-            " the lake's table candles (ts_recv, run_id, seq)."
-        )
+    if stored.look.origin and every_ns:
+        raise QuestionError("A bar that is put together is of no one answer. Ask for origin=True without every.")
     return Candles(stored._replace(parts=parts, time="ts_begin"), every_ns)
 
 

@@ -52,6 +52,7 @@ LOGICAL: dict[str, dict[str, Kind]] = {
         **{"ts_begin": "time", "symbol": "name"},
         **{name: "price" for name in ("open", "high", "low", "close")},
         **{"volume": "int", "final": "bool", "revision": "int", "source": "name", "resolution_ns": "int"},
+        **{"ts_recv": "time", "run_id": "name", "seq": "int"},
     },
     INSTRUMENTS: {
         **{"symbol": "name", "segment": "name", "fy_token": "name", "isin": "name", "name": "name"},
