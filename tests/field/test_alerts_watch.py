@@ -47,6 +47,7 @@ def segments(open_now: str) -> dict[str, Any]:
     }
 
 
+LATE_BARS = {"bars": 75, "answered": 3, "overdue": [GAP]}
 NO_TOKEN = {"state": "missing", "version": None, "expires_at_ns": None, "problem": ""}
 UNREADABLE = {"state": "ok", "version": "file:1", "expires_at_ns": NOW, "problem": "handover: cannot be read"}
 
@@ -56,6 +57,7 @@ UNREADABLE = {"state": "ok", "version": "file:1", "expires_at_ns": NOW, "problem
     [
         ({"disk": {"free_bytes": 1 << 20, "full": True}}, CRITICAL, "disk_full", "recorder", "Nothing is recorded: "),
         ({"disk": {"free_bytes": 1 << 20, "full": False}}, WARNING, "disk_low", "recorder", "The disk is nearly full"),
+        ({"candles": LATE_BARS}, WARNING, "candles", "recorder", "The broker's own candles do not come"),
         ({"journal": {"failure": "I/O error"}}, CRITICAL, "journal", "recorder", "The disk does not take"),
         (
             {"journal": {"problems": ["1-1.seg: no record"]}},
@@ -104,6 +106,7 @@ def test_a_blocked_account_is_one_notice(tmp_path: Path) -> None:
         {"config_hash": "other"},
         {"token": NO_TOKEN},
         {"token": NO_TOKEN, "symbols": SILENT},
+        {"token": NO_TOKEN, "candles": LATE_BARS},
         {"token": NO_TOKEN | {"state": "refused"}, "symbols": SILENT, "open_gaps": [GAP]},
         {"token": NO_TOKEN | {"state": "expired"}, "open_gaps": [GAP]},
     ],

@@ -183,3 +183,17 @@ def test_settings_that_are_refused_are_named_with_their_host() -> None:
 
     assert "h3" in refusal and "symbols" in refusal
     assert account_refusal({"h1": {"symbols": "many"}}) == "", "a host alone is judged by the application"
+
+
+def test_a_host_that_asks_for_candles_has_its_share_for_them() -> None:
+    fleet = {
+        "h1": settings_of(10),
+        "h2": settings_of(200, feeds=["fyers-history"], candles={"every_seconds": 300}),
+        "h3": settings_of(2000, feeds=["fyers-hsm", "fyers-history"], candles={"symbols": SYMBOLS[:5]}),
+    }
+
+    assert account_refusal(fleet) == ""
+    for host, settings in fleet.items():
+        share = account_shares(host, fleet)["broker"]
+        validate(Settings, settings | {"broker": settings["broker"] | share})
+    assert "requests in a minute" in account_refusal(fleet | {"h4": settings_of(200, feeds=["fyers-history"])})

@@ -9,6 +9,7 @@ from tests.recorder.fakes import SYMBOLS, make_config, make_settings
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
+from harvester.config.candles import CandleSettings, candle_need
 from harvester.config.segments import refuse_without_hours
 from harvester.config.settings import Settings
 
@@ -113,3 +114,13 @@ def test_candles_of_a_segment_without_hours_are_left_out(tmp_path: Path) -> None
     calendar = TradingCalendar.load()
     settings = make_settings(tmp_path, feeds=HISTORY, candles={"symbols": symbols[:1]})
     assert refuse_without_hours(settings, calendar).settings.candles.symbols == ("NSE:SBIN-EQ",)
+
+
+@pytest.mark.parametrize("symbols", [1, 10, 137])
+def test_what_a_fleet_sets_aside_is_enough_for_the_host(tmp_path: Path, symbols: int) -> None:
+    need = candle_need(symbols, CandleSettings(), 24 * 3600 * NS_PER_SECOND)
+    broker = {
+        "app_id": "ABCDE12345-100", "requests_per_minute": need.per_minute, "requests_per_day": need.per_day
+    }  # fmt: skip
+    settings = make_settings(tmp_path, symbols=MANY[:symbols], feeds=HISTORY, broker=broker)
+    assert symbols * settings.candle_spacing_ns() <= settings.candles.every_ns

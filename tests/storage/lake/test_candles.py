@@ -19,6 +19,7 @@ from tests.storage.lake.candles import (
 )
 
 from harvester.calendar import Phase
+from harvester.commands.close import describe
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.close import NotOverError
 from harvester.lake.day.candles import CandlesExpected
@@ -259,3 +260,15 @@ def test_the_same_journal_gives_the_same_day(host: CandlePlace) -> None:
     before = host.current("candles").name.rpartition("-")[2]
     host.close(rebuild=True)
     assert host.current("candles").name.rpartition("-")[2] == before
+
+
+def test_what_the_close_says_has_a_line_for_each_symbol(host: CandlePlace) -> None:
+    recorder = host.candles()
+    recorder.answer(5.1, SBIN, said(bar(0, 800.1)))
+    recorder.answer(45, SBIN, ALL)
+    recorder.answer(45, INFY, said(bar(0), [*bar(1)[:5], -1]))
+    recorder.stop()
+
+    lines = describe(host.close()).splitlines()
+    assert f"  {SBIN} (fyers-history): 6 bars of 6, 1 revised, 0 rejected; gap bars: none" in lines
+    assert f"  {INFY} (fyers-history): 1 bars of 6, 0 revised, 1 rejected; gap bars: bad_response 1, no_data 4" in lines

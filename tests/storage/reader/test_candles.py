@@ -74,7 +74,7 @@ def test_a_stretch_of_time_has_the_bars_that_begin_in_it(lake: Lake) -> None:
         ({"every": "1m"}, "every=300s or longer"),
         ({"every": "7m"}, "whole ones of 300 s"),
         ({"source": "theirs"}, "neither 'ours' nor 'broker'"),
-        ({"origin": True}, "./inv query"),
+        ({"origin": True}, "table candles"),
     ],
 )
 def test_what_cannot_be_had_is_a_sentence(lake: Lake, asked: dict[str, Any], words: str) -> None:

@@ -130,4 +130,10 @@ def describe(closing: Closing) -> str:
             share = f"{in_percent(entry['coverage'])}%" if entry["coverage"] is not None else "no session"
             rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
             lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
+    for symbol, entry in closing.certificate.get("candles", {"symbols": {}})["symbols"].items():
+        causes = ", ".join(f"{cause} {bars}" for cause, bars in entry["gaps_by_cause"].items()) or "none"
+        odd = f", {entry['revised']} revised, {sum(entry['rejected'].values())} rejected"
+        lines.append(
+            f"  {symbol} (fyers-history): {entry['recorded']} bars of {entry['expected']}{odd}; gap bars: {causes}"
+        )
     return "\n".join(lines)

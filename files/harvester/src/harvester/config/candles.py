@@ -55,6 +55,17 @@ class CandleSettings(Model, frozen=True):
         return self.final_after_seconds * NS_PER_SECOND
 
 
+def candle_need(symbols: int, candles: CandleSettings, day_ns: int) -> Need:
+    """What asking for candles of so many symbols takes at most, with the room that `request_spacing` leaves."""
+    minutely = math.ceil(symbols * MINUTE_NS / candles.every_ns / SHARE) + 1
+    return Need(minutely, _daily(symbols, candles, day_ns))
+
+
+def _daily(symbols: int, candles: CandleSettings, day_ns: int) -> int:
+    """Requests of the longest day: a round a bar at most, one more to settle it, and room for some that fail."""
+    return (day_ns // candles.every_ns + 3) * symbols
+
+
 def request_spacing(symbols: int, candles: CandleSettings, polls: Need, limits: RequestLimits, day_ns: int) -> int:
     """Nanoseconds from one request for candles to the next, in what the polls leave of the limits.
 
@@ -62,7 +73,7 @@ def request_spacing(symbols: int, candles: CandleSettings, polls: Need, limits: 
     """
     left = (limits.per_minute - polls.per_minute) * SHARE
     spacing_ns = max(SPACING_NS, math.ceil(MINUTE_NS / left)) if left > 0 else MINUTE_NS
-    daily = (day_ns // candles.every_ns + 3) * symbols
+    daily = _daily(symbols, candles, day_ns)
     if left > 0 and symbols * spacing_ns <= candles.every_ns and daily + polls.per_day <= limits.per_day:
         return spacing_ns
     minutely = math.ceil(symbols * MINUTE_NS / candles.every_ns)

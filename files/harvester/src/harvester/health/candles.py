@@ -19,5 +19,5 @@ def check_candles(status: dict[str, Any]) -> Iterator[Check]:
         return
     names = ", ".join(gap["symbol"] for gap in overdue[:5]) + (" ..." if len(overdue) > 5 else "")
     cause = f"{overdue[0]['cause']}: {overdue[0]['detail']}"
-    fix = CAUSE_FIXES.get(overdue[0]["cause"], "See ./inv logs.")
+    fix = CAUSE_FIXES.get(overdue[0]["cause"], CAUSE_FIXES["bad_response"])
     yield Check(CANDLES, False, f"bars of {len(overdue)} symbols ({names}) are overdue; {cause}", fix)

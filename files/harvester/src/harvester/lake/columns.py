@@ -91,6 +91,15 @@ class Table:
         return int(self.places[name].start)
 
 
+def to_kind(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The same numbers as another kind: moments and int64 are the same bits, which a cast looks through one by one."""
+    if column.type == kind:
+        return column
+    if MOMENT in (column.type, kind):
+        return column.view(kind)
+    return column.cast(kind)
+
+
 def with_metadata(schema: pa.Schema, version: int) -> pa.Schema:
     """The schema with ours, and with what pandas needs to read nullable integers exactly (its own metadata, version 2).
 

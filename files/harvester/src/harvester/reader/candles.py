@@ -88,8 +88,8 @@ def make(stored: Rows, every_ns: int | None) -> Candles:
     look = stored.look
     if look.origin:
         raise QuestionError(
-            "origin=True is for rows as they were received. Where each revision of a bar is in the journal is in the"
-            " table candles: ./inv query."
+            "origin=True is for rows as they were received. The answer that said a revision of a bar first is named in"
+            " the lake's table candles (ts_recv, run_id, seq)."
         )
     return Candles(stored._replace(parts=parts, time="ts_begin"), every_ns)
 

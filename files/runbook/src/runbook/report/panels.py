@@ -1,14 +1,16 @@
 """Panels of the report: one symbol on one day, its coverage by feed, book, spread, rate and sequence numbers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.journal.format import FEED_NAMES, FYERS_HISTORY, FYERS_REST
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import DEPTH, DEPTH50, FORMER_NAMES, INDICES
 from harvester.reader.days import Day
 from runbook.report.axis import Axis, clock
+from runbook.report.comparison import compare_bars
 from runbook.report.drawing import Span, heat_paths, line_paths, spans
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 LEVELS = 5
 LINE_HEIGHT = 24
-POLLS = FEED_NAMES[FYERS_REST]
+POLLS, HISTORY = FEED_NAMES[FYERS_REST], FEED_NAMES[FYERS_HISTORY]
 CLOSED = "closed"
 """The kind of span in which nothing is due."""
 PLAIN_BOOK = "bid_px_paise[1] > 0 and ask_px_paise[1] > bid_px_paise[1]"
@@ -70,7 +72,14 @@ def figures_of(day: Day, symbol: str) -> dict[str, dict[str, Any]]:
 
 def worst_coverage(day: Day, symbol: str) -> float:
     """The smallest coverage of its feeds; 0 where nothing is known."""
-    return min((figures["coverage"] or 0.0 for figures in figures_of(day, symbol).values()), default=0.0)
+    found = [*figures_of(day, symbol).values(), *filter(None, [_candles_of(day, symbol)])]
+    return min((figures["coverage"] or 0.0 for figures in found), default=0.0)
+
+
+def _candles_of(day: Day, symbol: str) -> dict[str, Any] | None:
+    """What the certificate says of a symbol's bars of the broker."""
+    found: dict[str, Any] | None = day.certificate.get("candles", {"symbols": {}})["symbols"].get(symbol)
+    return found
 
 
 def make_panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, axis: Axis) -> Panel:
@@ -82,12 +91,33 @@ def make_panel(connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, a
         [day.date, day.host, symbol],
     ).fetchall()
     strips = [_strip(feed, entry, [row[1:] for row in rows if row[0] == feed], axis) for feed, entry in figures.items()]
+    strips += _strips_of_candles(connection, day, symbol, rows, axis)
     causes = {str(row[3]) for row in rows}
     table = _table_of(figures)
     if table is None:
         return Panel(symbol, axis, strips, causes)
     panel = Panel(symbol, axis, strips, causes, rate=_rate(connection, day, symbol, axis, table))
     return panel if table == INDICES else _with_books(panel, connection, day, axis, table)
+
+
+def _strips_of_candles(
+    connection: "duckdb.DuckDBPyConnection", day: Day, symbol: str, rows: list[tuple[Any, ...]], axis: Axis
+) -> Iterator[Strip]:
+    """That of the broker's own bars, where they are recorded, with what they say of ours."""
+    figures = _candles_of(day, symbol)
+    if figures is None:
+        return
+    gaps = [row[1:] for row in rows if row[0] == HISTORY]
+    drawn = [
+        (low, high, cause, f"{cause}: {clock(low)} to {clock(high)}, {bars} bars") for low, high, cause, bars in gaps
+    ]
+    drawn += [(low, high, CLOSED, _closed(low, high, axis)) for low, high in axis.closed]
+    words = [f"{figures['recorded']:,} of {figures['expected']:,} of the broker's bars"]
+    words += [f"{figures['revised']:,} revised"] if figures["revised"] else []
+    words += [f"{count:,} rejected: {flaw.replace('_', ' ')}" for flaw, count in figures["rejected"].items()]
+    compared = compare_bars(connection, day, symbol)
+    words += compared.words() if compared else []
+    yield Strip(HISTORY, figures["coverage"], len(gaps), words, spans(drawn, axis.begin, axis.end))
 
 
 def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, get_args
 from zoneinfo import ZoneInfo
 
 from harvester.base.files import replace_file
-from harvester.lake.certificate.balance import segment_of
 from harvester.lake.certificate.shares import in_percent, share_of
 from harvester.ledger.outage import Cause
 from harvester.reader.days import Day
@@ -94,10 +93,7 @@ def _section(connection: "duckdb.DuckDBPyConnection", day: Day, symbols: Sequenc
         "damage": damage_of(day),
         "unexplained": day.certificate.get("unexplained_slots", 0),
         "has_breaks": any(axis.closed for axis in axes.values()),
-        "panels": [
-            make_panel(connection, day, symbol, axes[segment_of(next(iter(figures_of(day, symbol).values())))])
-            for symbol in sorted(shown)
-        ],
+        "panels": [make_panel(connection, day, symbol, axes[day.segments[symbol]]) for symbol in sorted(shown)],
         "more": len(chosen) - len(shown),
     }
 

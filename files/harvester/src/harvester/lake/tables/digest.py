@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harvester.decode.frames import ABSENT
-from harvester.lake.columns import Table
+from harvester.lake.columns import Table, to_kind
 
 
 class ColumnDigest:
@@ -42,7 +42,7 @@ def _parts(column: pa.Array) -> Iterator[Any]:
         prints = [hashlib.sha256(text.encode()).digest()[:8] for text in column.dictionary.to_pylist()]
         yield np.frombuffer(b"".join(prints), np.int64)[column.indices.to_numpy(zero_copy_only=False)]
     else:
-        yield _numbers(pc.cast(column, pa.int64()))
+        yield _numbers(to_kind(column, pa.int64()))
 
 
 def _numbers(column: pa.Array) -> Any:

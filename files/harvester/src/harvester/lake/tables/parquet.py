@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import FEED_NAMES
-from harvester.lake.columns import Column, Table
+from harvester.lake.columns import Column, Table, to_kind
 from harvester.lake.schema import TABLES_OF, TEXTS, version_of
 from harvester.lake.schema2 import FORMER
 from harvester.lake.schema2 import VERSION as FORMER_VERSION
@@ -144,8 +144,8 @@ def _numbers(values: Ints, kind: pa.DataType) -> pa.Array:
     if absent.any():
         if absent.all():
             return pa.nulls(len(values), kind)
-        return pa.array(np.where(absent, 0, values), type=pa.int64(), mask=absent).cast(kind)
-    return pa.array(values, type=pa.int64()).cast(kind)
+        return to_kind(pa.array(np.where(absent, 0, values), type=pa.int64(), mask=absent), kind)
+    return to_kind(pa.array(values, type=pa.int64()), kind)
 
 
 def read_batches(path: Path, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
