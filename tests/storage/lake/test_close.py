@@ -32,27 +32,23 @@ def snapshot(lake: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def test_rows_are_exact_and_sorted_by_symbol_and_time(place) -> None:
-    place.record_all()
-    place.close()
-    rows = place.rows()
+def test_rows_are_exact_and_sorted_by_symbol_and_time(closed) -> None:
+    rows = closed.rows()
     assert [(row["symbol"], row["ts_sched"]) for row in rows] == [
         (symbol, OPEN_NS + slot * INTERVAL_NS) for symbol in sorted(SYMBOLS) for slot in range(SLOTS)
     ]
     first = rows[0]
     assert (first["bid_px_paise"][0], first["ask_px_paise"][4]) == (79995, 80025)
     assert (first["bid_qty"][1], first["ask_ord"][2], first["action"], first["valid"]) == (20, 3, "snapshot", True)
-    quote, *others = lake_rows(place.current("quotes"))
+    quote, *others = lake_rows(closed.current("quotes"))
     assert (quote["ltp_paise"], quote["prev_close_paise"], quote["atp_paise"]) == (80000, 80000, 79987)
     assert [quote["seq"], *(row["seq"] for row in others)] == [row["seq"] for row in rows]
     assert first["ts_recv"] - first["ts_send"] == 30_000_000 and first["ts_send"] - first["ts_sched"] == 2_000_000
     assert (first["feed"], len(first["run_id"])) == ("fyers-rest", 32)
 
 
-def test_the_table_says_its_schema_scale_and_order(place) -> None:
-    place.record_all()
-    place.close()
-    with pq.ParquetFile(place.current("depth")) as file:
+def test_the_table_says_its_schema_scale_and_order(closed) -> None:
+    with pq.ParquetFile(closed.current("depth")) as file:
         told = file.schema_arrow.metadata
         assert (told[b"schema"], told[b"price_scale"]) == (b"3", b"100")
         assert file.metadata.row_group(0).column(0).compression == "ZSTD"
@@ -80,32 +76,28 @@ def test_closing_again_changes_not_one_byte(place) -> None:
     assert snapshot(place.lake) == before
 
 
-def test_building_again_gives_the_same_files(place) -> None:
-    place.record_all()
-    place.close()
-    before = {name: data for name, (_, data) in snapshot(place.lake).items() if not name.startswith("manifest")}
-    closing = place.close(rebuild=True)
+def test_building_again_gives_the_same_files(closed) -> None:
+    before = {name: data for name, (_, data) in snapshot(closed.lake).items() if not name.startswith("manifest")}
+    closing = closed.close(rebuild=True)
     assert closing.manifest.generation == 2
-    after = {name: data for name, (_, data) in snapshot(place.lake).items() if not name.startswith("manifest")}
+    after = {name: data for name, (_, data) in snapshot(closed.lake).items() if not name.startswith("manifest")}
     assert after == before
 
 
-def test_a_late_segment_makes_a_new_generation_and_keeps_the_old(place) -> None:
-    place.record_all()
-    place.close()
-    old, first_name = place.current("depth").read_bytes(), place.current("depth").name
-    late = place.start(symbols=("NSE:TCS-EQ",))
+def test_a_late_segment_makes_a_new_generation_and_keeps_the_old(closed) -> None:
+    old, first_name = closed.current("depth").read_bytes(), closed.current("depth").name
+    late = closed.start(symbols=("NSE:TCS-EQ",))
     late.poll(3, "NSE:TCS-EQ")
     late.stop()
-    assert place.close().manifest.generation == 2
-    assert place.current("depth").name.startswith("depth_v3-g2-")
-    assert len(place.rows()) == 2 * SLOTS + 1
-    assert [*place.current("depth").parent.iterdir()] == [place.current("depth")], "engines see one"
-    assert (place.lake / "superseded" / place.partition.path("depth_v3") / first_name).read_bytes() == old
-    folder = place.lake / place.partition.path("manifest")
+    assert closed.close().manifest.generation == 2
+    assert closed.current("depth").name.startswith("depth_v3-g2-")
+    assert len(closed.rows()) == 2 * SLOTS + 1
+    assert [*closed.current("depth").parent.iterdir()] == [closed.current("depth")], "engines see one"
+    assert (closed.lake / "superseded" / closed.partition.path("depth_v3") / first_name).read_bytes() == old
+    folder = closed.lake / closed.partition.path("manifest")
     first, second = (json.loads((folder / name).read_bytes()) for name in ("manifest-1.json", "manifest.json"))
     assert second["supersedes"] == first["self_sha256"]
-    assert verify_lake(place.lake).ok
+    assert verify_lake(closed.lake).ok
 
 
 def test_a_session_that_goes_on_is_refused(place) -> None:
@@ -154,56 +146,46 @@ def test_a_day_without_session_and_data_is_nothing(place) -> None:
     assert not (place.lake / "manifest").exists()
 
 
-def test_a_day_can_be_built_from_its_archive_alone(place) -> None:
-    place.record_all()
-    place.close()
-    before = place.rows()
-    shutil.rmtree(place.journal)
-    assert place.close().outcome == "unchanged"
-    place.close(rebuild=True)
-    assert place.rows() == before
-    assert verify_lake(place.lake).ok
+def test_a_day_can_be_built_from_its_archive_alone(closed) -> None:
+    before = closed.rows()
+    shutil.rmtree(closed.journal)
+    assert closed.close().outcome == "unchanged"
+    closed.close(rebuild=True)
+    assert closed.rows() == before
+    assert verify_lake(closed.lake).ok
 
 
-def test_a_lost_table_is_built_again(place) -> None:
-    place.record_all()
-    place.close()
-    before = place.current("depth").read_bytes()
-    place.current("depth").unlink()
-    assert place.close().outcome == "closed"
-    assert place.current("depth").read_bytes() == before
+def test_a_lost_table_is_built_again(closed) -> None:
+    before = closed.current("depth").read_bytes()
+    closed.current("depth").unlink()
+    assert closed.close().outcome == "closed"
+    assert closed.current("depth").read_bytes() == before
 
 
-def test_a_damaged_certificate_is_written_again_beside_the_damaged_one(place) -> None:
-    place.record_all()
-    place.close()
-    whole = place.current("certificate").read_bytes()
-    place.current("certificate").write_bytes(whole + b"x")
-    closing = place.close()
+def test_a_damaged_certificate_is_written_again_beside_the_damaged_one(closed) -> None:
+    whole = closed.current("certificate").read_bytes()
+    closed.current("certificate").write_bytes(whole + b"x")
+    closing = closed.close()
     assert closing.outcome == "closed"
-    assert json.loads(place.current("certificate").read_bytes())["symbols"] == json.loads(whole)["symbols"]
-    assert [path.read_bytes() for path in place.lake.glob("superseded/certificate/**/*.json")] == [whole + b"x"]
-    assert place.close().outcome == "unchanged"
+    assert json.loads(closed.current("certificate").read_bytes())["symbols"] == json.loads(whole)["symbols"]
+    assert [path.read_bytes() for path in closed.lake.glob("superseded/certificate/**/*.json")] == [whole + b"x"]
+    assert closed.close().outcome == "unchanged"
 
 
-def test_a_day_whose_segments_are_gone_is_never_rebuilt_into_less(place) -> None:
-    place.record_all()
-    place.close()
-    before = snapshot(place.lake / "depth_v3")
-    shutil.rmtree(place.journal)
-    shutil.rmtree(place.lake / "raw")
+def test_a_day_whose_segments_are_gone_is_never_rebuilt_into_less(closed) -> None:
+    before = snapshot(closed.lake / "depth_v3")
+    shutil.rmtree(closed.journal)
+    shutil.rmtree(closed.lake / "raw")
     with pytest.raises(HarvesterError, match="would lose their data"):
-        place.close(rebuild=True)
-    assert snapshot(place.lake / "depth_v3") == before
+        closed.close(rebuild=True)
+    assert snapshot(closed.lake / "depth_v3") == before
 
 
-def test_a_segment_that_changed_after_the_close_is_told(place) -> None:
-    place.record_all()
-    place.close()
-    segment = max(place.journal.glob("2*/*.seg"), key=lambda path: path.stat().st_size)
+def test_a_segment_that_changed_after_the_close_is_told(closed) -> None:
+    segment = max(closed.journal.glob("2*/*.seg"), key=lambda path: path.stat().st_size)
     segment.write_bytes(segment.read_bytes()[:-300])
     with pytest.raises(HarvesterError, match="is not what it was when the day was closed"):
-        place.close()
+        closed.close()
 
 
 def test_what_is_left_of_a_build_that_died_is_not_trusted_and_not_overwritten(place) -> None:
@@ -219,30 +201,26 @@ def test_what_is_left_of_a_build_that_died_is_not_trusted_and_not_overwritten(pl
     assert verify_lake(place.lake).ok
 
 
-def test_a_manifest_that_was_touched_stops_everything(place) -> None:
-    place.record_all()
-    place.close()
-    path = place.lake / place.partition.path("manifest") / "manifest.json"
+def test_a_manifest_that_was_touched_stops_everything(closed) -> None:
+    path = closed.lake / closed.partition.path("manifest") / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"rows": 40', b'"rows": 41'))
     with pytest.raises(HarvesterError, match="its own hash does not match"):
-        place.close()
+        closed.close()
 
 
 @pytest.mark.parametrize(
     "path",
     ["../../etc/passwd", "/etc/passwd", "depth/date=2026-11-23/host=lab1/../../x", "depth/date=2026-11-24/host=lab1/d"],
 )
-def test_a_manifest_that_points_elsewhere_is_refused(place, path: str) -> None:
-    place.record_all()
-    place.close()
-    target = place.lake / place.partition.path("manifest") / "manifest.json"
+def test_a_manifest_that_points_elsewhere_is_refused(closed, path: str) -> None:
+    target = closed.lake / closed.partition.path("manifest") / "manifest.json"
     value = json.loads(target.read_bytes())
     value["files"][0]["path"] = path
     value.pop("self_sha256")
     value["self_sha256"] = manifest_module.self_hash(value)
     target.write_text(json.dumps(value))
     with pytest.raises(HarvesterError, match="not in its partition"):
-        place.close()
+        closed.close()
 
 
 def test_a_journal_of_a_newer_format_is_refused(place) -> None:

@@ -21,10 +21,8 @@ HEADER = (
 REMEDY = "Nothing is exported; run harvester verify to see what is damaged."
 
 
-def test_the_file_is_the_old_one_to_the_letter(place) -> None:
-    place.record_all()
-    place.close()
-    path, count = export_csv(place.lake, DAY, place.root / "out")
+def test_the_file_is_the_old_one_to_the_letter(closed) -> None:
+    path, count = export_csv(closed.lake, DAY, closed.root / "out")
     lines = path.read_text().split("\n")
     assert (path.name, count) == ("market_depth_2026-11-23.csv", 40)
     assert lines[0] == HEADER
@@ -35,10 +33,8 @@ def test_the_file_is_the_old_one_to_the_letter(place) -> None:
     assert lines[-1] == "" and b"\r" not in path.read_bytes()
 
 
-def test_rows_come_in_the_order_of_their_times(place) -> None:
-    place.record_all()
-    place.close()
-    path, _ = export_csv(place.lake, DAY, place.root / "out")
+def test_rows_come_in_the_order_of_their_times(closed) -> None:
+    path, _ = export_csv(closed.lake, DAY, closed.root / "out")
     with path.open() as file:
         times = [row["timestamp"] for row in csv.DictReader(file)]
     assert times == sorted(times) and len(times) == 40
@@ -82,13 +78,11 @@ def test_an_absent_level_has_no_price(place) -> None:
     assert row.endswith(",,0,,0,,0,,0,,0,800.20,20,,0,,0,,0,,0")
 
 
-def test_one_symbol_can_be_asked_for_and_an_unknown_one_is_named(place) -> None:
-    place.record_all()
-    place.close()
-    path, count = export_csv(place.lake, DAY, place.root / "out", [INFY])
+def test_one_symbol_can_be_asked_for_and_an_unknown_one_is_named(closed) -> None:
+    path, count = export_csv(closed.lake, DAY, closed.root / "out", [INFY])
     assert count == 20 and SBIN not in path.read_text()
     with pytest.raises(ConfigError, match="No data of NSE:TCS-EQ on this day; there is: NSE:INFY-EQ, NSE:SBIN-EQ"):
-        export_csv(place.lake, DAY, place.root / "out", ["NSE:TCS-EQ"])
+        export_csv(closed.lake, DAY, closed.root / "out", ["NSE:TCS-EQ"])
 
 
 def test_a_day_that_is_not_closed_is_refused_with_advice(place, tmp_path: Path) -> None:
@@ -97,11 +91,9 @@ def test_a_day_that_is_not_closed_is_refused_with_advice(place, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("damage", ["no Parquet", "symbol", "bid_qty.list.element"])
-def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
+def test_a_failed_export_leaves_no_half_file(closed, damage: str) -> None:
     """The names of symbols are read before anything is written, their books while it is."""
-    place.record_all()
-    place.close()
-    path = place.current("depth")
+    path = closed.current("depth")
     content = b"PAR1 no longer"
     if damage != "no Parquet":
         group = pq.read_metadata(path).row_group(0)
@@ -111,21 +103,19 @@ def test_a_failed_export_leaves_no_half_file(place, damage: str) -> None:
         content = content[:at] + bytes(30) + content[at + 30 :]
     path.write_bytes(content)
     with pytest.raises(HarvesterError) as caught:
-        export_csv(place.lake, DAY, place.root / "out")
+        export_csv(closed.lake, DAY, closed.root / "out")
     assert str(caught.value).startswith(f"{path} cannot be read (")
     assert str(caught.value).endswith(f"). {REMEDY}")
-    assert list(place.root.glob("out/*")) == []
+    assert list(closed.root.glob("out/*")) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(place) -> None:
-    place.record_all()
-    place.close()
-    (place.root / "out").write_bytes(b"")
+def test_a_place_that_cannot_be_written_is_told(closed) -> None:
+    (closed.root / "out").write_bytes(b"")
     with pytest.raises(HarvesterError) as caught:
-        export_csv(place.lake, DAY, place.root / "out")
+        export_csv(closed.lake, DAY, closed.root / "out")
     assert str(caught.value) == (
-        f"{place.root}/out/market_depth_2026-11-23.csv: the export cannot be written (File exists). Nothing in the lake"
-        " is changed by this: name another directory with --output, or free some space."
+        f"{closed.root}/out/market_depth_2026-11-23.csv: the export cannot be written (File exists). Nothing in the"
+        " lake is changed by this: name another directory with --output, or free some space."
     )
 
 
@@ -138,34 +128,28 @@ def test_what_is_kept_meanwhile_is_kept_where_there_is_space(place, monkeypatch:
 
 
 @pytest.mark.parametrize("kind", ["certificate", "gaps"])
-def test_a_certificate_or_ledger_that_cannot_be_read_is_named(place, kind: str) -> None:
-    place.record_all()
-    place.close()
-    path = place.current(kind)
+def test_a_certificate_or_ledger_that_cannot_be_read_is_named(closed, kind: str) -> None:
+    path = closed.current(kind)
     path.write_bytes(b"{}")
     with pytest.raises(HarvesterError) as caught:
-        export_csv(place.lake, DAY, place.root / "out")
+        export_csv(closed.lake, DAY, closed.root / "out")
     assert str(caught.value).startswith(f"{path} cannot be read (")
 
 
-def test_a_table_of_another_schema_is_named(place) -> None:
-    place.record_all()
-    place.close()
-    path = place.current("depth")
+def test_a_table_of_another_schema_is_named(closed) -> None:
+    path = closed.current("depth")
     pq.write_table(pq.read_table(path).drop_columns(["valid"]), path)
     with pytest.raises(HarvesterError) as caught:
-        export_csv(place.lake, DAY, place.root / "out")
+        export_csv(closed.lake, DAY, closed.root / "out")
     assert str(caught.value) == f"{path} is no table of schema 3: column valid is missing. {REMEDY}"
 
 
 @pytest.mark.parametrize("kind", ["depth", "gaps", "certificate"])
-def test_a_file_that_is_not_here_is_named_with_where_to_export(place, kind: str) -> None:
-    place.record_all()
-    place.close()
-    path = place.current(kind)
+def test_a_file_that_is_not_here_is_named_with_where_to_export(closed, kind: str) -> None:
+    path = closed.current(kind)
     path.unlink()
     with pytest.raises(HarvesterError) as caught:
-        export_csv(place.lake, DAY, place.root / "out")
+        export_csv(closed.lake, DAY, closed.root / "out")
     assert str(caught.value) == (
         f"{path} is not here, and the manifest of {DAY} lists it: half a pull, or clean-up took it. If"
         " clean-up took it, export the day where it was pulled to; otherwise run harvester verify."

@@ -19,11 +19,9 @@ def balanced(place):
     assert place.certificate()["unexplained_slots"] == 0
 
 
-def test_a_perfect_day_has_no_gaps(place) -> None:
-    place.record_all()
-    place.close()
-    assert place.gaps() == []
-    entry = place.certificate()["symbols"][SBIN]
+def test_a_perfect_day_has_no_gaps(closed) -> None:
+    assert closed.gaps() == []
+    entry = closed.certificate()["symbols"][SBIN]
     assert (entry["expected"], entry["updates"], entry["coverage"]) == (20, 20, 1.0)
     assert entry["poll_deviation_ms"] == {"p50": 2.0, "p99": 2.0, "max": 2.0}
     assert entry["longest_silence_ns"] == INTERVAL_NS
