@@ -1,5 +1,6 @@
 """Shared by every suite: the repository's root, the recorded data beside it, and measured figures with their bounds."""
 
+import atexit
 import gc
 import json
 import operator
@@ -39,7 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # hundreds of thousands of objects that live to the end; looking at them at each collection took seconds
+    """Hundreds of thousands of objects live to the end: looking at them at each full collection took seconds."""
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # some libraries tell what was not let go of
 
 
 @pytest.fixture

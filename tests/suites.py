@@ -15,7 +15,7 @@ from typing import Any
 from harvester.base.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
-WORKERS, FAST_WORKERS = 3, 4  # on two cores: many cases wait for clocks and processes
+WORKERS, FAST_WORKERS = 3, 5  # on two cores: many cases wait for clocks and processes
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("mutants", slow=True),
     Suite("property"),
     Suite("contract", slow=True),
+    Suite("storage"),
     Suite("recorder"),
     Suite("operator"),
     Suite("commands"),
@@ -57,7 +58,6 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("field", slow=True),
     Suite("s3", slow=True),
     Suite("readers", slow=True),
-    Suite("storage"),
     Suite("golden"),
     Suite("differential", slow=True),
     Suite("fuzz", slow=True),

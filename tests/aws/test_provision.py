@@ -44,7 +44,7 @@ def test_the_check_of_an_empty_account_says_what_the_first_run_then_does(
     assert untouched == []
     assert set(check.changed) == {SHOWN_BY.get(task, task) for task in first.changed}
     assert len(first.changed) >= 12
-    asked = first.results["aws_host : Know the hosts by their keys"]
+    asked = first.results["aws_host : Reach | Know the hosts by their keys"]
     [host] = find_instances(cloud.client("ec2"), NAMES)
     assert asked["attempts"] == 2, "the console is late once"
     assert (cloud.folder / "known_hosts").read_text("utf-8") == f"{host['address']} {host_key(host['id'])}\n"

@@ -3,12 +3,17 @@
 All steps are counted: indexing, archiving, decoding, sorting, writing, reading back, the balance. Beside it, in the
 same run, what pyarrow alone takes to write the rows of depth and quotes, in the row groups and at the levels of the
 lake, and to read them back. `python -m tests.bench.bench_close alone PLACE` does that in a process of its own.
+
+Each day is closed a second time with parts of all its segments but the last with data, as `harvester build` makes them
+while a day runs: what the close then takes is the tail.
 """
 
 import json
+import shutil
 import sys
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +42,17 @@ def run(report: "Report", *, long: bool) -> None:
             day["cpu_s"],
             day["rss_mib"],
             day["bytes"] / day["entries"],
+            1e6 * day["tail"]["cpu_s"] / day["entries"],
+            1e6 * day["build"]["cpu_s"] / day["entries"],
+            day["build"]["rss_mib"],
         ]
         for day in days.values()
     ]
-    rows.append([f"{RECONNECTS:,} reconnects of {FLAPPING:,} symbols", "", "", flaps["cpu_s"], flaps["rss_mib"], ""])
+    rows.append(
+        [f"{RECONNECTS:,} reconnects of {FLAPPING:,} symbols", "", "", flaps["cpu_s"], flaps["rss_mib"], *[""] * 4]
+    )
     columns = ["entries", "us/entry", "pyarrow alone", "CPU-s", "RSS MiB", "lake bytes/entry"]
+    columns += ["us/entry with parts", "building them", "RSS MiB of that"]
     report.table("Closing a day", columns, rows)
     small, large = days["1"], days["10"]
     each = {name: 1e6 * day["cpu_s"] / day["entries"] for name, day in days.items()}
@@ -50,6 +61,9 @@ def run(report: "Report", *, long: bool) -> None:
     report.figure("close_small_vs_pyarrow", round(small["cpu_s"] / small["alone_s"], 2), bound="<= 6", unit="x")
     report.figure("close_rss_mib", round(max(days[name]["rss_mib"] for name in sizes), 1), bound="<= 400", unit="MiB")
     report.figure("close_5_rss_mib", round(days["five"]["rss_mib"], 1), bound="<= 200", unit="MiB")
+    report.figure("close_tail_s", round(large["tail"]["cpu_s"], 1), bound="<= 300", unit="s")
+    report.figure("close_tail_5_s", round(days["five"]["tail"]["cpu_s"], 1), bound="<= 20", unit="s")
+    report.figure("close_tail_vs_whole", round(large["tail"]["cpu_s"] / large["cpu_s"], 2), bound="<= 0.9", unit="x")
     report.figure("close_linear", round(each["10"] / each["1"], 2), bound="<= 1.2", unit="x")
     if long:
         report.figure("close_linear_40m", round(each["40"] / each["1"], 2), bound="<= 1.2", unit="x")
@@ -66,7 +80,11 @@ def _close_crowd(symbols: int, entries: int) -> dict[str, Any]:
         closed = _close(place)
         alone = child.run("tests.bench.bench_close", "alone", place)
         tables = sum(path.stat().st_size for path in (place / "lake").rglob("*.parquet"))
-    return closed | {"symbols": symbols, "entries": count, "alone_s": alone["cpu_s"], "bytes": tables}
+        shutil.rmtree(place / "lake")
+        built = child.run("tests.bench.bench_close", "build", place)
+        tail = _close(place)
+    facts = {"symbols": symbols, "entries": count, "alone_s": alone["cpu_s"], "bytes": tables}
+    return closed | facts | {"build": built, "tail": tail}
 
 
 def _close_flaps() -> dict[str, Any]:
@@ -110,5 +128,34 @@ def alone(place: Path) -> dict[str, object]:
     return {"cpu_s": spent}
 
 
+def build(place: Path) -> dict[str, object]:
+    """Make parts of all segments but the last with data, and the one of control records after it."""
+    from tests.bench.bench_lake import HOST
+
+    from harvester.base.release import release_id
+    from harvester.lake.layout import Partition
+    from harvester.lake.prepare import build_parts
+    from harvester.lake.publish.archive import Form
+
+    (day,) = (place / "journal").glob("2*")
+    later = {path: path.with_suffix(".later") for path in sorted(day.glob("*.seg"))[-2:]}
+    for path, name in later.items():
+        path.rename(name)
+    began = time.process_time()
+    outcome, count = build_parts(
+        journal=place / "journal",
+        lake=place / "lake",
+        partition=Partition(date.fromisoformat(day.name), HOST),
+        release=release_id(),
+        form=Form.ZSTD,
+        reserve_bytes=0,
+    )
+    for path, name in later.items():
+        name.rename(path)
+    if not count:
+        raise RuntimeError(f"no segment became a part: {outcome}")
+    return {"cpu_s": time.process_time() - began, "rss_mib": child.peak_mib()}
+
+
 if __name__ == "__main__":
-    print(json.dumps({"alone": alone}[sys.argv[1]](Path(sys.argv[2]))))
+    print(json.dumps({"alone": alone, "build": build}[sys.argv[1]](Path(sys.argv[2]))))

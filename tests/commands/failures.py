@@ -14,7 +14,19 @@ from tests.recorder.fakes import make_token
 EXPIRED, NONE = make_token(1_000_000_000), "x" * 40
 TOKEN = ("token-check", "token-file")
 DATED = ("sessions", "close", "export", "upload", "athena-ddl")
-WRITING = ("token-file", "close", "export", "cleanup", "verify", "prune-journal", "sessions", "health", "metrics")
+WRITING = (
+    "token-file",
+    "build",
+    "so-far",
+    "close",
+    "export",
+    "cleanup",
+    "verify",
+    "prune-journal",
+    "sessions",
+    "health",
+    "metrics",
+)
 CONNECTED = ("notify-test", "renew", "config topics", "upload", "metrics")
 
 
@@ -97,13 +109,13 @@ RIGHTS = [
     no_rights(
         lambda place: place.root / "data",
         r"data/(lake|journal|masters).*Permission denied.*(owner|user)",
-        *("run", "recover", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
+        *("run", "recover", "build", "so-far", "close", "export", "verify", "prune-journal", "cleanup", "upload"),
     ),
     no_rights(
         lambda place: place.table, r"depth_v3-g\d-\w+\.parquet.*(Permission denied|cannot be read)", "export", "verify"
     ),
     no_rights(lambda place: place.manifest, r"manifest\.json.*denied", "export", "cleanup", "upload", "verify"),
-    no_rights(lambda place: place.segment, r"\.seg: .*Permission denied.*owner and mode", "close"),
+    no_rights(lambda place: place.segment, r"\.seg: .*Permission denied.*owner and mode", "close", "so-far"),
     no_rights(lambda place: place.root / "incoming", r"incoming: .*Permission denied.*mode 0600", "token-file"),
     no_rights(lambda place: place.root, r"credential: .*Permission denied.*this user's", "token-file", mode=0o500),
     no_rights(lambda place: place.root, r"market_depth.*Permission denied.*--output", "export", mode=0o500),

@@ -139,6 +139,8 @@ def commands(place: Place) -> dict[str, list[str]]:
         "config show": ["config", "show"],
         "config topics": ["config", "topics"],
         "recover": ["recover"],
+        "build": ["build", "--due"],
+        "so-far": ["so-far", "--output", f"{place.root}/so-far"],
         "close": ["close"],
         "export": ["export", "--csv", "--date", CLOSED, "--output", f"{place.root}/out"],
         "verify": ["verify", str(place.lake)],

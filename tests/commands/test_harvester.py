@@ -32,11 +32,13 @@ from harvester.upload import retries
 TABLE = documented(ROOT)
 GOOD = make_token(4_000_000_000)
 ENDLESS = ("run", "token-agent")
+NOWHERE = Place(Path("nowhere"))
+"""For commands that end before they read or write anything."""
 UNWELL = {"health": 3, "watch": 2, "notify-test": 2, "config topics": 1, "upload": 1}
 """Exit codes of a place without recorder, channels and network, that is no host of ours; nothing else is wrong."""
 SAYS_IT_IN_ITS_ANSWER = ("sessions", "verify", "recover")
 IN_SESSION_NS = OPEN_NS + 50 * NS_PER_SECOND
-CLOCKS = {"remind": lambda _: IN_SESSION_NS, "run": SystemClock.wall_ns}
+CLOCKS = {**dict.fromkeys(("remind", "build", "so-far"), lambda _: IN_SESSION_NS), "run": SystemClock.wall_ns}
 """Who does not live after the session: it reminds inside one, and what waits for a lock needs time that passes."""
 GOES_ON = "the session goes on until 09:16:40 India time. Close the day then."
 SLOW = """
@@ -117,7 +119,7 @@ def test_the_table_names_every_command_and_every_failure(tmp_path: Path) -> None
     assert {failure for _, failure in TABLE} == set(FAILURES)
 
 
-@pytest.mark.parametrize("name", [name for name in commands(Place(Path())) if name not in ENDLESS])
+@pytest.mark.parametrize("name", [name for name in commands(NOWHERE) if name not in ENDLESS])
 def test_a_command_does_its_work_where_nothing_is_wrong(name: str, run: Callable[..., Ending]) -> None:
     code, _, complaint = run(name)
 
@@ -146,10 +148,10 @@ def test_a_failure_has_its_code_and_is_told(
         assert "unexpected" not in complaint
 
 
-@pytest.mark.parametrize("name", commands(Place(Path())))
-def test_an_unknown_option_is_wrong_use(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", commands(NOWHERE))
+def test_an_unknown_option_is_wrong_use(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        cli.run([*commands(place)[name], "--nope"])
+        cli.run([*commands(NOWHERE)[name], "--nope"])
 
     assert ended.value.code == 2
     assert "--nope" in capsys.readouterr().err
@@ -169,13 +171,17 @@ def test_an_unknown_option_is_wrong_use(name: str, place: Place, capsys: pytest.
     ids=["interrupt", "defect", "full disk", "rights", "disk fault", "peer gone"],
 )
 def test_whatever_a_command_raises_has_its_code_and_one_line(
-    command: str, error: BaseException, code: int, says: str,
-    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    command: str,
+    error: BaseException,
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     def fail(*_: object) -> int:
         raise error
 
-    arguments = next(given for given in commands(place).values() if given[0] == command)
+    arguments = next(given for given in commands(NOWHERE).values() if given[0] == command)
     for where in (f"harvester.commands.{command.replace('-', '_')}.run", "harvester.config.settings.load_settings"):
         monkeypatch.setattr(where, fail)
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from harvester.brokers.access import Access
 from harvester.brokers.protocol import PollResult
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
+from harvester.capture.candles import CandleFeed
 from harvester.capture.context import RecorderContext, TradingState
 from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
@@ -24,7 +27,7 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.token_keeper import TokenKeeper
 from harvester.config.segments import find_segments
 from harvester.config.settings import Settings
-from harvester.journal.format import CONTROL, FYERS_REST, RunInfo, decode_control, decode_poll
+from harvester.journal.format import CONTROL, FYERS_HISTORY, FYERS_REST, RunInfo, decode_control, decode_poll
 from harvester.journal.reader import read_segment
 from harvester.ledger.outage import Cause, Outage
 from harvester.tokens.handover import Token, write_handover
@@ -87,6 +90,29 @@ class FakeClient:
         return PollResult("", 0, now, now, self._clock.mono_ns(), 200, b"{}", server_date_ns=now - self.clock_off_ns)
 
 
+class FakeCandles:
+    """Answers requests for candles as its script says, after fake time; a good answer has no candle at all."""
+
+    number = FYERS_HISTORY
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.script: Script = lambda symbol, due_ns: GOOD
+        self.asked: list[tuple[str, int, int]] = []
+        """Symbol, when it was due, and when it was sent."""
+        self._clock = clock
+
+    async def fetch(self, symbol: str, day: date, scheduled_ns: int, token: Secret) -> PollResult:
+        sent_ns = self._clock.wall_ns()
+        self.asked.append((symbol, scheduled_ns, sent_ns))
+        told = self.script(symbol, scheduled_ns)
+        await self._clock.sleep_until(self._clock.mono_ns() + int(told.seconds * NS_PER_SECOND))
+        outage = Outage(told.cause, "as the script says") if told.cause else None
+        status = 0 if told.cause in ("timeout", "disconnect") else told.status
+        body = b"{}" if outage else b'{"s":"no_data","candles":[]}'
+        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        return PollResult(symbol, scheduled_ns, sent_ns, wall_ns, mono_ns, status, body, outage)
+
+
 class Bench(NamedTuple):
     """A running recorder and what is around it."""
 
@@ -98,6 +124,8 @@ class Bench(NamedTuple):
     watch: ClockMonitor
     trading: TradingState
     task: "asyncio.Task[None]"
+    candles: FakeCandles
+    candle_feed: CandleFeed | None
 
     async def stop(self) -> None:
         """As SIGTERM does."""
@@ -123,10 +151,18 @@ def hand_over(settings: Settings, clock: FakeClock, version: str = "file:0000000
 
 @asynccontextmanager
 async def running(
-    settings: Settings, clock: FakeClock, script: Script | None = None, streams: Sequence[Any] = ()
+    settings: Settings,
+    clock: FakeClock,
+    script: Script | None = None,
+    streams: Sequence[Any] = (),
+    candle_script: Script | None = None,
 ) -> AsyncIterator[Bench]:
     """A recorder that has started and stands at its first sleep; it is killed, not stopped, at the end."""
     run = RunInfo(host_id=settings.host_id, release="test", config_hash="0", streams=dict(enumerate(settings.symbols)))
+    asked = settings.symbols_of("fyers-history") if "fyers-history" in settings.feeds else ()
+    run = replace(run, candles=dict(enumerate(asked)))
+    candles = FakeCandles(clock)
+    candles.script = candle_script or candles.script
     client = FakeClient(clock)
     client.script = script or client.script
     sink = JournalSink(settings, clock=clock, run=run)
@@ -136,18 +172,22 @@ async def running(
     async def load_calendar() -> TradingCalendar:
         return TradingCalendar.load(settings.calendar.file)
 
+    calendars = CalendarReloader(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar)
+    candle_feed = CandleFeed(context, candles, lambda: calendars.calendar) if asked else None
     recorder = Recorder(
         context,
-        feeds=[PollFeed(context), *streams],
+        feeds=[PollFeed(context), *streams, *([candle_feed] if candle_feed else [])],
         keeper=TokenKeeper(context),
         notifier=Notifier(""),
-        calendars=CalendarReloader(TradingCalendar.load(settings.calendar.file), settings.calendar.file, load_calendar),
+        calendars=calendars,
         after_tick=lambda _: None,
     )
     task = asyncio.create_task(recorder.run())
     await clock.advance(0)
     try:
-        yield Bench(recorder, client, clock, sink, context.access, context.watch, context.trading, task)
+        yield Bench(
+            recorder, client, clock, sink, context.access, context.watch, context.trading, task, candles, candle_feed
+        )
     finally:
         if not task.done():
             recorder.stop()

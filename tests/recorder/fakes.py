@@ -14,6 +14,8 @@ from harvester.config.settings import Settings
 
 SYMBOLS = ("NSE:SBIN-EQ", "NSE:INFY-EQ")
 APP_ID = "ABCDE12345-100"
+Phases = dict[str, list[list[str]]]
+"""Of a day's session: from when to when each lasts."""
 
 
 class FakeClock:
@@ -80,28 +82,42 @@ def make_token(expires_at: float, **claims: Any) -> str:
     return ".".join([*coded, "c2lnbmF0dXJl"])
 
 
-def make_calendar(path: Path, day: date, windows: dict[str, list[list[str]]], valid_until: str = "2099-12-31") -> Path:
+def make_calendar(path: Path, day: date, windows: Phases, valid_until: str = "2099-12-31") -> Path:
     """A calendar file whose only session is on `day`."""
-    special = {"date": day.isoformat(), "kind": "test", "phases": windows, "status": "confirmed", "reference": "test"}
-    rule = {"from": "2090-01-01", "to": None, "phases": windows, "reference": "test"}
+    return write_sessions(path, {day: windows}, valid_until)
+
+
+def write_sessions(path: Path, sessions: dict[date, Phases], valid_until: str = "2099-12-31") -> Path:
+    """A calendar file with these sessions and no other."""
+    special = [
+        {"date": day.isoformat(), "kind": "test", "phases": windows, "status": "confirmed", "reference": "test"}
+        for day, windows in sessions.items()
+    ]
+    rule = {"from": "2090-01-01", "to": None, "phases": next(iter(sessions.values())), "reference": "test"}
     content = {
         "timezone": "Asia/Kolkata",
         "market": "test",
         "valid_until": valid_until,
         "phase_rules": [rule],
-        "special_sessions": [special],
+        "special_sessions": special,
     }
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
 def session_around(path: Path, wall_ns: int, *, before_seconds: float, after_seconds: float) -> Path:
-    """A calendar file with one continuous phase, in whole seconds, around a moment or, with less than 0, after it."""
-    day = to_ist(wall_ns + int(max(0, -before_seconds)) * NS_PER_SECOND).date()
-    second = (wall_ns - midnight_ns(day)) // NS_PER_SECOND
-    bounds = [max(0, second - int(before_seconds)), min(86_400, second + int(after_seconds))]
-    times = [f"{bound // 3600:02}:{bound // 60 % 60:02}:{bound % 60:02}" for bound in bounds]
-    return make_calendar(path, day, {"continuous": [times]})
+    """A calendar file with one continuous phase, in whole seconds, around a moment or, with less than 0, after it.
+
+    Where midnight in India lies inside, the days have a part each.
+    """
+    opens, closes = (wall_ns // NS_PER_SECOND + int(seconds) for seconds in (-before_seconds, after_seconds))
+    sessions = {}
+    for day in dict.fromkeys(to_ist(second * NS_PER_SECOND).date() for second in (opens, closes - 1)):
+        begins = midnight_ns(day) // NS_PER_SECOND
+        bounds = [max(0, opens - begins), min(86_400, closes - begins)]
+        times = [f"{bound // 3600:02}:{bound // 60 % 60:02}:{bound % 60:02}" for bound in bounds]
+        sessions[day] = {"continuous": [times]}
+    return write_sessions(path, sessions)
 
 
 def make_config(directory: Path, **changes: Any) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_a_server_that_is_gone_at_the_close_leaves_a_gap_up_to_it(certificate: t
             closes = stand.close_window()
             began = time.monotonic()
             await stand.feed.stop(BETWEEN)
-            assert time.monotonic() - began < 2 * graceful_close.QUIET_NS / NS_PER_SECOND
+            assert time.monotonic() - began < graceful_close.DRAIN_NS / NS_PER_SECOND
             return stand.journal, last_ns, closes
 
     journal, last_ns, closes = asyncio.run(story())

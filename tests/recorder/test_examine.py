@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.recorder.fakes import make_calendar, make_config
+from tests.recorder.fakes import make_config, write_sessions
 from tests.recorder.host_facts import make_facts, recorded_units, write_installed
 
 from harvester.base.clock import SystemClock, to_ist
@@ -38,7 +38,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (deployment / "bin").symlink_to("release/bin")
     (tmp_path / "opt/current").symlink_to("deployments/r1-abc")
     day = to_ist(SystemClock().wall_ns()).date()
-    make_calendar(tmp_path / "calendar.json", day, {"continuous": [["00:00:00", "23:59:59"]]})
+    always = {"continuous": [["00:00:00", "24:00:00"]]}  # tomorrow, too: midnight may come in the middle of a test
+    write_sessions(tmp_path / "calendar.json", {day: always, day + timedelta(days=1): always})
     settings = make_config(tmp_path, calendar={"file": str(tmp_path / "calendar.json")})
     (tmp_path / "config.json").write_text(json.dumps(settings))
     write_reach(tmp_path / "reach.json", Reach(SystemClock().wall_ns(), 1))

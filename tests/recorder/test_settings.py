@@ -149,6 +149,8 @@ def test_a_bad_configuration_is_refused_with_its_reason(
         ("hsm.symbols_per_connection", 1, 5000),
         ("tbt.mute_seconds", 1.0, 600.0),
         ("tbt.symbols", MANY[:1], MANY[:15]),
+        ("candles.every_seconds", 30, 3600),
+        ("candles.final_after_seconds", 0, 3600),
         ("journal.sync_interval_ms", 10, 10_000),
         ("journal.segment_bytes", 65_536, 1 << 30),
         ("journal.segment_seconds", 1, 86_400),

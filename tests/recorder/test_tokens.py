@@ -12,6 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 from tests.recorder.fakes import FakeClock, make_settings, make_token
+from tests.recorder.sockets import until
 
 from harvester.base.aws_names import Names
 from harvester.base.clock import NS_PER_SECOND, SystemClock
@@ -229,12 +230,12 @@ def test_sighup_makes_the_agent_look_at_once(tmp_path: Path) -> None:
 
     async def story() -> None:
         running = asyncio.create_task(agent.run())
-        await asyncio.sleep(0.05)
+        await until(lambda: store.reads == 1)
         store.content = StoredToken(Secret(make_token(NOW + 36_000)), "file:2")
         agent.look_now()
-        await asyncio.sleep(0.1)
+        await until(lambda: handed_over(tmp_path / "access-token") == "file:2")
         agent.stop()
-        await asyncio.wait_for(running, 2)
+        await asyncio.wait_for(running, 60)
 
     asyncio.run(story())
     assert handed_over(tmp_path / "access-token") == "file:2"

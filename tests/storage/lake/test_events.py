@@ -108,8 +108,23 @@ def test_an_interval_lasts_a_tenth_of_a_second_at_least(interval: Any, fits: boo
     assert [polling.interval_ns for polling in events.pollings] == ([interval] if polled else [])
 
 
+UNANSWERED = {"type": "unanswered", "feed": 4, "symbols": ["S"], "at_ns": 7, "cause": "timeout", "detail": "late"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "fits"),
+    [({}, True), ({"feed": 5}, False), ({"at_ns": "7"}, False), ({"symbols": None}, False), ({"cause": "odd"}, True)],
+)
+def test_a_request_for_candles_without_an_answer_is_read(changed: dict[str, Any], fits: bool) -> None:
+    events = events_of((1, UNANSWERED | changed))
+
+    cause = ("unknown", "odd: late") if changed.get("cause") else ("timeout", "late")
+    assert events.unanswered_of("S") == ([(7, cause)] if fits else [])
+    assert events.malformed == (not fits) and events.unanswered_of("T") == []
+
+
 @pytest.mark.parametrize("kind", ["gap_open", "connect", "disconnect"])
-@pytest.mark.parametrize("feed", [0, 4, 99, -1, "2", 2.0, True, None])
+@pytest.mark.parametrize("feed", [0, 5, 99, -1, "2", 2.0, True, None])
 def test_a_feed_that_there_is_not_is_malformed(kind: str, feed: Any) -> None:
     value = {"gap_open": GAP, "connect": CONNECT, "disconnect": DISCONNECT}[kind]
 

@@ -1,5 +1,6 @@
 """Parts that were made while the day ran: the close makes the same files of them as without, or does not take them."""
 
+import argparse
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,16 @@ from typing import Any
 
 import pytest
 from tests.journals import DAY, OPEN_NS
+from tests.recorder.fakes import make_config
 from tests.storage.lake.conftest import StreamedPlace
-from tests.storage.lake.sockets import INFY, NIFTY, SBIN, SocketRecorder, ids_of, quote
+from tests.storage.lake.sockets import INFY, NIFTY, SBIN, SocketRecorder, ids_of, moment, quote
 
 from exchange.wire import hsm
+from harvester.base.clock import SystemClock
 from harvester.base.release import release_id
+from harvester.base.validation import validate
+from harvester.commands import build as build_command
+from harvester.config.settings import Settings
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.prepare import AT_WORK, BUILT, NO_ROOM, build_parts
@@ -144,15 +150,23 @@ def test_a_run_and_a_symbol_that_come_later_do_not_cost_the_parts_of_before(
     assert sum(decoded) == 1
 
 
-def test_parts_are_not_taken_of_another_release_nor_of_other_segments(
-    streamed: StreamedPlace, decoded: list[int]
-) -> None:
-    record(streamed, lambda: build(streamed, release="of-yesterday"))
-    expected = files(without_parts(streamed))
-    in_all = sum(decoded)
+def test_parts_of_another_release_are_not_taken_nor_gone_on_with(streamed: StreamedPlace, decoded: list[int]) -> None:
+    """Neither after an upgrade between two builds, nor after a rollback."""
+    releases = iter(["of-today", release_id()])
+    built: list[Built] = []
+    record(streamed, lambda: built.append(build(streamed, release=next(releases))))
+    assert built == [(BUILT, 1), (BUILT, 2)]
+    plain = without_parts(streamed)
+    expected = files(plain)
     decoded.clear()
     assert files(streamed) == expected
-    assert sum(decoded) >= in_all - sum(decoded) > 0
+    assert sum(decoded) == 2
+
+    shutil.rmtree(streamed.lake)
+    build(streamed, release="of-yesterday")
+    decoded.clear()
+    assert files(streamed) == expected
+    assert sum(decoded) > 2
 
 
 @pytest.mark.parametrize("what", ["rows", "part", "state", "zst", "swapped"])
@@ -249,11 +263,12 @@ def test_the_command_builds_within_sessions_alone_and_says_what_it_did(
     streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said: list[str] = []
+    changes = {"data_dir": str(streamed.root), "host_id": "lab1", "disk_reserve_bytes": 1 << 20}
+    settings = validate(Settings, make_config(streamed.root, **changes))
 
     def command(wall_ns: int) -> str:
         monkeypatch.setattr(SystemClock, "wall_ns", lambda _: wall_ns)
-        args = argparse.Namespace(due=True)
-        assert commands_build.run(args, make_settings(streamed.root, host_id="lab1", disk_reserve_bytes=1 << 20)) == 0
+        assert build_command.run(argparse.Namespace(due=True), settings) == 0
         return capsys.readouterr().out
 
     record(streamed, lambda: said.append(command(moment(60))))

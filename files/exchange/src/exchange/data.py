@@ -9,8 +9,9 @@ from exchange.listings import instrument_of
 from exchange.market.chain import Chain, expiries, yearly_deviation
 from exchange.market.history import BadHistoryRequest, candles, parse_request
 from exchange.market.path import daily_variances
+from exchange.mishaps import LAG_NS
 from exchange.quotes import quote
-from exchange.replies import NO_LIST, listed_symbols, refuse, reply, success
+from exchange.replies import NO_CANDLES, NO_LIST, listed_symbols, refuse, reply, success
 from exchange.world import World, world_of
 from harvester.base.clock import to_ist
 
@@ -76,8 +77,9 @@ async def history(request: web.Request) -> web.Response:
     if asked.symbol not in world.model.instruments:
         return refuse(*INVALID_SYMBOL)
     async with world.candle_lock:
-        rows = await asyncio.to_thread(candles, world.candle_model, asked, world.clock.wall_ns())
-    return reply({"s": "ok" if rows else "no_data", "candles": rows})
+        now_ns = world.clock.wall_ns() - request.get(LAG_NS, 0)
+        rows = await asyncio.to_thread(candles, world.candle_model, asked, now_ns)
+    return reply({"s": "ok", "candles": rows} if rows else NO_CANDLES)
 
 
 async def option_chain(request: web.Request) -> web.Response:

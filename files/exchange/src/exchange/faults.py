@@ -45,6 +45,8 @@ Action = Literal[
     "wide_list",
     "halt",
     "circuit",
+    "no_candles",
+    "candle_lag",
 ]
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
 MARKET_ACTIONS = ("halt", "circuit")
@@ -52,6 +54,7 @@ CONNECTION_ACTIONS = ("cut", "mute", "quiet", "half_open")
 FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
 SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
 LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master", "unlist", "wide_list")
+CANDLE_ACTIONS, CANDLE_PATH = ("no_candles", "candle_lag"), "/data/history"
 ELSEWHERE_ACTIONS = (*SOCKET_ACTIONS, *MARKET_ACTIONS, *LISTING_ACTIONS)
 """What an HTTP answer is not chosen for."""
 ONCE = ("cut", *FRAME_ACTIONS)
@@ -86,7 +89,7 @@ class Fault(Model, frozen=True, omit_defaults=True):
     retry_after_seconds: Annotated[int, Meta(ge=0)] | None = None
     """Header of rate_limit and error."""
     delay_seconds: Annotated[float, Meta(ge=0)] = 5
-    """How slow is slow."""
+    """How slow is slow, and how far behind candle_lag is."""
     size_bytes: Annotated[int, Meta(ge=0)] | None = None
     """Size of huge, garbage and garbage_frame; what is sent of truncate and truncated_frame."""
     offset_seconds: float = 0
@@ -118,7 +121,7 @@ class Fault(Model, frozen=True, omit_defaults=True):
 
     def concerns(self, path: str, symbols: Callable[[], Iterable[str]]) -> bool:
         """Whether its patterns match; `symbols` is asked only when it matters."""
-        if not fnmatchcase(path, self.path):
+        if not fnmatchcase(path, self.path) or (self.action in CANDLE_ACTIONS and path != CANDLE_PATH):
             return False
         return self.symbol == "*" or any(fnmatchcase(symbol, self.symbol) for symbol in symbols())
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from exchange.faults import Armed
 from exchange.limits import DAY_SECONDS
-from exchange.replies import dump, refuse, reply
+from exchange.replies import NO_CANDLES, dump, refuse, reply
 from exchange.sockets.connection import abort
 from exchange.world import world_of
 from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
@@ -20,6 +20,8 @@ DEFAULT_HUGE = 16 * 1024 * 1024
 DEFAULT_GARBAGE = 512
 LONGEST_HANG = 3600.0
 LOOK_SECONDS = 0.2
+LAG_NS = web.RequestKey("lag_ns", int)
+"""What a request is given: how far its candles are behind, in ns."""
 
 
 class NoAnswerError(Exception):
@@ -39,6 +41,11 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
             return blocked(request, world_of(request).clock.wall_ns())
         case "slow":
             await asyncio.sleep(fault.delay_seconds)
+            return await handler(request)
+        case "no_candles":
+            return reply(NO_CANDLES)
+        case "candle_lag":
+            request[LAG_NS] = int(fault.delay_seconds * NS_PER_SECOND)
             return await handler(request)
         case "hang":
             await _hang(request, armed.left_seconds(now_ns))

@@ -9,6 +9,8 @@ from aiohttp import web
 from exchange.tokens import Refusal
 
 NO_LIST = (-50, "Please provide symbols as a list")
+NO_CANDLES = {"s": "no_data", "candles": []}
+"""The answer of /data/history where nothing traded in the range."""
 
 
 def dump(data: object) -> bytes:

@@ -39,6 +39,7 @@ COMMANDS = {
     "config": Command("check a configuration file, or print what it may hold", False),
     "recover": Command("seal what a dead recorder left in the journal"),
     "build": Command("archive and decode what today has so far, so that the close has less to do"),
+    "so-far": Command("write what today has so far as tables, beside the lake"),
     "close": Command("build the lake of a closed trading day"),
     "export": Command("write a day of the lake as CSV", False),
     "verify": Command("check the lake against its manifests", False),

@@ -12,6 +12,7 @@ from harvester.alerts.rules import HOST
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
+from harvester.health.candles import CANDLES
 from harvester.health.checks import check_health
 from harvester.health.facts import Facts, read_facts
 from harvester.health.installed import Installed
@@ -30,6 +31,7 @@ TITLES = {
     "journal": "The disk does not take what is recorded",
     "recovery": "A file of the journal cannot be read",
     "data": "Symbols are not recorded",
+    CANDLES: "The broker's own candles do not come",
     "clock": "The clock of this host is wrong",
     "calendar": "The trading calendar cannot be relied on",
     "symbols": "The broker does not list a symbol",
@@ -59,7 +61,8 @@ def _is_excused(check: Check, status: dict[str, Any]) -> bool:
         return not token.get("problem")
     if check.name == "symbols" and status.get("lost_symbols") and not status.get("refused_symbols"):
         return True  # told with the successors
-    lacking = token.get("state") in LACKING and (check.name == "data" or check.name in status.get("feeds", {}))
+    needs_token = {"data", CANDLES, *status.get("feeds", {})}
+    lacking = token.get("state") in LACKING and check.name in needs_token
     return check.name in NOT_OURS or lacking
 
 

@@ -1,6 +1,7 @@
 """What capture asks of a broker, whatever its wire format: REST polls, and conversations on its sockets."""
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, NamedTuple, Protocol
 
 from harvester.base.redaction import Secret
@@ -46,6 +47,16 @@ class PollClient(Protocol):
 
     async def prove_token(self, token: Secret) -> PollResult:
         """Ask for what the broker gives to a valid token only; a result of no symbol and no slot."""
+
+
+class CandleClient(Protocol):
+    """Sends requests for the broker's own candles."""
+
+    number: int
+    """Identifies the feed in a journal record."""
+
+    async def fetch(self, symbol: str, day: date, scheduled_ns: int, token: Secret) -> PollResult:
+        """Ask once for a symbol's candles of a day in India so far; like PollClient.fetch. No data is an answer."""
 
 
 class Address(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from harvester.calendar import NSE_CASH
-from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, JournalError, Record, decode_control
+from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, SOCKETS, JournalError, Record, decode_control
 from harvester.journal.reader import read_segment
 from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, close_record
 from harvester.ledger.lost import LostToday
@@ -131,9 +131,13 @@ class DayHistory:
             self._last_wall_ns = max(self._last_wall_ns, record.wall_ns)
         if control:
             self._take_control(control)
-        elif record.kind == DATA and record.feed != FYERS_REST:
+        elif record.kind == DATA and record.feed in SOCKETS:
             self.feed(record.feed).last_ns[record.stream] = record.wall_ns
-        elif record.kind == DATA and len(record.payload) >= POLL.size and record.stream in self._polled:
+        elif (
+            (record.kind, record.feed) == (DATA, FYERS_REST)
+            and len(record.payload) >= POLL.size
+            and record.stream in self._polled
+        ):
             slot_ns = POLL.unpack_from(record.payload)[0]
             self.feed(FYERS_REST).account(self._polled[record.stream], slot_ns + self._interval_ns)
 
@@ -148,6 +152,9 @@ class DayHistory:
             for feed in self.feeds.values():
                 if closed := feed.opened.pop(record["gap_id"], None):
                     feed.account(closed.symbol, record["to_ns"])
+        elif kind == "settled":
+            for symbol in record["symbols"]:
+                self.feed(record["feed"]).account(symbol, record["sent_ns"])
         elif kind == "quiet":
             for symbol in record["symbols"]:
                 self.feed(record["feed"]).account(symbol, record["to_ns"])

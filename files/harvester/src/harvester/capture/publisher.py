@@ -13,6 +13,7 @@ from msgspec.json import encode
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.calendar import NSE_CASH
+from harvester.capture.candles import CandleFeed
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
 from harvester.capture.polls import PollFeed
@@ -43,6 +44,7 @@ class StatusPublisher:
         *,
         polls: PollFeed,
         streams: Sequence[StreamFeed],
+        candles: CandleFeed | None = None,
         keeper: TokenKeeper,
         symbol_master: Callable[[], dict[str, Any]],
     ) -> None:
@@ -52,6 +54,7 @@ class StatusPublisher:
         self._clock = context.clock
         self._polls = polls
         self._streams = streams
+        self._candles = candles
         self._keeper = keeper
         self._symbol_master = symbol_master
         self._shares = context.split(context.settings.all_symbols)
@@ -134,7 +137,8 @@ class StatusPublisher:
             **self._describe_segments(recorder),
             "symbols": symbols,
             "feeds": {feed.name: _describe_feed(feed) for feed in self._streams},
-            "polling": recorder.next_due_ns is not None,
+            **({"candles": self._candles.describe()} if self._candles else {}),
+            "polling": self._polls.next_due_ns is not None,
             "open_gaps": open_gaps,
             "token": {
                 "state": access.token_state(wall_ns),

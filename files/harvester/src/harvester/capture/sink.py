@@ -105,7 +105,7 @@ class JournalSink:
         """After a failure, try to continue as a new run of the journal."""
         self.close()
         run = self._run
-        self._run = RunInfo(host_id=run.host_id, release=run.release, config_hash=run.config_hash, streams=run.streams)
+        self._run = RunInfo(run.host_id, run.release, run.config_hash, run.streams, run.candles)
         try:
             self.open()
         except JournalError as error:

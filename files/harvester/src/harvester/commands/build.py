@@ -42,8 +42,8 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         )
     except OSError as error:
         raise HarvesterError(
-            f"{partition.date}: {error.filename or 'a part of the day'}: {error.strerror}. Nothing is lost: the close does"
-            " what is not here. Free disk space or correct owners and modes of the lake."
+            f"{partition.date}: {error.filename or 'a part of the day'}: {error.strerror}. Nothing is lost: the close"
+            " does what is not here. Free disk space or correct owners and modes of the lake."
         ) from error
     if outcome == BUILT:
         print(f"{partition.date}: {count} segments became parts.")

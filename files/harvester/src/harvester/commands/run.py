@@ -17,6 +17,7 @@ from harvester.base.logs import configure_logs
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
+from harvester.brokers.fyers.candles import FyersCandles
 from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.fyers.socket_lookup import SocketLookup
 from harvester.brokers.fyers.sources import HsmSource, TbtSource
@@ -24,6 +25,7 @@ from harvester.brokers.fyers.symbol_lookup import SymbolLookup
 from harvester.brokers.protocol import PollResult, StreamSource
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
+from harvester.capture.candles import CandleFeed
 from harvester.capture.context import RecorderContext
 from harvester.capture.memory import MemoryKeeper
 from harvester.capture.polls import PollFeed
@@ -35,6 +37,7 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.feeds import FeedName
 from harvester.config.rules import read_resolved
 from harvester.config.segments import Recorded, refuse_without_hours
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
@@ -44,6 +47,7 @@ from harvester.ledger.streams import StreamLedger
 
 log = structlog.get_logger()
 THREADS = 4
+HISTORY: FeedName = "fyers-history"
 Observer = Callable[[PollResult], None]
 
 
@@ -62,6 +66,7 @@ def run(args: argparse.Namespace, settings: None) -> int:
         release=release_id(),
         config_hash=config_hash(settings_path(args.config)),
         streams=dict(enumerate(checked.symbols)),
+        candles=dict(enumerate(checked.symbols_of(HISTORY) if HISTORY in checked.feeds else ())),
     )
     structlog.contextvars.bind_contextvars(release=info.release, run_id=info.run_id[:8])
     observer = _observer() if args.foreground and args.debug else None
@@ -123,7 +128,11 @@ def build_recorder(
     streams = _build_streams(context, client, lookup, tls)
     down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
     polls = PollFeed(context, down_for=down_for, observer=observer)
-    publisher = StatusPublisher(context, polls=polls, streams=streams, keeper=keeper, symbol_master=lookup.describe)
+    calendars = _build_reloader(context, calendar)
+    candles = _build_candles(context, client, calendars)
+    publisher = StatusPublisher(
+        context, polls=polls, streams=streams, candles=candles, keeper=keeper, symbol_master=lookup.describe
+    )
     reassignment = Reassignment(context)
 
     memory = MemoryKeeper()
@@ -140,21 +149,36 @@ def build_recorder(
             log.warning("symbols_changed", symbols=len(lookup.symbols))
             recorder.stop()  # systemd starts it again, with the symbols that the rules stand for today
 
+    recorder = Recorder(
+        context,
+        feeds=[polls, *streams, *([candles] if candles else [])],
+        keeper=keeper,
+        notifier=Notifier(),
+        calendars=calendars,
+        after_tick=after_tick,
+    )
+    return recorder, client
+
+
+def _build_reloader(context: RecorderContext, calendar: TradingCalendar) -> CalendarReloader:
+    """Reads the calendar file again when it changes; one without hours of a recorded segment is refused."""
+    file = context.settings.calendar.file
+
     async def load_calendar() -> TradingCalendar:
-        new = await asyncio.to_thread(TradingCalendar.load, settings.calendar.file)
+        new = await asyncio.to_thread(TradingCalendar.load, file)
         for segment in context.recorded:
             new.of(segment)
         return new
 
-    recorder = Recorder(
-        context,
-        feeds=[polls, *streams],
-        keeper=keeper,
-        notifier=Notifier(),
-        calendars=CalendarReloader(calendar, settings.calendar.file, load_calendar),
-        after_tick=after_tick,
-    )
-    return recorder, client
+    return CalendarReloader(calendar, file, load_calendar)
+
+
+def _build_candles(context: RecorderContext, client: FyersRestClient, calendars: CalendarReloader) -> CandleFeed | None:
+    """The feed of the broker's own candles, where the settings name it."""
+    settings = context.settings
+    if HISTORY not in settings.feeds:
+        return None
+    return CandleFeed(context, FyersCandles(client, str(settings.candles.resolution)), lambda: calendars.calendar)
 
 
 def _build_streams(

@@ -10,7 +10,7 @@ from msgspec import Meta
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import Model
 
-FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt"]
+FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt", "fyers-history"]
 WORD = "[A-Z0-9&_.-]+"
 INDEX_TICKER = rf"^(NSE|BSE|MCX):{WORD}( {WORD})*-INDEX\Z"
 """What tickers of indices look like in the broker's masters: some have spaces (NSE:NIFTY100 EQL WGT-INDEX)."""

@@ -96,6 +96,9 @@ def refuse_without_hours(settings: Settings, calendar: TradingCalendar) -> Recor
             index_symbols=keep(settings.hsm.index_symbols),
         ),
         tbt=msgspec.structs.replace(settings.tbt, symbols=keep(settings.tbt.symbols)),
+        candles=msgspec.structs.replace(
+            settings.candles, symbols=None if settings.candles.symbols is None else keep(settings.candles.symbols)
+        ),
     )
     return Recorded(changed, left, refused)
 

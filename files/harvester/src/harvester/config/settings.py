@@ -21,6 +21,7 @@ from harvester.calendar.model import PACKAGED
 from harvester.calendar.segments import guess_segment
 from harvester.config.alerting import AlertSettings, AwsRegion
 from harvester.config.broker import BrokerSettings
+from harvester.config.candles import CandleSettings, request_spacing
 from harvester.config.feeds import (
     FeedName,
     HsmSettings,
@@ -31,7 +32,7 @@ from harvester.config.feeds import (
     refuse_too_many,
     repeated,
 )
-from harvester.config.limits import RequestLimits, start_offsets
+from harvester.config.limits import Need, RequestLimits, need_of, start_offsets
 from harvester.config.rules import IndexList, SymbolRule, read_resolved, split_rules
 from harvester.config.token import TokenSettings
 
@@ -110,7 +111,7 @@ class Settings(Model, frozen=True, kw_only=True):
     broker: BrokerSettings
     """The broker."""
     feeds: Annotated[tuple[FeedName, ...], Meta(min_length=1)] = ("fyers-rest",)
-    """What records: polls (fyers-rest), the data socket (fyers-hsm, 5 levels), the 50-level socket (fyers-tbt)."""
+    """What records: polls (fyers-rest), sockets of 5 and 50 levels (fyers-hsm, fyers-tbt), candles (fyers-history)."""
     connect_before_seconds: Annotated[int, Meta(ge=0, le=3600)] = 60
     """Seconds before a window opens at which the sockets connect; between windows they are closed."""
     poll: PollSettings = PollSettings()
@@ -119,6 +120,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """The data socket."""
     tbt: TbtSettings = TbtSettings()
     """The 50-level socket."""
+    candles: CandleSettings = CandleSettings()
+    """The broker's own candles."""
     calendar: CalendarSettings = CalendarSettings()
     """The trading calendar."""
     journal: JournalSettings = JournalSettings()
@@ -153,6 +156,7 @@ class Settings(Model, frozen=True, kw_only=True):
         refuse_too_many(len(self.symbols))
         refuse_currency(self.all_symbols)
         self.poll_offsets()
+        self.candle_spacing_ns()
 
     @property
     def limits(self) -> RequestLimits:
@@ -163,9 +167,21 @@ class Settings(Model, frozen=True, kw_only=True):
         """Nanoseconds after its slot at which each symbol is polled, if any is. Raises ValueError at a limit."""
         if "fyers-rest" not in self.feeds:
             return ()
-        counts = Counter(map(guess_segment, self.symbols))
-        day_ns = TradingCalendar.load(PACKAGED).mean_day_ns(counts, self.calendar.phases)
-        return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, day_ns)
+        return start_offsets(len(self.symbols), self.poll.interval_ns, self.limits, self._day_ns(self.symbols))
+
+    def candle_spacing_ns(self) -> int:
+        """Nanoseconds from one request for candles to the next, if any is sent. Raises ValueError at a limit."""
+        if "fyers-history" not in self.feeds:
+            return 0
+        symbols, polls = self.symbols_of("fyers-history"), Need(0, 0)
+        if "fyers-rest" in self.feeds:
+            polls = need_of(len(self.symbols), self.poll.interval_ns, self._day_ns(self.symbols))
+        return request_spacing(len(symbols), self.candles, polls, self.limits, self._day_ns(symbols))
+
+    def _day_ns(self, symbols: Iterable[str]) -> int:
+        """The time recorded of a symbol on the longest day, on average."""
+        counts = Counter(map(guess_segment, symbols))
+        return TradingCalendar.load(PACKAGED).mean_day_ns(counts, self.calendar.phases)
 
     def symbols_of(self, feed: FeedName) -> tuple[str, ...]:
         """What a feed records or would record, indices included."""
@@ -173,6 +189,8 @@ class Settings(Model, frozen=True, kw_only=True):
             return self.tbt.symbols
         if feed == "fyers-rest":
             return self.symbols
+        if feed == "fyers-history":
+            return self.symbols if self.candles.symbols is None else self.candles.symbols
         streamed = self.symbols if self.hsm.symbols is None else self.hsm.symbols
         return tuple(dict.fromkeys((*streamed, *self.hsm.index_symbols)))
 

@@ -10,6 +10,7 @@ from harvester.capture.status import POLLS
 from harvester.config.rules import describe_outdated, find_outdated
 from harvester.config.segments import calendars_of, describe_refused
 from harvester.config.settings import Settings
+from harvester.health.candles import check_candles
 from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check, free_space, update_lists
 from harvester.health.streams import check_streams
 
@@ -32,6 +33,7 @@ def check_health(
         _check_config(status, file_hash),
         *_check_data(settings, status, wall_ns),
         *check_streams(status, wall_ns),
+        *check_candles(status),
         _check_token(settings, status, calendar, wall_ns),
         _check_journal(status),
         *_check_recovery(settings, status),

@@ -33,12 +33,18 @@ MAX_CONTROL = 16 << 20
 """Most bytes of a control record's payload: the checkpoint of thousands of symbols with a gap open each."""
 MAX_RECORD = HEADER.size + MAX_CONTROL
 
-FYERS_REST, FYERS_HSM, FYERS_TBT = 1, 2, 3
-FEED_NAMES = {FYERS_REST: "fyers-rest", FYERS_HSM: "fyers-hsm", FYERS_TBT: "fyers-tbt"}
+FYERS_REST, FYERS_HSM, FYERS_TBT, FYERS_HISTORY = 1, 2, 3, 4
+FEED_NAMES = {
+    FYERS_REST: "fyers-rest",
+    FYERS_HSM: "fyers-hsm",
+    FYERS_TBT: "fyers-tbt",
+    FYERS_HISTORY: "fyers-history",
+}
 SOCKETS = (FYERS_HSM, FYERS_TBT)
 """Feeds whose records are frames of a socket."""
 
 POLL = struct.Struct("<qqH")
+CANDLES = struct.Struct("<qqHI")
 
 
 class JournalError(HarvesterError):
@@ -70,6 +76,16 @@ class Poll(NamedTuple):
     body: bytes
 
 
+class CandlePoll(NamedTuple):
+    """Payload of a fyers-history data record: as a Poll, with the seconds of a bar, of a whole day so far."""
+
+    sched_ns: int
+    sent_ns: int
+    status: int
+    bar_seconds: int
+    body: bytes
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """What identifies one start of the recorder; the first record of each of its segments says it."""
@@ -79,6 +95,8 @@ class RunInfo:
     config_hash: str
     streams: dict[int, str]
     """Stream number of each symbol recorded, such as {0: "NSE:SBIN-EQ"}."""
+    candles: dict[int, str] = field(default_factory=dict)
+    """The same of each symbol of which candles are recorded."""
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     boot_id: str = field(default_factory=lambda: _boot_id())
 
@@ -147,6 +165,19 @@ def decode_poll(payload: bytes) -> Poll | None:
     return Poll(sched_ns, sent_ns, status, payload[POLL.size :])
 
 
+def encode_candles(poll: CandlePoll) -> bytes:
+    """Payload of a fyers-history data record."""
+    return CANDLES.pack(poll.sched_ns, poll.sent_ns, poll.status, poll.bar_seconds) + poll.body
+
+
+def decode_candles(payload: bytes) -> CandlePoll | None:
+    """The answer in a fyers-history data record, or None when the payload is too short to be one."""
+    if len(payload) < CANDLES.size:
+        return None
+    sched_ns, sent_ns, status, bar_seconds = CANDLES.unpack_from(payload)
+    return CandlePoll(sched_ns, sent_ns, status, bar_seconds, payload[CANDLES.size :])
+
+
 def segment_name(wall_ns: int, pid: int) -> str:
     """Name of a segment without its suffix: `.open` while written, `.seg` when sealed."""
     return f"{wall_ns}-{pid}"
@@ -165,6 +196,7 @@ def segment_header(run: RunInfo, wall_ns: int, mono_ns: int) -> dict[str, Any]:
         "wall_ns": wall_ns,
         "mono_ns": mono_ns,
         "streams": {str(number): symbol for number, symbol in run.streams.items()},
+        **({"candles": {str(number): symbol for number, symbol in run.candles.items()}} if run.candles else {}),
     }
 
 

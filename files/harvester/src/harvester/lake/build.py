@@ -22,6 +22,9 @@ from harvester.lake.tables import part_files
 from harvester.lake.tables.prepared import Prepared
 from harvester.lake.writing import write_tables
 
+SO_FAR = "so_far_until_ns"
+"""In the certificate of a day that is not over."""
+
 
 def build_day(
     lake: Path,
@@ -32,16 +35,18 @@ def build_day(
     prepared: Prepared,
     *,
     release: str,
-    form: Form,
+    form: Form | None,
     explanation: Explanation,
+    so_far_ns: int | None = None,
 ) -> tuple[list[FileEntry], Json]:
     """Archive the segments, write tables, gap ledger and certificate; the entries of all files, and the certificate.
 
-    `before` is the manifest in force so far, `prepared` what was done while the day ran. The caller holds the lake.
-    Raises HarvesterError when a file that is read back is not what was written, or when data and gaps together are not
-    what was expected.
+    `before` is the manifest in force so far, `prepared` what was done while the day ran; without a `form` no segment is
+    archived. `so_far_ns` is until when the day was recorded, where it is not over. The caller holds the lake. Raises
+    HarvesterError when a file that is read back is not what was written, or when data and gaps together are not what
+    was expected.
     """
-    archived = _archive(lake, day, form, prepared)
+    archived = _archive(lake, day, form, prepared) if form else []
     written = write_tables(lake, day, expectation.grace_ns, names, explanation, prepared)
     former = next((lake / entry.path for entry in (before.find(INSTRUMENTS) if before else ())), None)
     found = {
@@ -51,7 +56,9 @@ def build_day(
     described = [_write(lake, day, kind, table, names) for kind, table in found.items()]
     files = [*written.files, *described, *archived]
     damage = certify_damage(day.events.damage, written.damaged, explanation.text)
-    certificate = certify_day(day, release, written.symbols, written.streams, written.trades, damage)
+    certificate = certify_day(day, release, written, damage)
+    if so_far_ns is not None:
+        certificate |= {SO_FAR: so_far_ns}
     flaws = check_day(lake, certificate, files)
     if flaws:
         raise HarvesterError(

@@ -26,6 +26,7 @@ from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TB
 from harvester.journal.lock import is_locked
 from harvester.lake.build import build_day
 from harvester.lake.certificate.streams import Json
+from harvester.lake.day.candles import CandlesExpected
 from harvester.lake.day.earlier import find_earlier
 from harvester.lake.day.intervals import Interval
 from harvester.lake.day.model import Day, Expectation, read_day
@@ -142,7 +143,7 @@ def _segments(day: Day) -> tuple[SegmentEntry, ...]:
 
 
 def _check_over(day: Day, now_ns: int) -> None:
-    end = max((closes for _, closes in day.windows), default=0)
+    end = max([day.candles.settles_ns, *(closes for _, closes in day.windows)])
     if now_ns < end:
         raise NotOverError(
             f"{day.partition.date}: the session goes on until {to_ist(end):%H:%M:%S} India time. Close the day then."
@@ -218,6 +219,12 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         interval_ns=poll.interval_ns if polled and poll.when == "always" else None,
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
+        candles=CandlesExpected(
+            settings.symbols_of("fyers-history") if "fyers-history" in feeds else (),
+            settings.candles.width_ns,
+            settings.candles.final_after_ns,
+            settings.calendar.phases,
+        ),
     )
 
 

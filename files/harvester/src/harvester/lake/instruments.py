@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.base.errors import HarvesterError
-from harvester.brokers.fyers.depth import PAISE_PER_RUPEE
 from harvester.brokers.fyers.masters import KeptMasters
+from harvester.brokers.fyers.numbers import PAISE_PER_RUPEE
 from harvester.brokers.fyers.successors import Last
 from harvester.lake.day.model import Day
 from harvester.lake.layout import INSTRUMENTS

@@ -3,7 +3,8 @@
 depth_v3/date=D/host=H/depth_v3-g1-<hash>.parquet    raw/date=D/host=H/<segment>.seg.zst or .seg.pack
 gaps_v3, instruments_v3, sessions_v3                 certificate/date=D/host=H/certificate-g1-<hash>.json
 and on days with data of that kind quotes_v3,        manifest/date=D/host=H/manifest.json
-trades_v3, indices_v3, depth50_v3, bars_v3
+trades_v3, indices_v3, depth50_v3, bars_v3,
+candles_v3
 superseded/...                                       what a later build of the day replaced
 
 A table's folder has the version of its schema in its name: no folder mixes two sets of columns. Those of schema 2,
@@ -22,6 +23,8 @@ from typing import NamedTuple
 
 DEPTH, GAPS, RAW, CERTIFICATE, MANIFEST = "depth", "gaps", "raw", "certificate", "manifest"
 QUOTES, TRADES, INDICES, DEPTH50, BARS = "quotes", "trades", "indices", "depth50", "bars"
+CANDLES = "candles"
+"""The broker's own bars; `bars` are ours."""
 INSTRUMENTS, SESSIONS = "instruments", "sessions"
 WINDOW = "window"
 """In the column `phase` of sessions: what was, or should have been, recorded; other rows are the calendar's phases."""
@@ -29,7 +32,7 @@ SCHEMA_VERSION = 3
 """Of the tables that are written."""
 FORMER_NAMES = {"index": INDICES}
 """What tables of schema 2 were called otherwise, as folders and in certificates."""
-DATA_TABLES = (DEPTH, QUOTES, TRADES, INDICES, DEPTH50, BARS)
+DATA_TABLES = (DEPTH, QUOTES, TRADES, INDICES, DEPTH50, BARS, CANDLES)
 _TABLES_2 = {DEPTH: DEPTH, QUOTES: QUOTES, INDICES: "index", DEPTH50: DEPTH50, BARS: BARS, GAPS: GAPS}
 FOLDERS: Mapping[int, Mapping[str, str]] = {
     2: _TABLES_2,
@@ -41,6 +44,8 @@ BUILT = (*(folder for folders in FOLDERS.values() for folder in folders.values()
 SUPERSEDED, REBUILT = "superseded", "-rebuilt"
 LOCK_NAME = ".lock"
 MANIFEST_NAME = "manifest.json"
+SO_FAR_NAME = "so-far.json"
+"""In the root of a folder that has a day which is not over."""
 HASH_DIGITS = 16
 LATER = re.compile(
     rf"^({'|'.join(BUILT)})(/date=[^/]+/host=[^/]+/\1-g(?:[2-9]|[1-9]\d+)-[0-9a-f]{{{HASH_DIGITS}}}\.\w+)$", re.ASCII

@@ -42,7 +42,7 @@ def build_parts(
     with part_files.holding(folder, wait=False) as is_ours:
         if not is_ours:
             return AT_WORK, 0
-        runs = {state.run_id: _Run(folder, state) for state in _states(folder)}
+        runs = {state.run_id: _Run(folder, state) for state in _states(folder, release)}
         done = {name for run in runs.values() for name in run.state.segments}
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
         count = 0
@@ -61,19 +61,22 @@ def build_parts(
 
 
 def _remove_others(folder: Path) -> None:
-    """Days whose close had no use for their parts leave them here."""
+    """Days whose close had no use for their parts leave them here; one that is being closed keeps them."""
     for other in folder.parent.glob("*"):
         if other != folder:
-            shutil.rmtree(other)
+            with part_files.holding(other, wait=False) as is_ours:
+                if is_ours:
+                    shutil.rmtree(other)
 
 
-def _states(folder: Path) -> list[RunState]:
+def _states(folder: Path, release: str) -> list[RunState]:
+    """Those of this release: what another one decoded is decoded anew."""
     found = (part_files.read(path, RunState) for path in sorted(folder.glob("*.state")))
-    return [state for state in found if state]
+    return [state for state in found if state and state.release == release]
 
 
 def _begun(release: str, run_id: str) -> RunState:
-    return RunState(run_id, part_files.first_key(release, run_id), [])
+    return RunState(release, run_id, part_files.first_key(release, run_id), [])
 
 
 def _has_room(lake: Path, sources: list[Source], reserve_bytes: int) -> bool:

@@ -20,6 +20,7 @@ from harvester.lake import schema2
 from harvester.lake.columns import PAISE, Column, Table, optional, plain, sides, times, with_metadata
 from harvester.lake.layout import (
     BARS,
+    CANDLES,
     DEPTH,
     DEPTH50,
     GAPS,
@@ -39,7 +40,9 @@ PRINTS = ("print", "aggregate", "unmatched", "gap")
 """Texts of the column `kind` by number: what is known of the prints that a row of trades stands for."""
 TRADE_SIDES = ("unknown", "buy", "sell")
 """Texts of the column `side_inferred` by number."""
-TEXTS = {"action": ACTIONS, "kind": PRINTS, "side_inferred": TRADE_SIDES}
+CANDLE_SOURCES = ("live",)
+"""Texts of the column `source` by number: asked for on the day itself."""
+TEXTS = {"action": ACTIONS, "kind": PRINTS, "side_inferred": TRADE_SIDES, "source": CANDLE_SOURCES}
 """Texts by number of the columns of names that are the same every day."""
 
 _ORIGIN = (
@@ -105,7 +108,7 @@ DEPTH50_TABLE = Table(
     ),
     SCHEMA_VERSION,
 )
-_BAR_PRICES = (f"{name}{PAISE}" for name in ("open", "high", "low", "close"))
+_BAR_PRICES = tuple(f"{name}{PAISE}" for name in ("open", "high", "low", "close"))
 BARS_TABLE = Table(
     BARS,
     (
@@ -116,9 +119,23 @@ BARS_TABLE = Table(
     SCHEMA_VERSION,
     lead="ts_begin",
 )
-TABLES = {
-    table.name: table for table in (DEPTH_TABLE, QUOTES_TABLE, TRADES_TABLE, INDICES_TABLE, DEPTH50_TABLE, BARS_TABLE)
-}
+CANDLES_TABLE = Table(
+    CANDLES,
+    (
+        Column("ts_begin", "time"),
+        *plain("resolution_ns", *_BAR_PRICES, "volume"),
+        Column("final", "bool"),
+        Column("revision", "int32"),
+        Column("source", "name"),
+        Column("ts_recv", "time"),
+        Column("run_id", "name"),
+        *plain("seq"),
+    ),
+    SCHEMA_VERSION,
+    lead="ts_begin",
+)
+_ALL = (DEPTH_TABLE, QUOTES_TABLE, TRADES_TABLE, INDICES_TABLE, DEPTH50_TABLE, BARS_TABLE, CANDLES_TABLE)
+TABLES = {table.name: table for table in _ALL}
 GAPS_SCHEMA = with_metadata(
     pa.schema(
         [

@@ -11,6 +11,7 @@ import numpy as np
 from harvester.calendar import NSE_CASH
 from harvester.decode.frames import Ints, give_back_heap
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
+from harvester.lake.candles import DayCandles
 from harvester.lake.certificate.day import certify_symbol, of_segment
 from harvester.lake.certificate.streams import Json, certify_feed, certify_stream
 from harvester.lake.day.intervals import Interval
@@ -19,7 +20,7 @@ from harvester.lake.explained import Explanation, demand_explanation, list_undec
 from harvester.lake.gaps.ledger import LedgerWriter
 from harvester.lake.gaps.polls import GapRow, PollGaps
 from harvester.lake.gaps.streams import Coverage, StreamGaps
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, TRADES, folder_of
+from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, TRADES, folder_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
@@ -43,11 +44,14 @@ class Written:
     symbols: dict[str, Json] = field(default_factory=dict)
     streams: dict[str, Json] = field(default_factory=dict)
     trades: dict[str, Json] = field(default_factory=dict)
+    candles: Json | None = None
+    """The section of the broker's own candles, where there are any."""
 
     @property
     def named(self) -> set[str]:
         """The symbols that the certificate names."""
-        return {*self.symbols}.union(*(feed["symbols"] for feed in self.streams.values()))
+        sections = [*self.streams.values(), *([self.candles] if self.candles else [])]
+        return {*self.symbols}.union(*(section["symbols"] for section in sections))
 
 
 def write_tables(
@@ -94,7 +98,9 @@ class _SecondPass:
         }
         self._stream_numbers = np.array([connection.stream for connection in day.events.connections], np.int64)
         self._slots = {segment: set(grid.slots) for segment, grid in day.grids.items()}
-        self._symbols = sorted({*day.symbols, *streams.origin.symbols}.union(*(day.sockets[feed] for feed in SOCKETS)))
+        self._candles = DayCandles(day, spool, streams.origin.run_numbers)
+        named = (*(day.sockets[feed] for feed in SOCKETS), self._candles.symbols)
+        self._symbols = sorted({*day.symbols, *streams.origin.symbols}.union(*named))
         self._numbers = {symbol: number for number, symbol in enumerate(self._symbols)}
         self._written = Written()
         self._entries: dict[int, dict[str, Json]] = {feed: {} for feed in SOCKETS}
@@ -113,6 +119,8 @@ class _SecondPass:
         ledger.check()
         self._written.files.append(place(self._lake, ledger.path, ledger.rows, names))
         self._written.damaged = ledger.damaged
+        if self._candles.symbols:
+            self._written.candles = self._candles.certify()
         for feed, symbols in self._entries.items():
             if symbols or self._streams.contents[feed].frames:
                 entry = certify_feed(symbols, self._streams.contents[feed], feed, self._day.events)
@@ -123,7 +131,8 @@ class _SecondPass:
         found = self._streams.tables
         polled = {DEPTH, QUOTES} if self._polls else {DEPTH}
         inferred = ({TRADES} if QUOTES in {*found} | polled else set()) | ({BARS} if QUOTES in found else set())
-        return sorted({*found} | polled | inferred, key=[*TABLES].index)
+        asked = {CANDLES} if self._candles.symbols else set()
+        return sorted({*found} | polled | inferred | asked, key=[*TABLES].index)
 
     def _writer(self, name: str) -> TableWriter:
         path = temporary_for(self._lake, self._day.partition, folder_of(name))
@@ -150,6 +159,10 @@ class _SecondPass:
         gaps = self._account_sockets(symbol, rows, streamed)
         if BARS in writers:
             writers[BARS].add(symbol, rows.bars.matrix(stretches_of(streamed.gaps)))
+        if symbol in self._candles.symbols:
+            matrix, unbarred = self._candles.read(symbol)
+            writers[CANDLES].add(symbol, matrix)
+            gaps += unbarred
         for writer in writers.values():
             writer.end_symbol(symbol)
         return missing + gaps

@@ -23,6 +23,7 @@ Cause = Literal[
     "sequence_break",
     "refused",
     "not_listed",
+    "no_data",
     "slow_consumer",
     "damaged",
     "unknown",

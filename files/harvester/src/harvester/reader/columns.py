@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harvester.lake.columns import PAISE
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, GAPS, INDICES, INSTRUMENTS, QUOTES, SESSIONS, TRADES
+from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, GAPS, INDICES, INSTRUMENTS, QUOTES, SESSIONS, TRADES
 
 Form = Literal["plain", "seconds", "inverted", "snapshot", "polled", "first", "cause"]
 """How a value is stored: as it is; a moment as whole seconds since 1970; a bool with the opposite meaning; an action as
@@ -47,6 +47,11 @@ LOGICAL: dict[str, dict[str, Kind]] = {
         **{"ts_begin": "time", "symbol": "name"},
         **{name: "price" for name in ("open", "high", "low", "close")},
         **{"volume": "int", "bid_px": "price", "ask_px": "price", "updates": "int", "gap_ns": "int"},
+    },
+    CANDLES: {
+        **{"ts_begin": "time", "symbol": "name"},
+        **{name: "price" for name in ("open", "high", "low", "close")},
+        **{"volume": "int", "final": "bool", "revision": "int", "source": "name", "resolution_ns": "int"},
     },
     INSTRUMENTS: {
         **{"symbol": "name", "segment": "name", "fy_token": "name", "isin": "name", "name": "name"},

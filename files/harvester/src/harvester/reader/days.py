@@ -6,6 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from harvester.lake.certificate.balance import symbol_sections
+from harvester.lake.gaps.bars import HISTORY
 from harvester.lake.layout import (
     CERTIFICATE,
     DEPTH,
@@ -43,8 +45,8 @@ class Day(DayFiles):
         """Each recorded symbol, sorted, with its segment; those of which no update came are among them."""
         found: dict[str, str] = {}
         with self.readable(CERTIFICATE):
-            for section in (self.certificate, *self.certificate.get("streams", {}).values()):
-                for symbol, entry in section["symbols"].items():
+            for section in symbol_sections(self.certificate):
+                for symbol, entry in section.items():
                     found[symbol] = entry.get("segment", CASH)
         return dict(sorted(found.items()))
 
@@ -75,9 +77,10 @@ class Day(DayFiles):
     def feeds_of(self, symbol: str) -> list[str]:
         """The feeds that recorded a symbol, polls first."""
         found = [REST] if symbol in self.certificate["symbols"] else []
-        return found + [
-            name for name, section in self.certificate.get("streams", {}).items() if symbol in section["symbols"]
-        ]
+        sections = dict(self.certificate.get("streams", {}))
+        if "candles" in self.certificate:
+            sections[HISTORY] = self.certificate["candles"]
+        return found + [name for name, section in sections.items() if symbol in section["symbols"]]
 
     def updated(self, logical: str) -> set[str]:
         """The symbols of which rows of a table came, by the certificate; all that were polled where it is of books."""
@@ -92,7 +95,7 @@ class Day(DayFiles):
 
     def interval_ns(self, symbol: str) -> int | None:
         """From one poll of a symbol to the next, where polls alone recorded it."""
-        if self.feeds_of(symbol) != [REST]:
+        if {*self.feeds_of(symbol)} - {HISTORY} != {REST}:
             return None
         with self.readable(CERTIFICATE):
             stated = self._part(self.segments[symbol]).get("interval_ns")

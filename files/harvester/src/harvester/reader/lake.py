@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
-from harvester.lake.layout import BARS, DEPTH, DEPTH50, INDICES, QUOTES, TRADES
+from harvester.base.clock import to_ist
+from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, INDICES, QUOTES, TRADES
 from harvester.reader.arguments import DaysAsked, Range, When, parse_every, parse_range, parse_zone, say, to_date
 from harvester.reader.convert import Look, Prices, parse_prices
 from harvester.reader.days import Day
@@ -67,6 +68,8 @@ class Lake:
         self._all = [Day(place, partition) for partition in place.partitions()]
 
     def __repr__(self) -> str:
+        if self.place.so_far_ns is not None:
+            return f"<so far {self.place.address}: {say(self.days())} until {to_ist(self.place.so_far_ns):%H:%M:%S}>"
         return f"<lake {self.place.address}: {say(self.days())}>"
 
     @cached_property
@@ -124,14 +127,30 @@ class Lake:
         return self._rows(INDICES, symbols, Chosen(days, **chosen))
 
     def bars(
-        self, symbols: Symbols, days: DaysAsked = None, *, every: str | timedelta = "1m", **chosen: Unpack[Options]
+        self,
+        symbols: Symbols,
+        days: DaysAsked = None,
+        *,
+        every: str | timedelta | None = None,
+        source: Literal["ours", "broker"] = "ours",
+        **chosen: Unpack[Options],
     ) -> Answer:
-        """Bars of a minute or several, counted from the opening of the phase: prices, volume, updates, time in gaps."""
-        from harvester.reader import bars
+        """Bars, counted from the opening of the phase.
+
+        "ours" are of quotes, of a minute where `every` is not said: prices, volume, updates, time in gaps. "broker" are
+        the broker's own, as they were asked for where `every` is not said: the last revision of each, its number, and
+        whether it is final.
+        """
+        from harvester.reader import bars, candles
 
         options = Chosen(days, **chosen)
+        if source == "broker":
+            stored = self._question(CANDLES, symbols, options, 0)
+            return self._answer(candles.make(stored, None if every is None else parse_every(every)))
+        if source != "ours":
+            raise QuestionError(f"source={source!r} is neither 'ours' nor 'broker'.")
         rows = self._question(BARS, symbols, options, 0)
-        return self._answer(bars.make(rows, parse_every(every)))
+        return self._answer(bars.make(rows, parse_every("1m" if every is None else every)))
 
     def gaps(
         self,
@@ -226,10 +245,13 @@ class Lake:
         return free_memory() if self._memory_bytes is None else self._memory_bytes
 
 
-def open_lake(address: str | Path, *, filesystem: Any = None, memory_bytes: int | None = None) -> Lake:
+def open_lake(
+    address: str | Path, *, filesystem: Any = None, memory_bytes: int | None = None, so_far: bool = False
+) -> Lake:
     """A lake in a folder, such as pulled/lake, or in a bucket, such as s3://bucket/lake/.
 
     `filesystem` is a pyarrow.fs filesystem to use for the bucket; `memory_bytes` what an answer may take, otherwise a
-    share of what is free. Raises NotALakeError, UnreachableLakeError.
+    share of what is free. `so_far` opens a folder of `harvester so-far`, and no other: its day is not over, and no
+    question takes it for a closed one. Raises NotALakeError, UnreachableLakeError.
     """
-    return Lake(Place(address, filesystem), memory_bytes)
+    return Lake(Place(address, filesystem, so_far=so_far), memory_bytes)

@@ -1,12 +1,21 @@
 """Where a lake lies: a folder, or a bucket. Files are named by their path in the lake in both."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from harvester.lake.layout import MANIFEST, MANIFEST_NAME, PARTITION, Partition, bucket_path, parse_partition
+from harvester.lake.layout import (
+    MANIFEST,
+    MANIFEST_NAME,
+    PARTITION,
+    SO_FAR_NAME,
+    Partition,
+    bucket_path,
+    parse_partition,
+)
 from harvester.reader.errors import NotALakeError, UnreachableLakeError
 
 BUCKET = "s3://"
@@ -18,7 +27,8 @@ class Place:
     `filesystem` is asked in place of the one that the address names, such as an S3FileSystem with an endpoint.
     """
 
-    def __init__(self, address: str | Path, filesystem: Any = None) -> None:
+    def __init__(self, address: str | Path, filesystem: Any = None, *, so_far: bool = False) -> None:
+        """`so_far`: the day in it is not over. Raises NotALakeError where it is the other way round."""
         self.address = str(address).rstrip("/") or "/"
         self.is_bucket = self.address.startswith(BUCKET)
         self._manifests: dict[Partition, str] = {}
@@ -28,6 +38,14 @@ class Place:
         else:
             self.root = str(Path(address).expanduser().absolute())
             self.files = filesystem or pafs.LocalFileSystem()
+        self.so_far_ns = None if self.is_bucket else _until(Path(self.root))
+        """Until when the day in it was recorded, in wall ns, where it is not over."""
+        if so_far != (self.so_far_ns is not None):
+            raise NotALakeError(
+                f"{self.address} has closed days: open it without so_far."
+                if so_far
+                else f"{self.address} has a day so far, which is not closed: open_lake({self.address!r}, so_far=True)."
+            )
 
     def partitions(self) -> list[Partition]:
         """Days of hosts that have a manifest, by date and host.
@@ -110,6 +128,14 @@ def _s3(address: str) -> Any:
             f"{address} cannot be opened ({str(error).splitlines()[0][:200]}). Write it as s3://BUCKET/lake/, and see"
             " that AWS_PROFILE and AWS_REGION are those of the bucket."
         ) from error
+
+
+def _until(root: Path) -> int | None:
+    """What `harvester so-far` says beside the day that it wrote; None in a lake."""
+    try:
+        return int(json.loads((root / SO_FAR_NAME).read_bytes())["until_ns"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _generation(name: str) -> int:

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.lake.columns import FAR_SECONDS, PAISE
-from harvester.lake.layout import BARS, DEPTH, INDICES, QUOTES, SCHEMA_VERSION, TRADES
+from harvester.lake.layout import BARS, CANDLES, DEPTH, INDICES, QUOTES, SCHEMA_VERSION, TRADES
 from harvester.lake.schema import SCHEMAS_OF
 from harvester.reader.columns import CAUSES_2, LOGICAL, NEWEST, REST, SOURCES, Source, Stored
 
 SCHEMAS: Mapping[str, pa.Schema] = SCHEMAS_OF[SCHEMA_VERSION]
-IN_RUPEES = (DEPTH, QUOTES, TRADES, INDICES, BARS)
+IN_RUPEES = (DEPTH, QUOTES, TRADES, INDICES, BARS, CANDLES)
 SIDES, LEVELS = ("bid", "ask"), range(1, 6)
 Files = Mapping[int, Mapping[str, Sequence[Path]]]
 """The files of each table, by the version of their schema."""

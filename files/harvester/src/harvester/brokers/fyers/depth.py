@@ -7,20 +7,12 @@ are left out or filled with zeros or nulls, as is a whole side of a symbol at it
 totals.
 """
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, NamedTuple
+
+from harvester.brokers.fyers.numbers import INT32, to_count, to_paise
 
 LEVELS = 5
 LEVEL_KEYS = ("price", "volume", "ord")
-PAISE_PER_RUPEE = 100
-FLOAT_NOISE = Decimal("0.1")
-"""Paise by which a price may miss a whole number: a 32-bit float in the broker's chain misses by less."""
-NO_NOISE = Decimal(0)
-INT32 = 2**31 - 1
-INT64 = 2**63 - 1
-MAX_EXPONENT = 18
-"""Decimal exponent beyond which a number is out of range; it is not even multiplied."""
-EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
 class Level(NamedTuple):
@@ -69,22 +61,22 @@ def read_book(book: dict[str, Any]) -> Depth:
     there and may be null. The rest may be missing or odd.
     """
     return Depth(
-        ltp=_require(_paise(book.get("ltp")), "ltp", "a price in whole paise"),
+        ltp=_require(to_paise(book.get("ltp")), "ltp", "a price in whole paise"),
         total_buy_qty=_total(book, "totalbuyqty"),
         total_sell_qty=_total(book, "totalsellqty"),
         bids=_side(book, "bids"),
         asks=_side(book, "ask"),
-        ltq=_whole(book.get("ltq")),
-        ltt=_whole(book.get("ltt")),
-        volume=_whole(book.get("v")),
-        open=_paise(book.get("o")),
-        high=_paise(book.get("h")),
-        low=_paise(book.get("l")),
-        prev_close=_paise(book.get("c")),
-        atp=_paise(book.get("atp"), noise=None),
-        upper_ckt=_paise(book.get("upper_ckt")),
-        lower_ckt=_paise(book.get("lower_ckt")),
-        oi=_whole(book.get("oi")),
+        ltq=to_count(book.get("ltq")),
+        ltt=to_count(book.get("ltt")),
+        volume=to_count(book.get("v")),
+        open=to_paise(book.get("o")),
+        high=to_paise(book.get("h")),
+        low=to_paise(book.get("l")),
+        prev_close=to_paise(book.get("c")),
+        atp=to_paise(book.get("atp"), noise=None),
+        upper_ckt=to_paise(book.get("upper_ckt")),
+        lower_ckt=to_paise(book.get("lower_ckt")),
+        oi=to_count(book.get("oi")),
     )
 
 
@@ -106,9 +98,9 @@ def _level(level: object) -> Level | None:
         return ABSENT
     if not isinstance(level, dict):
         return None
-    price = _paise(level.get("price"))
-    quantity = _whole(level.get("volume"))
-    orders = _whole(level.get("ord") or 0, INT32)
+    price = to_paise(level.get("price"))
+    quantity = to_count(level.get("volume"))
+    orders = to_count(level.get("ord") or 0, INT32)
     if price is None or quantity is None or orders is None:
         return None
     return Level(price, quantity, orders)
@@ -123,33 +115,4 @@ def _require(value: int | None, place: str, what: str) -> int:
 def _total(book: dict[str, Any], key: str) -> int | None:
     if key in book and book[key] is None:
         return None
-    return _require(_whole(book.get(key)), key, "a count")
-
-
-def _whole(value: object, limit: int = INT64) -> int | None:
-    """A count: not negative, without a fraction."""
-    if type(value) is int:
-        return value if 0 <= value <= limit else None
-    number = _scale(value, 1, noise=NO_NOISE)
-    return number if number is not None and 0 <= number <= limit else None
-
-
-def _paise(value: object, noise: Decimal | None = FLOAT_NOISE) -> int | None:
-    """A price in rupees as paise. With `noise` None it is an average: rounded to the nearest paisa, half to even."""
-    number = _scale(value, PAISE_PER_RUPEE, noise)
-    return number if number is not None and 0 <= number <= INT64 else None
-
-
-def _scale(value: object, factor: int, noise: Decimal | None) -> int | None:
-    if type(value) is int:
-        return value * factor
-    if type(value) is not Decimal or value.adjusted() > MAX_EXPONENT:
-        return None
-    scaled = EXACT.multiply(value, factor)
-    number = int(scaled)
-    if number == scaled:
-        return number
-    nearest = EXACT.to_integral_value(scaled)
-    if noise is not None and abs(EXACT.subtract(scaled, nearest)) > noise:
-        return None
-    return int(nearest)
+    return _require(to_count(book.get(key)), key, "a count")

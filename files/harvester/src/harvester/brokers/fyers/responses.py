@@ -29,15 +29,15 @@ def read_depth(status: int, body: bytes, symbol: str) -> Depth | Outage:
 
     Decides for the recorder and, on the journal's records, for the close: what one takes the other takes.
     """
-    answer = _parse(body)
-    failure = _judge_failure(status, answer)
+    answer = parse_object(body)
+    failure = judge_failure(status, answer)
     if failure:
         return failure
     if answer is None:
         return Outage("bad_response", f"HTTP {status} with a body that is not a JSON object ({len(body)} bytes)")
     books = answer.get("d")
     if answer.get("s") != "ok" or not isinstance(books, dict) or not isinstance(books.get(symbol), dict):
-        return Outage("bad_response", f"no book of {symbol} in the answer: {_message(answer)}")
+        return Outage("bad_response", f"no book of {symbol} in the answer: {say_message(answer)}")
     try:
         return read_book(books[symbol])
     except UnfitError as error:
@@ -52,34 +52,35 @@ def judge_depth(status: int, body: bytes, symbol: str) -> Outage | None:
 
 def judge_profile(status: int, body: bytes) -> Outage | None:
     """None when an answer of /profile proves the token that asked; else why it does not."""
-    answer = _parse(body)
-    if failure := _judge_failure(status, answer):
+    answer = parse_object(body)
+    if failure := judge_failure(status, answer):
         return failure
     is_proven = answer is not None and answer.get("s") == "ok"
-    return None if is_proven else Outage("bad_response", f"HTTP {status}: {_message(answer or {})}")
+    return None if is_proven else Outage("bad_response", f"HTTP {status}: {say_message(answer or {})}")
 
 
 def judge_look_up(status: int, body: bytes) -> Outage | None:
     """None when an answer of the 50-level socket's look-up holds its address; else why it does not."""
-    answer = _parse(body)
-    if failure := _judge_failure(status, answer):
+    answer = parse_object(body)
+    if failure := judge_failure(status, answer):
         return failure
     if read_socket_url(body) is None:
-        return Outage("bad_response", f"HTTP {status} without the socket's address: {_message(answer or {})}")
+        return Outage("bad_response", f"HTTP {status} without the socket's address: {say_message(answer or {})}")
     return None
 
 
 def read_socket_url(body: bytes) -> str | None:
     """The address in an answer of the 50-level socket's look-up; None where there is no secure one."""
-    data = (_parse(body) or {}).get("data")
+    data = (parse_object(body) or {}).get("data")
     url = data.get("socket_url") if isinstance(data, dict) else None
     return url if isinstance(url, str) and SOCKET_URL.match(url) else None
 
 
-def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
+def judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
+    """Why an answer of any data call is none; None where nothing in status and code speaks against it."""
     said = (answer or {}).get("code")
     code = said if type(said) is int else None
-    text = f"HTTP {status}" + (f", code {code}: {_message(answer or {})}" if code is not None else "")
+    text = f"HTTP {status}" + (f", code {code}: {say_message(answer or {})}" if code is not None else "")
     if status == 429 or code in RATE_CODES:
         return Outage("rate_limited", text)
     if code in TOKEN_CODES:
@@ -95,9 +96,9 @@ def _judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
     return None
 
 
-def _parse(body: bytes) -> dict[str, Any] | None:
+def parse_object(body: bytes, most_bytes: int = PARSE_LIMIT) -> dict[str, Any] | None:
     """The JSON object, its fractions as Decimals; NaN, which JSON does not know and the broker sends, as null."""
-    if len(body) > PARSE_LIMIT:
+    if len(body) > most_bytes:
         return None
     try:
         answer = json.loads(body, parse_float=Decimal, parse_constant=lambda _: None)
@@ -106,7 +107,7 @@ def _parse(body: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _message(answer: dict[str, Any]) -> str:
+def say_message(answer: dict[str, Any]) -> str:
     """The broker's message as one printable line."""
     return one_line(answer.get("message") or "no message", 120)
 

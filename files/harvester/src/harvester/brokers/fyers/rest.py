@@ -41,12 +41,12 @@ class FyersRestClient:
     async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
         """Ask for the depth of one symbol. The body is exactly what arrived; the receive clocks are read at its end."""
         query = {"symbol": symbol, "ohlcv_flag": "1"}
-        result = await self._ask("/data/depth", token, query, lambda status, body: judge_depth(status, body, symbol))
+        result = await self.ask("/data/depth", token, query, lambda status, body: judge_depth(status, body, symbol))
         return result._replace(symbol=symbol, scheduled_ns=scheduled_ns)
 
     async def prove_token(self, token: Secret) -> PollResult:
         """Ask for the profile, which the broker gives to a valid token only (Fyers API docs, profile)."""
-        return await self._ask("/api/v3/profile", token, {}, judge_profile)
+        return await self.ask("/api/v3/profile", token, {}, judge_profile)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -54,14 +54,19 @@ class FyersRestClient:
 
     async def find_socket(self, token: Secret) -> PollResult:
         """Ask where the 50-level socket is (SDK: tbt_ws.getUrl); without an outage `read_socket_url` finds it."""
-        return await self._ask("/indus/home/tbtws", token, {}, judge_look_up)
+        return await self.ask("/indus/home/tbtws", token, {}, judge_look_up)
 
-    async def _ask(self, path: str, token: Secret, query: dict[str, str], judge: Judge) -> PollResult:
-        """One request, ended by the timeout at the latest; every failure becomes an outage."""
+    async def ask(
+        self, path: str, token: Secret, query: dict[str, str], judge: Judge, body_limit: int = BODY_LIMIT
+    ) -> PollResult:
+        """One request, ended by the timeout at the latest; every failure becomes an outage.
+
+        The result is of no symbol and no slot.
+        """
         sent_ns = self._clock.wall_ns()
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._exchange(path, token, query)
+                answer = await self._exchange(path, token, query, body_limit)
         except TimeoutError:
             return self._fail(sent_ns, "timeout", f"no whole answer within {self._timeout:g} s")
         except BadAnswer as error:
@@ -87,13 +92,13 @@ class FyersRestClient:
         outage = Outage(cause, f"{self._broker.api_url}: {detail}")
         return PollResult("", 0, sent_ns, wall_ns, mono_ns, outage=outage)
 
-    async def _exchange(self, path: str, token: Secret, query: dict[str, str]) -> HttpsAnswer:
+    async def _exchange(self, path: str, token: Secret, query: dict[str, str], body_limit: int) -> HttpsAnswer:
         headers = {
             "accept": "application/json",
             "version": "3",
             "authorization": f"{self._broker.app_id}:{token.get_secret_value()}",
         }
-        answer = await self._client.get(path, query, headers, BODY_LIMIT)
+        answer = await self._client.get(path, query, headers, body_limit)
         if answer.headers.get("content-encoding", "").lower() not in IDENTITY:
             raise BadAnswer("the body is compressed although we asked for it plain")
         return answer

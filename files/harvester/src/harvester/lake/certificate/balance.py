@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 from harvester.calendar import NSE_CASH, SegmentName
 from harvester.calendar.segments import SEGMENTS
 from harvester.journal.format import FEED_NAMES, FYERS_REST
+from harvester.lake.certificate.candles import check_entry, read_rows
 from harvester.lake.certificate.streams import Json
 from harvester.lake.certificate.trades import check_trades
 from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.day.slots import Stretch
+from harvester.lake.gaps.bars import HISTORY
 from harvester.lake.gaps.polls import GapRow, stream_gaps
-from harvester.lake.layout import BARS, DEPTH, FORMER_NAMES, GAPS, TRADES, table_of
+from harvester.lake.layout import BARS, CANDLES, DEPTH, FORMER_NAMES, GAPS, TRADES, table_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.parquet import read_columns
@@ -34,7 +36,7 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
     Raises HarvesterError for a table that is none, and KeyError, TypeError or ValueError for such a certificate.
     """
     paths = {table_of(entry.folder): lake / entry.path for entry in files}
-    check = _Checks(certificate, paths[DEPTH])
+    check = _Checks(certificate, paths)
     told: dict[Key, list[str]] = {}
     for key, rows in groupby(stream_gaps(paths[GAPS]), key=lambda row: (row.feed, row.symbol)):
         found = check.of(key, list(rows)) if key in check.entries else []
@@ -49,6 +51,8 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
         flaws.append(f"{certificate['unexplained_slots']} slots are unexplained")
     for feed, section in certificate.get("streams", {}).items():
         flaws += [f"{section['unexplained_ns']} ns of {feed} are unexplained"] if section["unexplained_ns"] else []
+    if "candles" in certificate and certificate["candles"]["unexplained_bars"]:
+        flaws.append(f"{certificate['candles']['unexplained_bars']} bars are unexplained")
     flaws += _check_rows(certificate, paths)
     if TRADES in paths:
         flaws += check_trades(certificate["trades"], paths[TRADES])
@@ -60,10 +64,15 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
 class _Checks:
     """What the certificate says of each feed and symbol, against its gaps."""
 
-    def __init__(self, certificate: Json, depth: Path) -> None:
+    def __init__(self, certificate: Json, paths: Mapping[str, Path]) -> None:
         self.entries: dict[Key, Json] = {(REST, symbol): entry for symbol, entry in certificate["symbols"].items()}
         for feed, section in certificate.get("streams", {}).items():
             self.entries |= {(feed, symbol): entry for symbol, entry in section["symbols"].items()}
+        candles = certificate.get("candles")
+        if candles:
+            self.entries |= {(HISTORY, symbol): entry for symbol, entry in candles["symbols"].items()}
+        self._bars: Json = candles["due"] if candles else {}
+        self._candles = read_rows(paths[CANDLES]) if candles else {}
         parts = parts_of(certificate)
         self._slots = {
             segment: {slot for entry in part["schedule"] for slot in Stretch(**entry).slots()}
@@ -72,13 +81,15 @@ class _Checks:
         self._spans = {
             segment: [(int(opens), int(closes)) for opens, closes in part["windows"]] for segment, part in parts.items()
         }
-        self.present = _slots_present(depth)
+        self.present = _slots_present(paths[DEPTH])
 
     def of(self, key: Key, gaps: list[GapRow]) -> list[str]:
         """The flaws of one symbol on one feed."""
         (feed, symbol), entry = key, self.entries[key]
         if feed == REST:
             return check_symbol(entry, self._slots[segment_of(entry)], self.present.get(symbol, []), gaps)
+        if feed == HISTORY:
+            return check_entry(entry, self._bars.get(segment_of(entry), ()), self._candles.get(symbol, ()), gaps)
         return check_stream(entry, self._spans[segment_of(entry)], gaps)
 
 
@@ -94,10 +105,15 @@ def segment_of(entry: Json) -> str:
     return str(entry["segment"]) if "segment" in entry else NSE_CASH
 
 
+def symbol_sections(certificate: Json) -> list[Json]:
+    """Entries by symbol: of polls, of each socket, of candles."""
+    others = [*certificate.get("streams", {}).values(), *([certificate["candles"]] if "candles" in certificate else [])]
+    return [certificate["symbols"], *(each["symbols"] for each in others)]
+
+
 def segments_of(certificate: Json) -> set[SegmentName]:
     """The segments of all symbols. Those of a release to come are left out."""
-    sections = [certificate["symbols"], *(each["symbols"] for each in certificate.get("streams", {}).values())]
-    named = {segment_of(entry) for section in sections for entry in section.values()}
+    named = {segment_of(entry) for section in symbol_sections(certificate) for entry in section.values()}
     return {segment for segment in SEGMENTS if segment in named}
 
 
@@ -160,7 +176,7 @@ def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
             rows_of = {FORMER_NAMES.get(table, table): rows for table, rows in entry["updates"].items() if rows}
             claimed.update({(table, feed, symbol): rows for table, rows in rows_of.items()})
     found: Counter[tuple[str, str, str]] = Counter()
-    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {BARS, TRADES}):
+    for table in {name for name, _, _ in claimed} | ({*paths} & {*TABLES} - {BARS, CANDLES, TRADES}):
         if table not in paths:
             return [f"the table {table} is not listed, and should have rows"]
         for batch in read_columns(paths[table], table, ["symbol", "feed"]):

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -22,6 +23,15 @@ MOST_MESSAGES = 100
 """Texts of servers that a certificate quotes."""
 RUN = ("run_id", "release", "boot_id", "first_ns", "last_ns", "stopped")
 """What the certificate has of a run of the recorder."""
+
+
+class Sections(Protocol):
+    """Entries of the certificate: of polls and trades by symbol, of sockets by the feed, and of candles."""
+
+    symbols: dict[str, Json]
+    streams: dict[str, Json]
+    trades: dict[str, Json]
+    candles: Json | None
 
 
 def certify_symbol(data: SymbolData, gaps: list[GapRow], grid: Grid) -> Json:
@@ -63,9 +73,7 @@ def _certify_times(windows: Iterable[Interval], stretches: Iterable[Stretch]) ->
 def certify_day(
     day: Day,
     release: str,
-    symbols: Mapping[str, Json],
-    streams: Mapping[str, Json],
-    trades: Mapping[str, Json],
+    written: Sections,
     damage: Sequence[Json] = (),
 ) -> Json:
     """The whole certificate: the same for each build of the same journal by the same release."""
@@ -79,10 +87,11 @@ def certify_day(
         "release": release,
         **_certify_times(day.windows, stretches),
         **({"segments": parts} if len(parts) > 1 else {}),
-        "symbols": dict(sorted(symbols.items())),
-        "unexplained_slots": sum(_unexplained(entry) for entry in symbols.values()),
-        "streams": dict(streams),
-        "trades": dict(trades),
+        "symbols": dict(sorted(written.symbols.items())),
+        "unexplained_slots": sum(_unexplained(entry) for entry in written.symbols.values()),
+        "streams": dict(written.streams),
+        **({"candles": written.candles} if written.candles else {}),
+        "trades": dict(written.trades),
         "runs": [{name: getattr(run, name) for name in RUN} for run in events.runs],
         "journal": {
             "segments": len(index.sources),

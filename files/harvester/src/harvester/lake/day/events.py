@@ -14,6 +14,7 @@ from harvester.lake.day.known_gaps import KnownGap, KnownGaps
 from harvester.lake.day.records import (
     Polling,
     Quiet,
+    Unanswered,
     WindowOpen,
     read_connection,
     read_feed,
@@ -23,9 +24,11 @@ from harvester.lake.day.records import (
     read_quiet,
     read_reason,
     read_segment,
+    read_unanswered,
     read_window,
 )
 from harvester.lake.day.segments import NEVER, DayIndex, Unreadable
+from harvester.ledger.outage import Outage
 
 RESUMED = {"connect", "disconnect", "gap_open", "gap_close", "polling", "polling_end"}
 """Records whose meaning may go on past midnight."""
@@ -42,6 +45,8 @@ class Run:
     release: str
     boot_id: str
     stopped: bool = False
+    candles: set[str] = field(default_factory=set)
+    """Of which it asked for candles."""
 
     def see(self, moment_ns: int) -> None:
         """Extend the life of the run to a record at this moment, in wall ns."""
@@ -58,6 +63,8 @@ class Events:
     pollings: list[Polling] = field(default_factory=list)
     gaps: KnownGaps = field(default_factory=KnownGaps)
     quiets: list[Quiet] = field(default_factory=list)
+    unanswered: list[Unanswered] = field(default_factory=list)
+    """Requests for candles that had no answer."""
     connections: Connections = field(default_factory=Connections)
     """Connections of the sockets."""
     clock_steps_ns: list[int] = field(default_factory=list)
@@ -79,6 +86,10 @@ class Events:
     def gaps_of(self, feed: int, symbol: str) -> list[KnownGap]:
         """The gaps recorded of one symbol on one feed, in the order opened."""
         return self.gaps.of(feed, symbol)
+
+    def unanswered_of(self, symbol: str) -> list[tuple[int, Outage]]:
+        """When requests for a symbol's candles failed (wall ns), and why."""
+        return [(each.at_ns, each.outage) for each in self.unanswered if symbol in each.symbols]
 
     def quiet_of(self, feed: int, symbol: str) -> list[Interval]:
         """When the symbol is proven to have been quiet on one feed."""
@@ -111,6 +122,7 @@ def _read_runs(index: DayIndex) -> list[Run]:
             Run(source.run_id, NEVER, 0, set(), str(head.get("release", "")), str(head.get("boot_id", ""))),
         )
         run.symbols.update(source.streams.values())
+        run.candles.update(source.candles.values())
         if source.feeds:
             run.see(source.first_ns)
             run.see(source.last_ns)
@@ -166,6 +178,8 @@ class _Reader:
                     raise NotBegunError(gap_id) from error
             case "quiet":
                 events.quiets.append(read_quiet(value))
+            case "unanswered":
+                events.unanswered.append(read_unanswered(value))
             case "polling":
                 polling = read_polling(value)
                 self._end_polling(polling.segment)

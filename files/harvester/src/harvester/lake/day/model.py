@@ -9,12 +9,13 @@ from harvester.base.clock import to_ist
 from harvester.calendar import NSE_CASH
 from harvester.calendar.trading import Phase
 from harvester.journal.format import SOCKETS
+from harvester.lake.day.candles import CandlesExpected, CandlesOfDay, find_candles
 from harvester.lake.day.damage import find_damage
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.events import Events, read_events
 from harvester.lake.day.intervals import union
 from harvester.lake.day.quarantine import Kept
-from harvester.lake.day.segments import DayIndex
+from harvester.lake.day.segments import NEVER, DayIndex
 from harvester.lake.day.slots import Grid, Window, build_grid
 from harvester.lake.layout import Partition
 
@@ -39,6 +40,8 @@ class Expectation:
     """The directory of the symbol masters by day, if there is one."""
     segment_windows: dict[str, tuple[Window, ...]] = field(default_factory=dict)
     """Windows of the other segments."""
+    candles: CandlesExpected = field(default_factory=CandlesExpected)
+    """The broker's own candles."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Day:
     """Those polled: expected or recorded."""
     sockets: dict[int, frozenset[str]]
     """Those of each socket: expected, or named by a connection or a gap."""
+    candles: CandlesOfDay
+    """The broker's own candles that are due, or recorded."""
     earlier: Earlier
     """What runs that began before the day say of it."""
 
@@ -79,21 +84,30 @@ def read_day(
     expectation: Expectation,
     earlier: Earlier | None = None,
     kept: Sequence[Kept] = (),
+    until_ns: int = NEVER,
 ) -> Day:
-    """The day of an index and an expectation, with what earlier days and the journal's quarantine have of it."""
+    """The day of an index and an expectation, with what earlier days and the journal's quarantine have of it.
+
+    Of a day that is not over, windows end at `until_ns`, where they have not ended before.
+    """
     earlier = earlier or Earlier()
     events = read_events(index, earlier)
     stopped = frozenset(run.run_id for run in events.runs if run.stopped)
     events.damage = find_damage(index, events.uninterpreted, kept, earlier.begun, stopped)
-    recorded = [window for window in events.windows if _date_of(window.open_ns) == partition.date]
+    recorded = [
+        window._replace(close_ns=min(window.close_ns, until_ns))
+        for window in events.windows
+        if _date_of(window.open_ns) == partition.date and window.open_ns < until_ns
+    ]
     segments = dict(expectation.segments)
     for window in recorded:
         segments |= dict.fromkeys(window.symbols, window.segment)
     named = dict.fromkeys((NSE_CASH, *expectation.segment_windows, *segments.values(), *(w.segment for w in recorded)))
+    calendar = {**expectation.segment_windows, NSE_CASH: expectation.windows}
     grids = {
         segment: build_grid(
             [window for window in recorded if window.segment == segment],
-            expectation.windows if segment == NSE_CASH else expectation.segment_windows.get(segment, ()),
+            [(opens, min(closes, until_ns)) for opens, closes in calendar.get(segment, ()) if opens < until_ns],
             expectation.interval_ns,
             [polling for polling in events.pollings if polling.segment == segment],
         )
@@ -106,7 +120,8 @@ def read_day(
         )
         for feed in SOCKETS
     }
-    return Day(partition, index, events, grids, segments, symbols, sockets, earlier)
+    candles = find_candles(partition, index, expectation.candles, expectation.phases)
+    return Day(partition, index, events, grids, segments, symbols, sockets, candles, earlier)
 
 
 def _date_of(wall_ns: int) -> date | None:

@@ -8,7 +8,7 @@ from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.day.connections import Connection
 from harvester.lake.day.controls import ControlRecord
 from harvester.lake.day.known_gaps import KnownGap
-from harvester.ledger.outage import Cause
+from harvester.ledger.outage import Cause, Outage
 
 CAUSES = frozenset(get_args(Cause))
 DETAIL_LIMIT = 200
@@ -53,6 +53,14 @@ class Quiet(NamedTuple):
     to_ns: int
 
 
+class Unanswered(NamedTuple):
+    """Requests for candles of some symbols that had no answer at a moment, in wall ns."""
+
+    at_ns: int
+    symbols: frozenset[str]
+    outage: Outage
+
+
 def read_window(control: ControlRecord) -> WindowOpen:
     """A record `window_open`. Raises KeyError, TypeError or ValueError, like the others here."""
     value = control.value
@@ -87,6 +95,13 @@ def read_quiet(value: dict[str, Any]) -> Quiet:
     """A record `quiet`."""
     symbols = frozenset(str(symbol) for symbol in value["symbols"])
     return Quiet(read_feed(value), symbols, read_ns(value["from_ns"]), read_ns(value["to_ns"]))
+
+
+def read_unanswered(value: dict[str, Any]) -> Unanswered:
+    """A record `unanswered`."""
+    read_feed(value)
+    symbols = frozenset(str(symbol) for symbol in value["symbols"])
+    return Unanswered(read_ns(value["at_ns"]), symbols, Outage(*read_reason(value)))  # type: ignore[arg-type]
 
 
 def read_connection(control: ControlRecord, run_id: str) -> Connection:

@@ -16,10 +16,12 @@ from harvester.journal.format import (
     CONTROL,
     FEED_NAMES,
     FORMAT,
+    FYERS_HISTORY,
     FYERS_REST,
     HEADER,
     SOCKETS,
     Record,
+    decode_candles,
     decode_control,
 )
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
@@ -58,14 +60,22 @@ class Source:
 
     @property
     def streams(self) -> dict[int, str]:
-        streams = self.header.get("streams")
-        if not isinstance(streams, dict):
-            return {}
-        return {int(number): str(symbol) for number, symbol in streams.items() if str(number).isdecimal()}
+        return _names(self.header.get("streams"))
+
+    @property
+    def candles(self) -> dict[int, str]:
+        """The symbol of each stream of candles."""
+        return _names(self.header.get("candles"))
 
     @property
     def run_id(self) -> str:
         return str(self.header.get("run_id", ""))
+
+
+def _names(streams: object) -> dict[int, str]:
+    if not isinstance(streams, dict):
+        return {}
+    return {int(number): str(symbol) for number, symbol in streams.items() if str(number).isdecimal()}
 
 
 class Unreadable(NamedTuple):
@@ -101,6 +111,11 @@ class DayIndex:
 
     sources: list[Source]
     symbols: dict[str, Positions] = field(default_factory=dict)
+    """The records of polls."""
+    candles: dict[str, Positions] = field(default_factory=dict)
+    """The records of the broker's own candles."""
+    bar_seconds: int = 0
+    """Of the last answer with candles; 0: there is none."""
     controls: ControlLog | list[ControlRecord] = field(default_factory=ControlLog)
     odd_controls: list[Unreadable] = field(default_factory=list)
     """Control records without an object, or without its type."""
@@ -195,14 +210,14 @@ def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, k
     stream = RecordStream(cast(BinaryIO, hashing))
     process = source.name.partition("-")[2]
     source.header = known.heads.get(process, {})  # of this process's segment before, in case this one's head is damaged
-    streams = source.streams
+    streams = {FYERS_REST: source.streams, FYERS_HISTORY: source.candles}
     for offset, record in stream:
         source.records += 1
         head = control_of(record, "segment") if record.kind == CONTROL else None
         if head:
             _check_format(source, head)
             source.header = known.heads[process] = head
-            streams = source.streams
+            streams = {FYERS_REST: source.streams, FYERS_HISTORY: source.candles}
         if not source.numbers.take(offset, record, known.numbers.get(source.run_id, ())):
             continue
         if record.kind == CONTROL:
@@ -239,11 +254,16 @@ def _note_control(record: Record, number: int, index: DayIndex) -> dict[str, Any
     return value
 
 
-def _note(record: Record, offset: int, number: int, streams: dict[int, str], index: DayIndex) -> None:
-    if record.feed != FYERS_REST:
+def _note(record: Record, offset: int, number: int, streams: dict[int, dict[int, str]], index: DayIndex) -> None:
+    """Note where a record is; `streams` has the symbols of each polled feed."""
+    names = streams.get(record.feed)
+    if names is None:
         index.other_feeds += record.feed not in FEED_NAMES
-    elif record.stream not in streams:
+        return
+    if record.stream not in names:
         index.unattributed += 1
-    else:
-        length = HEADER.size + len(record.payload)
-        index.symbols.setdefault(streams[record.stream], Positions()).add(number, offset, length)
+        return
+    if record.feed == FYERS_HISTORY and (poll := decode_candles(record.payload)):
+        index.bar_seconds = poll.bar_seconds
+    found = index.candles if record.feed == FYERS_HISTORY else index.symbols
+    found.setdefault(names[record.stream], Positions()).add(number, offset, HEADER.size + len(record.payload))

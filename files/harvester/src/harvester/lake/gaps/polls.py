@@ -108,7 +108,7 @@ class PollGaps:
         if symbol not in run.symbols:
             return Absence("not_running", "the symbol was not in the configuration of this run")
         if slot + self.grace_ns > run.last_ns:
-            cause, detail, _ = _after(run)
+            cause, detail, _ = after(run)
             return Absence(cause, f"{detail}; the poll was under way")
         if slot < run.first_ns + self.grace_ns:
             return starting(self.events.runs, run, "the recorder was starting")
@@ -125,7 +125,7 @@ def run_at(runs: list[Run], moment: int) -> Run | Absence:
         return Absence("not_running", "no run of the recorder left a record on this day")
     if number < 0:
         return Absence("not_started", "before the first run of the day")
-    return runs[number] if moment < runs[number].last_ns else _after(runs[number])
+    return runs[number] if moment < runs[number].last_ns else after(runs[number])
 
 
 def starting(runs: list[Run], run: Run, detail: str) -> Absence:
@@ -133,7 +133,7 @@ def starting(runs: list[Run], run: Run, detail: str) -> Absence:
     return Absence("not_started" if run is runs[0] else "not_running", detail)
 
 
-def _after(run: Run) -> Absence:
+def after(run: Run) -> Absence:
     """The absence after the last record of a run."""
     if run.stopped:
         return Absence("stopped", "the recorder was stopped")

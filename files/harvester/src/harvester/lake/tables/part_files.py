@@ -69,6 +69,7 @@ class OpenConnection(msgspec.Struct, frozen=True):
 class RunState(msgspec.Struct):
     """Where a run stands after the last segment of it that became a part."""
 
+    release: str
     run_id: str
     key: str
     segments: list[str]

@@ -5,7 +5,7 @@ Each record is read a second time at its place in the index, so that the tables 
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -52,7 +52,7 @@ def read_polls(
 
     Raises HarvesterError when a segment has changed since it was indexed.
     """
-    records = _read_in_order(index, symbol, spool)
+    records = read_in_order(index.sources, index.symbols.get(symbol), spool)
     read = (_read_row(symbol, origin.run_numbers[source.run_id], record, data) for source, record in records)
     rows = (row for row in read if row)
     while batch := list(islice(rows, BATCH_ROWS)):
@@ -155,8 +155,11 @@ class Spool:
         return path
 
 
-def _read_in_order(index: DayIndex, symbol: str, spool: Spool) -> Iterator[tuple[Source, Record]]:
-    positions = index.symbols.get(symbol, Positions())
+def read_in_order(
+    sources: Sequence[Source], positions: Positions | None, spool: Spool
+) -> Iterator[tuple[Source, Record]]:
+    """The records of one symbol. Raises HarvesterError when a segment has changed since it was indexed."""
+    positions = positions or Positions()
     current, descriptor = -1, -1
     try:
         for at in range(len(positions)):
@@ -164,8 +167,8 @@ def _read_in_order(index: DayIndex, symbol: str, spool: Spool) -> Iterator[tuple
                 if descriptor >= 0:
                     os.close(descriptor)
                 current = positions.source[at]
-                descriptor = os.open(spool.plain(index.sources[current]), os.O_RDONLY | os.O_CLOEXEC)
-            source = index.sources[current]
+                descriptor = os.open(spool.plain(sources[current]), os.O_RDONLY | os.O_CLOEXEC)
+            source = sources[current]
             record = decode(os.pread(descriptor, positions.length[at], positions.offset[at]))
             if record is None:
                 raise HarvesterError(f"{source.path}: the segment changed while it was read. Run the command again.")

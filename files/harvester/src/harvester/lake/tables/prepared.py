@@ -1,6 +1,7 @@
 """What the close takes over of parts: all of a run's that follow each other from its begin, or none."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -86,7 +87,7 @@ class Part:
 class Found(NamedTuple):
     """The parts of a run, and the decoders that go on after them: stream, number, connect record, decoder."""
 
-    parts: list[Part]
+    parts: deque[Part]
     decoders: list[tuple[int, int, int, HsmDecoder]]
 
 
@@ -103,7 +104,7 @@ class Prepared:
         state = read(self.folder / f"{run_id}.state", RunState)
         if state is None or not is_begin(sources[0]):
             return None
-        key, parts = first_key(self._release, run_id), []
+        key, parts = first_key(self._release, run_id), deque[Part]()
         for source in sources:
             if key == state.key or source.is_open or source.numbers.skipped:
                 break

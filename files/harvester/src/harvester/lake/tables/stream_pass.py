@@ -84,13 +84,17 @@ class Streams:
         if self._prepared is None or FYERS_HSM not in rounds or self._earlier.sources.get(run_id):
             return 0
         found = self._prepared.find(run_id, sources, self._connections, self.origin)
-        for part in found.parts if found else ():
+        if found is None:
+            return 0
+        count = len(found.parts)
+        while found.parts:
+            part = found.parts.popleft()  # of a large day, all of them are many megabytes
             part.join(self.contents[FYERS_HSM])
             for name, file, saved in part.tables():
                 self.spool(TABLES[name]).take(file, saved, part.symbols, part.order, part.translate)
-        for stream, number, opened_seq, decoder in found.decoders if found else ():
+        for stream, number, opened_seq, decoder in found.decoders:
             rounds[FYERS_HSM].resume(stream, number, opened_seq, decoder)
-        return len(found.parts) if found else 0
+        return count
 
     def _resume(self, run_id: str, rounds: dict[int, Rounds[Any]]) -> None:
         """Decode what the run's connections brought on earlier days: only the state after it is of this day."""

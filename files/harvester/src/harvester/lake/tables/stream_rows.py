@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.depth import LEVELS, PAISE_PER_RUPEE
+from harvester.brokers.fyers.depth import LEVELS
+from harvester.brokers.fyers.numbers import PAISE_PER_RUPEE
 from harvester.decode.connections import Received
 from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows

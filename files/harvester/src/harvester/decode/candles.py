@@ -1,0 +1,106 @@
+"""Answers of /data/history as bars: the first whole one of each, and each revision of it.
+
+A bar that is being formed is none yet. What the broker says of a bar after its end is the bar; what it says otherwise
+in a later answer is a revision. A bar is final once an answer says it that was asked for late enough.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.brokers.fyers.history import LAST_SECOND, Candle, History
+
+DAY_NS = 86_400 * NS_PER_SECOND
+OTHER_DAY = "other_day"
+"""Why a candle is rejected that is of another day than was asked for."""
+
+
+class Place(NamedTuple):
+    """Where an answer is in the journal: its receipt (wall ns), number of the run, and of the record."""
+
+    recv_ns: int
+    run: int
+    seq: int
+
+
+@dataclass
+class BarRow:
+    """One revision of a bar. `place`: of the answer that said it first."""
+
+    begin_ns: int
+    values: tuple[int, int, int, int, int]
+    """Open, high, low, close in paise; volume."""
+    revision: int
+    place: Place
+    is_final: bool = False
+
+
+@dataclass
+class BarBook:
+    """The bars of one symbol on one day, of one width. Times are wall ns.
+
+    `ends`: of the bars that end before their width is over. A bar is final `final_after_ns` after its end, and when
+    the day settles.
+    """
+
+    width_ns: int
+    ends: Mapping[int, int]
+    final_after_ns: int
+    settles_ns: int
+    sent_ns: list[int] = field(default_factory=list)
+    """When each request was sent that was answered with data."""
+    rejected: dict[str, set[int | None]] = field(default_factory=dict)
+    """By flaw, the begins of the candles that are no bars, in seconds since 1970; None: not known."""
+    _bars: dict[int, list[BarRow]] = field(default_factory=dict)
+
+    def see(self, sent_ns: int, place: Place, answer: History) -> None:
+        """Take in the next answer, in the order of receipt."""
+        self.sent_ns.append(sent_ns)
+        for begin_s, flaw in answer.rejected:
+            self.rejected.setdefault(flaw, set()).add(begin_s)
+        day_ns = midnight_ns(to_ist(sent_ns).date())
+        for candle in {each.begin_s: each for each in answer.candles}.values():
+            begin_ns = candle.begin_s * NS_PER_SECOND
+            if candle.begin_s > LAST_SECOND or not day_ns <= begin_ns < day_ns + DAY_NS:
+                self.rejected.setdefault(OTHER_DAY, set()).add(candle.begin_s)
+            elif self.end_of(begin_ns) <= sent_ns:
+                self._note(begin_ns, sent_ns, place, candle)
+
+    def end_of(self, begin_ns: int) -> int:
+        """When the bar ends that begins then."""
+        return self.ends.get(begin_ns, begin_ns + self.width_ns)
+
+    def _note(self, begin_ns: int, sent_ns: int, place: Place, candle: Candle) -> None:
+        revisions = self._bars.setdefault(begin_ns, [])
+        values = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+        if not revisions or revisions[-1].values != values:
+            revisions.append(BarRow(begin_ns, values, len(revisions), place))
+        if sent_ns >= min(self.end_of(begin_ns) + self.final_after_ns, self.settles_ns):
+            revisions[-1].is_final = True
+
+    def rows(self) -> list[BarRow]:
+        """All revisions of all bars, by begin and number of the revision."""
+        return [row for begin in sorted(self._bars) for row in self._bars[begin]]
+
+    def in_force(self) -> dict[int, BarRow]:
+        """By begin, the last revision of each bar."""
+        return {begin: revisions[-1] for begin, revisions in self._bars.items()}
+
+    def is_answered(self, end_ns: int) -> bool:
+        """Whether an answer came to a request that was sent after a bar's end."""
+        return max(self.sent_ns, default=0) >= end_ns
+
+    def is_rejected(self, begin_ns: int) -> str | None:
+        """The flaw for which the candle of a bar was rejected; None: it was not."""
+        begin_s = begin_ns // NS_PER_SECOND
+        return next((flaw for flaw, begins in self.rejected.items() if begin_s in begins), None)
+
+
+def count_rejected(books: Iterable[BarBook]) -> dict[str, int]:
+    """How many candles were rejected, by flaw; one that came in several answers counts once."""
+    counts: dict[str, int] = {}
+    for book in books:
+        for flaw, begins in book.rejected.items():
+            counts[flaw] = counts.get(flaw, 0) + len(begins)
+    return dict(sorted(counts.items()))
