@@ -77,6 +77,21 @@ def test_a_file_that_was_cut_short(copy: Path) -> None:
         open_lake(copy).depth("SBIN", THURSDAY)
 
 
+@pytest.mark.parametrize(
+    ("content", "looks"),
+    [
+        (b"time,symbol\n1,2\n", "CSV"),
+        (b"one line\n", "something else"),
+        (b"a,b", "something else"),
+        (b"", "something else"),
+    ],
+)
+def test_a_file_that_is_no_parquet_says_what_it_looks_like(copy: Path, content: bytes, looks: str) -> None:
+    depth_of(copy).write_bytes(content)
+    with pytest.raises(DamagedFileError, match=rf"it looks like {looks}: "):
+        open_lake(copy).depth("SBIN", THURSDAY)
+
+
 def test_bytes_that_changed_inside(copy: Path) -> None:
     path = depth_of(copy)
     content = bytearray(path.read_bytes())

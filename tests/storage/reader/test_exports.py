@@ -221,7 +221,9 @@ def test_a_contract_has_what_the_master_says(changes: dict[str, Any], folder: st
     assert described is not None and described[0] == folder
     [row] = described[1].to_pylist()
     assert {name: row[name] for name in said} == said
-    assert (row["expiration_ns"], row["id"]) == (CONTRACT["ts_expiry"], "X.NSE")
+    assert (row["expiration_ns"], row["activation_ns"], row["id"]) == (CONTRACT["ts_expiry"], 0, "X.NSE")
+    named = {"option_contract": b"OptionContract", "futures_contract": b"FuturesContract"}
+    assert described[1].schema.metadata == {b"class": named[folder]}
 
 
 @pytest.mark.parametrize("lacks", ["lot", "ts_expiry", "root"])

@@ -102,7 +102,7 @@ class DayFiles:
         folder = self.partition.path(kind).as_posix()
         if self.place.is_bucket:
             return
-        present = {f"{folder}/{name}" for name in self.place.list(folder) if not name.startswith(".")}
+        present = {f"{folder}/{name}" for name in self.place.names(folder) if not name.startswith(".")}
         missing = [path for path in listed if path not in present]
         others = present - {*listed} - self._former()
         if others:
@@ -117,7 +117,7 @@ class DayFiles:
         """What former generations listed, whose files older releases left where they were."""
         folder = self.partition.path(MANIFEST).as_posix()
         found: set[str] = set()
-        for name in self.place.list(folder):
+        for name in self.place.names(folder):
             if name.startswith("manifest-"):
                 with self.readable(f"{folder}/{name}"):
                     content = json.loads(self.place.read(f"{folder}/{name}"))

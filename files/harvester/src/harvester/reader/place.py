@@ -88,7 +88,7 @@ class Place:
         """A file for reading at any place. Raises OSError."""
         return self.files.open_input_file(self._stored(path))
 
-    def list(self, folder: str) -> list[str]:
+    def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; none where there is no folder. Raises OSError."""
         selector = pafs.FileSelector(self._at(folder), allow_not_found=True)
         return sorted(info.base_name for info in self.files.get_file_info(selector) if info.is_file)
