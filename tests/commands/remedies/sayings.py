@@ -37,6 +37,7 @@ NO_ADVICE = {
     ("runbook/tasks/options.py", "…=1"): "how to see where a defect is",
     ("runbook/tasks/presentation.py", "Next: "): "the next step when all is well",
     ("runbook/tasks/presentation.py", "ansible-playbook"): "the next step when all is well",
+    ("runbook/tasks/presentation.py", "./inv site"): "the next step when all is well",
     ("runbook/tasks/program.py", ""): "how to find the right word",
     ("inv", "flock"): "what happens; nothing is to be done",
     ("playbooks/status.yml", ""): "what the playbook runs",

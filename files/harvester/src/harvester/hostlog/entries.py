@@ -59,8 +59,8 @@ def _parse(line: bytes) -> Entry:
         cursor, time_us = str(said["__CURSOR"]), int(said["__REALTIME_TIMESTAMP"])
     except (ValueError, KeyError, TypeError) as error:
         raise HarvesterError(
-            f"journalctl wrote a line that is no entry ({error!r}). The next minute reads it again; if it stays, move"
-            " away the file that journalctl --verify names on the host."
+            f"journalctl wrote a line that is no entry ({error!r}). The next minute reads it again; if it stays, on"
+            " the host: sudo journalctl --verify names the damaged file; move it away."
         ) from error
     unit = _text(said.get("_SYSTEMD_UNIT") or said.get("SYSLOG_IDENTIFIER") or "")
     words = {"unit": unit, "priority": _number(said.get("PRIORITY")), "pid": _number(said.get("_PID"))}
