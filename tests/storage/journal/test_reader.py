@@ -97,13 +97,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, figure) -> None:
         for seq in range(1, 40_000):
             file.write(encode(record(seq, b"x" * 1000)))
     tracemalloc.start()
-    began = time.perf_counter()
     assert scan(path).records == 39_999
-    seconds = time.perf_counter() - began
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     figure("scan_memory_mib", round(peak / 2**20, 1), bound="<= 8", unit="MiB", gate=True)
-    assert seconds < 60
 
 
 def test_scan_speed(tmp_path: Path, figure) -> None:
