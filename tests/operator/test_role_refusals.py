@@ -197,7 +197,10 @@ def find(file: str, name: str) -> dict[str, Any]:
 
 
 def holds(role: dict[str, Any], task: dict[str, Any], condition: str, given: dict[str, Any]) -> bool:
-    own = {name: trust_as_template(value) for name, value in task.get("vars", {}).items()}
+    own = {
+        name: trust_as_template(value) if isinstance(value, str) else value
+        for name, value in task.get("vars", {}).items()
+    }
     return bool(render(own | role, "{{ " + condition + " }}", **given))
 
 

@@ -14,6 +14,7 @@ from tests.storage.lake.sockets import INFY, SBIN
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
+from harvester.calendar.trading import Phase
 from harvester.lake import schema
 from harvester.lake.instruments import read_instruments
 from harvester.reader import open_lake
@@ -121,7 +122,7 @@ def test_sessions_are_the_phases_of_the_calendar_and_the_windows(place) -> None:
 def test_a_reader_goes_by_the_phases_that_the_day_was_recorded_with(place) -> None:
     """Not by those of the calendar that is installed with it: this day was all pre-open."""
     place.record_all()
-    place.close(phases={"nse_cash": (("pre_open", OPEN_NS, OPEN_NS + 3_600 * NS_PER_SECOND),)})
+    place.close(phases={"nse_cash": (Phase("pre_open", OPEN_NS, OPEN_NS + 3_600 * NS_PER_SECOND),)})
 
     lake = open_lake(place.lake)
     assert len(lake.depth("SBIN", DAY).arrow()) == 0

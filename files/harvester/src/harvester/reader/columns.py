@@ -87,7 +87,7 @@ class Source:
     feeds: tuple[str, ...] = ()
 
 
-REST = "fyers-rest"
+REST, HISTORY = "fyers-rest", "fyers-history"
 
 
 def _same(*names: str) -> dict[str, Stored]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from harvester.lake.certificate.balance import symbol_sections
-from harvester.lake.gaps.bars import HISTORY
+from harvester.lake.certificate.sections import symbol_sections
 from harvester.lake.layout import (
     CERTIFICATE,
     DEPTH,
@@ -18,7 +17,7 @@ from harvester.lake.layout import (
     SESSIONS,
     WINDOW,
 )
-from harvester.reader.columns import LOGICAL, REST, SCALE_OF_FILE, SOURCES, Source
+from harvester.reader.columns import HISTORY, LOGICAL, REST, SCALE_OF_FILE, SOURCES, Source
 from harvester.reader.errors import DamagedFileError, IncompleteLakeError, NotRecordedError
 from harvester.reader.files import AWAY, PULL, DayFiles
 

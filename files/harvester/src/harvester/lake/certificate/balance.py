@@ -14,6 +14,7 @@ from harvester.calendar import NSE_CASH, SegmentName
 from harvester.calendar.segments import SEGMENTS
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.candles import check_entry, read_rows
+from harvester.lake.certificate.sections import symbol_sections
 from harvester.lake.certificate.streams import Json
 from harvester.lake.certificate.trades import check_trades
 from harvester.lake.day.intervals import Interval, intersect, total, union
@@ -103,12 +104,6 @@ def parts_of(certificate: Json) -> dict[str, Json]:
 def segment_of(entry: Json) -> str:
     """The segment of a symbol, by its entry in a certificate."""
     return str(entry["segment"]) if "segment" in entry else NSE_CASH
-
-
-def symbol_sections(certificate: Json) -> list[Json]:
-    """Entries by symbol: of polls, of each socket, of candles."""
-    others = [*certificate.get("streams", {}).values(), *([certificate["candles"]] if "candles" in certificate else [])]
-    return [certificate["symbols"], *(each["symbols"] for each in others)]
 
 
 def segments_of(certificate: Json) -> set[SegmentName]:

@@ -1,0 +1,9 @@
+"""Where a certificate has entries by symbol; imports nothing, because the reader needs it with pyarrow alone."""
+
+from typing import Any
+
+
+def symbol_sections(certificate: dict[str, Any]) -> list[dict[str, Any]]:
+    """Entries by symbol: of polls, of each socket, of candles."""
+    others = [*certificate.get("streams", {}).values(), *([certificate["candles"]] if "candles" in certificate else [])]
+    return [certificate["symbols"], *(each["symbols"] for each in others)]
