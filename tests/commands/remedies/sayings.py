@@ -68,7 +68,8 @@ def sayings(root: Path) -> Iterator[Saying]:
         for path in sorted(found for folder in root.glob(pattern) for found in folder.rglob("*.yml")):
             yield from _of(_name(path, root), _scalars(yaml.safe_load(path.read_text("utf-8"))))
     for pattern in TEMPLATES:
-        for path in sorted(found for folder in root.glob(pattern) for found in folder.rglob("*") if found.is_file()):
+        files = (found for folder in root.glob(pattern) for found in folder.rglob("*") if found.is_file())
+        for path in sorted(found for found in files if found.suffix != ".pyc"):
             yield from _of(_name(path, root), _lines(path))
     yield from _of("inv", (line for line in _lines(root / "inv") if "say " in line))
 
