@@ -35,6 +35,7 @@ BEGINS = re.compile(rf"(?:ok|warn|fail)? *{HOST}: ")
 REMEDY, SUM = "-> ", re.compile(r"\d+ ok, ")
 ANSWERS = ("y\n",)
 BUCKET, CHANNELS, REGION = "alpha-harvester-sre", "/alpha-harvester/lab/alerts/channels", "ap-south-1"
+LOG_GROUP = "/alpha-harvester/lab/hosts"
 TOKEN, TOKEN_SECONDS = "/alpha-harvester/lab/fyers/access-token", 86_400
 ALERTS = "/var/spool/harvester-alert"
 SETTINGS = f"""\
@@ -45,13 +46,16 @@ __sre_settings:
   alerts: {{channels: "ssm:{CHANNELS}", region: {REGION}}}
   upload: {{bucket: {BUCKET}, region: {REGION}}}
   metrics: {{environment: lab, region: {REGION}, endpoint_url: "{{{{ lab_aws_endpoint }}}}"}}
+  logs: {{group: {LOG_GROUP}, region: {REGION}, endpoint_url: "{{{{ lab_aws_endpoint }}}}"}}
 """
-METRICS_RIGHTS = """\
-mkdir -p /etc/systemd/system/harvester-metrics.service.d
-printf '[Service]\\nEnvironment=AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing\\n' \
-  >/etc/systemd/system/harvester-metrics.service.d/lab.conf
+RIGHTS = """\
+for unit in metrics logs; do
+  mkdir -p /etc/systemd/system/harvester-$unit.service.d
+  printf '[Service]\\nEnvironment=AWS_ACCESS_KEY_ID=testing AWS_SECRET_ACCESS_KEY=testing\\n' \
+    >/etc/systemd/system/harvester-$unit.service.d/lab.conf
+done
 """
-"""Elsewhere the instance's role gives them. They are there before the unit, so that its first run has them."""
+"""Elsewhere the instance's role gives them. They are there before the units, so that their first runs have them."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,8 @@ def build(root: Path, folder: Path) -> Iterator[World]:
             world.channel = channel
             world.make_bucket()
             world.store_secrets()
-            world.host(METRICS_RIGHTS)
+            world.client("logs").create_log_group(logGroupName=LOG_GROUP)
+            world.host(RIGHTS)
             built = world.here("ansible-playbook site.yml")
             assert built.code == 0, built.output[-4000:] + built.errors
             yield world
