@@ -177,7 +177,9 @@ def test_a_special_saturday_reaches_functions_hosts_and_the_laptop(
 def test_hosts_and_functions_take_the_file_beside_the_inventory(saturday: Path, root: Path) -> None:
     [provision, *_] = yaml.safe_load((root / "playbooks/provision.yml").read_text("utf-8"))
     roles = provision["tasks"][1]["block"]
-    functions = next(each["vars"] for each in roles if each.get("vars"))["aws_functions_calendar_file"]
+    [functions] = [
+        each["vars"]["aws_functions_calendar_file"] for each in roles if each["name"] == "Make the functions"
+    ]
     hosts = yaml.safe_load((root / "roles/harvester/defaults/main.yml").read_text("utf-8"))["harvester_calendar_file"]
     tasks = [
         {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {"msg": functions}}]},

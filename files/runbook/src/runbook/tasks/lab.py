@@ -1,7 +1,7 @@
 """The lab on this machine, and the demonstration in it."""
 
+import signal
 import subprocess
-from contextlib import suppress
 
 from invoke.context import Context
 
@@ -40,8 +40,10 @@ def demo(_: Context, here: bool = False, down: bool = False, seconds: int = 40, 
 
 def _run(*words: str) -> None:
     """Run the lab's own command to its end; this package does not import the lab, which imports it."""
-    with subprocess.Popen([program("lab"), *words]) as lab:
-        while lab.returncode is None:
-            with suppress(KeyboardInterrupt):  # the terminal interrupts the lab, too, which then tidies up
-                lab.wait()
-    end(lab.returncode)
+    # The terminal interrupts the lab, too, which then tidies up; a program begins with the system's own handler.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        code = subprocess.call([program("lab"), *words])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    end(code)
