@@ -80,9 +80,9 @@ async def test_a_mute_connection_answers_nothing_and_goes_on_with_snapshots(busy
         frame = await client.next_of(6)
         assert frame[9] == SNAPSHOT
         assert await client.next_of(6)
+        # Before they are closed: a frame for a client that has gone counts as dropped, too.
+        assert sorted(row["dropped"] > 0 for row in sockets(busy)) == [False, True]
     assert not HsmDecoder().decode(client.frames).leftovers
-    # The other one may lose frames, too: nobody reads it meanwhile, and a slow machine fills its buffer.
-    assert any(row["dropped"] > 0 for row in sockets(busy))
 
 
 @asynchronous
