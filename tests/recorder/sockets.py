@@ -4,10 +4,11 @@ import asyncio
 import json
 import struct
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 from tests.recorder.broker import FakeBroker, answer
 
 from exchange.wire import hsm, tbt
@@ -67,6 +68,8 @@ class SocketBroker(FakeBroker):
         """What the market shows: every value of each topic, the sequence and a quantity of each 50-level book."""
         self.sent: dict[tuple[str, int], list[bytes]] = {}
         self.sockets: dict[tuple[str, int], web.WebSocketResponse] = {}
+        self.pinged: dict[tuple[str, int], list[bytes]] = {}
+        """What WebSocket's own pings said, by path and connection; each is answered."""
         self.carried: dict[tuple[str, int], Collection[str]] = {}
         """Topics of the data socket, symbols of the 50-level socket, by path and connection."""
         self.extra_routes = {
@@ -113,13 +116,22 @@ class SocketBroker(FakeBroker):
         return not self.is_mute and key not in self.deaf
 
     async def _open(self, path: str, request: web.Request) -> tuple[tuple[str, int], web.WebSocketResponse]:
-        socket = web.WebSocketResponse(autoping=True, max_msg_size=1 << 22)
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=1 << 22)
         if self.ends_older:
             self.cut(path)
         await socket.prepare(request)
         key = path, self.connections(path)
-        self.sent[key], self.sockets[key] = [], socket
+        self.sent[key], self.pinged[key], self.sockets[key] = [], [], socket
         return key, socket
+
+    async def _messages(self, key: tuple[str, int]) -> AsyncIterator[WSMessage]:
+        """What a client sends, its pings answered."""
+        async for message in self.sockets[key]:
+            if message.type == WSMsgType.PING:
+                self.pinged[key].append(message.data)
+                with suppress(ConnectionError):
+                    await self.sockets[key].pong(message.data)
+            yield message
 
     async def _send(self, key: tuple[str, int], message: bytes | str) -> None:
         if isinstance(message, str):
@@ -137,7 +149,7 @@ class SocketBroker(FakeBroker):
         self.carried[key] = topics
         updates = asyncio.create_task(self._update_hsm(key, topics))
         try:
-            async for message in socket:
+            async for message in self._messages(key):
                 if message.type == WSMsgType.BINARY:
                     await self._hear_hsm(key, message.data, topics)
         finally:
@@ -190,7 +202,7 @@ class SocketBroker(FakeBroker):
         self.carried[key] = symbols
         updates = asyncio.create_task(self._update_tbt(key, symbols))
         try:
-            async for message in socket:
+            async for message in self._messages(key):
                 if message.type == WSMsgType.TEXT:
                     await self._hear_tbt(key, message.data, symbols)
         finally:

@@ -82,10 +82,6 @@ class Audit:
         ]
         return sorted(found, key=lambda gap: gap[1])
 
-    def seen_until(self, connection: Connection) -> tuple[int, int]:
-        """Between which moments a gap after it begins: its last message and its end: a ping may be answered yet."""
-        return connection.messages[-1][0], next(wall for wall, control in self.timed if control is connection.end)
-
     def causes(self, symbol: str, feed: int) -> list[str]:
         return [cause for cause, _, _ in self.gaps_of(symbol, feed)]
 

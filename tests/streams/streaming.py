@@ -9,6 +9,8 @@ from tests.recorder.sockets import SocketBroker
 from tests.service.process import Service, serving
 from tests.streams.audit import Audit, Connection
 
+from harvester.net.websocket import STAMP
+
 SBIN = "NSE:SBIN-EQ"
 INDEX = "NSE:NIFTY50-INDEX"
 HSM: dict[str, Any] = {
@@ -35,6 +37,15 @@ def record(
 
     asyncio.run(play())
     return Audit(tmp_path / "data" / "journal"), broker
+
+
+def seen_until(connection: Connection, pings: list[bytes], began_ns: int) -> bool:
+    """Whether a gap that began then begins with what the connection saw last: a message, or a later ping's sending.
+
+    All that the server had sent before it answered a ping has come, and a ping says when it was sent.
+    """
+    last_ns = connection.messages[-1][0]
+    return began_ns in {last_ns, *(sent_ns for ping in pings for sent_ns in STAMP.unpack(ping) if sent_ns > last_ns)}
 
 
 def covered(feed: str = "fyers-hsm") -> str:

@@ -13,7 +13,7 @@ from tests.recorder.fakes import session_around
 from tests.recorder.sockets import SocketBroker, until, welcome
 from tests.service.process import Service, serving
 from tests.streams.audit import Audit
-from tests.streams.streaming import BOTH, HSM, SBIN, covered, record, snapshot_of, take_in
+from tests.streams.streaming import BOTH, HSM, SBIN, covered, record, seen_until, snapshot_of, take_in
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.capture.history import DayHistory
@@ -192,14 +192,13 @@ def test_a_full_disk_stops_loudly_and_recording_resumes(tmp_path: Path, certific
         await service.wait_for(f"not status['journal']['failure'] and {covered()}")
         await take_in(service)
 
-    audit, _ = record(tmp_path, certificate, story, **HSM)
+    audit, broker = record(tmp_path, certificate, story, **HSM)
 
     audit.check_gaps(SBIN, FYERS_HSM)
     causes = audit.causes(SBIN, FYERS_HSM)
     assert causes[0] == "not_started"
     assert set(causes[1:-1]) == {"disk_full"}
     first, last = audit.of(FYERS_HSM)[0], audit.of(FYERS_HSM)[-1]
-    least, most = audit.seen_until(first)
-    assert least <= audit.gaps_of(SBIN, FYERS_HSM)[1][1] <= most
+    assert seen_until(first, broker.pinged["/hsm", 0], audit.gaps_of(SBIN, FYERS_HSM)[1][1])
     assert audit.gaps_of(SBIN, FYERS_HSM)[-2][2] == snapshot_of(last)
     assert "journal_failed" in (tmp_path / "log").read_text()

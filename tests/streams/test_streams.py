@@ -11,7 +11,7 @@ from tests.recorder.fakes import make_token
 from tests.recorder.sockets import SocketBroker, until, welcome
 from tests.service.process import FIVE, Service, kib
 from tests.streams.audit import NEVER
-from tests.streams.streaming import BOTH, HSM, INDEX, SBIN, covered, record, snapshot_of, take_in
+from tests.streams.streaming import BOTH, HSM, INDEX, SBIN, covered, record, seen_until, snapshot_of, take_in
 
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 
@@ -60,9 +60,8 @@ def test_both_sockets_are_recorded_byte_for_byte_and_gaps_have_exact_bounds(
         assert audit.causes(symbol, FYERS_HSM) == ["not_started", "disconnect", "stopped"]
         opening, cut, stopped = audit.gaps_of(symbol, FYERS_HSM)
         assert opening == ("not_started", audit.window()[0], snapshot_of(first))
-        least, most = audit.seen_until(first)
         assert (cut[0], cut[2]) == ("disconnect", snapshot_of(second))
-        assert least <= cut[1] <= most
+        assert seen_until(first, broker.pinged["/hsm", 0], cut[1])
         assert (stopped[0], stopped[2]) == ("stopped", NEVER)
         assert second.messages[-1][0] <= stopped[1] <= left, "until the server's goodbye all was seen"
     assert audit.causes(SBIN, FYERS_TBT) == ["not_started", "disconnect", "stopped"]
