@@ -4,12 +4,14 @@ import atexit
 import gc
 import json
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from tests.examples import LONG, SHORT
+
+from harvester.base.redaction import forget_secrets
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED_DATA = ROOT.parent / "shared" / "data"
@@ -43,6 +45,13 @@ def pytest_collection_finish() -> None:
     """Hundreds of thousands of objects live to the end: looking at them at each full collection took seconds."""
     gc.freeze()
     atexit.register(gc.unfreeze)  # some libraries tell what was not let go of
+
+
+@pytest.fixture(autouse=True)
+def no_secret_kept() -> Iterator[None]:
+    """What a test registers as secret, the host of a channel for instance, is not masked in the next one's words."""
+    yield
+    forget_secrets()
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ FAILURES: dict[str, list[Failure]] = {
             r"(NSE_CM\.csv|127\.0\.0\.1|could not be reached|channel|access token|Watch|s3://b-bucket).*\.",
             CONNECTED,
         ),
-        Failure(cut_off_for_an_hour, r"/x/y/hosts: Could not connect.*next minute", ("send-logs",), within=journalctl),
+        Failure(cut_off_for_an_hour, r"/x/y/hosts: .*127\.0\.0\.1.*next minute", ("send-logs",), within=journalctl),
     ],
     "bad token or receipt": BAD_PROOF,
 }

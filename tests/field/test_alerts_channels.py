@@ -20,7 +20,7 @@ from harvester.alerts.message import Message, Severity
 from harvester.alerts.ports import ports_of, write_ports
 from harvester.alerts.refusal import listening, words_of
 from harvester.base.errors import ConfigError
-from harvester.base.redaction import Secret, forget_secrets
+from harvester.base.redaction import Secret
 from harvester.config.alerting import AlertSettings
 from harvester.tokens.stores import DeniedError, StoredToken, StoreError
 
@@ -32,12 +32,6 @@ WILD = Message(
 )
 BOT = "tgram://123456789:ABCdefghijklmnopqrstuvwxyz012345678/12345"
 PASSWORD = "canary-of-a-mailbox"
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> Any:
-    yield
-    forget_secrets()
 
 
 def channels(*addresses: str) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from tests import lake_rows
+from tests.storage.lake.candles import CandlePlace
 from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import INFY, NIFTY, SBIN
 
@@ -25,7 +26,7 @@ WHOLE_LIMIT = 2**53
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A closed day of polls and both sockets, with rows in each table of theirs."""
+    """Closed days with rows in each table: one of polls and both sockets, one of the broker's candles."""
     place = StreamedPlace(tmp_path_factory.mktemp("lake"))
     recorder = place.sockets(polled=(SBIN,))
     recorder.open([1, FYERS_HSM, FYERS_TBT])
@@ -45,7 +46,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     recorder.close()
     recorder.stop()
     place.close()
+    bars = CandlePlace(tmp_path_factory.mktemp("bars"))
+    bars.record_all()
+    bars.close()
     found = [place.current(kind) for kind in (*TABLES, "gaps", "instruments", "sessions") if kind != CANDLES]
+    found.append(bars.current(CANDLES))
     assert all(pq.read_metadata(path).num_rows for path in found)
     return found
 

@@ -10,7 +10,6 @@ from tests.recorder.broker import make_certificate
 from tests.recorder.fakes import FakeClock, make_calendar, make_settings
 from tests.recorder.minute import DAY, at
 
-from harvester.base.redaction import forget_secrets
 from harvester.config.settings import Settings
 
 
@@ -44,8 +43,7 @@ def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(autouse=True)
 def nothing_kept_between_tests() -> Iterator[None]:
-    """A test that configures logging or registers secrets leaves none of it to the next."""
+    """A test that configures logging leaves none of it to the next."""
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
-    forget_secrets()
