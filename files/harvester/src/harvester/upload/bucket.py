@@ -66,9 +66,10 @@ class Bucket:
         """The object of a file of the lake, as a person writes it."""
         return f"{self.home}{bucket_path(path)}"
 
-    def put(self, path: str, source: IO[bytes], content: Fingerprint) -> None:
+    def put(self, path: str, source: IO[bytes], content: Fingerprint, **headers: object) -> None:
         """Put a file where there is nothing yet; S3 refuses bytes that do not have the fingerprint's checksum.
 
+        `headers` are those of an object of one part, as the SDK calls them.
         Raises TakenError when something is there, TransientError, BucketError.
         """
         with explained(self.place(path)):
@@ -81,6 +82,7 @@ class Bucket:
                     IfNoneMatch="*",
                     ChecksumAlgorithm=SHA256,
                     ChecksumSHA256=content.checksum,
+                    **headers,
                 )
             else:
                 self._put_parts(path, source, content)

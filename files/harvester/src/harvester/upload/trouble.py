@@ -11,6 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from harvester.base.aws_errors import advise, cause_of, cause_of_code
 from harvester.base.errors import HarvesterError
+from harvester.deliver.protocol import ItemError
 
 TRANSIENT = frozenset(
     {
@@ -29,7 +30,7 @@ class BucketError(HarvesterError):
     """S3 refused, for a reason that asking again does not change."""
 
 
-class TransientError(BucketError):
+class TransientError(BucketError, ItemError):
     """S3 could not be asked, or could not answer; asking again may help."""
 
 
@@ -37,7 +38,7 @@ class TakenError(BucketError):
     """There is an object under the key already, or another one than expected."""
 
 
-class AbsentError(BucketError):
+class AbsentError(BucketError, ItemError):
     """There is no object under the key."""
 
 
