@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from harvester.base.errors import HarvesterError
 from harvester.deliver.receipts import DayReceipt, VerifiedObject
 from harvester.lake.layout import Partition
-
-Sent = TypeVar("Sent")
-"""What `put` has to say to `verify`, such as a hash; each delivery has its own."""
 
 
 class ItemError(HarvesterError):
@@ -32,15 +29,21 @@ class Item:
     sha256: str
 
 
+Kind = TypeVar("Kind", bound=Item)
+"""A delivery's own items."""
+Sent = TypeVar("Sent")
+"""What `put` has to say to `verify`, such as a hash."""
+
+
 @dataclass
-class Plan:
+class Plan(Generic[Kind]):
     """What the place should hold of a day."""
 
     seal: str
     """Names all of it: a day whose receipt has this seal is not looked at again. Read before the items, and after."""
-    items: Iterable[Item]
+    items: Iterable[Kind]
     """In the order in which they are brought; may be made one by one."""
-    last: tuple[Item, ...] = ()
+    last: tuple[Kind, ...] = ()
     """Brought when all others are verified: they tell a reader that the day is whole."""
     left_out: str = ""
     """Why the day cannot be brought, where that is no fault."""
@@ -65,21 +68,21 @@ class DayOutcome:
     problems: list[str] = field(default_factory=list)
 
 
-class Delivery(Protocol[Sent]):
+class Delivery(Protocol[Kind, Sent]):
     """Brings days to one place. Doing it again does nothing, or what is lacking."""
 
-    def plan(self, day: Partition) -> Plan:
+    def plan(self, day: Partition) -> Plan[Kind]:
         """What the place should hold of a day. Asks the place nothing. Raises HarvesterError."""
         ...
 
-    def put(self, item: Item) -> Sent:
+    def put(self, item: Kind) -> Sent:
         """Bring an item: under its name is all of it or nothing. What is there already is no error.
 
         Raises ItemError where only this item is concerned; any other HarvesterError ends the run.
         """
         ...
 
-    def verify(self, item: Item, sent: Sent) -> VerifiedObject:
+    def verify(self, item: Kind, sent: Sent) -> VerifiedObject:
         """Read back what is at the place; on return it is the item, and nothing that the item supersedes is left.
 
         Raises as `put`, ForeignError where something else is there.

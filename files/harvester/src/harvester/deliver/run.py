@@ -1,17 +1,14 @@
 """A day brought by a delivery: what its receipt lacks, each item put and verified, and the receipt kept."""
 
 from collections.abc import Iterable
-from typing import TypeVar
 
 from harvester.base.errors import HarvesterError
-from harvester.deliver.protocol import DayOutcome, Delivery, ForeignError, Item, ItemError, Plan
+from harvester.deliver.protocol import DayOutcome, Delivery, ForeignError, ItemError, Kind, Plan, Sent
 from harvester.deliver.receipts import DayReceipt
 from harvester.lake.layout import Partition
 
-Sent = TypeVar("Sent")
 
-
-def deliver(delivery: Delivery[Sent], day: Partition) -> DayOutcome:
+def deliver(delivery: Delivery[Kind, Sent], day: Partition) -> DayOutcome:
     """Bring what of a day is not at the place yet; an item in trouble does not hold up the others.
 
     Raises HarvesterError where the place refuses everything alike, or no receipt can be kept. What was verified until
@@ -33,7 +30,7 @@ def deliver(delivery: Delivery[Sent], day: Partition) -> DayOutcome:
     return outcome
 
 
-def _bring(delivery: Delivery[Sent], plan: Plan, receipt: DayReceipt, outcome: DayOutcome) -> None:
+def _bring(delivery: Delivery[Kind, Sent], plan: Plan[Kind], receipt: DayReceipt, outcome: DayOutcome) -> None:
     before = receipt.content()
     try:
         outcome.put, outcome.bytes = _bring_items(delivery, plan.items, receipt, outcome)
@@ -48,7 +45,7 @@ def _bring(delivery: Delivery[Sent], plan: Plan, receipt: DayReceipt, outcome: D
 
 
 def _bring_items(
-    delivery: Delivery[Sent], items: Iterable[Item], receipt: DayReceipt, outcome: DayOutcome
+    delivery: Delivery[Kind, Sent], items: Iterable[Kind], receipt: DayReceipt, outcome: DayOutcome
 ) -> tuple[int, int]:
     """How many were brought, and their bytes."""
     count = size = 0

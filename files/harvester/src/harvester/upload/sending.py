@@ -1,10 +1,11 @@
 """An object put where there is nothing yet, and what the bucket says of it afterwards."""
 
+from collections.abc import Callable
 from typing import IO
 
 from harvester.deliver.protocol import ForeignError, Item
 from harvester.deliver.receipts import VerifiedObject, now
-from harvester.upload.bucket import Bucket, matches
+from harvester.upload.bucket import Bucket, Stored, matches
 from harvester.upload.fingerprint import Fingerprint
 from harvester.upload.retries import Retries
 from harvester.upload.trouble import TakenError
@@ -30,20 +31,30 @@ def put_new(
     retries.retry(put)
 
 
-def read_back(bucket: Bucket, retries: Retries, item: Item, content: Fingerprint) -> VerifiedObject:
+def read_back(
+    bucket: Bucket,
+    retries: Retries,
+    path: str,
+    content: Fingerprint,
+    is_same: Callable[[Stored, Fingerprint], bool] = matches,
+) -> Stored:
     """The object as it is stored. After a lost answer to a put, the next one finds our own object.
 
     Raises ForeignObjectError when it is another one, AbsentError, TransientError, BucketError.
     """
     for _ in range(HEADS):
-        seen = retries.retry(lambda: bucket.head(item.path))
-        if matches(seen, content):
-            key, checksum = bucket.key(item.path), seen.checksum or ""
-            return VerifiedObject(
-                *(item.path, item.bytes, item.sha256, key, checksum, seen.etag, seen.version_id), now()
-            )
+        seen = retries.retry(lambda: bucket.head(path))
+        if is_same(seen, content):
+            return seen
     raise ForeignObjectError(
-        f"{bucket.place(item.path)} is another object than the file here: {seen.bytes} bytes with SHA-256"
+        f"{bucket.place(path)} is another object than the file here: {seen.bytes} bytes with SHA-256"
         f" {seen.checksum or 'unknown'}, and {content.size} bytes with {content.checksum} are expected. Nothing was"
         " overwritten and nothing goes from here."
+    )
+
+
+def describe(item: Item, key: str, seen: Stored) -> VerifiedObject:
+    """What a receipt says of an item that was seen under a key."""
+    return VerifiedObject(
+        item.path, item.bytes, item.sha256, key, seen.checksum or "", seen.etag, seen.version_id, now()
     )

@@ -5,6 +5,7 @@ Codes: Amazon S3 API reference, "Error responses".
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -22,8 +23,21 @@ TRANSIENT = frozenset(
     }
 )  # fmt: skip
 TAKEN = frozenset({"PreconditionFailed", "412"})
-RIGHTS = "s3:PutObject to upload, s3:GetObject to verify, s3:ListBucket and s3:GetObject to pull"
-NO_BUCKET = "There is no such bucket. Correct upload.bucket in harvester_settings, or run site.yml."
+
+
+class Words(NamedTuple):
+    """What a sentence calls the settings of a bucket, and the rights on it."""
+
+    bucket: str
+    region: str
+    rights: str
+
+
+UPLOAD = Words(
+    "upload.bucket",
+    "upload.region",
+    "s3:PutObject to upload, s3:GetObject to verify, s3:ListBucket and s3:GetObject to pull",
+)
 
 
 class BucketError(HarvesterError):
@@ -43,30 +57,33 @@ class AbsentError(BucketError, ItemError):
 
 
 @contextmanager
-def explained(place: str) -> Iterator[None]:
+def explained(place: str, words: Words = UPLOAD) -> Iterator[None]:
     """Turn whatever the SDK raises about `place`, such as s3://bucket/key, into one of the errors above."""
     try:
         yield
     except ClientError as error:
-        raise explain(str(error.response.get("Error", {}).get("Code", "")), str(error), place) from None
+        raise explain(str(error.response.get("Error", {}).get("Code", "")), str(error), place, words) from None
     except (BotoCoreError, ResponseParserError, OSError) as error:
-        raise _error(cause_of(error), str(error), place) from None
+        raise _error(cause_of(error), str(error), place, words) from None
 
 
-def explain(code: str, message: str, place: str) -> BucketError:
+def explain(code: str, message: str, place: str, words: Words = UPLOAD) -> BucketError:
     """The error for an answer of S3; `code` is its own, or the HTTP status where the answer has no body."""
     if code in TAKEN:
         return TakenError(f"{place}: another object is there already.")
     if code == "NoSuchBucket":
-        return BucketError(f"{place}: {message}. {NO_BUCKET}")
+        return BucketError(
+            f"{place}: {message}. There is no such bucket. Correct {words.bucket} in harvester_settings, or run"
+            " site.yml."
+        )
     if code in TRANSIENT or code.startswith("5"):
         return TransientError(f"{place}: {message}. It is tried again.")
-    return _error(cause_of_code(code), message, place)
+    return _error(cause_of_code(code), message, place, words)
 
 
-def _error(cause: str, message: str, place: str) -> BucketError:
+def _error(cause: str, message: str, place: str, words: Words) -> BucketError:
     if cause == "missing":
         return AbsentError(f"{place}: there is no such object.")
     if cause in ("throttled", "network"):
         return TransientError(f"{place}: {message}. It is tried again.")
-    return BucketError(f"{place}: {message}. {advise(cause, service='S3', rights=RIGHTS, region='upload.region')}")
+    return BucketError(f"{place}: {message}. {advise(cause, service='S3', rights=words.rights, region=words.region)}")

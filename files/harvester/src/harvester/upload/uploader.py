@@ -19,7 +19,7 @@ from harvester.lake.manifest import SELF, Manifest, load_manifest, parse_manifes
 from harvester.upload.bucket import Bucket
 from harvester.upload.fingerprint import Fingerprint, take
 from harvester.upload.retries import Retries
-from harvester.upload.sending import put_new, read_back
+from harvester.upload.sending import describe, put_new, read_back
 
 
 def manifest_path(partition: Partition, generation: int) -> str:
@@ -49,7 +49,7 @@ class Uploader:
                 outcome.problems.append(self._advise(partition))
         return outcomes
 
-    def plan(self, day: Partition) -> Plan:
+    def plan(self, day: Partition) -> Plan[Item]:
         """The files that the day's manifest lists, and the manifest as the last."""
         content, manifest = self._read(day)
         removed = {entry.path for entry in read_removals(self.lake, day)}
@@ -78,7 +78,8 @@ class Uploader:
     def verify(self, item: Item, sent: Fingerprint) -> VerifiedObject:
         """What the bucket says of the object now."""
         with self._noting():
-            return read_back(self.bucket, self.retries, item, sent)
+            seen = read_back(self.bucket, self.retries, item.path, sent)
+            return describe(item, self.bucket.key(item.path), seen)
 
     def receipt(self, day: Partition) -> DayReceipt:
         return load(self.folder, day, self.bucket.home)
