@@ -1,4 +1,4 @@
-"""Releases roll out to booted hosts, and back, with mitogen as the runbook has it; the check of an untouched host without."""
+"""Releases roll out to booted hosts, and back, with mitogen; an untouched host is checked without."""
 
 from tests.scenarios import changes, mitogen
 
