@@ -167,7 +167,7 @@ def test_the_doctor_finds_right_what_the_emulator_can_show_and_wrong_what_hands_
     assert good() == shown - {NAMES.host(1), "bucket", "alerts"}
 
 
-def test_what_hands_changed_is_shown_by_the_check_and_mended_by_the_run(
+def test_what_hands_changed_is_shown_by_the_check_and_repaired_by_the_run(
     cloud: Cloud, figure: Callable[..., None]
 ) -> None:
     before = KEPT["state"]
@@ -177,13 +177,13 @@ def test_what_hands_changed_is_shown_by_the_check_and_mended_by_the_run(
 
     check = cloud.run("--check", "--diff")
     assert cloud.state() == spoiled
-    mended = cloud.run()
+    repaired = cloud.run()
 
-    missed = [drift.__name__ for drift, task in DRIFTS if task not in check.changed or task not in mended.changed]
+    missed = [drift.__name__ for drift, task in DRIFTS if task not in check.changed or task not in repaired.changed]
     figure("drifts_made", len(DRIFTS), bound=">= 10", unit="changes by hand")
     figure("drifts_missed", len(missed), bound="== 0", unit="changes by hand", gate=True)
-    assert sorted(check.changed) == sorted(mended.changed)
-    assert set(mended.changed) == {task for _, task in DRIFTS}
+    assert sorted(check.changed) == sorted(repaired.changed)
+    assert set(repaired.changed) == {task for _, task in DRIFTS}
     assert cloud.state() == before
 
 

@@ -142,6 +142,8 @@ def test_force_overrides_the_refusal_inside_a_session(name: str, played: list[tu
         ("pull-data", {"since": "2026-11-20", "until": "2026-11-01"}, 2, "is after --until"),
         ("pull-data", {"format": "xlsx"}, 2, "none of parquet and csv"),
         ("pull-data", {"every": "60"}, 2, "give --format csv with it"),
+        ("pull-data", {"so_far": True, "since": "2026-11-20"}, 2, "give no dates"),
+        ("pull-data", {"so_far": True, "from_": "s3"}, 2, "give no dates, symbols, format or source"),
         ("pull-data", {"format": "csv", "every": "often"}, 2, "'often' is not a number of seconds"),
         ("verify-data", {"until": "yesterday"}, 2, "is not a date"),
         ("verify-data", {"output": "nowhere-at-all"}, 1, "not a lake with a closed day"),

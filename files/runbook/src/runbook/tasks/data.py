@@ -11,11 +11,16 @@ from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
 if TYPE_CHECKING:
     from runbook.fleet.inventory import Host
 
+SO_FAR_ALONE = (
+    "--so-far brings all that the hosts have of today: give no dates, symbols, format or source with it, and no --raw."
+)
+
 
 @operator(
     format="parquet, or csv to write the old CSV format besides",
     every="with --format csv: a line of each symbol every so many seconds (default: each scheduled time)",
     raw="also download the raw journal segments, which a clean-up of raw data needs",
+    so_far="instead, today's tables so far, into a folder of each host below pulled/so-far",
     from_="host (over SSH, the default) or s3 (the bucket that the hosts upload to)",
     bucket="with --from s3: name or s3://name/prefix/ of the bucket (default: what the inventory says)",
     **RANGE,
@@ -32,6 +37,7 @@ def pull_data(
     format: str = "parquet",
     every: str | None = None,
     raw: bool = False,
+    so_far: bool = False,
     output: str = "pulled",
     inventory: str | None = None,
     limit: str | None = None,
@@ -45,6 +51,11 @@ def pull_data(
     from runbook.report import delivery
     from runbook.tasks import presentation
 
+    if so_far:
+        if raw or from_ != "host" or any((bucket, since, until, symbols, every)) or format != "parquet":
+            raise ConfigError(SO_FAR_ALONE)
+        _pull_so_far(output, inventory, limit)
+        return
     selection = plan.parse_selection(since, until, raw=raw)
     csv, every_ns = delivery.parse_format(format, every)
     connections = sources.choose(from_, bucket, limit, lambda: _sources(inventory, limit, from_))
@@ -56,6 +67,18 @@ def pull_data(
     presentation.show_delivery(result)
     if result.problems:
         raise HarvesterError("not everything came, see above; what came is verified. Run it again for the rest.")
+
+
+def _pull_so_far(output: str, inventory: str | None, limit: str | None) -> None:
+    from runbook.console.terminal import PullBar
+    from runbook.pull.so_far import pull_so_far
+    from runbook.tasks import presentation
+
+    with PullBar() as bar:
+        found = pull_so_far(_sources(inventory, limit, "host"), store_at(output), bar)
+    presentation.show_so_far(found)
+    if any(each.problems for each in found):
+        raise HarvesterError("today so far did not come of every host, see above. Run it again.")
 
 
 def _sources(inventory: str | None, limit: str | None, from_: str) -> list["Host"]:
