@@ -85,7 +85,7 @@ class FeedHost:
     def deliver_raw(self, day: date = DAY) -> list[str]:
         """Keys of the raw files that there are afterwards."""
         (delivery,), partition = self.settings.deliveries, Partition(day, self.host_id)
-        outcome = deliver_raw(self.settings, delivery, self.place(), partition, self.clock.mono_ns())
+        outcome = deliver_raw(self.settings, delivery, self.place(), partition, self.clock)
         assert outcome.problems == []
         return self.keys("Raw data/")
 

@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import pytest
 from tests.candles.conftest import INFY, SBIN, FeedHost
 from tests.journals import DAY, OPEN_NS
 from tests.storage.lake.candles import MINUTE, bar, said
 
-from harvester.base.clock import NS_PER_SECOND
+from harvester import cli
+from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.price_feed.cuts import CUT_NS, LATE_NS
 
 FIRST = "Raw data/Prices/2026-11-23/raw_file_20261123_035006.json"
@@ -175,3 +177,21 @@ def test_a_day_without_answers_is_no_file(host: FeedHost) -> None:
     assert host.deliver_raw() == []
     host.recorder().stop(1)
     assert at(host, 10) == []
+
+
+def test_what_an_evening_could_not_take_goes_the_next_day_and_is_not_read_again(
+    host: FeedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = host.recorder()
+    recorder.answer(5.1, SBIN, said(bar(0)))
+    recorder.stop(6)
+    host.clock.now_ns += 24 * 60 * MINUTE
+    monkeypatch.setattr(SystemClock, "wall_ns", lambda _: host.clock.wall_ns())
+    monkeypatch.setattr(SystemClock, "mono_ns", lambda _: host.clock.mono_ns())
+    assert host.settings
+    command = ["deliver-raw", "--config", str(host.root / "config.json")]
+    assert cli.run(command) == 0 and host.keys() == [FIRST]
+    assert host.receipt(kind="raw")["manifest"] == "whole"
+    for path in (host.root / "journal" / str(DAY)).iterdir():
+        path.unlink()
+    assert cli.run(command) == 0 and host.keys() == [FIRST]

@@ -10,6 +10,8 @@ from tests.journals import DAY, OPEN_NS, HandClock
 from tests.storage.lake.candles import MINUTE, bar, said
 
 from harvester.base.errors import HarvesterError
+from harvester.lake.layout import Partition
+from harvester.lake.manifest import load_manifest, write_removals
 from harvester.price_feed.folder import working
 
 HEADER = (
@@ -241,3 +243,18 @@ def test_today_is_due_at_four_once_its_bars_have_settled(host: FeedHost) -> None
     assert [each.date for each in host.feed().due()] == [DAY]
     host.clock.now_ns += 24 * 60 * MINUTE
     assert [each.date for each in host.feed().due()] == [DAY], "today is a holiday, and the closed day stays due"
+
+
+def test_a_closed_day_that_was_cleaned_up_is_left_out_and_said(host: FeedHost) -> None:
+    record(host)
+    host.close()
+    lake = host.root / "lake"
+    partition = Partition(DAY, "lab1")
+    manifest = load_manifest(lake, partition)
+    assert manifest
+    entries = [entry for entry in manifest.files if entry.folder == "candles_v3"]
+    write_removals(lake, partition, entries, "0" * 64)
+    for entry in entries:
+        (lake / entry.path).unlink()
+    outcome = host.deliver().outcome
+    assert "was cleaned up before it was delivered" in outcome.left_out and outcome.problems == []

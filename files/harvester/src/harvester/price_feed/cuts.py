@@ -63,6 +63,8 @@ class CutReader:
         name, _, offset = place.partition(":")
         names = [segment.name for segment in segments]
         self.place = place
+        self.is_waiting = False
+        """Whether more may come to the last cut, so that it was not given."""
         self._mono_ns = mono_ns
         self._segments = segments[names.index(name) :] if name in names else segments
         self._offset = int(offset) if name in names and offset.isdecimal() else 0
@@ -79,7 +81,7 @@ class CutReader:
             if cut:
                 cut.add(event)
         if cut and 0 <= self._mono_ns - cut.mono_ns < CUT_NS + LATE_NS:
-            self.place = cut.place  # more may come
+            self.place, self.is_waiting = cut.place, True
         elif cut:
             yield cut
 

@@ -22,7 +22,7 @@ from harvester.lake.day.model import Day, read_day
 from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import CANDLES, CERTIFICATE, RAW, Partition, folder_of
-from harvester.lake.manifest import SELF, Manifest, load_manifest
+from harvester.lake.manifest import SELF, Manifest, load_manifest, read_removals
 from harvester.lake.schema import CANDLES_TABLE
 from harvester.lake.tables.parquet import read_columns
 from harvester.lake.tables.poll_rows import Spool
@@ -40,6 +40,11 @@ class FeedDay(Protocol):
     """A day's bars, symbol by symbol; the counts are complete after the last."""
 
     seal: str
+
+    @property
+    def left_out(self) -> str:
+        """Why it cannot be read, where that is no fault."""
+        ...
 
     @property
     def files(self) -> int:
@@ -71,6 +76,7 @@ class ClosedDay:
     """A day of the lake."""
 
     lake: Path
+    partition: Partition
     manifest: Manifest
     seal: str
     section: dict[str, Any]
@@ -78,6 +84,12 @@ class ClosedDay:
     @property
     def paths(self) -> list[Path]:
         return [self.lake / entry.path for entry in self.manifest.files if entry.folder == folder_of(CANDLES)]
+
+    @property
+    def left_out(self) -> str:
+        removed = {entry.path for entry in read_removals(self.lake, self.partition)}
+        gone = [path for path in self.paths if not path.exists() and path.relative_to(self.lake).as_posix() in removed]
+        return f"{gone[0]} was cleaned up before it was delivered" if gone else ""
 
     @property
     def files(self) -> int:
@@ -113,6 +125,7 @@ class OpenDay:
     seal: str
     spool: Spool
     section: dict[str, Any] = field(default_factory=dict)
+    left_out: str = ""
 
     @property
     def files(self) -> int:
@@ -164,7 +177,7 @@ class Source:
                 f"{error.filename}: it cannot be read ({error.strerror}); correct its owner and mode."
             ) from error
         none = {"resolution_ns": self.settings.candles.width_ns, "symbols": {}}
-        return ClosedDay(lake, manifest, seal, certificate.get("candles") or none)
+        return ClosedDay(lake, day, manifest, seal, certificate.get("candles") or none)
 
     def has(self, day: Partition) -> bool:
         """Whether anything of the day is here."""

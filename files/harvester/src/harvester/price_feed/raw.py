@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from harvester.base.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
 from harvester.deliver.protocol import DayOutcome, Item, Plan
@@ -32,6 +32,9 @@ from harvester.price_feed.place import FeedBucket
 from harvester.upload.fingerprint import Fingerprint, take
 from harvester.upload.retries import Retries
 from harvester.upload.sending import describe, put_new, read_back
+
+WHOLE = "whole"
+"""The seal of a day that is over and delivered."""
 
 
 @dataclass(frozen=True)
@@ -82,22 +85,26 @@ def _describe(symbol: str, recv_ns: int, poll: CandlePoll, resolution: str) -> d
 class RawDelivery:
     """Delivers raw files of a day; `folder` is where receipts are kept.
 
-    The seal of a day is the place in the journal from which the next run reads.
+    The seal of today is the place in the journal from which the next run reads; a day that is over is whole then.
     """
 
-    def __init__(self, settings: Settings, folder: Path, bucket: FeedBucket, retries: Retries, mono_ns: int) -> None:
-        """`mono_ns`: now, by the clock that the recorder's receipts have, too."""
-        self.settings, self.folder, self.mono_ns = settings, folder, mono_ns
+    def __init__(self, settings: Settings, folder: Path, bucket: FeedBucket, retries: Retries, clock: Clock) -> None:
+        """`clock` is that by which the recorder receives."""
+        self.settings, self.folder, self.clock = settings, folder, clock
         self.bucket, self.retries = bucket, retries
+        self._is_over = False
 
     def plan(self, day: Partition) -> Plan[RawItem]:
         """The files that are complete and were not delivered, made one by one. Raises HarvesterError."""
-        settings = self.settings
+        settings, receipt = self.settings, self.receipt(day)
+        if receipt.manifest == WHOLE:
+            return Plan(seal=WHOLE, items=())
         segments = find_sources(day_directory(settings.journal_dir, day.date), settings.lake_dir / day.path(ARCHIVE))
-        receipt = self.receipt(day)
-        reader = CutReader(segments, receipt.manifest or "", self.mono_ns)
+        reader = CutReader(segments, receipt.manifest or "", self.clock.mono_ns())
         plan: Plan[RawItem] = Plan(seal="", items=())
         plan.items = self._items(reader, max(map(raw_moment, receipt.files), default=0), plan)
+        is_past = day.date < to_ist(self.clock.wall_ns()).date()
+        self._is_over = is_past and not any(segment.is_open for segment in segments)
         return plan
 
     def _items(self, reader: CutReader, last_s: int, plan: Plan[RawItem]) -> Iterator[RawItem]:
@@ -107,7 +114,7 @@ class RawDelivery:
             last_s = max(cut.wall_ns // NS_PER_SECOND, last_s + 1)
             content = write_raw(cut)
             yield RawItem(raw_key(last_s), len(content), hashlib.sha256(content).hexdigest(), content)
-        plan.seal = reader.place
+        plan.seal = WHOLE if self._is_over and not reader.is_waiting else reader.place
 
     def put(self, item: RawItem) -> Fingerprint:
         """Put a file where there is nothing yet."""
@@ -129,9 +136,9 @@ class RawDelivery:
 
 
 def deliver_raw(
-    settings: Settings, delivery: DeliverySettings, bucket: FeedBucket, day: Partition, mono_ns: int
+    settings: Settings, delivery: DeliverySettings, bucket: FeedBucket, day: Partition, clock: Clock
 ) -> DayOutcome:
-    """Bring the answers of a day that are complete at `mono_ns`. Raises HarvesterError as `deliver`."""
+    """Bring the answers of a day that are complete by now. Raises HarvesterError as `deliver`."""
     folder = folder_of_delivery(settings, delivery, "raw")
     with working(folder):
-        return deliver(RawDelivery(settings, folder, bucket, Retries(), mono_ns), day)
+        return deliver(RawDelivery(settings, folder, bucket, Retries(), clock), day)

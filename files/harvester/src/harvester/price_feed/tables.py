@@ -55,7 +55,7 @@ class TableDelivery:
     def plan(self, day: Partition) -> Plan[TableItem]:
         """A file for each symbol with bars, made one by one."""
         found = self.source.open(day)
-        plan: Plan[TableItem] = Plan(seal=found.seal, items=())
+        plan: Plan[TableItem] = Plan(seal=found.seal, items=(), left_out=found.left_out)
         plan.items = self._items(day, found, plan)
         return plan
 
