@@ -96,11 +96,10 @@ class ClosedDay:
             yield symbol, [in_force[begin][1] for begin in sorted(in_force)]
 
     def _rows(self) -> Iterator[tuple[str, int, FeedBar]]:
-        for path in self.paths:
-            for batch in read_columns(path, CANDLES, _COLUMNS):
-                columns = (batch.column(name).to_pylist() for name in _COLUMNS)
-                for symbol, revision, *bar in zip(*columns, strict=True):
-                    yield symbol, revision, FeedBar(*bar)
+        for batch in read_columns(self.paths, CANDLES, _COLUMNS):
+            columns = (batch.column(name).to_pylist() for name in _COLUMNS)
+            for symbol, revision, *bar in zip(*columns, strict=True):
+                yield symbol, revision, FeedBar(*bar)
 
     def counts(self) -> dict[str, int]:
         return count_section(self.section)
