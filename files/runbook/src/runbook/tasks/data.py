@@ -92,6 +92,39 @@ def _sources(inventory: str | None, limit: str | None, from_: str) -> list["Host
     return hosts
 
 
+@operator(
+    date="trading day (default: today in India)",
+    name="the delivery of this name alone (default: all)",
+    json="print what each host did as JSON",
+    **WHERE,
+)
+def deliver(
+    _: Context,
+    date: str | None = None,
+    name: str | None = None,
+    json: bool = False,
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
+    """Have the hosts bring a day of the broker's candles to other places now, as far as it is recorded."""
+    from harvester.base.clock import parse_date
+    from runbook.console.terminal import console, waiting
+    from runbook.fleet import deliveries
+    from runbook.tasks import presentation
+
+    day, found, lacking = parse_date(date, "--date") if date else None, {}, []
+    for host in awake_hosts_of(inventory, limit):
+        with waiting(f"{host.name} delivers"):
+            found[host.name], problem = deliveries.deliver(host, day, name)
+        lacking += [f"{host.name}: {problem}"] if problem else []
+    if json:
+        presentation.show_json(found)
+    for line in () if json else (line for each in found.items() for line in deliveries.describe(*each)):
+        console().print(line, markup=False)
+    if lacking:
+        raise HarvesterError(" ".join(" ".join(lacking).split()))
+
+
 @operator(json="print the findings as JSON", **RANGE, **OUTPUT)
 def verify_data(
     _: Context,
@@ -125,8 +158,8 @@ def verify_data(
 def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str = "pulled/lake") -> None:
     """Ask the pulled lake in SQL (DuckDB).
 
-    Views: depth, quotes, trades, indices, depth50, bars, gaps, instruments, sessions, certificate; with prices in
-    rupees depth_rupees and so on.
+    Views: depth, quotes, trades, indices, depth50, bars, candles, gaps, instruments, sessions, certificate; with prices
+    in rupees depth_rupees and so on; ohlcv_data has the price feed's columns.
     """
     from runbook.console.terminal import waiting
     from runbook.report.query import ask

@@ -255,6 +255,22 @@ def show_costs(
         out.print("This is more than the cap: AWS will write before the month is over.", markup=False)
 
 
+def show_outputs(found: Mapping[str, Any], *, json: bool) -> None:
+    """What an environment has: a line each, or the document."""
+    if json:
+        show_json(found)
+        return
+    rows = []
+    for name, value in found.items():
+        if name == "hosts":
+            rows += [("host", " ".join(part for part in host.values() if part)) for host in value]
+        elif isinstance(value, Mapping):
+            rows += [(f"{name}: {one}", each) for one, each in value.items()]
+        else:
+            rows.append((name, ", ".join(value) if isinstance(value, list) else value or "none"))
+    console().print(table("", ("what", "name"), rows))
+
+
 def show_doomed(doomed: Sequence["Doomed"], stem: str) -> None:
     """What destroy removes."""
     out = console()
