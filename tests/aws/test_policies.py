@@ -333,7 +333,9 @@ def test_a_price_feed_may_delete_what_a_correction_supersedes_and_nothing_else(t
         assert may("PutObject", prefix + key) and may("GetObject", prefix + key) and may("DeleteObject", prefix + key)
         assert may("PutObject", prefix + raw) and may("GetObject", prefix + raw)
         listing = {"s3:prefix": f"{prefix}analytics/csv/symbol=SBIN/"}
-        assert evaluate([policy], Call("s3:ListBucket", BUCKET, listing)) == Decision.ALLOW
+        for role in ("host", "operator"):
+            listed = evaluate([by_name[NAMES.role(role)]], Call("s3:ListBucket", BUCKET, listing))
+            assert listed == Decision.ALLOW
     assert not may("DeleteObject", raw) and not may("DeleteObject", "lake/depth/x.parquet")
     assert not may("PutObject", f"three/{key}") and not may("DeleteObjectVersion", key)
     assert evaluate([policy], Call("s3:ListBucket", BUCKET, {"s3:prefix": "Raw data/"})) != Decision.ALLOW
