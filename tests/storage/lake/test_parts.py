@@ -4,6 +4,7 @@ import argparse
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -283,6 +284,43 @@ def test_without_room_nothing_is_built_and_what_was_goes(streamed: StreamedPlace
     assert not parts(streamed).exists()
     expected = files(without_parts(streamed))
     assert files(streamed) == expected
+
+
+@pytest.mark.parametrize(("lacks", "outcome"), [(0, (BUILT, 3)), (1, (NO_ROOM, 0))])
+def test_room_is_what_the_close_needs_and_the_reserve_beside_it(
+    streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch, lacks: int, outcome: Built
+) -> None:
+    recorder = streamed.sockets()
+    recorder.open()
+    recorder.writer.seal()
+    recorder.at(1)
+    recorder.close()
+    recorder.stop()
+    journal = sum(path.stat().st_size for path in streamed.journal.glob("*/*.seg"))
+    free = SimpleNamespace(free=journal + 10_000 - lacks)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    assert build(streamed, reserve_bytes=10_000) == outcome
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_of_a_connection_the_last_message_of_any_part_counts(streamed: StreamedPlace, silent: int) -> None:
+    """Of one that ends with its run, in whose later segments the other connection alone has messages."""
+    recorder = streamed.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN])
+    recorder.connect(1, [INFY])
+    recorder.at(1)
+    recorder.snapshots(0, SBIN)
+    recorder.snapshots(1, INFY)
+    for seconds in (5, 10):
+        recorder.at(seconds)
+        recorder.books(1 - silent, (INFY, SBIN)[silent], seconds)
+        recorder.writer.seal()
+        assert build(streamed) == (BUILT, 1)
+    recorder.writer.close()
+    expected = files(without_parts(streamed))
+    assert files(streamed) == expected
+    assert 1 in [begin for begin, *_ in streamed.lost((SBIN, INFY)[silent])]
 
 
 def test_nothing_is_built_while_another_holds_the_parts(streamed: StreamedPlace) -> None:
