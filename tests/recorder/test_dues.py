@@ -385,11 +385,11 @@ def test_the_ledger_in_words() -> None:
         "         -> do it",
         "met      thing copy: 2 times, the last due 23 Nov 10:15:00, there 23 Nov 10:15:00 (3 rows)",
     ]
-    assert wording.daily_message(DAY, "h1", entries[:2]) == (
-        "h1: 2026-11-23: 2 due: 2 met",
+    assert wording.daily_message(DAY, entries[:2]) == (
+        "2026-11-23: 2 due: 2 met",
         "All that was due came in time, proven.",
     )
-    assert wording.daily_message(DAY, "h1", entries)[1].startswith("missing  thing copy: due")
+    assert wording.daily_message(DAY, entries)[1].startswith("missing  thing copy: due")
     assert wording.count([]) == "nothing was due"
 
 

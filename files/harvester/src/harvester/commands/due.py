@@ -15,14 +15,12 @@ from harvester.calendar import TradingCalendar
 from harvester.config.settings import find_settings
 from harvester.dues import wording
 from harvester.dues.due import WRONG, Entry, Source
-from harvester.dues.host import ask_systemd, days_until, sources_of
+from harvester.dues.host import LOOK_BACK, ask_systemd, days_until, sources_of
 from harvester.dues.judge import is_settled, judge_again, ledger_of
 from harvester.dues.settled import read_settled, settle
 from harvester.health.installed import find_installed
 from harvester.jobs.model import load_jobs
 
-LOOK_BACK = 8
-"""Days that an evening settles where the host slept through earlier ones."""
 SOURCE, CAUSE = "dues", "daily"
 
 
@@ -100,5 +98,5 @@ def _settle(host: _Host, today: date, now_ns: int) -> int:
 
 
 def _tell(host: _Host, day: date, entries: list[Entry]) -> None:
-    title, body = wording.daily_message(day, host.host, entries)
+    title, body = wording.daily_message(day, entries)
     post(host.inbox, Notice(Severity.INFO, f"{CAUSE} {day}", SOURCE, host.host, f"{title}\n{body}"))

@@ -9,24 +9,27 @@ from typing import NamedTuple
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import calendars_of, hours_of
 from harvester.config.settings import CalendarSettings, Settings
 from harvester.dues.due import Source
 from harvester.dues.feeds import FeedSource
 from harvester.dues.jobs import JobFacts, JobSource, Up
+from harvester.dues.judge import overdue
 from harvester.dues.uploads import UploadSource
-from harvester.health.facts import Unit
+from harvester.health.facts import Overdue, Unit
 from harvester.health.systemd import SystemdError, look_at_units
 from harvester.health.units import how_to_run
 from harvester.jobs.builtin import BUILT_IN, BuiltIn
-from harvester.jobs.model import Job, JobsFile
+from harvester.jobs.model import Job, JobsFile, load_jobs
 from harvester.jobs.records import JOBS
 from harvester.jobs.schedule import Hours
 
 log = structlog.get_logger()
 SECONDS = 20
+LOOK_BACK = 8
+"""Days: what is due once a week is among them."""
 ENDLESS_NS = 2**63 - 1
 
 
@@ -58,6 +61,14 @@ def sources_of(
         if settings.upload.bucket:
             sources.append(UploadSource(data_dir, settings.host_id, hours))
     return sources
+
+
+def find_overdue(data_dir: Path, settings: Settings | None, calendar: TradingCalendar, now_ns: int) -> list[Overdue]:
+    """What people must hear of from the ledger alone, of today and the week before. Raises HarvesterError."""
+    jobs = load_jobs()
+    sources = sources_of(data_dir, settings, calendar, jobs, ask_systemd(jobs))
+    found = overdue(sources, days_until(to_ist(now_ns).date(), LOOK_BACK), now_ns)
+    return [Overdue(each.due.kind, each.due.name, each.due.due_ns, each.cause, each.due.remedy) for each in found]
 
 
 def ask_systemd(jobs: JobsFile) -> Seen:

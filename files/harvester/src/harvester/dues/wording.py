@@ -51,10 +51,10 @@ def lines(entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def daily_message(day: date, host: str, entries: Sequence[Entry]) -> tuple[str, str]:
+def daily_message(day: date, entries: Sequence[Entry]) -> tuple[str, str]:
     """Title and body: a sentence where all is well, what is not well otherwise."""
     wrong = [entry for entry in entries if entry.state in ("missing", "unknown", "late", "partial")]
-    title = f"{host}: {day}: {count(entries)}"
+    title = f"{day}: {count(entries)}"
     if not wrong:
         return title, "All that was due came in time, proven."
     return title, "\n".join(lines(wrong))
