@@ -36,7 +36,7 @@ FILES = ("file", "copy", "template")
 OTHERS = ("systemd_service", "apt", "command", "shell")
 LISTS = ("files.txt", "units.txt", "packages.txt", "commands.txt")
 QUIET = (
-    "assert", "debug", "fail", "getent", "include_tasks", "meta", "package_facts", "setup", "stat",
+    "assert", "debug", "fail", "find", "getent", "include_tasks", "meta", "package_facts", "setup", "stat",
     "wait_for_connection", "harvester_deployment", "harvester_units", "host_paths", "validate_argument_spec",
 )  # fmt: skip
 """Modules that leave no file, or only links that say which deployment is current."""
@@ -52,6 +52,9 @@ BARE_HOST: dict[str, Any] = {
     "__harvester_link": {"stat": {"exists": True}},
     "__harvester_now": {"reload": True, "unsettled": ALL_UNITS}
     | {key: [] for key in ("outdated", "rebuilt", "unknown", "foreign")},
+    "__jobs_now": {"reload": True, "unsettled": [], "unknown": []},
+    "__jobs_removed": {"changed": False},
+    "__jobs_sysusers": {"changed": True},
     "__harvester_damage": {"skipped": True},
     "__harvester_way": {"cleared": []},
     "__host_baseline_snapd": {"stat": {"exists": True}},
