@@ -103,6 +103,7 @@ def make_place(root: Path, polled: int = SLOTS) -> Place:
     make_calendar(root / "calendar.json")
     place.configure()
     (root / "inbox").mkdir()
+    (root / "jobs.json").write_text('{"jobs": [{"name": "copy", "when": "close+30m", "command": ["true"]}]}')
     recorder = HandRecorder(place.journal, HandClock())
     recorder.open_window(SLOTS)
     recorder.poll_all(*range(polled))
@@ -124,12 +125,16 @@ def commands(place: Place) -> dict[str, list[str]]:
     return {
         "run": ["run"],
         "health": ["health"],
+        "due": ["due"],
         "watch": ["watch"],
         "sessions": ["sessions", "--date", PENDING],
         "token-agent": ["token-agent"],
         "token-check": ["token-check"],
         "token-file": ["token-file", "--file", f"{place.root}/credential", "--take", f"{place.root}/incoming"],
         "remind": ["remind"],
+        "job run": ["job", "run", "copy"],
+        "job ended": ["job", "ended", "copy"],
+        "job check": ["job", "check", f"{place.root}/jobs.json"],
         "alert": ["alert", "--source", "script", "No space left"],
         "send-alerts": ["send-alerts"],
         "notify-test": ["notify-test"],

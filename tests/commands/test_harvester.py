@@ -34,7 +34,16 @@ GOOD = make_token(4_000_000_000)
 ENDLESS = ("run", "token-agent")
 NOWHERE = Place(Path("nowhere"))
 """For commands that end before they read or write anything."""
-UNWELL = {"health": 3, "watch": 2, "notify-test": 2, "config topics": 1, "upload": 1}
+UNWELL = {
+    "health": 3,
+    "due": 3,
+    "watch": 2,
+    "job run": 2,
+    "job ended": 2,
+    "notify-test": 2,
+    "config topics": 1,
+    "upload": 1,
+}
 """Exit codes of a place without recorder, channels and network, that is no host of ours; nothing else is wrong."""
 SAYS_IT_IN_ITS_ANSWER = ("sessions", "verify", "recover")
 IN_SESSION_NS = OPEN_NS + 50 * NS_PER_SECOND

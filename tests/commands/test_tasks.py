@@ -93,7 +93,7 @@ class Answer:
     asleep = False
 
     def __init__(self, *, healthy: bool) -> None:
-        self.healthy = self.good = healthy
+        self.healthy = self.good = self.well = healthy
 
     def to_dict(self) -> dict[str, bool]:
         return {"healthy": self.healthy}
@@ -104,6 +104,7 @@ class Answer:
     ("name", "asked", "more"),
     [
         ("status", "runbook.fleet.status.gather", ""),
+        ("due", "runbook.fleet.dues.gather", ""),
         ("token-status", "runbook.tokens.credentials.look", "runbook.tokens.token_refresh.look"),
     ],
 )  # fmt: skip
@@ -112,7 +113,7 @@ def test_what_is_unwell_ends_with_three(
 ) -> None:
     for module in (monitoring, tokens):
         monkeypatch.setattr(module, "hosts_of", lambda *_, **__: [Host(name, "192.0.2.1") for name in ("h1", "h2")])
-    monkeypatch.setattr(asked, lambda _: [Answer(healthy=True), Answer(healthy=healthy)])
+    monkeypatch.setattr(asked, lambda *_: [Answer(healthy=True), Answer(healthy=healthy)])
     if more:
         monkeypatch.setattr(more, lambda _: [])
 

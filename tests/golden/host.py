@@ -1,4 +1,5 @@
 """What the roles put on a host, as Ansible renders it: files with owner, mode and text, units, packages, commands.
+And what they put into the account that watches it (`account`).
 
 Nothing runs and no host is asked: variables are the inventory's, facts and answers of a bare host are given here.
 
@@ -29,12 +30,13 @@ from ansible.plugins.loader import init_plugin_loader  # noqa: E402
 from ansible.template import Templar, trust_as_template  # noqa: E402
 from ansible.vars.hostvars import HostVars  # noqa: E402
 from ansible.vars.manager import VariableManager  # noqa: E402
+from tests.golden import account  # noqa: E402
 
 FILES = ("file", "copy", "template")
 OTHERS = ("systemd_service", "apt", "command", "shell")
 LISTS = ("files.txt", "units.txt", "packages.txt", "commands.txt")
 QUIET = (
-    "assert", "debug", "fail", "getent", "include_tasks", "meta", "package_facts", "setup", "stat",
+    "assert", "debug", "fail", "find", "getent", "include_tasks", "meta", "package_facts", "setup", "stat",
     "wait_for_connection", "harvester_deployment", "harvester_units", "host_paths", "validate_argument_spec",
 )  # fmt: skip
 """Modules that leave no file, or only links that say which deployment is current."""
@@ -50,6 +52,9 @@ BARE_HOST: dict[str, Any] = {
     "__harvester_link": {"stat": {"exists": True}},
     "__harvester_now": {"reload": True, "unsettled": ALL_UNITS}
     | {key: [] for key in ("outdated", "rebuilt", "unknown", "foreign")},
+    "__jobs_now": {"reload": True, "unsettled": [], "unknown": []},
+    "__jobs_removed": {"changed": False},
+    "__jobs_sysusers": {"changed": True},
     "__harvester_damage": {"skipped": True},
     "__harvester_way": {"cleared": []},
     "__host_baseline_snapd": {"stat": {"exists": True}},
@@ -102,6 +107,7 @@ def main() -> None:
                 text += "".join(f"- {line}\n" for line in before if line not in lines)
             if text != known.get(path) and (text or path not in LISTS):
                 found[f"{name}/{path}"] = text
+    found |= account.make()
     found["playbooks.txt"] = "".join(line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in written_by(path))
     json.dump(found, sys.stdout)
 

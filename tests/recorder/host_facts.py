@@ -73,6 +73,7 @@ def make_facts(**changes: Any) -> Facts:
         handed_over=True,
         reach=Reach(NOW, 2),
         keys={"ubuntu": NOW - 30 * DAY_NS},
+        overdue=[],
     )
     return msgspec.structs.replace(facts, **changes)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.base.clock import SystemClock
+from harvester.base.clock import IST, SystemClock
 from lab import calendar, claims, labs
 from lab.demo.login import push_token, sign_in
 from lab.labs import HostWish
@@ -48,6 +49,18 @@ __sre_settings:
   metrics: {{environment: lab, region: {REGION}, endpoint_url: "{{{{ lab_aws_endpoint }}}}"}}
   logs: {{group: {LOG_GROUP}, region: {REGION}, endpoint_url: "{{{{ lab_aws_endpoint }}}}"}}
 """
+JOBS = """\
+jobs:
+  - name: proves
+    when: "{far}"
+    command: [sh, -c, "echo 3 rows >$HOME/out"]
+    proof: {{command: [sh, -c, "cat $HOME/out"]}}
+  - name: stubborn
+    when: "{far}"
+    command: [sh, -c, "trap '' TERM; echo busy; while :; do sleep 1; done"]
+    limit: 2s
+""".format(far=f"{datetime.now(IST) + timedelta(hours=12):%H:%M}")
+"""Their time is half a day away: the tests start them."""
 RIGHTS = """\
 for unit in metrics logs; do
   mkdir -p /etc/systemd/system/harvester-$unit.service.d
@@ -207,7 +220,7 @@ class World:
 
 
 @contextmanager
-def build(root: Path, folder: Path) -> Iterator[World]:
+def build(root: Path, folder: Path, jobs: str = JOBS) -> Iterator[World]:
     """Boot the host, give it a token, connect its alerts with this process, and build it by site.yml."""
     state = folder / "lab"
     state.mkdir(mode=0o700)
@@ -219,7 +232,7 @@ def build(root: Path, folder: Path) -> Iterator[World]:
         lab = RunningLab(state, {entry.host.name: entry for entry in started}, said)
         claim = claims.find_lab(state)
         assert claim
-        world = World(root, state, lab, claim.address, operator_environment(root, folder, state))
+        world = World(root, state, lab, claim.address, operator_environment(root, folder, state, jobs))
         with listening(world) as channel:
             world.channel = channel
             world.make_bucket()
@@ -234,14 +247,14 @@ def build(root: Path, folder: Path) -> Iterator[World]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def operator_environment(root: Path, folder: Path, state: Path) -> dict[str, str]:
+def operator_environment(root: Path, folder: Path, state: Path, jobs: str) -> dict[str, str]:
     """The lab's inventory with what this suite adds, and a shell that uses it."""
     inventory = folder / "inventory"
     shutil.copytree(root / "inventory/lab", inventory)
     groups = inventory / "group_vars/harvesters"
     groups.mkdir()
     shutil.move(inventory / "group_vars/harvesters.yml", groups / "lab.yml")
-    (groups / "sre.yml").write_text(SETTINGS)
+    (groups / "sre.yml").write_text(SETTINGS + jobs)
     mitogen = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(mitogen_strategies())}
     return {
         **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},

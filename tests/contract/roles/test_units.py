@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-MODULE = "harvester/library/harvester_units.py"
+MODULE = "host_modules/library/harvester_units.py"
 SYSTEMCTL = """#!/bin/sh
 [ "$1" = show ] && cat "$STATE"
 """

@@ -142,6 +142,6 @@ def test_nothing_is_placed_where_a_later_file_reads_back_otherwise(
     assert len(left) > len({name.split(".")[1] for name in left})
 
     monkeypatch.setattr(table_files, "check_written", check)
-    monkeypatch.setattr(table_files, "MOST_GROUPS", 512)
+    monkeypatch.setattr(table_files, "MOST_GROUPS", 256)
     assert streamed.close().outcome == "closed"
     assert not list(streamed.lake.rglob("*.tmp"))

@@ -1,16 +1,20 @@
 """The `harvester` command: each subcommand is a module of its own, imported only when it is the one to run."""
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from harvester.base.endings import describe_ending, flush_output
 from harvester.base.release import release_id
+
+if TYPE_CHECKING:
+    from harvester.jobs.own import OwnRecord
 
 
 class Command(NamedTuple):
@@ -26,12 +30,14 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("record until stopped: the recording service", False),
     "health": Command("say what is not as it must be on this host, and what to do", False),
+    "due": Command("say what was due on a day, and what became of it", False),
     "watch": Command("look at this host once, for health and the alerts", False),
     "sessions": Command("print the trading sessions of a date", False),
     "token-agent": Command("hand new access tokens to the recorder"),
     "token-check": Command("describe the access token on standard input", False),
     "token-file": Command("replace the token file, or go back to the one before", False),
     "remind": Command("ask for a login while today's session lacks a valid token", False),
+    "job": Command("run a job of this host once, prove and record it", False),
     "alert": Command("hand in a notice that people are told, for your own scripts"),
     "send-alerts": Command("decide what people must be told, and tell them", False),
     "notify-test": Command("send a test message through every alert channel"),
@@ -61,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; every error becomes a message on stderr and an exit code."""
+    message, own = "", _own_record()
     try:
         code = _dispatch(_parse(arguments))
         flush_output()
@@ -70,7 +77,18 @@ def run(arguments: Sequence[str]) -> int:
         code, message = describe_ending(error, for_traceback="Run again with --debug for the traceback.")
         if message:
             _complain(message)
+    if own:
+        own.end(code, message)
     return code
+
+
+def _own_record() -> "OwnRecord | None":
+    """The record of a built-in job, where a unit runs one."""
+    if "HARVESTER_JOB" not in os.environ:
+        return None
+    from harvester.jobs.own import own_record
+
+    return own_record()
 
 
 def _dispatch(args: argparse.Namespace) -> int:

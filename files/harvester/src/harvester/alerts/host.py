@@ -13,6 +13,7 @@ from harvester.base.monitors import STALE_NS
 from harvester.base.redaction import Secret
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.alerting import AlertSettings
+from harvester.config.segments import hours_of
 from harvester.config.settings import Settings
 from harvester.tokens.places import open_place, storing
 from harvester.tokens.stores import DeniedError
@@ -25,8 +26,8 @@ RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push
 
 def day_of(calendars: Iterable[TradingCalendar], day: date, phases: Collection[PhaseName]) -> SessionHours | None:
     """The day's first opening and last close of what is recorded; None when all segments are closed."""
-    windows = [window for calendar in calendars for window in calendar.windows(day, phases)]
-    return SessionHours(min(windows)[0], max(closes for _, closes in windows)) if windows else None
+    hours = hours_of(calendars, day, phases)
+    return SessionHours(*hours) if hours else None
 
 
 def read_calendar(settings: Settings) -> TradingCalendar:

@@ -3,20 +3,22 @@
 A login that is lacking is asked for by the reminders.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from harvester.alerts.losses import other_losses
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
 from harvester.alerts.rules import HOST
+from harvester.base.clock import to_ist
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.health.candles import CANDLES
 from harvester.health.checks import check_health
-from harvester.health.facts import Facts, read_facts
+from harvester.health.facts import Facts, Overdue, read_facts
 from harvester.health.installed import Installed
-from harvester.health.musts import CHANNELS, WATCH, check_host
+from harvester.health.musts import CHANNELS, DUES, WATCH, check_host
 from harvester.health.musts import TITLES as HOST_TITLES
 from harvester.health.remedies import Check
 from harvester.health.view import make_view
@@ -99,7 +101,25 @@ def find_faults(
         found.pop(CHANNELS, None)  # there is nobody to tell
     is_watched = WATCH not in found
     told = found.values() if is_watched else [found[WATCH]]
-    return HostLook([_host_notice(check, installed.host_id) for check in told], is_watched, view.in_session)
+    notices = [_host_notice(check, installed.host_id) for check in told if check.name != DUES or not facts.overdue]
+    if is_watched:
+        notices += tell_overdue(facts.overdue or (), installed.host_id)
+    return HostLook(notices, is_watched, view.in_session)
+
+
+def tell_overdue(overdue: Sequence[Overdue], host_id: str) -> list[Notice]:
+    """A notice of its own for each thing, so that each is told of, and each is over when it comes again."""
+    return [
+        Notice(
+            Severity.WARNING,
+            f"{DUES} {each.kind} {each.name}",
+            HOST,
+            host_id,
+            f"The {each.kind} {each.name} was due {to_ist(each.due_ns):%d %b %H:%M} IST and did not come\n{each.cause}",
+            each.remedy,
+        )
+        for each in overdue
+    ]
 
 
 def _host_notice(check: Check, host_id: str) -> Notice:

@@ -5,9 +5,13 @@ import sys
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.health.facts import write_facts
+from harvester.calendar import TradingCalendar
+from harvester.calendar.model import PACKAGED
+from harvester.config.settings import load_settings
+from harvester.dues.host import find_overdue
+from harvester.health.facts import Overdue, write_facts
 from harvester.health.gather import look
-from harvester.health.installed import find_installed
+from harvester.health.installed import Installed, find_installed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +23,8 @@ def run(_: argparse.Namespace, __: None) -> int:
     installed = find_installed()
     if installed is None:
         raise ConfigError(f"{sys.prefix}: no release of a host, so nothing says what must be here. Deploy it first.")
-    facts = look(installed, SystemClock().wall_ns())
+    now_ns = SystemClock().wall_ns()
+    facts = look(installed, now_ns, {"overdue": lambda: _find_overdue(installed, now_ns)})
     try:
         write_facts(installed.facts, facts)
     except OSError as error:
@@ -30,3 +35,13 @@ def run(_: argparse.Namespace, __: None) -> int:
     for name, why in facts.unseen.items():
         print(f"{name} cannot be looked at: {why}")
     return 0
+
+
+def _find_overdue(installed: Installed, now_ns: int) -> list[Overdue]:
+    """By the host's configuration; where that cannot be read, which is a fact of its own, by its jobs alone."""
+    try:
+        settings = load_settings(installed.config)
+        calendar = TradingCalendar.load(settings.calendar.file)
+    except ConfigError:
+        settings, calendar = None, TradingCalendar.load(PACKAGED)
+    return find_overdue(installed.data_dir, settings, calendar, now_ns)

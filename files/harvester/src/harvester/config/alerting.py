@@ -24,6 +24,8 @@ class AlertSettings(Model, frozen=True):
     """AWS region of channels and topic; default: the region of the environment."""
     memory: Path = Path("/var/lib/harvester-alert/memory")
     """File that remembers what was said of the login; book.json beside it has all other notices, and what is unsent."""
+    daily: bool = False
+    """One message for each day, once all that was due on it is settled: a sentence when all is well."""
     causes: tuple[HostCause, ...] = CAUSES
     """What this host tells people of before data is lost; in a fleet one sender alone asks, which the role sees to."""
     inbox: Path = Path("/var/spool/harvester-alert")

@@ -4,7 +4,8 @@ Recorder, close and messages of a host read the same file, so that they mean the
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -12,7 +13,7 @@ import structlog
 
 from harvester.base.errors import ConfigError
 from harvester.base.files import make_directory, replace_file
-from harvester.calendar import SegmentName, TradingCalendar
+from harvester.calendar import PhaseName, SegmentName, TradingCalendar
 from harvester.calendar.segments import guess_segment, in_order
 from harvester.config.settings import Settings
 
@@ -59,6 +60,12 @@ def calendars_of(settings: Settings, calendar: TradingCalendar) -> list[TradingC
     """The calendars of the segments that a host records."""
     names = in_order(find_segments(settings).values())
     return [calendar.of(name) for name in names if name in calendar.segments]
+
+
+def hours_of(calendars: Iterable[TradingCalendar], day: date, phases: Collection[PhaseName]) -> tuple[int, int] | None:
+    """The day's first opening and last close of what is recorded, in wall ns; None when all segments are closed."""
+    windows = [window for calendar in calendars for window in calendar.windows(day, phases)]
+    return (min(windows)[0], max(closes for _, closes in windows)) if windows else None
 
 
 def busy_at(settings: Settings, calendar: TradingCalendar, wall_ns: int, ahead_ns: int) -> int | None:

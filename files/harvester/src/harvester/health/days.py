@@ -18,8 +18,14 @@ def judge_closed(view: View) -> Fault | None:
     missing = [day for day in _expected(view) if day not in {each.date for each in view.facts.days or ()}]
     if not missing:
         return None
-    fix = f"On the host: sudo systemctl start harvester-close@{missing[0]}; then ./inv logs --unit harvester-close"
-    return Fault(f"{_list(missing)} {'is' if len(missing) == 1 else 'are'} not closed: no certificate", fix)
+    return Fault(
+        f"{_list(missing)} {'is' if len(missing) == 1 else 'are'} not closed: no certificate", how_to_close(missing[0])
+    )
+
+
+def how_to_close(day: str) -> str:
+    """What to do about a day that is not closed."""
+    return f"On the host: sudo systemctl start harvester-close@{day}; then ./inv logs --unit harvester-close"
 
 
 def judge_certificate(view: View) -> Fault | None:

@@ -82,6 +82,16 @@ class Reach(msgspec.Struct):
     asked_ns: int = 0
 
 
+class Overdue(msgspec.Struct):
+    """Something that was due and did not come, or of which nobody can say whether it did; `dues` judges it."""
+
+    kind: str
+    name: str
+    due_ns: int
+    cause: str
+    remedy: str
+
+
 class Facts(msgspec.Struct, kw_only=True):
     """`unseen`: why a fact is None."""
 
@@ -102,6 +112,8 @@ class Facts(msgspec.Struct, kw_only=True):
     reach: Reach | None = None
     keys: dict[str, int] | None = None
     """When the login key of each user was made."""
+    overdue: list[Overdue] | None = None
+    """Of what people hear from the ledger of dues alone; the watch sees it."""
     unseen: dict[str, str] = {}
 
 

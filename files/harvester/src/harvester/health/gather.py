@@ -6,7 +6,7 @@ import pwd
 import stat
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,11 @@ class _CannotSeeError(Exception):
     """Why a fact is not known."""
 
 
-def look(installed: Installed, now_ns: int) -> Facts:
-    """Everything that can be seen now."""
+def look(installed: Installed, now_ns: int, more: Mapping[str, Callable[[], Any]] | None = None) -> Facts:
+    """Everything that can be seen now; `more`: facts that only the caller can look at."""
     alerts, data = installed.alerts, installed.data_dir
     looks: dict[str, Callable[[], Any]] = {
+        **(more or {}),
         "units": lambda: look_at_units((*installed.units, *BESIDE_OURS)),
         "time_sync": look_at_clock,
         "firewall": look_at_firewall,
@@ -55,7 +56,7 @@ def look(installed: Installed, now_ns: int) -> Facts:
     for name, see in looks.items():
         try:
             seen[name] = see()
-        except (_CannotSeeError, SystemdError) as error:
+        except (_CannotSeeError, SystemdError, HarvesterError) as error:
             unseen[name] = str(error)
         except OSError as error:
             unseen[name] = f"{error.filename or name}: {error.strerror}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.health import days, deployment, reach, units
+from harvester.health import days, deployment, dues, reach, units
 from harvester.health.facts import Facts
 from harvester.health.remedies import Check
 from harvester.health.view import Fault, Gravity, View
@@ -41,7 +41,7 @@ def _judge_watch(view: View) -> Fault | None:
     return Fault(f"the watch looked {age_ns // NS_PER_SECOND} s ago, and should every minute", START)
 
 
-WATCH, CHANNELS = "watch", "channels"
+WATCH, CHANNELS, DUES = "watch", "channels", "dues"
 MUSTS = (
     Must(WATCH, "Nothing looks at this host", "at_ns", _judge_watch, "this host is looked at every minute"),
     Must(
@@ -121,6 +121,13 @@ MUSTS = (
         "that of the last closed day is as it was written",
     ),
     Must("bucket", "A day does not reach the bucket", "days", days.judge_uploads, days.describe_uploads),
+    Must(
+        DUES,
+        "Something that was due did not come",
+        "overdue",
+        dues.judge_overdue,
+        "nothing that was due is missing without a word",
+    ),
     Must(
         "channels", "An alert channel takes no messages", "reach", reach.judge_channels, reach.describe_channels, "info"
     ),

@@ -31,7 +31,7 @@ def look_at_days(data_dir: Path, host: str, *, uploads: bool) -> list[Day]:
     lake = data_dir / "lake"
     (lake / ".").stat()
     partitions = [partition for partition in find_partitions(lake) if partition.host == host]
-    days = [_look_at_day(data_dir, partition, uploads=uploads) for partition in partitions]
+    days = [look_at_day(data_dir, partition, uploads=uploads) for partition in partitions]
     if partitions:
         days[-1].problem = _judge_certificate(lake, partitions[-1])
     return days
@@ -44,7 +44,8 @@ def recorded_days(data_dir: Path) -> list[str]:
     return sorted(path.name for path in journal.glob("????-??-??"))
 
 
-def _look_at_day(data_dir: Path, partition: Partition, *, uploads: bool) -> Day:
+def look_at_day(data_dir: Path, partition: Partition, *, uploads: bool) -> Day:
+    """A closed day, without a judgement of its certificate. Raises OSError."""
     path = data_dir / "lake" / partition.manifest
     day = Day(partition.date.isoformat(), path.stat().st_mtime_ns, uploaded=False)
     if not uploads:

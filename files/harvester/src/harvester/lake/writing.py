@@ -112,7 +112,6 @@ class _SecondPass:
             ledger = stack.enter_context(LedgerWriter(temporary_for(self._lake, self._day.partition, folder_of(GAPS))))
             for symbol in self._symbols:
                 ledger.add(self._write_symbol(symbol, writers))
-            give_back_heap()
             for writer in writers.values():
                 writer.end()
         ledger.check()

@@ -62,23 +62,28 @@ def gather(hosts: Sequence[Host]) -> list[HostStatus]:
 def _ask(host: Host) -> HostStatus:
     if host.asleep:
         return HostStatus(host.name, None, asleep=True)
-    connection = SshConnection(host)
-    command = [PROGRAM, "health", "--json"]
-    # Root sees all of the host as it is now; others, and releases of before, answer by themselves.
-    ways = [["sudo", "-n", ANY_RELEASE, *command[1:]], command, ["sudo", "-n", *command]]
     try:
-        for way in ways:
-            done = connection.run(way, timeout_seconds=30)
-            if done.stdout.strip():
-                break
-        return HostStatus(host.name, json.loads(done.stdout))
+        return HostStatus(host.name, ask(host, ["health", "--json"]))
     except HarvesterError as error:
         return HostStatus(host.name, None, str(error))
+
+
+def ask(host: Host, words: Sequence[str]) -> dict[str, Any]:
+    """What `harvester WORDS` on a host answers in JSON, whatever its exit code. Raises HarvesterError."""
+    connection = SshConnection(host)
+    command = [PROGRAM, *words]
+    # Root sees all of the host as it is now; others, and releases of before, answer by themselves.
+    ways = [["sudo", "-n", ANY_RELEASE, *words], command, ["sudo", "-n", *command]]
+    for way in ways:
+        done = connection.run(way, timeout_seconds=30)
+        if done.stdout.strip():
+            break
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         said = " ".join(done.stderr.decode(errors="replace").split())[:300]
-        return HostStatus(
-            host.name,
-            None,
+        raise HarvesterError(
             f"`{shlex.join(command)}` on {host.name} gave no report ({said or 'no message'}). Was the harvester "
-            "deployed there? `./inv deploy` does it.",
-        )
+            "deployed there? `./inv deploy` does it."
+        ) from None
+    return answer

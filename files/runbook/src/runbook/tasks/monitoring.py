@@ -30,6 +30,26 @@ def status(_: Context, json: bool = False, inventory: str | None = None, limit: 
         raise UnhealthyError("not every host is healthy; see above.")
 
 
+@operator(date="date in India, YYYY-MM-DD (default: today)", json="print the hosts' own ledgers as JSON", **WHERE)
+def due(
+    _: Context, date: str | None = None, json: bool = False, inventory: str | None = None, limit: str | None = None
+) -> None:
+    """Show what was due on a day: met, late or missing, and why; exit code 3 when something is missing."""
+    from harvester.base.clock import parse_date
+    from runbook.console.terminal import waiting
+    from runbook.fleet.dues import gather
+    from runbook.tasks import presentation
+    from runbook.tasks.due_table import show_dues
+
+    day = parse_date(date, "--date") if date else None
+    hosts = hosts_of(inventory, limit)
+    with waiting(f"asking {', '.join(host.name for host in hosts)}"):
+        answers = gather(hosts, day)
+    presentation.show_json([answer.to_dict() for answer in answers]) if json else show_dues(answers)
+    if not all(answer.well for answer in answers):
+        raise UnhealthyError("something that was due is missing; see above.")
+
+
 @operator(
     follow="go on as lines are written, until Ctrl-C",
     unit="one unit or pattern, such as harvester-recorder (default: all of the harvester's)",

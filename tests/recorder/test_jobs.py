@@ -1,0 +1,411 @@
+"""A job's entry, its run under a limit, and the record of each run, whatever becomes of it."""
+
+import json
+import os
+import signal
+import threading
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.journals import OPEN_NS, HandClock
+
+from harvester import cli
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.validation import Refused, validate
+from harvester.calendar import TradingCalendar
+from harvester.jobs import process
+from harvester.jobs.model import Job, JobsFile
+from harvester.jobs.plan import plan_units
+from harvester.jobs.records import Record, Records, Running
+from harvester.jobs.run import run_job
+from harvester.jobs.unit import close_record
+
+DAY = date(2026, 11, 23)
+HOUR_NS = 3600 * NS_PER_SECOND
+FORCED = "it did not end within 1 s, and ignored SIGTERM, so it was killed: begun"
+UNSEEN = "it ended with 0, but {home}/out cannot be seen: No such file or directory"
+
+
+def job(*command: str, **changes: Any) -> Job:
+    entry: dict[str, Any] = {"name": "copy", "when": "16:00", "command": list(command)} | changes
+    if not command:
+        del entry["command"]
+    return validate(Job, entry)
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Records:
+    (tmp_path / "copy").mkdir()
+    return Records(tmp_path / "copy")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "home").mkdir()
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "INVOCATION_ID": "1f",
+        "SECRET": "not passed on",
+    }
+
+
+def ran(records: Records, environment: dict[str, str], entry: Job) -> Record:
+    """The record that a run left, and that it returned."""
+    record = run_job(entry, records, HandClock(), environment)
+    assert records.read(DAY, DAY) == [record]
+    assert records.running() is None
+    return record
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ([{"name": "a"}, {"name": "a"}], "jobs names twice: a"),
+        ([{"name": "close"}], "close is the name of a built-in job: give yours another"),
+        ([{"when": "now and then"}], "jobs[0].when: is no schedule: write open-10m"),
+        ([{"command": []}], "must have either a command or a builtin"),
+        ([{"builtin": "verify"}], "must have either a command or a builtin"),
+        ([{"arguments": ["x"]}], "arguments go with a builtin"),
+        ([{"limit": "5"}], "jobs[0].limit: must be a time such as 90s"),
+        ([{"limit": "0s"}], "limit must be a second at least"),
+        ([{"when": "every 5min", "limit": "5min"}], "limit must be shorter than the interval"),
+        ([{"disk": "128M"}], "disk must be less than memory"),
+        ([{"user": "Trader Joe"}], "jobs[0].user"),
+        ([{"proof": {}}], "proof names either a file or a command"),
+        ([{"colour": "red"}], "jobs[0].colour: unknown key"),
+        ([{"name": None}], "jobs[0].name"),
+    ],
+)
+def test_an_entry_that_cannot_be_is_refused_in_a_sentence(entries: list[dict[str, Any]], says: str) -> None:
+    plain = {"name": "a", "when": "16:00", "command": ["true"]}
+
+    with pytest.raises(Refused) as refused:
+        validate(JobsFile, {"jobs": [plain | entry for entry in entries]})
+
+    assert says in str(refused.value)
+
+
+def test_the_role_gets_every_default_and_the_calendars_of_each_timer() -> None:
+    jobs = validate(JobsFile, {"jobs": [{"name": "a_b", "when": "close+30m", "builtin": "verify"}]})
+
+    [plan] = plan_units(jobs, TradingCalendar.load(), {"symbols": ["NSE:SBIN-EQ"]}, date(2026, 11, 30))
+
+    assert plan["unit"] == "harvester-job-a_b"
+    assert (plan["asks"], plan["persistent"], plan["limit"], plan["within_seconds"]) == (True, True, 600, 720)
+    assert "*-*-* 16:05:00 Asia/Kolkata" in plan["calendars"]
+    assert json.dumps(plan)
+
+
+def test_a_run_that_ends_well_leaves_a_record_and_what_it_said_in_the_log(
+    records: Records, environment: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    record = ran(records, environment, job("sh", "-c", "echo at work; env"))
+
+    assert (record.result, record.cause, record.invocation) == ("ok", "", "1f")
+    said = capfd.readouterr().out
+    assert "at work" in said
+    assert "not passed on" not in said
+
+
+def test_a_run_that_fails_has_its_last_words_as_the_cause(records: Records, environment: dict[str, str]) -> None:
+    record = ran(records, environment, job("sh", "-c", "echo one; echo two; echo No space left >&2; exit 3"))
+
+    assert (record.result, record.cause) == ("failed", "it ended with 3: one / two / No space left")
+
+
+def test_a_program_that_is_not_there_is_named(records: Records, environment: dict[str, str]) -> None:
+    record = ran(records, environment, job("no-such-program"))
+
+    assert record.cause == "no-such-program cannot be started: No such file or directory"
+
+
+def test_a_run_that_is_killed_says_by_which_signal(records: Records, environment: dict[str, str]) -> None:
+    assert ran(records, environment, job("sh", "-c", "kill -KILL $$")).cause == "it was ended by signal 9"
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        ("echo begun; exec sleep 600", "it did not end within 1 s: begun"),
+        (
+            "trap '' TERM; echo begun; sleep 600",
+            "it did not end within 1 s, and ignored SIGTERM, so it was killed: begun",
+        ),
+    ],
+)
+def test_a_run_that_does_not_end_is_ended_with_all_that_it_started(
+    script: str, cause: str, records: Records, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
+    script = f"sleep 600 & echo $! >$HOME/child; {script}"
+
+    record = ran(records, environment, job("sh", "-c", script, limit="1s"))
+
+    assert (record.result, record.cause) == ("timeout", cause)
+    child = Path(environment["HOME"], "child").read_text().strip()
+    assert not is_alive(child)
+
+
+def is_alive(pid: str) -> bool:
+    """Whether it runs: one that was ended may wait for its parent."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_secrets_of_its_credentials_are_in_neither_record_nor_log(
+    records: Records, environment: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials/token").write_text("hush-hush-hush\n")
+    environment["CREDENTIALS_DIRECTORY"] = str(tmp_path / "credentials")
+
+    record = ran(records, environment, job("sh", "-c", 'echo "got $(cat $CREDENTIALS_DIRECTORY/token)"; exit 1'))
+
+    assert record.cause == "it ended with 1: got [redacted]"
+    assert "hush" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("proof", "script", "result", "words"),
+    [
+        ({"command": ["echo", "300 rows"]}, "true", "ok", "300 rows"),
+        ({"command": ["false"]}, "true", "unproven", "it ended with 0, but its proof ended with 1"),
+        ({"file": "{home}/out"}, "echo data >$HOME/out", "ok", "{home}/out: 5 bytes"),
+        (
+            {"file": "{home}/out"},
+            "true",
+            "unproven",
+            "it ended with 0, but {home}/out cannot be seen: No such file or directory",
+        ),
+        ({"file": "{home}/out"}, ">$HOME/out", "unproven", "it ended with 0, but {home}/out is empty"),
+        (
+            {"file": "{home}/out"},
+            "echo data >$HOME/out; touch -d 2020-01-01 $HOME/out",
+            "unproven",
+            "it ended with 0, but {home}/out is from before the run",
+        ),
+        ({"command": ["echo", "never asked"]}, "exit 1", "failed", "it ended with 1"),
+    ],
+)
+def test_a_run_is_only_well_when_it_is_proven(
+    proof: dict[str, Any], script: str, result: str, words: str, records: Records, environment: dict[str, str]
+) -> None:
+    home = environment["HOME"]
+    proof = {key: value.format(home=home) if isinstance(value, str) else value for key, value in proof.items()}
+
+    record = ran(records, environment, job("sh", "-c", script, proof=proof))
+
+    assert (record.result, record.proof or record.cause) == (result, words.format(home=home))
+
+
+def test_a_run_that_is_told_to_stop_ends_its_program_and_says_so(records: Records, environment: dict[str, str]) -> None:
+    ready = Path(environment["HOME"], "ready")
+
+    def stop() -> None:
+        while not ready.exists():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    teller = threading.Thread(target=stop)
+    teller.start()
+    record = ran(records, environment, job("sh", "-c", "touch $HOME/ready; exec sleep 600"))
+    teller.join()
+
+    assert (record.result, record.cause) == ("interrupted", "it was told to stop (SIGTERM)")
+
+
+def test_a_builtin_is_a_command_of_the_same_release(records: Records, environment: dict[str, str]) -> None:
+    record = ran(records, environment, job(builtin="verify", arguments=["/nowhere"]))
+
+    assert record.result == "failed"
+    assert "/nowhere" in record.cause
+
+
+def test_a_job_runs_although_its_record_cannot_be_written(tmp_path: Path, environment: dict[str, str]) -> None:
+    with pytest.raises(FileNotFoundError):
+        run_job(job("sh", "-c", "touch $HOME/done"), Records(tmp_path / "gone"), HandClock(), environment)
+
+    assert Path(environment["HOME"], "done").exists()
+
+
+def test_a_run_that_died_with_the_host_has_its_record_at_the_next_one(
+    records: Records, environment: dict[str, str]
+) -> None:
+    records.begin(Running(job="copy", began_ns=OPEN_NS - HOUR_NS))
+
+    run_job(job("true"), records, HandClock(), environment)
+
+    first, second = records.read(DAY, DAY)
+    assert (first.result, first.began_ns, first.ended_ns) == ("interrupted", OPEN_NS - HOUR_NS, OPEN_NS)
+    assert second.result == "ok"
+
+
+def test_a_line_that_a_power_cut_tore_costs_no_other(tmp_path: Path, records: Records) -> None:
+    well = Running(job="copy", began_ns=OPEN_NS).end(OPEN_NS + 1, "ok")
+    records.append(well)
+    path = tmp_path / "copy/2026-11-23.jsonl"
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:20])
+
+    records.append(well)
+
+    assert records.read(DAY, DAY) == [well, well]
+
+
+def test_records_are_kept_for_two_months(tmp_path: Path, records: Records) -> None:
+    for day in ("2026-09-21", "2026-09-22"):
+        (tmp_path / f"copy/{day}.jsonl").write_text("")
+
+    records.append(Running(job="copy", began_ns=OPEN_NS).end(OPEN_NS, "ok"))
+
+    assert sorted(path.name for path in (tmp_path / "copy").glob("*.jsonl")) == ["2026-09-22.jsonl", "2026-11-23.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("said", "result", "cause"),
+    [
+        ({"SERVICE_RESULT": "oom-kill"}, "killed", "the kernel ended it, because it needed more memory"),
+        ({"SERVICE_RESULT": "timeout"}, "timeout", "systemd ended it, because the unit took too long"),
+        (
+            {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL"},
+            "killed",
+            "it ended without a word (signal, killed KILL)",
+        ),
+        ({}, "killed", "it ended without a word (no result)"),
+    ],
+)
+def test_what_a_killed_run_cannot_record_systemd_says(
+    said: dict[str, str], result: str, cause: str, records: Records
+) -> None:
+    records.begin(Running(job="copy", began_ns=OPEN_NS))
+
+    record = close_record(records, said, OPEN_NS + HOUR_NS)
+
+    assert record
+    assert (record.result, record.ended_ns) == (result, OPEN_NS + HOUR_NS)
+    assert record.cause.startswith(cause)
+    assert close_record(records, said, OPEN_NS + HOUR_NS) is None
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host with the jobs `well` and `bad`, and the moment of `OPEN_NS`."""
+    facts = {
+        "host_id": "h1",
+        "root": str(tmp_path),
+        "config": str(tmp_path / "config.json"),
+        "data_dir": str(tmp_path),
+        "status_file": str(tmp_path / "status"),
+        "handover": str(tmp_path / "token"),
+        "facts": str(tmp_path / "facts"),
+        "services": [],
+        "timers": [],
+        "units": [],
+        "alerts": {"inbox": str(tmp_path / "inbox")},
+    }
+    (tmp_path / "installed.json").write_text(json.dumps(facts))
+    jobs = [
+        {"name": "well", "when": "close+30m", "command": ["true"]},
+        {"name": "bad", "when": "16:00", "command": ["false"], "on_failure": "critical"},
+    ]
+    (tmp_path / "jobs.json").write_text(json.dumps({"jobs": jobs}))
+    for name in ("inbox", "run", "jobs/well", "jobs/bad", "jobs/verify"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("well", "bad", "verify"):
+        since = tmp_path / "jobs" / name / "since"
+        since.touch()
+        os.utime(since, ns=(OPEN_NS - 48 * HOUR_NS,) * 2)
+    monkeypatch.setenv("HARVESTER_INSTALLED", str(tmp_path / "installed.json"))
+    monkeypatch.setenv("HARVESTER_JOBS", str(tmp_path / "jobs.json"))
+    monkeypatch.setenv("HARVESTER_CONFIG", "")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.setenv("INVOCATION_ID", "9a")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def notices(host: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted((host / "inbox").glob("[!.]*"))]
+
+
+def test_a_failed_run_is_told_once_with_its_cause_and_by_whom(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.run(["job", "run", "bad"]) == 1
+    monkeypatch.setenv("SERVICE_RESULT", "exit-code")
+    assert cli.run(["job", "ended", "bad"]) == 0
+
+    [notice] = notices(host)
+    assert (notice["severity"], notice["source"]) == ("critical", "harvester-job-bad.service")
+    assert notice["text"] == "The job bad failed\nit ended with 1"
+    assert "sudo systemctl start harvester-job-bad" in notice["remedy"]
+    assert (host / "run/told").read_text() == "9a"
+
+
+def test_of_a_run_that_is_well_nobody_is_told(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.run(["job", "run", "well"]) == 0
+    monkeypatch.setenv("SERVICE_RESULT", "success")
+    assert cli.run(["job", "ended", "well"]) == 0
+
+    assert notices(host) == []
+
+
+@pytest.mark.parametrize(("hours", "runs"), [(0.0, False), (6.4, False), (7.0, True), (14.0, True), (24.0, True)])
+def test_what_goes_by_the_market_runs_from_its_time_on_and_once(
+    hours: float, runs: bool, host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`hours` after the opening of a Monday; half an hour after its close is 6 h 50 min later."""
+    moment = OPEN_NS + int(hours * HOUR_NS)
+    monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _: moment)
+
+    said = []
+    for _ in range(2):
+        assert cli.run(["job", "run", "well", "--if-due"]) == 0
+        said.append(capsys.readouterr().out.strip())
+
+    assert said == (["well: ok", "well is not due now."] if runs else ["well is not due now."] * 2)
+
+
+def test_a_job_that_is_not_there_is_answered_with_those_that_are(
+    host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["job", "run", "wel"]) == 2
+    assert "There is no job wel here; there are: well, bad. Jobs come from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", '{"jobs": 7}', "[]"])
+def test_a_list_that_cannot_be_read_says_what_writes_it(
+    content: str, host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (host / "jobs.json").write_text(content)
+
+    assert cli.run(["job", "run", "well"]) == 2
+    said = capsys.readouterr().err
+    assert "jobs.json: the jobs " in said
+    assert "./inv deploy writes them." in said
+
+
+def test_the_command_of_a_built_in_job_records_itself(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _: OPEN_NS)
+    monkeypatch.setenv("HARVESTER_JOB", "verify")
+    assert cli.run(["verify", str(host / "no-lake")]) != 0
+    monkeypatch.setenv("HARVESTER_JOB", "verify")
+    monkeypatch.setattr(cli, "_dispatch", lambda _: 0)
+    assert cli.run(["verify"]) == 0
+
+    bad, well = Records(host / "jobs/verify").read(DAY, DAY)
+    assert (bad.result, well.result, well.invocation) == ("failed", "ok", "9a")
+    assert "no-lake" in bad.cause
+    assert "HARVESTER_JOB" not in os.environ
+
+
+def test_a_built_in_job_does_its_work_although_nothing_can_be_recorded(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HARVESTER_JOB", "gone")
+    monkeypatch.setattr(cli, "_dispatch", lambda _: 0)
+
+    assert cli.run(["verify"]) == 0
+    assert "the record of this run cannot be written" in capsys.readouterr().err
