@@ -45,14 +45,14 @@ class Durability:
         """What a power cut would take now."""
         return [f"{name}: {what}" for name, what in self._not_durable()]
 
-    def returning(self) -> list[str]:
-        """Names that were removed and would be back after a power cut."""
+    def returning(self, *, hidden: bool = False) -> list[str]:
+        """Names that were removed and would be back after a power cut; `hidden`: temporary ones, too."""
         directories = [self._root, *(path for path in self._root.rglob("*") if path.is_dir())]
         return [
             self._short(directory / name)
             for directory in directories
             for name in self._names.get(_inode(directory), {})
-            if not name.startswith(".") and not os.path.lexists(directory / name)
+            if (hidden or not name.startswith(".")) and not os.path.lexists(directory / name)
         ]
 
     def synced(self, descriptor: int) -> None:

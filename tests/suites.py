@@ -55,6 +55,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("operator"),
     Suite("commands"),
     Suite("playbooks", slow=True),
+    Suite("candles", slow=True),
     Suite("field", slow=True),
     Suite("s3", slow=True),
     Suite("readers", slow=True),

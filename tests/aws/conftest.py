@@ -1,4 +1,4 @@
-"""Two accounts: one is built, checked, spoiled, mended and destroyed; the other is built by runs that get killed."""
+"""Two accounts: one is built, checked, spoiled, repaired and destroyed; the other is built by runs that get killed."""
 
 import random
 from collections.abc import Callable, Iterator

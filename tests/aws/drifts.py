@@ -100,7 +100,7 @@ def add_schedule(cloud: Cloud) -> None:
     scheduler = cloud.client("scheduler")
     old = scheduler.get_schedule(GroupName=NAMES.schedule_group, Name="dead-man")
     change = {"GroupName": NAMES.schedule_group, "Target": old["Target"], "FlexibleTimeWindow": {"Mode": "OFF"}}
-    scheduler.create_schedule(Name="stranger", ScheduleExpression="rate(1 hours)", **change)
+    scheduler.create_schedule(Name="foreign", ScheduleExpression="rate(1 hours)", **change)
     scheduler.update_schedule(Name="dead-man", ScheduleExpression="rate(9 hours)", **change)
 
 

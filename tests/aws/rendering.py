@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,19 @@ from lab.aws.server import ACCOUNT
 from runbook.aws.account import describe
 
 
-def render(folder: Path, *variables: str, session_manager: bool = False, disk_key: str = "") -> Any:
+def render(
+    folder: Path,
+    *variables: str,
+    session_manager: bool = False,
+    disk_key: str = "",
+    price_feed: Sequence[str] = (),
+) -> Any:
     """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
     look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT), "functions": FUNCTIONS}
     days = {f"aws_storage_{what}_days": 30 for what in ("cold_after", "expire", "undo")}
     extra = {"aws_account_look": look, "aws_identity_session_manager": session_manager, **days}
     extra["aws_identity_disk_key"] = disk_key
+    extra["aws_storage_price_feed"] = list(price_feed)
     extra["aws_functions_source_dir"] = str(ROOT / "files" / "functions")
     play = [
         {

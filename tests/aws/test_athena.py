@@ -1,4 +1,4 @@
-"""athena-tables: the Glue Data Catalog holds what the lake is; made once, mended after, removed with the rest."""
+"""athena-tables: the Glue Data Catalog holds what the lake is; made once, repaired after, removed with the rest."""
 
 import base64
 import json
@@ -68,7 +68,7 @@ def test_the_tables_are_those_of_the_lake_and_made_once(cloud: Cloud, here: Envi
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for day in ("2025-12-30", "2026-11-20"):
         s3.put_object(Bucket=BUCKET, Key=f"lake/manifest/date={day}/host={FORMER}/manifest-1.json", Body=b"{}")
-    s3.put_object(Bucket=BUCKET, Key="lake/manifest/a-stranger.json", Body=b"{}")
+    s3.put_object(Bucket=BUCKET, Key="lake/manifest/foreign.json", Body=b"{}")
 
     planned = athena.plan(here, ACCOUNT)
     assert cloud.client("glue").get_databases()["DatabaseList"] == []
@@ -121,7 +121,7 @@ def test_a_table_of_an_older_release_becomes_the_view(cloud: Cloud, here: Enviro
     assert athena.plan(here, ACCOUNT) == []
 
 
-def test_a_new_host_is_shown_and_mended_and_a_persons_own_things_stay(cloud: Cloud, here: Environment) -> None:
+def test_a_new_host_is_shown_and_repaired_and_a_persons_own_things_stay(cloud: Cloud, here: Environment) -> None:
     glue = cloud.client("glue")
     depth = read_tables(glue, DATABASE)["depth_v3_files"]
     again = {key: depth[key] for key in ("Name", "TableType", "Parameters", "PartitionKeys", "StorageDescriptor")}
@@ -146,7 +146,7 @@ def test_a_new_host_is_shown_and_mended_and_a_persons_own_things_stay(cloud: Clo
     assert "mine" in read_tables(glue, DATABASE)
 
 
-def strangers_columns(table: dict[str, Any]) -> dict[str, Any]:
+def foreign_columns(table: dict[str, Any]) -> dict[str, Any]:
     columns = [*table["StorageDescriptor"]["Columns"][1:], {"Name": "x", "Type": "int"}]
     return {**table, "StorageDescriptor": {**table["StorageDescriptor"], "Columns": columns}}
 
@@ -162,12 +162,12 @@ def stale_projection(table: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("hand", "said"),
     [
-        (strangers_columns, ("column ts_recv: none -> timestamp", "column x: int -> none")),
+        (foreign_columns, ("column ts_recv: none -> timestamp", "column x: int -> none")),
         (elsewhere, (f"location: s3://another/ -> s3://{BUCKET}/lake/",)),
         (stale_projection, ("projection.enabled: false -> true", "projection.x.type: date -> none")),
     ],
 )
-def test_what_hands_changed_is_named_and_mended(
+def test_what_hands_changed_is_named_and_repaired(
     cloud: Cloud, here: Environment, hand: Any, said: tuple[str, ...]
 ) -> None:
     apply(athena.plan(here, ACCOUNT))

@@ -1,4 +1,4 @@
-"""Why modules of our own stay (roles/README.md): faults of the collections' modules; one that is mended fails here."""
+"""Why modules of our own stay (roles/README.md): faults of the collections' modules; one that goes fails here."""
 
 import json
 import subprocess

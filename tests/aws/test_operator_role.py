@@ -24,6 +24,7 @@ from runbook.fleet.playbook import Target
 from runbook.tokens import credentials, token_refresh
 
 SSM, GLUE = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter", f"arn:aws:glue:{REGION}:{ACCOUNT}"
+FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 ANYBODY = {"sts:GetCallerIdentity"}
 RESERVED = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com"
@@ -40,12 +41,14 @@ def judged_by(action: str, asked: dict[str, Any]) -> list[Call]:
         return [Call(action, f"{SECRET}{asked['SecretId']}-AbCdEf")]
     if service == "ssm":
         return [Call(action, f"{SSM}{asked['Name']}" if "Name" in asked else "*")]
-    if "ResourceArn" in asked:
-        return [Call(action, asked["ResourceArn"])]
+    if service == "lambda":
+        return [Call(action, f"{FUNCTION}{asked['FunctionName']}" if "FunctionName" in asked else "*")]
+    if arn := asked.get("ResourceArn") or asked.get("TopicArn"):
+        return [Call(action, arn)]
     database = asked.get("DatabaseName") or asked.get("Name") or asked["DatabaseInput"]["Name"]
     table = asked.get("TableInput", {}).get("Name", "any")
     on_tables = [f"{GLUE}:table/{database}/{table}"] if "Table" in operation else []
-    return [Call(action, arn) for arn in (f"{GLUE}:catalog", f"{GLUE}:database/{database}", *on_tables)]
+    return [Call(action, each) for each in (f"{GLUE}:catalog", f"{GLUE}:database/{database}", *on_tables)]
 
 
 @pytest.fixture(scope="module")

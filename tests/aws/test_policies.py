@@ -107,6 +107,9 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('token-refresh')}", {}),
     ("scheduler", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('reminder')}", {}),
     ("operator", "lambda:InvokeFunction", f"arn:aws:lambda:{HERE}:function:{NAMES.function('reminder')}", {}),
+    ("operator", "lambda:ListFunctions", "*", {}),
+    ("operator", "lambda:GetFunctionUrlConfig", f"arn:aws:lambda:{HERE}:function:{NAMES.function('token-page')}", {}),
+    ("operator", "sns:GetTopicAttributes", f"arn:aws:sns:{HERE}:{NAMES.topic}", {}),
     ("operator", "s3:GetObject", f"{LAKE}depth/x.parquet", {}),
     ("operator", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/manifest/"}),
     ("operator", "ssm:StartSession", f"arn:aws:ssm:{REGION}::document/AWS-StartSSHSession", {}),
@@ -228,6 +231,7 @@ NARROWEST = {  # actions for which AWS knows no resource: service authorization 
     "ec2:DescribeInstances",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSnapshots",
+    "lambda:ListFunctions",
     "ssm:DescribeParameters",
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -313,3 +317,34 @@ def test_the_bucket_wants_tls_our_account_and_writes_that_replace_nothing(render
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+def test_a_price_feed_may_delete_what_a_correction_supersedes_and_nothing_else(tmp_path: Path) -> None:
+    found = render(tmp_path, "__aws_identity_roles", "__aws_storage_policy", price_feed=["", "two/"])
+    by_name = {role["name"]: role["policy"] for role in found["__aws_identity_roles"]}
+    policy = by_name[NAMES.role("host")]
+    key = "analytics/csv/symbol=SBIN/year=2026/month=11/day=23/data_20261123T102500Z.csv.gz"
+    raw = "Raw data/Prices/2026-11-23/raw_file_20261123_035006.json"
+
+    def may(action: str, path: str) -> bool:
+        return evaluate([policy], Call(f"s3:{action}", f"{BUCKET}/{path}", {})) == Decision.ALLOW
+
+    for prefix in ("", "two/"):
+        assert may("PutObject", prefix + key) and may("GetObject", prefix + key) and may("DeleteObject", prefix + key)
+        assert may("PutObject", prefix + raw) and may("GetObject", prefix + raw)
+        listing = {"s3:prefix": f"{prefix}analytics/csv/symbol=SBIN/"}
+        for role in ("host", "operator"):
+            listed = evaluate([by_name[NAMES.role(role)]], Call("s3:ListBucket", BUCKET, listing))
+            assert listed == Decision.ALLOW
+    assert not may("DeleteObject", raw) and not may("DeleteObject", "lake/depth/x.parquet")
+    assert not may("PutObject", f"three/{key}") and not may("DeleteObjectVersion", key)
+    assert evaluate([policy], Call("s3:ListBucket", BUCKET, {"s3:prefix": "Raw data/"})) != Decision.ALLOW
+    others = {name: one for name, one in by_name.items() if name != NAMES.role("host")}
+    delete = Call("s3:DeleteObject", f"{BUCKET}/{key}", {})
+    assert not [name for name, one in others.items() if evaluate([one], delete) == Decision.ALLOW]
+
+    context = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT, "s3:ObjectCreationOperation": "true"}
+    context["aws:PrincipalIsAWSService"] = "false"
+    for path in (key, raw, "lake/depth/x", f"two/{key}"):
+        put = Call("s3:PutObject", f"{BUCKET}/{path}", context)
+        assert evaluate([found["__aws_storage_policy"]], put) == Decision.DENY, "it would replace what is there"

@@ -9,19 +9,21 @@ from typing import Any
 
 import httpx
 import pytest
+from invoke.context import MockContext
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
 from tests.aws.drifts import DRIFTS, open_bucket, unsubscribe, weaken_metadata
 
 from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import HarvesterError
 from lab.aws.console import host_key
-from lab.aws.server import ACCOUNT
+from lab.aws.server import ACCOUNT, REGION
 from runbook.aws import athena, destroy, environment
 from runbook.aws.account import find_instances
 from runbook.aws.leftovers import left_with_tags
 from runbook.aws.teardown import plan
 from runbook.doctor.aws import examine_aws
 from runbook.pull.store import LocalStore
+from runbook.tasks import aws as tasks
 
 KEPT: dict[str, Any] = {}
 SHOWN_BY = {
@@ -29,6 +31,22 @@ SHOWN_BY = {
     "aws_watch : Topic | Make the topic": "aws_watch : Topic | Show that it would be made",
 }
 """Tasks whose modules cannot check what belongs to a thing that is not there yet, by the task that shows that thing."""
+
+
+def outputs(cloud: Cloud, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    as_account(cloud, patch)
+    tasks.outputs(MockContext(), inventory=str(cloud.inventory), json=True)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_outputs_of_an_empty_account_have_every_key(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = {"bucket": None, "lake": None, "topic": None, "token_page": None}
+    none = {"functions": {}, "parameters": {}, "hosts": [], "tables": []}
+    where = {"environment": NAMES.stem, "account": ACCOUNT, "region": REGION, "database": NAMES.database}
+
+    assert outputs(cloud, monkeypatch, capsys) == where | nothing | none
 
 
 def test_the_check_of_an_empty_account_says_what_the_first_run_then_does(
@@ -70,6 +88,24 @@ def test_the_inventory_finds_the_host_by_its_tags(cloud: Cloud) -> None:
     done = subprocess.run(command, cwd=ROOT, env=cloud.environment, capture_output=True, text=True, check=True)
 
     assert f"|--{NAMES.host(1)}" in done.stdout.split("@harvesters:")[1]
+
+
+def test_outputs_name_what_the_account_has(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [host] = find_instances(cloud.client("ec2"), NAMES)
+    bucket = NAMES.bucket(ACCOUNT)
+
+    found = outputs(cloud, monkeypatch, capsys)
+
+    assert (found["bucket"], found["lake"]) == (bucket, f"s3://{bucket}/lake/")
+    assert found["hosts"] == [{key: host[key] for key in ("name", "id", "state", "type", "address")}]
+    assert found["topic"] in {one["TopicArn"] for one in cloud.client("sns").list_topics()["Topics"]}
+    arns = {one["FunctionName"]: one["FunctionArn"] for one in cloud.client("lambda").list_functions()["Functions"]}
+    assert {NAMES.function(name): arn for name, arn in found["functions"].items()} == arns != {}
+    tasks.outputs(MockContext(), inventory=str(cloud.inventory))
+    said = capsys.readouterr().out
+    assert all(word in said for word in (bucket, host["name"], host["id"]))
 
 
 def test_the_host_is_made_as_it_must_be(cloud: Cloud) -> None:
@@ -131,7 +167,7 @@ def test_the_doctor_finds_right_what_the_emulator_can_show_and_wrong_what_hands_
     assert good() == shown - {NAMES.host(1), "bucket", "alerts"}
 
 
-def test_what_hands_changed_is_shown_by_the_check_and_mended_by_the_run(
+def test_what_hands_changed_is_shown_by_the_check_and_repaired_by_the_run(
     cloud: Cloud, figure: Callable[..., None]
 ) -> None:
     before = KEPT["state"]
@@ -141,13 +177,13 @@ def test_what_hands_changed_is_shown_by_the_check_and_mended_by_the_run(
 
     check = cloud.run("--check", "--diff")
     assert cloud.state() == spoiled
-    mended = cloud.run()
+    repaired = cloud.run()
 
-    missed = [drift.__name__ for drift, task in DRIFTS if task not in check.changed or task not in mended.changed]
+    missed = [drift.__name__ for drift, task in DRIFTS if task not in check.changed or task not in repaired.changed]
     figure("drifts_made", len(DRIFTS), bound=">= 10", unit="changes by hand")
     figure("drifts_missed", len(missed), bound="== 0", unit="changes by hand", gate=True)
-    assert sorted(check.changed) == sorted(mended.changed)
-    assert set(mended.changed) == {task for _, task in DRIFTS}
+    assert sorted(check.changed) == sorted(repaired.changed)
+    assert set(repaired.changed) == {task for _, task in DRIFTS}
     assert cloud.state() == before
 
 

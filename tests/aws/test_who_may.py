@@ -216,7 +216,7 @@ def resources(action: str, asked: dict[str, Any]) -> list[Call]:
         asked = {**asked, "Name": asked["Name"].partition(":")[0]}
     if action == "lambda:Invoke":  # the one operation whose right has another name
         return [Call("lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{asked['FunctionName']}")]
-    if service in ("s3", "glue", "ssm", "secretsmanager") and action != "s3:HeadBucket":
+    if service in ("s3", "glue", "lambda", "sns", "ssm", "secretsmanager") and action != "s3:HeadBucket":
         return judged_by(action, asked)
     return [Call(action)]
 

@@ -20,13 +20,14 @@ WITHOUT_BROKER = [name for name in FUNCTIONS if name not in ("token-page", "toke
 TEMPLATES = ROOT / "roles/aws_watch/templates"
 WANTED = {
     "alarms": f"lookup('ansible.builtin.template', '{TEMPLATES}/alarms.json.j2') | from_json",
+    "dashboard": f"lookup('ansible.builtin.template', '{TEMPLATES}/dashboard.json.j2') | from_json",
     "schedules": f"lookup('ansible.builtin.template', '{TEMPLATES}/schedules.json.j2') | from_json",
     "functions": "__aws_functions_wanted",
 }
 
 
 def render(**different: Any) -> Any:
-    """{"alarms", "schedules", "functions"} of two hosts, without those that reach the broker."""
+    """{"alarms", "dashboard", "schedules", "functions"} of two hosts, without those that reach the broker."""
     init_plugin_loader()
     loader = DataLoader()
     loader.set_basedir(str(ROOT))

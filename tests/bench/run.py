@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 from harvester.base.errors import ConfigError
 
-MEASURED = ("capture", "decode", "lake", "close", "storage", "recovery", "load", "stalls", "s3", "reader")
+MEASURED = ("capture", "decode", "lake", "close", "storage", "recovery", "load", "stalls", "s3", "reader", "deliver")
 TESTED = ("pull",)
 """Benchmarks that are tests, for the servers that the tests have."""
 

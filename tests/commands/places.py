@@ -152,6 +152,8 @@ def commands(place: Place) -> dict[str, list[str]]:
         "athena-ddl": ["athena-ddl", "--bucket", "b", "--host", "lab1"],
         "prune-journal": ["prune-journal", "--apply"],
         "upload": ["upload"],
+        "deliver": ["deliver"],
+        "deliver-raw": ["deliver-raw"],
         "metrics": ["metrics"],
         "send-logs": ["send-logs"],
         "cleanup": ["cleanup", "--apply", "--keep-days", "0", "--receipt", str(place.receipt)],

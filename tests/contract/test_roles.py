@@ -1,4 +1,4 @@
-"""The interface of the roles: every variable described once, every default stated once, strangers refused."""
+"""The interface of the roles: every variable described once, every default stated once, unknown ones refused."""
 
 import re
 from pathlib import Path

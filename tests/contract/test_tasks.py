@@ -22,9 +22,10 @@ from runbook.report import delivery
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
-    "allow-me", "athena-tables", "audit", "bench", "calendar-update", "cleanup", "configure", "cost", "demo",
+    "allow-me", "athena-tables", "audit", "bench", "calendar-update", "cleanup", "configure", "cost", "deliver", "demo",
     "deploy", "destroy", "doctor", "due", "export", "index-update", "lab-down", "lab-up", "logs", "mutants",
-    "notify-test", "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key", "secret-put", "site",
+    "notify-test", "outputs", "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key",
+    "secret-put", "site",
     "start", "status", "stop", "test", "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})
@@ -142,6 +143,8 @@ def test_force_overrides_the_refusal_inside_a_session(name: str, played: list[tu
         ("pull-data", {"since": "2026-11-20", "until": "2026-11-01"}, 2, "is after --until"),
         ("pull-data", {"format": "xlsx"}, 2, "none of parquet and csv"),
         ("pull-data", {"every": "60"}, 2, "give --format csv with it"),
+        ("pull-data", {"so_far": True, "since": "2026-11-20"}, 2, "give no dates"),
+        ("pull-data", {"so_far": True, "from_": "s3"}, 2, "give no dates, symbols, format or source"),
         ("pull-data", {"format": "csv", "every": "often"}, 2, "'often' is not a number of seconds"),
         ("verify-data", {"until": "yesterday"}, 2, "is not a date"),
         ("verify-data", {"output": "nowhere-at-all"}, 1, "not a lake with a closed day"),

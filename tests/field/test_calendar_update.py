@@ -15,6 +15,8 @@ import boto3
 import pytest
 import yaml
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 
 from harvester.base.aws_names import Names
 from harvester.base.clock import IST
@@ -220,8 +222,9 @@ def fleet(*states: str) -> Iterator[tuple[Environment, Any, list[str]]]:
                     ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=[{"ResourceType": "instance", "Tags": own}]
                 )["Instances"][0]["InstanceId"]
                 made.append(one)
-                if state == "stopped":
+                if state != "running":
                     ec2.stop_instances(InstanceIds=[one])
+                    ec2_backends[ACCOUNT_ID][names.region].get_instance(one)._state.name = state
             yield Environment({"aws_account_id": ""}, names, Account(names.region, "")), ec2, made
     finally:
         for name, value in before.items():
@@ -258,13 +261,13 @@ def test_hosts_that_sleep_are_woken_for_it_and_sleep_again(tmp_path: Path, monke
     assert ran == [("site", variable, ["aws", "harvester_config"])]
 
 
-def test_hosts_that_slept_sleep_again_where_bringing_fails(tmp_path: Path) -> None:
-    with fleet("stopped") as (here, ec2, instances):
+def test_hosts_that_slept_sleep_again_where_bringing_fails() -> None:
+    with fleet("stopped", "stopping") as (here, ec2, instances):
         with pytest.raises(HarvesterError, match="the disk"), sleepers.left_asleep(here) as asleep:
-            assert asleep == ["h1"]
+            assert asleep == ["h1", "h2"]
             ec2.start_instances(InstanceIds=instances)
             raise HarvesterError("the disk is full")
-        assert states_of(ec2, instances) == ["stopped"]
+        assert states_of(ec2, instances) == ["stopped", "stopped"]
 
 
 def test_the_function_of_the_evening_counts_a_night_session_to_its_own_day(

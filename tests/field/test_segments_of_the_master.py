@@ -147,6 +147,8 @@ def test_a_symbol_that_moves_is_recorded_in_its_segment_by_the_next_run(tmp_path
         await clock.advance(40)
         assert not reassignment.needs_new_run(bench.recorder, {**same, SBIN: "nse_cash_other"}), "the same hours"
         assert reassignment.needs_new_run(bench.recorder, {**same, FUTURE: "mcx"}), "other hours, in session"
+        both = {SBIN: "nse_cash_other", FUTURE: "mcx"}
+        assert reassignment.needs_new_run(bench.recorder, both), "other hours of one, the same of the other"
         assert reassignment.needs_new_run(bench.recorder, {**same, FUTURE: "nse_commodity"}), "no hours at all"
 
     record(settings, clock, story)
@@ -244,3 +246,17 @@ def test_health_asks_nothing_of_a_segment_that_is_closed(tmp_path: Path) -> None
     status["refused_symbols"] = {GOLD: "mcx"}
     assert not check("symbols").ok
     assert "MCX:GOLD26AUGFUT belong to the segment mcx" in check("symbols").detail
+
+
+@pytest.mark.parametrize("earlier", ["nse_cash", "mcx"])
+def test_a_token_is_needed_an_hour_before_the_first_segment_opens(tmp_path: Path, earlier: str) -> None:
+    hours = dict.fromkeys(("nse_cash", "mcx"), ("13:00:00", "13:01:00")) | {earlier: ("10:00:00", "10:01:00")}
+    file = write_calendar(tmp_path / "calendar.json", **hours)
+    settings = make_settings(tmp_path, symbols=[SBIN, GOLD], calendar={"file": str(file)})
+    calendar = TradingCalendar.load(file)
+    status = status_of(settings, OPEN_NS) | {"window": {"open": False}, "token": {"state": "missing"}}
+    judged = []
+    for seconds in (-3600, -3599):
+        found = check_health(settings, status, file_hash="", calendar=calendar, wall_ns=OPEN_NS + seconds * SECOND)
+        judged += [each.ok for each in found if each.name == "token"]
+    assert judged == [True, False]

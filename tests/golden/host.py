@@ -1,4 +1,5 @@
 """What the roles put on a host, as Ansible renders it: files with owner, mode and text, units, packages, commands.
+And what they put into the account that watches it (`account`).
 
 Nothing runs and no host is asked: variables are the inventory's, facts and answers of a bare host are given here.
 
@@ -29,6 +30,7 @@ from ansible.plugins.loader import init_plugin_loader  # noqa: E402
 from ansible.template import Templar, trust_as_template  # noqa: E402
 from ansible.vars.hostvars import HostVars  # noqa: E402
 from ansible.vars.manager import VariableManager  # noqa: E402
+from tests.golden import account  # noqa: E402
 
 FILES = ("file", "copy", "template")
 OTHERS = ("systemd_service", "apt", "command", "shell")
@@ -105,6 +107,7 @@ def main() -> None:
                 text += "".join(f"- {line}\n" for line in before if line not in lines)
             if text != known.get(path) and (text or path not in LISTS):
                 found[f"{name}/{path}"] = text
+    found |= account.make()
     found["playbooks.txt"] = "".join(line for path in sorted(ROOT.glob("playbooks/*.yml")) for line in written_by(path))
     json.dump(found, sys.stdout)
 

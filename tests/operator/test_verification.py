@@ -87,8 +87,8 @@ def test_a_truncated_manifest_is_a_problem_of_its_day_alone(pulled: LocalStore) 
 
 
 def test_a_stranger_is_told_and_is_no_fault(pulled: LocalStore) -> None:
-    stranger = next(pulled.lake.glob("depth_v3/date=2026-11-20/*")) / "notes.csv"
-    stranger.write_text("mine")
+    unlisted = next(pulled.lake.glob("depth_v3/date=2026-11-20/*")) / "notes.csv"
+    unlisted.write_text("mine")
 
     result = verify_store(pulled, Selection())
 

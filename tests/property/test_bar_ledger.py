@@ -1,5 +1,6 @@
 """The ledger of bars for any course of answers and failures, against a list of what each request brought."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
@@ -83,6 +84,27 @@ def test_a_day_without_failures_asks_once_a_bar_and_once_when_it_settles(bars, r
     assert rounds == [end + ASK_AFTER_NS for _, end in due] + [settles_ns]
 
 
+@pytest.mark.parametrize(("width_s", "every_s"), [(60, 300), (900, 300), (300, 420)])
+def test_rounds_are_counted_from_the_begin_of_the_first_bar(width_s: int, every_s: int) -> None:
+    begin_ns = 10_000 * WIDTH
+    due = [(begin_ns + n * width_s * SECOND, begin_ns + (n + 1) * width_s * SECOND) for n in range(30)]
+    settles_ns = due[-1][1] + FINAL_AFTER
+    ledger = BarLedger(4, ["A"], every_s * SECOND)
+    rounds, answered_ns = [], 0
+    for wall_ns in range(begin_ns, settles_ns, 5 * SECOND):
+        ledger.follow_day(due, settles_ns, wall_ns)
+        if found := ledger.take_due(wall_ns):
+            rounds.append(found.due_ns)
+            ledger.note_answer("A", wall_ns)
+
+    expected = []
+    for moment_ns in range(begin_ns + 5 * SECOND, settles_ns, every_s * SECOND):
+        if any(answered_ns < end <= moment_ns for _, end in due):
+            expected.append(moment_ns)
+            answered_ns = moment_ns
+    assert rounds == expected and len(rounds) > 3
+
+
 def test_a_failed_round_is_no_gap_when_the_next_heals_it() -> None:
     due = day(6, 0)
     ledger = BarLedger(4, ["A"], EVERY)
@@ -133,6 +155,19 @@ def test_after_the_clock_was_set_back_what_it_said_no_longer_counts() -> None:
         ledger.follow_day(due, settles_ns, wall_ns + number * EVERY)
         found = ledger.take_due(wall_ns + number * EVERY)
         assert (found is not None) == (number == 1)
+
+
+def test_a_round_that_failed_comes_again_at_once_when_the_clock_is_set_back_to_it() -> None:
+    due = day(8, 0)
+    settles_ns = due[-1][1] + FINAL_AFTER
+    ledger = BarLedger(4, ["A"], EVERY)
+    moments = [due[number][1] + ASK_AFTER_NS for number in (2, 5, 2)]
+    found = []
+    for wall_ns in moments:
+        ledger.follow_day(due, settles_ns, wall_ns)
+        found.append(ledger.take_due(wall_ns))
+        ledger.note_failure(["A"], wall_ns, TIMEOUT)
+    assert found == [(moment_ns, ["A"]) for moment_ns in moments]
 
 
 def test_what_was_never_asked_for_says_so() -> None:

@@ -81,7 +81,7 @@ async def never_answer(request: web.Request) -> web.StreamResponse:
     raise AssertionError("unreachable")
 
 
-async def hang_up(request: web.Request) -> web.StreamResponse:
+async def disconnect(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
@@ -92,7 +92,7 @@ async def cut_short(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     await response.write(b'{"s": "ok"')
     await asyncio.sleep(0.05)  # for the bytes to leave
-    return await hang_up(request)
+    return await disconnect(request)
 
 
 def once_a_connection(afterwards: Answer) -> Answer:

@@ -83,7 +83,7 @@ class Journal:
 
 
 class Stand:
-    """A feed of one group, its surroundings, and the broker at the other end."""
+    """A feed of one group, its context, and the broker at the other end."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Stand:
 
     def deafen(self) -> None:
         """The market goes on, and none of its connections so far hears of it."""
-        self.broker.deaf |= {key for key, names in self.broker.carried.items() if set(names) == self._names}
+        self.broker.deaf |= {key for key, names in self.broker.subscribed.items() if set(names) == self._names}
 
     def stop_hearing(self) -> None:
         """What the client says on the connections that are open now is not read."""

@@ -70,7 +70,7 @@ class SocketBroker(FakeBroker):
         self.sockets: dict[tuple[str, int], web.WebSocketResponse] = {}
         self.pinged: dict[tuple[str, int], list[bytes]] = {}
         """What WebSocket's own pings said, by path and connection; each is answered."""
-        self.carried: dict[tuple[str, int], Collection[str]] = {}
+        self.subscribed: dict[tuple[str, int], Collection[str]] = {}
         """Topics of the data socket, symbols of the 50-level socket, by path and connection."""
         self.extra_routes = {
             "/hsm": self._serve_hsm,
@@ -146,7 +146,7 @@ class SocketBroker(FakeBroker):
             return refusal or web.Response(status=429)
         key, socket = await self._open("/hsm", request)
         topics: dict[str, int] = {}
-        self.carried[key] = topics
+        self.subscribed[key] = topics
         updates = asyncio.create_task(self._update_hsm(key, topics))
         try:
             async for message in self._messages(key):
@@ -199,7 +199,7 @@ class SocketBroker(FakeBroker):
         key, socket = await self._open("/tbt", request)
         self.keys.append(request.headers["authorization"])
         symbols: list[str] = []
-        self.carried[key] = symbols
+        self.subscribed[key] = symbols
         updates = asyncio.create_task(self._update_tbt(key, symbols))
         try:
             async for message in self._messages(key):

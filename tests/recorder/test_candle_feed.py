@@ -130,6 +130,19 @@ def test_requests_are_spaced_and_none_is_sent_twice(tmp_path: Path) -> None:
     assert min(gaps) >= settings.candle_spacing_ns() >= 300_000_000 and sent[-1] - sent[0] < MINUTE
 
 
+def test_an_answer_brings_what_had_ended_when_it_was_asked_for_and_meanwhile_nothing_is_asked_twice(
+    tmp_path: Path,
+) -> None:
+    """Asked for at 10:04, before the day settles at 10:05, and answered after: the day is asked for once more."""
+    settings = settings_of(tmp_path)
+    hand_over(settings, clock := early())
+    slow_ns = OPEN_NS + 4 * MINUTE + ASK_AFTER
+    bench = record(settings, clock, for_minutes(8), lambda _, due: Behaviour(seconds=80) if due == slow_ns else GOOD)
+
+    for symbol in SYMBOLS:
+        assert rounds(bench, symbol) == [*bars_of(4), 6]
+
+
 def test_the_polls_go_first_where_the_limits_are_used_up(tmp_path: Path) -> None:
     broker = {"app_id": "ABCDE12345-100", "requests_per_minute": 160}
     settings = settings_of(tmp_path, feeds=["fyers-rest", "fyers-history"], broker=broker)

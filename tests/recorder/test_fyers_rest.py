@@ -15,7 +15,7 @@ from tests.recorder.broker import (
     answer_well,
     cut_short,
     depth_body,
-    hang_up,
+    disconnect,
     never_answer,
     once_a_connection,
     refuse,
@@ -124,7 +124,7 @@ def test_the_request_is_what_the_broker_documents(trusted: tuple[Path, Path]) ->
         pytest.param(send_too_much, "bad_response", id="huge body"),
         pytest.param(never_answer, "timeout", id="slow"),
         pytest.param(send_for_ever, "timeout", id="never-ending body"),
-        pytest.param(hang_up, "disconnect", id="connection dropped"),
+        pytest.param(disconnect, "disconnect", id="connection dropped"),
     ],
 )
 def test_trouble_has_its_cause_and_ends(trusted: tuple[Path, Path], behaviour: Answer, cause: str) -> None:
@@ -221,7 +221,7 @@ def test_a_kept_connection_that_ends_under_a_request_costs_no_poll(trusted: tupl
         assert len(broker.requests) == 3, "the second was sent again, once"
         return result
 
-    assert poll(trusted, once_a_connection(hang_up), story).outage is None
+    assert poll(trusted, once_a_connection(disconnect), story).outage is None
 
 
 def test_a_kept_connection_that_the_server_gives_up_in_words_costs_no_poll(trusted: tuple[Path, Path]) -> None:
@@ -237,7 +237,7 @@ def test_a_kept_connection_that_the_server_gives_up_in_words_costs_no_poll(trust
 def test_a_request_is_repeated_once_at_most(trusted: tuple[Path, Path]) -> None:
     async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
         assert (await client.fetch(SBIN, 7, TOKEN)).outage is None
-        broker.answer = hang_up
+        broker.answer = disconnect
         result = await client.fetch(SBIN, 8, TOKEN)
         assert len(broker.requests) == 3
         return result
@@ -260,12 +260,12 @@ def test_a_fresh_connection_that_ends_is_not_repeated(trusted: tuple[Path, Path]
         assert len(broker.requests) == 1
         return result
 
-    assert cause_of(poll(trusted, hang_up, story)) == "disconnect"
+    assert cause_of(poll(trusted, disconnect, story)) == "disconnect"
 
 
 def test_the_feed_works_again_after_every_kind_of_trouble(trusted: tuple[Path, Path]) -> None:
     async def story(client: FyersRestClient, broker: FakeBroker) -> PollResult:
-        for behaviour in (hang_up, never_answer, send_for_ever, send_too_much, answer(500)) * 3:
+        for behaviour in (disconnect, never_answer, send_for_ever, send_too_much, answer(500)) * 3:
             broker.answer = behaviour
             assert (await client.fetch(SBIN, 7, TOKEN)).outage
         broker.answer = answer_well

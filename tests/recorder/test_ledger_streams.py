@@ -201,6 +201,15 @@ def test_the_end_of_a_closed_window_lacks_what_the_tail_does_not_prove() -> None
     assert ledger.open_window((3000, 4000)) == [opened("run-2-3", "A", 3000, MUTE)], "still so on the second day"
 
 
+def test_of_a_window_that_was_left_nothing_is_missed_behind_where_it_was_left() -> None:
+    ledger = live((0, 1100))
+    ledger.close_window(1500)
+    assert ledger.mark_lost(0, 1600, LOST, Tail(1300, MUTE)) == whole(2, 1300, 1500, MUTE)
+    seen_longer = live((0, 1100))
+    seen_longer.close_window(1500)
+    assert seen_longer.mark_lost(0, 1600, LOST) == []
+
+
 def test_in_a_window_the_tail_does_not_count() -> None:
     assert live((0, 1100)).mark_lost(0, 1900, LOST, Tail(1800, MUTE)) == [opened("run-2-2", "A", 1900, LOST)]
 

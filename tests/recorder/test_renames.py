@@ -70,9 +70,9 @@ def test_a_company_whose_name_is_alike_is_never_suggested(trusted: tuple[Path, P
 
 
 def test_a_number_that_another_company_got_is_no_successor(trusted: tuple[Path, Path], kept: KeptMasters) -> None:
-    stranger = share("STRANGER", 3456, "INE999X01010")
+    other = share("OTHER", 3456, "INE999X01010")
 
-    assert look(trusted, kept, OLD, without("TATAMOTORS", stranger)).lost[OLD].successor is None
+    assert look(trusted, kept, OLD, without("TATAMOTORS", other)).lost[OLD].successor is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from aiohttp import web
-from tests.recorder.broker import Answer, answer, hang_up, refuse
+from tests.recorder.broker import Answer, answer, disconnect, refuse
 from tests.recorder.fakes import make_settings, make_token, session_around
 from tests.recorder.sockets import SocketBroker, until
 
@@ -88,7 +88,7 @@ async def tell(certificate: tuple[Path, Path], directory: Path, said: Answer, at
         (refuse(-16), "token_refused", "code -16: refused for the test", "refused"),
         (FIREWALL, "refused", "HTTP 403", "ok"),
         (answer(503), "server_error", "HTTP 503", "ok"),
-        (hang_up, "disconnect", "ConnectionResetError", "ok"),
+        (disconnect, "disconnect", "ConnectionResetError", "ok"),
         (NOWHERE, "bad_response", "HTTP 200 without the socket's address", "ok"),
     ],
 )

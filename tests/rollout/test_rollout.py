@@ -1,4 +1,4 @@
-"""Releases roll out to booted hosts, and back: the upgrade with mitogen, the rest without."""
+"""Releases roll out to booted hosts, and back, with mitogen; an untouched host is checked without."""
 
 from tests.scenarios import changes, mitogen
 
@@ -10,7 +10,7 @@ def test_upgrade_waits_for_the_session_to_end_and_can_go_back(scenario):
 
 
 def test_failed_deploy_leaves_the_old_release_running_and_says_why(scenario):
-    failed = scenario("failed_deploy")
+    failed = scenario("failed_deploy", **mitogen())
     for step in ("create", "converge", "side-effect", "verify"):
         failed.molecule(step)
 

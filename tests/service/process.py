@@ -32,7 +32,7 @@ UNBROKEN_SECONDS = 150
 
 
 class Service(NamedTuple):
-    """A running `harvester run` and its surroundings."""
+    """A running `harvester run` and its environment."""
 
     process: asyncio.subprocess.Process
     broker: FakeBroker

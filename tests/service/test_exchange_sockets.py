@@ -28,20 +28,20 @@ from harvester.tokens.handover import Token, write_handover
 SBIN, INDEX = "NSE:SBIN-EQ", "NSE:NIFTY50-INDEX"
 EXCHANGE = [sys.executable, "-c", "from exchange.cli import main; main()"]
 MANY, RATE = 5000, 2.0
-Surroundings = tuple[dict[str, Any], dict[str, str]]
+World = tuple[dict[str, Any], dict[str, str]]
 
 
 @contextmanager
-def exchange(state: Path, *options: str) -> Iterator[Surroundings]:
+def exchange(state: Path, *options: str) -> Iterator[World]:
     """An exchange that trades at all hours: what it says of itself, and the environment that leads to it."""
     with serving(state, "--keep-frames", *options) as ready:
         yield ready, {**os.environ, **client_environment(ready)}
 
 
 @contextmanager
-def recorder(directory: Path, state: Path, surroundings: Surroundings, **changes: Any) -> Iterator[int]:
+def recorder(directory: Path, state: Path, world: World, **changes: Any) -> Iterator[int]:
     """A recording service of that exchange; its process id."""
-    ready, environment = surroundings
+    ready, environment = world
     token = subprocess.run(
         [*EXCHANGE, "token", "--state", str(state)], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -128,8 +128,8 @@ def test_what_the_exchange_sent_is_in_the_journal_after_a_cut_a_deaf_connection_
     hsm = {"index_symbols": [INDEX], "mute_seconds": 2.0}
     feeds = {"feeds": ["fyers-hsm", "fyers-tbt"], "hsm": hsm, "tbt": {"symbols": [SBIN]}}
     with (
-        exchange(state) as surroundings,
-        recorder(tmp_path, state, surroundings, symbols=FIVE, **feeds),
+        exchange(state) as world,
+        recorder(tmp_path, state, world, symbols=FIVE, **feeds),
     ):
         wait_for(tmp_path, is_covered)
         disturb(state, action="cut", path="/hsm/*")
@@ -161,8 +161,8 @@ def test_five_thousand_symbols_fit_into_memory_and_lose_nothing(tmp_path: Path, 
     symbols = [f"NSE:LOAD{number:05}-EQ" for number in range(MANY)]
     load = ("--load-symbols", str(MANY), "--load-rate", str(RATE))
     with (
-        exchange(state, *load) as surroundings,
-        recorder(tmp_path, state, surroundings, symbols=symbols, feeds=["fyers-hsm"]) as pid,
+        exchange(state, *load) as world,
+        recorder(tmp_path, state, world, symbols=symbols, feeds=["fyers-hsm"]) as pid,
     ):
         began = wait_for(tmp_path, is_covered, 120)
         cpu, mono = cpu_seconds(pid), time.monotonic()

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from tests.conftest import Figure
 from tests.recorder.bench import JournalView
-from tests.recorder.broker import FakeBroker, answer, answer_well, hang_up, refuse
+from tests.recorder.broker import FakeBroker, answer, answer_well, disconnect, refuse
 from tests.recorder.fakes import make_token, session_around
 from tests.service.process import COMMAND, FIVE, kib, serving
 
@@ -74,7 +74,7 @@ def test_trouble_rotation_and_stop_leave_no_silent_slot(
             broker.answer = answer(500, b"oops")
             await service.wait_for("len(status['open_gaps']) == 5")
             await service.wait_until_unhealthy()
-            broker.answer = hang_up
+            broker.answer = disconnect
             await service.wait_for("all(gap['cause'] == 'disconnect' for gap in status['open_gaps'])")
             broker.answer = answer_well
             await service.wait_for("not status['open_gaps']")

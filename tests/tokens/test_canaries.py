@@ -204,12 +204,12 @@ def _page(folder: Path, app: dict[str, str], exchange: Path, planted: dict[str, 
 
 def _ansible(folder: Path, access: str) -> str:
     """What the playbook that carries a token says at its most talkative; without the user it cannot get to the end."""
-    FileStore(folder / "carried").write(Secret(access))
+    FileStore(folder / "pushed").write(Secret(access))
     settings = {"token": {"source": "file", "file": str(folder / "target")}}
     host = {"ansible_connection": "local", "harvester_settings": settings, "ansible_python_interpreter": sys.executable}
     (folder / "inventory.json").write_text(json.dumps({"harvesters": {"hosts": {"here": host}}}))
     command = [program("ansible-playbook"), "playbooks/token_push.yml", "--inventory", str(folder / "inventory.json")]
-    command += ["-vvv", "--diff", "--extra-vars", json.dumps({"harvester_token_push_file": str(folder / "carried")})]
+    command += ["-vvv", "--diff", "--extra-vars", json.dumps({"harvester_token_push_file": str(folder / "pushed")})]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     return done.stdout + done.stderr
 

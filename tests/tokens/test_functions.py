@@ -207,8 +207,8 @@ def test_the_page_answers_function_urls_and_reads_nothing_for_strangers(
     from harvester.page.links import LinkSigner
 
     link = LinkSigner(KEY, NAMES.stem).make_link(time.time_ns())
-    strangers = [event(f"https://x.lambda-url.aws/{path}") for path in ("", "admin", "login", "callback")]
-    asked = invoke(tmp_path, "token-page", strangers, stocked)
+    unknown = [event(f"https://x.lambda-url.aws/{path}") for path in ("", "admin", "login", "callback")]
+    asked = invoke(tmp_path, "token-page", unknown, stocked)
     assert {answer["statusCode"] for answer in asked["answers"]} == {404}
     assert asked["calls"] == []
 

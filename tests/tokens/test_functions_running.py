@@ -110,12 +110,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = str(free.getsockname()[1])
     address = f"http://127.0.0.1:{port}"
     place = tmp_path_factory.mktemp("ministack")
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FYERS_"))}
-    surroundings |= {**EMULATOR, "GATEWAY_PORT": port, "AWS_ENDPOINT_URL": address, "TMPDIR": str(place)}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FYERS_"))}
+    variables |= {**EMULATOR, "GATEWAY_PORT": port, "AWS_ENDPOINT_URL": address, "TMPDIR": str(place)}
     command = [sys.executable, "-m", "ministack"]
     with (
         (place / "log").open("w") as log,
-        subprocess.Popen(command, env=surroundings, stdout=log, stderr=log) as process,
+        subprocess.Popen(command, env=variables, stdout=log, stderr=log) as process,
     ):
         try:
             deadline = time.monotonic() + READY_SECONDS

@@ -132,11 +132,11 @@ def test_a_clock_that_is_off_is_named_before_anything_is_stored(seconds: int, si
 
 def test_status_shows_versions_ages_and_next_actions_and_never_a_value(host: Host, mint: Callable[..., str]) -> None:
     token = mint()
-    missing = {standing.name: standing for standing in credentials.look([host])}
+    missing = {credential.name: credential for credential in credentials.look([host])}
     SsmStore(PARAMETER, REGION).write(Secret(token))
     SsmStore(f"{PREFIX}/token-page/signing-key", REGION).write(Secret("k" * 64))
-    found = {standing.name: standing for standing in credentials.look([host])}
-    later = {standing.name: standing for standing in credentials.look([host], time.time_ns() + 30 * HOUR * 10**9)}
+    found = {credential.name: credential for credential in credentials.look([host])}
+    later = {credential.name: credential for credential in credentials.look([host], time.time_ns() + 30 * HOUR * 10**9)}
 
     assert (missing["access token"].good, missing["access token"].action) == (False, "./inv token-push")
     assert missing["PIN for the refresh"].good, "what is not used is not missing"
@@ -146,7 +146,7 @@ def test_status_shows_versions_ages_and_next_actions_and_never_a_value(host: Hos
     assert access.action.startswith("./inv token-push, before ")
     assert found["key of the token page"].version == "ssm:1"
     assert not later["access token"].good
-    assert token not in str([standing.to_dict() for standing in found.values()])
+    assert token not in str([credential.to_dict() for credential in found.values()])
 
 
 def test_undo_goes_back_to_a_token_that_works_and_to_no_other(

@@ -76,8 +76,8 @@ def test_from_the_link_to_done_on_a_phone(page: Page, phone: Any, app: dict[str,
 
     secrets = [page.kept[0].access_token.get_secret_value(), app["secret"], KEY.get_secret_value()]
     assert [secret for secret in secrets if secret in phone.content() + json.dumps(page.said)] == []
-    strangers = {urlsplit(url).hostname for url in phone.seen if not url.startswith("console")}
-    assert strangers <= {"127.0.0.1", "api-t1.fyers.in"}
+    others = {urlsplit(url).hostname for url in phone.seen if not url.startswith("console")}
+    assert others <= {"127.0.0.1", "api-t1.fyers.in"}
 
     done = phone.url
     phone.goto(done)

@@ -87,7 +87,7 @@ class Listener:
 
 
 def morning(
-    tmp_path: Path, day: str, standing: Callable[[str], TokenState], listener: Listener, *, to: str = "16:00"
+    tmp_path: Path, day: str, state_of: Callable[[str], TokenState], listener: Listener, *, to: str = "16:00"
 ) -> list[str]:
     """Looks every five minutes from 07:00 on; what was said, as "HH:MM severity cause"."""
     said: list[str] = []
@@ -97,7 +97,7 @@ def morning(
         look(
             at(f"{day}T{clock}:00"),
             day_of(day),
-            standing(clock),
+            state_of(clock),
             memory=FileStore(tmp_path / "memory"),
             channels=lambda: [listener],
             remedy=lambda: "Log in",
@@ -286,16 +286,16 @@ def test_a_host_asks_its_recorder(status: dict[str, object] | None, cause: str) 
 
 
 def test_a_recorder_that_is_down_is_not_answered_with_a_login(tmp_path: Path) -> None:
-    standing = host.judge_status(None, day_of("2026-11-23"), at("2026-11-23T08:00:00"), "mumbai-2")
+    state = host.judge_status(None, day_of("2026-11-23"), at("2026-11-23T08:00:00"), "mumbai-2")
     listener = Listener()
 
     look(
         at("2026-11-23T08:00:00"),
         day_of("2026-11-23"),
-        standing,
+        state,
         memory=FileStore(tmp_path / "memory"),
         channels=lambda: [listener],
-        remedy=lambda: host.remedy_of(standing),
+        remedy=lambda: host.remedy_of(state),
     )
 
     [message] = listener.heard

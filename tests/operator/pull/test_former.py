@@ -81,14 +81,14 @@ def test_files_that_an_older_release_left_beside_are_moved_by_the_next_pull(day:
     day.pull(store)
     for path, content in first.items():
         (store.lake / path).write_bytes(content)
-    stranger = store.lake / day.partition(DAYS[0]).path("depth") / "mine.parquet"
-    stranger.write_bytes(b"a person's own")
+    unlisted = store.lake / day.partition(DAYS[0]).path("depth") / "mine.parquet"
+    unlisted.write_bytes(b"a person's own")
     assert store.superseded.is_dir()
 
     [result] = pull([day.connect], store, Selection(since=DAYS[1]))  # of other days
 
     assert result.problems == []
-    assert tables(store) == second | {stranger.relative_to(store.lake).as_posix(): b"a person's own"}
+    assert tables(store) == second | {unlisted.relative_to(store.lake).as_posix(): b"a person's own"}
     assert len([*store.superseded.iterdir()]) == 2 * len(first), "nothing is overwritten there"
 
 

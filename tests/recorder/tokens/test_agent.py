@@ -42,7 +42,7 @@ class Told(Notifier):
         self.said.append(("stopping", status))
 
 
-class Desk:
+class Handover:
     """An agent, its store's content, and what it says."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,12 +69,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def handover(tmp_path: Path) -> Handover:
+    return Handover(tmp_path)
 
 
-def test_a_good_token_is_handed_over_once_and_said(desk: Desk) -> None:
-    said = desk.poll(StoredToken(GOOD, "ssm:1"))
+def test_a_good_token_is_handed_over_once_and_said(handover: Handover) -> None:
+    said = handover.poll(StoredToken(GOOD, "ssm:1"))
     expires = "2026-11-18T17:36:40+05:30"
     assert said == [{"event": "token_handed_over", "log_level": "info", "version": "ssm:1", "expires": expires}]
     content = {
@@ -82,127 +82,127 @@ def test_a_good_token_is_handed_over_once_and_said(desk: Desk) -> None:
         "version": "ssm:1",
         "expires_at_ns": 1_795_003_600 * NS_PER_SECOND,
     }
-    assert json.loads(desk.path.read_text()) == content
-    assert desk.poll(StoredToken(GOOD, "ssm:1")) == []
-    desk.poll(StoredToken(GOOD, "ssm:2"))
-    assert desk.version == "ssm:2"
+    assert json.loads(handover.path.read_text()) == content
+    assert handover.poll(StoredToken(GOOD, "ssm:1")) == []
+    handover.poll(StoredToken(GOOD, "ssm:2"))
+    assert handover.version == "ssm:2"
     assert redact(GOOD.get_secret_value()) == "[redacted]"
 
 
-def test_another_token_of_the_same_version_is_handed_over(desk: Desk) -> None:
+def test_another_token_of_the_same_version_is_handed_over(handover: Handover) -> None:
     """A parameter that was deleted and stored again begins at version 1 once more."""
     other = Secret(make_token(1_795_007_200))
-    desk.poll(StoredToken(GOOD, "ssm:1"))
-    desk.poll(StoredToken(other, "ssm:1"))
-    assert json.loads(desk.path.read_bytes())["access_token"] == other.get_secret_value()
+    handover.poll(StoredToken(GOOD, "ssm:1"))
+    handover.poll(StoredToken(other, "ssm:1"))
+    assert json.loads(handover.path.read_bytes())["access_token"] == other.get_secret_value()
 
 
-def test_a_token_that_is_no_good_is_said_once_and_judged_anew(desk: Desk) -> None:
-    desk.poll(StoredToken(GOOD, "ssm:1"))
-    [line] = desk.poll(StoredToken(OLD, "ssm:2"))
+def test_a_token_that_is_no_good_is_said_once_and_judged_anew(handover: Handover) -> None:
+    handover.poll(StoredToken(GOOD, "ssm:1"))
+    [line] = handover.poll(StoredToken(OLD, "ssm:2"))
     assert (line["event"], line["log_level"], line["version"]) == ("token_refused", "error", "ssm:2")
     assert line["detail"].startswith("The token expired at 2026-11-18 16:36 India time.")
-    assert desk.poll(StoredToken(OLD, "ssm:2")) == []
-    assert [line["version"] for line in desk.poll(StoredToken(OLD, "ssm:3"))] == ["ssm:3"]
-    assert desk.version == "ssm:1"
-    desk.clock.step(-10)
-    desk.poll(StoredToken(OLD, "ssm:3"))
-    assert desk.version == "ssm:3"
+    assert handover.poll(StoredToken(OLD, "ssm:2")) == []
+    assert [line["version"] for line in handover.poll(StoredToken(OLD, "ssm:3"))] == ["ssm:3"]
+    assert handover.version == "ssm:1"
+    handover.clock.step(-10)
+    handover.poll(StoredToken(OLD, "ssm:3"))
+    assert handover.version == "ssm:3"
 
 
 def test_a_token_that_cannot_be_handed_over_is_tried_at_each_poll(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "missing")
+    handover = Handover(tmp_path / "missing")
     for _ in range(2):
-        [line] = desk.poll(StoredToken(GOOD, "ssm:1"))
+        [line] = handover.poll(StoredToken(GOOD, "ssm:1"))
         assert (line["event"], line["log_level"], line["version"]) == ("token_not_handed_over", "error", "ssm:1")
         assert "could not be handed over" in line["detail"]
     (tmp_path / "missing").mkdir()
-    desk.poll(StoredToken(GOOD, "ssm:1"))
-    assert desk.version == "ssm:1"
+    handover.poll(StoredToken(GOOD, "ssm:1"))
+    assert handover.version == "ssm:1"
 
 
-def test_a_store_that_fails_is_asked_more_and_more_seldom(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_is_asked_more_and_more_seldom(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
     spread: list[tuple[float, float]] = []
     monkeypatch.setattr("random.uniform", lambda low, high: spread.append((low, high)) or 1.0)
-    said = [desk.poll(StoreError("throttled"))[0] for _ in range(9)]
+    said = [handover.poll(StoreError("throttled"))[0] for _ in range(9)]
     assert [line["retry_seconds"] for line in said] == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert {(line["event"], line["log_level"], line["detail"]) for line in said} == {
         ("token_store_failed", "warning", "throttled")
     }
     assert set(spread) == {(0.75, 1.25)}
-    assert desk.poll(None) == []
-    assert desk.poll(StoreError("throttled"))[0]["retry_seconds"] == 5, "an answer ends the patience"
-    desk.poll(StoreError("throttled"))
-    desk.agent.look_now()
-    assert desk.poll(StoreError("throttled"))[0]["retry_seconds"] == 5, "so does a person's wish"
+    assert handover.poll(None) == []
+    assert handover.poll(StoreError("throttled"))[0]["retry_seconds"] == 5, "an answer ends the patience"
+    handover.poll(StoreError("throttled"))
+    handover.agent.look_now()
+    assert handover.poll(StoreError("throttled"))[0]["retry_seconds"] == 5, "so does a person's wish"
 
 
-def serve(desk: Desk, *contents: StoredToken | StoreError | None) -> list[tuple[str, str]]:
+def serve(handover: Handover, *contents: StoredToken | StoreError | None) -> list[tuple[str, str]]:
     """Run the agent through these answers of the store, and stop it; what systemd was told."""
     left = list(contents)
 
     def read() -> StoredToken | None:
         content = left.pop(0)
         if not left:
-            desk.agent.stop()
+            handover.agent.stop()
         if isinstance(content, StoreError):
             raise content
         return content
 
-    desk.read = read  # type: ignore[method-assign]
+    handover.read = read  # type: ignore[method-assign]
 
     async def wake() -> None:
-        running = asyncio.create_task(desk.agent.run())
+        running = asyncio.create_task(handover.agent.run())
         while not running.done():
             await asyncio.sleep(0)
-            if desk.told.said and left:
-                desk.agent.look_now()
+            if handover.told.said and left:
+                handover.agent.look_now()
         await running
 
     asyncio.run(asyncio.wait_for(wake(), 10))
-    return desk.told.said
+    return handover.told.said
 
 
-def test_the_agent_says_when_it_is_ready_and_when_it_stops(desk: Desk) -> None:
-    assert serve(desk, None) == [("ready", "no token has been stored yet"), ("stopping", "stopping")]
-    assert desk.version is None
+def test_the_agent_says_when_it_is_ready_and_when_it_stops(handover: Handover) -> None:
+    assert serve(handover, None) == [("ready", "no token has been stored yet"), ("stopping", "stopping")]
+    assert handover.version is None
 
 
-def test_the_agent_says_what_it_handed_over(desk: Desk) -> None:
+def test_the_agent_says_what_it_handed_over(handover: Handover) -> None:
     state = "handed over ssm:1, good until 2026-11-18 17:36 India time"
-    assert serve(desk, StoredToken(GOOD, "ssm:1"))[0] == ("ready", state)
+    assert serve(handover, StoredToken(GOOD, "ssm:1"))[0] == ("ready", state)
 
 
-def test_the_agent_says_what_it_refused(desk: Desk) -> None:
-    assert serve(desk, StoredToken(OLD, "ssm:2"))[0] == ("ready", "refused ssm:2")
+def test_the_agent_says_what_it_refused(handover: Handover) -> None:
+    assert serve(handover, StoredToken(OLD, "ssm:2"))[0] == ("ready", "refused ssm:2")
 
 
-def test_an_agent_whose_store_never_answered_says_so(desk: Desk) -> None:
-    assert serve(desk, StoreError("down"))[0] == ("ready", "no token yet")
+def test_an_agent_whose_store_never_answered_says_so(handover: Handover) -> None:
+    assert serve(handover, StoreError("down"))[0] == ("ready", "no token yet")
 
 
-def test_a_wish_is_answered_at_once(desk: Desk) -> None:
-    serve(desk, None, StoredToken(GOOD, "ssm:7"))
-    assert desk.version == "ssm:7"
+def test_a_wish_is_answered_at_once(handover: Handover) -> None:
+    serve(handover, None, StoredToken(GOOD, "ssm:7"))
+    assert handover.version == "ssm:7"
 
 
-def test_the_watchdog_is_told_while_the_agent_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watchdog_is_told_while_the_agent_waits(handover: Handover, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[float] = []
     monkeypatch.setattr("random.uniform", lambda _, high: high)
-    desk.content = StoreError("down")
+    handover.content = StoreError("down")
 
     async def nap(waiting: Any, seconds: float) -> None:
         waiting.close()
         naps.append(seconds)
-        desk.clock.freeze(seconds)
+        handover.clock.freeze(seconds)
         if len(naps) == 5:
-            desk.agent.stop()
+            handover.agent.stop()
         raise TimeoutError
 
     monkeypatch.setattr(agents.asyncio, "wait_for", nap)
-    asyncio.run(desk.agent.run())
+    asyncio.run(handover.agent.run())
     assert naps == [5.0, 1.25, 5.0, 5.0, 2.5]
-    assert desk.told.said == [("ready", "no token yet"), *[("alive", "no token yet")] * 5, ("stopping", "stopping")]
+    assert handover.told.said == [("ready", "no token yet"), *[("alive", "no token yet")] * 5, ("stopping", "stopping")]
 
 
 def test_the_file_is_whole_private_and_durable(tmp_path: Path) -> None:
@@ -272,56 +272,56 @@ def test_a_handover_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'file' / 'token'}: the token cannot be reached (Not a directory)."
 
 
-def spoil(desk: Desk, how: str) -> None:
+def spoil(handover: Handover, how: str) -> None:
     if how == "gone":
-        desk.path.unlink()
+        handover.path.unlink()
     else:
-        desk.path.chmod(0o640)
-        desk.path.write_text("{")
+        handover.path.chmod(0o640)
+        handover.path.write_text("{")
 
 
 @pytest.mark.parametrize("how", ["gone", "garbage"])
 @pytest.mark.parametrize("answer", [StoredToken(GOOD, "ssm:1"), StoreError("down"), None])
 def test_a_handover_that_is_lost_is_back_within_five_seconds(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str, answer: StoredToken | StoreError | None
+    handover: Handover, monkeypatch: pytest.MonkeyPatch, how: str, answer: StoredToken | StoreError | None
 ) -> None:
     """Whatever the store says meanwhile, and however patient the agent has become with it."""
     monkeypatch.setattr("random.uniform", lambda _, high: high)
-    desk.poll(StoredToken(GOOD, "ssm:1"))
-    desk.content, naps, spoilt_at = answer, [], 0
+    handover.poll(StoredToken(GOOD, "ssm:1"))
+    handover.content, naps, spoilt_at = answer, [], 0
 
     async def nap(waiting: Any, seconds: float) -> None:
         nonlocal spoilt_at
         waiting.close()
         naps.append(seconds)
-        desk.clock.freeze(seconds)
+        handover.clock.freeze(seconds)
         if spoilt_at:
-            desk.agent.stop()
+            handover.agent.stop()
         elif sum(naps) >= 300:
-            spoil(desk, how)
+            spoil(handover, how)
             spoilt_at = len(naps)
         raise TimeoutError
 
     monkeypatch.setattr(agents.asyncio, "wait_for", nap)
     with structlog.testing.capture_logs() as said:
-        asyncio.run(desk.agent.run())
+        asyncio.run(handover.agent.run())
 
     assert sum(naps[spoilt_at:]) <= 5
-    assert desk.version == "ssm:1"
+    assert handover.version == "ssm:1"
     lines = [line for line in said if line["event"] in ("handover_lost", "token_handed_over")]
     assert [line["event"] for line in lines] == ["handover_lost", "token_handed_over"]
-    assert lines[0]["path"] == str(desk.path)
+    assert lines[0]["path"] == str(handover.path)
 
 
-def test_a_lost_handover_that_cannot_be_written_is_said_once_and_tried_until_it_can(desk: Desk) -> None:
-    desk.poll(StoredToken(GOOD, "ssm:1"))
-    shelf = desk.path.parent.with_name("away")
-    desk.path.parent.rename(shelf)
+def test_a_lost_handover_that_cannot_be_written_is_said_once_and_tried_until_it_can(handover: Handover) -> None:
+    handover.poll(StoredToken(GOOD, "ssm:1"))
+    shelf = handover.path.parent.with_name("away")
+    handover.path.parent.rename(shelf)
     with structlog.testing.capture_logs() as said:
         for _ in range(3):
-            desk.agent.restore()
-    desk.path.parent.mkdir()
-    desk.agent.restore()
+            handover.agent.restore()
+    handover.path.parent.mkdir()
+    handover.agent.restore()
 
     assert [line["event"] for line in said].count("token_not_handed_over") == 3
-    assert desk.version == "ssm:1"
+    assert handover.version == "ssm:1"

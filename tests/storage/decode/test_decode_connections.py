@@ -1,4 +1,4 @@
-"""Frames from the journal are decoded by connection: nothing is carried across a reconnect or a restart."""
+"""Frames from the journal are decoded by connection: nothing is kept across a reconnect or a restart."""
 
 import pytest
 

@@ -153,7 +153,7 @@ def test_leftovers_are_in_the_order_of_their_frames_and_places() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_an_id_may_be_given_to_other_topics_and_kinds_at_any_time(size: int) -> None:
-    """Batches of any size see the same: updates before and after, carried over from the batch before."""
+    """Batches of any size see the same: updates before and after, kept from the batch before."""
     names = ["sf|nse_cm|1", "sf|nse_cm|2", "dp|nse_cm|1", "sf|nse_cm|1"]
     entries = [hsm.update(5, [1]), hsm.lite(6, 2)]
     for at, name in enumerate(names):

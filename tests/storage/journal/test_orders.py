@@ -11,10 +11,10 @@ from tests.journals import DAY, OPEN_NS, HandClock
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.files import make_directory, publish, replace_file, sync_directory, write_new
 from harvester.journal import JournalWriter, RunInfo, recover, scan
-from harvester.journal.format import CONTROL, DATA, Record, encode
+from harvester.journal.format import CONTROL, DATA, Record, day_directory, encode
 from harvester.journal.quarantine import keep_link, keep_range, keep_whole
 from harvester.journal.repair import cut_and_close, seal_as
-from harvester.journal.segment import Limits, SegmentFile
+from harvester.journal.segment import Limits, SegmentFile, Spare
 
 RUN = RunInfo("lab1", "r1", "c0ffee", {0: "NSE:SBIN-EQ"}, run_id="run", boot_id="boot")
 NAME = f"{OPEN_NS}-77"
@@ -93,6 +93,19 @@ def test_a_segment_is_durable_from_its_creation_and_when_it_is_sealed(tmp_path: 
     with watched(tmp_path):
         made.write(GOOD, 3)
         made.seal()
+
+
+def test_a_file_made_ahead_has_one_name_once_its_segment_is_synced(tmp_path: Path) -> None:
+    """Were the former one back after a power cut, recovery would set the segment's records aside."""
+    make_directory(day_directory(tmp_path, DAY))
+    with watched(tmp_path) as disk:
+        spare = Spare(tmp_path)
+        sync_directory(tmp_path)
+        made = SegmentFile(tmp_path, DAY, Limits(1 << 20, NS_PER_SECOND), wall_ns=OPEN_NS, mono_ns=1, spare=spare)
+        made.write(GOOD, 1)
+        made.sync()
+        assert disk.returning(hidden=True) == []
+        made.abandon()
 
 
 def test_a_writer_that_is_closed_leaves_nothing_to_a_power_cut(tmp_path: Path) -> None:

@@ -52,11 +52,12 @@ class CandleRecorder:
     def control(self, kind: str, **fields: Any) -> None:
         self.writer.append_control({"type": kind, **fields})
 
-    def answer(self, minutes: float, symbol: str, body: bytes, status: int = 200) -> None:
-        """An answer that was asked for then, and came 40 ms later."""
+    def answer(self, minutes: float, symbol: str, body: bytes, status: int = 200, due: float | None = None) -> None:
+        """An answer that was asked for then, in the round that was due then or before, and came 40 ms later."""
         sent_ns = OPEN_NS + int(minutes * MINUTE)
+        due_ns = sent_ns if due is None else OPEN_NS + int(due * MINUTE)
         recv_ns = self.clock.now_ns = max(self.clock.now_ns, sent_ns + 40_000_000)
-        poll = CandlePoll(sent_ns, sent_ns, status, self.width_ns // NS_PER_SECOND, body)
+        poll = CandlePoll(due_ns, sent_ns, status, self.width_ns // NS_PER_SECOND, body)
         number = self.symbols.index(symbol)
         self.writer.append(FYERS_HISTORY, number, encode_candles(poll), wall_ns=recv_ns, mono_ns=self.clock.mono_ns())
 

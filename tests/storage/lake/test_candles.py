@@ -8,6 +8,7 @@ from tests.journals import OPEN_NS
 from tests.storage.lake.candles import (
     BARS,
     CLOSE_NS,
+    FINAL_AFTER,
     INFY,
     MINUTE,
     SBIN,
@@ -208,6 +209,28 @@ def test_a_day_recorded_before_the_setting_went_is_still_closed_with_its_candles
     host.record_all()
     host.close(candles=CandlesExpected())
     assert len(host.table()) == BARS and host.entry()["recorded"] == BARS
+
+
+def test_a_day_keeps_the_resolution_that_it_was_recorded_with(host: CandlePlace) -> None:
+    """The setting was 15 minutes when the day was closed, and 5 when it was recorded."""
+    host.record_all()
+    host.close(candles=CandlesExpected(BOTH, 3 * WIDTH, FINAL_AFTER))
+    assert [row["resolution_ns"] for row in host.table()] == [WIDTH] * BARS
+    assert (host.certificate()["candles"]["resolution_ns"], host.entry()["recorded"]) == (WIDTH, BARS)
+
+
+def test_a_bar_that_ends_with_trading_is_whole_then(host: CandlePlace) -> None:
+    """Trading ends 2 minutes into the last bar, and a request of a minute later brings it."""
+    closes_ns = OPEN_NS + (BARS - 1) * WIDTH + 2 * MINUTE
+    recorder = host.candles()
+    for minutes in (26.9, 28):
+        recorder.answer(minutes, SBIN, ALL)
+    recorder.stop()
+    host.close(phases={"nse_cash": (Phase("continuous", OPEN_NS, closes_ns),)})
+
+    last = host.table()[-1]
+    assert (last["ts_begin"], last["ts_recv"]) == (OPEN_NS + 5 * WIDTH, OPEN_NS + 28 * MINUTE + 40_000_000)
+    assert host.lost() == []
 
 
 def test_a_day_without_candles_has_no_table_and_no_section(host: CandlePlace) -> None:

@@ -234,11 +234,11 @@ def test_a_journal_of_a_newer_format_is_refused(place) -> None:
 @pytest.mark.parametrize("column", ["ltp_paise", "ask_px_paise", "bid_ord", "ts_recv", "symbol", "oi"])
 def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: pytest.MonkeyPatch, column: str) -> None:
     """A disk, or a library, that gives back one other value than it was given."""
-    finish = TableWriter.__exit__
+    finish = TableWriter.close
     name = "depth" if column in schema.DEPTH_TABLE.schema.names else "quotes"
 
-    def spoil(writer: TableWriter, *error: object) -> None:
-        finish(writer, *error)
+    def spoil(writer: TableWriter) -> None:
+        finish(writer)
         if writer.table.name != name:
             return
         path = writer.path
@@ -249,7 +249,7 @@ def test_a_table_that_reads_back_otherwise_is_never_closed(place, monkeypatch: p
         number = table.schema.get_field_index(column)
         pq.write_table(table.set_column(number, field, pa.array(values, type=field.type)), path)
 
-    monkeypatch.setattr(TableWriter, "__exit__", spoil)
+    monkeypatch.setattr(TableWriter, "close", spoil)
     place.record_all()
     with pytest.raises(HarvesterError, match="reading the file back gives other values"):
         place.close()

@@ -4,6 +4,7 @@ import argparse
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from harvester.base.validation import validate
 from harvester.commands import build as build_command
 from harvester.config.settings import Settings
 from harvester.decode.fyers_hsm import HsmDecoder
+from harvester.decode.fyers_tbt import TbtDecoder
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.prepare import AT_WORK, BUILT, NO_ROOM, build_parts
 from harvester.lake.publish.archive import Form
@@ -52,15 +54,20 @@ def without_parts(place: StreamedPlace) -> StreamedPlace:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many frames each call of a decoder of the data socket had."""
+    """How many frames each call of a decoder of a socket had."""
     calls: list[int] = []
-    plain = HsmDecoder.decode
 
-    def decode(self: HsmDecoder, frames: Any) -> Any:
-        calls.append(len(frames))
-        return plain(self, frames)
+    def watch(kind: type[HsmDecoder | TbtDecoder]) -> None:
+        plain = kind.decode
 
-    monkeypatch.setattr(HsmDecoder, "decode", decode)
+        def decode(self: Any, frames: Any) -> Any:
+            calls.append(len(frames))
+            return plain(self, frames)
+
+        monkeypatch.setattr(kind, "decode", decode)
+
+    watch(HsmDecoder)
+    watch(TbtDecoder)
     return calls
 
 
@@ -117,9 +124,45 @@ def test_a_day_with_parts_becomes_the_same_files_as_one_without(streamed: Stream
 
     decoded.clear()
     assert files(streamed) == expected
-    assert sum(decoded) == 2 < in_all  # the frames of the last segment
+    assert sum(decoded) == 3 < in_all  # the frames of the last segment
     assert streamed.certificate() == plain.certificate()
     assert not parts(streamed).exists()
+
+
+def test_books_of_50_levels_and_their_numbers_go_on_from_segment_to_segment(
+    streamed: StreamedPlace, decoded: list[int]
+) -> None:
+    """Each message has three levels of a side, so a book is of all before it; a number is missing between segments."""
+    recorder = streamed.sockets()
+    recorder.open((FYERS_TBT,))
+    recorder.connect(0, [SBIN, INFY], FYERS_TBT)
+    for symbol in (SBIN, INFY):
+        recorder.book50(0, symbol, 0, snapshot=True)
+    recorder.book50(0, SBIN, 1)
+    recorder.writer.seal()
+    built = [build(streamed)]
+    recorder.at(10)
+    recorder.book50(0, SBIN, 2)
+    recorder.book50(0, INFY, 2, sequence=5)
+    recorder.writer.seal()
+    built.append(build(streamed))
+    recorder.at(20)
+    recorder.book50(0, SBIN, 3)
+    recorder.book50(0, INFY, 3)
+    recorder.close()
+    recorder.stop()
+    plain = without_parts(streamed)
+    expected = files(plain)
+
+    decoded.clear()
+    assert built == [(BUILT, 1), (BUILT, 1)]
+    assert files(streamed) == expected
+    assert sum(decoded) == 2
+    assert streamed.certificate() == plain.certificate()
+    assert [streamed.facts(symbol, "fyers-tbt")["sequence"]["missing"] for symbol in (SBIN, INFY)] == [0, 3]
+    last = [streamed.table("depth50", symbol)[-1] for symbol in (SBIN, INFY)]
+    assert [row["valid"] for row in last] == [True, False]
+    assert [row["bid_qty"][:4] for row in last] == [[13, 14, 15, 13]] * 2
 
 
 def test_a_run_and_a_symbol_that_come_later_do_not_cost_the_parts_of_before(
@@ -160,13 +203,13 @@ def test_parts_of_another_release_are_not_taken_nor_gone_on_with(streamed: Strea
     expected = files(plain)
     decoded.clear()
     assert files(streamed) == expected
-    assert sum(decoded) == 2
+    assert sum(decoded) == 3
 
     shutil.rmtree(streamed.lake)
     build(streamed, release="of-yesterday")
     decoded.clear()
     assert files(streamed) == expected
-    assert sum(decoded) > 2
+    assert sum(decoded) > 3
 
 
 @pytest.mark.parametrize("what", ["rows", "part", "state", "zst", "swapped"])
@@ -241,6 +284,43 @@ def test_without_room_nothing_is_built_and_what_was_goes(streamed: StreamedPlace
     assert not parts(streamed).exists()
     expected = files(without_parts(streamed))
     assert files(streamed) == expected
+
+
+@pytest.mark.parametrize(("lacks", "outcome"), [(0, (BUILT, 3)), (1, (NO_ROOM, 0))])
+def test_room_is_what_the_close_needs_and_the_reserve_beside_it(
+    streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch, lacks: int, outcome: Built
+) -> None:
+    recorder = streamed.sockets()
+    recorder.open()
+    recorder.writer.seal()
+    recorder.at(1)
+    recorder.close()
+    recorder.stop()
+    journal = sum(path.stat().st_size for path in streamed.journal.glob("*/*.seg"))
+    free = SimpleNamespace(free=journal + 10_000 - lacks)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    assert build(streamed, reserve_bytes=10_000) == outcome
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_of_a_connection_the_last_message_of_any_part_counts(streamed: StreamedPlace, silent: int) -> None:
+    """Of one that ends with its run, in whose later segments the other connection alone has messages."""
+    recorder = streamed.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN])
+    recorder.connect(1, [INFY])
+    recorder.at(1)
+    recorder.snapshots(0, SBIN)
+    recorder.snapshots(1, INFY)
+    for seconds in (5, 10):
+        recorder.at(seconds)
+        recorder.books(1 - silent, (INFY, SBIN)[silent], seconds)
+        recorder.writer.seal()
+        assert build(streamed) == (BUILT, 1)
+    recorder.writer.close()
+    expected = files(without_parts(streamed))
+    assert files(streamed) == expected
+    assert 1 in [begin for begin, *_ in streamed.lost((SBIN, INFY)[silent])]
 
 
 def test_nothing_is_built_while_another_holds_the_parts(streamed: StreamedPlace) -> None:

@@ -52,6 +52,8 @@ COMMANDS = {
     "athena-ddl": Command("print table definitions for Amazon Athena", False),
     "prune-journal": Command("delete journal segments that the lake provably holds"),
     "upload": Command("bring closed days into the bucket, verified"),
+    "deliver": Command("bring a day of the broker's candles to other places, in their layouts"),
+    "deliver-raw": Command("bring the broker's answers with candles to other places, as they came"),
     "metrics": Command("publish this host's metrics in CloudWatch, once"),
     "send-logs": Command("bring this host's log to CloudWatch, once"),
     "cleanup": Command("delete lake files that receipts prove to be elsewhere"),

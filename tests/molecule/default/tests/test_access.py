@@ -19,6 +19,7 @@ METADATA_USERS = {
     "harvester-upload",
     "harvester-metrics",
     "harvester-logs",
+    "harvester-deliver",
     "ubuntu",
 }
 CONNECT = """

@@ -13,7 +13,7 @@ OFFLINE = [
 ]
 SERVICE_USERS = (
     "harvester-recorder harvester-token harvester-alert harvester-close harvester-upload harvester-metrics"
-    " harvester-logs"
+    " harvester-logs harvester-deliver"
 )
 PATHS = {
     "/opt/harvester/releases": "root root 755",
@@ -26,6 +26,7 @@ PATHS = {
     "/var/spool/harvester-alert": "harvester-alert harvester 3770",
     "/var/log/harvester-alert": "harvester-alert harvester 750",
     "/var/lib/harvester/uploads": "harvester-upload harvester 2750",
+    "/var/lib/harvester/deliveries": "harvester-deliver harvester 2750",
     "/var/lib/harvester-token": "harvester-token harvester-token 700",
     "/run/harvester-recorder": "harvester-recorder harvester 750",
     "/run/harvester-token": "harvester-token harvester-recorder 750",

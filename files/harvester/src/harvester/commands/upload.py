@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from harvester.base.clock import parse_date
 from harvester.base.errors import HarvesterError
+from harvester.deliver.protocol import DayOutcome
 from harvester.lake.layout import find_partitions
 from harvester.upload.bucket import open_bucket, uploads_dir
 from harvester.upload.receipts import attest, now, write_attested
 from harvester.upload.retries import Retries
-from harvester.upload.uploader import DayOutcome, Uploader
+from harvester.upload.uploader import Uploader
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings

@@ -20,6 +20,7 @@ WORDS = {
     "Path": "path",
     "SymbolRule": "rules",
     "IndexList": "index lists",
+    "DeliverySettings": "deliveries",
 }
 
 

@@ -23,6 +23,7 @@ from harvester.config.alerting import AlertSettings, AwsRegion
 from harvester.config.broker import BrokerSettings
 from harvester.config.candles import CandleSettings, request_spacing
 from harvester.config.cloudwatch import EndpointUrl, LogSettings, MetricsSettings
+from harvester.config.deliveries import DeliverySettings, refuse_shared_places
 from harvester.config.feeds import (
     FeedName,
     HsmSettings,
@@ -120,6 +121,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """Messages to people."""
     upload: UploadSettings = UploadSettings()
     """The copy in S3."""
+    deliveries: Annotated[tuple[DeliverySettings, ...], Meta(max_length=20)] = ()
+    """Tables taken to places of others, such as {name: price-feed, kind: price-feed, place: "s3://BUCKET/"}."""
     metrics: MetricsSettings = MetricsSettings()
     """The host's metrics in CloudWatch."""
     logs: LogSettings = LogSettings()
@@ -141,6 +144,9 @@ class Settings(Model, frozen=True, kw_only=True):
             raise ValueError("poll.when is fallback, so feeds must hold fyers-rest and fyers-hsm")
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
+        refuse_shared_places(self.deliveries)
+        if self.deliveries and "fyers-history" not in self.feeds:
+            raise ValueError("deliveries bring the broker's candles, so feeds must hold fyers-history")
         refuse_too_many(len(self.symbols))
         refuse_currency(self.all_symbols)
         self.poll_offsets()

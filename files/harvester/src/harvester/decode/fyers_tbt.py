@@ -6,6 +6,7 @@ forgets what was before it, and a level without quantity is empty. Prices are pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -65,6 +66,18 @@ class TbtBatch:
     leftovers: list[Leftover]
 
 
+class TbtState(NamedTuple):
+    """What a decoder knows of its connection, in plain values that outlive the process."""
+
+    tickers: list[str]
+    values: bytes
+    """int64[HEIGHT, tickers]: the book of each."""
+    sequence: bytes
+    """int64: the last number of each."""
+    suspect: bytes
+    """bool: whether the book of each may be wrong."""
+
+
 class TbtDecoder:
     """Decodes the frames of one connection in their order. Make another for the next: a book does not outlive it."""
 
@@ -74,6 +87,22 @@ class TbtDecoder:
         self._state = np.empty((HEIGHT, 0), np.int64)
         self._sequence = np.empty(0, np.int64)
         self._suspect = np.empty(0, np.bool_)
+
+    @classmethod
+    def resumed(cls, state: TbtState) -> "TbtDecoder":
+        """A decoder that goes on where another was."""
+        decoder = cls()
+        for ticker in state.tickers:
+            decoder._symbols.code(ticker)
+        decoder._state = np.frombuffer(state.values, np.int64).reshape(HEIGHT, -1).copy()
+        decoder._sequence = np.frombuffer(state.sequence, np.int64).copy()
+        decoder._suspect = np.frombuffer(state.suspect, np.bool_).copy()
+        return decoder
+
+    def save(self) -> TbtState:
+        """What another decoder needs to go on from here."""
+        arrays = self._state, self._sequence, self._suspect
+        return TbtState(self._symbols.tickers, *(array.tobytes() for array in arrays))
 
     def decode(self, frames: Sequence[bytes]) -> TbtBatch:
         """The next frames of the connection; some hundreds at a time are the fastest."""

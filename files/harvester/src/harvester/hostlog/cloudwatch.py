@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from harvester.base import cloudwatch
 from harvester.base.aws_errors import advise, cause_of
 from harvester.base.errors import HarvesterError
 from harvester.hostlog.entries import Entry
 
-CONNECT_SECONDS, READ_SECONDS = 3, 5
 TRIES = 3
-"""In all, with pauses that the SDK doubles: a run ends before the next minute's."""
 MOST_EVENTS, MOST_BYTES, EVENT_BYTES = 1_000, 262_144, 26
 """Of a batch; each event counts 26 bytes besides its text in UTF-8. A batch is in memory at once, and a host that dies
 sends it twice, so this is a fraction of what PutLogEvents takes: 10,000 events of together 1,048,576 bytes.
@@ -26,19 +25,9 @@ class AwayError(HarvesterError):
 
 
 def open_client(region: str | None, endpoint_url: str | None) -> Any:
-    """A client that tries again when it is throttled or not answered, `TRIES` times in all. Raises HarvesterError."""
-    import botocore.session
-    from botocore.config import Config
-
-    options = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": TRIES},
-        user_agent_extra="alpha-harvester",
-    )
+    """A client of CloudWatch Logs. Raises HarvesterError."""
     with explained("CloudWatch"):
-        session = botocore.session.get_session()
-        return session.create_client("logs", region_name=region, endpoint_url=endpoint_url, config=options)
+        return cloudwatch.open_client("logs", region, endpoint_url, tries=TRIES)
 
 
 def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

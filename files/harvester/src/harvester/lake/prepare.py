@@ -1,17 +1,20 @@
-"""`harvester build`: while a day runs, archive its sealed segments and decode their frames of the data socket.
+"""`harvester build`: while a day runs, archive its sealed segments and decode their frames of the sockets.
 
 Nothing counts before the close: it proves what it takes over, and does itself what is not here, or not right.
 """
 
 import hashlib
 import shutil
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
-from harvester.decode.connections import HSM_FRAMES, Rounds
+import msgspec
+
+from harvester.decode.connections import Rounds
 from harvester.decode.frames import give_back_heap
-from harvester.decode.fyers_hsm import HsmBatch, HsmDecoder
-from harvester.journal.format import FYERS_HSM, day_directory
+from harvester.journal.format import SOCKETS, day_directory
 from harvester.journal.segment import SEALED
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.earlier import Earlier
@@ -21,10 +24,10 @@ from harvester.lake.layout import RAW, Partition
 from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.schema import TABLES
 from harvester.lake.tables import part_files
-from harvester.lake.tables.origin import Origin
-from harvester.lake.tables.part_files import OpenConnection, PartFacts, RunState, TableRows
+from harvester.lake.tables.origin import FeedContent, Origin
+from harvester.lake.tables.part_files import FeedFacts, OpenConnection, PartFacts, RunState, TableRows
 from harvester.lake.tables.prepared import is_begin, rows_file
-from harvester.lake.tables.stream_pass import Streams
+from harvester.lake.tables.stream_pass import DECODERS, Streams
 
 BUILT, AT_WORK, NO_ROOM = "built", "a close or another build is at work", "the disk has not enough room"
 
@@ -90,9 +93,10 @@ class _Run:
     def __init__(self, folder: Path, state: RunState) -> None:
         self.state = state
         self._folder = folder
-        self._rounds: Rounds[HsmBatch] = Rounds(FYERS_HSM, HsmDecoder, HSM_FRAMES)
+        self._rounds: dict[int, Rounds[Any]] = {feed: Rounds(feed, *DECODERS[feed]) for feed in SOCKETS}
         for each in state.connections:
-            self._rounds.resume(each.stream, each.number, each.seq, HsmDecoder.resumed(each.decoder))
+            decoder = part_files.resumed(each.feed, each.decoder)
+            self._rounds[each.feed].resume(each.stream, each.number, each.seq, decoder)
 
     def take(self, source: Source, index: DayIndex) -> bool:
         """Look at the next segment; whether it became a part."""
@@ -116,9 +120,10 @@ class _Run:
         for symbol in sorted({symbol for each in connections for symbol in each.symbols}):
             origin.number(symbol)
         with closing(Streams(self._folder, origin, connections, Earlier())) as streams:
-            streams.read_source(self.state.run_id, source, {FYERS_HSM: self._rounds})
+            streams.read_source(self.state.run_id, source, self._rounds)
             going_on = self._going_on(connections)
-            if len(connections) > known or streams.contents[FYERS_HSM].borrowed or going_on is None:
+            borrowed = any(content.borrowed for content in streams.contents.values())
+            if len(connections) > known or borrowed or going_on is None:
                 return None
             self.state.connections = going_on
             return self._save(source, streams, connections)
@@ -130,7 +135,7 @@ class _Run:
         for each in self.state.connections:
             connections.open(
                 Connection(
-                    *(FYERS_HSM, each.stream, run_id, each.seq, each.from_ns),
+                    *(each.feed, each.stream, run_id, each.seq, each.from_ns),
                     symbols=frozenset(each.symbols),
                     topics=each.topics,
                 )
@@ -139,25 +144,27 @@ class _Run:
             if control.value["type"] == "connect":
                 with suppress(KeyError, TypeError, ValueError):
                     connection = read_connection(control, run_id)
-                    if connection.feed == FYERS_HSM:
+                    if connection.feed in SOCKETS:
                         connections.open(connection)
         return connections
 
     def _going_on(self, connections: Connections) -> list[OpenConnection] | None:
         """The connections that decoders are of now; None when one has no connect record."""
         found = []
-        for stream, number, seq, decoder in self._rounds.current():
-            connection = connections.get(self.state.run_id, (FYERS_HSM, stream), seq)
-            if connection is None or not isinstance(decoder, HsmDecoder):
+        for feed, stream, number, seq, decoder in self._current():
+            connection = connections.get(self.state.run_id, (feed, stream), seq)
+            if connection is None:
                 return None
-            symbols = sorted(connection.symbols)
-            found.append(
-                OpenConnection(stream, number, seq, connection.from_ns, symbols, connection.topics, decoder.save())
-            )
+            facts = connection.from_ns, sorted(connection.symbols), connection.topics
+            found.append(OpenConnection(feed, stream, number, seq, *facts, msgspec.msgpack.encode(decoder.save())))
         return found
 
+    def _current(self) -> Iterator[tuple[int, int, int, int, Any]]:
+        """Feed, and what `Rounds.current` says."""
+        for feed, rounds in self._rounds.items():
+            yield from ((feed, *each) for each in rounds.current())
+
     def _save(self, source: Source, streams: Streams, connections: Connections) -> PartFacts:
-        content = streams.contents[FYERS_HSM]
         tables = {}
         for name in streams.tables:
             path = rows_file(self._folder / source.name, name)
@@ -165,16 +172,22 @@ class _Run:
                 saved = streams.spool(TABLES[name]).save(file)
             with path.open("rb") as file:
                 tables[name] = TableRows(hashlib.file_digest(file, "sha256").hexdigest(), saved)
-        symbols, numbers, moments = content.snapshots.pairs()
         return PartFacts(
             key=part_files.next_key(self.state.key, source.sha256),
             symbols=streams.origin.symbols,
-            connections=[(each.stream, each.seq, each.last_ns) for each in connections],
-            frames=content.frames,
-            leftovers=dict(content.leftovers),
-            undecoded=dict(content.undecoded.parts),
-            undecoded_times=content.undecoded.times,
-            notices=content.notices,
-            snapshots=(symbols.tobytes(), numbers.tobytes(), moments.tobytes()),
+            connections=[(each.feed, each.stream, each.seq, each.last_ns) for each in connections],
+            feeds={feed: _facts_of(content) for feed, content in streams.contents.items()},
             tables=tables,
         )
+
+
+def _facts_of(content: FeedContent) -> FeedFacts:
+    symbols, numbers, moments = content.snapshots.pairs()
+    return FeedFacts(
+        frames=content.frames,
+        leftovers=dict(content.leftovers),
+        undecoded=dict(content.undecoded.parts),
+        undecoded_times=content.undecoded.times,
+        notices=content.notices,
+        snapshots=(symbols.tobytes(), numbers.tobytes(), moments.tobytes()),
+    )

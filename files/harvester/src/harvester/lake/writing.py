@@ -25,12 +25,12 @@ from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
 from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
 from harvester.lake.tables.origin import Origin
-from harvester.lake.tables.parquet import TableWriter, check_written
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.prepared import Prepared
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_pass import Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
+from harvester.lake.tables.table_files import TableFiles
 from harvester.lake.tables.trades import Trades, Watched
 
 
@@ -108,16 +108,16 @@ class _SecondPass:
     def run(self, names: Names) -> Written:
         """Write everything."""
         with ExitStack() as stack:
-            writers = {name: stack.enter_context(self._writer(name)) for name in self._tables()}
+            writers = {name: stack.enter_context(closing(self._files(name))) for name in self._tables()}
             ledger = stack.enter_context(LedgerWriter(temporary_for(self._lake, self._day.partition, folder_of(GAPS))))
             for symbol in self._symbols:
                 ledger.add(self._write_symbol(symbol, writers))
-        give_back_heap()
-        for writer in writers.values():
-            check_written(writer)
-            self._written.files.append(place(self._lake, writer.path, writer.rows, names))
+            for writer in writers.values():
+                writer.end()
         ledger.check()
-        self._written.files.append(place(self._lake, ledger.path, ledger.rows, names))
+        whole = [file for writer in writers.values() for file in writer.files]
+        for path, rows in (*whole, (ledger.path, ledger.rows)):
+            self._written.files.append(place(self._lake, path, rows, names))
         self._written.damaged = ledger.damaged
         if self._candles.symbols:
             self._written.candles = self._candles.certify()
@@ -134,12 +134,11 @@ class _SecondPass:
         asked = {CANDLES} if self._candles.symbols else set()
         return sorted({*found} | polled | inferred | asked, key=[*TABLES].index)
 
-    def _writer(self, name: str) -> TableWriter:
+    def _files(self, name: str) -> TableFiles:
         path = temporary_for(self._lake, self._day.partition, folder_of(name))
-        run_ids = list(self._streams.origin.run_numbers)
-        return TableWriter(path, TABLES[name], run_ids)
+        return TableFiles(path, TABLES[name], list(self._streams.origin.run_numbers))
 
-    def _write_symbol(self, symbol: str, writers: dict[str, TableWriter]) -> list[GapRow]:
+    def _write_symbol(self, symbol: str, writers: dict[str, TableFiles]) -> list[GapRow]:
         """Its gaps."""
         rows = SymbolRows(symbol, self._streams, self._stream_numbers)
         polls = SymbolData()

@@ -4,31 +4,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from harvester.base import cloudwatch
 from harvester.base.aws_errors import advise, cause_of
 from harvester.base.aws_names import NAMESPACE
 from harvester.base.errors import HarvesterError
 from harvester.metrics.measure import Metric
 
-CONNECT_SECONDS, READ_SECONDS = 3, 5
 TRIES = 4
-"""With the pauses between them, which the SDK doubles, all tries end before the next minute's run."""
 RIGHTS = f"cloudwatch:PutMetricData for the namespace {NAMESPACE}"
 
 
 def open_client(region: str | None, endpoint_url: str | None) -> Any:
-    """A client that tries again when it is throttled or not answered, `TRIES` times in all. Raises HarvesterError."""
-    import botocore.session
-    from botocore.config import Config
-
-    options = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": TRIES},
-        user_agent_extra="alpha-harvester",
-    )
+    """A client of CloudWatch. Raises HarvesterError."""
     with explained():
-        session = botocore.session.get_session()
-        return session.create_client("cloudwatch", region_name=region, endpoint_url=endpoint_url, config=options)
+        return cloudwatch.open_client("cloudwatch", region, endpoint_url, tries=TRIES)
 
 
 def publish(client: Any, environment: str, host: str, metrics: Sequence[Metric]) -> None:

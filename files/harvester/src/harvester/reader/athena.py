@@ -49,6 +49,8 @@ class Definition:
     partitions: dict[str, str]
     is_text: bool = False
     """Whether the files are lines of text, not Parquet."""
+    delimiter: str = ""
+    """What stands between the columns of a line, where a line has several."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,11 @@ def describe(defined: Definition | View, database: str) -> str:
     columns = ",\n".join(f"  `{name}` {kind}" for name, kind in defined.columns.items())
     partitions = ", ".join(f"`{name}` {kind}" for name, kind in defined.partitions.items())
     properties = ",\n".join(f"  '{name}' = '{value}'" for name, value in defined.properties.items())
+    rows = f"\nROW FORMAT DELIMITED FIELDS TERMINATED BY '{defined.delimiter}'" if defined.delimiter else ""
     return f"""CREATE EXTERNAL TABLE IF NOT EXISTS `{database}`.`{defined.name}` (
 {columns}
 )
-PARTITIONED BY ({partitions})
+PARTITIONED BY ({partitions}){rows}
 STORED AS {"TEXTFILE" if defined.is_text else "PARQUET"}
 LOCATION '{defined.location}'
 TBLPROPERTIES (

@@ -31,9 +31,10 @@ class Day(DayFiles):
     @cached_property
     def certificate(self) -> dict[str, Any]:
         """Raises IncompleteLakeError or DamagedFileError."""
-        path = self.find(CERTIFICATE)
-        if path is None:
+        listed = self.find(CERTIFICATE)
+        if not listed:
             raise IncompleteLakeError(f"{self}: the manifest lists no certificate.", PULL)
+        path = listed[0]
         with self.readable(path):
             content = json.loads(self.place.read(path))
             _ = content["symbols"], content["windows"]
@@ -143,7 +144,7 @@ class Day(DayFiles):
             Table(self, path, logical, schema, source)
             for schema, sources in SOURCES.items()
             for source in sources.get(logical, ())
-            if (path := self.find(FOLDERS[schema][source.kind]))
+            for path in self.find(FOLDERS[schema][source.kind])
         ]
 
     def require(self, logical: str) -> "list[Table]":

@@ -87,15 +87,13 @@ class DayFiles:
             why = (str(error) or repr(error)).splitlines()[0][:160]
             raise DamagedFileError(f"{self.place.address}/{path} cannot be read ({why}).", AWAY) from error
 
-    def find(self, kind: str) -> str | None:
-        """The path of the file that the manifest lists in a kind's folder; None where it lists none."""
+    def find(self, kind: str) -> list[str]:
+        """The paths of the files that the manifest lists in a kind's folder, in its order."""
         listed = [entry.path for entry in self.manifest.files if entry.folder == kind]
-        if not listed:
-            return None
-        if kind not in self._checked:
+        if listed and kind not in self._checked:
             self._check(kind, listed)
             self._checked.add(kind)
-        return listed[0]
+        return listed
 
     def _check(self, kind: str, listed: list[str]) -> None:
         """Raises IncompleteLakeError or MixedLakesError. The folders of a bucket keep everything."""

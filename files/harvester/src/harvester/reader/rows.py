@@ -50,7 +50,9 @@ class Rows(NamedTuple):
 
     def _read(self, part: Part) -> Iterator[pa.Table]:
         tables = part.day.require(self.look.logical)
-        if len(tables) == 1:
+        if len(tables) > 1:
+            tables = [table for table in tables if table.groups(part.symbol)]
+        if len(tables) == 1:  # files of one table have no symbol in common
             for rows in read_groups(tables[0], part.symbol, stored_names(self.look, tables[0])):
                 yield convert(self._choose(rows, tables[0], part), tables[0], self.look)
             return

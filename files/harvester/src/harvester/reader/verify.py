@@ -160,14 +160,14 @@ def _count_records(path: Path, manifest: Manifest) -> int:
 
 def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
     """Whether data and gaps balance; a day of which clean-up deleted tables is not checked."""
-    files = {table_of(entry.folder): lake / entry.path for entry in manifest.built}
-    if not {DEPTH, GAPS, CERTIFICATE} <= files.keys() or not all(path.exists() for path in files.values()):
+    kinds = {table_of(entry.folder) for entry in manifest.built}
+    if not {DEPTH, GAPS, CERTIFICATE} <= kinds or not all((lake / entry.path).exists() for entry in manifest.built):
         return []
+    path = lake / manifest.find(CERTIFICATE)[0].path
     try:
-        certificate = json.loads(files[CERTIFICATE].read_bytes())
-        return check_day(lake, certificate, manifest.files)
+        return check_day(lake, json.loads(path.read_bytes()), manifest.files)
     except (KeyError, TypeError, ValueError, HarvesterError, pa.ArrowException) as error:
-        return [f"{files[CERTIFICATE].name}: the accounts cannot be checked ({error})"]
+        return [f"{path.name}: the accounts cannot be checked ({error})"]
 
 
 def describe(report: LakeReport) -> dict[str, Any]:

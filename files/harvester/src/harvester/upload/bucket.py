@@ -1,8 +1,9 @@
 """One bucket, as the uploader may use it: put an object that is not there yet, and ask what is there. No more."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,7 +11,7 @@ from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
 from harvester.lake.layout import bucket_path
 from harvester.upload.fingerprint import SIZES, Fingerprint, Sizes, encode
-from harvester.upload.trouble import BucketError, explained
+from harvester.upload.trouble import UPLOAD, BucketError, explained
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 SHA256 = "SHA256"
@@ -24,6 +25,7 @@ class Stored:
     checksum: str | None
     etag: str
     version_id: str | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_client(region: str | None, endpoint_url: str | None) -> Any:
@@ -50,6 +52,8 @@ def open_client(region: str | None, endpoint_url: str | None) -> Any:
 class Bucket:
     """Objects below one prefix, named by their paths in the lake."""
 
+    words = UPLOAD
+
     def __init__(self, client: Any, name: str, prefix: str, sizes: Sizes = SIZES) -> None:
         self.client, self.name, self.prefix, self.sizes = client, name, prefix, sizes
 
@@ -66,12 +70,13 @@ class Bucket:
         """The object of a file of the lake, as a person writes it."""
         return f"{self.home}{bucket_path(path)}"
 
-    def put(self, path: str, source: IO[bytes], content: Fingerprint) -> None:
+    def put(self, path: str, source: IO[bytes], content: Fingerprint, **headers: object) -> None:
         """Put a file where there is nothing yet; S3 refuses bytes that do not have the fingerprint's checksum.
 
+        `headers` are those of an object of one part, as the SDK calls them.
         Raises TakenError when something is there, TransientError, BucketError.
         """
-        with explained(self.place(path)):
+        with explained(self.place(path), self.words):
             if len(content.parts) == 1:
                 self.client.put_object(
                     Bucket=self.name,
@@ -81,6 +86,7 @@ class Bucket:
                     IfNoneMatch="*",
                     ChecksumAlgorithm=SHA256,
                     ChecksumSHA256=content.checksum,
+                    **headers,
                 )
             else:
                 self._put_parts(path, source, content)
@@ -109,16 +115,17 @@ class Bucket:
             self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
         except BaseException:
             # What is left of an upload that broke off is the bucket's to expire, should this fail, too.
-            with suppress(BucketError), explained(self.place(path)):
+            with suppress(BucketError), explained(self.place(path), self.words):
                 self.client.abort_multipart_upload(**upload)
             raise
 
     def head(self, path: str) -> Stored:
         """The object as it is stored now. Raises AbsentError, TransientError, BucketError."""
-        with explained(self.place(path)):
+        with explained(self.place(path), self.words):
             answer = self.client.head_object(Bucket=self.name, Key=self.key(path), ChecksumMode="ENABLED")
         return Stored(
-            int(answer["ContentLength"]), answer.get("ChecksumSHA256"), answer["ETag"], answer.get("VersionId")
+            *(int(answer["ContentLength"]), answer.get("ChecksumSHA256"), answer["ETag"], answer.get("VersionId")),
+            metadata=answer.get("Metadata") or {},
         )
 
 

@@ -5,12 +5,14 @@ Codes: Amazon S3 API reference, "Error responses".
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from harvester.base.aws_errors import advise, cause_of, cause_of_code
 from harvester.base.errors import HarvesterError
+from harvester.deliver.protocol import ItemError
 
 TRANSIENT = frozenset(
     {
@@ -21,15 +23,28 @@ TRANSIENT = frozenset(
     }
 )  # fmt: skip
 TAKEN = frozenset({"PreconditionFailed", "412"})
-RIGHTS = "s3:PutObject to upload, s3:GetObject to verify, s3:ListBucket and s3:GetObject to pull"
-NO_BUCKET = "There is no such bucket. Correct upload.bucket in harvester_settings, or run site.yml."
+
+
+class Words(NamedTuple):
+    """What a sentence calls the settings of a bucket, and the rights on it."""
+
+    bucket: str
+    region: str
+    rights: str
+
+
+UPLOAD = Words(
+    "upload.bucket",
+    "upload.region",
+    "s3:PutObject to upload, s3:GetObject to verify, s3:ListBucket and s3:GetObject to pull",
+)
 
 
 class BucketError(HarvesterError):
     """S3 refused, for a reason that asking again does not change."""
 
 
-class TransientError(BucketError):
+class TransientError(BucketError, ItemError):
     """S3 could not be asked, or could not answer; asking again may help."""
 
 
@@ -37,35 +52,38 @@ class TakenError(BucketError):
     """There is an object under the key already, or another one than expected."""
 
 
-class AbsentError(BucketError):
+class AbsentError(BucketError, ItemError):
     """There is no object under the key."""
 
 
 @contextmanager
-def explained(place: str) -> Iterator[None]:
+def explained(place: str, words: Words = UPLOAD) -> Iterator[None]:
     """Turn whatever the SDK raises about `place`, such as s3://bucket/key, into one of the errors above."""
     try:
         yield
     except ClientError as error:
-        raise explain(str(error.response.get("Error", {}).get("Code", "")), str(error), place) from None
+        raise explain(str(error.response.get("Error", {}).get("Code", "")), str(error), place, words) from None
     except (BotoCoreError, ResponseParserError, OSError) as error:
-        raise _error(cause_of(error), str(error), place) from None
+        raise _error(cause_of(error), str(error), place, words) from None
 
 
-def explain(code: str, message: str, place: str) -> BucketError:
+def explain(code: str, message: str, place: str, words: Words = UPLOAD) -> BucketError:
     """The error for an answer of S3; `code` is its own, or the HTTP status where the answer has no body."""
     if code in TAKEN:
         return TakenError(f"{place}: another object is there already.")
     if code == "NoSuchBucket":
-        return BucketError(f"{place}: {message}. {NO_BUCKET}")
+        return BucketError(
+            f"{place}: {message}. There is no such bucket. Correct {words.bucket} in harvester_settings, or run"
+            " site.yml."
+        )
     if code in TRANSIENT or code.startswith("5"):
         return TransientError(f"{place}: {message}. It is tried again.")
-    return _error(cause_of_code(code), message, place)
+    return _error(cause_of_code(code), message, place, words)
 
 
-def _error(cause: str, message: str, place: str) -> BucketError:
+def _error(cause: str, message: str, place: str, words: Words) -> BucketError:
     if cause == "missing":
         return AbsentError(f"{place}: there is no such object.")
     if cause in ("throttled", "network"):
         return TransientError(f"{place}: {message}. It is tried again.")
-    return BucketError(f"{place}: {message}. {advise(cause, service='S3', rights=RIGHTS, region='upload.region')}")
+    return BucketError(f"{place}: {message}. {advise(cause, service='S3', rights=words.rights, region=words.region)}")

@@ -6,42 +6,20 @@ An object under the manifest's key means that everything it lists was verified i
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from harvester.base.errors import HarvesterError
+from harvester.deliver.protocol import DayOutcome, Item, ItemError, Plan
+from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, save
+from harvester.deliver.run import deliver
 from harvester.lake.layout import MANIFEST, RAW, Partition, find_partitions
-from harvester.lake.manifest import SELF, FileEntry, load_manifest, parse_manifest, read_earlier, read_removals
-from harvester.upload import receipts
-from harvester.upload.bucket import Bucket, Stored, matches
+from harvester.lake.manifest import SELF, Manifest, load_manifest, parse_manifest, read_earlier, read_removals
+from harvester.upload.bucket import Bucket
 from harvester.upload.fingerprint import Fingerprint, take
-from harvester.upload.receipts import DayReceipt, VerifiedObject
 from harvester.upload.retries import Retries
-from harvester.upload.trouble import AbsentError, TakenError, TransientError
-
-HEADS = 3  # an answer can be garbled on its way; an object does not change
-
-
-@dataclass
-class DayOutcome:
-    """What a run did for one day of one host."""
-
-    partition: Partition
-    put: int = 0
-    bytes: int = 0
-    complete: bool = False
-    new: bool = False
-    """Whether this run completed it."""
-    left_out: str = ""
-    """Why the day cannot be in the bucket, where that is no fault."""
-    foreign: bool = False
-    """Whether the bucket holds something else under the day's keys."""
-    problems: list[str] = field(default_factory=list)
-
-
-class ForeignObjectError(TakenError):
-    """The bucket holds something else under a key of ours."""
+from harvester.upload.sending import describe, put_new, read_back
 
 
 def manifest_path(partition: Partition, generation: int) -> str:
@@ -50,10 +28,12 @@ def manifest_path(partition: Partition, generation: int) -> str:
 
 
 class Uploader:
-    """Uploads the days of one lake; `folder` is where receipts are kept."""
+    """Delivers the days of one lake; `folder` is where receipts are kept."""
 
     def __init__(self, lake: Path, folder: Path, bucket: Bucket, retries: Retries) -> None:
         self.lake, self.folder, self.bucket, self.retries = lake, folder, bucket, retries
+        self._manifests: dict[str, bytes] = {}
+        """By path in the bucket, what is put there."""
 
     def upload(self, partitions: list[Partition] | None = None) -> list[DayOutcome]:
         """Upload these days, by default all that are not up, oldest first; one in trouble does not hold up the others.
@@ -62,42 +42,75 @@ class Uploader:
         up, HarvesterError when no receipt can be written. What is verified until then is in the receipts.
         """
         wanted = find_partitions(self.lake) if partitions is None else partitions
-        return [self._upload_day(partition) for partition in wanted]
+        outcomes = []
+        for partition in wanted:
+            outcomes.append(outcome := deliver(self, partition))
+            if outcome.foreign:
+                outcome.problems.append(self._advise(partition))
+        return outcomes
 
-    def _upload_day(self, partition: Partition) -> DayOutcome:
-        outcome = DayOutcome(partition)
-        try:
-            content, files, generation, seal = self._read(partition)
-            removed = {entry.path for entry in read_removals(self.lake, partition)}
-        except HarvesterError as error:
-            outcome.problems.append(str(error))
-            return outcome
-        receipt = receipts.load(self.folder, partition, self.bucket.home)
-        if receipt.manifest == seal:
-            outcome.complete = True
-            return outcome
-        todo = [entry for entry in files if not receipt.covers(entry.path, entry.sha256)]
+    def plan(self, day: Partition) -> Plan[Item]:
+        """The files that the day's manifest lists, and the manifest as the last."""
+        content, manifest = self._read(day)
+        removed = {entry.path for entry in read_removals(self.lake, day)}
+        receipt = self.receipt(day)
+        todo = [entry for entry in manifest.files if not receipt.covers(entry.path, entry.sha256)]
         gone = [entry.path for entry in todo if entry.path in removed and not (self.lake / entry.path).exists()]
-        if gone:
-            outcome.left_out = f"{len(gone)} files were cleaned up before they were uploaded, such as {gone[0]}"
-            return outcome
-        try:
-            for entry in todo:
-                self._upload_file(entry, receipt, outcome)
-            if not outcome.problems:
-                self._upload_manifest(manifest_path(partition, generation), content, receipt)
-                receipt.manifest = seal
-                outcome.complete = outcome.new = True
-        except (ForeignObjectError, AbsentError, TransientError) as error:
-            self._note(error, outcome)
-        finally:
-            receipts.save(self.folder, partition, receipt)
-        if outcome.foreign:
-            outcome.problems.append(self._advise(partition, files))
-        return outcome
+        path = manifest_path(day, manifest.generation)
+        self._manifests[path] = content
+        return Plan(
+            seal=str(json.loads(content)[SELF]),
+            items=[Item(entry.path, entry.bytes, entry.sha256) for entry in manifest.files],
+            last=(Item(path, len(content), hashlib.sha256(content).hexdigest()),),
+            left_out=f"{len(gone)} files were cleaned up before they were uploaded, such as {gone[0]}" if gone else "",
+        )
 
-    def _advise(self, partition: Partition, files: tuple[FileEntry, ...]) -> str:
+    def put(self, item: Item) -> Fingerprint:
+        """Put a file, or the manifest, where there is nothing yet."""
+        with self._noting():
+            if (manifest := self._manifests.get(item.path)) is not None:
+                source = io.BytesIO(manifest)
+                content = take(source, self.bucket.sizes)
+                put_new(self.bucket, self.retries, item.path, source, content)
+                return content
+            return self._put_file(item)
+
+    def verify(self, item: Item, sent: Fingerprint) -> VerifiedObject:
+        """What the bucket says of the object now."""
+        with self._noting():
+            seen = read_back(self.bucket, self.retries, item.path, sent)
+            return describe(item, self.bucket.key(item.path), seen)
+
+    def receipt(self, day: Partition) -> DayReceipt:
+        return load(self.folder, day, self.bucket.home)
+
+    def keep(self, day: Partition, receipt: DayReceipt) -> None:
+        save(self.folder, day, receipt)
+
+    def _put_file(self, item: Item) -> Fingerprint:
+        path = self.lake / item.path
+        try:
+            with path.open("rb", buffering=0) as source:
+                content = take(source, self.bucket.sizes)
+                if (content.size, content.sha256) != (item.bytes, item.sha256):
+                    raise ItemError(f"{path}: it is not what its manifest says; run harvester verify.")
+                put_new(self.bucket, self.retries, item.path, source, content)
+                return content
+        except OSError as error:
+            raise ItemError(f"{path}: it cannot be read ({error.strerror}); run harvester verify.") from error
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Let an error end the run where the time for retries is used up."""
+        try:
+            yield
+        except ItemError as error:
+            error.ends_run = self.retries.used_up
+            raise
+
+    def _advise(self, partition: Partition) -> str:
         day, host = partition.date, partition.host
+        files = self._read(partition)[1].files
         former = {entry.path: entry for manifest in read_earlier(self.lake, partition) for entry in manifest.files}
         if any(entry.path in former and former[entry.path].sha256 != entry.sha256 for entry in files):
             return (
@@ -111,68 +124,11 @@ class Uploader:
             " it away with an administrator's rights, and run harvester upload again."
         )
 
-    def _read(self, partition: Partition) -> tuple[bytes, tuple[FileEntry, ...], int, str]:
-        """The manifest in force: its bytes, files, generation and self hash."""
+    def _read(self, partition: Partition) -> tuple[bytes, Manifest]:
+        """The manifest in force, and its bytes."""
         manifest = load_manifest(self.lake, partition)
         path = self.lake / partition.manifest
         content = path.read_bytes()
         if manifest is None or parse_manifest(content, partition) != manifest:
             raise HarvesterError(f"{path}: the day is being closed just now. The next run uploads it.")
-        return content, manifest.files, manifest.generation, str(json.loads(content)[SELF])
-
-    def _upload_file(self, entry: FileEntry, receipt: DayReceipt, outcome: DayOutcome) -> None:
-        """One file, or why it is not up."""
-        path = self.lake / entry.path
-        try:
-            with path.open("rb", buffering=0) as source:
-                content = take(source, self.bucket.sizes)
-                if (content.size, content.sha256) != (entry.bytes, entry.sha256):
-                    outcome.problems.append(f"{path}: it is not what its manifest says; run harvester verify.")
-                    return
-                seen = self._send(entry.path, source, content)
-        except OSError as error:
-            outcome.problems.append(f"{path}: it cannot be read ({error.strerror}); run harvester verify.")
-        except (ForeignObjectError, AbsentError, TransientError) as error:
-            self._note(error, outcome)
-        else:
-            receipt.files[entry.path] = self._verified_object(entry.path, entry.bytes, entry.sha256, seen)
-            outcome.put += 1
-            outcome.bytes += entry.bytes
-
-    def _upload_manifest(self, path: str, content: bytes, receipt: DayReceipt) -> None:
-        digest = hashlib.sha256(content)
-        expected = Fingerprint(len(content), digest.hexdigest(), (digest.digest(),))
-        seen = self._send(path, io.BytesIO(content), expected)
-        receipt.files[path] = self._verified_object(path, expected.size, expected.sha256, seen)
-
-    def _note(self, error: HarvesterError, outcome: DayOutcome) -> None:
-        if self.retries.used_up:
-            raise error
-        outcome.problems.append(str(error))
-        outcome.foreign |= isinstance(error, ForeignObjectError)
-
-    def _send(self, path: str, source: IO[bytes], content: Fingerprint) -> Stored:
-        """Put the object unless it is there, then verify it. After a lost answer the next try finds our own object."""
-
-        def put() -> None:
-            try:
-                self.bucket.put(path, source, content)
-            except TakenError:
-                return  # an earlier try or run put it, or another host; the checksum below tells
-
-        self.retries.retry(put)
-        for _ in range(HEADS):
-            seen = self.retries.retry(lambda: self.bucket.head(path))
-            if matches(seen, content):
-                return seen
-        raise ForeignObjectError(
-            f"{self.bucket.place(path)} is another object than the file here: {seen.bytes} bytes with SHA-256"
-            f" {seen.checksum or 'unknown'}, and {content.size} bytes with {content.checksum} are expected. Nothing was"
-            " overwritten and nothing goes from here."
-        )
-
-    def _verified_object(self, path: str, size: int, sha256: str, seen: Stored) -> VerifiedObject:
-        checksum = seen.checksum or ""
-        return VerifiedObject(
-            path, size, sha256, self.bucket.key(path), checksum, seen.etag, seen.version_id, receipts.now()
-        )
+        return content, manifest

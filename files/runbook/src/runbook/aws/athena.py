@@ -9,6 +9,8 @@ from typing import Any
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.lake.layout import MANIFEST, PARTITION
+from harvester.price_feed.athena import define_feed
+from harvester.price_feed.layout import ANALYTICS, clean
 from harvester.reader.athena import CURRENT, FIRST_DAY, SCHEMAS, Definition, View, define_all
 from runbook.aws import glue
 from runbook.aws.environment import Environment
@@ -41,7 +43,10 @@ def plan(here: Environment, account: str, partition: str = "aws") -> list[glue.C
     hosts = sorted({*stored, *here.variables["aws_host_names"]})
     former = [kind for kind in SCHEMAS if kind not in CURRENT and has_files(here.account.client("s3"), bucket, kind)]
     defined = define_all([*former, *CURRENT], bucket, LAKE_PREFIX, hosts, first_day, names.database)
-    wanted = [view_input(one, names.database) if isinstance(one, View) else table_input(one) for one in defined]
+    feeds = define_feeds(here, bucket)
+    wanted = [
+        view_input(one, names.database) if isinstance(one, View) else table_input(one) for one in (*defined, *feeds)
+    ]
     arn = f"arn:{partition}:glue:{names.region}:{account}:database/{names.database}"
     return [*glue.plan(here.account.client("glue"), names.database, arn, names.tags, wanted)]
 
@@ -72,6 +77,19 @@ def find_partitions(s3: Any, bucket: str) -> tuple[set[str], str]:
     return hosts, first_day
 
 
+def define_feeds(here: Environment, bucket: str) -> list[Definition]:
+    """A table for each price feed; its symbols are those of the inventory, and those that the bucket has."""
+    s3, found = here.account.client("s3"), []
+    for prefix in here.variables.get("aws_storage_price_feed") or ():
+        root = f"{prefix}{ANALYTICS}/csv/symbol="
+        listed = pages(s3, "list_objects_v2", "CommonPrefixes", Bucket=bucket, Prefix=root, Delimiter="/")
+        stored = {each["Prefix"].removeprefix(root).rstrip("/") for each in listed}
+        named = {clean(each) for each in here.variables.get("aws_host_symbols") or () if isinstance(each, str)}
+        if symbols := stored | named:
+            found.append(define_feed(bucket, prefix, symbols))
+    return found
+
+
 def has_files(s3: Any, bucket: str, kind: str) -> bool:
     """Whether the bucket has files of a folder: tables of an older schema are defined only then."""
     found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{LAKE_PREFIX}{kind}/", MaxKeys=1)
@@ -93,7 +111,10 @@ def table_input(table: Definition) -> dict[str, Any]:
             "Location": table.location,
             "InputFormat": reads,
             "OutputFormat": writes,
-            "SerdeInfo": {"SerializationLibrary": serializes},
+            "SerdeInfo": {
+                "SerializationLibrary": serializes,
+                **({"Parameters": {"field.delim": table.delimiter}} if table.delimiter else {}),
+            },
         },
     }  # fmt: skip
 

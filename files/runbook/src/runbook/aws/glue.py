@@ -8,7 +8,7 @@ from typing import Any
 
 from runbook.aws.outcome import pages
 
-OURS = ("EXTERNAL", "classification", "projection.", "storage.location.template", "presto_view")
+OURS = ("EXTERNAL", "classification", "projection.", "storage.location.template", "presto_view", "skip.header.")
 """Beginnings of the properties that are compared; others come from Athena itself or from a person, and are left."""
 
 
@@ -83,6 +83,7 @@ def _compared(table: Mapping[str, Any]) -> dict[str, str]:
         "input format": storage.get("InputFormat", ""),
         "output format": storage.get("OutputFormat", ""),
         "serialization": storage.get("SerdeInfo", {}).get("SerializationLibrary", ""),
+        "delimiter": storage.get("SerdeInfo", {}).get("Parameters", {}).get("field.delim", ""),
         "query": hashlib.sha256(table.get("ViewOriginalText", "").encode()).hexdigest()[:12],
     }
     properties |= {f"column {one['Name']}": one["Type"] for one in storage.get("Columns", ())}

@@ -1,6 +1,6 @@
 """pull-data: download closed days from hosts, verified, resumable, never half a file under its name.
 
-Whole files are pulled: a host writes one depth file per day, and a filtered copy could not be checked against the
+Whole files are pulled: a table is not made for one symbol, and a filtered copy could not be checked against the
 host's manifest. Symbols are selected when the data is read: in CSV exports, queries and the report.
 """
 

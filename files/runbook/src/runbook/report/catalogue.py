@@ -47,7 +47,7 @@ def files_by_schema(days: Iterable[Day], tables: Sequence[str]) -> dict[int, dic
     for day, logical in [(day, logical) for day in days for logical in tables]:
         for table in day.tables(logical):
             files = found.setdefault(day.manifest.schema, {}).setdefault(table.source.kind, [])
-            files += {Path(day.place.root, table.path)} - {*files[-1:]}
+            files += {Path(day.place.root, table.path)} - {*files}
     return found
 
 

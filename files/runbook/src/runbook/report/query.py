@@ -2,7 +2,8 @@
 
 Views: `depth` (books: as stored, with date, host, mono_ns and a column for each level such as bid_px_paise_1),
 `quotes`, `trades`, `indices`, `depth50`, `bars`, `gaps`, `instruments` and `sessions` (as stored, with date and host),
-`depth_rupees`, `quotes_rupees` and so on (prices as exact decimals in rupees), `certificate` (one row per day, symbol
+`depth_rupees`, `quotes_rupees` and so on (prices as exact decimals in rupees), `ohlcv_data` (the broker's bars in force
+with the columns of the price feed's files), `certificate` (one row per day, symbol
 and feed). `runbook.report.views` has their SQL.
 """
 
@@ -85,7 +86,7 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
 
 def _create_views(connection: "duckdb.DuckDBPyConnection", days: Iterable[Day]) -> None:
     """All views, also where no file stands behind them: they are empty then."""
-    from runbook.report.views import IN_RUPEES, SCHEMAS, rupees_of, view_of
+    from runbook.report.views import IN_RUPEES, SCHEMAS, price_feed, rupees_of, view_of
 
     files = files_by_schema(days, [*SCHEMAS])
     for name, schema in SCHEMAS.items():
@@ -93,6 +94,7 @@ def _create_views(connection: "duckdb.DuckDBPyConnection", days: Iterable[Day]) 
         connection.execute(view_of(name, files, f"{name}_empty"))
     for name in IN_RUPEES:
         connection.execute(rupees_of(name))
+    connection.execute(price_feed())
 
 
 def _empty(schema: Any) -> Any:

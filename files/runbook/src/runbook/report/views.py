@@ -14,10 +14,13 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.lake.columns import FAR_SECONDS, PAISE
 from harvester.lake.layout import BARS, CANDLES, DEPTH, INDICES, QUOTES, SCHEMA_VERSION, TRADES
 from harvester.lake.schema import SCHEMAS_OF
+from harvester.price_feed.athena import TABLE
+from harvester.price_feed.layout import COLUMNS
 from harvester.reader.columns import CAUSES_2, LOGICAL, NEWEST, REST, SOURCES, Source, Stored
 
 SCHEMAS: Mapping[str, pa.Schema] = SCHEMAS_OF[SCHEMA_VERSION]
 IN_RUPEES = (DEPTH, QUOTES, TRADES, INDICES, BARS, CANDLES)
+MINUTE_NS = 60 * NS_PER_SECOND
 SIDES, LEVELS = ("bid", "ask"), range(1, 6)
 Files = Mapping[int, Mapping[str, Sequence[Path]]]
 """The files of each table, by the version of their schema."""
@@ -51,6 +54,27 @@ def rupees_of(name: str) -> str:
     rupees = [f"({price}::decimal(18,2) * 0.01)::decimal(18,2) as {price.replace(PAISE, '')}" for price in prices]
     columns = f"* exclude ({', '.join(dropped)}), {', '.join(rupees)}"
     return f"create view {name}_rupees as select {columns} from {name}"  # noqa: S608
+
+
+def price_feed() -> str:
+    """A statement that makes the view of the broker's bars in force with the columns of the price feed's files."""
+    stamp = "strftime({0} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S{1}')"
+    newest = "max(ts_recv) over (partition by date, host, symbol)"
+    values = {
+        "symbol_clean": "replace(replace(symbol, 'NSE:', ''), '-EQ', '')",
+        "timestamp_unix": f"begin_ns // {NS_PER_SECOND}",
+        "timestamp_iso": stamp.format("ts_begin", ""),
+        **{name: f"({name}{PAISE} / 100)::double" for name in ("open", "high", "low", "close")},
+        "resolution": f"if(resolution_ns % {MINUTE_NS} = 0, (resolution_ns // {MINUTE_NS})::varchar,"
+        f" (resolution_ns // {NS_PER_SECOND}) || 'S')",
+        "fetch_timestamp": stamp.format("ts_recv", ".%f"),
+        **{name: f"{name}(ts_begin at time zone 'UTC')" for name in ("year", "month", "day", "hour")},
+        "processed_at": stamp.format(newest, ".%f"),
+    }
+    columns = ", ".join(f"{values.get(name, name)} as {name}" for name in COLUMNS)
+    latest = "row_number() over (partition by date, host, symbol, begin_ns order by revision desc) = 1"
+    in_force = f"select * from {CANDLES} qualify {latest}"  # noqa: S608  # names of ours
+    return f"create view {TABLE} as select {columns}, date, host from ({in_force})"  # noqa: S608
 
 
 def _levels() -> Iterator[tuple[str, int]]:

@@ -42,6 +42,19 @@ def cost(_: Context, json: bool = False, inventory: str | None = "inventory/aws"
     presentation.show_costs(cost.estimate(configuration, price), price, variables, json=json)
 
 
+@operator(json="print one JSON document", inventory=WHERE["inventory"])
+def outputs(_: Context, json: bool = False, inventory: str | None = "inventory/aws") -> None:
+    """Say what the environment has, for scripts: bucket, functions, token page, topic, hosts, tables, parameters."""
+    from runbook.aws import environment
+    from runbook.aws.outputs import read_outputs
+    from runbook.tasks import presentation
+
+    here = environment.load(ROOT, inventory)
+    with environment.reaching(here) as account:
+        found = read_outputs(here, account)
+    presentation.show_outputs(found, json=json)
+
+
 @operator(network="network to let in instead of your present address, such as 203.0.113.7/32", yes="do not ask",
           inventory=WHERE["inventory"])  # fmt: skip
 def allow_me(

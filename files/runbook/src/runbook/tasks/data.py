@@ -11,11 +11,16 @@ from runbook.tasks.options import OUTPUT, RANGE, WHERE, agree, operator
 if TYPE_CHECKING:
     from runbook.fleet.inventory import Host
 
+SO_FAR_ALONE = (
+    "--so-far brings all that the hosts have of today: give no dates, symbols, format or source with it, and no --raw."
+)
+
 
 @operator(
     format="parquet, or csv to write the old CSV format besides",
     every="with --format csv: a line of each symbol every so many seconds (default: each scheduled time)",
     raw="also download the raw journal segments, which a clean-up of raw data needs",
+    so_far="instead, today's tables so far, into a folder of each host below pulled/so-far",
     from_="host (over SSH, the default) or s3 (the bucket that the hosts upload to)",
     bucket="with --from s3: name or s3://name/prefix/ of the bucket (default: what the inventory says)",
     **RANGE,
@@ -32,6 +37,7 @@ def pull_data(
     format: str = "parquet",
     every: str | None = None,
     raw: bool = False,
+    so_far: bool = False,
     output: str = "pulled",
     inventory: str | None = None,
     limit: str | None = None,
@@ -45,6 +51,11 @@ def pull_data(
     from runbook.report import delivery
     from runbook.tasks import presentation
 
+    if so_far:
+        if raw or from_ != "host" or any((bucket, since, until, symbols, every)) or format != "parquet":
+            raise ConfigError(SO_FAR_ALONE)
+        _pull_so_far(output, inventory, limit)
+        return
     selection = plan.parse_selection(since, until, raw=raw)
     csv, every_ns = delivery.parse_format(format, every)
     connections = sources.choose(from_, bucket, limit, lambda: _sources(inventory, limit, from_))
@@ -58,6 +69,18 @@ def pull_data(
         raise HarvesterError("not everything came, see above; what came is verified. Run it again for the rest.")
 
 
+def _pull_so_far(output: str, inventory: str | None, limit: str | None) -> None:
+    from runbook.console.terminal import PullBar
+    from runbook.pull.so_far import pull_so_far
+    from runbook.tasks import presentation
+
+    with PullBar() as bar:
+        found = pull_so_far(_sources(inventory, limit, "host"), store_at(output), bar)
+    presentation.show_so_far(found)
+    if any(each.problems for each in found):
+        raise HarvesterError("today so far did not come of every host, see above. Run it again.")
+
+
 def _sources(inventory: str | None, limit: str | None, from_: str) -> list["Host"]:
     """The hosts to pull from; with a bucket what the inventory says of them is enough."""
     from runbook.fleet.inventory import refuse_sleepers
@@ -67,6 +90,39 @@ def _sources(inventory: str | None, limit: str | None, from_: str) -> list["Host
     hosts = hosts_of(inventory, limit)
     refuse_sleepers((host.name for host in hosts if host.asleep), "take their days from the bucket with --from s3")
     return hosts
+
+
+@operator(
+    date="trading day (default: today in India)",
+    name="the delivery of this name alone (default: all)",
+    json="print what each host did as JSON",
+    **WHERE,
+)
+def deliver(
+    _: Context,
+    date: str | None = None,
+    name: str | None = None,
+    json: bool = False,
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
+    """Have the hosts bring a day of the broker's candles to other places now, as far as it is recorded."""
+    from harvester.base.clock import parse_date
+    from runbook.console.terminal import console, waiting
+    from runbook.fleet import deliveries
+    from runbook.tasks import presentation
+
+    day, found, lacking = parse_date(date, "--date") if date else None, {}, []
+    for host in awake_hosts_of(inventory, limit):
+        with waiting(f"{host.name} delivers"):
+            found[host.name], problem = deliveries.deliver(host, day, name)
+        lacking += [f"{host.name}: {problem}"] if problem else []
+    if json:
+        presentation.show_json(found)
+    for line in () if json else (line for each in found.items() for line in deliveries.describe(*each)):
+        console().print(line, markup=False)
+    if lacking:
+        raise HarvesterError(" ".join(" ".join(lacking).split()))
 
 
 @operator(json="print the findings as JSON", **RANGE, **OUTPUT)
@@ -102,8 +158,8 @@ def verify_data(
 def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str = "pulled/lake") -> None:
     """Ask the pulled lake in SQL (DuckDB).
 
-    Views: depth, quotes, trades, indices, depth50, bars, gaps, instruments, sessions, certificate; with prices in
-    rupees depth_rupees and so on.
+    Views: depth, quotes, trades, indices, depth50, bars, candles, gaps, instruments, sessions, certificate; with prices
+    in rupees depth_rupees and so on; ohlcv_data has the price feed's columns.
     """
     from runbook.console.terminal import waiting
     from runbook.report.query import ask

@@ -13,6 +13,7 @@ from rich.text import Text
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError
 from harvester.lake.certificate.shares import in_percent
+from harvester.lake.layout import SO_FAR_NAME
 from runbook.console.terminal import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from runbook.fleet.calendar import Difference
     from runbook.fleet.indices import MemberChange
     from runbook.pull.cleanup import Plan
+    from runbook.pull.so_far import SoFar
     from runbook.report.delivery import Delivery
     from runbook.report.query import Answer
     from runbook.report.verification import CheckedDay, Verification
@@ -62,6 +64,20 @@ def show_delivery(delivery: "Delivery") -> None:
         out.print(f"missing: {problem}", markup=False)
     for sentence in delivery.damage:
         out.print(f"damage: {sentence}", markup=False)
+
+
+def show_so_far(found: "Sequence[SoFar]") -> None:
+    """Of each host until when its tables go, and how they are read; or why there are none."""
+    out = console()
+    for each in found:
+        for problem in each.problems:
+            out.print(f"missing: {problem}", markup=False)
+        if each.folder:
+            until_ns = json.loads((each.folder / SO_FAR_NAME).read_bytes())["until_ns"]
+            out.print(f"{each.host}: today so far, until {to_ist(until_ns):%H:%M:%S} India time.", markup=False)
+            out.print(f'Read it with open_lake("{each.folder}", so_far=True). It is not closed.', markup=False)
+        elif not each.problems:
+            out.print(f"{each.host}: {each.said}", markup=False)
 
 
 def show_verification(result: "Verification") -> None:
@@ -237,6 +253,22 @@ def show_costs(
     out.print(f"Prices of {price['as_of']}, {price['region']}: {price['source']}.", markup=False)
     if cap and total > cap:
         out.print("This is more than the cap: AWS will write before the month is over.", markup=False)
+
+
+def show_outputs(found: Mapping[str, Any], *, json: bool) -> None:
+    """What an environment has: a line each, or the document."""
+    if json:
+        show_json(found)
+        return
+    rows = []
+    for name, value in found.items():
+        if name == "hosts":
+            rows += [("host", " ".join(part for part in host.values() if part)) for host in value]
+        elif isinstance(value, Mapping):
+            rows += [(f"{name}: {one}", each) for one, each in value.items()]
+        else:
+            rows.append((name, ", ".join(value) if isinstance(value, list) else value or "none"))
+    console().print(table("", ("what", "name"), rows))
 
 
 def show_doomed(doomed: Sequence["Doomed"], stem: str) -> None:

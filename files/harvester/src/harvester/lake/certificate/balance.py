@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -36,10 +36,12 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
 
     Raises HarvesterError for a table that is none, and KeyError, TypeError or ValueError for such a certificate.
     """
-    paths = {table_of(entry.folder): lake / entry.path for entry in files}
+    paths: dict[str, list[Path]] = {}
+    for entry in files:
+        paths.setdefault(table_of(entry.folder), []).append(lake / entry.path)
     check = _Checks(certificate, paths)
     told: dict[Key, list[str]] = {}
-    for key, rows in groupby(stream_gaps(paths[GAPS]), key=lambda row: (row.feed, row.symbol)):
+    for key, rows in groupby(stream_gaps(*paths[GAPS]), key=lambda row: (row.feed, row.symbol)):
         found = check.of(key, list(rows)) if key in check.entries else []
         told[key] = told.get(key, []) + found
     present = {(REST, name) for name in check.present}
@@ -65,7 +67,7 @@ def check_day(lake: Path, certificate: Json, files: Iterable[FileEntry]) -> list
 class _Checks:
     """What the certificate says of each feed and symbol, against its gaps."""
 
-    def __init__(self, certificate: Json, paths: Mapping[str, Path]) -> None:
+    def __init__(self, certificate: Json, paths: Mapping[str, Sequence[Path]]) -> None:
         self.entries: dict[Key, Json] = {(REST, symbol): entry for symbol, entry in certificate["symbols"].items()}
         for feed, section in certificate.get("streams", {}).items():
             self.entries |= {(feed, symbol): entry for symbol, entry in section["symbols"].items()}
@@ -112,7 +114,7 @@ def segments_of(certificate: Json) -> set[SegmentName]:
     return {segment for segment in SEGMENTS if segment in named}
 
 
-def _slots_present(depth: Path) -> dict[str, list[int]]:
+def _slots_present(depth: Sequence[Path]) -> dict[str, list[int]]:
     present: dict[str, list[int]] = {}
     for batch in read_columns(depth, DEPTH, ["symbol", "ts_sched"]):
         if batch.column("ts_sched").null_count == batch.num_rows:
@@ -163,7 +165,7 @@ def check_stream(entry: Json, windows: list[Interval], gaps: list[GapRow]) -> li
     return flaws
 
 
-def _check_rows(certificate: Json, paths: dict[str, Path]) -> list[str]:
+def _check_rows(certificate: Json, paths: Mapping[str, Sequence[Path]]) -> list[str]:
     """Flaws where the rows of a socket in a table are not the updates that the certificate states."""
     claimed: Counter[tuple[str, str, str]] = Counter()
     for feed, section in certificate.get("streams", {}).items():

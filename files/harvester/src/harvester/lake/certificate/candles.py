@@ -79,10 +79,10 @@ def check_entry(entry: Json, due: Sequence[Sequence[int]], rows: Sequence[Row], 
     return flaws + [f"{key} is {entry[key]}, counted {value}" for key, value in counted.items() if entry[key] != value]
 
 
-def read_rows(path: Path) -> dict[str, list[Row]]:
+def read_rows(paths: Sequence[Path]) -> dict[str, list[Row]]:
     """The rows of each symbol. Raises HarvesterError for a file that is no such table."""
     found: dict[str, list[Row]] = {}
-    for batch in read_columns(path, CANDLES, ["symbol", "ts_begin", "revision", "final"]):
+    for batch in read_columns(paths, CANDLES, ["symbol", "ts_begin", "revision", "final"]):
         columns = (batch.column(name).to_pylist() for name in ("symbol", "ts_begin", "revision", "final"))
         for symbol, *row in zip(*columns, strict=True):
             begin_ns, revision, is_final = row

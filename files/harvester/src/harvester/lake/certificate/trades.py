@@ -1,7 +1,7 @@
 """The certificate's entries of trades, and whether the table agrees with them and with itself."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,12 @@ anew, and nothing else.
 _USED = ("symbol", "kind", "qty", "volume")
 
 
-def check_trades(claimed: Mapping[str, Json], path: Path) -> list[str]:
+def check_trades(claimed: Mapping[str, Json], paths: Sequence[Path]) -> list[str]:
     """Flaws of a table of trades: rows of each kind, their shares, and volumes that do not follow from them.
 
     Raises HarvesterError for a file that is no such table.
     """
-    found = _count(path)
+    found = _count(paths)
     flaws = [f"{symbol}: has trades, but no entry of them" for symbol in sorted({*found} - {*claimed})]
     for symbol, entry in claimed.items():
         counted = found.get(symbol, Counter())
@@ -39,10 +39,10 @@ def check_trades(claimed: Mapping[str, Json], path: Path) -> list[str]:
     return flaws
 
 
-def _count(path: Path) -> dict[str, Counter[str]]:
+def _count(paths: Sequence[Path]) -> dict[str, Counter[str]]:
     found: dict[str, Counter[str]] = {}
     volumes: dict[str, int] = {}
-    for symbol, kinds, qty, volume in _by_symbol(path):
+    for symbol, kinds, qty, volume in _by_symbol(paths):
         before: Ints = np.append(volumes.get(symbol, volume[0] - qty[0]), volume[:-1])
         volumes[symbol] = int(volume[-1])
         follows, begins = before + qty == volume, qty == volume
@@ -51,9 +51,9 @@ def _count(path: Path) -> dict[str, Counter[str]]:
     return found
 
 
-def _by_symbol(path: Path) -> Iterator[tuple[str, dict[str, int], Ints, Ints]]:
+def _by_symbol(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, int], Ints, Ints]]:
     """Pieces of the table, each of one symbol: how many rows there are of each kind, their shares and volumes."""
-    for batch in read_columns(path, TRADES, _USED):
+    for batch in read_columns(paths, TRADES, _USED):
         symbols, kinds = batch.column("symbol"), batch.column("kind")
         names, texts = symbols.dictionary.to_pylist(), kinds.dictionary.to_pylist()
         codes, numbers, qty, volume = (

@@ -7,7 +7,7 @@ A matrix, int64[table.height, rows], has one row a value (lists spread out) and 
 stands for null. A running checksum per column compares the written values with those read back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +43,8 @@ class TableWriter:
         self.path = path
         self.table = table
         self.rows = 0
+        self.groups = 0
+        """Row groups so far."""
         self.digest = ColumnDigest(table)
         feeds = [FEED_NAMES.get(number, "") for number in range(256)]
         self._names = {"feed": feeds, "run_id": list(run_ids), **TEXTS}
@@ -101,16 +103,24 @@ class TableWriter:
         self.digest.update(batch)
         self._writer.write_table(pa.Table.from_batches([batch]), row_group_size=batch.num_rows)
         self.rows += batch.num_rows
+        self.groups += 1
+
+    def close(self) -> None:
+        """No more rows."""
+        try:
+            self._write_shared()
+        finally:
+            self._writer.close()
+
+    def abandon(self) -> None:
+        """Close the file without the rows that wait: it counts for nothing."""
+        self._writer.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
-            if error is None:
-                self._write_shared()
-        finally:
-            self._writer.close()
+        self.abandon() if error else self.close()
 
 
 def to_batch(table: Table, parts: Sequence[tuple[str, Ints]], names: Mapping[str, Sequence[str]]) -> pa.RecordBatch:
@@ -157,19 +167,20 @@ def read_batches(path: Path, table: Table, columns: Sequence[str]) -> Iterator[p
         raise _unreadable(path, error) from error
 
 
-def read_columns(path: Path, name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Columns of a table of whatever schema the file states, called as in schema 3; moments are int64 ns.
+def read_columns(paths: Iterable[Path], name: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of a table, file after file, of whatever schema each states, called as in schema 3; moments are int64 ns.
 
     Raises HarvesterError for a file that is no such table.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            version = version_of(path, file.schema_arrow)
-            stored = [FORMER.get(column, column) for column in columns] if version == FORMER_VERSION else columns
-            for batch in _batches(path, file, TABLES_OF[version][name], stored):
-                yield pa.RecordBatch.from_arrays([plain(batch.column(each)) for each in stored], [*columns])
-    except pa.ArrowException as error:
-        raise _unreadable(path, error) from error
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                version = version_of(path, file.schema_arrow)
+                stored = [FORMER.get(column, column) for column in columns] if version == FORMER_VERSION else columns
+                for batch in _batches(path, file, TABLES_OF[version][name], stored):
+                    yield pa.RecordBatch.from_arrays([plain(batch.column(each)) for each in stored], [*columns])
+        except pa.ArrowException as error:
+            raise _unreadable(path, error) from error
 
 
 def plain(column: Any) -> Any:

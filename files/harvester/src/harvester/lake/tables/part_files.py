@@ -19,14 +19,17 @@ from typing import TypeVar
 import msgspec
 
 from harvester.base.files import make_directory, replacing
-from harvester.decode.fyers_hsm import HsmState
+from harvester.decode.fyers_hsm import HsmDecoder, HsmState
+from harvester.decode.fyers_tbt import TbtDecoder, TbtState
+from harvester.journal.format import FYERS_TBT
 from harvester.lake.tables.spool import SavedRows
 
 FOLDER = ".building"
-FORMAT = 1
+FORMAT = 2
 RAW = "raw"
 _DIGEST = hashlib.sha256().digest_size
 Stored = TypeVar("Stored", bound="PartFacts | RunState")
+SocketDecoder = HsmDecoder | TbtDecoder
 
 
 class TableRows(msgspec.Struct, frozen=True):
@@ -36,14 +39,9 @@ class TableRows(msgspec.Struct, frozen=True):
     saved: SavedRows
 
 
-class PartFacts(msgspec.Struct, frozen=True):
-    """What the frames of the data socket in one segment became. Times are wall ns."""
+class FeedFacts(msgspec.Struct, frozen=True):
+    """What the frames of one socket in a segment are besides rows. Times are wall ns."""
 
-    key: str
-    symbols: list[str]
-    """By the number that rows have."""
-    connections: list[tuple[int, int, int]]
-    """By the number that rows have: stream, number of the connect record, receipt of the last frame here, or 0."""
     frames: int
     leftovers: dict[str, int]
     undecoded: dict[str, int]
@@ -51,19 +49,32 @@ class PartFacts(msgspec.Struct, frozen=True):
     notices: list[str]
     snapshots: tuple[bytes, bytes, bytes]
     """int64 arrays: symbol, connection, time."""
+
+
+class PartFacts(msgspec.Struct, frozen=True):
+    """What the frames of the sockets in one segment became. Times are wall ns."""
+
+    key: str
+    symbols: list[str]
+    """By the number that rows have."""
+    connections: list[tuple[int, int, int, int]]
+    """By the number that rows have: feed, stream, number of the connect record, receipt of the last frame here or 0."""
+    feeds: dict[int, FeedFacts]
     tables: dict[str, TableRows]
 
 
 class OpenConnection(msgspec.Struct, frozen=True):
     """A connection that goes on: its decoder, and what its connect record said."""
 
+    feed: int
     stream: int
     number: int
     seq: int
     from_ns: int
     symbols: list[str]
     topics: dict[str, str]
-    decoder: HsmState
+    decoder: bytes
+    """The state of the feed's decoder, in msgpack."""
 
 
 class RunState(msgspec.Struct):
@@ -77,6 +88,13 @@ class RunState(msgspec.Struct):
     ended: bool = False
     """The rest of the run is left to the close: something in it can only be told with the whole day."""
     connections: list[OpenConnection] = []
+
+
+def resumed(feed: int, state: bytes) -> SocketDecoder:
+    """The decoder of a socket that goes on where another was. Raises msgspec.DecodeError."""
+    if feed == FYERS_TBT:
+        return TbtDecoder.resumed(msgspec.msgpack.decode(state, type=TbtState))
+    return HsmDecoder.resumed(msgspec.msgpack.decode(state, type=HsmState))
 
 
 def first_key(release: str, run_id: str) -> str:

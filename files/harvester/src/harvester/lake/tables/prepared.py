@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from itertools import islice
@@ -12,20 +12,21 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from harvester.decode.frames import Ints
-from harvester.decode.fyers_hsm import HsmDecoder
-from harvester.journal.format import FYERS_HSM
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.segments import Source
 from harvester.lake.schema import DEPTH_TABLE, order_of
 from harvester.lake.tables.origin import MOST_NOTICES, FeedContent, Origin
 from harvester.lake.tables.part_files import (
+    FeedFacts,
     PartFacts,
     RunState,
+    SocketDecoder,
     first_key,
     folder_of_day,
     holding,
     next_key,
     read,
+    resumed,
 )
 from harvester.lake.tables.spool import SavedRows
 
@@ -50,17 +51,20 @@ class Part:
         head[RUN] = run
         self.order = int(order_of(head)[0])
 
-    def join(self, content: FeedContent) -> None:
+    def join(self, contents: Mapping[int, FeedContent]) -> None:
         """Add what the part says besides rows."""
-        facts = self._facts
+        for feed, facts in self._facts.feeds.items():
+            self._join_feed(contents[feed], facts)
+        for connection, (*_, last_ns) in zip(self._connections, self._facts.connections, strict=True):
+            connection.last_ns = max(connection.last_ns, last_ns)
+
+    def _join_feed(self, content: FeedContent, facts: FeedFacts) -> None:
         content.frames += facts.frames
         content.leftovers.update(facts.leftovers)
         content.undecoded.parts.update(facts.undecoded)
         times = [*content.undecoded.times, *facts.undecoded_times]
         content.undecoded.times = [min(times), max(times)] if times else []
         content.notices += islice(facts.notices, MOST_NOTICES - len(content.notices))
-        for connection, (_, _, last_ns) in zip(self._connections, facts.connections, strict=True):
-            connection.last_ns = max(connection.last_ns, last_ns)
         symbols, connections, moments = (np.frombuffer(array, np.int64) for array in facts.snapshots)
         if len(moments):
             content.snapshots.add_pairs(self.symbols[symbols], self._numbers[connections], moments)
@@ -85,10 +89,10 @@ class Part:
 
 
 class Found(NamedTuple):
-    """The parts of a run, and the decoders that go on after them: stream, number, connect record, decoder."""
+    """The parts of a run, and the decoders that go on after them: feed, stream, number, connect record, decoder."""
 
     parts: deque[Part]
-    decoders: list[tuple[int, int, int, HsmDecoder]]
+    decoders: list[tuple[int, int, int, int, SocketDecoder]]
 
 
 class Prepared:
@@ -116,7 +120,8 @@ class Prepared:
         if key != state.key or not parts:
             return None
         decoders = [
-            (each.stream, each.number, each.seq, HsmDecoder.resumed(each.decoder)) for each in state.connections
+            (each.feed, each.stream, each.number, each.seq, resumed(each.feed, each.decoder))
+            for each in state.connections
         ]
         return Found(parts, decoders)
 
@@ -127,7 +132,7 @@ class Prepared:
         if facts is None or facts.key != key:
             return None
         numbers = [origin.find(symbol) for symbol in facts.symbols]
-        found = [connections.get(run_id, (FYERS_HSM, stream), seq) for stream, seq, _ in facts.connections]
+        found = [connections.get(run_id, (feed, stream), seq) for feed, stream, seq, _ in facts.connections]
         known = [connection for connection in found if connection]
         if None in numbers or len(known) < len(found):
             return None

@@ -22,7 +22,8 @@ from harvester.lake.tables.prepared import Prepared
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_rows import HsmRows, TbtRows
 
-_DECODERS: dict[int, Any] = {FYERS_HSM: (HsmDecoder, HSM_FRAMES), FYERS_TBT: (TbtDecoder, TBT_FRAMES)}
+DECODERS: dict[int, Any] = {FYERS_HSM: (HsmDecoder, HSM_FRAMES), FYERS_TBT: (TbtDecoder, TBT_FRAMES)}
+"""Of each socket its decoder, and how many frames a round has."""
 _READERS: dict[int, type[HsmRows | TbtRows]] = {FYERS_HSM: HsmRows, FYERS_TBT: TbtRows}
 
 
@@ -57,15 +58,12 @@ class Streams:
 
     def _read_run(self, run_id: str, sources: list[Source]) -> None:
         feeds = set(SOCKETS) & {feed for source in sources for feed in source.feeds}
-        rounds: dict[int, Rounds[Any]] = {feed: Rounds(feed, *_DECODERS[feed]) for feed in feeds}
+        rounds: dict[int, Rounds[Any]] = {feed: Rounds(feed, *DECODERS[feed]) for feed in feeds}
         if not rounds:
             return
         self._resume(run_id, rounds)
-        taken = self._take_parts(run_id, sources, rounds)
-        for number, source in enumerate(sources):
-            wanted = {feed: each for feed, each in rounds.items() if feed != FYERS_HSM or number >= taken}
-            if wanted:
-                self.read_source(run_id, source, wanted)
+        for source in sources[self._take_parts(run_id, sources, rounds) :]:
+            self.read_source(run_id, source, rounds)
 
     def read_source(self, run_id: str, source: Source, rounds: dict[int, Rounds[Any]]) -> None:
         """Decode a segment's frames of these feeds; no round outlasts it, so that a part is what the close makes."""
@@ -81,7 +79,7 @@ class Streams:
 
     def _take_parts(self, run_id: str, sources: list[Source], rounds: dict[int, Rounds[Any]]) -> int:
         """Take over what was decoded of the run while the day ran; how many of its segments that is."""
-        if self._prepared is None or FYERS_HSM not in rounds or self._earlier.sources.get(run_id):
+        if self._prepared is None or self._earlier.sources.get(run_id):
             return 0
         found = self._prepared.find(run_id, sources, self._connections, self.origin)
         if found is None:
@@ -89,11 +87,12 @@ class Streams:
         count = len(found.parts)
         while found.parts:
             part = found.parts.popleft()  # of a large day, all of them are many megabytes
-            part.join(self.contents[FYERS_HSM])
+            part.join(self.contents)
             for name, file, saved in part.tables():
                 self.spool(TABLES[name]).take(file, saved, part.symbols, part.order, part.translate)
-        for stream, number, opened_seq, decoder in found.decoders:
-            rounds[FYERS_HSM].resume(stream, number, opened_seq, decoder)
+        for feed, stream, number, opened_seq, decoder in found.decoders:
+            if feed in rounds:  # else no frame of it came
+                rounds[feed].resume(stream, number, opened_seq, decoder)
         return count
 
     def _resume(self, run_id: str, rounds: dict[int, Rounds[Any]]) -> None:

@@ -1,0 +1,88 @@
+"""One price feed of a host: which days are due, and what a run did for each."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from harvester.base.clock import IST, NS_PER_SECOND, Clock
+from harvester.calendar import TradingCalendar
+from harvester.config.deliveries import DeliverySettings
+from harvester.config.settings import Settings
+from harvester.deliver.protocol import DayOutcome
+from harvester.deliver.receipts import DayReceipt
+from harvester.deliver.run import deliver
+from harvester.lake.layout import CANDLES, Partition, find_partitions, folder_of
+from harvester.lake.manifest import load_manifest
+from harvester.price_feed.days import Source
+from harvester.price_feed.folder import folder_of_delivery, partition_of, working
+from harvester.price_feed.place import FeedBucket
+from harvester.price_feed.tables import TableDelivery
+from harvester.upload.retries import Retries
+
+
+@dataclass(frozen=True)
+class DayResult:
+    """What a run did for a day, and the day's receipt after it."""
+
+    outcome: DayOutcome
+    receipt: DayReceipt
+
+    def describe(self) -> dict[str, Any]:
+        """For scripts, by the names that the feed's users know, and the counts of bars besides."""
+        counts = dict(self.receipt.counts)
+        symbols = sorted(path.partition("symbol=")[2].partition("/")[0] for path in self.receipt.files)
+        return {
+            "processed_files": counts.pop("files", 0),
+            "total_records": counts.pop("records", 0),
+            "symbols_processed": len(symbols),
+            "uploaded_files": self.outcome.put,
+            "date": self.receipt.date,
+            "symbols": symbols,
+            **counts,
+        }
+
+
+class PriceFeed:
+    """Delivers the tables of this host's days to one place."""
+
+    def __init__(self, settings: Settings, delivery: DeliverySettings, bucket: FeedBucket, clock: Clock) -> None:
+        self._settings, self._delivery, self._clock = settings, delivery, clock
+        self._bucket, self._retries = bucket, Retries()
+        self._calendar = TradingCalendar.load(settings.calendar.file)
+        self._folder = folder_of_delivery(settings, delivery, "tables")
+        self._source = Source(settings, self._calendar, self._folder / ".work")
+
+    @property
+    def home(self) -> str:
+        return self._bucket.home
+
+    def partition(self, day: date | None = None) -> Partition:
+        """A day of this host; default: today in India."""
+        return partition_of(self._settings, day, self._clock)
+
+    def due(self) -> list[Partition]:
+        """Closed days with candles, and today once it has settled and the time of the delivery has come."""
+        today, host = self.partition(), self._settings.host_id
+        lake = self._settings.lake_dir
+        closed = [each for each in find_partitions(lake) if each.host == host and _has_candles(lake, each)]
+        settles_ns = self._source.settles_ns(today)
+        at = datetime.combine(today.date, time.fromisoformat(self._delivery.at), IST)
+        is_due = self._clock.wall_ns() >= max(settles_ns, int(at.timestamp()) * NS_PER_SECOND)
+        if is_due:
+            return [*closed, *([today] if settles_ns and today not in closed else [])]
+        return [each for each in closed if each != today]
+
+    def deliver_day(self, day: Partition) -> DayResult:
+        """Bring a day's tables as they are here now. Raises HarvesterError as `deliver`."""
+        tables = TableDelivery(self._source, self._folder, self._bucket, self._retries)
+        if not self._source.settles_ns(day) and not self._source.has(day):
+            return DayResult(DayOutcome(day, left_out="there is no session"), tables.receipt(day))
+        with working(self._folder):
+            outcome = deliver(tables, day)
+        return DayResult(outcome, tables.receipt(day))
+
+
+def _has_candles(lake: Path, day: Partition) -> bool:
+    manifest = load_manifest(lake, day)
+    return manifest is not None and any(entry.folder == folder_of(CANDLES) for entry in manifest.files)

@@ -1,0 +1,72 @@
+"""The feed's bucket: what the uploader may do, and besides, below analytics/ alone, list and delete."""
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.config.deliveries import DeliverySettings
+from harvester.config.settings import Settings
+from harvester.price_feed.layout import ANALYTICS
+from harvester.upload.bucket import Bucket, open_client
+from harvester.upload.trouble import Words, explained
+
+WORDS = Words(
+    bucket="the delivery's place",
+    region="the delivery's region",
+    rights="s3:PutObject, s3:GetObject, s3:ListBucket and, for what a correction supersedes, s3:DeleteObject",
+)
+
+
+class FeedBucket(Bucket):
+    """Objects below the place, named by their keys there."""
+
+    words = WORDS
+
+    def list(self, folder: str) -> Iterator[str]:
+        """What lies in a folder below analytics/. Raises TransientError, BucketError."""
+        with explained(self.place(f"{folder}/"), self.words):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=self.key(f"{folder}/")
+            )
+            for page in pages:
+                yield from (found["Key"].removeprefix(self.prefix) for found in page.get("Contents", ()))
+
+    def delete(self, path: str) -> None:
+        """Delete what was superseded; a bucket with versions keeps it. Raises TransientError, BucketError."""
+        if not path.startswith(f"{ANALYTICS}/"):
+            raise HarvesterError(
+                f"{self.place(path)}: a delivery deletes below {ANALYTICS}/ alone. Report this defect."
+            )
+        with explained(self.place(path), self.words):
+            self.client.delete_object(Bucket=self.name, Key=self.key(path))
+
+
+class _Late:
+    """A client that is made when it is first asked for something: most runs find nothing to bring."""
+
+    def __init__(self, settings: DeliverySettings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def _client(self) -> Any:
+        endpoint = self._settings.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+        return open_client(self._settings.region, endpoint)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def open_place(settings: DeliverySettings) -> FeedBucket:
+    """The bucket of a delivery."""
+    return FeedBucket(_Late(settings), settings.bucket, settings.prefix)
+
+
+def choose(settings: Settings, name: str | None) -> tuple[DeliverySettings, ...]:
+    """The delivery of this name, or all. Raises ConfigError where there is none of the name."""
+    chosen = tuple(each for each in settings.deliveries if name in (None, each.name))
+    if name and not chosen:
+        names = ", ".join(each.name for each in settings.deliveries) or "nothing"
+        raise ConfigError(f"--name {name}: there is no such delivery. harvester_settings.deliveries has {names}.")
+    return chosen

@@ -1,0 +1,40 @@
+"""deliver: a host's deliveries of a day, run there now by the host's own command."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from harvester.base.errors import HarvesterError
+from runbook.fleet.inventory import Host
+from runbook.fleet.ssh import SshConnection
+
+COMMAND = "/usr/local/bin/harvester"
+TIMEOUT_SECONDS = 3600.0
+
+
+def deliver(host: Host, day: date | None, name: str | None) -> tuple[list[dict[str, Any]], str]:
+    """What the host delivered, a result for each delivery, and why something is lacking; empty: nothing is.
+
+    HarvesterError when the host cannot be reached, or its command did nothing.
+    """
+    words = [COMMAND, "deliver", "--json"]
+    words += ["--date", day.isoformat()] if day else []
+    words += ["--name", name] if name else []
+    done = SshConnection(host).run(words, timeout_seconds=TIMEOUT_SECONDS)
+    said = done.stderr.decode(errors="replace").strip().removeprefix("harvester: ")
+    try:
+        results = json.loads(done.stdout)
+    except ValueError:
+        raise HarvesterError(f"{host.name}: {said or 'harvester deliver gave no answer'}") from None
+    return results, said if done.returncode else ""
+
+
+def describe(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each day that a host delivered."""
+    for each in results:
+        counts = ", ".join(f"{each[key]} {key}" for key in ("missing", "rejected", "revised") if key in each)
+        bars = f"{each['total_records']} bars of {each['symbols_processed']} symbols"
+        yield f"{host}: {each['date']}, {bars}{counts and f' ({counts})'}, {each['uploaded_files']} files new"
+    if not results:
+        yield f"{host}: no delivery is configured (harvester_settings.deliveries)"

@@ -1,0 +1,125 @@
+"""pull-data --so-far: the real rsync and the real tables so far, with an `ssh` that ends here."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.journals import DAY
+from tests.storage.lake.conftest import StreamedPlace
+from tests.storage.lake.sockets import SBIN, moment
+
+from harvester.lake.so_far import build_so_far
+from harvester.reader import open_lake
+from runbook.fleet.inventory import Host
+from runbook.pull import so_far
+from runbook.pull.so_far import pull_so_far
+from runbook.pull.store import LocalStore
+from runbook.tasks import presentation
+
+pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed")
+SAID = "2026-11-20 so far"
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """What a host would write in the middle of a session."""
+    place = StreamedPlace(tmp_path / "recorded")
+    recorder = place.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN])
+    recorder.snapshots(0, SBIN)
+    recorder.at(40)
+    recorder.books(0, SBIN, 1)
+    recorder.writer.seal()
+    target = tmp_path / "made"
+    build_so_far(
+        journal=place.journal,
+        lake=place.lake,
+        target=target,
+        partition=place.partition,
+        expectation=place.expectation(),
+    )
+    recorder.stop()
+    return target
+
+
+@pytest.fixture
+def program(ssh: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The host's program: `harvester so-far --output DIR` copies what was made. Each test may write another."""
+    path = tmp_path / "harvester"
+    path.write_text(f'#!/bin/sh\n[ "$1 $2" = "so-far --output" ] || exit 2\ncp -r {made} "$3" && echo "{SAID}: $3"\n')
+    path.chmod(0o755)
+    runuser = ssh.with_name("runuser")
+    runuser.write_text('#!/bin/sh\n[ "$*" != "${*#-u harvester-close -g harvester -- }" ] && shift 5 && exec "$@"\n')
+    runuser.chmod(0o755)
+    monkeypatch.setattr(so_far, "PROGRAM", str(path))
+    return path
+
+
+@pytest.fixture
+def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    return Host("lab1", "192.0.2.1", user="ops", control_directory=tmp_path_factory.mktemp("c"))
+
+
+def left_there(ssh: Path) -> list[str]:
+    """The folders that were named to the host and still are."""
+    named = set(re.findall(r"\S+/harvester-so-far-[0-9a-f]+", ssh.with_name("ssh.log").read_text()))
+    assert named
+    return [path for path in named if Path(path).exists()]
+
+
+def test_today_comes_as_a_lake_of_its_own_with_the_word_on_it(
+    program: Path, host: Host, store: LocalStore, ssh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [found] = pull_so_far([host], store)
+
+    assert (found.host, found.problems, found.folder) == ("lab1", (), store.root / "so-far" / "lab1")
+    lake = open_lake(found.folder, so_far=True)
+    assert lake.depth(SBIN, DAY, session="all").arrow().num_rows == 2
+    assert not store.lake.exists()
+    assert left_there(ssh) == []
+    presentation.show_so_far([found])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "lab1: today so far, until 09:15:39 India time." in shown
+    assert moment(39) == lake.on(DAY)[0].certificate["so_far_until_ns"]
+
+    again = pull_so_far([host], store)[0]
+    assert again.folder == found.folder
+    assert [path.name for path in (store.root / "so-far").iterdir()] == ["lab1"]
+
+
+def test_what_came_before_stays_where_the_next_does_not_come_whole(
+    program: Path, host: Host, store: LocalStore, ssh: Path, made: Path
+) -> None:
+    [found] = pull_so_far([host], store)
+    assert found.folder is not None
+    before = sorted(path.name for path in found.folder.rglob("*.parquet"))
+    damaged = next(made.glob("depth_v3/*/*/*.parquet"))
+    damaged.write_bytes(b"x" * damaged.stat().st_size)
+
+    [again] = pull_so_far([host], store)
+    assert again.folder is None
+    assert [problem.path for problem in again.problems] == [damaged.relative_to(made).as_posix()]
+    assert sorted(path.name for path in found.folder.rglob("*.parquet")) == before
+    assert left_there(ssh) == []
+
+
+def test_a_host_that_has_nothing_yet_says_so(
+    program: Path, host: Host, store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program.write_text("#!/bin/sh\necho nothing of a session is sealed yet\n")
+    [found] = pull_so_far([host], store)
+    assert (found.folder, found.problems) == (None, ())
+    presentation.show_so_far([found])
+    assert "lab1: nothing of a session is sealed yet" in capsys.readouterr().out
+
+
+def test_a_host_that_cannot_is_a_problem_and_the_next_is_asked(
+    program: Path, host: Host, store: LocalStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program.write_text("#!/bin/sh\necho the disk is full >&2\nexit 1\n")
+    found = pull_so_far([host, host], store)
+    assert [len(each.problems) for each in found] == [1, 1]
+    presentation.show_so_far(found)
+    assert "could not be made there (the disk is full)" in " ".join(capsys.readouterr().out.split())
