@@ -1,6 +1,6 @@
 """What is due, what was found of it, and the protocol by which a kind of thing takes part."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Literal, Protocol
 
@@ -70,8 +70,8 @@ class Source(Protocol):
     tells: bool
     """Whether the ledger tells people what is missing; False where something else does."""
 
-    def declare(self, day: date) -> Sequence[Due]:
-        """What is due on a day, in order of time. Raises UnseenError."""
+    def declare(self, day: date, without: Collection[str] = ()) -> Sequence[Due]:
+        """What is due on a day, in order of time, but for things of these names. Raises UnseenError."""
         ...
 
     def find(self, due: Due) -> Found:

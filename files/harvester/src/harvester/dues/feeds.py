@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ class FeedSource:
     def __init__(self, feeds: Iterable[str], lake: Path, host: str, hours: Callable[[date], Hours | None]) -> None:
         self._feeds, self._lake, self._host, self._hours = tuple(feeds), lake, host, hours
 
-    def declare(self, day: date) -> list[Due]:
+    def declare(self, day: date, without: Collection[str] = ()) -> list[Due]:
         """One of each feed on a trading day since the first that was recorded here."""
         hours = self._hours(day)
         if hours is None or not self._is_ours(day):
@@ -51,6 +51,7 @@ class FeedSource:
                 remedy=how_to_close(str(day)),
             )
             for feed in self._feeds
+            if feed not in without
         ]
 
     def find(self, due: Due) -> Found:

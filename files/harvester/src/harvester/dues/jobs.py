@@ -1,6 +1,7 @@
 """Jobs as a source of dues: from their records, and from what systemd says of their timers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -52,10 +53,11 @@ class JobSource:
         self._jobs = {job.name: job for job in jobs}
         self._folder, self._hours, self._timers, self._up = folder, hours, timers, up
         self._kept: dict[tuple[str, date], list[Record]] = {}
+        self._due: dict[tuple[str, date], list[int]] = {}
 
-    def declare(self, day: date) -> list[Due]:
+    def declare(self, day: date, without: Collection[str] = ()) -> list[Due]:
         """Only what is due since the job was put on this host."""
-        dues = [due for job in self._jobs.values() for due in self._declare(job, day)]
+        dues = [due for job in self._jobs.values() if job.name not in without for due in self._declare(job, day)]
         return sorted(dues, key=lambda due: due.due_ns)
 
     def find(self, due: Due) -> Found:
@@ -72,9 +74,6 @@ class JobSource:
         return msgspec.structs.replace(self._explain(job, due), told=not job.tells)
 
     def _declare(self, job: JobFacts, day: date) -> list[Due]:
-        hours = self._hours(day)
-        if job.trading_days and hours is None:
-            return []
         try:
             since_ns = self._since(job)
         except UnseenError:  # `find` says why
@@ -89,7 +88,7 @@ class JobSource:
                 proof=job.proof,
                 remedy=job.remedy,
             )
-            for at_ns in job.schedule.moments(day, hours)
+            for at_ns in self._moments(job, day)
             if at_ns >= since_ns
         ]
 
@@ -101,25 +100,33 @@ class JobSource:
                 f"{error.filename}: since when the job is due cannot be read ({error.strerror}). ./inv deploy makes it."
             ) from error
 
+    def _moments(self, job: JobFacts, day: date) -> list[int]:
+        """When it is due on a day, in order."""
+        if (job.name, day) not in self._due:
+            hours = self._hours(day)
+            is_off = job.trading_days and hours is None
+            self._due[job.name, day] = [] if is_off else job.schedule.moments(day, hours)
+        return self._due[job.name, day]
+
     def _runs_of(self, job: JobFacts, due: Due) -> list[Record]:
         """The runs that began from its time on, and before its next one."""
-        day = to_ist(due.due_ns - EARLY_NS).date()
-        until_ns = self._next(job, due)
-        last = to_ist(until_ns).date()
-        runs = [run for offset in range((last - day).days + 1) for run in self._read(job, day + timedelta(days=offset))]
-        return [run for run in runs if due.due_ns - EARLY_NS <= run.began_ns < until_ns - EARLY_NS]
+        begin_ns, end_ns = due.due_ns - EARLY_NS, self._next(job, due) - EARLY_NS
+        day, last = to_ist(begin_ns).date(), to_ist(end_ns).date()
+        found: list[Record] = []
+        for offset in range((last - day).days + 1):
+            runs = self._read(job, day + timedelta(days=offset))
+            first, end = (bisect_left(runs, at_ns, key=lambda run: run.began_ns) for at_ns in (begin_ns, end_ns))
+            found += runs[first:end]
+        return found
 
     def _next(self, job: JobFacts, due: Due) -> int:
         """When it is due again: by then a run is of that time; at most a week later."""
         day = to_ist(due.due_ns).date()
         for offset in range(-1, 8):
-            that = day + timedelta(days=offset)
-            hours = self._hours(that)
-            if job.trading_days and hours is None:
-                continue
-            for at_ns in job.schedule.moments(that, hours):
-                if at_ns > due.due_ns:
-                    return at_ns
+            moments = self._moments(job, day + timedelta(days=offset))
+            place = bisect_right(moments, due.due_ns)
+            if place < len(moments):
+                return moments[place]
         return due.due_ns + 7 * 86_400 * NS_PER_SECOND
 
     def _read(self, job: JobFacts, day: date) -> list[Record]:

@@ -58,14 +58,24 @@ def overdue(sources: Iterable[Source], days: Sequence[date], now_ns: int) -> lis
 
     What came again later is over, and what is waiting changes nothing of what was missing before it.
     """
-    newest: dict[tuple[str, str], Entry] = {}
-    for source in sources:
-        if not source.tells:
-            continue
-        for entry in (entry for day in days for entry in _entries(source, day, now_ns)):
-            if entry.state not in ("waiting", "excused"):
-                newest[entry.due.kind, entry.due.name] = entry
-    return [entry for entry in newest.values() if entry.state in WRONG and not entry.told]
+    found = [entry for source in sources if source.tells for entry in _newest(source, days, now_ns)]
+    return [entry for entry in found if entry.state in WRONG and not entry.told]
+
+
+def _newest(source: Source, days: Sequence[date], now_ns: int) -> list[Entry]:
+    """Of each thing the newest entry that says something. It is asked for backwards: much is due every minute."""
+    found: dict[str, Entry] = {}
+    for day in reversed(days):
+        try:
+            dues = source.declare(day, found.keys())
+        except UnseenError:
+            return [*found.values(), *_entries(source, day, now_ns)]
+        for due in reversed(dues):
+            if due.name not in found and due.due_ns <= now_ns:
+                entry = judge(due, _find(source, due), now_ns)
+                if entry.state not in ("waiting", "excused"):
+                    found[due.name] = entry
+    return list(found.values())
 
 
 def judge_again(sources: Iterable[Source], entries: Iterable[Entry], now_ns: int) -> list[Entry]:

@@ -1,6 +1,6 @@
 """The copy of each closed day in the bucket as a source of dues: met by the receipt of the day's manifest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from harvester.health.seen_days import UPLOADS, look_at_day
 from harvester.health.units import how_to_run
 from harvester.jobs.schedule import Hours
 from harvester.lake.layout import Partition
+
+NAME = "lake"
 
 
 class UploadSource:
@@ -21,17 +23,21 @@ class UploadSource:
     def __init__(self, data_dir: Path, host: str, hours: Callable[[date], Hours | None]) -> None:
         self._data_dir, self._host, self._hours = data_dir, host, hours
 
-    def declare(self, day: date) -> list[Due]:
+    def declare(self, day: date, without: Collection[str] = ()) -> list[Due]:
         """One on each day that is closed, or has a journal to be closed."""
         hours, recorded = self._hours(day), self._data_dir / "journal" / day.isoformat()
         partition = Partition(day, self._host)
-        if hours is None or not (recorded.is_dir() or (self._data_dir / "lake" / partition.manifest).exists()):
+        if (
+            NAME in without
+            or hours is None
+            or not (recorded.is_dir() or (self._data_dir / "lake" / partition.manifest).exists())
+        ):
             return []
         by_ns = hours[1] + CLOSE_NS + UPLOAD_NS
         return [
             Due(
                 kind=self.kind,
-                name="lake",
+                name=NAME,
                 period=str(day),
                 due_ns=hours[1],
                 by_ns=by_ns,

@@ -14,6 +14,10 @@ EARLY_NS = 5 * NS_PER_SECOND
 
 def is_due(job: Job, records: Records, hours: Callable[[date], Hours | None], now_ns: int) -> bool:
     """Whether its newest time, of today or yesterday, has had no run yet. Raises OSError."""
+    try:
+        since_ns = records.since_ns()
+    except FileNotFoundError:
+        return False  # the deploy that brings it is under way
     today = to_ist(now_ns).date()
     days = [today - timedelta(days=1), today]
     passed = [
@@ -21,7 +25,7 @@ def is_due(job: Job, records: Records, hours: Callable[[date], Hours | None], no
         for day in days
         if not (job.trading_days and hours(day) is None)
         for at_ns in job.when.schedule.moments(day, hours(day))
-        if max(at_ns, records.since_ns()) <= now_ns + EARLY_NS and at_ns >= records.since_ns()
+        if since_ns <= at_ns <= now_ns + EARLY_NS
     ]
     if not passed:
         return False
