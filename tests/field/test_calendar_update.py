@@ -130,7 +130,7 @@ def exchange(tmp_path: Path, *options: str, of: str = "") -> subprocess.Complete
     """Fetch the list with a stand-in between us and the world."""
     program = str(Path(sys.executable).with_name("exchange"))
     command = [program, "run", "--state", str(tmp_path / "exchange"), *options, "--", sys.executable, "-c", FETCH]
-    return subprocess.run([*command, *([of] if of else [])], capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([*command, *([of] if of else [])], capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_the_exchange_serves_its_list_to_a_client_that_behaves_like_a_browser(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def run_part(part: str, folder: Path) -> dict[str, str]:
         env=kept | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     if done.returncode:

@@ -322,7 +322,7 @@ def run_one(number: int, public_port: int) -> None:
             pass_fds=[listener.fileno()],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
     expected = -signal.SIGKILL if number == 1 else 0
