@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from tests.operator.support.made_lake import LakeMaker
 
+from harvester.deliver.receipts import DayReceipt, save
 from harvester.health.seen_days import look_at_days, recorded_days
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import load_manifest, self_hash_of, write_removals
-from harvester.upload.receipts import DayReceipt, save
 
 HOST, FIRST, LAST = "lab1", "2026-11-26", "2026-11-27"
 HOME = "s3://bucket/lake/"

@@ -13,9 +13,10 @@ from s3_world import World
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.settings import UploadSettings
+from harvester.deliver.receipts import now
 from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.publish.receipts import Receipt, accept, load_receipt
-from harvester.upload.receipts import attest, now, write_attested
+from harvester.upload.attestation import attest, write_attested
 from runbook.fleet.inventory import Host
 from runbook.fleet.playbook import Target
 from runbook.pull import cleanup

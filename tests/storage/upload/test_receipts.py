@@ -14,21 +14,13 @@ from tests.storage.upload.stand_in import Object, answer
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.settings import UploadSettings
+from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, now, receipt_path, save
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import FileEntry, load_manifest
 from harvester.lake.publish.receipts import Receipt, accept, load_receipt
+from harvester.upload.attestation import attest, write_attested
 from harvester.upload.bucket import Bucket
 from harvester.upload.fingerprint import Sizes
-from harvester.upload.receipts import (
-    DayReceipt,
-    VerifiedObject,
-    attest,
-    load,
-    now,
-    receipt_path,
-    save,
-    write_attested,
-)
 from harvester.upload.trouble import BucketError, TransientError
 
 PARTITION = Partition(DAYS[0], "lab1")
@@ -101,8 +93,8 @@ def test_a_folder_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path)
     with pytest.raises(HarvesterError) as caught:
         save(folder, PARTITION, receipt())
     assert str(caught.value) == (
-        f"{folder}/2026-11-19_lab1.json: the upload's receipt cannot be written (File exists). Run the command as the"
-        f" user that owns {folder}; what is in the bucket stays, and is found there by the next run."
+        f"{folder}/2026-11-19_lab1.json: the receipt cannot be written (File exists). Run the command as the"
+        f" user that owns {folder}; what was delivered stays, and is found there by the next run."
     )
 
 

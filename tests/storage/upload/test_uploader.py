@@ -9,9 +9,9 @@ from tests.storage.upload.conftest import DAYS, Host
 from tests.storage.upload.stand_in import Object, answer, b64, refusal
 
 from harvester.base.errors import HarvesterError
+from harvester.deliver.receipts import DayReceipt, load, receipt_path
 from harvester.upload.bucket import Bucket
 from harvester.upload.fingerprint import Sizes
-from harvester.upload.receipts import DayReceipt, load, receipt_path
 from harvester.upload.uploader import Uploader, manifest_path
 
 FIRST, SECOND = DAYS
@@ -201,7 +201,7 @@ def test_a_receipt_of_another_place_is_not_believed(host: Host, s3: stand_in.Buc
 
 def test_a_receipt_that_cannot_be_written_ends_the_run(host: Host) -> None:
     host.receipts.write_bytes(b"a file where the folder should be")
-    with pytest.raises(HarvesterError, match="the upload's receipt cannot be written") as caught:
+    with pytest.raises(HarvesterError, match="the receipt cannot be written") as caught:
         host.upload()
     assert str(receipt_path(host.receipts, host.partition())) in str(caught.value)
 

@@ -7,9 +7,9 @@ from tests.storage.upload import stand_in
 from tests.storage.upload.conftest import Host
 from tests.storage.upload.stand_in import refusal
 
+from harvester.deliver.receipts import load
 from harvester.lake.manifest import FileEntry, write_removals
 from harvester.upload.bucket import Bucket
-from harvester.upload.receipts import load
 from harvester.upload.trouble import BucketError, TransientError
 
 MANIFEST = "manifest/date=2026-11-19/host=lab1/manifest-1.json"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from harvester.base.clock import parse_date
 from harvester.base.errors import HarvesterError
 from harvester.deliver.protocol import DayOutcome
+from harvester.deliver.receipts import now
 from harvester.lake.layout import find_partitions
+from harvester.upload.attestation import attest, write_attested
 from harvester.upload.bucket import open_bucket, uploads_dir
-from harvester.upload.receipts import attest, now, write_attested
 from harvester.upload.retries import Retries
 from harvester.upload.uploader import Uploader
 

@@ -95,6 +95,6 @@ def write(path: Path, content: dict[str, Any]) -> None:
         replace_file(path, json.dumps(content, indent=1) + "\n", 0o640)
     except OSError as error:
         raise HarvesterError(
-            f"{path}: the upload's receipt cannot be written ({error.strerror}). Run the command as the user that owns"
-            f" {path.parent}; what is in the bucket stays, and is found there by the next run."
+            f"{path}: the receipt cannot be written ({error.strerror}). Run the command as the user that owns"
+            f" {path.parent}; what was delivered stays, and is found there by the next run."
         ) from error

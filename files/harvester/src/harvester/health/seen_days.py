@@ -20,7 +20,7 @@ class _Seal(msgspec.Struct):
 
 
 class _Receipt(msgspec.Struct):
-    """Of the receipt of an upload, the manifest that is up, and the files; `upload.receipts` writes it."""
+    """Of the receipt of an upload, the manifest that is up, and the files; `deliver.receipts` writes it."""
 
     manifest: str | None = None
     files: list[dict[str, object]] = []

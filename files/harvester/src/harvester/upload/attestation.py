@@ -1,13 +1,13 @@
-"""Receipts of the upload: those of any delivery, in `<data_dir>/uploads/`, and the attestation for clean-up.
+"""The attestation for clean-up, `<data_dir>/uploads/attested.json`, beside the receipts of the upload.
 
-Clean-up, which has no network, does not accept the receipts. For ten minutes it accepts the attestation,
-`attested.json`: the removable files of the lake that were in the bucket, each asked for.
+Clean-up, which has no network, does not accept the receipts. For ten minutes it accepts the attestation: the removable
+files of the lake that were in the bucket, each asked for.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from harvester.deliver.receipts import FORMAT, DayReceipt, VerifiedObject, load, now, receipt_path, save, write
+from harvester.deliver.receipts import FORMAT, write
 from harvester.lake.cleanup import removable
 from harvester.lake.layout import find_partitions
 from harvester.lake.manifest import FileEntry, load_manifest
@@ -16,17 +16,6 @@ from harvester.upload.fingerprint import take_file
 from harvester.upload.retries import Retries
 from harvester.upload.trouble import AbsentError
 
-__all__ = [
-    "ATTESTED_NAME",
-    "DayReceipt",
-    "VerifiedObject",
-    "attest",
-    "load",
-    "now",
-    "receipt_path",
-    "save",
-    "write_attested",
-]
 ATTESTED_NAME = "attested.json"
 
 
