@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,12 @@ from tests.contract.test_tasks import TASKS
 from tests.operator.support.made_lake import LakeMaker
 from tests.recorder.fakes import make_token
 
+from harvester.base.clock import midnight_ns
 from harvester.base.redaction import Secret
 from harvester.tokens.claims import read_claims
 from lab.aws.policies import Call, Decision, evaluate
 from lab.aws.server import ACCOUNT, IMAGE, REGION
-from runbook.aws import environment
+from runbook.aws import environment, sleepers
 from runbook.fleet import inventory, keys, logs, playbook
 from runbook.fleet.ssh import SshConnection
 from runbook.pull.transport import LocalTransport
@@ -47,6 +50,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "replace-host": {"host": NAME},
     "pull-data --from s3": {"from_": "s3"},
 }
+SUNDAY_NS = midnight_ns(date(2026, 11, 22))
 REPORT = {"healthy": True, "checks": [], "status": {}, "token_version": "ssm:2"}
 
 
@@ -161,6 +165,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     token = Secret(make_token(4_000_000_009))
     done = subprocess.CompletedProcess([], 0, json.dumps(REPORT).encode(), b"")
     monkeypatch.setattr(SshConnection, "run", lambda *_, **__: done)
+    # The table is of hours outside sessions, and this may run in one.
+    monkeypatch.setattr(sleepers, "judge", partial(sleepers.judge, wall_ns=SUNDAY_NS))
     monkeypatch.setattr("runbook.fleet.deliveries.deliver", lambda *_: ([], ""))
     monkeypatch.setattr("runbook.fleet.dues.ask", lambda *_: {"entries": [], "settled": True})
     monkeypatch.setattr(playbook, "run", lambda *_, **__: None)
