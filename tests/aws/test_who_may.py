@@ -161,6 +161,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     token = Secret(make_token(4_000_000_009))
     done = subprocess.CompletedProcess([], 0, json.dumps(REPORT).encode(), b"")
     monkeypatch.setattr(SshConnection, "run", lambda *_, **__: done)
+    monkeypatch.setattr("runbook.fleet.deliveries.deliver", lambda *_: ([], ""))
+    monkeypatch.setattr("runbook.fleet.dues.ask", lambda *_: {"entries": [], "settled": True})
     monkeypatch.setattr(playbook, "run", lambda *_, **__: None)
     monkeypatch.setattr(logs, "show", lambda *_, **__: None)
     monkeypatch.setattr(keys, "shared_key", lambda _: tmp_path / "key")

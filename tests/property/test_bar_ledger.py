@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tests.examples import examples
 
 from harvester.ledger.bars import ASK_AFTER_NS, NOT_ASKED, BarLedger
+from harvester.ledger.gaps import Gap
 from harvester.ledger.outage import Outage
 
 SECOND = 10**9
@@ -176,3 +177,29 @@ def test_what_was_never_asked_for_says_so() -> None:
     ledger.follow_day(due, due[-1][1] + FINAL_AFTER, due[3][1])
     (gap,) = ledger.overdue(due[3][1])
     assert (gap.cause, gap.from_ns) == (NOT_ASKED.cause, due[0][0])
+
+
+def test_what_is_said_of_answers_and_failures_is_exact() -> None:
+    settles_ns = day(4, 0)[-1][1] + FINAL_AFTER
+    ledger = BarLedger(4, SYMBOLS, EVERY)
+    ledger.follow_day(day(4, 0), settles_ns, settles_ns)
+    assert (ledger.bars, ledger.symbols) == (day(4, 0), ["A", "B"])
+    assert ledger.note_failure([], 7, TIMEOUT) == []
+    failed = {"type": "unanswered", "feed": 4, "symbols": ["A", "B"], "at_ns": 7}
+    assert ledger.note_failure(["A", "B"], 7, TIMEOUT) == [failed | {"cause": "timeout", "detail": "no answer"}]
+    assert ledger.note_answer("A", settles_ns - 1) == []
+    settled = {"type": "settled", "feed": 4, "symbols": ["A"], "sent_ns": settles_ns}
+    assert ledger.note_answer("A", settles_ns) == [settled]
+
+
+def test_a_request_of_the_moment_in_which_a_bar_ends_brings_it() -> None:
+    due = day(4, 0)
+    ends_ns = due[1][1]
+    ledger = BarLedger(4, SYMBOLS, EVERY)
+    ledger.follow_day(due, due[-1][1] + FINAL_AFTER, ends_ns)
+    ledger.note_answer("A", ends_ns)
+    assert ledger.answered_bars() == 2
+    assert ledger.take_due(ends_ns + ASK_AFTER_NS) == (ends_ns + ASK_AFTER_NS, ["B"])
+    never = Gap("", "B", due[0][0], *NOT_ASKED)
+    assert ledger.overdue(ends_ns + 2 * EVERY) == [never]
+    assert ledger.overdue(due[2][1] + 2 * EVERY) == [Gap("", "A", due[2][0], *NOT_ASKED), never]

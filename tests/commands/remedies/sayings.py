@@ -30,6 +30,7 @@ NO_ADVICE = {
     ("lab/uml.py", ""): "what is run to make a host's disk",
     ("lab/demo/__init__.py", ""): "what there is to look at when all is well",
     ("lab/demo/host.py", ""): "what the demo does, as it does it",
+    ("runbook/fleet/deliveries.py", "harvester deliver gave"): "what happened",
     ("runbook/pull/rsync.py", "sudo -n rsync"): "an argument of rsync",
     ("runbook/doctor/hosts.py", "…@… answers"): "all is well",
     ("runbook/doctor/hosts.py", "reached as"): "what happened; its remedy names no command",

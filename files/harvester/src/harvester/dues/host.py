@@ -13,6 +13,7 @@ from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import calendars_of, hours_of
 from harvester.config.settings import CalendarSettings, Settings
+from harvester.dues.deliveries import DeliverySource
 from harvester.dues.due import Source
 from harvester.dues.feeds import FeedSource
 from harvester.dues.jobs import JobFacts, JobSource, Up
@@ -60,6 +61,8 @@ def sources_of(
         sources.append(FeedSource(settings.feeds, settings.lake_dir, settings.host_id, hours))
         if settings.upload.bucket:
             sources.append(UploadSource(data_dir, settings.host_id, hours))
+        if settings.deliveries:
+            sources.append(DeliverySource(settings, hours))
     return sources
 
 
