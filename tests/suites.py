@@ -40,6 +40,7 @@ class Suite:
 SUITES = (  # those that run side by side start in this order: the long ones first, and with each some that mostly wait
     Suite("rollout", slow=True),
     Suite("sre", slow=True),
+    Suite("jobs", slow=True),
     Suite("aws", slow=True),
     Suite("aws_days", slow=True),
     Suite("here", slow=True),
