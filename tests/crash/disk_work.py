@@ -16,6 +16,7 @@ from tests.journals import DAY, INTERVAL_NS, OPEN_NS, HandClock, HandRecorder
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.redaction import Secret
+from harvester.deliver import receipts
 from harvester.journal import JournalWriter, RunInfo, recover
 from harvester.journal.format import CONTROL, DATA, Record, encode
 from harvester.lake.cleanup import delete_files, judge_files, removable
@@ -23,7 +24,6 @@ from harvester.lake.manifest import FileEntry, load_manifest
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.publish.receipts import Receipt
 from harvester.tokens.stores import FileStore
-from harvester.upload import receipts
 from runbook.pull.cleanup import Plan, PlannedRemoval, archive
 from runbook.pull.plan import Selection
 from runbook.pull.pull import pull

@@ -6,13 +6,13 @@ import pytest
 from tests.durability import watched
 from tests.storage.lake.conftest import PARTITION, Place
 
+from harvester.deliver import receipts
 from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.manifest import load_manifest, write_manifest
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.lake.publish.files import names_after, set_superseded_aside, temporary_for
 from harvester.lake.publish.files import place as place_file
 from harvester.lake.publish.receipts import Receipt
-from harvester.upload import receipts
 
 
 def test_a_closed_day_is_durable_and_its_manifest_comes_last(place: Place) -> None:
