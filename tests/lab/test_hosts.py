@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import faults, hosts, labs
+from lab import claims, faults, hosts, labs
 from lab.base.mirrors import find_archive
 from lab.base.suites import find_suite
 from lab.errors import LabError, LabUsageError
@@ -210,3 +210,14 @@ def test_host_with_ssh_socket_starts_the_server_on_demand(lab: RunningLab) -> No
     assert said.split() == ["active", "disabled"]
     assert lab.ssh("socket", "true", check=False).returncode != 0
     assert lab.ssh("d13", "true").returncode == 0
+
+
+def test_connections_to_a_host_come_from_its_own_lab(lab: RunningLab, remove_afterwards: Path) -> None:
+    started = labs.bring_up(remove_afterwards, [HostWish("other", "trixie")], print, wanted=())
+    other = RunningLab(remove_afterwards, {entry.host.name: entry for entry in started}, [])
+
+    source = other.ssh("other", "echo $SSH_CONNECTION").stdout.split()[0]
+
+    own, first = claims.find_lab(remove_afterwards), claims.find_lab(lab.state)
+    assert own is not None and first is not None
+    assert source == own.address != first.address

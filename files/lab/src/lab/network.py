@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lab.claims import NETWORK, HostClaim, LabClaim
+from lab.claims import NETWORK, HostClaim, LabClaim, find_lab
 from lab.command import run
 from lab.errors import LabError
 
@@ -71,6 +71,7 @@ def connect_host(host: HostClaim) -> None:
     run(*f"ip -n {host.group} link set lo up".split())
     run(*f"ip -n {host.group} link set host0 up".split())
     run(*f"ip -n {HUB} link set {cable} master {BRIDGE} up".split())
+    _reach_from_own_lab(host)
 
 
 def connect_tap(host: HostClaim) -> None:
@@ -79,6 +80,13 @@ def connect_tap(host: HostClaim) -> None:
     if tap not in _links("-n", HUB):
         run("ip", "-n", HUB, "tuntap", "add", tap, "mode", "tap")
     run("ip", "-n", HUB, "link", "set", tap, "master", BRIDGE, "up")
+    _reach_from_own_lab(host)
+
+
+def _reach_from_own_lab(host: HostClaim) -> None:
+    """Connections to a host come from its own lab's address: those from another's would end with that lab."""
+    if lab := find_lab(host.state):
+        run("ip", "route", "replace", f"{host.address}/32", "dev", UPLINK, "src", lab.address)
 
 
 def disconnect_host(number: int) -> None:
@@ -88,6 +96,7 @@ def disconnect_host(number: int) -> None:
     after the namespace.
     """
     remove_filter(f"ah-{number}")
+    run("ip", "route", "del", f"{NETWORK}.{number}/32", "dev", UPLINK, gone=[NO_LINK, "No such process"])
     run("ip", "-n", HUB, "link", "del", f"v{number}", gone=[NO_LINK, *NO_NAMESPACE])
     remove_namespace(f"ah-{number}")
 
