@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 from tests.journals import DAY, OPEN_NS
 from tests.operator.support.made_lake import LakeMaker
@@ -15,9 +14,7 @@ from tests.recorder.fakes import make_settings
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import hours_of
-from harvester.config.settings import Settings
 from harvester.dues import wording
-from harvester.dues.deliveries import DeliverySource
 from harvester.dues.due import Due, Entry, Found, State, UnseenError
 from harvester.dues.feeds import FeedSource
 from harvester.dues.host import Seen, sources_of
@@ -362,52 +359,6 @@ def test_an_upload_is_met_by_the_receipt_of_the_manifest_in_force(lake: Path) ->
     assert entry().state == "met"
     os.utime(receipt, ns=(CLOSE_NS + 5 * HOUR_NS + NS_PER_SECOND,) * 2)
     assert entry().state == "late"
-
-
-@pytest.fixture
-def feeding(tmp_path: Path) -> Settings:
-    """A host that delivers, and has recorded DAY."""
-    feed = {"name": "feed", "kind": "price-feed", "place": "s3://b-bucket/", "at": "16:05"}
-    settings = make_settings(tmp_path, feeds=["fyers-rest", "fyers-history"], deliveries=[feed])
-    (settings.data_dir / "journal" / str(DAY)).mkdir(parents=True)
-    (settings.data_dir / "deliveries/feed/tables").mkdir(parents=True)
-    return settings
-
-
-def test_a_delivery_is_met_by_the_receipt_of_the_days_files(feeding: Settings) -> None:
-    receipt = feeding.data_dir / "deliveries/feed/tables" / f"{DAY}_{feeding.host_id}.json"
-    source, at_ns = DeliverySource(feeding, hours), CLOSE_NS + 30 * MINUTE_NS  # 16:05
-
-    def entry(seal: str | None = None, files: tuple[str, ...] = (), **counts: int) -> tuple[State, str]:
-        if seal or files:
-            rows = [{"verified_at": f"2026-11-23T{moment}+00:00"} for moment in files]
-            receipt.write_text(json.dumps({"manifest": seal, "files": rows, "counts": counts}))
-        [found] = ledger_of([source], DAY, at_ns + HOUR_NS + 1)
-        assert (found.due.due_ns, found.due.by_ns) == (at_ns, at_ns + HOUR_NS)
-        return found.state, found.cause
-
-    assert entry() == ("missing", "nothing of the day is verified there")
-    receipt.write_text("{")
-    assert entry() == ("missing", "nothing of the day is verified there")
-    assert entry(files=("10:40:00",)) == ("missing", "1 files are verified there, and others are lacking")
-    assert entry("seal", ("10:40:00", "11:35:00")) == ("met", "")
-    assert entry("seal", ("10:40:00", "11:35:01")) == ("late", "")
-    assert entry("seal", ("10:40:00",), records=70, missing=5, rejected=1) == (
-        "partial",
-        "5 bars missing, 1 bars rejected",
-    )
-    assert entry("seal", ("10:40:00",), records=75, missing=0) == ("met", "")
-
-
-def test_a_delivery_is_due_once_the_bars_have_settled_on_days_that_were_recorded(feeding: Settings) -> None:
-    early = msgspec.structs.replace(feeding.deliveries[0], at="15:00")
-    source = DeliverySource(msgspec.structs.replace(feeding, deliveries=(early,)), hours)
-
-    [due] = source.declare(DAY)
-
-    assert due.due_ns == CLOSE_NS + feeding.candles.final_after_ns
-    assert source.declare(DAY, without=["feed"]) == source.declare(DAY - timedelta(days=3)) == []
-    assert source.declare(DAY - timedelta(days=1)) == [], "a Sunday"
 
 
 def test_a_host_has_what_its_configuration_says_and_one_that_only_watches_has_its_jobs(tmp_path: Path) -> None:

@@ -68,15 +68,13 @@ def run(args: argparse.Namespace, _: object) -> int:
 
 def _find_host(config: Path | None) -> _Host:
     settings, installed = find_settings(config), find_installed()
-    if settings is None and installed is None:
+    here = settings or installed
+    if here is None:
         raise ConfigError("There is no host's configuration here, so nothing is due. Name one with --config.")
     calendar = TradingCalendar.load(settings.calendar.file if settings else None)
     jobs = load_jobs()
-    data_dir = settings.data_dir if settings else installed.data_dir  # type: ignore[union-attr]
-    alerts = settings.alerts if settings else installed.alerts  # type: ignore[union-attr]
-    host_id = settings.host_id if settings else installed.host_id  # type: ignore[union-attr]
-    sources = sources_of(data_dir, settings, calendar, jobs, ask_systemd(jobs))
-    return _Host(host_id, data_dir, alerts.inbox, alerts.daily, calendar, sources)
+    sources = sources_of(here.data_dir, settings, calendar, jobs, ask_systemd(jobs))
+    return _Host(here.host_id, here.data_dir, here.alerts.inbox, here.alerts.daily, calendar, sources)
 
 
 def _settle(host: _Host, today: date, now_ns: int) -> int:

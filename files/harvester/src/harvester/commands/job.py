@@ -123,9 +123,6 @@ def _tell(installed: Installed, job: Job, record: Record | None) -> None:
     why = record.cause if record else "it has left no record"
     severity = Severity[job.on_failure.upper()]
     source, text = f"{job.unit}.service", f"The job {job.name} failed\n{why}"
-    post(
-        installed.alerts.inbox,
-        Notice(severity, UNIT_FAILED, source, installed.host_id, text, f"{how_to_run(job.unit)}"),
-    )
+    post(installed.alerts.inbox, Notice(severity, UNIT_FAILED, source, installed.host_id, text, how_to_run(job.unit)))
     if folder := os.environ.get("RUNTIME_DIRECTORY"):
         replace_file(Path(folder) / TOLD, os.environ.get(INVOCATION, ""), 0o640, synced=False)

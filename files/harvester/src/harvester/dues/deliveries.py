@@ -4,31 +4,20 @@ from collections.abc import Callable, Collection
 from datetime import date, datetime, time
 from pathlib import Path
 
-import msgspec
-
 from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.errors import HarvesterError
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
+from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, receipt_path
 from harvester.dues.due import Due, Found, UnseenError
 from harvester.health.units import how_to_run
 from harvester.jobs.schedule import Hours
-from harvester.lake.layout import Partition
+from harvester.lake.layout import CANDLES, Partition
+from harvester.lake.manifest import Manifest, load_manifest
 
 WITHIN_NS = 3600 * NS_PER_SECOND
 """The timer looks every 20 minutes: a day that failed twice is missing."""
 LACKING = ("missing", "rejected")
-
-
-class _Verified(msgspec.Struct):
-    verified_at: datetime
-
-
-class _Receipt(msgspec.Struct):
-    """Of a delivery's receipt: the seal of all that is there, the files, and the counts of bars."""
-
-    manifest: str | None = None
-    files: list[_Verified] = []
-    counts: dict[str, int] = {}
 
 
 class DeliverySource:
@@ -39,30 +28,46 @@ class DeliverySource:
 
     def __init__(self, settings: Settings, hours: Callable[[date], Hours | None]) -> None:
         self._settings, self._hours = settings, hours
+        self._deliveries = {each.name: each for each in settings.deliveries}
 
     def declare(self, day: date, without: Collection[str] = ()) -> list[Due]:
-        """One of each delivery on each day that has a journal, or is closed."""
-        hours, settings = self._hours(day), self._settings
-        recorded = settings.data_dir / "journal" / day.isoformat()
-        manifest = settings.lake_dir / Partition(day, settings.host_id).manifest
-        if hours is None or not (recorded.is_dir() or manifest.exists()):
+        """One of each delivery on each day that has a journal, or is closed with candles."""
+        hours, manifest = self._hours(day), self._manifest(day)
+        recorded = self._settings.data_dir / "journal" / day.isoformat()
+        if hours is None or not (manifest.find(CANDLES) if manifest else recorded.is_dir()):
             return []
-        settles_ns = hours[1] + settings.candles.final_after_ns
-        return [_due(each, day, settles_ns) for each in settings.deliveries if each.name not in without]
+        settles_ns = hours[1] + self._settings.candles.final_after_ns
+        return [_due(each, day, settles_ns) for name, each in self._deliveries.items() if name not in without]
 
     def find(self, due: Due) -> Found:
+        delivery = self._deliveries.get(due.name)
+        if delivery is None:
+            raise UnseenError(f"{due.name} is no delivery of this host any more")
+        partition = Partition(date.fromisoformat(due.period), self._settings.host_id)
         folder = self._settings.data_dir / "deliveries" / due.name / "tables"
-        path = folder / f"{due.period}_{self._settings.host_id}.json"
-        try:
-            receipt = msgspec.json.decode(path.read_bytes(), type=_Receipt)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            return Found(cause="nothing of the day is verified there")
-        except OSError as error:
-            raise UnseenError(f"{path}: cannot be looked at ({error.strerror}).") from error
+        written_ns = _written_ns(receipt_path(folder, partition))
+        receipt = load(folder, partition, delivery.place)
         if receipt.manifest is None:
-            return Found(cause=f"{len(receipt.files)} files are verified there, and others are lacking")
+            return self._explain(partition.date, receipt)
+        # Of a day without files the receipt alone says when.
+        seen_ns = max(map(_verified_ns, receipt.files.values()), default=written_ns)
         lack = ", ".join(f"{count} bars {what}" for what in LACKING if (count := receipt.counts.get(what)))
-        return Found(met_ns=_seen_ns(path, receipt), proof=f"{len(receipt.files)} files are verified there", lack=lack)
+        return Found(met_ns=seen_ns, proof=f"{len(receipt.files)} files are verified there", lack=lack)
+
+    def _explain(self, day: date, receipt: DayReceipt) -> Found:
+        manifest = self._manifest(day)
+        paths = [self._settings.lake_dir / entry.path for entry in manifest.find(CANDLES)] if manifest else []
+        if not all(path.exists() for path in paths):
+            return Found(excused="its candles were cleaned up before they were delivered")
+        if receipt.files:
+            return Found(cause=f"{len(receipt.files)} files are verified there, and others are lacking")
+        return Found(cause="nothing of the day is verified there")
+
+    def _manifest(self, day: date) -> Manifest | None:
+        try:
+            return load_manifest(self._settings.lake_dir, Partition(day, self._settings.host_id))
+        except HarvesterError as error:
+            raise UnseenError(str(error)) from error
 
 
 def _due(delivery: DeliverySettings, day: date, settles_ns: int) -> Due:
@@ -79,7 +84,15 @@ def _due(delivery: DeliverySettings, day: date, settles_ns: int) -> Due:
     )
 
 
-def _seen_ns(path: Path, receipt: _Receipt) -> int:
-    """When the last file was verified; of a day without files, when its receipt was written."""
-    moments = [int(each.verified_at.timestamp()) * NS_PER_SECOND for each in receipt.files]
-    return max(moments, default=path.stat().st_mtime_ns)
+def _written_ns(path: Path) -> int | None:
+    """When a receipt was written; None: there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnseenError(f"{path}: cannot be looked at ({error.strerror}).") from error
+
+
+def _verified_ns(file: VerifiedObject) -> int:
+    return int(datetime.fromisoformat(file.verified_at).timestamp()) * NS_PER_SECOND

@@ -13,9 +13,9 @@ from typing import Literal
 import msgspec
 import structlog
 
+from harvester.base.clock import to_ist
 from harvester.base.files import replace_file, sync_directory, write_all
 from harvester.base.redaction import redact
-from harvester.jobs.schedule import day_in_india
 
 log = structlog.get_logger()
 JOBS = "jobs"
@@ -74,7 +74,7 @@ class Records:
 
     def append(self, record: Record) -> None:
         """Write a record durably; then nothing runs any more. Files that are too old go. Raises OSError."""
-        path = self._folder / f"{day_in_india(record.began_ns)}.jsonl"
+        path = self._folder / f"{to_ist(record.began_ns).date()}.jsonl"
         descriptor = os.open(path, APPEND, 0o640)
         try:
             # A line that a power cut tore must not take this one with it.
@@ -85,7 +85,7 @@ class Records:
             os.close(descriptor)
         (self._folder / RUNNING).unlink(missing_ok=True)
         sync_directory(self._folder)
-        oldest = f"{day_in_india(record.began_ns) - timedelta(days=KEPT_DAYS)}.jsonl"
+        oldest = f"{to_ist(record.began_ns).date() - timedelta(days=KEPT_DAYS)}.jsonl"
         for old in self._folder.glob("????-??-??.jsonl"):
             if old.name < oldest:
                 old.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from harvester.base.clock import IST, NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 
 DAY_SECONDS = 86_400
 ZONE = "Asia/Kolkata"
@@ -196,8 +196,3 @@ def _times(text: str) -> tuple[int, ...]:
         raise ValueError(f"names no time of day: {FORMS}")
     parts = [[int(number or 0) for number in each.groups()] for each in found if each]
     return tuple(sorted({hours * 3600 + minutes * 60 + seconds for hours, minutes, seconds in parts}))
-
-
-def day_in_india(wall_ns: int) -> date:
-    """The date in India."""
-    return to_ist(wall_ns).astimezone(IST).date()

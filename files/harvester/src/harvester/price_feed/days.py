@@ -21,7 +21,7 @@ from harvester.lake.day.earlier import find_earlier
 from harvester.lake.day.model import Day, read_day
 from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
-from harvester.lake.layout import CANDLES, CERTIFICATE, RAW, Partition, folder_of
+from harvester.lake.layout import CANDLES, CERTIFICATE, RAW, Partition
 from harvester.lake.manifest import SELF, Manifest, load_manifest, read_removals
 from harvester.lake.schema import CANDLES_TABLE
 from harvester.lake.tables.parquet import read_columns
@@ -83,7 +83,7 @@ class ClosedDay:
 
     @property
     def paths(self) -> list[Path]:
-        return [self.lake / entry.path for entry in self.manifest.files if entry.folder == folder_of(CANDLES)]
+        return [self.lake / entry.path for entry in self.manifest.find(CANDLES)]
 
     @property
     def left_out(self) -> str:
@@ -168,7 +168,7 @@ class Source:
         manifest = load_manifest(lake, day)
         if manifest is None:
             return self._open_journal(day)
-        entry = next(entry for entry in manifest.files if entry.folder == CERTIFICATE)
+        [entry] = manifest.find(CERTIFICATE)
         try:
             certificate = json.loads((lake / entry.path).read_bytes())
             seal = str(json.loads((lake / day.manifest).read_bytes())[SELF])

@@ -12,7 +12,7 @@ from harvester.config.settings import Settings
 from harvester.deliver.protocol import DayOutcome
 from harvester.deliver.receipts import DayReceipt
 from harvester.deliver.run import deliver
-from harvester.lake.layout import CANDLES, Partition, find_partitions, folder_of
+from harvester.lake.layout import CANDLES, Partition, find_partitions
 from harvester.lake.manifest import load_manifest
 from harvester.price_feed.days import Source
 from harvester.price_feed.folder import folder_of_delivery, partition_of, working
@@ -85,4 +85,4 @@ class PriceFeed:
 
 def _has_candles(lake: Path, day: Partition) -> bool:
     manifest = load_manifest(lake, day)
-    return manifest is not None and any(entry.folder == folder_of(CANDLES) for entry in manifest.files)
+    return bool(manifest and manifest.find(CANDLES))

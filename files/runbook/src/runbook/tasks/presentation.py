@@ -267,7 +267,7 @@ def show_outputs(found: Mapping[str, Any], *, json: bool) -> None:
         elif isinstance(value, Mapping):
             rows += [(f"{name}: {one}", each) for one, each in value.items()]
         else:
-            rows.append((name, ", ".join(value) if isinstance(value, list) else value or "none"))
+            rows.append((name, (", ".join(value) if isinstance(value, list) else value) or "none"))
     console().print(table("", ("what", "name"), rows))
 
 
