@@ -11,7 +11,7 @@ from tests.conftest import Figure
 from tests.sre.breakages import BREAKAGES, Breakage, act
 from tests.sre.dead_man import watch_by_dead_man
 from tests.sre.remedies import read_steps
-from tests.sre.world import Said, World, read_findings, repeat_until
+from tests.sre.world import QUIET, Said, World, read_findings, repeat_until
 
 FIRST_SIX = [each for each in BREAKAGES if each.first_six]
 ROUNDS, SETTLES = 3, 60
@@ -20,8 +20,6 @@ NEVER = 240
 MINUTES = 20
 """Runs of the alerts after which nothing more is expected of them."""
 LIMITS = {"host": 300, "dead-man": 360}
-QUIET = "rm -rf /var/lib/harvester-alert/book.json /run/harvester-alert/unsaved-book.json"
-"""A host on which nothing was told for long: of one cause people are told again after minutes or an hour."""
 
 SAID = "journalctl --no-pager --lines=60 --unit=harvester-watch --unit=harvester-alert; cat /run/harvester-watch/*.json"
 

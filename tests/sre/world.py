@@ -32,6 +32,8 @@ HOST = "h1"
 DATA = "/var/lib/harvester"
 DISK_BYTES, RESERVE_BYTES = 192 << 20, 16 << 20
 COMMAND_SECONDS = 600
+QUIET = "rm -rf /var/lib/harvester-alert/book.json /run/harvester-alert/unsaved-book.json"
+"""A host on which nothing was told for long: of one cause people are told again after minutes or an hour."""
 BEGINS = re.compile(rf"(?:ok|warn|fail)? *{HOST}: ")
 REMEDY, SUM = "-> ", re.compile(r"\d+ ok, ")
 ANSWERS = ("y\n",)
