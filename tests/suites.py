@@ -109,7 +109,8 @@ def install(packages: str) -> None:
         return
     lines = (ROOT / "requirements" / packages).read_text("utf-8").splitlines()
     wanted = [name for line in lines if (name := line.partition("#")[0].strip())]
-    if all(shutil.which(name) for name in wanted):
+    asked = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}\n", *wanted], capture_output=True, text=True)
+    if asked.returncode == 0 and set(asked.stdout.split()) == {"installed"}:
         return
     print(f"installing from the distribution: {' '.join(wanted)}", file=sys.stderr, flush=True)
     quiet = {"check": False, "stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
