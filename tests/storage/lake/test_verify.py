@@ -228,6 +228,7 @@ def test_a_damaged_manifest_or_record_of_a_clean_up_is_its_days_problem_and_the_
     assert report.days[1].problems == [] and report.days[1].files > 0
     assert "the manifest cannot be trusted" in report.days[0].problems[0]
     assert not report.ok
+    assert verify_lake(closed.lake, lambda _: "as explained").days[0].problems == ["as explained"]
     (closed.lake / closed.partition.path("manifest") / "removed-1.json").write_bytes(b"{}")
     first = verify_lake(closed.lake).days[1]
     assert first.files == 0 and "the record of a clean-up cannot be read" in first.problems[0]
