@@ -9,7 +9,7 @@ import pytest
 
 from harvester.base.errors import ConfigError
 from harvester.calendar import TradingCalendar
-from harvester.calendar.model import ENVIRONMENT, PACKAGED
+from harvester.calendar.model import ENVIRONMENT, packaged
 from harvester.calendar.segments import (
     BY_CODE,
     CASH_CLASSES,
@@ -191,7 +191,7 @@ def test_the_environment_names_the_calendar_where_nothing_else_does(
     file = write(tmp_path / "c.json", {}, valid_until="2031-01-01")
     monkeypatch.setenv(ENVIRONMENT, str(file))
     assert TradingCalendar.load().valid_until.year == 2031
-    assert TradingCalendar.load(PACKAGED).valid_until.year < 2031
+    assert TradingCalendar.load(packaged()).valid_until.year < 2031
     monkeypatch.setenv(ENVIRONMENT, "")
-    assert TradingCalendar.load().valid_until == TradingCalendar.load(PACKAGED).valid_until
+    assert TradingCalendar.load().valid_until == TradingCalendar.load(packaged()).valid_until
     assert ENVIRONMENT == "HARVESTER_CALENDAR"

@@ -20,7 +20,8 @@ from tests.recorder.host_facts import (
     with_unit,
 )
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.calendar import TradingCalendar
 from harvester.health.facts import Day, Disk, Facts, Reach, Refusal, TimeSync, complete
 from harvester.health.gather import read_tracking

@@ -14,12 +14,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import replace_file
+from harvester.base.market import zone
 from harvester.base.release import USER_AGENT
 from harvester.base.validation import Refused, validate
-from harvester.calendar.model import PACKAGED, CalendarFile, read_calendar
+from harvester.calendar.model import CalendarFile, packaged, read_calendar
 
 FILE = "calendar.json"
 VARIABLE = "harvester_calendar_file"
@@ -77,8 +77,8 @@ def path_of(root: Path, inventory: str | None, variables: Iterable[Mapping[str, 
 
 
 def today() -> date:
-    """The date in India."""
-    return datetime.now(IST).date()
+    """The date in the market."""
+    return datetime.now(zone()).date()
 
 
 def fetch(source: str | None) -> Data:
@@ -123,8 +123,8 @@ def _parse(content: bytes, source: str) -> Data:
 
 def current(path: Path | None) -> Data:
     """The calendar that is in force, as data; of the package where there is no file. Raises ConfigError."""
-    read_calendar(path or PACKAGED)
-    found: Data = json.loads((path or PACKAGED).read_bytes())
+    read_calendar(path or packaged())
+    found: Data = json.loads((path or packaged()).read_bytes())
     return found
 
 
