@@ -1,4 +1,4 @@
-"""token-refresh: an access token without a login, from 07:00 Indian time, where the broker still allows that.
+"""token-refresh: an access token without a login, from 07:00 market time, where the broker still allows that.
 
 Called every ten minutes until one has worked, or until the last call of the morning, which fails where the others did.
 """

@@ -13,7 +13,7 @@ from harvester.calendar.model import ENVIRONMENT, packaged
 from harvester.calendar.segments import (
     BY_CODE,
     CASH_CLASSES,
-    SEGMENTS,
+    OF_MARKET,
     Hours,
     candidates,
     choose_cash,
@@ -153,7 +153,7 @@ def test_codes_names_and_classes() -> None:
     assert candidates("10100000003045") == ("nse_cash", "nse_cash_other")
     assert candidates("112026") == ("mcx", "mcx_agri_global", "mcx_agri")
     assert candidates("9999") == candidates("") == ()
-    assert {name for names in BY_CODE.values() for name in names} == set(SEGMENTS)
+    assert {name for names in BY_CODE.values() for name in names} == set(OF_MARKET["nse"])
     assert {code: names[0] for code, names in BY_CODE.items()} == {
         "1010": "nse_cash", "1011": "nse_fo", "1012": "nse_currency", "1020": "nse_commodity", "1120": "mcx",
         "1210": "bse_cash", "1211": "bse_fo", "1212": "bse_currency",

@@ -17,7 +17,7 @@ FIVE = 300
 
 @pytest.fixture
 def noon(server):
-    """The exchange, whose clock is at 12:02:30 India time of a trading day."""
+    """The exchange, whose clock is at 12:02:30 IST of a trading day."""
     moment = datetime(2026, 11, 20, 12, 2, 30, tzinfo=zone())
     server.clock.move(moment.timestamp() - server.clock.wall_ns() / NS_PER_SECOND)
     return server

@@ -7,7 +7,7 @@ from typing import Any
 
 from exchange.state import write_file
 from harvester.base.market import in_force, zone
-from harvester.calendar.segments import MAIN, SEGMENTS
+from harvester.calendar.segments import OF_MARKET
 
 OPEN_DAYS = 60
 CLOSED_DAYS = 8
@@ -78,8 +78,7 @@ def _calendar(first: date, last: date, opens: str, closes: str) -> dict[str, Any
     derived = rule | {"master": DERIVATIVES}
     segments = {
         segment: {"phase_rules": [derived if segment in ("nse_fo", "bse_fo") else rule]}
-        for segment in SEGMENTS
-        if segment != MAIN[in_force().name]
+        for segment in OF_MARKET[in_force().name][1:]
     }
     return {**common, "phase_rules": [rule], "holidays": [], "special_sessions": [], "segments": segments}
 

@@ -13,7 +13,7 @@ from msgspec import Meta, field
 from harvester.base.errors import ConfigError
 from harvester.base.market import MARKETS, Market, in_force
 from harvester.base.validation import Model, Refused, validate
-from harvester.calendar.segments import MAIN, SegmentName
+from harvester.calendar.segments import OF_MARKET, SegmentName
 
 PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
 TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?\Z")
@@ -124,11 +124,17 @@ class CalendarFile(Model, frozen=True):
         _check_days(self.phase_rules, self.special_sessions)
         if self.main in self.segments:
             raise ValueError(f"segments must not name {self.main}, whose days are the top level")
+        if others := set(self.segments) - set(self._own):
+            raise ValueError(f"segments must not name {min(others)}, which is of another market")
 
     @property
     def main(self) -> SegmentName:
         """The segment that the top level is about."""
-        return next(MAIN[market.name] for market in MARKETS.values() if market.zone_name == self.timezone)
+        return self._own[0]
+
+    @property
+    def _own(self) -> tuple[SegmentName, ...]:
+        return next(OF_MARKET[market.name] for market in MARKETS.values() if market.zone_name == self.timezone)
 
     def days_of(self, segment: SegmentName) -> SegmentDays | None:
         """The days of a segment with everything filled in; None when the file has no hours of it."""

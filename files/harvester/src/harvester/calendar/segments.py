@@ -30,8 +30,11 @@ NSE_CASH: SegmentName = "nse_cash"
 """Stocks of NSE that have derivatives, and indices."""
 US_EQUITIES: SegmentName = "us_equities"
 """Stocks and funds listed in New York, whose core session NYSE and Nasdaq share."""
-MAIN: dict[MarketName, SegmentName] = {"nse": NSE_CASH, "us": US_EQUITIES}
-"""What the top level of a market's calendar is about."""
+OF_MARKET: dict[MarketName, tuple[SegmentName, ...]] = {
+    "nse": tuple(name for name in SEGMENTS if name != US_EQUITIES),
+    "us": (US_EQUITIES,),
+}
+"""The segments of each market; the top level of its calendar is about the first."""
 BY_CODE: dict[str, tuple[SegmentName, ...]] = {
     "1010": ("nse_cash", "nse_cash_other"),
     "1011": ("nse_fo",),

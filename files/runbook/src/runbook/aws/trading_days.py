@@ -58,10 +58,10 @@ def sessions_file(calendars: Sequence[TradingCalendar], first: date) -> dict[str
             [to_local(begins).isoformat(), to_local(ends).isoformat()] for begins, ends in _trading(calendars, day)
         ]
     known_until = (first + HORIZON - timedelta(days=1)).isoformat()
-    return {"known_until": known_until, "sessions": sessions, "trading": trading, "zone": _zone_rules()}
+    return {"known_until": known_until, "sessions": sessions, "trading": trading, "zone": zone_rules()}
 
 
-def _zone_rules() -> str:
+def zone_rules() -> str:
     """The rules of the market's zone as the time zone database has them (TZif), in Base64."""
     name = in_force().zone_name
     for folder in map(Path, TZPATH):
