@@ -12,6 +12,7 @@ from harvester.base.logs import configure_logs
 from harvester.workers import wording
 from harvester.workers.judge import restart
 from harvester.workers.memory import Memory, load, save
+from harvester.workers.repair.treat import undo
 from harvester.workers.round import Parts, alone, look_at, parts_of, perform
 from harvester.workers.settings import OverseerSettings, WorkerSettings, load_overseer
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "restart": "ask one to restart, now and whatever its budget",
         "pause": "judge one, but neither restart it nor tell people, until it is resumed",
         "resume": "end a pause",
+        "undo-repair": "bring back its notebook as it was before the last repair",
     }.items():
         actions.add_parser(name, help=what).add_argument("name", metavar="NAME")
 
@@ -46,6 +48,8 @@ def run(args: argparse.Namespace, _: object) -> int:
         parts = parts_of(settings, worker, clock)
         if args.action == "restart":
             print(_restart(parts))
+        elif args.action == "undo-repair":
+            print(f"{worker.name}: {undo(parts.mailbox, parts.folder, clock.wall_ns())}")
         else:
             memory = load(parts.memory)
             save(parts.memory, replace(memory, paused=args.action == "pause"))

@@ -22,6 +22,8 @@ class Treatment(NamedTuple):
     grade: Grade = "warning"
     repaired: bool = False
     restarts: bool = True
+    diff: str = ""
+    """Lines of the notebook that went and came."""
 
 
 def answer(memory: Memory, report: Report, treatment: Treatment, now_ns: int, rules: Rules) -> Memory:
@@ -38,7 +40,7 @@ def answer(memory: Memory, report: Report, treatment: Treatment, now_ns: int, ru
             at_ns=now_ns,
             cause=f"reported {treatment.kind}",
             severity=grade,
-            text=wording.reported(rules.worker, treatment.kind, message, whole),
+            text=wording.reported(rules.worker, treatment.kind, message, whole, treatment.diff),
             remedy=wording.REMEDY.format(rules.worker) if grade == "critical" else "",
         )
     )

@@ -7,7 +7,7 @@ point leaves what the next round does, and nothing is done twice. A command is b
 import fcntl
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +23,14 @@ from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory
 from harvester.base.redaction import one_line
 from harvester.workers import wording
-from harvester.workers.faults import Treatment, answer
+from harvester.workers.faults import answer
 from harvester.workers.judge import Sight, judge
 from harvester.workers.mailbox import Entry, Mailbox, MailboxError, duplicates, take
 from harvester.workers.memory import Act, Memory, load, save
 from harvester.workers.places import open_mailbox
-from harvester.workers.reports import ErrorLog, parse_report
+from harvester.workers.repair.book import RepairBook
+from harvester.workers.repair.treat import Bounds, treat
+from harvester.workers.reports import ErrorLog, Report, parse_report
 from harvester.workers.settings import OverseerSettings, WorkerSettings
 from harvester.workers.signal import signal_of
 
@@ -135,23 +137,41 @@ def _take(parts: Parts, mailbox: Mailbox, name: str, memory: Memory) -> Memory:
             log.warning("report_refused", worker=parts.worker.name, name=name, detail=str(error), bytes=len(data))
             return
         now_ns = parts.clock.wall_ns()
-        try:
-            ErrorLog(parts.folder / "errors").add(report, name, now_ns)
-        except OSError as error:
-            raise HarvesterError(
-                f"{parts.folder}/errors: a report cannot be noted ({error.strerror}); it waits. Free disk space."
-            ) from error
-        treatment = Treatment(report.error_type or "UNKNOWN")
-        rules = parts.worker.rules(parts.settings.host_id)
-        known[0] = answer(known[0], report, treatment, now_ns, rules)
-        save(parts.memory, known[0])
-        known[0] = perform(parts, known[0])
+        _write(parts, lambda: ErrorLog(parts.folder / "errors").add(report, name, now_ns))
+        if report.id not in known[0].handled:
+            known[0] = _answer(parts, report, known[0], now_ns)
 
     try:
         take(mailbox, name, act)
     except MailboxError as error:
         log.warning("report_left", worker=parts.worker.name, name=name, detail=str(error))
     return known[0]
+
+
+def _write(parts: Parts, note: Callable[[], None]) -> None:
+    try:
+        note()
+    except OSError as error:
+        raise HarvesterError(
+            f"{error.filename or parts.folder}: a report cannot be noted ({error.strerror}), so it waits in its"
+            " mailbox. Free disk space, or correct the owner of that folder."
+        ) from error
+
+
+def _answer(parts: Parts, report: Report, memory: Memory, now_ns: int) -> Memory:
+    bounds = Bounds(None if memory.paused else parts.worker.notebook, parts.worker.repairs_a_day)
+    treatment = treat(report, parts.mailbox, parts.folder, bounds, now_ns)
+    restarts = memory.restarts
+    memory = answer(memory, report, treatment, now_ns, parts.worker.rules(parts.settings.host_id))
+    restarted = memory.restarts != restarts
+    _write(
+        parts,
+        lambda: RepairBook(parts.folder).end(
+            report, treatment.kind, now_ns, patched=treatment.repaired, restart=restarted
+        ),
+    )
+    save(parts.memory, memory)
+    return perform(parts, memory)
 
 
 def perform(parts: Parts, memory: Memory) -> Memory:

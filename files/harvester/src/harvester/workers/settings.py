@@ -51,6 +51,10 @@ class WorkerSettings(Model, frozen=True, kw_only=True):
     """0: its step is not asked for."""
     miss_every_minutes: Minutes = 60
     restarts_a_day: Annotated[int, Meta(ge=0, le=24)] = 3
+    notebook: FileName | None = None
+    """The notebook in its mailbox that may be repaired."""
+    repairs_a_day: Annotated[int, Meta(ge=0, le=24)] = 3
+    """Of each kind of error; after that a person is told. 0: nothing is repaired."""
     restart_command: tuple[str, ...] = ()
     """Program and arguments that start it anew, besides the signal; never a secret."""
 

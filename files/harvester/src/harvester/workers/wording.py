@@ -70,8 +70,8 @@ def illegible(name: str, fault: str) -> str:
 
 def duplicates(name: str, names: tuple[str, ...]) -> str:
     return (
-        f"The mailbox of the worker {name} has files of one name\n{', '.join(names)}: one of each is read, and it may be"
-        " the older one. Remove the others there."
+        f"The mailbox of the worker {name} has files of one name\n{', '.join(names)}: one of each is read, and it may"
+        " be the older one. Remove the others there."
     )
 
 
@@ -92,14 +92,15 @@ def over(cause: str, state: str) -> str:
     return f"It is {state}: {OVER[cause]}."
 
 
-def reported(name: str, kind: str, message: str, done: str) -> str:
-    return f"The worker {name} reported {kind}\n{message}\n{done[:1].upper()}{done[1:]}."
+def reported(name: str, kind: str, message: str, done: str, diff: str) -> str:
+    lines = [f"The worker {name} reported {kind}", message, f"{done[:1].upper()}{done[1:]}.", diff]
+    return "\n".join(line for line in lines if line)
 
 
 def unsignalled(name: str) -> str:
     return (
-        f"The worker {name} could not be asked to restart\nIts mailbox took no signal while that was of use. The next miss"
-        " asks again."
+        f"The worker {name} could not be asked to restart\nIts mailbox took no signal while that was of use. The next"
+        " miss asks again."
     )
 
 
