@@ -1,11 +1,12 @@
 """A worker's mailbox in a folder, and the overseer's settings for it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from tests.workers.weeks import START
 
 from harvester.alerts.inbox import take
@@ -70,6 +71,13 @@ class Place:
         return [
             json.loads(line) for path in sorted(self.folder.glob(pattern)) for line in path.read_text().splitlines()
         ]
+
+
+@pytest.fixture(autouse=True)
+def logs_of_this_test() -> Iterator[None]:
+    """A command that logs writes to the output of the process that it was configured in: here that of its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_a_death_is_slow_then_silent_and_people_hear_at_the_first_and_third_miss
     assert first.text == (
         "The worker colab is silent, miss 1\nno sign of life for 90 min. restart 1 of 3 in 24 hours was asked for."
     )
-    assert "./inv worker colab --pause" in first.remedy
+    assert "harvester workers pause colab" in first.remedy
 
 
 def test_ninety_minutes_are_the_limit_to_the_nanosecond() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from harvester.workers.reports import parse_report
 NINE = {"OOM", "CONNECTION", "IMPORT", "NAN_LOSS", "TIMEOUT", "CUDA_ERROR", "DATA_ERROR", "IO_ERROR", "EXPLODING"}
 
 
-def test_of_sixty_errors_labelled_by_hand_at_least_57_are_right_and_none_unsafe(figure) -> None:  # type: ignore[no-untyped-def]
+def test_of_sixty_errors_labelled_by_hand_at_least_57_are_right_and_none_unsafe(figure: Callable[..., None]) -> None:
     """Unsafe: the notebook would be changed for an error of another kind than that of the change."""
     assert len(CORPUS) == 60
     found = [(classify(kind, message), label) for kind, message, label in CORPUS]

@@ -14,7 +14,7 @@ DAY = 24 * 60
 
 def _week(minute: int) -> bytes | str:
     """Alive but for: dead on Monday from 10:00 to 11:40; Drive gone on Tuesday from 02:00 to 14:00; slow on Wednesday
-    from 08:00 to 08:50; stuck on Thursday from 00:00 to 07:00; dead on Friday from 06:00 to the evening; done on Sunday."""
+    from 08:00 to 08:50; stuck on Thursday from 00:00 to 07:00; dead on Friday from 06:00 to 20:00; done on Sunday."""
     beat, step = minute // 10 * 10, minute // 10
     if 600 <= minute < 700:
         beat, step = 600, 60

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,7 +22,9 @@ PERSON = "requested_by_person"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "--config names the settings of the overseer instead of /etc/harvester/overseer.json."
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="of the overseer; default: /etc/harvester/overseer.json"
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("look", help="for the timer: look at each once, judge it, and do what follows")
     show = actions.add_parser("show", help="say what is known of each, without looking anew")
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, _: object) -> int:
     """Raises ConfigError for settings or a name that is refused, HarvesterError where the memory cannot be kept."""
     configure_logs(debug=args.debug)
-    settings, clock = load_overseer(args.config), SystemClock()
+    settings, clock = load_overseer(args.settings), SystemClock()
     if args.action == "show":
         return _show(settings, clock.wall_ns(), as_json=args.json)
     if args.action == "look":

@@ -41,7 +41,7 @@ def answer(memory: Memory, report: Report, treatment: Treatment, now_ns: int, ru
             cause=f"reported {treatment.kind}",
             severity=grade,
             text=wording.reported(rules.worker, treatment.kind, message, whole, treatment.diff),
-            remedy=wording.REMEDY.format(rules.worker) if grade == "critical" else "",
+            remedy=wording.remedy(rules.worker) if grade == "critical" else "",
         )
     )
     return replace(memory, pending=(*memory.pending, *acts))

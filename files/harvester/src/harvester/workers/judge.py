@@ -164,7 +164,7 @@ def _miss(memory: Memory, others: str, now_ns: int, rules: Rules) -> tuple[Memor
         done = f"restart {len(memory.restarts)} of {rules.restarts_a_day} in 24 hours was asked for"
     if memory.misses in (1, 3):
         text = wording.missed(rules.worker, memory.state, memory.cause, memory.misses, done)
-        acts.append(_say(now_ns, "missed", Told("critical", text), wording.REMEDY.format(rules.worker)))
+        acts.append(_say(now_ns, "missed", Told("critical", text), wording.remedy(rules.worker)))
         memory = replace(memory, told=tuple({*memory.told, "missed"}))
     return memory, acts
 

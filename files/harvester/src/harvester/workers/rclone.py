@@ -21,7 +21,7 @@ SERVICE_ACCOUNT = (
     "a service account has no room of its own in a person's Drive: it can read and update files there, and create none."
     " Log in as a person instead (docs/workers.md, Drive), or use a Shared Drive"
 )
-# The first one that its words hold counts. Of Drive: https://developers.google.com/workspace/drive/api/guides/handle-errors
+# The first one that its words hold counts. Drive's: developers.google.com/workspace/drive/api/guides/handle-errors
 REASONS = (
     ("do not have storage quota", SERVICE_ACCOUNT),
     ("storageQuotaExceeded", "the Drive is full. Make room in it"),

@@ -66,7 +66,7 @@ def alone(settings: OverseerSettings) -> Iterator[None]:
     except OSError as error:
         raise HarvesterError(
             f"{settings.data_dir}: the memory of the workers cannot be opened ({error.strerror}). Correct the owner of"
-            " that folder, or run this as the user of harvester-workers.service."
+            " that folder, or run this as its owner."
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

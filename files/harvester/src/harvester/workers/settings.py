@@ -114,7 +114,7 @@ def load_overseer(path: Path | None) -> OverseerSettings:
         raise ConfigError(f"{found} is refused:\n{refused}") from None
     except OSError as error:
         raise ConfigError(
-            f"{found}: the settings of the overseer cannot be read ({error.strerror}). Name a file with --config;"
+            f"{found}: the settings of the overseer cannot be read ({error.strerror}). Name a file with --settings;"
             " docs/workers.md shows one."
         ) from error
     except ValueError as error:

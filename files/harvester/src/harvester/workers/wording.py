@@ -3,7 +3,7 @@
 from harvester.base.clock import NS_PER_SECOND
 
 MINUTE_NS = 60 * NS_PER_SECOND
-REMEDY = "Look at its machine. ./inv workers shows what is known, ./inv worker {0} --pause ends the watch for now."
+
 OVER = {
     "missed": "shows signs of life again",
     "unseen": "its mailbox can be seen again",
@@ -16,6 +16,14 @@ OVER = {
     "budget": "there is room for restarts again, or it needs none",
     "falls": "its step did not fall three times in the last hour any more",
 }
+
+
+def remedy(name: str) -> str:
+    """What a person does about a lost worker."""
+    return (
+        "Look at its machine. On the overseer harvester workers show says what is known; harvester workers pause"
+        f" {name} waits."
+    )
 
 
 def span(ns: int) -> str:

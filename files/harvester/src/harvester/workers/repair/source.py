@@ -17,7 +17,7 @@ SKIPPED = {tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT}
 
 
 class Literal(NamedTuple):
-    """A number that a name is given: `name = 5`, `f(name=5)`, `name: int = 5`, `{"name": 5}`. Offsets: of the source."""
+    """A number that a name is given: `name = 5`, `f(name=5)`, `name: int = 5`, `{"name": 5}`; where in the source."""
 
     name: str
     text: str

@@ -58,7 +58,8 @@ def _patch(
     if begun is not None and digest(data) == begun["after"]:
         return Treatment(kind, f"the notebook {notebook} was repaired", repaired=True)
     if begun is None and book.count(kind, now_ns) >= bounds.repairs_a_day:
-        return _left(kind, f"the notebook {notebook} was repaired {bounds.repairs_a_day} times in 24 hours for this", restarts=False)
+        often = f"{bounds.repairs_a_day} times in 24 hours for this"
+        return _left(kind, f"the notebook {notebook} was repaired {often}", restarts=False)
     try:
         done = repair(data, kind, f"{report.error_message}\n{report.stacktrace[-2000:]}")
     except NotebookError as error:
