@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import in_force
 from harvester.reader.days import Day
 from runbook.report.catalogue import files_by_schema, load_days, load_history, require_days
 
 if TYPE_CHECKING:
     import duckdb
-
-TIME_ZONE = "Asia/Kolkata"
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
     days = load_days(lake, since=since, until=until)
     days = [*(days if brought else require_days(lake, days)), *brought]
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute(f"set TimeZone='{TIME_ZONE}'")
+    connection.execute(f"set TimeZone='{in_force().zone_name}'")
     try:
         _create_views(connection, days)
     except duckdb.Error as error:
