@@ -59,7 +59,7 @@ def _host(place: Path) -> Any:
 def _answer(symbol: str, first: Any, last: Any) -> bytes:
     from datetime import timedelta
 
-    from harvester.base.clock import midnight_ns
+    from harvester.base.market import midnight_ns
 
     base = 100 + int(symbol[5:8]) * 7
     rows = []

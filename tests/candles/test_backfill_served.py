@@ -18,8 +18,9 @@ from harvester.backfill.plan import calendars_of
 from harvester.backfill.progress import Progress, load_progress
 from harvester.backfill.summary import summarise
 from harvester.backfill.work import ask, what_is_left
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import INDIA
 from harvester.base.redaction import Secret
 from harvester.brokers.fyers.history import history_query
 from harvester.calendar import TradingCalendar
@@ -30,7 +31,7 @@ from harvester.reader.verify import verify_lake
 from harvester.tokens.handover import Token, write_handover
 
 SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
-EVENING = int(datetime(2026, 11, 24, 20, 0, tzinfo=IST).timestamp()) * NS_PER_SECOND
+EVENING = int(datetime(2026, 11, 24, 20, 0, tzinfo=INDIA).timestamp()) * NS_PER_SECOND
 SINCE, UNTIL = date(2026, 7, 1), date(2026, 11, 22)
 
 

@@ -20,7 +20,8 @@ from harvester.backfill.pace import Pace
 from harvester.backfill.plan import calendars_of
 from harvester.backfill.progress import Progress, Reporter
 from harvester.backfill.work import what_is_left
-from harvester.base.clock import IST, NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import INDIA, midnight_ns
 from harvester.base.redaction import Secret
 from harvester.brokers.access import Access
 from harvester.brokers.fyers.history import judge_range
@@ -36,7 +37,7 @@ from harvester.tokens.handover import HandoverReader, Token, write_handover
 
 SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
 MONDAY, FRIDAY = date(2026, 11, 16), date(2026, 11, 20)
-EVENING = int(datetime(2026, 11, 24, 20, 0, tzinfo=IST).timestamp()) * NS_PER_SECOND
+EVENING = int(datetime(2026, 11, 24, 20, 0, tzinfo=INDIA).timestamp()) * NS_PER_SECOND
 OPENS_S, BAR_S = 33_300, 300
 HOST = "test1"
 

@@ -22,8 +22,9 @@ from tests.storage.backfill.conftest import (
 from harvester.backfill import ask as asking
 from harvester.backfill.pace import Pace, spacing_ns
 from harvester.backfill.pending import read_answers
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import INDIA
 from harvester.config.limits import Need, RequestLimits
 from harvester.ledger.outage import Outage
 
@@ -202,7 +203,7 @@ def test_no_two_requests_come_closer_than_a_second_s_limit_or_the_least_pause(li
 
 
 def at(day: date, hour: int, minute: int) -> int:
-    return int(datetime(day.year, day.month, day.day, hour, minute, tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime(day.year, day.month, day.day, hour, minute, tzinfo=INDIA).timestamp()) * NS_PER_SECOND
 
 
 def test_a_session_has_the_polls_of_its_symbols_first(host: Host) -> None:

@@ -8,8 +8,9 @@ from tests.lake_rows import rows
 from tests.storage.backfill.conftest import FRIDAY, HOST, INFY, MONDAY, SBIN, Host, candle, said, week
 
 from harvester.backfill import build as building
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import midnight_ns
 from harvester.lake.layout import find_partitions, history_of
 from harvester.lake.prune import delete_segments, judge_segments
 from harvester.reader.verify import verify_lake

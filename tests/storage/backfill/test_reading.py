@@ -10,7 +10,8 @@ from tests.storage.backfill.conftest import INFY, MONDAY, SBIN, Host, candle, sa
 from tests.storage.lake.candles import CandlePlace, bar
 from tests.storage.lake.candles import said as served
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.lake.layout import Partition
 from harvester.reader import ReaderError, open_lake
 from harvester.reader.lake import Lake

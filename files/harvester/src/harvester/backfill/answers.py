@@ -13,8 +13,9 @@ import numpy as np
 
 from harvester.backfill.pending import Answer, spoken_for
 from harvester.backfill.spool import DaySpool
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
+from harvester.base.market import midnight_ns, to_local
 from harvester.calendar import TradingCalendar
 from harvester.calendar.periods import dates_due, first_day, over_ns
 from harvester.config.resolutions import DAY_NS, Resolution, parse_resolution
@@ -62,7 +63,7 @@ class Taken:
         for day in dates_due(calendar, bars.name, *spoken_for(said)):
             self._note(day, answer.symbol, bars).asked_ns = said.sent_ns
         for begin_s, flaw in read.rejected:
-            day = to_ist((begin_s or 0) * NS_PER_SECOND).date() if begin_s else said.first
+            day = to_local((begin_s or 0) * NS_PER_SECOND).date() if begin_s else said.first
             self._reject(min(max(day, said.first), said.last), answer.symbol, bars, flaw)
         self._spread(answer, bars, read.rows, spool)
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replace_file
+from harvester.base.market import to_local
 from harvester.base.validation import Model, Refused, validate
 from harvester.config.feeds import MOST_SYMBOLS, Symbol
 from harvester.config.resolutions import Resolution, parse_resolution
@@ -38,7 +38,7 @@ class Order(Model, frozen=True, kw_only=True):
 
 def make_order(since: date, until: date | None, resolution: str, symbols: tuple[str, ...], now_ns: int) -> Order:
     """A checked order. `until` is yesterday where it is not said. Raises ConfigError with a sentence."""
-    today = to_ist(now_ns).date()
+    today = to_local(now_ns).date()
     last = until or today - timedelta(days=1)
     bars = parse_resolution(resolution)
     if since > last:
@@ -73,7 +73,7 @@ def first_day_asked(order: Order) -> date:
     """The first day that the broker can have at all."""
     if not order.bars.has_seconds:
         return max(order.since, FIRST_DAY)
-    return max(order.since, to_ist(order.ordered_ns).date() - SECONDS_KEPT)
+    return max(order.since, to_local(order.ordered_ns).date() - SECONDS_KEPT)
 
 
 def journal_of(data_dir: Path) -> Path:

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.brokers.fyers.history import read_extent
 from harvester.calendar.periods import first_day, next_first_day
 from harvester.config.resolutions import parse_resolution
@@ -46,7 +47,7 @@ def spoken_for(said: BackfillAnswer) -> tuple[date, date]:
     if extent is None:
         return said.first, said.last
     name = parse_resolution(said.resolution).name
-    earliest, latest = (to_ist(begin_s * NS_PER_SECOND).date() for begin_s in extent)
+    earliest, latest = (to_local(begin_s * NS_PER_SECOND).date() for begin_s in extent)
     last = next_first_day(name, first_day(name, latest)) - timedelta(days=1)
     return max(said.first, min(first_day(name, earliest), said.last)), min(said.last, max(last, said.first))
 

@@ -6,8 +6,9 @@ from typing import Literal
 import msgspec
 
 from harvester.backfill.order import FOLDER
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.files import replace_file
+from harvester.base.market import to_local
 
 FILE = "progress.json"
 EVERY_NS = NS_PER_SECOND
@@ -69,6 +70,6 @@ class Reporter:
 
 def sent_before(progress: Progress | None, wall_ns: int) -> int:
     """How many requests earlier runs have sent on this day in India."""
-    if progress is None or to_ist(progress.updated_ns).date() != to_ist(wall_ns).date():
+    if progress is None or to_local(progress.updated_ns).date() != to_local(wall_ns).date():
         return 0
     return progress.sent_today

@@ -8,7 +8,7 @@ have been a trading day, and nobody can say which bars are missing.
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from harvester.base.clock import midnight_ns
+from harvester.base.market import midnight_ns
 from harvester.calendar.trading import SATURDAY, TradingCalendar
 
 DAY = timedelta(days=1)

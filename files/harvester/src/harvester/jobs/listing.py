@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.health.facts import Unit
 from harvester.health.installed import Installed
 from harvester.health.systemd import SystemdError, look_at_units
@@ -42,7 +42,7 @@ def _row(
     records, timer, why = Records(installed.data_dir / JOBS / name), timers.get(f"{unit}.timer"), ""
     last = running = None
     try:
-        last, running = records.newest(to_ist(now_ns).date(), KEPT_DAYS), records.running()
+        last, running = records.newest(to_local(now_ns).date(), KEPT_DAYS), records.running()
     except OSError as error:
         why = f"{error.filename}: {error.strerror}"
     return {

@@ -2,20 +2,17 @@
 
 from functools import cached_property
 
-from harvester.base.clock import midnight_ns
+from harvester.base.market import day_end_ns, midnight_ns
 from harvester.lake.layout import CANDLES, HISTORY
 from harvester.reader.days import Day, Table
 from harvester.reader.sessions import CONTINUOUS, calendar_of
-
-DAY_NS = 86_400_000_000_000
 
 
 class HistoryDay(Day):
     """The partition of one day: nothing of it was recorded on the day, so its window is the whole of it."""
 
     def windows(self, segment: str) -> list[tuple[int, int]]:
-        midnight = midnight_ns(self.date)
-        return [(midnight, midnight + DAY_NS)]
+        return [(midnight_ns(self.date), day_end_ns(self.date))]
 
     def tables(self, logical: str) -> list[Table]:
         """Its candles are those of the table history."""

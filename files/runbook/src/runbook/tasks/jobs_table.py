@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from runbook.console.terminal import console, table
 
 if TYPE_CHECKING:
@@ -57,4 +58,4 @@ def _took(record: Mapping[str, Any]) -> str:
 
 
 def _time(wall_ns: int | None) -> str:
-    return f"{to_ist(wall_ns):%d %b %H:%M:%S}" if wall_ns else ""
+    return f"{to_local(wall_ns):%d %b %H:%M:%S}" if wall_ns else ""
