@@ -135,6 +135,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "job run": ["job", "run", "copy"],
         "job ended": ["job", "ended", "copy"],
         "job check": ["job", "check", f"{place.root}/jobs.json"],
+        "application within": ["application", "within"],
         "alert": ["alert", "--source", "script", "No space left"],
         "send-alerts": ["send-alerts"],
         "notify-test": ["notify-test"],

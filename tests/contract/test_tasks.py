@@ -26,7 +26,8 @@ PROMISED = {
     "deploy", "destroy", "doctor", "due", "export", "index-update", "lab-down", "lab-up", "logs", "mutants",
     "notify-test", "outputs", "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key",
     "secret-put", "site",
-    "start", "status", "stop", "test", "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
+    "start", "status", "stop", "test", "token-page", "token-push", "token-status", "token-undo", "tunnel",
+    "verify-data", "wake",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})
 
