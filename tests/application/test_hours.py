@@ -15,8 +15,9 @@ from tests.recorder.fakes import FakeClock
 
 from harvester.application import control, cuts
 from harvester.application.model import Application, load_application
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import midnight_ns
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.cli import run as harvester

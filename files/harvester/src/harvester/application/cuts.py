@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import date, timedelta
 
 from harvester.application.model import Application
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.jobs.schedule import Hours
 
@@ -37,4 +37,4 @@ def find_cuts(
 
 
 def _between(span: Hours) -> str:
-    return " to ".join(f"{to_ist(edge):%H:%M}" for edge in span)
+    return " to ".join(f"{to_local(edge):%H:%M}" for edge in span)

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.base.validation import Model, Refused, validate
 from harvester.jobs.schedule import AtClock, AtMarket, Hours, When
 
@@ -49,7 +49,7 @@ class Application(Model, frozen=True, kw_only=True):
 
     def is_inside(self, wall_ns: int, hours: Callable[[date], Hours | None]) -> bool:
         """Whether a moment is within the hours of its day in India."""
-        day = to_ist(wall_ns).date()
+        day = to_local(wall_ns).date()
         span = self.span(day, hours(day))
         return span is not None and span[0] <= wall_ns < span[1]
 

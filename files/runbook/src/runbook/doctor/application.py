@@ -5,8 +5,8 @@ from pathlib import Path
 
 from harvester.application.cuts import find_cuts
 from harvester.application.model import Application
-from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.dues.host import hours_by
@@ -43,7 +43,7 @@ def check_application(host: Host, file: Path | None, wall_ns: int) -> Iterator[F
         settings, calendar = read_settings(host), TradingCalendar.load(file)
     except (Refused, ConfigError):
         return
-    hours, today = hours_by(settings, calendar), to_ist(wall_ns).date()
+    hours, today = hours_by(settings, calendar), to_local(wall_ns).date()
     cuts = list(find_cuts(application, calendar, settings.calendar.phases, hours, (today, AHEAD_DAYS)))
     for day, sentence in cuts:
         yield warn(
