@@ -69,6 +69,7 @@ BARE_HOST: dict[str, Any] = {
     "__jobs_sysusers": {"changed": True},
     "__harvester_damage": {"skipped": True},
     "__harvester_way": {"cleared": []},
+    "__host_baseline_zone": {"stdout": "Asia/Calcutta"},
     "__host_baseline_snapd": {"stat": {"exists": True}},
     "__host_baseline_snap_timer": {"stdout": ""},
     "__host_baseline_cloud_init": {"stat": {"exists": True}},

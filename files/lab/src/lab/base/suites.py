@@ -58,7 +58,7 @@ def tree_packages(suite: Suite, variant: Variant) -> tuple[list[str], list[str]]
     packages = cloud_image_packages(suite)
     if variant == "bare":
         return packages, role_packages()
-    engine = engine_packages(suite) if variant == "containers" else []
+    engine = engine_packages(suite) + application_packages() if variant == "containers" else []
     return sorted({*packages, *role_packages(), *engine}), []
 
 
@@ -82,6 +82,11 @@ def _packages_of(role: Path, name: str) -> list[str]:
     if not isinstance(packages, list) or not all(isinstance(package, str) for package in packages):
         raise LabError(f"{defaults} must set {name}_packages to a plain list of package names: the lab reads it.")
     return packages
+
+
+def application_packages(repository: Path = REPOSITORY) -> list[str]:
+    """What the role application installs beside an application."""
+    return _packages_of(repository / "roles/application", "application")
 
 
 def engine_packages(suite: Suite, repository: Path = REPOSITORY) -> list[str]:
