@@ -90,7 +90,10 @@ def test_phases_that_the_hours_cut_or_miss_are_named_once() -> None:
 
 
 def test_doctor_says_so_and_its_remedy_ends_it() -> None:
-    variables = {"application_source": "x", "harvester_settings": {"symbols": ["NSE:SBIN-EQ"]}}
+    variables = {
+        "application_source": "x",
+        "harvester_settings": {"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": "A1B2C3D4E5-100"}},
+    }
     now_ns = midnight_ns(MONDAY)
 
     [found] = check_application(Host("h1", "192.0.2.1", variables=variables), None, now_ns)
