@@ -1,6 +1,6 @@
 """One symbol's rows of a day, from polls and sockets into the tables, with the figures that its certificate needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from harvester.decode.frames import ABSENT, Flags, Ints
 from harvester.journal.format import FYERS_HSM, FYERS_TBT, SOCKETS
 from harvester.lake.columns import Table
+from harvester.lake.day.intervals import Interval
 from harvester.lake.day.records import DAY_NS
 from harvester.lake.gaps.streams import Reception
 from harvester.lake.layout import DEPTH, DEPTH50, INDICES, QUOTES
@@ -16,6 +17,7 @@ from harvester.lake.tables.bars import Bars
 from harvester.lake.tables.deduplication import Deduplicator, Tally
 from harvester.lake.tables.sequence import Sequences
 from harvester.lake.tables.stream_pass import Streams
+from harvester.lake.tables.symbol_state import CopyState, FeedState, SymbolState, TradeState
 
 FEED_OF = {DEPTH: FYERS_HSM, QUOTES: FYERS_HSM, INDICES: FYERS_HSM, DEPTH50: FYERS_TBT}
 STATE = {
@@ -55,6 +57,22 @@ class Tracks:
             skew = matrix[0][known] - times[known]
             self.skew_ns.append(skew[np.abs(skew) < DAY_NS])
 
+    def resume(self, state: FeedState) -> None:
+        """Go on after rows of which these are the figures."""
+        self.updates, self.off_session, self._times = dict(state.updates), state.off_session, dict(state.times)
+
+    def recall(self, state: FeedState) -> None:
+        """Add what a slice has of the rows before."""
+        self.recv_ns.append(np.frombuffer(state.moments, np.int64))
+        if state.skew:
+            self.skew_ns.append(np.frombuffer(state.skew, np.int64))
+
+    def save(self, windows: Sequence[Interval]) -> FeedState:
+        """For both; `windows` are those of the symbol."""
+        moments = edges_of_silence(np.sort(np.concatenate(self.recv_ns)), windows) if self.recv_ns else np.empty(0)
+        skew = np.concatenate(self.skew_ns) if self.skew_ns else np.empty(0, np.int64)
+        return FeedState(self.updates, self.off_session, self._times, moments.tobytes(), skew.tobytes())
+
     def _is_live(self, connections: Ints, times: Ints) -> Flags:
         """Which rows brought a later time than the row before on their connection."""
         if len(times) and (connections == connections[0]).all():
@@ -78,8 +96,18 @@ class Tracks:
 class SymbolRows:
     """The rows of one symbol from the sockets: first copies only, noted as they pass."""
 
-    def __init__(self, symbol: str, streams: Streams, stream_numbers: Ints) -> None:
-        """`stream_numbers`: the stream of each connection of the day by its number."""
+    def __init__(
+        self,
+        symbol: str,
+        streams: Streams,
+        stream_numbers: Ints,
+        before: Sequence[SymbolState] = (),
+        *,
+        is_slice: bool = False,
+    ) -> None:
+        """`stream_numbers`: the stream of each connection of the day by its number; `before`: the symbol after each
+        slice of which the rows are not read here; `is_slice`: others are read after these.
+        """
         self.tracks = {feed: Tracks() for feed in SOCKETS}
         self.bars = Bars()
         number = streams.origin.find(symbol)
@@ -88,9 +116,45 @@ class SymbolRows:
         self._symbol = symbol
         self._streams = streams
         self._stream_numbers = stream_numbers
-        self._has_copies = self._served_twice(self.reception[FYERS_HSM].seen)
-        if self._has_copies:
-            self.tracks[FYERS_HSM].tally = Tally()
+        self._is_slice = is_slice
+        self._deduplicators: dict[str, Deduplicator] = {}
+        self._tally = Tally()
+        if self._served_twice(self.reception[FYERS_HSM].seen):
+            self.tracks[FYERS_HSM].tally = self._tally
+        if self.tracks[FYERS_HSM].tally is not None or is_slice:
+            self._deduplicators = {name: Deduplicator(content, self._tally) for name, content in STATE.items()}
+        if before:
+            self._resume(before[-1])
+        for state in before:
+            self._recall(state)
+
+    def _resume(self, state: SymbolState) -> None:
+        for feed, figures in state.feeds.items():
+            self.tracks[feed].resume(figures)
+        self.sequences.resume(state.chains)
+        self._tally.first.update(state.copies.first)
+        self._tally.alone.update(state.copies.alone)
+        for name, deduplicator in self._deduplicators.items():
+            deduplicator.resume(state.copies.waiting[name])
+
+    def _recall(self, state: SymbolState) -> None:
+        for feed, figures in state.feeds.items():
+            self.tracks[feed].recall(figures)
+        self.reception[FYERS_TBT].breaks += state.breaks
+        self.bars.recall(state.bars)
+
+    def save(self, trades: TradeState, windows: Sequence[Interval], session: list[int], until_ns: int) -> SymbolState:
+        """The symbol after these rows, which are a slice; `until_ns`: what follows comes then or later, in wall ns."""
+        waiting = {name: each.save(until_ns) for name, each in self._deduplicators.items()}
+        return SymbolState(
+            feeds={feed: tracks.save(windows) for feed, tracks in self.tracks.items()},
+            copies=CopyState(dict(self._tally.first), dict(self._tally.alone), waiting),
+            chains=[*self.sequences.chains.values()],
+            trades=trades,
+            session=session,
+            breaks=self.reception[FYERS_TBT].breaks,
+            bars=self.bars.save(),
+        )
 
     def _served_twice(self, seen: dict[int, int]) -> bool:
         return len({int(self._stream_numbers[number]) for number in seen}) > 1
@@ -98,8 +162,7 @@ class SymbolRows:
     def read(self, name: str) -> Iterator[Ints]:
         """The rows of one table."""
         table, tracks = TABLES[name], self.tracks[FEED_OF[name]]
-        tally = tracks.tally
-        deduplicator = Deduplicator(STATE[name], tally) if tally is not None and name in STATE else None
+        deduplicator = self._deduplicators.get(name)
         for rows in self._streams.rows(name, self._symbol):
             matrix: Ints = self._streams.origin.settle(table, self._symbol, rows)
             if deduplicator:
@@ -110,10 +173,25 @@ class SymbolRows:
             elif name == DEPTH50:
                 self.sequences.see(matrix)
             yield matrix
-        if deduplicator:
+        if deduplicator and not self._is_slice:
             deduplicator.finish()
 
     def recv_ns(self, feed: int) -> Ints:
         """All times of receipt on a feed, ascending."""
         parts = self.tracks[feed].recv_ns
         return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+
+def edges_of_silence(moments: Ints, windows: Sequence[Interval]) -> Ints:
+    """Of moments, ascending, those that bound the longest silence of each stretch between two edges of the windows, and
+    the first and the last of each stretch: whatever comes before and after, no others bound one that is longer.
+    """
+    if not len(moments):
+        return moments
+    stretch = np.searchsorted(np.array([edge for window in windows for edge in window], np.int64), moments, "right")
+    starts = np.append(0, np.flatnonzero(stretch[1:] != stretch[:-1]) + 1)
+    kept = set()
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(moments)], strict=True):
+        longest = start + (int(np.diff(moments[start:end]).argmax()) if end > start + 1 else 0)
+        kept |= {start, longest, min(longest + 1, end - 1), end - 1}
+    return moments[sorted(kept)]
