@@ -170,10 +170,11 @@ def build(place: Path, least_rows: int = 0) -> dict[str, object]:
     return {"cpu_s": time.process_time() - began, "rss_mib": child.peak_mib(), "slices": made}
 
 
-def slices(place: Path) -> dict[str, object]:
+def slices(place: Path, least_rows: int = SLICE) -> dict[str, object]:
     """Make parts, and slices of them."""
-    return build(place, SLICE)
+    return build(place, least_rows)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"alone": alone, "build": build, "slices": slices}[sys.argv[1]](Path(sys.argv[2]))))
+    what = {"alone": alone, "build": build, "slices": slices}[sys.argv[1]]
+    print(json.dumps(what(Path(sys.argv[2]), *map(int, sys.argv[3:]))))

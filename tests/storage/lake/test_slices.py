@@ -1,6 +1,6 @@
 """Finished files that were made of a large day while it ran: the day is row for row what a close without them makes."""
 
-import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,21 @@ import pyarrow.parquet as pq
 import pytest
 from tests.journals import DAY, OPEN_NS
 from tests.storage.lake.conftest import StreamedPlace
-from tests.storage.lake.sockets import INFY, NIFTY, SBIN, SocketRecorder, ids_of, quote
+from tests.storage.lake.sockets import INFY, SBIN, SocketRecorder, moment
+from tests.storage.lake.story import Story
 from tests.storage.lake.test_parts import build, parts, record, without_parts
 
-from exchange.wire import hsm
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.release import release_id
-from harvester.journal.format import FYERS_HSM, FYERS_TBT
+from harvester.journal.format import FYERS_HSM, FYERS_REST
+from harvester.lake import close as close_module
+from harvester.lake import slices as slices_module
 from harvester.lake.layout import folder_of
 from harvester.lake.manifest import load_manifest
 from harvester.lake.slices import build_slices
 from harvester.reader import open_lake
 from harvester.reader.verify import verify_lake
+from runbook.report.query import ask
 
 KINDS = ("depth", "quotes", "trades", "indices", "depth50", "bars", "gaps")
 
@@ -55,11 +59,11 @@ def _plain(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(zip(table.schema.names, kinds, strict=True)))
 
 
-def same_as_without(place: StreamedPlace) -> StreamedPlace:
+def same_as_without(place: StreamedPlace, **changes: Any) -> StreamedPlace:
     """Close the day, and beside it the same journal without anything built; the latter."""
     plain = without_parts(place)
-    assert plain.close(explain="as told").outcome == "closed"
-    assert place.close(explain="as told").outcome == "closed"
+    assert plain.close(explain="as told", **changes).outcome == "closed"
+    assert place.close(explain="as told", **changes).outcome == "closed"
     for kind in KINDS:
         one, other = rows(place, kind), rows(plain, kind)
         assert (one is None) == (other is None), kind
@@ -77,126 +81,241 @@ def test_a_day_of_slices_has_the_rows_of_one_without(streamed: StreamedPlace) ->
     assert [len(files(streamed, kind)) for kind in ("depth", "quotes", "trades", "depth50")] == [3, 3, 3, 3]
 
 
-class Story:
-    """A day that chance tells: twins, connections that break, books of 50 levels, silence, restarts, gaps written down.
-
-    `sealed` is called after each segment.
-    """
-
-    SYMBOLS = (SBIN, INFY, "NSE:TCS-EQ")
-
-    def __init__(self, place: StreamedPlace, seed: int, sealed: Callable[[], object]) -> None:
-        self._chance = random.Random(seed)
-        self._place = place
-        self._sealed = sealed
-        self._up: set[tuple[int, int]] = set()
-        self._known: dict[tuple[int, int], set[str]] = {}
-        self._volume = 0
-        self._recorder = self._begin()
-
-    def _begin(self) -> SocketRecorder:
-        recorder = self._place.sockets()
-        recorder.open((FYERS_HSM, FYERS_TBT))
-        self._up.clear()
-        self._known.clear()
-        return recorder
-
-    def tell(self) -> None:
-        moments = sorted(self._chance.uniform(0, 95) for _ in range(self._chance.randint(60, 140)))
-        steps = [self._books, self._quotes, self._quotes, self._books50, self._connect, self._snapshots]
-        rare = [self._break, self._seal, self._lose, self._restart, self._back]
-        for at in moments:
-            self._recorder.at(at)
-            self._chance.choices([*steps, *rare], [6, 6, 6, 4, 2, 3, 1, 4, 1, 0.4, 0.2])[0]()
-        self._recorder.close()
-        self._recorder.stop()
-
-    def _stream(self, feed: int) -> int | None:
-        up = sorted(stream for kind, stream in self._up if kind == feed)
-        return self._chance.choice(up) if up else None
-
-    def _connect(self) -> None:
-        feed, stream = self._chance.choice([(FYERS_HSM, 0), (FYERS_HSM, 1), (FYERS_HSM, 1), (FYERS_TBT, 0)])
-        symbols = self._chance.sample(self.SYMBOLS, self._chance.randint(1, 3))
-        self._recorder.connect(stream, [*symbols, *([NIFTY] if feed == FYERS_HSM else [])], feed)
-        self._up.add((feed, stream))
-        self._known[feed, stream] = set()
-        self._names = symbols
-        if feed == FYERS_HSM and self._chance.random() < 0.7:
-            self._recorder.snapshots(stream, *symbols, NIFTY, number=self._next())
-            self._known[feed, stream] = set(symbols)
-
-    def _next(self) -> int:
-        self._volume += self._chance.choice([0, 1, 1, 2, 7, -1])
-        return self._volume
-
-    def _snapshots(self) -> None:
-        stream = self._stream(FYERS_HSM)
-        if stream is not None:
-            symbol = self._chance.choice(self.SYMBOLS)
-            self._recorder.snapshots(stream, symbol, number=self._next())
-            self._known[FYERS_HSM, stream].add(symbol)
-
-    def _copy(self, send: Callable[[int], object], symbol: str) -> None:
-        """An update, often with its copy on the other connection, at once or later."""
-        stream = self._stream(FYERS_HSM)
-        if stream is None:
-            return
-        send(stream)
-        other = 1 - stream
-        if (FYERS_HSM, other) in self._up and self._chance.random() < 0.7:
-            self._recorder.clock.now_ns += self._chance.choice([0, 1, 10**9, 3 * 10**9])
-            if self._chance.random() < 0.3:
-                self._seal()
-            send(other)
-
-    def _books(self) -> None:
-        symbol, number = self._chance.choice(self.SYMBOLS), self._next()
-        self._copy(lambda stream: self._recorder.books(stream, symbol, number), symbol)
-
-    def _quotes(self) -> None:
-        symbol, number = self._chance.choice(self.SYMBOLS), self._next()
-        self._copy(lambda stream: self._recorder.quotes(stream, symbol, number, number + 1), symbol)
-
-    def _books50(self) -> None:
-        stream = self._stream(FYERS_TBT)
-        if stream is not None:
-            sequence = None if self._chance.random() < 0.8 else self._chance.randint(1, 50)
-            is_snapshot = self._chance.random() < 0.2
-            symbol = self._chance.choice(self.SYMBOLS)
-            self._recorder.book50(stream, symbol, self._next(), sequence=sequence, snapshot=is_snapshot)
-
-    def _break(self) -> None:
-        if self._up:
-            feed, stream = self._chance.choice(sorted(self._up))
-            self._recorder.control("disconnect", feed=feed, stream=stream, cause="disconnect", detail="as told")
-            self._up.remove((feed, stream))
-
-    def _lose(self) -> None:
-        """A gap that began some seconds before it was noticed."""
-        now = (self._recorder.clock.now_ns - OPEN_NS) / 10**9
-        feed = self._chance.choice([FYERS_HSM, FYERS_TBT])
-        begin = max(0, now - self._chance.uniform(0, 8))
-        self._recorder.lose(self._chance.choice(self.SYMBOLS), begin, self._chance.choice([None, now]), feed=feed)
-
-    def _seal(self) -> None:
-        self._recorder.writer.seal()
-        self._sealed()
-
-    def _restart(self) -> None:
-        self._recorder.writer.close() if self._chance.random() < 0.5 else self._recorder.stop()
-        self._sealed()
-        self._recorder.clock.now_ns += 10**9
-        self._recorder = self._begin()
-
-    def _back(self) -> None:
-        """The wall clock is set back."""
-        self._recorder.clock.now_ns -= self._chance.randint(0, 5 * 10**9)
+def is_sliced(place: StreamedPlace) -> bool:
+    """Whether the closed day has files that slices made."""
+    return len(files(place, "quotes")) > 1
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_a_day_that_chance_tells_has_the_rows_of_one_without_slices(streamed: StreamedPlace, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(12))
+def test_a_day_that_chance_tells_has_the_rows_of_one_without(streamed: StreamedPlace, seed: int) -> None:
+    _tell(streamed, seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 500))
+def test_many_days_that_chance_tells(streamed: StreamedPlace, seed: int) -> None:
+    _tell(streamed, seed)
+
+
+def _tell(place: StreamedPlace, seed: int) -> None:
     made: list[int] = []
-    Story(streamed, seed, lambda: made.append(slice_up(streamed, settled_ns=seed % 3 * 10**9))).tell()
+    Story(place, seed, lambda: made.append(slice_up(place, settled_ns=seed % 3 * NS_PER_SECOND))).tell()
+    same_as_without(place)
+
+
+def some(place: StreamedPlace, sealed: Callable[[], object], until: float = 90) -> SocketRecorder:
+    """A session of two shares with a segment every ten seconds."""
+    recorder = place.sockets()
+    recorder.open()
+    recorder.connect(0, [SBIN, INFY])
+    recorder.snapshots(0, SBIN, INFY)
+    for number in range(1, int(until)):
+        recorder.at(number)
+        recorder.quotes(0, SBIN, number)
+        recorder.books(0, INFY, number)
+        if number % 10 == 0:
+            recorder.writer.seal()
+            sealed()
+    return recorder
+
+
+def end(recorder: SocketRecorder) -> None:
+    recorder.close()
+    recorder.stop()
+
+
+@pytest.mark.parametrize("what", ["quotes.parquet", "states", "slice"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_slice_that_is_damaged_or_gone_is_made_anew_by_the_close(
+    streamed: StreamedPlace, what: str, *, gone: bool
+) -> None:
+    end(some(streamed, lambda: slice_up(streamed)))
+    damaged = parts(streamed) / f"slice-0003.{what}"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    if gone:
+        damaged.unlink()
+    same_as_without(streamed)
+    assert not is_sliced(streamed)
+
+
+def test_a_gap_that_is_told_later_than_its_slice_was_made_counts(streamed: StreamedPlace) -> None:
+    recorder = some(streamed, lambda: slice_up(streamed), 40)
+    recorder.lose(SBIN, 15, 25)
+    end(recorder)
+    same_as_without(streamed)
+    assert not is_sliced(streamed)
+    trades = rows(streamed, "trades")
+    assert trades and "gap" in trades["kind"].to_pylist()
+
+
+@pytest.mark.parametrize(("begin", "until"), [(30.5, 34), (2.5, 2.75)])
+def test_gaps_beside_and_between_the_quotes_of_a_slice(streamed: StreamedPlace, begin: float, until: float) -> None:
+    """One after its last quote changes nothing; one between two quotes does, however short."""
+    recorder = some(streamed, lambda: slice_up(streamed), 31)
+    recorder.at(until)
+    recorder.lose(SBIN, begin, until)
+    end(recorder)
+    same_as_without(streamed)
+    assert is_sliced(streamed) == (begin > 30)
+
+
+def test_gaps_that_are_known_when_a_slice_is_made_are_in_it(streamed: StreamedPlace) -> None:
+    recorder = some(streamed, lambda: None, 18)
+    recorder.lose(SBIN, 12, 14)
+    recorder.writer.seal()
+    assert slice_up(streamed) == 2
+    end(recorder)
+    same_as_without(streamed)
+    assert is_sliced(streamed)
+
+
+def test_a_clock_that_is_set_back_behind_a_slice_has_the_close_make_it_anew(streamed: StreamedPlace) -> None:
+    recorder = some(streamed, lambda: slice_up(streamed), 31)
+    streamed.clock.now_ns -= 5 * NS_PER_SECOND
+    recorder.quotes(0, SBIN, 31)
+    recorder.writer.seal()
+    assert slice_up(streamed) == 0
+    end(recorder)
+    same_as_without(streamed)
+    assert not is_sliced(streamed)
+
+
+def test_windows_that_change_have_the_close_make_the_slices_anew(streamed: StreamedPlace) -> None:
+    recorder = some(streamed, lambda: slice_up(streamed), 31)
+    recorder.control("window_open", open_ns=OPEN_NS, close_ns=moment(15), interval_ns=None, feeds=[2])
+    recorder.control("window_close", open_ns=OPEN_NS, close_ns=moment(15))
+    recorder.stop()
+    same_as_without(streamed, windows=((OPEN_NS, moment(15)),))
+    assert not is_sliced(streamed)
+    quotes = rows(streamed, "quotes")
+    assert quotes and {*quotes["in_session"].to_pylist()} == {True, False}
+
+
+def test_slices_end_where_polls_begin(streamed: StreamedPlace) -> None:
+    made: list[int] = []
+    recorder = streamed.sockets(polled=(SBIN,))
+    recorder.open((FYERS_HSM, FYERS_REST))
+    recorder.connect(0, [SBIN, INFY])
+    recorder.snapshots(0, SBIN, INFY)
+    for number in range(1, 12):
+        recorder.at(5 * number)
+        recorder.quotes(0, SBIN, number)
+        if number == 6:
+            recorder.control("polling", from_ns=streamed.clock.now_ns, interval_ns=5 * NS_PER_SECOND)
+        if number in (7, 8):
+            recorder.poll(number, SBIN)
+        recorder.writer.seal()
+        made.append(slice_up(streamed))
+    end(recorder)
+    same_as_without(streamed)
+    assert made == [1] * 6 + [0] * 5
+    assert len(files(streamed, "quotes")) == 7
+
+
+def test_a_slice_is_made_of_what_has_settled_and_is_enough(streamed: StreamedPlace) -> None:
+    made: list[int] = []
+    end(some(streamed, lambda: made.append(slice_up(streamed, least_rows=30, settled_ns=10 * NS_PER_SECOND))))
+    assert made == [0, 0, 1, 0, 1, 0, 1, 0]
+    same_as_without(streamed)
+    assert len(files(streamed, "quotes")) == 4
+
+
+STEPS = ("begin", "end", "write")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_build_that_is_killed_while_it_slices_costs_nothing(
+    streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, step: str
+) -> None:
+    """Before the rows, before the files are whole, and before the slice counts."""
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def build_and_die() -> None:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            if step == "begin":
+                patch.setattr(slices_module.Streams, "take_part", die)
+            elif step == "end":
+                patch.setattr(slices_module.TableFiles, "end", die)
+            else:
+                patch.setattr(slices_module, "hash_or_nothing", die)
+            slice_up(streamed)
+
+    recorder = some(streamed, build_and_die, 21)
+    killed = StreamedPlace(tmp_path_factory.mktemp("killed"), streamed.clock)
+    shutil.copytree(streamed.root, killed.root, dirs_exist_ok=True)
+    assert slice_up(streamed) == 2
+    end(recorder)
+    same_as_without(streamed)
+    assert is_sliced(streamed)
+    shutil.rmtree(killed.journal)
+    shutil.copytree(streamed.journal, killed.journal)
+    same_as_without(killed)
+
+
+def test_rows_that_a_killed_build_left_beside_its_slice_go(
+    streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(slices_module, "_remove_rows", lambda *_: None)
+        recorder = some(streamed, lambda: slice_up(streamed), 21)
+    assert list(parts(streamed).glob("*.rows"))
+    assert slice_up(streamed) == 0
+    assert not list(parts(streamed).glob("*.rows"))
+    end(recorder)
+    same_as_without(streamed)
+    assert is_sliced(streamed)
+
+
+def test_a_close_that_is_killed_before_its_manifest_does_not_lose_the_slices(
+    streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(some(streamed, lambda: slice_up(streamed)))
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(close_module, "write_manifest", die)
+        streamed.close()
+    assert list(parts(streamed).glob("slice-*.parquet"))
+    same_as_without(streamed)
+    assert not list(streamed.lake.rglob("*.tmp"))
+
+
+def test_slices_of_another_release_are_not_taken(streamed: StreamedPlace) -> None:
+    recorder = some(streamed, lambda: None, 21)
+    build(streamed, release="of-yesterday")
+    assert slice_up(streamed, release="of-yesterday") == 0  # its parts are of this release
+    (first, *_) = sorted(parts(streamed).glob("*.state"))
+    assert first.exists()
+    end(recorder)
+    same_as_without(streamed)
+
+
+def test_readers_meet_each_row_of_a_sliced_day_once_and_in_order(streamed: StreamedPlace) -> None:
+    end(some(streamed, lambda: slice_up(streamed)))
     plain = same_as_without(streamed)
-    print("USED", sum(made), len(files(streamed, "quotes")), len(files(plain, "quotes")))
+    lakes = [open_lake(place.lake) for place in (streamed, plain)]
+    for name in ("depth", "quotes", "trades", "bars"):
+        one, other = (getattr(lake, name)([SBIN, INFY], DAY, session="all").arrow() for lake in lakes)
+        assert one.num_rows and one.equals(other), name
+    for question in (
+        "select symbol, count(*), sum(volume), sum(seq) from quotes group by symbol order by symbol",
+        "select symbol, count(*), sum(bid_px_paise_1), sum(seq) from depth group by symbol order by symbol",
+    ):
+        assert ask(question, streamed.lake).to_csv() == ask(question, plain.lake).to_csv()
+
+
+def test_a_rebuild_takes_the_place_of_slices(streamed: StreamedPlace) -> None:
+    end(some(streamed, lambda: slice_up(streamed)))
+    plain = same_as_without(streamed)
+    assert streamed.close(rebuild=True).outcome == "closed"
+    assert [path.name.split("-g")[0] for path in files(streamed, "quotes")] == ["quotes_v3"]
+    one, other = rows(streamed, "quotes"), rows(plain, "quotes")
+    assert one and other and one.equals(other)
+    report = verify_lake(streamed.lake)
+    assert report.ok and not report.unlisted

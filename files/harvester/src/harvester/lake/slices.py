@@ -154,9 +154,15 @@ class _Slicing:
         self._last_ns = max(source.last_ns for source in mine)
 
     def run(self, day: date, expectation: Expectation, slices: Sequence[SliceFacts]) -> SliceFacts | None:
-        """Write the slice that follows these; None where a part is damaged. Raises HarvesterError, OSError."""
+        """Write the slice that follows these; None where a part is damaged, or polls are due in its time.
+
+        Raises HarvesterError, OSError.
+        """
         grids, segments = find_grids(day, self._events, expectation)
         self._grids, self._segments = grids, segments
+        polled = [stretch for grid in grids.values() for stretch in grid.polled]
+        if any(begin < self._last_ns and self._first_ns < end for begin, end in polled):
+            return None  # their gaps, which trades rest on, too, are the close's
         self._gaps = {name: StreamGaps(FYERS_HSM, grid.windows, self._events) for name, grid in grids.items()}
         run_ids = list(dict.fromkeys(each.source.run_id for each in self._all))
         windows = union(window for grid in grids.values() for window in grid.windows)

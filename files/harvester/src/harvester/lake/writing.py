@@ -169,7 +169,8 @@ class _SecondPass:
     def _place_slices(self, table: str, names: Names) -> Iterator[FileEntry]:
         """The files of a table that slices have; a close that is killed finds them again."""
         for path, sha256, rows in self._slices.files(table) if self._slices else ():
-            temporary = temporary_for(self._lake, self._day.partition, folder_of(table)).with_suffix(".slice.tmp")
+            temporary = temporary_for(self._lake, self._day.partition, folder_of(table))
+            temporary = temporary.with_name(temporary.name.replace(".parquet", ".slice.parquet"))
             temporary.unlink(missing_ok=True)
             temporary.hardlink_to(path)
             yield place(self._lake, temporary, rows, names, sha256)
@@ -251,7 +252,7 @@ class _SecondPass:
             segment = self._day.segment_of(symbol)
             coverage = streamed if feed == FYERS_HSM else self._cover(symbol, feed, rows)
             windows = self._day.grids[segment].windows
-            entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, windows, sequence)
+            entry = certify_stream(rows.tracks[feed], rows.receipts(feed), coverage, windows, sequence)
             self._entries[feed][symbol] = entry | of_segment(segment)
             gaps += coverage.gaps
         return gaps

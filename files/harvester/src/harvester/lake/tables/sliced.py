@@ -90,7 +90,7 @@ class Slices:
     def check(self, day: Day, streams: Streams) -> None:
         """Raises NotAsSlicedError where windows or gaps of a symbol were others when its rows were written."""
         gaps = {name: StreamGaps(FYERS_HSM, grid.windows, day.events) for name, grid in day.grids.items()}
-        for symbol in {symbol for each in self._facts for symbol in each.states}:
+        for symbol in sorted({symbol for each in self._facts for symbol in each.states}):
             windows = day.grid_of(symbol).windows
             number = streams.origin.find(symbol)
             reception = Reception(streams.contents[FYERS_HSM].snapshots.of(number))

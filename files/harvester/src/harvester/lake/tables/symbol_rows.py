@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,13 @@ _TIME = {QUOTES: "ts_event", INDICES: "ts_event", DEPTH50: "ts_feed"}
 _NOTHING_BEFORE = np.iinfo(np.int64).max
 
 
+class Receipts(NamedTuple):
+    """When something came, ascending, not every time: `pauses` are the longest from each time to the one before."""
+
+    moments: Ints
+    pauses: Ints
+
+
 @dataclass
 class Tracks:
     """Figures of one symbol's rows of one feed."""
@@ -37,6 +45,8 @@ class Tracks:
     updates: dict[str, int] = field(default_factory=dict)
     """Rows by table."""
     recv_ns: list[Ints] = field(default_factory=list)
+    heard: list[Ints] = field(default_factory=list)
+    """What slices before say of the times of receipt, as `shorten` does."""
     skew_ns: list[Ints] = field(default_factory=list)
     """Receipt minus the exchange's time, which has whole seconds, of live updates: rows with a later time than the row
     before on their connection. A snapshot has the time of a change long ago, and so has an update without a time of its
@@ -63,15 +73,17 @@ class Tracks:
 
     def recall(self, state: FeedState) -> None:
         """Add what a slice has of the rows before."""
-        self.recv_ns.append(np.frombuffer(state.moments, np.int64))
+        self.heard.append(np.frombuffer(state.moments, np.int64).reshape(3, -1))
         if state.skew:
             self.skew_ns.append(np.frombuffer(state.skew, np.int64))
 
     def save(self, windows: Sequence[Interval]) -> FeedState:
         """For both; `windows` are those of the symbol."""
-        moments = edges_of_silence(np.sort(np.concatenate(self.recv_ns)), windows) if self.recv_ns else np.empty(0)
+        moments = np.sort(np.concatenate([*self.recv_ns, np.empty(0, np.int64)]))
         skew = np.concatenate(self.skew_ns) if self.skew_ns else np.empty(0, np.int64)
-        return FeedState(self.updates, self.off_session, self._times, moments.tobytes(), skew.tobytes())
+        return FeedState(
+            self.updates, self.off_session, self._times, shorten(moments, windows).tobytes(), skew.tobytes()
+        )
 
     def _is_live(self, connections: Ints, times: Ints) -> Flags:
         """Which rows brought a later time than the row before on their connection."""
@@ -176,22 +188,27 @@ class SymbolRows:
         if deduplicator and not self._is_slice:
             deduplicator.finish()
 
-    def recv_ns(self, feed: int) -> Ints:
-        """All times of receipt on a feed, ascending."""
-        parts = self.tracks[feed].recv_ns
-        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+    def receipts(self, feed: int) -> Receipts:
+        """When something came on a feed."""
+        tracks = self.tracks[feed]
+        first, last, longest = np.concatenate([*tracks.heard, np.empty((3, 0), np.int64)], axis=1)
+        later = np.sort(np.concatenate([*tracks.recv_ns, np.empty(0, np.int64)]))
+        moments = np.concatenate([np.stack([first, last], axis=1).reshape(-1), later])
+        pauses = np.diff(moments, prepend=moments[:1])
+        pauses[1 : 2 * len(longest) : 2] = longest
+        return Receipts(moments, pauses)
 
 
-def edges_of_silence(moments: Ints, windows: Sequence[Interval]) -> Ints:
-    """Of moments, ascending, those that bound the longest silence of each stretch between two edges of the windows, and
-    the first and the last of each stretch: whatever comes before and after, no others bound one that is longer.
+def shorten(moments: Ints, windows: Sequence[Interval]) -> Ints:
+    """Of moments, ascending, int64[3, stretches]: the first, the last and the longest pause of each stretch between two
+    edges of the windows.
     """
     if not len(moments):
-        return moments
+        return np.empty((3, 0), np.int64)
     stretch = np.searchsorted(np.array([edge for window in windows for edge in window], np.int64), moments, "right")
     starts = np.append(0, np.flatnonzero(stretch[1:] != stretch[:-1]) + 1)
-    kept = set()
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(moments)], strict=True):
-        longest = start + (int(np.diff(moments[start:end]).argmax()) if end > start + 1 else 0)
-        kept |= {start, longest, min(longest + 1, end - 1), end - 1}
-    return moments[sorted(kept)]
+    pauses = np.diff(moments, prepend=moments[0])
+    pauses[starts] = 0
+    return np.stack(
+        [moments[starts], moments[np.append(starts[1:], len(moments)) - 1], np.maximum.reduceat(pauses, starts)]
+    )

@@ -20,7 +20,7 @@ class FeedState(msgspec.Struct, frozen=True):
     times: dict[int, int]
     """The exchange's time last seen on each connection."""
     moments: bytes = b""
-    """int64: times of receipt, without those that can be no edge of the longest silence."""
+    """int64[3, stretches]: the times of receipt, see `symbol_rows.shorten`."""
     skew: bytes = b""
     """int64: the skews of live updates."""
 
