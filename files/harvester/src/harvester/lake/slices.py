@@ -129,9 +129,13 @@ def _choose(segments: Sequence[_Segment], start: int, least_rows: int, settled_n
 
 
 def _remove_rows(folder: Path, segments: Sequence[_Segment]) -> None:
+    """Parts that are in a slice keep what they say besides."""
     for each in segments:
         for table in each.facts.tables:
             rows_file(folder / each.source.name, table).unlink(missing_ok=True)
+        if not each.facts.is_sliced:
+            kept = msgspec.structs.replace(each.facts, tables={}, is_sliced=True)
+            part_files.write(folder / f"{each.source.name}.part", kept)
 
 
 class _Slicing:

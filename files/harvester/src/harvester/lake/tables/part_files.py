@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -76,6 +77,8 @@ class PartFacts(msgspec.Struct, frozen=True):
     tables: dict[str, TableRows]
     segment: SegmentFacts | None = None
     """None: its rows become part of no slice."""
+    is_sliced: bool = False
+    """Its rows are in a slice, and `tables` is empty."""
 
 
 class OpenConnection(msgspec.Struct, frozen=True):
@@ -159,9 +162,12 @@ def read(path: Path, kind: type[Stored]) -> Stored | None:
         body = content[_DIGEST:]
         if hashlib.sha256(body).digest() != content[:_DIGEST]:
             return None
-        return msgspec.msgpack.decode(body, type=kind)
+        found = msgspec.msgpack.decode(body, type=kind)
     except (OSError, msgspec.DecodeError):
         return None
+    if isinstance(found, PartFacts):
+        found.symbols[:] = map(sys.intern, found.symbols)  # hundreds of parts have the same thousands
+    return found
 
 
 def rows_file(stem: Path, table: str) -> Path:

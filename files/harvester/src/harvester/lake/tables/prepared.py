@@ -144,7 +144,8 @@ class Prepared:
         """The part of a segment, whole and with numbers in the day."""
         stem = self.folder / source.name
         facts = read(stem.with_name(f"{source.name}.part"), PartFacts)
-        if facts is None or facts.key != key:
+        is_sliced = source.name in self.sliced
+        if facts is None or facts.key != key or (facts.is_sliced and not is_sliced):
             return None
         numbers = [origin.find(symbol) for symbol in facts.symbols]
         found = [connections.get(run_id, (feed, stream), seq) for feed, stream, seq, _ in facts.connections]
@@ -154,7 +155,6 @@ class Prepared:
         symbols = np.array(numbers, np.int64)
         if (symbols[1:] <= symbols[:-1]).any():
             return None  # rows lie in the order of other numbers
-        is_sliced = source.name in self.sliced
         if not is_sliced and not all(
             hash_or_nothing(rows_file(stem, name)) == rows.sha256 for name, rows in facts.tables.items()
         ):
