@@ -16,12 +16,13 @@ from tests.storage.lake.test_parts import build, parts, record, without_parts
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.release import release_id
-from harvester.journal.format import FYERS_HSM, FYERS_REST
+from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 from harvester.lake import close as close_module
 from harvester.lake import slices as slices_module
 from harvester.lake.layout import folder_of
 from harvester.lake.manifest import load_manifest
 from harvester.lake.slices import build_slices
+from harvester.lake.tables import deduplication
 from harvester.reader import open_lake
 from harvester.reader.verify import verify_lake
 from runbook.report.query import ask
@@ -87,7 +88,12 @@ def is_sliced(place: StreamedPlace) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_day_that_chance_tells_has_the_rows_of_one_without(streamed: StreamedPlace, seed: int) -> None:
+def test_a_day_that_chance_tells_has_the_rows_of_one_without(
+    streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Of every other one, few updates may wait for their copies."""
+    if seed % 2:
+        monkeypatch.setattr(deduplication, "MOST_WAITING", 3)
     _tell(streamed, seed)
 
 
@@ -169,6 +175,24 @@ def test_gaps_that_are_known_when_a_slice_is_made_are_in_it(streamed: StreamedPl
     end(recorder)
     same_as_without(streamed)
     assert is_sliced(streamed)
+
+
+def test_a_break_of_the_numbers_within_a_slice_is_a_gap_of_the_day(streamed: StreamedPlace) -> None:
+    recorder = streamed.sockets()
+    recorder.open((FYERS_HSM, FYERS_TBT))
+    recorder.connect(0, [SBIN], FYERS_TBT)
+    for at, sequence, is_snapshot in ((0, 1, True), (4, 2, False), (8, 9, False), (12, 10, True), (16, 12, False)):
+        recorder.at(at)
+        recorder.book50(0, SBIN, at, sequence=sequence, snapshot=is_snapshot)
+    recorder.writer.seal()
+    assert slice_up(streamed) == 1
+    recorder.at(20)
+    recorder.book50(0, SBIN, 20, sequence=13)
+    end(recorder)
+    same_as_without(streamed)
+    assert len(files(streamed, "depth50")) == 2
+    breaks = [lost for lost in streamed.lost(SBIN, "fyers-tbt") if lost[2] == "sequence_break"]
+    assert breaks == [(4, 12, "sequence_break"), (12, 100, "sequence_break")]
 
 
 def test_a_clock_that_is_set_back_behind_a_slice_has_the_close_make_it_anew(streamed: StreamedPlace) -> None:
