@@ -53,6 +53,10 @@ options:
     description: Whether that account has tokens that are refreshed without a login.
     type: bool
     default: false
+  hosts:
+    description: Whether the environment has hosts. Some functions see to them.
+    type: bool
+    default: true
   feed_symbols:
     description: Tickers of the price feed that functions bring. Empty means that they bring none.
     type: list
@@ -99,7 +103,8 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     keys = ("expected_account", "instance_type", "subnet")
     feed = feed_of(arguments["feed_symbols"], arguments["feed_prefix"], arguments["host_feeds"])
     account, refresh = arguments["broker_account"], arguments["broker_refresh"]
-    functions = chosen(arguments["functions"], account=account, refresh=refresh, feed=bool(feed))
+    means = {"account": account, "refresh": refresh, "feed": bool(feed), "hosts": arguments["hosts"]}
+    functions = chosen(arguments["functions"], **means)
     found = read_account(here, names, functions=functions, **{key: arguments[key] for key in keys})
     return Outcome({}, {}, {"look": found})
 

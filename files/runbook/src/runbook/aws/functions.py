@@ -15,6 +15,7 @@ from runbook.aws.price_feed import feed_of
 MORNING, EVENING = "morning", "evening"
 PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
 INGESTION, ETL = "ingestion", "etl"
+OF_HOSTS = {"dead-man", MORNING, EVENING}
 OF_FEED = {INGESTION, ETL}
 """They have a price feed where the inventory names its symbols."""
 NEED_ACCOUNT = {PAGE, REFRESH}
@@ -34,20 +35,24 @@ ROLE_TRIES, ROLE_SECONDS = 7, 5.0
 NOTHING = {"concurrency": None, "on_failure": None, "public_url": PRIVATE}
 
 
-def chosen(named: Iterable[str], *, account: str, refresh: bool, feed: bool = False) -> list[str]:
+def chosen(named: Iterable[str], *, account: str, refresh: bool, feed: bool = False, hosts: bool = True) -> list[str]:
     """The functions of an environment: those that are named, or without a name all that can work there.
 
     The token page needs the `account` at the broker whose token it keeps; the refresh needs it too, and an account that
-    still has that flow (`refresh`); ingestion and ETL need symbols of a price feed (`feed`). ConfigError for a name
-    that is none, and for one that lacks what it needs.
+    still has that flow (`refresh`); ingestion and ETL need symbols of a price feed (`feed`); dead-man, morning and
+    evening need `hosts`. ConfigError for a name that is none, and for one that lacks what it needs.
     """
-    lacking_means = (
-        (set() if account else NEED_ACCOUNT) | (set() if refresh else {REFRESH}) | (set() if feed else OF_FEED)
-    )
-    wanted = set(named) or set(FUNCTIONS) - lacking_means
+    without_means = {REFRESH} if not refresh else set()
+    for has, functions in ((account, NEED_ACCOUNT), (feed, OF_FEED), (hosts, OF_HOSTS)):
+        without_means |= set() if has else functions
+    wanted = set(named) or set(FUNCTIONS) - without_means
     unknown = sorted(wanted - set(FUNCTIONS))
     if unknown:
         raise ConfigError(f"aws_functions_deployed: there is no function {unknown[0]}. Name of {', '.join(FUNCTIONS)}.")
+    if not hosts and (idle := sorted(wanted & OF_HOSTS)):
+        raise ConfigError(
+            f"aws_functions_deployed: {' and '.join(idle)} see to hosts, and harvester_count is 0. Leave them out."
+        )
     if EVENING in wanted and MORNING not in wanted:
         raise ConfigError(
             "aws_functions_deployed: evening stops the hosts, and without morning nothing starts them again. Name both."
@@ -76,7 +81,8 @@ def deployed(variables: Mapping[str, Any]) -> list[str]:
         str(variables["aws_functions_feed_prefix"]),
         variables["aws_storage_price_feed"],
     )
-    return chosen(variables["aws_functions_deployed"], account=account, refresh=refresh, feed=bool(feed))
+    named, hosts = variables["aws_functions_deployed"], bool(variables["aws_host_names"])
+    return chosen(named, account=account, refresh=refresh, feed=bool(feed), hosts=hosts)
 
 
 def ensure_settings(

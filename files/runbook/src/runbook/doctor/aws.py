@@ -32,8 +32,8 @@ CALLS: dict[str, dict[str, str]] = {
     "morning": {},
     "reminder": {"now": "2026-01-04T12:00:00+05:30"},  # on a Sunday it sends nothing
 }
-"""What functions are called with, those of the price feed with a time at night. The refresh is not: it would get a token;
-the page has a check of its own."""
+"""What functions are called with, those of the price feed with a time at night. The refresh is not: it would get a
+token; the page has a check of its own."""
 SIMULATED = (
     ("host", "s3:DeleteObject", "arn:aws:s3:::{bucket}/lake/x", False),
     ("host", "s3:PutObject", "arn:aws:s3:::{bucket}/lake/x", True),
