@@ -5,9 +5,10 @@ Needs botocore and the standard library alone.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from functools import partial
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
 from harvester.brokers.fyers.history import History, read_history
 from harvester.decode.candles import BarBook, Place, count_rejected
 from harvester.price_feed.asking import LATE_NS
@@ -18,6 +19,7 @@ from harvester.price_feed.raw_form import RawAnswer, read_raw
 from harvester.upload.retries import Retries
 
 FINAL_NS = 900 * NS_PER_SECOND
+DAY_SECONDS = 86_400
 OK = 200
 
 
@@ -35,13 +37,10 @@ class RawDay:
 
     def read(self, bucket: FeedBucket, retries: Retries) -> None:
         """Read the zone's files of the day, in the order of receipt. Raises as `FeedBucket`."""
-        folder = f"{RAW}/{self.day.isoformat()}"
-        keys = retries.retry(lambda: sorted(bucket.list(folder)))
         due, hours = self.days.bars(self.day), self.days.span(self.day)
         settles_ns = hours[1] if hours else 0
-        for number, key in enumerate(keys):
+        for number, key in enumerate(self._keys(bucket, retries)):
             try:
-                raw_moment(key)
                 answers = _read(bucket, retries, key)
             except ValueError as error:
                 self.flaws.append(f"{bucket.place(key)} is left out: {error}.")
@@ -55,6 +54,22 @@ class RawDay:
                     # When the request was sent is not in the file: no later than this, so no bar is taken that was
                     # still being formed.
                     self._books[symbol].see(recv_ns - LATE_NS, Place(recv_ns, 0, number), read)
+
+    def _keys(self, bucket: FeedBucket, retries: Retries) -> list[str]:
+        """Of files that came on the day in India; their folders are of days in UTC."""
+        begins_s = midnight_ns(self.day) // NS_PER_SECOND
+        found: dict[int, str] = {}
+        for day in (self.day - timedelta(days=1), self.day):
+            for key in retries.retry(partial(_list, bucket, f"{RAW}/{day.isoformat()}")):
+                try:
+                    moment_s = raw_moment(key)
+                except ValueError:
+                    if day == self.day:
+                        self.flaws.append(f"{bucket.place(key)} is left out: its name is none of a raw file.")
+                    continue
+                if begins_s <= moment_s < begins_s + DAY_SECONDS:
+                    found[moment_s] = key
+        return [found[moment_s] for moment_s in sorted(found)]
 
     def bars(self) -> Iterator[tuple[str, list[FeedBar]]]:
         """The bars in force of each symbol."""
@@ -82,6 +97,10 @@ class RawDay:
             "rejected": sum(count_rejected(self._books.values()).values()),
             "revised": sum(row.revision > 0 for book in self._books.values() for row in book.rows()),
         }
+
+
+def _list(bucket: FeedBucket, folder: str) -> list[str]:
+    return sorted(bucket.list(folder))
 
 
 def _read(bucket: FeedBucket, retries: Retries, key: str) -> dict[str, RawAnswer]:
