@@ -1,21 +1,37 @@
 """The price feed by functions: what the inventory may name, what the functions then know, and what it costs."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
+from harvester.base.aws_names import Names
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.price_feed.feed_days import FeedDays
 from runbook.aws.cost import Configuration, estimate, prices
+from runbook.aws.destroy import _raw_zone
+from runbook.aws.environment import Environment
 from runbook.aws.functions import chosen
 from runbook.aws.price_feed import MOST_SYMBOLS, feed_of
 from runbook.aws.trading_days import feed_file
 
 SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
 FIRST = date(2026, 11, 1)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield boto3.client("s3", region_name="ap-south-1")
 
 
 def test_a_feed_is_its_symbols_and_there_is_none_without_any() -> None:
@@ -60,7 +76,7 @@ def test_the_functions_know_the_bars_of_each_day_as_a_host_does() -> None:
     assert len(bars["NSE:NIFTY26NOVFUT"]) > 72
     assert days.span(date(2026, 11, 24)) is None and days.bars(date(2026, 11, 22))[SBIN] == {}
     (begin, end), *_ = sorted(days.bars(date(2026, 11, 8))[SBIN].items())
-    assert f"{to_ist(begin):%H:%M}" == "18:00" and end - begin == 300 * NS_PER_SECOND
+    assert f"{to_ist(begin):%H:%M}" == "18:15" and end - begin == 300 * NS_PER_SECOND
     assert days.span(FIRST - timedelta(days=365)) is None, "a Saturday"
     for day in (FIRST - timedelta(days=366), date(2027, 5, 10)):
         with pytest.raises(HarvesterError, match=r"are known; for later ones run site\.yml again"):
@@ -88,3 +104,16 @@ def test_the_feed_has_its_cost_beside_the_hosts() -> None:
     off, ten, most = line(), line(feed_symbols=10), line(feed_symbols=400)
     assert (off.dollars, off.how[:4]) == (0, "off;") and f"would cost {ten.dollars:.2f}" in off.how
     assert 0 < ten.dollars < 0.2 < most.dollars < 5
+
+
+def test_destroy_says_that_the_raw_answers_are_nowhere_else(s3: Any) -> None:
+    s3.create_bucket(Bucket="b", CreateBucketConfiguration={"LocationConstraint": "ap-south-1"})
+    clients: Any = SimpleNamespace(client=lambda _: s3)
+
+    def risks(prefix: str, *of_hosts: str) -> list[str]:
+        variables = {"aws_functions_feed_prefix": prefix, "aws_storage_price_feed": list(of_hosts)}
+        return [risk.where for risk in _raw_zone(Environment(variables, Names("test"), clients), "b")]
+
+    assert risks("") == risks("feed/") == []
+    s3.put_object(Bucket="b", Key="Raw data/Prices/2026-11-20/raw_file_20261120_040000.json", Body=b"{}")
+    assert (risks(""), risks("feed/"), risks("", "")) == (["s3://b/Raw data/Prices/"], [], [])
