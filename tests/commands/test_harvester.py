@@ -40,6 +40,7 @@ UNWELL = {
     "watch": 2,
     "job run": 2,
     "job ended": 2,
+    "workers undo-repair": 1,
     "notify-test": 2,
     "config topics": 1,
     "upload": 1,
