@@ -10,7 +10,7 @@ from harvester.base.errors import ConfigError
 from runbook.aws.log_groups import keep_log_group, read_log_group
 from runbook.aws.optional import can_reserve
 from runbook.aws.outcome import Clients, Outcome, with_tags
-from runbook.aws.price_feed import feed_of
+from runbook.aws.price_feed import HOSTS, PLACE, SYMBOLS, feed_of
 
 MORNING, EVENING = "morning", "evening"
 PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
@@ -74,14 +74,11 @@ def chosen(named: Iterable[str], *, account: str, refresh: bool, feed: bool = Fa
 
 
 def deployed(variables: Mapping[str, Any]) -> list[str]:
-    """The functions that an inventory with these variables has."""
+    """The functions that an inventory with these variables has; one that it does not state is off, and there are hosts."""
     account, refresh = str(variables.get("broker_account") or ""), bool(variables.get("broker_refresh"))
-    feed = feed_of(
-        variables["aws_functions_feed_symbols"],
-        str(variables["aws_functions_feed_prefix"]),
-        variables["aws_storage_price_feed"],
-    )
-    named, hosts = variables["aws_functions_deployed"], bool(variables["aws_host_names"])
+    place, of_hosts = str(variables.get(PLACE, "")), variables.get(HOSTS, ())
+    feed = feed_of(variables.get(SYMBOLS, ()), place, of_hosts)
+    named, hosts = variables["aws_functions_deployed"], bool(variables.get("aws_host_names", True))
     return chosen(named, account=account, refresh=refresh, feed=bool(feed), hosts=hosts)
 
 
