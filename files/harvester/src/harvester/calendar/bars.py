@@ -7,13 +7,21 @@ that lies in one alone is not due.
 from collections.abc import Collection
 from typing import NamedTuple
 
+<<<<<<< HEAD
 from harvester.base.bars import cut_bars
 from harvester.base.clock import NS_PER_SECOND, midnight_ns
 from harvester.calendar.trading import Session
 
 DAY_NS = 86_400 * NS_PER_SECOND
+=======
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import day_end_ns
+from harvester.calendar.trading import Session
+
+MINUTE_NS = 60 * NS_PER_SECOND
+>>>>>>> origin/main
 LATEST_NS = 60 * NS_PER_SECOND
-"""Before midnight in India, when the day's records end: later no bar is settled."""
+"""Before midnight, market time, when the day's records end: later no bar is settled."""
 
 
 class Bar(NamedTuple):
@@ -40,5 +48,5 @@ def bar_day(session: Session | None, width_ns: int, phases: Collection[str], fin
         return NO_BARS
     ends = cut_bars([(phase.open_ns, phase.close_ns) for phase in open_], width_ns)
     closes_ns = max(phase.close_ns for phase in session.phases if phase.name in phases or phase in open_)
-    settles_ns = min(closes_ns + final_after_ns, midnight_ns(session.date) + DAY_NS - LATEST_NS)
+    settles_ns = min(closes_ns + final_after_ns, day_end_ns(session.date) - LATEST_NS)
     return BarDay(tuple(Bar(begin, end) for begin, end in sorted(ends.items())), settles_ns)

@@ -74,7 +74,7 @@ def chosen(named: Iterable[str], *, account: str, refresh: bool, feed: bool = Fa
 
 
 def deployed(variables: Mapping[str, Any]) -> list[str]:
-    """The functions that an inventory with these variables has; one that it does not state is off, and there are hosts."""
+    """The functions that an inventory has; of variables that it does not state, the feed is off and there are hosts."""
     account, refresh = str(variables.get("broker_account") or ""), bool(variables.get("broker_refresh"))
     place, of_hosts = str(variables.get(PLACE, "")), variables.get(HOSTS, ())
     feed = feed_of(variables.get(SYMBOLS, ()), place, of_hosts)
