@@ -11,8 +11,9 @@ from typing import Any
 
 from feed import CALLED_EVERY_NS, feed_days, ns_of, open_bucket, tell, time_of
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import INDIA
 from harvester.base.redaction import redact
 from harvester.page.function import setting
 from harvester.price_feed.etl import bring_day
@@ -58,7 +59,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
 def _day_of(event: Mapping[str, Any], now: datetime) -> date:
     text = event.get("date")
     if text is None:
-        return now.astimezone(IST).date()
+        return now.astimezone(INDIA).date()
     try:
         return date.fromisoformat(text)
     except (TypeError, ValueError):
@@ -70,7 +71,7 @@ def _turn(days: FeedDays, day: date, now_ns: int) -> int:
     span = days.span(day)
     if span is None:
         return 0
-    at = datetime(day.year, day.month, day.day, tzinfo=IST) + AT
+    at = datetime(day.year, day.month, day.day, tzinfo=INDIA) + AT
     due_ns = max(ns_of(at.astimezone(UTC)), span[1] + CALLED_EVERY_NS)
     turns = {1: due_ns, 2: due_ns + AGAIN_NS}
     return next((turn for turn, begins in turns.items() if begins <= now_ns < begins + CALLED_EVERY_NS), 0)

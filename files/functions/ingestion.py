@@ -14,7 +14,8 @@ from typing import Any
 
 from feed import CALLED_EVERY_NS, feed_days, ns_of, open_bucket, tell, time_of
 
-from harvester.base.clock import IST, NS_PER_SECOND, SystemClock
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.market import INDIA
 from harvester.base.redaction import Secret, redact
 from harvester.ledger.outage import Outage
 from harvester.page.function import api_url, setting, store
@@ -41,7 +42,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     `event["now"]`: the schedule's time, or a test's. Raises HarvesterError where the file could not be stored.
     """
     now, days = time_of(event), feed_days()
-    day = now.astimezone(IST).date()
+    day = now.astimezone(INDIA).date()
     span = days.span(day)
     if span is None or not span[0] <= ns_of(now) < span[1] + CALLED_EVERY_NS:
         return {"session": False}

@@ -10,8 +10,9 @@ import pytest
 from moto import mock_aws
 
 from harvester.base.aws_names import Names
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from harvester.price_feed.feed_days import FeedDays
 from runbook.aws.cost import Configuration, estimate, prices
@@ -69,14 +70,14 @@ def test_the_functions_know_the_bars_of_each_day_as_a_host_does() -> None:
     days = FeedDays(feed_file(calendar, [SBIN, "NSE:NIFTY26NOVFUT"], FIRST))
     friday = date(2026, 11, 20)
     bars = days.bars(friday)
-    times = [f"{to_ist(edge):%H:%M}" for begin, end in sorted(bars[SBIN].items()) for edge in (begin, end)]
+    times = [f"{to_local(edge):%H:%M}" for begin, end in sorted(bars[SBIN].items()) for edge in (begin, end)]
     assert (len(bars[SBIN]), times[0], times[-1]) == (72, "09:15", "15:15")
     opens, settles = days.span(friday) or (0, 0)
-    assert f"{to_ist(opens):%H:%M} {to_ist(settles):%H:%M}" == "09:15 15:55", "derivatives close at 15:40"
+    assert f"{to_local(opens):%H:%M} {to_local(settles):%H:%M}" == "09:15 15:55", "derivatives close at 15:40"
     assert len(bars["NSE:NIFTY26NOVFUT"]) > 72
     assert days.span(date(2026, 11, 24)) is None and days.bars(date(2026, 11, 22))[SBIN] == {}
     (begin, end), *_ = sorted(days.bars(date(2026, 11, 8))[SBIN].items())
-    assert f"{to_ist(begin):%H:%M}" == "18:15" and end - begin == 300 * NS_PER_SECOND
+    assert f"{to_local(begin):%H:%M}" == "18:15" and end - begin == 300 * NS_PER_SECOND
     assert days.span(FIRST - timedelta(days=365)) is None, "a Saturday"
     for day in (FIRST - timedelta(days=366), date(2027, 5, 10)):
         with pytest.raises(HarvesterError, match=r"are known; for later ones run site\.yml again"):

@@ -17,7 +17,8 @@ import boto3
 import pytest
 from tests.candles.conftest import REGION
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import INDIA
 from harvester.calendar import TradingCalendar
 from runbook.aws.archives import build
 
@@ -89,7 +90,7 @@ class Feed:
 
 def at(day: date, text: str) -> datetime:
     """A time in India."""
-    return datetime.fromisoformat(f"{day} {text}").replace(tzinfo=IST)
+    return datetime.fromisoformat(f"{day} {text}").replace(tzinfo=INDIA)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from tests.tokens.test_functions_running import emulator  # noqa: F401  # a fixt
 from exchange.state import StateDir
 from exchange.tokens import Tokens
 from harvester.base.aws_names import Names
-from harvester.base.clock import IST, SystemClock
+from harvester.base.clock import SystemClock
+from harvester.base.market import INDIA
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import PACKAGED
 from runbook.aws.archives import build
@@ -52,7 +53,7 @@ class Deployed(NamedTuple):
 @pytest.fixture
 def deployed(emulator: str, tmp_path: Path) -> Iterator[Deployed]:  # noqa: F811
     """The functions from their archives, whose calendar has a session all day long, and a broker that never closes."""
-    today = datetime.now(IST).date()
+    today = datetime.now(INDIA).date()
     content = json.loads(PACKAGED.read_text())
     whole = {"date": str(today), "kind": "ordinary", "phases": {"continuous": [["00:00:00", "23:59:00"]]}}
     kept = [each for each in content["special_sessions"] if each["date"] != str(today)]
@@ -102,7 +103,7 @@ def keys(prefix: str) -> list[str]:
 
 
 def test_a_round_and_the_tables_of_the_day_by_functions_alone(deployed: Deployed) -> None:
-    now = datetime.now(IST)
+    now = datetime.now(INDIA)
     asked = deployed.call("ingestion", {"now": now.isoformat()})
     assert (asked["session"], asked["failed_symbols"], asked["successful_symbols"]) == (True, {}, 2)
     assert keys("Raw data/") == [asked["file"]]

@@ -7,19 +7,11 @@ that lies in one alone is not due.
 from collections.abc import Collection
 from typing import NamedTuple
 
-<<<<<<< HEAD
 from harvester.base.bars import cut_bars
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
-from harvester.calendar.trading import Session
-
-DAY_NS = 86_400 * NS_PER_SECOND
-=======
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import day_end_ns
 from harvester.calendar.trading import Session
 
-MINUTE_NS = 60 * NS_PER_SECOND
->>>>>>> origin/main
 LATEST_NS = 60 * NS_PER_SECOND
 """Before midnight, market time, when the day's records end: later no bar is settled."""
 

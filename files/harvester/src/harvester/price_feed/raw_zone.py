@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local
 from harvester.brokers.fyers.history import History, read_history
 from harvester.decode.candles import BarBook, Place, count_rejected
 from harvester.price_feed.asking import LATE_NS
@@ -85,7 +86,7 @@ class RawDay:
             have = book.in_force() if book else {}
             lacking = [begin for begin, end in ends.items() if end <= self.now_ns and begin not in have]
             if lacking:
-                found[symbol] = {to_ist(begin).isoformat(): _explain(book, begin) for begin in lacking}
+                found[symbol] = {to_local(begin).isoformat(): _explain(book, begin) for begin in lacking}
         return found
 
     def counts(self) -> dict[str, int]:

@@ -80,17 +80,11 @@ def main(arguments: list[str]) -> None:
     of the functions' price feed as "feed".
     """
     calendar = TradingCalendar.load(Path(arguments[2]) if len(arguments) > 2 and arguments[2] else None)
-<<<<<<< HEAD
     symbols = json.loads(sys.stdin.read() or "{}")
     feed = symbols.get("feed", [])
     calendars = calendars_of(calendar, [*symbols.get("hosts", []), *feed])
-    today = datetime.now(IST).date()
-    built = build(Path(arguments[0]), Path(arguments[1]), calendars, today, feed)
-=======
-    calendars = calendars_of(calendar, json.loads(sys.stdin.read() or "[]"))
     today = datetime.now(zone()).date()
-    built = build(Path(arguments[0]), Path(arguments[1]), calendars, today)
->>>>>>> origin/main
+    built = build(Path(arguments[0]), Path(arguments[1]), calendars, today, feed)
     until = sessions_file(calendars, today.replace(day=1))["known_until"]
     print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "known_until": until}))
 

@@ -7,18 +7,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import TZPATH
 
-<<<<<<< HEAD
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
-from harvester.base.validation import validate
-from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
-from harvester.calendar.bars import bar_day
-=======
-from harvester.base.errors import ConfigError
-from harvester.base.market import in_force, to_local
+from harvester.base.market import NSE, in_force, to_local
 from harvester.base.validation import validate
 from harvester.calendar import PhaseName, TradingCalendar
->>>>>>> origin/main
+from harvester.calendar.bars import bar_day
 from harvester.calendar.segments import SegmentName, guess_segment, in_order
 from harvester.config.candles import CandleSettings
 from harvester.config.rules import SymbolRule
@@ -88,6 +82,8 @@ def feed_file(calendar: TradingCalendar, symbols: Iterable[str], first: date) ->
     Raises ConfigError for a ticker in whose segment the calendar has no hours.
     """
     segments = {symbol: guess_segment(symbol) for symbol in symbols}
+    if segments and in_force() is not NSE:
+        raise ConfigError("aws_functions_feed_symbols: functions bring candles of the market nse alone. Name none.")
     for symbol, segment in segments.items():
         if segment not in calendar.segments:
             raise ConfigError(

@@ -181,7 +181,7 @@ def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
 def check_functions(here: Environment, _: str) -> Iterator[Finding]:
     """Functions run: they are called for real, which no emulator here does."""
     client = here.account.client("lambda")
-    at_night = {"now": datetime.now(IST).replace(hour=3).isoformat()}
+    at_night = {"now": datetime.now(zone()).replace(hour=3).isoformat()}
     calls = {**CALLS, **dict.fromkeys(OF_FEED, at_night)}
     for name in deployed(here.variables):
         if name not in calls:
