@@ -16,7 +16,7 @@ from tests.sdk.test_faults import arm
 from exchange.market.history import candles, parse_request
 from harvester.base.errors import HarvesterError
 from harvester.brokers.fyers.history import history_query
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 from harvester.price_feed import asking
 from harvester.price_feed.layout import COLUMNS
 
@@ -28,7 +28,7 @@ WINDOWS = [["09:15:00", "10:00:00"], ["11:30:00", "12:30:00"]]
 @pytest.fixture(scope="module")
 def calendar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package's, with a disaster-recovery drill of two windows on a Saturday."""
-    content = json.loads(PACKAGED.read_text())
+    content = json.loads(packaged().read_text())
     drill = {"date": str(SATURDAY), "kind": "dr_drill", "phases": {"continuous": WINDOWS}, "status": "confirmed"}
     content["special_sessions"].append({**content["special_sessions"][0], **drill})
     path = tmp_path_factory.mktemp("calendar") / "calendar.json"

@@ -18,7 +18,7 @@ from harvester.base.aws_names import Names
 from harvester.base.clock import SystemClock
 from harvester.base.market import INDIA
 from harvester.calendar import TradingCalendar
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 from runbook.aws.archives import build
 from runbook.aws.functions import ensure_settings
 from runbook.aws.session import Account
@@ -54,7 +54,7 @@ class Deployed(NamedTuple):
 def deployed(emulator: str, tmp_path: Path) -> Iterator[Deployed]:  # noqa: F811
     """The functions from their archives, whose calendar has a session all day long, and a broker that never closes."""
     today = datetime.now(INDIA).date()
-    content = json.loads(PACKAGED.read_text())
+    content = json.loads(packaged().read_text())
     whole = {"date": str(today), "kind": "ordinary", "phases": {"continuous": [["00:00:00", "23:59:00"]]}}
     kept = [each for each in content["special_sessions"] if each["date"] != str(today)]
     content["special_sessions"] = [*kept, {**content["special_sessions"][0], **whole, "status": "confirmed"}]
