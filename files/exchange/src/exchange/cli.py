@@ -51,7 +51,7 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="exchange",
-        description="A local exchange that speaks the brokers' protocols, Fyers' and Schwab's, to their unmodified SDKs.",
+        description="A local exchange that speaks protocols of the brokers Fyers and Schwab to their unmodified SDKs.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -66,7 +66,8 @@ def _history(world: World, query: Mapping[str, str], symbol: str, now_ns: int) -
     frequency = query.get("frequency", "1")
     if frequency not in MINUTES:
         raise BadRequestError(f"frequency {frequency} is none of {', '.join(MINUTES)} for frequencyType minute")
-    end_ns = _moment(query, "endDate", now_ns)
+    width_ns = int(frequency) * 60 * NS_PER_SECOND
+    end_ns = _moment(query, "endDate", now_ns) // width_ns * width_ns + width_ns - 1
     period = query.get("period", "10")
     if not period.isdecimal() or int(period) not in (1, 2, 3, 4, 5, 10):
         raise BadRequestError("period must be one of 1, 2, 3, 4, 5, 10 for periodType day")

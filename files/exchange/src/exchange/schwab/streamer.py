@@ -17,8 +17,7 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.market import midnight_ns, to_local
 
 FEED = "schwab-stream"
-SUCCESS, LOGIN_DENIED, UNKNOWN_FAILURE, UNAVAILABLE, CLOSE_CONNECTION = 0, 3, 9, 11, 12
-BAD_COMMAND = 21
+SUCCESS, LOGIN_DENIED, UNAVAILABLE, CLOSE_CONNECTION, NOT_LOGGED_IN, BAD_COMMAND = 0, 3, 11, 12, 20, 21
 """Response codes of the portal."""
 SERVICE, MINUTE_NS = "CHART_EQUITY", 60 * NS_PER_SECOND
 HEARTBEAT_SECONDS = 10.0
@@ -39,7 +38,6 @@ class StreamClient:
         self._keys: dict[str, int] = {}
         """By ticker, up to which moment minutes were sent: wall ns."""
         self._fields: set[str] = set()
-        self._customer = ""
         self._logged_in_ns = 0
         self._sequence = 0
 
@@ -78,7 +76,7 @@ class StreamClient:
         if service == "ADMIN":
             return self._login(request, parameters) if command == "LOGIN" else self._logout()
         if not self._logged_in_ns:
-            return 20, "Stream connection not found: log in first"
+            return NOT_LOGGED_IN, "Stream connection not found: log in first"
         if service != SERVICE:
             return UNAVAILABLE, f"{service} is not available"
         keys = [key for key in str(parameters.get("keys", "")).upper().split(",") if key]
@@ -98,7 +96,7 @@ class StreamClient:
         customer = str(request.get("SchwabClientCustomerId", ""))
         if not grants.admits(str(parameters.get("Authorization", ""))) or customer != grants.app.customer:
             return LOGIN_DENIED, "Login denied: token is invalid or has expired"
-        self._customer, self._logged_in_ns = customer, self._world.clock.wall_ns()
+        self._logged_in_ns = self._world.clock.wall_ns()
         self._users.arrive(customer, self)
         return SUCCESS, "server=local;status=NP"
 

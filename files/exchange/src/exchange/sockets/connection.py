@@ -78,7 +78,7 @@ class Connection:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -181,7 +181,9 @@ class Connection:
 
     def close_after_sending(self, cause: str) -> None:
         """Close with a closing handshake once what is queued is sent. Control answers show `cause`."""
-        self._closing = asyncio.create_task(self._close(cause))
+        task = asyncio.create_task(self._close(cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _close(self, cause: str) -> None:
         await self.drained(0)
