@@ -108,13 +108,13 @@ def test_the_feed_has_its_cost_beside_the_hosts() -> None:
 
 
 def test_destroy_says_that_the_raw_answers_are_nowhere_else(s3: Any) -> None:
-    s3.create_bucket(Bucket="b", CreateBucketConfiguration={"LocationConstraint": "ap-south-1"})
+    s3.create_bucket(Bucket="raw-zone", CreateBucketConfiguration={"LocationConstraint": "ap-south-1"})
     clients: Any = SimpleNamespace(client=lambda _: s3)
 
     def risks(prefix: str, *of_hosts: str) -> list[str]:
         variables = {"aws_functions_feed_prefix": prefix, "aws_storage_price_feed": list(of_hosts)}
-        return [risk.where for risk in _raw_zone(Environment(variables, Names("test"), clients), "b")]
+        return [risk.where for risk in _raw_zone(Environment(variables, Names("test"), clients), "raw-zone")]
 
     assert risks("") == risks("feed/") == []
-    s3.put_object(Bucket="b", Key="Raw data/Prices/2026-11-20/raw_file_20261120_040000.json", Body=b"{}")
-    assert (risks(""), risks("feed/"), risks("", "")) == (["s3://b/Raw data/Prices/"], [], [])
+    s3.put_object(Bucket="raw-zone", Key="Raw data/Prices/2026-11-20/raw_file_20261120_040000.json", Body=b"{}")
+    assert (risks(""), risks("feed/"), risks("", "")) == (["s3://raw-zone/Raw data/Prices/"], [], [])
