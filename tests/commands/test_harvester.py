@@ -40,6 +40,8 @@ UNWELL = {
     "watch": 2,
     "job run": 2,
     "job ended": 2,
+    "job now": 2,
+    "job list": 2,
     "workers undo-repair": 1,
     "notify-test": 2,
     "config topics": 1,
