@@ -41,6 +41,8 @@ UNWELL = {
     "job run": 2,
     "job ended": 2,
     "application within": 2,
+    "job now": 2,
+    "job list": 2,
     "workers undo-repair": 1,
     "notify-test": 2,
     "config topics": 1,

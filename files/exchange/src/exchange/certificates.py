@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.hosts import BROKER_HOSTS
+from exchange.hosts import CERTIFIED_HOSTS
 from exchange.state import write_file
 
 VALID = timedelta(days=90)
@@ -27,7 +27,7 @@ def ensure_certificates(directory: Path) -> None:
     if server.exists() and (directory / "ca.pem").exists() and (directory / "server.key").exists():
         certificate = x509.load_pem_x509_certificate(server.read_bytes())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        is_whole = set(BROKER_HOSTS) <= set(names.get_values_for_type(x509.DNSName))
+        is_whole = set(CERTIFIED_HOSTS) <= set(names.get_values_for_type(x509.DNSName))
         if is_whole and certificate.not_valid_after_utc - datetime.now(UTC) > RENEW:
             return
     authority_key, key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
@@ -69,16 +69,16 @@ def _sign_authority(key: EllipticCurvePrivateKey) -> x509.Certificate:
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(usage, critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    names = x509.NameConstraints([x509.DNSName(host) for host in BROKER_HOSTS], None)
+    names = x509.NameConstraints([x509.DNSName(host) for host in CERTIFIED_HOSTS], None)
     return builder.add_extension(names, critical=True).sign(key, SHA256())
 
 
 def _sign_server(
     key: EllipticCurvePrivateKey, authority: x509.Certificate, authority_key: EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, BROKER_HOSTS[0])])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, CERTIFIED_HOSTS[0])])
     builder = _builder(name, authority.subject).public_key(key.public_key())
-    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in BROKER_HOSTS])
+    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in CERTIFIED_HOSTS])
     builder = builder.add_extension(names, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
