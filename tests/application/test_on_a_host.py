@@ -3,10 +3,10 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
+from tests.application.project import ROOT
 from tests.application.world import HOST, PASSWORD, World, build, changes
 from tests.scenarios import lab_machine
 
@@ -19,8 +19,8 @@ PROBE = "import socket; socket.create_connection(('{0}', {1}), 3).close()"
 
 
 @pytest.fixture(scope="module")
-def world(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with build(root, tmp_path_factory.mktemp("application")) as made:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with build(ROOT, tmp_path_factory.mktemp("application")) as made:
         first = made.play("site.yml")
         assert changes(first) > 0
         assert PASSWORD not in first
