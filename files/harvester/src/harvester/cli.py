@@ -53,6 +53,7 @@ COMMANDS = {
     "prune-journal": Command("delete journal segments that the lake provably holds"),
     "upload": Command("bring closed days into the bucket, verified"),
     "deliver": Command("bring a day of the broker's candles to other places, in their layouts"),
+    "deliver-rows": Command("bring bars, their indicators and tables of the lake into databases, as rows"),
     "deliver-raw": Command("bring the broker's answers with candles to other places, as they came"),
     "metrics": Command("publish this host's metrics in CloudWatch, once"),
     "send-logs": Command("bring this host's log to CloudWatch, once"),
