@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import sql
 from tests.journals import DAY, HandClock
 from tests.postgres.server import Base, Server, binaries
 from tests.storage.lake.candles import CandleRecorder
@@ -111,10 +112,9 @@ class RowHost:
 
     def rows(self, table: str = "equity_data", ticker: str = "SBIN") -> list[tuple[Any, ...]]:
         """Without id and created_at, by their time."""
-        columns = "price, volume" if table == "equity_data" else "sma9, vwap"
-        return self.base.run(
-            "SET timezone = 'UTC'", f"SELECT timestamp, {columns} FROM {table} WHERE ticker = '{ticker}' ORDER BY 1"
-        )
+        columns = sql.SQL("price, volume" if table == "equity_data" else "sma9, vwap")
+        query = sql.SQL("SELECT timestamp, {} FROM {} WHERE ticker = {} ORDER BY 1")
+        return self.base.run("SET timezone = 'UTC'", query.format(columns, sql.Identifier(table), ticker))
 
 
 @pytest.fixture

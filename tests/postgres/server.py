@@ -80,7 +80,7 @@ class Base:
         words |= {"dbname": self.name, "password": f"'{quoted}'"}
         return " ".join(f"{key}={value}" for key, value in (words | changes).items() if value)
 
-    def run(self, *statements: str, user: str = "postgres") -> list[tuple[Any, ...]]:
+    def run(self, *statements: Any, user: str = "postgres") -> list[tuple[Any, ...]]:
         """What the last statement gives."""
         with psycopg.connect(self.dsn.replace(f"user={USER}", f"user={user}"), autocommit=True) as connection:
             for statement in statements:

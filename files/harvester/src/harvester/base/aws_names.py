@@ -29,6 +29,7 @@ SECRETS = {
     "schwab_refresh_token": "schwab/refresh-token",
     "page_key": "token-page/signing-key",
     "channels": "alerts/channels",
+    "postgres_dsn": "postgres/dsn",
     "reminder_state": "alerts/reminder-state",
 }
 """Secrets by what they are, and their parameters below `/<project>/<environment>/`; the states are kept like them."""

@@ -5,22 +5,24 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harvester.alerts.inbox import post
+from harvester.alerts.message import Severity
+from harvester.alerts.notice import Notice
 from harvester.base.child import ask
-from harvester.base.clock import Clock, SystemClock, parse_date
+from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.redaction import Secret, register_secret
 from harvester.base.systemd import Notifier
 from harvester.calendar import TradingCalendar
-from harvester.config.deliveries import DeliverySettings
+from harvester.config.deliveries import POSTGRES, DeliverySettings, choose
 from harvester.config.settings import Settings, settings_path
+from harvester.health.live_rows import live_folder
 from harvester.postgres.columns import layout_of
-from harvester.postgres.live import LiveDelivery, run_live
-from harvester.postgres.place import Database, address_of, choose, owner_of, receipts_of
+from harvester.postgres.live import Keeper, LiveDelivery
+from harvester.postgres.place import Database, address_of, owner_of
 from harvester.tokens.places import open_place, storing
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Deliver; nothing to do where no delivery to a database is configured."""
-    chosen = choose(settings, args.name)
+    chosen = choose(settings.deliveries, POSTGRES, args.name)
     if args.dsn:
         return _hand_over(chosen)
     if args.live:
@@ -89,23 +91,27 @@ def _run_live(args: argparse.Namespace, settings: Settings, chosen: tuple[Delive
     def calendar() -> TradingCalendar:
         return TradingCalendar.load(settings.calendar.file)
 
-    def is_stopped(seconds: float) -> bool:
-        notifier.alive(service.state.problem[:200] or f"bars of {service.state.date} go to {service.state.home}")
-        return stop.wait(seconds)
-
+    zone = calendar()
     service = LiveDelivery(settings, delivery, calendar, open_database, clock)
+    keeper = Keeper(service, live_folder(settings, delivery.name), clock, partial(_tell, settings, delivery.name))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     notifier.ready(f"delivers {delivery.name}")
-    folder, tell = receipts_of(settings, delivery, "live"), partial(print, file=sys.stderr, flush=True)
-    run_live(service, folder, today=_today(calendar(), clock), clock=clock, is_stopped=is_stopped, tell=tell)
+    while not stop.wait(keeper.turn(zone.trading_date(clock.wall_ns()))):
+        notifier.alive(service.state.problem[:200] or f"bars of {service.state.date} go to {service.state.home}")
     service.forget()
     notifier.stopping("asked to stop")
     return 0
 
 
-def _today(calendar: TradingCalendar, clock: Clock) -> Callable[[], date]:
-    return lambda: calendar.trading_date(clock.wall_ns())
+def _tell(settings: Settings, name: str, problem: str) -> None:
+    """Hand in a notice that bars do not reach the database, or that they do again."""
+    said = f"bars do not reach the database of {name}: {problem}" if problem else f"bars reach the database of {name}"
+    severity = Severity.WARNING if problem else Severity.CLEAR
+    try:
+        post(settings.alerts.inbox, Notice(severity, "rows", f"delivery {name}", settings.host_id, said))
+    except HarvesterError as error:
+        print(error, file=sys.stderr, flush=True)
 
 
 def _run_days(args: argparse.Namespace, settings: Settings, chosen: tuple[DeliverySettings, ...]) -> int:

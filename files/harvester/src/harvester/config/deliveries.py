@@ -1,16 +1,17 @@
 """Settings of deliveries: tables taken to places of others, each in its layout."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from harvester.base.errors import ConfigError
 from harvester.base.validation import Model
 from harvester.config.alerting import AwsRegion
 from harvester.config.cloudwatch import EndpointUrl
-from harvester.config.row_tables import PLAIN_TABLES, RowTable
+from harvester.config.row_tables import CANDLES, PLAIN_TABLES, RowTable
 
 S3_PLACE = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([A-Za-z0-9_-]+/){0,5}"
 SECRET_PLACE = r"(ssm|file):(/[A-Za-z0-9_.-]+){1,15}"  # noqa: S105  # where a secret lies, and none itself
@@ -62,6 +63,11 @@ class DeliverySettings(Model, frozen=True):
         """The tables of postgres; none of a price feed."""
         return () if self.kind == PRICE_FEED else self.tables or PLAIN_TABLES
 
+    @property
+    def lake_tables(self) -> frozenset[str]:
+        """The lake's tables that it takes."""
+        return frozenset(table.lake_table for table in self.row_tables) or frozenset({CANDLES})
+
 
 def refuse_shared_places(deliveries: tuple[DeliverySettings, ...]) -> None:
     """Raise ValueError where two have one name, or bring to one place; of a database: to one table."""
@@ -78,3 +84,12 @@ def _places(delivery: DeliverySettings) -> Iterator[str]:
         yield delivery.place
     else:
         yield from (f"{delivery.place} {table.full_name}" for table in delivery.row_tables)
+
+
+def choose(deliveries: Iterable[DeliverySettings], kind: str, name: str | None) -> tuple[DeliverySettings, ...]:
+    """Those of a kind, of this name if one is said. Raises ConfigError where no delivery has the name."""
+    known = tuple(deliveries)
+    if name and name not in (each.name for each in known):
+        names = ", ".join(each.name for each in known) or "nothing"
+        raise ConfigError(f"--name {name}: there is no such delivery. harvester_settings.deliveries has {names}.")
+    return tuple(each for each in known if each.kind == kind and name in (None, each.name))

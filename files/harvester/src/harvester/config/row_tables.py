@@ -10,6 +10,7 @@ NAME = r"[a-z_][a-z0-9_]{0,62}"
 EQUITY_DATA: Literal["equity_data"] = "equity_data"
 INDICATORS: Literal["indicators"] = "indicators"
 SCHEMA = "public"
+CANDLES = "candles"
 ColumnName = Annotated[str, Meta(pattern=rf"^{NAME}\Z")]
 
 
@@ -45,7 +46,7 @@ class RowTable(Model, frozen=True):
     @property
     def lake_table(self) -> str:
         """The lake's table that they come from."""
-        return "candles" if self.is_live else self.rows
+        return CANDLES if self.is_live else self.rows
 
     @property
     def full_name(self) -> str:
@@ -54,3 +55,8 @@ class RowTable(Model, frozen=True):
 
 
 PLAIN_TABLES = (RowTable(EQUITY_DATA, EQUITY_DATA), RowTable(INDICATORS, INDICATORS))
+
+
+def ticker_of(symbol: str) -> str:
+    """A symbol as the tables of equity_data and indicators have it: NSE:SBIN-EQ is SBIN."""
+    return symbol.rpartition(":")[2].removesuffix("-EQ")

@@ -9,13 +9,13 @@ from pathlib import Path
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
+from harvester.config.hours import DayHours
 from harvester.config.row_tables import RowTable
 from harvester.config.settings import Settings
 from harvester.deliver.protocol import Item, ItemError, Plan
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, now, save
 from harvester.lake.layout import Partition
 from harvester.postgres.columns import Row, TableLayout, layout_of
-from harvester.postgres.hours import DayHours
 from harvester.postgres.lake_rows import LakeRows, kinds_of
 from harvester.postgres.merge import Merged
 from harvester.postgres.minutes import Minute, rows_of, tickers_of

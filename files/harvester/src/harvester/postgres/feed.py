@@ -13,7 +13,7 @@ from harvester.deliver.receipts import DayReceipt
 from harvester.deliver.run import deliver
 from harvester.lake.layout import Partition
 from harvester.postgres.days import RowDelivery
-from harvester.postgres.place import Database, receipts_of
+from harvester.postgres.place import Database
 from harvester.price_feed.days import Source
 from harvester.price_feed.feed import days_due
 from harvester.price_feed.folder import partition_of, working
@@ -47,7 +47,7 @@ class RowFeed:
     def __init__(self, settings: Settings, delivery: DeliverySettings, place: Database, clock: Clock) -> None:
         self._settings, self._delivery, self._place, self._clock = settings, delivery, place, clock
         self._calendar = TradingCalendar.load(settings.calendar.file)
-        self._folder = receipts_of(settings, delivery, "tables")
+        self._folder = settings.data_dir / "rows" / delivery.name / "tables"
         self._source = Source(settings, self._calendar, self._folder / ".work")
 
     @property

@@ -5,6 +5,7 @@ again from the journal's begin, and the merge finds what the database has of it.
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -15,11 +16,12 @@ from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
+from harvester.config.hours import DayHours
 from harvester.config.settings import Settings
+from harvester.health.live_rows import PATIENCE_NS, STATE, LiveState
 from harvester.journal.format import day_directory
 from harvester.lake.layout import RAW, Partition
 from harvester.postgres.columns import Row, layout_of
-from harvester.postgres.hours import DayHours
 from harvester.postgres.minutes import rows_of, tickers_of
 from harvester.postgres.place import Database
 from harvester.postgres.tail import Change, JournalTail, LiveBars
@@ -27,29 +29,8 @@ from harvester.postgres.tail import Change, JournalTail, LiveBars
 LOOK_SECONDS = 0.25
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
 """Seconds before a failed delivery is tried again: doubled each time."""
-STATE = "live.json"
 STATE_NS = 10 * NS_PER_SECOND
 """The state is written so often, and whenever something changed."""
-
-
-@dataclass
-class LiveState:
-    """What the live delivery says of itself: a receipt of what was committed, and what is in its way."""
-
-    date: str = ""
-    home: str = ""
-    watermark: dict[str, str] = field(default_factory=dict)
-    """The begin of the newest bar that was committed today, by ticker."""
-    committed_at_ns: int = 0
-    latency_ms: dict[str, int] = field(default_factory=dict)
-    """From the receipt of the broker's answer to the commit, of the last that brought something, by ticker."""
-    fetched: dict[str, int] = field(default_factory=dict)
-    """Rows of bars that were committed since the start of the service, by ticker."""
-    failures: int = 0
-    """Attempts that failed since the last that did not."""
-    problem: str = ""
-    started_at_ns: int = 0
-    looked_at_ns: int = 0
 
 
 @dataclass
@@ -140,54 +121,49 @@ class LiveDelivery:
                 newest = max(row[1].isoformat() for row in rows)
                 state.watermark[ticker] = max(newest, state.watermark.get(ticker, ""))
                 state.latency_ms[ticker] = (now_ns - recv_ns) // NS_PER_MS
-        state.home, state.committed_at_ns = home, now_ns
+        state.home = home
 
 
-def run_live(
-    delivery: LiveDelivery,
-    folder: Path,
-    *,
-    today: Callable[[], date],
-    clock: Clock,
-    is_stopped: Callable[[float], bool],
-    tell: Callable[[str], None],
-) -> None:
-    """Turn until `is_stopped(seconds)`, which waits that long, says so. What fails is told once, and tried again."""
-    pause, state, written_ns, told = FIRST_PAUSE, delivery.state, 0, ""
-    is_over = False
-    while not is_over:
-        wait, problem, changed = LOOK_SECONDS, "", 0
+class Keeper:
+    """Keeps the service at work: turns, writes down what became of it, and has people told of what lasts."""
+
+    def __init__(self, delivery: LiveDelivery, folder: Path, clock: Clock, tell: Callable[[str], None]) -> None:
+        """`tell` hands in what people must hear of; an empty text when it is over."""
+        self._delivery, self._folder, self._clock, self._tell = delivery, folder, clock, tell
+        self._pause, self._written_ns = FIRST_PAUSE, 0
+        self._is_told = False
+
+    def turn(self, today: date) -> float:
+        """One turn, which raises nothing; the seconds until the next."""
+        problem, changed, wait = "", 0, LOOK_SECONDS
         try:
-            changed = delivery.turn(today())
+            changed = self._delivery.turn(today)
+            self._pause = FIRST_PAUSE
         except HarvesterError as error:
-            delivery.forget()
-            problem, wait, pause = str(error), pause, min(LAST_PAUSE, 2 * pause)
-        else:
-            pause = FIRST_PAUSE
-        state.failures = state.failures + 1 if problem else 0
-        is_new, state.problem, state.looked_at_ns = problem != state.problem, problem, clock.wall_ns()
-        if changed or is_new or state.looked_at_ns - written_ns > STATE_NS:
-            problem, written_ns = write_state(folder, state) or problem, state.looked_at_ns
-        if problem and problem != told:
-            tell(problem)
-        told = problem
-        is_over = is_stopped(wait)
+            self._delivery.forget()
+            problem, wait = str(error), self._pause
+            self._pause = min(LAST_PAUSE, 2 * self._pause)
+        self._note(problem, changed)
+        return wait
 
+    def _note(self, problem: str, changed: int) -> None:
+        state, now_ns = self._delivery.state, self._clock.wall_ns()
+        state.failing_since_ns = (state.failing_since_ns or now_ns) if problem else 0
+        if problem and problem != state.problem:
+            print(problem, file=sys.stderr, flush=True)
+        is_new, state.problem, state.looked_at_ns = problem != state.problem, problem, now_ns
+        lasts = bool(problem) and now_ns - state.failing_since_ns >= PATIENCE_NS
+        if lasts != self._is_told and (lasts or not problem):
+            self._tell(problem)
+            self._is_told = lasts
+        if changed or is_new or now_ns - self._written_ns >= STATE_NS:
+            self._write(state)
+            self._written_ns = now_ns
 
-def write_state(folder: Path, state: LiveState) -> str:
-    """Write down what the delivery says of itself; why that cannot be done, in words. Rows go on without it."""
-    path = folder / STATE
-    try:
-        make_directory(folder)
-        replace_file(path, json.dumps(asdict(state), indent=1) + "\n", 0o640)
-    except OSError as error:
-        return f"{path}: cannot be written ({error.strerror}). Make room, or correct the owner of the folder."
-    return ""
-
-
-def read_state(folder: Path) -> LiveState | None:
-    """What the live delivery wrote last; None where it has not, or where it cannot be read."""
-    try:
-        return LiveState(**json.loads((folder / STATE).read_bytes()))
-    except (OSError, TypeError, ValueError):
-        return None
+    def _write(self, state: LiveState) -> None:
+        """Rows go on where the state cannot be written; whoever reads it finds an old one."""
+        try:
+            make_directory(self._folder)
+            replace_file(self._folder / STATE, json.dumps(asdict(state), indent=1) + "\n", 0o640)
+        except OSError as error:
+            print(f"{self._folder / STATE}: cannot be written ({error.strerror}).", file=sys.stderr, flush=True)

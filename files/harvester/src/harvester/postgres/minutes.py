@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
-from harvester.config.row_tables import EQUITY_DATA, INDICATORS
+from harvester.config.row_tables import EQUITY_DATA, INDICATORS, ticker_of
 from harvester.indicators.averages import averages_of, round_price
 from harvester.postgres.columns import Row
 
@@ -21,11 +21,6 @@ class Minute(NamedTuple):
     begin_ns: int
     close: int
     volume: int
-
-
-def ticker_of(symbol: str) -> str:
-    """A symbol as the tables have it: NSE:SBIN-EQ is SBIN."""
-    return symbol.rpartition(":")[2].removesuffix("-EQ")
 
 
 def tickers_of(symbols: Iterable[str]) -> dict[str, str]:

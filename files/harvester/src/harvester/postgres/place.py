@@ -1,24 +1,20 @@
 """A database as a place of deliveries: opened by the stored DSN, its tables looked at, rows brought and read back."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 from psycopg import Connection
 
-from harvester.base.errors import ConfigError
 from harvester.base.redaction import Secret
-from harvester.config.deliveries import POSTGRES, DeliverySettings
+from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
 from harvester.postgres.columns import Row, TableLayout
 from harvester.postgres.dsn import LOCK_MS, STATEMENT_MS, Address, read_dsn
 from harvester.postgres.merge import Merged, claim, merge, read_back
 from harvester.postgres.schema import prepare
 from harvester.postgres.trouble import explained
-
-ReadSecret = Callable[[DeliverySettings], Secret]
 
 
 class Database:
@@ -94,16 +90,6 @@ def _limit(connection: Connection[Any]) -> None:
     )
 
 
-def choose(settings: Settings, name: str | None) -> tuple[DeliverySettings, ...]:
-    """The delivery to a database of this name, or all. Raises ConfigError where there is none of the name."""
-    ours = [each for each in settings.deliveries if each.kind == POSTGRES]
-    chosen = tuple(each for each in ours if name in (None, each.name))
-    if name and not chosen:
-        names = ", ".join(each.name for each in ours) or "none"
-        raise ConfigError(f"--name {name}: there is no such delivery to a database. harvester_settings has {names}.")
-    return chosen
-
-
 def owner_of(settings: Settings, delivery: DeliverySettings) -> str:
     """What the list of deliveries in a database calls a delivery."""
     return f"{settings.host_id}/{delivery.name}"
@@ -112,8 +98,3 @@ def owner_of(settings: Settings, delivery: DeliverySettings) -> str:
 def address_of(delivery: DeliverySettings, secret: Secret) -> Address:
     """Raises ConfigError."""
     return read_dsn(secret, delivery.place, delivery.ca_file)
-
-
-def receipts_of(settings: Settings, delivery: DeliverySettings, kind: str) -> Path:
-    """The folder of a delivery's receipts; `kind` is tables or live."""
-    return settings.data_dir / "deliveries" / delivery.name / kind

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harvester.brokers.fyers.history import History, read_history
+from harvester.config.hours import DayHours
 from harvester.decode.candles import BarBook, Place
 from harvester.journal.format import DATA, FYERS_HISTORY, Record, decode_candles
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.lake.day.segments import Source, find_sources
-from harvester.postgres.hours import DayHours
 from harvester.postgres.minutes import Minute
 
 NS = 1_000_000_000

@@ -80,7 +80,7 @@ def days_due(
     settings: Settings, source: Source, delivery: DeliverySettings, today: Partition, clock: Clock
 ) -> list[Partition]:
     """Closed days with what a delivery takes, and today once its bars have settled and the time has come."""
-    lake, kinds = settings.lake_dir, {table.lake_table for table in delivery.row_tables} or {CANDLES}
+    lake, kinds = settings.lake_dir, delivery.lake_tables
     closed = [each for each in find_partitions(lake) if each.host == settings.host_id and _has(lake, each, kinds)]
     settles_ns = source.settles_ns(today) if CANDLES in kinds else 0
     at = datetime.combine(today.date, time.fromisoformat(delivery.at), IST)

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from harvester.base.errors import ConfigError, HarvesterError
-from harvester.config.deliveries import PRICE_FEED, DeliverySettings
-from harvester.config.settings import Settings
+from harvester.base.errors import HarvesterError
+from harvester.config.deliveries import DeliverySettings
 from harvester.price_feed.layout import ANALYTICS
 from harvester.upload.bucket import Bucket, open_client
 from harvester.upload.trouble import Words, explained
@@ -61,13 +60,3 @@ class _Late:
 def open_place(settings: DeliverySettings) -> FeedBucket:
     """The bucket of a delivery."""
     return FeedBucket(_Late(settings), settings.bucket, settings.prefix)
-
-
-def choose(settings: Settings, name: str | None) -> tuple[DeliverySettings, ...]:
-    """The price feed of this name, or all. Raises ConfigError where there is none of the name."""
-    feeds = [each for each in settings.deliveries if each.kind == PRICE_FEED]
-    chosen = tuple(each for each in feeds if name in (None, each.name))
-    if name and not chosen:
-        names = ", ".join(each.name for each in feeds) or "nothing"
-        raise ConfigError(f"--name {name}: there is no such delivery. harvester_settings.deliveries has {names}.")
-    return chosen
