@@ -154,6 +154,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "upload": ["upload"],
         "deliver": ["deliver"],
         "deliver-raw": ["deliver-raw"],
+        "deliver-rows": ["deliver-rows", "--json"],
         "metrics": ["metrics"],
         "send-logs": ["send-logs"],
         "cleanup": ["cleanup", "--apply", "--keep-days", "0", "--receipt", str(place.receipt)],

@@ -54,6 +54,7 @@ class RowHost:
     delivery_changes: dict[str, Any] = field(default_factory=dict)
     clock: HandClock = field(default_factory=HandClock)
     dsn: str = ""
+    recording: CandleRecorder | None = None
 
     @property
     def settings(self) -> Settings:
@@ -97,8 +98,11 @@ class RowHost:
         with self.open() as place:
             return RowFeed(self.settings, self.delivery, place, self.clock).deliver_day(Partition(day, "lab1"))
 
-    def recorder(self, **options: Any) -> CandleRecorder:
-        return CandleRecorder(self.root / "journal", self.clock, (SBIN, INFY), MINUTE_NS, **options)
+    def recorder(self) -> CandleRecorder:
+        """The one that records."""
+        if self.recording is None:
+            self.recording = CandleRecorder(self.root / "journal", self.clock, (SBIN, INFY), MINUTE_NS)
+        return self.recording
 
     def close(self, day: date = DAY) -> Closing:
         settings = self.settings

@@ -57,7 +57,7 @@ def read_secret(delivery: DeliverySettings) -> Secret:
     stored = store.read()
     if stored is None:
         raise ConfigError(
-            f"{delivery.place}: no DSN is stored there. Store one: {storing('postgres', store, 'harvester-rows')}"
+            f"{delivery.place}: no DSN is stored there. Store one: {storing('postgres-dsn', store, 'harvester-rows')}"
         )
     register_secret(stored.value)
     return stored.value

@@ -32,9 +32,9 @@ CONNECTING = (
     ("translate host name", "", "Correct the host in the DSN, or the host's name resolution."),
     ("resolve host", "", "Correct the host in the DSN, or the host's name resolution."),
     ("Connection refused", "", "Start the server, or correct host and port in the DSN; a port beside 5432 and 6543 must"
-     " be in harvester_postgres_ports."),
+     " be in harvester_rows_ports."),
     ("timeout expired", "", "Start the server, or let this host reach it: a firewall on the way drops what is sent; a"
-     " port beside 5432 and 6543 must be in harvester_postgres_ports."),
+     " port beside 5432 and 6543 must be in harvester_rows_ports."),
     ("No such file or directory", "", "Start the server; its socket is not in the folder that the DSN names."),
     ("too many clients", "", "Raise max_connections of the server, or end other connections."),
     ("remaining connection slots", "", "Raise max_connections of the server, or end other connections."),
