@@ -25,10 +25,11 @@ LOOKED_AT = 120
 
 def run(report: "Report", *, long: bool) -> None:
     """Skips where no server is installed."""
-    from tests.postgres.server import Server, binaries
+    from tests.postgres.server import Server
+    from tests.postgresql_server import programs
 
-    if binaries() is None:
-        print("rows: no PostgreSQL server is installed (requirements/apt-postgres.txt), so nothing is measured")
+    if programs() is None:
+        print("rows: no PostgreSQL server is installed (requirements/apt-postgresql.txt), so nothing is measured")
         return
     with tempfile.TemporaryDirectory(prefix="bench-rows-") as folder, Server() as server:
         waits, turns = _ours(Path(folder), server)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from psycopg import sql
 from tests.journals import DAY, HandClock
-from tests.postgres.server import Base, Server, binaries
+from tests.postgres.server import Base, Server
+from tests.postgresql_server import programs
 from tests.storage.lake.candles import CandleRecorder
 
 from harvester.calendar import TradingCalendar
@@ -32,8 +33,8 @@ SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """Not to be stopped: a test that stops one has its own."""
-    if binaries() is None:
-        pytest.skip("there is no PostgreSQL server here (requirements/apt-postgres.txt)")
+    if programs() is None:
+        pytest.skip("there is no PostgreSQL server here (requirements/apt-postgresql.txt)")
     with Server() as running:
         yield running
 

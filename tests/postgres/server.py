@@ -1,4 +1,7 @@
-"""A PostgreSQL server of this process's own: started, stopped, shut to writes, with certificates that are made here."""
+"""A PostgreSQL server that a test stops and starts, with TLS, passwords, and certificates that are made here.
+
+tests/postgresql_server.py has the plain one, through a socket.
+"""
 
 import os
 import pwd
@@ -17,20 +20,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from tests.postgresql_server import programs
 
 NAMES = count(1)
 USER, PASSWORD = "harvester", "Pa ss%40/#:?&='\\ü"
 NAME_OF_SERVER = "db.example.test"
 """What its certificate is for; a DSN reaches it by hostaddr."""
-
-
-def binaries() -> Path | None:
-    """The folder of the newest server that is installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    initdb = shutil.which("initdb")
-    return Path(initdb).resolve().parent if initdb else None
 
 
 def make_certificates(folder: Path) -> None:
@@ -145,7 +140,7 @@ class Server:
         return self.base(name)
 
     def _call(self, program: str, *words: object, check: bool = True) -> None:
-        folder = binaries()
+        folder = programs()
         assert folder
         subprocess.run([folder / program, *map(str, words)], check=check, stdout=subprocess.DEVNULL, cwd="/",
                        user=self.user.pw_uid, group=self.user.pw_gid, timeout=60)  # fmt: skip
