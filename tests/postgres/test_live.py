@@ -73,6 +73,34 @@ def test_a_restart_finds_what_is_there_and_uses_up_no_number_of_the_sequence(hos
     assert host.base.run("SELECT max(id), count(*) FROM equity_data") == [(4, 4)]
 
 
+def test_a_segment_is_read_on_after_its_folder_changed_and_a_new_one_after_it(host: RowHost) -> None:
+    recorder, live = host.recorder(), host.live()
+    recorder.answer(1.05, SBIN, said(bar(0)))
+    assert live.turn(DAY) == 2
+    (host.settings.journal_dir / str(DAY) / "passing-by").touch()
+    recorder.answer(2.05, SBIN, said(bar(1)))
+    assert live.turn(DAY) == 2
+    recorder.stop()
+    host.recording = None
+    host.recorder().answer(3.05, SBIN, said(bar(2)))
+    assert live.turn(DAY) == 2 and live.turn(DAY) == 0
+    assert len(host.rows()) == 3
+
+
+def test_half_a_record_is_read_when_it_is_whole(host: RowHost) -> None:
+    recorder, live = host.recorder(), host.live()
+    recorder.answer(1.05, SBIN, said(bar(0)))
+    assert live.turn(DAY) == 2
+    [path] = (host.settings.journal_dir / str(DAY)).glob("*.open")
+    before = path.stat().st_size
+    recorder.answer(2.05, SBIN, said(bar(0), bar(1)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: before + 50])
+    assert live.turn(DAY) == 0
+    path.write_bytes(whole)
+    assert live.turn(DAY) == 2
+
+
 def test_averages_begin_at_the_opening_and_an_auction_moves_none(host: RowHost) -> None:
     recorder, live = host.recorder(), host.live()
     recorder.answer(2.05, SBIN, said(bar(-8, 700, 10_000), bar(0, 800, 1), bar(1, 802, 3)))

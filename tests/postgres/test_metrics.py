@@ -65,31 +65,31 @@ def published(host: RowHost, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_rows_are_counted_once_by_ticker_in_both_namespaces(published: Published) -> None:
     host = published.host
-    assert published.minute(0.5) == {}, "before the first bar has ended nothing can lack"
-    host.recorder().answer(2.05, SBIN, said(bar(0), bar(1)))
-    found = published.minute(2.1)
+    assert published.minute(15.9) == {}, "in the first quarter of an hour nothing can lack"
+    host.recorder().answer(20.05, SBIN, said(bar(0), bar(1)))
+    found = published.minute(20.1)
     assert found[THEIRS] == found["AlphaHarvester"] == {
-        "DataPointsFetched": 2, "SupabaseUploadSuccess": 1, "LatencyMilliseconds": 3000}  # fmt: skip
+        "DataPointsFetched": 2, "SupabaseUploadSuccess": 1, "LatencyMilliseconds": 2960}  # fmt: skip
     [call] = [call for call in published.calls if call["Namespace"] == THEIRS]
     assert {tuple(each["Dimensions"][0].items()) for each in call["MetricData"]} == {
         (("Name", "Ticker"), ("Value", "SBIN")), (("Name", "Ticker"), ("Value", "INFY"))}  # fmt: skip
     units = {each["MetricName"]: each["Unit"] for each in call["MetricData"]}
     assert units.pop("LatencyMilliseconds") == "Milliseconds" and {*units.values()} == {"Count"}
-    assert published.minute(3.1)[THEIRS] == {"DataPointsFetched": 0, "SupabaseUploadSuccess": 1}
-    assert published.minute(4.1, version="ssm:2")[THEIRS]["TokenRefreshEvents"] == 1
+    assert published.minute(21.1)[THEIRS] == {"DataPointsFetched": 0, "SupabaseUploadSuccess": 1}
+    assert published.minute(22.1, version="ssm:2")[THEIRS]["TokenRefreshEvents"] == 1
     assert published.minute(500.0, version="ssm:2") == {}, "after the session nothing lacks"
 
 
 def test_an_upload_that_fails_is_a_zero_and_its_rows_are_counted_when_they_come(published: Published) -> None:
     host = published.host
-    published.minute(0.5)
+    published.minute(15.9)
     good, host.dsn = host.base.dsn, host.base.dsn.replace("dbname=", "dbname=no")
-    host.recorder().answer(2.05, SBIN, said(bar(0), bar(1)))
+    host.recorder().answer(20.05, SBIN, said(bar(0), bar(1)))
     assert host.settings
-    assert published.minute(2.1)[THEIRS] == {"DataPointsFetched": 0, "SupabaseUploadSuccess": 0}
+    assert published.minute(20.1)[THEIRS] == {"DataPointsFetched": 0, "SupabaseUploadSuccess": 0}
     host.dsn = good
     assert host.settings
-    assert published.minute(3.1)[THEIRS]["DataPointsFetched"] == 2
+    assert published.minute(21.1)[THEIRS]["DataPointsFetched"] == 2
 
 
 def rendered_alarm() -> dict[str, Any]:
@@ -124,6 +124,6 @@ def test_a_quarter_of_an_hour_of_a_session_without_rows_is_an_alarm_and_a_night_
         alarm.evaluate(metrics, start + timedelta(minutes=minute + 1))
         states.append(alarm.state)
     assert State.ALARM not in states[:31] and states[45] == State.ALARM and states[-1] == State.ALARM
-    for minute in range(60, 100):
+    for minute in range(60, 120):
         alarm.evaluate(metrics, start + timedelta(minutes=minute))
     assert alarm.state == State.OK, "nothing is counted after the session"

@@ -1,7 +1,8 @@
 """Metrics of live deliveries, by the names that users of rows have: by ticker, and beside ours in their namespace.
 
 DataPointsFetched Count, SupabaseUploadSuccess Count 0 or 1, LatencyMilliseconds, TokenRefreshEvents Count; dimension
-Ticker. While a session is open each minute has a DataPointsFetched, be it 0: an alarm on their sum can fire.
+Ticker. From a quarter of an hour after the opening each minute has a DataPointsFetched, be it 0: an alarm on their sum
+can fire.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from harvester.health.live_rows import LiveState
 from harvester.metrics.measure import Metric
 
 FRESH_NS = LATE_NS = 60 * NS_PER_SECOND
+QUARTER_NS = 900 * NS_PER_SECOND
+"""Of the alarm: a 0 that came sooner after the opening would be an alarm before a row can be there."""
 NAME = "rows.json"
 
 
@@ -40,12 +43,12 @@ class TickerMetric(NamedTuple):
 
 
 def open_tickers(settings: Settings, now_ns: int) -> dict[str, bool]:
-    """By ticker, whether a bar of it should have come by now, and another will."""
+    """By ticker, whether rows of it must have come within a quarter of an hour, and more will."""
     calendar = TradingCalendar.load(settings.calendar.file)
     hours = DayHours(settings, calendar, calendar.trading_date(now_ns))
     bars = {symbol: hours.of(symbol).bars for symbol in settings.symbols_of("fyers-history")}
     return {
-        ticker_of(symbol): bool(due) and due[0].end_ns + LATE_NS <= now_ns < due[-1].end_ns + LATE_NS
+        ticker_of(symbol): bool(due) and due[0].begin_ns + QUARTER_NS + LATE_NS <= now_ns < due[-1].end_ns + LATE_NS
         for symbol, due in bars.items()
     }
 

@@ -23,6 +23,8 @@ class _Read:
 
     end: int = 0
     is_whole: bool = False
+    header: dict[str, Any] = field(default_factory=dict)
+    """Of its first record: what each stream is."""
 
 
 @dataclass
@@ -49,6 +51,7 @@ class JournalTail:
 
     def _records(self, source: Source) -> Iterator[tuple[Source, Record]]:
         read = self._read.setdefault(source.name, _Read())
+        source.header = read.header
         if read.is_whole:
             return
         is_archived = source.path.suffix in ARCHIVED
@@ -63,7 +66,7 @@ class JournalTail:
                 stream = RecordStream(file)
                 for offset, record in stream:
                     if begin == 0 and (head := control_of(record, "segment")):
-                        source.header = head
+                        source.header = read.header = head
                     if begin + offset >= read.end:
                         yield source, record
                 read.end = max(read.end, begin + stream.valid_end)
