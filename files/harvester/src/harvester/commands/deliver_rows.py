@@ -23,6 +23,7 @@ from harvester.health.live_rows import live_folder
 from harvester.postgres.columns import layout_of
 from harvester.postgres.live import Keeper, LiveDelivery
 from harvester.postgres.place import Database, address_of, owner_of
+from harvester.postgres.trouble import DatabaseError
 from harvester.tokens.places import open_place, storing
 
 if TYPE_CHECKING:
@@ -120,19 +121,23 @@ def _run_days(args: argparse.Namespace, settings: Settings, chosen: tuple[Delive
 
     day = parse_date(args.date, "--date") if args.date else None
     results: list[DayResult] = []
+    unreached: list[str] = []
     for each in chosen:
         address = address_of(each, read_secret(each))
         with Database(address, owner_of(settings, each), layouts_of(each)) as place:
             feed = RowFeed(settings, each, place, SystemClock())
-            for partition in feed.due() if args.due else [feed.partition(day)]:
-                results.append(result := feed.deliver_day(partition))
-                if not args.json:
-                    _report(result, feed.home)
+            try:
+                for partition in feed.due() if args.due else [feed.partition(day)]:
+                    results.append(result := feed.deliver_day(partition))
+                    if not args.json:
+                        _report(result, feed.home)
+            except DatabaseError as error:  # another delivery's database may well be there
+                unreached.append(str(error))
     if args.json:
         print(json.dumps([result.describe() for result in results], indent=1))
     elif not chosen:
         print("No delivery to a database is configured (deliveries), so nothing is delivered.")
-    if problems := [problem for result in results for problem in result.outcome.problems]:
+    if problems := [*unreached, *(problem for result in results for problem in result.outcome.problems)]:
         raise HarvesterError("\n".join([*problems, "The next run goes on with what is lacking."]))
     return 0
 
