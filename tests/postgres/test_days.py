@@ -5,13 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.journals import DAY, OPEN_NS
+from tests.journals import DAY, OPEN_NS, HandRecorder
 from tests.postgres.conftest import INFY, MINUTE_NS, SBIN, RowHost
 from tests.postgres.test_live import at, bar
 from tests.storage.lake.candles import said
 
 from harvester.base.errors import ConfigError
 from harvester.dues.deliveries import DeliverySource
+from harvester.reader import open_lake
 
 SETTLED = 392.0
 """Minutes after the opening: the last bar ends at 375, and settles a quarter of an hour after the auction."""
@@ -102,6 +103,31 @@ def test_tables_of_the_lake_have_the_columns_that_the_settings_name(host: RowHos
     )
     assert [row[:3] for row in rows] == [(at(0), 800, 10), (at(1), 805, 10), (at(2), 802, 10)]
     assert {row[3] for row in rows} == {True}
+
+
+def test_books_of_a_closed_day_are_rows_with_the_levels_that_are_named(host: RowHost) -> None:
+    columns = {"symbol": "symbol", "received": "ts_recv", "run": "run_id", "seq": "seq", "entry": "entry"}
+    columns |= {"bid": "bid_px_1", "bid_shares": "bid_qty_1", "ask": "ask_px_5", "is_valid": "valid"}
+    books = {"name": "books", "rows": "depth", "columns": columns, "key": ["symbol", "run", "seq", "entry"]}
+    host.changes, host.delivery_changes = {"feeds": ["fyers-rest"]}, {"live": False, "tables": [books]}
+    recorder = HandRecorder(host.settings.journal_dir, host.clock)
+    recorder.open_window(3)
+    recorder.poll_all(0, 1, 2)
+    recorder.close_window(3)
+    recorder.stop()
+    host.clock.now_ns = OPEN_NS + 430 * MINUTE_NS
+    host.close()
+
+    done = host.deliver()
+
+    assert (
+        done.outcome.complete and done.describe()["symbols"] == sorted([SBIN, INFY]) and done.describe()["records"] == 6
+    )
+    lake = open_lake(host.settings.lake_dir)
+    wanted = lake.depth(SBIN, DAY, session="all", prices="decimal", invalid=True).arrow().to_pylist()
+    rows = host.base.run("SELECT bid, bid_shares, ask, is_valid FROM books WHERE symbol = 'NSE:SBIN-EQ' ORDER BY seq")
+    assert rows == [(row["bid_px_1"], row["bid_qty_1"], row["ask_px_5"], row["valid"]) for row in wanted]
+    assert len(rows) == 3 and rows[0][0] > 0
 
 
 @pytest.mark.parametrize(
