@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection
 from datetime import date, datetime, time
 from pathlib import Path
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import zone
 from harvester.config.deliveries import POSTGRES, PRICE_FEED, DeliverySettings
 from harvester.config.settings import Settings
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, load_any, receipt_path
@@ -75,7 +76,7 @@ class DeliverySource:
         return Found(cause="nothing of the day is verified there")
 
     def _due(self, delivery: DeliverySettings, day: date, settles_ns: int) -> Due:
-        at = datetime.combine(day, time.fromisoformat(delivery.at), IST)
+        at = datetime.combine(day, time.fromisoformat(delivery.at), zone())
         due_ns = max(settles_ns, int(at.timestamp()) * NS_PER_SECOND)
         return Due(
             kind=self.kind,

@@ -6,7 +6,8 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from harvester.base.clock import IST, NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.market import zone
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
@@ -59,7 +60,7 @@ class PriceFeed:
         return self._bucket.home
 
     def partition(self, day: date | None = None) -> Partition:
-        """A day of this host; default: today in India."""
+        """A day of this host; default: today in the market."""
         return partition_of(self._settings, day, self._clock)
 
     def due(self) -> list[Partition]:
@@ -83,7 +84,7 @@ def days_due(
     lake, kinds = settings.lake_dir, delivery.lake_tables
     closed = [each for each in find_partitions(lake) if each.host == settings.host_id and _has(lake, each, kinds)]
     settles_ns = source.settles_ns(today) if CANDLES in kinds else 0
-    at = datetime.combine(today.date, time.fromisoformat(delivery.at), IST)
+    at = datetime.combine(today.date, time.fromisoformat(delivery.at), zone())
     is_due = clock.wall_ns() >= max(settles_ns, int(at.timestamp()) * NS_PER_SECOND)
     if is_due:
         return [*closed, *([today] if settles_ns and today not in closed else [])]
