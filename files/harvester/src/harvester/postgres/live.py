@@ -29,6 +29,8 @@ from harvester.postgres.tail import Change, JournalTail, LiveBars
 LOOK_SECONDS = 0.25
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
 """Seconds before a failed delivery is tried again: doubled each time."""
+PAUSE_TIMES = 5
+"""The pause is so many times what the attempt took: to read a long day again must not take the host from the recorder."""
 STATE_NS = 10 * NS_PER_SECOND
 """The state is written so often, and whenever something changed."""
 
@@ -135,13 +137,14 @@ class Keeper:
 
     def turn(self, today: date) -> float:
         """One turn, which raises nothing; the seconds until the next."""
-        problem, changed, wait = "", 0, LOOK_SECONDS
+        problem, changed, wait, began_ns = "", 0, LOOK_SECONDS, self._clock.mono_ns()
         try:
             changed = self._delivery.turn(today)
             self._pause = FIRST_PAUSE
         except HarvesterError as error:
             self._delivery.forget()
-            problem, wait = str(error), self._pause
+            spent = (self._clock.mono_ns() - began_ns) / NS_PER_SECOND
+            problem, wait = str(error), max(self._pause, PAUSE_TIMES * spent)
             self._pause = min(LAST_PAUSE, 2 * self._pause)
         self._note(problem, changed)
         return wait
