@@ -10,7 +10,8 @@ from tests.postgres.conftest import INFY, MINUTE_NS, SBIN, RowHost
 from tests.postgres.server import Server
 from tests.storage.lake.candles import said
 
-from harvester.base.errors import HarvesterError
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.postgres.minutes import tickers_of
 from harvester.postgres.trouble import DatabaseError
 
 OPENING = datetime.fromtimestamp(OPEN_NS // 10**9, UTC)
@@ -99,6 +100,18 @@ def test_half_a_record_is_read_when_it_is_whole(host: RowHost) -> None:
     assert live.turn(DAY) == 0
     path.write_bytes(whole)
     assert live.turn(DAY) == 2
+
+
+@pytest.mark.parametrize(
+    ("symbols", "says"),
+    [
+        ((SBIN, "NSE:SBIN"), "NSE:SBIN and NSE:SBIN-EQ would both be SBIN in the tables"),
+        (("NSE:NIFTY50-INDEX",), "NIFTY50-INDEX has more than the 10 letters of the tables' tickers"),
+    ],
+)
+def test_symbols_that_the_tables_cannot_tell_apart_or_hold_are_refused(symbols: tuple[str, ...], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        tickers_of(symbols)
 
 
 def test_averages_begin_at_the_opening_and_an_auction_moves_none(host: RowHost) -> None:

@@ -30,7 +30,7 @@ LOOK_SECONDS = 0.25
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
 """Seconds before a failed delivery is tried again: doubled each time."""
 PAUSE_TIMES = 5
-"""The pause is so many times what the attempt took: to read a long day again must not take the host from the recorder."""
+"""The pause is so many times what the attempt took: reading a long day again must not take the recorder's processor."""
 STATE_NS = 10 * NS_PER_SECOND
 """The state is written so often, and whenever something changed."""
 

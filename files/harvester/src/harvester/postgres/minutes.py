@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.errors import HarvesterError
+from harvester.base.errors import ConfigError
 from harvester.config.row_tables import EQUITY_DATA, INDICATORS, ticker_of
 from harvester.indicators.averages import averages_of, round_price
 from harvester.postgres.columns import Row
@@ -24,16 +24,16 @@ class Minute(NamedTuple):
 
 
 def tickers_of(symbols: Iterable[str]) -> dict[str, str]:
-    """The ticker of each symbol. Raises HarvesterError where two would have one, or one is too long."""
+    """The ticker of each symbol. Raises ConfigError where two would have one, or one is too long."""
     tickers = {symbol: ticker_of(symbol) for symbol in symbols}
     seen: dict[str, str] = {}
     for symbol, ticker in tickers.items():
         if other := seen.get(ticker):
-            raise HarvesterError(
+            raise ConfigError(
                 f"{symbol} and {other} would both be {ticker} in the tables. Leave one out of candles.symbols."
             )
         if len(ticker) > TICKER_LIMIT:
-            raise HarvesterError(
+            raise ConfigError(
                 f"{symbol}: {ticker} has more than the {TICKER_LIMIT} letters of the tables' tickers. Leave it out of"
                 " candles.symbols; a table with rows of candles takes symbols of any length."
             )
