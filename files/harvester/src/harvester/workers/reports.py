@@ -60,6 +60,11 @@ def parse_report(data: bytes) -> Report:
     return Report(hashlib.sha256(content).hexdigest()[:32], **kept)
 
 
+def inbox_of(data_dir: Path, worker: str) -> Path:
+    """Where the door of this machine puts the reports of a worker, one file each."""
+    return data_dir / worker / "inbox"
+
+
 def _clean(text: str, length: int) -> str:
     """Without what no terminal and no log should meet; lines and tabs stay."""
     return "".join(letter for letter in text[:length] if letter.isprintable() or letter in "\n\t")

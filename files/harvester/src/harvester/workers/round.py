@@ -30,7 +30,7 @@ from harvester.workers.memory import Act, Memory, load, save
 from harvester.workers.places import open_mailbox
 from harvester.workers.repair.book import RepairBook
 from harvester.workers.repair.treat import Bounds, treat
-from harvester.workers.reports import ErrorLog, Report, parse_report
+from harvester.workers.reports import ErrorLog, Report, inbox_of, parse_report
 from harvester.workers.settings import OverseerSettings, WorkerSettings
 from harvester.workers.signal import signal_of
 
@@ -97,7 +97,8 @@ def look_at(parts: Parts) -> Memory:
     for name in parts.worker.reports:
         if name in names:
             memory = _take(parts, parts.mailbox, name, memory)
-    for place in parts.worker.inboxes:
+    own = inbox_of(parts.settings.data_dir, parts.worker.name)
+    for place in (*parts.worker.inboxes, *([str(own)] if own.is_dir() else [])):
         memory = _empty(parts, place, memory)
     return memory
 

@@ -29,6 +29,16 @@ class RcloneSettings(Model, frozen=True):
     """Mode 0600, in a folder that the overseer may write: rclone writes refreshed tokens back."""
 
 
+class DoorSettings(Model, frozen=True):
+    """The door on loopback, behind a tunnel that you run: `harvester workers listen`."""
+
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 5001
+    tokens: Path = Path("/etc/harvester/worker-tokens")
+    """Mode 0600; a line `NAME TOKEN` for each worker, two while a token is rotated."""
+    per_minute: Annotated[int, Meta(ge=1, le=600)] = 10
+    """Requests in any 60 seconds from one address; six times as many from all together."""
+
+
 class WorkerSettings(Model, frozen=True, kw_only=True):
     """A worker, how it is judged and what may be done for it."""
 
@@ -90,6 +100,7 @@ class OverseerSettings(Model, frozen=True, kw_only=True):
     data_dir: Path = Path("/var/lib/harvester/workers")
     alert_inbox: Path = Path("/var/spool/harvester-alert")
     rclone: RcloneSettings = RcloneSettings()
+    door: DoorSettings = DoorSettings()
 
     def __post_init__(self) -> None:
         names = [worker.name for worker in self.workers]
