@@ -44,8 +44,12 @@ class Place:
             "alert_inbox": str(self.alerts),
             "workers": [{"name": "colab", "mailbox": str(self.box), "notebook": "train.ipynb", **worker}],
         }
-        self.settings = validate(OverseerSettings, self.data)
         self.file = root / "overseer.json"
+        self.reload()
+
+    def reload(self) -> None:
+        """Take `data` into the settings."""
+        self.settings = validate(OverseerSettings, self.data)
         self.file.write_text(json.dumps(self.data))
 
     def parts(self) -> Parts:

@@ -10,6 +10,8 @@ from tests.workers.weeks import MINUTE, START, status
 
 from harvester import cli
 from harvester.base.clock import SystemClock
+from harvester.base.validation import validate
+from harvester.jobs.model import JobsFile
 from harvester.workers.mailbox import FolderMailbox, MailboxError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -126,3 +128,8 @@ def test_settings_that_are_missing_and_workers_that_are_not_there_are_said(place
     place.file.unlink()
     code, _, complaint = run("look")
     assert (code, "docs/workers.md" in complaint) == (2, True)
+
+
+def test_a_job_of_a_host_may_be_the_look() -> None:
+    job = {"name": "w", "when": "every 2min", "builtin": "workers", "arguments": ["look"], "limit": "110s"}
+    assert validate(JobsFile, {"jobs": [job]}).jobs[0].builtin == "workers"

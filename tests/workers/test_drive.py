@@ -3,11 +3,13 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.readers.venv import making
 
+from lab import cli
 from lab.drive.answers import Answer
 from lab.drive.files import ROOT
 from lab.drive.queries import QueryError, read_query
@@ -117,3 +119,15 @@ def test_googles_own_client_is_content_with_it(tmp_path: Path) -> None:
         "gone": [404, said["gone"][1]],
         "bad_query": 400,
     }
+
+
+def test_a_command_is_led_to_a_stand_in_and_its_exit_code_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    script = (
+        "import os; print(os.environ['HTTPS_PROXY'], open(os.environ['RCLONE_CONFIG']).read()); raise SystemExit(7)"
+    )
+    assert cli.main(["drive", "--", sys.executable, "-c", script]) == 7
+    said = capfd.readouterr().out
+    assert said.startswith("http://127.0.0.1:")
+    assert "[drive]\ntype = drive" in said
+    assert cli.main(["drive"]) == 2
+    assert "lab drive -- rclone lsf drive:" in capfd.readouterr().err

@@ -116,9 +116,14 @@ class OverseerSettings(Model, frozen=True, kw_only=True):
         raise ConfigError(f"There is no worker {name!r} here. There are: {known}.")
 
 
+def find_overseer(path: Path | None) -> Path:
+    """Where the settings are, or would be."""
+    return path or Path(os.environ.get(VARIABLE) or PATH)
+
+
 def load_overseer(path: Path | None) -> OverseerSettings:
     """Read and check the settings. Raises ConfigError naming file, key and rule."""
-    found = path or Path(os.environ.get(VARIABLE) or PATH)
+    found = find_overseer(path)
     try:
         return validate(OverseerSettings, json.loads(found.read_bytes()))
     except Refused as refused:

@@ -34,7 +34,7 @@ def open_service(settings: OverseerSettings, clock: Clock) -> Service:
         try:
             make_directory(inbox)
             if sum(1 for _ in inbox.iterdir()) >= WAITING:
-                raise HarvesterError(f"{inbox}: {WAITING} reports wait. Does harvester workers look run?")
+                raise HarvesterError(f"{inbox}: {WAITING} reports wait already, so no look takes them.")
             fields = report._asdict()
             del fields["id"]
             replace_file(inbox / f"{report.id}.json", json.dumps(fields), 0o640)
