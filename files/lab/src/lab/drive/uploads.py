@@ -63,10 +63,12 @@ def multipart(content_type: str, body: bytes) -> tuple[dict[str, Any], bytes]:
     match = re.search(r'boundary="?([^";]+)"?', content_type)
     if match is None:
         raise UploadError("no boundary")
-    parts = (b"\r\n" + body).split(b"\r\n--" + match[1].encode())
+    mark = b"--" + match[1].encode()
+    end = b"\r\n" if body.startswith(mark + b"\r\n") else b"\n"  # Google's own client ends lines so
+    parts = (end + body).split(end + mark)
     if len(parts) != 4:
         raise UploadError("a body has two parts")
-    metadata, content = (part.split(b"\r\n\r\n", 1)[1] for part in parts[1:3])
+    metadata, content = (part.split(end * 2, 1)[1] for part in parts[1:3])
     try:
         read = json.loads(metadata)
     except ValueError as error:
