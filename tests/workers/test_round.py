@@ -65,6 +65,19 @@ def test_a_report_is_logged_repaired_answered_by_a_signal_and_told_with_the_line
     assert done["patch_applied"] and done["restart_sent"] and done["error_type"] == "OOM"
 
 
+def test_the_overseer_shows_each_hour_that_it_lives(place: Place) -> None:
+    for _ in range(60):
+        look_at(place.parts())
+        place.clock.now_ns += 2 * MINUTE
+    shown = json.loads((place.box / "linux_heartbeat.json").read_bytes())
+    assert shown == {
+        "timestamp": stamp(START + HOUR),
+        "host": "host-1",
+        "status": "slow",
+        "next_check": stamp(START + 2 * HOUR),
+    }
+
+
 def test_the_older_name_of_a_report_is_read_too(place: Place) -> None:
     place.put("colab_error_report.json", report("KeyError", "'close'"))
     look_at(place.parts())

@@ -62,6 +62,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """When it was restarted in the last 24 hours."""
     told: tuple[str, ...] = ()
     """What people were told of, and is not over."""
+    heartbeat_ns: int | None = None
+    """When the overseer last showed the worker that it lives."""
     hours: dict[str, str] = {}
     """By the begin of each hour in India, in ns: the best that was seen of it, `state: cause`."""
     paused: bool = False

@@ -49,6 +49,8 @@ class WorkerSettings(Model, frozen=True, kw_only=True):
     """Places to which the doors put error reports, one file each; beside the mailbox."""
     status: FileName = "colab_status.json"
     signal: FileName = "restart_requested.json"
+    heartbeat: FileName = "linux_heartbeat.json"
+    """What the overseer writes each hour, so that a worker sees that it lives."""
     reports: tuple[FileName, ...] = ("error_report.json", "colab_error_report.json")
     """Names of an error report in the mailbox; the second one is what older code of the worker writes."""
     progress: tuple[str, ...] = ("iteration", "training_step")
