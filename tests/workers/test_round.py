@@ -175,6 +175,13 @@ def test_a_report_of_yesterday_restarts_nobody(place: Place) -> None:
     assert "the report is old" in place.told()[0][2].lower()
 
 
+def test_a_report_without_a_zone_is_of_the_workers_own(make_place: Callable[..., Place]) -> None:
+    place = make_place(zone="America/Los_Angeles")
+    place.put("error_report.json", report("ConnectionError", "reset", timestamp="2026-11-23T10:30:00"))
+    look_at(place.parts())
+    assert place.signal() is not None, "it is of this moment"
+
+
 def test_a_mailbox_that_takes_no_signal_is_asked_again_and_the_restart_is_forgotten_in_time(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,9 +28,9 @@ class Report(NamedTuple):
     iteration: float | None
     timestamp: str
 
-    def at_ns(self, now_ns: int) -> int:
-        """When it happened, as far as that can be believed."""
-        at_ns, _ = read_time(self.timestamp, "UTC")
+    def at_ns(self, now_ns: int, zone: str) -> int:
+        """When it happened, as far as that can be believed; a time without a zone is one of `zone`."""
+        at_ns, _ = read_time(self.timestamp, zone)
         return now_ns if at_ns is None or at_ns > now_ns else at_ns
 
 
