@@ -7,12 +7,26 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.workers.weeks import START
+from tests.workers.weeks import START, stamp
 
 from harvester.alerts.inbox import take
 from harvester.base.validation import validate
 from harvester.workers.round import Parts, parts_of
 from harvester.workers.settings import OverseerSettings
+
+
+def report(
+    kind: str = "RuntimeError", message: str = "CUDA out of memory", at: int = START, **more: object
+) -> dict[str, Any]:
+    return {
+        "notebook_id": "train.ipynb",
+        "error_type": kind,
+        "error_message": message,
+        "stacktrace": "Traceback (most recent call last):\n  File ...",
+        "iteration": 7,
+        "timestamp": stamp(at),
+        **more,
+    }
 
 
 class MovedClock:

@@ -151,66 +151,73 @@ class Drive:
         return answers.of(file.describe())
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, drive: Drive, context: ssl.SSLContext) -> None:
+        self.drive, self.context = drive, context
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def do_CONNECT(self) -> None:
+        host, _, port = self.path.rpartition(":")
+        if host not in HOSTS or port != "443" or self.server.drive.mishaps.away:
+            self.send_error(502)
+            self.close_connection = True
+            return
+        self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        self.connection = self.server.context.wrap_socket(self.connection, server_side=True)
+        self.rfile = self.connection.makefile("rb")
+        self.wfile = self.connection.makefile("wb", buffering=0)
+        self.close_connection = False
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            data = b""
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return data
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > 1 and "upload" in self.path and self.server.drive.mishaps.take("cut_uploads"):
+            self.rfile.read(length // 2)
+            raise CutError
+        return self.rfile.read(length)
+
+    def _answer(self) -> None:
+        try:
+            body = self._body()
+            time.sleep(self.server.drive.mishaps.slow_seconds)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = self.server.drive.answer(self.command, self.path, headers, body)
+            self._send(answer)
+        except (CutError, OSError):
+            self.close_connection = True
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.code)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json; charset=UTF-8")
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        if "alt=media" in self.path and len(answer.body) > 1 and self.server.drive.mishaps.take("cut_downloads"):
+            self.wfile.write(answer.body[: len(answer.body) // 2])
+            raise CutError
+        self.wfile.write(answer.body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: `mishaps.seen` has each request."""
+
+
 def make_server(drive: Drive, context: ssl.SSLContext) -> ThreadingHTTPServer:
     """A proxy on loopback and a free port, which answers for Google itself; call serve_forever()."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 60
-
-        def do_CONNECT(self) -> None:
-            host, _, port = self.path.rpartition(":")
-            if host not in HOSTS or port != "443" or drive.mishaps.away:
-                self.send_error(502)
-                self.close_connection = True
-                return
-            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            self.connection = context.wrap_socket(self.connection, server_side=True)
-            self.rfile = self.connection.makefile("rb")
-            self.wfile = self.connection.makefile("wb", buffering=0)
-            self.close_connection = False
-
-        def _body(self) -> bytes:
-            if "chunked" in self.headers.get("Transfer-Encoding", ""):
-                data = b""
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    data += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-                return data
-            length = int(self.headers.get("Content-Length") or 0)
-            if length > 1 and "upload" in self.path and drive.mishaps.take("cut_uploads"):
-                self.rfile.read(length // 2)
-                raise CutError
-            return self.rfile.read(length)
-
-        def _answer(self) -> None:
-            try:
-                body = self._body()
-                time.sleep(drive.mishaps.slow_seconds)
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = drive.answer(self.command, self.path, headers, body)
-                self._send(answer)
-            except (CutError, OSError):
-                self.close_connection = True
-
-        def _send(self, answer: Answer) -> None:
-            self.send_response(answer.code)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", "application/json; charset=UTF-8")
-            self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            if "alt=media" in self.path and len(answer.body) > 1 and drive.mishaps.take("cut_downloads"):
-                self.wfile.write(answer.body[: len(answer.body) // 2])
-                raise CutError
-            self.wfile.write(answer.body)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
-
-        def log_message(self, *_: object) -> None:
-            """Nothing: `mishaps.seen` has each request."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    return server
+    return _Server(drive, context)

@@ -18,7 +18,6 @@ from harvester.workers.settings import OverseerSettings
 
 READ_SECONDS = 10
 AT_ONCE = 16
-"""Connections that are served side by side; more are closed at once."""
 WAITING = 1_000
 """Reports of one worker that may wait; then the door says 500, and the worker's mailbox has its report."""
 
@@ -49,67 +48,75 @@ def open_service(settings: OverseerSettings, clock: Clock) -> Service:
     return Service(Tokens(settings.door.tokens), limiter, keep, status, clock, lambda line: print(line, flush=True))
 
 
+class _Server(ThreadingHTTPServer):
+    """Serves so many connections side by side; more are closed at once."""
+
+    daemon_threads = True
+
+    def __init__(self, service: Service, address: tuple[str, int]) -> None:
+        self.service = service
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that broke off is no event."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = READ_SECONDS
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "door", ""
+    server: _Server
+
+    def _answer(self) -> None:
+        size = self.headers.get("Content-Length", "0")
+        length = int(size) if size.isascii() and size.isdigit() and len(size) < 12 else MAX_BYTES + 1
+        event = {
+            "version": "2.0",
+            "rawPath": urlsplit(self.path).path,
+            "headers": dict(self.headers.items()),
+            "requestContext": {"http": {"method": self.command, "sourceIp": self.client_address[0]}},
+            "body": self.rfile.read(length) if length <= MAX_BYTES else b"",
+            "tooLarge": length > MAX_BYTES or "Transfer-Encoding" in self.headers,
+        }
+        answer = handle(event, self.server.service)
+        body = answer["body"].encode()
+        self.send_response(answer["statusCode"])
+        for name, value in answer["headers"].items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Of what is no HTTP: the code alone, because the standard answer holds a part of the request."""
+        del message, explain
+        self.close_connection = True
+        self.wfile.write(f"HTTP/1.1 {code} Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: a request may hold anything. The handler says a line about each."""
+
+
 def make_server(service: Service, address: tuple[str, int]) -> ThreadingHTTPServer:
     """A server that listens there; call serve_forever(). HarvesterError when the port is taken."""
-    places = threading.BoundedSemaphore(AT_ONCE)
-
-    class Handler(BaseHTTPRequestHandler):
-        timeout = READ_SECONDS
-        protocol_version = "HTTP/1.1"
-        server_version, sys_version = "door", ""
-
-        def _answer(self) -> None:
-            size = self.headers.get("Content-Length", "0")
-            length = int(size) if size.isascii() and size.isdigit() and len(size) < 12 else MAX_BYTES + 1
-            event = {
-                "version": "2.0",
-                "rawPath": urlsplit(self.path).path,
-                "headers": dict(self.headers.items()),
-                "requestContext": {"http": {"method": self.command, "sourceIp": self.client_address[0]}},
-                "body": self.rfile.read(length) if length <= MAX_BYTES else b"",
-                "tooLarge": length > MAX_BYTES or "Transfer-Encoding" in self.headers,
-            }
-            answer = handle(event, service)
-            body = answer["body"].encode()
-            self.send_response(answer["statusCode"])
-            for name, value in answer["headers"].items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer
-
-        def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-            """Of what is no HTTP: the code alone, because the standard answer holds a part of the request."""
-            del message, explain
-            self.close_connection = True
-            self.wfile.write(f"HTTP/1.1 {code} Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-
-        def log_message(self, *_: object) -> None:
-            """Nothing: a request may hold anything. The handler says a line about each."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def process_request(self, request: Any, client_address: Any) -> None:
-            if places.acquire(blocking=False):
-                super().process_request(request, client_address)
-            else:
-                self.shutdown_request(request)
-
-        def process_request_thread(self, request: Any, client_address: Any) -> None:
-            try:
-                super().process_request_thread(request, client_address)
-            finally:
-                places.release()
-
-        def handle_error(self, *_: object) -> None:
-            """A client that broke off is no event."""
-
     try:
-        return Server(address, Handler)
+        return _Server(service, address)
     except OSError as error:
         raise HarvesterError(
             f"{address[0]} port {address[1]} cannot be listened on ({error.strerror}). End what uses it, or name"
