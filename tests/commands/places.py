@@ -152,6 +152,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "workers pause": ["workers", *overseer, "pause", "colab"],
         "workers resume": ["workers", *overseer, "resume", "colab"],
         "workers undo-repair": ["workers", *overseer, "undo-repair", "colab"],
+        "push-code": ["push-code", str(place.root)],
         "alert": ["alert", "--source", "script", "No space left"],
         "send-alerts": ["send-alerts"],
         "notify-test": ["notify-test"],

@@ -41,6 +41,7 @@ UNWELL = {
     "job run": 2,
     "job ended": 2,
     "workers undo-repair": 1,
+    "push-code": 1,
     "notify-test": 2,
     "config topics": 1,
     "upload": 1,
