@@ -148,6 +148,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "job check": ["job", "check", f"{place.root}/jobs.json"],
         "workers look": ["workers", *overseer, "look"],
         "workers show": ["workers", *overseer, "show"],
+        "workers report": ["workers", *overseer, "report", f"{place.root}/workers/infrastructure_status.json"],
         "workers restart": ["workers", *overseer, "restart", "colab"],
         "workers pause": ["workers", *overseer, "pause", "colab"],
         "workers resume": ["workers", *overseer, "resume", "colab"],

@@ -20,7 +20,7 @@ def test_its_settings_and_its_jobs_are_accepted() -> None:
     assert validate(OverseerSettings, json.loads(settings)).workers[0].name == "colab"
     jobs = "".join(text if "jobs:" in text else f"{text}" for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL))
     found = validate(JobsFile, yaml.safe_load(jobs)).jobs
-    assert [job.name for job in found] == ["workers", "training_check", "code_backup", "drive_sync"]
+    assert [job.name for job in found] == ["workers", "training_check", "code_backup", "status_report", "drive_sync"]
 
 
 def test_every_key_and_every_kind_is_explained() -> None:
