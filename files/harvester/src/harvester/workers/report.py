@@ -34,7 +34,7 @@ def write_report(path: Path, champion: Path | None, settings: OverseerSettings, 
         replace_file(path, json.dumps(content, indent=2) + "\n", 0o644)
     except OSError as error:
         raise HarvesterError(
-            f"{path}: the report cannot be written ({error.strerror}). Correct the folder or its owner."
+            f"{path}: the report cannot be written ({error.strerror}). Free disk space, or correct its folder."
         ) from error
 
 
