@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import zone
 from runbook.aws.cost import LOG_MIB_AN_HOUR, Configuration, estimate, prices, read_configuration, volume_gib
 from runbook.aws.destroy import refuse
 from runbook.aws.host_keys import ensure_known, find_keys, forget
@@ -48,6 +48,7 @@ def test_costs_follow_the_configuration() -> None:
         "snapshots",
         "bucket",
         "watching",
+        "price feed",
     }
     assert total() < total(save_hours=False) < total(save_hours=False, hosts=2)
     assert total(function_alarms=0) < total() < total(baseline=True)
@@ -95,6 +96,9 @@ def test_the_configuration_is_read_from_the_inventory() -> None:
         "aws_watch_save_hours": True,
         "aws_storage_cold_after_days": 30,
         "aws_functions_deployed": [],
+        "aws_functions_feed_symbols": [],
+        "aws_functions_feed_prefix": "",
+        "aws_storage_price_feed": [],
         "aws_baseline_enabled": False,
         "aws_watch_host_log_days": 30,
         "broker_account": "XX00000",
@@ -159,8 +163,8 @@ class Unreachable(LocalTransport):
 def test_a_host_that_cannot_be_asked_is_a_risk_and_so_is_a_session_of_today(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     gone, empty = Unreachable("h1", tmp_path / "host"), LocalTransport("h1", tmp_path / "host")
-    in_session = datetime(2026, 11, 20, 11, tzinfo=IST)
-    sunday = datetime(2026, 11, 22, 11, tzinfo=IST)
+    in_session = datetime(2026, 11, 20, 11, tzinfo=zone())
+    sunday = datetime(2026, 11, 22, 11, tzinfo=zone())
 
     [unknown] = find_risks([lambda: gone], store, recording=True, now=sunday)
     assert "cannot be asked" in unknown.what

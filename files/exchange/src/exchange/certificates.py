@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.hosts import BROKER_HOSTS
+from exchange.hosts import CERTIFIED_HOSTS
 from exchange.state import write_file
 
 VALID = timedelta(days=90)
@@ -19,7 +19,7 @@ RENEW = timedelta(days=7)
 CLOCK_SLACK = timedelta(days=1)
 
 
-def ensure_certificates(directory: Path, hosts: Sequence[str] = BROKER_HOSTS) -> None:
+def ensure_certificates(directory: Path, hosts: Sequence[str] = CERTIFIED_HOSTS) -> None:
     """Make ca.pem, server.pem and server.key in `directory`, unless those there name all hosts and are good for a week.
 
     The authority's own key is never stored: nobody can sign with it later.

@@ -9,11 +9,13 @@ from email.utils import format_datetime
 from aiohttp import web
 
 from exchange.faults import Armed
+from exchange.hosts import SCHWAB_HOST
 from exchange.limits import DAY_SECONDS
-from exchange.replies import NO_CANDLES, dump, refuse, reply
+from exchange.replies import NO_CANDLES, dump, no_candles, refuse, reply, schwab_refusal
 from exchange.sockets.connection import abort
 from exchange.world import world_of
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEFAULT_HUGE = 16 * 1024 * 1024
@@ -22,6 +24,11 @@ LONGEST_HANG = 3600.0
 LOOK_SECONDS = 0.2
 LAG_NS = web.RequestKey("lag_ns", int)
 """What a request is given: how far its candles are behind, in ns."""
+
+
+def is_schwab(request: web.Request) -> bool:
+    """Whether it is for the second broker, whose refusals have another form."""
+    return request.host.partition(":")[0].lower() == SCHWAB_HOST
 
 
 class NoAnswerError(Exception):
@@ -34,8 +41,12 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
     retry = {"Retry-After": str(fault.retry_after_seconds)} if fault.retry_after_seconds is not None else None
     match fault.action:
         case "error":
+            if is_schwab(request):
+                return schwab_refusal(fault.status or 500, "Error", fault.message, headers=retry)
             return refuse(fault.code, fault.message, status=fault.status or 500, headers=retry)
         case "rate_limit":
+            if is_schwab(request):
+                return schwab_refusal(429, "Too Many Requests", "request limit reached", headers=retry)
             return refuse(-429, "request limit reached", status=429, headers=retry)
         case "block":
             return blocked(request, world_of(request).clock.wall_ns())
@@ -43,7 +54,8 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
             await asyncio.sleep(fault.delay_seconds)
             return await handler(request)
         case "no_candles":
-            return reply(NO_CANDLES)
+            symbol = request.query.get("symbol", "")
+            return reply(no_candles(symbol) if is_schwab(request) else NO_CANDLES)
         case "candle_lag":
             request[LAG_NS] = int(fault.delay_seconds * NS_PER_SECOND)
             return await handler(request)
@@ -67,7 +79,7 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
 
 def blocked(request: web.Request, wall_ns: int) -> web.Response:
     """The account is over its limits for the rest of the day; market data is not told until when, as live."""
-    left = midnight_ns(to_ist(wall_ns).date()) / NS_PER_SECOND + DAY_SECONDS - wall_ns / NS_PER_SECOND
+    left = midnight_ns(to_local(wall_ns).date()) / NS_PER_SECOND + DAY_SECONDS - wall_ns / NS_PER_SECOND
     retry = {"Retry-After": str(int(left) + 1)} if request.path.startswith("/api/") else None
     return refuse(-429, "request limit reached", status=429, headers=retry)
 

@@ -56,6 +56,8 @@ COMMANDS = {
     "upload": Command("bring closed days into the bucket, verified"),
     "deliver": Command("bring a day of the broker's candles to other places, in their layouts"),
     "deliver-raw": Command("bring the broker's answers with candles to other places, as they came"),
+    "backfill": Command("order the broker's bars of days past, ask for them, and say what came"),
+    "build-history": Command("make tables of what the backfill has brought"),
     "metrics": Command("publish this host's metrics in CloudWatch, once"),
     "send-logs": Command("bring this host's log to CloudWatch, once"),
     "cleanup": Command("delete lake files that receipts prove to be elsewhere"),

@@ -17,7 +17,7 @@ from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 from harvester.calendar.segments import guess_segment
 from harvester.config.alerting import AlertSettings, AwsRegion
 from harvester.config.broker import BrokerSettings
@@ -135,6 +135,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """Recording stops, with a gap of cause disk_full, when the disk has less than this free."""
 
     def __post_init__(self) -> None:
+        if self.host_id.endswith("-history"):
+            raise ValueError("host_id ends with -history, as what a backfill brings is named: choose another")
         if not self.symbols and not self.rules:
             raise ValueError("symbols must name a ticker or a rule")
         for key, names in {"symbols": self.symbols, "feeds": self.feeds}.items():
@@ -175,7 +177,7 @@ class Settings(Model, frozen=True, kw_only=True):
     def _day_ns(self, symbols: Iterable[str]) -> int:
         """The time recorded of a symbol on the longest day, on average."""
         counts = Counter(map(guess_segment, symbols))
-        return TradingCalendar.load(PACKAGED).mean_day_ns(counts, self.calendar.phases)
+        return TradingCalendar.load(packaged()).mean_day_ns(counts, self.calendar.phases)
 
     def symbols_of(self, feed: FeedName) -> tuple[str, ...]:
         """What a feed records or would record, indices included."""

@@ -15,7 +15,7 @@ from harvester.jobs.schedule import Every, Span, When
 
 FILE = Path("/etc/harvester/jobs.json")
 VARIABLE = "HARVESTER_JOBS"
-BUILT_IN = tuple(each.name for each in builtin.BUILT_IN)
+BUILT_IN = (*(each.name for each in builtin.BUILT_IN), *builtin.ON_DEMAND)
 """Jobs that have units of their own in the role harvester; their records have these names."""
 LATE_SECONDS = 120
 """Beyond its limit, for the start of a unit and its end."""

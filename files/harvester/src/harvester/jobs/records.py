@@ -1,6 +1,6 @@
 """The record of each run: when it began and ended, how, what proves it. A folder a job, a file a day, a line a run.
 
-`<data_dir>/jobs/<name>/2026-12-01.jsonl`, the day in India on which the run began. `running.json` beside them is there
+`<data_dir>/jobs/<name>/2026-12-01.jsonl`, the market day on which the run began. `running.json` beside them is there
 while a run is under way; what is left of it by a run that died becomes its record.
 """
 
@@ -13,14 +13,14 @@ from typing import Literal
 import msgspec
 import structlog
 
-from harvester.base.clock import to_ist
 from harvester.base.files import replace_file, sync_directory, write_all
+from harvester.base.market import to_local
 from harvester.base.redaction import redact
 
 log = structlog.get_logger()
 JOBS = "jobs"
 """Folder of all records in data_dir."""
-SINCE, RUNNING = "since", "running.json"
+SINCE, RUNNING, ASKED = "since", "running.json", "asked-for"
 KEPT_DAYS = 62
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 MOST_CAUSE, MOST_PROOF = 600, 200
@@ -74,7 +74,7 @@ class Records:
 
     def append(self, record: Record) -> None:
         """Write a record durably; then nothing runs any more. Files that are too old go. Raises OSError."""
-        path = self._folder / f"{to_ist(record.began_ns).date()}.jsonl"
+        path = self._folder / f"{to_local(record.began_ns).date()}.jsonl"
         descriptor = os.open(path, APPEND, 0o640)
         try:
             # A line that a power cut tore must not take this one with it.
@@ -85,7 +85,7 @@ class Records:
             os.close(descriptor)
         (self._folder / RUNNING).unlink(missing_ok=True)
         sync_directory(self._folder)
-        oldest = f"{to_ist(record.began_ns).date() - timedelta(days=KEPT_DAYS)}.jsonl"
+        oldest = f"{to_local(record.began_ns).date() - timedelta(days=KEPT_DAYS)}.jsonl"
         for old in self._folder.glob("????-??-??.jsonl"):
             if old.name < oldest:
                 old.unlink(missing_ok=True)
@@ -99,6 +99,25 @@ class Records:
         except msgspec.MsgspecError:
             log.warning("running_unreadable", path=str(self._folder / RUNNING))
             return None
+
+    def ask(self) -> None:
+        """Note that the next run is asked for by a person, whatever its times say. Raises OSError."""
+        replace_file(self._folder / ASKED, b"", 0o644, synced=False)
+
+    def take_asked(self) -> bool:
+        """Whether somebody asked for a run since the last one. Raises OSError."""
+        try:
+            (self._folder / ASKED).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def newest(self, last: date, days: int) -> Record | None:
+        """The last run that began on one of so many days, the last of which is this one. Raises OSError."""
+        for back in range(days):
+            if found := self.read(day := last - timedelta(days=back), day):
+                return found[-1]
+        return None
 
     def since_ns(self) -> int:
         """When the job was put on this host. Raises OSError."""

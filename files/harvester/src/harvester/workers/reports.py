@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.base.redaction import redact
 from harvester.workers.status import read_time
 
@@ -91,7 +92,7 @@ class ErrorLog:
                 old.unlink(missing_ok=True)
 
     def _path(self, at_ns: int) -> Path:
-        return self._folder / f"errors_{to_ist(at_ns).date().isoformat()}.jsonl"
+        return self._folder / f"errors_{to_local(at_ns).date().isoformat()}.jsonl"
 
 
 def _holds(path: Path, report_id: str) -> bool:

@@ -76,7 +76,7 @@ class WorkerSettings(Model, frozen=True, kw_only=True):
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("zone must be a time zone such as UTC or Asia/Kolkata") from None
+            raise ValueError("zone must be a time zone such as UTC or Europe/London") from None
 
     def rules(self, overseer: str) -> Rules:
         """What the judge goes by."""

@@ -48,6 +48,7 @@ CONNECTION_VARIABLES = (
 )
 OPERATOR_VARIABLES = (
     "harvester_settings",
+    "harvester_market",
     "harvester_calendar_file",
     "harvester_index_lists_file",
     "broker_secret_file",  # JSON with "secret" and "redirect_uri", or the bare app secret
