@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file
+from harvester.base.market import midnight_ns, to_local
 
 Grade = Literal["clear", "info", "warning", "critical"]
 State = Literal["alive", "slow", "stuck", "silent", "unknown", "finished"]
@@ -29,7 +30,6 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
 
 HOUR_NS = 3600 * NS_PER_SECOND
-HALF_NS = HOUR_NS // 2
 KEPT_HOURS = 9 * 24
 """Of which the ledger of dues can be asked."""
 RANK = ("unknown", "silent", "stuck", "slow", "alive", "paused", "finished")
@@ -65,7 +65,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_ns: int | None = None
     """When the overseer last showed the worker that it lives."""
     hours: dict[str, str] = {}
-    """By the begin of each hour in India, in ns: the best that was seen of it, `state: cause`."""
+    """By the begin of each hour of the market's day, in ns: the best that was seen of it, `state: cause`."""
     paused: bool = False
     handled: tuple[str, ...] = ()
     """Reports that were acted on, the newest last."""
@@ -74,8 +74,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hour_of(at_ns: int) -> int:
-    """When the hour in India began that holds a moment: half past in UTC."""
-    return (at_ns + HALF_NS) // HOUR_NS * HOUR_NS - HALF_NS
+    """When the hour of the market's day began that holds a moment: in India half past in UTC."""
+    begin_ns = midnight_ns(to_local(at_ns).date())
+    return begin_ns + (at_ns - begin_ns) // HOUR_NS * HOUR_NS
 
 
 def note_hour(memory: Memory, now_ns: int) -> Memory:

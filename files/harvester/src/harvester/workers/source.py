@@ -4,8 +4,9 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 
-from harvester.base.clock import NS_PER_SECOND, Clock, SystemClock, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock, SystemClock
 from harvester.base.errors import HarvesterError
+from harvester.base.market import day_end_ns, midnight_ns, to_local
 from harvester.dues.due import Due, Found, Source, UnseenError
 from harvester.workers.memory import HOUR_NS, Memory, hour_of, load
 from harvester.workers.settings import OverseerSettings, find_overseer, load_overseer
@@ -29,13 +30,13 @@ class WorkerSource:
         self._settings, self._clock = settings, clock or SystemClock()
 
     def declare(self, day: date, without: Collection[str] = ()) -> list[Due]:
-        """The hours of a day in India, from the one in which the worker was first looked at."""
+        """The hours of a day of the market, from the one in which the worker was first looked at."""
         dues = []
         for worker in self._settings.workers:
             first_ns = None if worker.name in without else self._memory(worker.name).first_ns
             if first_ns is None:
                 continue
-            for hour_ns in range(midnight_ns(day), midnight_ns(day) + 24 * HOUR_NS, HOUR_NS):
+            for hour_ns in range(midnight_ns(day), day_end_ns(day), HOUR_NS):
                 if hour_ns >= hour_of(first_ns):
                     dues.append(_due(worker.name, hour_ns))
         return sorted(dues, key=lambda due: (due.due_ns, due.name))
@@ -68,7 +69,7 @@ def _due(name: str, hour_ns: int) -> Due:
     return Due(
         kind=WorkerSource.kind,
         name=name,
-        period=f"{to_ist(hour_ns):%Y-%m-%d %H:%M}",
+        period=f"{to_local(hour_ns):%Y-%m-%d %H:%M}",
         due_ns=end_ns,
         by_ns=end_ns + WITHIN_NS,
         proof="its status, and a step that rises",
