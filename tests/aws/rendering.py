@@ -21,6 +21,7 @@ def render(
     disk_key: str = "",
     price_feed: Sequence[str] = (),
     database: bool = False,
+    feed_prefix: str = "",
 ) -> Any:
     """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
     look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT), "functions": FUNCTIONS}
@@ -30,6 +31,7 @@ def render(
     extra["aws_storage_price_feed"] = list(price_feed)
     extra |= {"aws_identity_database": {"live": True} if database else {}}
     extra |= {"aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming" if database else ""}
+    extra["aws_functions_feed_prefix"] = feed_prefix
     extra["aws_functions_source_dir"] = str(ROOT / "files" / "functions")
     play = [
         {

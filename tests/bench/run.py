@@ -29,6 +29,7 @@ MEASURED = (
     "reader",
     "deliver",
     "rows",
+    "backfill",
 )
 TESTED = ("pull",)
 """Benchmarks that are tests, for the servers that the tests have."""

@@ -102,7 +102,7 @@ def test_trades_instruments_and_sessions_can_be_asked_for(make_lake: MakeLake) -
 
 @pytest.mark.parametrize("sql", ["selec 1", "select nothing from depth", "select * from dept"])
 def test_wrong_sql_is_answered_with_the_views_there_are(make_lake: MakeLake, sql: str) -> None:
-    views = "bars, bars_rupees, candles, candles_rupees, certificate, depth, depth50, depth_rupees, gaps, ind"
+    views = "bars, bars_rupees, candles, candles_rupees, certificate, depth, depth50, depth_rupees, gaps, history, "
     with pytest.raises(ConfigError, match=views):
         ask(sql, make_lake(days=1).root)
 

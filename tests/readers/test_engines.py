@@ -9,13 +9,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from tests import lake_rows
+from tests.recorder.fakes import make_settings
+from tests.storage.backfill.conftest import MONDAY, Host, said, week
 from tests.storage.lake.candles import CandlePlace
 from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import INFY, NIFTY, SBIN
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
-from harvester.lake.layout import CANDLES
+from harvester.lake.layout import CANDLES, HISTORY
 from harvester.lake.schema import TABLES
 
 HERE = Path(__file__).parent
@@ -49,10 +51,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     bars = CandlePlace(tmp_path_factory.mktemp("bars"))
     bars.record_all()
     bars.close()
-    found = [place.current(kind) for kind in (*TABLES, "gaps", "instruments", "sessions") if kind != CANDLES]
+    other = (CANDLES, HISTORY)
+    found = [place.current(kind) for kind in (*TABLES, "gaps", "instruments", "sessions") if kind not in other]
     found.append(bars.current(CANDLES))
+    found.append(brought(tmp_path_factory.mktemp("brought")))
     assert all(pq.read_metadata(path).num_rows for path in found)
     return found
+
+
+def brought(folder: Path) -> Path:
+    """The bars of a day that a backfill brought."""
+    host = Host(make_settings(folder))
+    host.answer((SBIN, MONDAY, MONDAY, said(*week())), (INFY, MONDAY, MONDAY, said(*week())))
+    host.build()
+    (entry,) = host.manifest(MONDAY).find(HISTORY)
+    return host.lake / entry.path
 
 
 def check(python: str, engine: str, files: list[Path]) -> None:

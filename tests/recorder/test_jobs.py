@@ -15,7 +15,8 @@ from harvester import cli
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
-from harvester.jobs import process
+from harvester.health.facts import Unit
+from harvester.jobs import listing, process
 from harvester.jobs.model import Job, JobsFile
 from harvester.jobs.plan import plan_units
 from harvester.jobs.records import Record, Records, Running
@@ -409,3 +410,43 @@ def test_a_built_in_job_does_its_work_although_nothing_can_be_recorded(
 
     assert cli.run(["verify"]) == 0
     assert "the record of this run cannot be written" in capsys.readouterr().err
+
+
+def test_a_job_that_a_person_asks_for_runs_once_whatever_its_times_say(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _: OPEN_NS)
+    assert cli.run(["job", "now", "well"]) == 0
+    said = [cli.run(["job", "run", "well", "--if-due"]) or capsys.readouterr().out.splitlines()[-1] for _ in range(2)]
+
+    assert said == ["well: ok", "well is not due now."]
+    assert cli.run(["job", "now", "wel"]) == 2
+    (host / "jobs/well").chmod(0o755)
+    (host / "jobs/bad/since").unlink()
+    (host / "jobs/bad").rmdir()
+    assert cli.run(["job", "now", "bad"]) == 1
+    assert "that bad is asked for cannot be noted" in capsys.readouterr().err
+
+
+def test_the_list_has_each_job_with_its_newest_record(
+    host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timer = Unit(present=True, load="loaded", active="active", next_ns=OPEN_NS + HOUR_NS)
+    monkeypatch.setattr(listing, "look_at_units", lambda names: {name: timer for name in names if "well" in name})
+    for day in (20, 3):
+        monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _, day=day: OPEN_NS - day * 24 * HOUR_NS)
+        assert cli.run(["job", "run", "well"]) == 0
+    Records(host / "jobs/bad").begin(Running(job="bad", began_ns=7))
+    monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _: OPEN_NS)
+    capsys.readouterr()
+    assert cli.run(["job", "list"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["jobs"]}
+
+    assert list(rows) == ["close", "prune", "verify", "backfill", "well", "bad"], "there is no bucket to upload to"
+    well = rows["well"]
+    assert (well["when"], well["unit"], well["builtin"], well["next_ns"]) == (
+        "close+30m", "harvester-job-well", False, OPEN_NS + HOUR_NS,
+    )  # fmt: skip
+    assert (well["last"]["result"], well["last"]["began_ns"]) == ("ok", OPEN_NS - 3 * 24 * HOUR_NS)
+    assert (rows["bad"]["running_since_ns"], rows["bad"]["last"], rows["bad"]["next_ns"]) == (7, None, None)
+    assert (rows["backfill"]["when"], rows["backfill"]["unit"]) == ("", "harvester-backfill")

@@ -64,6 +64,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("host_id", "", "host_id"),
     ("host_id", "Host 1", "host_id"),
     ("host_id", "a/b", "host_id"),
+    ("host_id", "h1-history", "host_id"),
     ("data_dir", "relative/path", "absolute"),
     ("status_file", "status.json", "absolute"),
     ("broker.app_id", "", "broker.app_id"),

@@ -125,7 +125,7 @@ def test_built_again_it_is_a_generation_of_schema_3_and_each_folder_has_one_set_
     lake = built_again(tmp_path)
     assert verify_lake(lake).ok
     folders = {path.relative_to(lake).parts[0] for path in lake.glob("*/date=2026-11-23/*/*.parquet")}
-    assert folders == {*FOLDERS[3].values()} - {"candles_v3"}, "which were not recorded then"
+    assert folders == {*FOLDERS[3].values()} - {"candles_v3", "history_v3"}, "which were not recorded then"
     assert {path.relative_to(lake).parts[0] for path in lake.glob("*/date=2026-07-31/*/*.parquet")} == {"depth", "gaps"}
     [[trades, price]] = ask("select count(*), max(px) from trades_rupees where side_inferred <> ''", lake).rows
     assert trades > 0 and price > 700

@@ -212,7 +212,8 @@ def test_columns_are_made_as_published() -> None:
                 assert column.nullable == column.name.endswith("px_paise")
             else:
                 assert column.nullable == (column.name not in always(name)), column.name
-        assert table.height == at and table.lead == ("ts_begin" if name in ("bars", "candles") else "ts_recv")
+        begins = name in ("bars", "candles", "history")
+        assert table.height == at and table.lead == ("ts_begin" if begins else "ts_recv")
 
 
 NAMES = {

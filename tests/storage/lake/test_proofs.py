@@ -266,7 +266,8 @@ def test_what_is_no_receipt_is_refused(tmp_path: Path, content: str) -> None:
 
 
 def test_the_commands_plan_before_they_delete(closed, receipt: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = SimpleNamespace(journal_dir=closed.journal, lake_dir=closed.lake, upload=UploadSettings())
+    places = {"data_dir": closed.root, "journal_dir": closed.journal, "lake_dir": closed.lake}
+    settings = SimpleNamespace(**places, upload=UploadSettings())
     assert prune_journal.run(argparse.Namespace(plan=True, apply=False), settings) == 0
     assert "2 segments" in capsys.readouterr().out
     assert len(list(closed.journal.glob("2*/*.seg"))) == 2

@@ -27,6 +27,7 @@ PATHS = {
     "/var/log/harvester-alert": "harvester-alert harvester 750",
     "/var/lib/harvester/uploads": "harvester-upload harvester 2750",
     "/var/lib/harvester/deliveries": "harvester-deliver harvester 2750",
+    "/var/lib/harvester/backfill": "harvester-recorder harvester 2750",
     "/var/lib/harvester-token": "harvester-token harvester-token 700",
     "/run/harvester-recorder": "harvester-recorder harvester 750",
     "/run/harvester-token": "harvester-token harvester-recorder 750",

@@ -23,6 +23,7 @@ from harvester.dues.host import hours_by
 from harvester.health.installed import Installed, find_installed
 from harvester.health.units import how_to_run
 from harvester.jobs.ask import is_due
+from harvester.jobs.listing import list_jobs
 from harvester.jobs.model import BUILT_IN, Job, JobsFile, load_jobs
 from harvester.jobs.plan import plan_units
 from harvester.jobs.records import JOBS, Record, Records
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--if-due", action="store_true", help="for a timer that goes by the market: only when it is due")
     ended = actions.add_parser("ended", help="for its unit: record a run that could not do so itself, and tell of it")
     ended.add_argument("name", metavar="NAME")
+    now = actions.add_parser("now", help="have the next start of its unit run it, whatever its times say; as root")
+    now.add_argument("name", metavar="NAME")
+    actions.add_parser("list", help="print each job with its last record and next start, as JSON")
     check = actions.add_parser("check", help="check a list of jobs, and print what the role makes of it")
     check.add_argument("file", type=Path, metavar="FILE", help="JSON object with jobs, and settings of the recorder")
     check.add_argument("--calendar", type=Path, metavar="FILE", help="trading calendar; default: the package's")
@@ -56,7 +60,11 @@ def run(args: argparse.Namespace, _: object) -> int:
         raise ConfigError(f"{sys.prefix}: no release of a host, so there are no jobs here. Deploy it first.")
     if args.action == "ended":
         return _ended(installed, args.name)
-    return _run(args, installed, load_jobs().find(args.name))
+    if args.action == "list":
+        print(json.dumps(list_jobs(installed, load_jobs(), SystemClock().wall_ns())))
+        return 0
+    job = load_jobs().find(args.name)
+    return _ask_for(installed, job) if args.action == "now" else _run(args, installed, job)
 
 
 def _check(path: Path, calendar: Path | None) -> list[dict[str, Any]]:
@@ -76,7 +84,8 @@ def _check(path: Path, calendar: Path | None) -> list[dict[str, Any]]:
 def _run(args: argparse.Namespace, installed: Installed, job: Job) -> int:
     records, clock = Records(installed.data_dir / JOBS / job.name), SystemClock()
     try:
-        if args.if_due and not _is_due(args.config, job, records, clock.wall_ns()):
+        asked = records.take_asked()
+        if args.if_due and not asked and not _is_due(args.config, job, records, clock.wall_ns()):
             print(f"{job.name} is not due now.")
             return 0
         record = run_job(job, records, clock)
@@ -88,6 +97,18 @@ def _run(args: argparse.Namespace, installed: Installed, job: Job) -> int:
     if record.result != "ok":
         raise HarvesterError(f"{job.name}: {record.result}: {record.cause}. {how_to_run(job.unit)}")
     print(f"{job.name}: ok{': ' if record.proof else ''}{record.proof}")
+    return 0
+
+
+def _ask_for(installed: Installed, job: Job) -> int:
+    try:
+        Records(installed.data_dir / JOBS / job.name).ask()
+    except OSError as error:
+        raise HarvesterError(
+            f"{error.filename}: that {job.name} is asked for cannot be noted ({error.strerror}). Be root on the"
+            " host, who may write there."
+        ) from error
+    print(f"{job.name} runs at the next start of {job.unit}.service.")
     return 0
 
 

@@ -136,6 +136,8 @@ class Settings(Model, frozen=True, kw_only=True):
     """Recording stops, with a gap of cause disk_full, when the disk has less than this free."""
 
     def __post_init__(self) -> None:
+        if self.host_id.endswith("-history"):
+            raise ValueError("host_id ends with -history, as what a backfill brings is named: choose another")
         if not self.symbols and not self.rules:
             raise ValueError("symbols must name a ticker or a rule")
         for key, names in {"symbols": self.symbols, "feeds": self.feeds}.items():

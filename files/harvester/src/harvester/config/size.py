@@ -8,8 +8,9 @@ from harvester.base.errors import ConfigError
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import packaged
 from harvester.calendar.segments import SegmentName, guess_segment
+from harvester.config.candles import candle_need
 from harvester.config.feeds import refuse_too_many
-from harvester.config.limits import start_offsets
+from harvester.config.limits import Need, need_of, start_offsets
 from harvester.config.rules import IndexList, Resolved, SymbolRule
 from harvester.config.settings import Settings
 
@@ -68,3 +69,14 @@ def refuse_size(settings: Settings, size: Size) -> None:
             start_offsets(size.symbols, settings.poll.interval_ns, settings.limits, size.day_ns)
     except ValueError as error:
         raise ConfigError(f"symbols: {error}.{size.remark}") from None
+
+
+def request_need(settings: Settings, size: Size) -> Need:
+    """What polls and candles take of the account's limits at most, in a minute of a session and in a day."""
+    polled = size.symbols if "fyers-rest" in settings.feeds else 0
+    need = need_of(polled, settings.poll.interval_ns, size.day_ns)
+    if "fyers-history" not in settings.feeds:
+        return need
+    asked = size.symbols if settings.candles.symbols is None else len(settings.candles.symbols)
+    added = candle_need(asked, settings.candles, size.day_ns)
+    return Need(need.per_minute + added.per_minute, need.per_day + added.per_day)

@@ -25,6 +25,8 @@ class BuiltIn(NamedTuple):
         return read_schedule(self.when)
 
 
+ON_DEMAND = ("backfill",)
+"""With units and records as well, and due at no time."""
 BUILT_IN = (
     BuiltIn("close", "close", 3 * HOUR, True, "harvester-close"),
     BuiltIn("prune", "close", 3 * HOUR, True, "harvester-prune"),

@@ -15,7 +15,7 @@ from harvester.jobs.schedule import Every, Span, When
 
 FILE = Path("/etc/harvester/jobs.json")
 VARIABLE = "HARVESTER_JOBS"
-BUILT_IN = tuple(each.name for each in builtin.BUILT_IN)
+BUILT_IN = (*(each.name for each in builtin.BUILT_IN), *builtin.ON_DEMAND)
 """Jobs that have units of their own in the role harvester; their records have these names."""
 LATE_SECONDS = 120
 """Beyond its limit, for the start of a unit and its end."""
@@ -61,7 +61,7 @@ class Job(Model, frozen=True, kw_only=True):
     """open-10m, close+30m, every 15min, 16:00, Sun 16:30, ...: see `harvester.jobs.schedule`."""
     command: tuple[Word, ...] = ()
     """Program and arguments; no shell reads them."""
-    builtin: Literal["export", "health", "recover", "so-far", "verify"] | None = None
+    builtin: Literal["export", "health", "push-code", "recover", "so-far", "verify", "workers"] | None = None
     """A command of `harvester` instead, of the release in force; `arguments` follow it."""
     arguments: tuple[Word, ...] = ()
     days: Literal["every", "trading"] = "every"

@@ -20,7 +20,7 @@ from harvester.base.redaction import redact
 log = structlog.get_logger()
 JOBS = "jobs"
 """Folder of all records in data_dir."""
-SINCE, RUNNING = "since", "running.json"
+SINCE, RUNNING, ASKED = "since", "running.json", "asked-for"
 KEPT_DAYS = 62
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 MOST_CAUSE, MOST_PROOF = 600, 200
@@ -99,6 +99,25 @@ class Records:
         except msgspec.MsgspecError:
             log.warning("running_unreadable", path=str(self._folder / RUNNING))
             return None
+
+    def ask(self) -> None:
+        """Note that the next run is asked for by a person, whatever its times say. Raises OSError."""
+        replace_file(self._folder / ASKED, b"", 0o644, synced=False)
+
+    def take_asked(self) -> bool:
+        """Whether somebody asked for a run since the last one. Raises OSError."""
+        try:
+            (self._folder / ASKED).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def newest(self, last: date, days: int) -> Record | None:
+        """The last run that began on one of so many days, the last of which is this one. Raises OSError."""
+        for back in range(days):
+            if found := self.read(day := last - timedelta(days=back), day):
+                return found[-1]
+        return None
 
     def since_ns(self) -> int:
         """When the job was put on this host. Raises OSError."""

@@ -40,11 +40,14 @@ FEED_NAMES = {
     FYERS_TBT: "fyers-tbt",
     FYERS_HISTORY: "fyers-history",
 }
+FYERS_BACKFILL = 5
+"""Answers of the backfill; in a journal of its own, and no feed of a session."""
 SOCKETS = (FYERS_HSM, FYERS_TBT)
 """Feeds whose records are frames of a socket."""
 
 POLL = struct.Struct("<qqH")
 CANDLES = struct.Struct("<qqHI")
+BACKFILL = struct.Struct("<qHII8s")
 
 
 class JournalError(HarvesterError):
@@ -83,6 +86,17 @@ class CandlePoll(NamedTuple):
     sent_ns: int
     status: int
     bar_seconds: int
+    body: bytes
+
+
+class BackfillAnswer(NamedTuple):
+    """Payload of a backfill's data record: as a Poll, with the resolution and the days asked for, both included."""
+
+    sent_ns: int
+    status: int
+    first: date
+    last: date
+    resolution: str
     body: bytes
 
 
@@ -176,6 +190,26 @@ def decode_candles(payload: bytes) -> CandlePoll | None:
         return None
     sched_ns, sent_ns, status, bar_seconds = CANDLES.unpack_from(payload)
     return CandlePoll(sched_ns, sent_ns, status, bar_seconds, payload[CANDLES.size :])
+
+
+def encode_backfill(answer: BackfillAnswer) -> bytes:
+    """Payload of a backfill's data record."""
+    first, last = answer.first.toordinal(), answer.last.toordinal()
+    head = BACKFILL.pack(answer.sent_ns, answer.status, first, last, answer.resolution.encode("ascii"))
+    return head + answer.body
+
+
+def decode_backfill(payload: bytes) -> BackfillAnswer | None:
+    """The answer in a backfill's data record, or None when the payload is none."""
+    if len(payload) < BACKFILL.size:
+        return None
+    sent_ns, status, first, last, name = BACKFILL.unpack_from(payload)
+    try:
+        days = date.fromordinal(first), date.fromordinal(last)
+        resolution = name.rstrip(b"\0").decode("ascii")
+    except (ValueError, OverflowError):
+        return None
+    return BackfillAnswer(sent_ns, status, *days, resolution, payload[BACKFILL.size :])
 
 
 def segment_name(wall_ns: int, pid: int) -> str:

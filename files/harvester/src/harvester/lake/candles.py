@@ -16,7 +16,7 @@ from harvester.lake.day.model import Day
 from harvester.lake.day.segments import Source
 from harvester.lake.gaps.bars import BarGaps
 from harvester.lake.gaps.polls import GapRow
-from harvester.lake.schema import CANDLES_TABLE
+from harvester.lake.schema import CANDLES_TABLE, LIVE
 from harvester.lake.tables.poll_rows import Spool, read_in_order
 from harvester.ledger.outage import Outage
 
@@ -68,7 +68,8 @@ class DayCandles:
 
     def _matrix(self, book: BarBook) -> Ints:
         rows = [
-            (row.begin_ns, book.width_ns, *row.values, row.is_final, row.revision, 0, *row.place) for row in book.rows()
+            (row.begin_ns, book.width_ns, *row.values, row.is_final, row.revision, LIVE, *row.place)
+            for row in book.rows()
         ]
         return np.array(rows, np.int64).reshape(-1, CANDLES_TABLE.height).T
 

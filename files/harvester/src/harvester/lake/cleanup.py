@@ -12,7 +12,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import sync_directory
 from harvester.journal.format import day_directory
 from harvester.journal.segment import SEALED
-from harvester.lake.layout import DATA_TABLES, RAW, Partition, find_partitions, table_of
+from harvester.lake.layout import BACKFILL_JOURNAL, DATA_TABLES, RAW, Partition, find_partitions, table_of
 from harvester.lake.manifest import FileEntry, Manifest, hash_file, load_manifest, read_removals, write_removals
 from harvester.lake.publish.receipts import Receipt
 
@@ -67,8 +67,9 @@ def _why_keep(
         return "the receipt does not name it"
     if receipt.files[entry.path] != entry.sha256:
         return "the receipt proves another content"
-    segment = day_directory(journal, partition.date) / f"{Path(entry.path).name.split('.', 1)[0]}{SEALED}"
-    if entry.path.startswith(f"{RAW}/") and segment.exists():
+    name = f"{Path(entry.path).name.split('.', 1)[0]}{SEALED}"
+    written_in = journal.parent / BACKFILL_JOURNAL if partition.is_history else journal
+    if entry.path.startswith(f"{RAW}/") and (day_directory(written_in, partition.date) / name).exists():
         return "the journal still has its segment; run harvester prune-journal --apply first"
     try:
         unchanged = hash_file(lake / entry.path) == (entry.bytes, entry.sha256)

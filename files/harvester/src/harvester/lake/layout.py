@@ -4,7 +4,8 @@ depth_v3/date=D/host=H/depth_v3-g1-<hash>.parquet    raw/date=D/host=H/<segment>
 gaps_v3, instruments_v3, sessions_v3                 certificate/date=D/host=H/certificate-g1-<hash>.json
 and on days with data of that kind quotes_v3,        manifest/date=D/host=H/manifest.json
 trades_v3, indices_v3, depth50_v3, bars_v3,
-candles_v3
+candles_v3, and of what a backfill brought
+history_v3/date=D/host=H-history/...
 superseded/...                                       what a later build of the day replaced
 
 A table's folder has the version of its schema in its name: no folder mixes two sets of columns. Those of schema 2,
@@ -25,6 +26,10 @@ DEPTH, GAPS, RAW, CERTIFICATE, MANIFEST = "depth", "gaps", "raw", "certificate",
 QUOTES, TRADES, INDICES, DEPTH50, BARS = "quotes", "trades", "indices", "depth50", "bars"
 CANDLES = "candles"
 """The broker's own bars; `bars` are ours."""
+HISTORY, HISTORY_HOST = "history", "-history"
+"""The broker's bars of days past, and how the name of the host ends whose partitions have them: see `Partition`."""
+BACKFILL_JOURNAL = Path("backfill", "journal")
+"""In the data directory: the journal whose segments are archived with these partitions."""
 INSTRUMENTS, SESSIONS = "instruments", "sessions"
 WINDOW = "window"
 """In the column `phase` of sessions: what was, or should have been, recorded; other rows are the calendar's phases."""
@@ -32,7 +37,7 @@ SCHEMA_VERSION = 3
 """Of the tables that are written."""
 FORMER_NAMES = {"index": INDICES}
 """What tables of schema 2 were called otherwise, as folders and in certificates."""
-DATA_TABLES = (DEPTH, QUOTES, TRADES, INDICES, DEPTH50, BARS, CANDLES)
+DATA_TABLES = (DEPTH, QUOTES, TRADES, INDICES, DEPTH50, BARS, CANDLES, HISTORY)
 _TABLES_2 = {DEPTH: DEPTH, QUOTES: QUOTES, INDICES: "index", DEPTH50: DEPTH50, BARS: BARS, GAPS: GAPS}
 FOLDERS: Mapping[int, Mapping[str, str]] = {
     2: _TABLES_2,
@@ -55,7 +60,11 @@ PARTITION = re.compile(r"^date=(\d{4}-\d{2}-\d{2})/host=([a-z0-9][a-z0-9-]{0,62}
 
 
 class Partition(NamedTuple):
-    """One day of one host."""
+    """One day of one host.
+
+    What a backfill brings of a day is a partition of its own, with a manifest of its own, of the host's name with
+    `-history`: so a closed day stays as it was closed, and whatever copies, checks or deletes days knows it.
+    """
 
     date: date
     host: str
@@ -68,6 +77,21 @@ class Partition(NamedTuple):
     def manifest(self) -> Path:
         """The manifest in force, relative to the lake."""
         return self.path(MANIFEST) / MANIFEST_NAME
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it is what a backfill brought."""
+        return self.host.endswith(HISTORY_HOST)
+
+
+def recorder_of(host: str) -> str:
+    """The host that recorded the days of a name in the lake, or whose backfill brought them."""
+    return host.removesuffix(HISTORY_HOST)
+
+
+def history_of(day: date, host: str) -> Partition:
+    """What a host's backfill brought of a day."""
+    return Partition(day, f"{host}{HISTORY_HOST}")
 
 
 def parse_partition(folder: str) -> Partition:

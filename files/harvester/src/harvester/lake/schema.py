@@ -24,6 +24,7 @@ from harvester.lake.layout import (
     DEPTH,
     DEPTH50,
     GAPS,
+    HISTORY,
     INDICES,
     INSTRUMENTS,
     QUOTES,
@@ -40,8 +41,9 @@ PRINTS = ("print", "aggregate", "unmatched", "gap")
 """Texts of the column `kind` by number: what is known of the prints that a row of trades stands for."""
 TRADE_SIDES = ("unknown", "buy", "sell")
 """Texts of the column `side_inferred` by number."""
-CANDLE_SOURCES = ("live",)
-"""Texts of the column `source` by number: asked for on the day itself."""
+CANDLE_SOURCES = ("live", "backfill")
+LIVE, BACKFILL = range(len(CANDLE_SOURCES))
+"""Texts of the column `source` by number: asked for on the day itself, or later."""
 TEXTS = {"action": ACTIONS, "kind": PRINTS, "side_inferred": TRADE_SIDES, "source": CANDLE_SOURCES}
 """Texts by number of the columns of names that are the same every day."""
 
@@ -134,7 +136,9 @@ CANDLES_TABLE = Table(
     SCHEMA_VERSION,
     lead="ts_begin",
 )
-_ALL = (DEPTH_TABLE, QUOTES_TABLE, TRADES_TABLE, INDICES_TABLE, DEPTH50_TABLE, BARS_TABLE, CANDLES_TABLE)
+HISTORY_TABLE = Table(HISTORY, CANDLES_TABLE.columns, SCHEMA_VERSION, lead="ts_begin")
+"""As candles; the bars of a day may have several widths."""
+_ALL = (DEPTH_TABLE, QUOTES_TABLE, TRADES_TABLE, INDICES_TABLE, DEPTH50_TABLE, BARS_TABLE, CANDLES_TABLE, HISTORY_TABLE)
 TABLES = {table.name: table for table in _ALL}
 GAPS_SCHEMA = with_metadata(
     pa.schema(

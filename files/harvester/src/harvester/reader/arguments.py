@@ -60,6 +60,8 @@ def parse_range(
     """
     if days is not None and (since is not None or until is not None):
         raise QuestionError("Give either days, or since and until; not both.")
+    if not known:
+        raise OutsideError("This lake has no closed day. What a backfill brought, bars(source='broker') answers.")
     if days is not None:
         asked = sorted({to_date(day, tz) for day in _several(days)})
         missing = [day for day in asked if day not in known]

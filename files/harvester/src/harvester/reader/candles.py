@@ -1,12 +1,15 @@
 """The broker's own bars: of each the revision in force, as stored or put together to longer ones."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harvester.base.errors import ConfigError
+from harvester.config.resolutions import DAY_NS, parse_resolution
 from harvester.lake.layout import CANDLES
 from harvester.reader.convert import price
 from harvester.reader.errors import FinerThanDataError, QuestionError
@@ -22,10 +25,11 @@ _OF_BAR = [
 
 
 class Candles(NamedTuple):
-    """Bars of `every_ns`, counted from the opening of each phase; None: as they are stored."""
+    """Bars of `every_ns`, counted from the opening of each phase; None: as they are stored, of `width_ns` if named."""
 
     stored: Rows
     every_ns: int | None
+    width_ns: int | None
 
     @property
     def schema(self) -> pa.Schema:
@@ -36,12 +40,31 @@ class Candles(NamedTuple):
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         exact = self.stored.look._replace(prices="paise")
-        for part in self.stored.parts:
-            pieces = list(self.stored._replace(parts=[part], look=exact).batches())
+        for parts in self._by_day():
+            read = [(part, list(self.stored._replace(parts=[part], look=exact).batches())) for part in parts]
+            pieces = [piece for _, found in read for piece in found]
             if not pieces:
                 continue
-            bars = _in_force(pa.Table.from_batches(pieces))
-            yield from self._finish(self._merge(bars, part) if self.every_ns else bars, part).to_batches()
+            recorded = [piece for part, found in read for piece in found if not part.day.partition.is_history]
+            bars = _in_force(self._of_one_width(pa.Table.from_batches(pieces), recorded))
+            if bars.num_rows:
+                yield from self._finish(self._merge(bars, parts[0]) if self.every_ns else bars, parts[0]).to_batches()
+
+    def _by_day(self) -> list[list[Part]]:
+        """A symbol's parts of each day: what was recorded, and what a backfill brought."""
+        found: dict[tuple[date, str], list[Part]] = {}
+        for part in self.stored.parts:
+            found.setdefault((part.day.date, part.symbol), []).append(part)
+        return list(found.values())
+
+    def _of_one_width(self, bars: pa.Table, recorded: list[pa.RecordBatch]) -> pa.Table:
+        """The bars of the width asked for; else as recorded; else the widest that `every` is made of, or the finest."""
+        widths = sorted(pc.unique(bars.column("resolution_ns")).to_pylist())
+        fits = [width for width in widths if self.every_ns and self.every_ns % width == 0]
+        width_ns = self.width_ns or (fits[-1] if fits else widths[0])
+        if recorded and not self.width_ns:
+            width_ns = int(pc.max(pa.Table.from_batches(recorded).column("resolution_ns")).as_py())
+        return bars.filter(pc.equal(bars.column("resolution_ns"), width_ns))
 
     def _merge(self, bars: pa.Table, part: Part) -> pa.Table:
         """Bars of `every_ns`. Raises FinerThanDataError or QuestionError where they cannot be put together."""
@@ -76,19 +99,34 @@ class Candles(NamedTuple):
 
 
 def _in_force(bars: pa.Table) -> pa.Table:
-    """Of each bar the last revision; rows are by begin and revision."""
+    """Of each bar the last word, by begin: of a day that was recorded and brought again the later one."""
+    bars = bars.sort_by([("ts_begin", "ascending"), ("ts_recv", "ascending"), ("revision", "ascending")])
     begins = bars.column("ts_begin").cast(pa.int64()).to_numpy()
     return bars.filter(pa.array(np.append(begins[1:] != begins[:-1], True)[: len(begins)]))
 
 
-def make(stored: Rows, every_ns: int | None) -> Candles:
-    """The spans reach back to the begin of the bar in which they open."""
+def make(stored: Rows, every_ns: int | None, resolution: str | None = None) -> Candles:
+    """The spans reach back to the begin of the bar in which they open; bars of a day and longer know no phases."""
+    width_ns = _parse_width(resolution)
+    if every_ns and width_ns:
+        raise QuestionError("Give either a resolution, or every for bars that are put together; not both.")
+    is_long = width_ns is not None and width_ns >= DAY_NS
     parts = [
-        part._replace(spans=part.spans and [_from_bar(span, part) for span in part.spans]) for part in stored.parts
+        part._replace(spans=None if is_long else part.spans and [_from_bar(span, part) for span in part.spans])
+        for part in stored.parts
     ]
     if stored.look.origin and every_ns:
         raise QuestionError("A bar that is put together is of no one answer. Ask for origin=True without every.")
-    return Candles(stored._replace(parts=parts, time="ts_begin"), every_ns)
+    return Candles(stored._replace(parts=parts, time="ts_begin"), every_ns, width_ns)
+
+
+def _parse_width(resolution: str | None) -> int | None:
+    if resolution is None:
+        return None
+    try:
+        return parse_resolution(resolution).width_ns
+    except ConfigError as error:
+        raise QuestionError(str(error)) from None
 
 
 def _from_bar(span: Span, part: Part) -> Span:

@@ -8,7 +8,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harvester.lake.columns import PAISE
-from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, GAPS, INDICES, INSTRUMENTS, QUOTES, SESSIONS, TRADES
+from harvester.lake.layout import (
+    BARS,
+    CANDLES,
+    DEPTH,
+    DEPTH50,
+    GAPS,
+    INDICES,
+    INSTRUMENTS,
+    QUOTES,
+    SESSIONS,
+    TRADES,
+)
+from harvester.lake.layout import HISTORY as BROUGHT
 
 Form = Literal["plain", "seconds", "inverted", "snapshot", "polled", "first", "cause"]
 """How a value is stored: as it is; a moment as whole seconds since 1970; a bool with the opposite meaning; an action as
@@ -24,6 +36,12 @@ _ORIGIN: dict[str, Kind] = {"run_id": "name", "seq": "int", "entry": "int", "con
 _STATE: dict[str, Kind] = {"action": "name", "valid": "bool"}
 _LEVELS: dict[str, Kind] = {side: "prices" if side.endswith("px") else "sizes" for side in SIDES}
 _TOTALS: dict[str, Kind] = {"total_buy_qty": "int", "total_sell_qty": "int"}
+_CANDLE: dict[str, Kind] = {
+    **{"ts_begin": "time", "symbol": "name"},
+    **{name: "price" for name in ("open", "high", "low", "close")},
+    **{"volume": "int", "final": "bool", "revision": "int", "source": "name", "resolution_ns": "int"},
+    **{"ts_recv": "time", "run_id": "name", "seq": "int"},
+}
 _PRICES = ("open", "high", "low", "prev_close", "year_high", "year_low")
 LOGICAL: dict[str, dict[str, Kind]] = {
     DEPTH: {**_WHEN, "feed": "name", **_POLL, **_STATE, **_LEVELS, **_ORIGIN},
@@ -48,12 +66,8 @@ LOGICAL: dict[str, dict[str, Kind]] = {
         **{name: "price" for name in ("open", "high", "low", "close")},
         **{"volume": "int", "bid_px": "price", "ask_px": "price", "updates": "int", "gap_ns": "int"},
     },
-    CANDLES: {
-        **{"ts_begin": "time", "symbol": "name"},
-        **{name: "price" for name in ("open", "high", "low", "close")},
-        **{"volume": "int", "final": "bool", "revision": "int", "source": "name", "resolution_ns": "int"},
-        **{"ts_recv": "time", "run_id": "name", "seq": "int"},
-    },
+    CANDLES: _CANDLE,
+    BROUGHT: _CANDLE,
     INSTRUMENTS: {
         **{"symbol": "name", "segment": "name", "fy_token": "name", "isin": "name", "name": "name"},
         **{"tick": "price", "lot": "int", "ts_expiry": "time", "root": "name", "underlying": "name"},

@@ -13,6 +13,7 @@ from harvester.reader.convert import Look, Prices, parse_prices
 from harvester.reader.days import Day
 from harvester.reader.errors import OutsideError, QuestionError
 from harvester.reader.facts import read_instruments, read_sessions
+from harvester.reader.history import HistoryDay
 from harvester.reader.ledger import read_gaps
 from harvester.reader.place import Place
 from harvester.reader.result import Answer, Held, free_memory
@@ -65,7 +66,9 @@ class Lake:
     def __init__(self, place: Place, memory_bytes: int | None) -> None:
         self.place = place
         self._memory_bytes = memory_bytes
-        self._all = [Day(place, partition) for partition in place.partitions()]
+        partitions = place.partitions()
+        self._all = [Day(place, partition) for partition in partitions if not partition.is_history]
+        self._history = [HistoryDay(place, partition) for partition in partitions if partition.is_history]
 
     def __repr__(self) -> str:
         if self.place.so_far_ns is not None:
@@ -75,6 +78,10 @@ class Lake:
     @cached_property
     def _dates(self) -> list[date]:
         return sorted({day.date for day in self._all})
+
+    def history(self) -> list[Day]:
+        """The days of which a backfill brought the broker's bars, each with a manifest and a certificate of its own."""
+        return list(self._history)
 
     def days(self) -> list[date]:
         """The closed trading days, ascending."""
@@ -133,24 +140,29 @@ class Lake:
         *,
         every: str | timedelta | None = None,
         source: Literal["ours", "broker"] = "ours",
+        resolution: str | None = None,
         **chosen: Unpack[Options],
     ) -> Answer:
         """Bars, counted from the opening of the phase.
 
         "ours" are of quotes, of a minute where `every` is not said: prices, volume, updates, time in gaps. "broker" are
-        the broker's own, as they were asked for where `every` is not said: the last revision of each, its number, and
-        whether it is final.
+        the broker's own, of the days recorded and of those that a backfill brought: the last word on each, the number
+        of its revision, and whether it is final. `resolution` is the broker's word ("5", "D", "W", "M"); without it
+        they are as wide as they were recorded, else the finest that fit.
         """
         from harvester.reader import bars, candles
 
         options = Chosen(days, **chosen)
+        every_ns = None if every is None else parse_every(every)
         if source == "broker":
-            stored = self._question(CANDLES, symbols, options, 0)
-            return self._answer(candles.make(stored, None if every is None else parse_every(every)))
+            stored = self._question(CANDLES, symbols, options, 0, [*self._all, *self._history])
+            return self._answer(candles.make(stored, every_ns, resolution))
         if source != "ours":
             raise QuestionError(f"source={source!r} is neither 'ours' nor 'broker'.")
+        if resolution is not None:
+            raise QuestionError("A resolution is the broker's word: ask with source='broker', or with every= for ours.")
         rows = self._question(BARS, symbols, options, 0)
-        return self._answer(bars.make(rows, parse_every("1m" if every is None else every)))
+        return self._answer(bars.make(rows, parse_every("1m") if every_ns is None else every_ns))
 
     def gaps(
         self,
@@ -205,15 +217,19 @@ class Lake:
     def _rows(self, logical: str, symbols: Symbols, chosen: Chosen) -> Answer:
         return self._answer(self._question(logical, symbols, chosen, 0))
 
-    def _question(self, logical: str, symbols: Symbols, chosen: Chosen, levels: int) -> Rows:
+    def _question(
+        self, logical: str, symbols: Symbols, chosen: Chosen, levels: int, days: Sequence[Day] | None = None
+    ) -> Rows:
         look = Look(logical, levels, parse_prices(chosen.prices), parse_zone(chosen.tz), chosen.origin)
-        asked, among = self._range(chosen.days, chosen.since, chosen.until, chosen.tz)
+        asked, among = self._range(chosen.days, chosen.since, chosen.until, chosen.tz, days)
         phases = parse_session(chosen.session)
         parts = [
             Part(day, ticker, None if phases == (ALL,) else spans_of(day, day.segments[ticker], phases))
             for found in self._resolve(symbols, among, chosen.host).values()
             for day, ticker in found.items()
         ]
+        brought = {(part.day.date, part.symbol) for part in parts if part.day.partition.is_history}
+        parts = [part for part in parts if (part.day.date, part.symbol) not in brought or part.day.tables(logical)]
         for day in {part.day for part in parts}:
             day.require(logical)
         return Rows(sorted(parts, key=lambda part: part.day.partition), look, asked.begin_ns, asked.end_ns)
@@ -225,10 +241,17 @@ class Lake:
         return {name: resolve(name, among, self._all, host) for name in names}
 
     def _range(
-        self, days: DaysAsked, since: When | None, until: When | None, tz: str | None
+        self,
+        days: DaysAsked,
+        since: When | None,
+        until: When | None,
+        tz: str | None,
+        among: Sequence[Day] | None = None,
     ) -> tuple[Range, list[Day]]:
-        asked = parse_range(self._dates, days, since, until, tz)
-        return asked, [day for day in self._all if day.date in asked.dates]
+        """What is asked for, and the days of it; `among`: default: the closed days."""
+        all_days = self._all if among is None else among
+        asked = parse_range(sorted({day.date for day in all_days}), days, since, until, tz)
+        return asked, [day for day in all_days if day.date in asked.dates]
 
     def on(self, day: str | date) -> list[Day]:
         """The day as each host recorded it: manifest, certificate, tables."""

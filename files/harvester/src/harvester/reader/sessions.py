@@ -5,6 +5,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from harvester.reader.days import CASH as NSE_CASH
 from harvester.reader.days import Day
 from harvester.reader.errors import MissingPackageError, OutsideError, QuestionError
 
@@ -58,13 +59,19 @@ def spans_of(day: Day, segment: str, phases: tuple[str, ...]) -> list[Span]:
 
 @lru_cache(maxsize=256)
 def _phases(day: date, segment: str, where: str) -> tuple[Span, ...]:
-    session = _calendar().of(segment).session(day)
+    session = calendar_of(segment).session(day)
     if session is None:
         raise OutsideError(
             f"{where}: the calendar has no session of {segment} on that date, so nobody can say what was continuous"
             ' trading. session="all" gives all that was recorded.'
         )
     return tuple(Span(*phase) for phase in session.phases)
+
+
+def calendar_of(segment: str) -> Any:
+    """The trading calendar of a segment; NSE cash's of one without hours. Raises MissingPackageError."""
+    calendar = _calendar()
+    return calendar.of(segment if segment in calendar.segments else NSE_CASH)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from harvester.brokers.fyers.successors import ISSUER
+from harvester.lake.layout import recorder_of
 from harvester.reader.arguments import say
 from harvester.reader.days import Day
 from harvester.reader.errors import AmbiguousNameError, UnknownSymbolError
@@ -114,18 +115,18 @@ def _unknown(name: str, days: Sequence[Day], lake: Sequence[Day]) -> UnknownSymb
 
 def _choose_hosts(name: str, found: Found, host: str | None) -> Found:
     if host is not None:
-        chosen = {day: ticker for day, ticker in found.items() if day.host == host}
+        chosen = {day: ticker for day, ticker in found.items() if recorder_of(day.host) == host}
         if not chosen:
-            hosts = sorted({day.host for day in found})
+            hosts = sorted({recorder_of(day.host) for day in found})
             raise UnknownSymbolError(f"{name!r} was not recorded by host {host!r}, but by {', '.join(hosts)}.")
         return chosen
-    by_date: dict[date, list[str]] = {}
+    by_date: dict[date, set[str]] = {}
     for day in found:
-        by_date.setdefault(day.date, []).append(day.host)
-    for day_date, hosts in by_date.items():
-        if len(hosts) > 1:
+        by_date.setdefault(day.date, set()).add(recorder_of(day.host))
+    for day_date, several in by_date.items():
+        if len(several) > 1:
             raise AmbiguousNameError(
-                f"{name!r} was recorded by several hosts on {day_date}: {', '.join(sorted(hosts))}. Name one with"
+                f"{name!r} was recorded by several hosts on {day_date}: {', '.join(sorted(several))}. Name one with"
                 " host=."
             )
     return found

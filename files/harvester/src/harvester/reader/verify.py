@@ -14,12 +14,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harvester.backfill.check import check_history
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import JournalError
 from harvester.journal.reader import scan
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.certificate.damage import tell_damage
-from harvester.lake.layout import BUILT, CERTIFICATE, DEPTH, GAPS, MANIFEST, RAW, SUPERSEDED, find_partitions, table_of
+from harvester.lake.layout import (
+    BUILT,
+    CERTIFICATE,
+    DEPTH,
+    GAPS,
+    MANIFEST,
+    RAW,
+    SUPERSEDED,
+    find_partitions,
+    recorder_of,
+    table_of,
+)
 from harvester.lake.manifest import (
     DamagedManifestError,
     FileEntry,
@@ -161,11 +173,14 @@ def _count_records(path: Path, manifest: Manifest) -> int:
 def _check_accounts(lake: Path, manifest: Manifest) -> list[str]:
     """Whether data and gaps balance; a day of which clean-up deleted tables is not checked."""
     kinds = {table_of(entry.folder) for entry in manifest.built}
-    if not {DEPTH, GAPS, CERTIFICATE} <= kinds or not all((lake / entry.path).exists() for entry in manifest.built):
+    brought = recorder_of(manifest.host) != manifest.host
+    needed = {CERTIFICATE} if brought else {DEPTH, GAPS, CERTIFICATE}
+    if not needed <= kinds or not all((lake / entry.path).exists() for entry in manifest.built):
         return []
     path = lake / manifest.find(CERTIFICATE)[0].path
+    check = check_history if brought else check_day
     try:
-        return check_day(lake, json.loads(path.read_bytes()), manifest.files)
+        return check(lake, json.loads(path.read_bytes()), manifest.files)
     except (KeyError, TypeError, ValueError, HarvesterError, pa.ArrowException) as error:
         return [f"{path.name}: the accounts cannot be checked ({error})"]
 

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from harvester.base.validation import Refused, validate
-from harvester.config.candles import candle_need
 from harvester.config.feeds import DEPTH_CONNECTIONS, DEPTH_SYMBOLS_A_CONNECTION
-from harvester.config.limits import Need, RequestLimits, fleet_interval, need_of, start_offsets
+from harvester.config.limits import Need, RequestLimits, fleet_interval, start_offsets
 from harvester.config.rules import IndexList, read_resolved, split_rules
 from harvester.config.settings import Settings
-from harvester.config.size import Size, size_of
+from harvester.config.size import Size, request_need, size_of
 from runbook.fleet.indices import with_lists
 
 Fleet = Mapping[str, Mapping[str, Any]]
@@ -68,11 +67,7 @@ def _accounts(fleet: Fleet, lists: Sequence[IndexList]) -> list[list[_Member]]:
             raise Refused(f"the settings of {name} are refused:\n{error}") from None
         size = size_of(settings, read_resolved(settings.master_dir))
         polled = size.symbols if "fyers-rest" in settings.feeds else 0
-        need = need_of(polled, settings.poll.interval_ns, size.day_ns)
-        if "fyers-history" in settings.feeds:
-            asked = size.symbols if settings.candles.symbols is None else len(settings.candles.symbols)
-            added = candle_need(asked, settings.candles, size.day_ns)
-            need = Need(need.per_minute + added.per_minute, need.per_day + added.per_day)
+        need = request_need(settings, size)
         depth = len(settings.tbt.symbols) if "fyers-tbt" in settings.feeds else 0
         connections = math.ceil(depth / DEPTH_SYMBOLS_A_CONNECTION)
         accounts.setdefault(settings.broker.app_id, []).append(_Member(name, settings, size, polled, need, connections))

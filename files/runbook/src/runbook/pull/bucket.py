@@ -26,7 +26,7 @@ from obstore.store import S3Store
 
 from harvester.base.errors import ConfigError
 from harvester.config.settings import UploadSettings
-from harvester.lake.layout import MANIFEST, MANIFEST_NAME, bucket_path, lake_path
+from harvester.lake.layout import MANIFEST, MANIFEST_NAME, bucket_path, lake_path, recorder_of
 from harvester.lake.manifest import FileEntry
 from harvester.upload.bucket import CONNECT_SECONDS, READ_SECONDS, open_client
 from harvester.upload.retries import Retries
@@ -203,7 +203,9 @@ def open_lake(upload: UploadSettings) -> BucketLake:
 
 def connections(lake: BucketLake, hosts: str | None = None) -> list[Callable[[], BucketTransport]]:
     """How to read each host's part; `hosts` is a shell pattern for their names. ConfigError when there is none."""
-    parts = {host: manifests for host, manifests in lake.manifests().items() if fnmatchcase(host, hosts or "*")}
+    parts = {
+        host: manifests for host, manifests in lake.manifests().items() if fnmatchcase(recorder_of(host), hosts or "*")
+    }
     if not parts:
         which = f"no host like {hosts!r}" if hosts else "no closed day"
         raise ConfigError(

@@ -26,6 +26,15 @@ def load_days(lake: Path, *, since: date | None = None, until: date | None = Non
     return [day for each in dates for day in here.on(each)]
 
 
+def load_history(lake: Path, *, since: date | None = None, until: date | None = None) -> list[Day]:
+    """The days of which a backfill brought the broker's bars. Raises ReaderError."""
+    try:
+        found = open_lake(lake).history()
+    except NotALakeError:
+        return []
+    return [day for day in found if not (since and day.date < since) and not (until and until < day.date)]
+
+
 def damaged_manifest(error: DamagedManifestError) -> str:
     """The message where the lake was pulled to."""
     return f"{error.what} `./inv pull-data` downloads it again."

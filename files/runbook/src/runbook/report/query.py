@@ -1,7 +1,8 @@
 """query: SQL over the pulled lake by DuckDB.
 
 Views: `depth` (books: as stored, with date, host, mono_ns and a column for each level such as bid_px_paise_1),
-`quotes`, `trades`, `indices`, `depth50`, `bars`, `gaps`, `instruments` and `sessions` (as stored, with date and host),
+`quotes`, `trades`, `indices`, `depth50`, `bars`, `candles`, `history` (what a backfill brought), `gaps`,
+`instruments` and `sessions` (as stored, with date and host),
 `depth_rupees`, `quotes_rupees` and so on (prices as exact decimals in rupees), `ohlcv_data` (the broker's bars in force
 with the columns of the price feed's files), `certificate` (one row per day, symbol
 and feed). `runbook.report.views` has their SQL.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.market import in_force
 from harvester.reader.days import Day
-from runbook.report.catalogue import files_by_schema, load_days, require_days
+from runbook.report.catalogue import files_by_schema, load_days, load_history, require_days
 
 if TYPE_CHECKING:
     import duckdb
@@ -72,7 +73,9 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
     """
     import duckdb
 
-    days = require_days(lake, load_days(lake, since=since, until=until))
+    brought = load_history(lake, since=since, until=until)
+    days = load_days(lake, since=since, until=until)
+    days = [*(days if brought else require_days(lake, days)), *brought]
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     connection.execute(f"set TimeZone='{in_force().zone_name}'")
     try:

@@ -12,6 +12,7 @@ from harvester.base.errors import HarvesterError
 from harvester.base.market import to_local
 from harvester.calendar import SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
+from harvester.lake.layout import recorder_of
 from harvester.reader.days import Day
 from harvester.reader.files import looks_of
 from runbook.pull.plan import Selection
@@ -95,11 +96,12 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
         )
     readable = _readable_days(store.lake, checked)
     here = [*readable.values()]
+    recorded = [day for day in checked if recorder_of(day.host) == day.host]
     symbols = find_symbols(symbols, here, here)
     for day in checked:
         if pulled := readable.get((day.date, day.host)):
             _account(day, pulled, symbols, store.lake)
-    present = {date.fromisoformat(day.date) for day in checked}
+    present = {date.fromisoformat(day.date) for day in recorded}
     missing = missing_days(present, selection, _days_by_segment(readable.values()))
     missed = [day.isoformat() for day in missing]
     known = VerifiedFiles(store)
@@ -178,6 +180,8 @@ def _readable_days(lake: Path, checked: list[CheckedDay]) -> dict[tuple[str, str
     here = {(str(day.date), day.host): day for day in load_days(lake)}
     for day in checked:
         key = (day.date, day.host)
+        if recorder_of(day.host) != day.host:
+            continue  # what a backfill brought has no polls and no sockets to account for
         try:
             _ = here[key].certificate
             readable[key] = here[key]

@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.lake.columns import FAR_SECONDS, PAISE
-from harvester.lake.layout import BARS, CANDLES, DEPTH, INDICES, QUOTES, SCHEMA_VERSION, TRADES
+from harvester.lake.layout import BARS, CANDLES, DEPTH, HISTORY, INDICES, QUOTES, SCHEMA_VERSION, TRADES
 from harvester.lake.schema import SCHEMAS_OF
 from harvester.price_feed.athena import TABLE
 from harvester.price_feed.layout import COLUMNS
 from harvester.reader.columns import CAUSES_2, LOGICAL, NEWEST, REST, SOURCES, Source, Stored
 
 SCHEMAS: Mapping[str, pa.Schema] = SCHEMAS_OF[SCHEMA_VERSION]
-IN_RUPEES = (DEPTH, QUOTES, TRADES, INDICES, BARS, CANDLES)
+IN_RUPEES = (DEPTH, QUOTES, TRADES, INDICES, BARS, CANDLES, HISTORY)
 MINUTE_NS = 60 * NS_PER_SECOND
 SIDES, LEVELS = ("bid", "ask"), range(1, 6)
 Files = Mapping[int, Mapping[str, Sequence[Path]]]

@@ -158,8 +158,8 @@ def verify_data(
 def query(_: Context, sql: str, csv: bool = False, json: bool = False, lake: str = "pulled/lake") -> None:
     """Ask the pulled lake in SQL (DuckDB).
 
-    Views: depth, quotes, trades, indices, depth50, bars, candles, gaps, instruments, sessions, certificate; with prices
-    in rupees depth_rupees and so on; ohlcv_data has the price feed's columns.
+    Views: depth, quotes, trades, indices, depth50, bars, candles, history, gaps, instruments, sessions, certificate;
+    with prices in rupees depth_rupees and so on; ohlcv_data has the price feed's columns.
     """
     from runbook.console.terminal import waiting
     from runbook.report.query import ask

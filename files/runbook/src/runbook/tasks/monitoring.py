@@ -50,6 +50,39 @@ def due(
         raise UnhealthyError("something that was due is missing; see above.")
 
 
+@operator(json="print the hosts' own lists as JSON", **WHERE)
+def jobs(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
+    """Show each host's jobs: when they are due, their last run and their next start."""
+    from runbook.console.terminal import waiting
+    from runbook.fleet.jobs import gather
+    from runbook.tasks import presentation
+    from runbook.tasks.jobs_table import show_jobs
+
+    hosts = hosts_of(inventory, limit)
+    with waiting(f"asking {', '.join(host.name for host in hosts)}"):
+        answers = gather(hosts)
+    presentation.show_json([answer.to_dict() for answer in answers]) if json else show_jobs(answers)
+    if any(answer.error for answer in answers):
+        raise HarvesterError("not every host could be asked; see above.")
+
+
+@operator(name="the job, as the command jobs names it", **WHERE)
+def run_job(_: Context, name: str, inventory: str | None = None, limit: str | None = None) -> None:
+    """Start a job now on the hosts that have it, wait for its end, and show its record."""
+    from runbook.console.terminal import waiting
+    from runbook.fleet.jobs import run_now
+    from runbook.tasks.jobs_table import show_record
+
+    failed = []
+    for host in awake_hosts_of(inventory, limit):
+        with waiting(f"{host.name} runs {name}"):
+            record = run_now(host, name)
+        show_record(host.name, record)
+        failed += [host.name] if record["result"] != "ok" else []
+    if failed:
+        raise HarvesterError(f"{name} did not end well on {', '.join(failed)}; see above.")
+
+
 @operator(
     follow="go on as lines are written, until Ctrl-C",
     unit="one unit or pattern, such as harvester-recorder (default: all of the harvester's)",
