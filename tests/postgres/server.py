@@ -6,9 +6,11 @@ tests/postgresql_server.py has the plain one, through a socket.
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -23,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from tests.postgresql_server import programs
 
 NAMES = count(1)
+SECONDS = 60
 USER, PASSWORD = "harvester", "Pa ss%40/#:?&='\\ü"
 NAME_OF_SERVER = "db.example.test"
 """What its certificate is for; a DSN reaches it by hostaddr."""
@@ -85,10 +88,9 @@ class Base:
 
 @dataclass
 class Server:
-    """The server; `options` are given to postgres at each start."""
+    """The server."""
 
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp")))
-    options: str = ""
     port: int = 0
 
     def __enter__(self) -> Self:
@@ -102,7 +104,10 @@ class Server:
         for path in (self.folder, self.sockets, *self.folder.glob("*")):
             os.chown(path, self.user.pw_uid, self.user.pw_gid)
         self.folder.chmod(0o755)
-        self._call("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C")
+        initdb = [self._program("initdb"), "-D", self.data, "-A", "trust", "-U", "postgres"]
+        initdb += ["--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", user=self.user.pw_uid,
+                       group=self.user.pw_gid, timeout=2 * SECONDS)  # fmt: skip
         (self.data / "pg_hba.conf").write_text(
             "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n", "ascii"
         )
@@ -121,13 +126,25 @@ class Server:
             "ssl_cert_file": self.folder / "server.crt", "ssl_key_file": self.folder / "server.key", "fsync": "off",
             "shared_buffers": "16MB", "max_connections": "30", "log_min_messages": "fatal",
         }  # fmt: skip
-        words = " ".join(f"-c {key}={value}" for key, value in settings.items())
-        log = self.folder / "data" / "log"
-        self._call("pg_ctl", "-D", self.data, "-w", "-s", "-l", log, "-o", f"{words} {self.options}", "start")
+        words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([self._program("postgres"), "-D", self.data, *words], stdout=log, stderr=log,
+                                            cwd="/", user=self.user.pw_uid, group=self.user.pw_gid)  # fmt: skip
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            try:
+                self.base("postgres").run("SELECT 1")
+                return
+            except psycopg.OperationalError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.05)
+        raise AssertionError((self.folder / "log").read_text("utf-8"))
 
     def stop(self) -> None:
         """At once, as a power cut would."""
-        self._call("pg_ctl", "-D", self.data, "-w", "-s", "-m", "immediate", "stop", check=False)
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(SECONDS)
 
     def base(self, name: str) -> Base:
         return Base(self, name)
@@ -139,8 +156,7 @@ class Server:
         self.base(name).run(f"GRANT ALL ON SCHEMA public TO {USER}")
         return self.base(name)
 
-    def _call(self, program: str, *words: object, check: bool = True) -> None:
+    def _program(self, name: str) -> Path:
         folder = programs()
         assert folder
-        subprocess.run([folder / program, *map(str, words)], check=check, stdout=subprocess.DEVNULL, cwd="/",
-                       user=self.user.pw_uid, group=self.user.pw_gid, timeout=60)  # fmt: skip
+        return folder / name
