@@ -128,8 +128,9 @@ class Server:
         }  # fmt: skip
         words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([self._program("postgres"), "-D", self.data, *words], stdout=log, stderr=log,
-                                            cwd="/", user=self.user.pw_uid, group=self.user.pw_gid)  # fmt: skip
+            command = [self._program("postgres"), "-D", self.data, *words]
+            who = {"user": self.user.pw_uid, "group": self.user.pw_gid}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **who)
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
             try:
