@@ -100,9 +100,15 @@ CHANNELS = {"harvester_renew": True, "__harvester_alert_channels": "ssm:/alpha-h
 APPLICATION = {
     "application_source": "market-app", "application_env_file": "secrets", "application_schema": "Schema.sql",
 }  # fmt: skip
+DATABASE = {
+    "aws_identity_database": {"live": True, "ca_file": "/etc/harvester/rows-ca.crt"},
+    "aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming",
+    "harvester_rows_ca_file": "/etc/ssl/certs/ca-certificates.crt",
+}
 KINDS = {
     "aws": Kind("inventory/aws", "m-1", MACHINE, AWS),
     "refreshing": Kind("inventory/aws", "m-1", MACHINE, AWS | CHANNELS, "aws"),
+    "database": Kind("inventory/aws", "m-1", MACHINE, AWS | DATABASE, "aws"),
     "application": Kind("inventory/aws", "m-1", MACHINE, AWS | APPLICATION, "aws"),
     "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
 }
