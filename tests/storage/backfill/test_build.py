@@ -207,6 +207,24 @@ def test_a_segment_goes_when_its_archived_copy_is_listed_and_right(host: Host) -
     assert verify_lake(host.lake).ok
 
 
+def test_a_day_on_which_answers_came_keeps_them_when_its_own_bars_come(host: Host) -> None:
+    today = date(2026, 11, 24)
+    host.answer((SBIN, MONDAY, MONDAY, said(*week()[:2])))
+    host.build()
+    before = host.manifest(today)
+    host.clock.now_ns += 86_400 * NS_PER_SECOND
+    host.answer((SBIN, today, today, said(candle(today, 0))))
+    host.build()
+    after = host.manifest(today)
+
+    assert [entry for entry in after.files if entry.folder == "raw"] == before.find("raw") != []
+    assert after.segments == before.segments
+    assert len(table(host, today)) == 1
+    assert host.certificate(today)["history"]["symbols"].keys() == {SBIN}
+    assert host.build().segments == 0
+    assert verify_lake(host.lake).ok
+
+
 def test_a_lake_at_which_a_close_is_at_work_is_left_alone(host: Host) -> None:
     from harvester.lake.publish.files import locked
 
