@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from harvester.base.clock import Clock
 from harvester.base.redaction import Secret, one_line
+from harvester.brokers.fyers.headers import data_headers
 from harvester.brokers.fyers.responses import (
     judge_depth,
     judge_look_up,
@@ -93,11 +94,7 @@ class FyersRestClient:
         return PollResult("", 0, sent_ns, wall_ns, mono_ns, outage=outage)
 
     async def _exchange(self, path: str, token: Secret, query: dict[str, str], body_limit: int) -> HttpsAnswer:
-        headers = {
-            "accept": "application/json",
-            "version": "3",
-            "authorization": f"{self._broker.app_id}:{token.get_secret_value()}",
-        }
+        headers = data_headers(self._broker.app_id, token)
         answer = await self._client.get(path, query, headers, body_limit)
         if answer.headers.get("content-encoding", "").lower() not in IDENTITY:
             raise BadAnswer("the body is compressed although we asked for it plain")
