@@ -175,6 +175,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "upload": ["upload"],
         "deliver": ["deliver"],
         "deliver-raw": ["deliver-raw"],
+        "deliver-rows": ["deliver-rows", "--json"],
         "backfill": ["backfill", "--since", "2026-11-02"],
         "build-history": ["build-history"],
         "metrics": ["metrics"],

@@ -55,6 +55,7 @@ COMMANDS = {
     "prune-journal": Command("delete journal segments that the lake provably holds"),
     "upload": Command("bring closed days into the bucket, verified"),
     "deliver": Command("bring a day of the broker's candles to other places, in their layouts"),
+    "deliver-rows": Command("bring bars, their indicators and tables of the lake into databases, as rows"),
     "deliver-raw": Command("bring the broker's answers with candles to other places, as they came"),
     "backfill": Command("order the broker's bars of days past, ask for them, and say what came"),
     "build-history": Command("make tables of what the backfill has brought"),
