@@ -22,11 +22,15 @@ class Market(NamedTuple):
 
     name: MarketName
     zone_name: str
+    units: int
+    """Prices of candles are whole numbers of so many parts of the currency: paise; 1/10000 dollar, for trades at the
+    middle of a spread have more decimals than cents.
+    """
 
 
 MARKETS: dict[str, Market] = {
-    "nse": Market("nse", "Asia/Kolkata"),
-    "us": Market("us", "America/New_York"),
+    "nse": Market("nse", "Asia/Kolkata", 100),
+    "us": Market("us", "America/New_York", 10_000),
 }
 NSE = MARKETS["nse"]
 INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
