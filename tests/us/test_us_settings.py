@@ -43,8 +43,8 @@ def test_a_configuration_of_the_market_us() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"feeds": ["fyers-history"]}, "market is us, so feeds must be schwab's, not fyers-history"),
-        ({"symbols": ["NSE:SBIN-EQ"]}, "market is us, so symbols must be plain tickers such as QQQ, not NSE:SBIN-EQ"),
+        ({"feeds": ["fyers-history"]}, "market is us, so feeds must be of schwab, not fyers-history"),
+        ({"symbols": ["NSE:SBIN-EQ"]}, "market is us, so symbols[0] must be a plain ticker such as QQQ"),
         ({"symbols": ["qqq"]}, "symbols"),
         ({"broker": {"app_id": "ABCDE12345-100"}}, "market is us, so broker.kind must be schwab"),
         ({"broker": {"kind": "schwab", "app_id": "ABCDE12345-100"}}, "app_id must be the app key of Schwab's portal"),
@@ -53,7 +53,7 @@ def test_a_configuration_of_the_market_us() -> None:
         ({"candles": {"resolution": "5S"}}, "market is us, so candles.resolution must be 1, 5, 10, 15 or 30"),
         ({"symbols": [{"index": "NIFTY 50"}]}, "rules are for NSE"),
         ({"market": "asx"}, "market"),
-        ({"market": "nse"}, "market is nse, so feeds must be fyers's, not schwab-history"),
+        ({"market": "nse"}, "market is nse, so feeds must be of fyers, not schwab-history"),
         (
             {"symbols": [f"A{chr(65 + n // 26)}{chr(65 + n % 26)}" for n in range(130)]},
             "candles of 130 symbols every 60 s need 130 requests in a minute",

@@ -20,8 +20,6 @@ class BrokerSettings(Model, frozen=True):
 
     app_id: Annotated[str, Meta(pattern=r"^([A-Z0-9]{5,20}-[0-9]{3}|[A-Za-z0-9]{16,64})\Z")]
     """App ID as the broker's API dashboard shows it, such as ABCDE12345-100; of Schwab the app key."""
-    kind: Literal["fyers", "schwab"] = "fyers"
-    """The broker; of the market us it is schwab."""
     api_url: HttpsUrl = API_URL
     """Base URL of the REST API; https only. Of Schwab the default is https://api.schwabapi.com."""
     public_url: HttpsUrl = "https://public.fyers.in"
@@ -32,6 +30,8 @@ class BrokerSettings(Model, frozen=True):
     """The broker's limit per minute; more than three breaches a day block the account (600 on the paid plan)."""
     requests_per_day: PositiveInt = 100_000
     """The broker's limit per day."""
+    kind: Literal["fyers", "schwab"] = "fyers"
+    """The broker; of the market us it is schwab."""
 
     def __post_init__(self) -> None:
         if bool(FYERS_APP.match(self.app_id)) is (self.kind == "schwab"):

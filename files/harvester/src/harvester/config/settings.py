@@ -27,7 +27,7 @@ from harvester.config.cloudwatch import EndpointUrl, LogSettings, MetricsSetting
 from harvester.config.deliveries import DeliverySettings, refuse_shared_places
 from harvester.config.feeds import (
     BROKER_OF,
-    HISTORY_OF,
+    HISTORIES,
     FeedName,
     HsmSettings,
     PollSettings,
@@ -166,7 +166,9 @@ class Settings(Model, frozen=True, kw_only=True):
         self.candle_spacing_ns()
 
     def _refuse_other_market(self) -> None:
-        refuse_other_market(self.market, self.all_symbols, self.feeds)
+        named = {"symbols": self.symbols, "candles.symbols": self.candles.symbols or ()}
+        named |= {"hsm.symbols": self.hsm.symbols or (), "tbt.symbols": self.tbt.symbols}
+        refuse_other_market(self.market, named, self.feeds)
         if self.broker.kind != BROKER_OF[self.market]:
             raise ValueError(f"market is {self.market}, so broker.kind must be {BROKER_OF[self.market]}")
         if self.market == "us":
@@ -180,7 +182,7 @@ class Settings(Model, frozen=True, kw_only=True):
     @property
     def history(self) -> FeedName:
         """The feed of the broker's own candles in this market."""
-        return HISTORY_OF[self.market]
+        return "schwab-history" if self.market == "us" else "fyers-history"
 
     @property
     def limits(self) -> RequestLimits:
@@ -214,7 +216,7 @@ class Settings(Model, frozen=True, kw_only=True):
             return self.tbt.symbols
         if feed == "fyers-rest":
             return self.symbols
-        if feed in HISTORY_OF.values():
+        if feed in HISTORIES:
             return self.symbols if self.candles.symbols is None else self.candles.symbols
         streamed = self.symbols if self.hsm.symbols is None else self.hsm.symbols
         return tuple(dict.fromkeys((*streamed, *self.hsm.index_symbols)))

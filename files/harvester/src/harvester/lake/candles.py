@@ -9,7 +9,6 @@ from harvester.brokers.bars import History
 from harvester.brokers.fyers.history import read_history as read_fyers
 from harvester.brokers.schwab.history import read_history as read_schwab
 from harvester.calendar.bars import NO_BARS, BarDay
-from harvester.config.feeds import HISTORY_OF
 from harvester.decode.candles import BarBook, Place
 from harvester.decode.frames import Ints
 from harvester.journal.format import FYERS_HISTORY, SCHWAB_HISTORY, Record, decode_candles
@@ -84,4 +83,4 @@ class DayCandles:
         """The certificate's section."""
         segments = {self._day.segment_of(symbol) for symbol in self.symbols}
         days: dict[str, BarDay] = {name: self._day.candles.days.get(name, NO_BARS) for name in segments}
-        return certify_section(self._entries, days, self._day.candles.width_ns, HISTORY_OF[in_force().name])
+        return certify_section(self._entries, days, self._day.candles.width_ns, in_force().history)

@@ -7,7 +7,7 @@ them is stored, and in which form. A new schema is one more entry.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harvester.config.feeds import HISTORY_OF
+from harvester.base.market import MARKETS
 from harvester.lake.columns import FINE, PAISE
 from harvester.lake.layout import (
     BARS,
@@ -103,7 +103,7 @@ class Source:
 
 
 REST, HISTORY = "fyers-rest", "fyers-history"
-HISTORIES = frozenset(HISTORY_OF.values())
+HISTORIES = frozenset(market.history for market in MARKETS.values())
 """Feeds of brokers' own candles."""
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from harvester.calendar import NSE_CASH, SegmentName
 from harvester.calendar.segments import SEGMENTS
-from harvester.config.feeds import HISTORY_OF
+from harvester.config.feeds import HISTORIES
 from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.candles import FORMER_HISTORY, check_entry, read_rows
 from harvester.lake.certificate.sections import symbol_sections
@@ -92,7 +92,7 @@ class _Checks:
         (feed, symbol), entry = key, self.entries[key]
         if feed == REST:
             return check_symbol(entry, self._slots[segment_of(entry)], self.present.get(symbol, []), gaps)
-        if feed in HISTORY_OF.values():
+        if feed in HISTORIES:
             return check_entry(entry, self._bars.get(segment_of(entry), ()), self._candles.get(symbol, ()), gaps)
         return check_stream(entry, self._spans[segment_of(entry)], gaps)
 

@@ -6,7 +6,6 @@ from functools import cached_property
 
 from harvester.base.market import in_force
 from harvester.calendar.bars import Bar
-from harvester.config.feeds import HISTORY_OF
 from harvester.decode.candles import BarBook
 from harvester.lake.day.events import Events
 from harvester.lake.gaps.losses import DAMAGED, Losses
@@ -40,9 +39,7 @@ class BarGaps:
             if last and (last.to_ns, last.cause, last.detail, last.source) == (bar.begin_ns, cause, detail, source):
                 rows[-1] = last._replace(to_ns=bar.end_ns, slots=(last.slots or 0) + 1)
             else:
-                rows.append(
-                    GapRow(symbol, HISTORY_OF[in_force().name], bar.begin_ns, bar.end_ns, cause, detail, 1, source)
-                )
+                rows.append(GapRow(symbol, in_force().history, bar.begin_ns, bar.end_ns, cause, detail, 1, source))
         return rows
 
     def _explain(self, symbol: str, bar: Bar, book: BarBook, bad: Sequence[tuple[int, Outage]]) -> Absence:
