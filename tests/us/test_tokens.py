@@ -159,4 +159,4 @@ def test_without_the_apps_secret_nothing_is_sent_and_it_is_said(
     (world.folder / "secret").unlink()
     world.poll(1500)
 
-    assert world.asked == [] and "./inv secret-put --name schwab-app-secret" in capsys.readouterr().out
+    assert world.asked == [] and "does not hold the app's secret" in capsys.readouterr().out

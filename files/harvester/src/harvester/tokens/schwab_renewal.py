@@ -10,7 +10,7 @@ from harvester.tokens.claims import TokenError
 from harvester.tokens.login import App, LoginError
 from harvester.tokens.refresh import RefreshError
 from harvester.tokens.schwab_file import read_file, write_file
-from harvester.tokens.stores import Store, StoredToken, StoreError, TokenStore
+from harvester.tokens.stores import Store, StoredToken, StoreError
 
 log = structlog.get_logger()
 AHEAD_NS = 300 * NS_PER_SECOND
@@ -21,7 +21,7 @@ AGAIN_NS = 30 * NS_PER_SECOND
 class SchwabRenewer:
     """Renews what is in the store. A refusal is said once, and nothing is asked again until somebody has logged in."""
 
-    def __init__(self, store: Store, secret: TokenStore, app_id: str, api_url: str, clock: Clock) -> None:
+    def __init__(self, store: Store, secret: Store, app_id: str, api_url: str, clock: Clock) -> None:
         """`secret` has the app's."""
         self._store, self._secret, self._app_id, self._api_url, self._clock = store, secret, app_id, api_url, clock
         self._refused: str | None = None
@@ -59,5 +59,8 @@ class SchwabRenewer:
     def _read_secret(self) -> Secret:
         stored = self._secret.read()
         if stored is None:
-            raise StoreError("The app's secret is not there. Run ./inv secret-put --name schwab-app-secret.")
+            raise StoreError(
+                f"{self._secret.place} does not hold the app's secret, so the token is not renewed. Put it there: it is in"
+                " Schwab's developer portal."
+            )
         return stored.value
