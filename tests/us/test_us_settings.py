@@ -60,7 +60,7 @@ def test_a_configuration_of_the_market_us() -> None:
         ),
         (
             {"deliveries": [{"name": "p", "kind": "price-feed", "place": "s3://bucket/"}]},
-            "the price feed's layout is NSE's, and market is us",
+            "market is us, so deliveries must be empty",
         ),
     ],
 )  # fmt: skip

@@ -39,6 +39,7 @@ from harvester.config.feeds import (
     repeated,
 )
 from harvester.config.limits import Need, RequestLimits, need_of, start_offsets
+from harvester.config.row_tables import CANDLES
 from harvester.config.rules import IndexList, SymbolRule, read_resolved, split_rules
 from harvester.config.token import TokenSettings
 
@@ -157,7 +158,7 @@ class Settings(Model, frozen=True, kw_only=True):
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
         refuse_shared_places(self.deliveries)
-        if self.deliveries and self.history not in self.feeds:
+        if any(CANDLES in each.lake_tables for each in self.deliveries) and self.history not in self.feeds:
             raise ValueError(f"deliveries bring the broker's candles, so feeds must hold {self.history}")
         self._refuse_other_market()
         refuse_too_many(len(self.symbols))
@@ -176,8 +177,8 @@ class Settings(Model, frozen=True, kw_only=True):
                 raise ValueError("market is us, so symbols must name tickers: rules are for NSE")
             if self.candles.resolution not in SCHWAB_MINUTES:
                 raise ValueError("market is us, so candles.resolution must be 1, 5, 10, 15 or 30")
-            if wrong := [each.name for each in self.deliveries if each.kind == "price-feed"]:
-                raise ValueError(f"{wrong[0]}: the price feed's layout is NSE's, and market is us")
+            if self.deliveries:
+                raise ValueError("market is us, so deliveries must be empty: they know prices in paise alone")
 
     @property
     def history(self) -> FeedName:

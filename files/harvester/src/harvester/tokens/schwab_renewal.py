@@ -60,7 +60,7 @@ class SchwabRenewer:
         stored = self._secret.read()
         if stored is None:
             raise StoreError(
-                f"{self._secret.place} does not hold the app's secret, so the token is not renewed. Put it there: it is in"
-                " Schwab's developer portal."
+                f"{self._secret.place} does not hold the app's secret, so the token is not renewed. Put it there: it is"
+                " in Schwab's developer portal."
             )
         return stored.value

@@ -1,9 +1,11 @@
 """The broker's REST market depth: GET {api_url}/data/depth, one symbol a call (Fyers API docs, market depth)."""
 
 import ssl
+from functools import partial
 
 from harvester.base.clock import Clock
 from harvester.base.redaction import Secret
+from harvester.brokers.fyers.headers import data_headers
 from harvester.brokers.fyers.responses import judge_depth, judge_look_up, judge_profile
 from harvester.brokers.protocol import PollResult
 from harvester.brokers.rest import RestClient
@@ -17,11 +19,9 @@ class FyersRestClient(RestClient):
     number = FYERS_REST
 
     def __init__(self, broker: BrokerSettings, *, timeout_seconds: float, tls: ssl.SSLContext, clock: Clock) -> None:
-        def headers(token: Secret) -> dict[str, str]:
-            authorization = f"{broker.app_id}:{token.get_secret_value()}"
-            return {"accept": "application/json", "version": "3", "authorization": authorization}
-
-        super().__init__(broker.url, headers, timeout_seconds=timeout_seconds, tls=tls, clock=clock)
+        super().__init__(
+            broker.url, partial(data_headers, broker.app_id), timeout_seconds=timeout_seconds, tls=tls, clock=clock
+        )
 
     async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
         """Ask for the depth of one symbol. The body is exactly what arrived; the receive clocks are read at its end."""
