@@ -355,6 +355,22 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def test_a_host_with_a_database_reads_its_dsn_and_counts_rows_where_their_users_look(tmp_path: Path) -> None:
+    def host_of(found: dict[str, Any]) -> Any:
+        return next(role["policy"] for role in found["__aws_identity_roles"] if role["name"] == NAMES.role("host"))
+
+    dsn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{NAMES.parameter('postgres_dsn')}"
+    read = Call("ssm:GetParameter", dsn, {})
+    counted = [
+        Call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": name})
+        for name in ("AlphaHarvester", "AlphaKiteMax/RealTimeStreaming", "Another")
+    ]
+    for database, allowed in ((False, (0,)), (True, (0, 1))):
+        policy = host_of(render(tmp_path, "__aws_identity_roles", database=database))
+        assert (evaluate([policy], read) == Decision.ALLOW) is database
+        assert [n for n, call in enumerate(counted) if evaluate([policy], call) == Decision.ALLOW] == [*allowed]
+
+
 def test_a_price_feed_may_delete_what_a_correction_supersedes_and_nothing_else(tmp_path: Path) -> None:
     found = render(
         tmp_path, "__aws_identity_roles", "__aws_storage_policy", price_feed=["", "two/"], feed_prefix="feed/"

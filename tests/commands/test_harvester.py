@@ -43,6 +43,7 @@ UNWELL = {
     "job now": 2,
     "job list": 2,
     "workers undo-repair": 1,
+    "push-code": 1,
     "notify-test": 2,
     "config topics": 1,
     "upload": 1,

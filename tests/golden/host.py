@@ -83,9 +83,15 @@ class Kind(NamedTuple):
 
 AWS = {"broker_app_id": "ABCDE12345-100", "aws_account_id": "123456789012"}
 CHANNELS = {"harvester_renew": True, "__harvester_alert_channels": "ssm:/alpha-harvester/production/channels"}
+DATABASE = {
+    "aws_identity_database": {"live": True, "ca_file": "/etc/harvester/rows-ca.crt"},
+    "aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming",
+    "harvester_rows_ca_file": "/etc/ssl/certs/ca-certificates.crt",
+}
 KINDS = {
     "aws": Kind("inventory/aws", "m-1", MACHINE, AWS),
     "refreshing": Kind("inventory/aws", "m-1", MACHINE, AWS | CHANNELS, "aws"),
+    "database": Kind("inventory/aws", "m-1", MACHINE, AWS | DATABASE, "aws"),
     "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
 }
 

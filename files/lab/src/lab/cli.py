@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lab import faults, hosts, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
 from lab.claims import HostClaim, find_hosts, find_lab, find_labs
+from lab.drive.running import run_against
 from lab.errors import LabUsageError
 from lab.garbage import collect_garbage
 from lab.keys import SSH_CONFIG
@@ -129,6 +131,13 @@ def _base(options: argparse.Namespace) -> int:
     return 0
 
 
+def _drive(options: argparse.Namespace) -> int:
+    if not options.command:
+        raise LabUsageError("lab drive needs a command, such as: lab drive -- rclone lsf drive:")
+    with tempfile.TemporaryDirectory(prefix="lab-drive-") as folder:
+        return run_against(Path(folder), options.command)
+
+
 def _demo(options: argparse.Namespace) -> int:
     if options.summary:
         require_place(options.summary, "--summary")
@@ -173,6 +182,9 @@ def _parser() -> argparse.ArgumentParser:
     execute = _add(commands, "exec", _exec, "run a command in a host, or log in to it")
     execute.add_argument("name")
     execute.add_argument("command", nargs=argparse.REMAINDER)
+
+    drive = _add(commands, "drive", _drive, "run a command against a stand-in of Google Drive, rclone's remote drive:")
+    drive.add_argument("command", nargs="*", metavar="COMMAND")
 
     _add_faults(commands)
 

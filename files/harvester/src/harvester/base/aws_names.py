@@ -29,6 +29,7 @@ SECRETS = {
     "schwab_refresh_token": "schwab/refresh-token",
     "page_key": "token-page/signing-key",
     "channels": "alerts/channels",
+    "postgres_dsn": "postgres/dsn",
     "reminder_state": "alerts/reminder-state",
     "feed_state": "price-feed/state",
 }

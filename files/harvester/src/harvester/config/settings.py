@@ -35,6 +35,7 @@ from harvester.config.feeds import (
     repeated,
 )
 from harvester.config.limits import Need, RequestLimits, need_of, start_offsets
+from harvester.config.row_tables import CANDLES
 from harvester.config.rules import IndexList, SymbolRule, read_resolved, split_rules
 from harvester.config.token import TokenSettings
 
@@ -147,7 +148,7 @@ class Settings(Model, frozen=True, kw_only=True):
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
         refuse_shared_places(self.deliveries)
-        if self.deliveries and "fyers-history" not in self.feeds:
+        if any(CANDLES in each.lake_tables for each in self.deliveries) and "fyers-history" not in self.feeds:
             raise ValueError("deliveries bring the broker's candles, so feeds must hold fyers-history")
         refuse_too_many(len(self.symbols))
         refuse_currency(self.all_symbols)

@@ -61,7 +61,7 @@ class Job(Model, frozen=True, kw_only=True):
     """open-10m, close+30m, every 15min, 16:00, Sun 16:30, ...: see `harvester.jobs.schedule`."""
     command: tuple[Word, ...] = ()
     """Program and arguments; no shell reads them."""
-    builtin: Literal["export", "health", "recover", "so-far", "verify"] | None = None
+    builtin: Literal["export", "health", "push-code", "recover", "so-far", "verify", "workers"] | None = None
     """A command of `harvester` instead, of the release in force; `arguments` follow it."""
     arguments: tuple[Word, ...] = ()
     days: Literal["every", "trading"] = "every"

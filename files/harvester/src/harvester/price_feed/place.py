@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.errors import HarvesterError
 from harvester.price_feed.layout import ANALYTICS
 from harvester.upload.bucket import Bucket, open_client
 from harvester.upload.trouble import Words, explained
 
 if TYPE_CHECKING:  # functions carry this file without what settings need
     from harvester.config.deliveries import DeliverySettings
-    from harvester.config.settings import Settings
 
 WORDS = Words(
     bucket="the delivery's place",
@@ -69,12 +68,3 @@ class _Late:
 def open_place(settings: "DeliverySettings") -> FeedBucket:
     """The bucket of a delivery."""
     return FeedBucket(_Late(settings), settings.bucket, settings.prefix)
-
-
-def choose(settings: "Settings", name: str | None) -> "tuple[DeliverySettings, ...]":
-    """The delivery of this name, or all. Raises ConfigError where there is none of the name."""
-    chosen = tuple(each for each in settings.deliveries if name in (None, each.name))
-    if name and not chosen:
-        names = ", ".join(each.name for each in settings.deliveries) or "nothing"
-        raise ConfigError(f"--name {name}: there is no such delivery. harvester_settings.deliveries has {names}.")
-    return chosen
