@@ -41,6 +41,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("rollout", slow=True),
     Suite("sre", slow=True),
     Suite("jobs", slow=True),
+    Suite("application", slow=True),
     Suite("aws", slow=True),
     Suite("aws_days", slow=True),
     Suite("here", slow=True),

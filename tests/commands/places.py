@@ -148,6 +148,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "job now": ["job", "now", "copy"],
         "job list": ["job", "list"],
         "job check": ["job", "check", f"{place.root}/jobs.json"],
+        "application within": ["application", "within"],
         "workers look": ["workers", *overseer, "look"],
         "workers show": ["workers", *overseer, "show"],
         "workers report": ["workers", *overseer, "report", f"{place.root}/workers/infrastructure_status.json"],

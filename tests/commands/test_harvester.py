@@ -40,6 +40,7 @@ UNWELL = {
     "watch": 2,
     "job run": 2,
     "job ended": 2,
+    "application within": 2,
     "job now": 2,
     "job list": 2,
     "workers undo-repair": 1,

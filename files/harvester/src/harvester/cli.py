@@ -38,6 +38,7 @@ COMMANDS = {
     "token-file": Command("replace the token file, or go back to the one before", False),
     "remind": Command("ask for a login while today's session lacks a valid token", False),
     "job": Command("run a job of this host once, prove and record it", False),
+    "application": Command("start, stop and check the user's application by its hours", False),
     "workers": Command("look at the workers that this host oversees, or see to one", False),
     "push-code": Command("push a folder's code to its git remote, unless a secret is in it", False),
     "alert": Command("hand in a notice that people are told, for your own scripts"),

@@ -41,6 +41,12 @@ TRAIL_GIB = 1.0
 """Logs of a year of a small account, at most."""
 
 
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "application": {"aws_host_instance_type": "t3.medium", "aws_host_system_gib": 28}
+}
+"""Variables of a kind of host: one with an application and its database has 4 GiB and some 30 GiB of disk."""
+
+
 @dataclass(frozen=True)
 class CostLine:
     """One row of the table: what, how it is computed, US dollars a month."""
@@ -97,6 +103,13 @@ def read_configuration(variables: Mapping[str, Any], lists: Sequence[IndexList] 
         baseline=bool(variables["aws_baseline_enabled"]),
         log_days=int(variables["aws_watch_host_log_days"]),
     )
+
+
+def preset(name: str) -> Mapping[str, Any]:
+    """The variables of a preset. ConfigError when there is none of that name."""
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]
 
 
 def prices(region: str) -> dict[str, Any]:

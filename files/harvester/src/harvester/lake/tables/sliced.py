@@ -5,7 +5,6 @@ the same numbers, nothing that came later with an earlier clock, and for each sy
 time of its rows. Each of these is compared; the files are those that were read back when they were written.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -52,17 +51,18 @@ class SymbolStates:
     """The states of a slice's symbols."""
 
     def __init__(self, folder: Path, number: int, facts: SliceFacts) -> None:
-        """Raises OSError."""
         self._places = facts.states
-        self._file = slice_file(folder, number, "states").open("rb", buffering=0)
+        self._path = slice_file(folder, number, "states")
         self._decompressor = zstandard.ZstdDecompressor()
 
     def read(self, symbol: str) -> SymbolState | None:
-        """None for a symbol that the slice, and those before, know nothing of."""
+        """None for a symbol that the slice, and those before, know nothing of. Raises OSError."""
         if symbol not in self._places:
             return None
         offset, size = self._places[symbol]
-        packed = os.pread(self._file.fileno(), size, offset)
+        with self._path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            packed = file.read(size)
         return msgspec.msgpack.decode(self._decompressor.decompress(packed), type=SymbolState)
 
 
