@@ -1,5 +1,7 @@
 """Two weeks with two hosts: a muhurat on a Sunday, a holiday, a rehearsal on a Saturday; quiet, and full of trouble."""
 
+import ast
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -91,7 +93,8 @@ def test_packages_are_never_touched_in_a_session_nor_made_up_for_at_a_boot(
 def test_snaps_are_refreshed_while_hosts_run_for_their_maintenance(root: Path) -> None:
     """snapd's own words, in the host's clock, which is UTC."""
     defaults = yaml.safe_load((root / "roles/host_baseline/defaults/main.yml").read_text("utf-8"))
-    day, _, hours = defaults["host_baseline_snap_refresh"].partition(",")
+    of_market = ast.literal_eval(re.findall(r"{'nse':[^}]*}", defaults["host_baseline_snap_refresh"])[0])
+    day, _, hours = of_market["nse"].partition(",")
     times = [
         to_local(int(datetime.fromisoformat(f"2026-11-07T{hour}Z").timestamp()) * NS_PER_SECOND)
         for hour in hours.split("-")

@@ -48,3 +48,7 @@ def test_what_was_told_of_a_symbol_is_not_forgotten_by_a_round_without_any_data(
 def test_a_memory_that_cannot_be_read_is_none() -> None:
     for text in ("", "[]", "{", '{"failing": 1, "told": []}', '{"told": []}'):
         assert read_trouble(text) == Trouble()
+
+
+def test_a_failure_before_a_round_without_any_data_counts_after_it() -> None:
+    assert rounds("A", "AB", "A") == [([], []), ([ALL], []), ([A], [ALL])]
