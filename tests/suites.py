@@ -63,6 +63,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("s3", slow=True),
     Suite("readers", slow=True),
     Suite("workers"),
+    Suite("us"),
     Suite("golden"),
     Suite("differential", slow=True),
     Suite("fuzz", slow=True),

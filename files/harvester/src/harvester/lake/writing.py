@@ -23,7 +23,7 @@ from harvester.lake.gaps.streams import Coverage, StreamGaps
 from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, TRADES, folder_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
-from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
+from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of, table_of_market
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.prepared import Prepared
@@ -184,7 +184,7 @@ class _SecondPass:
 
     def _files(self, name: str) -> TableFiles:
         path = temporary_for(self._lake, self._day.partition, folder_of(name))
-        return TableFiles(path, TABLES[name], list(self._streams.origin.run_numbers))
+        return TableFiles(path, table_of_market(name), list(self._streams.origin.run_numbers))
 
     def _write_symbol(self, symbol: str, writers: dict[str, TableFiles]) -> list[GapRow]:
         """Its gaps."""

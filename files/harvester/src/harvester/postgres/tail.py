@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harvester.brokers.fyers.history import History, read_history
+from harvester.brokers.bars import History
+from harvester.brokers.fyers.history import read_history
 from harvester.config.hours import DayHours
 from harvester.decode.candles import BarBook, Place
 from harvester.journal.format import DATA, FYERS_HISTORY, Record, decode_candles

@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.redaction import Secret
+from harvester.brokers.bars import History
 from harvester.brokers.fyers.headers import data_headers
-from harvester.brokers.fyers.history import ANSWER_LIMIT, PATH, History, history_query, read_history
+from harvester.brokers.fyers.history import ANSWER_LIMIT, PATH, history_query, read_history
 from harvester.ledger.outage import Outage
 from harvester.price_feed.raw_form import RawAnswer
 from harvester.tokens.web import TIMEOUT_SECONDS, BrokerUnreachableError, fetch

@@ -10,7 +10,8 @@ from functools import partial
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns, to_local
-from harvester.brokers.fyers.history import History, read_history
+from harvester.brokers.bars import History
+from harvester.brokers.fyers.history import read_history
 from harvester.decode.candles import BarBook, Place, count_rejected
 from harvester.price_feed.asking import LATE_NS
 from harvester.price_feed.feed_days import BAR_SECONDS, WIDTH_NS, FeedDays
