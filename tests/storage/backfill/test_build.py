@@ -11,8 +11,10 @@ from harvester.backfill import build as building
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.market import midnight_ns
+from harvester.lake.cleanup import judge_files
 from harvester.lake.layout import find_partitions, history_of
 from harvester.lake.prune import delete_segments, judge_segments
+from harvester.lake.publish.receipts import Receipt
 from harvester.reader.verify import verify_lake
 
 DAY = timedelta(days=1)
@@ -204,6 +206,38 @@ def test_a_segment_goes_when_its_archived_copy_is_listed_and_right(host: Host) -
     delete_segments(findings)
     assert host.build().segments == 0
     assert host.left(host.order())[0][0] == INFY, "what was answered is still known"
+    assert verify_lake(host.lake).ok
+
+
+def test_clean_up_leaves_an_archived_answer_while_the_journal_has_its_segment(host: Host) -> None:
+    host.answer((SBIN, MONDAY, FRIDAY, said(*week())))
+    host.build()
+    files = {entry.path: entry.sha256 for entry in host.manifest(date(2026, 11, 24)).files}
+
+    def kept() -> list[str | None]:
+        findings = judge_files(host.lake, host.settings.journal_dir, Receipt("x", files), 0)
+        return [each.keep_because for each in findings if each.entry.folder == "raw"]
+
+    assert kept() == ["the journal still has its segment; run harvester prune-journal --apply first"]
+    delete_segments(judge_segments(host.journal, host.lake))
+    assert kept() == [None]
+
+
+def test_a_day_on_which_answers_came_keeps_them_when_its_own_bars_come(host: Host) -> None:
+    today = date(2026, 11, 24)
+    host.answer((SBIN, MONDAY, MONDAY, said(*week()[:2])))
+    host.build()
+    before = host.manifest(today)
+    host.clock.now_ns += 86_400 * NS_PER_SECOND
+    host.answer((SBIN, today, today, said(candle(today, 0))))
+    host.build()
+    after = host.manifest(today)
+
+    assert [entry for entry in after.files if entry.folder == "raw"] == before.find("raw") != []
+    assert after.segments == before.segments
+    assert len(table(host, today)) == 1
+    assert host.certificate(today)["history"]["symbols"].keys() == {SBIN}
+    assert host.build().segments == 0
     assert verify_lake(host.lake).ok
 
 

@@ -81,6 +81,7 @@ def both(host: Host, tmp_path: Path) -> Host:
     """DAY was recorded by test1, INFY without its first bar; the backfill has all, and another first close of SBIN."""
     place = CandlePlace(tmp_path / "data", partition=Partition(DAY, "test1"))
     recorder = place.candles()
+    recorder.answer(6, SBIN, served(bar(0, 799)))  # revised by the next
     recorder.answer(35, SBIN, served(*(bar(number, 800 + number) for number in range(3))))
     recorder.answer(45, INFY, served(bar(1), bar(2)))
     recorder.stop()
@@ -120,7 +121,7 @@ def test_sql_has_the_history_as_a_view_of_its_own(both: Host) -> None:
     counts = query("select source, count(*) from candles group by 1 union all select source, count(*) from history"
                    " group by 1", both.lake)  # fmt: skip
 
-    assert counts.rows == [("live", 5), ("backfill", 6)]
+    assert counts.rows == [("live", 6), ("backfill", 6)]
     (row,) = query("select max(close), any_value(host) from history_rupees where symbol like '%SBIN%'", both.lake).rows
     assert (str(row[0]), row[1]) == ("802.00", "test1-history")
     assert query("select count(*) from ohlcv_data", both.lake).rows == [(5,)]

@@ -11,9 +11,7 @@ from harvester.decode.frames import Ints
 from harvester.lake.schema import HISTORY_TABLE, TEXTS
 from harvester.lake.tables.parquet import plain, read_batches
 
-BEGIN, WIDTH, FINAL, REVISION = (
-    1 + HISTORY_TABLE.at(name) for name in ("ts_begin", "resolution_ns", "final", "revision")
-)
+BEGIN, WIDTH, REVISION = (1 + HISTORY_TABLE.at(name) for name in ("ts_begin", "resolution_ns", "revision"))
 VALUES = [1 + HISTORY_TABLE.at(name) for name in ("open_paise", "high_paise", "low_paise", "close_paise", "volume")]
 KEY = [0, WIDTH, BEGIN]
 
@@ -58,9 +56,7 @@ def merge(before: Ints, new: Ints, symbols: Sequence[str]) -> Ints:
     same_bar = np.append(False, (rows[KEY, 1:] == rows[KEY, :-1]).all(axis=0))
     same_value = same_bar & np.append(False, (rows[VALUES, 1:] == rows[VALUES, :-1]).all(axis=0))
     kept = np.flatnonzero(~same_value)
-    final = np.maximum.reduceat(rows[FINAL], kept)
     rows, begins = rows[:, kept].copy(), ~same_bar[kept]
-    rows[FINAL] = final
     firsts = np.flatnonzero(begins)
     rows[REVISION] = np.arange(len(kept)) - firsts[np.cumsum(begins) - 1]
     return rows
