@@ -57,6 +57,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("commands"),
     Suite("playbooks", slow=True),
     Suite("candles", slow=True),
+    Suite("database", slow=True, packages="apt-postgresql.txt"),
     Suite("field", slow=True),
     Suite("s3", slow=True),
     Suite("readers", slow=True),

@@ -154,6 +154,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "upload": ["upload"],
         "deliver": ["deliver"],
         "deliver-raw": ["deliver-raw"],
+        **{f"database {action}": ["database", action] for action in ("daily", "full", "deliver", "restore-test")},
         "metrics": ["metrics"],
         "send-logs": ["send-logs"],
         "cleanup": ["cleanup", "--apply", "--keep-days", "0", "--receipt", str(place.receipt)],

@@ -54,6 +54,7 @@ COMMANDS = {
     "upload": Command("bring closed days into the bucket, verified"),
     "deliver": Command("bring a day of the broker's candles to other places, in their layouts"),
     "deliver-raw": Command("bring the broker's answers with candles to other places, as they came"),
+    "database": Command("back up a PostgreSQL database, and test that it can be restored", False),
     "metrics": Command("publish this host's metrics in CloudWatch, once"),
     "send-logs": Command("bring this host's log to CloudWatch, once"),
     "cleanup": Command("delete lake files that receipts prove to be elsewhere"),
