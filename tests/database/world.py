@@ -10,7 +10,7 @@ from tests.postgresql_server import PostgresServer
 
 from harvester.config.database import DatabaseSettings, parse_database
 from harvester.database.copies import remove_old, rows_from
-from harvester.database.delivery import BackupDelivery, open_place
+from harvester.database.delivery import BackupDelivery
 from harvester.database.export import back_up_rows
 from harvester.database.full import back_up_all
 from harvester.database.loading import load_rows
@@ -151,7 +151,7 @@ class World:
 
     def deliver(self) -> list[DayOutcome]:
         """As the unit with the bucket's rights does. Tries once: what fails, fails at once."""
-        delivery = BackupDelivery(self.settings, open_place(self.settings), Retries(0))
+        delivery = BackupDelivery(self.settings, Retries(0))
         days = sorted({backup.day for backup in find(self.folder)})
         return [deliver(delivery, Partition(day, "app1")) for day in days]
 

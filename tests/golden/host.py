@@ -52,6 +52,8 @@ BARE_HOST: dict[str, Any] = {
     "__harvester_link": {"stat": {"exists": True}},
     "__harvester_now": {"reload": True, "unsettled": ALL_UNITS}
     | {key: [] for key in ("outdated", "rebuilt", "unknown", "foreign")},
+    "__database_backup_judged": {"rc": 0},
+    "__database_backup_now": {"reload": True, "unsettled": ["harvester-deliver-database.timer"], "unknown": []},
     "__jobs_now": {"reload": True, "unsettled": [], "unknown": []},
     "__jobs_removed": {"changed": False},
     "__jobs_sysusers": {"changed": True},
@@ -83,9 +85,18 @@ class Kind(NamedTuple):
 
 AWS = {"broker_app_id": "ABCDE12345-100", "aws_account_id": "123456789012"}
 CHANNELS = {"harvester_renew": True, "__harvester_alert_channels": "ssm:/alpha-harvester/production/channels"}
+BACKUPS = {
+    "database_backup": {
+        "database": "mydb",
+        "place": "s3://b-bucket/database/",
+        "tables": [{"name": "my_schema.ticks"}, {"name": "my_schema.raw_ticks", "merge": "replace_dates", "date": "run_date"}],
+    },
+    "database_backup_password_file": str(ROOT / "README.md"),  # read by a check alone, which is not rendered
+}
 KINDS = {
     "aws": Kind("inventory/aws", "m-1", MACHINE, AWS),
     "refreshing": Kind("inventory/aws", "m-1", MACHINE, AWS | CHANNELS, "aws"),
+    "backups": Kind("inventory/aws", "m-1", MACHINE, AWS | BACKUPS, "aws"),
     "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
 }
 

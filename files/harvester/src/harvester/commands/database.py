@@ -3,12 +3,15 @@
 import argparse
 import sys
 from datetime import date
+from pathlib import Path
+
+import msgspec
 
 from harvester.base.clock import SystemClock, parse_date, to_ist
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.database import DatabaseSettings, find_database
 from harvester.database.copies import remove_old, rows_from, unproven
-from harvester.database.delivery import BackupDelivery, open_place
+from harvester.database.delivery import BackupDelivery
 from harvester.database.export import back_up_rows
 from harvester.database.full import back_up_all
 from harvester.database.manifests import Backup, Kind, find, load
@@ -27,10 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--date", metavar="YYYY-MM-DD", help="the day that it is called by; default: today")
     actions.add_parser("deliver", help="bring backups to the bucket, and read them back")
     actions.add_parser("restore-test", help="restore what the bucket has into a database of its own, and count")
+    check = actions.add_parser("check", help="check settings, and print them with every default")
+    check.add_argument("file", type=Path, metavar="FILE", help="JSON object as database_backup of the inventory")
 
 
 def run(args: argparse.Namespace, _: object) -> int:
     """Raises ConfigError where no database is backed up here, HarvesterError for what failed."""
+    if args.action == "check":
+        print(msgspec.json.encode(find_database(args.file)).decode())
+        return 0
     settings = find_database()
     if settings is None:
         raise ConfigError("No database is backed up here: set database_backup in the inventory, and run ./inv deploy.")
@@ -62,7 +70,7 @@ def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> 
 
 
 def _deliver(settings: DatabaseSettings) -> None:
-    delivery = BackupDelivery(settings, open_place(settings), Retries())
+    delivery = BackupDelivery(settings, Retries())
     days = sorted({backup.day for backup in find(settings.folder)})
     outcomes = [deliver(delivery, Partition(day, settings.host_id)) for day in days]
     for outcome in outcomes:

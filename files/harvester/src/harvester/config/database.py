@@ -137,6 +137,8 @@ def find_database(path: Path | None = None) -> DatabaseSettings | None:
     try:
         return parse_database(json.loads(source.read_bytes()), source)
     except FileNotFoundError:
+        if path is not None:
+            raise ConfigError(f"{source}: there is no such file.") from None
         return None
     except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else error

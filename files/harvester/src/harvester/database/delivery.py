@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from harvester.config.database import DatabaseSettings
@@ -42,8 +43,15 @@ class FileItem(Item):
 class BackupDelivery:
     """Delivers the backups of days. What is delivered once is never replaced."""
 
-    def __init__(self, settings: DatabaseSettings, bucket: Bucket, retries: Retries) -> None:
-        self._settings, self._bucket, self._retries = settings, bucket, retries
+    def __init__(self, settings: DatabaseSettings, retries: Retries) -> None:
+        self._settings, self._retries = settings, retries
+
+    @cached_property
+    def _bucket(self) -> BackupBucket:
+        """Opened when something is brought: most runs find nothing."""
+        endpoint = self._settings.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+        client = open_client(self._settings.region, endpoint)
+        return BackupBucket(client, self._settings.bucket, self._settings.prefix)
 
     def plan(self, day: Partition) -> Plan[FileItem]:
         """The dumps of a day that are complete here; their manifests come last."""
@@ -91,12 +99,6 @@ class BackupDelivery:
         except OSError as error:
             raise ItemError(f"{source}: cannot be read ({error.strerror}). Correct its owner or mode.") from error
         return FileItem(path, len(content), hashlib.sha256(content).hexdigest(), source)
-
-
-def open_place(settings: DatabaseSettings) -> BackupBucket:
-    """The bucket of the backups. Raises BucketError."""
-    endpoint = settings.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
-    return BackupBucket(open_client(settings.region, endpoint), settings.bucket, settings.prefix)
 
 
 def receipt_of(settings: DatabaseSettings, day: date) -> DayReceipt:

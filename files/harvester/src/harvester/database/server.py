@@ -16,7 +16,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.redaction import Secret, one_line, register_secret
 from harvester.config.database import DatabaseSettings
 
-CREDENTIAL = "database-password"
+CREDENTIAL = "DATABASE_PASSWORD"
 """Of a unit: systemd puts it below $CREDENTIALS_DIRECTORY."""
 CONNECT_SECONDS = 10
 Connection = psycopg.Connection[tuple[Any, ...]]

@@ -11,8 +11,10 @@ import structlog
 
 from harvester.base.clock import NS_PER_SECOND, to_ist
 from harvester.calendar import TradingCalendar
+from harvester.config.database import find_database
 from harvester.config.segments import calendars_of, hours_of
 from harvester.config.settings import CalendarSettings, Settings
+from harvester.dues.backups import BackupSource
 from harvester.dues.deliveries import DeliverySource
 from harvester.dues.due import Source
 from harvester.dues.feeds import FeedSource
@@ -63,6 +65,8 @@ def sources_of(
             sources.append(UploadSource(data_dir, settings.host_id, hours))
         if settings.deliveries:
             sources.append(DeliverySource(settings, hours))
+    if database := find_database():
+        sources.append(BackupSource(database))
     return sources
 
 

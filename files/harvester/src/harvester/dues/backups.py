@@ -1,0 +1,89 @@
+"""The backups of a database as a source of dues: met when the bucket was seen to hold dump and manifest.
+
+That a backup was made and tested is due as well, as jobs; this is what becomes of it.
+"""
+
+from collections.abc import Collection
+from datetime import date, datetime, time
+from typing import NamedTuple
+
+from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.config.database import DatabaseSettings
+from harvester.deliver.receipts import load
+from harvester.dues.due import Due, Found, UnseenError
+from harvester.health.units import how_to_run
+from harvester.jobs.records import JOBS, Records
+from harvester.lake.layout import Partition
+
+WITHIN_NS = 3 * 3600 * NS_PER_SECOND
+"""The job has an hour, and the delivery is tried every ten minutes."""
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+UNIT = "harvester-deliver-database"
+DAILY, FULL = "database-daily", "database-full"
+"""The jobs that make them, which the role database_backup puts into the list."""
+
+
+class _Kind(NamedTuple):
+    """`stem` is that of its names at the place: as in `harvester.database.manifests`."""
+
+    job: str
+    stem: str
+
+
+KINDS = {"daily": _Kind(DAILY, "daily/incremental_"), "full": _Kind(FULL, "weekly/full_")}
+
+
+class BackupSource:
+    """Backups of a host that has `database_backup`. Their jobs' units tell of runs that failed."""
+
+    kind = "backup"
+    tells = True
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+
+    def declare(self, day: date, without: Collection[str] = ()) -> list[Due]:
+        """The daily one, and on its day of the week the full one, since their jobs are here."""
+        weekday, _, clock = self._settings.full_at.partition(" ")
+        wanted = {"daily": self._settings.export_at}
+        if DAYS[day.weekday()] == weekday:
+            wanted["full"] = clock
+        dues = []
+        for name, at in wanted.items():
+            due_ns = int(datetime.combine(day, time.fromisoformat(at), IST).timestamp()) * NS_PER_SECOND
+            if name not in without and due_ns >= self._since_ns(KINDS[name].job):
+                dues.append(_due(name, day, due_ns))
+        return sorted(dues, key=lambda due: due.due_ns)
+
+    def find(self, due: Due) -> Found:
+        day, stem = date.fromisoformat(due.period), KINDS[due.name].stem
+        dump, manifest = f"{stem}{day}.dump.gz", f"{stem}{day}.json"
+        receipt = load(self._settings.receipts, Partition(day, self._settings.host_id), self._settings.place)
+        if manifest in receipt.files and dump in receipt.files:
+            seen = datetime.fromisoformat(receipt.files[manifest].verified_at)
+            return Found(met_ns=int(seen.timestamp()) * NS_PER_SECOND, proof=f"{dump} was read back there")
+        try:
+            is_made = (self._settings.folder / manifest).exists()
+        except OSError as error:
+            raise UnseenError(f"{error.filename}: cannot be looked at ({error.strerror}).") from error
+        if is_made:
+            return Found(cause=f"{dump} is made, and the bucket was not seen to hold it")
+        return Found(cause=f"{dump} was not made: see the job {KINDS[due.name].job}", told=True)
+
+    def _since_ns(self, job: str) -> int:
+        try:
+            return Records(self._settings.data_dir / JOBS / job).since_ns()
+        except OSError:  # the source of the jobs says that it cannot be seen
+            return 0
+
+
+def _due(name: str, day: date, due_ns: int) -> Due:
+    return Due(
+        kind=BackupSource.kind,
+        name=name,
+        period=str(day),
+        due_ns=due_ns,
+        by_ns=due_ns + WITHIN_NS,
+        proof="the receipt of its dump and manifest",
+        remedy=how_to_run(UNIT),
+    )
