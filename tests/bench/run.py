@@ -16,7 +16,20 @@ from tests.conftest import ROOT
 
 from harvester.base.errors import ConfigError
 
-MEASURED = ("capture", "decode", "lake", "close", "storage", "recovery", "load", "stalls", "s3", "reader", "deliver")
+MEASURED = (
+    "capture",
+    "decode",
+    "lake",
+    "close",
+    "storage",
+    "recovery",
+    "load",
+    "stalls",
+    "s3",
+    "reader",
+    "deliver",
+    "database",
+)
 TESTED = ("pull",)
 """Benchmarks that are tests, for the servers that the tests have."""
 

@@ -28,7 +28,7 @@ def run(
 
     def end(*words: str) -> Ending:
         path = tmp_path / "database.json"
-        path.write_bytes(msgspec.json.encode(world.settings))
+        path.write_bytes(msgspec.json.encode(world.settings, enc_hook=str))
         monkeypatch.setenv("HARVESTER_DATABASE", str(path))
         code = cli.run(["database", *words])
         said = capsys.readouterr()
@@ -52,6 +52,14 @@ def test_without_a_date_it_is_today_in_india(world: World, run: Callable[..., En
     assert (world.folder / "daily/incremental_2026-11-28.json").exists()
     assert run("full")[0] == 0
     assert (world.folder / "weekly/full_2026-11-28.json").exists()
+
+
+def test_before_the_backups_time_it_is_the_one_of_yesterday_that_a_host_slept_through(
+    world: World, run: Callable[..., Ending], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemClock, "wall_ns", lambda _: SATURDAY_NS - 3 * 3600 * NS_PER_SECOND)
+    assert run("daily")[0] == 0
+    assert (world.folder / "daily/incremental_2026-11-27.json").exists()
 
 
 def test_backups_that_no_receipt_proves_for_three_days_are_told_by_each_run(

@@ -114,6 +114,24 @@ def test_copies_go_after_three_days_and_never_before_the_receipt(world: World) -
     assert find(world.folder) == [] and not path.exists()
 
 
+def test_the_newest_full_backup_stays_for_the_restore_test(world: World) -> None:
+    for day in (MONDAY - timedelta(days=7), MONDAY):
+        world.back_up_all(day)
+    world.deliver()
+    assert remove_old(world.settings, MONDAY + timedelta(days=9)) == ["weekly/full_2026-11-16.dump.gz"]
+    assert run_restore_test(world.server, world.settings, MONDAY).paths == ("weekly/full_2026-11-23.dump.gz",)
+
+
+def test_the_restore_test_ends_where_copies_of_days_are_gone(world: World) -> None:
+    world.back_up_all(MONDAY)
+    for day in days(3, MONDAY + timedelta(days=1)):
+        world.back_up(day)
+        world.deliver()
+    (world.folder / "daily/incremental_2026-11-25.json").unlink()
+    tested = run_restore_test(world.server, world.settings, MONDAY + timedelta(days=3))
+    assert tested.paths == ("weekly/full_2026-11-23.dump.gz", "daily/incremental_2026-11-24.dump.gz")
+
+
 def test_two_backups_at_once_do_not_meet(world: World) -> None:
     with world.postgres.connect(world.database) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [0x6861727665737464])
@@ -206,7 +224,7 @@ def test_a_restored_backup_is_counted_and_its_database_dropped(world: World) -> 
     for day in after:
         world.trade(day)
         world.back_up(day)
-    with pytest.raises(HarvesterError, match="the bucket was not seen to hold it"):
+    with pytest.raises(HarvesterError, match="of no full backup here the bucket was seen to hold it"):
         run_restore_test(world.server, world.settings, after[-1])
     world.deliver()
     tested = run_restore_test(world.server, world.settings, after[-1])

@@ -128,7 +128,7 @@ def test_the_days_after_the_full_one_are_tested_as_well(world: World) -> None:
     facts = [replace(table, rows=table.rows + 1) for table in backup.tables]
     keep(world.folder, replace(backup, tables=tuple(facts)))
     world.deliver()
-    with pytest.raises(HarvesterError, match="my_schema.ticks has 60 rows, and 61 were backed up"):
+    with pytest.raises(HarvesterError, match=r"my_schema\.ticks has 60 rows, and 61 were backed up"):
         run_restore_test(world.server, world.settings, TUESDAY)
     assert load(world.folder, "daily", TUESDAY) is not None
 
@@ -138,7 +138,7 @@ def test_a_database_of_that_name_which_is_no_test_of_ours_is_left(world: World) 
     world.deliver()
     name = world.postgres.create_database(f"{world.database}_restore_test")
     try:
-        with pytest.raises(HarvesterError, match="that no restore made. Rename it"):
+        with pytest.raises(HarvesterError, match=r"that no restore made\. Rename it"):
             run_restore_test(world.server, world.settings, MONDAY)
         with world.postgres.connect(name) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -89,7 +89,10 @@ BACKUPS = {
     "database_backup": {
         "database": "mydb",
         "place": "s3://b-bucket/database/",
-        "tables": [{"name": "my_schema.ticks"}, {"name": "my_schema.raw_ticks", "merge": "replace_dates", "date": "run_date"}],
+        "tables": [
+            {"name": "my_schema.ticks"},
+            {"name": "my_schema.raw_ticks", "merge": "replace_dates", "date": "run_date"},
+        ],
     },
     "database_backup_password_file": str(ROOT / "README.md"),  # read by a check alone, which is not rendered
 }

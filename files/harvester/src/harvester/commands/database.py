@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from datetime import date
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     daily = actions.add_parser("daily", help="back up the rows of a day")
     full = actions.add_parser("full", help="back up the whole database")
     for action in (daily, full):
-        action.add_argument("--date", metavar="YYYY-MM-DD", help="the day that it is called by; default: today")
+        action.add_argument(
+            "--date", metavar="YYYY-MM-DD", help="the day that it is called by; default: the one whose time it is"
+        )
     actions.add_parser("deliver", help="bring backups to the bucket, and read them back")
     actions.add_parser("restore-test", help="restore what the bucket has into a database of its own, and count")
     check = actions.add_parser("check", help="check settings, and print them with every default")
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, _: object) -> int:
     """Raises ConfigError where no database is backed up here, HarvesterError for what failed."""
     if args.action == "check":
-        print(msgspec.json.encode(find_database(args.file)).decode())
+        print(msgspec.json.encode(find_database(args.file), enc_hook=str).decode())
         return 0
     settings = find_database()
     if settings is None:
@@ -48,9 +50,17 @@ def run(args: argparse.Namespace, _: object) -> int:
     elif args.action == "restore-test":
         _test(settings, today)
     else:
-        day = parse_date(args.date, "--date") if args.date else today
-        _back_up(settings, "daily" if args.action == "daily" else "full", day, today)
+        kind: Kind = "daily" if args.action == "daily" else "full"
+        day = parse_date(args.date, "--date") if args.date else _day_of(settings, kind)
+        _back_up(settings, kind, day, today)
     return 0
+
+
+def _day_of(settings: DatabaseSettings, kind: Kind) -> date:
+    """Today in India; before the daily backup's time yesterday, whose backup a host makes up for that slept."""
+    now = to_ist(SystemClock().wall_ns())
+    early = kind == "daily" and now.time() < time.fromisoformat(settings.export_at)
+    return now.date() - timedelta(days=1) if early else now.date()
 
 
 def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> None:

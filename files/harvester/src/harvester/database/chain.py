@@ -25,6 +25,21 @@ def chain(backups: Sequence[Backup], until: date) -> list[Backup]:
     return found
 
 
+def without_hole(backups: Sequence[Backup], until: date) -> list[Backup]:
+    """The same as far as no day is lacking: copies of some days may be gone."""
+    ordered = in_order(backups)
+    full = chain([each for each in ordered if each.kind == "full"], until)[0]
+    found = [full]
+    for each in ordered:
+        if each.kind == "daily" and each.made_at > full.made_at and each.day <= until:
+            try:
+                refuse_hole(found[-1].day, each)
+            except HoleError:
+                break
+            found.append(each)
+    return found
+
+
 def refuse_hole(last: date, backup: Backup) -> None:
     """Raise HoleError where a daily backup does not go on where the one of `last` ended."""
     if backup.since > last + timedelta(days=1):

@@ -12,10 +12,16 @@ UNPROVEN_DAYS = 3
 
 
 def remove_old(settings: DatabaseSettings, today: date) -> list[str]:
-    """Delete copies that are old enough and proven elsewhere, and return their paths. Raises HarvesterError."""
+    """Delete copies that are old enough and proven elsewhere, and return their paths. Raises HarvesterError.
+
+    The newest full backup stays: the restore test begins with it.
+    """
     removed = []
-    for backup in find(settings.folder):
-        if (today - backup.day).days < settings.keep_local_days or not is_proven(settings, backup):
+    backups = find(settings.folder)
+    newest_full = next((backup for backup in reversed(backups) if backup.kind == "full"), None)
+    for backup in backups:
+        is_young = (today - backup.day).days < settings.keep_local_days
+        if is_young or backup is newest_full or not is_proven(settings, backup):
             continue
         try:
             # The manifest first: a dump without one is no backup.

@@ -6,8 +6,8 @@ from datetime import date
 
 from harvester.base.errors import HarvesterError
 from harvester.config.database import DatabaseSettings
-from harvester.database.chain import chain
-from harvester.database.delivery import receipt_of
+from harvester.database.chain import without_hole
+from harvester.database.delivery import is_proven
 from harvester.database.dumps import SpoiledError, check_hash
 from harvester.database.loading import load_rows
 from harvester.database.manifests import Backup, find
@@ -30,11 +30,19 @@ class Tested:
 def run_restore_test(
     server: Server, settings: DatabaseSettings, day: date, say: Callable[[str], None] = lambda _: None
 ) -> Tested:
-    """Test the newest full backup and what follows it. Raises HarvesterError saying what cannot be restored."""
-    backups = chain(find(settings.folder), day)
+    """Test the newest full backup and what follows it. Raises HarvesterError saying what cannot be restored.
+
+    By their receipts the bucket holds the very bytes that are tested; what is not there yet is left to the next test.
+    """
+    here = find(settings.folder)
+    if here and not any(backup.kind == "full" and is_proven(settings, backup) for backup in here):
+        raise HarvesterError(
+            f"{settings.folder}: of no full backup here the bucket was seen to hold it, so it would be no test of what"
+            " is there. Run `harvester database deliver`, and this again."
+        )
+    backups = without_hole([backup for backup in here if is_proven(settings, backup)], day)
     for backup in backups:
         check_hash(settings.folder / backup.path, backup.bytes, backup.sha256)
-        _refuse_unproven(settings, backup)
     scratch = f"{settings.database}{SCRATCH}"
     restore(server, scratch, settings.folder, backups, say)
     try:
@@ -44,15 +52,6 @@ def run_restore_test(
     return Tested(
         tuple(backup.path for backup in backups), len(backups[0].tables), sum(table.rows for table in backups[0].tables)
     )
-
-
-def _refuse_unproven(settings: DatabaseSettings, backup: Backup) -> None:
-    """What is tested is what the bucket holds: by its receipt it has these very bytes."""
-    if not receipt_of(settings, backup.day).covers(backup.path, backup.sha256):
-        raise HarvesterError(
-            f"{backup.path}: the bucket was not seen to hold it, so it would be no test of what is there. Run"
-            " `harvester database deliver`, and this again."
-        )
 
 
 def _merge_again(server: Server, scratch: str, settings: DatabaseSettings, backup: Backup) -> None:

@@ -3,8 +3,8 @@
 That a backup was made and tested is due as well, as jobs; this is what becomes of it.
 """
 
-from collections.abc import Collection
-from datetime import date, datetime, time
+from collections.abc import Callable, Collection
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from harvester.base.clock import IST, NS_PER_SECOND
@@ -13,6 +13,7 @@ from harvester.deliver.receipts import load
 from harvester.dues.due import Due, Found, UnseenError
 from harvester.health.units import how_to_run
 from harvester.jobs.records import JOBS, Records
+from harvester.jobs.schedule import Hours
 from harvester.lake.layout import Partition
 
 WITHIN_NS = 3 * 3600 * NS_PER_SECOND
@@ -28,9 +29,15 @@ class _Kind(NamedTuple):
 
     job: str
     stem: str
+    within_ns: int
+    days: int
+    """On how many days from the due one on it may be made: a host that slept makes up for it later."""
 
 
-KINDS = {"daily": _Kind(DAILY, "daily/incremental_"), "full": _Kind(FULL, "weekly/full_")}
+KINDS = {
+    "daily": _Kind(DAILY, "daily/incremental_", WITHIN_NS, 1),
+    "full": _Kind(FULL, "weekly/full_", 6 * 24 * 3600 * NS_PER_SECOND, 7),
+}
 
 
 class BackupSource:
@@ -39,13 +46,14 @@ class BackupSource:
     kind = "backup"
     tells = True
 
-    def __init__(self, settings: DatabaseSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: DatabaseSettings, hours: Callable[[date], Hours | None]) -> None:
+        self._settings, self._hours = settings, hours
 
     def declare(self, day: date, without: Collection[str] = ()) -> list[Due]:
         """The daily one, and on its day of the week the full one, since their jobs are here."""
         weekday, _, clock = self._settings.full_at.partition(" ")
-        wanted = {"daily": self._settings.export_at}
+        is_off = self._settings.days == "trading" and self._hours(day) is None
+        wanted = {} if is_off else {"daily": self._settings.export_at}
         if DAYS[day.weekday()] == weekday:
             wanted["full"] = clock
         dues = []
@@ -58,10 +66,9 @@ class BackupSource:
     def find(self, due: Due) -> Found:
         day, stem = date.fromisoformat(due.period), KINDS[due.name].stem
         dump, manifest = f"{stem}{day}.dump.gz", f"{stem}{day}.json"
-        receipt = load(self._settings.receipts, Partition(day, self._settings.host_id), self._settings.place)
-        if manifest in receipt.files and dump in receipt.files:
-            seen = datetime.fromisoformat(receipt.files[manifest].verified_at)
-            return Found(met_ns=int(seen.timestamp()) * NS_PER_SECOND, proof=f"{dump} was read back there")
+        for later in range(KINDS[due.name].days):
+            if found := self._look(day + timedelta(days=later), stem):
+                return found
         try:
             is_made = (self._settings.folder / manifest).exists()
         except OSError as error:
@@ -69,6 +76,15 @@ class BackupSource:
         if is_made:
             return Found(cause=f"{dump} is made, and the bucket was not seen to hold it")
         return Found(cause=f"{dump} was not made: see the job {KINDS[due.name].job}", told=True)
+
+    def _look(self, day: date, stem: str) -> Found | None:
+        """The backup of that name, where dump and manifest were seen at the place."""
+        receipt = load(self._settings.receipts, Partition(day, self._settings.host_id), self._settings.place)
+        dump, manifest = f"{stem}{day}.dump.gz", receipt.files.get(f"{stem}{day}.json")
+        if manifest is None or dump not in receipt.files:
+            return None
+        seen_ns = int(datetime.fromisoformat(manifest.verified_at).timestamp()) * NS_PER_SECOND
+        return Found(met_ns=seen_ns, proof=f"{dump} was read back there")
 
     def _since_ns(self, job: str) -> int:
         try:
@@ -83,7 +99,7 @@ def _due(name: str, day: date, due_ns: int) -> Due:
         name=name,
         period=str(day),
         due_ns=due_ns,
-        by_ns=due_ns + WITHIN_NS,
+        by_ns=due_ns + KINDS[name].within_ns,
         proof="the receipt of its dump and manifest",
         remedy=how_to_run(UNIT),
     )

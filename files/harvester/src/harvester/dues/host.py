@@ -66,7 +66,7 @@ def sources_of(
         if settings.deliveries:
             sources.append(DeliverySource(settings, hours))
     if database := find_database():
-        sources.append(BackupSource(database))
+        sources.append(BackupSource(database, hours))
     return sources
 
 
