@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from tests.examples import LONG, SHORT
+from tests.examples import FEW, LONG, SHORT
 
 from harvester.base.redaction import forget_secrets
 
@@ -23,6 +23,7 @@ Figure = Callable[..., None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--few", action="store_true", help="try a third of the examples of each property")
     parser.addoption("--long", action="store_true", help="run the cases that take minutes, too")
     parser.addoption("--pictures", action="store_true", help="write the pictures that documents show into docs/")
     parser.addoption("--figures", type=Path, metavar="FILE", help="write cases, passed and figures as JSON to FILE")
@@ -30,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = {}
-    settings.load_profile(LONG if config.getoption("--long") else SHORT)
+    settings.load_profile(LONG if config.getoption("--long") else FEW if config.getoption("--few") else SHORT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries: always the same few by default, new ones and many more with --long.
+"""How many examples Hypothesis tries: always the same ones, a third of them with --few, many new ones with --long.
 
 What must pass before anything lands may not depend on luck; what looks for the unknown must.
 """
@@ -7,14 +7,15 @@ from typing import Any
 
 from hypothesis import settings
 
-SHORT, LONG = "short", "long"
-LONG_FACTOR = 20
+FEW, SHORT, LONG = "few", "short", "long"
+FEW_DIVISOR, LONG_FACTOR = 3, 20
 
 settings.register_profile(SHORT, deadline=None, derandomize=True)  # no deadline: how fast a machine is, is no property
+settings.register_profile(FEW, settings.get_profile(SHORT), max_examples=100 // FEW_DIVISOR)
 settings.register_profile(LONG, deadline=None, derandomize=False, max_examples=100 * LONG_FACTOR, print_blob=True)
 
 
 def examples(number: int, **options: Any) -> settings:
-    """Settings of one test that tries `number` examples, or with --long as many more."""
-    factor = LONG_FACTOR if settings.get_current_profile_name() == LONG else 1
-    return settings(max_examples=number * factor, **options)
+    """Settings of one test that tries `number` examples, with --few a third, with --long 20 times as many."""
+    tried = {FEW: max(number // FEW_DIVISOR, 1), LONG: number * LONG_FACTOR}
+    return settings(max_examples=tried.get(settings.get_current_profile_name(), number), **options)

@@ -5,7 +5,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.journal.format import FYERS_REST, Poll, encode_poll
 from harvester.journal.writer import JournalWriter, RunInfo
 

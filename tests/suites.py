@@ -61,6 +61,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("field", slow=True),
     Suite("s3", slow=True),
     Suite("readers", slow=True),
+    Suite("workers"),
     Suite("golden"),
     Suite("differential", slow=True),
     Suite("fuzz", slow=True),
@@ -82,7 +83,7 @@ def choose(fast: bool, names: list[str]) -> list[Suite]:
     return [suite for suite in chosen if not (fast and suite.slow)]
 
 
-def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, Any]:
+def run_suite(suite: Suite, options: list[str], *, capture: bool = False) -> dict[str, Any]:
     """Run one suite in a process of its own: {"exit", "seconds", "cases", "passed", "failed", "figures"}.
 
     With `capture` its output is printed in one piece at its end.
@@ -94,8 +95,7 @@ def run_suite(suite: Suite, *, long: bool, capture: bool = False) -> dict[str, A
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
         report = Path(folder) / "figures.json"
-        command = [sys.executable, "-m", "pytest", f"tests/{suite.name}", f"--figures={report}", "-rs"]
-        command += ["--long"] if long else []
+        command = [sys.executable, "-m", "pytest", f"tests/{suite.name}", f"--figures={report}", "-rs", *options]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
         done = subprocess.run(command, cwd=ROOT, check=False, **output)  # type: ignore[call-overload]
         nothing = {"cases": 0, "passed": 0, "failed": [], "figures": {}}
@@ -120,15 +120,15 @@ def install(packages: str) -> None:
     subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", *wanted], **quiet)  # type: ignore[call-overload]
 
 
-def run_suites(suites: list[Suite], *, long: bool, workers: int = WORKERS) -> dict[str, dict[str, Any]]:
-    """The results by name. What can runs side by side, and the rest after it."""
+def run_suites(suites: list[Suite], options: list[str], *, workers: int = WORKERS) -> dict[str, dict[str, Any]]:
+    """The results by name, of pytest with these options. What can runs side by side, and the rest after it."""
     shared = [suite for suite in suites if not suite.alone]
     if len(shared) < 2:
         shared = []
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        together = pool.map(lambda suite: run_suite(suite, long=long, capture=True), shared)
+        together = pool.map(lambda suite: run_suite(suite, options, capture=True), shared)
         results = {suite.name: result for suite, result in zip(shared, together, strict=True)}
-    results |= {suite.name: run_suite(suite, long=long) for suite in suites if suite not in shared}
+    results |= {suite.name: run_suite(suite, options) for suite in suites if suite not in shared}
     return {suite.name: results[suite.name] for suite in suites}
 
 
@@ -146,7 +146,8 @@ def merge(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def run(*, fast: bool = False, names: list[str] | None = None, long: bool = False, report: Path | None = None) -> int:
     """Run the chosen suites, print a table and one closing line, write the JSON report; 0 when all passed."""
-    results = run_suites(choose(fast, names or []), long=long, workers=FAST_WORKERS if fast else WORKERS)
+    options = [*(["--few"] if fast else []), *(["--long"] if long else [])]
+    results = run_suites(choose(fast, names or []), options, workers=FAST_WORKERS if fast else WORKERS)
     merged = merge(results)
     if report:
         report.write_text(json.dumps(merged, indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import FYERS_HSM, FYERS_REST
 from harvester.lake.schema import PRINTS, QUOTES_TABLE, TRADE_SIDES, TRADES_TABLE
@@ -75,7 +75,7 @@ def walk(quotes: Iterable[Quote], sight: Sight) -> tuple[list[Trade], int, int]:
         if quote.feed == FYERS_REST and sight.by_socket(quote.recv):
             continue
         is_later = (
-            quote.traded is not None and latest is not None and to_ist(quote.traded).date() > to_ist(latest).date()
+            quote.traded is not None and latest is not None and to_local(quote.traded).date() > to_local(latest).date()
         )
         latest = max([each for each in (latest, quote.traded) if each is not None], default=None)
         if before is None:

@@ -54,13 +54,13 @@ def occasion_at(now: datetime) -> tuple[datetime, str, tuple[int, ...]] | None:
     maintenance = maintenance_at(now)
     if maintenance is not None:
         why = (
-            f"They shall install security upgrades, and are started again each minute until {maintenance[1]:%H:%M} IST."
+            f"They shall install security upgrades, and are started again each minute until {maintenance[1]:%H:%M %Z}."
         )
         return maintenance[0], why, MAINTENANCE_TOLD_AFTER_MINUTES
     session = session_at(now)
     if session is None or not session[0] - LEAD <= now < session[1]:
         return None
-    why = f"The session opens at {session[0]:%H:%M} IST. They are started again each minute until it closes."
+    why = f"The session opens at {session[0]:%H:%M %Z}. They are started again each minute until it closes."
     return session[0] - LEAD, why, TOLD_AFTER_MINUTES
 
 

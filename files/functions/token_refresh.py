@@ -1,4 +1,4 @@
-"""token-refresh: an access token without a login, from 07:00 Indian time, where the broker still allows that.
+"""token-refresh: an access token without a login, from 07:00 market time, where the broker still allows that.
 
 Called every ten minutes until one has worked, or until the last call of the morning, which fails where the others did.
 """
@@ -9,8 +9,9 @@ from typing import Any
 
 from harvester.alerts.channels import deliver
 from harvester.alerts.renewals import message_of
-from harvester.base.clock import IST, NS_PER_SECOND, SystemClock
+from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import HarvesterError
+from harvester.base.market import zone
 from harvester.base.redaction import redact
 from harvester.page.function import api_url, channels, remedy, renewal_stores, setting
 from harvester.tokens.renewal import renew
@@ -37,7 +38,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:
     if message:
         for delivery in deliver(channels(), message):
             print(redact(f"{delivery.channel}: {delivery.problem or 'sent'}"))
-    called = datetime.fromisoformat(event["now"]).astimezone(IST).time() if event.get("now") else LAST_CALL
+    called = datetime.fromisoformat(event["now"]).astimezone(zone()).time() if event.get("now") else LAST_CALL
     if outcome.kind == "later" and called >= LAST_CALL:
         raise HarvesterError(redact(outcome.detail))
     return {"outcome": outcome.kind}

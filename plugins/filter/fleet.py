@@ -11,6 +11,8 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from harvester.base.aws_names import Names
+from harvester.base.errors import ConfigError
+from harvester.base.market import MARKETS
 from harvester.config.rules import IndexList
 from harvester.config.senders import CAUSES, causes_of
 from runbook.aws.cost import volume_gib
@@ -112,6 +114,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def market_zone(market: str) -> str:
+    """The zone of a market, as systemd and the time zone database name it. Raises ConfigError."""
+    if market not in MARKETS:
+        raise ConfigError(f"harvester_market is {market!r}. Write one of {', '.join(MARKETS)}.")
+    return MARKETS[market].zone_name
+
+
 def is_address_in(address: str, networks: Sequence[str]) -> bool:
     """Whether one of the networks has the address; 192.0.2.7/24 is one, unlike in ansible.utils.in_network."""
     return any(ip_address(address) in ip_network(network, strict=False) for network in networks)
@@ -133,6 +142,7 @@ class FilterModule:
             "function_statements": function_statements,
             "index_lists_beside": indices.lists_beside,
             "is_address_in": is_address_in,
+            "market_zone": market_zone,
             "role_variables": role_variables,
             "share_of": share_of,
             "volume_gib": host_volume_gib,

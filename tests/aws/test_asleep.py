@@ -17,7 +17,8 @@ from tests.contract.test_tasks import TASKS
 from tests.operator.support.made_lake import LakeMaker
 from tests.recorder.fakes import make_token
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 from harvester.base.redaction import Secret
 from harvester.tokens.claims import read_claims
 from lab.aws.server import ACCOUNT, IMAGE, REGION
@@ -86,7 +87,7 @@ def test_status_shows_hosts_asleep_and_is_content_outside_sessions(
 
 
 def at(*moment: int) -> int:
-    return int(datetime(*moment, tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime(*moment, tzinfo=zone()).timestamp()) * NS_PER_SECOND
 
 
 def test_a_host_that_sleeps_in_its_session_is_unwell() -> None:
@@ -184,8 +185,8 @@ def test_wake_says_what_it_costs_starts_them_and_waits_for_their_answer(
 def test_the_cost_of_a_wake_goes_by_the_calendar(place: Cloud, asleep: str) -> None:
     here = environment.load(ROOT, asleep)
 
-    friday = sleepers.explain_cost(here, [NAME], datetime(2026, 11, 20, 20, 0, tzinfo=IST))
-    monday = sleepers.explain_cost(here, [NAME, "x"], datetime(2026, 11, 23, 8, 15, tzinfo=IST))
+    friday = sleepers.explain_cost(here, [NAME], datetime(2026, 11, 20, 20, 0, tzinfo=zone()))
+    monday = sleepers.explain_cost(here, [NAME, "x"], datetime(2026, 11, 23, 8, 15, tzinfo=zone()))
 
     assert "Mon 23 Nov 16:15 IST" in friday and "68 h, about 0.76" in friday
     assert "8 h, about 0.18" in monday

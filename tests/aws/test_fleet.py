@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import zone
 from runbook.aws.cost import LOG_MIB_AN_HOUR, Configuration, estimate, prices, read_configuration, volume_gib
 from runbook.aws.destroy import refuse
 from runbook.aws.host_keys import ensure_known, find_keys, forget
@@ -159,8 +159,8 @@ class Unreachable(LocalTransport):
 def test_a_host_that_cannot_be_asked_is_a_risk_and_so_is_a_session_of_today(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     gone, empty = Unreachable("h1", tmp_path / "host"), LocalTransport("h1", tmp_path / "host")
-    in_session = datetime(2026, 11, 20, 11, tzinfo=IST)
-    sunday = datetime(2026, 11, 22, 11, tzinfo=IST)
+    in_session = datetime(2026, 11, 20, 11, tzinfo=zone())
+    sunday = datetime(2026, 11, 22, 11, tzinfo=zone())
 
     [unknown] = find_risks([lambda: gone], store, recording=True, now=sunday)
     assert "cannot be asked" in unknown.what

@@ -18,8 +18,8 @@ import pytest
 from moto import mock_aws
 
 from harvester.base.aws_names import FUNCTIONS
-from harvester.base.clock import IST
 from harvester.base.errors import ConfigError
+from harvester.base.market import zone
 from harvester.calendar import TradingCalendar
 from harvester.lake.layout import Partition
 from harvester.upload.uploader import manifest_path
@@ -74,7 +74,7 @@ def unpacked(archive: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
 
 
 def ist(text: str) -> str:
-    return datetime.fromisoformat(text).replace(tzinfo=IST).isoformat()
+    return datetime.fromisoformat(text).replace(tzinfo=zone()).isoformat()
 
 
 def test_the_same_sources_make_the_same_bytes(archives: dict[str, Path], tmp_path: Path) -> None:

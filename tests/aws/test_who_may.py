@@ -23,7 +23,7 @@ from tests.contract.test_tasks import TASKS
 from tests.operator.support.made_lake import LakeMaker
 from tests.recorder.fakes import make_token
 
-from harvester.base.clock import midnight_ns
+from harvester.base.market import midnight_ns
 from harvester.base.redaction import Secret
 from harvester.tokens.claims import read_claims
 from lab.aws.policies import Call, Decision, evaluate

@@ -19,7 +19,7 @@ from botocore.validate import validate_parameters
 from tests.aws_days.alarms import MINUTE, Metrics, metric_key
 from tests.recorder.tokens.stand_in import Aws, Refusal
 
-from harvester.base.clock import IST
+from harvester.base.market import zone
 
 CHANGING = timedelta(seconds=45)
 """How long an instance is pending, or stopping."""
@@ -93,13 +93,13 @@ class Cloud:
 
     def cloudwatch_PutMetricData(self, Namespace: str, MetricData: list[dict[str, Any]]) -> Any:
         for each in MetricData:
-            self.metrics.put({"Namespace": Namespace, **each}, each["Value"], each["Timestamp"].astimezone(IST))
+            self.metrics.put({"Namespace": Namespace, **each}, each["Value"], each["Timestamp"].astimezone(zone()))
         return {}
 
     def cloudwatch_GetMetricData(self, MetricDataQueries: Any, StartTime: datetime, EndTime: datetime) -> Any:
         found = []
         for query in MetricDataQueries:
-            at, key = StartTime.astimezone(IST).replace(second=0), metric_key(query["MetricStat"]["Metric"])
+            at, key = StartTime.astimezone(zone()).replace(second=0), metric_key(query["MetricStat"]["Metric"])
             values = {}
             while at < EndTime:
                 values[at] = self.metrics.read(key, at, at + MINUTE, query["MetricStat"]["Stat"])

@@ -12,7 +12,8 @@ from tests.aws_days.rendering import NAMES
 from tests.aws_days.timers import TIMERS, elapses, latest_delay, settings
 from tests.aws_days.world import World, ist
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from runbook.aws.cost import HOURS_A_SUNDAY
 from runbook.aws.trading_days import WATCHED
@@ -50,8 +51,8 @@ def lost(world: World, calendar: TradingCalendar) -> dict[str, tuple[int, int]]:
     for day in DAYS:
         minutes = set()
         for begins, ends in calendar.windows(day, ("continuous",)):
-            length = (to_ist(ends) - to_ist(begins)) // MINUTE
-            minutes |= {to_ist(begins) + number * MINUTE for number in range(1, length + 1)}
+            length = (to_local(ends) - to_local(begins)) // MINUTE
+            minutes |= {to_local(begins) + number * MINUTE for number in range(1, length + 1)}
         missing = tuple(len(minutes - host.recorded) for host in world.hosts)
         if any(missing):
             found[day.isoformat()] = (missing[0], missing[1])
@@ -83,7 +84,7 @@ def test_packages_are_never_touched_in_a_session_nor_made_up_for_at_a_boot(
     assert len(timers[timer]) == 4 * len(SUNDAYS)
     for due in timers[timer]:
         last = due + latest_delay(timer) + timedelta(minutes=30)
-        assert not any(to_ist(begins) < last and due < to_ist(ends) for begins, ends in windows)
+        assert not any(to_local(begins) < last and due < to_local(ends) for begins, ends in windows)
     assert latest_delay("apt-daily") < timedelta(minutes=10), "or lists could come after what is installed from them"
 
 
@@ -92,7 +93,7 @@ def test_snaps_are_refreshed_while_hosts_run_for_their_maintenance(root: Path) -
     defaults = yaml.safe_load((root / "roles/host_baseline/defaults/main.yml").read_text("utf-8"))
     day, _, hours = defaults["host_baseline_snap_refresh"].partition(",")
     times = [
-        to_ist(int(datetime.fromisoformat(f"2026-11-07T{hour}Z").timestamp()) * NS_PER_SECOND)
+        to_local(int(datetime.fromisoformat(f"2026-11-07T{hour}Z").timestamp()) * NS_PER_SECOND)
         for hour in hours.split("-")
     ]
 

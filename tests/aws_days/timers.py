@@ -4,7 +4,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from harvester.base.clock import IST
+from harvester.base.market import zone
 
 DROP_INS = Path(__file__).resolve().parents[1] / "golden/expected/host/aws/etc/systemd/system"
 TIMERS = ("apt-daily", "apt-daily-upgrade")
@@ -32,6 +32,6 @@ def elapses(timer: str, begin: datetime, end: datetime) -> list[datetime]:
     rows = [
         line.partition(": ")[2] for line in shown.splitlines() if line.lstrip().startswith(("Next elapse", "Iter."))
     ]
-    found = [datetime.strptime(row.partition(" ")[2], SHOWN).replace(tzinfo=UTC).astimezone(IST) for row in rows]
+    found = [datetime.strptime(row.partition(" ")[2], SHOWN).replace(tzinfo=UTC).astimezone(zone()) for row in rows]
     assert len(found) == 100, shown
     return [moment for moment in found if moment < end]

@@ -20,7 +20,8 @@ from tests.aws_days.rendering import HOSTS, NAMES, ROOT
 from tests.aws_days.timetable import is_due
 
 from harvester.base.aws_names import NAMESPACE
-from harvester.base.clock import IST, NS_PER_SECOND, SystemClock, to_ist
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.market import to_local, zone
 from harvester.base.redaction import Secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.expiry import expires_at_ns
@@ -117,7 +118,7 @@ class World:
         """When continuous trading began, on each day up to now."""
         days = [self._begin.date() + timedelta(days=number) for number in range((self.now - self._begin).days + 2)]
         windows = [window for day in days for window in self._calendar.windows(day, ("continuous",))]
-        return [to_ist(begins) for begins, _ in windows]
+        return [to_local(begins) for begins, _ in windows]
 
     def _judge_alarms(self) -> None:
         for name, alarm in self.alarms.items():
@@ -150,7 +151,7 @@ class World:
     def _upload(self, host: Host) -> None:
         """Ten minutes into the evening a day is closed and in the bucket."""
         session = self._calendar.session(self.now.date())
-        if session is None or self.now < to_ist(session.phases[-1].close_ns) + UPLOADED_AFTER:
+        if session is None or self.now < to_local(session.phases[-1].close_ns) + UPLOADED_AFTER:
             return
         prefix = f"lake/manifest/date={self.now.date()}/host={host.name}"
         self.cloud.objects.add(f"{prefix}/manifest-1.json")
@@ -174,7 +175,7 @@ class World:
 
     def _is_trading(self, moment: datetime) -> bool:
         windows = self._calendar.windows(moment.date(), ("continuous",))
-        return any(to_ist(begins) <= moment < to_ist(ends) for begins, ends in windows)
+        return any(to_local(begins) <= moment < to_local(ends) for begins, ends in windows)
 
     def _call_what_is_due(self, minute: datetime) -> None:
         for schedule in self._schedules:
@@ -245,4 +246,4 @@ def living(
 
 
 def ist(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=IST)
+    return datetime.fromisoformat(text).replace(tzinfo=zone())

@@ -73,7 +73,8 @@ def _record(place: Path) -> None:
     from tests.journals import HandClock
     from tests.storage.lake.candles import CandleRecorder
 
-    from harvester.base.clock import NS_PER_SECOND, midnight_ns
+    from harvester.base.clock import NS_PER_SECOND
+    from harvester.base.market import midnight_ns
     from harvester.journal.format import FYERS_HISTORY, CandlePoll, encode_candles
 
     open_ns = midnight_ns(date.fromisoformat(DAY)) + 33_300 * NS_PER_SECOND

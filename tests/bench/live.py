@@ -32,7 +32,7 @@ from harvester.config.settings import PATH_VARIABLE
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
 from harvester.tokens.handover import Token, write_handover
-from lab.calendar import announce, closed_calendar, today_in_india, write_calendar
+from lab.calendar import announce, closed_calendar, market_today, write_calendar
 from runbook.fleet.inventory import program
 
 LEAD_SECONDS = 20
@@ -89,7 +89,7 @@ def recording(
 ) -> Iterator[Session]:
     """The exchange, with these options beside ours, and the recorder `command` with these settings beside ours."""
     calendar, state = place / "calendar.json", place / "exchange"
-    write_calendar(calendar, closed_calendar(today_in_india()))
+    write_calendar(calendar, closed_calendar(market_today()))
     exchange = [program("exchange"), "serve", "--state", str(state), "--calendar", str(calendar)]
     exchange += ["--topic-limit", str(TOPICS), "--load-symbols", str(symbols), *serve]
     with _running(place, "exchange", exchange, {}) as server:

@@ -11,7 +11,8 @@ from datetime import datetime
 from tests.bench.market import LEVELS, Update
 from tests.conftest import RECORDED_DATA
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 
 CRYPTO_QUANTUM = 100_000
 SIDES = ("bid", "ask")
@@ -25,7 +26,7 @@ def nifty_future() -> list[Update]:
 
 
 def _nifty(row: dict[str, str]) -> Update:
-    received = datetime.fromisoformat(row["time"]).replace(tzinfo=IST)
+    received = datetime.fromisoformat(row["time"]).replace(tzinfo=zone())
     places = [(side, level) for side in SIDES for level in range(1, LEVELS + 1)]
     recv_ns = int(received.timestamp() * 1_000_000) * 1_000
     return Update(

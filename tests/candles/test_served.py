@@ -13,7 +13,7 @@ from exchange.market.history import candles, parse_request
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.fyers.history import history_query
 from harvester.calendar.bars import BarDay, bar_day
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 
 LATE_CLOSE, DR_SATURDAY = date(2026, 11, 20), date(2026, 11, 21)
 SECOND = NS_PER_SECOND
@@ -34,7 +34,7 @@ def delivered(host: FeedHost, symbol: str, day: date) -> list[list[str]]:
 @pytest.fixture
 def quarter(host: FeedHost) -> FeedHost:
     """A host with bars of a quarter of an hour, whose calendar has a disaster-recovery Saturday of two windows."""
-    calendar = json.loads(PACKAGED.read_text())
+    calendar = json.loads(packaged().read_text())
     windows = [["09:15:00", "10:00:00"], ["11:30:00", "12:30:00"]]
     drill = {"date": str(DR_SATURDAY), "kind": "dr_drill", "phases": {"continuous": windows}, "status": "confirmed"}
     calendar["special_sessions"].append({**calendar["special_sessions"][0], **drill})

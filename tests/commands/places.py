@@ -96,6 +96,15 @@ def make_calendar(path: Path) -> None:
     path.write_text(json.dumps(content | {"phase_rules": [rule | {"reference": "test"}]}), encoding="utf-8")
 
 
+def make_overseer(root: Path) -> None:
+    """A worker whose mailbox is empty, and what its overseer needs."""
+    for name in ("box", "workers"):
+        (root / name).mkdir()
+    worker = {"name": "colab", "mailbox": f"{root}/box"}
+    content = {"host_id": "lab1", "data_dir": f"{root}/workers", "alert_inbox": f"{root}/inbox", "workers": [worker]}
+    (root / "overseer.json").write_text(json.dumps(content), encoding="utf-8")
+
+
 def make_place(root: Path, polled: int = SLOTS) -> Place:
     """A place in which all is well; of the day that is to be closed so many slots were polled."""
     place = Place(root)
@@ -105,6 +114,7 @@ def make_place(root: Path, polled: int = SLOTS) -> Place:
     (root / "inbox").mkdir()
     (root / "jobs.json").write_text('{"jobs": [{"name": "copy", "when": "close+30m", "command": ["true"]}]}')
     (root / "database.json").write_text('{"database": "x", "place": "s3://bucket/", "tables": [{"name": "s.t"}]}')
+    make_overseer(root)
     recorder = HandRecorder(place.journal, HandClock())
     recorder.open_window(SLOTS)
     recorder.poll_all(*range(polled))
@@ -123,6 +133,7 @@ def make_place(root: Path, polled: int = SLOTS) -> Place:
 
 def commands(place: Place) -> dict[str, list[str]]:
     """The arguments of each command, by its name in the table."""
+    overseer = ["--settings", f"{place.root}/overseer.json"]
     return {
         "run": ["run"],
         "health": ["health"],
@@ -136,6 +147,12 @@ def commands(place: Place) -> dict[str, list[str]]:
         "job run": ["job", "run", "copy"],
         "job ended": ["job", "ended", "copy"],
         "job check": ["job", "check", f"{place.root}/jobs.json"],
+        "workers look": ["workers", *overseer, "look"],
+        "workers show": ["workers", *overseer, "show"],
+        "workers restart": ["workers", *overseer, "restart", "colab"],
+        "workers pause": ["workers", *overseer, "pause", "colab"],
+        "workers resume": ["workers", *overseer, "resume", "colab"],
+        "workers undo-repair": ["workers", *overseer, "undo-repair", "colab"],
         "alert": ["alert", "--source", "script", "No space left"],
         "send-alerts": ["send-alerts"],
         "notify-test": ["notify-test"],

@@ -40,6 +40,7 @@ UNWELL = {
     "watch": 2,
     "job run": 2,
     "job ended": 2,
+    "workers undo-repair": 1,
     "notify-test": 2,
     "config topics": 1,
     "upload": 1,
@@ -50,7 +51,7 @@ SAYS_IT_IN_ITS_ANSWER = ("sessions", "verify", "recover")
 IN_SESSION_NS = OPEN_NS + 50 * NS_PER_SECOND
 CLOCKS = {**dict.fromkeys(("remind", "build", "so-far"), lambda _: IN_SESSION_NS), "run": SystemClock.wall_ns}
 """Who does not live after the session: it reminds inside one, and what waits for a lock needs time that passes."""
-GOES_ON = "the session goes on until 09:16:40 India time. Close the day then."
+GOES_ON = "the session goes on until 09:16:40 IST. Close the day then."
 SLOW = """
 import os, signal, sys
 from harvester import cli

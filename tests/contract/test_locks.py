@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LOCKS = ("bootstrap.txt", "controller.txt", "engines.txt", "exporters.txt", "server.txt")
+LOCKS = ("bootstrap.txt", "calendars.txt", "controller.txt", "engines.txt", "exporters.txt", "schwab.txt", "server.txt")
 OURS = {"harvester", "runbook", "exchange", "lab"}
 MADE_BY_VENV = {"pip", "setuptools"}
 

@@ -15,7 +15,8 @@ from aiosmtpd.smtp import AuthResult
 
 from harvester.alerts.message import Message, Severity
 from harvester.alerts.notice import Notice
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 from harvester.base.validation import validate
 from harvester.config.settings import Settings
 
@@ -28,7 +29,7 @@ INFO, WARNING, CRITICAL, CLEAR = Severity.INFO, Severity.WARNING, Severity.CRITI
 def at(text: str) -> int:
     """A wall time in ns, of India: "10:00", "10:00:30", or with a day before it."""
     moment = text if "T" in text else f"{DAY}T{text}"
-    return int(datetime.fromisoformat(moment).replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime.fromisoformat(moment).replace(tzinfo=zone()).timestamp()) * NS_PER_SECOND
 
 
 NOW = at("10:00")

@@ -17,8 +17,9 @@ from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
 from harvester.alerts.teller import Teller
 from harvester.alerts.watch import find_losses
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
@@ -432,7 +433,9 @@ def test_a_log_that_cannot_be_written_stops_nobody(world: World, tmp_path: Path)
 
 
 def test_a_calendar_that_cannot_be_read_hides_no_loss(world: World, tmp_path: Path) -> None:
-    calendar = make_calendar(tmp_path / "calendar.json", to_ist(NOW).date(), {"continuous": [["09:15:00", "15:30:00"]]})
+    calendar = make_calendar(
+        tmp_path / "calendar.json", to_local(NOW).date(), {"continuous": [["09:15:00", "15:30:00"]]}
+    )
     world.settings = validate(Settings, configuration(tmp_path) | {"calendar": {"file": str(calendar)}})
     calendar.write_text("{")
     with structlog.testing.capture_logs() as lines:
@@ -443,7 +446,7 @@ def test_a_calendar_that_cannot_be_read_hides_no_loss(world: World, tmp_path: Pa
 
 
 def test_the_hosts_own_calendar_judges(world: World, tmp_path: Path) -> None:
-    yesterday = to_ist(NOW - 1440 * MINUTE).date()
+    yesterday = to_local(NOW - 1440 * MINUTE).date()
     calendar = make_calendar(
         tmp_path / "calendar.json", yesterday, {"continuous": [["09:15:00", "15:30:00"]]}, yesterday.isoformat()
     )

@@ -20,7 +20,7 @@ from harvester.base.aws_names import Names
 from harvester.base.validation import validate
 from harvester.config.rules import IndexList
 from lab import labs
-from lab.calendar import today_in_india
+from lab.calendar import market_today
 from lab.labs import HostWish
 from lab.testing import RunningLab
 from runbook.fleet import indices
@@ -78,7 +78,7 @@ def test_a_new_holiday_reaches_a_booted_host_and_the_account_and_a_second_run_ch
     started = labs.bring_up(tmp_path / "lab", [HostWish("h1")], said.append, aws_account=True)
     lab = RunningLab(tmp_path / "lab", {entry.host.name: entry for entry in started}, said)
     operate("ansible-playbook", "site.yml")
-    day = next(day for number in range(20, 30) if (day := today_in_india() + timedelta(days=number)).weekday() < 5)
+    day = next(day for number in range(20, 30) if (day := market_today() + timedelta(days=number)).weekday() < 5)
     before = known_days(lab, root)
     assert day.isoformat() in before
 

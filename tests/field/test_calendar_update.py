@@ -19,8 +19,8 @@ from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 
 from harvester.base.aws_names import Names
-from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import zone
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import ENVIRONMENT, read_calendar
 from runbook.aws import calendar_delivery, sleepers
@@ -283,7 +283,7 @@ def test_the_function_of_the_evening_counts_a_night_session_to_its_own_day(
 
     def at(text: str) -> Any:
         return evening_at(
-            datetime.fromisoformat(text).replace(tzinfo=IST), timedelta(hours=4), tmp_path / "sessions.json"
+            datetime.fromisoformat(text).replace(tzinfo=zone()), timedelta(hours=4), tmp_path / "sessions.json"
         )
 
     assert at("2026-11-30T20:00") is None, "gold is traded until 23:55"

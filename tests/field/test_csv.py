@@ -12,8 +12,9 @@ from tests.storage.lake.relisting import bring
 from tests.storage.lake.sockets import INFY, SBIN, SocketRecorder, book, ids_of, moment
 
 from exchange.wire import hsm
-from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.cli import run
 from harvester.reader.export import export_csv
 
@@ -27,7 +28,7 @@ def place(tmp_path: Path) -> StreamedPlace:
 
 def clock(seconds: float) -> str:
     """So many seconds after the opening as the file writes it."""
-    return to_ist(moment(seconds)).isoformat(timespec="microseconds")
+    return to_local(moment(seconds)).isoformat(timespec="microseconds")
 
 
 def export(place: Place, every_ns: int | None = None, symbols: Collection[str] = ()) -> Table:

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from tests.recorder.fakes import make_config
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 from harvester.cli import run as harvester
 from harvester.lake.layout import Partition
 
@@ -27,7 +28,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         config = make_config(tmp_path, symbols=list(symbols), poll={"interval_seconds": 60.0, "timeout_seconds": 0.8})
         config["calendar"] = {}
         (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        now = datetime.fromisoformat(moment).replace(tzinfo=IST)
+        now = datetime.fromisoformat(moment).replace(tzinfo=zone())
         wall_ns = int(now.timestamp()) * NS_PER_SECOND
         for module in ("close", "sessions"):
             monkeypatch.setattr(f"harvester.commands.{module}.SystemClock.wall_ns", lambda _: wall_ns)

@@ -11,8 +11,9 @@ from tests.storage.lake.conftest import Place, StreamedPlace
 from tests.storage.lake.sockets import INFY, SBIN, SocketRecorder, book, ids_of
 
 from exchange.wire import hsm
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import midnight_ns
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.layout import Partition
 from harvester.reader.verify import verify_lake

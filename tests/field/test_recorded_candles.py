@@ -15,7 +15,8 @@ from tests.journals import HandClock
 from tests.lake_rows import rows
 from tests.storage.lake.candles import CandleRecorder
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.calendar import Phase
 from harvester.journal.format import FYERS_HISTORY, CandlePoll, encode_candles
 from harvester.lake.close import close_day

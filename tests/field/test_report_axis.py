@@ -7,7 +7,8 @@ import pytest
 from tests.storage.lake.conftest import Place, StreamedPlace
 from tests.storage.lake.sockets import INFY, NIFTY, SBIN
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.journal.format import FYERS_HSM
 from runbook.report.report import write_report
 

@@ -13,7 +13,7 @@ from exchange.arguments import segment_hours
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import CalendarSessions, segment_of, state_hours
-from harvester.base.clock import midnight_ns, to_ist
+from harvester.base.market import midnight_ns, to_local
 from harvester.calendar.segments import Hours
 
 SBIN, FUTURE = "NSE:SBIN-EQ", "NSE:NIFTY26DECFUT"
@@ -24,7 +24,7 @@ def last_minute(model: BookModel, symbol: str) -> str:
     """When the symbol's last slice of the day ends."""
     plan = model.plan(symbol, FRIDAY)
     assert plan
-    return f"{to_ist(plan[len(plan) - 1].end_ns):%H:%M}"
+    return f"{to_local(plan[len(plan) - 1].end_ns):%H:%M}"
 
 
 def test_books_move_to_the_close_of_their_own_segment() -> None:

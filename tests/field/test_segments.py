@@ -11,8 +11,8 @@ from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, hand_over
 from tests.recorder.fakes import make_config, make_settings
 from tests.recorder.minute import DAY, OPEN_NS, SECOND, at, lasting, record
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from harvester.calendar.segments import SEGMENTS
 from harvester.cli import run as harvester
@@ -55,7 +55,7 @@ ENDS = {SBIN: (0, 60), FUTURE: (0, 80), GOLD: (30, 120)}
 def test_hours_of_each_segment(segment: Any, day: date, expected: str) -> None:
     windows = TradingCalendar.load().of(segment).windows(day, RECORDED)
 
-    assert " ".join(f"{to_ist(opens):%H:%M}-{to_ist(closes):%H:%M}" for opens, closes in windows) == expected
+    assert " ".join(f"{to_local(opens):%H:%M}-{to_local(closes):%H:%M}" for opens, closes in windows) == expected
 
 
 def test_every_fact_of_the_packaged_hours_states_its_source(root: Path) -> None:

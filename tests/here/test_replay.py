@@ -35,7 +35,7 @@ def rows(lake: Path, table: str) -> list[str]:
 def record_again(demo: Demo, lake: Path, day: str) -> Path:
     """Serve the day of `lake` and record it in a session of today; the new lake."""
     demo.state.mkdir(mode=0o700)
-    calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.today_in_india()))
+    calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.market_today()))
     serve = [program("exchange"), "replay", "--date", day, "--state", str(demo.exchange)]
     with here.process(
         demo, "exchange", [*serve, "--calendar", str(demo.calendar), str(lake)], dict(os.environ)
@@ -53,7 +53,7 @@ def record_again(demo: Demo, lake: Path, day: str) -> Path:
             here.wait_for(demo.state / "status.json", recorder)
             _, closes = calendar.announce(demo.calendar, lead_seconds=here.LEAD_SECONDS, seconds=demo.session_seconds)
             wait_until(closes.timestamp() + 2)
-    today = calendar.today_in_india().isoformat()
+    today = calendar.market_today().isoformat()
     subprocess.run([program("harvester"), "close", "--date", today], env=env, check=True, capture_output=True)
     return demo.state / "data" / "lake"
 

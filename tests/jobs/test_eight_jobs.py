@@ -14,7 +14,8 @@ import yaml
 from tests.jobs.conftest import LIST
 from tests.sre.world import World, repeat_until
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 
 GOOD = ("steady", "proven", "alone", "discreet")
 CAUSES = {
@@ -42,7 +43,7 @@ def records(world: World, *names: str) -> list[dict[str, Any]]:
 
 def due(world: World) -> list[dict[str, Any]]:
     """The ledger of today and, around midnight in India, of yesterday."""
-    today = datetime.now(IST).date()
+    today = datetime.now(zone()).date()
     answers = [
         world.host(f"/opt/harvester/current/bin/harvester due --json --date {day}", check=False)
         for day in (today - timedelta(days=1), today)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import midnight_ns
 from runbook.fleet import dues
 from runbook.fleet.dues import HostDues, gather
 from runbook.fleet.inventory import Host

@@ -5,12 +5,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from runbook.aws.trading_days import zone_rules
 
 BEGINS = datetime.fromisoformat("2026-11-23T16:30:00+05:30")
 SESSIONS = {
@@ -19,6 +22,7 @@ SESSIONS = {
         "2026-11-23": ["2026-11-23T09:00:00+05:30", "2026-11-23T15:30:00+05:30", BEGINS.isoformat()],
         "2026-11-24": ["2026-11-24T18:00:00+05:30", "2026-11-24T19:00:00+05:30", "2026-11-24T22:00:00+05:30"],
     },
+    "zone": zone_rules(),
 }
 VARIABLES = {
     "HOSTS": "h1,h2", "TAGS": "Project=p,Environment=e", "STOP": "true", "LAKE_PREFIX": "lake/", "BUCKET": "b",
@@ -120,8 +124,8 @@ def function(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.syspath_prepend(str(root / "files/functions"))
     market = importlib.import_module("market")
     module = importlib.import_module("evening")
-    ask = market.evening_at
-    monkeypatch.setattr(module, "evening_at", lambda moment, length: ask(moment, length, tmp_path / "sessions.json"))
+    for name in ("evening_at", "maintenance_at"):
+        monkeypatch.setattr(module, name, partial(getattr(market, name), sessions=tmp_path / "sessions.json"))
     yield module
     for name in ("market", "machines", "evening"):
         sys.modules.pop(name, None)

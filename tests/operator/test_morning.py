@@ -59,6 +59,7 @@ def call(root: Any, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     module: ModuleType = importlib.import_module("morning")
     session = OPENS, OPENS + timedelta(hours=6), OPENS + timedelta(hours=7)
     monkeypatch.setattr(module, "session_at", lambda _: session)
+    monkeypatch.setattr(module, "maintenance_at", lambda _: None)  # test_market_functions.py has the weeks
     yield lambda minutes: dict(module.handler({"now": (BEGUN + timedelta(minutes=minutes)).isoformat()}, None))
     for name in ("market", "machines", "morning"):
         sys.modules.pop(name, None)

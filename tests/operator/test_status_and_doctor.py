@@ -12,7 +12,7 @@ import pytest
 
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 from harvester.config.rules import IndexList
 from runbook.doctor import Severity, hosts, machine
 from runbook.doctor.sessions import check_sessions
@@ -260,7 +260,7 @@ def test_rules_count_as_what_they_can_stand_for_and_an_old_list_is_told() -> Non
 
 
 def test_a_segment_without_hours_in_the_calendar_of_the_inventory_fails(tmp_path: Path) -> None:
-    days = json.loads(PACKAGED.read_bytes())
+    days = json.loads(packaged().read_bytes())
     del days["segments"]
     (tmp_path / "mine.json").write_text(json.dumps(days))
 

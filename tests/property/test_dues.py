@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.examples import examples
 
-from harvester.base.clock import IST, NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, zone
 from harvester.dues.due import Due, Found
 from harvester.dues.jobs import JobFacts, JobSource
 from harvester.dues.judge import is_settled, judge, judge_again, ledger_of
@@ -90,7 +91,7 @@ def test_an_interval_is_due_as_often_on_each_day_and_without_a_seam_at_midnight(
 
     assert {later - earlier for earlier, later in pairwise(moments)} == {seconds * NS_PER_SECOND}
     assert len(moments) == 2 * 86_400 // seconds
-    assert datetime.fromtimestamp(moments[0] // NS_PER_SECOND, IST).date() == days[0]
+    assert datetime.fromtimestamp(moments[0] // NS_PER_SECOND, zone()).date() == days[0]
     found = EVERY.match(text)
     assert found
     assert read_span(found[1]) == seconds

@@ -12,7 +12,8 @@ from tests.examples import examples
 from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, hand_over, running
 from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 
 DAY = date(2026, 8, 5)
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND

@@ -8,7 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local
 from harvester.base.validation import validate
 from harvester.config.settings import Settings
 
@@ -112,7 +113,7 @@ def session_around(path: Path, wall_ns: int, *, before_seconds: float, after_sec
     """
     opens, closes = (wall_ns // NS_PER_SECOND + int(seconds) for seconds in (-before_seconds, after_seconds))
     sessions = {}
-    for day in dict.fromkeys(to_ist(second * NS_PER_SECOND).date() for second in (opens, closes - 1)):
+    for day in dict.fromkeys(to_local(second * NS_PER_SECOND).date() for second in (opens, closes - 1)):
         begins = midnight_ns(day) // NS_PER_SECOND
         bounds = [max(0, opens - begins), min(86_400, closes - begins)]
         times = [f"{bound // 3600:02}:{bound // 60 % 60:02}:{bound % 60:02}" for bound in bounds]

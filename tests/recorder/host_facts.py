@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.health.facts import Day, Disk, Facts, Reach, TimeSync, Unit

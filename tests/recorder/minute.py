@@ -9,7 +9,8 @@ from typing import Any
 from tests.recorder.bench import Bench, JournalView, Script, running
 from tests.recorder.fakes import SYMBOLS, FakeClock
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.config.settings import Settings
 
 DAY = date(2026, 8, 5)

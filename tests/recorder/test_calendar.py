@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from tests.recorder.fakes import make_calendar
 
-from harvester.base.clock import IST, NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
+from harvester.base.market import midnight_ns, to_local, zone
 from harvester.calendar import TradingCalendar
 
 RECORDED = ("pre_open", "continuous", "closing_auction")
@@ -26,7 +27,7 @@ def calendar() -> TradingCalendar:
 
 
 def spans(calendar: TradingCalendar, day: date, phases: tuple[str, ...] = RECORDED) -> list[str]:
-    return [f"{to_ist(opens):%H:%M}-{to_ist(closes):%H:%M}" for opens, closes in calendar.windows(day, phases)]
+    return [f"{to_local(opens):%H:%M}-{to_local(closes):%H:%M}" for opens, closes in calendar.windows(day, phases)]
 
 
 @pytest.mark.parametrize(
@@ -86,10 +87,10 @@ def test_next_change_walks_over_a_long_weekend(calendar: TradingCalendar) -> Non
     change = calendar.next_change(friday_close, RECORDED)
 
     assert change is not None
-    assert f"{to_ist(change):%Y-%m-%d %H:%M}" == "2026-11-02 09:00"
+    assert f"{to_local(change):%Y-%m-%d %H:%M}" == "2026-11-02 09:00"
     inside = calendar.next_change(change, RECORDED)
     assert inside is not None
-    assert f"{to_ist(inside):%H:%M}" == "15:35"
+    assert f"{to_local(inside):%H:%M}" == "15:35"
 
 
 def test_a_calendar_without_sessions_ahead_has_no_next_change(tmp_path: Path) -> None:
@@ -211,7 +212,7 @@ def test_every_real_bar_of_november_2025_lies_in_continuous_trading(
     moments = bar_times(recorded_data / "nse_ohlcv_1min", "RELIANCE")
 
     assert all(calendar.is_open(moment, ("continuous",)) for moment in moments)
-    assert trading_days(calendar, moments) == {to_ist(moment).date() for moment in moments}
+    assert trading_days(calendar, moments) == {to_local(moment).date() for moment in moments}
 
 
 def test_real_special_sessions_of_2023_and_2024_can_be_written_down(tmp_path: Path, recorded_data: Path) -> None:
@@ -241,12 +242,12 @@ def test_real_special_sessions_of_2023_and_2024_can_be_written_down(tmp_path: Pa
 
     moments = bar_times(recorded_data / "nse_ohlcv_5min", "SBIN")
 
-    assert [to_ist(moment) for moment in moments if not calendar.is_open(moment, ("continuous",))] == []
-    assert trading_days(calendar, moments) == {to_ist(moment).date() for moment in moments}
+    assert [to_local(moment) for moment in moments if not calendar.is_open(moment, ("continuous",))] == []
+    assert trading_days(calendar, moments) == {to_local(moment).date() for moment in moments}
 
 
 def trading_days(calendar: TradingCalendar, moments: list[int]) -> set[date]:
-    first, last = to_ist(min(moments)).date(), to_ist(max(moments)).date()
+    first, last = to_local(min(moments)).date(), to_local(max(moments)).date()
     days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
     return {day for day in days if calendar.windows(day, ("continuous",))}
 
@@ -264,5 +265,5 @@ def parse_time(row: list[str]) -> int | None:
     for cell in row:
         with contextlib.suppress(ValueError):
             moment = datetime.fromisoformat(cell)
-            return int(moment.replace(tzinfo=moment.tzinfo or IST).timestamp()) * NS_PER_SECOND
+            return int(moment.replace(tzinfo=moment.tzinfo or zone()).timestamp()) * NS_PER_SECOND
     return None

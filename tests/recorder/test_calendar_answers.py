@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
+from harvester.base.market import midnight_ns
 from harvester.calendar import Phase, PhaseName, Session, TradingCalendar
 from harvester.calendar.model import TimeOfDay
 

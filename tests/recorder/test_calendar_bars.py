@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from harvester.base.clock import IST, NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local, zone
 from harvester.calendar import Phase, SegmentName, Session, TradingCalendar
 from harvester.calendar.bars import NO_BARS, BarDay, bar_day
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 
 MINUTE = 60 * NS_PER_SECOND
 PHASES = ("pre_open", "continuous", "closing_auction")
@@ -16,7 +17,7 @@ FINAL_AFTER = 15 * MINUTE
 
 
 def bars(day: str, segment: SegmentName = "nse_cash", minutes: int = 5) -> BarDay:
-    session = TradingCalendar.load(PACKAGED).of(segment).session(date.fromisoformat(day))
+    session = TradingCalendar.load(packaged()).of(segment).session(date.fromisoformat(day))
     return bar_day(session, minutes * MINUTE, PHASES, FINAL_AFTER)
 
 
@@ -34,7 +35,7 @@ def moment(day: date, text: str) -> int:
 def told(found: BarDay) -> tuple[int, str, str, str]:
     """How many, begin of the first, end of the last, and when they settle."""
     first, last = found.bars[0].begin_ns, found.bars[-1].end_ns
-    return len(found.bars), *(f"{to_ist(ns):%H:%M}" for ns in (first, last, found.settles_ns))
+    return len(found.bars), *(f"{to_local(ns):%H:%M}" for ns in (first, last, found.settles_ns))
 
 
 @pytest.mark.parametrize(
@@ -70,13 +71,13 @@ def test_a_day_of_auctions_alone_has_none() -> None:
 def test_two_windows_of_a_saturday_are_one_count() -> None:
     found = made(date(2024, 3, 2), ("9:15", "10:00"), ("11:30", "12:30"))
     assert told(found) == (21, "09:15", "12:30", "12:45")
-    begins = [f"{to_ist(bar.begin_ns):%H:%M}" for bar in found.bars]
+    begins = [f"{to_local(bar.begin_ns):%H:%M}" for bar in found.bars]
     assert begins[8:10] == ["09:55", "11:30"]
 
 
 def test_bars_that_do_not_fit_the_hours_end_with_them() -> None:
     found = made(date(2024, 3, 2), ("9:15", "10:00"), ("11:30", "12:30"), minutes=60)
-    spans = [(f"{to_ist(bar.begin_ns):%H:%M}", f"{to_ist(bar.end_ns):%H:%M}") for bar in found.bars]
+    spans = [(f"{to_local(bar.begin_ns):%H:%M}", f"{to_local(bar.end_ns):%H:%M}") for bar in found.bars]
     assert spans == [("09:15", "10:00"), ("11:15", "12:15"), ("12:15", "12:30")]
 
 
@@ -94,6 +95,6 @@ def test_recorded_bars_of_special_days_are_those_that_are_due(recorded_data: Pat
         for row in csv.DictReader(file):
             begun = datetime.fromisoformat(row["date"])
             if begun.date() in seen:
-                seen[begun.date()].append(int(begun.astimezone(IST).timestamp()) * NS_PER_SECOND)
+                seen[begun.date()].append(int(begun.astimezone(zone()).timestamp()) * NS_PER_SECOND)
     for day, windows in wanted.items():
         assert [bar.begin_ns for bar in made(day, *windows).bars] == seen[day], day

@@ -9,11 +9,11 @@ import pytest
 
 from harvester.base.errors import ConfigError
 from harvester.calendar import TradingCalendar
-from harvester.calendar.model import ENVIRONMENT, PACKAGED
+from harvester.calendar.model import ENVIRONMENT, packaged
 from harvester.calendar.segments import (
     BY_CODE,
     CASH_CLASSES,
-    SEGMENTS,
+    OF_MARKET,
     Hours,
     candidates,
     choose_cash,
@@ -153,7 +153,7 @@ def test_codes_names_and_classes() -> None:
     assert candidates("10100000003045") == ("nse_cash", "nse_cash_other")
     assert candidates("112026") == ("mcx", "mcx_agri_global", "mcx_agri")
     assert candidates("9999") == candidates("") == ()
-    assert {name for names in BY_CODE.values() for name in names} == set(SEGMENTS)
+    assert {name for names in BY_CODE.values() for name in names} == set(OF_MARKET["nse"])
     assert {code: names[0] for code, names in BY_CODE.items()} == {
         "1010": "nse_cash", "1011": "nse_fo", "1012": "nse_currency", "1020": "nse_commodity", "1120": "mcx",
         "1210": "bse_cash", "1211": "bse_fo", "1212": "bse_currency",
@@ -191,7 +191,7 @@ def test_the_environment_names_the_calendar_where_nothing_else_does(
     file = write(tmp_path / "c.json", {}, valid_until="2031-01-01")
     monkeypatch.setenv(ENVIRONMENT, str(file))
     assert TradingCalendar.load().valid_until.year == 2031
-    assert TradingCalendar.load(PACKAGED).valid_until.year < 2031
+    assert TradingCalendar.load(packaged()).valid_until.year < 2031
     monkeypatch.setenv(ENVIRONMENT, "")
-    assert TradingCalendar.load().valid_until == TradingCalendar.load(PACKAGED).valid_until
+    assert TradingCalendar.load().valid_until == TradingCalendar.load(packaged()).valid_until
     assert ENVIRONMENT == "HARVESTER_CALENDAR"

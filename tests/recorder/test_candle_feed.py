@@ -11,7 +11,8 @@ from tests.recorder.bench import GOOD, Behaviour, Bench, JournalView, Script, ha
 from tests.recorder.fakes import SYMBOLS, FakeClock, make_calendar, make_settings
 from tests.recorder.minute import DAY
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.config.settings import Settings
 from harvester.health.candles import check_candles
 from harvester.journal.format import DATA, FYERS_HISTORY, decode_candles

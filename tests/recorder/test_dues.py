@@ -11,7 +11,8 @@ from tests.journals import DAY, OPEN_NS
 from tests.operator.support.made_lake import LakeMaker
 from tests.recorder.fakes import make_settings
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import hours_of
 from harvester.dues import wording

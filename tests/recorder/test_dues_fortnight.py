@@ -19,7 +19,8 @@ from harvester.alerts.channels import Channel
 from harvester.alerts.message import Message
 from harvester.alerts.teller import Teller
 from harvester.alerts.watch import HostLook, tell_overdue
-from harvester.base.clock import IST, NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local, zone
 from harvester.calendar import TradingCalendar
 from harvester.commands import due as due_command
 from harvester.config.segments import hours_of
@@ -112,7 +113,7 @@ class World:
 
             def send(self, message: Message) -> str:
                 title = f"{message.severity.name} {message.title}"
-                world.told.append(f"{to_ist(world.now_ns):%d %H:%M} {title}")
+                world.told.append(f"{to_local(world.now_ns):%d %H:%M} {title}")
                 return ""
 
         return People()
@@ -164,7 +165,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def at(day: date, minutes: int) -> int:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=IST)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone())
     return (int(midnight.timestamp()) + minutes * 60) * NS_PER_SECOND
 
 
@@ -189,7 +190,7 @@ def timetable() -> Iterator[tuple[int, str, str]]:
                     if schedule.persistent:
                         yield OFF_NS[1] + MINUTE_NS, name, "ok"
                     continue
-                outcome = SCRIPT.get(f"{to_ist(due_ns):%d %H:%M} {name}", "ok")
+                outcome = SCRIPT.get(f"{to_local(due_ns):%d %H:%M} {name}", "ok")
                 if outcome == "late":
                     yield due_ns + 90 * MINUTE_NS, name, "ok"
                 elif outcome != "never":
@@ -220,7 +221,7 @@ def test_a_fortnight(world: World, capsys: pytest.CaptureFixture[str]) -> None:
         answer = json.loads(capsys.readouterr().out)
         assert answer["settled"]
         rows = [
-            f"{to_ist(each['due_ns']):%H:%M} {each['name']} {each['state']} {each['cause']}"
+            f"{to_local(each['due_ns']):%H:%M} {each['name']} {each['state']} {each['cause']}"
             for each in answer["entries"]
         ]
         assert len(rows) == 5 + (day.weekday() < 5)

@@ -10,7 +10,8 @@ import pytest
 from tests.recorder.fakes import make_config, write_sessions
 from tests.recorder.host_facts import make_facts, recorded_units, write_installed
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
+from harvester.base.market import to_local
 from harvester.cli import run
 from harvester.health import gather
 from harvester.health.facts import Disk, Facts, Reach, read_facts, write_facts, write_reach
@@ -37,7 +38,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (deployment / "release").symlink_to(release)
     (deployment / "bin").symlink_to("release/bin")
     (tmp_path / "opt/current").symlink_to("deployments/r1-abc")
-    day = to_ist(SystemClock().wall_ns()).date()
+    day = to_local(SystemClock().wall_ns()).date()
     always = {"continuous": [["00:00:00", "24:00:00"]]}  # tomorrow, too: midnight may come in the middle of a test
     write_sessions(tmp_path / "calendar.json", {day: always, day + timedelta(days=1): always})
     settings = make_config(tmp_path, calendar={"file": str(tmp_path / "calendar.json")})

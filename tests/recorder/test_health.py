@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 from tests.recorder.fakes import SYMBOLS, make_calendar, make_config, make_settings
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.base.monitors import ClockMonitor, DiskMonitor, FileMonitor
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import hours_of
 from harvester.config.settings import CalendarSettings
@@ -25,7 +26,7 @@ def hours(day: date) -> Hours | None:
 def times(text: str, day: date) -> list[str]:
     """When it is due on a day, in India."""
     moments = read_schedule(text).moments(day, hours(day))
-    return [f"{datetime.fromtimestamp(at // NS_PER_SECOND, IST):%d %H:%M:%S}" for at in moments]
+    return [f"{datetime.fromtimestamp(at // NS_PER_SECOND, zone()):%d %H:%M:%S}" for at in moments]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_the_timer_of_market_time_names_each_time_of_day_that_the_calendar_has()
 )
 def test_systemd_means_by_the_timer_what_the_ledger_means(text: str) -> None:
     """Over the first 40 times; of an interval this is part of a day, of others weeks or months."""
-    begin, meant = datetime(2026, 11, 30, tzinfo=IST), []
+    begin, meant = datetime(2026, 11, 30, tzinfo=zone()), []
     for offset in range(6000):
         day = date.fromordinal(begin.date().toordinal() + offset)
         meant += read_schedule(text).moments(day, None)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.ledger.gaps import Gap
 from harvester.ledger.lost import LostToday
 

@@ -20,7 +20,8 @@ from tests.recorder.host_facts import (
     with_unit,
 )
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.calendar import TradingCalendar
 from harvester.health.facts import Day, Disk, Facts, Reach, Refusal, TimeSync, complete
 from harvester.health.gather import read_tracking
@@ -235,7 +236,7 @@ def test_what_is_as_it_should_be_is_not_named(facts: Callable[[], Facts]) -> Non
 
 
 def test_a_token_that_was_handed_over_and_is_gone_is_named_as_that() -> None:
-    facts = with_unit(AGENT, says="handed over ssm:7, good until 2026-11-30 06:30 India time")
+    facts = with_unit(AGENT, says="handed over ssm:7, good until 2026-11-30 06:30 IST")
     facts.handed_over = False
 
     [found] = failing(make_view(facts)).values()

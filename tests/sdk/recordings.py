@@ -11,7 +11,8 @@ from tests.journals import HandClock
 from tests.sdk.conftest import Running
 from tests.sdk.sockets import DEPTH_SOCKET, Bare, bare
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, FYERS_TBT, RunInfo, encode
 from harvester.journal.writer import JournalWriter
 from harvester.lake.close import close_day
@@ -53,7 +54,7 @@ class Segment:
 
     def write(self, folder: Path) -> Path:
         """Put it into the journal below `folder`; the trading date is that of its first record."""
-        directory = folder / "journal" / to_ist(self._first_ns).date().isoformat()
+        directory = folder / "journal" / to_local(self._first_ns).date().isoformat()
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{self._first_ns}-1.seg"
         path.write_bytes(b"".join(self._records))
@@ -127,7 +128,7 @@ def build_lake(folder: Path, kept: Kept, topics: dict[str, str], symbols: Sequen
     close_day(
         journal=folder / "journal",
         lake=folder / "lake",
-        partition=Partition(to_ist(first_ns).date(), "lab1"),
+        partition=Partition(to_local(first_ns).date(), "lab1"),
         expectation=Expectation((), ((first_ns, end_ns),), None, 0),
         now_ns=end_ns,
     )

@@ -11,7 +11,8 @@ from tests.sdk.test_faults import arm
 from tests.storage.lake.candles import CandleRecorder
 
 from exchange.market.history import candles, parse_request
-from harvester.base.clock import IST, NS_PER_SECOND, SystemClock
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.market import zone
 from harvester.base.redaction import Secret
 from harvester.brokers.fyers.candles import FyersCandles
 from harvester.brokers.fyers.history import history_query
@@ -44,7 +45,7 @@ class Asked:
 
     def at(self, wall_ns: int, *symbols: str) -> None:
         self.server.clock.move((wall_ns - self.server.clock.wall_ns()) / NS_PER_SECOND)
-        results = asyncio.run(self._ask(datetime.fromtimestamp(wall_ns / NS_PER_SECOND, IST).date(), symbols))
+        results = asyncio.run(self._ask(datetime.fromtimestamp(wall_ns / NS_PER_SECOND, zone()).date(), symbols))
         for symbol, result in zip(symbols, results, strict=True):
             self._journal(wall_ns, symbol, result)
 
@@ -160,7 +161,7 @@ def test_a_holiday_has_no_bar_and_no_gap(start, tmp_path: Path) -> None:
     day = date(2026, 11, 21)
     server = start(always_open=False)
     asked = Asked(server, tmp_path)
-    asked.at(int(datetime.combine(day, time(12), IST).timestamp()) * NS_PER_SECOND, SBIN, INFY)
+    asked.at(int(datetime.combine(day, time(12), zone()).timestamp()) * NS_PER_SECOND, SBIN, INFY)
     lake = asked.close(day)
 
     assert rows(stored(lake, day, "candles")) == [] and read_gaps(stored(lake, day, "gaps")) == []

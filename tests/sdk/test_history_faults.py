@@ -6,7 +6,8 @@ from datetime import datetime
 import pytest
 from tests.sdk.test_faults import arm
 
-from harvester.base.clock import IST, NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local, zone
 from harvester.brokers.fyers.history import History, history_query, read_history
 
 SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
@@ -16,14 +17,14 @@ FIVE = 300
 
 @pytest.fixture
 def noon(server):
-    """The exchange, whose clock is at 12:02:30 India time of a trading day."""
-    moment = datetime(2026, 11, 20, 12, 2, 30, tzinfo=IST)
+    """The exchange, whose clock is at 12:02:30 IST of a trading day."""
+    moment = datetime(2026, 11, 20, 12, 2, 30, tzinfo=zone())
     server.clock.move(moment.timestamp() - server.clock.wall_ns() / NS_PER_SECOND)
     return server
 
 
 def query(server, symbol=SBIN):
-    today = to_ist(server.clock.wall_ns()).date()
+    today = to_local(server.clock.wall_ns()).date()
     return history_query(symbol, "5", today, today)
 
 
@@ -75,7 +76,7 @@ def test_a_bar_that_has_ended_is_revised_when_the_broker_catches_up(noon):
     arm(noon, {"action": "candle_lag", "delay_seconds": 40, "count": 1})
     sdk = noon.sdk()
     before, after = bars(sdk.history(query(noon))), bars(sdk.history(query(noon)))
-    begin = int(datetime(2026, 11, 20, 12, 0, tzinfo=IST).timestamp())
+    begin = int(datetime(2026, 11, 20, 12, 0, tzinfo=zone()).timestamp())
     assert max(before) == begin and max(after) == begin + FIVE
     assert after[begin][4] > before[begin][4]
 

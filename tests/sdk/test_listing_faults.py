@@ -13,8 +13,9 @@ import pytest
 from exchange.client import call_control
 from exchange.environment import client_environment
 from exchange.faults import parse_faults
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.config.settings import load_settings
 
 SBIN, SBI = "NSE:SBIN-EQ", "NSE:SBI-EQ"
@@ -100,7 +101,7 @@ def test_the_harvester_names_the_successor_the_next_morning(server, tmp_path):
     settings = {"symbols": [SBIN, "NSE:INFY-EQ"], "broker": {"app_id": server.app.app_id}, "data_dir": str(tmp_path)}
     config.write_text(json.dumps(settings))
     assert look_up(server, config)["unknown"] == {}
-    today = to_ist(SystemClock().wall_ns()).date()
+    today = to_local(SystemClock().wall_ns()).date()
     (tmp_path / "masters" / f"{today}").rename(tmp_path / "masters" / f"{today - timedelta(days=1)}")
 
     arm(server, {"action": "rename", "symbol": SBIN, "to": SBI}, {"action": "bad_row", "symbol": "NSE:ADANIENT-EQ"})

@@ -10,8 +10,8 @@ import pytest
 
 from exchange.login import login_as_a_person
 from exchange.state import StateDir
-from harvester.base.clock import IST, to_ist
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local, zone
 
 API = "https://api-t1.fyers.in/api/v3"
 
@@ -93,8 +93,8 @@ def test_claims_are_those_seen_on_the_wire_and_the_data_socket_reads_them(server
 
 
 def test_tokens_end_at_half_past_six_in_india(server):
-    issued = to_ist(server.clock.wall_ns())
-    ends = datetime.fromtimestamp(claims_of(server.token())["exp"] + 1, IST)
+    issued = to_local(server.clock.wall_ns())
+    ends = datetime.fromtimestamp(claims_of(server.token())["exp"] + 1, zone())
     assert (ends.hour, ends.minute) == (6, 30) and timedelta(0) < ends - issued <= timedelta(days=1)
 
 

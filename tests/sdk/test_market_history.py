@@ -10,14 +10,15 @@ from exchange.market.history import candles, parse_request
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import CalendarSessions
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 
 INSTRUMENTS = load_instruments()
 SYMBOL = "NSE:INFY-EQ"
 
 
 def at(hour, minute=0, second=0):
-    return int(datetime(2026, 11, 20, hour, minute, second, tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime(2026, 11, 20, hour, minute, second, tzinfo=zone()).timestamp()) * NS_PER_SECOND
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_weeks_and_months_group_days(model):
     assert sum(r[5] for r in days) == sum(r[5] for r in weeks) == sum(r[5] for r in months)
     assert len(months) == 4 and len(weeks) == 16
     closed = {date(2026, 9, 14), date(2026, 10, 2), date(2026, 10, 20), date(2026, 11, 10)}
-    assert not closed & {datetime.fromtimestamp(row[0], IST).date() for row in days}
+    assert not closed & {datetime.fromtimestamp(row[0], zone()).date() for row in days}
 
 
 def test_open_interest_comes_when_asked_for(model):

@@ -11,7 +11,8 @@ from tests.examples import examples
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions
-from harvester.base.clock import IST, NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local, zone
 from harvester.calendar import Phase, Session
 
 INSTRUMENTS = load_instruments()
@@ -20,7 +21,7 @@ FRIDAY = date(2026, 11, 20)
 
 
 def at(hour, minute, second=0, day=FRIDAY):
-    return int(datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=zone()).timestamp()) * NS_PER_SECOND
 
 
 def nse(seed=1):
@@ -153,7 +154,7 @@ def test_books_stand_still_while_the_market_is_closed(closed, last):
 def test_before_the_first_trade_of_the_day_there_is_no_day_yet():
     book = nse().book_at("NSE:INFY-EQ", at(9, 5))
     assert (book.volume, book.open, book.high, book.low, book.average_price) == (0, 0, 0, 0, 0)
-    assert book.last_price == book.previous_close and to_ist(book.last_trade_ns).date() < FRIDAY
+    assert book.last_price == book.previous_close and to_local(book.last_trade_ns).date() < FRIDAY
 
 
 def test_nothing_trades_in_the_closing_auction_and_its_book_moves():

@@ -11,7 +11,8 @@ import pytest
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import CalendarSessions
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 
 INSTRUMENTS = load_instruments()
 FUTURE = "NSE:NIFTY26DECFUT"
@@ -30,7 +31,7 @@ def measured(recorded_data):
 
 
 def at(hour, minute=0):
-    return int(datetime(DAY.year, DAY.month, DAY.day, hour, minute, tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime(DAY.year, DAY.month, DAY.day, hour, minute, tzinfo=zone()).timestamp()) * NS_PER_SECOND
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,8 @@ from exchange.client import call_control
 from exchange.options import Options, ReplayOptions
 from exchange.state import App
 from exchange.wire import hsm, tbt
-from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.decode.fyers_hsm import HsmDecoder
 from harvester.decode.fyers_tbt import TbtDecoder
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT, Poll, encode_poll
@@ -51,7 +52,7 @@ def recorded(tmp_path_factory):
     options = Options(state=tmp_path_factory.mktemp("x") / "state", always_open=True, rate_limits=False, busy=8.0)
     with running(options, folder) as server:
         kept = asyncio.run(listen(server, list(TOPICS), DEPTH50, SECONDS))
-    return folder, write_recording(folder, kept, TOPICS, DEPTH50), to_ist(kept[0][2]).date()
+    return folder, write_recording(folder, kept, TOPICS, DEPTH50), to_local(kept[0][2]).date()
 
 
 def serve(start, recorded, speed=None, *, wait=True, settle=0.3):

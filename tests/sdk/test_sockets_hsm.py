@@ -21,7 +21,8 @@ from tests.sdk.sockets import (
 from exchange.market.model import BookModel
 from exchange.options import SocketRules
 from exchange.sockets.sent import read_sent
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.decode.fyers_hsm import HsmDecoder
 
 LIVE_SYMBOLS = [SBIN, MAHINDRA, NIFTY, FUTURE]
@@ -137,7 +138,7 @@ async def test_a_bare_client_gets_snapshots_then_changes_with_markers(busy):
     shown = list(zip(dp.column("bid_px_5").tolist(), dp.column("ask_qty_1").tolist(), strict=True))
     # Quote and book are topics of their own: a tick may come between their snapshots.
     assert any(shown == best[place : place + len(shown)] for place in range(len(best)))
-    year = busy.world.model.year_range(SBIN, to_ist(began).date())
+    year = busy.world.model.year_range(SBIN, to_local(began).date())
     assert sf.column("year_high")[mine[0]] == max(year[0], books[0].high)
 
 

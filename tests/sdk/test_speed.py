@@ -17,10 +17,11 @@ from exchange.client import open_client
 from exchange.market.instruments import load_instruments
 from exchange.market.model import BookModel
 from exchange.market.sessions import CalendarSessions
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 
 EXCHANGE = str(Path(sys.executable).with_name("exchange"))
-ELEVEN = int(datetime(2026, 11, 20, 11, 0, 20, tzinfo=IST).timestamp()) * NS_PER_SECOND
+ELEVEN = int(datetime(2026, 11, 20, 11, 0, 20, tzinfo=zone()).timestamp()) * NS_PER_SECOND
 REQUESTS = 400
 
 

@@ -18,7 +18,8 @@ from tests.bench.child import compiled
 from tests.recorder.broker import FakeBroker
 from tests.recorder.fakes import make_config, make_token, session_around
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local
 from harvester.base.redaction import Secret
 from harvester.tokens.handover import Token, write_handover
 
@@ -86,7 +87,7 @@ def run_command(directory: Path, *arguments: str) -> subprocess.CompletedProcess
 def seconds_until_a_session_may_begin() -> float:
     """None goes over midnight in India: one that would meet it soon has to wait until then."""
     now = time.time_ns()
-    left = (midnight_ns(to_ist(now).date() + timedelta(days=1)) - now) / NS_PER_SECOND
+    left = (midnight_ns(to_local(now).date() + timedelta(days=1)) - now) / NS_PER_SECOND
     return left + 1 if left < UNBROKEN_SECONDS else 0
 
 

@@ -17,7 +17,8 @@ from tests.recorder.broker import FakeBroker, answer, answer_well, disconnect, r
 from tests.recorder.fakes import make_token, session_around
 from tests.service.process import COMMAND, FIVE, kib, serving
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local
 
 INTERVAL_NS = NS_PER_SECOND
 
@@ -26,7 +27,7 @@ def ledger_table(directory: Path, symbol: str) -> list[str]:
     """Fates of the slots of the one window in the configuration's calendar."""
     calendar = json.loads((directory / "cal.json").read_text())["special_sessions"][0]
     bounds = calendar["phases"]["continuous"][0]
-    midnight = midnight_ns(to_ist(time.time_ns()).date())
+    midnight = midnight_ns(to_local(time.time_ns()).date())
     opens, closes = (
         midnight + sum(int(part) * unit for part, unit in zip(text.split(":"), (3600, 60, 1), strict=True)) * 10**9
         for text in bounds

@@ -20,7 +20,8 @@ from typing import Any
 
 from exchange.state import StateDir
 from exchange.tokens import Tokens
-from harvester.base.clock import IST, SystemClock
+from harvester.base.clock import SystemClock
+from harvester.base.market import zone
 from lab import calendar, claims, labs
 from lab.demo.login import push_token, sign_in
 from lab.labs import HostWish
@@ -61,7 +62,7 @@ jobs:
     when: "{far}"
     command: [sh, -c, "trap '' TERM; echo busy; while :; do sleep 1; done"]
     limit: 2s
-""".format(far=f"{datetime.now(IST) + timedelta(hours=12):%H:%M}")
+""".format(far=f"{datetime.now(zone()) + timedelta(hours=12):%H:%M}")
 """Their time is half a day away: the tests start them."""
 RIGHTS = """\
 for unit in metrics logs; do
@@ -158,7 +159,7 @@ class World:
             for rule in found["phase_rules"]:
                 rule["master"] = "0915-1530"  # what the exchange's symbol master says all the same
         else:
-            found = calendar.closed_calendar(calendar.today_in_india())
+            found = calendar.closed_calendar(calendar.market_today())
         calendar.write_calendar(path, found)
         self.deliver_calendar()
 
@@ -227,7 +228,7 @@ def build(root: Path, folder: Path, jobs: str = JOBS) -> Iterator[World]:
     state = folder / "lab"
     state.mkdir(mode=0o700)
     try:
-        calendar.write_calendar(state / "calendar.json", calendar.closed_calendar(calendar.today_in_india()))
+        calendar.write_calendar(state / "calendar.json", calendar.closed_calendar(calendar.market_today()))
         wish = HostWish(HOST, disk_path=DATA, disk_bytes=DISK_BYTES)
         said: list[str] = []
         started = labs.bring_up(state, [wish], said.append)

@@ -30,7 +30,8 @@ from exchange.options import Options
 from exchange.state import App, StateDir
 from exchange.tokens import Tokens
 from harvester.alerts.message import Message
-from harvester.base.clock import IST, NS_PER_SECOND, SystemClock, to_ist
+from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.base.market import to_local, zone
 from harvester.base.redaction import Secret
 from harvester.base.systemd import Notifier
 from harvester.calendar import PhaseName, TradingCalendar
@@ -81,7 +82,7 @@ SAID = [
 
 
 def ns(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone()).timestamp()) * NS_PER_SECOND
 
 
 @pytest.fixture
@@ -137,8 +138,8 @@ class World:
         market = ModuleType("market")
 
         def session_at(now: datetime) -> tuple[datetime, datetime, datetime] | None:
-            windows = calendar.windows(now.astimezone(IST).date(), PHASES)
-            return (to_ist(windows[0][0]), to_ist(windows[-1][1]), to_ist(windows[-1][1])) if windows else None
+            windows = calendar.windows(now.astimezone(zone()).date(), PHASES)
+            return (to_local(windows[0][0]), to_local(windows[-1][1]), to_local(windows[-1][1])) if windows else None
 
         market.session_at = session_at  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "market", market)
@@ -161,7 +162,7 @@ class World:
     kind = "people"
 
     def send(self, message: Message) -> str:
-        moment = f"{to_ist(self.clock.wall_ns()):%Y-%m-%d %H:%M}"
+        moment = f"{to_local(self.clock.wall_ns()):%Y-%m-%d %H:%M}"
         self.said.append(f"{moment} {message.severity.name.lower()} {message.cause}: {message.title}")
         return ""
 
@@ -188,7 +189,7 @@ class World:
             self.failed_logins += [answer["statusCode"]] if answer["statusCode"] != 200 else []
 
     def look(self) -> None:
-        now = to_ist(self.clock.wall_ns()).isoformat()
+        now = to_local(self.clock.wall_ns()).isoformat()
         self.reminder.handler({"now": now}, None)
 
     def renew(self) -> None:

@@ -32,7 +32,7 @@ def test_a_block_says_until_when_and_is_over_then() -> None:
     [message] = other_losses(status(blocked_until_ns=until_ns), until_ns - HOUR, "h1")
 
     assert message.severity == Severity.CRITICAL
-    assert "2026-08-06 00:00 India time" in message.title
+    assert "2026-08-06 00:00 IST" in message.title
     assert other_losses(status(blocked_until_ns=until_ns), until_ns, "h1") == []
 
 

@@ -20,7 +20,8 @@ from harvester.alerts.reminders import (
     judge_token,
 )
 from harvester.alerts.round import look
-from harvester.base.clock import IST, NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local, zone
 from harvester.base.redaction import Secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.stores import FileStore, StoredToken, StoreError
@@ -31,7 +32,7 @@ GOOD = TokenState("", "valid until tomorrow")
 
 
 def at(text: str) -> int:
-    return int(datetime.fromisoformat(text).replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone()).timestamp()) * NS_PER_SECOND
 
 
 def day_of(text: str) -> SessionHours | None:
@@ -61,7 +62,7 @@ def test_who_asks_for_a_login_looks_in_every_window_of_the_calendar(root: Path, 
     looks, calendar = hours_of(expression[0]), TradingCalendar.load()
     days = [date(2026, 1, 1) + timedelta(days=number) for number in range(365)]
     hours = {
-        to_ist(moment).hour
+        to_local(moment).hour
         for segment in calendar.segments
         for day in days
         for opens_ns, closes_ns in calendar.of(segment).windows(day, PHASES)

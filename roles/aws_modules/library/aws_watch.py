@@ -85,7 +85,7 @@ EXAMPLES = r"""
       filters: {}
     group: alpha-harvester-production
     schedules: "{{ __aws_watch_schedules }}"
-    timezone: Asia/Kolkata
+    timezone: Europe/London
     tags: "{{ __aws_names.tags }}"
 """
 

@@ -81,7 +81,7 @@ def test_today_comes_as_a_lake_of_its_own_with_the_word_on_it(
     assert left_there(ssh) == []
     presentation.show_so_far([found])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "lab1: today so far, until 09:15:39 India time." in shown
+    assert "lab1: today so far, until 09:15:39 IST." in shown
     assert moment(39) == lake.on(DAY)[0].certificate["so_far_until_ns"]
 
     again = pull_so_far([host], store)[0]

@@ -101,7 +101,7 @@ def test_a_token_that_is_no_good_is_said_once_and_judged_anew(handover: Handover
     handover.poll(StoredToken(GOOD, "ssm:1"))
     [line] = handover.poll(StoredToken(OLD, "ssm:2"))
     assert (line["event"], line["log_level"], line["version"]) == ("token_refused", "error", "ssm:2")
-    assert line["detail"].startswith("The token expired at 2026-11-18 16:36 India time.")
+    assert line["detail"].startswith("The token expired at 2026-11-18 16:36 IST.")
     assert handover.poll(StoredToken(OLD, "ssm:2")) == []
     assert [line["version"] for line in handover.poll(StoredToken(OLD, "ssm:3"))] == ["ssm:3"]
     assert handover.version == "ssm:1"
@@ -169,7 +169,7 @@ def test_the_agent_says_when_it_is_ready_and_when_it_stops(handover: Handover) -
 
 
 def test_the_agent_says_what_it_handed_over(handover: Handover) -> None:
-    state = "handed over ssm:1, good until 2026-11-18 17:36 India time"
+    state = "handed over ssm:1, good until 2026-11-18 17:36 IST"
     assert serve(handover, StoredToken(GOOD, "ssm:1"))[0] == ("ready", state)
 
 

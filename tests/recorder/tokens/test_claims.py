@@ -98,7 +98,7 @@ def test_what_is_no_token_is_told_by_its_kind(text: str, said: str) -> None:
 def test_a_token_is_worth_trying_until_its_end() -> None:
     assert check_token(token(), END_NS - 1).expires_at_ns == END_NS
     assert check_token(of({"exp": END}), 0).subject == ""
-    assert refusal(check_token, token(), END_NS) == f"The token expired at 2026-11-18 16:36 India time. {AGAIN}"
+    assert refusal(check_token, token(), END_NS) == f"The token expired at 2026-11-18 16:36 IST. {AGAIN}"
     said = refusal(check_token, token(sub="x" * 50), 0)
     assert said == f"This is a token of another kind ({'x' * 40!r}), not an access token. {AGAIN}"
 

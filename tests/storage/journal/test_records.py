@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.journals import DAY, OPEN_NS, HandClock
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.journal import JournalError, JournalWriter, Record, RunInfo, read_segment, scan
 from harvester.journal.format import CONTROL, HEADER, decode_control, encode_control, segment_header
 

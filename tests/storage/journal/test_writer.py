@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.journals import OPEN_NS, HandClock
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.journal import JournalError, JournalWriter, RunInfo, read_segment, scan
 from harvester.journal.format import DATA, MAX_PAYLOAD, Record, decode_control
 
@@ -92,7 +93,7 @@ def test_each_record_lies_under_its_own_date_in_india_whichever_way_the_clock_go
 
     found = [(path.parent.name, each.wall_ns) for path in segments(tmp_path) for each in data_of(path)]
     assert sorted(found) == sorted(
-        (to_ist(at).date().isoformat(), at) for at in (midnight_ns + each for each in moments)
+        (to_local(at).date().isoformat(), at) for at in (midnight_ns + each for each in moments)
     )
 
 

@@ -102,7 +102,7 @@ def test_a_late_segment_makes_a_new_generation_and_keeps_the_old(closed) -> None
 
 def test_a_session_that_goes_on_is_refused(place) -> None:
     place.record_all()
-    with pytest.raises(NotOverError, match="until 09:16:40 India time"):
+    with pytest.raises(NotOverError, match="until 09:16:40 IST"):
         place.close(now_ns=OPEN_NS + SLOTS * INTERVAL_NS - 1)
     assert not (place.lake / "manifest").exists()
 

@@ -13,7 +13,8 @@ from typing import Any
 from tests.journals import HandClock
 from tests.storage.lake.sockets import INFY, NIFTY, SBIN, SocketRecorder
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.journal.format import FYERS_HSM, FYERS_TBT
 from harvester.lake.close import Closing, close_day
 from harvester.lake.day.model import Expectation

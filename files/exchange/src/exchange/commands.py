@@ -14,7 +14,7 @@ from exchange.environment import app_environment, client_environment
 from exchange.exchange import Exchange
 from exchange.options import Options
 from exchange.state import write_file
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 BY_SIGNAL = 128
@@ -69,7 +69,7 @@ def _environment(exchange: Exchange) -> dict[str, str]:
 
 def _warn_when_closed(exchange: Exchange) -> None:
     now = exchange.clock.wall_ns()
-    session = exchange.world.sessions.session(to_ist(now).date())
+    session = exchange.world.sessions.session(to_local(now).date())
     if not any(phase.open_ns <= now < phase.close_ns for phase in (session.phases if session else ())):
         print(
             "exchange: the market is closed by the calendar, so books stand still;"

@@ -13,7 +13,7 @@ from exchange.mishaps import LAG_NS
 from exchange.quotes import quote
 from exchange.replies import NO_CANDLES, NO_LIST, listed_symbols, refuse, reply, success
 from exchange.world import World, world_of
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 
 MAX_QUOTES = 50
 DEFAULT_STRIKES, MOST_STRIKES = 10, 50
@@ -96,7 +96,7 @@ async def option_chain(request: web.Request) -> web.Response:
         seed=world.model.seed,
         instrument=instrument,
         row=row,
-        now=to_ist(now),
+        now=to_local(now),
         share=_share_of_session(world, now),
         deviation=yearly_deviation(sum(daily_variances(world.model.profile(symbol)))),
         lot=next((item.lot for item in world.instruments.values() if item.underlying == instrument), None),
@@ -110,7 +110,7 @@ async def option_chain(request: web.Request) -> web.Response:
 
 def _share_of_session(world: World, now: int) -> float:
     """How much of the day's continuous trading is over; all of it where there is none."""
-    session = world.sessions.session(to_ist(now).date())
+    session = world.sessions.session(to_local(now).date())
     phases = [phase for phase in session.phases if phase.name == "continuous"] if session else []
     total = sum(phase.close_ns - phase.open_ns for phase in phases)
     done = sum(min(max(now - phase.open_ns, 0), phase.close_ns - phase.open_ns) for phase in phases)
@@ -132,7 +132,7 @@ def _status(world: World, segment: int) -> str:
     now = world.clock.wall_ns()
     listed = next((item for item in world.instruments.values() if item.segment == segment), None)
     sessions = world.sessions.of(listed) if listed else world.sessions
-    session = sessions.session(to_ist(now).date())
+    session = sessions.session(to_local(now).date())
     phases = session.phases if session else ()
     for phase in phases:
         if phase.open_ns <= now < phase.close_ns:

@@ -5,7 +5,8 @@ Source: Fyers API docs, rate limits. Counted per app over all endpoints, in wind
 
 from dataclasses import dataclass, field
 
-from harvester.base.clock import NS_PER_SECOND, Clock, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.market import midnight_ns, to_local
 
 PER_SECOND, PER_MINUTE, PER_DAY = 10, 200, 100_000
 MINUTE_BREACHES = 3
@@ -38,7 +39,7 @@ class RateLimits:
             return None
         now = self._clock.wall_ns()
         usage = self._usage.setdefault(app_id, _Usage())
-        midnight = midnight_ns(to_ist(now).date())
+        midnight = midnight_ns(to_local(now).date())
         self._turn(usage, midnight, now // NS_PER_SECOND)
         usage.in_day += 1
         usage.in_minute += 1

@@ -13,7 +13,8 @@ from exchange.limits import DAY_SECONDS
 from exchange.replies import NO_CANDLES, dump, refuse, reply
 from exchange.sockets.connection import abort
 from exchange.world import world_of
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns, to_local
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEFAULT_HUGE = 16 * 1024 * 1024
@@ -67,7 +68,7 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
 
 def blocked(request: web.Request, wall_ns: int) -> web.Response:
     """The account is over its limits for the rest of the day; market data is not told until when, as live."""
-    left = midnight_ns(to_ist(wall_ns).date()) / NS_PER_SECOND + DAY_SECONDS - wall_ns / NS_PER_SECOND
+    left = midnight_ns(to_local(wall_ns).date()) / NS_PER_SECOND + DAY_SECONDS - wall_ns / NS_PER_SECOND
     retry = {"Retry-After": str(int(left) + 1)} if request.path.startswith("/api/") else None
     return refuse(-429, "request limit reached", status=429, headers=retry)
 

@@ -14,7 +14,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from exchange.state import StateDir, write_file
-from harvester.base.clock import IST, NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.market import zone
 
 EXPIRY_HOUR, EXPIRY_MINUTE = 6, 30
 """Tokens end at 06:30 India time (Fyers API docs, as reviewed in 2026)."""
@@ -107,7 +108,7 @@ class Tokens:
             return {}
 
     def _seconds_until_daily_end(self) -> float:
-        now = datetime.fromtimestamp(self._now(), IST)
+        now = datetime.fromtimestamp(self._now(), zone())
         end = now.replace(hour=EXPIRY_HOUR, minute=EXPIRY_MINUTE, second=0, microsecond=0)
         return ((end if end > now else end + timedelta(days=1)) - now).total_seconds()
 

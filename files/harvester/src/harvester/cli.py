@@ -38,6 +38,7 @@ COMMANDS = {
     "token-file": Command("replace the token file, or go back to the one before", False),
     "remind": Command("ask for a login while today's session lacks a valid token", False),
     "job": Command("run a job of this host once, prove and record it", False),
+    "workers": Command("look at the workers that this host oversees, or see to one", False),
     "alert": Command("hand in a notice that people are told, for your own scripts"),
     "send-alerts": Command("decide what people must be told, and tell them", False),
     "notify-test": Command("send a test message through every alert channel"),

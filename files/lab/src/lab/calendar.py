@@ -4,13 +4,11 @@ import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from exchange.state import write_file
-from harvester.calendar import NSE_CASH
-from harvester.calendar.segments import SEGMENTS
+from harvester.base.market import in_force, zone
+from harvester.calendar.segments import OF_MARKET
 
-INDIA = ZoneInfo("Asia/Kolkata")
 OPEN_DAYS = 60
 CLOSED_DAYS = 8
 DAYS = 365
@@ -39,17 +37,17 @@ def closed_calendar(today: date) -> dict[str, Any]:
 
 
 def session_bounds(now: datetime, *, lead_seconds: int, seconds: int) -> tuple[datetime, datetime]:
-    """Open and close in IST, whole seconds; pushed past midnight where the session would straddle it."""
-    opens = (now.astimezone(INDIA) + timedelta(seconds=lead_seconds)).replace(microsecond=0)
+    """Open and close, market time, whole seconds; pushed past midnight where the session would straddle it."""
+    opens = (now.astimezone(zone()) + timedelta(seconds=lead_seconds)).replace(microsecond=0)
     closes = opens + timedelta(seconds=seconds)
     if closes.date() != opens.date():
-        opens = datetime.combine(closes.date(), time(0, 0, 1), INDIA)
+        opens = datetime.combine(closes.date(), time(0, 0, 1), zone())
         closes = opens + timedelta(seconds=seconds)
     return opens, closes
 
 
 def session_calendar(opens: datetime, closes: datetime) -> dict[str, Any]:
-    """`closed_calendar` plus one continuous phase from `opens` to `closes` (both in IST, same day)."""
+    """`closed_calendar` plus one continuous phase from `opens` to `closes` (both market time, same day)."""
     calendar = closed_calendar(opens.date())
     calendar["special_sessions"] = [_session(opens.date(), f"{opens:%H:%M:%S}", f"{closes:%H:%M:%S}")]
     return calendar
@@ -61,13 +59,13 @@ def write_calendar(path: Path, calendar: dict[str, Any]) -> None:
     write_file(path, (json.dumps(calendar, indent=2) + "\n").encode(), mode=0o644)
 
 
-def today_in_india() -> date:
+def market_today() -> date:
     """The trading date now."""
-    return datetime.now(UTC).astimezone(INDIA).date()
+    return datetime.now(zone()).date()
 
 
 def announce(path: Path, *, lead_seconds: int, seconds: int) -> tuple[datetime, datetime]:
-    """Write a calendar with one session that opens soon; its open and close in IST."""
+    """Write a calendar with one session that opens soon; its open and close, market time."""
     opens, closes = session_bounds(datetime.now(UTC), lead_seconds=lead_seconds, seconds=seconds)
     write_calendar(path, session_calendar(opens, closes))
     return opens, closes
@@ -76,12 +74,11 @@ def announce(path: Path, *, lead_seconds: int, seconds: int) -> tuple[datetime, 
 def _calendar(first: date, last: date, opens: str, closes: str) -> dict[str, Any]:
     phases = {"continuous": [[opens, closes]]}
     rule = {"from": first.isoformat(), "to": last.isoformat(), "phases": phases, "master": CASH, "reference": ORIGIN}
-    common = {"timezone": str(INDIA), "market": "lab", "valid_until": last.isoformat()}
+    common = {"timezone": in_force().zone_name, "market": "lab", "valid_until": last.isoformat()}
     derived = rule | {"master": DERIVATIVES}
     segments = {
         segment: {"phase_rules": [derived if segment in ("nse_fo", "bse_fo") else rule]}
-        for segment in SEGMENTS
-        if segment != NSE_CASH
+        for segment in OF_MARKET[in_force().name][1:]
     }
     return {**common, "phase_rules": [rule], "holidays": [], "special_sessions": [], "segments": segments}
 

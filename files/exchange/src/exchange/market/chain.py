@@ -13,7 +13,7 @@ from zlib import crc32
 from exchange.market.instruments import Instrument
 from exchange.market.path import CARRY_A_YEAR
 from exchange.market.randomness import uniform
-from harvester.base.clock import IST
+from harvester.base.market import zone
 
 NORMAL = NormalDist()
 TUESDAY = 1
@@ -39,7 +39,7 @@ class Expiry(NamedTuple):
 
     @property
     def epoch(self) -> int:
-        return int(datetime.combine(self.day, EXPIRES, IST).timestamp())
+        return int(datetime.combine(self.day, EXPIRES, zone()).timestamp())
 
     def name(self, root: str) -> str:
         """Beginning of the ticker of an option, without strike and type."""

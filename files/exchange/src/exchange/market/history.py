@@ -10,7 +10,8 @@ from typing import NamedTuple
 from exchange.market.model import BookModel
 from exchange.market.plan import DayPlan
 from exchange.replies import rupees
-from harvester.base.clock import IST, NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local, zone
 
 SECONDS = {f"{n}S": n for n in (5, 10, 15, 30, 45)}
 MINUTES = {str(n): n for n in (1, 2, 3, 5, 10, 15, 20, 30, 45, 60, 120, 180, 240)}
@@ -58,7 +59,7 @@ def parse_request(query: Mapping[str, str], now_ns: int) -> HistoryRequest:
         raise BadHistoryRequest("Please provide date_format as 0 or 1")
     from_ns = _moment(query.get("range_from", ""), query["date_format"], end=False)
     to_ns = _moment(query.get("range_to", ""), query["date_format"], end=True)
-    days = (to_ist(to_ns).date() - to_ist(from_ns).date()).days
+    days = (to_local(to_ns).date() - to_local(from_ns).date()).days
     if from_ns > to_ns:
         raise BadHistoryRequest("range_from is later than range_to")
     if days > (MAX_DAYS if resolution in DAYS else MAX_DAYS_OF_MINUTES):
@@ -72,7 +73,7 @@ def _moment(text: str, form: str, *, end: bool) -> int:
     try:
         if form == EPOCH:
             return int(text) * NS_PER_SECOND
-        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=IST)
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone())
     except ValueError as error:
         raise BadHistoryRequest("Please provide range_from and range_to in the form that date_format says") from error
     if end:
@@ -98,8 +99,8 @@ def candles(model: BookModel, asked: HistoryRequest, now_ns: int) -> list[list[i
 
 
 def _plans(model: BookModel, asked: HistoryRequest, to_ns: int) -> Iterator[DayPlan]:
-    day = max(FIRST_DAY, to_ist(asked.from_ns).date())
-    while day <= to_ist(to_ns).date():
+    day = max(FIRST_DAY, to_local(asked.from_ns).date())
+    while day <= to_local(to_ns).date():
         plan = model.plan(asked.symbol, day)
         if plan and plan.open:
             yield plan

@@ -16,7 +16,7 @@ from exchange.market.profile import LEVELS, Profile, build_profile
 from exchange.market.randomness import uniform
 from exchange.market.sessions import Sessions, always_open, previous_session
 from exchange.market.tape import Print, Tape, record_tape
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 
 PLANS = 4096
 TAPES = 2048
@@ -110,7 +110,7 @@ class BookModel:
 
     def locate(self, symbol: str, wall_ns: int) -> tuple[DayPlan, int, int]:
         """Plan, slice and update in force at a moment; the last session's last update while the market is closed."""
-        day = to_ist(wall_ns).date()
+        day = to_local(wall_ns).date()
         plan = self.plan(symbol, day)
         index = plan.find(wall_ns) if plan else -1
         if plan and index >= 0:
@@ -145,7 +145,7 @@ class BookModel:
 
     def limits(self, symbol: str, wall_ns: int) -> PriceLimits:
         """Previous close and circuit limits of the moment's day, in the instrument's units, unplanned."""
-        day = to_ist(wall_ns).date()
+        day = to_local(wall_ns).date()
         instrument = self.instruments[symbol]
         close = closing_ticks(self.seed, instrument, self.profile(symbol), self._day_before(symbol, day))
         return PriceLimits(*(ticks * instrument.tick for ticks in (close, *circuit_limits(close))))
@@ -158,7 +158,7 @@ class BookModel:
 
     def updates(self, symbol: str, from_ns: int, to_ns: int, levels: int = LEVELS) -> Iterator[Book]:
         """Every change of the book in [from_ns, to_ns), in order, at any length: days follow each other."""
-        day, last = to_ist(from_ns).date(), to_ist(to_ns - 1).date()
+        day, last = to_local(from_ns).date(), to_local(to_ns - 1).date()
         while day <= last:
             plan = self.plan(symbol, day)
             if plan:

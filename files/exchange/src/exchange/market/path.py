@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 from exchange.market.instruments import Instrument
 from exchange.market.profile import SESSION_MINUTES, TABLE, Profile
 from exchange.market.randomness import UNIT, columns, gauss, normal_of
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 
 FIRST_DAY = date(2010, 1, 4)  # a Monday
 ANCHOR_DAY = date(2026, 11, 16)
@@ -55,7 +56,7 @@ def price_factor(seed: int, instrument: Instrument, profile: Profile, day: date)
     grown = sqrt(sum(daily_variances(profile))) * drift(seed, leader.ticker, day)
     if leader is instrument or not instrument.expiry:
         return exp(grown)
-    left = (to_ist(int(instrument.expiry) * NS_PER_SECOND).date() - day).days
+    left = (to_local(int(instrument.expiry) * NS_PER_SECOND).date() - day).days
     return exp(grown + CARRY_A_YEAR * max(0, left) / DAYS_A_YEAR)
 
 

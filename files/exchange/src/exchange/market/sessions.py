@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from exchange.market.instruments import Instrument
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import midnight_ns
 from harvester.calendar import NSE_CASH, Phase, SegmentName, Session, TradingCalendar
 from harvester.calendar.segments import Hours, candidates, parse_hours
 

@@ -12,7 +12,8 @@ from exchange.sockets.hsm_values import LEVELS, MAKERS, Values, changes
 from exchange.sockets.pump import BookPump
 from exchange.sockets.topics import TopicMap, describe
 from exchange.wire import hsm
-from harvester.base.clock import Clock, to_ist
+from harvester.base.clock import Clock
+from harvester.base.market import to_local
 
 LTP = 0
 
@@ -82,7 +83,7 @@ class LiveHsm:
             self.pump.unfollow(ticker)
 
     def _values(self, topic: _Topic, book: Book) -> Values:
-        day = to_ist(book.time_ns).date()
+        day = to_local(book.time_ns).date()
         key = (book.symbol, day)
         if key not in self._years:
             self._years[key] = self._model.year_range(book.symbol, day)

@@ -9,7 +9,8 @@ from datetime import timedelta
 from exchange.market.book import Book
 from exchange.market.disruptions import Show
 from exchange.market.model import BookModel, Playback
-from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.market import to_local
 
 FAR_NS = 2**62
 SPREAD = 1000
@@ -63,7 +64,7 @@ class BookStream:
         if index < len(plan):
             self._following = self._model.play(plan, index, self._levels)
             return
-        today = to_ist(wall_ns).date()
+        today = to_local(wall_ns).date()
         for day in (today, today + timedelta(days=1)):
             later = self._model.plan(self.symbol, day) if day > plan.day else None
             if later is not None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from harvester.alerts.message import Message, Severity
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 
 LIFT = "Nothing here lifts it: see which program uses the account besides, poll less, or ask the broker's support."
 
@@ -26,6 +26,6 @@ def _blocked(status: dict[str, Any], now_ns: int, host_id: str) -> list[Message]
     until_ns = status.get("blocked_until_ns")
     if not until_ns or until_ns <= now_ns:
         return []
-    until = f"{to_ist(until_ns):%Y-%m-%d %H:%M} India time"
+    until = f"{to_local(until_ns):%Y-%m-%d %H:%M %Z}"
     body = f"The broker has blocked the account until {until}; {host_id} gets nothing by polls until then.\n{LIFT}"
     return [Message(Severity.CRITICAL, "account_blocked", f"The broker has blocked the account until {until}", body)]

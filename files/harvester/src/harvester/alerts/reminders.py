@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from harvester.alerts.message import Message, Severity
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 
 MINUTE_NS = 60 * NS_PER_SECOND
 LOOK_NS = 5 * MINUTE_NS
@@ -67,7 +68,7 @@ def judge_token(expires_at_ns: int | None, day: SessionHours | None, now_ns: int
     """How a token of this expiry stands; None: there is no token."""
     if expires_at_ns is None:
         return TokenState("no_token", "no access token is stored")
-    ends = f"{to_ist(expires_at_ns):%a %d %b %H:%M} IST"
+    ends = f"{to_local(expires_at_ns):%a %d %b %H:%M %Z}"
     if expires_at_ns <= now_ns:
         return TokenState("no_token", f"the last access token expired {ends}")
     if day and expires_at_ns < day.closes_ns:
@@ -111,9 +112,9 @@ def _is_due_again(step: int, before: tuple[int, int, int], now_ns: int) -> bool:
 
 
 def _request(step: Step, state: TokenState, day: SessionHours, remedy: str) -> Message:
-    opens = f"{to_ist(day.opens_ns):%H:%M}"
+    opens = f"{to_local(day.opens_ns):%H:%M %Z}"
     verb = "opened" if step.minutes > 0 else "opens"
-    body = f"The session {verb} at {opens} IST, and {state.detail}.\n{remedy}"
+    body = f"The session {verb} at {opens}, and {state.detail}.\n{remedy}"
     return Message(step.severity, state.cause, OTHER_TITLES.get(state.cause, step.title), body)
 
 

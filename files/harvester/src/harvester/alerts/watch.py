@@ -10,7 +10,7 @@ from harvester.alerts.losses import other_losses
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
 from harvester.alerts.rules import HOST
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
@@ -115,7 +115,8 @@ def tell_overdue(overdue: Sequence[Overdue], host_id: str) -> list[Notice]:
             f"{DUES} {each.kind} {each.name}",
             HOST,
             host_id,
-            f"The {each.kind} {each.name} was due {to_ist(each.due_ns):%d %b %H:%M} IST and did not come\n{each.cause}",
+            f"The {each.kind} {each.name} was due {to_local(each.due_ns):%d %b %H:%M %Z} and did not come\n"
+            f"{each.cause}",
             each.remedy,
         )
         for each in overdue

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from harvester.alerts.book import Entry
 from harvester.alerts.message import Message, Severity
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 
 BODY_LENGTH = 3_000
 """Telegram takes 4,096 characters of text (Bot API, sendMessage), the smallest of what the common services take."""
@@ -85,4 +85,4 @@ def _span(entry: Entry) -> str:
 
 
 def _clock(wall_ns: int) -> str:
-    return f"{to_ist(wall_ns):%a %d %b %H:%M} IST"
+    return f"{to_local(wall_ns):%a %d %b %H:%M %Z}"

@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date
 from typing import Protocol
 
 from harvester.base.errors import ConfigError
 
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MS = 1_000_000
-IST = timezone(timedelta(hours=5, minutes=30), "IST")
-"""India Standard Time: no daylight saving time, so a fixed offset that needs no time zone database."""
 
 
 class Clock(Protocol):
@@ -41,16 +39,6 @@ class SystemClock:
     async def sleep_until(self, mono_ns: int) -> None:
         while (left := mono_ns - time.monotonic_ns()) > 0:
             await asyncio.sleep(left / NS_PER_SECOND)
-
-
-def to_ist(wall_ns: int) -> datetime:
-    """The zone-aware India time of a wall clock reading, cut to microseconds."""
-    return datetime.fromtimestamp(wall_ns // NS_PER_SECOND, IST).replace(microsecond=wall_ns % NS_PER_SECOND // 1000)
-
-
-def midnight_ns(day: date) -> int:
-    """Wall nanoseconds of 00:00 India time on `day`."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=IST).astimezone(UTC).timestamp()) * NS_PER_SECOND
 
 
 def parse_date(text: str, option: str = "") -> date:

@@ -5,7 +5,8 @@ from collections import deque
 from datetime import date
 from typing import Literal
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import day_end_ns, to_local
 from harvester.brokers.protocol import PollResult
 from harvester.config.limits import MINUTE_NS, RequestLimits
 from harvester.ledger.outage import Outage
@@ -15,7 +16,6 @@ TokenState = Literal["ok", "missing", "expired", "refused"]
 REFUSED_RETRY_NS = 60 * NS_PER_SECOND
 BACKOFF_FIRST, BACKOFF_LAST = 5.0, 300.0
 USED_UP = Outage("rate_limited", "the broker's limit is used up; not sent")
-DAY_NS = 86_400 * NS_PER_SECOND
 LONGEST_WAIT = 3600.0
 """Seconds; a block that ends before the broker said so is noticed within that time."""
 BLOCK_SECONDS = 900.0
@@ -157,20 +157,20 @@ class Access:
         if told_seconds > BLOCK_SECONDS:
             self._blocked_until_ns = result.wall_ns + int(told_seconds * NS_PER_SECOND)
         elif self._waited_ns > MINUTE_NS and not self.blocked_until(result.wall_ns):
-            self._blocked_until_ns = midnight_ns(to_ist(result.wall_ns).date()) + DAY_NS
+            self._blocked_until_ns = day_end_ns(to_local(result.wall_ns).date())
 
     def _describe_wait(self, wall_ns: int) -> Outage:
         until_ns = self.blocked_until(wall_ns)
         if until_ns is None:
             return Outage("rate_limited", "waiting as the broker's rate limit demands")
-        ends = f"{to_ist(until_ns):%Y-%m-%d %H:%M} India time"
+        ends = f"{to_local(until_ns):%Y-%m-%d %H:%M %Z}"
         return Outage("blocked", f"the broker has blocked the account until {ends}; it is asked again now and then")
 
     def _is_within_limits(self, wall_ns: int, mono_ns: int) -> bool:
-        """Count the request when it is allowed. The broker's day is India's."""
+        """Count the request when it is allowed. The broker's day is the market's."""
         while self._sent and self._sent[0] <= mono_ns - MINUTE_NS:
             self._sent.popleft()
-        today = to_ist(wall_ns).date()
+        today = to_local(wall_ns).date()
         if today != self._today:
             self._today, self._sent_today = today, 0
         last_second = sum(1 for sent in reversed(self._sent) if sent > mono_ns - NS_PER_SECOND)

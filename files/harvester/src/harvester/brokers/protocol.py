@@ -56,7 +56,7 @@ class CandleClient(Protocol):
     """Identifies the feed in a journal record."""
 
     async def fetch(self, symbol: str, day: date, scheduled_ns: int, token: Secret) -> PollResult:
-        """Ask once for a symbol's candles of a day in India so far; like PollClient.fetch. No data is an answer."""
+        """Ask once for a symbol's candles of a market day so far; like PollClient.fetch. No data is an answer."""
 
 
 class Address(NamedTuple):

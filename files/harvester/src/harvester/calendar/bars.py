@@ -7,13 +7,13 @@ count. In an auction there is one trade, whose moment nobody knows before, so a 
 from collections.abc import Collection
 from typing import NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import day_end_ns
 from harvester.calendar.trading import Session
 
 MINUTE_NS = 60 * NS_PER_SECOND
-DAY_NS = 86_400 * NS_PER_SECOND
 LATEST_NS = 60 * NS_PER_SECOND
-"""Before midnight in India, when the day's records end: later no bar is settled."""
+"""Before midnight, market time, when the day's records end: later no bar is settled."""
 
 
 class Bar(NamedTuple):
@@ -44,5 +44,5 @@ def bar_day(session: Session | None, width_ns: int, phases: Collection[str], fin
         for begin in range(origin + (opens - origin) // width_ns * width_ns, closes, width_ns):
             ends[begin] = min(begin + width_ns, closes)
     closes_ns = max(phase.close_ns for phase in session.phases if phase.name in phases or phase in open_)
-    settles_ns = min(closes_ns + final_after_ns, midnight_ns(session.date) + DAY_NS - LATEST_NS)
+    settles_ns = min(closes_ns + final_after_ns, day_end_ns(session.date) - LATEST_NS)
     return BarDay(tuple(Bar(begin, end) for begin, end in sorted(ends.items())), settles_ns)

@@ -11,20 +11,19 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from harvester.base.errors import ConfigError
+from harvester.base.market import MARKETS, Market, in_force
 from harvester.base.validation import Model, Refused, validate
-from harvester.calendar.segments import NSE_CASH, SegmentName
+from harvester.calendar.segments import OF_MARKET, SegmentName
 
 PhaseName = Literal["pre_open", "continuous", "closing_auction", "post_close"]
 TIME_OF_DAY = re.compile(r"^([01][0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?\Z")
 DAY_SECONDS = 86_400
-PACKAGED = Path(__file__).with_name("nse.json")
-"""The calendar in the package."""
 ENVIRONMENT = "HARVESTER_CALENDAR"
 """Variable that names the calendar where nothing else does: on the operator's machine that of the inventory."""
 
 
 class TimeOfDay(int):
-    """Seconds since midnight in India, written as HH:MM or HH:MM:SS."""
+    """Seconds since midnight, market time, written as HH:MM or HH:MM:SS."""
 
     @classmethod
     def parse(cls, text: object) -> "TimeOfDay":
@@ -104,12 +103,13 @@ class SegmentDays(Model, frozen=True):
 
 
 class CalendarFile(Model, frozen=True):
-    """The whole file. Times are India time (a fixed offset), dates are calendar dates there.
+    """The whole file. Times are of the zone's clocks, dates are calendar dates there.
 
-    The top level is about NSE cash, of stocks that have derivatives; every other segment has its days in `segments`.
+    The top level is about the market's main segment; every other one has its days in `segments`.
     """
 
-    timezone: Literal["Asia/Kolkata"]
+    timezone: str
+    """The market's zone, as the time zone database names it."""
     market: str
     valid_until: date
     phase_rules: Annotated[tuple[PhaseRule, ...], Meta(min_length=1)]
@@ -118,14 +118,28 @@ class CalendarFile(Model, frozen=True):
     segments: dict[SegmentName, SegmentDays] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        zones = [market.zone_name for market in MARKETS.values()]
+        if self.timezone not in zones:
+            raise ValueError(f"timezone must be that of a market: {' or '.join(zones)}")
         _check_days(self.phase_rules, self.special_sessions)
-        if NSE_CASH in self.segments:
-            raise ValueError(f"segments must not name {NSE_CASH}, whose days are the top level")
+        if self.main in self.segments:
+            raise ValueError(f"segments must not name {self.main}, whose days are the top level")
+        if others := set(self.segments) - set(self._own):
+            raise ValueError(f"segments must not name {min(others)}, which is of another market")
+
+    @property
+    def main(self) -> SegmentName:
+        """The segment that the top level is about."""
+        return self._own[0]
+
+    @property
+    def _own(self) -> tuple[SegmentName, ...]:
+        return next(OF_MARKET[market.name] for market in MARKETS.values() if market.zone_name == self.timezone)
 
     def days_of(self, segment: SegmentName) -> SegmentDays | None:
         """The days of a segment with everything filled in; None when the file has no hours of it."""
         own = self.segments.get(segment)
-        if segment != NSE_CASH and own is None:
+        if segment != self.main and own is None:
             return None
         holidays, specials = self.holidays, self.special_sessions
         if own is None:
@@ -137,14 +151,19 @@ class CalendarFile(Model, frozen=True):
         )
 
 
+def packaged(market: Market | None = None) -> Path:
+    """The calendar in the package of a market; default: of the one in force."""
+    return Path(__file__).with_name(f"{(market or in_force()).name}.json")
+
+
 def read_calendar(path: Path | None = None) -> CalendarFile:
-    """Check a calendar file, by default that of $HARVESTER_CALENDAR or the package's.
+    """Check a calendar file, by default that of $HARVESTER_CALENDAR or the package's for the market in force.
 
     Raises ConfigError naming file, key and rule.
     """
-    source = path or Path(os.environ.get(ENVIRONMENT) or PACKAGED)
+    source = path or Path(os.environ.get(ENVIRONMENT) or packaged())
     try:
-        return validate(CalendarFile, json.loads(source.read_bytes()))
+        file = validate(CalendarFile, json.loads(source.read_bytes()))
     except OSError as error:
         raise ConfigError(
             f"{source}: the trading calendar cannot be read ({error.strerror}). Correct calendar.file in the"
@@ -154,3 +173,11 @@ def read_calendar(path: Path | None = None) -> CalendarFile:
         raise ConfigError(f"{source}: the trading calendar is refused:\n{refused}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error
+    market = in_force()
+    if file.timezone != market.zone_name:
+        raise ConfigError(
+            f"{source}: the trading calendar is of the zone {file.timezone}, and the market {market.name} is in"
+            f" {market.zone_name}. Name a calendar of this market in calendar.file, or remove the key to use the one"
+            " in the package."
+        )
+    return file

@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple, get_args
 
+from harvester.base.market import MarketName
+
 SegmentName = Literal[
     "nse_cash",
     "nse_cash_other",
@@ -21,10 +23,18 @@ SegmentName = Literal[
     "mcx",
     "mcx_agri_global",
     "mcx_agri",
+    "us_equities",
 ]
 SEGMENTS: tuple[SegmentName, ...] = get_args(SegmentName)
 NSE_CASH: SegmentName = "nse_cash"
-"""Stocks of NSE that have derivatives, and indices: what the calendar's top level is about."""
+"""Stocks of NSE that have derivatives, and indices."""
+US_EQUITIES: SegmentName = "us_equities"
+"""Stocks and funds listed in New York, whose core session NYSE and Nasdaq share."""
+OF_MARKET: dict[MarketName, tuple[SegmentName, ...]] = {
+    "nse": tuple(name for name in SEGMENTS if name != US_EQUITIES),
+    "us": (US_EQUITIES,),
+}
+"""The segments of each market; the top level of its calendar is about the first."""
 BY_CODE: dict[str, tuple[SegmentName, ...]] = {
     "1010": ("nse_cash", "nse_cash_other"),
     "1011": ("nse_fo",),
@@ -64,7 +74,9 @@ def parse_hours(field: str) -> Hours | None:
 
 def guess_segment(symbol: str) -> SegmentName:
     """The segment that a ticker looks like, until the master has said it."""
-    exchange, _, name = symbol.partition(":")
+    exchange, colon, name = symbol.partition(":")
+    if not colon:
+        return US_EQUITIES
     if exchange == "MCX":
         return "mcx"
     is_bse = exchange == "BSE"

@@ -6,10 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
+from harvester.base.market import moment_ns, to_local
 from harvester.calendar.model import CalendarFile, PhaseName, PhaseRule, Phases, read_calendar
-from harvester.calendar.segments import NSE_CASH, SEGMENTS, Hours, SegmentName
+from harvester.calendar.segments import SEGMENTS, Hours, SegmentName
 
 SATURDAY = 5
 SEARCH_DAYS = 400
@@ -40,10 +41,12 @@ class Session(NamedTuple):
 class TradingCalendar:
     """When a segment is open. After `valid_until` its last phase rule goes on: polling on a holiday is harmless.
 
-    The calendar of a file is that of NSE cash; `of` gives those of the other segments.
+    The calendar of a file is that of its main segment; `of` gives those of the others.
     """
 
-    def __init__(self, file: CalendarFile, segment: SegmentName = NSE_CASH) -> None:
+    def __init__(self, file: CalendarFile, segment: SegmentName | None = None) -> None:
+        """`segment`: default: the file's main one. Raises ConfigError when the file has no hours of it."""
+        segment = segment or file.main
         days = file.days_of(segment)
         if days is None:
             raise ConfigError(
@@ -157,14 +160,14 @@ class TradingCalendar:
 
     def mean_day_ns(self, counts: Mapping[SegmentName, int], phases: Collection[PhaseName]) -> int:
         """`longest_day_ns` on average over so many symbols of each segment; 0 without any."""
-        known = {name: name if name in self.segments else NSE_CASH for name in counts}
+        known = {name: name if name in self.segments else self._file.main for name in counts}
         times = (self.of(known[name]).longest_day_ns(phases) * count for name, count in counts.items())
         return sum(times) // max(1, sum(counts.values()))
 
     @staticmethod
     def trading_date(wall_ns: int) -> date:
-        """The date in India at the moment."""
-        return to_ist(wall_ns).date()
+        """The date in the market at the moment."""
+        return to_local(wall_ns).date()
 
     def knows(self, day: date) -> bool:
         """Whether the calendar has facts of the day: elsewhere its answers are the last rule's, or none."""
@@ -184,9 +187,8 @@ class TradingCalendar:
 
 
 def _phases(day: date, phases: Phases) -> tuple[Phase, ...]:
-    midnight = midnight_ns(day)
     spans = [
-        Phase(name, midnight + opens * NS_PER_SECOND, midnight + closes * NS_PER_SECOND)
+        Phase(name, moment_ns(day, opens), moment_ns(day, closes))
         for name, windows in phases.items()
         for opens, closes in windows
     ]

@@ -2,8 +2,9 @@
 
 import argparse
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.base.release import release_id
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import busy_at
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Archive and decode today's sealed segments, for the close to take over."""
     wall_ns = SystemClock().wall_ns()
-    partition = Partition(to_ist(wall_ns).date(), settings.host_id)
+    partition = Partition(to_local(wall_ns).date(), settings.host_id)
     if args.due and busy_at(settings, TradingCalendar.load(settings.calendar.file), wall_ns, 0) is None:
         print("No session is open: the close does the rest.")
         return 0

@@ -5,8 +5,9 @@ import argparse
 from harvester.alerts.inbox import post
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
-from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
+from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import busy_at, calendars_of
 from harvester.config.settings import Settings
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     if args.due and busy_at(settings, calendar, wall_ns, NEAR_NS) is not None:
         print("A session is open, or opens soon: the day is closed after it.")
         return 0
-    today = to_ist(wall_ns).date()
+    today = to_local(wall_ns).date()
     days = (
         [parse_date(args.date)]
         if args.date

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
 from harvester.base.files import make_directory, replace_file
+from harvester.base.market import to_local
 from harvester.brokers.fyers.found import FoundSymbols, find_symbols, require_none
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
 from harvester.brokers.fyers.segments import MasterRow, assign_segments, find_contradictions
@@ -72,7 +73,7 @@ def _find_topics(path: Path) -> dict[str, object]:
     resolved = read_resolved(settings.master_dir) if settings.rules else None
     rules = resolved.rules if resolved else []
     absent = {name: why for rule in rules for name, why in rule.get("absent", {}).items()}
-    calendar, day = TradingCalendar.load(settings.calendar.file), to_ist(SystemClock().wall_ns()).date()
+    calendar, day = TradingCalendar.load(settings.calendar.file), to_local(SystemClock().wall_ns()).date()
     rows = [MasterRow(name, row.fy_token, row.session, row.root) for name, row in listed]
     segments = assign_segments(rows, found.underlyings, calendar, day)
     return {
@@ -137,7 +138,7 @@ def _check(args: argparse.Namespace) -> None:
         for remark in found.remarks:
             print(f"remark: {remark}")
         require_none(found.lost)
-    old = find_outdated(written.rules, written.index_lists, to_ist(SystemClock().wall_ns()).date())
+    old = find_outdated(written.rules, written.index_lists, to_local(SystemClock().wall_ns()).date())
     if old:
         print(f"remark: {describe_outdated(old)}. {update_lists(old)}")
     interval = f"{checked.poll.interval_seconds:g} s"
@@ -150,7 +151,7 @@ def _resolve_by(written: Settings, masters: list[Path]) -> Resolved:
     from harvester.brokers.fyers.resolution import concerns, resolve_rule
 
     now_ns = SystemClock().wall_ns()
-    today = to_ist(now_ns).date()
+    today = to_local(now_ns).date()
     lists = {each.index: each for each in written.index_lists}
     pairs = [(rule, lists.get(rule.index or "")) for rule in written.rules if not rule.strikes]
     rows = [
@@ -167,7 +168,7 @@ def _resolve_by(written: Settings, masters: list[Path]) -> Resolved:
 
 def _check_offline(settings: Settings, masters: list[Path], earlier: Path | None) -> None:
     kept = KeptMasters(earlier or settings.master_dir)
-    today = to_ist(SystemClock().wall_ns()).date()
+    today = to_local(SystemClock().wall_ns()).date()
     read = [MasterFile(today, path) for path in masters]
     try:
         for master in read:
@@ -182,6 +183,6 @@ def _check_offline(settings: Settings, masters: list[Path], earlier: Path | None
 def _download(settings: Settings) -> FoundSymbols:
     from harvester.brokers.fyers.master_download import download_symbols  # large
 
-    today = to_ist(SystemClock().wall_ns()).date()
+    today = to_local(SystemClock().wall_ns()).date()
     kept = KeptMasters(settings.master_dir)
     return asyncio.run(download_symbols(settings.all_symbols, settings.broker.public_url, kept, today))

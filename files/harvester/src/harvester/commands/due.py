@@ -9,8 +9,9 @@ from typing import NamedTuple
 from harvester.alerts.inbox import post
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
-from harvester.base.clock import SystemClock, parse_date, to_ist
+from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
+from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import find_settings
 from harvester.dues import wording
@@ -34,7 +35,7 @@ class _Host(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--date", metavar="YYYY-MM-DD", help="date in India; default: today")
+    parser.add_argument("--date", metavar="YYYY-MM-DD", help="date in the market; default: today there")
     parser.add_argument("--json", action="store_true", help="print one JSON object; times are wall ns")
     parser.add_argument(
         "--settle", action="store_true", help="for the timer: write down the days that are over, and tell of each once"
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace, _: object) -> int:
     if args.settle and (args.date or args.json):
         raise ConfigError("--settle goes without --date and --json: it finds the days itself, for a timer.")
     now_ns = SystemClock().wall_ns()
-    today, host = to_ist(now_ns).date(), _find_host(args.config)
+    today, host = to_local(now_ns).date(), _find_host(args.config)
     if args.settle:
         return _settle(host, today, now_ns)
     day = parse_date(args.date, "--date") if args.date else today

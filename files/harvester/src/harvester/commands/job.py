@@ -11,10 +11,11 @@ from harvester.alerts.inbox import post
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice
 from harvester.alerts.rules import UNIT_FAILED
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import replace_file
 from harvester.base.logs import configure_logs
+from harvester.base.market import to_local
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import find_settings
@@ -69,7 +70,7 @@ def _check(path: Path, calendar: Path | None) -> list[dict[str, Any]]:
         raise ConfigError(
             f"{path}: the jobs cannot be read ({error}). It must hold a JSON object with jobs."
         ) from error
-    return plan_units(jobs, TradingCalendar.load(calendar), settings, to_ist(SystemClock().wall_ns()).date())
+    return plan_units(jobs, TradingCalendar.load(calendar), settings, to_local(SystemClock().wall_ns()).date())
 
 
 def _run(args: argparse.Namespace, installed: Installed, job: Job) -> int:
@@ -112,7 +113,7 @@ def _ended(installed: Installed, name: str) -> int:
 
 def _last(records: Records, now_ns: int) -> Record | None:
     """The record of this invocation, which the run wrote itself."""
-    day = to_ist(now_ns).date()
+    day = to_local(now_ns).date()
     found = [each for each in records.read(day.fromordinal(day.toordinal() - 1), day)]
     mine = [each for each in found if each.invocation == os.environ.get(INVOCATION)]
     return mine[-1] if mine else None

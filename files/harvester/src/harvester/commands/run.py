@@ -11,9 +11,10 @@ from pathlib import Path
 import structlog
 
 from harvester.base.child import ask
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
 from harvester.base.logs import configure_logs
+from harvester.base.market import to_local
 from harvester.base.release import release_id
 from harvester.base.systemd import Notifier
 from harvester.brokers.access import Access
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace, settings: None) -> int:
 def _load(option: Path | None) -> Settings:
     """The settings; rules for symbols are resolved first, where no look-up of today has done it."""
     settings = load_settings(option)
-    resolved, today = read_resolved(settings.master_dir), to_ist(SystemClock().wall_ns()).date().isoformat()
+    resolved, today = read_resolved(settings.master_dir), to_local(SystemClock().wall_ns()).date().isoformat()
     if not settings.rules or (resolved and resolved.day == today and all(map(resolved.entry_of, settings.rules))):
         return settings
     try:

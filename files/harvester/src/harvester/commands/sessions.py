@@ -6,7 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from harvester.base.arguments import at_least
-from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date, to_ist
+from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date
+from harvester.base.market import to_local
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import SEGMENTS
 from harvester.config.segments import busy_at, calendars_of
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="print no phases, but end with 0 when nothing that is recorded is open or opens so soon, else with 1",
     )
-    parser.add_argument("--date", metavar="YYYY-MM-DD", help="date in India; default: today")
+    parser.add_argument("--date", metavar="YYYY-MM-DD", help="date in the market; default: today there")
     parser.add_argument(
         "--segment", choices=SEGMENTS, metavar="NAME", help=f"of {', '.join(SEGMENTS)}; default: those of the host"
     )
@@ -36,7 +37,7 @@ def _is_free(config: Path | None, minutes: int) -> int:
     busy_ns = busy_at(settings, TradingCalendar.load(settings.calendar.file), wall_ns, minutes * MINUTE_NS)
     if busy_ns is None:
         return 0
-    when = "is open" if busy_ns <= wall_ns else f"opens at {to_ist(busy_ns):%H:%M:%S} India time"
+    when = "is open" if busy_ns <= wall_ns else f"opens at {to_local(busy_ns):%H:%M:%S %Z}"
     print(f"Not now: a session that is recorded {when}.")
     return 1
 
@@ -76,4 +77,6 @@ def _print(calendar: TradingCalendar, day: date, phases: Collection[PhaseName]) 
     print(f"{day:%A %Y-%m-%d}: {named}{kind} session{remark}")
     for phase in session.phases if session else ():
         recorded = "recorded" if phase.name in phases else "not recorded"
-        print(f"  {phase.name:<16} {to_ist(phase.open_ns):%H:%M:%S} to {to_ist(phase.close_ns):%H:%M:%S}  {recorded}")
+        print(
+            f"  {phase.name:<16} {to_local(phase.open_ns):%H:%M:%S} to {to_local(phase.close_ns):%H:%M:%S}  {recorded}"
+        )

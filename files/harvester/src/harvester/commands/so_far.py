@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.lake.close import expect_day
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Build it, and say until when it goes."""
     calendar = TradingCalendar.load(settings.calendar.file)
-    partition = Partition(to_ist(SystemClock().wall_ns()).date(), settings.host_id)
+    partition = Partition(to_local(SystemClock().wall_ns()).date(), settings.host_id)
     if load_manifest(settings.lake_dir, partition):
         print(f"{partition.date} is closed: read it in {settings.lake_dir}.")
         return 0
@@ -40,5 +41,5 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     if until_ns is None:
         print(f"{partition.date}: nothing of a session is sealed yet. Ask again in some minutes.")
         return 0
-    print(f"{partition.date} so far, until {to_ist(until_ns):%H:%M:%S} India time: {args.output}. It is not closed.")
+    print(f"{partition.date} so far, until {to_local(until_ns):%H:%M:%S %Z}: {args.output}. It is not closed.")
     return 0

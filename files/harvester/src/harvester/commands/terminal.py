@@ -3,19 +3,20 @@
 import json
 from typing import Any
 
-from harvester.base.clock import NS_PER_MS, to_ist
+from harvester.base.clock import NS_PER_MS
+from harvester.base.market import to_local
 from harvester.brokers.protocol import PollResult
 
 
 def print_result(result: PollResult) -> None:
-    """One line: time in India, symbol, last price, best bid and ask with quantities, latency."""
+    """One line: market time, symbol, last price, best bid and ask with quantities, latency."""
     print(describe_result(result), flush=True)
 
 
 def describe_result(result: PollResult) -> str:
     """The line for one poll."""
     latency_ms = (result.wall_ns - result.sent_ns) / NS_PER_MS
-    head = f"{to_ist(result.wall_ns):%H:%M:%S.%f}"[:12] + f"  {result.symbol:<20}"
+    head = f"{to_local(result.wall_ns):%H:%M:%S.%f}"[:12] + f"  {result.symbol:<20}"
     if result.outage:
         return f"{head}  {result.outage.cause}: {result.outage.detail}  ({latency_ms:.0f} ms)"
     book = json.loads(result.body, parse_float=str)["d"][result.symbol]

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
+from harvester.base.market import to_local
 from harvester.base.redaction import Secret, register_secret
 from harvester.tokens.claims import MAX_LENGTH, check_token
 
@@ -18,5 +19,5 @@ def run(args: argparse.Namespace, settings: None) -> int:
     register_secret(token)
     claims = check_token(token, SystemClock().wall_ns())
     print(f"account: {claims.account or 'not named'}")
-    print(f"expires: {to_ist(claims.expires_at_ns):%Y-%m-%d %H:%M:%S} India time")
+    print(f"expires: {to_local(claims.expires_at_ns):%Y-%m-%d %H:%M:%S %Z}")
     return 0

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
+from harvester.base.market import to_local
 from harvester.base.redaction import register_secret
 from harvester.config.token import TokenSettings
 from harvester.tokens.claims import check_token
@@ -30,5 +31,5 @@ def run(args: argparse.Namespace, settings: None) -> int:
     version = store.write(new.value) if args.take else store.undo()
     if args.take:
         args.take.unlink()
-    print(f"{version}, good until {to_ist(claims.expires_at_ns):%Y-%m-%d %H:%M} India time")
+    print(f"{version}, good until {to_local(claims.expires_at_ns):%Y-%m-%d %H:%M %Z}")
     return 0

@@ -6,7 +6,7 @@ import sys
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 from harvester.config.settings import load_settings
 from harvester.dues.host import find_overdue
 from harvester.health.facts import Overdue, write_facts
@@ -43,5 +43,5 @@ def _find_overdue(installed: Installed, now_ns: int) -> list[Overdue]:
         settings = load_settings(installed.config)
         calendar = TradingCalendar.load(settings.calendar.file)
     except ConfigError:
-        settings, calendar = None, TradingCalendar.load(PACKAGED)
+        settings, calendar = None, TradingCalendar.load(packaged())
     return find_overdue(installed.data_dir, settings, calendar, now_ns)

@@ -25,7 +25,7 @@ class DeliverySettings(Model, frozen=True):
     endpoint_url: EndpointUrl | None = None
     """Another S3 service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
     at: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = "16:00"
-    """Time in India from which on a day is delivered, once its bars have settled."""
+    """Market time from which on a day is delivered, once its bars have settled."""
 
     @property
     def bucket(self) -> str:

@@ -17,7 +17,7 @@ from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 from harvester.calendar.segments import guess_segment
 from harvester.config.alerting import AlertSettings, AwsRegion
 from harvester.config.broker import BrokerSettings
@@ -175,7 +175,7 @@ class Settings(Model, frozen=True, kw_only=True):
     def _day_ns(self, symbols: Iterable[str]) -> int:
         """The time recorded of a symbol on the longest day, on average."""
         counts = Counter(map(guess_segment, symbols))
-        return TradingCalendar.load(PACKAGED).mean_day_ns(counts, self.calendar.phases)
+        return TradingCalendar.load(packaged()).mean_day_ns(counts, self.calendar.phases)
 
     def symbols_of(self, feed: FeedName) -> tuple[str, ...]:
         """What a feed records or would record, indices included."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from harvester.base.errors import ConfigError
 from harvester.calendar import TradingCalendar
-from harvester.calendar.model import PACKAGED
+from harvester.calendar.model import packaged
 from harvester.calendar.segments import SegmentName, guess_segment
 from harvester.config.feeds import refuse_too_many
 from harvester.config.limits import start_offsets
@@ -50,7 +50,7 @@ def size_of(settings: Settings, resolved: Resolved | None = None) -> Size:
         else:
             names |= dict.fromkeys(found)
     counts.update(map(guess_segment, names))
-    day_ns = TradingCalendar.load(PACKAGED).mean_day_ns(counts, settings.calendar.phases)
+    day_ns = TradingCalendar.load(packaged()).mean_day_ns(counts, settings.calendar.phases)
     return Size(counts.total(), day_ns, tuple(bounds))
 
 

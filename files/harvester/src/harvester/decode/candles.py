@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import day_end_ns, midnight_ns, to_local
 from harvester.brokers.fyers.history import LAST_SECOND, Candle, History
 
-DAY_NS = 86_400 * NS_PER_SECOND
 OTHER_DAY = "other_day"
 """Why a candle is rejected that is of another day than was asked for."""
 
@@ -59,10 +59,11 @@ class BarBook:
         self.sent_ns.append(sent_ns)
         for begin_s, flaw in answer.rejected:
             self.rejected.setdefault(flaw, set()).add(begin_s)
-        day_ns = midnight_ns(to_ist(sent_ns).date())
+        today = to_local(sent_ns).date()
+        day_ns = range(midnight_ns(today), day_end_ns(today))
         for candle in {each.begin_s: each for each in answer.candles}.values():
             begin_ns = candle.begin_s * NS_PER_SECOND
-            if candle.begin_s > LAST_SECOND or not day_ns <= begin_ns < day_ns + DAY_NS:
+            if candle.begin_s > LAST_SECOND or begin_ns not in day_ns:
                 self.rejected.setdefault(OTHER_DAY, set()).add(candle.begin_s)
             elif self.end_of(begin_ns) <= sent_ns:
                 self._note(begin_ns, sent_ns, place, candle)

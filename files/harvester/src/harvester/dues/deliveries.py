@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection
 from datetime import date, datetime, time
 from pathlib import Path
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import zone
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, receipt_path
@@ -71,7 +72,7 @@ class DeliverySource:
 
 
 def _due(delivery: DeliverySettings, day: date, settles_ns: int) -> Due:
-    at = datetime.combine(day, time.fromisoformat(delivery.at), IST)
+    at = datetime.combine(day, time.fromisoformat(delivery.at), zone())
     due_ns = max(settles_ns, int(at.timestamp()) * NS_PER_SECOND)
     return Due(
         kind=DeliverySource.kind,

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from harvester.config.database import find_database
 from harvester.config.segments import calendars_of, hours_of
@@ -74,7 +75,7 @@ def find_overdue(data_dir: Path, settings: Settings | None, calendar: TradingCal
     """What people must hear of from the ledger alone, of today and the week before. Raises HarvesterError."""
     jobs = load_jobs()
     sources = sources_of(data_dir, settings, calendar, jobs, ask_systemd(jobs))
-    found = overdue(sources, days_until(to_ist(now_ns).date(), LOOK_BACK), now_ns)
+    found = overdue(sources, days_until(to_local(now_ns).date(), LOOK_BACK), now_ns)
     return [Overdue(each.due.kind, each.due.name, each.due.due_ns, each.cause, each.due.remedy) for each in found]
 
 

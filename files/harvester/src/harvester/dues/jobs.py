@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.dues.due import Due, Found, UnseenError
 from harvester.health.facts import Unit
 from harvester.jobs.ask import EARLY_NS
@@ -82,7 +83,7 @@ class JobSource:
             Due(
                 kind=self.kind,
                 name=job.name,
-                period=f"{to_ist(at_ns):%Y-%m-%d %H:%M:%S}",
+                period=f"{to_local(at_ns):%Y-%m-%d %H:%M:%S}",
                 due_ns=at_ns,
                 by_ns=at_ns + job.within_ns,
                 proof=job.proof,
@@ -111,7 +112,7 @@ class JobSource:
     def _runs_of(self, job: JobFacts, due: Due) -> list[Record]:
         """The runs that began from its time on, and before its next one."""
         begin_ns, end_ns = due.due_ns - EARLY_NS, self._next(job, due) - EARLY_NS
-        day, last = to_ist(begin_ns).date(), to_ist(end_ns).date()
+        day, last = to_local(begin_ns).date(), to_local(end_ns).date()
         found: list[Record] = []
         for offset in range((last - day).days + 1):
             runs = self._read(job, day + timedelta(days=offset))
@@ -121,7 +122,7 @@ class JobSource:
 
     def _next(self, job: JobFacts, due: Due) -> int:
         """When it is due again: by then a run is of that time; at most a week later."""
-        day = to_ist(due.due_ns).date()
+        day = to_local(due.due_ns).date()
         for offset in range(-1, 8):
             moments = self._moments(job, day + timedelta(days=offset))
             place = bisect_right(moments, due.due_ns)
@@ -166,4 +167,4 @@ class JobSource:
 
 
 def _clock(wall_ns: int) -> str:
-    return f"{to_ist(wall_ns):%H:%M:%S}"
+    return f"{to_local(wall_ns):%H:%M:%S}"

@@ -5,7 +5,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.dues.due import Entry, State
 
 ORDER: tuple[State, ...] = ("missing", "unknown", "late", "partial", "waiting", "excused", "met")
@@ -70,4 +70,4 @@ def _clause(entry: Entry) -> str:
 
 
 def _time(wall_ns: int) -> str:
-    return f"{to_ist(wall_ns):%d %b %H:%M:%S}"
+    return f"{to_local(wall_ns):%d %b %H:%M:%S}"

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.base.monitors import STALE_NS
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import POLLS
@@ -178,7 +179,7 @@ def _check_symbols(settings: Settings, status: dict[str, Any], wall_ns: int) -> 
         return Check("symbols", False, describe_refused(refused), "Correct the calendar or the symbols, and deploy.")
     if not unknown:
         rules = [_describe_rule(each) for each in status.get("symbol_rules", [])]
-        old = find_outdated(settings.rules, settings.index_lists, to_ist(wall_ns).date())
+        old = find_outdated(settings.rules, settings.index_lists, to_local(wall_ns).date())
         said = [*rules, *status.get("symbol_master_remarks", []), *filter(None, [describe_outdated(old)])]
         remarks = "".join(f"; {remark}" for remark in said)
         return Check("symbols", True, f"{len(status.get('symbols', {}))} symbols{remarks}", update_lists(old))
@@ -200,4 +201,4 @@ def _check_account(status: dict[str, Any], wall_ns: int) -> Iterator[Check]:
 
 
 def _when(wall_ns: int | None) -> str:
-    return f"{to_ist(wall_ns):%Y-%m-%d %H:%M:%S} India time" if wall_ns else "not known"
+    return f"{to_local(wall_ns):%Y-%m-%d %H:%M:%S %Z}" if wall_ns else "not known"

@@ -2,7 +2,8 @@
 
 from datetime import date, timedelta
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.health import units
 from harvester.health.facts import Facts
 from harvester.health.view import Fault, View
@@ -64,7 +65,7 @@ def _expected(view: View) -> list[str]:
     known = sorted([day.date for day in view.facts.days or ()] + (view.facts.recorded or []))
     if not known or not view.calendars:
         return []
-    today = to_ist(view.now_ns).date()
+    today = to_local(view.now_ns).date()
     first = max(_date(known[0]) or today, today - timedelta(days=LOOK_BACK))
     days = (first + timedelta(days=number) for number in range((today - first).days + 1))
     return [day.isoformat() for day in days if _is_overdue(view, day)]

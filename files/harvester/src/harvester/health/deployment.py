@@ -1,6 +1,7 @@
 """Judges the host around our units: deployment, configuration, clock, firewall, disks, hand-over, login key."""
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.health.facts import Disk, Facts
 from harvester.health.remedies import free_space
 from harvester.health.view import Fault, View
@@ -31,7 +32,7 @@ def judge_time(view: View) -> Fault | None:
     if sync is None or not sync.synchronised:
         return Fault(f"nothing keeps the clock right: {sync.says if sync else ''}", fix)
     if sync.heard_ns and view.now_ns - sync.heard_ns > UNHEARD_NS:
-        return Fault(f"no time server was heard since {to_ist(sync.heard_ns):%a %d %b %H:%M} IST", fix)
+        return Fault(f"no time server was heard since {to_local(sync.heard_ns):%a %d %b %H:%M %Z}", fix)
     return None
 
 
@@ -74,7 +75,7 @@ def judge_keys(view: View) -> Fault | None:
     old = {user: made for user, made in (view.facts.keys or {}).items() if view.now_ns - made > QUARTER_NS}
     if not old:
         return None
-    named = ", ".join(f"{user}'s of {to_ist(made):%d %b %Y}" for user, made in old.items())
+    named = ", ".join(f"{user}'s of {to_local(made):%d %b %Y}" for user, made in old.items())
     return Fault(f"a quarter old, so a new one is due: {named}", "./inv rotate-ssh-key", "info")
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.health.facts import Unit
 from harvester.health.gather import BESIDE_OURS
 from harvester.health.installed import SERVICE, TIMER
@@ -99,7 +100,7 @@ def _units(view: View, names: tuple[str, ...] | list[str]) -> dict[str, Unit]:
 
 
 def _describe(unit: Unit) -> str:
-    since = f" since {to_ist(unit.changed_ns):%a %d %b %H:%M:%S} IST" if unit.changed_ns else ""
+    since = f" since {to_local(unit.changed_ns):%a %d %b %H:%M:%S %Z}" if unit.changed_ns else ""
     state = "does not run" if unit.active in ("inactive", "") else f"is {unit.active} ({unit.sub}, {unit.result})"
     return f"{state}{since}"
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.jobs.model import Job
 from harvester.jobs.records import Records
 from harvester.jobs.schedule import Hours
@@ -18,7 +19,7 @@ def is_due(job: Job, records: Records, hours: Callable[[date], Hours | None], no
         since_ns = records.since_ns()
     except FileNotFoundError:
         return False  # the deploy that brings it is under way
-    today = to_ist(now_ns).date()
+    today = to_local(now_ns).date()
     days = [today - timedelta(days=1), today]
     passed = [
         at_ns
@@ -31,5 +32,5 @@ def is_due(job: Job, records: Records, hours: Callable[[date], Hours | None], no
         return False
     newest = max(passed)
     return not any(
-        record.began_ns >= newest - EARLY_NS for record in records.read(to_ist(newest - EARLY_NS).date(), today)
+        record.began_ns >= newest - EARLY_NS for record in records.read(to_local(newest - EARLY_NS).date(), today)
     )

@@ -1,6 +1,6 @@
 """The record of each run: when it began and ended, how, what proves it. A folder a job, a file a day, a line a run.
 
-`<data_dir>/jobs/<name>/2026-12-01.jsonl`, the day in India on which the run began. `running.json` beside them is there
+`<data_dir>/jobs/<name>/2026-12-01.jsonl`, the market day on which the run began. `running.json` beside them is there
 while a run is under way; what is left of it by a run that died becomes its record.
 """
 
@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 import structlog
 
-from harvester.base.clock import to_ist
 from harvester.base.files import replace_file, sync_directory, write_all
+from harvester.base.market import to_local
 from harvester.base.redaction import redact
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ class Records:
 
     def append(self, record: Record) -> None:
         """Write a record durably; then nothing runs any more. Files that are too old go. Raises OSError."""
-        path = self._folder / f"{to_ist(record.began_ns).date()}.jsonl"
+        path = self._folder / f"{to_local(record.began_ns).date()}.jsonl"
         descriptor = os.open(path, APPEND, 0o640)
         try:
             # A line that a power cut tore must not take this one with it.
@@ -85,7 +85,7 @@ class Records:
             os.close(descriptor)
         (self._folder / RUNNING).unlink(missing_ok=True)
         sync_directory(self._folder)
-        oldest = f"{to_ist(record.began_ns).date() - timedelta(days=KEPT_DAYS)}.jsonl"
+        oldest = f"{to_local(record.began_ns).date() - timedelta(days=KEPT_DAYS)}.jsonl"
         for old in self._folder.glob("????-??-??.jsonl"):
             if old.name < oldest:
                 old.unlink(missing_ok=True)

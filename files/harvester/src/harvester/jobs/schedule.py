@@ -1,4 +1,4 @@
-"""When a job is due, as people write it: market time, an interval, or a time of day. All times of day are India's.
+"""When a job is due, as people write it: market time, an interval, or a time of day. All times of day are the market's.
 
 open-10m  close+30m  close     before or after the day's first opening, or its last close
 every 15min                    from midnight on; whole intervals make a day
@@ -11,10 +11,10 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import in_force, moment_ns, to_local
 
 DAY_SECONDS = 86_400
-ZONE = "Asia/Kolkata"
 MOST_AWAY = 6 * 3600
 """Seconds from an opening or a close; farther away another day's are nearer."""
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -43,7 +43,7 @@ class Schedule(Protocol):
         ...
 
     def moments(self, day: date, hours: Hours | None) -> list[int]:
-        """The wall ns at which it is due, of this day in India; `hours` are None where the market is closed."""
+        """The wall ns at which it is due, of this day in the market; `hours` are None where the market is closed."""
         ...
 
     def calendars(self, known: Iterable[Hours]) -> list[str]:
@@ -64,8 +64,8 @@ class AtMarket(NamedTuple):
 
     def calendars(self, known: Iterable[Hours]) -> list[str]:
         """Each time of day at which it can be due; the run itself asks the calendar whether it is."""
-        found = {to_ist(hours[self.edge == "close"] + self.seconds * NS_PER_SECOND).time() for hours in known}
-        return [f"*-*-* {time:%H:%M:%S} {ZONE}" for time in sorted(found)]
+        found = {to_local(hours[self.edge == "close"] + self.seconds * NS_PER_SECOND).time() for hours in known}
+        return [f"*-*-* {time:%H:%M:%S} {in_force().zone_name}" for time in sorted(found)]
 
 
 class Every(NamedTuple):
@@ -74,19 +74,18 @@ class Every(NamedTuple):
     persistent: bool = False
 
     def moments(self, day: date, hours: Hours | None) -> list[int]:
-        begin = midnight_ns(day)
-        return [begin + at * NS_PER_SECOND for at in range(0, DAY_SECONDS, self.seconds)]
+        return sorted({moment_ns(day, at) for at in range(0, DAY_SECONDS, self.seconds)})
 
     def calendars(self, known: Iterable[Hours]) -> list[str]:
         seconds = self.seconds
         if seconds % 3600 == 0:
-            return [f"*-*-* {_from_zero(seconds // 3600, 24)}:00:00 {ZONE}"]
+            return [f"*-*-* {_from_zero(seconds // 3600, 24)}:00:00 {in_force().zone_name}"]
         if 3600 % seconds == 0 and seconds % 60 == 0:
-            return [f"*-*-* *:{_from_zero(seconds // 60, 60)}:00 {ZONE}"]
+            return [f"*-*-* *:{_from_zero(seconds // 60, 60)}:00 {in_force().zone_name}"]
         if 3600 % seconds == 0 and 60 % seconds == 0:
-            return [f"*-*-* *:*:{_from_zero(seconds, 60)} {ZONE}"]
+            return [f"*-*-* *:*:{_from_zero(seconds, 60)} {in_force().zone_name}"]
         times = (timedelta(seconds=at) for at in range(0, DAY_SECONDS, seconds))
-        return [f"*-*-* {time!s:0>8} {ZONE}" for time in times]
+        return [f"*-*-* {time!s:0>8} {in_force().zone_name}" for time in times]
 
 
 class AtClock(NamedTuple):
@@ -101,13 +100,13 @@ class AtClock(NamedTuple):
     def moments(self, day: date, hours: Hours | None) -> list[int]:
         if (self.weekdays and day.weekday() not in self.weekdays) or (self.days and day.day not in self.days):
             return []
-        return [midnight_ns(day) + at * NS_PER_SECOND for at in self.times]
+        return [moment_ns(day, at) for at in self.times]
 
     def calendars(self, known: Iterable[Hours]) -> list[str]:
         named = ",".join(WEEKDAYS[number] for number in self.weekdays)
         dates = f"*-*-{','.join(f'{number:02d}' for number in self.days) or '*'}"
         times = (timedelta(seconds=at) for at in self.times)
-        return [" ".join(filter(None, (named, dates, f"{time!s:0>8}", ZONE))) for time in times]
+        return [" ".join(filter(None, (named, dates, f"{time!s:0>8}", in_force().zone_name))) for time in times]
 
 
 class When(str):

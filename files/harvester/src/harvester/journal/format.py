@@ -201,5 +201,5 @@ def segment_header(run: RunInfo, wall_ns: int, mono_ns: int) -> dict[str, Any]:
 
 
 def day_directory(journal: Path, day: date) -> Path:
-    """Where the segments of a trading date (India time) lie."""
+    """Where the segments of a trading date lie."""
     return journal / day.isoformat()

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from harvester.base.clock import midnight_ns
 from harvester.base.files import make_directory, sync_directory, write_all
+from harvester.base.market import midnight_ns
 from harvester.journal.format import day_directory, segment_name
 
 OPEN, SEALED, SUSPECT = ".open", ".seg", ".suspect"

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.market import to_local
 from harvester.journal.format import (
     CONTROL,
     DATA,
@@ -51,7 +52,7 @@ class JournalWriter:
         """Lock the journal at `directory` and open a new segment in it. Raises JournalError.
 
         A segment ends when the next records would take it over `segment_bytes`, when it is `segment_seconds` old, when
-        the India date changes, and after a window_close record. It is sealed on disk soon after.
+        the market date changes, and after a window_close record. It is sealed on disk soon after.
         """
         self.durable_seq = 0
         self.failure: JournalError | None = None
@@ -181,9 +182,9 @@ class JournalWriter:
         return self._begin_segment(wall_ns)
 
     def _begin_segment(self, first_wall_ns: int) -> SegmentFile:
-        """A new segment for the India date of its first record."""
+        """A new segment for the market date of its first record."""
         wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        day = to_ist(first_wall_ns).date()
+        day = to_local(first_wall_ns).date()
         spare = self._spare if day_directory(self._directory, day).is_dir() else None
         try:
             segment = SegmentFile(self._directory, day, self._limits, wall_ns=wall_ns, mono_ns=mono_ns, spare=spare)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.base.release import release_id
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import in_order
@@ -146,7 +147,7 @@ def _check_over(day: Day, now_ns: int) -> None:
     end = max([day.candles.settles_ns, *(closes for _, closes in day.windows)])
     if now_ns < end:
         raise NotOverError(
-            f"{day.partition.date}: the session goes on until {to_ist(end):%H:%M:%S} India time. Close the day then."
+            f"{day.partition.date}: the session goes on until {to_local(end):%H:%M:%S %Z}. Close the day then."
         )
 
 

@@ -1,9 +1,8 @@
 """What is lost of a day: closed gaps by cause, summed over symbols and feeds, from the control records themselves."""
 
-from datetime import timedelta
 from typing import Any
 
-from harvester.base.clock import midnight_ns, to_ist
+from harvester.base.market import day_end_ns, midnight_ns, to_local
 from harvester.ledger.gaps import Gap
 
 
@@ -47,7 +46,7 @@ class LostToday:
     def _turn(self, from_ns: int) -> None:
         if from_ns in self._day_ns:
             return
-        day = to_ist(from_ns).date()
-        self._day_ns = range(midnight_ns(day), midnight_ns(day + timedelta(days=1)))
+        day = to_local(from_ns).date()
+        self._day_ns = range(midnight_ns(day), day_end_ns(day))
         if day.isoformat() != self._day:
             self._day, self.by_cause = day.isoformat(), {}

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.base.redaction import redact, register_text
 from harvester.page.html import HEADERS, page
 from harvester.page.links import LINK_SECONDS, STATE_SECONDS, LinkError, LinkSigner, State
@@ -94,11 +95,11 @@ def _finish(service: Service, fields: Mapping[str, str], cookies: Mapping[str, s
         _housekeeping(service, lambda: service.once.release(f"link-{state.link}"))
         raise
     _housekeeping(service, lambda: service.once.tidy(now_ns))
-    ends = to_ist(read_claims(grant.access_token).expires_at_ns)
+    ends = to_local(read_claims(grant.access_token).expires_at_ns)
     answer = _page(
         200,
         f"Done, valid until {ends:%H:%M}",
-        f"The token of account {profile.account} is stored as {version}, valid until {ends:%a %d %b %H:%M} IST.",
+        f"The token of account {profile.account} is stored as {version}, valid until {ends:%a %d %b %H:%M %Z}.",
         "The servers take it within seconds. You can close this page.",
         good=True,
     )

@@ -5,7 +5,8 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from harvester.base.clock import IST, NS_PER_SECOND, Clock
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.market import zone
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
@@ -58,7 +59,7 @@ class PriceFeed:
         return self._bucket.home
 
     def partition(self, day: date | None = None) -> Partition:
-        """A day of this host; default: today in India."""
+        """A day of this host; default: today in the market."""
         return partition_of(self._settings, day, self._clock)
 
     def due(self) -> list[Partition]:
@@ -67,7 +68,7 @@ class PriceFeed:
         lake = self._settings.lake_dir
         closed = [each for each in find_partitions(lake) if each.host == host and _has_candles(lake, each)]
         settles_ns = self._source.settles_ns(today)
-        at = datetime.combine(today.date, time.fromisoformat(self._delivery.at), IST)
+        at = datetime.combine(today.date, time.fromisoformat(self._delivery.at), zone())
         is_due = self._clock.wall_ns() >= max(settles_ns, int(at.timestamp()) * NS_PER_SECOND)
         if is_due:
             return [*closed, *([today] if settles_ns and today not in closed else [])]

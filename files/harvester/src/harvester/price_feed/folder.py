@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from harvester.base.clock import Clock, to_ist
+from harvester.base.clock import Clock
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory
+from harvester.base.market import to_local
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
 from harvester.lake.layout import Partition
@@ -23,8 +24,8 @@ def folder_of_delivery(settings: Settings, delivery: DeliverySettings, kind: str
 
 
 def partition_of(settings: Settings, day: date | None, clock: Clock) -> Partition:
-    """A day of this host; default: today in India."""
-    return Partition(day or to_ist(clock.wall_ns()).date(), settings.host_id)
+    """A day of this host; default: today in the market."""
+    return Partition(day or to_local(clock.wall_ns()).date(), settings.host_id)
 
 
 @contextmanager

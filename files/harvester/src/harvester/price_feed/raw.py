@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock
+from harvester.base.market import to_local
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
 from harvester.deliver.protocol import DayOutcome, Item, Plan
@@ -103,7 +104,7 @@ class RawDelivery:
         reader = CutReader(segments, receipt.manifest or "", self.clock.mono_ns())
         plan: Plan[RawItem] = Plan(seal="", items=())
         plan.items = self._items(reader, max(map(raw_moment, receipt.files), default=0), plan)
-        is_past = day.date < to_ist(self.clock.wall_ns()).date()
+        is_past = day.date < to_local(self.clock.wall_ns()).date()
         self._is_over = is_past and not any(segment.is_open for segment in segments)
         return plan
 

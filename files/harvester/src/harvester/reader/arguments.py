@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from harvester.base.clock import NS_PER_SECOND, midnight_ns, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import day_end_ns, in_force, midnight_ns, to_local
 from harvester.reader.errors import OutsideError, QuestionError
 
 When = str | date | datetime
@@ -45,7 +46,7 @@ def parse_zone(tz: str | None) -> str:
     try:
         ZoneInfo(tz)
     except (ValueError, OSError, KeyError, TypeError):
-        raise QuestionError(f"tz={tz!r} is no time zone. Write it as Asia/Kolkata or UTC.") from None
+        raise QuestionError(f"tz={tz!r} is no time zone. Write it as {in_force().zone_name} or UTC.") from None
     return tz
 
 
@@ -66,12 +67,12 @@ def parse_range(
             raise OutsideError(
                 f"{missing[0] if missing else 'An empty list'} is no day of this lake: it has {say(known)}."
             )
-        return Range(asked, midnight_ns(asked[0]), midnight_ns(asked[-1]) + DAY_NS)
+        return Range(asked, midnight_ns(asked[0]), day_end_ns(asked[-1]))
     begin = midnight_ns(known[0]) if since is None else _moment(since, tz, at_end=False)
-    end = midnight_ns(known[-1]) + DAY_NS if until is None else _moment(until, tz, at_end=True)
+    end = day_end_ns(known[-1]) if until is None else _moment(until, tz, at_end=True)
     if begin >= end:
         raise QuestionError(f"since={since} is not before until={until}. Give the earlier moment first.")
-    first, last = to_ist(begin).date(), to_ist(end - 1).date()
+    first, last = to_local(begin).date(), to_local(end - 1).date()
     inside = [day for day in known if first <= day <= last]
     if not inside:
         raise OutsideError(f"The lake has no day from {first} to {last}: it has {say(known)}.")
@@ -90,9 +91,9 @@ def _several(days: DaysAsked) -> Iterable[When]:
 
 
 def to_date(day: When, tz: str | None = None) -> date:
-    """The date of a text, a date or a moment, in India. Raises QuestionError."""
+    """The date of a text, a date or a moment, in the market. Raises QuestionError."""
     if isinstance(day, datetime):
-        return to_ist(_moment(day, tz, at_end=False)).date()
+        return to_local(_moment(day, tz, at_end=False)).date()
     if isinstance(day, date):
         return day
     try:
@@ -102,7 +103,7 @@ def to_date(day: When, tz: str | None = None) -> date:
 
 
 def _moment(when: When, tz: str | None, *, at_end: bool) -> int:
-    """Wall ns; of a date its begin in India, or its end."""
+    """Wall ns; of a date its begin in the market, or its end."""
     if isinstance(when, str):
         try:
             when = datetime.fromisoformat(when) if len(when) > len("2026-11-23") else date.fromisoformat(when)
@@ -113,11 +114,11 @@ def _moment(when: When, tz: str | None, *, at_end: bool) -> int:
     if isinstance(when, datetime):
         if when.tzinfo is None and tz is None:
             raise QuestionError(
-                f"{when} has no time zone. Write it as 2026-11-23T10:00+05:30, or give tz=Asia/Kolkata."
+                f"{when} has no time zone. Write it as 2026-11-23T10:00+05:30, or give tz={in_force().zone_name}."
             )
         moment = when if when.tzinfo else when.replace(tzinfo=ZoneInfo(tz or UTC))
         whole = int(moment.replace(microsecond=0).timestamp())
         return whole * NS_PER_SECOND + moment.microsecond * 1_000
     if isinstance(when, date):
-        return midnight_ns(when) + (DAY_NS if at_end else 0)
+        return day_end_ns(when) if at_end else midnight_ns(when)
     raise QuestionError(f"{when!r} is neither a date nor a moment. Write it as 2026-11-23 or 2026-11-23T10:00+05:30.")

@@ -17,9 +17,10 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
+from harvester.base.market import to_local
 from harvester.brokers.fyers.depth import LEVELS
 from harvester.lake.columns import RUPEE
 from harvester.lake.layout import CERTIFICATE, DEPTH, QUOTES
@@ -57,7 +58,7 @@ def export_csv(
     """Write market_depth_<day>.csv into `output`, of all hosts; the path and the number of lines are returned.
 
     Each scheduled time, or each `every_ns` from the opening, has a line for each symbol of which a book was known then.
-    Times are in India, prices rupees with two decimals; an absent level has an empty price and quantity 0. A file of
+    Times are market time, prices rupees with two decimals; an absent level has an empty price and quantity 0. A file of
     that name with other content is replaced as a whole. Raises HarvesterError.
     """
     path = output / f"market_depth_{day.isoformat()}.csv"
@@ -189,7 +190,7 @@ def _to_line(cells: Sequence[str | int | None]) -> bytes:
 def _cells(time: int, symbol: str, row: Row) -> list[str | int | None]:
     levels = [_rupees(row[name]) if "_px_" in name else row[name] for name in LEVEL_NAMES]
     totals = [row[name] for name in TOTALS]
-    return [to_ist(time).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp"]), *totals, *levels]
+    return [to_local(time).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp"]), *totals, *levels]
 
 
 def _rupees(paise: int | None) -> str:

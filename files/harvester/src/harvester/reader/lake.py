@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, INDICES, QUOTES, TRADES
 from harvester.reader.arguments import DaysAsked, Range, When, parse_every, parse_range, parse_zone, say, to_date
 from harvester.reader.convert import Look, Prices, parse_prices
@@ -69,7 +69,7 @@ class Lake:
 
     def __repr__(self) -> str:
         if self.place.so_far_ns is not None:
-            return f"<so far {self.place.address}: {say(self.days())} until {to_ist(self.place.so_far_ns):%H:%M:%S}>"
+            return f"<so far {self.place.address}: {say(self.days())} until {to_local(self.place.so_far_ns):%H:%M:%S}>"
         return f"<lake {self.place.address}: {say(self.days())}>"
 
     @cached_property

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import structlog
 
-from harvester.base.clock import NS_PER_SECOND, Clock, to_ist
+from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.base.redaction import register_secret
 from harvester.base.systemd import Notifier
 from harvester.tokens.claims import TokenError, check_token
@@ -107,8 +108,8 @@ class TokenAgent:
             return
         self._handed_over, self._refused = stored, None
         self._written = self._noted = self._find()
-        expires = to_ist(claims.expires_at_ns)
-        self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M} India time"
+        expires = to_local(claims.expires_at_ns)
+        self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M %Z}"
         log.info("token_handed_over", version=stored.version, expires=expires.isoformat())
 
     def _delay_seconds(self) -> float:

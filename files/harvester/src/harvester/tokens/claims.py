@@ -6,8 +6,9 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.base.redaction import Secret, register_text
 
 JWT = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
@@ -63,7 +64,7 @@ def check_token(token: Secret, wall_ns: int) -> Claims:
     if claims.subject and claims.subject != "access_token":
         raise TokenError(f"This is a token of another kind ({claims.subject[:40]!r}), not an access token. {REMEDY}")
     if claims.expires_at_ns <= wall_ns:
-        raise TokenError(f"The token expired at {to_ist(claims.expires_at_ns):%Y-%m-%d %H:%M} India time. {REMEDY}")
+        raise TokenError(f"The token expired at {to_local(claims.expires_at_ns):%Y-%m-%d %H:%M %Z}. {REMEDY}")
     return claims
 
 

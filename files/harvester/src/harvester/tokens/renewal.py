@@ -4,7 +4,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.base.redaction import Secret
 from harvester.tokens.claims import TokenError
 from harvester.tokens.login import App, BusyError, LoginError, check_account, fetch_profile
@@ -120,7 +121,7 @@ def _remember(store: Store, state: dict[str, Any], error: RefreshError, asked: s
             store.write(Secret(json.dumps({"told": state.get("told"), "absent": since, "detail": detail})))
             return RenewalOutcome("later", detail, True)
         kind = "gone"
-        detail = f"No refresh of the broker is to be found since {to_ist(since):%a %d %b %H:%M} IST. Log in. {detail}"
+        detail = f"No refresh of the broker is to be found since {to_local(since):%a %d %b %H:%M %Z}. Log in. {detail}"
     if kind == "gone":
         store.write(Secret(json.dumps({"gone": detail})))
     elif kind == "refused":

@@ -39,7 +39,7 @@ def run(demo: Demo) -> dict[str, Any]:
     """Run all steps in `demo.state`; the summary document. Raises HarvesterError naming what failed."""
     step = demo.progress.step
     demo.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.today_in_india()))
+    calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.market_today()))
     serve = [program("exchange"), "serve", "--state", str(demo.exchange), "--port", "0", "--keep-frames"]
     began = time.time_ns()
     with process(demo, "exchange", [*serve, "--calendar", str(demo.calendar)], dict(os.environ)) as exchange:
@@ -71,7 +71,7 @@ def record(demo: Demo, env: dict[str, str]) -> Session:
         wait_for(demo.state / "access-token", agent)
         wait_for(demo.state / "status.json", recorder)
         opens, closes = calendar.announce(demo.calendar, lead_seconds=LEAD_SECONDS, seconds=demo.session_seconds)
-        demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
+        demo.progress.note(f"the market opens at {opens:%H:%M:%S %Z} and closes at {closes:%H:%M:%S %Z}")
         wait_until(opens.timestamp() + 2)
         observed = ask_with_sdk(demo, list(SYMBOLS))
         demo.progress.note(f"the unmodified SDK sees the same market: {observed['books']}")

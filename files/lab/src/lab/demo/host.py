@@ -97,7 +97,7 @@ def run(demo: Demo) -> dict[str, Any]:
     began = time.time_ns()
     with step(BOOT):
         demo.state.mkdir(mode=0o700, exist_ok=True)
-        calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.today_in_india()))
+        calendar.write_calendar(demo.calendar, calendar.closed_calendar(calendar.market_today()))
         boot = Boot(demo.root, demo.progress)
     with find_person(demo.exchange) as person:
         with step(BUILD), boot.beside():
@@ -145,7 +145,7 @@ def record(demo: Demo, build_seconds: float) -> Session:
     # The calendar has to reach the host before the open, and a machine that was slow to build it needs longer for it.
     lead_seconds = 8 + round(build_seconds / 4)
     opens, closes = calendar.announce(demo.calendar, lead_seconds=lead_seconds, seconds=demo.session_seconds)
-    demo.progress.note(f"the market opens at {opens:%H:%M:%S} IST and closes at {closes:%H:%M:%S} IST")
+    demo.progress.note(f"the market opens at {opens:%H:%M:%S %Z} and closes at {closes:%H:%M:%S %Z}")
     demo.ansible("site.yml", "--tags", "harvester_config")
     wait_until(opens.timestamp() + 2)
     host = load_hosts(demo.root)[0]

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from harvester.base.aws_names import FUNCTIONS
-from harvester.base.clock import IST
+from harvester.base.market import zone
 from harvester.calendar import TradingCalendar
 from runbook.aws.trading_days import calendars_of, sessions_file
 from runbook.fleet.bundle import modules_of
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
     """
     calendar = TradingCalendar.load(Path(arguments[2]) if len(arguments) > 2 and arguments[2] else None)
     calendars = calendars_of(calendar, json.loads(sys.stdin.read() or "[]"))
-    today = datetime.now(IST).date()
+    today = datetime.now(zone()).date()
     built = build(Path(arguments[0]), Path(arguments[1]), calendars, today)
     until = sessions_file(calendars, today.replace(day=1))["known_until"]
     print(json.dumps({"archives": {name: str(path) for name, path in built.items()}, "known_until": until}))

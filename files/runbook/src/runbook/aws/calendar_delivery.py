@@ -12,7 +12,7 @@ from runbook.fleet.inventory import GROUP, ask_ansible
 from runbook.fleet.playbook import Target, run
 
 MANAGED, LAB = "aws_account_managed", "lab_state"
-VARIABLES = (MANAGED, LAB, "aws_account_profile", "aws_endpoint_url", "broker_proxy", "broker_ca_file")
+VARIABLES = (MANAGED, LAB, calendar.MARKET, "aws_account_profile", "aws_endpoint_url", "broker_proxy", "broker_ca_file")
 
 
 @dataclass(frozen=True)

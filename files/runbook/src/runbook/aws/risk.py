@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from harvester.base.clock import IST, to_ist
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local, zone
 from harvester.calendar import TradingCalendar
 from runbook.pull.manifests import DayManifest, parse
 from runbook.pull.receipt import holds
@@ -34,7 +34,7 @@ def find_risks(
         try:
             days = [parse(content, path) for path, content in sorted(transport.read_manifests().items())]
             risks += [Risk(transport.host, text) for day in days if (text := _missing(day, store))]
-            if recording and _session_has_begun(now or datetime.now(IST), {str(day.date) for day in days}):
+            if recording and _session_has_begun(now or datetime.now(zone()), {str(day.date) for day in days}):
                 risks.append(Risk(transport.host, "today's session, which is in the journal alone until it is closed"))
         except HarvesterError as error:
             risks.append(Risk(transport.host, f"cannot be asked what it has: {error}"))
@@ -53,7 +53,7 @@ def _missing(day: DayManifest, store: LocalStore) -> str:
 
 
 def _session_has_begun(now: datetime, closed: set[str]) -> bool:
-    session = TradingCalendar.load().session(now.astimezone(IST).date())
+    session = TradingCalendar.load().session(now.astimezone(zone()).date())
     if session is None or not session.phases or session.date.isoformat() in closed:
         return False
-    return to_ist(session.phases[0].open_ns) <= now
+    return to_local(session.phases[0].open_ns) <= now

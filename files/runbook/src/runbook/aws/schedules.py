@@ -48,7 +48,7 @@ def check(schedules: Sequence[Mapping[str, Any]], timezone: str) -> None:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise ConfigError(f"{timezone!r} is not a time zone. Write it as Asia/Kolkata.") from None
+        raise ConfigError(f"{timezone!r} is not a time zone. Write it as Europe/London.") from None
     for schedule in schedules:
         if not EXPRESSION.match(schedule["expression"]):
             raise ConfigError(f"schedule {schedule['name']}: {schedule['expression']!r} is no cron, rate or at.")

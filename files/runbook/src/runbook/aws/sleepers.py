@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import zone
 from harvester.calendar import TradingCalendar
 from runbook.aws.cost import hourly
 from runbook.aws.environment import Environment, reaching
@@ -52,7 +52,7 @@ def judge(answer: HostStatus, host: Host, wall_ns: int | None = None) -> HostSta
 
 def explain_cost(here: Environment, names: Sequence[str], now: datetime | None = None) -> str:
     """Until when hosts run that are started now, and what that costs them together."""
-    began = now or datetime.now(IST)
+    began = now or datetime.now(zone())
     ends = _next_evening(here, began)
     hours = (ends - began) / timedelta(hours=1)
     if not here.variables["aws_watch_save_hours"]:
@@ -64,7 +64,7 @@ def explain_cost(here: Environment, names: Sequence[str], now: datetime | None =
     else:
         costs = f"about {price * hours * len(names):.2f} US dollars ({price:.4f} an hour and host)"
     return (
-        f"{', '.join(names)} will run until the evening of the next trading day ({ends:%a %d %b %H:%M} IST, once its "
+        f"{', '.join(names)} will run until the evening of the next trading day ({ends:%a %d %b %H:%M %Z}, once its "
         f"data is in the bucket): {hours:.0f} h, {costs}."
     )
 

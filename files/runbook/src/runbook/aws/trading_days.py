@@ -1,12 +1,16 @@
 """The trading calendar as the functions in AWS need it: the sessions of each trading day."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import TZPATH
 
-from harvester.base.clock import to_ist
+from harvester.base.errors import ConfigError
+from harvester.base.market import in_force, to_local
 from harvester.base.validation import validate
-from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
+from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.segments import SegmentName, guess_segment, in_order
 from harvester.config.rules import SymbolRule
 
@@ -19,8 +23,8 @@ HORIZON = timedelta(days=190)
 
 
 def calendars_of(calendar: TradingCalendar, symbols: Iterable[str | Mapping[str, Any]]) -> list[TradingCalendar]:
-    """The calendars of the segments of tickers, as they look, and of rules; that of NSE cash where none is named."""
-    names = in_order(map(_segment_of, symbols)) or [NSE_CASH]
+    """The calendars of the segments of tickers, as they look, and of rules; the main one where none is named."""
+    names = in_order(map(_segment_of, symbols)) or [calendar.segment]
     return [calendar.of(name) for name in names if name in calendar.segments]
 
 
@@ -36,13 +40,14 @@ def trading_days(calendars: Sequence[TradingCalendar], first: date) -> Iterator[
         if phases:
             ends = [phase.close_ns for phase in phases]
             watched = [phase.close_ns for phase in phases if phase.name in WATCHED]
-            yield to_ist(min(phase.open_ns for phase in phases)), to_ist(max(watched or ends)), to_ist(max(ends))
+            yield to_local(min(phase.open_ns for phase in phases)), to_local(max(watched or ends)), to_local(max(ends))
 
 
 def sessions_file(calendars: Sequence[TradingCalendar], first: date) -> dict[str, object]:
-    """What the functions know of each trading day, in Indian time: open, close, and when the evening begins.
+    """What the functions know of each trading day, in market time: open, close, and when the evening begins.
 
-    "trading" has the spans of each day in which there is continuous trading of some segment.
+    "trading" has the spans of each day in which there is continuous trading of some segment; "zone" the rules of the
+    market's zone. Raises ConfigError where this machine has none.
     """
     sessions: dict[str, list[str]] = {}
     trading: dict[str, list[list[str]]] = {}
@@ -50,10 +55,19 @@ def sessions_file(calendars: Sequence[TradingCalendar], first: date) -> dict[str
         day = opens.date()
         sessions[day.isoformat()] = [opens.isoformat(), closes.isoformat(), (ends + LAG).isoformat()]
         trading[day.isoformat()] = [
-            [to_ist(begins).isoformat(), to_ist(ends).isoformat()] for begins, ends in _trading(calendars, day)
+            [to_local(begins).isoformat(), to_local(ends).isoformat()] for begins, ends in _trading(calendars, day)
         ]
     known_until = (first + HORIZON - timedelta(days=1)).isoformat()
-    return {"known_until": known_until, "sessions": sessions, "trading": trading}
+    return {"known_until": known_until, "sessions": sessions, "trading": trading, "zone": zone_rules()}
+
+
+def zone_rules() -> str:
+    """The rules of the market's zone as the time zone database has them (TZif), in Base64."""
+    name = in_force().zone_name
+    for folder in map(Path, TZPATH):
+        if (folder / name).is_file():
+            return b64encode((folder / name).read_bytes()).decode()
+    raise ConfigError(f"The rules of the time zone {name} are not on this machine. Install the package tzdata.")
 
 
 def _trading(calendars: Sequence[TradingCalendar], day: date) -> list[tuple[int, int]]:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from harvester.base.clock import IST
 from harvester.base.errors import HarvesterError
+from harvester.base.market import zone
 from runbook.aws import athena
 from runbook.aws import environment as environments
 from runbook.aws.account import find_instances, find_parameters
@@ -170,7 +170,7 @@ def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
     name = here.names.function(deployed(here.variables)[0])
     settings = here.account.client("lambda").get_function_configuration(FunctionName=name)
     until = str(settings.get("Environment", {}).get("Variables", {}).get("KNOWN_UNTIL", ""))
-    soon = (datetime.now(IST) + timedelta(days=KNOWN_DAYS)).date().isoformat()
+    soon = (datetime.now(zone()) + timedelta(days=KNOWN_DAYS)).date().isoformat()
     if until < soon:
         yield warn("schedules", f"functions know trading days until {until or 'no day'} alone", SITE)
     else:

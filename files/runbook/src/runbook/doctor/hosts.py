@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import to_local
 from harvester.base.release import USER_AGENT
 from harvester.base.validation import Refused
 from harvester.config.broker import API_URL
@@ -120,7 +120,7 @@ def check_settings(host: Host, lists: Sequence[IndexList]) -> Finding:
     most = "at most " if size.bounds else ""
     rules = f" by {len(settings.rules)} rules among them" if settings.rules else ""
     said = f"{most}{size.symbols} symbols{rules} every {settings.poll.interval_seconds:g} s"
-    old = find_outdated(settings.rules, settings.index_lists, to_ist(time.time_ns()).date())
+    old = find_outdated(settings.rules, settings.index_lists, to_local(time.time_ns()).date())
     return warn(name, f"{said}; {describe_outdated(old)}", update_lists(old)) if old else ok(name, said)
 
 

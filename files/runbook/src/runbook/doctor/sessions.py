@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.base.validation import Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.segments import guess_segment, in_order
@@ -44,4 +44,4 @@ def _outlook(calendar: TradingCalendar, phases: tuple[PhaseName, ...], wall_ns: 
     if following is None:
         return f"{calendar.segment} has no session within a year"
     what = "closes" if calendar.is_open(wall_ns, phases) else "opens"
-    return f"{calendar.segment} {what} {to_ist(following):%a %d %b %H:%M} IST"
+    return f"{calendar.segment} {what} {to_local(following):%a %d %b %H:%M %Z}"

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from harvester.base.clock import IST
+from harvester.base.market import zone
 from runbook.aws.environment import Environment
 from runbook.aws.functions import deployed
 from runbook.doctor.finding import Finding, ok, warn
@@ -33,7 +33,7 @@ def check_support(here: Environment, _: str) -> Iterator[Finding]:
 
 def judge(what: str, ends: date | None, today: date | None = None) -> Finding:
     """ok while `ends` is far; None is a date that is not known here."""
-    now = today or datetime.now(IST).date()
+    now = today or datetime.now(zone()).date()
     if ends is None:
         return warn("support", f"{what}: until when it is supported is not known here", "Look it up at AWS.")
     if ends - now < SOON:

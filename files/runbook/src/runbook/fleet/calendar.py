@@ -9,20 +9,23 @@ import configparser
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harvester.base.clock import IST
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import replace_file
+from harvester.base.market import MARKETS, NSE, MarketName, in_force, zone
 from harvester.base.release import USER_AGENT
 from harvester.base.validation import Refused, validate
-from harvester.calendar.model import PACKAGED, CalendarFile, read_calendar
+from harvester.calendar.model import CalendarFile, packaged, read_calendar
+from harvester.calendar.segments import OF_MARKET
 
 FILE = "calendar.json"
 VARIABLE = "harvester_calendar_file"
+MARKET = "harvester_market"
 SITE = "https://www.nseindia.com"
 PAGE = f"{SITE}/resources/exchange-communication-holidays"
 LIST = f"{SITE}/api/holiday-master?type=trading"
@@ -76,9 +79,22 @@ def path_of(root: Path, inventory: str | None, variables: Iterable[Mapping[str, 
     return beside if beside.is_file() else None
 
 
+def market_of(path: Path | None, variables: Iterable[Mapping[str, Any]] = ()) -> MarketName:
+    """The market that the inventory's variable names, else that of its calendar file, else NSE. Raises ConfigError."""
+    named = next((str(each[MARKET]) for each in variables if each.get(MARKET)), "")
+    if not named and path is not None:
+        with suppress(OSError, ValueError, AttributeError):  # whoever needs it says what is wrong with it
+            zone_name = json.loads(path.read_bytes()).get("timezone")
+            named = next((market.name for market in MARKETS.values() if market.zone_name == zone_name), "")
+    found = MARKETS.get(named or NSE.name)
+    if found is None:
+        raise ConfigError(f"{MARKET} is {named!r} in the inventory. Write one of {', '.join(MARKETS)}.")
+    return found.name
+
+
 def today() -> date:
-    """The date in India."""
-    return datetime.now(IST).date()
+    """The date in the market."""
+    return datetime.now(zone()).date()
 
 
 def fetch(source: str | None) -> Data:
@@ -123,8 +139,8 @@ def _parse(content: bytes, source: str) -> Data:
 
 def current(path: Path | None) -> Data:
     """The calendar that is in force, as data; of the package where there is no file. Raises ConfigError."""
-    read_calendar(path or PACKAGED)
-    found: Data = json.loads((path or PACKAGED).read_bytes())
+    read_calendar(path or packaged())
+    found: Data = json.loads((path or packaged()).read_bytes())
     return found
 
 
@@ -210,6 +226,7 @@ def _years(days: Iterable[date]) -> set[int]:
 
 def compare(now: Data, new: Data) -> Iterator[Difference]:
     """What the new calendar has that the one in force has not, and the other way round."""
+    main = OF_MARKET[in_force().name][0]
     names: list[str] = sorted({*now.get("segments", {}), *new.get("segments", {})})
     for segment in ("", *names):
         before = now if not segment else now.get("segments", {}).get(segment, {})
@@ -219,7 +236,7 @@ def compare(now: Data, new: Data) -> Iterator[Difference]:
             for sign, here, there in (("-", old, rows), ("+", rows, old)):
                 for text, row in here.items():
                     if text not in there:
-                        yield Difference(sign, segment or "nse_cash", row[0], row[1], row[2])
+                        yield Difference(sign, segment or main, row[0], row[1], row[2])
     if now["valid_until"] != new["valid_until"]:
         yield Difference("+", "", new["valid_until"], f"the facts end here (before: {now['valid_until']})", "")
 

@@ -48,6 +48,7 @@ CONNECTION_VARIABLES = (
 )
 OPERATOR_VARIABLES = (
     "harvester_settings",
+    "harvester_market",
     "harvester_calendar_file",
     "harvester_index_lists_file",
     "database_backup",  # of a PostgreSQL database: what the role of that name takes

@@ -1,15 +1,13 @@
 """The report's time axes: a symbol is drawn over the hours of its own segment, and what lies between them is blank."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.lake.certificate.balance import parts_of
 from harvester.reader.days import Day
-from runbook.report.query import TIME_ZONE
 
 COLUMNS = 96
 TITLES = {
@@ -83,5 +81,5 @@ def _say(axis: Axis) -> str:
 
 
 def clock(ns: int) -> str:
-    """The time of day in India."""
-    return datetime.fromtimestamp(ns // 10**9, ZoneInfo(TIME_ZONE)).strftime("%H:%M:%S")
+    """The market's time of day."""
+    return f"{to_local(ns):%H:%M:%S}"

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import in_force
 from harvester.reader.days import Day
 from runbook.report.catalogue import files_by_schema, load_days, require_days
 
 if TYPE_CHECKING:
     import duckdb
-
-TIME_ZONE = "Asia/Kolkata"
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
 
     days = require_days(lake, load_days(lake, since=since, until=until))
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute(f"set TimeZone='{TIME_ZONE}'")
+    connection.execute(f"set TimeZone='{in_force().zone_name}'")
     try:
         _create_views(connection, days)
     except duckdb.Error as error:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
-from zoneinfo import ZoneInfo
 
 from harvester.base.files import replace_file
+from harvester.base.market import zone
 from harvester.lake.certificate.shares import in_percent, share_of
 from harvester.ledger.outage import Cause
 from harvester.reader.days import Day
@@ -20,7 +20,7 @@ from runbook.report.panels import (
     make_panel,
     worst_coverage,
 )
-from runbook.report.query import TIME_ZONE, open_lake
+from runbook.report.query import open_lake
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,7 +57,7 @@ def write_report(
         causes=sorted({cause for section in sections for panel in section["panels"] for cause in panel.causes}),
         all_causes=get_args(Cause),
         breaks=any(section["has_breaks"] for section in sections),
-        made_at=datetime.now(ZoneInfo(TIME_ZONE)),
+        made_at=datetime.now(zone()),
         levels=LEVELS,
         line_height=LINE_HEIGHT,
     )

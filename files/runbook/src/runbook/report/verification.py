@@ -7,9 +7,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
-from harvester.calendar import NSE_CASH, SegmentName, TradingCalendar
+from harvester.base.market import to_local
+from harvester.calendar import SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
 from harvester.reader.days import Day
 from harvester.reader.files import looks_of
@@ -112,9 +113,9 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
     )
 
 
-def today_in_india() -> date:
+def market_today() -> date:
     """The date there now."""
-    return to_ist(SystemClock().wall_ns()).date()
+    return to_local(SystemClock().wall_ns()).date()
 
 
 def missing_days(
@@ -126,13 +127,16 @@ def missing_days(
 ) -> Iterator[date]:
     """Trading days of the selection before today without data; where it is open, between the first and last day here.
 
-    `by_segment`: days here that have each segment; default: all of them NSE cash. `today`: default: the date in India.
+    `by_segment`: days here that have each segment; default: all of them the main one. `today`: default: the market's.
     """
     if not present and not (selection.since and selection.until):
         return
     day = selection.since or min(present)
-    last = min(selection.until or max(present), (today or today_in_india()) - timedelta(days=1))
-    due = [_Due.make(segment, days, present) for segment, days in (by_segment or {NSE_CASH: present}).items()]
+    last = min(selection.until or max(present), (today or market_today()) - timedelta(days=1))
+    due = [
+        _Due.make(segment, days, present)
+        for segment, days in (by_segment or {TradingCalendar.load().segment: present}).items()
+    ]
     while day <= last:
         if day not in present and any(each.first <= day <= each.last and each.calendar.session(day) for each in due):
             yield day
@@ -150,7 +154,7 @@ class _Due(NamedTuple):
     def make(cls, segment: SegmentName, days: Collection[date], present: Collection[date]) -> "_Due":
         """From its first day here on until the next without it; what the first of all has was always recorded."""
         known = TradingCalendar.load()
-        calendar = known.of(segment if segment in known.segments else NSE_CASH)
+        calendar = known.of(segment) if segment in known.segments else known
         if not present:
             return cls(calendar, date.min, date.max)
         first, last = min(days), max(days)

@@ -93,7 +93,7 @@ def _sources(inventory: str | None, limit: str | None, from_: str) -> list["Host
 
 
 @operator(
-    date="trading day (default: today in India)",
+    date="trading day (default: today in the market)",
     name="the delivery of this name alone (default: all)",
     json="print what each host did as JSON",
     **WHERE,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.dues.due import WRONG
 from harvester.dues.wording import ORDER, WORDS
 from runbook.console.terminal import console, table
@@ -55,4 +55,4 @@ def _why(entry: dict[str, Any]) -> str:
 
 
 def _time(wall_ns: int | None) -> str:
-    return f"{to_ist(wall_ns):%d %b %H:%M:%S}" if wall_ns else ""
+    return f"{to_local(wall_ns):%d %b %H:%M:%S}" if wall_ns else ""

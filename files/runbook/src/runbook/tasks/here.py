@@ -40,11 +40,17 @@ def awake_hosts_of(inventory: str | None, limit: str | None) -> list[Host]:
 
 
 def go_by_calendar(inventory: str | None, *variables: Mapping[str, Any]) -> None:
-    """From here on this process goes by the calendar of an inventory; `variables` are those of its hosts, if known."""
-    from harvester.calendar.model import ENVIRONMENT
-    from runbook.fleet.calendar import path_of
+    """From here on this process goes by market and calendar of an inventory; `variables` are its hosts', if known.
 
-    os.environ[ENVIRONMENT] = str(path_of(ROOT, inventory, variables) or "")
+    Where they are not, the market is that of the calendar file. Raises ConfigError.
+    """
+    from harvester.base.market import enter
+    from harvester.calendar.model import ENVIRONMENT
+    from runbook.fleet.calendar import market_of, path_of
+
+    path = path_of(ROOT, inventory, variables)
+    enter(market_of(path, variables))
+    os.environ[ENVIRONMENT] = str(path or "")
 
 
 def target_of(inventory: str | None, limit: str | None) -> Target:

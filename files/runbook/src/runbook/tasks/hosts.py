@@ -2,7 +2,7 @@
 
 from invoke.context import Context
 
-from runbook.tasks.here import ROOT, awake_hosts_of, play, target_of
+from runbook.tasks.here import ROOT, awake_hosts_of, go_by_calendar, play, target_of
 from runbook.tasks.options import FORCE, WHERE, agree, operator
 
 
@@ -45,7 +45,7 @@ def rollback(_: Context, force: bool = False, inventory: str | None = None, limi
 
 
 @operator(
-    source="file or address instead of the exchange's own list: its JSON, or a whole calendar file",
+    source="file or address instead of the exchange's list, or exchange_calendars: its JSON, or a whole calendar file",
     yes="do not ask",
     dry_run="show the difference and stop",
     inventory=WHERE["inventory"],
@@ -54,17 +54,20 @@ def calendar_update(
     _: Context, source: str | None = None, yes: bool = False, dry_run: bool = False, inventory: str | None = None
 ) -> None:
     """Take over the exchange's list of holidays, and bring the calendar everywhere; hosts may be asleep."""
+    from harvester.base.market import NSE, in_force
     from runbook.aws import calendar_delivery
     from runbook.console.terminal import console
-    from runbook.fleet import calendar
+    from runbook.fleet import calendar, us_calendar
     from runbook.fleet.environment import clients_of, variables_set
     from runbook.tasks import presentation
 
     place = calendar_delivery.look(ROOT, inventory)
+    go_by_calendar(inventory, place.variables)
     now = calendar.current(place.path)
     with variables_set(clients_of(place.variables)):
-        found = calendar.fetch(source)
-    new = calendar.propose(now, found, source or calendar.LIST, calendar.today())
+        found = calendar.fetch(source) if source or in_force() is NSE else us_calendar.fetch(ROOT)
+    where = source or (calendar.LIST if in_force() is NSE else us_calendar.SOURCE)
+    new = calendar.propose(now, found, where, calendar.today())
     changes = list(calendar.compare(now, new))
     presentation.show_calendar(changes, place.target)
     if dry_run:

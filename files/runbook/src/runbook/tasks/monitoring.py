@@ -30,7 +30,7 @@ def status(_: Context, json: bool = False, inventory: str | None = None, limit: 
         raise UnhealthyError("not every host is healthy; see above.")
 
 
-@operator(date="date in India, YYYY-MM-DD (default: today)", json="print the hosts' own ledgers as JSON", **WHERE)
+@operator(date="market date, YYYY-MM-DD (default: today)", json="print the hosts' own ledgers as JSON", **WHERE)
 def due(
     _: Context, date: str | None = None, json: bool = False, inventory: str | None = None, limit: str | None = None
 ) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.lake.certificate.shares import in_percent
 from harvester.lake.layout import SO_FAR_NAME
 from runbook.console.terminal import console, human_age, human_bytes, table
@@ -74,7 +75,7 @@ def show_so_far(found: "Sequence[SoFar]") -> None:
             out.print(f"missing: {problem}", markup=False)
         if each.folder:
             until_ns = json.loads((each.folder / SO_FAR_NAME).read_bytes())["until_ns"]
-            out.print(f"{each.host}: today so far, until {to_ist(until_ns):%H:%M:%S} India time.", markup=False)
+            out.print(f"{each.host}: today so far, until {to_local(until_ns):%H:%M:%S %Z}.", markup=False)
             out.print(f'Read it with open_lake("{each.folder}", so_far=True). It is not closed.', markup=False)
         elif not each.problems:
             out.print(f"{each.host}: {each.said}", markup=False)
@@ -159,11 +160,11 @@ def show_pushed(pushed: "Pushed") -> None:
     hosts = ", ".join(f"{host} ({version})" for host, version in pushed.versions.items())
     out.print(f"In use on {hosts}.", markup=False)
     account = pushed.account or "an account that the token does not name"
-    out.print(f"Account {account}, valid until {pushed.expires_at:%a %d %b %Y %H:%M} IST.", markup=False)
+    out.print(f"Account {account}, valid until {pushed.expires_at:%a %d %b %Y %H:%M %Z}.", markup=False)
     for note in pushed.notes:
         out.print(note, markup=False)
     if pushed.next_session:
-        out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M} IST.", markup=False)
+        out.print(f"Next login: before the session of {pushed.next_session:%a %d %b, %H:%M %Z}.", markup=False)
 
 
 def show_credentials(found: Sequence["CredentialStatus"]) -> None:
@@ -173,7 +174,7 @@ def show_credentials(found: Sequence["CredentialStatus"]) -> None:
             credential.name,
             credential.version or credential.state or "not stored",
             human_age(credential.age) if credential.age is not None else "",
-            f"{to_ist(credential.expires_at_ns):%a %d %b %H:%M} IST" if credential.expires_at_ns else "",
+            f"{to_local(credential.expires_at_ns):%a %d %b %H:%M %Z}" if credential.expires_at_ns else "",
             "[green]ok[/]" if credential.good and credential.version else "" if credential.good else "[red]missing[/]",
             credential.action,
             credential.place,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from runbook.console.terminal import console, human_age, human_bytes, table
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _status_row(answer: "HostStatus") -> tuple[object, ...]:
         "[green]healthy[/]" if answer.healthy else "[red]unhealthy[/]",
         _session(answer.report.get("session") or {"open": window.get("open"), "recorded": window.get("open")}),
         f"{sum(one.get('updates', 0) for one in symbols):,}",
-        f"{to_ist(max(received)):%H:%M:%S}" if received else "none",
+        f"{to_local(max(received)):%H:%M:%S}" if received else "none",
         len(status.get("open_gaps") or []),
         _lost(status),
         f"{token.get('state', 'unknown')} {answer.report.get('token_version') or ''}".strip(),

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from harvester.alerts.host import USER
-from harvester.base.clock import NS_PER_SECOND, SystemClock, to_ist
+from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import check_token
@@ -197,5 +198,5 @@ def _judged(
 
 def next_login(ends_ns: int) -> str:
     """When the first session opens that something valid until `ends_ns` does not cover."""
-    opens = next_session_after(to_ist(ends_ns), TradingCalendar.load())
-    return f"{opens:%a %d %b, %H:%M} IST" if opens else f"{to_ist(ends_ns):%a %d %b, %H:%M} IST"
+    opens = next_session_after(to_local(ends_ns), TradingCalendar.load())
+    return f"{opens:%a %d %b, %H:%M %Z}" if opens else f"{to_local(ends_ns):%a %d %b, %H:%M %Z}"

@@ -3,8 +3,8 @@
 import sys
 import time
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import ConfigError
+from harvester.base.market import to_local
 from harvester.base.redaction import Secret
 from harvester.tokens import schwab
 from harvester.tokens.expiry import wrap
@@ -49,8 +49,8 @@ def push(host: Host, *, secret_stdin: bool = False) -> str:
         tokens = schwab.exchange_code(app, code, wall_ns=time.time_ns(), api_url=api_url)
         refresh = _store(host, "schwab_refresh_token").write(wrap(tokens.refresh))
         access = _store(host, "schwab_access_token").write(wrap(tokens.access))
-    ends = to_ist(tokens.refresh.expires_at_ns)
-    return f"Stored {access} and {refresh}. Next login: before {ends:%a %d %b, %H:%M} IST, when the refresh token ends."
+    ends = to_local(tokens.refresh.expires_at_ns)
+    return f"Stored {access} and {refresh}. Next login: before {ends:%a %d %b, %H:%M %Z}, when the refresh token ends."
 
 
 def _store(host: Host, secret: str) -> Store:

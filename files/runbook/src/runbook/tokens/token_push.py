@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from harvester.base.clock import SystemClock, to_ist
+from harvester.base.clock import SystemClock
+from harvester.base.market import to_local
 from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import Claims, TokenError, check_token, read_claims
@@ -112,7 +113,7 @@ def push(
         awake, wanted, ask=ask, newest=places.newest_access_token, seconds=adoption_seconds
     )
     notes += adoption.say_asleep(asleep)
-    expires_at = to_ist(expires_at_ns)
+    expires_at = to_local(expires_at_ns)
     return Pushed(obtained.claims.account, expires_at, versions, next_session_after(expires_at), notes)
 
 
@@ -122,8 +123,8 @@ def next_session_after(moment: datetime, calendar: TradingCalendar | None = None
     day: date = moment.date()
     for _ in range(15):
         session = calendar.session(day)
-        if session and session.phases and to_ist(session.phases[-1].close_ns) > moment:
-            return to_ist(session.phases[0].open_ns)
+        if session and session.phases and to_local(session.phases[-1].close_ns) > moment:
+            return to_local(session.phases[0].open_ns)
         day += timedelta(days=1)
     return None
 

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import httpx
 from msgspec import to_builtins
 
-from harvester.base.clock import to_ist
 from harvester.base.errors import HarvesterError
+from harvester.base.market import to_local
 from harvester.base.release import USER_AGENT
 from harvester.brokers.fyers.found import FoundSymbols, find_symbols
 from harvester.brokers.fyers.masters import KeptMasters, MasterFile
@@ -63,7 +63,7 @@ async def resolve_rules(
     """What the rules stand for today, and remarks on the masters. Raises HarvesterError, ConfigError for a rule."""
     listed = {each.index: each for each in lists}
     pairs = [(rule, listed.get(rule.index or "")) for rule in rules]
-    today, remarks = to_ist(now_ns).date(), list[str]()
+    today, remarks = to_local(now_ns).date(), list[str]()
     tls, headers = ssl.create_default_context(), {"User-Agent": USER_AGENT}
     prices: dict[str, Decimal] = {}
     async with httpx.AsyncClient(verify=tls, timeout=DOWNLOAD_SECONDS, headers=headers) as client:

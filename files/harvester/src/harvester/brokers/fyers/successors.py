@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.brokers.fyers.symbols import Listing
 
 ISSUER = 7
@@ -37,7 +37,7 @@ def explain(symbol: str, last: Last | None, today: date, listed: Iterable[Listin
         )
     old = last.listing
     if old.has_expired(today) and old.expires_ns:
-        return Lost(f"{missing}: the contract expired on {to_ist(old.expires_ns):%Y-%m-%d}. It has no successor")
+        return Lost(f"{missing}: the contract expired on {to_local(old.expires_ns):%Y-%m-%d}. It has no successor")
     found = find_successor(old, listed)
     if found is None:
         identity = f"neither its fyToken {old.fy_token} nor its ISIN {old.isin} is"

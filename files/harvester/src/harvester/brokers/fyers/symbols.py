@@ -9,7 +9,8 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.brokers.fyers.topics import SEGMENTS
 
 COLUMNS, MOST_COLUMNS = 21, 30
@@ -67,7 +68,7 @@ class Listing(NamedTuple):
         return self.tick is not None and self.tick % PAISA != 0
 
     def has_expired(self, today: date) -> bool:
-        return self.expires_ns is not None and to_ist(self.expires_ns).date() < today
+        return self.expires_ns is not None and to_local(self.expires_ns).date() < today
 
 
 def read_row(line: str) -> Listing | None:

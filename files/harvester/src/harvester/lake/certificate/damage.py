@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harvester.base.clock import NS_PER_SECOND, to_ist
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.lake.day.damage import Damage
 from harvester.lake.day.intervals import total, union
 from harvester.lake.gaps.losses import DAMAGED
@@ -119,7 +120,7 @@ def _when(from_ns: int | None, to_ns: int | None) -> str:
 
 
 def _clock(wall_ns: int | None) -> str:
-    return f"{to_ist(wall_ns or 0):%H:%M:%S}"
+    return f"{to_local(wall_ns or 0):%H:%M:%S}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from harvester.base.clock import to_ist
+from harvester.base.market import to_local
 from harvester.calendar import NSE_CASH
 from harvester.calendar.trading import Phase
 from harvester.journal.format import SOCKETS
@@ -126,6 +126,6 @@ def read_day(
 
 def _date_of(wall_ns: int) -> date | None:
     try:
-        return to_ist(wall_ns).date()
+        return to_local(wall_ns).date()
     except (OverflowError, ValueError, OSError):
         return None

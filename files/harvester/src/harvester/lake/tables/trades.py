@@ -7,10 +7,12 @@ rules and their reasons.
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 
 import numpy as np
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.decode.frames import ABSENT, Flags, Ints
 from harvester.journal.format import FYERS_HSM
 from harvester.lake.columns import Table
@@ -20,7 +22,6 @@ from harvester.lake.schema import PRINTS, QUOTES_TABLE, TRADE_SIDES, TRADES_TABL
 
 LATE, RESETS, SHARES = "late_quotes", "resets", "shares"
 FIGURES = (*PRINTS, SHARES, LATE, RESETS)
-_IST_NS = int(IST.utcoffset(None).total_seconds()) * NS_PER_SECOND
 _ORIGIN_ROWS = slice(0, TRADES_TABLE.at("in_session") + 1)
 """Rows of both tables that say where a quote came from."""
 _PRINT, _AGGREGATE, _UNMATCHED, _GAP = range(len(PRINTS))
@@ -145,8 +146,9 @@ def count_up(volume: Ints, traded: Ints) -> tuple[Ints, Ints, Flags]:
 
 
 def _days(moments: Ints) -> Ints:
-    """Dates in India, as days since 1970."""
-    days: Ints = (moments + _IST_NS) // DAY_NS
+    """Market dates as days since 1970, by the first moment's distance from UTC: clocks are set outside sessions."""
+    ahead = to_local(int(moments[0])).utcoffset() if len(moments) else None
+    days: Ints = (moments + int((ahead or timedelta()).total_seconds()) * NS_PER_SECOND) // DAY_NS
     return days
 
 

@@ -1,0 +1,360 @@
+"""A round: reports, repairs, restarts and what people are told, also when it is killed between any two steps."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.workers.conftest import Place
+from tests.workers.notebooks import notebook, sources
+from tests.workers.weeks import HOUR, MINUTE, START, stamp, status
+
+from harvester.base.errors import HarvesterError
+from harvester.workers import round as rounds
+from harvester.workers.mailbox import FolderMailbox, MailboxError, take
+from harvester.workers.repair import book, treat
+from harvester.workers.round import look_at
+
+
+def report(
+    kind: str = "RuntimeError", message: str = "CUDA out of memory", at: int = START, **more: object
+) -> dict[str, Any]:
+    return {
+        "notebook_id": "train.ipynb",
+        "error_type": kind,
+        "error_message": message,
+        "stacktrace": "Traceback (most recent call last):\n  File ...",
+        "iteration": 7,
+        "timestamp": stamp(at),
+        **more,
+    }
+
+
+def test_a_report_is_logged_repaired_answered_by_a_signal_and_told_with_the_lines_that_changed(place: Place) -> None:
+    place.put("colab_status.json", status(START))
+    place.put("train.ipynb", notebook(["import torch\nbatch_size = 64\nlr = 1e-3\n"]))
+    place.put("error_report.json", report())
+    look_at(place.parts())
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["import torch\nbatch_size = 32\nlr = 1e-3\n"]
+    assert not (place.box / "error_report.json").exists()
+    signal = place.signal()
+    assert signal == {
+        "action": "restart_training",
+        "reason": "OOM",
+        "requested_at": stamp(START),
+        "requested_by": "host-1",
+        "repair_applied": True,
+    }
+    [told] = place.told()
+    assert told[:2] == ("WARNING", "reported OOM")
+    assert told[2].splitlines() == [
+        "The worker colab reported OOM",
+        "RuntimeError: CUDA out of memory",
+        "The notebook train.ipynb was repaired; restart 1 of 3 in 24 hours was asked for.",
+        "cell 1: - batch_size = 64",
+        "cell 1: + batch_size = 32",
+    ]
+    [logged] = place.lines("errors/errors_*.jsonl")
+    assert (logged["error_message"], logged["iteration"], logged["door"]) == (
+        "CUDA out of memory",
+        7,
+        "error_report.json",
+    )
+    done = place.lines("repairs.jsonl")[-1]
+    assert done["patch_applied"] and done["restart_sent"] and done["error_type"] == "OOM"
+
+
+def test_the_older_name_of_a_report_is_read_too(place: Place) -> None:
+    place.put("colab_error_report.json", report("KeyError", "'close'"))
+    look_at(place.parts())
+    assert [each[:2] for each in place.told()] == [("WARNING", "reported DATA_ERROR")]
+    assert place.signal() is None
+
+
+def test_the_same_report_by_two_doors_counts_once(make_place: Callable[..., Place], tmp_path: Path) -> None:
+    door = tmp_path / "door"
+    door.mkdir()
+    place = make_place(inboxes=[str(door)])
+    place.put("train.ipynb", notebook(["batch_size = 64"]))
+    place.put("error_report.json", report())
+    (door / "0001.json").write_text(json.dumps(dict(sorted(report().items()))))
+    look_at(place.parts())
+    look_at(place.parts())
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 32"]
+    assert len(place.told()) == 1
+    assert len(place.lines("errors/errors_*.jsonl")) == 1
+    assert list(door.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b"[" * 70_000,
+        b'{"error_type": 3}',
+        b"{}",
+        b'{"error_type": "x", "iteration": NaN}',
+        b"x" * 70_000,
+    ],
+)
+def test_what_is_no_report_is_removed_and_does_nothing(place: Place, content: bytes) -> None:
+    place.put("error_report.json", content)
+    look_at(place.parts())
+    assert not (place.box / "error_report.json").exists()
+    assert place.told() == []
+    assert place.signal() is None
+
+
+def test_a_report_in_another_language_with_html_is_told_as_plain_text(place: Place) -> None:
+    french = (
+        "Trace d'appels :\n  à com.exemple.Entraînement.main(Entraînement.java:12)\n\x1b[31m<script>alert(1)</script>"
+    )
+    place.put(
+        "error_report.json",
+        report("java.lang.IllegalStateException", "<b>état</b> inattendu\x00\x1b[2J", stacktrace=french),
+    )
+    look_at(place.parts())
+    [(severity, cause, text)] = place.told()
+    assert (severity, cause) == ("CRITICAL", "reported UNKNOWN")
+    assert "\x1b" not in text and "<b>état</b>" in text
+
+
+def _die(place: Place, count: int, kind: str, message: str) -> list[tuple[str, str, str]]:
+    """So many deaths, a quarter of an hour apart, each after a sign of life."""
+    for death in range(count):
+        place.clock.now_ns = at = START + death * 15 * MINUTE
+        place.put("colab_status.json", status(at - MINUTE, death))
+        place.put("error_report.json", report(kind, message, at=at))
+        look_at(place.parts())
+    return place.told()
+
+
+def test_three_deaths_in_an_hour_use_the_budget_up_and_then_a_person_is_asked(place: Place) -> None:
+    told = _die(place, 4, "ConnectionError", "reset")
+    assert [each[0] for each in told] == ["WARNING", "WARNING", "WARNING", "CRITICAL"]
+    assert told[3][2].endswith("It was restarted 3 times in 24 hours, so it was not restarted again.")
+    assert len(rounds.load(place.parts().memory).restarts) == 3
+
+
+def test_a_kind_is_repaired_three_times_a_day_and_then_a_person_is_asked(make_place: Callable[..., Place]) -> None:
+    place = make_place(restarts_a_day=9)
+    place.put("train.ipynb", notebook(["batch_size = 512"]))
+    told = _die(place, 4, "MemoryError", "")
+    assert [each[0] for each in told] == ["WARNING", "WARNING", "WARNING", "CRITICAL"]
+    assert told[3][2].endswith(
+        "The notebook train.ipynb was repaired 3 times in 24 hours for this; it was not restarted."
+    )
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 64"]
+    assert sorted(path.name for path in place.folder.glob("*.backup.*")) == [
+        f"train.ipynb.backup.{n}" for n in (1, 2, 3)
+    ]
+
+
+def test_a_report_of_yesterday_restarts_nobody(place: Place) -> None:
+    place.put("colab_status.json", status(START))
+    place.put("error_report.json", report("ConnectionError", "reset", at=START - 20 * HOUR))
+    look_at(place.parts())
+    assert place.signal() is None
+    assert "the report is old" in place.told()[0][2].lower()
+
+
+def test_a_mailbox_that_takes_no_signal_is_asked_again_and_the_restart_is_forgotten_in_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("error_report.json", report("ConnectionError", "reset"))
+    refused = []
+
+    def put(*_: object) -> None:
+        refused.append(1)
+        raise MailboxError("drive: full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderMailbox, "put", put)
+        look_at(place.parts())
+        place.clock.now_ns += 2 * MINUTE
+        look_at(place.parts())
+    assert len(refused) == 2
+    place.clock.now_ns += 2 * MINUTE
+    look_at(place.parts())
+    assert place.signal() is not None
+    assert [each[1] for each in place.told()] == ["reported CONNECTION"]
+
+
+def test_a_signal_that_came_too_late_is_not_put_and_people_hear_of_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("error_report.json", report("ConnectionError", "reset"))
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderMailbox, "put", _refuse)
+        look_at(place.parts())
+    place.clock.now_ns += 31 * MINUTE
+    look_at(place.parts())
+    assert place.signal() is None
+    assert [each[1] for each in place.told()] == ["reported CONNECTION", "signal"]
+
+
+def test_a_worker_that_lives_again_is_not_restarted_by_what_was_decided_before(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("error_report.json", report("ConnectionError", "reset"))
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderMailbox, "put", _refuse)
+        look_at(place.parts())
+    place.clock.now_ns += 4 * MINUTE
+    place.put("colab_status.json", status(START + 3 * MINUTE))
+    look_at(place.parts())
+    assert place.signal() is None
+    assert [each[1] for each in place.told()] == ["reported CONNECTION"]
+
+
+def _refuse(*_: object) -> None:
+    raise MailboxError("drive: full")
+
+
+def test_a_folder_that_is_removed_is_unknown_and_not_death(place: Place) -> None:
+    place.put("colab_status.json", status(START))
+    look_at(place.parts())
+    (place.box / "colab_status.json").unlink()
+    place.box.rmdir()
+    for _ in range(100):
+        place.clock.now_ns += 2 * MINUTE
+        memory = look_at(place.parts())
+    assert memory.state == "unknown"
+    assert [each[:2] for each in place.told()] == [("WARNING", "unseen")]
+
+
+def test_a_memory_that_is_damaged_is_said_and_not_replaced(place: Place) -> None:
+    look_at(place.parts())
+    memory = place.folder / "memory.json"
+    memory.write_bytes(b"{")
+    with pytest.raises(HarvesterError, match=r"memory\.json: what is known of the worker cannot be read"):
+        look_at(place.parts())
+    assert memory.read_bytes() == b"{"
+
+
+def test_a_restart_command_runs_and_its_failure_is_told(make_place: Callable[..., Place], tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    place = make_place(restart_command=["sh", "-c", f"echo x >> {ran}; echo no GPU left >&2; exit 3"])
+    place.put("error_report.json", report("ConnectionError", "reset"))
+    look_at(place.parts())
+    assert ran.read_text() == "x\n"
+    assert place.told()[1][2].endswith("sh ended with 3: no GPU left.")
+
+
+def test_a_file_that_changes_while_it_is_acted_on_is_acted_on_again(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1")
+    box, seen = FolderMailbox(tmp_path), []
+
+    def act(data: bytes) -> None:
+        seen.append(data)
+        if data == b"1":
+            (tmp_path / "a").write_text("2")
+
+    assert take(box, "a", act)
+    assert seen == [b"1", b"2"]
+    assert not (tmp_path / "a").exists()
+    assert not take(box, "a", act)
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+class Steps:
+    """Kills at the step of this number; each effect has a step before and one after it."""
+
+    def __init__(self, kill_at: int) -> None:
+        self.kill_at, self.count = kill_at, 0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(*args: Any, **kwargs: Any) -> Any:
+            self.step()
+            result = function(*args, **kwargs)
+            self.step()
+            return result
+
+        return stepped
+
+    def step(self) -> None:
+        self.count += 1
+        if self.count == self.kill_at:
+            raise Killed
+
+
+def _watch(monkeypatch: pytest.MonkeyPatch, steps: Steps) -> None:
+    for verb in ("look", "read", "put", "clear"):
+        monkeypatch.setattr(FolderMailbox, verb, steps.around(getattr(FolderMailbox, verb)))
+    for module, name in (
+        (rounds, "save"),
+        (rounds, "post"),
+        (rounds, "_command"),
+        (book, "append_line"),
+        (book, "write_new"),
+    ):
+        monkeypatch.setattr(module, name, steps.around(getattr(module, name)))
+    monkeypatch.setattr(rounds.ErrorLog, "add", steps.around(rounds.ErrorLog.add))
+
+
+def test_killed_at_any_step_everything_happens_exactly_once(tmp_path: Path) -> None:
+    kill_at, killed = 0, True
+    while killed:
+        kill_at += 1
+        root = tmp_path / str(kill_at)
+        root.mkdir()
+        ran = root / "ran"
+        place = Place(root, restart_command=["sh", "-c", f"echo x >> {ran}"])
+        place.put("colab_status.json", status(START - MINUTE))
+        place.put("train.ipynb", notebook(["batch_size = 64"]))
+        place.put("error_report.json", report())
+        steps, killed = Steps(kill_at), False
+        with pytest.MonkeyPatch.context() as patched:
+            _watch(patched, steps)
+            try:
+                look_at(place.parts())
+            except Killed:
+                killed = True
+        for _ in range(2):
+            place.clock.now_ns += 2 * MINUTE
+            look_at(place.parts())
+        assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 32"], kill_at
+        assert place.signal() is not None, kill_at
+        memory = rounds.load(place.parts().memory)
+        assert (len(memory.restarts), memory.pending, len(memory.handled)) == (1, (), 1), kill_at
+        assert len(place.lines("errors/errors_*.jsonl")) == 1, kill_at
+        assert [line["state"] for line in place.lines("repairs.jsonl")] == ["begun", "done"], kill_at
+        assert not (place.box / "error_report.json").exists()
+        causes = [each[1] for each in place.told()]
+        # A notice may lie there twice; of one cause and source people hear once.
+        assert set(causes) == {"reported OOM"} and len(causes) <= 2, kill_at
+        assert (ran.read_text() if ran.exists() else "").count("x") <= 1, kill_at
+    assert kill_at > 30, "there are that many steps"
+
+
+def test_killed_at_any_step_of_an_undo_the_bytes_come_back(tmp_path: Path) -> None:
+    original = notebook(["batch_size = 64"])
+    kill_at, killed = 0, True
+    while killed:
+        kill_at += 1
+        root = tmp_path / str(kill_at)
+        root.mkdir()
+        place = Place(root)
+        place.put("train.ipynb", original)
+        place.put("error_report.json", report())
+        look_at(place.parts())
+        steps, killed = Steps(kill_at), False
+        with pytest.MonkeyPatch.context() as patched:
+            _watch(patched, steps)
+            try:
+                treat.undo(place.parts().mailbox, place.folder, START)
+            except Killed:
+                killed = True
+        if killed and place.lines("repairs.jsonl")[-1]["state"] != "undone":
+            treat.undo(place.parts().mailbox, place.folder, START)
+        assert (place.box / "train.ipynb").read_bytes() == original, kill_at
+        with pytest.raises(HarvesterError, match="no repair is left"):
+            treat.undo(place.parts().mailbox, place.folder, START)
+    assert kill_at > 5
