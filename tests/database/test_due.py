@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 
 from tests.database.world import MONDAY, World
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import INDIA
 from harvester.dues.backups import BackupSource
 from harvester.dues.judge import ledger_of
 
@@ -14,7 +15,7 @@ SUNDAY = MONDAY - timedelta(days=1)
 
 def at(clock: str) -> int:
     """A moment of Monday in India."""
-    return int(datetime.fromisoformat(f"{MONDAY}T{clock}").replace(tzinfo=IST).timestamp()) * NS_PER_SECOND
+    return int(datetime.fromisoformat(f"{MONDAY}T{clock}").replace(tzinfo=INDIA).timestamp()) * NS_PER_SECOND
 
 
 def hours(day: date) -> tuple[int, int] | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from harvester.base.clock import SystemClock, parse_date, to_ist
+from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import to_local
 from harvester.config.database import DatabaseSettings, find_database
 from harvester.database.copies import remove_old, rows_from, unproven
 from harvester.database.delivery import BackupDelivery
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, _: object) -> int:
     settings = find_database()
     if settings is None:
         raise ConfigError("No database is backed up here: set database_backup in the inventory, and run ./inv deploy.")
-    today = to_ist(SystemClock().wall_ns()).date()
+    today = to_local(SystemClock().wall_ns()).date()
     if args.action == "deliver":
         _deliver(settings)
     elif args.action == "restore-test":
@@ -57,8 +58,8 @@ def run(args: argparse.Namespace, _: object) -> int:
 
 
 def _day_of(settings: DatabaseSettings, kind: Kind) -> date:
-    """Today in India; before the daily backup's time yesterday, whose backup a host makes up for that slept."""
-    now = to_ist(SystemClock().wall_ns())
+    """Today on the market's clock; before the daily backup's time yesterday, whose backup a host makes up for that slept."""
+    now = to_local(SystemClock().wall_ns())
     early = kind == "daily" and now.time() < time.fromisoformat(settings.export_at)
     return now.date() - timedelta(days=1) if early else now.date()
 

@@ -79,7 +79,7 @@ class DatabaseSettings(Model, frozen=True, kw_only=True):
     endpoint_url: EndpointUrl | None = None
     """Another S3 service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
     export_at: Clock = "16:00"
-    """When the daily backup is due, in India."""
+    """When the daily backup is due, on the market's clock."""
     days: Literal["trading", "every"] = "trading"
     """On which days; what is written between two of them is in the later one."""
     full_at: Annotated[str, Meta(pattern=r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = (

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
-from harvester.base.clock import IST, NS_PER_SECOND
+from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import zone
 from harvester.config.database import DatabaseSettings
 from harvester.deliver.receipts import load
 from harvester.dues.due import Due, Found, UnseenError
@@ -58,7 +59,7 @@ class BackupSource:
             wanted["full"] = clock
         dues = []
         for name, at in wanted.items():
-            due_ns = int(datetime.combine(day, time.fromisoformat(at), IST).timestamp()) * NS_PER_SECOND
+            due_ns = int(datetime.combine(day, time.fromisoformat(at), zone()).timestamp()) * NS_PER_SECOND
             if name not in without and due_ns >= self._since_ns(KINDS[name].job):
                 dues.append(_due(name, day, due_ns))
         return sorted(dues, key=lambda due: due.due_ns)
