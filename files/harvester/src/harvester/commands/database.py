@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, _: object) -> int:
 
 
 def _day_of(settings: DatabaseSettings, kind: Kind) -> date:
-    """Today on the market's clock; before the daily backup's time yesterday, whose backup a host makes up for that slept."""
+    """Today on the market's clock; before the daily backup's time yesterday: a host that slept makes up for it."""
     now = to_local(SystemClock().wall_ns())
     early = kind == "daily" and now.time() < time.fromisoformat(settings.export_at)
     return now.date() - timedelta(days=1) if early else now.date()
