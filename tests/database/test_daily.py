@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.commands.places import no_room
 from tests.database.world import MONDAY, NAMES, World, days
 
 from harvester.base.errors import ConfigError, HarvesterError
@@ -179,6 +180,17 @@ def test_a_locked_table_ends_the_backup_with_a_sentence_and_leaves_nothing(world
         with pytest.raises(HarvesterError, match="somebody holds a table"):
             world.back_up_all(MONDAY)
     assert find(world.folder) == [] and list(world.folder.rglob("*.gz")) == []
+
+
+def test_a_full_disk_leaves_no_part_of_a_dump_and_the_next_run_makes_it(world: World) -> None:
+    world.trade(MONDAY)
+    with no_room(), pytest.raises(HarvesterError, match=r"the dump cannot be written \(File too large\)\. Make room"):
+        world.back_up(MONDAY)
+    with no_room(), pytest.raises(HarvesterError, match="the dump cannot be written"):
+        world.back_up_all(MONDAY)
+    assert [path for path in world.folder.rglob("*") if path.is_file()] == []
+    assert world.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'harvester%'") == []
+    assert world.back_up(MONDAY).day == MONDAY
 
 
 def test_a_server_that_is_down_and_a_database_that_is_not_there_are_told(world: World) -> None:

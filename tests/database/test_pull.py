@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import boto3
 import pytest
+from tests.commands.places import no_room
 from tests.database.world import MONDAY, World, days
 
 from harvester.base.errors import HarvesterError
@@ -58,6 +59,15 @@ def test_a_download_goes_on_where_it_stopped(world: World) -> None:
     whole = (world.folder / "daily/incremental_2026-11-23.dump.gz").read_bytes()
     partial.write_bytes(whole[:1000])
     assert world.pull().fetched == 1
+    assert world.differences() == []
+
+
+def test_a_full_disk_of_the_laptop_keeps_what_came_and_merges_nothing(world: World) -> None:
+    backed_up(world, 1)
+    with no_room(), pytest.raises(HarvesterError, match="There is no room left"):
+        world.pull()
+    assert world.here("SELECT count(*) FROM my_schema.ticks") == [(0,)]
+    world.pull()
     assert world.differences() == []
 
 
