@@ -193,6 +193,14 @@ def test_a_full_disk_leaves_no_part_of_a_dump_and_the_next_run_makes_it(world: W
     assert world.back_up(MONDAY).day == MONDAY
 
 
+def test_what_a_killed_backup_left_on_the_disk_is_cleared(world: World) -> None:
+    world.back_up(MONDAY)
+    left = world.folder / "daily/.incremental_2026-11-20.dump.gz.4242"
+    left.write_bytes(b"half")
+    world.back_up(MONDAY + timedelta(days=1))
+    assert not left.exists() and len(find(world.folder)) == 2
+
+
 def test_a_server_that_is_down_and_a_database_that_is_not_there_are_told(world: World) -> None:
     world.changes = {"database": "nodb"}
     with pytest.raises(HarvesterError, match="Correct the name of the database"):

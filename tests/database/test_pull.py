@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import boto3
 import pytest
@@ -11,6 +12,8 @@ from tests.database.world import MONDAY, World, days
 from harvester.base.errors import HarvesterError
 from harvester.database.chain import HoleError
 from harvester.database.merge import MergeError, Rules
+from harvester.database.programs import Program
+from runbook.doctor.database import check_backups
 
 TUESDAY = MONDAY + timedelta(days=1)
 
@@ -50,6 +53,20 @@ def test_a_dry_run_fetches_and_counts_and_the_next_run_merges(world: World) -> N
     assert world.here("SELECT count(*) FROM my_schema.ticks") == [(0,)]
     pulled = world.pull()
     assert (pulled.fetched, len(pulled.merged)) == (0, 1)
+
+
+def test_doctor_names_a_pg_restore_that_is_older_than_what_was_fetched(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(check_backups(world.root / "pulled")) == []
+    backed_up(world, 1)
+    world.pull()
+    [good] = check_backups(world.root / "pulled")
+    assert good.level == "ok" and "reads daily/incremental_2026-11-23.dump.gz" in good.detail
+    old = [Program(Path("/x/pg_restore"), 9, "9.6")]
+    monkeypatch.setattr("harvester.database.programs.find_programs", lambda _: old)
+    [bad] = check_backups(world.root / "pulled")
+    assert bad.level == "fail" and "here pg_restore 9.6 is older" in bad.detail and "Install that version's" in bad.fix
 
 
 def test_a_download_goes_on_where_it_stopped(world: World) -> None:

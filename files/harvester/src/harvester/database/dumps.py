@@ -57,6 +57,8 @@ def write_dump(program: Program, server: Server, database: str, options: Sequenc
     with server.environment(database) as environment, tempfile.TemporaryFile() as said:
         try:
             make_directory(path.parent)
+            for left in path.parent.glob(".*.dump.gz.*"):
+                left.unlink(missing_ok=True)  # of a backup that was killed; one at a time is at work
             with replacing(path, 0o640) as target, _running(command, environment, said) as process:
                 written = _pack(process.stdout, target)
                 _refuse(process, said, f"pg_dump of {database}")

@@ -73,7 +73,7 @@ class Server:
     def environment(self, database: str) -> Iterator[dict[str, str]]:
         """For pg_dump and pg_restore: the password is in a file that this user alone may read, while they run."""
         given = {"PGDATABASE": database, "PGHOST": self.host, "PGPORT": str(self.port or ""), "PGUSER": self.user}
-        found = {name: value for name, value in os.environ.items() if name not in ("PGPASSWORD", "PGOPTIONS")}
+        found = {name: value for name, value in os.environ.items() if name != "PGOPTIONS"}
         found |= {name: value for name, value in given.items() if value}
         found |= {"PGCONNECT_TIMEOUT": str(CONNECT_SECONDS), "LC_ALL": "C.UTF-8"}
         if self.password is None:
@@ -84,6 +84,7 @@ class Server:
             path.touch(mode=0o600)
             escaped = self.password.get_secret_value().replace("\\", "\\\\").replace(":", "\\:")
             path.write_text(f"*:*:*:*:{escaped}\n", encoding="utf-8")
+            found.pop("PGPASSWORD", None)
             yield found | {"PGPASSFILE": str(path)}
 
     @contextlib.contextmanager

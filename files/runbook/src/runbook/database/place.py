@@ -9,14 +9,14 @@ from typing import Any
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.database import DatabaseSettings, parse_database
 from harvester.config.settings import UploadSettings
-from harvester.database.manifests import Backup, is_manifest, parse_backup
+from harvester.database.manifests import Backup, is_manifest, keep, parse_backup
 from harvester.lake.manifest import FileEntry, hash_file
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import RemoteError
 from runbook.pull.bucket import BucketLake, BucketTransport, open_lake
 from runbook.pull.download import MismatchError, download
 from runbook.pull.sources import parse_upload
-from runbook.pull.store import LocalStore
+from runbook.pull.store import LocalStore, writing
 from runbook.pull.transport import Progress
 
 SOURCE = "the backups"
@@ -50,6 +50,10 @@ class BackupPlace:
         progress.begin(SOURCE, len(missing), sum(entry.bytes for entry in missing))
         transport = BucketTransport(SOURCE, self._bucket, {})
         failed = download(transport, missing, store, progress, lambda _: None) if missing else []
+        for backup in backups:
+            if all(backup.path != entry.path for entry, _ in failed):
+                with writing(store.lake / backup.path):
+                    keep(store.lake, backup)
         if failed:
             raise HarvesterError("\n".join(self._explain(entry, cause) for entry, cause in failed))
         return len(missing)
