@@ -59,7 +59,7 @@ def run(report: Report, *, long: bool) -> None:
     lines = [["pg_restore into an empty table", round(rows / plain), "-"]]
     lines += [[name, round(rows / found["seconds"]), round(found["mib"])] for name, found in kinds]
     report.table(f"A backup of {rows:,} rows", ["what", "rows/s", "MiB at most"], lines)
-    report.figure("database_merge_beside_restore", round(plain / first["seconds"], 2), bound=">= 0.5")
+    report.figure("database_merge_beside_restore", round(plain / first["seconds"], 2), bound=">= 0.5", unit="x")
     report.figure("database_merge_peak_memory", round(first["mib"]), bound="<= 200", unit="MiB")
 
 
