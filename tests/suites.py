@@ -59,6 +59,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("playbooks", slow=True),
     Suite("candles", slow=True),
     Suite("postgres", slow=True, packages="apt-postgresql.txt"),
+    Suite("database", slow=True, packages="apt-postgresql.txt"),
     Suite("field", slow=True),
     Suite("s3", slow=True),
     Suite("readers", slow=True),

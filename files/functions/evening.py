@@ -20,6 +20,7 @@ CALLED_EVERY = timedelta(minutes=5)
 TRIED_FOR = timedelta(hours=1)
 """How long after a maintenance a stop that AWS refuses is tried again."""
 NOT_UPLOADED = "not uploaded yet"
+NOT_BACKED_UP = "the day's backup of its database is not in the bucket yet"
 FAILED = "AWS refuses: "
 
 
@@ -50,6 +51,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
 
 def tell(sns: Any, day: str, done: Mapping[str, str]) -> None:
     """Say of which hosts the evening ends undone."""
+    unsaved = sorted(name for name, what in done.items() if what == NOT_BACKED_UP)
+    if unsaved:
+        sns.publish(
+            TopicArn=os.environ["TOPIC"],
+            Subject=f"{os.environ['ENVIRONMENT']}: the backup of {day} is not in the bucket",
+            Message=f"{', '.join(unsaved)}: the day's backup of the database is not in the bucket, so the host goes on"
+            " running. Look with ./inv due and ./inv logs --unit harvester-deliver-database.",
+        )
     late = sorted(name for name, what in done.items() if what == NOT_UPLOADED)
     if late:
         sns.publish(
@@ -83,6 +92,8 @@ def settle(ec2: Any, s3: Any, name: str, day: str) -> str:
             return "no such host"
         if not is_uploaded(s3, name, day):
             return NOT_UPLOADED
+        if not is_backed_up(s3, name, day):
+            return NOT_BACKED_UP
         taken = snapshot(ec2, instance, name, day)
         if os.environ["STOP"] != "true" or instance["State"]["Name"] != "running":
             return "done"
@@ -119,6 +130,15 @@ def refused(name: str, error: Exception) -> str:
 def is_uploaded(s3: Any, name: str, day: str) -> bool:
     """Whether the bucket has a manifest of the day; each build of a day has its own, manifest-<n>.json."""
     prefix = f"{os.environ['LAKE_PREFIX']}manifest/date={day}/host={name}/manifest-"
+    return bool(s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix=prefix, MaxKeys=1).get("Contents"))
+
+
+def is_backed_up(s3: Any, name: str, day: str) -> bool:
+    """Whether the bucket has the manifest of the day's backup, put last, where the host has a place for them."""
+    places = dict(zip(os.environ["HOSTS"].split(","), os.environ.get("BACKUPS", "").split(","), strict=False))
+    if not places.get(name):
+        return True
+    prefix = f"{places[name]}daily/incremental_{day}.json"
     return bool(s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix=prefix, MaxKeys=1).get("Contents"))
 
 

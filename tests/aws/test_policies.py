@@ -402,3 +402,31 @@ def test_a_price_feed_may_delete_what_a_correction_supersedes_and_nothing_else(t
     for path in (key, raw, "lake/depth/x", f"two/{key}", f"feed/{key}", f"feed/{raw}"):
         put = Call("s3:PutObject", f"{BUCKET}/{path}", context)
         assert evaluate([found["__aws_storage_policy"]], put) == Decision.DENY, "it would replace what is there"
+
+
+def test_backups_may_be_put_once_and_read_and_the_evening_sees_that_they_are_there(tmp_path: Path) -> None:
+    names = ("__aws_identity_roles", "__aws_storage_policy", "__aws_storage_lifecycle")
+    found = render(tmp_path, *names, backups=["database/", "two/database/"])
+    by_name = {role["name"]: role["policy"] for role in found["__aws_identity_roles"]}
+    dump, manifest = "daily/incremental_2026-11-23.dump.gz", "daily/incremental_2026-11-23.json"
+
+    def may(role: str, action: str, path: str) -> bool:
+        call = Call(f"s3:{action}", f"{BUCKET}/{path}", {})
+        if action == "ListBucket":
+            call = Call("s3:ListBucket", BUCKET, {"s3:prefix": path})
+        return evaluate([by_name[NAMES.role(role)]], call) == Decision.ALLOW
+
+    context = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT, "s3:ObjectCreationOperation": "true"}
+    context["aws:PrincipalIsAWSService"] = "false"
+    for prefix in ("database/", "two/database/"):
+        assert may("host", "PutObject", prefix + dump) and may("host", "GetObject", prefix + dump)
+        assert not may("host", "DeleteObject", prefix + dump) and not may("host", "ListBucket", prefix)
+        assert may("operator", "GetObject", prefix + dump) and may("operator", "ListBucket", prefix)
+        assert not may("operator", "PutObject", prefix + dump)
+        assert may("evening", "ListBucket", prefix + manifest) and not may("evening", "GetObject", prefix + manifest)
+        put = Call("s3:PutObject", f"{BUCKET}/{prefix}{dump}", context)
+        assert evaluate([found["__aws_storage_policy"]], put) == Decision.DENY, "it would replace what is there"
+    assert not may("host", "PutObject", f"three/{dump}")
+    rules = {each["rule"]["ID"]: each["rule"] for each in found["__aws_storage_lifecycle"] if each["wanted"]}
+    assert rules["backups-1"]["Filter"] == {"Prefix": "database/"}
+    assert int(rules["backups-2"]["Expiration"]["Days"]) == 30

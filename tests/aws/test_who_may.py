@@ -264,6 +264,7 @@ def test_the_table_of_commands_states_and_roles(
 def test_the_table_has_each_command_that_acts_on_hosts_or_account() -> None:
     apart = {"bench", "calendar-update", "configure", "demo", "doctor", "export", "index-update", "lab-down", "lab-up"}
     apart |= {"mutants", "query", "test", "token-page", "verify-data"}
+    apart |= {"pull-database", "restore"}  # they need PostgreSQL (tests/database); their rights are those of a pull
     apart.add("site")  # the account's modules, not the command, ask AWS: an administrator's work (test_provision)
 
     assert {param.values[0].split()[0] for param in TABLE} == set(TASKS) - apart  # type: ignore[union-attr]

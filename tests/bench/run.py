@@ -30,6 +30,7 @@ MEASURED = (
     "deliver",
     "rows",
     "backfill",
+    "database",
 )
 TESTED = ("pull",)
 """Benchmarks that are tests, for the servers that the tests have."""

@@ -113,6 +113,7 @@ def make_place(root: Path, polled: int = SLOTS) -> Place:
     place.configure()
     (root / "inbox").mkdir()
     (root / "jobs.json").write_text('{"jobs": [{"name": "copy", "when": "close+30m", "command": ["true"]}]}')
+    (root / "database.json").write_text('{"database": "x", "place": "s3://bucket/", "tables": [{"name": "s.t"}]}')
     make_overseer(root)
     recorder = HandRecorder(place.journal, HandClock())
     recorder.open_window(SLOTS)
@@ -179,6 +180,8 @@ def commands(place: Place) -> dict[str, list[str]]:
         "deliver-rows": ["deliver-rows", "--json"],
         "backfill": ["backfill", "--since", "2026-11-02"],
         "build-history": ["build-history"],
+        **{f"database {action}": ["database", action] for action in ("daily", "full", "deliver", "restore-test")},
+        "database check": ["database", "check", f"{place.root}/database.json"],
         "metrics": ["metrics"],
         "send-logs": ["send-logs"],
         "cleanup": ["cleanup", "--apply", "--keep-days", "0", "--receipt", str(place.receipt)],

@@ -18,10 +18,11 @@ from runbook.aws import allow, calendar_delivery, configure, environment
 from runbook.fleet.inventory import Host, program
 from runbook.pull import plan
 from runbook.report import query
-from runbook.tasks import aws, backfill, data, hosts, lab, monitoring, presentation, tokens
+from runbook.tasks import aws, backfill, data, database, hosts, lab, monitoring, presentation, tokens
 
 REQUIRED = {
     "query": {"sql": "select 1"},
+    "restore": {"to": "2026-11-20"},
     "export": {"to": "csv"},
     "index-update": {"index": "NIFTY50"},
     "secret-put": {"name": "pin"},
@@ -31,7 +32,7 @@ REQUIRED = {
 }
 STEPS = ("hosts_of", "awake_hosts_of", "play", "store_at")
 FIRST_CALLS = [
-    *((module, name) for module in (aws, backfill, data, hosts, monitoring, tokens) for name in STEPS),
+    *((module, name) for module in (aws, backfill, data, database, hosts, monitoring, tokens) for name in STEPS),
     (allow, "my_network"),
     (calendar_delivery, "look"),
     (calendar_delivery, "ask"),

@@ -64,6 +64,8 @@ BARE_HOST: dict[str, Any] = {
     "__application_pruned": {"stdout": ""},
     "__application_env_brought": {"changed": True},
     "__container_engine_compose": {"stdout": "2.26.1-4", "stderr": ""},
+    "__database_backup_judged": {"rc": 0},
+    "__database_backup_now": {"reload": True, "unsettled": ["harvester-deliver-database.timer"], "unknown": []},
     "__jobs_now": {"reload": True, "unsettled": [], "unknown": []},
     "__jobs_removed": {"changed": False},
     "__jobs_sysusers": {"changed": True},
@@ -104,12 +106,23 @@ DATABASE = {
     "aws_identity_database": {"live": True, "ca_file": "/etc/harvester/rows-ca.crt"},
     "aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming",
     "harvester_rows_ca_file": "/etc/ssl/certs/ca-certificates.crt",
+BACKUPS = {
+    "database_backup": {
+        "database": "mydb",
+        "place": "s3://b-bucket/database/",
+        "tables": [
+            {"name": "my_schema.ticks"},
+            {"name": "my_schema.raw_ticks", "merge": "replace_dates", "date": "run_date"},
+        ],
+    },
+    "database_backup_password_file": str(ROOT / "README.md"),  # read by a check alone, which is not rendered
 }
 KINDS = {
     "aws": Kind("inventory/aws", "m-1", MACHINE, AWS),
     "refreshing": Kind("inventory/aws", "m-1", MACHINE, AWS | CHANNELS, "aws"),
     "database": Kind("inventory/aws", "m-1", MACHINE, AWS | DATABASE, "aws"),
     "application": Kind("inventory/aws", "m-1", MACHINE, AWS | APPLICATION, "aws"),
+    "backups": Kind("inventory/aws", "m-1", MACHINE, AWS | BACKUPS, "aws"),
     "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
 }
 

@@ -36,6 +36,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.manifests = {"h1", "h2"}
+        self.backups: set[str] = set()
         self.states = {"h1": "running", "h2": "running"}
         self.day = "2026-11-23"
         self.days: dict[str, list[str]] = {"h1": [], "h2": []}
@@ -65,6 +66,8 @@ class Cloud:
         return {"Reservations": [{"Instances": [one]}] if self.states[name] in asked["instance-state-name"] else []}
 
     def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:
+        if Prefix.startswith("database/"):
+            return {"Contents": [{}]} if Prefix in self.backups else {}
         host = Prefix.partition("host=")[2].partition("/")[0]
         assert (Bucket, Prefix) == ("b", f"lake/manifest/date={self.day}/host={host}/manifest-")
         return {"Contents": [{}]} if host in self.manifests else {}
@@ -259,3 +262,20 @@ def test_the_last_day_that_the_build_knew_is_known_and_the_next_is_an_error(call
     assert call(datetime.fromisoformat("2026-11-25T23:59:00+05:30") - BEGINS) == {}
     with pytest.raises(ValueError, match="2026-11-26 is after 2026-11-25"):
         call(datetime.fromisoformat("2026-11-26T00:00:00+05:30") - BEGINS)
+
+
+def test_a_host_with_a_database_is_stopped_when_its_backup_is_there_as_well_and_people_are_told_that_it_is_not(
+    call: Call, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKUPS", "database/")  # of the first host; the second has no database
+
+    assert call(timedelta(minutes=5)) == {
+        "h1": "the day's backup of its database is not in the bucket yet",
+        "h2": "stopping",
+    }
+    call(timedelta(hours=3, minutes=55))
+    assert "h1: the day's backup of the database is not in the bucket" in cloud.mails[0]
+    assert "h1" not in cloud.stopped and "h2" in cloud.stopped
+
+    cloud.backups = {"database/daily/incremental_2026-11-23.json"}
+    assert call(timedelta(hours=3, minutes=56))["h1"] == "stopping"

@@ -60,6 +60,7 @@ COMMANDS = {
     "deliver-raw": Command("bring the broker's answers with candles to other places, as they came"),
     "backfill": Command("order the broker's bars of days past, ask for them, and say what came"),
     "build-history": Command("make tables of what the backfill has brought"),
+    "database": Command("back up a PostgreSQL database, and test that it can be restored", False),
     "metrics": Command("publish this host's metrics in CloudWatch, once"),
     "send-logs": Command("bring this host's log to CloudWatch, once"),
     "cleanup": Command("delete lake files that receipts prove to be elsewhere"),

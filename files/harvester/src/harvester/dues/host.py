@@ -12,8 +12,10 @@ import structlog
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
+from harvester.config.database import find_database
 from harvester.config.segments import calendars_of, hours_of
 from harvester.config.settings import CalendarSettings, Settings
+from harvester.dues.backups import BackupSource
 from harvester.dues.deliveries import DeliverySource
 from harvester.dues.due import Source
 from harvester.dues.feeds import FeedSource
@@ -64,6 +66,8 @@ def sources_of(
             sources.append(UploadSource(data_dir, settings.host_id, hours))
         kinds = sorted({each.kind for each in settings.deliveries})
         sources += [DeliverySource(settings, hours, kind) for kind in kinds]
+    if database := find_database():
+        sources.append(BackupSource(database, hours))
     return sources
 
 

@@ -78,7 +78,9 @@ class Job(Model, frozen=True, kw_only=True):
     memory: Size = "128M"
     """Memory ceiling, its /tmp included."""
     disk: Size = "64M"
-    """Size of its /tmp, and of any one file that it writes elsewhere."""
+    """Size of its /tmp."""
+    file: Size | None = None
+    """Largest file that it writes elsewhere; default: the size of its /tmp."""
     environment: dict[Variable, Word] = field(default_factory=dict)
     """Environment variables; never a secret."""
     credentials: dict[Variable, Path] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.calendar import TradingCalendar
+from runbook.doctor.database import check_backups
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.fleet.playbook import MITOGEN, mitogen_strategies
 
@@ -28,6 +29,7 @@ def check_machine(root: Path, store_root: Path) -> Iterator[Finding]:
     yield check_lab_rights()
     yield check_packages(root)
     yield check_disk(store_root)
+    yield from check_backups(store_root)
     yield check_calendar(datetime.now(UTC).date())
 
 

@@ -1,0 +1,106 @@
+"""harvester database: backups of a PostgreSQL database, their delivery, and the test that they can be restored."""
+
+import argparse
+import sys
+from datetime import date, time, timedelta
+from pathlib import Path
+
+import msgspec
+
+from harvester.base.clock import SystemClock, parse_date
+from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import to_local
+from harvester.config.database import DatabaseSettings, find_database
+from harvester.database.copies import remove_old, rows_from, unproven
+from harvester.database.delivery import BackupDelivery
+from harvester.database.export import back_up_rows
+from harvester.database.full import back_up_all
+from harvester.database.manifests import Backup, Kind, find, load
+from harvester.database.restore_test import run_restore_test
+from harvester.database.server import server_of
+from harvester.deliver.run import deliver
+from harvester.lake.layout import Partition
+from harvester.upload.retries import Retries
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    daily = actions.add_parser("daily", help="back up the rows of a day")
+    full = actions.add_parser("full", help="back up the whole database")
+    for action in (daily, full):
+        action.add_argument(
+            "--date", metavar="YYYY-MM-DD", help="the day that it is called by; default: the one whose time it is"
+        )
+    actions.add_parser("deliver", help="bring backups to the bucket, and read them back")
+    actions.add_parser("restore-test", help="restore what the bucket has into a database of its own, and count")
+    check = actions.add_parser("check", help="check settings, and print them with every default")
+    check.add_argument("file", type=Path, metavar="FILE", help="JSON object as database_backup of the inventory")
+
+
+def run(args: argparse.Namespace, _: object) -> int:
+    """Raises ConfigError where no database is backed up here, HarvesterError for what failed."""
+    if args.action == "check":
+        print(msgspec.json.encode(find_database(args.file), enc_hook=str).decode())
+        return 0
+    settings = find_database()
+    if settings is None:
+        raise ConfigError("No database is backed up here: set database_backup in the inventory, and run ./inv deploy.")
+    today = to_local(SystemClock().wall_ns()).date()
+    if args.action == "deliver":
+        _deliver(settings)
+    elif args.action == "restore-test":
+        _test(settings, today)
+    else:
+        kind: Kind = "daily" if args.action == "daily" else "full"
+        day = parse_date(args.date, "--date") if args.date else _day_of(settings, kind)
+        _back_up(settings, kind, day, today)
+    return 0
+
+
+def _day_of(settings: DatabaseSettings, kind: Kind) -> date:
+    """Today on the market's clock; before the daily backup's time yesterday: a host that slept makes up for it."""
+    now = to_local(SystemClock().wall_ns())
+    early = kind == "daily" and now.time() < time.fromisoformat(settings.export_at)
+    return now.date() - timedelta(days=1) if early else now.date()
+
+
+def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> None:
+    for path in remove_old(settings, today):
+        print(f"{path}: the bucket has it, and {settings.keep_local_days} days are over; the copy here is removed.")
+    if there := load(settings.folder, kind, day):
+        print(f"{there.path} is there already, made at {there.made_at}.")
+    elif kind == "daily":
+        print(describe(back_up_rows(server_of(settings), settings, settings.folder, day, rows_from(settings, day))))
+    else:
+        print(describe(back_up_all(server_of(settings), settings, settings.folder, day)))
+    if waiting := unproven(settings, today):
+        raise HarvesterError(
+            f"{', '.join(waiting)}: the bucket was not seen to hold them for days. They stay here. Look at what"
+            " `harvester database deliver` says."
+        )
+
+
+def _deliver(settings: DatabaseSettings) -> None:
+    delivery = BackupDelivery(settings, Retries())
+    days = sorted({backup.day for backup in find(settings.folder)})
+    outcomes = [deliver(delivery, Partition(day, settings.host_id)) for day in days]
+    for outcome in outcomes:
+        if outcome.new:
+            print(f"{outcome.partition.date}: {outcome.put} dumps verified in {settings.place}, {outcome.bytes} bytes")
+    print(f"{sum(outcome.complete for outcome in outcomes)} of {len(outcomes)} days are complete in {settings.place}")
+    if problems := [problem for outcome in outcomes for problem in outcome.problems]:
+        raise HarvesterError("\n".join([*problems, "The next run goes on with what is lacking."]))
+
+
+def _test(settings: DatabaseSettings, today: date) -> None:
+    tested = run_restore_test(server_of(settings), settings, today, lambda path: print(path, file=sys.stderr))
+    print(
+        f"restored and compared: {', '.join(tested.paths)}; {tested.tables} tables, {tested.rows} rows in the full one"
+    )
+
+
+def describe(backup: Backup) -> str:
+    """A backup in a line."""
+    rows = ", ".join(f"{table.name} {table.rows}" for table in backup.tables)
+    since = f" since {backup.since}" if backup.since != backup.day else ""
+    return f"{backup.path}: {backup.bytes} bytes, PostgreSQL {backup.server}; rows{since}: {rows}"

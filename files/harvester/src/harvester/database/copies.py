@@ -1,0 +1,57 @@
+"""The copies on the host: what may go, and from which day on the next backup must have rows."""
+
+from datetime import date, timedelta
+
+from harvester.base.errors import HarvesterError
+from harvester.config.database import DatabaseSettings
+from harvester.database.delivery import is_proven, newest_proven
+from harvester.database.manifests import find, manifest_path
+
+UNPROVEN_DAYS = 3
+"""After so many days a backup that the bucket was not seen to hold is named by every run."""
+
+
+def remove_old(settings: DatabaseSettings, today: date) -> list[str]:
+    """Delete copies that are old enough and proven elsewhere, and return their paths. Raises HarvesterError.
+
+    The newest full backup stays: the restore test begins with it.
+    """
+    removed = []
+    backups = find(settings.folder)
+    newest_full = next((backup for backup in reversed(backups) if backup.kind == "full"), None)
+    for backup in backups:
+        is_young = (today - backup.day).days < settings.keep_local_days
+        if is_young or backup is newest_full or not is_proven(settings, backup):
+            continue
+        try:
+            # The manifest first: a dump without one is no backup.
+            (settings.folder / manifest_path(backup.kind, backup.day)).unlink(missing_ok=True)
+            (settings.folder / backup.path).unlink(missing_ok=True)
+        except OSError as error:
+            raise HarvesterError(
+                f"{error.filename}: the copy cannot be removed ({error.strerror}). Correct the folder's owner."
+            ) from error
+        removed.append(backup.path)
+    return removed
+
+
+def unproven(settings: DatabaseSettings, today: date) -> list[str]:
+    """Backups that wait for the bucket for days."""
+    return [
+        backup.path
+        for backup in find(settings.folder)
+        if (today - backup.day).days >= UNPROVEN_DAYS and not is_proven(settings, backup)
+    ]
+
+
+def rows_from(settings: DatabaseSettings, day: date) -> date:
+    """The CURRENT_DATE of a day's rows: the day, or the one after the last that the bucket has, whichever is earlier.
+
+    So no row is ever in no backup, however many days failed. Where the bucket has none, and none waits here, it is the
+    day; the full backup has what is older.
+    """
+    last = newest_proven(settings, day)
+    if last is not None:
+        return min(day, last + timedelta(days=1))
+    waiting = [backup.since for backup in find(settings.folder) if backup.kind == "daily" and backup.day < day]
+    return min([day, *waiting])
