@@ -8,7 +8,16 @@ import pytest
 import yaml
 
 ON_AWS = ("aws_account", "aws_baseline", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
-ROLES = ("host_baseline", "host_hardening", "container_engine", "harvester", "application", "jobs", "database_backup", *ON_AWS)
+ROLES = (
+    "host_baseline",
+    "host_hardening",
+    "container_engine",
+    "harvester",
+    "application",
+    "jobs",
+    "database_backup",
+    *ON_AWS,
+)
 TYPES = {"str": str, "path": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 
 

@@ -106,6 +106,7 @@ DATABASE = {
     "aws_identity_database": {"live": True, "ca_file": "/etc/harvester/rows-ca.crt"},
     "aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming",
     "harvester_rows_ca_file": "/etc/ssl/certs/ca-certificates.crt",
+}
 BACKUPS = {
     "database_backup": {
         "database": "mydb",
