@@ -7,6 +7,8 @@ import sys
 import time
 import warnings
 
+import httpx
+
 warnings.simplefilter("ignore")  # of its own imports
 from schwab.auth import client_from_token_file  # noqa: E402  # type: ignore[import-not-found]
 from schwab.streaming import (  # noqa: E402  # type: ignore[import-not-found]
@@ -53,8 +55,10 @@ async def stream(client: object) -> dict[str, object]:
     denied = 0
     try:
         await StreamClient(client).login()
-    except (UnexpectedResponseCode, AssertionError) as error:
-        denied = getattr(error, "response", {}).get("response", [{"content": {"code": 401}}])[0]["content"]["code"]
+    except UnexpectedResponseCode as error:
+        denied = error.response["response"][0]["content"]["code"]
+    except httpx.HTTPStatusError as error:  # its REST session takes the same token, and is asked first
+        denied = error.response.status_code
     return {"minute": got[0]["content"][0], "replaced": replaced, "denied": denied}
 
 
