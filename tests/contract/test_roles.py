@@ -53,7 +53,7 @@ def test_every_name_carries_the_name_of_its_role(root, role):
     files = [path for path in (root / "roles" / role / "vars").rglob("*.yml")]
     internal = {name for path in files for name in load(path)}
 
-    assert all(name.startswith(f"{role}_") for name in options(root, role))
+    assert all(f"{name}_".startswith(f"{role}_") for name in options(root, role))
     assert all(name.startswith(f"__{role}_") for name in internal)
 
 
