@@ -20,6 +20,8 @@ def render(
     session_manager: bool = False,
     disk_key: str = "",
     price_feed: Sequence[str] = (),
+    database: bool = False,
+    feed_prefix: str = "",
 ) -> Any:
     """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
     look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT), "functions": FUNCTIONS}
@@ -27,6 +29,9 @@ def render(
     extra = {"aws_account_look": look, "aws_identity_session_manager": session_manager, **days}
     extra["aws_identity_disk_key"] = disk_key
     extra["aws_storage_price_feed"] = list(price_feed)
+    extra |= {"aws_identity_database": {"live": True} if database else {}}
+    extra |= {"aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming" if database else ""}
+    extra["aws_functions_feed_prefix"] = feed_prefix
     extra["aws_functions_source_dir"] = str(ROOT / "files" / "functions")
     play = [
         {

@@ -48,6 +48,7 @@ def test_costs_follow_the_configuration() -> None:
         "snapshots",
         "bucket",
         "watching",
+        "price feed",
     }
     assert total() < total(save_hours=False) < total(save_hours=False, hosts=2)
     assert total(function_alarms=0) < total() < total(baseline=True)
@@ -95,6 +96,9 @@ def test_the_configuration_is_read_from_the_inventory() -> None:
         "aws_watch_save_hours": True,
         "aws_storage_cold_after_days": 30,
         "aws_functions_deployed": [],
+        "aws_functions_feed_symbols": [],
+        "aws_functions_feed_prefix": "",
+        "aws_storage_price_feed": [],
         "aws_baseline_enabled": False,
         "aws_watch_host_log_days": 30,
         "broker_account": "XX00000",

@@ -25,7 +25,7 @@ from harvester.lake.layout import Partition
 from harvester.upload.uploader import manifest_path
 from lab.aws.server import REGION
 from runbook.aws.archives import build
-from runbook.aws.functions import chosen, ensure_settings
+from runbook.aws.functions import OF_FEED, chosen, ensure_settings
 from runbook.aws.session import Account
 from runbook.aws.trading_days import sessions_file
 
@@ -223,7 +223,7 @@ def test_the_evening_begins_when_every_phase_is_over() -> None:
     [
         ([], "", False, ["dead-man", "morning", "evening", "reminder"]),
         ([], "XX00000", False, ["dead-man", "morning", "evening", "token-page", "reminder"]),
-        ([], "XX00000", True, list(FUNCTIONS)),
+        ([], "XX00000", True, [name for name in FUNCTIONS if name not in OF_FEED]),
         ([], "", True, ["dead-man", "morning", "evening", "reminder"]),
         (["reminder", "dead-man"], "XX00000", True, ["dead-man", "reminder"]),
     ],
@@ -239,6 +239,10 @@ def test_a_function_that_cannot_work_is_refused_before_anything_is_made() -> Non
         chosen(["token-refresh", "token-page"], account="", refresh=True)
     with pytest.raises(ConfigError, match="there is no function tokenpage"):
         chosen(["tokenpage"], account="XX00000", refresh=False)
+    with pytest.raises(ConfigError, match=r"ingestion and etl are of no use alone\. Name both"):
+        chosen(["etl"], account="", refresh=False, feed=True)
+    with pytest.raises(ConfigError, match="Name tickers in aws_functions_feed_symbols"):
+        chosen(["etl", "ingestion"], account="", refresh=False)
     with pytest.raises(ConfigError, match="without morning nothing starts them"):
         chosen(["evening"], account="", refresh=False)
 

@@ -48,6 +48,12 @@ CATALOG, DATABASE, TABLE, OTHER_TABLE = (
     for what in ("catalog", f"database/{NAMES.database}", f"table/{NAMES.database}/depth", "table/another/depth")
 )
 ALARM = f"arn:aws:cloudwatch:{HERE}:alarm:{NAMES.alarm('idle-x')}"
+FEED_STATE = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter('feed_state')}"
+INGESTION, ETL = (f"arn:aws:lambda:{HERE}:function:{NAMES.function(name)}" for name in ("ingestion", "etl"))
+INGESTION_LOGS, ETL_LOGS = (
+    f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group(name)}:log-stream:x" for name in ("ingestion", "etl")
+)
+RAW, TABLES = f"{BUCKET}/feed/Raw data/Prices/", f"{BUCKET}/feed/analytics/csv/"
 
 OPENING = ("GetDatabase", "CreateDatabase")
 DEFINING = ("GetTables", "CreateTable", "UpdateTable")
@@ -134,6 +140,23 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("operator", "ec2:StartInstances", INSTANCE, OURS),
     ("operator", "ec2:AuthorizeSecurityGroupIngress", GROUP, OURS),
     ("operator", "ec2:RevokeSecurityGroupIngress", GROUP, OURS),
+    ("operator", "lambda:InvokeFunction", ETL, {}),
+    ("operator", "s3:ListBucket", BUCKET, {"s3:prefix": "feed/analytics/csv/symbol="}),
+    ("scheduler", "lambda:InvokeFunction", ETL, {}),
+    ("ingestion", "s3:PutObject", f"{RAW}x.json", {}),
+    ("ingestion", "ssm:GetParameter", TOKEN, {}),
+    ("ingestion", "ssm:GetParameter", FEED_STATE, {}),
+    ("ingestion", "ssm:PutParameter", FEED_STATE, {}),
+    ("ingestion", "sns:Publish", TOPIC, {}),
+    ("ingestion", "logs:PutLogEvents", INGESTION_LOGS, {}),
+    ("etl", "s3:GetObject", f"{RAW}x.json", {}),
+    ("etl", "s3:GetObject", f"{TABLES}x.csv.gz", {}),
+    ("etl", "s3:PutObject", f"{TABLES}x.csv.gz", {}),
+    ("etl", "s3:DeleteObject", f"{TABLES}x.csv.gz", {}),
+    ("etl", "s3:ListBucket", BUCKET, {"s3:prefix": "feed/Raw data/Prices/2026-11-20/"}),
+    ("etl", "s3:ListBucket", BUCKET, {"s3:prefix": "feed/analytics/csv/symbol=SBIN/year=2026/"}),
+    ("etl", "sns:Publish", TOPIC, {}),
+    ("etl", "logs:CreateLogStream", ETL_LOGS, {}),
 )
 MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("host", "s3:DeleteObject", f"{LAKE}depth/x.parquet", {}),
@@ -224,6 +247,18 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("operator", "ec2:TerminateInstances", INSTANCE, OURS),
     ("operator", "ec2:AuthorizeSecurityGroupIngress", GROUP, OTHERS),
     ("operator", "ssm:SendCommand", INSTANCE, OURS),
+    ("operator", "lambda:InvokeFunction", INGESTION, {}),
+    *(("ingestion", f"s3:{action}", f"{RAW}x.json", {}) for action in ("GetObject", "DeleteObject")),
+    ("ingestion", "s3:ListBucket", BUCKET, {"s3:prefix": "feed/Raw data/Prices/"}),
+    *(("ingestion", "s3:PutObject", where, {}) for where in (f"{TABLES}x", f"{LAKE}x", f"{BUCKET}/Raw data/Prices/x")),
+    ("ingestion", "ssm:PutParameter", TOKEN, {}),
+    ("ingestion", "ssm:GetParameter", SECRET, {}),
+    *(("etl", f"s3:{action}", f"{RAW}x.json", {}) for action in ("PutObject", "DeleteObject")),
+    *(("etl", f"s3:{action}", f"{LAKE}x", {}) for action in ("GetObject", "PutObject", "DeleteObject")),
+    ("etl", "s3:DeleteObjectVersion", f"{TABLES}x.csv.gz", {}),
+    ("etl", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/"}),
+    ("etl", "ssm:GetParameter", TOKEN, {}),
+    ("host", "s3:PutObject", f"{TABLES}x.csv.gz", {}),
 )
 NARROWEST = {  # actions for which AWS knows no resource: service authorization reference
     "cloudwatch:GetMetricData",
@@ -243,7 +278,8 @@ NARROWEST = {  # actions for which AWS knows no resource: service authorization 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return render(tmp_path_factory.mktemp("policies"), "__aws_identity_roles", "__aws_storage_policy")
+    folder = tmp_path_factory.mktemp("policies")
+    return render(folder, "__aws_identity_roles", "__aws_storage_policy", feed_prefix="feed/")
 
 
 @pytest.fixture(scope="module")
@@ -319,8 +355,26 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def test_a_host_with_a_database_reads_its_dsn_and_counts_rows_where_their_users_look(tmp_path: Path) -> None:
+    def host_of(found: dict[str, Any]) -> Any:
+        return next(role["policy"] for role in found["__aws_identity_roles"] if role["name"] == NAMES.role("host"))
+
+    dsn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{NAMES.parameter('postgres_dsn')}"
+    read = Call("ssm:GetParameter", dsn, {})
+    counted = [
+        Call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": name})
+        for name in ("AlphaHarvester", "AlphaKiteMax/RealTimeStreaming", "Another")
+    ]
+    for database, allowed in ((False, (0,)), (True, (0, 1))):
+        policy = host_of(render(tmp_path, "__aws_identity_roles", database=database))
+        assert (evaluate([policy], read) == Decision.ALLOW) is database
+        assert [n for n, call in enumerate(counted) if evaluate([policy], call) == Decision.ALLOW] == [*allowed]
+
+
 def test_a_price_feed_may_delete_what_a_correction_supersedes_and_nothing_else(tmp_path: Path) -> None:
-    found = render(tmp_path, "__aws_identity_roles", "__aws_storage_policy", price_feed=["", "two/"])
+    found = render(
+        tmp_path, "__aws_identity_roles", "__aws_storage_policy", price_feed=["", "two/"], feed_prefix="feed/"
+    )
     by_name = {role["name"]: role["policy"] for role in found["__aws_identity_roles"]}
     policy = by_name[NAMES.role("host")]
     key = "analytics/csv/symbol=SBIN/year=2026/month=11/day=23/data_20261123T102500Z.csv.gz"
@@ -345,6 +399,6 @@ def test_a_price_feed_may_delete_what_a_correction_supersedes_and_nothing_else(t
 
     context = {"aws:SecureTransport": "true", "aws:PrincipalAccount": ACCOUNT, "s3:ObjectCreationOperation": "true"}
     context["aws:PrincipalIsAWSService"] = "false"
-    for path in (key, raw, "lake/depth/x", f"two/{key}"):
+    for path in (key, raw, "lake/depth/x", f"two/{key}", f"feed/{key}", f"feed/{raw}"):
         put = Call("s3:PutObject", f"{BUCKET}/{path}", context)
         assert evaluate([found["__aws_storage_policy"]], put) == Decision.DENY, "it would replace what is there"

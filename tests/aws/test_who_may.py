@@ -29,7 +29,7 @@ from harvester.tokens.claims import read_claims
 from lab.aws.policies import Call, Decision, evaluate
 from lab.aws.server import ACCOUNT, IMAGE, REGION
 from runbook.aws import environment, sleepers
-from runbook.fleet import inventory, keys, logs, playbook
+from runbook.fleet import inventory, keys, logs, playbook, tunnel
 from runbook.fleet.ssh import SshConnection
 from runbook.pull.transport import LocalTransport
 from runbook.tokens import token_push
@@ -171,6 +171,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("runbook.fleet.dues.ask", lambda *_: {"entries": [], "settled": True})
     monkeypatch.setattr(playbook, "run", lambda *_, **__: None)
     monkeypatch.setattr(logs, "show", lambda *_, **__: None)
+    monkeypatch.setattr(tunnel, "open_tunnel", lambda *_: subprocess.Popen(["true"]))
+    monkeypatch.setattr(tunnel, "follow", lambda *_: None)
     monkeypatch.setattr(keys, "shared_key", lambda _: tmp_path / "key")
     monkeypatch.setattr(keys, "rotate", lambda *_: tmp_path / "key")
     monkeypatch.setattr(token_push, "obtain", lambda *_, **__: Obtained(token, read_claims(token)))

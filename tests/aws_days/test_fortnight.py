@@ -1,5 +1,6 @@
 """Two weeks with two hosts: a muhurat on a Sunday, a holiday, a rehearsal on a Saturday; quiet, and full of trouble."""
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.aws_days.timers import TIMERS, elapses, latest_delay, settings
 from tests.aws_days.world import World, ist
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.market import to_local
+from harvester.base.market import MarketName, entered, to_local
 from harvester.calendar import TradingCalendar
 from runbook.aws.cost import HOURS_A_SUNDAY
 from runbook.aws.trading_days import WATCHED
@@ -88,17 +89,26 @@ def test_packages_are_never_touched_in_a_session_nor_made_up_for_at_a_boot(
     assert latest_delay("apt-daily") < timedelta(minutes=10), "or lists could come after what is installed from them"
 
 
-def test_snaps_are_refreshed_while_hosts_run_for_their_maintenance(root: Path) -> None:
-    """snapd's own words, in the host's clock, which is UTC."""
+@pytest.mark.parametrize(
+    ("market", "day", "expected"),
+    [
+        ("nse", "2026-11-07", ["Sun 03:10", "Sun 04:40"]),
+        ("us", "2026-11-08", ["Sun 03:10", "Sun 03:40"]), ("us", "2026-07-05", ["Sun 04:10", "Sun 04:40"]),
+    ],
+)  # fmt: skip
+def test_snaps_are_refreshed_while_hosts_run_for_their_maintenance(
+    root: Path, market: MarketName, day: str, expected: list[str]
+) -> None:
+    """snapd's own words, in the host's clock, which is UTC; New York sets its clock, and snapd does not follow."""
     defaults = yaml.safe_load((root / "roles/host_baseline/defaults/main.yml").read_text("utf-8"))
-    day, _, hours = defaults["host_baseline_snap_refresh"].partition(",")
-    times = [
-        to_local(int(datetime.fromisoformat(f"2026-11-07T{hour}Z").timestamp()) * NS_PER_SECOND)
-        for hour in hours.split("-")
-    ]
+    stated = dict(re.findall(r"'(\w+)': '([^']+)'", defaults["host_baseline_snap_refresh"]))
+    weekday, _, hours = stated[market].partition(",")
+    moments = [datetime.fromisoformat(f"{day}T{hour}Z") for hour in hours.split("-")]
 
-    assert day == "sat", "2026-11-07 is one"
-    assert [f"{time:%Y-%m-%d %H:%M}" for time in times] == ["2026-11-08 03:10", "2026-11-08 04:40"]
+    assert {f"{moment:%a}".lower() for moment in moments} == {weekday}
+    with entered(market):
+        times = [to_local(int(moment.timestamp()) * NS_PER_SECOND) for moment in moments]
+    assert [f"{time:%a %H:%M}" for time in times] == expected
 
 
 def test_a_quiet_fortnight_starts_and_stops_each_day_and_sends_no_mail(

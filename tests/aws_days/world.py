@@ -227,7 +227,7 @@ def deployed(folder: Path, calendar: TradingCalendar, today: date) -> Iterator[d
         yield {function: importlib.import_module(name) for function, name in names.items()}
     finally:
         sys.path.remove(str(unpacked))
-        for name in ("machines", "market", *names.values()):
+        for name in ("machines", "market", "feed", *names.values()):
             sys.modules.pop(name, None)
 
 

@@ -5,7 +5,7 @@ same run, what pyarrow alone takes to write the rows of depth and quotes, in the
 lake, and to read them back. `python -m tests.bench.bench_close alone PLACE` does that in a process of its own.
 
 Each day is closed a second time with parts of all its segments but the last with data, as `harvester build` makes them
-while a day runs: what the close then takes is the tail.
+while a day runs, and a third time with slices of those parts, of SLICE rows: what the close then takes is the tail.
 """
 
 import json
@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # the parts are measured in processes of their own, which nee
 
 MANY, FEW = 5_000, 5
 MILLION = 1_000_000
+SLICE = 2 * MILLION
+"""Rows of a slice; on a host it has ten times as many."""
 RECONNECTS, FLAPPING = 1_000, 2_000
 """How often a connection breaks, and its symbols."""
 
@@ -45,14 +47,18 @@ def run(report: "Report", *, long: bool) -> None:
             1e6 * day["tail"]["cpu_s"] / day["entries"],
             1e6 * day["build"]["cpu_s"] / day["entries"],
             day["build"]["rss_mib"],
+            1e6 * day["sliced"]["cpu_s"] / day["entries"],
+            1e6 * day["slices"]["cpu_s"] / day["entries"],
+            day["slices"]["rss_mib"],
         ]
         for day in days.values()
     ]
     rows.append(
-        [f"{RECONNECTS:,} reconnects of {FLAPPING:,} symbols", "", "", flaps["cpu_s"], flaps["rss_mib"], *[""] * 4]
+        [f"{RECONNECTS:,} reconnects of {FLAPPING:,} symbols", "", "", flaps["cpu_s"], flaps["rss_mib"], *[""] * 7]
     )
     columns = ["entries", "us/entry", "pyarrow alone", "CPU-s", "RSS MiB", "lake bytes/entry"]
     columns += ["us/entry with parts", "building them", "RSS MiB of that"]
+    columns += ["us/entry with slices", "building both", "RSS MiB of that"]
     report.table("Closing a day", columns, rows)
     small, large = days["1"], days["10"]
     each = {name: 1e6 * day["cpu_s"] / day["entries"] for name, day in days.items()}
@@ -64,6 +70,8 @@ def run(report: "Report", *, long: bool) -> None:
     report.figure("close_tail_s", round(large["tail"]["cpu_s"], 1), bound="<= 300", unit="s")
     report.figure("close_tail_5_s", round(days["five"]["tail"]["cpu_s"], 1), bound="<= 20", unit="s")
     report.figure("close_tail_vs_whole", round(large["tail"]["cpu_s"] / large["cpu_s"], 2), bound="<= 0.9", unit="x")
+    share = round(large["sliced"]["cpu_s"] / large["cpu_s"], 2)
+    report.figure("close_sliced_vs_whole", share, bound="<= 0.4", unit="x")
     report.figure("close_linear", round(each["10"] / each["1"], 2), bound="<= 1.2", unit="x")
     if long:
         report.figure("close_linear_40m", round(each["40"] / each["1"], 2), bound="<= 1.2", unit="x")
@@ -83,8 +91,11 @@ def _close_crowd(symbols: int, entries: int) -> dict[str, Any]:
         shutil.rmtree(place / "lake")
         built = child.run("tests.bench.bench_close", "build", place)
         tail = _close(place)
+        shutil.rmtree(place / "lake")
+        slices = child.run("tests.bench.bench_close", "slices", place)
+        sliced = _close(place)
     facts = {"symbols": symbols, "entries": count, "alone_s": alone["cpu_s"], "bytes": tables}
-    return closed | facts | {"build": built, "tail": tail}
+    return closed | facts | {"build": built, "tail": tail, "slices": slices, "sliced": sliced}
 
 
 def _close_flaps() -> dict[str, Any]:
@@ -128,34 +139,42 @@ def alone(place: Path) -> dict[str, object]:
     return {"cpu_s": spent}
 
 
-def build(place: Path) -> dict[str, object]:
-    """Make parts of all segments but the last with data, and the one of control records after it."""
+def build(place: Path, least_rows: int = 0) -> dict[str, object]:
+    """Make parts of all segments but the last with data, and the one of control records after it; slices of them, where
+    one has so many rows.
+    """
     from tests.bench.bench_lake import HOST
 
     from harvester.base.release import release_id
+    from harvester.lake.day.model import Expectation
     from harvester.lake.layout import Partition
     from harvester.lake.prepare import build_parts
     from harvester.lake.publish.archive import Form
+    from harvester.lake.slices import build_slices
 
     (day,) = (place / "journal").glob("2*")
     later = {path: path.with_suffix(".later") for path in sorted(day.glob("*.seg"))[-2:]}
     for path, name in later.items():
         path.rename(name)
     began = time.process_time()
-    outcome, count = build_parts(
-        journal=place / "journal",
-        lake=place / "lake",
-        partition=Partition(date.fromisoformat(day.name), HOST),
-        release=release_id(),
-        form=Form.ZSTD,
-        reserve_bytes=0,
-    )
+    what: dict[str, Any] = {"journal": place / "journal", "lake": place / "lake", "release": release_id()}
+    what["partition"] = Partition(date.fromisoformat(day.name), HOST)
+    outcome, count = build_parts(**what, form=Form.ZSTD, reserve_bytes=0)
+    made = 0
+    if least_rows:
+        made = build_slices(**what, expectation=Expectation((), (), None, 0), least_rows=least_rows, settled_ns=0)
     for path, name in later.items():
         name.rename(path)
     if not count:
         raise RuntimeError(f"no segment became a part: {outcome}")
-    return {"cpu_s": time.process_time() - began, "rss_mib": child.peak_mib()}
+    return {"cpu_s": time.process_time() - began, "rss_mib": child.peak_mib(), "slices": made}
+
+
+def slices(place: Path, least_rows: int = SLICE) -> dict[str, object]:
+    """Make parts, and slices of them."""
+    return build(place, least_rows)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"alone": alone, "build": build}[sys.argv[1]](Path(sys.argv[2]))))
+    what = {"alone": alone, "build": build, "slices": slices}[sys.argv[1]]
+    print(json.dumps(what(Path(sys.argv[2]), *map(int, sys.argv[3:]))))

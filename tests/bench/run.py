@@ -28,6 +28,7 @@ MEASURED = (
     "s3",
     "reader",
     "deliver",
+    "rows",
     "backfill",
 )
 TESTED = ("pull",)

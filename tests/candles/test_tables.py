@@ -150,8 +150,8 @@ def test_an_object_of_others_stops_that_symbol_alone_before_anything_is_put(host
     (problem,) = result.outcome.problems
     assert problem == (
         f"s3://{host.bucket}/{foreign}: no price feed of ours put it, and a symbol's day may have one file only, so"
-        " nothing was put beside it. Of two hosts, give each a place of its own, or its own symbols. Else move the"
-        " object away with an administrator's rights, and run harvester deliver --date for that day."
+        " nothing was put beside it. Of two that deliver, give each a place of its own, or its own symbols. Else move"
+        " the object away with an administrator's rights, and run harvester deliver --date for that day."
     )
     assert host.keys(FOLDER) == [foreign] and host.get(foreign) == b"old pipeline"
     assert len(host.keys("analytics/csv/symbol=INFY")) == 1

@@ -15,7 +15,7 @@ from tests.recorder.fakes import make_token
 
 EXPIRED, NONE = make_token(1_000_000_000), "x" * 40
 TOKEN = ("token-check", "token-file")
-DATED = ("sessions", "due", "close", "export", "upload", "deliver", "deliver-raw", "athena-ddl")
+DATED = ("sessions", "due", "close", "export", "upload", "deliver", "deliver-raw", "deliver-rows", "athena-ddl")
 WRITING = (
     "token-file",
     "build",
@@ -24,6 +24,7 @@ WRITING = (
     "export",
     "cleanup",
     "workers look",
+    "workers report",
     "workers pause",
     "workers resume",
     "verify",
@@ -147,7 +148,15 @@ RIGHTS = [
     no_rights(
         lambda place: place.root / "workers",
         r"workers.*(Permission denied|cannot be read).*(owner|Remove)",
-        *("workers look", "workers restart", "workers pause", "workers resume", "workers undo-repair", "workers show"),
+        *(
+            "workers look",
+            "workers report",
+            "workers restart",
+            "workers pause",
+            "workers resume",
+            "workers undo-repair",
+            "workers show",
+        ),
     ),
     no_rights(lambda place: place.root / "incoming", r"incoming: .*Permission denied.*mode 0600", "token-file"),
     no_rights(lambda place: place.root, r"credential: .*Permission denied.*this user's", "token-file", mode=0o500),

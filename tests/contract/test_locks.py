@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-LOCKS = ("bootstrap.txt", "calendars.txt", "controller.txt", "engines.txt", "exporters.txt", "schwab.txt", "server.txt")
+LOCKS = (
+    "bootstrap.txt",
+    "calendars.txt",
+    "controller.txt",
+    "drive.txt",
+    "engines.txt",
+    "exporters.txt",
+    "rclone.txt",
+    "schwab.txt",
+    "server.txt",
+)
 OURS = {"harvester", "runbook", "exchange", "lab"}
 MADE_BY_VENV = {"pip", "setuptools"}
 

@@ -26,7 +26,8 @@ ONLINE = (
 )
 UPLOAD, METRICS, LOGS = "harvester-upload.service", "harvester-metrics.service", "harvester-logs.service"
 DELIVER, DELIVER_RAW = "harvester-deliver.service", "harvester-deliver-raw.service"
-SENDING = (UPLOAD, METRICS, LOGS, DELIVER, DELIVER_RAW)
+ROWS, ROWS_LIVE = "harvester-rows.service", "harvester-rows-live.service"
+SENDING = (UPLOAD, METRICS, LOGS, DELIVER, DELIVER_RAW, ROWS, ROWS_LIVE)
 OFFLINE = (
     "harvester-close.service",
     "harvester-prune.service",
@@ -105,6 +106,18 @@ def test_nothing_is_delivered_that_nobody_asked_for(rendered):
         assert "\nUser=harvester-deliver\n" in text and "\nReadWritePaths=/var/lib/harvester/deliveries\n" in text
 
 
+def test_no_database_is_reached_that_nobody_asked_for(rendered):
+    timers = json.loads((rendered / "rendered.timers.json").read_bytes())
+
+    assert {unit["name"] for unit in timers if "rows" in unit["name"] and unit["disabled"]} == {
+        "harvester-rows.timer",
+        ROWS_LIVE,
+    }
+    for unit in (ROWS, ROWS_LIVE):
+        text = (rendered / unit).read_text("utf-8")
+        assert "\nUser=harvester-rows\n" in text and "\nReadWritePaths=/var/lib/harvester/rows" in text
+
+
 def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_what_became_of_it(rendered):
     [timer] = [unit for unit in json.loads((rendered / "rendered.timers.json").read_bytes()) if "renew" in unit["name"]]
     unit = (rendered / "harvester-renew.service").read_text("utf-8")
@@ -136,9 +149,7 @@ def test_what_must_be_on_a_host_is_what_the_role_puts_there(rendered):
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
-@pytest.mark.parametrize(
-    ("units", "bound"), [((*ONLINE, UPLOAD, METRICS, LOGS, DELIVER, DELIVER_RAW), 1.5), (OFFLINE, 0.5), ((WATCH,), 2.1)]
-)
+@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, *SENDING), 1.5), (OFFLINE, 0.5), ((WATCH,), 2.1)])
 def test_the_units_are_exposed_little(rendered, units, bound):
     for unit in units:
         limit = f"--threshold={bound * 10:.0f}"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 ON_AWS = ("aws_account", "aws_baseline", "aws_identity", "aws_storage", "aws_host", "aws_functions", "aws_watch")
-ROLES = ("host_baseline", "host_hardening", "harvester", "jobs", *ON_AWS)
+ROLES = ("host_baseline", "host_hardening", "container_engine", "harvester", "application", "jobs", *ON_AWS)
 TYPES = {"str": str, "path": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 
 

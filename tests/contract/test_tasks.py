@@ -27,7 +27,8 @@ PROMISED = {
     "logs", "mutants",
     "notify-test", "outputs", "pull-data", "query", "replace-host", "restart", "rollback", "rotate-ssh-key",
     "run-job", "secret-put", "site",
-    "start", "status", "stop", "test", "token-page", "token-push", "token-status", "token-undo", "verify-data", "wake",
+    "start", "status", "stop", "test", "token-page", "token-push", "token-status", "token-undo", "tunnel",
+    "verify-data", "wake",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})
 

@@ -14,7 +14,7 @@ from tests.recorder.minute import DAY, OPEN_NS, SECOND, at, lasting, record
 from harvester.base.errors import ConfigError
 from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
-from harvester.calendar.segments import SEGMENTS
+from harvester.calendar.segments import OF_MARKET
 from harvester.cli import run as harvester
 from harvester.config.segments import refuse_without_hours
 from harvester.config.settings import Settings
@@ -260,7 +260,7 @@ def test_the_longest_day_of_polls_counts_each_symbol_by_its_segment() -> None:
 def test_every_segment_name_is_in_the_packaged_calendar_or_refused() -> None:
     calendar = TradingCalendar.load()
 
-    assert set(SEGMENTS) - set(calendar.segments) == {"nse_commodity", "bse_currency"}
+    assert set(OF_MARKET["nse"]) - set(calendar.segments) == {"nse_commodity", "bse_currency"}
 
 
 def test_the_csv_has_no_line_of_a_symbol_outside_its_own_window(mixed: Settings) -> None:

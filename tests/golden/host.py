@@ -52,11 +52,24 @@ BARE_HOST: dict[str, Any] = {
     "__harvester_link": {"stat": {"exists": True}},
     "__harvester_now": {"reload": True, "unsettled": ALL_UNITS}
     | {key: [] for key in ("outdated", "rebuilt", "unknown", "foreign")},
+    "__application_built": {"rc": 0, "stdout": json.dumps({"release": "ba9876543210", "archive": "/c/0", "moved": []})},
+    "__application_link": {"stat": {"exists": False}},
+    "__application_within": {"skipped": True},
+    "__application_damage": {"rc": 3},
+    "__application_prepared": {"rc": 0},
+    "__application_switched": {"changed": True},
+    "__application_active": {"stdout": "inactive"},
+    "__application_schema": {"rc": 0, "stdout_lines": ["applied"]},
+    "__application_now": {"rc": 1},
+    "__application_pruned": {"stdout": ""},
+    "__application_env_brought": {"changed": True},
+    "__container_engine_compose": {"stdout": "2.26.1-4", "stderr": ""},
     "__jobs_now": {"reload": True, "unsettled": [], "unknown": []},
     "__jobs_removed": {"changed": False},
     "__jobs_sysusers": {"changed": True},
     "__harvester_damage": {"skipped": True},
     "__harvester_way": {"cleared": []},
+    "__host_baseline_zone": {"stdout": "Asia/Calcutta"},
     "__host_baseline_snapd": {"stat": {"exists": True}},
     "__host_baseline_snap_timer": {"stdout": ""},
     "__host_baseline_cloud_init": {"stat": {"exists": True}},
@@ -64,6 +77,7 @@ BARE_HOST: dict[str, Any] = {
 }  # fmt: skip
 """What the tasks before would have found out."""
 FACTS: dict[str, Any] = {
+    "distribution": "Ubuntu", "distribution_major_version": "24",
     "date_time": {"tz": "IST"}, "env": {}, "user_id": "ubuntu", "packages": {}, "architecture": "x86_64",
     "getent_passwd": {}, "getent_group": {}, "python": {"version": {"major": 3, "minor": 12}},
 }  # fmt: skip
@@ -83,9 +97,19 @@ class Kind(NamedTuple):
 
 AWS = {"broker_app_id": "ABCDE12345-100", "aws_account_id": "123456789012"}
 CHANNELS = {"harvester_renew": True, "__harvester_alert_channels": "ssm:/alpha-harvester/production/channels"}
+APPLICATION = {
+    "application_source": "market-app", "application_env_file": "secrets", "application_schema": "Schema.sql",
+}  # fmt: skip
+DATABASE = {
+    "aws_identity_database": {"live": True, "ca_file": "/etc/harvester/rows-ca.crt"},
+    "aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming",
+    "harvester_rows_ca_file": "/etc/ssl/certs/ca-certificates.crt",
+}
 KINDS = {
     "aws": Kind("inventory/aws", "m-1", MACHINE, AWS),
     "refreshing": Kind("inventory/aws", "m-1", MACHINE, AWS | CHANNELS, "aws"),
+    "database": Kind("inventory/aws", "m-1", MACHINE, AWS | DATABASE, "aws"),
+    "application": Kind("inventory/aws", "m-1", MACHINE, AWS | APPLICATION, "aws"),
     "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
 }
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from tests.recorder.fakes import SYMBOLS
 
-from harvester.brokers.fyers.responses import judge_depth, judge_look_up, judge_profile, read_date, read_socket_url
+from harvester.brokers.fyers.responses import judge_depth, judge_look_up, judge_profile, read_socket_url
+from harvester.brokers.rest import read_date
 
 STATUSES = (200, 204, 302, 400, 401, 403, 404, 422, 429, 499, 500, 502, 503, 599)
 CODES = (None, 200, -1, -8, -15, -16, -17, -50, -99, -300, -429, 429)

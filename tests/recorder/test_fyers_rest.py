@@ -26,9 +26,10 @@ from tests.recorder.fakes import APP_ID, SYMBOLS
 
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.redaction import Secret, register_secret
-from harvester.brokers.fyers.responses import judge_depth, judge_profile, read_date, read_retry_after
+from harvester.brokers.fyers.responses import judge_depth, judge_profile
 from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.protocol import PollResult
+from harvester.brokers.rest import read_date, read_retry_after
 from harvester.config.broker import BrokerSettings
 from harvester.ledger.outage import Cause
 

@@ -215,7 +215,7 @@ def test_all_findings_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_each_wrong_item_of_a_list_is_reported(tmp_path: Path) -> None:
-    path = write(tmp_path / "config.json", "symbols", ["SBIN", "NSE:SBIN-EQ", "INFY"])
+    path = write(tmp_path / "config.json", "symbols", ["NSE-SBIN", "NSE:SBIN-EQ", "X:INFY"])
 
     with pytest.raises(ConfigError) as refused:
         load_settings(path)

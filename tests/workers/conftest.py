@@ -7,12 +7,26 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.workers.weeks import START
+from tests.workers.weeks import START, stamp
 
 from harvester.alerts.inbox import take
 from harvester.base.validation import validate
 from harvester.workers.round import Parts, parts_of
 from harvester.workers.settings import OverseerSettings
+
+
+def report(
+    kind: str = "RuntimeError", message: str = "CUDA out of memory", at: int = START, **more: object
+) -> dict[str, Any]:
+    return {
+        "notebook_id": "train.ipynb",
+        "error_type": kind,
+        "error_message": message,
+        "stacktrace": "Traceback (most recent call last):\n  File ...",
+        "iteration": 7,
+        "timestamp": stamp(at),
+        **more,
+    }
 
 
 class MovedClock:
@@ -44,8 +58,12 @@ class Place:
             "alert_inbox": str(self.alerts),
             "workers": [{"name": "colab", "mailbox": str(self.box), "notebook": "train.ipynb", **worker}],
         }
-        self.settings = validate(OverseerSettings, self.data)
         self.file = root / "overseer.json"
+        self.reload()
+
+    def reload(self) -> None:
+        """Take `data` into the settings."""
+        self.settings = validate(OverseerSettings, self.data)
         self.file.write_text(json.dumps(self.data))
 
     def parts(self) -> Parts:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from tests.workers.conftest import Place
@@ -10,6 +11,8 @@ from tests.workers.weeks import MINUTE, START, status
 
 from harvester import cli
 from harvester.base.clock import SystemClock
+from harvester.base.validation import validate
+from harvester.jobs.model import JobsFile
 from harvester.workers.mailbox import FolderMailbox, MailboxError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -126,3 +129,23 @@ def test_settings_that_are_missing_and_workers_that_are_not_there_are_said(place
     place.file.unlink()
     code, _, complaint = run("look")
     assert (code, "docs/workers.md" in complaint) == (2, True)
+
+
+def test_a_job_of_a_host_may_be_the_look() -> None:
+    job = {"name": "w", "when": "every 2min", "builtin": "workers", "arguments": ["look"], "limit": "110s"}
+    assert validate(JobsFile, {"jobs": [job]}).jobs[0].builtin == "workers"
+
+
+def test_the_daily_report_has_uptime_champion_disk_and_workers(place: Place, run: Run, tmp_path: Path) -> None:
+    place.put("colab_status.json", status(START))
+    run("look")
+    (tmp_path / "champion.pkl").write_bytes(b"x" * 10)
+    target = tmp_path / "infrastructure_status.json"
+    assert run("report", str(target), "--champion", str(tmp_path / "champion.pkl"))[0] == 0
+    shown = json.loads(target.read_bytes())
+    assert (shown["timestamp"], shown["workers"]) == ("2026-11-23T18:30:00+00:00", {"colab": "alive"})
+    assert (shown["champion"]["name"], shown["champion"]["bytes"]) == ("champion.pkl", 10)
+    assert shown["uptime"] > 0 and shown["disk_free_gb"] >= 0
+    assert run("report", str(target), "--champion", str(tmp_path / "none"))[0] == 0
+    assert json.loads(target.read_bytes())["champion"] is None
+    assert run("report", str(tmp_path / "none" / "x.json"))[0] == 1

@@ -1,34 +1,19 @@
 """A round: reports, repairs, restarts and what people are told, also when it is killed between any two steps."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.workers.conftest import Place
+from tests.workers.conftest import Place, report
 from tests.workers.notebooks import notebook, sources
 from tests.workers.weeks import HOUR, MINUTE, START, stamp, status
 
 from harvester.base.errors import HarvesterError
 from harvester.workers import round as rounds
 from harvester.workers.mailbox import FolderMailbox, MailboxError, take
-from harvester.workers.repair import book, treat
 from harvester.workers.round import look_at
-
-
-def report(
-    kind: str = "RuntimeError", message: str = "CUDA out of memory", at: int = START, **more: object
-) -> dict[str, Any]:
-    return {
-        "notebook_id": "train.ipynb",
-        "error_type": kind,
-        "error_message": message,
-        "stacktrace": "Traceback (most recent call last):\n  File ...",
-        "iteration": 7,
-        "timestamp": stamp(at),
-        **more,
-    }
 
 
 def test_a_report_is_logged_repaired_answered_by_a_signal_and_told_with_the_lines_that_changed(place: Place) -> None:
@@ -63,6 +48,19 @@ def test_a_report_is_logged_repaired_answered_by_a_signal_and_told_with_the_line
     )
     done = place.lines("repairs.jsonl")[-1]
     assert done["patch_applied"] and done["restart_sent"] and done["error_type"] == "OOM"
+
+
+def test_the_overseer_shows_each_hour_that_it_lives(place: Place) -> None:
+    for _ in range(60):
+        look_at(place.parts())
+        place.clock.now_ns += 2 * MINUTE
+    shown = json.loads((place.box / "linux_heartbeat.json").read_bytes())
+    assert shown == {
+        "timestamp": stamp(START + HOUR),
+        "host": "host-1",
+        "status": "slow",
+        "next_check": stamp(START + 2 * HOUR),
+    }
 
 
 def test_the_older_name_of_a_report_is_read_too(place: Place) -> None:
@@ -162,14 +160,21 @@ def test_a_report_of_yesterday_restarts_nobody(place: Place) -> None:
     assert "the report is old" in place.told()[0][2].lower()
 
 
+def test_a_report_without_a_zone_is_of_the_workers_own(make_place: Callable[..., Place]) -> None:
+    place = make_place(zone="America/Los_Angeles")
+    place.put("error_report.json", report("ConnectionError", "reset", timestamp="2026-11-23T10:30:00"))
+    look_at(place.parts())
+    assert place.signal() is not None, "it is of this moment"
+
+
 def test_a_mailbox_that_takes_no_signal_is_asked_again_and_the_restart_is_forgotten_in_time(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place.put("error_report.json", report("ConnectionError", "reset"))
     refused = []
 
-    def put(*_: object) -> None:
-        refused.append(1)
+    def put(_: object, name: str, __: bytes) -> None:
+        refused.append(name)
         raise MailboxError("drive: full")
 
     with monkeypatch.context() as patched:
@@ -177,7 +182,7 @@ def test_a_mailbox_that_takes_no_signal_is_asked_again_and_the_restart_is_forgot
         look_at(place.parts())
         place.clock.now_ns += 2 * MINUTE
         look_at(place.parts())
-    assert len(refused) == 2
+    assert refused.count("restart_requested.json") == 2
     place.clock.now_ns += 2 * MINUTE
     look_at(place.parts())
     assert place.signal() is not None
@@ -218,8 +223,7 @@ def _refuse(*_: object) -> None:
 def test_a_folder_that_is_removed_is_unknown_and_not_death(place: Place) -> None:
     place.put("colab_status.json", status(START))
     look_at(place.parts())
-    (place.box / "colab_status.json").unlink()
-    place.box.rmdir()
+    shutil.rmtree(place.box)
     for _ in range(100):
         place.clock.now_ns += 2 * MINUTE
         memory = look_at(place.parts())
@@ -258,103 +262,3 @@ def test_a_file_that_changes_while_it_is_acted_on_is_acted_on_again(tmp_path: Pa
     assert seen == [b"1", b"2"]
     assert not (tmp_path / "a").exists()
     assert not take(box, "a", act)
-
-
-class Killed(BaseException):
-    """The process ended here."""
-
-
-class Steps:
-    """Kills at the step of this number; each effect has a step before and one after it."""
-
-    def __init__(self, kill_at: int) -> None:
-        self.kill_at, self.count = kill_at, 0
-
-    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def stepped(*args: Any, **kwargs: Any) -> Any:
-            self.step()
-            result = function(*args, **kwargs)
-            self.step()
-            return result
-
-        return stepped
-
-    def step(self) -> None:
-        self.count += 1
-        if self.count == self.kill_at:
-            raise Killed
-
-
-def _watch(monkeypatch: pytest.MonkeyPatch, steps: Steps) -> None:
-    for verb in ("look", "read", "put", "clear"):
-        monkeypatch.setattr(FolderMailbox, verb, steps.around(getattr(FolderMailbox, verb)))
-    for module, name in (
-        (rounds, "save"),
-        (rounds, "post"),
-        (rounds, "_command"),
-        (book, "append_line"),
-        (book, "write_new"),
-    ):
-        monkeypatch.setattr(module, name, steps.around(getattr(module, name)))
-    monkeypatch.setattr(rounds.ErrorLog, "add", steps.around(rounds.ErrorLog.add))
-
-
-def test_killed_at_any_step_everything_happens_exactly_once(tmp_path: Path) -> None:
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 1
-        root = tmp_path / str(kill_at)
-        root.mkdir()
-        ran = root / "ran"
-        place = Place(root, restart_command=["sh", "-c", f"echo x >> {ran}"])
-        place.put("colab_status.json", status(START - MINUTE))
-        place.put("train.ipynb", notebook(["batch_size = 64"]))
-        place.put("error_report.json", report())
-        steps, killed = Steps(kill_at), False
-        with pytest.MonkeyPatch.context() as patched:
-            _watch(patched, steps)
-            try:
-                look_at(place.parts())
-            except Killed:
-                killed = True
-        for _ in range(2):
-            place.clock.now_ns += 2 * MINUTE
-            look_at(place.parts())
-        assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 32"], kill_at
-        assert place.signal() is not None, kill_at
-        memory = rounds.load(place.parts().memory)
-        assert (len(memory.restarts), memory.pending, len(memory.handled)) == (1, (), 1), kill_at
-        assert len(place.lines("errors/errors_*.jsonl")) == 1, kill_at
-        assert [line["state"] for line in place.lines("repairs.jsonl")] == ["begun", "done"], kill_at
-        assert not (place.box / "error_report.json").exists()
-        causes = [each[1] for each in place.told()]
-        # A notice may lie there twice; of one cause and source people hear once.
-        assert set(causes) == {"reported OOM"} and len(causes) <= 2, kill_at
-        assert (ran.read_text() if ran.exists() else "").count("x") <= 1, kill_at
-    assert kill_at > 30, "there are that many steps"
-
-
-def test_killed_at_any_step_of_an_undo_the_bytes_come_back(tmp_path: Path) -> None:
-    original = notebook(["batch_size = 64"])
-    kill_at, killed = 0, True
-    while killed:
-        kill_at += 1
-        root = tmp_path / str(kill_at)
-        root.mkdir()
-        place = Place(root)
-        place.put("train.ipynb", original)
-        place.put("error_report.json", report())
-        look_at(place.parts())
-        steps, killed = Steps(kill_at), False
-        with pytest.MonkeyPatch.context() as patched:
-            _watch(patched, steps)
-            try:
-                treat.undo(place.parts().mailbox, place.folder, START)
-            except Killed:
-                killed = True
-        if killed and place.lines("repairs.jsonl")[-1]["state"] != "undone":
-            treat.undo(place.parts().mailbox, place.folder, START)
-        assert (place.box / "train.ipynb").read_bytes() == original, kill_at
-        with pytest.raises(HarvesterError, match="no repair is left"):
-            treat.undo(place.parts().mailbox, place.folder, START)
-    assert kill_at > 5

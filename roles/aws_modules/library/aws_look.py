@@ -53,6 +53,24 @@ options:
     description: Whether that account has tokens that are refreshed without a login.
     type: bool
     default: false
+  hosts:
+    description: Whether the environment has hosts. Some functions see to them.
+    type: bool
+    default: true
+  feed_symbols:
+    description: Tickers of the price feed that functions bring. Empty means that they bring none.
+    type: list
+    elements: str
+    default: []
+  feed_prefix:
+    description: Prefix of the bucket below which they bring it.
+    type: str
+    default: ""
+  host_feeds:
+    description: Prefixes below which hosts deliver price feeds.
+    type: list
+    elements: str
+    default: []
 author: Alpha Harvester
 """
 
@@ -79,10 +97,14 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     from runbook.aws.account import read_account
     from runbook.aws.functions import chosen
     from runbook.aws.outcome import Outcome
+    from runbook.aws.price_feed import feed_of
 
     names = Names(arguments["environment"], arguments["project"], here.region, arguments["bucket"])
     keys = ("expected_account", "instance_type", "subnet")
-    functions = chosen(arguments["functions"], account=arguments["broker_account"], refresh=arguments["broker_refresh"])
+    feed = feed_of(arguments["feed_symbols"], arguments["feed_prefix"], arguments["host_feeds"])
+    account, refresh = arguments["broker_account"], arguments["broker_refresh"]
+    means = {"account": account, "refresh": refresh, "feed": bool(feed), "hosts": arguments["hosts"]}
+    functions = chosen(arguments["functions"], **means)
     found = read_account(here, names, functions=functions, **{key: arguments[key] for key in keys})
     return Outcome({}, {}, {"look": found})
 

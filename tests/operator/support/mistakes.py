@@ -70,6 +70,8 @@ MISTAKES = [
     Mistake("inv cleanup --keep-days x", 2, r"--keep-days: 'x' is not a whole number"),
     Mistake("inv cleanup --keep-days=-1", 2, r"--keep-days: -1 is less than 0"),
     Mistake("inv cleanup --keep-days 1 --inventory {here} --output {pulled}", 2, r"--keep-days 1 is less than 2"),
+    Mistake("inv tunnel --to x", 2, r"--to: 'x' is not a whole number"),
+    Mistake("inv tunnel --to 99999 --inventory {here}", 2, r"There is no port 99999: ports are 1 to 65535"),
     Mistake("inv lab-up --hosts=-1", 2, r"--hosts: -1 is less than 1"),
     Mistake("inv lab-up --hosts 0", 2, r"--hosts: 0 is less than 1"),
     Mistake("inv mutants --workers 0", 2, r"--workers: 0 is less than 1"),

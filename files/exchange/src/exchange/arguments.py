@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from exchange.market.load import MOST_SYMBOLS
 from exchange.options import FRAME_ENTRIES, SETTLE_SECONDS, Options, ReplayOptions, SocketRules
+from harvester.base.market import MARKETS, NSE
 from harvester.calendar import SegmentName
 from harvester.calendar.segments import SEGMENTS, Hours, parse_hours
 
@@ -89,8 +90,16 @@ def segment_hours(text: str) -> tuple[SegmentName, Hours]:
 
 def add_market_options(parser: argparse.ArgumentParser) -> None:
     """What is served, and how the exchange behaves."""
+    parser.add_argument(
+        "--market",
+        choices=tuple(MARKETS),
+        default=NSE.name,
+        help="nse: the broker Fyers; us: the broker Schwab, whose hosts are served in its place (default %(default)s)",
+    )
     when = parser.add_mutually_exclusive_group()
-    when.add_argument("--calendar", type=Path, help="trading calendar in the harvester's format (default: NSE)")
+    when.add_argument(
+        "--calendar", type=Path, help="trading calendar in the harvester's format (default: that of the market)"
+    )
     when.add_argument("--always-open", action="store_true", help="a market that never closes, instead of a calendar")
     parser.add_argument(
         "--holiday-list",

@@ -1,6 +1,7 @@
 """A throw-away certificate authority and one server certificate for the broker's host names."""
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.hosts import BROKER_HOSTS
+from exchange.hosts import CERTIFIED_HOSTS
 from exchange.state import write_file
 
 VALID = timedelta(days=90)
@@ -18,7 +19,7 @@ RENEW = timedelta(days=7)
 CLOCK_SLACK = timedelta(days=1)
 
 
-def ensure_certificates(directory: Path) -> None:
+def ensure_certificates(directory: Path, hosts: Sequence[str] = CERTIFIED_HOSTS) -> None:
     """Make ca.pem, server.pem and server.key in `directory`, unless those there name all hosts and are good for a week.
 
     The authority's own key is never stored: nobody can sign with it later.
@@ -27,12 +28,12 @@ def ensure_certificates(directory: Path) -> None:
     if server.exists() and (directory / "ca.pem").exists() and (directory / "server.key").exists():
         certificate = x509.load_pem_x509_certificate(server.read_bytes())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        is_whole = set(BROKER_HOSTS) <= set(names.get_values_for_type(x509.DNSName))
+        is_whole = set(hosts) <= set(names.get_values_for_type(x509.DNSName))
         if is_whole and certificate.not_valid_after_utc - datetime.now(UTC) > RENEW:
             return
     authority_key, key = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
-    authority = _sign_authority(authority_key)
-    certificate = _sign_server(key, authority, authority_key)
+    authority = _sign_authority(authority_key, hosts)
+    certificate = _sign_server(key, authority, authority_key, hosts)
     write_file(directory / "server.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     write_file(server, certificate.public_bytes(Encoding.PEM), mode=0o644)
     write_file(directory / "ca.pem", authority.public_bytes(Encoding.PEM), mode=0o644)
@@ -52,7 +53,7 @@ def _builder(subject: x509.Name, issuer: x509.Name) -> x509.CertificateBuilder:
     return builder.not_valid_before(now - CLOCK_SLACK).not_valid_after(now + VALID)
 
 
-def _sign_authority(key: EllipticCurvePrivateKey) -> x509.Certificate:
+def _sign_authority(key: EllipticCurvePrivateKey, hosts: Sequence[str]) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Alpha Harvester local exchange, throw-away authority")])
     usage = x509.KeyUsage(
         digital_signature=True,
@@ -69,16 +70,19 @@ def _sign_authority(key: EllipticCurvePrivateKey) -> x509.Certificate:
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(usage, critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    names = x509.NameConstraints([x509.DNSName(host) for host in BROKER_HOSTS], None)
+    names = x509.NameConstraints([x509.DNSName(host) for host in hosts], None)
     return builder.add_extension(names, critical=True).sign(key, SHA256())
 
 
 def _sign_server(
-    key: EllipticCurvePrivateKey, authority: x509.Certificate, authority_key: EllipticCurvePrivateKey
+    key: EllipticCurvePrivateKey,
+    authority: x509.Certificate,
+    authority_key: EllipticCurvePrivateKey,
+    hosts: Sequence[str],
 ) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, BROKER_HOSTS[0])])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
     builder = _builder(name, authority.subject).public_key(key.public_key())
-    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in BROKER_HOSTS])
+    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
     builder = builder.add_extension(names, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])

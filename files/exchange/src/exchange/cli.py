@@ -21,6 +21,7 @@ from exchange.state import StateDir
 from harvester.base.clock import SystemClock
 from harvester.base.endings import report_ending
 from harvester.base.errors import ConfigError
+from harvester.base.market import enter
 
 CONTROL_HELP = "state directory of the running exchange"
 
@@ -49,7 +50,8 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="exchange", description="A local exchange that speaks the broker Fyers' protocols to its unmodified SDK."
+        prog="exchange",
+        description="A local exchange that speaks protocols of the brokers Fyers and Schwab to their unmodified SDKs.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -161,12 +163,14 @@ def _configure_log(*, debug: bool) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     from exchange.commands import serve
 
+    enter(arguments.market)
     return asyncio.run(serve(exchange_options(arguments)))
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from exchange.commands import run
 
+    enter(arguments.market)
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words:
         raise ConfigError(

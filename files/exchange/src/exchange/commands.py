@@ -14,7 +14,7 @@ from exchange.environment import app_environment, client_environment
 from exchange.exchange import Exchange
 from exchange.options import Options
 from exchange.state import write_file
-from harvester.base.market import to_local
+from harvester.base.market import NSE, in_force, to_local
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 BY_SIGNAL = 128
@@ -64,6 +64,19 @@ def _environment(exchange: Exchange) -> dict[str, str]:
         **os.environ,
         **client_environment(exchange.describe()),
         **app_environment(exchange.world.app, token_file),
+        **(schwab_environment(exchange) if in_force() is not NSE else {}),
+    }
+
+
+def schwab_environment(exchange: Exchange) -> dict[str, str]:
+    """The made-up credentials of the second broker, and a token file in the form of its SDK, logged in to just now."""
+    grants, file = exchange.world.schwab, exchange.state.path / "schwab_token.json"
+    write_file(file, json.dumps(grants.token_file()).encode())
+    return {
+        "SCHWAB_APP_KEY": grants.app.key,
+        "SCHWAB_SECRET": grants.app.secret,
+        "SCHWAB_CALLBACK": grants.app.callback,
+        "SCHWAB_TOKEN_FILE": str(file),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from exchange.certificates import ensure_certificates, server_context
 from exchange.control import Control
 from exchange.faults import Armed, FaultSchedule
+from exchange.grants import Grants
 from exchange.hosts import BROKER_HOSTS
 from exchange.limits import RateLimits
 from exchange.listener import Listener
@@ -20,6 +21,7 @@ from exchange.market.model import BookModel
 from exchange.market.sessions import AlwaysOpen, CalendarSessions, Sessions, state_hours
 from exchange.options import Options
 from exchange.proxy import Proxy
+from exchange.schwab.tickers import us_instruments
 from exchange.server import build_app
 from exchange.sockets.market import MarketFeeds
 from exchange.sockets.registry import Feeds, Sockets
@@ -28,6 +30,7 @@ from exchange.tokens import Tokens
 from exchange.world import DepthSource, ModelDepth, ServedLog, World
 from harvester.base.clock import Clock, SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import NSE, in_force
 
 if TYPE_CHECKING:
     from exchange.options import ReplayOptions
@@ -65,7 +68,8 @@ class Exchange:
         options = self.options
         hours = options.segment_hours
         sessions: Sessions = AlwaysOpen() if options.always_open else CalendarSessions(options.calendar, hours)
-        instruments = state_hours(load_instruments(options.symbols_file), hours)
+        listed = load_instruments(options.symbols_file) if in_force() is NSE else us_instruments()
+        instruments = state_hours(listed, hours)
         return sessions, instruments, _open_day(options.day) if options.day else None
 
     def _make_world(self, sessions: Sessions, instruments: dict[str, Instrument], player: "Player | None") -> World:
@@ -92,6 +96,7 @@ class Exchange:
             faults=self.faults,
             served=ServedLog(self.state.served),
             sockets=self._sockets(MarketFeeds(model, load, self.clock, show)),
+            schwab=Grants(self.state, self.clock, access_seconds=options.token_seconds),
             refresh_allowed=options.refresh_allowed,
             calendar=options.calendar,
             holiday_list=options.holiday_list,
@@ -184,6 +189,7 @@ class Exchange:
         log.info("fault %s: %s", fault.label, fault.action)
         if fault.action == "revoke":
             self.world.tokens.revoke_all()
+            self.world.schwab.revoke_all()
             return
         await self.listener.close()
         await asyncio.sleep(fault.duration_seconds or RESTART_SECONDS)

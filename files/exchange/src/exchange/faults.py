@@ -54,7 +54,7 @@ CONNECTION_ACTIONS = ("cut", "mute", "quiet", "half_open")
 FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
 SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
 LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master", "unlist", "wide_list")
-CANDLE_ACTIONS, CANDLE_PATH = ("no_candles", "candle_lag"), "/data/history"
+CANDLE_ACTIONS, CANDLE_PATHS = ("no_candles", "candle_lag"), ("/data/history", "/marketdata/v1/pricehistory")
 ELSEWHERE_ACTIONS = (*SOCKET_ACTIONS, *MARKET_ACTIONS, *LISTING_ACTIONS)
 """What an HTTP answer is not chosen for."""
 ONCE = ("cut", *FRAME_ACTIONS)
@@ -121,7 +121,7 @@ class Fault(Model, frozen=True, omit_defaults=True):
 
     def concerns(self, path: str, symbols: Callable[[], Iterable[str]]) -> bool:
         """Whether its patterns match; `symbols` is asked only when it matters."""
-        if not fnmatchcase(path, self.path) or (self.action in CANDLE_ACTIONS and path != CANDLE_PATH):
+        if not fnmatchcase(path, self.path) or (self.action in CANDLE_ACTIONS and path not in CANDLE_PATHS):
             return False
         return self.symbol == "*" or any(fnmatchcase(symbol, self.symbol) for symbol in symbols())
 

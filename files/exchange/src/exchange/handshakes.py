@@ -1,20 +1,16 @@
 """HTTP side of the sockets: handshakes, and the two requests that clients make before them."""
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from aiohttp import web
 
 from exchange.hosts import DEPTH_SOCKET_URL
 from exchange.listings import instrument_of
 from exchange.replies import NO_LIST, listed_symbols, refuse, reply, success
-from exchange.sockets.connection import Connection
+from exchange.sockets.connection import serve
 from exchange.sockets.hsm_client import HsmClient
 from exchange.sockets.order_client import OrderClient
 from exchange.sockets.tbt_client import TbtClient
 from exchange.world import world_of
 
-Message = TypeVar("Message", bytes, str)
 MOST_SYMBOLS = 500
 TOO_MANY = (-429, "connection limit reached")
 
@@ -47,7 +43,7 @@ async def data_socket(request: web.Request) -> web.StreamResponse:
     client = HsmClient(connection, world.sockets.feeds.hsm, world.tokens.check_hsm_key, world.sockets.rules)
     with world.sockets.serving(client) as disorder:
         client.refuses = disorder.refuses_auth
-        await _serve(connection, bytes, client.take)
+        await serve(connection, bytes, client.take)
     return socket
 
 
@@ -60,7 +56,7 @@ async def depth_socket(request: web.Request) -> web.StreamResponse:
     socket = await connection.open()
     client = TbtClient(connection, world.sockets.feeds.tbt, world.tokens.check_header, request.headers["Authorization"])
     with world.sockets.serving(client):
-        await _serve(connection, str, client.take)
+        await serve(connection, str, client.take)
     return socket
 
 
@@ -71,15 +67,5 @@ async def order_socket(request: web.Request) -> web.StreamResponse:
     socket = await connection.open()
     client = OrderClient(connection, world.tokens.check_header, request.headers["Authorization"])
     with world.sockets.serving(client):
-        await _serve(connection, str, client.take)
+        await serve(connection, str, client.take)
     return socket
-
-
-async def _serve(connection: Connection, kind: type[Message], take: Callable[[Message], None]) -> None:
-    """Hand each message of this kind to the client's `take` until the connection ends; others are passed over."""
-    try:
-        while (data := await connection.receive()) is not None:
-            if isinstance(data, kind) and not connection.muted:
-                take(data)
-    finally:
-        await connection.finish()

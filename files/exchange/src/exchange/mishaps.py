@@ -9,8 +9,9 @@ from email.utils import format_datetime
 from aiohttp import web
 
 from exchange.faults import Armed
+from exchange.hosts import SCHWAB_HOST
 from exchange.limits import DAY_SECONDS
-from exchange.replies import NO_CANDLES, dump, refuse, reply
+from exchange.replies import NO_CANDLES, dump, no_candles, refuse, reply, schwab_refusal
 from exchange.sockets.connection import abort
 from exchange.world import world_of
 from harvester.base.clock import NS_PER_SECOND
@@ -25,6 +26,11 @@ LAG_NS = web.RequestKey("lag_ns", int)
 """What a request is given: how far its candles are behind, in ns."""
 
 
+def is_schwab(request: web.Request) -> bool:
+    """Whether it is for the second broker, whose refusals have another form."""
+    return request.host.partition(":")[0].lower() == SCHWAB_HOST
+
+
 class NoAnswerError(Exception):
     """The request gets no HTTP answer; its connection is closed or was left hanging."""
 
@@ -35,8 +41,12 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
     retry = {"Retry-After": str(fault.retry_after_seconds)} if fault.retry_after_seconds is not None else None
     match fault.action:
         case "error":
+            if is_schwab(request):
+                return schwab_refusal(fault.status or 500, "Error", fault.message, headers=retry)
             return refuse(fault.code, fault.message, status=fault.status or 500, headers=retry)
         case "rate_limit":
+            if is_schwab(request):
+                return schwab_refusal(429, "Too Many Requests", "request limit reached", headers=retry)
             return refuse(-429, "request limit reached", status=429, headers=retry)
         case "block":
             return blocked(request, world_of(request).clock.wall_ns())
@@ -44,7 +54,8 @@ async def apply(armed: Armed, now_ns: int, request: web.Request, handler: Handle
             await asyncio.sleep(fault.delay_seconds)
             return await handler(request)
         case "no_candles":
-            return reply(NO_CANDLES)
+            symbol = request.query.get("symbol", "")
+            return reply(no_candles(symbol) if is_schwab(request) else NO_CANDLES)
         case "candle_lag":
             request[LAG_NS] = int(fault.delay_seconds * NS_PER_SECOND)
             return await handler(request)

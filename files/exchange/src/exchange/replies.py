@@ -1,6 +1,7 @@
 """HTTP answers in the broker's form: JSON with `s`, `code` and `message`, and numbers as its servers write them."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,3 +57,14 @@ def trimmed(number: float, decimals: int = 2) -> int | float:
     """So many decimals, none when they are zero."""
     number = round(number, decimals)
     return int(number) if number == int(number) else number
+
+
+def schwab_refusal(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The second broker's error body (Schwab's developer portal, market data errors)."""
+    error = {"id": secrets.token_hex(16), "status": str(status), "title": title, "detail": detail}
+    return reply({"errors": [error]}, status=status, headers=headers)
+
+
+def no_candles(symbol: str) -> dict[str, object]:
+    """Its answer where nothing traded in the range, or nothing is known of the symbol."""
+    return {"candles": [], "symbol": symbol, "empty": True}

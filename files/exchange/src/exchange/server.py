@@ -14,22 +14,31 @@ from exchange.hosts import (
     DEPTH_SOCKET_HOST,
     DEPTH_SOCKET_PATH,
     LIST_HOST,
+    LOOPBACK,
     ORDER_SOCKET_PATH,
     PUBLIC_HOST,
+    SCHWAB_HOST,
+    SCHWAB_HOSTS,
+    SCHWAB_STREAM_HOST,
+    SCHWAB_STREAM_PATH,
     SOCKET_HOST,
     SYMBOL_TOKEN_PATH,
 )
 from exchange.replies import refuse, unauthorized
+from exchange.schwab import routes as schwab
 from exchange.world import WORLD, World, world_of
+from harvester.base.market import NSE, in_force
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DEPTH_PATH = "/data/depth"
 OPEN_PATHS = {"/api/v3/generate-authcode", "/api/v3/validate-authcode", "/api/v3/validate-refresh-token"}
 HOSTS = {
     DATA_SOCKET_PATH: SOCKET_HOST, DEPTH_SOCKET_PATH: DEPTH_SOCKET_HOST, ORDER_SOCKET_PATH: SOCKET_HOST,
-    holidays.PAGE: LIST_HOST, holidays.LIST: LIST_HOST,
+    holidays.PAGE: LIST_HOST, holidays.LIST: LIST_HOST, SCHWAB_STREAM_PATH: SCHWAB_STREAM_HOST,
 }  # fmt: skip
-FOLDERS = {"/sym_details/": PUBLIC_HOST, indices.PREFIX: ARCHIVE_HOST}
+FOLDERS = {"/sym_details/": PUBLIC_HOST, indices.PREFIX: ARCHIVE_HOST} | dict.fromkeys(
+    (schwab.OAUTH, schwab.TRADER, schwab.MARKET), SCHWAB_HOST
+)
 MAX_BODY = 1024 * 1024
 log = logging.getLogger("exchange")
 
@@ -66,6 +75,8 @@ def build_app(world: World) -> web.Application:
             web.get(indices.PREFIX + "{name}", indices.member_list),
         ]
     )
+    if in_force() is not NSE:
+        schwab.add_routes(app, world.clock)
     return app
 
 
@@ -120,7 +131,8 @@ async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Each path belongs to one of the broker's hosts."""
     by_prefix = (host for prefix, host in FOLDERS.items() if request.path.startswith(prefix))
     wanted = next(by_prefix, HOSTS.get(request.path, API_HOST))
-    if request.host.partition(":")[0].lower() != wanted:
+    host = request.host.partition(":")[0].lower()
+    if host != wanted and not (wanted == SCHWAB_STREAM_HOST and host == LOOPBACK):
         return refuse(404, "not found", status=404)
     return await handler(request)
 
@@ -128,6 +140,9 @@ async def _host(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def _admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check the token, then count the request against the app's limits."""
+    host = request.host.partition(":")[0].lower()
+    if host in SCHWAB_HOSTS or request.path == SCHWAB_STREAM_PATH:
+        return await schwab.admit(request, handler)
     is_public = request.host.startswith((PUBLIC_HOST, LIST_HOST, ARCHIVE_HOST))
     if is_public or request.path in OPEN_PATHS or request.path == DATA_SOCKET_PATH:
         return await handler(request)

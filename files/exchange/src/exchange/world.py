@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from exchange.faults import FaultSchedule
+from exchange.grants import Grants
 from exchange.limits import RateLimits
 from exchange.market.disruptions import Show
 from exchange.market.instruments import Instrument
@@ -111,6 +112,8 @@ class World:
     faults: FaultSchedule
     served: ServedLog
     sockets: Sockets
+    schwab: Grants
+    """What the second broker granted its app."""
     calendar: Path | None = None
     """The calendar file that is followed; None: the one in the package."""
     holiday_list: Path | None = None

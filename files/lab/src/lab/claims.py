@@ -19,6 +19,7 @@ from lab import machine
 from lab.errors import LabError
 from lab.locking import wait_for_lock
 from lab.state import SCRATCH
+from lab.variants import Variant
 
 NETWORK = "198.51.100"  # TEST-NET-2, RFC 5737: never an address of the internet
 LAB_NUMBERS = range(1, 10)
@@ -76,7 +77,7 @@ class HostClaim(Claimed):
     name: str
     tier: Literal["nspawn", "uml"]
     suite: str
-    variant: Literal["full", "bare"]
+    variant: Variant
     base: Path
     ssh_socket: bool = False
     disk_path: str | None = None

@@ -5,8 +5,10 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast, get_args
 
 from harvester.base.arguments import at_least, require_place
 from harvester.base.endings import report_ending
@@ -14,12 +16,14 @@ from lab import faults, hosts, labs
 from lab.base.cache import provide_tree
 from lab.base.suites import DEFAULT_SUITE, SUITES, find_suite
 from lab.claims import HostClaim, find_hosts, find_lab, find_labs
+from lab.drive.running import run_against
 from lab.errors import LabUsageError
 from lab.garbage import collect_garbage
 from lab.keys import SSH_CONFIG
 from lab.machine import require_lab_machine
 from lab.stand_ins import NAMES, find_running
 from lab.state import default_state
+from lab.variants import Variant
 
 Disturb = Callable[[HostClaim, argparse.Namespace], None]
 SHORTEST_SECONDS = 5
@@ -66,8 +70,11 @@ def _summary(started: labs.Started) -> dict[str, object]:
 
 def _read_wish(text: str, options: argparse.Namespace) -> labs.HostWish:
     name, suite, variant, *rest = [*text.split(":"), "", ""]
-    if not HOST_NAME.fullmatch(name) or any(rest) or variant not in ("", "full", "bare"):
-        raise LabUsageError(f"--name {text!r} is not NAME, NAME:SUITE or NAME:SUITE:bare; NAME is a host name.")
+    if not HOST_NAME.fullmatch(name) or any(rest) or variant not in ("", *get_args(Variant)):
+        raise LabUsageError(
+            f"--name {text!r} is not NAME, NAME:SUITE or NAME:SUITE:VARIANT; NAME is a host name, VARIANT one of "
+            f"{', '.join(get_args(Variant))}."
+        )
     disk_path, _, disk_bytes = (options.disk or "").partition("=")
     if options.disk and options.tier == "uml":
         raise LabUsageError("--disk is for hosts of tier nspawn; a host with its own kernel has a whole disk.")
@@ -78,7 +85,7 @@ def _read_wish(text: str, options: argparse.Namespace) -> labs.HostWish:
     return labs.HostWish(
         name,
         find_suite(suite or options.suite).name,
-        "bare" if options.bare or variant == "bare" else "full",
+        cast(Variant, variant) or ("bare" if options.bare else "full"),
         tier=options.tier,
         ssh_socket=options.ssh_socket,
         disk_path=disk_path or None,
@@ -129,6 +136,13 @@ def _base(options: argparse.Namespace) -> int:
     return 0
 
 
+def _drive(options: argparse.Namespace) -> int:
+    if not options.command:
+        raise LabUsageError("lab drive needs a command, such as: lab drive -- rclone lsf drive:")
+    with tempfile.TemporaryDirectory(prefix="lab-drive-") as folder:
+        return run_against(Path(folder), options.command)
+
+
 def _demo(options: argparse.Namespace) -> int:
     if options.summary:
         require_place(options.summary, "--summary")
@@ -154,7 +168,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     up = _add(commands, "up", _up, "make the lab, or what is missing of it")
-    up.add_argument("--name", action="append", metavar="NAME[:SUITE[:bare]]", help="a host; repeatable (default: h1)")
+    up.add_argument(
+        "--name", action="append", metavar="NAME[:SUITE[:VARIANT]]", help="a host; repeatable (default: h1)"
+    )
     up.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES, help="userland (default: %(default)s)")
     up.add_argument("--tier", default="nspawn", choices=("nspawn", "uml"), help="container, or a kernel of its own")
     up.add_argument("--bare", action="store_true", help="without the roles' packages, which apt finds in its cache")
@@ -173,6 +189,9 @@ def _parser() -> argparse.ArgumentParser:
     execute = _add(commands, "exec", _exec, "run a command in a host, or log in to it")
     execute.add_argument("name")
     execute.add_argument("command", nargs=argparse.REMAINDER)
+
+    drive = _add(commands, "drive", _drive, "run a command against a stand-in of Google Drive, rclone's remote drive:")
+    drive.add_argument("command", nargs="*", metavar="COMMAND")
 
     _add_faults(commands)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from lab import claims, hosts, keys, network, stand_ins, uml
-from lab.base.build import Variant
 from lab.base.cache import provide_tree, remove_unfinished_builds
 from lab.base.suites import DEFAULT_SUITE, find_suite
 from lab.calendar import provide_calendar
@@ -22,6 +21,7 @@ from lab.machine import require_lab_machine
 from lab.overlay import EXCHANGE_CA, personalise
 from lab.stand_ins import NAMES, Name
 from lab.state import make_folder, refuse_foreign_folder, remove_folder
+from lab.variants import Variant
 
 Progress = Callable[[str], None]
 BOOTS_AT = "boots at"

@@ -15,7 +15,8 @@ from lab.overlay import layer_of
 
 LAUNCHER = Path(__file__).with_name("nspawn.sh")
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_BPF", "CAP_PERFMON")
-SYSTEM_CALLS = ("bpf", "perf_event_open")
+SYSTEM_CALLS = ("bpf", "perf_event_open", "@keyring")
+"""The last for runc, which gives each container a session keyring of its own."""
 
 
 def start(host: HostClaim) -> "subprocess.Popen[bytes]":

@@ -31,7 +31,7 @@ class Sessions(Protocol):
 
 
 def always_open(day: date) -> Session:
-    """One continuous session from midnight to midnight, India time."""
+    """One continuous session from midnight to midnight, market time."""
     phase = Phase("continuous", midnight_ns(day), midnight_ns(day + timedelta(days=1)))
     return Session(day, "always open", (phase,))
 
@@ -47,7 +47,7 @@ class AlwaysOpen:
 
 
 class SegmentSessions:
-    """The days of one segment, or those of NSE cash where the calendar has no hours of it."""
+    """The days of one segment, or those of the main one where the calendar has no hours of it."""
 
     def __init__(self, calendars: "CalendarSessions", segment: SegmentName, hours: Hours | None) -> None:
         """`hours`: of every trading day, whatever the calendar says."""
@@ -57,7 +57,7 @@ class SegmentSessions:
 
     def session(self, day: date) -> Session | None:
         calendar = self._calendars.calendar
-        found = calendar.of(self._segment if self._segment in calendar.segments else NSE_CASH).session(day)
+        found = (calendar.of(self._segment) if self._segment in calendar.segments else calendar).session(day)
         if found is None or self._hours is None:
             return found
         opens, closes = (midnight_ns(day) + _after_midnight_ns(text) for text in self._hours)

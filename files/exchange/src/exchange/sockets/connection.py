@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from aiohttp import WSMsgType, web
 
@@ -19,6 +19,7 @@ LINGER_NO_TIME = struct.pack("ii", 1, 0)
 """The value of SO_LINGER with which a close sends a TCP reset."""
 MAX_MESSAGE = 1024 * 1024
 log = logging.getLogger("exchange")
+Message = TypeVar("Message", bytes, str)
 
 
 def abort(transport: asyncio.Transport | None, *, reset: bool) -> None:
@@ -77,6 +78,7 @@ class Connection:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -177,6 +179,17 @@ class Connection:
         self._thawed.set()
         abort(self.transport, reset=reset)
 
+    def close_after_sending(self, cause: str) -> None:
+        """Close with a closing handshake once what is queued is sent. Control answers show `cause`."""
+        task = asyncio.create_task(self._close(cause))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _close(self, cause: str) -> None:
+        await self.drained(0)
+        self._note(cause)
+        await self._ws.close()
+
     def _note(self, cause: str) -> None:
         if self.closed_ns is None:
             self.closed_ns = self.clock.wall_ns()
@@ -204,3 +217,13 @@ class Connection:
             "queued_bytes": self._queued_bytes,
             **self.sent.describe(),
         }
+
+
+async def serve(connection: Connection, kind: type[Message], take: Callable[[Message], None]) -> None:
+    """Hand each message of this kind to the client's `take` until the connection ends; others are passed over."""
+    try:
+        while (data := await connection.receive()) is not None:
+            if isinstance(data, kind) and not connection.muted:
+                take(data)
+    finally:
+        await connection.finish()

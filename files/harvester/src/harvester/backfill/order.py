@@ -11,7 +11,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replace_file
 from harvester.base.market import to_local
 from harvester.base.validation import Model, Refused, validate
-from harvester.config.feeds import MOST_SYMBOLS, Symbol
+from harvester.config.feeds import MOST_SYMBOLS, NseSymbol
 from harvester.config.resolutions import Resolution, parse_resolution
 from harvester.lake.layout import BACKFILL_JOURNAL
 
@@ -28,7 +28,7 @@ class Order(Model, frozen=True, kw_only=True):
     since: date
     until: date
     resolution: str
-    symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, max_length=MOST_SYMBOLS)]
+    symbols: Annotated[tuple[NseSymbol, ...], Meta(min_length=1, max_length=MOST_SYMBOLS)]
     ordered_ns: int
 
     @property

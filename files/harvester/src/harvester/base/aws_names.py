@@ -29,13 +29,15 @@ SECRETS = {
     "schwab_refresh_token": "schwab/refresh-token",
     "page_key": "token-page/signing-key",
     "channels": "alerts/channels",
+    "postgres_dsn": "postgres/dsn",
     "reminder_state": "alerts/reminder-state",
+    "feed_state": "price-feed/state",
 }
 """Secrets by what they are, and their parameters below `/<project>/<environment>/`; the states are kept like them."""
 USED_LINKS = "token-page/used/"
 """Below it, a parameter for each link and each login of the token page that was used."""
-ROLES = ("host", "dead-man", "morning", "evening", "token-page", "token-refresh", "reminder", "scheduler", "operator")
-FUNCTIONS = ("dead-man", "morning", "evening", "token-page", "token-refresh", "reminder")
+FUNCTIONS = ("dead-man", "morning", "evening", "token-page", "token-refresh", "reminder", "ingestion", "etl")
+ROLES = ("host", *FUNCTIONS, "scheduler", "operator")
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,17 @@ class Market(NamedTuple):
 
     name: MarketName
     zone_name: str
+    units: int
+    """Prices of candles are whole numbers of so many parts of the currency: paise; 1/10000 dollar, for trades at the
+    middle of a spread have more decimals than cents.
+    """
+    history: str
+    """The feed of the broker's own candles."""
 
 
 MARKETS: dict[str, Market] = {
-    "nse": Market("nse", "Asia/Kolkata"),
-    "us": Market("us", "America/New_York"),
+    "nse": Market("nse", "Asia/Kolkata", 100, "fyers-history"),
+    "us": Market("us", "America/New_York", 10_000, "schwab-history"),
 }
 NSE = MARKETS["nse"]
 INDIA = timezone(timedelta(hours=5, minutes=30), "IST")

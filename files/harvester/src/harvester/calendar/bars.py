@@ -1,17 +1,17 @@
 """Which bars a trading day has, by its hours alone.
 
-Bars are counted from the first opening of continuous trading, as the broker counts them: two windows of a day are one
-count. In an auction there is one trade, whose moment nobody knows before, so a bar that lies in one alone is not due.
+They are cut from its continuous trading. In an auction there is one trade, whose moment nobody knows before, so a bar
+that lies in one alone is not due.
 """
 
 from collections.abc import Collection
 from typing import NamedTuple
 
+from harvester.base.bars import cut_bars
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import day_end_ns
 from harvester.calendar.trading import Session
 
-MINUTE_NS = 60 * NS_PER_SECOND
 LATEST_NS = 60 * NS_PER_SECOND
 """Before midnight, market time, when the day's records end: later no bar is settled."""
 
@@ -38,11 +38,7 @@ def bar_day(session: Session | None, width_ns: int, phases: Collection[str], fin
     open_ = [phase for phase in session.phases if phase.name == "continuous"] if session else []
     if session is None or not open_:
         return NO_BARS
-    origin = open_[0].open_ns // MINUTE_NS * MINUTE_NS
-    ends: dict[int, int] = {}
-    for _, opens, closes in open_:
-        for begin in range(origin + (opens - origin) // width_ns * width_ns, closes, width_ns):
-            ends[begin] = min(begin + width_ns, closes)
+    ends = cut_bars([(phase.open_ns, phase.close_ns) for phase in open_], width_ns)
     closes_ns = max(phase.close_ns for phase in session.phases if phase.name in phases or phase in open_)
     settles_ns = min(closes_ns + final_after_ns, day_end_ns(session.date) - LATEST_NS)
     return BarDay(tuple(Bar(begin, end) for begin, end in sorted(ends.items())), settles_ns)

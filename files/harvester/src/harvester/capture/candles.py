@@ -51,7 +51,7 @@ class CandleFeed(Feed):
         self._phases = settings.calendar.phases
         self._spacing_ns = settings.candle_spacing_ns()
         self._stuck_ns = int(settings.poll.timeout * NS_PER_SECOND) + STUCK_NS
-        shares = context.split(settings.symbols_of("fyers-history"))
+        shares = context.split(settings.symbols_of(settings.history))
         self._bars: dict[SegmentName, BarLedger] = {
             segment: BarLedger(self.number, share, self._candles.every_ns) for segment, share in shares.items() if share
         }

@@ -57,6 +57,8 @@ def _is_at_work(settings: Settings) -> bool:
 
 
 def _order(args: argparse.Namespace, settings: Settings) -> Order:
+    if settings.market != "nse":
+        raise ConfigError("The backfill asks Fyers alone: there is none for a host of the market us.")
     if not args.since:
         raise ConfigError("--since is required for an order: the first day, as YYYY-MM-DD.")
     named = (name.strip().upper() for name in (args.symbols or "").split(","))

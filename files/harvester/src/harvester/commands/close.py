@@ -11,6 +11,7 @@ from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import busy_at, calendars_of
 from harvester.config.settings import Settings
+from harvester.lake.certificate.candles import FORMER_HISTORY
 from harvester.lake.certificate.damage import tell_damage
 from harvester.lake.certificate.shares import in_percent
 from harvester.lake.close import NOTHING, Closing, NotOverError, close_day, expect_day, is_due_today, pending_days
@@ -131,10 +132,10 @@ def describe(closing: Closing) -> str:
             share = f"{in_percent(entry['coverage'])}%" if entry["coverage"] is not None else "no session"
             rows = ", ".join(f"{count} {table}" for table, count in entry["updates"].items()) or "nothing"
             lines.append(f"  {symbol} ({feed}): {rows}, {share}; gaps: {causes}")
-    for symbol, entry in closing.certificate.get("candles", {"symbols": {}})["symbols"].items():
+    section = closing.certificate.get("candles", {"symbols": {}})
+    feed = section.get("feed", FORMER_HISTORY)
+    for symbol, entry in section["symbols"].items():
         causes = ", ".join(f"{cause} {bars}" for cause, bars in entry["gaps_by_cause"].items()) or "none"
         odd = f", {entry['revised']} revised, {sum(entry['rejected'].values())} rejected"
-        lines.append(
-            f"  {symbol} (fyers-history): {entry['recorded']} bars of {entry['expected']}{odd}; gap bars: {causes}"
-        )
+        lines.append(f"  {symbol} ({feed}): {entry['recorded']} bars of {entry['expected']}{odd}; gap bars: {causes}")
     return "\n".join(lines)

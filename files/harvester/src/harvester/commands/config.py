@@ -133,7 +133,9 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"{path}: symbols: {describe_refused(refused)}")
     if args.master:
         _check_offline(checked, args.master, args.earlier)
-    if args.online:
+    if args.online and written.market == "us":
+        print("remark: Schwab has no symbol master: the recorder looks the tickers up with its token")
+    elif args.online:
         found = _download(checked)
         for remark in found.remarks:
             print(f"remark: {remark}")

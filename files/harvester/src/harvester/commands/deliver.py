@@ -6,12 +6,13 @@ from datetime import date
 
 from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import HarvesterError
+from harvester.config.deliveries import PRICE_FEED, choose
 from harvester.config.settings import Settings
 from harvester.deliver.protocol import DayOutcome
 from harvester.metrics.cloudwatch import open_client, publish
 from harvester.metrics.measure import Metric
 from harvester.price_feed.feed import DayResult, PriceFeed
-from harvester.price_feed.place import choose, open_place
+from harvester.price_feed.place import open_place
 
 METRICS = {"expected": "BarsExpected", "missing": "BarsMissing", "rejected": "BarsRejected", "revised": "BarsRevised"}
 
@@ -30,15 +31,15 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Deliver; nothing to do where no delivery is configured."""
     day = parse_date(args.date, "--date") if args.date else None
     results: list[DayResult] = []
-    for each in choose(settings, args.name):
+    for each in (chosen := choose(settings.deliveries, PRICE_FEED, args.name)):
         feed = PriceFeed(settings, each, open_place(each), SystemClock())
         results += (done := _deliver_days(feed, settings, day, due=args.due))
         if not args.json:
             _report(done, feed.home)
     if args.json:
         print(json.dumps([result.describe() for result in results], indent=1))
-    elif not settings.deliveries:
-        print("No delivery is configured (deliveries), so nothing is delivered.")
+    elif not chosen:
+        print("No price feed is configured (deliveries), so nothing is delivered.")
     if problems := [problem for result in results for problem in result.outcome.problems]:
         raise HarvesterError("\n".join([*problems, "The next run goes on with what is lacking."]))
     return 0

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import HarvesterError
+from harvester.config.deliveries import PRICE_FEED, choose
 from harvester.config.settings import Settings
 from harvester.price_feed.folder import partition_of
-from harvester.price_feed.place import choose, open_place
+from harvester.price_feed.place import open_place
 from harvester.price_feed.raw import deliver_raw
 
 LOOK_BACK_DAYS = 3
@@ -28,15 +29,15 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         today = partition_of(settings, None, clock)
         days = [today._replace(date=today.date - timedelta(days=back)) for back in reversed(range(LOOK_BACK_DAYS + 1))]
     problems: list[str] = []
-    for each in choose(settings, args.name):
+    for each in (chosen := choose(settings.deliveries, PRICE_FEED, args.name)):
         bucket = open_place(each)
         for day in days:
             outcome = deliver_raw(settings, each, bucket, day, clock)
             problems += outcome.problems
             if outcome.put:
                 print(f"{day.date}: {outcome.put} raw files and {outcome.bytes} bytes verified in {bucket.home}")
-    if not settings.deliveries:
-        print("No delivery is configured (deliveries), so nothing is delivered.")
+    if not chosen:
+        print("No price feed is configured (deliveries), so nothing is delivered.")
     if problems:
         raise HarvesterError("\n".join([*problems, "The next run goes on with what is lacking."]))
     return 0

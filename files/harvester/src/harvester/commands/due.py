@@ -21,6 +21,7 @@ from harvester.dues.judge import is_settled, judge_again, ledger_of
 from harvester.dues.settled import read_settled, settle
 from harvester.health.installed import find_installed
 from harvester.jobs.model import load_jobs
+from harvester.workers.source import worker_sources
 
 SOURCE, CAUSE = "dues", "daily"
 
@@ -74,7 +75,7 @@ def _find_host(config: Path | None) -> _Host:
         raise ConfigError("There is no host's configuration here, so nothing is due. Name one with --config.")
     calendar = TradingCalendar.load(settings.calendar.file if settings else None)
     jobs = load_jobs()
-    sources = sources_of(here.data_dir, settings, calendar, jobs, ask_systemd(jobs))
+    sources = [*sources_of(here.data_dir, settings, calendar, jobs, ask_systemd(jobs)), *worker_sources()]
     return _Host(here.host_id, here.data_dir, here.alerts.inbox, here.alerts.daily, calendar, sources)
 
 

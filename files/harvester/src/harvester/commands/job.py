@@ -15,7 +15,7 @@ from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import replace_file
 from harvester.base.logs import configure_logs
-from harvester.base.market import to_local
+from harvester.base.market import MARKETS, enter, to_local
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import find_settings
@@ -72,6 +72,8 @@ def _check(path: Path, calendar: Path | None) -> list[dict[str, Any]]:
         data = json.loads(path.read_bytes())
         settings = data.pop("settings", None) or {}
         jobs = validate(JobsFile, data)
+        if settings.get("market") in MARKETS:
+            enter(settings["market"])  # times of day are its
     except Refused as refused:
         raise ConfigError(f"The jobs are refused:\n{refused}") from None
     except (OSError, ValueError, AttributeError) as error:

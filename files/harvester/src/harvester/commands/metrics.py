@@ -1,14 +1,17 @@
 """`harvester metrics`: measure once and publish; a timer does it every minute."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import UnhealthyError
+from harvester.capture.status import read_status
 from harvester.health.facts import reach_file
-from harvester.metrics.cloudwatch import open_client, publish
+from harvester.health.live_rows import live_folder, read_live
+from harvester.metrics.cloudwatch import open_client, publish, publish_rows
 from harvester.metrics.measure import (
     HEARTBEAT,
+    Metric,
     UpdateCount,
     count_updates,
     keep_count,
@@ -19,6 +22,7 @@ from harvester.metrics.measure import (
     read_fresh,
     require_alerts,
 )
+from harvester.metrics.rows import count_rows, keep_row_count, measure_rows, open_tickers, read_row_count
 
 if TYPE_CHECKING:
     from harvester.config.settings import Settings
@@ -44,9 +48,29 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         metrics.append(HEARTBEAT)
     except UnhealthyError as error:
         print(f"no heartbeat: {error}")
-    publish(open_client(chosen.region, chosen.endpoint_url), chosen.environment, settings.host_id, metrics)
+    client = open_client(chosen.region, chosen.endpoint_url)
+    publish(client, chosen.environment, settings.host_id, metrics)
+    for delivery in (each for each in settings.deliveries if each.live):
+        metrics += _publish_rows(client, settings, delivery.name, wall_ns)
     # Only now: what was not published is counted by the next run.
     if counted is not None:
         keep_count(chosen.state_file, counted)
     print("published " + ", ".join(f"{metric.name} {metric.value:.4g}" for metric in metrics))
     return 0
+
+
+def _publish_rows(client: Any, settings: "Settings", name: str, wall_ns: int) -> list[Metric]:
+    """Of a live delivery, whose state the host's own metrics do not wait for."""
+    state = read_live(live_folder(settings, name))
+    if state is None:
+        print(f"no metrics of rows: the live delivery {name} has written nothing")
+        return []
+    chosen, folder = settings.metrics, settings.metrics.state_file.parent
+    try:
+        token = str(read_status(settings.status_file).get("token", {}).get("version") or "")
+    except UnhealthyError:
+        token = ""
+    found = [*measure_rows(state, open_tickers(settings, wall_ns), read_row_count(folder), token, wall_ns)]
+    publish_rows(client, str(chosen.environment), chosen.also_as, found)
+    keep_row_count(folder, count_rows(state, token))
+    return [each.metric for each in found]

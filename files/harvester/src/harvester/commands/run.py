@@ -23,7 +23,10 @@ from harvester.brokers.fyers.rest import FyersRestClient
 from harvester.brokers.fyers.socket_lookup import SocketLookup
 from harvester.brokers.fyers.sources import HsmSource, TbtSource
 from harvester.brokers.fyers.symbol_lookup import SymbolLookup
-from harvester.brokers.protocol import PollResult, StreamSource
+from harvester.brokers.protocol import CandleClient, PollResult, StreamSource
+from harvester.brokers.rest import RestClient
+from harvester.brokers.schwab.rest import SchwabCandles, SchwabRestClient
+from harvester.brokers.schwab.symbol_lookup import SchwabLookup
 from harvester.calendar import TradingCalendar
 from harvester.calendar.reload import CalendarReloader
 from harvester.capture.candles import CandleFeed
@@ -38,7 +41,6 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
-from harvester.config.feeds import FeedName
 from harvester.config.rules import read_resolved
 from harvester.config.segments import Recorded, refuse_without_hours
 from harvester.config.settings import Settings, config_hash, load_settings, settings_path
@@ -48,7 +50,6 @@ from harvester.ledger.streams import StreamLedger
 
 log = structlog.get_logger()
 THREADS = 4
-HISTORY: FeedName = "fyers-history"
 Observer = Callable[[PollResult], None]
 
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace, settings: None) -> int:
         release=release_id(),
         config_hash=config_hash(settings_path(args.config)),
         streams=dict(enumerate(checked.symbols)),
-        candles=dict(enumerate(checked.symbols_of(HISTORY) if HISTORY in checked.feeds else ())),
+        candles=dict(enumerate(checked.symbols_of(checked.history) if checked.history in checked.feeds else ())),
     )
     structlog.contextvars.bind_contextvars(release=info.release, run_id=info.run_id[:8])
     observer = _observer() if args.foreground and args.debug else None
@@ -116,17 +117,22 @@ async def _record(
 
 def build_recorder(
     what: Recorded, info: RunInfo, calendar: TradingCalendar, option: Path | None, observer: Observer | None
-) -> tuple[Recorder, FyersRestClient]:
+) -> tuple[Recorder, RestClient]:
     """Put the service together from its parts, for the machine's clock and the broker's feeds."""
     settings, clock, tls = what.settings, SystemClock(), ssl.create_default_context()
-    client = FyersRestClient(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
+    make = SchwabRestClient if settings.market == "us" else FyersRestClient
+    client = make(settings.broker, timeout_seconds=settings.poll.timeout, tls=tls, clock=clock)
     sink = JournalSink(settings, clock=clock, run=info)
     context = RecorderContext(
         settings, info, clock, client, sink, Access(settings.limits), segments=what.segments, refused=what.refused
     )
-    lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), clock)
     keeper = TokenKeeper(context)
-    streams = _build_streams(context, client, lookup, tls)
+    lookup: SymbolLookup | SchwabLookup
+    if isinstance(client, SchwabRestClient):
+        lookup, streams = SchwabLookup(settings.all_symbols, client, context.access, clock), list[StreamFeed]()
+    else:
+        lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), clock)
+        streams = _build_streams(context, client, lookup, tls)
     down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
     polls = PollFeed(context, down_for=down_for, observer=observer)
     calendars = _build_reloader(context, calendar)
@@ -143,6 +149,8 @@ def build_recorder(
         memory.follow(is_recording=recorder.window is not None or any(feed.is_running for feed in streams))
         if lookup.is_due(recorder.next_change_ns):
             recorder.run_background(lookup.run())
+        if isinstance(lookup, SchwabLookup):
+            return
         if reassignment.needs_new_run(recorder, lookup.segments):
             recorder.stop()  # systemd starts it again, with every symbol in its own segment
         moved = lookup.rules and set(lookup.symbols) != {*settings.all_symbols, *what.refused}
@@ -174,12 +182,19 @@ def _build_reloader(context: RecorderContext, calendar: TradingCalendar) -> Cale
     return CalendarReloader(calendar, file, load_calendar)
 
 
-def _build_candles(context: RecorderContext, client: FyersRestClient, calendars: CalendarReloader) -> CandleFeed | None:
+def _build_candles(
+    context: RecorderContext, client: FyersRestClient | SchwabRestClient, calendars: CalendarReloader
+) -> CandleFeed | None:
     """The feed of the broker's own candles, where the settings name it."""
     settings = context.settings
-    if HISTORY not in settings.feeds:
+    if settings.history not in settings.feeds:
         return None
-    return CandleFeed(context, FyersCandles(client, str(settings.candles.resolution)), lambda: calendars.calendar)
+    candles: CandleClient
+    if isinstance(client, SchwabRestClient):
+        candles = SchwabCandles(client, settings.candles.bar_seconds // 60)
+    else:
+        candles = FyersCandles(client, str(settings.candles.resolution))
+    return CandleFeed(context, candles, lambda: calendars.calendar)
 
 
 def _build_streams(

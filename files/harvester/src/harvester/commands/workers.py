@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from harvester.base.clock import Clock, SystemClock
 from harvester.base.errors import HarvesterError
 from harvester.base.logs import configure_logs
 from harvester.workers import wording
+from harvester.workers.door.local import make_server, open_service
 from harvester.workers.judge import restart
 from harvester.workers.memory import Memory, load, save
 from harvester.workers.repair.treat import undo
+from harvester.workers.report import write_report
 from harvester.workers.round import Parts, alone, look_at, parts_of, perform
 from harvester.workers.settings import OverseerSettings, WorkerSettings, load_overseer
 
@@ -27,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("look", help="for the timer: look at each once, judge it, and do what follows")
+    actions.add_parser("listen", help="take error reports over HTTP on loopback, until it is stopped")
+    report = actions.add_parser("report", help="write infrastructure_status.json: uptime, champion, disk, workers")
+    report.add_argument("file", type=Path, metavar="FILE")
+    report.add_argument("--champion", type=Path, metavar="FILE", help="the best model, of which size and time are said")
     show = actions.add_parser("show", help="say what is known of each, without looking anew")
     show.add_argument("--json", action="store_true", help="print one JSON object; times are wall ns")
     for name, what in {
@@ -44,6 +52,11 @@ def run(args: argparse.Namespace, _: object) -> int:
     settings, clock = load_overseer(args.settings), SystemClock()
     if args.action == "show":
         return _show(settings, clock.wall_ns(), as_json=args.json)
+    if args.action == "listen":
+        return _listen(settings, clock)
+    if args.action == "report":
+        write_report(args.file, args.champion, settings, clock.wall_ns())
+        return 0
     if args.action == "look":
         return _look(settings, clock)
     worker = settings.find(args.name)
@@ -72,6 +85,17 @@ def _look(settings: OverseerSettings, clock: Clock) -> int:
                 failed.append(f"{worker.name}: {error}")
     if failed:
         raise HarvesterError("\n".join(failed))
+    return 0
+
+
+def _listen(settings: OverseerSettings, clock: Clock) -> int:
+    server = make_server(open_service(settings, clock), ("127.0.0.1", settings.door.port))
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"listens on 127.0.0.1 port {server.server_address[1]}", flush=True)
+    try:
+        server.serve_forever()
+    finally:
+        server.server_close()
     return 0
 
 

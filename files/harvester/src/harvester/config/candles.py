@@ -19,7 +19,7 @@ SHARE = 0.9
 
 
 class CandleSettings(Model, frozen=True):
-    """The broker's own candles, where feeds holds fyers-history."""
+    """The broker's own candles, where feeds holds fyers-history or schwab-history."""
 
     symbols: Annotated[tuple[Symbol, ...], Meta(min_length=1, max_length=10_000)] | None = None
     """Tickers to ask candles of, indices among them; default: all of `symbols`."""

@@ -20,6 +20,8 @@ class MetricsSettings(Model, frozen=True):
     """AWS region of the metrics; default: the region of the environment."""
     endpoint_url: EndpointUrl | None = None
     """Another service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
+    also_as: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_./#-]{1,255}\Z")] | None = None
+    """Another namespace for the metrics of rows as well, such as AlphaKiteMax/RealTimeStreaming; default: none."""
     state_file: Path = Path("/run/harvester-metrics/published.json")
     """What was counted when metrics were last published, so that each update counts once."""
 

@@ -2,24 +2,32 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import MARKETS, MarketName
 from harvester.base.validation import Model
 
-FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt", "fyers-history"]
+FeedName = Literal["fyers-rest", "fyers-hsm", "fyers-tbt", "fyers-history", "schwab-history"]
+BROKER_OF: dict[MarketName, str] = {"nse": "fyers", "us": "schwab"}
+"""Whose feeds a market has."""
+HISTORIES = frozenset(market.history for market in MARKETS.values())
+"""Feeds of brokers' own candles."""
 WORD = "[A-Z0-9&_.-]+"
 INDEX_TICKER = rf"^(NSE|BSE|MCX):{WORD}( {WORD})*-INDEX\Z"
 """What tickers of indices look like in the broker's masters: some have spaces (NSE:NIFTY100 EQL WGT-INDEX)."""
-TICKER = rf"^(NSE|BSE|MCX):({WORD}|{WORD}( {WORD})*-INDEX)\Z"
+NSE_TICKER = rf"^(NSE|BSE|MCX):({WORD}|{WORD}( {WORD})*-INDEX)\Z"
+TICKER = rf"{NSE_TICKER}|^[A-Z]{{1,6}}([./][A-Z]{{1,2}})?\Z"
+"""Of NSE and its neighbours with the exchange in front; of the market us plain, such as QQQ and BRK/B."""
 LONGEST_TICKER = 50
 MOST_SYMBOLS = 10_000
 """Of a host, those that rules stand for among them."""
 DEPTH_SYMBOLS_A_CONNECTION, DEPTH_CONNECTIONS = 5, 3
 """Of the 50-level socket; the connections are the account's (Fyers API docs, TBT limits)."""
+NseSymbol = Annotated[str, Meta(pattern=NSE_TICKER, max_length=LONGEST_TICKER)]
 Symbol = Annotated[str, Meta(pattern=TICKER, max_length=LONGEST_TICKER)]
 IndexSymbol = Annotated[str, Meta(pattern=INDEX_TICKER, max_length=LONGEST_TICKER)]
 CURRENCY = re.compile(r"^(NSE|BSE):((USD|EUR|GBP|JPY)INR|EURUSD|GBPUSD|USDJPY)[0-9]")
@@ -37,6 +45,18 @@ def refuse_too_many(symbols: int) -> None:
     """Raise ValueError for more symbols than a host records."""
     if symbols > MOST_SYMBOLS:
         raise ValueError(f"{symbols} symbols are more than the {MOST_SYMBOLS} that a host records")
+
+
+def refuse_other_market(market: MarketName, symbols: Mapping[str, Iterable[str]], feeds: Iterable[str]) -> None:
+    """Raise ValueError for feeds that are another market's, and for tickers; these are by the key that names them."""
+    broker = BROKER_OF[market]
+    if others := [feed for feed in feeds if not feed.startswith(f"{broker}-")]:
+        raise ValueError(f"market is {market}, so feeds must be of {broker}, not " + ", ".join(others))
+    form = "a plain ticker such as QQQ" if market == "us" else "a ticker with its exchange such as NSE:SBIN-EQ"
+    for key, names in symbols.items():
+        for place, symbol in enumerate(names):
+            if (":" in symbol) is (market == "us"):
+                raise ValueError(f"market is {market}, so {key}[{place}] must be {form}")
 
 
 def refuse_currency(symbols: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
+from harvester.base.market import MarketName, enter, entered
 from harvester.base.validation import Model, Refused, validate
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.model import packaged
@@ -25,22 +26,28 @@ from harvester.config.candles import CandleSettings, request_spacing
 from harvester.config.cloudwatch import EndpointUrl, LogSettings, MetricsSettings
 from harvester.config.deliveries import DeliverySettings, refuse_shared_places
 from harvester.config.feeds import (
+    BROKER_OF,
+    HISTORIES,
     FeedName,
     HsmSettings,
     PollSettings,
     Symbol,
     TbtSettings,
     refuse_currency,
+    refuse_other_market,
     refuse_too_many,
     repeated,
 )
 from harvester.config.limits import Need, RequestLimits, need_of, start_offsets
+from harvester.config.row_tables import CANDLES
 from harvester.config.rules import IndexList, SymbolRule, read_resolved, split_rules
 from harvester.config.token import TokenSettings
 
 DEFAULT_PATH = Path("/etc/harvester/config.json")
 PATH_VARIABLE = "HARVESTER_CONFIG"
 DATA_DIR = Path("/var/lib/harvester")
+SCHWAB_MINUTES = (1, 5, 10, 15, 30)
+"""What Schwab has of minutes (developer portal, pricehistory)."""
 
 
 def _this_host() -> str:
@@ -85,6 +92,8 @@ class UploadSettings(Model, frozen=True):
 class Settings(Model, frozen=True, kw_only=True):
     """Everything a host can be told. Times are in the unit that the key names, paths are absolute."""
 
+    market: MarketName = "nse"
+    """The market: nse, or us. Dates and times of day are its; a configuration is of one market."""
     host_id: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")] = field(default_factory=_this_host)
     """Name of this host in the lake's layout; default: the host name."""
     data_dir: Path = DATA_DIR
@@ -98,7 +107,9 @@ class Settings(Model, frozen=True, kw_only=True):
     broker: BrokerSettings
     """The broker."""
     feeds: Annotated[tuple[FeedName, ...], Meta(min_length=1)] = ("fyers-rest",)
-    """What records: polls (fyers-rest), sockets of 5 and 50 levels (fyers-hsm, fyers-tbt), candles (fyers-history)."""
+    """What records: polls (fyers-rest), sockets of 5 and 50 levels (fyers-hsm, fyers-tbt), candles (fyers-history, and
+    schwab-history in the market us).
+    """
     connect_before_seconds: Annotated[int, Meta(ge=0, le=3600)] = 60
     """Seconds before a window opens at which the sockets connect; between windows they are closed."""
     poll: PollSettings = PollSettings()
@@ -147,17 +158,37 @@ class Settings(Model, frozen=True, kw_only=True):
         if "fyers-tbt" in self.feeds and not self.tbt.symbols:
             raise ValueError("feeds holds fyers-tbt, so tbt.symbols must name its symbols")
         refuse_shared_places(self.deliveries)
-        if self.deliveries and "fyers-history" not in self.feeds:
-            raise ValueError("deliveries bring the broker's candles, so feeds must hold fyers-history")
+        if any(CANDLES in each.lake_tables for each in self.deliveries) and self.history not in self.feeds:
+            raise ValueError(f"deliveries bring the broker's candles, so feeds must hold {self.history}")
+        self._refuse_other_market()
         refuse_too_many(len(self.symbols))
         refuse_currency(self.all_symbols)
         self.poll_offsets()
         self.candle_spacing_ns()
 
+    def _refuse_other_market(self) -> None:
+        named = {"symbols": self.symbols, "candles.symbols": self.candles.symbols or ()}
+        named |= {"hsm.symbols": self.hsm.symbols or (), "tbt.symbols": self.tbt.symbols}
+        refuse_other_market(self.market, named, self.feeds)
+        if self.broker.kind != BROKER_OF[self.market]:
+            raise ValueError(f"market is {self.market}, so broker.kind must be {BROKER_OF[self.market]}")
+        if self.market == "us":
+            if self.rules:
+                raise ValueError("market is us, so symbols must name tickers: rules are for NSE")
+            if self.candles.resolution not in SCHWAB_MINUTES:
+                raise ValueError("market is us, so candles.resolution must be 1, 5, 10, 15 or 30")
+            if self.deliveries:
+                raise ValueError("market is us, so deliveries must be empty: they know prices in paise alone")
+
+    @property
+    def history(self) -> FeedName:
+        """The feed of the broker's own candles in this market."""
+        return "schwab-history" if self.market == "us" else "fyers-history"
+
     @property
     def limits(self) -> RequestLimits:
         broker = self.broker
-        return RequestLimits(broker.requests_per_second, broker.requests_per_minute, broker.requests_per_day)
+        return RequestLimits(broker.requests_per_second, broker.per_minute, broker.requests_per_day)
 
     def poll_offsets(self) -> tuple[int, ...]:
         """Nanoseconds after its slot at which each symbol is polled, if any is. Raises ValueError at a limit."""
@@ -167,9 +198,9 @@ class Settings(Model, frozen=True, kw_only=True):
 
     def candle_spacing_ns(self) -> int:
         """Nanoseconds from one request for candles to the next, if any is sent. Raises ValueError at a limit."""
-        if "fyers-history" not in self.feeds:
+        if self.history not in self.feeds:
             return 0
-        symbols, polls = self.symbols_of("fyers-history"), Need(0, 0)
+        symbols, polls = self.symbols_of(self.history), Need(0, 0)
         if "fyers-rest" in self.feeds:
             polls = need_of(len(self.symbols), self.poll.interval_ns, self._day_ns(self.symbols))
         return request_spacing(len(symbols), self.candles, polls, self.limits, self._day_ns(symbols))
@@ -177,7 +208,8 @@ class Settings(Model, frozen=True, kw_only=True):
     def _day_ns(self, symbols: Iterable[str]) -> int:
         """The time recorded of a symbol on the longest day, on average."""
         counts = Counter(map(guess_segment, symbols))
-        return TradingCalendar.load(packaged()).mean_day_ns(counts, self.calendar.phases)
+        with entered(self.market):
+            return TradingCalendar.load(packaged()).mean_day_ns(counts, self.calendar.phases)
 
     def symbols_of(self, feed: FeedName) -> tuple[str, ...]:
         """What a feed records or would record, indices included."""
@@ -185,7 +217,7 @@ class Settings(Model, frozen=True, kw_only=True):
             return self.tbt.symbols
         if feed == "fyers-rest":
             return self.symbols
-        if feed == "fyers-history":
+        if feed in HISTORIES:
             return self.symbols if self.candles.symbols is None else self.candles.symbols
         streamed = self.symbols if self.hsm.symbols is None else self.hsm.symbols
         return tuple(dict.fromkeys((*streamed, *self.hsm.index_symbols)))
@@ -248,7 +280,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def read_settings(path: Path | None = None) -> Settings:
-    """The same as it is written, without the symbols that its rules stand for."""
+    """The same as it is written, without the symbols that its rules stand for. Its market is in force from here on."""
     path = settings_path(path)
     try:
         text = path.read_bytes()
@@ -257,7 +289,9 @@ def read_settings(path: Path | None = None) -> Settings:
             f"{path}: the configuration cannot be read ({error.strerror}). Give its path with --config or in"
             f" ${PATH_VARIABLE}, or deploy it with ./inv deploy."
         ) from error
-    return parse_settings(text, path)
+    settings = parse_settings(text, path)
+    enter(settings.market)
+    return settings
 
 
 def parse_settings(text: bytes, path: Path) -> Settings:

@@ -75,7 +75,7 @@ def request_need(settings: Settings, size: Size) -> Need:
     """What polls and candles take of the account's limits at most, in a minute of a session and in a day."""
     polled = size.symbols if "fyers-rest" in settings.feeds else 0
     need = need_of(polled, settings.poll.interval_ns, size.day_ns)
-    if "fyers-history" not in settings.feeds:
+    if settings.history not in settings.feeds:
         return need
     asked = size.symbols if settings.candles.symbols is None else len(settings.candles.symbols)
     added = candle_need(asked, settings.candles, size.day_ns)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import day_end_ns, midnight_ns, to_local
-from harvester.brokers.fyers.history import LAST_SECOND, Candle, History
+from harvester.brokers.bars import LAST_SECOND, Candle, History
 
 OTHER_DAY = "other_day"
 """Why a candle is rejected that is of another day than was asked for."""

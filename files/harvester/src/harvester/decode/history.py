@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from harvester.brokers.fyers.history import ANSWER_LIMIT, FIELDS, FIELDS_WITH_INTEREST, Rejected, read_history
+from harvester.brokers.bars import Rejected
+from harvester.brokers.fyers.history import ANSWER_LIMIT, FIELDS, FIELDS_WITH_INTEREST, read_history
 from harvester.decode.frames import Ints
 from harvester.ledger.outage import Outage
 

@@ -73,14 +73,20 @@ def load(folder: Path, partition: Partition, home: str) -> DayReceipt:
 
     A receipt only saves work: without it everything is put again, and found to be there.
     """
+    found = load_any(folder, partition)
+    return found if found.home == home else DayReceipt(partition.date.isoformat(), partition.host, home)
+
+
+def load_any(folder: Path, partition: Partition) -> DayReceipt:
+    """The same of any place, for who does not know the place's address."""
     try:
         value = json.loads(receipt_path(folder, partition).read_bytes())
-        if (value.pop("format"), value["home"]) == (FORMAT, home):
+        if value.pop("format") == FORMAT:
             files = {row["path"]: VerifiedObject(**row) for row in value.pop("files")}
             return DayReceipt(**value, files=files)
     except (OSError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         pass
-    return DayReceipt(partition.date.isoformat(), partition.host, home)
+    return DayReceipt(partition.date.isoformat(), partition.host, "")
 
 
 def save(folder: Path, partition: Partition, receipt: DayReceipt) -> None:

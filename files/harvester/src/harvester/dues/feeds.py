@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harvester.base.errors import HarvesterError
+from harvester.config.feeds import HISTORIES
 from harvester.dues.due import Due, Found, UnseenError
 from harvester.health.days import CLOSE_NS, how_to_close
 from harvester.jobs.schedule import Hours
 from harvester.lake.layout import CERTIFICATE, MANIFEST, Partition
 from harvester.lake.manifest import load_manifest
 
-POLLS, HISTORY = "fyers-rest", "fyers-history"
+POLLS = "fyers-rest"
 MOST_CAUSES = 4
 
 
@@ -95,7 +96,7 @@ def _share(certificate: Mapping[str, Any], feed: str) -> _Share | None:
     due, there, section = "window_ns", "covered_ns", certificate["streams"].get(feed)
     if feed == POLLS:
         due, there, section = "expected", "recorded_slots", certificate
-    elif feed == HISTORY:
+    elif feed in HISTORIES:
         due, there, section = "expected", "recorded", certificate.get("candles")
     if section is None:
         return None

@@ -62,8 +62,8 @@ def sources_of(
         sources.append(FeedSource(settings.feeds, settings.lake_dir, settings.host_id, hours))
         if settings.upload.bucket:
             sources.append(UploadSource(data_dir, settings.host_id, hours))
-        if settings.deliveries:
-            sources.append(DeliverySource(settings, hours))
+        kinds = sorted({each.kind for each in settings.deliveries})
+        sources += [DeliverySource(settings, hours, kind) for kind in kinds]
     return sources
 
 

@@ -12,6 +12,7 @@ from harvester.config.rules import describe_outdated, find_outdated
 from harvester.config.segments import calendars_of, describe_refused
 from harvester.config.settings import Settings
 from harvester.health.candles import check_candles
+from harvester.health.live_rows import check_rows
 from harvester.health.remedies import BLOCKED, CAUSE_FIXES, LOGIN, Check, free_space, update_lists
 from harvester.health.streams import check_streams
 
@@ -40,6 +41,7 @@ def check_health(
         *_check_recovery(settings, status),
         _check_disk(settings, status),
         _check_calendar(status, calendar, wall_ns),
+        *check_rows(settings, wall_ns),
         _check_clock(status),
         _check_symbols(settings, status, wall_ns),
         *_check_account(status, wall_ns),

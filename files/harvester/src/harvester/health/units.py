@@ -43,7 +43,8 @@ def judge_timers(view: View) -> Fault | None:
     wrong = []
     for name, unit in _units(view, view.installed.timers).items():
         if unit.active != "active":
-            wrong.append(f"{name} does not wait ({unit.active})")
+            what = "run" if name.endswith(SERVICE) else "wait"
+            wrong.append(f"{name} does not {what} ({unit.active})")
         elif name.endswith(TIMER) and unit.sub != "running" and not _is_ahead(unit, view.now_ns):
             wrong.append(f"{name} has no next time")
     return _fault(wrong, "./inv start")

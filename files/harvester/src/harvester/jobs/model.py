@@ -38,6 +38,8 @@ class Sandbox(Model, frozen=True):
     """See /home, which it may not write unless `writes` names a folder there."""
     processes: bool = False
     """See the processes of other users."""
+    privileged: bool = False
+    """Be root without a sandbox, as what starts and stops other units must be; its user is root."""
 
 
 class Proof(Model, frozen=True):
@@ -61,7 +63,7 @@ class Job(Model, frozen=True, kw_only=True):
     """open-10m, close+30m, every 15min, 16:00, Sun 16:30, ...: see `harvester.jobs.schedule`."""
     command: tuple[Word, ...] = ()
     """Program and arguments; no shell reads them."""
-    builtin: Literal["export", "health", "recover", "so-far", "verify"] | None = None
+    builtin: Literal["export", "health", "push-code", "recover", "so-far", "verify", "workers"] | None = None
     """A command of `harvester` instead, of the release in force; `arguments` follow it."""
     arguments: tuple[Word, ...] = ()
     days: Literal["every", "trading"] = "every"
@@ -92,6 +94,8 @@ class Job(Model, frozen=True, kw_only=True):
             raise ValueError(f"{self.name}: arguments go with a builtin; a command has its own in its list")
         if self.name in BUILT_IN:
             raise ValueError(f"{self.name} is the name of a built-in job: give yours another")
+        if self.sandbox.privileged and self.user != "root":
+            raise ValueError(f"{self.name}: a privileged job runs as root: give it user: root")
         if self.limit < 1:
             raise ValueError(f"{self.name}: limit must be a second at least")
         schedule = self.when.schedule

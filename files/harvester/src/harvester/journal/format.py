@@ -33,15 +33,18 @@ MAX_CONTROL = 16 << 20
 """Most bytes of a control record's payload: the checkpoint of thousands of symbols with a gap open each."""
 MAX_RECORD = HEADER.size + MAX_CONTROL
 
-FYERS_REST, FYERS_HSM, FYERS_TBT, FYERS_HISTORY = 1, 2, 3, 4
+FYERS_REST, FYERS_HSM, FYERS_TBT, FYERS_HISTORY, SCHWAB_HISTORY = 1, 2, 3, 4, 6
 FEED_NAMES = {
     FYERS_REST: "fyers-rest",
     FYERS_HSM: "fyers-hsm",
     FYERS_TBT: "fyers-tbt",
     FYERS_HISTORY: "fyers-history",
+    SCHWAB_HISTORY: "schwab-history",
 }
 FYERS_BACKFILL = 5
 """Answers of the backfill; in a journal of its own, and no feed of a session."""
+CANDLE_FEEDS = (FYERS_HISTORY, SCHWAB_HISTORY)
+"""Feeds whose records are answers with a broker's own candles."""
 SOCKETS = (FYERS_HSM, FYERS_TBT)
 """Feeds whose records are frames of a socket."""
 
@@ -80,7 +83,7 @@ class Poll(NamedTuple):
 
 
 class CandlePoll(NamedTuple):
-    """Payload of a fyers-history data record: as a Poll, with the seconds of a bar, of a whole day so far."""
+    """Payload of a data record of candles: as a Poll, with the seconds of a bar, of a whole day so far."""
 
     sched_ns: int
     sent_ns: int
@@ -180,12 +183,12 @@ def decode_poll(payload: bytes) -> Poll | None:
 
 
 def encode_candles(poll: CandlePoll) -> bytes:
-    """Payload of a fyers-history data record."""
+    """Payload of a data record of candles."""
     return CANDLES.pack(poll.sched_ns, poll.sent_ns, poll.status, poll.bar_seconds) + poll.body
 
 
 def decode_candles(payload: bytes) -> CandlePoll | None:
-    """The answer in a fyers-history data record, or None when the payload is too short to be one."""
+    """The answer in a data record of candles, or None when the payload is too short to be one."""
     if len(payload) < CANDLES.size:
         return None
     sched_ns, sent_ns, status, bar_seconds = CANDLES.unpack_from(payload)

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harvester.brokers.fyers.history import History, read_history
+from harvester.base.market import in_force
+from harvester.brokers.bars import History
+from harvester.brokers.fyers.history import read_history as read_fyers
+from harvester.brokers.schwab.history import read_history as read_schwab
 from harvester.calendar.bars import NO_BARS, BarDay
 from harvester.decode.candles import BarBook, Place
 from harvester.decode.frames import Ints
-from harvester.journal.format import Record, decode_candles
+from harvester.journal.format import FYERS_HISTORY, SCHWAB_HISTORY, Record, decode_candles
 from harvester.lake.certificate.candles import certify_candles, certify_section
 from harvester.lake.certificate.day import of_segment
 from harvester.lake.certificate.streams import Json
@@ -19,6 +22,9 @@ from harvester.lake.gaps.polls import GapRow
 from harvester.lake.schema import CANDLES_TABLE, LIVE
 from harvester.lake.tables.poll_rows import Spool, read_in_order
 from harvester.ledger.outage import Outage
+
+READERS = {FYERS_HISTORY: read_fyers, SCHWAB_HISTORY: read_schwab}
+"""What reads an answer, by the feed of its record."""
 
 
 class DayCandles:
@@ -57,7 +63,7 @@ class DayCandles:
     def _see(self, source: Source, record: Record, book: BarBook, bad: list[tuple[int, Outage]]) -> bool:
         """Whether the record is an answer with data, of the day's resolution."""
         poll = decode_candles(record.payload)
-        answer = read_history(poll.status, poll.body) if poll else None
+        answer = READERS[record.feed](poll.status, poll.body) if poll else None
         if isinstance(answer, Outage):
             bad.append((record.wall_ns, answer))
         if not poll or not isinstance(answer, History) or poll.bar_seconds * 1_000_000_000 != book.width_ns:
@@ -77,4 +83,4 @@ class DayCandles:
         """The certificate's section."""
         segments = {self._day.segment_of(symbol) for symbol in self.symbols}
         days: dict[str, BarDay] = {name: self._day.candles.days.get(name, NO_BARS) for name in segments}
-        return certify_section(self._entries, days, self._day.candles.width_ns)
+        return certify_section(self._entries, days, self._day.candles.width_ns, in_force().history)

@@ -221,7 +221,7 @@ def expect_day(settings: "Settings", calendar: TradingCalendar, day: date) -> Ex
         grace_ns=poll.interval_ns + round(poll.timeout * NS_PER_SECOND),
         sockets=sockets,
         candles=CandlesExpected(
-            settings.symbols_of("fyers-history") if "fyers-history" in feeds else (),
+            settings.symbols_of(settings.history) if settings.history in feeds else (),
             settings.candles.width_ns,
             settings.candles.final_after_ns,
             settings.calendar.phases,

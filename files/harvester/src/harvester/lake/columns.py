@@ -14,6 +14,8 @@ import pyarrow as pa
 
 PAISE, RUPEE = "_paise", 100
 """How the name of a column of prices ends, and how many of its units a rupee, or a point of an index, has."""
+FINE, DOLLAR = "_e4", 10_000
+"""The same of prices in dollars."""
 FAR_SECONDS = 2**33
 """Seconds since 1970 from here on, which is the year 2242, are not taken for a time."""
 PANDAS_TYPES = {"int64": "Int64", "int32": "Int32"}
@@ -45,11 +47,13 @@ class Column:
 
     @property
     def is_price(self) -> bool:
-        return self.name.endswith(PAISE)
+        return self.name.endswith((PAISE, FINE))
 
     @property
     def field(self) -> pa.Field:
         told = {"unit": "paise", "per_rupee": str(RUPEE)} if self.is_price else None
+        if self.name.endswith(FINE):
+            told = {"unit": "1/10000 dollar", "per_rupee": str(DOLLAR)}
         if self.kind != "list":
             return pa.field(self.name, PLAIN[self.kind], nullable=self.nullable, metadata=told)
         element = pa.field("element", pa.int64(), nullable=self.nullable)

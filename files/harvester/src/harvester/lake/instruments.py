@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from harvester.base.errors import HarvesterError
 from harvester.brokers.fyers.masters import KeptMasters
-from harvester.brokers.fyers.numbers import PAISE_PER_RUPEE
 from harvester.brokers.fyers.successors import Last
+from harvester.brokers.numbers import PAISE_PER_RUPEE
 from harvester.lake.day.model import Day
 from harvester.lake.layout import INSTRUMENTS
 from harvester.lake.schema import INSTRUMENTS_SCHEMA, SCHEMAS_OF, version_of

@@ -100,9 +100,9 @@ def hash_file(path: Path) -> tuple[int, str]:
         return file.tell(), digest
 
 
-def describe_file(lake: Path, path: Path, rows: int) -> FileEntry:
-    """The entry of a file that lies in the lake. Raises OSError."""
-    size, digest = hash_file(path)
+def describe_file(lake: Path, path: Path, rows: int, sha256: str = "") -> FileEntry:
+    """The entry of a file that lies in the lake; `sha256` where it is known already. Raises OSError."""
+    size, digest = (path.stat().st_size, sha256) if sha256 else hash_file(path)
     return FileEntry(path.relative_to(lake).as_posix(), size, digest, rows)
 
 

@@ -25,8 +25,16 @@ from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.schema import TABLES
 from harvester.lake.tables import part_files
 from harvester.lake.tables.origin import FeedContent, Origin
-from harvester.lake.tables.part_files import FeedFacts, OpenConnection, PartFacts, RunState, TableRows
-from harvester.lake.tables.prepared import is_begin, rows_file
+from harvester.lake.tables.part_files import (
+    FeedFacts,
+    OpenConnection,
+    PartFacts,
+    RunState,
+    SegmentFacts,
+    TableRows,
+    rows_file,
+)
+from harvester.lake.tables.prepared import is_begin
 from harvester.lake.tables.stream_pass import DECODERS, Streams
 
 BUILT, AT_WORK, NO_ROOM = "built", "a close or another build is at work", "the disk has not enough room"
@@ -126,7 +134,7 @@ class _Run:
             if len(connections) > known or borrowed or going_on is None:
                 return None
             self.state.connections = going_on
-            return self._save(source, streams, connections)
+            return self._save(source, index, streams, connections)
 
     def _connect(self, index: DayIndex) -> Connections:
         """The connections that frames of the segment may be of."""
@@ -164,7 +172,7 @@ class _Run:
         for feed, rounds in self._rounds.items():
             yield from ((feed, *each) for each in rounds.current())
 
-    def _save(self, source: Source, streams: Streams, connections: Connections) -> PartFacts:
+    def _save(self, source: Source, index: DayIndex, streams: Streams, connections: Connections) -> PartFacts:
         tables = {}
         for name in streams.tables:
             path = rows_file(self._folder / source.name, name)
@@ -178,6 +186,7 @@ class _Run:
             connections=[(each.feed, each.stream, each.seq, each.last_ns) for each in connections],
             feeds={feed: _facts_of(content) for feed, content in streams.contents.items()},
             tables=tables,
+            segment=_facts_of_segment(source, index),
         )
 
 
@@ -191,3 +200,22 @@ def _facts_of(content: FeedContent) -> FeedFacts:
         notices=content.notices,
         snapshots=(symbols.tobytes(), numbers.tobytes(), moments.tobytes()),
     )
+
+
+def _facts_of_segment(source: Source, index: DayIndex) -> SegmentFacts | None:
+    """None for a segment with damage, or whose records are no plain JSON."""
+    if source.damaged or source.numbers.holes or not source.numbers.sealed or index.odd_controls:
+        return None
+    controls = [(each.seq, each.wall_ns, each.mono_ns, each.value) for each in index.controls]
+    try:
+        return SegmentFacts(
+            name=source.name,
+            sha256=source.sha256,
+            feeds=sorted(source.feeds),
+            first_ns=source.first_ns,
+            last_ns=source.last_ns,
+            header=source.header,
+            controls=msgspec.msgpack.encode(controls),
+        )
+    except (OverflowError, UnicodeEncodeError):
+        return None  # numbers above 64 bits, or half of a surrogate pair

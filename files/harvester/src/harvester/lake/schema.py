@@ -4,12 +4,13 @@ Names: `ts_` is a moment in ns UTC, `_paise` an integer price, rupees x 100 (of 
 duration; quantities are shares. docs/formats.md has the meaning of each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
 from harvester.base.errors import HarvesterError
+from harvester.base.market import NSE, in_force
 from harvester.brokers.fyers.depth import LEVELS
 from harvester.decode.frames import Ints
 from harvester.decode.hsm_layout import INDEX as INDEX_TOPIC
@@ -17,7 +18,7 @@ from harvester.decode.hsm_layout import SYMBOL as SYMBOL_TOPIC
 from harvester.decode.hsm_layout import Kind as TopicKind
 from harvester.decode.tbt_layout import SLOTS
 from harvester.lake import schema2
-from harvester.lake.columns import PAISE, Column, Table, optional, plain, sides, times, with_metadata
+from harvester.lake.columns import FINE, PAISE, Column, Table, optional, plain, sides, times, with_metadata
 from harvester.lake.layout import (
     BARS,
     CANDLES,
@@ -121,21 +122,25 @@ BARS_TABLE = Table(
     SCHEMA_VERSION,
     lead="ts_begin",
 )
-CANDLES_TABLE = Table(
-    CANDLES,
-    (
+
+
+def _candles(prices: tuple[str, ...]) -> Table:
+    columns = (
         Column("ts_begin", "time"),
-        *plain("resolution_ns", *_BAR_PRICES, "volume"),
+        *plain("resolution_ns", *prices, "volume"),
         Column("final", "bool"),
         Column("revision", "int32"),
         Column("source", "name"),
         Column("ts_recv", "time"),
         Column("run_id", "name"),
         *plain("seq"),
-    ),
-    SCHEMA_VERSION,
-    lead="ts_begin",
-)
+    )
+    return Table(CANDLES, columns, SCHEMA_VERSION, lead="ts_begin")
+
+
+CANDLES_TABLE = _candles(_BAR_PRICES)
+US_CANDLES_TABLE = _candles(tuple(name.removesuffix(PAISE) + FINE for name in _BAR_PRICES))
+"""The same in the market us: dollars have other units, and so the columns another name."""
 HISTORY_TABLE = Table(HISTORY, CANDLES_TABLE.columns, SCHEMA_VERSION, lead="ts_begin")
 """As candles; the bars of a day may have several widths."""
 _ALL = (DEPTH_TABLE, QUOTES_TABLE, TRADES_TABLE, INDICES_TABLE, DEPTH50_TABLE, BARS_TABLE, CANDLES_TABLE, HISTORY_TABLE)
@@ -183,6 +188,18 @@ SCHEMAS_OF: Mapping[int, Mapping[str, pa.Schema]] = {
     SCHEMA_VERSION: {**_ACCOUNTS, **{name: table.schema for name, table in TABLES.items()}},
 }
 """Columns of every table by the version of the schema, and by its name."""
+
+
+def table_of_market(name: str) -> Table:
+    """The table as it is written in the market in force."""
+    return US_CANDLES_TABLE if name == CANDLES and in_force() is not NSE else TABLES[name]
+
+
+def table_in(name: str, version: int, columns: Collection[str]) -> Table:
+    """The table of a version that has these columns: that of candles is another in each market."""
+    if name == CANDLES and f"open{FINE}" in columns:
+        return US_CANDLES_TABLE
+    return TABLES_OF[version][name]
 
 
 def version_of(path: Path, schema: pa.Schema) -> int:

@@ -23,12 +23,13 @@ from harvester.lake.gaps.streams import Coverage, StreamGaps
 from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, GAPS, INDICES, QUOTES, TRADES, folder_of
 from harvester.lake.manifest import FileEntry
 from harvester.lake.publish.files import Names, place, temporary_for
-from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of
+from harvester.lake.schema import QUOTES_TABLE, TABLES, order_of, table_of_market
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.poll_rows import Spool, SymbolData, read_polls
 from harvester.lake.tables.prepared import Prepared
+from harvester.lake.tables.sliced import Slices, find_slices
 from harvester.lake.tables.spool import RowSpool
-from harvester.lake.tables.stream_pass import Streams
+from harvester.lake.tables.stream_pass import NotAsSlicedError, Streams
 from harvester.lake.tables.symbol_rows import SymbolRows
 from harvester.lake.tables.table_files import TableFiles
 from harvester.lake.tables.trades import Trades, Watched
@@ -61,6 +62,24 @@ def write_tables(
 
     Raises HarvesterError, OSError; UndecodedError, before anything is placed, where the explanation does not suffice.
     """
+    slices = find_slices(prepared, day)
+    try:
+        return _write_all(lake, day, grace_ns, names, explanation, prepared, slices)
+    except NotAsSlicedError:
+        return _write_all(lake, day, grace_ns, names, explanation, prepared, None)
+
+
+def _write_all(
+    lake: Path,
+    day: Day,
+    grace_ns: int,
+    names: Names,
+    explanation: Explanation,
+    prepared: Prepared,
+    slices: Slices | None,
+) -> Written:
+    """All tables, with or without what slices have. Raises NotAsSlicedError, before anything is placed."""
+    prepared.sliced = slices.segments if slices else frozenset()
     workplace = temporary_for(lake, day.partition, folder_of(DEPTH))
     run_ids = list(dict.fromkeys(source.run_id for source in day.index.sources))
     has_segments = any(segment != NSE_CASH for segment in day.grids)
@@ -74,22 +93,36 @@ def write_tables(
     ):
         streams.read(day.index.sources)
         give_back_heap()
+        if slices:
+            slices.check(day, streams)
         undecoded = list_undecoded(day.index, {feed: each.undecoded for feed, each in streams.contents.items()})
         demand_explanation(undecoded, explanation, day.partition.date.isoformat())
         day.events.damage[:0] = undecoded
-        return _SecondPass(lake, day, grace_ns, spool, streams, polled).run(names)
+        return _SecondPass(lake, day, grace_ns, spool, streams, polled, slices).run(names)
 
 
 class _SecondPass:
     """Rows were spooled by symbol; here they go into the tables in the order of the symbols."""
 
-    def __init__(self, lake: Path, day: Day, grace_ns: int, spool: Spool, streams: Streams, polled: RowSpool) -> None:
-        """`polled` takes quotes of polls, while the books of the same answers are written."""
+    def __init__(
+        self,
+        lake: Path,
+        day: Day,
+        grace_ns: int,
+        spool: Spool,
+        streams: Streams,
+        polled: RowSpool,
+        slices: Slices | None,
+    ) -> None:
+        """`polled` takes quotes of polls, while the books of the same answers are written; the rows of `slices` are in
+        files already.
+        """
         self._lake = lake
         self._day = day
         self._spool = spool
         self._streams = streams
         self._polled = polled
+        self._slices = slices
         self._polls = sum(len(positions) for positions in day.index.symbols.values())
         self._poll_gaps = {segment: PollGaps(grid, day.events, grace_ns) for segment, grid in day.grids.items()}
         self._stream_gaps = {
@@ -112,12 +145,13 @@ class _SecondPass:
             ledger = stack.enter_context(LedgerWriter(temporary_for(self._lake, self._day.partition, folder_of(GAPS))))
             for symbol in self._symbols:
                 ledger.add(self._write_symbol(symbol, writers))
-            for writer in writers.values():
-                writer.end()
+            for name, writer in writers.items():
+                writer.end(is_needed=name not in self._sliced)
         ledger.check()
-        whole = [file for writer in writers.values() for file in writer.files]
-        for path, rows in (*whole, (ledger.path, ledger.rows)):
-            self._written.files.append(place(self._lake, path, rows, names))
+        for name, writer in writers.items():
+            self._written.files += self._place_slices(name, names)
+            self._written.files += [place(self._lake, path, rows, names) for path, rows in writer.files]
+        self._written.files.append(place(self._lake, ledger.path, ledger.rows, names))
         self._written.damaged = ledger.damaged
         if self._candles.symbols:
             self._written.candles = self._candles.certify()
@@ -127,26 +161,43 @@ class _SecondPass:
                 self._written.streams[FEED_NAMES[feed]] = entry
         return self._written
 
+    @property
+    def _sliced(self) -> set[str]:
+        """The tables of which slices have rows."""
+        return self._slices.tables if self._slices else set()
+
+    def _place_slices(self, table: str, names: Names) -> Iterator[FileEntry]:
+        """The files of a table that slices have; a close that is killed finds them again."""
+        for path, sha256, rows in self._slices.files(table) if self._slices else ():
+            temporary = temporary_for(self._lake, self._day.partition, folder_of(table))
+            temporary = temporary.with_name(temporary.name.replace(".parquet", ".slice.parquet"))
+            temporary.unlink(missing_ok=True)
+            temporary.hardlink_to(path)
+            yield place(self._lake, temporary, rows, names, sha256)
+
     def _tables(self) -> list[str]:
-        found = self._streams.tables
+        found = {*self._streams.tables} | self._sliced
         polled = {DEPTH, QUOTES} if self._polls else {DEPTH}
-        inferred = ({TRADES} if QUOTES in {*found} | polled else set()) | ({BARS} if QUOTES in found else set())
+        inferred = ({TRADES} if QUOTES in found | polled else set()) | ({BARS} if QUOTES in found else set())
         asked = {CANDLES} if self._candles.symbols else set()
-        return sorted({*found} | polled | inferred | asked, key=[*TABLES].index)
+        return sorted(found | polled | inferred | asked, key=[*TABLES].index)
 
     def _files(self, name: str) -> TableFiles:
         path = temporary_for(self._lake, self._day.partition, folder_of(name))
-        return TableFiles(path, TABLES[name], list(self._streams.origin.run_numbers))
+        return TableFiles(path, table_of_market(name), list(self._streams.origin.run_numbers))
 
     def _write_symbol(self, symbol: str, writers: dict[str, TableFiles]) -> list[GapRow]:
         """Its gaps."""
-        rows = SymbolRows(symbol, self._streams, self._stream_numbers)
+        before = self._slices.states(symbol) if self._slices else []
+        rows = SymbolRows(symbol, self._streams, self._stream_numbers, before)
         polls = SymbolData()
         for matrix in merge(self._read_polls(symbol, polls), rows.read(DEPTH)):
             writers[DEPTH].add(symbol, matrix)
         missing = self._account_polls(symbol, polls)
         streamed = self._cover(symbol, FYERS_HSM, rows)
         trades = self._infer_trades(symbol, streamed.gaps, missing)
+        if before:
+            trades.resume(before[-1].trades)
         for matrix in merge(self._polled.read(self._numbers[symbol]), rows.read(QUOTES)):
             writers[QUOTES].add(symbol, matrix)
             writers[TRADES].add(symbol, trades.see(matrix))
@@ -201,7 +252,7 @@ class _SecondPass:
             segment = self._day.segment_of(symbol)
             coverage = streamed if feed == FYERS_HSM else self._cover(symbol, feed, rows)
             windows = self._day.grids[segment].windows
-            entry = certify_stream(rows.tracks[feed], rows.recv_ns(feed), coverage, windows, sequence)
+            entry = certify_stream(rows.tracks[feed], rows.receipts(feed), coverage, windows, sequence)
             self._entries[feed][symbol] = entry | of_segment(segment)
             gaps += coverage.gaps
         return gaps

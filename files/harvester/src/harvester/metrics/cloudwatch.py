@@ -9,9 +9,12 @@ from harvester.base.aws_errors import advise, cause_of
 from harvester.base.aws_names import NAMESPACE
 from harvester.base.errors import HarvesterError
 from harvester.metrics.measure import Metric
+from harvester.metrics.rows import TickerMetric, describe_rows
 
 TRIES = 4
-RIGHTS = f"cloudwatch:PutMetricData for the namespace {NAMESPACE}"
+MOST = 1000
+"""Metrics of one call (CloudWatch API reference, PutMetricData)."""
+RIGHTS = f"cloudwatch:PutMetricData for the namespace {NAMESPACE}, and for metrics.also_as"
 
 
 def open_client(region: str | None, endpoint_url: str | None) -> Any:
@@ -29,6 +32,16 @@ def publish(client: Any, environment: str, host: str, metrics: Sequence[Metric])
     ]
     with explained():
         client.put_metric_data(Namespace=NAMESPACE, MetricData=data)
+
+
+def publish_rows(client: Any, environment: str, also_as: str | None, found: list[TickerMetric]) -> None:
+    """Put metrics of rows into our namespace, by environment and ticker, and by ticker alone into the users' own."""
+    places = {NAMESPACE: [{"Name": "Environment", "Value": environment}]} | ({also_as: []} if also_as else {})
+    for namespace, dimensions in places.items():
+        data = describe_rows(found, dimensions)
+        for begin in range(0, len(data), MOST):
+            with explained():
+                client.put_metric_data(Namespace=namespace, MetricData=data[begin : begin + MOST])
 
 
 @contextmanager

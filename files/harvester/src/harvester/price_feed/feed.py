@@ -1,5 +1,6 @@
 """One price feed of a host: which days are due, and what a run did for each."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -64,15 +65,7 @@ class PriceFeed:
 
     def due(self) -> list[Partition]:
         """Closed days with candles, and today once it has settled and the time of the delivery has come."""
-        today, host = self.partition(), self._settings.host_id
-        lake = self._settings.lake_dir
-        closed = [each for each in find_partitions(lake) if each.host == host and _has_candles(lake, each)]
-        settles_ns = self._source.settles_ns(today)
-        at = datetime.combine(today.date, time.fromisoformat(self._delivery.at), zone())
-        is_due = self._clock.wall_ns() >= max(settles_ns, int(at.timestamp()) * NS_PER_SECOND)
-        if is_due:
-            return [*closed, *([today] if settles_ns and today not in closed else [])]
-        return [each for each in closed if each != today]
+        return days_due(self._settings, self._source, self._delivery, self.partition(), self._clock)
 
     def deliver_day(self, day: Partition) -> DayResult:
         """Bring a day's tables as they are here now. Raises HarvesterError as `deliver`."""
@@ -84,6 +77,20 @@ class PriceFeed:
         return DayResult(outcome, tables.receipt(day))
 
 
-def _has_candles(lake: Path, day: Partition) -> bool:
+def days_due(
+    settings: Settings, source: Source, delivery: DeliverySettings, today: Partition, clock: Clock
+) -> list[Partition]:
+    """Closed days with what a delivery takes, and today once its bars have settled and the time has come."""
+    lake, kinds = settings.lake_dir, delivery.lake_tables
+    closed = [each for each in find_partitions(lake) if each.host == settings.host_id and _has(lake, each, kinds)]
+    settles_ns = source.settles_ns(today) if CANDLES in kinds else 0
+    at = datetime.combine(today.date, time.fromisoformat(delivery.at), zone())
+    is_due = clock.wall_ns() >= max(settles_ns, int(at.timestamp()) * NS_PER_SECOND)
+    if is_due:
+        return [*closed, *([today] if settles_ns and today not in closed else [])]
+    return [each for each in closed if each != today]
+
+
+def _has(lake: Path, day: Partition, kinds: Collection[str]) -> bool:
     manifest = load_manifest(lake, day)
-    return bool(manifest and manifest.find(CANDLES))
+    return bool(manifest and any(manifest.find(kind) for kind in kinds))

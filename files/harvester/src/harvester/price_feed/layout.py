@@ -64,6 +64,12 @@ def say_moment(wall_ns: int) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
+def read_moment(text: str) -> int:
+    """The wall ns of a moment as `say_moment` writes it. Raises ValueError."""
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return int(moment.replace(microsecond=0).timestamp()) * NS + moment.microsecond * 1000
+
+
 def newest(bars: Iterable[FeedBar]) -> int:
     """When the newest answer came that the bars are of, in wall ns: the same bars have the same moment."""
     return max(bar.recv_ns for bar in bars)

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harvester.base.errors import ConfigError, HarvesterError
-from harvester.config.deliveries import DeliverySettings
-from harvester.config.settings import Settings
+from harvester.base.errors import HarvesterError
 from harvester.price_feed.layout import ANALYTICS
 from harvester.upload.bucket import Bucket, open_client
 from harvester.upload.trouble import Words, explained
+
+if TYPE_CHECKING:  # functions carry this file without what settings need
+    from harvester.config.deliveries import DeliverySettings
 
 WORDS = Words(
     bucket="the delivery's place",
@@ -25,13 +26,19 @@ class FeedBucket(Bucket):
     words = WORDS
 
     def list(self, folder: str) -> Iterator[str]:
-        """What lies in a folder below analytics/. Raises TransientError, BucketError."""
+        """What lies in a folder. Raises TransientError, BucketError."""
         with explained(self.place(f"{folder}/"), self.words):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.name, Prefix=self.key(f"{folder}/")
             )
             for page in pages:
                 yield from (found["Key"].removeprefix(self.prefix) for found in page.get("Contents", ()))
+
+    def read(self, path: str) -> bytes:
+        """The content of an object. Raises AbsentError, TransientError, BucketError."""
+        with explained(self.place(path), self.words):
+            content: bytes = self.client.get_object(Bucket=self.name, Key=self.key(path))["Body"].read()
+            return content
 
     def delete(self, path: str) -> None:
         """Delete what was superseded; a bucket with versions keeps it. Raises TransientError, BucketError."""
@@ -46,7 +53,7 @@ class FeedBucket(Bucket):
 class _Late:
     """A client that is made when it is first asked for something: most runs find nothing to bring."""
 
-    def __init__(self, settings: DeliverySettings) -> None:
+    def __init__(self, settings: "DeliverySettings") -> None:
         self._settings = settings
 
     @cached_property
@@ -58,15 +65,6 @@ class _Late:
         return getattr(self._client, name)
 
 
-def open_place(settings: DeliverySettings) -> FeedBucket:
+def open_place(settings: "DeliverySettings") -> FeedBucket:
     """The bucket of a delivery."""
     return FeedBucket(_Late(settings), settings.bucket, settings.prefix)
-
-
-def choose(settings: Settings, name: str | None) -> tuple[DeliverySettings, ...]:
-    """The delivery of this name, or all. Raises ConfigError where there is none of the name."""
-    chosen = tuple(each for each in settings.deliveries if name in (None, each.name))
-    if name and not chosen:
-        names = ", ".join(each.name for each in settings.deliveries) or "nothing"
-        raise ConfigError(f"--name {name}: there is no such delivery. harvester_settings.deliveries has {names}.")
-    return chosen

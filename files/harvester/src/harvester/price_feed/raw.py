@@ -6,14 +6,9 @@ one several. What a file has follows from the journal alone, so a run that is re
 
 import hashlib
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.market import to_local
@@ -22,14 +17,15 @@ from harvester.config.settings import Settings
 from harvester.deliver.protocol import DayOutcome, Item, Plan
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, save
 from harvester.deliver.run import deliver
-from harvester.journal.format import CandlePoll, day_directory
+from harvester.journal.format import day_directory
 from harvester.lake.day.segments import find_sources
 from harvester.lake.layout import RAW as ARCHIVE
 from harvester.lake.layout import Partition
 from harvester.price_feed.cuts import Cut, CutReader
 from harvester.price_feed.folder import folder_of_delivery, working
-from harvester.price_feed.layout import raw_key, raw_moment, say_moment, say_resolution
+from harvester.price_feed.layout import raw_key, raw_moment, say_resolution
 from harvester.price_feed.place import FeedBucket
+from harvester.price_feed.raw_form import RawAnswer, write_raw
 from harvester.upload.fingerprint import Fingerprint, take
 from harvester.upload.retries import Retries
 from harvester.upload.sending import describe, put_new, read_back
@@ -45,42 +41,11 @@ class RawItem(Item):
     content: bytes
 
 
-class _Answer(msgspec.Struct):
-    """Of an answer, its rows as they were served."""
-
-    candles: msgspec.Raw = msgspec.Raw(b"[]")
-
-
-def write_raw(cut: Cut) -> bytes:
-    """The file: answers as they came, byte for byte, in the shape that the feed's users read."""
+def _content_of(cut: Cut) -> bytes:
+    """The file of a cut."""
     resolution = say_resolution(next(iter(cut.answers.values()))[1].bar_seconds)
-    failed = sorted({*cut.failed} - cut.answers.keys())
-    requested = len(cut.answers) + len(failed)
-    metadata = {
-        "total_symbols_requested": requested,
-        "successful_symbols": len(cut.answers),
-        "failed_symbols": failed,
-        "success_rate_percent": round(100 * len(cut.answers) / requested, 2),
-        "ingestion_timestamp": say_moment(cut.wall_ns),
-        "resolution": resolution,
-        "api_method": "fyers-history",
-        "api_endpoint": "api-t1.fyers.in",
-        "date_fetched": f"{datetime.fromtimestamp(cut.wall_ns // NS_PER_SECOND, UTC):%Y-%m-%d}",
-    }
-    data = {symbol: _describe(symbol, *answer, resolution) for symbol, answer in cut.answers.items()}
-    return msgspec.json.encode({"data": data, "metadata": metadata})
-
-
-def _describe(symbol: str, recv_ns: int, poll: CandlePoll, resolution: str) -> dict[str, Any]:
-    rows = msgspec.json.decode(poll.body, type=_Answer).candles
-    return {
-        "symbol": symbol,
-        "resolution": resolution,
-        "candles": rows,
-        "timestamp": say_moment(recv_ns),
-        "total_records": len(json.loads(bytes(rows))),
-        "api_response": msgspec.Raw(poll.body),
-    }
+    answers = {symbol: RawAnswer(recv_ns, poll.body) for symbol, (recv_ns, poll) in cut.answers.items()}
+    return write_raw(answers, cut.failed, cut.wall_ns, resolution)
 
 
 class RawDelivery:
@@ -113,7 +78,7 @@ class RawDelivery:
             if not cut.answers:
                 continue
             last_s = max(cut.wall_ns // NS_PER_SECOND, last_s + 1)
-            content = write_raw(cut)
+            content = _content_of(cut)
             yield RawItem(raw_key(last_s), len(content), hashlib.sha256(content).hexdigest(), content)
         plan.seal = WHOLE if self._is_over and not reader.is_waiting else reader.place
 

@@ -7,7 +7,8 @@ them is stored, and in which form. A new schema is one more entry.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harvester.lake.columns import PAISE
+from harvester.base.market import MARKETS
+from harvester.lake.columns import FINE, PAISE
 from harvester.lake.layout import (
     BARS,
     CANDLES,
@@ -102,6 +103,8 @@ class Source:
 
 
 REST, HISTORY = "fyers-rest", "fyers-history"
+HISTORIES = frozenset(market.history for market in MARKETS.values())
+"""Feeds of brokers' own candles."""
 
 
 def _same(*names: str) -> dict[str, Stored]:
@@ -126,6 +129,15 @@ def _named(logical: str) -> dict[str, Stored]:
     """The columns of a table of schema 3, whose names say what is a price."""
     kinds = LOGICAL[logical].items()
     return {name: Stored(f"{name}{PAISE}" if kind in ("price", "prices") else name) for name, kind in kinds}
+
+
+def in_fine_units(source: Source) -> Source:
+    """The same of a table whose prices are in parts of a dollar."""
+    columns = {
+        name: Stored(at.name.removesuffix(PAISE) + FINE, at.form) if at.name.endswith(PAISE) else at
+        for name, at in source.columns.items()
+    }
+    return Source(source.kind, columns, source.feeds)
 
 
 SOURCES: dict[int, dict[str, tuple[Source, ...]]] = {

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from harvester.lake.certificate.sections import symbol_sections
+from harvester.lake.columns import FINE
 from harvester.lake.layout import (
     CERTIFICATE,
     DEPTH,
@@ -17,7 +18,7 @@ from harvester.lake.layout import (
     SESSIONS,
     WINDOW,
 )
-from harvester.reader.columns import HISTORY, LOGICAL, REST, SCALE_OF_FILE, SOURCES, Source
+from harvester.reader.columns import HISTORIES, HISTORY, LOGICAL, REST, SCALE_OF_FILE, SOURCES, Source, in_fine_units
 from harvester.reader.errors import DamagedFileError, IncompleteLakeError, NotRecordedError
 from harvester.reader.files import AWAY, PULL, DayFiles
 
@@ -79,7 +80,8 @@ class Day(DayFiles):
         found = [REST] if symbol in self.certificate["symbols"] else []
         sections = dict(self.certificate.get("streams", {}))
         if "candles" in self.certificate:
-            sections[HISTORY] = self.certificate["candles"]
+            section = self.certificate["candles"]
+            sections[section.get("feed", HISTORY)] = section
         return found + [name for name, section in sections.items() if symbol in section["symbols"]]
 
     def updated(self, logical: str) -> set[str]:
@@ -95,7 +97,7 @@ class Day(DayFiles):
 
     def interval_ns(self, symbol: str) -> int | None:
         """From one poll of a symbol to the next, where polls alone recorded it."""
-        if {*self.feeds_of(symbol)} - {HISTORY} != {REST}:
+        if {*self.feeds_of(symbol)} - HISTORIES != {REST}:
             return None
         with self.readable(CERTIFICATE):
             stated = self._part(self.segments[symbol]).get("interval_ns")
@@ -185,6 +187,8 @@ class Table:
             raise DamagedFileError(
                 f"{day.place.address}/{path} states schema {stated}, and its folder is one of schema {schema}.", AWAY
             )
+        if f"open{FINE}" in self.file.schema_arrow.names:
+            self.source = source = in_fine_units(source)
         absent = {stored.name for stored in source.columns.values()} - {*self.file.schema_arrow.names}
         if absent:
             raise DamagedFileError(

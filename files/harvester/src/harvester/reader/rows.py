@@ -52,9 +52,10 @@ class Rows(NamedTuple):
         tables = part.day.require(self.look.logical)
         if len(tables) > 1:
             tables = [table for table in tables if table.groups(part.symbol)]
-        if len(tables) == 1:  # files of one table have no symbol in common
-            for rows in read_groups(tables[0], part.symbol, stored_names(self.look, tables[0])):
-                yield convert(self._choose(rows, tables[0], part), tables[0], self.look)
+        if len({id(table.source) for table in tables}) == 1:  # files of one table are in the order of a symbol's rows
+            for table in tables:
+                for rows in read_groups(table, part.symbol, stored_names(self.look, table)):
+                    yield convert(self._choose(rows, table, part), table, self.look)
             return
         pieces = [
             convert(self._choose(rows, table, part), table, self._sortable())

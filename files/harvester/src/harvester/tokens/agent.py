@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -9,23 +10,44 @@ import structlog
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
 from harvester.base.market import to_local
-from harvester.base.redaction import register_secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.base.systemd import Notifier
 from harvester.tokens.claims import TokenError, check_token
+from harvester.tokens.expiry import Opaque
 from harvester.tokens.handover import Token, identify, write_handover
 from harvester.tokens.stores import StoredToken, StoreError, TokenStore
 
 log = structlog.get_logger()
 POLL_SECONDS = 5.0
 BACKOFF_LAST_SECONDS = 300.0
+Check = Callable[[Secret, int], Opaque]
+"""Takes what is stored and the wall ns; the access token in it. Raises TokenError."""
+Renew = Callable[[StoredToken], bool]
+"""Blocks for a renewal of what is stored, where that is due; whether the store has a new value."""
 NAP_SECONDS = 5.0
 """The watchdog is told at least this often while the agent waits."""
+
+
+def check_claims(value: Secret, wall_ns: int) -> Opaque:
+    """A value that is the access token itself, whose claims say when it ends. Raises TokenError."""
+    return Opaque(value, check_token(value, wall_ns).expires_at_ns)
 
 
 class TokenAgent:
     """Polls the store. When anything fails, the token handed over last stays in place, and is put there again."""
 
-    def __init__(self, store: TokenStore, handover: Path, *, clock: Clock, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        store: TokenStore,
+        handover: Path,
+        *,
+        clock: Clock,
+        notifier: Notifier,
+        check: Check = check_claims,
+        renew: Renew | None = None,
+    ) -> None:
+        """`check` finds the access token in what is stored; `renew` renews that, where the broker's tokens need it."""
+        self._check, self._renew = check, renew
         self._store = store
         self._handover = handover
         self._clock = clock
@@ -69,6 +91,9 @@ class TokenAgent:
             log.warning("token_store_failed", detail=str(error), retry_seconds=round(self._delay_seconds()))
             return
         self._failures = 0
+        if stored is not None and self._renew and await asyncio.to_thread(self._renew, stored):
+            await self.poll()  # what is in the store now
+            return
         if stored is None:
             self._state = "no token has been stored yet"
         elif self._handed_over is None or stored[:2] != self._handed_over[:2]:  # versions may begin again at 1
@@ -93,7 +118,7 @@ class TokenAgent:
     def _offer(self, stored: StoredToken) -> None:
         register_secret(stored.value)
         try:
-            claims = check_token(stored.value, self._clock.wall_ns())
+            access = self._check(stored.value, self._clock.wall_ns())
         except TokenError as error:
             # Judged anew at each poll, for the clock may have been wrong; said once.
             if stored.version != self._refused:
@@ -102,13 +127,13 @@ class TokenAgent:
             self._state = f"refused {stored.version}"
             return
         try:
-            write_handover(self._handover, Token(stored.value, stored.version, claims.expires_at_ns))
+            write_handover(self._handover, Token(access.token, stored.version, access.expires_at_ns))
         except HarvesterError as error:
             log.error("token_not_handed_over", version=stored.version, detail=str(error))
             return
         self._handed_over, self._refused = stored, None
         self._written = self._noted = self._find()
-        expires = to_local(claims.expires_at_ns)
+        expires = to_local(access.expires_at_ns)
         self._state = f"handed over {stored.version}, good until {expires:%Y-%m-%d %H:%M %Z}"
         log.info("token_handed_over", version=stored.version, expires=expires.isoformat())
 

@@ -36,6 +36,14 @@ class BrokerAnswer(NamedTuple):
     date_ns: int | None
 
 
+class RawAnswer(NamedTuple):
+    """HTTP status, the body as it came, and the server's clock in wall ns."""
+
+    status: int
+    body: bytes
+    date_ns: int | None
+
+
 class _NoRedirect(HTTPRedirectHandler):
     """A redirect is an answer like others: what we send is for one host alone."""
 
@@ -52,12 +60,20 @@ def ask(
     headers: Mapping[str, str] | None = None,
 ) -> BrokerAnswer:
     """Send and wait for the whole answer, whatever its status. Raises BrokerUnreachableError."""
-    sent = {"User-Agent": USER_AGENT, **(headers or {})}
-    data = None
+    sent, data = {**(headers or {})}, None
     if json_body is not None:
         data, sent["Content-Type"] = json.dumps(json_body).encode(), "application/json"
     elif form is not None:
         data, sent["Content-Type"] = urlencode(form).encode(), "application/x-www-form-urlencoded"
+    status, body, date_ns = fetch(method, url, sent, data)
+    return BrokerAnswer(status, _parse(body), date_ns)
+
+
+def fetch(
+    method: str, url: str, headers: Mapping[str, str], data: bytes | None = None, most_bytes: int = BODY_LIMIT
+) -> RawAnswer:
+    """Send and wait for the answer's first `most_bytes`, whatever its status. Raises BrokerUnreachableError."""
+    sent = {"User-Agent": USER_AGENT, **headers}
     request = Request(url, data=data, headers=sent, method=method)  # noqa: S310  # https by the settings' own rule
     opener = build_opener(HTTPSHandler(context=ssl.create_default_context()), _NoRedirect())
     deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -67,9 +83,8 @@ def ask(
         except HTTPError as refused:
             response = refused
         with response:
-            return BrokerAnswer(
-                response.status, _parse(_read(response, deadline)), _date_ns(response.headers.get("Date"))
-            )
+            body = _read(response, deadline, most_bytes)
+            return RawAnswer(response.status, body, _date_ns(response.headers.get("Date")))
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise BrokerUnreachableError(
@@ -77,13 +92,13 @@ def ask(
         ) from None
 
 
-def _read(response: Any, deadline: float) -> bytes:
+def _read(response: Any, deadline: float, most_bytes: int) -> bytes:
     body = b""
-    while len(body) <= BODY_LIMIT and (part := response.read1(CHUNK)):
+    while len(body) <= most_bytes and (part := response.read1(CHUNK)):
         body += part
         if time.monotonic() > deadline:
             raise TimeoutError(f"no whole answer within {TIMEOUT_SECONDS:g} s")
-    return body[:BODY_LIMIT]
+    return body[:most_bytes]
 
 
 def _parse(body: bytes) -> dict[str, Any]:

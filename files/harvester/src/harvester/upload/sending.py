@@ -19,16 +19,19 @@ class ForeignObjectError(TakenError, ForeignError):
 
 def put_new(
     bucket: Bucket, retries: Retries, path: str, source: IO[bytes], content: Fingerprint, **headers: object
-) -> None:
-    """Put an object; `headers` as the SDK calls them. Whatever is there already is left: `read_back` tells."""
+) -> Stored | None:
+    """Put an object; `headers` as the SDK calls them. Returns what the bucket said that it stored.
 
-    def put() -> None:
+    None: it did not say. Whatever is there already is left; `read_back` tells.
+    """
+
+    def put() -> Stored | None:
         try:
-            bucket.put(path, source, content, **headers)
+            return bucket.put(path, source, content, **headers)
         except TakenError:
-            return  # an earlier try or run put it, or another host
+            return None  # an earlier try or run put it, or another host
 
-    retries.retry(put)
+    return retries.retry(put)
 
 
 def read_back(

@@ -56,7 +56,7 @@ def _restart(
         return memory, [], "it was not restarted", grade
     if memory.paused:
         return memory, [], "it is paused, so it was not restarted", grade
-    if now_ns - report.at_ns(now_ns) >= rules.silent_ns:
+    if now_ns - report.at_ns(now_ns, rules.zone) >= rules.silent_ns:
         return memory, [], "the report is old, so it was not restarted for it", grade
     last = memory.restarts[-1] if memory.restarts else None
     if last is not None and (memory.beat_ns or 0) <= last and now_ns - last < rules.slow_ns:

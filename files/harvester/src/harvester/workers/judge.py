@@ -13,10 +13,9 @@ from msgspec.structs import replace
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.workers import wording
-from harvester.workers.memory import Act, Grade, Memory, State
+from harvester.workers.memory import HOUR_NS, Act, Grade, Memory, State, note_hour
 from harvester.workers.status import Reading, read_status, read_time
 
-HOUR_NS = 3600 * NS_PER_SECOND
 DAY_NS = 24 * HOUR_NS
 AHEAD_NS = 120 * NS_PER_SECOND
 """A status may be so far in the future: clocks that are set by NTP differ by less."""
@@ -62,11 +61,11 @@ def judge(memory: Memory, sight: Sight, now_ns: int, rules: Rules) -> Memory:
     """The memory after this look: the state, its cause, and in `pending` what is to be done."""
     looked = replace(memory, first_ns=memory.first_ns or now_ns)
     if sight.unseen:
-        return _blind(looked, sight.unseen, now_ns, rules)
+        return note_hour(_blind(looked, sight.unseen, now_ns, rules), now_ns)
     reading = _read(sight.status, rules)
     seen = _notice(looked, sight.status, reading, now_ns, rules)
     state, cause = _state(seen, reading, now_ns, rules)
-    seen = replace(seen, state=state, cause=cause)
+    seen = note_hour(replace(seen, state=state, cause=cause), now_ns)
     others = _others_signal(sight.signal, now_ns, rules)
     acts: list[Act] = []
     if state in ("silent", "stuck"):

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.base.files import replace_file
+from harvester.base.market import midnight_ns, to_local
 
 Grade = Literal["clear", "info", "warning", "critical"]
 State = Literal["alive", "slow", "stuck", "silent", "unknown", "finished"]
@@ -24,6 +27,12 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str = ""
     repaired: bool = False
     """Of `signal`: the notebook was repaired before."""
+
+
+HOUR_NS = 3600 * NS_PER_SECOND
+KEPT_HOURS = 9 * 24
+"""Of which the ledger of dues can be asked."""
+RANK = ("unknown", "silent", "stuck", "slow", "alive", "paused", "finished")
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +62,31 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """When it was restarted in the last 24 hours."""
     told: tuple[str, ...] = ()
     """What people were told of, and is not over."""
+    heartbeat_ns: int | None = None
+    """When the overseer last showed the worker that it lives."""
+    hours: dict[str, str] = {}
+    """By the begin of each hour of the market's day, in ns: the best that was seen of it, `state: cause`."""
     paused: bool = False
     handled: tuple[str, ...] = ()
     """Reports that were acted on, the newest last."""
     pending: tuple[Act, ...] = ()
     """Decided, and perhaps not done: written before the first is begun, emptied after the last."""
+
+
+def hour_of(at_ns: int) -> int:
+    """When the hour of the market's day began that holds a moment: in India half past in UTC."""
+    begin_ns = midnight_ns(to_local(at_ns).date())
+    return begin_ns + (at_ns - begin_ns) // HOUR_NS * HOUR_NS
+
+
+def note_hour(memory: Memory, now_ns: int) -> Memory:
+    """Keep the best state of this hour, and forget the oldest hours."""
+    hour, state = str(hour_of(now_ns)), "paused" if memory.paused else memory.state
+    before = memory.hours.get(hour, "unknown").partition(": ")[0]
+    if hour in memory.hours and RANK.index(state) < RANK.index(before):
+        return memory
+    kept = sorted((memory.hours | {hour: f"{state}: {memory.cause}"}).items())[-KEPT_HOURS:]
+    return replace(memory, hours=dict(kept))
 
 
 def load(path: Path) -> Memory:

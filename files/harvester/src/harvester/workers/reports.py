@@ -29,9 +29,9 @@ class Report(NamedTuple):
     iteration: float | None
     timestamp: str
 
-    def at_ns(self, now_ns: int) -> int:
-        """When it happened, as far as that can be believed."""
-        at_ns, _ = read_time(self.timestamp, "UTC")
+    def at_ns(self, now_ns: int, zone: str) -> int:
+        """When it happened, as far as that can be believed; a time without a zone is one of `zone`."""
+        at_ns, _ = read_time(self.timestamp, zone)
         return now_ns if at_ns is None or at_ns > now_ns else at_ns
 
 
@@ -59,6 +59,11 @@ def parse_report(data: bytes) -> Report:
     kept: dict[str, Any] = texts | {"iteration": iteration, "timestamp": _clean(str(fields.get("timestamp") or ""), 64)}
     content = json.dumps(kept, sort_keys=True, ensure_ascii=True).encode()
     return Report(hashlib.sha256(content).hexdigest()[:32], **kept)
+
+
+def inbox_of(data_dir: Path, worker: str) -> Path:
+    """Where the door of this machine puts the reports of a worker, one file each."""
+    return data_dir / worker / "inbox"
 
 
 def _clean(text: str, length: int) -> str:

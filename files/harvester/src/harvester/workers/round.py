@@ -26,13 +26,13 @@ from harvester.workers import wording
 from harvester.workers.faults import answer
 from harvester.workers.judge import Sight, judge
 from harvester.workers.mailbox import Entry, Mailbox, MailboxError, duplicates, take
-from harvester.workers.memory import Act, Memory, load, save
+from harvester.workers.memory import HOUR_NS, Act, Memory, load, save
 from harvester.workers.places import open_mailbox
 from harvester.workers.repair.book import RepairBook
 from harvester.workers.repair.treat import Bounds, treat
-from harvester.workers.reports import ErrorLog, Report, parse_report
+from harvester.workers.reports import ErrorLog, Report, inbox_of, parse_report
 from harvester.workers.settings import OverseerSettings, WorkerSettings
-from harvester.workers.signal import signal_of
+from harvester.workers.signal import heartbeat_of, signal_of
 
 log = structlog.get_logger()
 COMMAND_SECONDS = 300
@@ -93,12 +93,27 @@ def look_at(parts: Parts) -> Memory:
     memory = judge(memory, sight, now_ns, rules)
     save(parts.memory, memory)
     memory = perform(parts, memory)
+    if not sight.unseen and not 0 <= now_ns - (memory.heartbeat_ns or 0) < HOUR_NS:
+        memory = _show_life(parts, memory, now_ns)
     names = {entry.name for entry in entries}
     for name in parts.worker.reports:
         if name in names:
             memory = _take(parts, parts.mailbox, name, memory)
-    for place in parts.worker.inboxes:
+    own = inbox_of(parts.settings.data_dir, parts.worker.name)
+    for place in (*parts.worker.inboxes, *([str(own)] if own.is_dir() else [])):
         memory = _empty(parts, place, memory)
+    return memory
+
+
+def _show_life(parts: Parts, memory: Memory, now_ns: int) -> Memory:
+    """Write the overseer's own heartbeat. A mailbox that takes none is tried again at the next look."""
+    try:
+        parts.mailbox.put(parts.worker.heartbeat, heartbeat_of(parts.settings.host_id, memory.state, now_ns))
+    except MailboxError as error:
+        log.warning("heartbeat_refused", worker=parts.worker.name, detail=str(error))
+        return memory
+    memory = replace(memory, heartbeat_ns=now_ns)
+    save(parts.memory, memory)
     return memory
 
 

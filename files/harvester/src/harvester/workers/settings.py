@@ -29,6 +29,16 @@ class RcloneSettings(Model, frozen=True):
     """Mode 0600, in a folder that the overseer may write: rclone writes refreshed tokens back."""
 
 
+class DoorSettings(Model, frozen=True):
+    """The door on loopback, behind a tunnel that you run: `harvester workers listen`."""
+
+    port: Annotated[int, Meta(ge=1, le=65_535)] = 5001
+    tokens: Path = Path("/etc/harvester/worker-tokens")
+    """Mode 0600; a line `NAME TOKEN` for each worker, two while a token is rotated."""
+    per_minute: Annotated[int, Meta(ge=1, le=600)] = 10
+    """Requests in any 60 seconds from one address; six times as many from all together."""
+
+
 class WorkerSettings(Model, frozen=True, kw_only=True):
     """A worker, how it is judged and what may be done for it."""
 
@@ -39,6 +49,8 @@ class WorkerSettings(Model, frozen=True, kw_only=True):
     """Places to which the doors put error reports, one file each; beside the mailbox."""
     status: FileName = "colab_status.json"
     signal: FileName = "restart_requested.json"
+    heartbeat: FileName = "linux_heartbeat.json"
+    """What the overseer writes each hour, so that a worker sees that it lives."""
     reports: tuple[FileName, ...] = ("error_report.json", "colab_error_report.json")
     """Names of an error report in the mailbox; the second one is what older code of the worker writes."""
     progress: tuple[str, ...] = ("iteration", "training_step")
@@ -64,7 +76,7 @@ class WorkerSettings(Model, frozen=True, kw_only=True):
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("zone must be a time zone such as UTC or Asia/Kolkata") from None
+            raise ValueError("zone must be a time zone such as UTC or Europe/London") from None
 
     def rules(self, overseer: str) -> Rules:
         """What the judge goes by."""
@@ -90,6 +102,7 @@ class OverseerSettings(Model, frozen=True, kw_only=True):
     data_dir: Path = Path("/var/lib/harvester/workers")
     alert_inbox: Path = Path("/var/spool/harvester-alert")
     rclone: RcloneSettings = RcloneSettings()
+    door: DoorSettings = DoorSettings()
 
     def __post_init__(self) -> None:
         names = [worker.name for worker in self.workers]
@@ -105,9 +118,14 @@ class OverseerSettings(Model, frozen=True, kw_only=True):
         raise ConfigError(f"There is no worker {name!r} here. There are: {known}.")
 
 
+def find_overseer(path: Path | None) -> Path:
+    """Where the settings are, or would be."""
+    return path or Path(os.environ.get(VARIABLE) or PATH)
+
+
 def load_overseer(path: Path | None) -> OverseerSettings:
     """Read and check the settings. Raises ConfigError naming file, key and rule."""
-    found = path or Path(os.environ.get(VARIABLE) or PATH)
+    found = find_overseer(path)
     try:
         return validate(OverseerSettings, json.loads(found.read_bytes()))
     except Refused as refused:

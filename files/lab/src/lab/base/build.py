@@ -6,15 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from lab.base.lookalike import dress
 from lab.base.mirrors import find_archive, source_lines
-from lab.base.suites import Suite, cloud_image_packages, role_packages
+from lab.base.suites import Suite, tree_packages
 from lab.command import run
 from lab.errors import LabError
+from lab.variants import Variant
 
-Variant = Literal["full", "bare"]
 Progress = Callable[[str], None]
 
 APT_OPTIONS = (
@@ -33,7 +32,10 @@ SEALED_OFF = (
 
 
 def build_tree(target: Path, suite: Suite, variant: Variant, progress: Progress) -> None:
-    """Unpack and dress a tree at `target`: `full` has the roles' packages installed, `bare` only downloaded."""
+    """Unpack and dress a tree at `target`: `full` has the roles' packages installed, `bare` only downloaded.
+
+    `containers` has those of `full` and a container engine.
+    """
     archive = find_archive(suite)
     progress(f"building the {suite.name} base tree ({variant}) from {archive.main}, once: about a minute")
     _bootstrap([*_arguments(suite, variant), suite.name, str(target), *source_lines(archive, suite)], progress)
@@ -42,13 +44,11 @@ def build_tree(target: Path, suite: Suite, variant: Variant, progress: Progress)
 
 
 def _arguments(suite: Suite, variant: Variant) -> list[str]:
-    packages = cloud_image_packages(suite)
+    packages, downloaded = tree_packages(suite, variant)
     arguments = ["--variant=minbase", "--format=directory"]
-    if variant == "full":
-        packages = sorted({*packages, *role_packages()})
-    else:
+    if downloaded:
         # apt in a bare host finds index and archives in its cache and needs no network.
-        names = " ".join(role_packages())
+        names = " ".join(downloaded)
         arguments += [f"--customize-hook=APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -y install --download-only {names}"]
         arguments += ["--skip=cleanup/apt"]
     arguments += [f"--include={','.join(packages)}"]

@@ -5,11 +5,12 @@ import json
 import time
 from pathlib import Path
 
-from lab.base.build import Progress, Variant, build_tree
-from lab.base.suites import Suite, cloud_image_packages, role_packages
+from lab.base.build import Progress, build_tree
+from lab.base.suites import Suite, tree_packages
 from lab.claims import find_hosts, locked
 from lab.locking import try_lock, wait_for_lock
 from lab.state import cache_folder, remove_tree
+from lab.variants import Variant
 
 EXPIRES_AFTER_SECONDS = 7 * 24 * 3600
 UNFINISHED = ".building"
@@ -53,7 +54,7 @@ def _folder() -> Path:
 
 
 def _key(suite: Suite, variant: Variant) -> str:
-    made_of = [suite.name, variant, cloud_image_packages(suite), role_packages()]
+    made_of = [suite.name, variant, *tree_packages(suite, variant)]
     digest = hashlib.sha256(json.dumps(made_of).encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())

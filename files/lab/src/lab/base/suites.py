@@ -10,6 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from lab.errors import LabError, LabUsageError
 from lab.state import REPOSITORY
+from lab.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,15 @@ CLOUD_IMAGE = (
 ROLES = ("host_baseline", "host_hardening", "harvester")
 
 
+def tree_packages(suite: Suite, variant: Variant) -> tuple[list[str], list[str]]:
+    """What a tree has installed, and what it has downloaded beside that; LabError as `role_packages`."""
+    packages = cloud_image_packages(suite)
+    if variant == "bare":
+        return packages, role_packages()
+    engine = engine_packages(suite) + application_packages() if variant == "containers" else []
+    return sorted({*packages, *role_packages(), *engine}), []
+
+
 def cloud_image_packages(suite: Suite) -> list[str]:
     """What a bare tree has: enough to boot, be logged in to, and be managed."""
     return sorted({*CLOUD_IMAGE, *suite.extra_packages})
@@ -72,3 +82,20 @@ def _packages_of(role: Path, name: str) -> list[str]:
     if not isinstance(packages, list) or not all(isinstance(package, str) for package in packages):
         raise LabError(f"{defaults} must set {name}_packages to a plain list of package names: the lab reads it.")
     return packages
+
+
+def application_packages(repository: Path = REPOSITORY) -> list[str]:
+    """What the role application installs beside an application."""
+    return _packages_of(repository / "roles/application", "application")
+
+
+def engine_packages(suite: Suite, repository: Path = REPOSITORY) -> list[str]:
+    """What the role container_engine installs on this distribution, by its own list; LabError when it has none."""
+    source = repository / "roles/container_engine/vars/main.yml"
+    lists = (yaml.safe_load(source.read_text(encoding="utf-8")) or {}).get("__container_engine_by_distribution", {})
+    found: list[str] = lists.get(suite.distribution.title(), [])
+    if not found:
+        raise LabError(
+            f"{source} lists no packages for {suite.distribution}; __container_engine_by_distribution has them."
+        )
+    return found

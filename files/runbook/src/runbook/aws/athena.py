@@ -15,6 +15,7 @@ from harvester.reader.athena import CURRENT, FIRST_DAY, SCHEMAS, Definition, Vie
 from runbook.aws import glue
 from runbook.aws.environment import Environment
 from runbook.aws.outcome import pages
+from runbook.aws.price_feed import HOSTS, PLACE, SYMBOLS
 
 _PARQUET, _HIVE = "org.apache.hadoop.hive.ql.io.parquet", "org.apache.hadoop.hive"
 PARQUET = (
@@ -80,11 +81,14 @@ def find_partitions(s3: Any, bucket: str) -> tuple[set[str], str]:
 def define_feeds(here: Environment, bucket: str) -> list[Definition]:
     """A table for each price feed; its symbols are those of the inventory, and those that the bucket has."""
     s3, found = here.account.client("s3"), []
-    for prefix in here.variables.get("aws_storage_price_feed") or ():
+    of_hosts, of_functions = ([*here.variables.get(name, ())] for name in ("aws_host_symbols", SYMBOLS))
+    feeds = [(prefix, of_hosts) for prefix in here.variables.get(HOSTS, ())]
+    feeds += [(str(here.variables.get(PLACE, "")), of_functions)] if of_functions else []
+    for prefix, symbols_of in feeds:
         root = f"{prefix}{ANALYTICS}/csv/symbol="
         listed = pages(s3, "list_objects_v2", "CommonPrefixes", Bucket=bucket, Prefix=root, Delimiter="/")
         stored = {each["Prefix"].removeprefix(root).rstrip("/") for each in listed}
-        named = {clean(each) for each in here.variables.get("aws_host_symbols") or () if isinstance(each, str)}
+        named = {clean(each) for each in symbols_of if isinstance(each, str)}
         if symbols := stored | named:
             found.append(define_feed(bucket, prefix, symbols))
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from harvester.base.errors import ConfigError
 from harvester.config.rules import IndexList
-from runbook.aws.functions import PAGE, deployed
+from runbook.aws.functions import ETL, PAGE, deployed
 from runbook.fleet import shares
 
 HOURS = 730.0
@@ -25,10 +25,26 @@ LAKE_SHARE = 0.3
 CHANGED_A_DAY = 0.05
 """Share of the disk that a daily snapshot adds to the first one."""
 SNAPSHOTS = 7
+ROUNDS_A_DAY = 80
+"""Rounds of requests of functions that bring a price feed, one each five minutes until the bars have settled."""
+FEED_EXAMPLE = 10
+"""Symbols of which the cost is shown where no function brings a feed."""
+FEED_GIB, FEED_SECONDS_A_REQUEST = 0.25, 0.6
+"""Of ingestion: its memory, and a request with the pause before it."""
+FEED_ETL_GIB_SECONDS = 2.0
+"""Of a day's ETL, called twice, a symbol: 80 raw answers are read each time."""
+FEED_MIB_A_SYMBOL_DAY = 0.26
+"""Raw answers of a day: 38 bars of some 45 bytes on average, twice in each file, and the table."""
 LOG_MIB_AN_HOUR = 2.0
 """What a host's units, kernel and SSH say in an hour, as it is sent."""
 TRAIL_GIB = 1.0
 """Logs of a year of a small account, at most."""
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "application": {"aws_host_instance_type": "t3.medium", "aws_host_system_gib": 28}
+}
+"""Variables of a kind of host: one with an application and its database has 4 GiB and some 30 GiB of disk."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,8 @@ class Configuration:
     cold_after_days: int
     functions: int
     function_alarms: int
+    feed_symbols: int = 0
+    """Whose candles functions bring without a host."""
     baseline: bool = False
     log_days: int = 0
 
@@ -77,13 +95,21 @@ def read_configuration(variables: Mapping[str, Any], lists: Sequence[IndexList] 
         volume_gib=volume_gib(most, system, days, megabytes),
         save_hours=bool(variables["aws_watch_save_hours"]),
         elastic_ip=bool(variables["aws_host_elastic_ip"]),
-        megabytes_a_day=symbols * megabytes,
+        megabytes_a_day=symbols * megabytes if names else 0.0,
         cold_after_days=int(variables["aws_storage_cold_after_days"]),
         functions=len(deployed(variables)),
         function_alarms=len(deployed(variables)) + (PAGE in deployed(variables)),
+        feed_symbols=len(variables["aws_functions_feed_symbols"]) if ETL in deployed(variables) else 0,
         baseline=bool(variables["aws_baseline_enabled"]),
         log_days=int(variables["aws_watch_host_log_days"]),
     )
+
+
+def preset(name: str) -> Mapping[str, Any]:
+    """The variables of a preset. ConfigError when there is none of that name."""
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]
 
 
 def prices(region: str) -> dict[str, Any]:
@@ -125,6 +151,7 @@ def estimate(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
         _line("snapshots", f"{SNAPSHOTS} of them, {kept:.0f} GiB at most", kept * price["snapshot_gib_month"]),
         _stored(wanted, price),
         _watched(wanted, price),
+        *_feed(wanted, price),
         *_logs(wanted, hours, price),
         *_baseline(wanted, price),
     ]
@@ -156,6 +183,21 @@ def _watched(wanted: Configuration, price: Mapping[str, Any]) -> CostLine:
     paid_metrics, paid_alarms = max(0, metrics - price["metrics_free"]), max(0, alarms - price["alarms_free"])
     how = f"{metrics} metrics, {alarms} alarms; {wanted.functions} functions are free"
     return _line("watching", how, paid_metrics * price["metric_month"] + paid_alarms * price["alarm_month"])
+
+
+def _feed(wanted: Configuration, price: Mapping[str, Any]) -> list[CostLine]:
+    """The price feed by functions after a year: what is computed, put and kept. Without one, what it would be."""
+    symbols = wanted.feed_symbols or FEED_EXAMPLE
+    rounds = TRADING_DAYS * ROUNDS_A_DAY
+    computed = rounds * symbols * FEED_SECONDS_A_REQUEST * FEED_GIB + TRADING_DAYS * FEED_ETL_GIB_SECONDS * symbols
+    paid = max(0.0, computed - price["lambda_free_gib_seconds"]) * price["lambda_gib_second"]
+    puts = (rounds + TRADING_DAYS * symbols) * price["s3_put"]
+    kept = 12 * TRADING_DAYS * symbols * FEED_MIB_A_SYMBOL_DAY / 1024
+    dollars = paid + puts + kept * price["s3_standard_gib_month"]
+    how = f"{symbols} symbols by functions: {computed:,.0f} GiB-s, {kept:.1f} GiB after a year"
+    if wanted.feed_symbols:
+        return [_line("price feed", how, dollars)]
+    return [_line("price feed", f"off; {how}, would cost {dollars:.2f}, without a host", 0)]
 
 
 def _logs(wanted: Configuration, hours: float, price: Mapping[str, Any]) -> list[CostLine]:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.price_feed.layout import RAW
 from runbook.aws.account import find_instances
 from runbook.aws.bucket import bucket_exists
 from runbook.aws.environment import Environment
 from runbook.aws.host_keys import forget
 from runbook.aws.leftovers import SECONDS, left_with_tags
+from runbook.aws.price_feed import HOSTS, PLACE
 from runbook.aws.risk import Risk, find_risks
 from runbook.aws.teardown import Doomed, plan, terminate
 from runbook.fleet.inventory import Host, load_hosts
@@ -36,7 +38,20 @@ def risks(environment: Environment, account: str, root: Path, inventory: str | N
     if bucket_exists(environment.account.client("s3"), bucket):
         lake = open_lake(find_bucket([], f"s3://{bucket}"))
         found += find_risks(connections(lake), store, recording=False) if lake.manifests() else []
+        found += _raw_zone(environment, bucket)
     return found
+
+
+def _raw_zone(environment: Environment, bucket: str) -> list[Risk]:
+    """The raw answers of a price feed that functions brought: no journal of a host has them."""
+    prefix = str(environment.variables[PLACE])
+    if prefix in environment.variables[HOSTS]:
+        return []
+    root = f"{prefix}{RAW}/"
+    listed = environment.account.client("s3").list_objects_v2(Bucket=bucket, Prefix=root, MaxKeys=1)
+    where = f"s3://{bucket}/{root}"
+    what = f"raw answers of the price feed, which are nowhere else; aws s3 sync '{where}' FOLDER takes a copy"
+    return [Risk(where, what)] if listed.get("Contents") else []
 
 
 def refuse(found: Sequence[Risk]) -> None:

@@ -10,9 +10,14 @@ from harvester.base.errors import ConfigError
 from runbook.aws.log_groups import keep_log_group, read_log_group
 from runbook.aws.optional import can_reserve
 from runbook.aws.outcome import Clients, Outcome, with_tags
+from runbook.aws.price_feed import HOSTS, PLACE, SYMBOLS, feed_of
 
 MORNING, EVENING = "morning", "evening"
 PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
+INGESTION, ETL = "ingestion", "etl"
+OF_HOSTS = {"dead-man", MORNING, EVENING}
+OF_FEED = {INGESTION, ETL}
+"""They have a price feed where the inventory names its symbols."""
 NEED_ACCOUNT = {PAGE, REFRESH}
 """They keep the tokens of one account at the broker, and have to be told which."""
 URL_STATEMENTS: dict[str, dict[str, Any]] = {
@@ -30,21 +35,34 @@ ROLE_TRIES, ROLE_SECONDS = 7, 5.0
 NOTHING = {"concurrency": None, "on_failure": None, "public_url": PRIVATE}
 
 
-def chosen(named: Iterable[str], *, account: str, refresh: bool) -> list[str]:
+def chosen(named: Iterable[str], *, account: str, refresh: bool, feed: bool = False, hosts: bool = True) -> list[str]:
     """The functions of an environment: those that are named, or without a name all that can work there.
 
     The token page needs the `account` at the broker whose token it keeps; the refresh needs it too, and an account that
-    still has that flow (`refresh`). ConfigError for a name that is none, and for one that lacks what it needs.
+    still has that flow (`refresh`); ingestion and ETL need symbols of a price feed (`feed`); dead-man, morning and
+    evening need `hosts`. ConfigError for a name that is none, and for one that lacks what it needs.
     """
-    wanted = set(named) or {name for name in FUNCTIONS if name not in NEED_ACCOUNT or account} - (
-        set() if refresh else {REFRESH}
-    )
+    without_means = {REFRESH} if not refresh else set()
+    for has, functions in ((account, NEED_ACCOUNT), (feed, OF_FEED), (hosts, OF_HOSTS)):
+        without_means |= set() if has else functions
+    wanted = set(named) or set(FUNCTIONS) - without_means
     unknown = sorted(wanted - set(FUNCTIONS))
     if unknown:
         raise ConfigError(f"aws_functions_deployed: there is no function {unknown[0]}. Name of {', '.join(FUNCTIONS)}.")
+    if not hosts and (idle := sorted(wanted & OF_HOSTS)):
+        raise ConfigError(
+            f"aws_functions_deployed: {' and '.join(idle)} see to hosts, and harvester_count is 0. Leave them out."
+        )
     if EVENING in wanted and MORNING not in wanted:
         raise ConfigError(
             "aws_functions_deployed: evening stops the hosts, and without morning nothing starts them again. Name both."
+        )
+    if len(wanted & OF_FEED) == 1:
+        raise ConfigError("aws_functions_deployed: ingestion and etl are of no use alone. Name both, or neither.")
+    if wanted & OF_FEED and not feed:
+        raise ConfigError(
+            "aws_functions_deployed: ingestion and etl need to be told whose candles to bring. Name tickers in"
+            " aws_functions_feed_symbols, or leave both out."
         )
     lacking = sorted(wanted & NEED_ACCOUNT)
     if lacking and not account:
@@ -56,9 +74,12 @@ def chosen(named: Iterable[str], *, account: str, refresh: bool) -> list[str]:
 
 
 def deployed(variables: Mapping[str, Any]) -> list[str]:
-    """The functions that an inventory with these variables has."""
+    """The functions that an inventory has; of variables that it does not state, the feed is off and there are hosts."""
     account, refresh = str(variables.get("broker_account") or ""), bool(variables.get("broker_refresh"))
-    return chosen(variables["aws_functions_deployed"], account=account, refresh=refresh)
+    place, of_hosts = str(variables.get(PLACE, "")), variables.get(HOSTS, ())
+    feed = feed_of(variables.get(SYMBOLS, ()), place, of_hosts)
+    named, hosts = variables["aws_functions_deployed"], bool(variables.get("aws_host_names", True))
+    return chosen(named, account=account, refresh=refresh, feed=bool(feed), hosts=hosts)
 
 
 def ensure_settings(

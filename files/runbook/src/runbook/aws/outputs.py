@@ -6,7 +6,9 @@ from harvester.base.aws_names import FUNCTIONS, LAKE_PREFIX, SECRETS
 from runbook.aws import glue
 from runbook.aws.account import find_instances, find_parameters
 from runbook.aws.environment import Environment
+from runbook.aws.functions import ETL
 from runbook.aws.outcome import pages
+from runbook.aws.price_feed import PLACE
 
 
 def read_outputs(here: Environment, account: str, partition: str = "aws") -> dict[str, Any]:
@@ -24,6 +26,7 @@ def read_outputs(here: Environment, account: str, partition: str = "aws") -> dic
         "bucket": bucket,
         "lake": bucket and f"s3://{bucket}/{LAKE_PREFIX}",
         "functions": functions,
+        "price_feed": _price_feed(here, bucket) if ETL in functions else None,
         "token_page": _token_page(here) if "token-page" in functions else None,
         "topic": _topic(clients.client("sns"), f"arn:{partition}:sns:{names.region}:{account}:{names.topic}"),
         "hosts": [
@@ -42,6 +45,11 @@ def _bucket(s3: Any, name: str) -> str | None:
     except s3.exceptions.NoSuchBucket:
         return None
     return name
+
+
+def _price_feed(here: Environment, bucket: str | None) -> str | None:
+    """Where the functions bring it."""
+    return bucket and f"s3://{bucket}/{here.variables[PLACE]}"
 
 
 def _functions(here: Environment) -> dict[str, str]:

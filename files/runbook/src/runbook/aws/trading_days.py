@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import TZPATH
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
-from harvester.base.market import in_force, to_local
+from harvester.base.market import NSE, in_force, to_local
 from harvester.base.validation import validate
 from harvester.calendar import PhaseName, TradingCalendar
+from harvester.calendar.bars import bar_day
 from harvester.calendar.segments import SegmentName, guess_segment, in_order
+from harvester.config.candles import CandleSettings
 from harvester.config.rules import SymbolRule
+from harvester.price_feed.feed_days import WIDTH_NS
 
 LAG = timedelta(minutes=15)
 """The evening begins so long after the day's last phase: 16:15 on an ordinary day."""
+BACK = timedelta(days=365)
+"""How far back the functions of the price feed know, for a day that is brought again."""
 CONTINUOUS: tuple[PhaseName, ...] = ("continuous",)
 WATCHED: tuple[PhaseName, ...] = ("pre_open", "continuous", "closing_auction")
 HORIZON = timedelta(days=190)
@@ -68,6 +74,35 @@ def zone_rules() -> str:
         if (folder / name).is_file():
             return b64encode((folder / name).read_bytes()).decode()
     raise ConfigError(f"The rules of the time zone {name} are not on this machine. Install the package tzdata.")
+
+
+def feed_file(calendar: TradingCalendar, symbols: Iterable[str], first: date) -> dict[str, object]:
+    """What the functions of the price feed know (harvester.price_feed.feed_days): a year before `first`, and after it.
+
+    Raises ConfigError for a ticker in whose segment the calendar has no hours.
+    """
+    segments = {symbol: guess_segment(symbol) for symbol in symbols}
+    if segments and in_force() is not NSE:
+        raise ConfigError("aws_functions_feed_symbols: functions bring candles of the market nse alone. Name none.")
+    for symbol, segment in segments.items():
+        if segment not in calendar.segments:
+            raise ConfigError(
+                f"aws_functions_feed_symbols: {symbol} belongs to {segment}, of which the calendar has no hours."
+            )
+    begin, until = first - BACK, first + HORIZON - timedelta(days=1)
+    span = [begin + timedelta(days=offset) for offset in range((until - begin).days + 1)]
+    days = {
+        segment: {day.isoformat(): hours for day in span if (hours := _feed_hours(calendar.of(segment), day))}
+        for segment in sorted(set(segments.values()))
+    }
+    return {"from": begin.isoformat(), "until": until.isoformat(), "symbols": segments, "days": days}
+
+
+def _feed_hours(calendar: TradingCalendar, day: date) -> dict[str, object] | None:
+    """The day's continuous trading and when its bars settle, in seconds since 1970; None: no bars are due."""
+    settles_ns = bar_day(calendar.session(day), WIDTH_NS, WATCHED, CandleSettings().final_after_ns).settles_ns
+    spans = [[edge // NS_PER_SECOND for edge in span] for span in calendar.windows(day, CONTINUOUS)]
+    return {"trading": spans, "settles": settles_ns // NS_PER_SECOND} if spans else None
 
 
 def _trading(calendars: Sequence[TradingCalendar], day: date) -> list[tuple[int, int]]:

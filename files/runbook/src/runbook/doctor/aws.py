@@ -13,7 +13,7 @@ from runbook.aws import environment as environments
 from runbook.aws.account import find_instances, find_parameters
 from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from runbook.aws.environment import Environment
-from runbook.aws.functions import PAGE, deployed
+from runbook.aws.functions import OF_FEED, PAGE, deployed
 from runbook.aws.glue import database_exists
 from runbook.aws.host_keys import find_keys, read_console
 from runbook.aws.schedules import read_schedules
@@ -32,7 +32,8 @@ CALLS: dict[str, dict[str, str]] = {
     "morning": {},
     "reminder": {"now": "2026-01-04T12:00:00+05:30"},  # on a Sunday it sends nothing
 }
-"""What functions are called with. The refresh is not: it would get a token; the page has a check of its own."""
+"""What functions are called with, those of the price feed with a time at night. The refresh is not: it would get a
+token; the page has a check of its own."""
 SIMULATED = (
     ("host", "s3:DeleteObject", "arn:aws:s3:::{bucket}/lake/x", False),
     ("host", "s3:PutObject", "arn:aws:s3:::{bucket}/lake/x", True),
@@ -180,10 +181,12 @@ def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
 def check_functions(here: Environment, _: str) -> Iterator[Finding]:
     """Functions run: they are called for real, which no emulator here does."""
     client = here.account.client("lambda")
+    at_night = {"now": datetime.now(zone()).replace(hour=3).isoformat()}
+    calls = {**CALLS, **dict.fromkeys(OF_FEED, at_night)}
     for name in deployed(here.variables):
-        if name not in CALLS:
+        if name not in calls:
             continue
-        answer = client.invoke(FunctionName=here.names.function(name), Payload=json.dumps(CALLS[name]).encode())
+        answer = client.invoke(FunctionName=here.names.function(name), Payload=json.dumps(calls[name]).encode())
         if answer.get("FunctionError"):
             said = answer["Payload"].read(300).decode("utf-8", "replace")
             yield fail(name, f"failed when it was called: {said}", f"Look at {here.names.function_log_group(name)}.")

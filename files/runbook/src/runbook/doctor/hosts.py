@@ -17,6 +17,7 @@ from harvester.config.rules import IndexList, describe_outdated, find_outdated, 
 from harvester.config.size import refuse_size, size_of
 from harvester.health.remedies import update_lists
 from harvester.tokens.places import open_place
+from runbook.doctor.application import check_application
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.doctor.machine import check_machine
 from runbook.doctor.sessions import check_sessions, read_settings
@@ -44,7 +45,9 @@ def examine(root: Path, store_root: Path, inventory: str | None = None, limit: s
     yield ok("inventory", f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {', '.join(h.name for h in hosts)}")
     yield check_broker(hosts[0])
     for host in hosts:
-        yield from check_sessions(host, path_of(root, inventory, [host.variables]), time.time_ns())
+        calendar, now_ns = path_of(root, inventory, [host.variables]), time.time_ns()
+        yield from check_sessions(host, calendar, now_ns)
+        yield from check_application(host, calendar, now_ns)
         yield from check_host(host, _lists_of(root, inventory, host))
 
 

@@ -9,7 +9,9 @@ from harvester.base.errors import HarvesterError
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 
-COMMAND = "/usr/local/bin/harvester"
+PROGRAM = "/usr/local/bin/harvester"
+COMMANDS = ("deliver", "deliver-rows")
+"""Of price feeds, and of databases; each does nothing where there is none of its own."""
 TIMEOUT_SECONDS = 3600.0
 
 
@@ -18,23 +20,38 @@ def deliver(host: Host, day: date | None, name: str | None) -> tuple[list[dict[s
 
     HarvesterError when the host cannot be reached, or its command did nothing.
     """
-    words = [COMMAND, "deliver", "--json"]
-    words += ["--date", day.isoformat()] if day else []
-    words += ["--name", name] if name else []
-    done = SshConnection(host).run(words, timeout_seconds=TIMEOUT_SECONDS)
-    said = done.stderr.decode(errors="replace").strip().removeprefix("harvester: ")
-    try:
-        results = json.loads(done.stdout)
-    except ValueError:
-        raise HarvesterError(f"{host.name}: {said or 'harvester deliver gave no answer'}") from None
-    return results, said if done.returncode else ""
+    connection, found, problems = SshConnection(host), [], []
+    for command in COMMANDS:
+        words = [PROGRAM, command, "--json"]
+        words += ["--date", day.isoformat()] if day else []
+        words += ["--name", name] if name else []
+        done = connection.run(words, timeout_seconds=TIMEOUT_SECONDS)
+        said = done.stderr.decode(errors="replace").strip().removeprefix("harvester: ")
+        try:
+            found += json.loads(done.stdout)
+        except ValueError:
+            raise HarvesterError(f"{host.name}: {said or f'harvester {command} gave no answer'}") from None
+        problems += [said] if done.returncode else []
+    return found, " ".join(problems)
 
 
 def describe(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each day that a host delivered."""
     for each in results:
+        if "tables" in each:
+            yield from _describe_rows(host, each)
+            continue
         counts = ", ".join(f"{each[key]} {key}" for key in ("missing", "rejected", "revised") if key in each)
         bars = f"{each['total_records']} bars of {each['symbols_processed']} symbols"
         yield f"{host}: {each['date']}, {bars}{counts and f' ({counts})'}, {each['uploaded_files']} files new"
     if not results:
         yield f"{host}: no delivery is configured (harvester_settings.deliveries)"
+
+
+def _describe_rows(host: str, result: Mapping[str, Any]) -> Iterator[str]:
+    """A day in a database."""
+    if not result["complete"]:
+        yield f"{host}: {result['date']}, not complete in {result['place']}"
+        return
+    rows = f"{result.get('records', 0)} rows of {len(result['symbols'])} symbols in {', '.join(result['tables'])}"
+    yield f"{host}: {result['date']}, {rows}, {result['place']}"

@@ -11,6 +11,14 @@ from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import NO_SUDO, REFUSED, SshConnection
 
 UNITS = "harvester-*"
+APPLICATION = (
+    "COM_DOCKER_COMPOSE_PROJECT=market-app",
+    "+",
+    "_SYSTEMD_UNIT=market-app.service",
+    "+",
+    "UNIT=market-app.service",
+)
+"""Its containers by the label that Compose gives them, its unit, and what systemd says of that."""
 REMEDIES = (
     ("timestamp", "Write --since as systemd reads times: «today», «-1h», «2026-11-20 09:15»."),
     ("sudo", NO_SUDO),
@@ -18,9 +26,10 @@ REMEDIES = (
 """By what journalctl or sudo says."""
 
 
-def command(unit: str | None, lines: int, since: str | None, *, follow: bool) -> list[str]:
+def command(unit: str | None, lines: int, since: str | None, *, follow: bool, application: bool = False) -> list[str]:
     """The journalctl command that a host runs; `unit` may be a pattern, `since` anything that systemd reads."""
-    words = ["sudo", "-n", "journalctl", "--no-pager", "--output", "short-iso", "--unit", unit or UNITS]
+    words = ["sudo", "-n", "journalctl", "--no-pager", "--output", "short-iso"]
+    words += list(APPLICATION) if application else ["--unit", unit or UNITS]
     words += ["--lines", str(lines)] if not since else ["--since", since]
     return [*words, "--follow"] if follow else words
 

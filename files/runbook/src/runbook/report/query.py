@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.market import in_force
+from harvester.base.market import NSE, in_force
 from harvester.reader.days import Day
 from runbook.report.catalogue import files_by_schema, load_days, load_history, require_days
 
@@ -88,15 +88,16 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
 
 def _create_views(connection: "duckdb.DuckDBPyConnection", days: Iterable[Day]) -> None:
     """All views, also where no file stands behind them: they are empty then."""
-    from runbook.report.views import IN_RUPEES, SCHEMAS, price_feed, rupees_of, view_of
+    from runbook.report.views import IN_RUPEES, SCHEMAS, price_feed, rupees_of, schema_of, view_of
 
     files = files_by_schema(days, [*SCHEMAS])
-    for name, schema in SCHEMAS.items():
-        connection.register(f"{name}_empty", _empty(schema))
+    for name in SCHEMAS:
+        connection.register(f"{name}_empty", _empty(schema_of(name)))
         connection.execute(view_of(name, files, f"{name}_empty"))
     for name in IN_RUPEES:
         connection.execute(rupees_of(name))
-    connection.execute(price_feed())
+    if in_force() is NSE:
+        connection.execute(price_feed())
 
 
 def _empty(schema: Any) -> Any:

@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.lake.columns import FAR_SECONDS, PAISE
+from harvester.base.market import NSE, in_force
+from harvester.lake.columns import FAR_SECONDS, FINE, PAISE
 from harvester.lake.layout import BARS, CANDLES, DEPTH, HISTORY, INDICES, QUOTES, SCHEMA_VERSION, TRADES
-from harvester.lake.schema import SCHEMAS_OF
+from harvester.lake.schema import SCHEMAS_OF, US_CANDLES_TABLE
 from harvester.price_feed.athena import TABLE
 from harvester.price_feed.layout import COLUMNS
-from harvester.reader.columns import CAUSES_2, LOGICAL, NEWEST, REST, SOURCES, Source, Stored
+from harvester.reader.columns import CAUSES_2, LOGICAL, NEWEST, REST, SOURCES, Source, Stored, in_fine_units
 
 SCHEMAS: Mapping[str, pa.Schema] = SCHEMAS_OF[SCHEMA_VERSION]
 IN_RUPEES = (DEPTH, QUOTES, TRADES, INDICES, BARS, CANDLES, HISTORY)
@@ -26,17 +27,26 @@ Files = Mapping[int, Mapping[str, Sequence[Path]]]
 """The files of each table, by the version of their schema."""
 
 
+def schema_of(name: str) -> pa.Schema:
+    """The columns of a table in the market in force: prices of candles have other units in dollars."""
+    return US_CANDLES_TABLE.schema if name == CANDLES and in_force() is not NSE else SCHEMAS[name]
+
+
+def _in_unit(source: Source) -> Source:
+    return in_fine_units(source) if source.kind == CANDLES and in_force() is not NSE else source
+
+
 def view_of(name: str, files: Files, empty: str) -> str:
     """A statement that makes the view of a table; `empty` is a relation with its columns and no row."""
-    parts = [f"select {_columns(name, NEWEST, *SOURCES[NEWEST][name])} from {empty}"]  # noqa: S608  # names of ours
+    parts = [f"select {_columns(name, NEWEST, *map(_in_unit, SOURCES[NEWEST][name]))} from {empty}"]  # noqa: S608  # names of ours
     for schema, tables in files.items():
-        for source in SOURCES[schema].get(name, ()):
+        for source in map(_in_unit, SOURCES[schema].get(name, ())):
             if here := tables.get(source.kind):
                 feeds = ", ".join(f"'{feed}'" for feed in source.feeds)
                 where = f" where feed in ({feeds})" if feeds else ""
                 parts.append(f"select {_columns(name, schema, source)} from {_parquet(here)}{where}")  # noqa: S608
     more = []
-    if "mono_offset_ns" in SCHEMAS[name].names:
+    if "mono_offset_ns" in schema_of(name).names:
         more.append("recv_ns - mono_offset_ns as mono_ns")
     if name == DEPTH:
         more += [f"{column}[{level}] as {column}_{level}" for column, level in _levels()]
@@ -45,7 +55,10 @@ def view_of(name: str, files: Files, empty: str) -> str:
 
 def rupees_of(name: str) -> str:
     """A statement that makes the view of a table with prices as exact decimals."""
-    prices = [each for each in SCHEMAS[name].names if each.endswith(PAISE)]
+    prices = [each for each in schema_of(name).names if each.endswith((PAISE, FINE))]
+    if any(each.endswith(FINE) for each in prices):
+        dollars = [f"({each}::decimal(18,4) * 0.0001)::decimal(18,4) as {each.removesuffix(FINE)}" for each in prices]
+        return f"create view {name}_dollars as select * exclude ({', '.join(prices)}), {', '.join(dollars)} from {name}"  # noqa: S608
     dropped = prices
     if name == DEPTH:
         dropped = [column for column, level in _levels() if level == 1]
@@ -87,8 +100,8 @@ def _levels() -> Iterator[tuple[str, int]]:
 def _columns(name: str, schema: int, source: Source) -> str:
     """The columns of a table from those of a stored one."""
     columns = []
-    for field in SCHEMAS[name]:
-        logical = field.name.removesuffix(PAISE)
+    for field in schema_of(name):
+        logical = field.name.removesuffix(PAISE).removesuffix(FINE)
         stored = source.columns.get(logical) if logical in LOGICAL[name] else Stored(field.name)
         value = _value(stored) if stored else "true" if pa.types.is_boolean(field.type) else "null::bigint"
         if not pa.types.is_timestamp(field.type):

@@ -28,14 +28,18 @@ def configure(_: Context, answers: str | None = None, output: str = "inventory/a
     presentation.show_configured(written, [*configure.explain_plan(given), *missing.values()], output, given)
 
 
-@operator(json="print the table as JSON", inventory=WHERE["inventory"])
-def cost(_: Context, json: bool = False, inventory: str | None = "inventory/aws") -> None:
+@operator(
+    json="print the table as JSON",
+    preset="what another kind of host would cost: application (t3.medium, some 30 GiB)",
+    inventory=WHERE["inventory"],
+)
+def cost(_: Context, json: bool = False, preset: str | None = None, inventory: str | None = "inventory/aws") -> None:
     """Show what the configured environment costs in a month, with how it is computed and how old the prices are."""
     from runbook.aws import cost, environment
     from runbook.fleet import indices
     from runbook.tasks import presentation
 
-    variables = environment.load(ROOT, inventory).variables
+    variables = {**environment.load(ROOT, inventory).variables, **(cost.preset(preset) if preset else {})}
     price = cost.prices(str(variables["aws_account_region"]))
     lists = indices.current(indices.path_of(ROOT, inventory, variables.get(indices.VARIABLE)))
     configuration = cost.read_configuration(variables, lists)

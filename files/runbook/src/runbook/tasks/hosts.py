@@ -3,7 +3,7 @@
 from invoke.context import Context
 
 from runbook.tasks.here import ROOT, awake_hosts_of, go_by_calendar, play, target_of
-from runbook.tasks.options import FORCE, WHERE, agree, operator
+from runbook.tasks.options import APPLICATION, FORCE, WHERE, agree, operator
 
 
 @operator(check="only say what would change", inventory=WHERE["inventory"])
@@ -12,22 +12,42 @@ def site(_: Context, check: bool = False, inventory: str | None = None) -> None:
     play("site", inventory, None, check=check)
 
 
-@operator(**WHERE)
-def start(_: Context, inventory: str | None = None, limit: str | None = None) -> None:
-    """Start the harvester's services and wait until they are healthy."""
-    play("start", inventory, limit)
+def act(verb: str, application: bool, inventory: str | None, limit: str | None, *, force: bool = False) -> None:
+    """The playbook of the harvester, or of the user's application, which has no data of ours to lose."""
+    if application:
+        play("application", inventory, limit, application_do=verb)
+    else:
+        play(verb, inventory, limit, **({} if verb == "start" else {"harvester_override_blackout": force}))
 
 
-@operator(**FORCE, **WHERE)
-def stop(_: Context, force: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
+@operator(**APPLICATION, **WHERE)
+def start(_: Context, application: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
+    """Start the harvester's services, or the application, and wait until they are healthy."""
+    act("start", application, inventory, limit)
+
+
+@operator(**APPLICATION, **FORCE, **WHERE)
+def stop(
+    _: Context,
+    application: bool = False,
+    force: bool = False,
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
     """Stop recording until `start`; the gap is in the ledger."""
-    play("stop", inventory, limit, harvester_override_blackout=force)
+    act("stop", application, inventory, limit, force=force)
 
 
-@operator(**FORCE, **WHERE)
-def restart(_: Context, force: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
+@operator(**APPLICATION, **FORCE, **WHERE)
+def restart(
+    _: Context,
+    application: bool = False,
+    force: bool = False,
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
     """Restart the harvester's services and wait until they are healthy."""
-    play("restart", inventory, limit, harvester_override_blackout=force)
+    act("restart", application, inventory, limit, force=force)
 
 
 @operator(check="only say what would change", **FORCE, **WHERE)
@@ -38,10 +58,44 @@ def deploy(
     play("deploy", inventory, limit, check=check, harvester_override_blackout=force)
 
 
-@operator(**FORCE, **WHERE)
-def rollback(_: Context, force: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
+@operator(**APPLICATION, **FORCE, **WHERE)
+def rollback(
+    _: Context,
+    application: bool = False,
+    force: bool = False,
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
     """Go back to the previous release and its configuration, without the network."""
-    play("rollback", inventory, limit, harvester_override_blackout=force)
+    act("rollback", application, inventory, limit, force=force)
+
+
+@operator(
+    to="port on the host's own loopback, such as 8000 of the application",
+    here="port on this machine (default: the same)",
+    **WHERE,
+)
+def tunnel(_: Context, to: int = 8000, here: int = 0, inventory: str | None = None, limit: str | None = None) -> None:
+    """Reach a port of a host's own, such as the application's, on this machine until Ctrl-C."""
+    from contextlib import suppress
+
+    from harvester.base.errors import ConfigError
+    from runbook.console.terminal import console
+    from runbook.fleet import tunnel
+
+    hosts = awake_hosts_of(inventory, limit)
+    if len(hosts) != 1:
+        raise ConfigError(f"A tunnel leads to one host, and these are {len(hosts)}: name it with --limit HOST.")
+    process = tunnel.open_tunnel(hosts[0], to, here or to)
+    console().print(
+        f"http://{tunnel.LOOPBACK}:{here or to}/ leads to port {to} of {hosts[0].name}; Ctrl-C ends it", markup=False
+    )
+    try:
+        with suppress(KeyboardInterrupt):
+            tunnel.follow(hosts[0], to, process)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @operator(

@@ -7,15 +7,24 @@ from invoke.context import Context
 
 from harvester.base.errors import HarvesterError, UnhealthyError
 from runbook.tasks.here import ROOT, awake_hosts_of, hosts_of, play
-from runbook.tasks.options import OUTPUT, WHERE, operator
+from runbook.tasks.options import APPLICATION, OUTPUT, WHERE, operator
 
 if TYPE_CHECKING:
     from runbook.doctor import Finding
 
 
-@operator(json="print the hosts' own reports as JSON", **WHERE)
-def status(_: Context, json: bool = False, inventory: str | None = None, limit: str | None = None) -> None:
+@operator(json="print the hosts' own reports as JSON", **APPLICATION, **WHERE)
+def status(
+    _: Context,
+    json: bool = False,
+    application: bool = False,
+    inventory: str | None = None,
+    limit: str | None = None,
+) -> None:
     """Show each host's health, session, updates, token and disk; exit code 3 when one is unhealthy."""
+    if application:
+        play("application", inventory, limit, application_do="status")
+        return
     from runbook.aws import sleepers
     from runbook.console.terminal import waiting
     from runbook.fleet.status import gather
@@ -88,6 +97,7 @@ def run_job(_: Context, name: str, inventory: str | None = None, limit: str | No
     unit="one unit or pattern, such as harvester-recorder (default: all of the harvester's)",
     lines="how many of the newest lines",
     since="lines since then, as systemd writes times, such as today or -1h",
+    **APPLICATION,
     **WHERE,
 )
 def logs(
@@ -96,6 +106,7 @@ def logs(
     unit: str | None = None,
     lines: int = 50,
     since: str | None = None,
+    application: bool = False,
     inventory: str | None = None,
     limit: str | None = None,
 ) -> None:
@@ -104,7 +115,7 @@ def logs(
 
     hosts = awake_hosts_of(inventory, limit)
     with suppress(KeyboardInterrupt) if follow else nullcontext():  # that is how one stops following
-        logs.show(hosts, logs.command(unit, lines, since, follow=follow), follow=follow)
+        logs.show(hosts, logs.command(unit, lines, since, follow=follow, application=application), follow=follow)
 
 
 @operator(

@@ -25,6 +25,7 @@ RANGE = {
     "symbols": "symbols by commas, such as NSE:SBIN-EQ,NSE:INFY-EQ (default: all)",
 }
 OUTPUT = {"output": "directory of pulled data (default: pulled)"}
+APPLICATION = {"application": "of the user's application, not of the harvester"}
 FORCE = {"force": "also while a session is open, when this would interrupt recording"}
 
 POSITIVE = ("hosts", "workers")

@@ -1,8 +1,10 @@
 """The daily token, its reminders and the secrets behind it."""
 
+from pathlib import Path
+
 from invoke.context import Context
 
-from harvester.base.errors import UnhealthyError
+from harvester.base.errors import ConfigError, UnhealthyError
 from runbook.tasks.here import ROOT, hosts_of, play, target_of
 from runbook.tasks.options import WHERE, operator
 
@@ -13,6 +15,7 @@ from runbook.tasks.options import WHERE, operator
     secret_stdin="read the app's secret from standard input, not from where the inventory says",  # noqa: S106  # a help
     paste="paste the address after the login, where the browser runs on another machine",
     broker="fyers or schwab",
+    from_file="with --broker schwab: store what schwab-py keeps in this file, schwab_token.json, without a login",
     **WHERE,
 )
 def token_push(
@@ -22,6 +25,7 @@ def token_push(
     secret_stdin: bool = False,
     paste: bool = False,
     broker: str = "fyers",
+    from_file: str | None = None,
     inventory: str | None = None,
     limit: str | None = None,
 ) -> None:
@@ -31,8 +35,11 @@ def token_push(
 
     hosts, target = hosts_of(inventory, limit, named=True), target_of(inventory, limit)
     if schwab_push.is_meant(broker):
-        print(schwab_push.push(hosts[0], secret_stdin=secret_stdin))
+        file = Path(from_file).expanduser() if from_file else None
+        print(schwab_push.push_file(hosts[0], file) if file else schwab_push.push(hosts[0], secret_stdin=secret_stdin))
         return
+    if from_file:
+        raise ConfigError("--from-file is for --broker schwab. Give Fyers' token with --stdin.")
     token_push.refuse_unreached(hosts)
     obtained = token_push.obtain(hosts[0], stdin=stdin or not login, secret_stdin=secret_stdin, paste=paste)
     presentation.show_pushed(token_push.push(obtained, hosts, target))
@@ -95,7 +102,7 @@ def notify_test(_: Context, inventory: str | None = None, limit: str | None = No
         play("notify_test", inventory, limit)
 
 
-@operator(name="app-secret, pin, page-key, channels or schwab-app-secret", **WHERE)
+@operator(name="app-secret, pin, page-key, channels, postgres-dsn or schwab-app-secret", **WHERE)
 def secret_put(_: Context, name: str, inventory: str | None = None, limit: str | None = None) -> None:
     """Store a secret that you type, or pipe in, encrypted in AWS; the value before is kept."""
     from runbook.tokens import credentials

@@ -1,14 +1,20 @@
-"""token-push --broker schwab: the same login, at Schwab; access and refresh token are stored in AWS."""
+"""token-push --broker schwab: the same login, at Schwab, or a file of its SDK; both tokens are stored in AWS.
+
+A host of the market us has them as one value in the SDK's own form, where its token agent renews the access token.
+"""
 
 import sys
 import time
+from pathlib import Path
 
 from harvester.base.errors import ConfigError
 from harvester.base.market import to_local
-from harvester.base.redaction import Secret
+from harvester.base.redaction import Secret, register_secret
 from harvester.tokens import schwab
+from harvester.tokens.claims import TokenError
 from harvester.tokens.expiry import wrap
 from harvester.tokens.login import App, LoginError, read_redirect_query
+from harvester.tokens.schwab_file import read_file, write_file
 from harvester.tokens.stores import Store
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host
@@ -47,13 +53,47 @@ def push(host: Host, *, secret_stdin: bool = False) -> str:
         if not code.get_secret_value():
             raise LoginError(f"The address has no code, so the login was not finished. {schwab.AGAIN}")
         tokens = schwab.exchange_code(app, code, wall_ns=time.time_ns(), api_url=api_url)
-        refresh = _store(host, "schwab_refresh_token").write(wrap(tokens.refresh))
-        access = _store(host, "schwab_access_token").write(wrap(tokens.access))
+        return _keep(host, tokens, write_file(tokens))
+
+
+def push_file(host: Host, path: Path) -> str:
+    """Store what schwab-py keeps in a file. Raises TokenError, ConfigError or StoreError; nothing is stored then."""
+    try:
+        value = Secret(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--from-file {path}: cannot be read ({getattr(error, 'strerror', 'not text')}).") from None
+    register_secret(value)
+    try:
+        tokens = read_file(value)
+    except TokenError as error:
+        raise ConfigError(f"--from-file {path}: {error}") from None
     ends = to_local(tokens.refresh.expires_at_ns)
-    return f"Stored {access} and {refresh}. Next login: before {ends:%a %d %b, %H:%M %Z}, when the refresh token ends."
+    if tokens.refresh.expires_at_ns <= time.time_ns():
+        raise ConfigError(f"--from-file {path}: its refresh token ended {ends:%a %d %b, %H:%M %Z}. {schwab.AGAIN}")
+    with environment_of(host):
+        return _keep(host, tokens, value)
+
+
+def _keep(host: Host, tokens: schwab.SchwabTokens, value: Secret) -> str:
+    """Store them where the host has them; what to tell the person."""
+    if is_us(host):
+        stored = _store(host, "access_token").write(value)
+    else:
+        refresh = _store(host, "schwab_refresh_token").write(wrap(tokens.refresh))
+        stored = f"{_store(host, 'schwab_access_token').write(wrap(tokens.access))} and {refresh}"
+    ends = to_local(tokens.refresh.expires_at_ns)
+    return f"Stored {stored}. Next login: before {ends:%a %d %b, %H:%M %Z}, when the refresh token ends."
+
+
+def is_us(host: Host) -> bool:
+    """Whether the host is of the market whose broker is Schwab."""
+    return "us" in (host.settings.get("market"), host.variables.get("harvester_market"))
 
 
 def _store(host: Host, secret: str) -> Store:
     if store := places.store_of(host, secret):
         return store
-    raise ConfigError(f"{host.name} takes its token from a file; Schwab's tokens are kept in AWS alone.")
+    raise ConfigError(
+        f"{host.name} takes its token from a file, and this command stores Schwab's tokens in AWS alone. Put"
+        " schwab-py's file there yourself, as the user harvester-token, mode 0600."
+    )

@@ -9,7 +9,7 @@ totals.
 
 from typing import Any, NamedTuple
 
-from harvester.brokers.fyers.numbers import INT32, to_count, to_paise
+from harvester.brokers.numbers import INT32, to_count, to_paise
 
 LEVELS = 5
 LEVEL_KEYS = ("price", "volume", "ord")

@@ -11,46 +11,19 @@ hand. Refusals have the codes of the other data calls (docs, error codes), see r
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 
-from harvester.brokers.fyers.numbers import INT64, to_count, to_paise
-from harvester.brokers.fyers.responses import judge_failure, parse_object, say_message
+from harvester.brokers.bars import LAST_SECOND, Candle, History, Rejected, find_flaw
+from harvester.brokers.fyers.responses import judge_failure, say_message
+from harvester.brokers.numbers import parse_object, to_count, to_paise
 from harvester.ledger.outage import Outage
 
 PATH = "/data/history"
 ANSWER_LIMIT = 1 << 20
 """A day of minutes has about 20,000 bytes, one of 5 seconds about 250,000; what is far larger is not parsed."""
 FIELDS, FIELDS_WITH_INTEREST = 6, 7
-LAST_SECOND = INT64 // 10**9
-Flaw = Literal["unreadable", "price_zero", "high_below_low", "negative_volume"]
-"""Why a candle is rejected."""
-
-
-class Candle(NamedTuple):
-    """One bar. `begin_s` in seconds since 1970, prices in paise, volume in shares."""
-
-    begin_s: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-
-
-class Rejected(NamedTuple):
-    """A candle that is no bar; `begin_s` is None where not even that can be read."""
-
-    begin_s: int | None
-    flaw: Flaw
-
-
-class History(NamedTuple):
-    """What an answer holds, in its order. The broker has said so much of the range, and there is no more in it."""
-
-    candles: tuple[Candle, ...]
-    rejected: tuple[Rejected, ...]
 
 
 def history_query(symbol: str, resolution: str, first: date, last: date) -> dict[str, str]:
@@ -136,24 +109,9 @@ def _read(rows: list[Any]) -> Iterator[Candle | Rejected]:
         if begin_s is None:
             yield Rejected(None, "unreadable")
             continue
-        flaw, candle = _find_flaw(begin_s, row)
-        yield Rejected(begin_s, flaw) if flaw else candle
-
-
-def _find_flaw(begin_s: int, row: list[Any]) -> tuple[Flaw | None, Candle]:
-    """What is wrong with a candle, and the candle. A price below 0, or of no whole number of paise, is unreadable."""
-    prices = [to_paise(price) for price in row[1:5]]
-    volume = to_count(row[5])
-    known = [price for price in prices if price is not None]
-    opens, high, low, close = (price or 0 for price in prices)
-    candle = Candle(begin_s, opens, high, low, close, volume or 0)
-    if volume is None and _is_negative(row[5]):
-        return "negative_volume", candle
-    if len(known) < len(prices) or volume is None:
-        return "unreadable", candle
-    if 0 in known:
-        return "price_zero", candle
-    return ("high_below_low" if candle.high < candle.low else None), candle
+        volume = to_count(row[5])
+        found = find_flaw(begin_s, [*map(to_paise, row[1:5])], volume, is_negative=_is_negative(row[5]))
+        yield found if isinstance(found, Candle) else Rejected(begin_s, found)
 
 
 def _is_negative(value: object) -> bool:

@@ -1,15 +1,11 @@
 """What the broker's answers mean (Fyers API docs, error codes): data of a slot, or an outage."""
 
-import json
 import re
-from datetime import UTC
-from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from harvester.base.clock import NS_PER_SECOND
 from harvester.base.redaction import one_line
 from harvester.brokers.fyers.depth import Depth, UnfitError, read_book
+from harvester.brokers.numbers import parse_object
 from harvester.ledger.outage import Outage
 
 TOKEN_CODES = frozenset({-8, -15, -16, -17})
@@ -18,9 +14,6 @@ app's permission, a firewall in between."""
 RATE_CODES = frozenset({-429, 429})
 SYMBOL_CODE = -300
 """The broker does not know the symbol: renamed, moved to another series, delisted, expired."""
-PARSE_LIMIT = 65_536
-"""A depth answer has about 1,500 bytes; what is far larger is not parsed, so that it cannot fill our memory."""
-MAX_RETRY_AFTER = 86_400.0
 SOCKET_URL = re.compile(r"^wss://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/?=&-]*)?\Z")
 
 
@@ -96,42 +89,6 @@ def judge_failure(status: int, answer: dict[str, Any] | None) -> Outage | None:
     return None
 
 
-def parse_object(body: bytes, most_bytes: int = PARSE_LIMIT) -> dict[str, Any] | None:
-    """The JSON object, its fractions as Decimals; NaN, which JSON does not know and the broker sends, as null."""
-    if len(body) > most_bytes:
-        return None
-    try:
-        answer = json.loads(body, parse_float=Decimal, parse_constant=lambda _: None)
-    except (ValueError, ArithmeticError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) else None
-
-
 def say_message(answer: dict[str, Any]) -> str:
     """The broker's message as one printable line."""
     return one_line(answer.get("message") or "no message", 120)
-
-
-def read_retry_after(value: str | None, wall_ns: int) -> float | None:
-    """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110); None when absent or senseless."""
-    if not value:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        date_ns = read_date(value)
-        if date_ns is None:
-            return None
-        seconds = (date_ns - wall_ns) / NS_PER_SECOND
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER) if seconds == seconds else None
-
-
-def read_date(value: str | None) -> int | None:
-    """Wall ns of an HTTP date, to the second; None when absent or malformed."""
-    if not value:
-        return None
-    try:
-        moment = parsedate_to_datetime(value)
-        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * NS_PER_SECOND
-    except (ValueError, OverflowError):
-        return None

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 
 from harvester.calendar import NSE_CASH, SegmentName
 from harvester.calendar.segments import SEGMENTS
+from harvester.config.feeds import HISTORIES
 from harvester.journal.format import FEED_NAMES, FYERS_REST
-from harvester.lake.certificate.candles import check_entry, read_rows
+from harvester.lake.certificate.candles import FORMER_HISTORY, check_entry, read_rows
 from harvester.lake.certificate.sections import symbol_sections
 from harvester.lake.certificate.streams import Json
 from harvester.lake.certificate.trades import check_trades
 from harvester.lake.day.intervals import Interval, intersect, total, union
 from harvester.lake.day.slots import Stretch
-from harvester.lake.gaps.bars import HISTORY
 from harvester.lake.gaps.polls import GapRow, stream_gaps
 from harvester.lake.layout import BARS, CANDLES, DEPTH, FORMER_NAMES, GAPS, TRADES, table_of
 from harvester.lake.manifest import FileEntry
@@ -73,7 +73,8 @@ class _Checks:
             self.entries |= {(feed, symbol): entry for symbol, entry in section["symbols"].items()}
         candles = certificate.get("candles")
         if candles:
-            self.entries |= {(HISTORY, symbol): entry for symbol, entry in candles["symbols"].items()}
+            feed = candles.get("feed", FORMER_HISTORY)
+            self.entries |= {(feed, symbol): entry for symbol, entry in candles["symbols"].items()}
         self._bars: Json = candles["due"] if candles else {}
         self._candles = read_rows(paths[CANDLES]) if candles else {}
         parts = parts_of(certificate)
@@ -91,7 +92,7 @@ class _Checks:
         (feed, symbol), entry = key, self.entries[key]
         if feed == REST:
             return check_symbol(entry, self._slots[segment_of(entry)], self.present.get(symbol, []), gaps)
-        if feed == HISTORY:
+        if feed in HISTORIES:
             return check_entry(entry, self._bars.get(segment_of(entry), ()), self._candles.get(symbol, ()), gaps)
         return check_stream(entry, self._spans[segment_of(entry)], gaps)
 

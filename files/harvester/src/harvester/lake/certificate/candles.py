@@ -12,6 +12,8 @@ from harvester.lake.gaps.polls import GapRow
 from harvester.lake.layout import CANDLES
 from harvester.lake.tables.parquet import read_columns
 
+FORMER_HISTORY = "fyers-history"
+"""The feed of a section that names none."""
 Row = tuple[int, int, bool]
 """Of the table: begin in wall ns, revision, final."""
 
@@ -37,9 +39,10 @@ def certify_candles(book: BarBook, due: Sequence[Bar], gaps: Sequence[GapRow], b
     }
 
 
-def certify_section(symbols: Mapping[str, Json], days: Mapping[str, BarDay], width_ns: int) -> Json:
-    """The section: the bars that are due, by segment, and the symbols."""
+def certify_section(symbols: Mapping[str, Json], days: Mapping[str, BarDay], width_ns: int, feed: str) -> Json:
+    """The section: the bars that are due, by segment, and the symbols; the feed where it is not NSE's."""
     return {
+        **({"feed": feed} if feed != FORMER_HISTORY else {}),
         "resolution_ns": width_ns,
         "due": {segment: [list(bar) for bar in day.bars] for segment, day in sorted(days.items()) if day.bars},
         "unexplained_bars": sum(_unexplained(entry) for entry in symbols.values()),

@@ -14,7 +14,7 @@ from harvester.lake.day.intervals import Interval, total
 from harvester.lake.gaps.streams import Coverage
 from harvester.lake.tables.deduplication import Tally
 from harvester.lake.tables.origin import FeedContent
-from harvester.lake.tables.symbol_rows import Tracks
+from harvester.lake.tables.symbol_rows import Receipts, Tracks
 
 Json = dict[str, Any]
 MOST_CONNECTIONS = 500
@@ -22,7 +22,7 @@ MOST_CONNECTIONS = 500
 
 
 def certify_stream(
-    tracks: Tracks, recv_ns: Ints, coverage: Coverage, windows: Sequence[Interval], sequence: Json | None
+    tracks: Tracks, receipts: Receipts, coverage: Coverage, windows: Sequence[Interval], sequence: Json | None
 ) -> Json:
     """One symbol's entry on one feed. `window_ns` = `covered_ns` + the ns in `gaps_by_cause`."""
     window_ns = total(windows)
@@ -36,7 +36,7 @@ def certify_stream(
         "coverage": share_of(coverage.covered_ns, window_ns),
         "updates": dict(sorted(tracks.updates.items())),
         "off_session": tracks.off_session,
-        "longest_silence_ns": longest_silence(recv_ns, windows),
+        "longest_silence_ns": longest_silence(receipts.moments, windows, receipts.pauses),
         "gaps_by_cause": {cause: dict(sums) for cause, sums in sorted(causes.items())},
         "skew_ms": percentiles(np.concatenate(tracks.skew_ns)) if tracks.skew_ns else None,
     }
@@ -52,13 +52,18 @@ def _copies(tally: Tally) -> Json:
     return {str(stream): {"first": tally.first[stream], "alone": tally.alone[stream]} for stream in streams}
 
 
-def longest_silence(recv_ns: Ints, windows: Sequence[Interval]) -> int:
-    """The longest time inside one window without a row, the window's edges included. `recv_ns` ascending."""
+def longest_silence(recv_ns: Ints, windows: Sequence[Interval], pauses: Ints | None = None) -> int:
+    """The longest time inside one window without a row, the window's edges included. `recv_ns` ascending; `pauses` has
+    for each the longest time without a row since the one before, where these are not all of the rows.
+    """
+    if pauses is None:
+        pauses = np.diff(recv_ns, prepend=recv_ns[:1])
     longest = 0
     for opens, closes in windows:
         first, last = np.searchsorted(recv_ns, [opens, closes])
-        moments = np.concatenate([[opens], recv_ns[first:last], [closes]])
-        longest = max(longest, int(np.diff(moments).max()))
+        inside = recv_ns[first:last]
+        begins, ends = (int(inside[0]), int(inside[-1])) if len(inside) else (closes, closes)
+        longest = max(longest, begins - opens, closes - ends, int(pauses[first + 1 : last].max(initial=0)))
     return longest
 
 

@@ -94,10 +94,26 @@ def read_day(
     events = read_events(index, earlier)
     stopped = frozenset(run.run_id for run in events.runs if run.stopped)
     events.damage = find_damage(index, events.uninterpreted, kept, earlier.begun, stopped)
+    grids, segments = find_grids(partition.date, events, expectation, until_ns)
+    symbols = frozenset(expectation.symbols).union(index.symbols, *(run.symbols for run in events.runs))
+    sockets = {
+        feed: frozenset(expectation.sockets.get(feed, ())).union(
+            events.gaps.symbols_of(feed), *(each.symbols for each in events.connections if each.feed == feed)
+        )
+        for feed in SOCKETS
+    }
+    candles = find_candles(partition, index, expectation.candles, expectation.phases)
+    return Day(partition, index, events, grids, segments, symbols, sockets, candles, earlier)
+
+
+def find_grids(
+    day: date, events: Events, expectation: Expectation, until_ns: int = NEVER
+) -> tuple[dict[str, Grid], dict[str, str]]:
+    """Windows and slots by segment, and the segment of each symbol that is not of NSE cash."""
     recorded = [
         window._replace(close_ns=min(window.close_ns, until_ns))
         for window in events.windows
-        if _date_of(window.open_ns) == partition.date and window.open_ns < until_ns
+        if _date_of(window.open_ns) == day and window.open_ns < until_ns
     ]
     segments = dict(expectation.segments)
     for window in recorded:
@@ -113,15 +129,7 @@ def read_day(
         )
         for segment in named
     }
-    symbols = frozenset(expectation.symbols).union(index.symbols, *(run.symbols for run in events.runs))
-    sockets = {
-        feed: frozenset(expectation.sockets.get(feed, ())).union(
-            events.gaps.symbols_of(feed), *(each.symbols for each in events.connections if each.feed == feed)
-        )
-        for feed in SOCKETS
-    }
-    candles = find_candles(partition, index, expectation.candles, expectation.phases)
-    return Day(partition, index, events, grids, segments, symbols, sockets, candles, earlier)
+    return grids, segments
 
 
 def _date_of(wall_ns: int) -> date | None:

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from harvester.base.errors import HarvesterError
 from harvester.journal.format import (
+    CANDLE_FEEDS,
     CONTROL,
     FEED_NAMES,
     FORMAT,
-    FYERS_HISTORY,
     FYERS_REST,
     HEADER,
     SOCKETS,
@@ -210,14 +210,14 @@ def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, k
     stream = RecordStream(cast(BinaryIO, hashing))
     process = source.name.partition("-")[2]
     source.header = known.heads.get(process, {})  # of this process's segment before, in case this one's head is damaged
-    streams = {FYERS_REST: source.streams, FYERS_HISTORY: source.candles}
+    streams = _streams_of(source)
     for offset, record in stream:
         source.records += 1
         head = control_of(record, "segment") if record.kind == CONTROL else None
         if head:
             _check_format(source, head)
             source.header = known.heads[process] = head
-            streams = {FYERS_REST: source.streams, FYERS_HISTORY: source.candles}
+            streams = _streams_of(source)
         if not source.numbers.take(offset, record, known.numbers.get(source.run_id, ())):
             continue
         if record.kind == CONTROL:
@@ -234,6 +234,11 @@ def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, k
     source.damaged, source.repeated = tuple(stream.damaged), stream.repeated
     source.numbers.finish(stream.size)
     known.numbers.setdefault(source.run_id, []).extend(source.numbers.ranges())
+
+
+def _streams_of(source: Source) -> dict[int, dict[int, str]]:
+    """The symbols of each polled feed."""
+    return {FYERS_REST: source.streams, **dict.fromkeys(CANDLE_FEEDS, source.candles)}
 
 
 def _check_format(source: Source, head: dict[str, Any]) -> None:
@@ -263,7 +268,8 @@ def _note(record: Record, offset: int, number: int, streams: dict[int, dict[int,
     if record.stream not in names:
         index.unattributed += 1
         return
-    if record.feed == FYERS_HISTORY and (poll := decode_candles(record.payload)):
+    is_candles = record.feed in CANDLE_FEEDS
+    if is_candles and (poll := decode_candles(record.payload)):
         index.bar_seconds = poll.bar_seconds
-    found = index.candles if record.feed == FYERS_HISTORY else index.symbols
+    found = index.candles if is_candles else index.symbols
     found.setdefault(names[record.stream], Positions()).add(number, offset, HEADER.size + len(record.payload))

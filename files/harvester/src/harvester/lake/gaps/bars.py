@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from harvester.base.market import in_force
 from harvester.calendar.bars import Bar
 from harvester.decode.candles import BarBook
-from harvester.journal.format import FEED_NAMES, FYERS_HISTORY
 from harvester.lake.day.events import Events
 from harvester.lake.gaps.losses import DAMAGED, Losses
 from harvester.lake.gaps.polls import RECORDED, UNKNOWN, Absence, GapRow, after, run_at
 from harvester.ledger.outage import Outage
 
-HISTORY = FEED_NAMES[FYERS_HISTORY]
 NO_DATA = Absence("no_data", "the broker answered and has no candle of it: nothing was traded, or it lacks it")
 GRACE_NS = 600_000_000_000
 """Time from a bar's end to the answer that should bring it: two rounds of five minutes."""
@@ -40,7 +39,7 @@ class BarGaps:
             if last and (last.to_ns, last.cause, last.detail, last.source) == (bar.begin_ns, cause, detail, source):
                 rows[-1] = last._replace(to_ns=bar.end_ns, slots=(last.slots or 0) + 1)
             else:
-                rows.append(GapRow(symbol, HISTORY, bar.begin_ns, bar.end_ns, cause, detail, 1, source))
+                rows.append(GapRow(symbol, in_force().history, bar.begin_ns, bar.end_ns, cause, detail, 1, source))
         return rows
 
     def _explain(self, symbol: str, bar: Bar, book: BarBook, bad: Sequence[tuple[int, Outage]]) -> Absence:

@@ -75,8 +75,10 @@ def names_after(lake: Path, partition: Partition, before: Manifest | None) -> Na
     return Names(before.generation + 1, kept)
 
 
-def place(lake: Path, temporary: Path, rows: int, names: Names) -> FileEntry:
+def place(lake: Path, temporary: Path, rows: int, names: Names, sha256: str = "") -> FileEntry:
     """Sync a file, give it its final name and describe it; `temporary` is of `temporary_for`. Raises OSError.
+
+    `sha256` is its hash, where that has been computed already.
 
     A file with the same content is used instead; one under that name with another, which is damaged, is set aside.
     """
@@ -85,7 +87,7 @@ def place(lake: Path, temporary: Path, rows: int, names: Names) -> FileEntry:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    entry = describe_file(lake, temporary, rows)
+    entry = describe_file(lake, temporary, rows, sha256)
     path = names.path(Path(entry.path).parent, entry.sha256)
     if (lake / path).exists() and hash_file(lake / path) == (entry.bytes, entry.sha256):
         temporary.unlink()

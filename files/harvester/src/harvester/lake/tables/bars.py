@@ -42,6 +42,14 @@ class Bars:
             self._waiting = [_by_minute(np.concatenate(self._waiting, axis=1))]
             self._count = 0
 
+    def save(self) -> bytes:
+        """The bars so far, for `recall`."""
+        return _by_minute(np.concatenate(self._waiting, axis=1)).tobytes() if self._waiting else b""
+
+    def recall(self, saved: bytes) -> None:
+        """Add the bars of earlier quotes."""
+        self._waiting.append(np.frombuffer(saved, np.int64).reshape(len(_USED) + 1, -1))
+
     def matrix(self, gaps: Iterable[Interval]) -> Ints:
         """The bars as a matrix of their table, int64[10, bars], each with the ns of it that lie in gaps."""
         if not any(part.shape[1] for part in self._waiting):

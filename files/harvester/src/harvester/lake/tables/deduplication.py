@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.decode.frames import Ints
+from harvester.lake.tables.symbol_state import Waiting
 
 LATEST_COPY_NS = 10 * NS_PER_SECOND
 """How much later the second copy may come."""
@@ -39,6 +40,9 @@ class Deduplicator:
 
     def pick(self, matrix: Ints, streams: Ints) -> Ints:
         """The columns of `matrix` that are first copies; `streams` has the stream of each column."""
+        if len(streams) and (streams == streams[0]).all() and self._is_alone(int(streams[0])):
+            self._keep(int(streams[0]), matrix)
+            return matrix
         states = _fingerprints(matrix[self._content])
         keep = [
             self._is_first(state, stream, at)
@@ -52,13 +56,44 @@ class Deduplicator:
             self._tally.alone[stream] += len(waiting)
         self._waiting = {}
 
+    def _is_alone(self, stream: int) -> bool:
+        return not any(waiting for other, waiting in self._waiting.items() if other != stream)
+
+    def _keep(self, stream: int, matrix: Ints) -> None:
+        """Updates of which nothing waits elsewhere: each is the first."""
+        mine = self._waiting.setdefault(stream, deque())
+        late = matrix[:, -MOST_WAITING:]
+        self._tally.alone[stream] += max(0, len(mine) + matrix.shape[1] - MOST_WAITING)
+        mine.extend(zip(_fingerprints(late[self._content]).tolist(), late[0].tolist(), strict=True))
+        while len(mine) > MOST_WAITING:
+            mine.popleft()
+
+    def save(self, until_ns: int) -> Waiting:
+        """What waits for its copy, for `resume`, where all that follows comes at `until_ns` or later, in wall ns."""
+        saved = []
+        for stream, waiting in self._waiting.items():
+            self._drop(stream, waiting, until_ns)
+            states, times = zip(*waiting, strict=True) if waiting else ((), ())
+            saved.append((stream, np.array(states, np.uint64).tobytes(), np.array(times, np.int64).tobytes()))
+        return saved
+
+    def resume(self, saved: Waiting) -> None:
+        """Go on after what another one saved."""
+        for stream, states, times in saved:
+            pairs = zip(np.frombuffer(states, np.uint64).tolist(), np.frombuffer(times, np.int64).tolist(), strict=True)
+            self._waiting[stream] = deque(pairs)
+
+    def _drop(self, stream: int, waiting: deque[tuple[int, int]], at: int) -> None:
+        """Give up those to which a copy would come too late, after `at`."""
+        while waiting and waiting[0][1] < at - LATEST_COPY_NS:
+            waiting.popleft()
+            self._tally.alone[stream] += 1
+
     def _is_first(self, state: int, stream: int, at: int) -> bool:
         for other, waiting in self._waiting.items():
             if other == stream:
                 continue
-            while waiting and waiting[0][1] < at - LATEST_COPY_NS:
-                waiting.popleft()
-                self._tally.alone[other] += 1
+            self._drop(other, waiting, at)
             place = next((place for place, (known, _) in enumerate(waiting) if known == state), None)
             if place is not None:
                 for _ in range(place + 1):

@@ -21,7 +21,7 @@ from harvester.base.errors import HarvesterError
 from harvester.decode.frames import ABSENT, Ints
 from harvester.journal.format import FEED_NAMES
 from harvester.lake.columns import Column, Table, to_kind
-from harvester.lake.schema import TABLES_OF, TEXTS, version_of
+from harvester.lake.schema import TEXTS, table_in, version_of
 from harvester.lake.schema2 import FORMER
 from harvester.lake.schema2 import VERSION as FORMER_VERSION
 from harvester.lake.tables.digest import ColumnDigest
@@ -177,7 +177,7 @@ def read_columns(paths: Iterable[Path], name: str, columns: Sequence[str]) -> It
             with pq.ParquetFile(path) as file:
                 version = version_of(path, file.schema_arrow)
                 stored = [FORMER.get(column, column) for column in columns] if version == FORMER_VERSION else columns
-                for batch in _batches(path, file, TABLES_OF[version][name], stored):
+                for batch in _batches(path, file, table_in(name, version, file.schema_arrow.names), stored):
                     yield pa.RecordBatch.from_arrays([plain(batch.column(each)) for each in stored], [*columns])
         except pa.ArrowException as error:
             raise _unreadable(path, error) from error

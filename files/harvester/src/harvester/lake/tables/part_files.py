@@ -10,11 +10,12 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,10 +26,10 @@ from harvester.journal.format import FYERS_TBT
 from harvester.lake.tables.spool import SavedRows
 
 FOLDER = ".building"
-FORMAT = 2
+FORMAT = 3
 RAW = "raw"
 _DIGEST = hashlib.sha256().digest_size
-Stored = TypeVar("Stored", bound="PartFacts | RunState")
+Stored = TypeVar("Stored", bound="PartFacts | RunState | SliceFacts")
 SocketDecoder = HsmDecoder | TbtDecoder
 
 
@@ -51,6 +52,19 @@ class FeedFacts(msgspec.Struct, frozen=True):
     """int64 arrays: symbol, connection, time."""
 
 
+class SegmentFacts(msgspec.Struct, frozen=True):
+    """What the index has of a segment without damage. Times are wall ns."""
+
+    name: str
+    sha256: str
+    feeds: list[int]
+    first_ns: int
+    last_ns: int
+    header: dict[str, Any]
+    controls: bytes
+    """Its control records in msgpack: seq, wall and monotonic ns, and the object of each."""
+
+
 class PartFacts(msgspec.Struct, frozen=True):
     """What the frames of the sockets in one segment became. Times are wall ns."""
 
@@ -61,6 +75,10 @@ class PartFacts(msgspec.Struct, frozen=True):
     """By the number that rows have: feed, stream, number of the connect record, receipt of the last frame here or 0."""
     feeds: dict[int, FeedFacts]
     tables: dict[str, TableRows]
+    segment: SegmentFacts | None = None
+    """None: its rows become part of no slice."""
+    is_sliced: bool = False
+    """Its rows are in a slice, and `tables` is empty."""
 
 
 class OpenConnection(msgspec.Struct, frozen=True):
@@ -90,6 +108,24 @@ class RunState(msgspec.Struct):
     connections: list[OpenConnection] = []
 
 
+class SliceFacts(msgspec.Struct, frozen=True):
+    """A stretch of the day's segments whose rows are in finished files of the tables. Times are wall ns."""
+
+    release: str
+    segments: list[tuple[str, str]]
+    """Name and SHA-256 of each, in the order of the day; the first slice begins with the first of the day."""
+    connections: list[tuple[int, int, str, int, int]]
+    """Feed, stream, run, number of the connect record, and number in the day of those known by then."""
+    first_ns: int
+    last_ns: int
+    """Receipt of the first and of the last record with data; nothing of a later slice came before `last_ns`."""
+    tables: dict[str, list[tuple[str, str, int]]]
+    """By table: name, SHA-256 and rows of each file."""
+    states_sha256: str
+    states: dict[str, tuple[int, int]]
+    """By symbol: where its state is in the file of states, and how many bytes."""
+
+
 def resumed(feed: int, state: bytes) -> SocketDecoder:
     """The decoder of a socket that goes on where another was. Raises msgspec.DecodeError."""
     if feed == FYERS_TBT:
@@ -112,7 +148,7 @@ def folder_of_day(lake: Path, day: date) -> Path:
     return lake / FOLDER / day.isoformat()
 
 
-def write(path: Path, content: PartFacts | RunState) -> None:
+def write(path: Path, content: PartFacts | RunState | SliceFacts) -> None:
     """Write facts with their hash before them. Raises OSError."""
     body = msgspec.msgpack.encode(content)
     with replacing(path, 0o640, synced=False) as file:
@@ -126,9 +162,37 @@ def read(path: Path, kind: type[Stored]) -> Stored | None:
         body = content[_DIGEST:]
         if hashlib.sha256(body).digest() != content[:_DIGEST]:
             return None
-        return msgspec.msgpack.decode(body, type=kind)
+        found = msgspec.msgpack.decode(body, type=kind)
     except (OSError, msgspec.DecodeError):
         return None
+    if isinstance(found, PartFacts):
+        found.symbols[:] = map(sys.intern, found.symbols)  # hundreds of parts have the same thousands
+    return found
+
+
+def rows_file(stem: Path, table: str) -> Path:
+    """Where a part's rows of a table are; `stem` is the folder of the day and the segment's name."""
+    return stem.with_name(f"{stem.name}.{table}.rows")
+
+
+def read_slices(folder: Path, release: str) -> list[SliceFacts]:
+    """The slices of a day that are whole and of this release, from the first on."""
+    found: list[SliceFacts] = []
+    while (facts := read(slice_file(folder, len(found) + 1, "slice"), SliceFacts)) and facts.release == release:
+        found.append(facts)
+    return found
+
+
+def slice_file(folder: Path, number: int, suffix: str) -> Path:
+    """A file of the slice with a number, from 1."""
+    return folder / f"slice-{number:04}.{suffix}"
+
+
+def hash_or_nothing(path: Path) -> str:
+    """SHA-256 of a file; empty where it cannot be read."""
+    with suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ""
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """What the close takes over of parts: all of a run's that follow each other from its begin, or none."""
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -23,10 +22,12 @@ from harvester.lake.tables.part_files import (
     SocketDecoder,
     first_key,
     folder_of_day,
+    hash_or_nothing,
     holding,
     next_key,
     read,
     resumed,
+    rows_file,
 )
 from harvester.lake.tables.spool import SavedRows
 
@@ -38,7 +39,15 @@ class Part:
     """One segment's part, with the numbers that its symbols, connections and run have in the day."""
 
     def __init__(
-        self, stem: Path, facts: PartFacts, symbols: Ints, connections: Sequence[Connection], run: int, origin: Origin
+        self,
+        stem: Path,
+        facts: PartFacts,
+        symbols: Ints,
+        connections: Sequence[Connection],
+        run: int,
+        origin: Origin,
+        *,
+        has_rows: bool = True,
     ) -> None:
         self.symbols = symbols
         self._stem = stem
@@ -47,6 +56,7 @@ class Part:
         self._numbers = np.array([connection.number for connection in connections], np.int64)
         self._run = run
         self._origin = origin
+        self._has_rows = has_rows
         head = np.zeros((DEPTH_TABLE.height, 1), np.int64)
         head[RUN] = run
         self.order = int(order_of(head)[0])
@@ -70,12 +80,15 @@ class Part:
             content.snapshots.add_pairs(self.symbols[symbols], self._numbers[connections], moments)
 
     def tables(self) -> Iterator[tuple[str, BinaryIO, SavedRows]]:
-        """The rows by table; a file goes when it has been taken over, so that the disk has them once."""
-        for name, rows in self._facts.tables.items():
-            path = rows_file(self._stem, name)
-            with path.open("rb") as file:
+        """The rows by table."""
+        for name, rows in self._facts.tables.items() if self._has_rows else ():
+            with rows_file(self._stem, name).open("rb") as file:
                 yield name, file, rows.saved
-            path.unlink()
+
+    def drop(self) -> None:
+        """Delete the files of the rows. Raises OSError."""
+        for name in self._facts.tables:
+            rows_file(self._stem, name).unlink(missing_ok=True)
 
     def translate(self, rows: Ints) -> Ints:
         """Rows of the part, with the symbol of each first, as those of the day."""
@@ -101,19 +114,21 @@ class Prepared:
     def __init__(self, folder: Path, release: str) -> None:
         """`release`: parts of another one are not taken."""
         self.folder = folder
-        self._release = release
+        self.release = release
+        self.sliced: frozenset[str] = frozenset()
+        """Names of the segments whose rows are not taken over, for they are in finished files."""
 
     def find(self, run_id: str, sources: Sequence[Source], connections: Connections, origin: Origin) -> Found | None:
         """The parts of a run whose segments these are; None where one is missing, or not what it has to be."""
         state = read(self.folder / f"{run_id}.state", RunState)
         if state is None or not is_begin(sources[0]):
             return None
-        key, parts = first_key(self._release, run_id), deque[Part]()
+        key, parts = first_key(self.release, run_id), deque[Part]()
         for source in sources:
             if key == state.key or source.is_open or source.numbers.skipped:
                 break
             key = next_key(key, source.sha256)
-            part = self._read(source, key, run_id, connections, origin)
+            part = self.read_part(source, key, run_id, connections, origin)
             if part is None:
                 return None
             parts.append(part)
@@ -125,11 +140,12 @@ class Prepared:
         ]
         return Found(parts, decoders)
 
-    def _read(self, source: Source, key: str, run_id: str, connections: Connections, origin: Origin) -> Part | None:
+    def read_part(self, source: Source, key: str, run_id: str, connections: Connections, origin: Origin) -> Part | None:
         """The part of a segment, whole and with numbers in the day."""
         stem = self.folder / source.name
         facts = read(stem.with_name(f"{source.name}.part"), PartFacts)
-        if facts is None or facts.key != key:
+        is_sliced = source.name in self.sliced
+        if facts is None or facts.key != key or (facts.is_sliced and not is_sliced):
             return None
         numbers = [origin.find(symbol) for symbol in facts.symbols]
         found = [connections.get(run_id, (feed, stream), seq) for feed, stream, seq, _ in facts.connections]
@@ -139,9 +155,11 @@ class Prepared:
         symbols = np.array(numbers, np.int64)
         if (symbols[1:] <= symbols[:-1]).any():
             return None  # rows lie in the order of other numbers
-        if not all(_hash(rows_file(stem, name)) == rows.sha256 for name, rows in facts.tables.items()):
+        if not is_sliced and not all(
+            hash_or_nothing(rows_file(stem, name)) == rows.sha256 for name, rows in facts.tables.items()
+        ):
             return None
-        return Part(stem, facts, symbols, known, origin.run_numbers[run_id], origin)
+        return Part(stem, facts, symbols, known, origin.run_numbers[run_id], origin, has_rows=not is_sliced)
 
 
 @contextmanager
@@ -155,14 +173,3 @@ def taking_parts(lake: Path, day: date, release: str) -> Iterator[Prepared]:
 def is_begin(source: Source) -> bool:
     """Whether a segment is the first of its run: no connection in it began before."""
     return source.numbers.first is not None and source.numbers.first.seq == 1
-
-
-def rows_file(stem: Path, table: str) -> Path:
-    """Where a part's rows of a table are; `stem` is the folder of the day and the segment's name."""
-    return stem.with_name(f"{stem.name}.{table}.rows")
-
-
-def _hash(path: Path) -> str:
-    with suppress(OSError), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return ""

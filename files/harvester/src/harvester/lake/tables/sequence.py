@@ -1,5 +1,6 @@
 """The sequence numbers of the 50-level feed: one symbol, connection by connection."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,10 @@ class Sequences:
 
     reception: Reception
     chains: dict[int, Chain] = field(default_factory=dict)
+
+    def resume(self, chains: Iterable[Chain]) -> None:
+        """Go on after the rows that made these chains."""
+        self.chains = {chain.connection: chain for chain in chains}
 
     def see(self, matrix: Ints) -> None:
         """More rows of the symbol, in the order of the journal."""

@@ -18,13 +18,17 @@ from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.segments import Source
 from harvester.lake.schema import TABLES
 from harvester.lake.tables.origin import FeedContent, Origin, Piece
-from harvester.lake.tables.prepared import Prepared
+from harvester.lake.tables.prepared import Part, Prepared
 from harvester.lake.tables.spool import RowSpool
 from harvester.lake.tables.stream_rows import HsmRows, TbtRows
 
 DECODERS: dict[int, Any] = {FYERS_HSM: (HsmDecoder, HSM_FRAMES), FYERS_TBT: (TbtDecoder, TBT_FRAMES)}
 """Of each socket its decoder, and how many frames a round has."""
 _READERS: dict[int, type[HsmRows | TbtRows]] = {FYERS_HSM: HsmRows, FYERS_TBT: TbtRows}
+
+
+class NotAsSlicedError(Exception):
+    """The day is not as it was when slices of it were made: the close makes them anew."""
 
 
 class Streams:
@@ -79,21 +83,29 @@ class Streams:
 
     def _take_parts(self, run_id: str, sources: list[Source], rounds: dict[int, Rounds[Any]]) -> int:
         """Take over what was decoded of the run while the day ran; how many of its segments that is."""
-        if self._prepared is None or self._earlier.sources.get(run_id):
+        if self._prepared is None:
             return 0
-        found = self._prepared.find(run_id, sources, self._connections, self.origin)
+        goes_back = bool(self._earlier.sources.get(run_id))
+        found = None if goes_back else self._prepared.find(run_id, sources, self._connections, self.origin)
         if found is None:
+            if any(source.name in self._prepared.sliced for source in sources):
+                raise NotAsSlicedError
             return 0
         count = len(found.parts)
         while found.parts:
             part = found.parts.popleft()  # of a large day, all of them are many megabytes
-            part.join(self.contents)
-            for name, file, saved in part.tables():
-                self.spool(TABLES[name]).take(file, saved, part.symbols, part.order, part.translate)
+            self.take_part(part)
+            part.drop()
         for feed, stream, number, opened_seq, decoder in found.decoders:
             if feed in rounds:  # else no frame of it came
                 rounds[feed].resume(stream, number, opened_seq, decoder)
         return count
+
+    def take_part(self, part: Part) -> None:
+        """Take over a part: its rows, where it has them, and what it says besides."""
+        part.join(self.contents)
+        for name, file, saved in part.tables():
+            self.spool(TABLES[name]).take(file, saved, part.symbols, part.order, part.translate)
 
     def _resume(self, run_id: str, rounds: dict[int, Rounds[Any]]) -> None:
         """Decode what the run's connections brought on earlier days: only the state after it is of this day."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.fyers.depth import LEVELS
-from harvester.brokers.fyers.numbers import PAISE_PER_RUPEE
+from harvester.brokers.numbers import PAISE_PER_RUPEE
 from harvester.decode.connections import Received
 from harvester.decode.frames import ABSENT, Flags, Ints, Leftover
 from harvester.decode.fyers_hsm import HsmBatch, Rows

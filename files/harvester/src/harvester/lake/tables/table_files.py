@@ -40,9 +40,11 @@ class TableFiles:
             if self._writer.groups >= MOST_GROUPS:
                 self._finish(self._writer)
 
-    def end(self) -> None:
-        """No more rows: the last file ends, the one that every table has at least. Raises HarvesterError."""
-        if self._writer or not self.files:
+    def end(self, *, is_needed: bool = True) -> None:
+        """No more rows: the last file ends; where a file `is_needed`, there is one without rows, too. Raises
+        HarvesterError.
+        """
+        if self._writer or (is_needed and not self.files):
             self._finish(self._begun())
 
     def _begun(self) -> TableWriter:

@@ -19,6 +19,7 @@ from harvester.lake.columns import Table
 from harvester.lake.day.intervals import Interval, subtract, union
 from harvester.lake.day.records import DAY_NS
 from harvester.lake.schema import PRINTS, QUOTES_TABLE, TRADE_SIDES, TRADES_TABLE
+from harvester.lake.tables.symbol_state import TradeState
 
 LATE, RESETS, SHARES = "late_quotes", "resets", "shares"
 FIGURES = (*PRINTS, SHARES, LATE, RESETS)
@@ -48,6 +49,13 @@ class Watched:
         seen = subtract(list(windows), union(gaps))
         self._edges = np.array([edge for stretch in seen for edge in stretch], np.int64)
 
+    def between(self, first: int, last: int) -> list[int]:
+        """All that `throughout` can say of moments from one to another: 1 where the first lies inside, else 0, then
+        the edges after it and before the last.
+        """
+        begin, end = np.searchsorted(self._edges, first, "right"), np.searchsorted(self._edges, last, "left")
+        return [int(begin) % 2, *self._edges[begin:end].tolist()]
+
     def holds(self, moments: Ints) -> Flags:
         """Which moments lie in it."""
         inside: Flags = np.searchsorted(self._edges, moments, side="right") % 2 == 1
@@ -74,6 +82,7 @@ class Trades:
         self._polls = polls
         self._last: Ints = np.empty((_USED.height, 0), np.int64)
         """The quote with the highest volume so far, and with the latest time of a trade; none at first."""
+        self._span: tuple[int, int] | None = None
 
     def see(self, quotes: Ints) -> Ints:
         """The trades that further rows of the table quotes show, as a matrix of the table trades."""
@@ -82,6 +91,9 @@ class Trades:
         rows = np.concatenate([self._last, used if counts.all() else used[:, counts]], axis=1)
         if not rows.shape[1]:
             return np.empty((TRADES_TABLE.height, 0), np.int64)
+        moments = _at(rows, "ts_recv")
+        first, last = self._span or (int(moments[0]), int(moments[0]))
+        self._span = min(first, int(moments.min())), max(last, int(moments.max()))
         highest, latest, begins = count_up(_at(rows, "volume"), _at(rows, "ts_trade"))
         is_late = _at(rows, "volume") < highest
         self.figures.update({LATE: int(is_late.sum()), RESETS: int(begins[1:].sum())})
@@ -89,6 +101,16 @@ class Trades:
         self._last = kept[:, -1:].copy()
         self._last[_USED.at("ts_trade")] = latest[-1]
         return self._infer(kept[:, :-1], kept[:, 1:], begins[1:])
+
+    def resume(self, saved: TradeState) -> None:
+        """Go on after the quotes that another one saw."""
+        self.figures = Counter(saved.figures)
+        self._last = np.frombuffer(saved.last, np.int64).reshape(_USED.height, -1)
+
+    def save(self) -> TradeState:
+        """What further quotes need, for `resume`, and what was known of the time of those that were compared."""
+        seen = self._socket.between(*self._span) if self._span else []
+        return TradeState(self._last.tobytes(), dict(self.figures), self._span, seen)
 
     def certify(self) -> dict[str, int]:
         """The symbol's entry in the certificate."""

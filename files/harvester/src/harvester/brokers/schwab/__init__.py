@@ -1,0 +1,1 @@
+"""What Schwab's wire says: requests, answers, limits. Source: its developer portal, Market Data Production."""

@@ -1,0 +1,103 @@
+"""Code goes to its remote, and secrets do not, wherever in the commits they lie."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harvester import cli
+
+SECRETS = {
+    "key.txt": "-----BEGIN RSA " + "PRIVATE KEY-----",
+    "aws.py": "key = '" + "AKIA" + "A" * 16 + "'",
+    "google.py": "token = ya29" + "." + "x" * 30,
+    "hub.sh": "export T=ghp" + "_" + "a" * 36,
+    "bot.json": '{"bot": "' + "123456789:" + "A" * 35 + '"}',
+    "conf.py": 'API_TOKEN = "' + "abcdef0123456789" + '"',
+    "conf.yml": "db_password: '" + "correct-horse-battery" + "'",
+}
+
+
+class Checkout:
+    """A checkout with a remote of its own, both made here."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder, self.remote = root / "code", root / "remote.git"
+        subprocess.run(["git", "init", "-q", "--bare", str(self.remote)], check=True)
+        subprocess.run(["git", "init", "-q", "-b", "main", str(self.folder)], check=True)
+        self.git("remote", "add", "origin", str(self.remote))
+        self.commit("train.py", "print('hello')  # token = None\npassword = os.environ['PASSWORD']\n")
+
+    def git(self, *words: str) -> str:
+        names = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+        command = ["git", "-C", str(self.folder), *names, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, name: str, text: str) -> None:
+        (self.folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (self.folder / name).write_text(text + "\n")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", name)
+
+    def pushed(self) -> str:
+        command = ["git", "-C", str(self.remote), "rev-parse", "-q", "--verify", "refs/heads/main"]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_code_is_pushed_and_again_and_the_remote_has_it(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["push-code", str(checkout.folder)]) == 0
+    checkout.commit("b.py", "x = 1")
+    assert cli.run(["push-code", str(checkout.folder)]) == 0
+    assert checkout.pushed() == checkout.git("rev-parse", "HEAD")
+    assert "main at " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_not_pushed_and_its_value_is_not_said(
+    name: str, checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["push-code", str(checkout.folder)])
+    before = checkout.pushed()
+    checkout.commit(f"deep/{name}", SECRETS[name])
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+    said = capsys.readouterr().err
+    assert f"deep/{name} of commit {checkout.git('rev-parse', 'HEAD')[:10]} has a" in said
+    assert SECRETS[name][-12:-1] not in said
+    assert checkout.pushed() == before
+
+
+def test_a_secret_that_a_later_commit_removed_would_be_pushed_too(checkout: Checkout) -> None:
+    checkout.commit("a.py", SECRETS["aws.py"])
+    checkout.commit("a.py", "x = 1")
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+    assert checkout.pushed() == ""
+
+
+def test_a_secret_of_a_branch_that_was_merged_is_found(checkout: Checkout) -> None:
+    checkout.git("checkout", "-q", "-b", "side")
+    checkout.commit("side.py", SECRETS["hub.sh"])
+    checkout.git("checkout", "-q", "main")
+    checkout.commit("main.py", "x = 1")
+    checkout.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+
+
+@pytest.mark.parametrize(
+    "name", [".env", "config/gdrive_credentials.json", "rclone.conf", "id_ed25519", "x.pem", "ä b/id_rsa"]
+)
+def test_a_file_that_holds_secrets_by_its_name_is_not_pushed(name: str, checkout: Checkout) -> None:
+    checkout.commit(name, "nothing")
+    assert cli.run(["push-code", str(checkout.folder)]) == 1
+
+
+def test_what_is_no_checkout_or_has_no_such_remote_is_said(
+    checkout: Checkout, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ([str(tmp_path)], [str(tmp_path / "none")], [str(checkout.folder), "--remote", "other"]):
+        assert cli.run(["push-code", *words]) == 1
+        assert "Correct the folder, its remote or its key" in capsys.readouterr().err
