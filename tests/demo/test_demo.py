@@ -53,9 +53,22 @@ def test_what_the_exchange_served_came_home(demo: dict[str, Any], figure: Any) -
     assert set(demo["sdk"]["books"]) == set(demo["symbols"])
 
 
+def test_the_brokers_own_bars_are_recorded_delivered_and_due(demo: dict[str, Any], figure: Any) -> None:
+    assert set(demo["candles"]) == {"NSE:HDFCBANK-EQ", "NSE:RELIANCE-EQ"}
+    for row in demo["candles"].values():
+        assert row["expected"] >= SESSION_SECONDS // 10
+        assert row["recorded"] + sum(row["gaps_by_cause"].values()) == row["expected"]
+    share = [row["recorded"] / row["expected"] for row in demo["candles"].values()]
+    figure("candles_recorded", min(share), bound=">= 0.9", unit="share", gate=True)
+    symbols = [key.split("/")[2].removeprefix("symbol=") for key in demo["delivery"]["tables"]]
+    assert symbols == ["HDFCBANK", "RELIANCE"]
+    assert demo["dues"]["named"]["feed fyers-history"] in ("met", "partial")
+    assert not {"missing", "unknown"} & demo["dues"]["states"].keys()
+
+
 def test_the_files_are_here_with_their_hashes(demo: dict[str, Any], root: Path) -> None:
     kinds = {Path(file["path"]).parts[0] for file in demo["files"]}
-    assert kinds >= {"depth_v3", "quotes_v3", "depth50_v3", "bars_v3", "gaps_v3", "raw"}
+    assert kinds >= {"depth_v3", "quotes_v3", "depth50_v3", "bars_v3", "candles_v3", "gaps_v3", "raw"}
     for file in demo["files"]:
         content = (root / demo["lake"] / file["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == file["sha256"]

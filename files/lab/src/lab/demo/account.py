@@ -39,6 +39,19 @@ def examine(root: Path, day: str, files: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
+def find_delivery(root: Path, day: str) -> dict[str, Any]:
+    """The price feed's files of a day in the account's bucket: tables by symbol, and raw answers."""
+    here = environment.load(root, None)
+    with environment.reaching(here) as account:
+        s3, name = here.account.client("s3"), here.names.bucket(account)
+        keys = [each["Key"] for each in s3.list_objects_v2(Bucket=name, Prefix="analytics/").get("Contents", ())]
+        raw = s3.list_objects_v2(Bucket=name, Prefix=f"Raw data/Prices/{day}/").get("KeyCount", 0)
+    year, month, of_month = day.split("-")
+    part = f"/year={year}/month={month}/day={of_month}/"
+    tables = sorted(key for key in keys if part in key)
+    return {"tables": tables, "raw": raw}
+
+
 def wait_for_manifest(upload: UploadSettings, day: str) -> list[BucketTransport]:
     """The hosts' parts of the bucket once the day's manifest is up, which comes last. HarvesterError after a while."""
     deadline = time.monotonic() + UPLOADED_WITHIN_SECONDS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import harvester.lake.publish.archive  # noqa: F401 makes archived segments of every form readable
 from exchange.sockets.sent import BINARY, read_sent
-from harvester.journal.format import CONTROL, DATA, FYERS_REST, Record, decode_control, decode_poll
+from harvester.journal.format import CONTROL, DATA, FYERS_REST, SOCKETS, Record, decode_control, decode_poll
 from harvester.journal.reader import read_segment
 
 
@@ -63,7 +63,7 @@ def _recorded_connections(raw: Path) -> list[list[bytes]]:
     connections: list[list[bytes]] = []
     current: dict[tuple[int, int], list[bytes]] = {}
     for record in _records(raw):
-        if record.kind == DATA and record.feed != FYERS_REST:
+        if record.kind == DATA and record.feed in SOCKETS:
             current[record.feed, record.stream].append(record.payload)
         elif record.kind == CONTROL and (control := decode_control(record.payload)) and control["type"] == "connect":
             connections.append([])

@@ -20,7 +20,7 @@ from exchange.tokens import Tokens
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import HarvesterError
 from lab import calendar
-from lab.demo import account, evidence, summary
+from lab.demo import account, broker_bars, evidence, summary
 from lab.demo.login import find_person, push_token
 from lab.demo.progress import Boot, Plays, Progress
 from runbook.fleet.inventory import load_hosts, program
@@ -32,6 +32,8 @@ BOOT = "start the exchange and the AWS stand-in, let a Linux host boot on this m
 BUILD = "ansible-playbook site.yml: an AWS account from empty to full, then the host over SSH"
 AWS_PLAYS = ("Provision AWS", "Know the new hosts")
 WATCH_SECONDS = 4
+SETTLED_SECONDS = 14
+"""After the close: the last candles have been asked for, and the segment that has them is sealed."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,17 @@ def run(demo: Demo) -> dict[str, Any]:
         recorded = record(demo, demo.progress.seconds[BUILD] - aws_seconds)
     with step("close the session and build the lake"):
         demo.ansible("playbooks/close.yml", "-e", json.dumps({"harvester_close_date": recorded.day}))
-    with step("pull it home and verify it"):
+    with step("deliver the broker's candles, pull the day home and verify it"):
+        broker_bars.deliver(load_hosts(demo.root)[0], recorded.day)
         demo.invoke("pull-data", "--raw", "--output", demo.output)
         demo.invoke("verify-data", "--output", demo.output)
     with step("look what the account and its bucket hold"):
         manifest, _ = summary.read_day(demo.pulled, recorded.day)
         aws = {"seconds": round(aws_seconds, 1), **account.examine(demo.root, recorded.day, manifest["files"])}
-    return conclude(demo, recorded, since_ns=began, where="a real booted host in the lab", login=login, aws=aws)
+        delivered = account.find_delivery(demo.root, recorded.day)
+        dues = broker_bars.dues_of(load_hosts(demo.root)[0], recorded.day)
+    where, found = "a real booted host in the lab", {"aws": aws, "delivery": delivered, "dues": dues}
+    return conclude(demo, recorded, since_ns=began, where=where, login=login, **found)
 
 
 def conclude(demo: Demo, session: Session, *, since_ns: int, where: str, **extra: Any) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def record(demo: Demo, build_seconds: float) -> Session:
     while time.time() < closes.timestamp():
         watch(demo, host)
         wait_until(min(time.time() + WATCH_SECONDS, closes.timestamp()))
-    wait_until(closes.timestamp() + 2)
+    wait_until(closes.timestamp() + SETTLED_SECONDS)
     return Session(opens, closes, observed)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
 from harvester.lake.certificate.shares import in_percent
+from lab.demo.broker_bars import candle_rows
 
 
 def read_day(pulled: Path, day: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -58,6 +59,7 @@ def summarise(pulled: Path, day: str, *, where: str, seconds: dict[str, float], 
         "where": where,
         "symbols": symbols,
         "streams": stream_rows(certificate),
+        "candles": candle_rows(certificate),
         "updates": sum(row["updates"] for row in symbols.values()),
         "stream_updates": sum(sum(row["updates"].values()) for stream in streams for row in stream["symbols"].values()),
         "expected": sum(row["expected"] for row in symbols.values()),
@@ -76,7 +78,11 @@ def is_complete(summary: dict[str, Any]) -> bool:
     compared = (summary["exchange"], summary["sockets"])
     same = all(each["recorded"] and each["missing"] == each["foreign"] == 0 for each in compared)
     stored = "aws" not in summary or summary["aws"]["verified"] == summary["aws"]["objects"]
-    return bool(summary["updates"] and summary["stream_updates"] and accounted and same and stored)
+    delivered = "delivery" not in summary or len(summary["delivery"]["tables"]) == len(summary["candles"])
+    bars = all(row["recorded"] for row in summary["candles"].values())
+    return bool(
+        summary["updates"] and summary["stream_updates"] and accounted and same and stored and delivered and bars
+    )
 
 
 def _causes(polls: dict[str, int], streams: list[dict[str, float]]) -> str:
@@ -130,6 +136,8 @@ def _conclude(summary: dict[str, Any], console: Console) -> None:
     console.print(f"the login at the broker went through {summary['login']}")
     if "aws" in summary:
         _show_aws(summary["aws"], console)
+    if summary["candles"]:
+        _show_candles(summary, console)
     console.print(f"set-up and all: {sum(summary['seconds'].values()):.0f} s; report: {summary['report']}")
 
 
@@ -142,3 +150,16 @@ def _show_aws(aws: dict[str, Any], console: Console) -> None:
     claim = f"{aws['verified']} of {aws['objects']} files lie in s3://{aws['bucket']} with the same hash"
     good = aws["verified"] == aws["objects"]
     console.print(f"[green]✓ {claim}[/green]" if good else f"[red]✗ ONLY {claim}[/red]")
+
+
+def _show_candles(summary: dict[str, Any], console: Console) -> None:
+    """The broker's own bars, where they were delivered, and what was due on the day."""
+    rows, delivery, dues = summary["candles"].values(), summary["delivery"], summary["dues"]
+    recorded, expected = (sum(row[key] for row in rows) for key in ("recorded", "expected"))
+    console.print(f"the broker's own candles: {recorded} of {expected} bars, {sum(row['final'] for row in rows)} final")
+    tables = len(delivery["tables"])
+    claim = f"the price feed of {tables} of {len(rows)} symbols lies in the bucket as csv.gz"
+    console.print(f"[green]✓ {claim}[/green]" if tables == len(rows) else f"[red]✗ ONLY {claim}[/red]")
+    states = ", ".join(f"{count} {state}" for state, count in sorted(dues["states"].items()))
+    named = ", ".join(f"{name} {state}" for name, state in sorted(dues["named"].items()))
+    console.print(f"due on the day so far: {states} ({named})")
