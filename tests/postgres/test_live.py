@@ -74,6 +74,15 @@ def test_a_restart_finds_what_is_there_and_uses_up_no_number_of_the_sequence(hos
     assert host.base.run("SELECT max(id), count(*) FROM equity_data") == [(4, 4)]
 
 
+def test_a_row_without_a_vwap_is_known_again_as_well(host: RowHost) -> None:
+    recorder = host.recorder()
+    recorder.answer(1.05, SBIN, said(bar(0, 800, 0)))
+    assert host.live().turn(DAY) == 2 and host.rows("indicators") == [(at(0), 800, None)]
+    recorder.answer(2.05, SBIN, said(bar(1, 802, 10)))
+    assert host.live().turn(DAY) == 2
+    assert host.base.run("SELECT max(id) FROM indicators") == [(2,)] and host.rows("indicators")[1][2] == 802
+
+
 def test_a_segment_is_read_on_after_its_folder_changed_and_a_new_one_after_it(host: RowHost) -> None:
     recorder, live = host.recorder(), host.live()
     recorder.answer(1.05, SBIN, said(bar(0)))
