@@ -25,7 +25,7 @@ from runbook.aws.alarms import read_alarms
 from runbook.aws.bucket import bucket_exists, read_bucket
 from runbook.aws.budget import REGION as BUDGETS_REGION
 from runbook.aws.budget import read_budget
-from runbook.aws.functions import read_function
+from runbook.aws.functions import OF_FEED, read_function
 from runbook.aws.log_groups import read_log_group
 from runbook.aws.outcome import as_tag_dict, pages
 from runbook.aws.schedules import read_group, read_schedules
@@ -37,6 +37,8 @@ from runbook.fleet.playbook import mitogen_strategies
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = "test"
 NAMES = Names(ENVIRONMENT)
+DEPLOYED = [name for name in FUNCTIONS if name not in OF_FEED]
+"""The functions of an account with hosts and no price feed."""
 ANSWERS = {
     "profile": "",
     "region": REGION,
@@ -192,8 +194,8 @@ class Cloud:
             "schedules": read_schedules(self.client("scheduler"), NAMES.schedule_group),
             "group_tags": read_group(self.client("scheduler"), NAMES.schedule_group),
             "budget": read_budget(self.client("budgets", BUDGETS_REGION), ACCOUNT, NAMES.budget),
-            "functions": {name: self._function(name) for name in FUNCTIONS},
-            "logs": [read_log_group(logs, NAMES.function_log_group(name)) for name in FUNCTIONS],
+            "functions": {name: self._function(name) for name in DEPLOYED},
+            "logs": [read_log_group(logs, NAMES.function_log_group(name)) for name in DEPLOYED],
             "host_logs": read_log_group(logs, NAMES.host_log_group),
             "profile_tags": self._profile_tags(),
             "alarm_tags": self._alarm_tags(),

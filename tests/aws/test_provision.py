@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from invoke.context import MockContext
-from tests.aws.account import NAMES, ROOT, Cloud, as_account
+from tests.aws.account import DEPLOYED, NAMES, ROOT, Cloud, as_account
 from tests.aws.drifts import DRIFTS, open_bucket, unsubscribe, weaken_metadata
 
-from harvester.base.aws_names import FUNCTIONS
 from harvester.base.errors import HarvesterError
 from lab.aws.console import host_key
 from lab.aws.server import ACCOUNT, REGION
@@ -225,7 +224,7 @@ def test_what_the_inventory_asks_for_anew_is_changed_in_place(cloud: Cloud) -> N
     assert functions == [NAMES.function("dead-man")]
     ours = {role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(NAMES.stem)}
     assert ours == {NAMES.role(name) for name in ("host", "dead-man", "scheduler", "operator")}
-    assert len(logs.describe_log_groups()["logGroups"]) == len(FUNCTIONS) + 1
+    assert len(logs.describe_log_groups()["logGroups"]) == len(DEPLOYED) + 1
 
 
 def test_destroy_refuses_what_would_lose_data_then_removes_everything_and_proves_it(

@@ -45,6 +45,8 @@ TABLE = [
 ]
 YES = ("cleanup", "rotate-ssh-key", "wake", "allow-me", "athena-tables", "replace-host", "destroy")
 OPTIONS: dict[str, dict[str, Any]] = {
+    "backfill": {"since": "2026-11-02", "until": "2026-11-03"},
+    "run-job": {"name": "sync"},
     "secret-put": {"name": "app-secret"},
     "allow-me": {"network": "203.0.113.9/32"},
     "replace-host": {"host": NAME},
@@ -169,6 +171,14 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sleepers, "judge", partial(sleepers.judge, wall_ns=SUNDAY_NS))
     monkeypatch.setattr("runbook.fleet.deliveries.deliver", lambda *_: ([], ""))
     monkeypatch.setattr("runbook.fleet.dues.ask", lambda *_: {"entries": [], "settled": True})
+    monkeypatch.setattr("runbook.fleet.jobs.gather", lambda *_: [])
+    monkeypatch.setattr("runbook.fleet.jobs.run_now", lambda *_: {"result": "ok"})
+    monkeypatch.setattr("runbook.tasks.jobs_table.show_record", lambda *_: None)
+    for step in ("order", "begin"):
+        monkeypatch.setattr(f"runbook.fleet.backfill.{step}", lambda *_: None)
+    monkeypatch.setattr("runbook.fleet.backfill.follow", lambda *_: {"state": "done", "refused": []})
+    for shown in ("show_plan", "show_result"):
+        monkeypatch.setattr(f"runbook.tasks.backfill_table.{shown}", lambda *_: None)
     monkeypatch.setattr(playbook, "run", lambda *_, **__: None)
     monkeypatch.setattr(logs, "show", lambda *_, **__: None)
     monkeypatch.setattr(tunnel, "open_tunnel", lambda *_: subprocess.Popen(["true"]))

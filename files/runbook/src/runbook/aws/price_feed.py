@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from harvester.base.errors import ConfigError
-from harvester.config.feeds import LONGEST_TICKER, TICKER, repeated
+from harvester.config.feeds import LONGEST_TICKER, NSE_TICKER, repeated
 from harvester.price_feed.layout import clean
 
 MOST_SYMBOLS = 400
@@ -21,7 +21,7 @@ def feed_of(symbols: Sequence[str], prefix: str, of_hosts: Sequence[str]) -> lis
     if not symbols:
         return []
     for symbol in symbols:
-        if not re.match(TICKER, str(symbol)) or len(symbol) > LONGEST_TICKER:
+        if not re.match(NSE_TICKER, str(symbol)) or len(symbol) > LONGEST_TICKER:
             raise ConfigError(f"{SYMBOLS}: {symbol!r} is no ticker. Write it as NSE:SBIN-EQ.")
     if twice := repeated(symbols):
         raise ConfigError(f"{SYMBOLS} names twice: {', '.join(twice)}. Name each once.")

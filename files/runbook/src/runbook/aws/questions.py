@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.config.feeds import TICKER
+from harvester.config.feeds import NSE_TICKER
 from runbook.aws.allow import check_network
 from runbook.aws.session import Account
 from runbook.fleet.trouble import explain
@@ -68,7 +68,7 @@ def check_environment(value: str, _: Answers) -> None:
 def check_symbols(value: str, _: Answers) -> None:
     """Tickers by commas, none twice."""
     symbols = split(value)
-    wrong = [symbol for symbol in symbols if not re.match(TICKER, symbol)]
+    wrong = [symbol for symbol in symbols if not re.match(NSE_TICKER, symbol)]
     if wrong or not symbols:
         raise ConfigError(f"{', '.join(wrong) or 'nothing'} is no ticker. Write them as NSE:SBIN-EQ,NSE:INFY-EQ.")
     if len(set(symbols)) < len(symbols):
