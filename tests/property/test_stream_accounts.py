@@ -17,7 +17,7 @@ from harvester.lake.day.intervals import Interval, intersect, split, subtract, t
 from harvester.lake.day.known_gaps import KnownGap, KnownGaps
 from harvester.lake.day.records import Quiet
 from harvester.lake.gaps.streams import Reception, StreamGaps
-from harvester.lake.tables.symbol_rows import Tracks
+from harvester.lake.tables.symbol_rows import Receipts, Tracks
 from harvester.ledger.outage import Cause
 
 SYMBOL = "NSE:SBIN-EQ"
@@ -81,7 +81,7 @@ def test_covered_time_and_gaps_are_the_windows(windows: list[Interval], day: tup
     assert all(begin < end for begin, end in gaps)
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(gaps))
     assert intersect(gaps, windows) == gaps
-    entry = certify_stream(Tracks(), np.empty(0, np.int64), coverage, windows, None)
+    entry = certify_stream(Tracks(), Receipts(*[np.empty(0, np.int64)] * 2), coverage, windows, None)
     assert unexplained(entry) == 0
     assert check_stream(json.loads(json.dumps(entry)), windows, coverage.gaps) == []
 
