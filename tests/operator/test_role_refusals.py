@@ -142,6 +142,10 @@ STEPS: dict[tuple[str, str], tuple[list[dict[str, Any]], list[dict[str, Any]]]] 
         [before()],
     ),
     ("config.yml", "See which services have no file"): ([SESSION], [FREE]),
+    ("config.yml", "Bring the certificates by which a database is known"): (
+        [{"harvester_rows_ca_file": "ca.crt"}],
+        [{"harvester_rows_ca_file": ""}],
+    ),
     ("config.yml", "Bring the calendar"): ([{"harvester_calendar_file": "c.json"}], [{"harvester_calendar_file": ""}]),
     ("config.yml", "Show what changes in the configuration in force"): ([OTHER], [SAME]),
     ("preflight.yml", "Gather the facts"): ([{"ansible_facts": {}}], [{"ansible_facts": {"python": {}}}]),

@@ -12,6 +12,7 @@ from tests.storage.upload import stand_in
 from tests.storage.upload.stand_in import refusal
 
 from harvester.base.errors import ConfigError
+from harvester.base.release import USER_AGENT
 from harvester.config.settings import UploadSettings
 from harvester.upload.bucket import Bucket, Stored, matches, open_bucket, open_client, uploads_dir
 from harvester.upload.fingerprint import Fingerprint, Sizes, take
@@ -175,7 +176,7 @@ def test_the_client_is_set_up_for_a_host_that_must_not_hang(client: Any) -> None
     assert options.retries == {"mode": "standard", "total_max_attempts": 1}
     assert options.request_checksum_calculation == options.response_checksum_validation == "when_required"
     assert options.s3["addressing_style"] == "path"
-    assert options.user_agent_extra == "alpha-harvester" and "alpha-harvester" in options.user_agent
+    assert options.user_agent == USER_AGENT
     assert (client.meta.region_name, client.meta.endpoint_url) == ("ap-south-1", "http://127.0.0.1:9")
     plain = open_client("eu-west-1", None)
     assert plain.meta.config.s3["addressing_style"] == "auto"

@@ -70,8 +70,8 @@ class DatabaseSettings(Model, frozen=True, kw_only=True):
     """Who logs in there; may create databases and schemas."""
     password_file: Path | None = None
     """File with the password and nothing else; default: the unit's credential, else what libpq finds."""
-    timezone: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z")] = "Asia/Kolkata"
-    """The sessions' time zone."""
+    timezone: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z")] | None = None
+    """The sessions' time zone; default: the market's."""
     place: Annotated[str, Meta(pattern=S3_PLACE, max_length=200)]
     """Bucket, and what the keys begin with, ending in a slash: a place of its own, which expires what is old."""
     region: AwsRegion | None = None

@@ -4,7 +4,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import in_force
 from harvester.base.redaction import Secret, one_line, register_secret
 from harvester.config.database import DatabaseSettings
 
@@ -40,7 +41,7 @@ class Server:
     port: int = 0
     user: str = ""
     password: Secret | None = None
-    timezone: str = "Asia/Kolkata"
+    timezone: str = field(default_factory=lambda: in_force().zone_name)
 
     @property
     def address(self) -> str:
@@ -136,7 +137,7 @@ def server_of(settings: DatabaseSettings) -> Server:
             why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
             raise ConfigError(f"{path}: the password cannot be read ({why}). site.yml writes it.") from None
         register_secret(password)
-    return Server(settings.host, settings.port, settings.user, password, settings.timezone)
+    return Server(settings.host, settings.port, settings.user, password, settings.timezone or in_force().zone_name)
 
 
 def qualified(schema: str, table: str) -> Composable:
