@@ -174,7 +174,7 @@ class Cloud:
         ec2, logs = self.client("ec2"), self.client("logs")
         groups = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [NAMES.security_group]}])
         found = {
-            "roles": {name: read_role(self.client("iam"), NAMES.role(name)) for name in ROLES},
+            "roles": {name: read_role(self.client("iam"), NAMES.role(name)) for name in ROLES if name not in OF_FEED},
             "bucket": self._bucket(),
             "group": [
                 [_as_set(group["IpPermissions"]), _as_set(group["IpPermissionsEgress"])]

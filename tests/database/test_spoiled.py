@@ -3,9 +3,10 @@
 import gzip
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -77,6 +78,12 @@ def reseal(world: World, backup: Backup) -> None:
     keep(world.folder, replace(backup, bytes=len(content), sha256=hashlib.sha256(content).hexdigest()))
 
 
+def some(kinds: Iterable[str]) -> list[Any]:
+    """The first three in each run, all with --long: each restores a backup."""
+    marks = [[], [], [], *[[pytest.mark.long]] * 100]
+    return [pytest.param(kind, marks=mark) for kind, mark in zip(kinds, marks, strict=False)]
+
+
 def test_a_good_one_is_green(world: World) -> None:
     world.trade(MONDAY, 30)
     world.back_up_all(MONDAY)
@@ -84,7 +91,7 @@ def test_a_good_one_is_green(world: World) -> None:
     assert run_restore_test(world.server, world.settings, MONDAY).tables == 7
 
 
-@pytest.mark.parametrize("kind", ON_DISK)
+@pytest.mark.parametrize("kind", some(ON_DISK))
 def test_a_dump_that_was_spoiled_on_the_disk_is_red(world: World, kind: str) -> None:
     world.trade(MONDAY, 30)
     path = world.folder / world.back_up_all(MONDAY).path
@@ -94,7 +101,7 @@ def test_a_dump_that_was_spoiled_on_the_disk_is_red(world: World, kind: str) -> 
         run_restore_test(world.server, world.settings, MONDAY)
 
 
-@pytest.mark.parametrize("kind", WHEN_MADE)
+@pytest.mark.parametrize("kind", some(WHEN_MADE))
 def test_a_dump_that_was_spoiled_when_it_was_made_is_red(world: World, kind: str) -> None:
     world.trade(MONDAY, 200)
     backup = world.back_up_all(MONDAY)
@@ -107,7 +114,7 @@ def test_a_dump_that_was_spoiled_when_it_was_made_is_red(world: World, kind: str
     assert f"{world.database}_restore_test" not in names
 
 
-@pytest.mark.parametrize("kind", OTHER_ROWS)
+@pytest.mark.parametrize("kind", some(OTHER_ROWS))
 def test_a_dump_with_other_rows_than_its_manifest_says_is_red(world: World, tmp_path: Path, kind: str) -> None:
     world.trade(MONDAY, 30)
     backup = world.back_up_all(MONDAY)
