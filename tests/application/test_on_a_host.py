@@ -71,8 +71,8 @@ def test_containers_reach_neither_the_metadata_nor_the_host_and_each_other_they_
             "a port that is not open": in_a_container(world, "198.51.100.1", 5000),
         }
 
-    for what in ("", "systemctl reload nftables", "systemctl restart nftables"):
-        world.host(what or "true")
+    for what in ("true", "systemctl start nftables", "systemctl reload nftables", "systemctl restart nftables"):
+        world.host(what)
         found = probes()
         assert found["database"] == "", (what, found)
         assert all(found[name] for name in found if name != "database"), (what, found)
@@ -133,6 +133,19 @@ def test_a_boot_within_the_hours_starts_it_and_one_outside_does_not(world: World
         assert not world.healthy()
     finally:
         world.host(f"cat >/etc/harvester/application.json <<'E'\n{described}E\nsystemctl start market-app")
+
+
+def test_the_check_of_its_hours_leaves_what_is_well_alone(world: World) -> None:
+    started = world.host("docker inspect -f '{{.State.StartedAt}}' market-app-app-1").stdout
+    records = "cat /var/lib/harvester/jobs/application-check/*.jsonl"
+    before = world.host(records, check=False).stdout
+
+    def ran() -> str:
+        return world.host(records, check=False).stdout.removeprefix(before)
+
+    assert wait_until(lambda: "application-check" in ran(), 400), "it is due every five minutes"
+    assert '"result":"ok"' in ran().replace(" ", ""), ran()
+    assert world.host("docker inspect -f '{{.State.StartedAt}}' market-app-app-1").stdout == started
 
 
 def test_its_jobs_are_due_and_a_check_that_fails_restarts_it(world: World) -> None:
