@@ -258,8 +258,8 @@ def _time_of(content: bytes) -> int:
 def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
     """A file of root, whose time stands for its content.
 
-    Docker's builder takes a file of the same size and time as one that it has (BuildKit transfers what differs in these):
-    with one time for all, an edit that keeps the size would get the image of before.
+    Docker's builder takes a file of the same size and time for one that it has (BuildKit transfers what differs in
+    these): with one time for all, an edit that keeps the size would get the image of before.
     """
     entry = tarfile.TarInfo(name).replace(mtime=_time_of(content), mode=mode, deep=False)
     entry.size = len(content)
