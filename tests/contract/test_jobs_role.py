@@ -117,3 +117,12 @@ def test_a_timer_makes_up_for_what_was_slept_through_unless_it_is_an_interval(ro
 
     assert "Persistent=true" in market and "OnCalendar=*-*-* 16:05:00 Asia/Kolkata" in market
     assert "Persistent=false" in interval and "OnCalendar=*-*-* 00/6:00:00 Asia/Kolkata" in interval
+
+
+def test_a_privileged_job_has_the_hosts_network_and_no_sandbox_on_its_program(root: Path) -> None:
+    lines = unit(root, "harvester-job.service.j2", user="root", sandbox={"privileged": True}).splitlines()
+
+    # systemd.exec(5): what + lifts are user, capabilities and file systems; a network of its own it would keep.
+    assert "ExecStart=+/opt/harvester/current/bin/harvester job run copy --if-due" in lines
+    assert "PrivateNetwork=yes" not in lines
+    assert "User=root" in lines

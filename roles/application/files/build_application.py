@@ -250,10 +250,19 @@ def pack(source: Path, paths: list[Path], more: dict[str, str], target: Path) ->
     Path(scratch.name).rename(target)
 
 
+def _time_of(content: bytes) -> int:
+    """Seconds since 1970, in its first 30 years; another one for another content."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8]) % 1_000_000_000
+
+
 def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
-    """A file of root, of 1970."""
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(content), mode
+    """A file of root, whose time stands for its content.
+
+    Docker's builder takes a file of the same size and time for one that it has (BuildKit transfers what differs in
+    these): with one time for all, an edit that keeps the size would get the image of before.
+    """
+    entry = tarfile.TarInfo(name).replace(mtime=_time_of(content), mode=mode, deep=False)
+    entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
 
 
