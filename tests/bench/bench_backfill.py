@@ -38,7 +38,7 @@ def run(report: "Report", *, long: bool) -> None:
     ]
     columns = ["100 symbol-years", "requests, days", "CPU-s", "share of the broker's time", "RSS MiB"]
     report.table(f"Backfill: {built['rows']:,} bars; the broker's limit takes {paused:.0f} s", columns, rows)
-    report.figure("backfill_share", round(ours / (paused + ours), 3), bound="<= 0.1", unit="of the whole")
+    report.figure("backfill_share", round(ours / (paused + ours), 3), bound="<= 0.05", unit="of the whole")
     report.figure("backfill_ask_share", round(asked["cpu_s"] / paused, 3), bound="<= 0.05", unit="of a core")
     report.figure("backfill_build_rss_mib", round(built["rss_mib"], 1), bound="<= 300", unit="MiB")
     report.figure("backfill_asked_again", again["requests"], bound="== 0", unit="requests")

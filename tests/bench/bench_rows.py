@@ -41,7 +41,7 @@ def run(report: "Report", *, long: bool) -> None:
     ]
     report.table("Rows of a minute", [f"{LOOKED_AT} and {MINUTES - LOOKED_AT} minutes", "median ms", "p99 ms"], rows)
     report.figure("rows_minute_p99_s", round(_p99(waits), 2), bound="<= 2", unit="s")
-    report.figure("rows_turn_ratio", round(median(turns) / median(theirs), 1), bound="<= 40", unit="times")
+    report.figure("rows_turn_ratio", round(median(turns) / median(theirs), 1), bound="<= 10", unit="times")
 
 
 def _p99(seconds: list[float]) -> float:
