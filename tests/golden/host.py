@@ -140,6 +140,13 @@ KINDS = {
     "application": Kind("inventory/aws", "m-1", MACHINE, AWS | APPLICATION, "aws"),
     "backups": Kind("inventory/aws", "m-1", MACHINE, AWS | BACKUPS, "aws"),
     "overseer": Kind("inventory/aws", "m-1", MACHINE, AWS | OVERSEER, "aws"),
+    "onlooker": Kind(
+        "inventory/aws",
+        "m-1",
+        MACHINE,
+        AWS | OVERSEER | {"harvester_records": False, "harvester_settings": {"host_id": "watch-1"}},
+        "aws",
+    ),
     "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
 }
 
