@@ -162,7 +162,10 @@ def test_a_new_column_is_added_where_a_person_says_so_and_none_is_dropped(world:
     world.run("ALTER TABLE my_schema.ticks ADD COLUMN bid numeric(15,2) DEFAULT 7")
     world.here("ALTER TABLE my_schema.ticks ADD COLUMN mine text DEFAULT 'x'")
     result = world.merge(world.back_up(MONDAY), Rules(add_columns=True))[TICKS]
-    assert result.notes == ["column bid (numeric(15,2)) was added", "columns here alone: mine"]
+    assert result.notes == [
+        "column bid (numeric(15,2)) was added; rows of before have no value in it until --full brings it",
+        "columns here alone: mine",
+    ]
     assert result.updated == 30
     assert world.here("SELECT DISTINCT bid, mine FROM my_schema.ticks") == [(7, "x")]
 
