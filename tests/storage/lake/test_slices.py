@@ -16,6 +16,7 @@ from tests.storage.lake.test_parts import build, parts, record, without_parts
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.release import release_id
+from harvester.commands.close import describe
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 from harvester.lake import close as close_module
 from harvester.lake import slices as slices_module
@@ -157,6 +158,21 @@ def test_a_gap_that_is_told_later_than_its_slice_was_made_counts(streamed: Strea
     assert not is_sliced(streamed)
     trades = rows(streamed, "trades")
     assert trades and "gap" in trades["kind"].to_pylist()
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_the_close_says_how_many_slices_it_has_not_taken(streamed: StreamedPlace, is_lost: bool) -> None:
+    made: list[int] = []
+    recorder = some(streamed, lambda: made.append(slice_up(streamed)), 40)
+    if is_lost:
+        recorder.lose(SBIN, 15, 25)
+    end(recorder)
+
+    closing = streamed.close(explain="as told")
+
+    assert sum(made) > 0 and closing.refused_slices == (sum(made) if is_lost else 0)
+    said = f"{sum(made)} slices of harvester build were not taken, because what they rest on has changed"
+    assert (said in describe(closing)) == is_lost
 
 
 @pytest.mark.parametrize(("begin", "until"), [(30.5, 34), (2.5, 2.75)])

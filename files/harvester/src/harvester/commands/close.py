@@ -120,6 +120,11 @@ def describe(closing: Closing) -> str:
     if closing.certificate is None or closing.manifest is None:
         return f"{day}: closed before, nothing new."
     lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
+    if closing.refused_slices:
+        lines.append(
+            f"  {closing.refused_slices} slices of harvester build were not taken, because what they rest on has"
+            " changed since: all was decoded again, which took longer."
+        )
     lines += [f"  damage: {sentence}" for sentence in tell_damage(closing.certificate)]
     for symbol, entry in closing.certificate["symbols"].items():
         causes = ", ".join(f"{cause} {slots}" for cause, slots in entry["gaps_by_cause"].items()) or "none"

@@ -47,7 +47,7 @@ from harvester.lake.manifest import (
 )
 from harvester.lake.publish.archive import Form
 from harvester.lake.publish.files import locked, names_after, set_superseded_aside
-from harvester.lake.tables.part_files import remove_parts, segments_before
+from harvester.lake.tables.part_files import read_slices, remove_parts, segments_before
 from harvester.lake.tables.prepared import taking_parts
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class Closing:
     outcome: str
     manifest: Manifest | None = None
     certificate: Json | None = None
+    refused_slices: int = 0
+    """How many slices were there and not taken: the close took as long as without them."""
 
 
 class NotOverError(HarvesterError):
@@ -109,6 +111,7 @@ def close_day(
                 form=form,
                 explanation=explanation,
             )
+            refused = 0 if prepared.sliced else len(read_slices(prepared.folder, prepared.release))
         manifest = Manifest(
             date=partition.date.isoformat(),
             host=partition.host,
@@ -121,7 +124,7 @@ def close_day(
         write_manifest(lake, partition, manifest)
         set_superseded_aside(lake, manifest, partition)
         remove_parts(lake, partition.date)
-    return Closing(partition, CLOSED, manifest, certificate)
+    return Closing(partition, CLOSED, manifest, certificate, refused)
 
 
 @contextmanager
