@@ -63,16 +63,17 @@ def test_hours_that_cannot_be_told_are_not_taken_for_outside(answer: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("new", "variables", "interrupts"),
-    [(False, False, False), (True, False, True), (False, True, True), (True, True, True)],
+    ("new", "variables", "stored", "interrupts"),
+    [(False, False, False, False), (True, False, False, True), (False, True, False, True), (False, False, True, True)],
 )
-def test_a_release_and_its_variables_each_interrupt(new: bool, variables: bool, interrupts: bool) -> None:
+def test_a_release_and_its_variables_each_interrupt(new: bool, variables: bool, stored: bool, interrupts: bool) -> None:
     [said] = [
         value
         for name, value in yaml.safe_load((ROOT / "roles/application/vars/main.yml").read_text("utf-8")).items()
         if name == "__application_interrupts"
     ]
-    given = {"__application_is_new": new, "__application_variables": {"changed": variables}}
+    given: dict[str, Any] = {"__application_is_new": new, "__application_variables": {"changed": variables}}
+    given["__application_stored"] = {"changed": stored}
 
     assert holds(said.removeprefix("{{").removesuffix("}}").strip(), **given) is interrupts
 
