@@ -14,7 +14,7 @@ IDLE_SECONDS = 900.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--attach", action="store_true", help="for ./inv live: join standard input and output to the page's socket"
+        "--attach", action="store_true", help="for the laptop: join standard input and output to the page's socket"
     )
     parser.add_argument("--socket", type=Path, metavar="FILE", help=f"the page's socket; systemd's is {SOCKET}")
     parser.add_argument(

@@ -41,6 +41,6 @@ class DueTable:
                 # The last line is the answer: warnings of what could not be looked at go before it.
                 return {"entries": json.loads(done.stdout.splitlines()[-1])["entries"], "problem": ""}
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
-            return {"entries": [], "problem": f"harvester due has no answer ({type(error).__name__})"}
+            return {"entries": [], "problem": f"what is due has no answer ({type(error).__name__})"}
         lines = done.stderr.strip().splitlines()
-        return {"entries": [], "problem": lines[-1] if lines else f"harvester due ended with {done.returncode}"}
+        return {"entries": [], "problem": lines[-1] if lines else f"what is due: its command ended with {done.returncode}"}
