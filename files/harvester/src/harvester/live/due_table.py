@@ -43,4 +43,7 @@ class DueTable:
         except (OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
             return {"entries": [], "problem": f"what is due has no answer ({type(error).__name__})"}
         lines = done.stderr.strip().splitlines()
-        return {"entries": [], "problem": lines[-1] if lines else f"what is due: its command ended with {done.returncode}"}
+        return {
+            "entries": [],
+            "problem": lines[-1] if lines else f"harvester's list of dues ended with {done.returncode}",
+        }
