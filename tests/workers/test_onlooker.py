@@ -12,7 +12,7 @@ from harvester import cli
 from harvester.alerts.inbox import take
 from harvester.base.validation import validate
 from harvester.config.settings import NotRecordingError, find_settings, load_settings
-from harvester.health.facts import Facts
+from harvester.health.facts import Disk, Facts
 from harvester.health.installed import Installed
 from harvester.health.musts import TITLES, check_host
 from harvester.health.view import make_view
@@ -99,6 +99,15 @@ def test_nothing_that_is_lost_on_it_is_lost_in_a_session(onlooker: Onlooker) -> 
     recorder = validate(Installed, onlooker.data | {"records": True})
     assert view._replace(installed=recorder).in_session
     assert {check.name for check in check_host(view._replace(installed=recorder))} == set(TITLES)
+
+
+def test_its_disk_needs_no_room_for_what_is_recorded(onlooker: Onlooker) -> None:
+    facts = Facts(at_ns=1, booted_ns=0, disks=(Disk(str(onlooker.data["data_dir"]), 300 << 20, 0, 0),))
+    for records in (False, True):
+        installed = validate(Installed, onlooker.data | {"records": records})
+        view = make_view(installed, facts, settings=None, calendar=None, watched_ns=1, now_ns=2)
+        [space] = [check for check in check_host(view) if check.name == "space"]
+        assert space.ok is not records
 
 
 def test_only_the_word_false_makes_a_host_an_onlooker(onlooker: Onlooker, run: Run) -> None:
