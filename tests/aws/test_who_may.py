@@ -49,6 +49,7 @@ BACKUPS = f"s3://{NAMES.bucket(ACCOUNT)}/database/"
 OPTIONS: dict[str, dict[str, Any]] = {
     "backfill": {"since": "2026-11-02", "until": "2026-11-03"},
     "run-job": {"name": "sync"},
+    "worker": {"name": "colab", "pause": True},
     "secret-put": {"name": "app-secret"},
     "allow-me": {"network": "203.0.113.9/32"},
     "replace-host": {"host": NAME},
@@ -177,6 +178,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sleepers, "judge", partial(sleepers.judge, wall_ns=SUNDAY_NS))
     monkeypatch.setattr("runbook.fleet.deliveries.deliver", lambda *_: ([], ""))
     monkeypatch.setattr("runbook.fleet.dues.ask", lambda *_: {"entries": [], "settled": True})
+    monkeypatch.setattr("runbook.fleet.workers.overseers", lambda hosts: hosts)
+    monkeypatch.setattr("runbook.fleet.workers.gather", lambda *_: [])
+    monkeypatch.setattr("runbook.fleet.workers._names", lambda _: ["colab"])
     monkeypatch.setattr("runbook.fleet.jobs.gather", lambda *_: [])
     monkeypatch.setattr("runbook.fleet.jobs.run_now", lambda *_: {"result": "ok"})
     monkeypatch.setattr("runbook.tasks.jobs_table.show_record", lambda *_: None)
@@ -187,6 +191,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(f"runbook.tasks.backfill_table.{shown}", lambda *_: None)
     monkeypatch.setattr(playbook, "run", lambda *_, **__: None)
     monkeypatch.setattr(logs, "show", lambda *_, **__: None)
+    monkeypatch.setattr("runbook.fleet.live_page.prove", lambda *_: None)
+    monkeypatch.setattr("runbook.fleet.live_page.relay", lambda *_: None)
     monkeypatch.setattr(tunnel, "open_tunnel", lambda *_: subprocess.Popen(["true"]))
     monkeypatch.setattr(tunnel, "follow", lambda *_: None)
     monkeypatch.setattr(keys, "shared_key", lambda _: tmp_path / "key")

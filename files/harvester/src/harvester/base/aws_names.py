@@ -32,6 +32,7 @@ SECRETS = {
     "postgres_dsn": "postgres/dsn",
     "application_variables": "application/variables",
     "database_password": "database/password",
+    "rclone_token": "rclone/token",
     "reminder_state": "alerts/reminder-state",
     "feed_state": "price-feed/state",
 }

@@ -103,8 +103,8 @@ def notify_test(_: Context, inventory: str | None = None, limit: str | None = No
 
 
 @operator(
-    name="app-secret, pin, page-key, channels, postgres-dsn, application-variables, database-password or"
-    " schwab-app-secret",
+    name="app-secret, pin, page-key, channels, postgres-dsn, rclone-token, application-variables,"
+    " database-password or schwab-app-secret",
     **WHERE,
 )
 def secret_put(_: Context, name: str, inventory: str | None = None, limit: str | None = None) -> None:
