@@ -154,6 +154,10 @@ def test_what_goes_wrong_is_a_sentence(host: FeedHost, harvester: Command) -> No
         *(0, "2026-11-24: there is no session, so nothing is delivered.\n"
              f"0 of 1 days are complete in s3://{host.bucket}/\n", ""),
     )  # fmt: skip
+    for day in ("1970-06-03", "2050-01-01"):
+        code, output, errors = harvester("deliver", "--date", day)
+        assert (code, output) == (1, "")
+        assert errors.startswith(f"harvester: {day}: nothing of that day is here, and whether it had a session is")
     record(host)
     host.changes["deliveries"] = [{"name": "price-feed", "kind": "price-feed", "place": "s3://not-there/"}]
     code, _, errors = harvester("deliver")
