@@ -5,6 +5,7 @@ its date, one of a week at that of its Monday, one of a month at that of the fir
 broker stamps it with (00:00 UTC in the sample of its documentation).
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -89,9 +90,10 @@ class Taken:
         matrix = _matrix(symbol, rows[0] * NS_PER_SECOND, bars.width_ns, rows[1:], place)
         days, starts = np.unique(ordinals, return_index=True)
         edges = [*starts.tolist(), len(ordinals)]
-        for ordinal, start, end in zip(days.tolist(), edges, edges[1:], strict=False):
-            day = first_day(bars.name, date.fromordinal(ordinal))
-            if over_ns(bars.name, day) > said.sent_ns:
+        dates = [first_day(bars.name, date.fromordinal(ordinal)) for ordinal in days.tolist()]
+        over = bisect_right(dates, said.sent_ns, key=lambda day: over_ns(bars.name, day))
+        for number, (day, start, end) in enumerate(zip(dates, edges, edges[1:], strict=False)):
+            if number >= over:
                 self._reject(day, answer.symbol, bars, NOT_OVER, end - start)
                 continue
             self._note(day, answer.symbol, bars).asked_ns = said.sent_ns

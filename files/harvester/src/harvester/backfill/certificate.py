@@ -49,10 +49,11 @@ def certify(
         calendar = calendars[symbol]
         entry = symbols.setdefault(symbol, {"segment": calendar.segment, "resolutions": {}})
         former = entry["resolutions"].get(resolution, {})
+        rejected = {**former.get("rejected", {}), **what.rejected}
         entry["resolutions"][resolution] = {
             "expected": expected(calendar, resolution, partition.date),
             **_count(parts.get(symbol), parse_resolution(resolution).width_ns),
-            "rejected": dict(sorted({**former.get("rejected", {}), **what.rejected}.items())),
+            "rejected": dict(sorted(rejected.items())) if rejected else {},
             "asked_ns": max(what.asked_ns, former.get("asked_ns", 0)),
         }
     for entry in symbols.values():
