@@ -3,8 +3,8 @@
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from runbook.tasks import aws, backfill, checks, data, database, hosts, lab, monitoring, tokens
+from runbook.tasks import aws, backfill, checks, data, database, hosts, lab, monitoring, tokens, workers
 
-GROUPS = (tokens, monitoring, hosts, data, backfill, database, aws, lab, checks)
+GROUPS = (tokens, monitoring, workers, hosts, data, backfill, database, aws, lab, checks)
 
 namespace = Collection(*(found for group in GROUPS for found in vars(group).values() if isinstance(found, Task)))

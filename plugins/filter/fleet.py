@@ -100,7 +100,8 @@ def share_of(symbols: Sequence[Any], host: str, fleet: Sequence[str]) -> list[An
 
 
 def _settings(variables: Mapping[str, Mapping[str, Any]], fleet: Sequence[str]) -> dict[str, Any]:
-    stated = [name for name in fleet if "harvester_settings" in variables[name]]
+    recording = [name for name in fleet if variables[name].get("harvester_records", True)]
+    stated = [name for name in recording if "harvester_settings" in variables[name]]
     settings: dict[str, Any] = {name: _plain(variables[name]["harvester_settings"]) for name in stated}
     return dict(json.loads(json.dumps(settings)))  # numbers and texts, too, are Ansible's own
 

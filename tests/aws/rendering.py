@@ -21,6 +21,7 @@ def render(
     disk_key: str = "",
     price_feed: Sequence[str] = (),
     database: bool = False,
+    rclone: bool = False,
     feed_prefix: str = "",
     backups: Sequence[str] = (),
 ) -> Any:
@@ -31,6 +32,7 @@ def render(
     extra["aws_identity_disk_key"] = disk_key
     extra["aws_storage_price_feed"] = list(price_feed)
     extra |= {"aws_identity_database": {"live": True} if database else {}}
+    extra |= {"aws_identity_rclone": rclone}
     extra |= {"aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming" if database else ""}
     extra["aws_functions_feed_prefix"] = feed_prefix
     extra |= {"aws_storage_backups": list(backups), "aws_storage_backup_days": 30}

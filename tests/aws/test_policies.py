@@ -371,6 +371,15 @@ def test_a_host_with_a_database_reads_its_dsn_and_counts_rows_where_their_users_
         assert [n for n, call in enumerate(counted) if evaluate([policy], call) == Decision.ALLOW] == [*allowed]
 
 
+def test_a_host_reads_the_login_of_a_remote_where_it_oversees_workers_and_writes_it_never(tmp_path: Path) -> None:
+    login = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{NAMES.parameter('rclone_token')}"
+    for rclone in (False, True):
+        found = render(tmp_path, "__aws_identity_roles", rclone=rclone)
+        policy = next(role["policy"] for role in found["__aws_identity_roles"] if role["name"] == NAMES.role("host"))
+        assert (evaluate([policy], Call("ssm:GetParameter", login, {})) == Decision.ALLOW) is rclone
+        assert evaluate([policy], Call("ssm:PutParameter", login, {})) != Decision.ALLOW
+
+
 def test_a_price_feed_may_delete_what_a_correction_supersedes_and_nothing_else(tmp_path: Path) -> None:
     found = render(
         tmp_path, "__aws_identity_roles", "__aws_storage_policy", price_feed=["", "two/"], feed_prefix="feed/"

@@ -47,6 +47,7 @@ YES = ("cleanup", "rotate-ssh-key", "wake", "allow-me", "athena-tables", "replac
 OPTIONS: dict[str, dict[str, Any]] = {
     "backfill": {"since": "2026-11-02", "until": "2026-11-03"},
     "run-job": {"name": "sync"},
+    "worker": {"name": "colab", "pause": True},
     "secret-put": {"name": "app-secret"},
     "allow-me": {"network": "203.0.113.9/32"},
     "replace-host": {"host": NAME},
@@ -171,6 +172,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sleepers, "judge", partial(sleepers.judge, wall_ns=SUNDAY_NS))
     monkeypatch.setattr("runbook.fleet.deliveries.deliver", lambda *_: ([], ""))
     monkeypatch.setattr("runbook.fleet.dues.ask", lambda *_: {"entries": [], "settled": True})
+    monkeypatch.setattr("runbook.fleet.workers.overseers", lambda hosts: hosts)
+    monkeypatch.setattr("runbook.fleet.workers.gather", lambda *_: [])
+    monkeypatch.setattr("runbook.fleet.workers._names", lambda _: ["colab"])
     monkeypatch.setattr("runbook.fleet.jobs.gather", lambda *_: [])
     monkeypatch.setattr("runbook.fleet.jobs.run_now", lambda *_: {"result": "ok"})
     monkeypatch.setattr("runbook.tasks.jobs_table.show_record", lambda *_: None)

@@ -32,13 +32,22 @@ GOOD = {"name": "copy", "when": "close+30m", "command": ["true"]}
 def check(root: Path, folder: Path, jobs: list[dict[str, Any]]) -> tuple[int, str]:
     """How the first step of the role ends on this machine, and what it says."""
     (folder / "play.yml").write_text(PLAY)
-    given = {"jobs_list": jobs, "__harvester_source_environment": {"PYTHONPATH": str(root / "files/harvester/src")}}
+    given = {
+        "jobs_list": jobs,
+        "__harvester_users": ["harvester-overseer"],
+        "__harvester_source_environment": {"PYTHONPATH": str(root / "files/harvester/src")},
+    }
     (folder / "vars.json").write_text(json.dumps(given))
     program = Path(sys.executable).with_name("ansible-playbook")
     command = [str(program), "--inventory", "localhost,", str(folder / "play.yml"), "-e", f"@{folder}/vars.json"]
     environment = os.environ | {"ANSIBLE_CONFIG": str(root / "ansible.cfg"), "ANSIBLE_ROLES_PATH": str(root / "roles")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=environment)
     return done.returncode, " ".join(done.stdout.split())
+
+
+def test_a_user_of_the_harvester_need_not_be_there_yet(root: Path, tmp_path: Path) -> None:
+    code, said = check(root, tmp_path, [GOOD | {"user": "harvester-overseer"}])
+    assert code == 0, said
 
 
 @pytest.mark.parametrize(

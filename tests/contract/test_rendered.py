@@ -225,7 +225,7 @@ def test_the_tags_of_the_site_are_those_that_the_roles_document(root):
     }
     account = {"aws_account", "aws_baseline", "aws_identity", "aws_storage", "aws_functions", "aws_host", "aws_watch"}
     roles = {"host_baseline", "host_hardening", "harvester", "jobs", *account}
-    roles |= {"container_engine", "application", "database_backup"}
+    roles |= {"container_engine", "application", "database_backup", "rclone", "overseer"}
     readmes = "\n".join((root / "roles" / name / "README.md").read_text("utf-8") for name in roles)
 
     assert tags - {"", "always"} == roles | {"aws", "harvester_config", "harvester_schedule", "verify"}

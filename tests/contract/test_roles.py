@@ -16,6 +16,8 @@ ROLES = (
     "application",
     "jobs",
     "database_backup",
+    "rclone",
+    "overseer",
     *ON_AWS,
 )
 TYPES = {"str": str, "path": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}

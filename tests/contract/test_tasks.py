@@ -27,6 +27,7 @@ PROMISED = {
     "logs", "mutants", "notify-test", "outputs", "pull-data", "pull-database", "query", "replace-host", "restart",
     "restore", "rollback", "rotate-ssh-key", "run-job", "secret-put", "site", "start", "status", "stop", "test",
     "token-page", "token-push", "token-status", "token-undo", "tunnel", "verify-data", "wake",
+    "worker", "workers",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})
 

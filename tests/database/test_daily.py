@@ -5,10 +5,11 @@ import json
 import subprocess
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.commands.places import no_room
-from tests.database.world import MONDAY, NAMES, World, days
+from tests.database.world import MONDAY, NAMES, TABLES, World, days
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.database import parse_database
@@ -256,3 +257,24 @@ def test_a_restored_backup_is_counted_and_its_database_dropped(world: World) -> 
     assert (tested.tables, tested.rows) == (len(NAMES), 276)
     names = [name for (name,) in world.run("SELECT datname FROM pg_database")]
     assert f"{world.database}_restore_test" not in names
+
+
+def test_a_new_column_or_table_makes_a_full_backup_as_well_once(world: World) -> None:
+    world.trade(MONDAY, 10)
+    world.back_up_all(MONDAY)
+    world.back_up(MONDAY)
+    world.run("CREATE TABLE my_schema.bars (id int PRIMARY KEY, run_date date)")
+    world.run(
+        "CREATE TABLE my_schema.part (id int, run_date date, PRIMARY KEY (id, run_date)) PARTITION BY LIST (run_date)"
+    )
+    world.run("CREATE TABLE my_schema.part_1 PARTITION OF my_schema.part FOR VALUES IN ('2026-11-24')")
+    more: list[dict[str, Any]] = [{"name": "my_schema.bars"}, {"name": "my_schema.part_1"}]
+    full = world.folder / "weekly"
+    for number, changes in enumerate(({}, {"tables": [*TABLES, *more]}, {"tables": [*TABLES, *more]}, {}), 1):
+        if number == 4:
+            world.run("ALTER TABLE my_schema.ticks ADD COLUMN bid numeric DEFAULT 1")
+        world.changes = changes
+        world.back_up(MONDAY + timedelta(days=number))
+
+    made = sorted(path.name for path in full.glob("*.json"))
+    assert made == ["full_2026-11-23.json", "full_2026-11-25.json", "full_2026-11-27.json"]

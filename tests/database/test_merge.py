@@ -157,12 +157,39 @@ def test_other_columns_are_shown_and_refused_and_nothing_is_merged(
     assert world.here("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'harvester%'") == []
 
 
+def test_rows_without_a_whole_key_are_added_once_and_told(world: World) -> None:
+    world.run("INSERT INTO my_schema.positions VALUES (%s, NULL, 1, 1), (%s, 'net', 2, 2)", [MONDAY, MONDAY])
+    world.merge(world.back_up(MONDAY))
+    world.run("INSERT INTO my_schema.positions VALUES (%s, NULL, 1, 3)", [MONDAY])
+    result = world.merge(world.back_up(MONDAY))["my_schema.positions"]
+    assert (result.inserted, result.updated, result.unchanged) == (1, 0, 2)
+    assert result.notes == ["2 rows have an empty value in their key: they are added where they are not here"]
+    assert world.differences() == []
+
+
+def test_empty_values_that_a_key_has_equal_are_one_row(world: World) -> None:
+    if int(world.run("SHOW server_version_num")[0][0]) < 150000:
+        pytest.skip("NULLS NOT DISTINCT is of PostgreSQL 15")
+    for run in (world.run, world.here):
+        run("ALTER TABLE my_schema.positions DROP CONSTRAINT positions_unique_key")
+        run("CREATE UNIQUE INDEX ON my_schema.positions (position_type, instrument_token) NULLS NOT DISTINCT")
+    world.run("INSERT INTO my_schema.positions VALUES (%s, NULL, 1, 1)", [MONDAY])
+    world.merge(world.back_up(MONDAY))
+    world.run("UPDATE my_schema.positions SET pnl = 2")
+    result = world.merge(world.back_up(MONDAY))["my_schema.positions"]
+    assert (result.inserted, result.updated, result.notes) == (0, 1, [])
+    assert world.differences() == []
+
+
 def test_a_new_column_is_added_where_a_person_says_so_and_none_is_dropped(world: World) -> None:
     merged(world)
     world.run("ALTER TABLE my_schema.ticks ADD COLUMN bid numeric(15,2) DEFAULT 7")
     world.here("ALTER TABLE my_schema.ticks ADD COLUMN mine text DEFAULT 'x'")
     result = world.merge(world.back_up(MONDAY), Rules(add_columns=True))[TICKS]
-    assert result.notes == ["column bid (numeric(15,2)) was added", "columns here alone: mine"]
+    assert result.notes == [
+        "column bid (numeric(15,2)) was added; rows of before have no value in it until --full brings it",
+        "columns here alone: mine",
+    ]
     assert result.updated == 30
     assert world.here("SELECT DISTINCT bid, mine FROM my_schema.ticks") == [(7, "x")]
 

@@ -11,8 +11,7 @@ from tests.postgresql_server import PostgresServer
 from harvester.config.database import DatabaseSettings, parse_database
 from harvester.database.copies import remove_old, rows_from
 from harvester.database.delivery import BackupDelivery
-from harvester.database.export import back_up_rows
-from harvester.database.full import back_up_all
+from harvester.database.full import back_up_all, back_up_day
 from harvester.database.loading import load_rows
 from harvester.database.manifests import Backup, find
 from harvester.database.merge import Merged, Rules, merge
@@ -140,10 +139,10 @@ class World:
             self.run(statement, {"day": day, "count": count, "pnl": day.toordinal() / 7})
 
     def back_up(self, day: date) -> Backup:
-        """As the job does at 16:00."""
+        """As the job does at 16:00; the rows' backup, also where a full one is made besides."""
         settings = self.settings
         remove_old(settings, day)
-        return back_up_rows(self.server, settings, settings.folder, day, rows_from(settings, day))
+        return back_up_day(self.server, settings, day, rows_from(settings, day))[0]
 
     def back_up_all(self, day: date) -> Backup:
         """As the job does on Sunday."""

@@ -32,7 +32,7 @@ from ansible.vars.hostvars import HostVars  # noqa: E402
 from ansible.vars.manager import VariableManager  # noqa: E402
 from tests.golden import account  # noqa: E402
 
-FILES = ("file", "copy", "template")
+FILES = ("file", "copy", "template", "ini_file")
 OTHERS = ("systemd_service", "apt", "command", "shell")
 LISTS = ("files.txt", "units.txt", "packages.txt", "commands.txt")
 QUIET = (
@@ -66,6 +66,11 @@ BARE_HOST: dict[str, Any] = {
     "__container_engine_compose": {"stdout": "2.26.1-4", "stderr": ""},
     "__database_backup_judged": {"rc": 0},
     "__database_backup_now": {"reload": True, "unsettled": ["harvester-deliver-database.timer"], "unknown": []},
+    "__overseer_judged": {"rc": 0},
+    "__overseer_now": {"reload": True, "outdated": [], "unknown": []}
+    | {"unsettled": ["harvester-workers.timer", "harvester-worker-door.service"]},
+    "__rclone_installed": {"stat": {"exists": False}},
+    "__rclone_found": {"files": []},
     "__jobs_now": {"reload": True, "unsettled": [], "unknown": []},
     "__jobs_removed": {"changed": False},
     "__jobs_sysusers": {"changed": True},
@@ -118,12 +123,30 @@ BACKUPS = {
     },
     "database_backup_password_file": str(ROOT / "README.md"),  # read by a check alone, which is not rendered
 }
+OVERSEER = {
+    "rclone_remotes": {"drive": {"type": "drive", "scope": "drive"}},
+    "rclone_secrets": {"drive": {"token": "ssm:/alpha-harvester/production/rclone/token"}},
+    "overseer_settings": {"workers": [{"name": "colab", "mailbox": "drive:box", "notebook": "train.ipynb"}]},
+    "overseer_door": True,
+    "overseer_door_tokens_file": str(ROOT / "README.md"),
+    "overseer_sync": [{"name": "logs-up", "from": "/srv/bot/logs", "to": "drive:logs", "max_age": "24h"}],
+    "overseer_training": "auto_12h_train.py",
+    "overseer_code": {"folder": "/home/trader/bot", "user": "trader"},
+}
 KINDS = {
     "aws": Kind("inventory/aws", "m-1", MACHINE, AWS),
     "refreshing": Kind("inventory/aws", "m-1", MACHINE, AWS | CHANNELS, "aws"),
     "database": Kind("inventory/aws", "m-1", MACHINE, AWS | DATABASE, "aws"),
     "application": Kind("inventory/aws", "m-1", MACHINE, AWS | APPLICATION, "aws"),
     "backups": Kind("inventory/aws", "m-1", MACHINE, AWS | BACKUPS, "aws"),
+    "overseer": Kind("inventory/aws", "m-1", MACHINE, AWS | OVERSEER, "aws"),
+    "onlooker": Kind(
+        "inventory/aws",
+        "m-1",
+        MACHINE,
+        AWS | OVERSEER | {"harvester_records": False, "harvester_settings": {"host_id": "watch-1"}},
+        "aws",
+    ),
     "lab": Kind("inventory/lab", "h1", CONTAINER, {"__host_baseline_swap": {"skipped": True}}, "aws"),
 }
 

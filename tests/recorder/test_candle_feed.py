@@ -13,10 +13,15 @@ from tests.recorder.minute import DAY
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns
+from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.health.candles import check_candles
-from harvester.journal.format import DATA, FYERS_HISTORY, decode_candles
+from harvester.journal.format import DATA, FYERS_HISTORY, day_directory, decode_candles
 from harvester.journal.reader import read_segment
+from harvester.journal.segment import SEALED
+from harvester.lake.close import close_day, expect_day
+from harvester.lake.layout import Partition
+from harvester.lake.prune import delete_segments, judge_segments
 
 OPEN_NS = midnight_ns(DAY) + 10 * 3600 * NS_PER_SECOND
 MINUTE = 60 * NS_PER_SECOND
@@ -175,6 +180,46 @@ def test_a_start_after_the_day_has_settled_asks_nothing(tmp_path: Path, how: str
 
     record(settings, clock, story)
     assert record(settings, clock, for_minutes(4)).candles.asked == []
+
+
+def test_a_day_that_has_settled_can_be_closed_at_once(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, journal={"segment_seconds": 3600})
+    hand_over(settings, clock := early())
+    found: list[tuple[str, bool]] = []
+
+    async def story(bench: Bench) -> None:
+        await bench.clock.advance(7 * 60)
+        assert bench.sink.writer
+        bench.sink.writer.sync()
+        day = day_directory(settings.journal_dir, DAY)
+        found.extend((path.suffix, has_data(path)) for path in sorted(day.iterdir()))
+
+    record(settings, clock, story)
+
+    assert {suffix for suffix, holds_data in found if holds_data} == {SEALED}
+
+
+def has_data(path: Path) -> bool:
+    return any(record.kind == DATA for record in read_segment(path))
+
+
+def test_a_start_after_the_day_was_closed_and_pruned_asks_nothing(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, feeds=["fyers-rest", "fyers-history"], journal={"segment_seconds": 60})
+    hand_over(settings, clock := early())
+    record(settings, clock, for_minutes(7))
+    lake, partition = settings.lake_dir, Partition(DAY, settings.host_id)
+    expected = expect_day(settings, TradingCalendar.load(settings.calendar.file), DAY)
+    close_day(
+        journal=settings.journal_dir, lake=lake, partition=partition, expectation=expected, now_ns=clock.wall_ns()
+    )
+    before = sorted(settings.journal_dir.glob("*/*.seg"))
+    delete_segments(judge_segments(settings.journal_dir, settings.lake_dir, DAY))
+    assert len(list(settings.journal_dir.glob("*/*.seg"))) < len(before)
+
+    later = record(settings, clock, for_minutes(4))
+
+    assert later.candles.asked == []
+    assert JournalView(settings.journal_dir).of_type("gap_open") == []
 
 
 def test_a_start_after_the_session_settles_the_day_once(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """An overseer that is killed between any two steps, and started again: everything happens exactly once."""
 
+import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,8 @@ from tests.workers.conftest import Place, report
 from tests.workers.notebooks import notebook, sources
 from tests.workers.weeks import MINUTE, START, status
 
+from harvester import cli
+from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
 from harvester.workers import round as rounds
 from harvester.workers.mailbox import FolderMailbox
@@ -55,6 +60,21 @@ def _watch(monkeypatch: pytest.MonkeyPatch, steps: Steps) -> None:
     monkeypatch.setattr(rounds.ErrorLog, "add", steps.around(rounds.ErrorLog.add))
 
 
+def _require_exactly_once(place: Place, ran: Path, number: int) -> None:
+    """Repair, signal, log and message of one report, whatever happened at the step of this number."""
+    assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 32"], number
+    assert place.signal() is not None, number
+    memory = rounds.load(place.parts().memory)
+    assert (len(memory.restarts), memory.pending, len(memory.handled)) == (1, (), 1), number
+    assert len(place.lines("errors/errors_*.jsonl")) == 1, number
+    assert [line["state"] for line in place.lines("repairs.jsonl")] == ["begun", "done"], number
+    assert not (place.box / "error_report.json").exists()
+    causes = [each[1] for each in place.told()]
+    # A notice may lie there twice; of one cause and source people hear once.
+    assert set(causes) == {"reported OOM"} and len(causes) <= 2, number
+    assert (ran.read_text() if ran.exists() else "").count("x") <= 1, number
+
+
 def test_killed_at_any_step_everything_happens_exactly_once(tmp_path: Path) -> None:
     kill_at, killed = 0, True
     while killed:
@@ -76,17 +96,7 @@ def test_killed_at_any_step_everything_happens_exactly_once(tmp_path: Path) -> N
         for _ in range(2):
             place.clock.now_ns += 2 * MINUTE
             look_at(place.parts())
-        assert sources((place.box / "train.ipynb").read_bytes()) == ["batch_size = 32"], kill_at
-        assert place.signal() is not None, kill_at
-        memory = rounds.load(place.parts().memory)
-        assert (len(memory.restarts), memory.pending, len(memory.handled)) == (1, (), 1), kill_at
-        assert len(place.lines("errors/errors_*.jsonl")) == 1, kill_at
-        assert [line["state"] for line in place.lines("repairs.jsonl")] == ["begun", "done"], kill_at
-        assert not (place.box / "error_report.json").exists()
-        causes = [each[1] for each in place.told()]
-        # A notice may lie there twice; of one cause and source people hear once.
-        assert set(causes) == {"reported OOM"} and len(causes) <= 2, kill_at
-        assert (ran.read_text() if ran.exists() else "").count("x") <= 1, kill_at
+        _require_exactly_once(place, ran, kill_at)
     assert kill_at > 30, "there are that many steps"
 
 
@@ -114,3 +124,59 @@ def test_killed_at_any_step_of_an_undo_the_bytes_come_back(tmp_path: Path) -> No
         with pytest.raises(HarvesterError, match="no repair is left"):
             treat.undo(place.parts().mailbox, place.folder, START)
     assert kill_at > 5
+
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.link", "os.truncate", "subprocess.Popen")
+"""What the interpreter announces before it does it (PEP 578), besides files that are opened to be written."""
+
+
+def _die_at(number: int, root: Path) -> None:
+    """SIGKILL to this process before its n-th change of what lies below `root`, or before it starts a program."""
+    count = 0
+
+    def announced(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal count
+        changes = event in EVENTS or (event == "open" and isinstance(args[2], int) and args[2] & WRITES)
+        if changes and (event == "subprocess.Popen" or str(args[0]).startswith(str(root))):
+            count += 1
+            if count == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(announced)
+
+
+def _look_and_die(place: Place, number: int, root: Path) -> int | None:
+    """`harvester workers look` as a process of its own; the signal that ended it, None where it came to its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            SystemClock.wall_ns = lambda _: place.clock.now_ns  # type: ignore[method-assign]
+            _die_at(number, root)
+            code = cli.run(["workers", "--settings", str(place.file), "look"])
+            os._exit(0 if code == 0 else 64 + code)
+        finally:
+            os._exit(63)
+    _, how = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(how) or os.WEXITSTATUS(how) == 0, how
+    return os.WTERMSIG(how) if os.WIFSIGNALED(how) else None
+
+
+def test_a_process_that_sigkill_ends_before_any_of_its_writes_is_continued_by_the_next(tmp_path: Path) -> None:
+    number, ended = 0, signal.SIGKILL
+    while ended is not None:
+        number += 1
+        root = tmp_path / str(number)
+        root.mkdir()
+        ran = root / "ran"
+        place = Place(root, restart_command=["sh", "-c", f"echo x >> {ran}"])
+        place.put("colab_status.json", status(START - MINUTE))
+        place.put("train.ipynb", notebook(["batch_size = 64"]))
+        place.put("error_report.json", report())
+        ended = _look_and_die(place, number, root)
+        assert ended in (None, signal.SIGKILL)
+        for _ in range(2):
+            place.clock.now_ns += 2 * MINUTE
+            look_at(place.parts())
+        _require_exactly_once(place, ran, number)
+    assert number > 20, "there are that many writes"

@@ -67,10 +67,20 @@ class Machine:
         return look_at(self.place.parts())
 
 
-def _row(machine: Machine, kind: str, read: Callable[[], bytes], signal: Callable[[], dict[str, Any] | None]) -> None:
-    """One row of the matrix: what the overseer does after a failure of this kind, and what becomes of the worker."""
+def _row(
+    machine: Machine,
+    kind: str,
+    read: Callable[[], bytes],
+    signal: Callable[[], dict[str, Any] | None],
+    lose: Callable[[], None] = lambda: None,
+) -> None:
+    """One row of the matrix: what the overseer does after a failure of this kind, and what becomes of the worker.
+
+    `lose`: what goes wrong between the worker's end and the look.
+    """
     place, original = machine.place, read()
     assert machine.run() == 1
+    lose()
     machine.look()
     asked = signal()
     told = place.told()
@@ -112,10 +122,19 @@ def door(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     server.server_close()
 
 
-@pytest.mark.parametrize("kind", ["OOM", "UNKNOWN"])
+@pytest.mark.parametrize("kind", FAULTS)
 def test_a_row_of_the_matrix_through_both_doors_counts_once(kind: str, place: Place, tmp_path: Path, door: str) -> None:
     place.put("train.ipynb", training(kind))
     _row(Machine(place, tmp_path, DOOR=door, TOKEN=OLD), kind, (place.box / "train.ipynb").read_bytes, place.signal)
+    assert len(place.lines("errors/errors_*.jsonl")) == 1
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_row_of_the_matrix_through_the_door_alone(kind: str, place: Place, tmp_path: Path, door: str) -> None:
+    place.put("train.ipynb", training(kind))
+    report = place.box / "error_report.json"
+    machine = Machine(place, tmp_path, DOOR=door, TOKEN=OLD)
+    _row(machine, kind, (place.box / "train.ipynb").read_bytes, place.signal, report.unlink)
     assert len(place.lines("errors/errors_*.jsonl")) == 1
 
 

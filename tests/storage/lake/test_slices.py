@@ -268,7 +268,7 @@ def test_a_build_that_is_killed_while_it_slices_costs_nothing(
             elif step == "end":
                 patch.setattr(slices_module.TableFiles, "end", die)
             else:
-                patch.setattr(slices_module, "hash_or_nothing", die)
+                patch.setattr(slices_module, "_describe", die)
             slice_up(streamed)
 
     recorder = some(streamed, build_and_die, 21)

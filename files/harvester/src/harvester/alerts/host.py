@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable
 from datetime import date
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -14,7 +15,8 @@ from harvester.base.redaction import Secret
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.alerting import AlertSettings
 from harvester.config.segments import hours_of
-from harvester.config.settings import Settings
+from harvester.config.settings import Settings, find_settings, load_settings
+from harvester.health.installed import find_installed
 from harvester.tokens.places import open_place, storing
 from harvester.tokens.stores import DeniedError
 
@@ -22,6 +24,24 @@ log = structlog.get_logger()
 USER = "harvester-alert"
 REMEDY = "Log in: ./inv token-push"
 RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"
+
+
+class Telling(NamedTuple):
+    """Who tells people, and how."""
+
+    host_id: str
+    alerts: AlertSettings
+    settings: Settings | None
+    """None on a host that records nothing: the role wrote down the rest."""
+
+
+def find_telling(config: Path | None) -> Telling:
+    """Raises ConfigError for a configuration that cannot be read, where the host is to record."""
+    settings, installed = find_settings(config), find_installed()
+    if settings is None and installed and not installed.records:
+        return Telling(installed.host_id, installed.alerts, None)
+    settings = settings or load_settings(config)
+    return Telling(settings.host_id, settings.alerts, settings)
 
 
 def day_of(calendars: Iterable[TradingCalendar], day: date, phases: Collection[PhaseName]) -> SessionHours | None:

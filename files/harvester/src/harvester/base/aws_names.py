@@ -30,6 +30,7 @@ SECRETS = {
     "page_key": "token-page/signing-key",
     "channels": "alerts/channels",
     "postgres_dsn": "postgres/dsn",
+    "rclone_token": "rclone/token",
     "reminder_state": "alerts/reminder-state",
     "feed_state": "price-feed/state",
 }

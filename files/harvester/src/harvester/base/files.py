@@ -51,6 +51,23 @@ def replace_file(path: Path, content: str | bytes, mode: int | None = None, *, s
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+Identity = tuple[int, ...]
+"""Device, inode, size, and the times of the last write and the last change in ns, of a file."""
+
+
+def identity_of(path: Path) -> Identity:
+    """The same as long as nobody writes to the file, renames, links or replaces it. Raises OSError."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def is_still(path: Path, identity: Identity) -> bool:
+    """Whether the file is there, and nobody has touched it since it was identified so."""
+    with contextlib.suppress(OSError):
+        return identity_of(path) == identity
+    return False
+
+
 def make_directory(directory: Path, mode: int = 0o750) -> None:
     """Create `directory` and its missing parents, durably. Raises OSError."""
     if directory.is_dir():

@@ -153,7 +153,13 @@ class CandleFeed(Feed):
         else:
             counters.updates += 1
             counters.last_recv_ns = result.wall_ns
-            sink.write_all(ledger.note_answer(symbol, result.sent_ns))
+            settled = ledger.note_answer(symbol, result.sent_ns)
+            sink.write_all(settled)
+            if settled and self._is_day_settled():
+                sink.end_segment()  # nothing more is due: the day can be closed without waiting for the segment's age
+
+    def _is_day_settled(self) -> bool:
+        return all(ledger.is_settled(symbol) for ledger in self._bars.values() for symbol in ledger.symbols)
 
     def _miss(self, symbols: Sequence[str], outage: Outage) -> None:
         """No answer came for these symbols, or none was asked for."""

@@ -1,6 +1,5 @@
 """What earlier runs of the day left in the journal: how far each symbol is accounted for, and gaps still open."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import structlog
 
 from harvester.calendar import NSE_CASH
-from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, SOCKETS, JournalError, Record, decode_control
-from harvester.journal.reader import read_segment
+from harvester.journal.checkpoint import read_leniently, segments_since_checkpoint
+from harvester.journal.format import CONTROL, DATA, FYERS_REST, POLL, SOCKETS, Record, decode_control
 from harvester.ledger.gaps import ControlRecord, FeedHistory, Gap, close_record
 from harvester.ledger.lost import LostToday
 
@@ -105,8 +104,8 @@ class DayHistory:
         in the journal may keep the recorder from starting, and what is not understood counts as missed.
         """
         segments = sorted(day_directory.glob("*.seg"))
-        for path in segments if whole else _needed(segments):
-            for record in _read(path):
+        for path in segments if whole else segments_since_checkpoint(segments):
+            for record in read_leniently(path):
                 try:
                     self._take(record)
                 except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -190,29 +189,6 @@ class DayHistory:
             feed.end_run()
 
 
-def _needed(segments: list[Path]) -> list[Path]:
-    """The segments from the last one on that holds a checkpoint; all, where the clock was set back."""
-    written = [path.stat().st_mtime_ns for path in segments]
-    if written != sorted(written):
-        return segments
-    for place in range(len(segments) - 1, 0, -1):
-        if any(_is_checkpoint(record) for record in _read(segments[place])):
-            return segments[place:]
-    return segments
-
-
-def _read(path: Path) -> Iterator[Record]:
-    try:
-        yield from read_segment(path)
-    except JournalError as error:
-        log.error("journal_problem", detail=str(error))
-
-
 def _is_of_recovery(control: dict[str, Any]) -> bool:
     """Whether recovery wrote the record, after the run had ended."""
     return control.get("type") == "damage" or bool(control.get("recovered"))
-
-
-def _is_checkpoint(record: Record) -> bool:
-    control = decode_control(record.payload) if record.kind == CONTROL else None
-    return control is not None and control["type"] == "state"

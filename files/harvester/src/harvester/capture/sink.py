@@ -93,6 +93,15 @@ class JournalSink:
             return False
         return True
 
+    def end_segment(self) -> None:
+        """What was written so far can be closed: it is sealed soon, and the next record opens another segment."""
+        if self.writer is None or self.failure:
+            return
+        try:
+            self.writer.end_segment()
+        except JournalError as error:
+            self._fail(error)
+
     def has_new_segment(self) -> bool:
         """Whether another segment is being written than at the last call."""
         segment = self.writer.segment if self.writer else None

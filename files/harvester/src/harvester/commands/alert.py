@@ -2,11 +2,11 @@
 
 import argparse
 
+from harvester.alerts.host import find_telling
 from harvester.alerts.inbox import post
 from harvester.alerts.message import Severity
 from harvester.alerts.notice import Notice, parse_notice
 from harvester.base.errors import ConfigError
-from harvester.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", metavar="MESSAGE", help="plain text; the first line can stand alone")
 
 
-def run(args: argparse.Namespace, settings: Settings) -> int:
+def run(args: argparse.Namespace, _: None) -> int:
     """Raises HarvesterError when the notice cannot be handed in, ConfigError when it says nothing."""
+    telling = find_telling(args.config)
     severity = Severity.CLEAR if args.clear else Severity[args.severity.upper()]
     cause = args.cause or ("" if args.clear else args.message.partition("\n")[0])
-    notice = Notice(severity, cause, args.source, settings.host_id, args.message, args.remedy)
+    notice = Notice(severity, cause, args.source, telling.host_id, args.message, args.remedy)
     try:
-        post(settings.alerts.inbox, parse_notice(notice.encode()))
+        post(telling.alerts.inbox, parse_notice(notice.encode()))
     except ValueError as error:
         raise ConfigError(f"MESSAGE and --source must not be empty: {error}.") from None
     return 0

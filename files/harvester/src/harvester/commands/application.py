@@ -13,7 +13,8 @@ from harvester.config.settings import find_settings
 from harvester.dues.host import hours_by
 from harvester.jobs.schedule import Hours
 
-OUTSIDE = 1
+OUTSIDE = 4
+"""Of `within`: an answer, which no failure ends with."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("start", help="start it, within its hours")
     actions.add_parser("stop", help="stop it, outside its hours")
     actions.add_parser("check", help="within its hours, see that it runs and answers; restart it where it does not")
-    actions.add_parser("within", help="end with 0 within its hours, else with 1")
+    actions.add_parser("within", help=f"end with 0 within its hours, with {OUTSIDE} outside")
 
 
 def run(args: argparse.Namespace, _: object) -> int:

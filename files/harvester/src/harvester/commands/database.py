@@ -13,8 +13,7 @@ from harvester.base.market import to_local
 from harvester.config.database import DatabaseSettings, find_database
 from harvester.database.copies import remove_old, rows_from, unproven
 from harvester.database.delivery import BackupDelivery
-from harvester.database.export import back_up_rows
-from harvester.database.full import back_up_all
+from harvester.database.full import back_up_all, back_up_day
 from harvester.database.manifests import Backup, Kind, find, load
 from harvester.database.restore_test import run_restore_test
 from harvester.database.server import server_of
@@ -70,7 +69,8 @@ def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> 
     if there := load(settings.folder, kind, day):
         print(f"{there.path} is there already, made at {there.made_at}.")
     elif kind == "daily":
-        print(describe(back_up_rows(server_of(settings), settings, settings.folder, day, rows_from(settings, day))))
+        for backup in back_up_day(server_of(settings), settings, day, rows_from(settings, day)):
+            print(describe(backup))
     else:
         print(describe(back_up_all(server_of(settings), settings, settings.folder, day)))
     if waiting := unproven(settings, today):

@@ -10,7 +10,6 @@ from harvester.alerts.teller import Teller
 from harvester.alerts.units import is_well
 from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
-from harvester.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,18 +17,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ports", action="store_true", help="only write down which ports the firewall must open")
 
 
-def run(args: argparse.Namespace, settings: Settings) -> int:
+def run(args: argparse.Namespace, _: None) -> int:
     """Raises HarvesterError when a channel did not take the message, ConfigError when there is none."""
-    channels = host.open_channels(settings.alerts)
+    telling = host.find_telling(args.config)
+    channels = host.open_channels(telling.alerts)
     if args.ports:
-        write_ports(settings.alerts.ports, channels)
+        write_ports(telling.alerts.ports, channels)
         return 0
     message = Message(
-        Severity.INFO, "test", "Test of the alert channels", f"{settings.host_id} can reach you. Nothing is wrong."
+        Severity.INFO, "test", "Test of the alert channels", f"{telling.host_id} can reach you. Nothing is wrong."
     )
     deliveries = deliver(channels, message)
     try:
-        Teller(settings, SystemClock().wall_ns(), is_well).note_test(channels, deliveries)
+        Teller(telling.settings, SystemClock().wall_ns(), is_well, telling.alerts).note_test(channels, deliveries)
     except OSError as error:
         print(f"How they took it is not remembered: {error.filename}: {error.strerror}.")
     for delivery in deliveries:

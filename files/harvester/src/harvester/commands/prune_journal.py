@@ -3,6 +3,8 @@
 import argparse
 
 from harvester.backfill.order import journal_of
+from harvester.base.clock import SystemClock
+from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.lake.prune import delete_segments, judge_segments
 
@@ -15,8 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Prune, or say what pruning would do."""
-    journals = settings.journal_dir, journal_of(settings.data_dir)
-    findings = [each for journal in journals for each in judge_segments(journal, settings.lake_dir)]
+    today = TradingCalendar.trading_date(SystemClock().wall_ns())
+    findings = judge_segments(settings.journal_dir, settings.lake_dir, today)
+    findings += judge_segments(journal_of(settings.data_dir), settings.lake_dir)
     for finding in findings:
         fate = f"keep, {finding.keep_because}" if finding.keep_because else "delete"
         print(f"{finding.path.parent.name}/{finding.path.name}: {fate}")

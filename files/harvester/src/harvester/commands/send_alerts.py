@@ -42,7 +42,8 @@ def run(args: argparse.Namespace, _: None) -> int:
     except ConfigError as error:
         if installed is None:
             raise
-        log.warning("configuration_unreadable", detail=str(error))
+        if installed.records:
+            log.warning("configuration_unreadable", detail=str(error))
         settings = None
     teller = Teller(settings, now_ns, is_well, None if settings or installed is None else installed.alerts)
     if not args.send:

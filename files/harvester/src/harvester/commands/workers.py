@@ -14,7 +14,9 @@ from harvester.base.errors import HarvesterError
 from harvester.base.logs import configure_logs
 from harvester.workers import wording
 from harvester.workers.door.local import make_server, open_service
+from harvester.workers.door.tokens import Tokens
 from harvester.workers.judge import restart
+from harvester.workers.logins import take_logins
 from harvester.workers.memory import Memory, load, save
 from harvester.workers.repair.treat import undo
 from harvester.workers.report import write_report
@@ -30,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--settings", type=Path, metavar="FILE", help="of the overseer; default: /etc/harvester/overseer.json"
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="judge settings, and change nothing")
+    check.add_argument("file", type=Path, metavar="FILE")
+    tokens = actions.add_parser("check-tokens", help="judge a file with the door's tokens")
+    tokens.add_argument("file", type=Path, metavar="FILE")
     actions.add_parser("look", help="for the timer: look at each once, judge it, and do what follows")
     actions.add_parser("listen", help="take error reports over HTTP on loopback, until it is stopped")
     report = actions.add_parser("report", help="write infrastructure_status.json: uptime, champion, disk, workers")
@@ -49,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, _: object) -> int:
     """Raises ConfigError for settings or a name that is refused, HarvesterError where the memory cannot be kept."""
     configure_logs(debug=args.debug)
+    if args.action == "check":
+        load_overseer(args.file)
+        return 0
+    if args.action == "check-tokens":
+        Tokens(args.file)
+        return 0
     settings, clock = load_overseer(args.settings), SystemClock()
     if args.action == "show":
         return _show(settings, clock.wall_ns(), as_json=args.json)
@@ -74,9 +86,14 @@ def run(args: argparse.Namespace, _: object) -> int:
 
 
 def _look(settings: OverseerSettings, clock: Clock) -> int:
-    """Each worker by itself: what fails of one, keeps no other waiting."""
+    """Each worker by itself: what fails of one, or of a login, keeps no other waiting."""
     failed = []
     with alone(settings):
+        try:
+            for remote in take_logins(settings.rclone):
+                print(f"the remote {remote} has the login that was stored")
+        except HarvesterError as error:
+            failed.append(str(error))
         for worker in settings.workers:
             try:
                 memory = look_at(parts_of(settings, worker, clock))

@@ -54,6 +54,10 @@ def _this_host() -> str:
     return re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "host"
 
 
+class NotRecordingError(ConfigError):
+    """The configuration says `records: false`: this host watches others, and has neither symbols nor a broker."""
+
+
 class CalendarSettings(Model, frozen=True):
     """When to record."""
 
@@ -255,11 +259,16 @@ def settings_path(option: Path | None = None) -> Path:
 
 
 def find_settings(path: Path | None = None) -> Settings | None:
-    """Like `load_settings`; None on a machine where nobody names a file and the usual one is not there."""
+    """Like `load_settings`; None where nobody names a file and the usual one is not there, and on a host that records
+    nothing.
+    """
     found = settings_path(path)
     if path is None and not os.environ.get(PATH_VARIABLE) and not found.exists():
         return None
-    return load_settings(found)
+    try:
+        return load_settings(found)
+    except NotRecordingError:
+        return None
 
 
 def find_lake(path: Path | None = None) -> Path:
@@ -304,6 +313,8 @@ def parse_settings(text: bytes, path: Path) -> Settings:
         ) from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: the file must hold one JSON object with keys such as symbols and broker.")
+    if data.get("records") is False:
+        raise NotRecordingError(f"{path}: this host records nothing (records is false), so there is nothing to go by.")
     try:
         return validate(Settings, split_rules(data))
     except Refused as refused:

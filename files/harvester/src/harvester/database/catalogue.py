@@ -18,7 +18,8 @@ WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p') AND a.attnum
 ORDER BY a.attnum"""
 # Of a key: its columns in order; no expressions, no part of the rows.
 KEYS = """
-SELECT i.indisprimary, array_agg(a.attname::text ORDER BY k.place)
+SELECT i.indisprimary, array_agg(a.attname::text ORDER BY k.place),
+       bool_or(coalesce(to_jsonb(i) ->> 'indnullsnotdistinct' = 'true', false))
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number
@@ -63,6 +64,8 @@ class FoundTable:
     columns: tuple[FoundColumn, ...]
     primary: tuple[str, ...]
     keys: tuple[tuple[str, ...], ...]
+    null_keys: tuple[tuple[str, ...], ...] = ()
+    """Those in which an empty value is equal to another (NULLS NOT DISTINCT, since PostgreSQL 15)."""
 
     @property
     def written(self) -> tuple[FoundColumn, ...]:
@@ -75,9 +78,12 @@ def look_at(connection: Connection, parts: tuple[str, str]) -> FoundTable | None
     if not rows:
         return None
     keys = connection.execute(KEYS, parts).fetchall()
-    primary = next((tuple(columns) for is_primary, columns in keys if is_primary), ())
     return FoundTable(
-        ".".join(parts), tuple(FoundColumn(*row) for row in rows), primary, tuple(tuple(columns) for _, columns in keys)
+        ".".join(parts),
+        tuple(FoundColumn(*row) for row in rows),
+        next((tuple(columns) for is_primary, columns, _ in keys if is_primary), ()),
+        tuple(tuple(columns) for _, columns, _ in keys),
+        tuple(tuple(columns) for _, columns, equal_nulls in keys if equal_nulls),
     )
 
 
@@ -118,7 +124,7 @@ def digest_of(columns: Sequence[str], relation: str = "") -> Composable:
     MD5 guards against accidents, such as a row that was changed or lost; the dump's SHA-256 against more.
     """
     text = row_text(columns, relation)
-    return SQL("coalesce(sum(('x' || substr(md5({}), 1, 16))::bit(64)::bigint::numeric), 0)::text").format(text)
+    return SQL("coalesce(sum(('x' || substr(md5({}), 1, 16))::bit(64)::bigint), 0)::text").format(text)
 
 
 def compare_in_utc(connection: Connection) -> None:

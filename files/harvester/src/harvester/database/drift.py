@@ -44,7 +44,10 @@ class Drift:
 
     def notes(self) -> list[str]:
         """What a person should know although it is merged."""
-        notes = [f"column {each.name} ({each.type}) was added" for each in self.missing]
+        notes = [
+            f"column {each.name} ({each.type}) was added; rows of before have no value in it until --full brings it"
+            for each in self.missing
+        ]
         return notes + ([f"columns here alone: {', '.join(self.own)}"] if self.own else [])
 
 

@@ -2,9 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,69 +13,26 @@ from harvester.base.errors import ConfigError
 from harvester.base.redaction import one_line
 from harvester.config.database import DatabaseSettings, TableSettings
 from harvester.database.catalogue import FoundTable, compare_in_utc, count_rows, look_at
-from harvester.database.dumps import read_whole, write_dump
-from harvester.database.manifests import Backup, TableFacts, dump_path, keep
-from harvester.database.programs import choose
-from harvester.database.server import BusyError, Connection, Server, ServerError, explain, listed, qualified
+from harvester.database.making import making
+from harvester.database.manifests import Backup, TableFacts
+from harvester.database.server import Connection, Server, ServerError, explain, listed, qualified
 
 SCHEMA = "harvester_export"
 OURS = "Rows of a backup of Alpha Harvester; made and dropped by it"
 """The comment by which a schema is known to be one of ours."""
-LOCK = 0x6861727665737464
-"""Of PostgreSQL's advisory locks: one backup of a database at a time."""
 TODAY = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\b(current_date)\b", re.IGNORECASE)
 
 
 def back_up_rows(server: Server, settings: DatabaseSettings, folder: Path, day: date, since: date) -> Backup:
     """Make the daily backup of a day, with rows as if it were `since`. Raises HarvesterError; then nothing is kept."""
-    with working(server, settings) as connection:
-        version = server_version(connection)
-        program = choose("pg_dump", version[0], f"The server at {server.address}")
-        drop_export(connection)
+    with making(server, settings, folder, "daily", day) as made:
+        drop_export(made.connection)
         try:
-            tables = _copy_rows(server, connection, settings, since)
-            options = [f"--schema={SCHEMA}", "--no-owner", "--no-privileges"]
-            options.append(f"--lock-wait-timeout={settings.lock_seconds * 1000}")
-            path = dump_path("daily", day)
-            written = write_dump(program, server, settings.database, options, folder / path)
+            tables = _copy_rows(server, made.connection, settings, since)
+            written = made.dump(f"--schema={SCHEMA}", "--no-owner", "--no-privileges")
         finally:
-            drop_export(connection)
-    read_whole(choose("pg_restore", program.major, path), folder / path)
-    backup = Backup(
-        kind="daily",
-        day=day,
-        since=since,
-        path=path,
-        bytes=written.bytes,
-        sha256=written.sha256,
-        database=settings.database,
-        server=version[1],
-        program=program.version,
-        made_at=datetime.now(UTC).isoformat(),
-        tables=tuple(tables),
-    )
-    keep(folder, backup)
-    return backup
-
-
-@contextmanager
-def working(server: Server, settings: DatabaseSettings) -> Iterator[Connection]:
-    """A session that alone backs up this database. Raises BusyError while another one does."""
-    with server.connect(settings.database, autocommit=True) as connection:
-        connection.execute(SQL("SET lock_timeout = {}").format(Literal(settings.lock_seconds * 1000)))
-        row: Any = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-        if not row[0]:
-            raise BusyError(
-                f"{server.address}, database {settings.database}: another backup is at work. Nothing was done twice;"
-                " run it again when that one has ended."
-            )
-        yield connection
-
-
-def server_version(connection: Connection) -> tuple[int, str]:
-    """The major version of the server, and the whole of it."""
-    row: Any = connection.execute("SELECT current_setting('server_version_num')::int / 10000").fetchone()
-    return int(row[0]), connection.info.parameter_status("server_version") or str(row[0])
+            drop_export(made.connection)
+    return made.finish(written, since, tables)
 
 
 def drop_export(connection: Connection) -> None:

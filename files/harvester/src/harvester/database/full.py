@@ -1,50 +1,56 @@
 """The weekly full backup: all of the database by pg_dump, and what each table held at that very moment."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from harvester.config.database import DatabaseSettings
 from harvester.database.catalogue import compare_in_utc, count_rows, look_at, user_tables
-from harvester.database.dumps import read_whole, write_dump
-from harvester.database.export import SCHEMA, drop_export, key_of, server_version, working
-from harvester.database.manifests import Backup, TableFacts, dump_path, keep
-from harvester.database.programs import choose
+from harvester.database.export import SCHEMA, back_up_rows, drop_export, key_of
+from harvester.database.making import making
+from harvester.database.manifests import Backup, TableFacts, find, load
 from harvester.database.server import Connection, Server, qualified
+
+
+def back_up_day(server: Server, settings: DatabaseSettings, day: date, since: date) -> list[Backup]:
+    """The daily backup; and a full one where the last lacks one of its tables or columns. Raises HarvesterError.
+
+    What was added has values of earlier days, too, which no daily backup has.
+    """
+    before = find(settings.folder)
+    daily = back_up_rows(server, settings, settings.folder, day, since)
+    if not _is_outgrown(before, daily) or load(settings.folder, "full", day):
+        return [daily]
+    return [daily, back_up_all(server, settings, settings.folder, day)]
+
+
+def _is_outgrown(before: Sequence[Backup], daily: Backup) -> bool:
+    full = next((each for each in reversed(before) if each.kind == "full"), None)
+    last = next((each for each in reversed(before) if each.kind == "daily"), None)
+    if full is None:
+        return False
+    columns = {table.name: table.columns for table in full.tables}
+    # A full backup counts no partitions, so what it lacks is new only once.
+    known = {*columns, *(table.name for table in last.tables)} if last else {*columns}
+    return any(
+        columns.get(table.name, table.columns) != table.columns or table.name not in known for table in daily.tables
+    )
 
 
 def back_up_all(server: Server, settings: DatabaseSettings, folder: Path, day: date) -> Backup:
     """Make the full backup of a day. Raises HarvesterError; then nothing is kept."""
-    with working(server, settings) as connection:
-        version = server_version(connection)
-        program = choose("pg_dump", version[0], f"The server at {server.address}")
+    with making(server, settings, folder, "full", day) as made:
+        connection = made.connection
         drop_export(connection)
         connection.autocommit = False
         # Other sessions, pg_dump's too, can see what this one sees: the counts are those of the dump.
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         snapshot: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
-        options = [f"--snapshot={snapshot[0]}", f"--exclude-schema={SCHEMA}"]
-        options.append(f"--lock-wait-timeout={settings.lock_seconds * 1000}")
-        path = dump_path("full", day)
-        written = write_dump(program, server, settings.database, options, folder / path)
+        written = made.dump(f"--snapshot={snapshot[0]}", f"--exclude-schema={SCHEMA}")
         tables = _count_tables(connection, settings)
         connection.rollback()
-    read_whole(choose("pg_restore", program.major, path), folder / path)
-    backup = Backup(
-        kind="full",
-        day=day,
-        since=day,
-        path=path,
-        bytes=written.bytes,
-        sha256=written.sha256,
-        database=settings.database,
-        server=version[1],
-        program=program.version,
-        made_at=datetime.now(UTC).isoformat(),
-        tables=tuple(tables),
-    )
-    keep(folder, backup)
-    return backup
+    return made.finish(written, day, tables)
 
 
 def _count_tables(connection: Connection, settings: DatabaseSettings) -> list[TableFacts]:

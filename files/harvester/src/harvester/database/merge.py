@@ -105,31 +105,60 @@ def _lock(connection: Connection, facts: TableFacts) -> None:
 
 
 def _merge_by_key(connection: Connection, facts: TableFacts, table: FoundTable, rules: Rules, result: Merged) -> None:
+    """Updated before inserted, by joins, which PostgreSQL does in half the time of ON CONFLICT: nobody else writes."""
     _see_to_own_rows(connection, facts, table, rules, result)
     columns = [column.name for column in facts.columns]
     fixed = {*facts.key, *(column.name for column in table.columns if column.identity or column.generated)}
     values = [name for name in columns if name not in fixed]
     target, source = qualified(*facts.parts), qualified(SCHEMA, facts.table)
-    action: Composable = SQL("NOTHING")
-    if values:
-        action = SQL("UPDATE SET {} WHERE {} IS DISTINCT FROM {}").format(
-            SQL(", ").join(SQL("{0} = EXCLUDED.{0}").format(Identifier(name)) for name in values),
-            _comparable(table, values, "kept"),
-            _comparable(table, values, "excluded"),
-        )
-    before = _count(connection, target)
-    statement = SQL(
-        "INSERT INTO {} AS kept ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {}"
-    ).format(target, listed(columns), listed(columns), source, listed(facts.key), action)
-    touched = connection.execute(statement).rowcount
-    result.inserted = _count(connection, target) - before
-    result.updated = touched - result.inserted
-    result.unchanged = facts.rows - touched - result.refused
+    insert = SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} AS came").format(
+        target, listed(columns), listed(columns, "came"), source
+    )
+    if _has_rows(connection, target):
+        same = _same_key(facts.key, table)
+        if values:
+            update = SQL("UPDATE {} AS kept SET {} FROM {} AS came WHERE {} AND {} IS DISTINCT FROM {}").format(
+                target,
+                SQL(", ").join(SQL("{} = {}").format(Identifier(name), Identifier("came", name)) for name in values),
+                source,
+                same,
+                _comparable(table, values, "kept"),
+                _comparable(table, values, "came"),
+            )
+            result.updated = connection.execute(update).rowcount
+        insert += SQL(" WHERE NOT EXISTS (SELECT FROM {} AS kept WHERE {})").format(target, same)
+        insert += _but_those_here(connection, facts, table, result)
+    result.inserted = connection.execute(insert).rowcount
+    result.unchanged = facts.rows - result.inserted - result.updated - result.refused
 
 
-def _count(connection: Connection, relation: Composable) -> int:
-    row: Any = connection.execute(SQL("SELECT count(*) FROM {}").format(relation)).fetchone()
-    return int(row[0])
+def _has_rows(connection: Connection, relation: Composable) -> bool:
+    row: Any = connection.execute(SQL("SELECT EXISTS (SELECT FROM {})").format(relation)).fetchone()
+    return bool(row[0])
+
+
+def _same_key(key: Sequence[str], table: FoundTable) -> Composable:
+    """A condition: whether a row here and one that came have the same key, as its unique index has it."""
+    equal = "IS NOT DISTINCT FROM" if set(key) in map(set, table.null_keys) else "="
+    parts = [SQL("{} {} {}").format(Identifier("kept", name), SQL(equal), Identifier("came", name)) for name in key]
+    return SQL(" AND ").join(parts)
+
+
+def _but_those_here(connection: Connection, facts: TableFacts, table: FoundTable, result: Merged) -> Composable:
+    """A condition that leaves out rows without a whole key that are here already, value by value."""
+    needed = {column.name for column in table.columns if column.not_null}
+    if needed.issuperset(facts.key) or set(facts.key) in map(set, table.null_keys):
+        return SQL("")
+    source, target = qualified(SCHEMA, facts.table), qualified(*facts.parts)
+    empty = SQL("num_nulls({}) > 0").format(listed(facts.key, "came"))
+    row: Any = connection.execute(SQL("SELECT count(*) FROM {} AS came WHERE {}").format(source, empty)).fetchone()
+    if not row[0]:
+        return SQL("")
+    result.notes.append(f"{row[0]} rows have an empty value in their key: they are added where they are not here")
+    columns = [column.name for column in facts.columns]
+    return SQL(" AND NOT ({} AND EXISTS (SELECT FROM {} AS kept WHERE {} = {}))").format(
+        empty, target, row_text(columns, "kept"), row_text(columns, "came")
+    )
 
 
 def _comparable(table: FoundTable, names: Sequence[str], relation: str) -> Composable:

@@ -1,5 +1,6 @@
 """Everything that is to be said of a host now: the list of what must be true, and the recorder's own status."""
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ class Examined(NamedTuple):
 def examine(config: Path | None, now_ns: int) -> Examined:
     """Raises ConfigError for a configuration that cannot be read, where this is no host of ours."""
     installed, settings, calendar, checks = find_installed(), None, None, []
+    if installed and not installed.records:
+        found = {"release": Path(sys.prefix).name, "config_hash": config_hash(settings_path(config))}
+        return Examined(_check_host(installed, None, None, now_ns), found, {})
     try:
         settings = load_settings(config)
         calendar = TradingCalendar.load(settings.calendar.file)

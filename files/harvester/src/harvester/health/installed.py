@@ -36,6 +36,8 @@ class Installed(Model, frozen=True, kw_only=True):
     """Timers and paths that are enabled and wait."""
     units: tuple[str, ...]
     """Every unit file of ours."""
+    records: bool = True
+    """False: this host watches others, and records nothing."""
     logins: tuple[str, ...] = ()
     """Users that people log in as."""
     uploads: bool = False

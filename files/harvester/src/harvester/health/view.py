@@ -26,6 +26,8 @@ class View(NamedTuple):
     @property
     def in_session(self) -> bool:
         """Whether what is not recorded now is lost; where nobody knows, it is."""
+        if not self.installed.records:
+            return False
         return self.calendars is None or any(each.is_open(self.now_ns, self.phases) for each in self.calendars)
 
 

@@ -52,7 +52,7 @@ class JournalWriter:
         """Lock the journal at `directory` and open a new segment in it. Raises JournalError.
 
         A segment ends when the next records would take it over `segment_bytes`, when it is `segment_seconds` old, when
-        the market date changes, and after a window_close record. It is sealed on disk soon after.
+        the market date changes, after a window_close record, and by `end_segment`. It is sealed on disk soon after.
         """
         self.durable_seq = 0
         self.failure: JournalError | None = None
@@ -144,12 +144,16 @@ class JournalWriter:
                     self._fail("synced", segment, error)
             self.durable_seq = seq
 
-    def seal(self) -> None:
-        """Seal the segment; the next record opens a new one. Raises JournalError."""
+    def end_segment(self) -> None:
+        """Have the next record open a new segment; the thread seals this one soon. Raises JournalError."""
         with self._write_lock:
             self._raise_failure()
             if self._segment:
                 self._end_segment(self._segment)
+
+    def seal(self) -> None:
+        """Seal the segment; the next record opens a new one. Raises JournalError."""
+        self.end_segment()
         self.sync()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harvester.base.errors import HarvesterError
+from harvester.base.files import is_still
 from harvester.lake.certificate.balance import check_day
 from harvester.lake.certificate.damage import certify_damage
 from harvester.lake.certificate.day import certify_day, encode_certificate
@@ -81,9 +82,11 @@ def _write(lake: Path, day: Day, kind: str, table: pa.Table, names: Names) -> Fi
 
 def _archive(lake: Path, day: Day, form: Form, prepared: Prepared) -> list[FileEntry]:
     directory = lake / day.partition.path(RAW)
-    made = prepared.folder / part_files.RAW
-    return [
-        describe_file(lake, archive_segment(source, directory, form, archive_path(made, source.name)), source.records)
-        for source in day.index.sources
-        if not source.is_open
-    ]
+    folder = prepared.folder / part_files.RAW
+    entries = []
+    for source in (each for each in day.index.sources if not each.is_open):
+        made, copy = archive_path(folder, source.name), source.copy
+        is_proven = copy is not None and copy.name == made.name and is_still(made, copy.identity)
+        path = archive_segment(source, directory, form, made, is_proven=is_proven)
+        entries.append(describe_file(lake, path, source.records, copy.sha256 if copy and is_proven else ""))
+    return entries

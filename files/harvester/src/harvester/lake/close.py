@@ -47,7 +47,7 @@ from harvester.lake.manifest import (
 )
 from harvester.lake.publish.archive import Form
 from harvester.lake.publish.files import locked, names_after, set_superseded_aside
-from harvester.lake.tables.part_files import remove_parts
+from harvester.lake.tables.part_files import remove_parts, segments_before
 from harvester.lake.tables.prepared import taking_parts
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def close_day(
     with locked(lake), _explaining(partition):
         before = load_manifest(lake, partition)
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
-        index = read_index(sources)
+        index = read_index(sources, segments_before(lake, partition.date, release_id()))
         earlier = find_earlier(journal, lake, partition, index)
         day = read_day(partition, index, expectation, earlier, find_kept(journal, partition.date))
         _check_over(day, now_ns)

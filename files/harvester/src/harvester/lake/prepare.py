@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from harvester.base.files import Identity, identity_of
 from harvester.decode.connections import Rounds
 from harvester.decode.frames import give_back_heap
 from harvester.journal.format import SOCKETS, day_directory
@@ -19,8 +20,10 @@ from harvester.journal.segment import SEALED
 from harvester.lake.day.connections import Connection, Connections
 from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.records import read_connection
+from harvester.lake.day.segment_facts import CopyFacts, SegmentFacts
 from harvester.lake.day.segments import DayIndex, Source, find_sources, read_index
 from harvester.lake.layout import RAW, Partition
+from harvester.lake.manifest import hash_file
 from harvester.lake.publish.archive import Form, archive_segment
 from harvester.lake.schema import TABLES
 from harvester.lake.tables import part_files
@@ -30,7 +33,6 @@ from harvester.lake.tables.part_files import (
     OpenConnection,
     PartFacts,
     RunState,
-    SegmentFacts,
     TableRows,
     rows_file,
 )
@@ -63,10 +65,11 @@ def build_parts(
             if not _has_room(lake, sources, reserve_bytes):
                 part_files.remove_parts(lake, partition.date)
                 return NO_ROOM, count
+            identity = identity_of(source.path)
             index = read_index([source])
-            archive_segment(source, folder / part_files.RAW, form)
+            copy = _facts_of_copy(archive_segment(source, folder / part_files.RAW, form))
             run = runs.setdefault(source.run_id, _Run(folder, _begun(release, source.run_id)))
-            count += run.take(source, index)
+            count += run.take(source, index, _facts_of_segment(release, source, index, identity, copy))
             give_back_heap()
         return BUILT, count
 
@@ -106,10 +109,10 @@ class _Run:
             decoder = part_files.resumed(each.feed, each.decoder)
             self._rounds[each.feed].resume(each.stream, each.number, each.seq, decoder)
 
-    def take(self, source: Source, index: DayIndex) -> bool:
+    def take(self, source: Source, index: DayIndex, facts: SegmentFacts | None) -> bool:
         """Look at the next segment; whether it became a part."""
         self.state.segments.append(source.name)
-        part = None if self.state.ended else self._decode(source, index)
+        part = None if self.state.ended else self._decode(source, index, facts)
         if part is None:
             self.state.ended = True
         else:
@@ -118,7 +121,7 @@ class _Run:
         part_files.write(self._folder / f"{self.state.run_id}.state", self.state)
         return part is not None
 
-    def _decode(self, source: Source, index: DayIndex) -> PartFacts | None:
+    def _decode(self, source: Source, index: DayIndex, facts: SegmentFacts | None) -> PartFacts | None:
         """The part; None for a segment whose rows rest on more than the run's segments so far."""
         if source.numbers.skipped or (len(self.state.segments) == 1 and not is_begin(source)):
             return None
@@ -134,7 +137,7 @@ class _Run:
             if len(connections) > known or borrowed or going_on is None:
                 return None
             self.state.connections = going_on
-            return self._save(source, index, streams, connections)
+            return self._save(source, facts, streams, connections)
 
     def _connect(self, index: DayIndex) -> Connections:
         """The connections that frames of the segment may be of."""
@@ -172,7 +175,9 @@ class _Run:
         for feed, rounds in self._rounds.items():
             yield from ((feed, *each) for each in rounds.current())
 
-    def _save(self, source: Source, index: DayIndex, streams: Streams, connections: Connections) -> PartFacts:
+    def _save(
+        self, source: Source, facts: SegmentFacts | None, streams: Streams, connections: Connections
+    ) -> PartFacts:
         tables = {}
         for name in streams.tables:
             path = rows_file(self._folder / source.name, name)
@@ -186,7 +191,7 @@ class _Run:
             connections=[(each.feed, each.stream, each.seq, each.last_ns) for each in connections],
             feeds={feed: _facts_of(content) for feed, content in streams.contents.items()},
             tables=tables,
-            segment=_facts_of_segment(source, index),
+            segment=facts,
         )
 
 
@@ -202,20 +207,42 @@ def _facts_of(content: FeedContent) -> FeedFacts:
     )
 
 
-def _facts_of_segment(source: Source, index: DayIndex) -> SegmentFacts | None:
+def _facts_of_copy(path: Path) -> CopyFacts:
+    identity = identity_of(path)
+    return CopyFacts(path.name, hash_file(path)[1], identity)
+
+
+def _facts_of_segment(
+    release: str, source: Source, index: DayIndex, identity: Identity, copy: CopyFacts
+) -> SegmentFacts | None:
     """None for a segment with damage, or whose records are no plain JSON."""
-    if source.damaged or source.numbers.holes or not source.numbers.sealed or index.odd_controls:
+    first, last = source.numbers.first, source.numbers.last
+    if (
+        source.damaged
+        or source.numbers.holes
+        or not source.numbers.sealed
+        or index.odd_controls
+        or not (first and last)
+    ):
         return None
     controls = [(each.seq, each.wall_ns, each.mono_ns, each.value) for each in index.controls]
     try:
         return SegmentFacts(
+            release=release,
             name=source.name,
+            identity=identity,
+            size=source.bytes,
             sha256=source.sha256,
+            records=source.records,
+            data_records=source.data_records,
             feeds=sorted(source.feeds),
             first_ns=source.first_ns,
             last_ns=source.last_ns,
+            edges=(first, last),
+            unconnected=sorted(index.unconnected.get(source.run_id, ())),
             header=source.header,
             controls=msgspec.msgpack.encode(controls),
+            copy=copy,
         )
     except (OverflowError, UnicodeEncodeError):
         return None  # numbers above 64 bits, or half of a surrogate pair

@@ -1,14 +1,18 @@
 """`harvester prune-journal`: delete sealed segments of which the lake holds a verified copy."""
 
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import sync_directory
+from harvester.journal.checkpoint import segments_since_checkpoint
 from harvester.journal.segment import SEALED
 from harvester.lake.layout import RAW, Partition, find_partitions
 from harvester.lake.manifest import Manifest, hash_file, load_manifest
 from harvester.lake.publish.archive import archive_path, hash_unpacked
+
+NEEDED_TODAY = "a start of the recorder today reads it"
 
 
 class SegmentFinding(NamedTuple):
@@ -19,13 +23,17 @@ class SegmentFinding(NamedTuple):
     keep_because: str | None
 
 
-def judge_segments(journal: Path, lake: Path) -> list[SegmentFinding]:
-    """A finding for each sealed segment of a journal, hashes computed anew. Deletes nothing."""
-    findings = []
-    for path in sorted(journal.glob(f"????-??-??/*{SEALED}")):
-        if path.is_file() and not path.is_symlink():
-            findings.append(SegmentFinding(path, path.stat().st_size, _why_keep(path, lake)))
-    return findings
+def judge_segments(journal: Path, lake: Path, today: date | None = None) -> list[SegmentFinding]:
+    """A finding for each sealed segment of a journal, hashes computed anew. Deletes nothing.
+
+    Of `today` those stay from which a recorder that starts later on the day knows what is accounted for.
+    """
+    paths = [path for path in sorted(journal.glob(f"????-??-??/*{SEALED}")) if path.is_file() and not path.is_symlink()]
+    needed = segments_since_checkpoint([path for path in paths if today and path.parent.name == today.isoformat()])
+    return [
+        SegmentFinding(path, path.stat().st_size, NEEDED_TODAY if path in needed else _why_keep(path, lake))
+        for path in paths
+    ]
 
 
 def _why_keep(path: Path, lake: Path) -> str | None:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.files import identity_of
 from harvester.calendar import NSE_CASH
 from harvester.decode.frames import give_back_heap
 from harvester.journal.format import FYERS_HSM, FYERS_REST, day_directory
@@ -23,6 +24,7 @@ from harvester.lake.day.earlier import Earlier
 from harvester.lake.day.events import read_events
 from harvester.lake.day.intervals import Interval, union
 from harvester.lake.day.model import Expectation, find_grids
+from harvester.lake.day.segment_facts import SegmentFacts
 from harvester.lake.day.segments import DayIndex, Source, find_sources
 from harvester.lake.gaps.streams import StreamGaps
 from harvester.lake.layout import DEPTH, DEPTH50, INDICES, QUOTES, RAW, TRADES, Partition
@@ -32,9 +34,8 @@ from harvester.lake.tables import part_files
 from harvester.lake.tables.origin import Origin
 from harvester.lake.tables.part_files import (
     PartFacts,
-    SegmentFacts,
     SliceFacts,
-    hash_or_nothing,
+    SliceFile,
     rows_file,
     slice_file,
 )
@@ -199,7 +200,7 @@ class _Slicing:
             first_ns=self._first_ns,
             last_ns=self._last_ns,
             tables={name: [_describe(*file) for file in writer.files] for name, writer in writers.items()},
-            states_sha256=hash_or_nothing(states.path),
+            states_file=_describe(states.path, len(states.places)),
             states=states.places,
         )
         part_files.write(slice_file(self._folder, number, "slice"), facts)
@@ -257,5 +258,6 @@ def _controls(segments: Sequence[_Segment]) -> Iterator[ControlRecord]:
             yield ControlRecord(number, seq, wall_ns, mono_ns, value)
 
 
-def _describe(path: Path, rows: int) -> tuple[str, str, int]:
-    return path.name, hash_file(path)[1], rows
+def _describe(path: Path, rows: int) -> SliceFile:
+    identity = identity_of(path)
+    return SliceFile(path.name, hash_file(path)[1], rows, identity)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
@@ -20,6 +20,9 @@ MINUTE_NS = 60 * NS_PER_SECOND
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")]
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")]
 Place = Annotated[str, Meta(pattern=r"^(/.+|s3://[a-z0-9.-]{3,63}(/.*)?|[A-Za-z0-9_][A-Za-z0-9_ .-]*:.*)\Z")]
+RemoteName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]{0,63}\Z")]
+RemoteKey = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
+SecretPlace = Annotated[str, Meta(pattern=r"^(ssm|secret|file):/.+\Z")]
 Minutes = Annotated[int, Meta(ge=1, le=7 * 24 * 60)]
 
 
@@ -27,6 +30,8 @@ class RcloneSettings(Model, frozen=True):
     program: str = "rclone"
     config: Path = Path("/var/lib/harvester/rclone/rclone.conf")
     """Mode 0600, in a folder that the overseer may write: rclone writes refreshed tokens back."""
+    secrets: dict[RemoteName, dict[RemoteKey, SecretPlace]] = field(default_factory=dict)
+    """Where a secret of a remote is stored: {drive: {token: "ssm:/name"}}, or file:/path; taken over when it is new."""
 
 
 class DoorSettings(Model, frozen=True):

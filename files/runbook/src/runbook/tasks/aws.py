@@ -37,13 +37,13 @@ def cost(_: Context, json: bool = False, preset: str | None = None, inventory: s
     """Show what the configured environment costs in a month, with how it is computed and how old the prices are."""
     from runbook.aws import cost, environment
     from runbook.fleet import indices
-    from runbook.tasks import presentation
+    from runbook.tasks import account_presentation
 
     variables = {**environment.load(ROOT, inventory).variables, **(cost.preset(preset) if preset else {})}
     price = cost.prices(str(variables["aws_account_region"]))
     lists = indices.current(indices.path_of(ROOT, inventory, variables.get(indices.VARIABLE)))
     configuration = cost.read_configuration(variables, lists)
-    presentation.show_costs(cost.estimate(configuration, price), price, variables, json=json)
+    account_presentation.show_costs(cost.estimate(configuration, price), price, variables, json=json)
 
 
 @operator(json="print one JSON document", inventory=WHERE["inventory"])
@@ -51,12 +51,12 @@ def outputs(_: Context, json: bool = False, inventory: str | None = "inventory/a
     """Say what the environment has, for scripts: bucket, functions, token page, topic, hosts, tables, parameters."""
     from runbook.aws import environment
     from runbook.aws.outputs import read_outputs
-    from runbook.tasks import presentation
+    from runbook.tasks import account_presentation
 
     here = environment.load(ROOT, inventory)
     with environment.reaching(here) as account:
         found = read_outputs(here, account)
-    presentation.show_outputs(found, json=json)
+    account_presentation.show_outputs(found, json=json)
 
 
 @operator(network="network to let in instead of your present address, such as 203.0.113.7/32", yes="do not ask",
@@ -105,12 +105,12 @@ def athena_tables(
     """Make the tables by which Amazon Athena reads the bucket, or repair them; again after a change of the fleet."""
     from runbook.aws import athena, environment
     from runbook.console.terminal import console
-    from runbook.tasks import presentation
+    from runbook.tasks import account_presentation
 
     here = environment.load(ROOT, inventory)
     with environment.reaching(here) as account:
         changes = athena.plan(here, account)
-        presentation.show_changes(changes, here.names.database)
+        account_presentation.show_changes(changes, here.names.database)
         if dry_run or not changes:
             return
         agree("Make it so?", "Nothing was changed.", yes=yes)
@@ -153,12 +153,12 @@ def destroy(
     """List and remove everything of an environment in AWS; refuses while data would be lost."""
     from runbook.aws import destroy, environment, teardown
     from runbook.console.terminal import console
-    from runbook.tasks import presentation
+    from runbook.tasks import account_presentation
 
     here = environment.load(ROOT, inventory)
     with environment.reaching(here) as account:
         doomed = teardown.plan(here.account, here.names, account)
-        presentation.show_doomed(doomed, here.names.stem)
+        account_presentation.show_doomed(doomed, here.names.stem)
         if dry_run or not doomed:
             return
         if lose_data != here.names.environment:

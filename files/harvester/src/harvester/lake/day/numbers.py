@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from harvester.journal.format import HEADER, Record
+from harvester.journal.format import CONTROL, HEADER, Record
 from harvester.journal.reader import control_of
 
 NumberRange = tuple[int, int]
@@ -40,6 +40,11 @@ class Numbers:
     _last: Record | None = None
     _end: int = 0
     _had: list[NumberRange] = field(default_factory=list)
+
+    @classmethod
+    def of_whole(cls, first: Edge, last: Edge) -> Self:
+        """Those of a sealed segment without a hole."""
+        return cls(first, sealed=True, _last=Record(CONTROL, 0, 0, *last, 0, b""))
 
     def take(self, offset: int, record: Record, read: Iterable[NumberRange]) -> bool:
         """Note a record; whether it is the first with its number. `read`: numbers of the run in earlier segments."""

@@ -6,12 +6,17 @@ symbol, each record read again at its place.
 
 import hashlib
 from array import array
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, cast
 
+import msgspec
+
 from harvester.base.errors import HarvesterError
+from harvester.base.files import is_still
 from harvester.journal.format import (
     CANDLE_FEEDS,
     CONTROL,
@@ -27,8 +32,10 @@ from harvester.journal.format import (
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.journal.segment import OPEN, SEALED
 from harvester.lake.day.controls import ControlLog, ControlRecord
-from harvester.lake.day.numbers import NumberRange, Numbers
+from harvester.lake.day.earlier_segments import EarlierSegments
+from harvester.lake.day.numbers import Edge, Numbers
 from harvester.lake.day.order import in_order
+from harvester.lake.day.segment_facts import CopyFacts, SegmentFacts
 
 NEVER = 2**63
 
@@ -53,6 +60,8 @@ class Source:
     """Records whose number is not higher than that of the one before; they are not read, and count as damaged bytes."""
     numbers: Numbers = field(default_factory=Numbers)
     header: dict[str, Any] = field(default_factory=dict)
+    copy: CopyFacts | None = None
+    """An archived copy of just these bytes, made while the day ran."""
 
     @property
     def is_open(self) -> bool:
@@ -161,12 +170,18 @@ class _Hashing:
         return chunk
 
 
-def read_index(sources: list[Source]) -> DayIndex:
-    """Read every segment once: fill in the sources, collect control records, note where data records lie."""
+def read_index(sources: list[Source], before: Mapping[str, SegmentFacts] = MappingProxyType({})) -> DayIndex:
+    """Read every segment once: fill in the sources, collect control records, note where data records lie.
+
+    `before` has facts of segments with frames of sockets alone, by name; one that is untouched since is not read.
+    """
     index = DayIndex(sources)
-    known = _Known()
+    known = EarlierSegments()
     failed = []
     for number, source in enumerate(sources):
+        facts = before.get(source.name)
+        if facts and is_still(source.path, facts.identity) and _take_facts(facts, number, source, index, known):
+            continue
         try:
             with closing(open_segment(source.path)) as file:
                 _read_source(file, number, source, index, known)
@@ -181,31 +196,7 @@ def read_index(sources: list[Source]) -> DayIndex:
     return index
 
 
-@dataclass
-class _Known:
-    """What earlier segments of the day say of later ones."""
-
-    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The last header of each process."""
-    numbers: dict[str, list[NumberRange]] = field(default_factory=dict)
-    """The numbers of the records of each run."""
-    run_id: str = ""
-    connected: set[tuple[Any, Any]] = field(default_factory=set)
-    """Feed and stream of the connections of the run that was read last."""
-
-    def see_connection(self, run_id: str, value: dict[str, Any] | None) -> None:
-        """Note a control record, if it begins a connection."""
-        if run_id != self.run_id:
-            self.run_id, self.connected = run_id, set()
-        if value and value["type"] == "connect":
-            self.connected.add((_plain(value.get("feed")), _plain(value.get("stream"))))
-
-
-def _plain(value: object) -> int | None:
-    return value if type(value) is int else None
-
-
-def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, known: _Known) -> None:
+def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, known: EarlierSegments) -> None:
     hashing = _Hashing(file)
     stream = RecordStream(cast(BinaryIO, hashing))
     process = source.name.partition("-")[2]
@@ -234,6 +225,26 @@ def _read_source(file: BinaryIO, number: int, source: Source, index: DayIndex, k
     source.damaged, source.repeated = tuple(stream.damaged), stream.repeated
     source.numbers.finish(stream.size)
     known.numbers.setdefault(source.run_id, []).extend(source.numbers.ranges())
+
+
+def _take_facts(facts: SegmentFacts, number: int, source: Source, index: DayIndex, known: EarlierSegments) -> bool:
+    """Do as `_read_source`; nothing, and False, where an earlier segment has numbers of this one."""
+    numbers = Numbers.of_whole(*(Edge(*edge) for edge in facts.edges))
+    run_id = str(facts.header.get("run_id", ""))
+    if any(last >= facts.edges[0][0] for _, last in known.numbers.get(run_id, ())):
+        return False
+    source.header = known.heads[source.name.partition("-")[2]] = facts.header
+    source.bytes, source.sha256, source.numbers = facts.size, facts.sha256, numbers
+    source.records, source.data_records, source.feeds = facts.records, facts.data_records, {*facts.feeds}
+    source.first_ns, source.last_ns, source.copy = facts.first_ns, facts.last_ns, facts.copy
+    known.see_connection(run_id, None)
+    if missing := {*facts.unconnected} - known.connected:
+        index.unconnected.setdefault(run_id, set()).update(missing)
+    for seq, wall_ns, mono_ns, value in msgspec.msgpack.decode(facts.controls):
+        index.controls.append(ControlRecord(number, seq, wall_ns, mono_ns, value))
+        known.see_connection(run_id, value)
+    known.numbers.setdefault(run_id, []).extend(numbers.ranges())
+    return True
 
 
 def _streams_of(source: Source) -> dict[int, dict[int, str]]:

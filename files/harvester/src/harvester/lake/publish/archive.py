@@ -38,19 +38,21 @@ def archive_path(directory: Path, name: str) -> Path:
     return next((path for path in paths if path.exists()), paths[0])
 
 
-def archive_segment(source: Source, directory: Path, form: Form = Form.ZSTD, made: Path | None = None) -> Path:
+def archive_segment(
+    source: Source, directory: Path, form: Form = Form.ZSTD, made: Path | None = None, *, is_proven: bool = False
+) -> Path:
     """Have a verified small copy of a segment in `directory`; its path is returned.
 
     A copy that is there, in any form, and unpacks to the same bytes is kept; so is `made`, a copy that was made
-    elsewhere on this disk, which is moved here. Raises HarvesterError for one that does
-    not, OSError.
+    elsewhere on this disk, which is moved here, without unpacking it where that `is_proven`. Raises HarvesterError for
+    one that does not, OSError.
     """
     target = archive_path(directory, source.name)
     if target == source.path:
         return target
     if target.exists():
         _compare(target, source)
-    elif made and made.exists() and not _differs(made, source):
+    elif made and made.exists() and (is_proven or not _differs(made, source)):
         make_directory(directory)
         target = directory / made.name
         publish(made, target)

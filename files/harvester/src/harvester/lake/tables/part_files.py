@@ -15,18 +15,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from harvester.base.files import make_directory, replacing
+from harvester.base.files import Identity, is_still, make_directory, replacing
 from harvester.decode.fyers_hsm import HsmDecoder, HsmState
 from harvester.decode.fyers_tbt import TbtDecoder, TbtState
-from harvester.journal.format import FYERS_TBT
+from harvester.journal.format import FYERS_TBT, SOCKETS
+from harvester.lake.day.segment_facts import SegmentFacts
 from harvester.lake.tables.spool import SavedRows
 
 FOLDER = ".building"
-FORMAT = 3
+FORMAT = 4
 RAW = "raw"
 _DIGEST = hashlib.sha256().digest_size
 Stored = TypeVar("Stored", bound="PartFacts | RunState | SliceFacts")
@@ -50,19 +51,6 @@ class FeedFacts(msgspec.Struct, frozen=True):
     notices: list[str]
     snapshots: tuple[bytes, bytes, bytes]
     """int64 arrays: symbol, connection, time."""
-
-
-class SegmentFacts(msgspec.Struct, frozen=True):
-    """What the index has of a segment without damage. Times are wall ns."""
-
-    name: str
-    sha256: str
-    feeds: list[int]
-    first_ns: int
-    last_ns: int
-    header: dict[str, Any]
-    controls: bytes
-    """Its control records in msgpack: seq, wall and monotonic ns, and the object of each."""
 
 
 class PartFacts(msgspec.Struct, frozen=True):
@@ -108,6 +96,20 @@ class RunState(msgspec.Struct):
     connections: list[OpenConnection] = []
 
 
+class SliceFile(msgspec.Struct, frozen=True):
+    """A file of a slice, as it was read back."""
+
+    name: str
+    sha256: str
+    rows: int
+    identity: Identity
+
+    def is_whole(self, folder: Path) -> bool:
+        """Whether it is what it was: untouched, or read and found with the same bytes."""
+        path = folder / self.name
+        return is_still(path, self.identity) or hash_or_nothing(path) == self.sha256
+
+
 class SliceFacts(msgspec.Struct, frozen=True):
     """A stretch of the day's segments whose rows are in finished files of the tables. Times are wall ns."""
 
@@ -119,9 +121,9 @@ class SliceFacts(msgspec.Struct, frozen=True):
     first_ns: int
     last_ns: int
     """Receipt of the first and of the last record with data; nothing of a later slice came before `last_ns`."""
-    tables: dict[str, list[tuple[str, str, int]]]
-    """By table: name, SHA-256 and rows of each file."""
-    states_sha256: str
+    tables: dict[str, list[SliceFile]]
+    """The files by table."""
+    states_file: SliceFile
     states: dict[str, tuple[int, int]]
     """By symbol: where its state is in the file of states, and how many bytes."""
 
@@ -168,6 +170,13 @@ def read(path: Path, kind: type[Stored]) -> Stored | None:
     if isinstance(found, PartFacts):
         found.symbols[:] = map(sys.intern, found.symbols)  # hundreds of parts have the same thousands
     return found
+
+
+def segments_before(lake: Path, day: date, release: str) -> dict[str, SegmentFacts]:
+    """What the parts of this release say of segments with frames of sockets alone, by name of the segment."""
+    parts = (read(path, PartFacts) for path in sorted(folder_of_day(lake, day).glob("*.part")))
+    segments = (part.segment for part in parts if part and part.segment)
+    return {each.name: each for each in segments if each.release == release and {*each.feeds} <= {*SOCKETS}}
 
 
 def rows_file(stem: Path, table: str) -> Path:

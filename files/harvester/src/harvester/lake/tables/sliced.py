@@ -16,7 +16,7 @@ import zstandard
 from harvester.journal.format import FYERS_HSM, FYERS_REST, SOCKETS
 from harvester.lake.day.model import Day
 from harvester.lake.gaps.streams import Reception, StreamGaps
-from harvester.lake.tables.part_files import SliceFacts, hash_or_nothing, read_slices, slice_file
+from harvester.lake.tables.part_files import SliceFacts, read_slices, slice_file
 from harvester.lake.tables.prepared import Prepared
 from harvester.lake.tables.stream_pass import NotAsSlicedError, Streams
 from harvester.lake.tables.symbol_state import SymbolState
@@ -80,8 +80,8 @@ class Slices:
     def files(self, table: str) -> Iterable[tuple[Path, str, int]]:
         """Path, SHA-256 and rows of a table's files, in order."""
         for each in self._facts:
-            for name, sha256, rows in each.tables.get(table, []):
-                yield self._folder / name, sha256, rows
+            for file in each.tables.get(table, []):
+                yield self._folder / file.name, file.sha256, file.rows
 
     def states(self, symbol: str) -> list[SymbolState]:
         """The symbol after each slice that knows of it."""
@@ -137,10 +137,6 @@ def _is_begin(facts: Sequence[SliceFacts], day: Day) -> bool:
 
 def _are_whole(folder: Path, facts: Sequence[SliceFacts]) -> bool:
     """Whether the files are what they were."""
-    for number, each in enumerate(facts, start=1):
-        if hash_or_nothing(slice_file(folder, number, "states")) != each.states_sha256:
-            return False
-        files = (file for table in each.tables.values() for file in table)
-        if any(hash_or_nothing(folder / name) != sha256 for name, sha256, _ in files):
-            return False
-    return True
+    files = [each.states_file for each in facts]
+    files += [file for each in facts for table in each.tables.values() for file in table]
+    return all(file.is_whole(folder) for file in files)
