@@ -185,6 +185,8 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(f"runbook.tasks.backfill_table.{shown}", lambda *_: None)
     monkeypatch.setattr(playbook, "run", lambda *_, **__: None)
     monkeypatch.setattr(logs, "show", lambda *_, **__: None)
+    monkeypatch.setattr("runbook.fleet.live_page.prove", lambda *_: None)
+    monkeypatch.setattr("runbook.fleet.live_page.relay", lambda *_: None)
     monkeypatch.setattr(tunnel, "open_tunnel", lambda *_: subprocess.Popen(["true"]))
     monkeypatch.setattr(tunnel, "follow", lambda *_: None)
     monkeypatch.setattr(keys, "shared_key", lambda _: tmp_path / "key")
