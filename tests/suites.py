@@ -65,6 +65,7 @@ SUITES = (  # those that run side by side start in this order: the long ones fir
     Suite("readers", slow=True),
     Suite("workers"),
     Suite("us"),
+    Suite("live", slow=True, packages="apt-tokens.txt"),
     Suite("golden"),
     Suite("differential", slow=True),
     Suite("fuzz", slow=True),

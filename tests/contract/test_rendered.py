@@ -15,6 +15,7 @@ from harvester.base.validation import validate
 from harvester.commands.renew import PAUSES_SECONDS
 from harvester.config.settings import Settings, load_settings
 from harvester.health.installed import Installed
+from harvester.live.bridge import SOCKET
 
 BIN = Path(sys.executable).parent
 ONLINE = (
@@ -34,7 +35,7 @@ OFFLINE = (
     "harvester-verify.service",
     "harvester-failure@.service",
 )
-WATCH = "harvester-watch.service"
+WATCH, LIVE = "harvester-watch.service", "harvester-live.service"
 TELLING = ("harvester-alert.service", "harvester-failure@.service", "harvester-remind.service", WATCH)
 ACCOUNT = "123456789012"
 HOST = "harvesters: {hosts: {rendered: {}}}\n"
@@ -103,7 +104,8 @@ def test_nothing_is_delivered_that_nobody_asked_for(rendered):
     }
     for unit in (DELIVER, DELIVER_RAW):
         text = (rendered / unit).read_text("utf-8")
-        assert "\nUser=harvester-deliver\n" in text and "\nReadWritePaths=/var/lib/harvester/deliveries\n" in text
+        assert "\nUser=harvester-deliver\n" in text
+        assert "\nReadWritePaths=/var/lib/harvester/deliveries -/var/spool/harvester-alert\n" in text
 
 
 def test_no_database_is_reached_that_nobody_asked_for(rendered):
@@ -116,6 +118,15 @@ def test_no_database_is_reached_that_nobody_asked_for(rendered):
     for unit in (ROWS, ROWS_LIVE):
         text = (rendered / unit).read_text("utf-8")
         assert "\nUser=harvester-rows\n" in text and "\nReadWritePaths=/var/lib/harvester/rows" in text
+
+
+def test_the_live_page_is_reached_by_its_socket_alone_and_writes_nothing(rendered):
+    unit, listens = (rendered / LIVE).read_text("utf-8"), (rendered / "harvester-live.socket").read_text("utf-8")
+
+    assert f"\nListenStream={SOCKET}\n" in listens and "\nSocketMode=0660\n" in listens
+    assert "\nUser=harvester-live\n" in unit and "\nPrivateNetwork=yes\n" in unit
+    assert "ReadWritePaths" not in unit and "StateDirectory" not in unit and "RuntimeDirectory" not in unit
+    assert "/var/lib/harvester-token" in next(line for line in unit.splitlines() if line.startswith("Inaccessible"))
 
 
 def test_a_renewal_that_is_not_wanted_is_switched_off_and_one_that_is_can_tell_what_became_of_it(rendered):
@@ -149,7 +160,7 @@ def test_what_must_be_on_a_host_is_what_the_role_puts_there(rendered):
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze here; the lab has one")
-@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, *SENDING), 1.5), (OFFLINE, 0.5), ((WATCH,), 2.1)])
+@pytest.mark.parametrize(("units", "bound"), [((*ONLINE, *SENDING), 1.5), ((*OFFLINE, LIVE), 0.5), ((WATCH,), 2.1)])
 def test_the_units_are_exposed_little(rendered, units, bound):
     for unit in units:
         limit = f"--threshold={bound * 10:.0f}"

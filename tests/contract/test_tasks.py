@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
     "allow-me", "athena-tables", "audit", "backfill", "bench", "calendar-update", "cleanup", "configure", "cost",
     "deliver", "demo", "deploy", "destroy", "doctor", "due", "export", "index-update", "jobs", "lab-down", "lab-up",
-    "logs", "mutants", "notify-test", "outputs", "pull-data", "pull-database", "query", "replace-host", "restart",
-    "restore", "rollback", "rotate-ssh-key", "run-job", "secret-put", "site", "start", "status", "stop", "test",
-    "token-page", "token-push", "token-status", "token-undo", "tunnel", "verify-data", "wake",
+    "live", "logs", "mutants", "notify-test", "outputs", "pull-data", "pull-database", "query", "replace-host",
+    "restart", "restore", "rollback", "rotate-ssh-key", "run-job", "secret-put", "site", "start", "status", "stop",
+    "test", "token-page", "token-push", "token-status", "token-undo", "tunnel", "verify-data", "wake",
     "worker", "workers",
 }  # fmt: skip
 OPERATORS = sorted(PROMISED - {"bench", "demo", "mutants", "test"})

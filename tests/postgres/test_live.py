@@ -161,7 +161,7 @@ def test_a_journal_that_cannot_be_read_is_said_and_nothing_is_skipped(
         raise PermissionError(13, "Permission denied", "/journal/1.open")
 
     with monkeypatch.context() as patch:
-        patch.setattr("harvester.postgres.tail.open_segment", denied)
+        patch.setattr("harvester.live.tail.open_segment", denied)
         with pytest.raises(HarvesterError, match=r"^/journal/1.open: the journal cannot be read \(Permission denied\)"):
             live.turn(DAY)
     live.forget()

@@ -18,7 +18,7 @@ TOKEN = {
     "refresh_token": "1//refresh",
     "expiry": "2026-11-30T00:00:00Z",
 }
-CONFIG = "# made by the role\n[drive]\ntype = drive\nScope = 100% drive\n\n[other]\ntype = local\n"
+CONFIG = "# made by the role\n[drive]\ntype = drive\nScope = 100% drive\n\n[other]\ntype = local\na:b = c\n"
 
 
 class Logins:
@@ -44,7 +44,12 @@ def test_a_stored_token_is_taken_over_once_and_what_rclone_refreshes_stays(login
     logins.store(json.dumps(TOKEN, indent=1))
     assert take_logins(logins.settings) == ["drive"]
     text = logins.config.read_text()
-    assert f"token = {json.dumps(TOKEN)}\n" in text and "Scope = 100% drive\n" in text and "[other]\n" in text
+    assert (
+        f"token = {json.dumps(TOKEN)}\n" in text
+        and "Scope = 100% drive\n" in text
+        and "[other]\n" in text
+        and "a:b = c\n" in text
+    )
     assert logins.config.stat().st_mode & 0o777 == 0o600
     refreshed = text.replace("ya29.one", "ya29.two")
     logins.config.write_text(refreshed)

@@ -12,9 +12,9 @@ from harvester import cli
 from harvester.alerts.inbox import take
 from harvester.base.validation import validate
 from harvester.config.settings import NotRecordingError, find_settings, load_settings
-from harvester.health.facts import Facts
+from harvester.health.facts import Disk, Facts
 from harvester.health.installed import Installed
-from harvester.health.musts import OF_RECORDING, TITLES, check_host
+from harvester.health.musts import TITLES, check_host
 from harvester.health.view import make_view
 
 Run = Callable[..., tuple[int, str, str]]
@@ -88,7 +88,7 @@ def test_its_health_names_its_release_and_asks_for_nothing_of_a_recorder(run: Ru
     assert code == 3, "nothing has looked at this host yet"
     assert answer["release"] and len(answer["config_hash"]) == 12
     names = {check["name"] for check in answer["checks"]}
-    assert names == set(TITLES) - OF_RECORDING
+    assert names == set(TITLES) - {"services", "hand-over", "closed days", "certificate", "bucket"}
     assert all(check["of_host"] for check in answer["checks"])
 
 
@@ -101,9 +101,27 @@ def test_nothing_that_is_lost_on_it_is_lost_in_a_session(onlooker: Onlooker) -> 
     assert {check.name for check in check_host(view._replace(installed=recorder))} == set(TITLES)
 
 
+def test_its_disk_needs_no_room_for_what_is_recorded(onlooker: Onlooker) -> None:
+    facts = Facts(at_ns=1, booted_ns=0, disks=(Disk(str(onlooker.data["data_dir"]), 300 << 20, 0, 0),))
+    for records in (False, True):
+        installed = validate(Installed, onlooker.data | {"records": records})
+        view = make_view(installed, facts, settings=None, calendar=None, watched_ns=1, now_ns=2)
+        [space] = [check for check in check_host(view) if check.name == "space"]
+        assert space.ok is not records
+
+
 def test_only_the_word_false_makes_a_host_an_onlooker(onlooker: Onlooker, run: Run) -> None:
-    onlooker.config.write_text('{"records": true}')
-    assert run("sessions")[0] == 2
+    for other in ("true", "0", "null", '"false"'):
+        onlooker.config.write_text(f'{{"records": {other}}}')
+        assert run("sessions")[0] == 2, other
     onlooker.config.write_text('{"records": false}')
     assert run("sessions", "--date", "2026-11-23")[0] == 0, "by the package's calendar"
     assert run("due", "--date", "2026-11-23")[0] == 0
+
+
+def test_a_recorder_whose_configuration_says_so_by_mistake_is_not_told_of_as_an_onlooker(
+    onlooker: Onlooker, run: Run
+) -> None:
+    onlooker.installed.write_text(json.dumps(onlooker.data | {"records": True}))
+    code, _, error = run("alert", "--source", "me", "Hello")
+    assert code == 2 and "this host records nothing" in error

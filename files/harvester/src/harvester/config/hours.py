@@ -13,8 +13,10 @@ from harvester.config.settings import Settings
 class DayHours:
     """Of one day of one host."""
 
-    def __init__(self, settings: Settings, calendar: TradingCalendar, day: date) -> None:
+    def __init__(self, settings: Settings, calendar: TradingCalendar, day: date, width_ns: int = 0) -> None:
+        """`width_ns` of a bar; 0: as the settings have candles."""
         self._settings, self._calendar, self._day = settings, calendar, day
+        self._width_ns = width_ns or settings.candles.width_ns
 
     @cached_property
     def _segments(self) -> Mapping[str, str]:
@@ -25,7 +27,7 @@ class DayHours:
         candles, phases = self._settings.candles, self._settings.calendar.phases
         return {
             segment: bar_day(
-                self._calendar.of(segment).session(self._day), candles.width_ns, phases, candles.final_after_ns
+                self._calendar.of(segment).session(self._day), self._width_ns, phases, candles.final_after_ns
             )
             for segment in set(self._segments.values())
             if segment in self._calendar.segments

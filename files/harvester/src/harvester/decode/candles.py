@@ -11,7 +11,12 @@ from typing import NamedTuple
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import day_end_ns, midnight_ns, to_local
 from harvester.brokers.bars import LAST_SECOND, Candle, History
+from harvester.brokers.fyers.history import read_history as read_fyers
+from harvester.brokers.schwab.history import read_history as read_schwab
+from harvester.journal.format import FYERS_HISTORY, SCHWAB_HISTORY
 
+READERS = {FYERS_HISTORY: read_fyers, SCHWAB_HISTORY: read_schwab}
+"""What reads an answer, by the feed of its record."""
 OTHER_DAY = "other_day"
 """Why a candle is rejected that is of another day than was asked for."""
 

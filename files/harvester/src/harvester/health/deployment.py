@@ -44,8 +44,9 @@ def judge_firewall(view: View) -> Fault | None:
 
 def judge_space(view: View) -> Fault | None:
     """The disk of the data is told of before recording stops."""
+    recorded_on = str(view.installed.data_dir) if view.installed.records else ""
     for disk in view.facts.disks or ():
-        least = 2 * view.reserve_bytes if disk.path == str(view.installed.data_dir) else LOW_BYTES
+        least = 2 * view.reserve_bytes if disk.path == recorded_on else LOW_BYTES
         if disk.free_bytes < least:
             detail = f"{disk.free_bytes >> 20} MiB free on {disk.path}, {least >> 20} are needed"
             return Fault(detail, free_space(disk.path))

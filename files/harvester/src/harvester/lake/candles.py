@@ -6,12 +6,10 @@ import numpy as np
 
 from harvester.base.market import in_force
 from harvester.brokers.bars import History
-from harvester.brokers.fyers.history import read_history as read_fyers
-from harvester.brokers.schwab.history import read_history as read_schwab
 from harvester.calendar.bars import NO_BARS, BarDay
-from harvester.decode.candles import BarBook, Place
+from harvester.decode.candles import READERS, BarBook, Place
 from harvester.decode.frames import Ints
-from harvester.journal.format import FYERS_HISTORY, SCHWAB_HISTORY, Record, decode_candles
+from harvester.journal.format import Record, decode_candles
 from harvester.lake.certificate.candles import certify_candles, certify_section
 from harvester.lake.certificate.day import of_segment
 from harvester.lake.certificate.streams import Json
@@ -22,9 +20,6 @@ from harvester.lake.gaps.polls import GapRow
 from harvester.lake.schema import CANDLES_TABLE, LIVE
 from harvester.lake.tables.poll_rows import Spool, read_in_order
 from harvester.ledger.outage import Outage
-
-READERS = {FYERS_HISTORY: read_fyers, SCHWAB_HISTORY: read_schwab}
-"""What reads an answer, by the feed of its record."""
 
 
 class DayCandles:

@@ -15,10 +15,11 @@ from harvester.config.settings import Settings
 from harvester.deliver.protocol import Item, ItemError, Plan
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, now, save
 from harvester.lake.layout import Partition
+from harvester.live.bars import Minute
 from harvester.postgres.columns import Row, TableLayout, layout_of
 from harvester.postgres.lake_rows import LakeRows, kinds_of
 from harvester.postgres.merge import Merged
-from harvester.postgres.minutes import Minute, rows_of, tickers_of
+from harvester.postgres.minutes import rows_of, tickers_of
 from harvester.postgres.place import Database
 from harvester.price_feed.days import ClosedDay, FeedDay, Source
 

@@ -21,10 +21,11 @@ from harvester.config.settings import Settings
 from harvester.health.live_rows import PATIENCE_NS, STATE, LiveState
 from harvester.journal.format import day_directory
 from harvester.lake.layout import RAW, Partition
+from harvester.live.bars import Change, LiveBars
+from harvester.live.tail import JournalTail
 from harvester.postgres.columns import Row, layout_of
 from harvester.postgres.minutes import rows_of, tickers_of
 from harvester.postgres.place import Database
-from harvester.postgres.tail import Change, JournalTail, LiveBars
 
 LOOK_SECONDS = 0.25
 FIRST_PAUSE, LAST_PAUSE = 1.0, 30.0
@@ -41,9 +42,15 @@ class _Day:
 
     date: date
     hours: DayHours
+    tail: JournalTail
     bars: LiveBars
     sent: dict[tuple[str, str], dict[datetime, int]] = field(default_factory=dict)
     """By table and symbol, begin and hash of each row that was committed: whole rows take four times as much."""
+
+    def look(self) -> list[Change]:
+        """Take in what was written since; the symbols whose answers came. Raises OSError."""
+        taken = (self.bars.take(source, record) for source, record in self.tail.records())
+        return [*{change.symbol: change for change in taken if change}.values()]
 
 
 class LiveDelivery:
@@ -70,7 +77,7 @@ class LiveDelivery:
         if self._day is None or today != self._day.date:
             self._day = self._begin(today)
         try:
-            changes = [change for change in self._day.bars.look() if change.symbol in self._tickers]
+            changes = [change for change in self._day.look() if change.symbol in self._tickers]
         except OSError as error:
             raise HarvesterError(
                 f"{error.filename}: the journal cannot be read ({error.strerror}). Correct its owner and mode."
@@ -90,7 +97,7 @@ class LiveDelivery:
         hours = DayHours(settings, self._calendar(), today)
         if self.state.date != str(today):
             self.state.date, self.state.watermark = str(today), {}
-        return _Day(today, hours, LiveBars(tail, hours, settings.candles.width_ns))
+        return _Day(today, hours, tail, LiveBars(hours.of, settings.candles.width_ns))
 
     def _deliver(self, day: _Day, changes: list[Change]) -> int:
         fresh = {(table, change.symbol): rows for change in changes for table, rows in self._fresh(day, change.symbol)}

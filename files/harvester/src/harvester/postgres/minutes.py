@@ -2,25 +2,17 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
 from harvester.config.row_tables import EQUITY_DATA, INDICATORS, ticker_of
 from harvester.indicators.averages import averages_of, round_price
+from harvester.live.bars import Minute
 from harvester.postgres.columns import Row
 
 UNITS = 100
 """Of the lake's prices that one is: paise a rupee."""
 TICKER_LIMIT = 10
-
-
-class Minute(NamedTuple):
-    """A bar in force: begin in wall ns, close in paise, shares."""
-
-    begin_ns: int
-    close: int
-    volume: int
 
 
 def tickers_of(symbols: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from harvester.base.errors import HarvesterError, UnhealthyError
+from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from runbook.tasks.here import ROOT, awake_hosts_of, hosts_of, play
 from runbook.tasks.options import APPLICATION, OUTPUT, WHERE, operator
 
@@ -37,6 +37,24 @@ def status(
     presentation.show_json([answer.to_dict() for answer in answers]) if json else show_status(answers)
     if not all(answer.healthy for answer in answers):
         raise UnhealthyError("not every host is healthy; see above.")
+
+
+@operator(here="port on this machine (default: 8321)", **WHERE)
+def live(_: Context, here: int = 8321, inventory: str | None = None, limit: str | None = None) -> None:
+    """Show a host's page of today in a browser here, price, book and gaps as they arrive, until Ctrl-C."""
+    from runbook.console.terminal import console, waiting
+    from runbook.fleet import live_page
+    from runbook.fleet.tunnel import LOOPBACK
+
+    hosts = awake_hosts_of(inventory, limit)
+    if len(hosts) != 1:
+        raise ConfigError(f"The live page is one host's, and these are {len(hosts)}: name it with --limit HOST.")
+    with live_page.listen(here) as listening:
+        with waiting(f"asking {hosts[0].name} for its page"):
+            live_page.prove(hosts[0])
+        console().print(f"http://{LOOPBACK}:{here}/ is the page of {hosts[0].name}; Ctrl-C ends it", markup=False)
+        with suppress(KeyboardInterrupt):
+            live_page.relay(hosts[0], listening)
 
 
 @operator(date="market date, YYYY-MM-DD (default: today)", json="print the hosts' own ledgers as JSON", **WHERE)
