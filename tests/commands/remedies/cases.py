@@ -13,6 +13,7 @@ from tests.commands.failures import tear
 from tests.commands.places import CLOSED, PENDING, no_room
 from tests.commands.remedies.world import World
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.lake.manifest import describe_file
 
 Words = Sequence[str]
@@ -72,8 +73,9 @@ def replace_manifest(world: World, said: str) -> None:
 
 
 def close_with_receipt(world: World) -> None:
-    """The day is closed, and a receipt names its files; its journal is still there."""
+    """The day before is closed, and a receipt names its files; its journal is still there."""
     world.do("harvester", "close", "--date", PENDING)
+    world.wall_ns += 24 * 3_600 * NS_PER_SECOND
     lake = world.place.lake
     described = [describe_file(lake, path, 1) for path in sorted(lake.glob(f"*/date={PENDING}/*/*.*"))]
     content = [{"path": each.path, "sha256": each.sha256} for each in described if "/manifest" not in each.path]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from tests.commands.places import Place
+from tests.commands.places import NOW_NS, Place
 from tests.commands.remedies.running import Ending, invoke, run
 
 from harvester.lake.layout import folder_of
@@ -24,6 +24,8 @@ class World:
 
     place: Place
     checkout: Path
+    wall_ns: int = NOW_NS
+    """The host's clock."""
 
     @property
     def store(self) -> LocalStore:
@@ -36,7 +38,7 @@ class World:
     def run(self, words: Sequence[str]) -> Ending:
         """A command as it is printed; {root} is the host's directory."""
         words = [word.format(root=self.place.root) for word in words]
-        return run(self.place, words) if words[0] == "harvester" else invoke(words)
+        return run(self.place, words, self.wall_ns) if words[0] == "harvester" else invoke(words)
 
     def do(self, *words: str) -> Ending:
         """A command that must succeed."""

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -202,6 +203,16 @@ def clean(place, receipt: Path, keep_days: int = 0) -> list[str]:
     verdicts = judge_files(place.lake, place.journal, proof, keep_days)
     delete_files(place.lake, verdicts, proof)
     return sorted({verdict.keep_because for verdict in verdicts if verdict.keep_because})
+
+
+def test_of_today_nothing_is_cleaned_up_although_no_day_is_to_be_kept(closed, receipt: Path) -> None:
+    """Its newest segments are still in the journal, where a start of the recorder reads them."""
+    proof, today = load_receipt(receipt), closed.partition.date
+    findings = judge_files(closed.lake, closed.journal, proof, 0, today)
+    assert {each.keep_because for each in findings} == {"it is of the newest days"}
+    delete_segments(judge_segments(closed.journal, closed.lake))
+    later = judge_files(closed.lake, closed.journal, proof, 0, today + timedelta(days=1))
+    assert {each.keep_because for each in later} == {None}
 
 
 def test_clean_up_takes_tables_and_archives_and_leaves_the_accounts(closed, receipt: Path) -> None:

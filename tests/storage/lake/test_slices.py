@@ -171,7 +171,7 @@ def test_the_close_says_how_many_slices_it_has_not_taken(streamed: StreamedPlace
     closing = streamed.close(explain="as told")
 
     assert sum(made) > 0 and closing.refused_slices == (sum(made) if is_lost else 0)
-    said = f"{sum(made)} slices of harvester build were not taken, because what they rest on has changed"
+    said = f"{sum(made)} slices made while the day ran were not taken, because what they rest on has changed"
     assert (said in describe(closing)) == is_lost
 
 

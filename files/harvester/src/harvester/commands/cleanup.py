@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from harvester.base.arguments import at_least
+from harvester.base.clock import SystemClock
+from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
 from harvester.lake.cleanup import KEEP_DAYS, delete_files, judge_files
 from harvester.lake.publish.files import locked
@@ -23,15 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="proof of verified copies elsewhere; one for each place that upload.proof demands",
     )
     parser.add_argument(
-        "--keep-days", type=at_least(0), default=KEEP_DAYS, metavar="N", help="keep the newest N days (default 2)"
+        "--keep-days",
+        type=at_least(0),
+        default=KEEP_DAYS,
+        metavar="N",
+        help="keep the newest N days, and today (default 2)",
     )
 
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Clean up, or say what clean-up would do."""
+    today = TradingCalendar.trading_date(SystemClock().wall_ns())
     receipt = accept([load_receipt(path) for path in args.receipt], settings.upload)
     with locked(settings.lake_dir):
-        findings = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days)
+        findings = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days, today)
         for finding in findings:
             fate = f"keep, {finding.keep_because}" if finding.keep_because else "delete"
             print(f"{finding.entry.path}: {fate}")

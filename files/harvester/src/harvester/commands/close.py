@@ -122,7 +122,7 @@ def describe(closing: Closing) -> str:
     lines = [f"{day}: closed, generation {closing.manifest.generation}, {len(closing.manifest.files)} files."]
     if closing.refused_slices:
         lines.append(
-            f"  {closing.refused_slices} slices of harvester build were not taken, because what they rest on has"
+            f"  {closing.refused_slices} slices made while the day ran were not taken, because what they rest on has"
             " changed since: all was decoded again, which took longer."
         )
     lines += [f"  damage: {sentence}" for sentence in tell_damage(closing.certificate)]

@@ -28,15 +28,18 @@ class FileFinding(NamedTuple):
     keep_because: str | None
 
 
-def judge_files(lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS) -> list[FileFinding]:
+def judge_files(
+    lake: Path, journal: Path, receipt: Receipt, keep_days: int = KEEP_DAYS, today: date | None = None
+) -> list[FileFinding]:
     """A finding for each removable file on disk, hashes computed anew. Deletes nothing.
 
-    Raises HarvesterError when a manifest cannot be trusted, ConfigError when `keep_days` is negative.
+    Of `today` all stays, whatever `keep_days` is: a part of its journal does, too. Raises HarvesterError when a
+    manifest cannot be trusted, ConfigError when `keep_days` is negative.
     """
     if keep_days < 0:
         raise ConfigError(f"--keep-days is {keep_days}, and must not be negative.")
     partitions = find_partitions(lake)
-    newest = set(sorted({partition.date for partition in partitions})[-keep_days:] if keep_days else [])
+    newest = set(sorted({partition.date for partition in partitions})[-keep_days:] if keep_days else []) | {today}
     findings = []
     for partition in partitions:
         manifest = load_manifest(lake, partition)
@@ -59,7 +62,7 @@ def is_removable(entry: FileEntry) -> bool:
 
 
 def _why_keep(
-    lake: Path, journal: Path, partition: Partition, entry: FileEntry, receipt: Receipt, newest: set[date]
+    lake: Path, journal: Path, partition: Partition, entry: FileEntry, receipt: Receipt, newest: set[date | None]
 ) -> str | None:
     if partition.date in newest:
         return "it is of the newest days"
