@@ -1,13 +1,15 @@
-"""evening: a snapshot of each host's disk, and the stop, once the day is closed and uploaded; never before.
+"""evening: a snapshot of each host's disk, and the stop, once the day is closed, uploaded and delivered; never before.
 
-Called every 5 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is done is read
-from the bucket: its manifest is the last file that the uploader puts. A stop that failed is tried again by the next
-call. When an evening ends with a day undone, or a host that runs though its day is done, people are told.
+Called every 5 minutes; acts in the four hours from when a trading day's evening begins. Whether a day is uploaded is
+read from the bucket: its manifest is the last file that the uploader puts. Whether it is delivered is the host's own
+word, its metric DuesUndelivered: one that has said nothing for ten minutes has not delivered. A stop that failed is
+tried again by the next call. When an evening ends with a day undone, or a host that runs though its day is done, people
+are told.
 After the weekly maintenance it stops the hosts that were started for it.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +21,10 @@ EVENING = timedelta(hours=4)
 CALLED_EVERY = timedelta(minutes=5)
 TRIED_FOR = timedelta(hours=1)
 """How long after a maintenance a stop that AWS refuses is tried again."""
+SAID = timedelta(minutes=10)
+"""How old a host's word may be: it says each minute what is undelivered."""
 NOT_UPLOADED = "not uploaded yet"
+NOT_DELIVERED = "the day's deliveries are not all made yet"
 NOT_BACKED_UP = "the day's backup of its database is not in the bucket yet"
 FAILED = "AWS refuses: "
 
@@ -43,7 +48,9 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
     if evening is None:
         return {}
     day, begun, s3 = evening[0].isoformat(), evening[1], boto3.client("s3")
-    done = {name: settle(ec2, s3, name, day) for name in names}
+    delivers = [name for name in os.environ.get("DELIVERS", "").split(",") if name]
+    lacking = undelivered(boto3.client("cloudwatch"), delivers, now) if delivers else {}
+    done = {name: settle(ec2, s3, name, day, lacking) for name in names}
     if now >= begun + EVENING - CALLED_EVERY:
         tell(boto3.client("sns"), day, done)
     return done
@@ -58,6 +65,14 @@ def tell(sns: Any, day: str, done: Mapping[str, str]) -> None:
             Subject=f"{os.environ['ENVIRONMENT']}: the backup of {day} is not in the bucket",
             Message=f"{', '.join(unsaved)}: the day's backup of the database is not in the bucket, so the host goes on"
             " running. Look with ./inv due and ./inv logs --unit harvester-deliver-database.",
+        )
+    undone = sorted(name for name, what in done.items() if what == NOT_DELIVERED)
+    if undone:
+        sns.publish(
+            TopicArn=os.environ["TOPIC"],
+            Subject=f"{os.environ['ENVIRONMENT']}: what was due on {day} is not delivered",
+            Message=f"{', '.join(undone)}: the day's deliveries are not all made, or the host does not say that they "
+            "are, so it goes on running. Look with ./inv due and ./inv status.",
         )
     late = sorted(name for name, what in done.items() if what == NOT_UPLOADED)
     if late:
@@ -82,8 +97,11 @@ def tell_what_runs(sns: Any, done: Mapping[str, str]) -> None:
         )
 
 
-def settle(ec2: Any, s3: Any, name: str, day: str) -> str:
-    """Snapshot and stop one host when its day is done. One that was started again by hand after that is left alone."""
+def settle(ec2: Any, s3: Any, name: str, day: str, lacking: Mapping[str, str]) -> str:
+    """Snapshot and stop one host when its day is done. One that was started again by hand after that is left alone.
+
+    `lacking`: hosts that have not delivered, and why. It is asked until the snapshot: a host that sleeps says nothing.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -94,7 +112,10 @@ def settle(ec2: Any, s3: Any, name: str, day: str) -> str:
             return NOT_UPLOADED
         if not is_backed_up(s3, name, day):
             return NOT_BACKED_UP
-        taken = snapshot(ec2, instance, name, day)
+        days = snapshots(ec2, name)
+        if day not in days and name in lacking:
+            return lacking[name]
+        taken = days[day]["StartTime"] if day in days else snapshot(ec2, instance, name, day, days)
         if os.environ["STOP"] != "true" or instance["State"]["Name"] != "running":
             return "done"
         if instance["LaunchTime"] > taken:
@@ -133,6 +154,33 @@ def is_uploaded(s3: Any, name: str, day: str) -> bool:
     return bool(s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix=prefix, MaxKeys=1).get("Contents"))
 
 
+def undelivered(cloudwatch: Any, names: Iterable[str], now: datetime) -> dict[str, str]:
+    """Which of these hosts have not said lately that nothing of the day is undelivered, and why."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    found = {}
+    for name in names:
+        try:
+            newest = read_newest(cloudwatch, name, now)
+        except (BotoCoreError, ClientError) as error:
+            found[name] = refused(name, error)
+        else:
+            if newest != 0:
+                found[name] = NOT_DELIVERED
+    return found
+
+
+def read_newest(cloudwatch: Any, host: str, now: datetime) -> float | None:
+    """How many deliveries of the day a host said last that it has not made; None: it said nothing for ten minutes."""
+    dimensions = [{"Name": "Environment", "Value": os.environ["ENVIRONMENT"]}, {"Name": "Host", "Value": host}]
+    metric = {"Namespace": os.environ["NAMESPACE"], "MetricName": "DuesUndelivered", "Dimensions": dimensions}
+    query = {"Id": "undelivered", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Maximum"}}
+    answer = cloudwatch.get_metric_data(MetricDataQueries=[query], StartTime=now - SAID, EndTime=now)
+    [found] = answer["MetricDataResults"]
+    points = [*zip(found["Timestamps"], found["Values"], strict=True)]
+    return max(points)[1] if points else None
+
+
 def is_backed_up(s3: Any, name: str, day: str) -> bool:
     """Whether the bucket has the manifest of the day's backup, put last, where the host has a place for them."""
     places = dict(zip(os.environ["HOSTS"].split(","), os.environ.get("BACKUPS", "").split(","), strict=False))
@@ -142,24 +190,27 @@ def is_backed_up(s3: Any, name: str, day: str) -> bool:
     return bool(s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix=prefix, MaxKeys=1).get("Contents"))
 
 
-def snapshot(ec2: Any, instance: Mapping[str, Any], name: str, day: str) -> datetime:
-    """When the day's snapshot of the root volume was begun: now, where there is none yet. Keeps the newest seven."""
+def snapshots(ec2: Any, name: str) -> dict[str, Any]:
+    """A host's snapshots by their day."""
     filters = [*own_tags(), {"Name": "tag:Name", "Values": [name]}]
     found = ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
-    days = {tag["Value"]: one for one in found for tag in one["Tags"] if tag["Key"] == "Day"}
-    if day in days:
-        return days[day]["StartTime"]
+    return {tag["Value"]: one for one in found for tag in one["Tags"] if tag["Key"] == "Day"}
+
+
+def snapshot(ec2: Any, instance: Mapping[str, Any], name: str, day: str, days: Mapping[str, Any]) -> datetime:
+    """Begin the day's snapshot of the root volume, and say when that was. Keeps the newest seven of `days` and it."""
     volume = next(
         mapping["Ebs"]["VolumeId"]
         for mapping in instance["BlockDeviceMappings"]
         if mapping["DeviceName"] == instance["RootDeviceName"]
     )
     tags = [{"Key": key, "Value": value} for key, value in {**tag_values(), "Name": name, "Day": day}.items()]
-    days[day] = ec2.create_snapshot(
+    made = ec2.create_snapshot(
         VolumeId=volume,
         Description=f"{name} after {day}",
         TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}],
     )
-    for old in sorted(days)[:-KEPT_SNAPSHOTS]:
+    for old in sorted({**days, day: made})[:-KEPT_SNAPSHOTS]:
         ec2.delete_snapshot(SnapshotId=days[old]["SnapshotId"])
-    return days[day]["StartTime"]
+    begun: datetime = made["StartTime"]
+    return begun

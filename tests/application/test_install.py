@@ -36,6 +36,7 @@ class Host:
         (folder / "bin").mkdir()
         (folder / "bin/docker").write_text(DOCKER.format(log=self.log, folder=folder))
         (folder / "bin/docker").chmod(0o755)
+        self.listening("")
         self.env = folder / ".env"
         self.env.write_text("KEY=secret-of-mine\n")
         self.say({"app": SAFE})
@@ -46,6 +47,11 @@ class Host:
             for name, text in ((".compose", "docker-compose.yml\n"), (".production.yml", "{}\n")):
                 (folder / name).write_text(text)
                 tar.add(folder / name, name)
+
+    def listening(self, line: str) -> None:
+        """What ss says of whatever port it is asked for."""
+        (self.folder / "bin/ss").write_text(f"#!/bin/sh\ncat <<'E'\n{line}\nE\n")
+        (self.folder / "bin/ss").chmod(0o755)
 
     def say(self, services: dict[str, Any]) -> None:
         (self.folder / "config.json").write_text(json.dumps({"services": services}))
@@ -166,3 +172,18 @@ def test_older_releases_go_with_their_images(host: Host) -> None:
 
     assert (done.stdout, sorted(path.name for path in host.releases.iterdir())) == ("r1\n", ["r2", "r3"])
     assert "reference=market-app/*:r1" in host.log.read_text() and "image rm sha-of-it" in host.log.read_text()
+
+
+LISTENS = 'LISTEN 0 5 127.0.0.1:8000 0.0.0.0:* users:(("{0}",pid=812,fd=3))'
+"""The form of `ss --listening --tcp --numeric --processes` of iproute2 6.1."""
+
+
+def test_a_port_that_another_program_has_is_a_sentence_and_our_own_is_none(host: Host) -> None:
+    ports = [{"published": "8000", "host_ip": "127.0.0.1"}]
+    host.say({"app": SAFE | {"ports": ports}})
+    host.listening(LISTENS.format("python3"))
+    assert "service app: port 8000 of the host is taken by python3 (process 812)." in host.refused()
+    host.listening("LISTEN 0 5 127.0.0.1:8000 0.0.0.0:*")
+    assert "port 8000 of the host is taken by another program." in host.refused()
+    host.listening(LISTENS.format("docker-proxy"))
+    assert host.prepare().returncode == 0

@@ -1,13 +1,10 @@
 """What a deploy may interrupt: the conditions of the role's tasks, rendered by Ansible."""
 
-from functools import cache
 from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
-from ansible.template import Templar, trust_as_template
+from tests.application.conditions import find, holds
 from tests.application.project import ROOT
 
 from harvester.commands.application import OUTSIDE
@@ -18,24 +15,6 @@ UNANSWERED: tuple[dict[str, Any], ...] = ({"rc": 1}, {"rc": 2}, {"rc": 127}, {"r
 """A defect or failure, no configuration, no harvester, killed, no answer of Ansible's."""
 
 
-def find(file: str, name: str) -> dict[str, Any]:
-    found = yaml.safe_load((ROOT / "roles/application/tasks" / file).read_text("utf-8"))
-    [task] = [task for each in found for task in (each, *each.get("block", ())) if task["name"] == name]
-    return dict(task)
-
-
-@cache
-def load_plugins() -> None:
-    init_plugin_loader()
-
-
-def holds(condition: str | list[str], **given: Any) -> bool:
-    load_plugins()
-    each = [condition] if isinstance(condition, str) else condition
-    templar = Templar(DataLoader(), given)
-    return all(templar.template(trust_as_template("{{ " + one + " }}")) for one in each)
-
-
 def is_let_through(within: dict[str, Any], *, interrupts: bool = True, force: bool = False) -> bool:
     given = {
         "__application_within": within,
@@ -43,7 +22,8 @@ def is_let_through(within: dict[str, Any], *, interrupts: bool = True, force: bo
         "harvester_override_blackout": force,
     }
     return all(
-        holds(find("preflight.yml", name)["ansible.builtin.assert"]["that"], **given) for name in (REFUSE, ANSWER)
+        holds(find("application", "preflight.yml", name)["ansible.builtin.assert"]["that"], **given)
+        for name in (REFUSE, ANSWER)
     )
 
 
@@ -63,22 +43,23 @@ def test_hours_that_cannot_be_told_are_not_taken_for_outside(answer: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("new", "variables", "interrupts"),
-    [(False, False, False), (True, False, True), (False, True, True), (True, True, True)],
+    ("new", "variables", "stored", "interrupts"),
+    [(False, False, False, False), (True, False, False, True), (False, True, False, True), (False, False, True, True)],
 )
-def test_a_release_and_its_variables_each_interrupt(new: bool, variables: bool, interrupts: bool) -> None:
+def test_a_release_and_its_variables_each_interrupt(new: bool, variables: bool, stored: bool, interrupts: bool) -> None:
     [said] = [
         value
         for name, value in yaml.safe_load((ROOT / "roles/application/vars/main.yml").read_text("utf-8")).items()
         if name == "__application_interrupts"
     ]
-    given = {"__application_is_new": new, "__application_variables": {"changed": variables}}
+    given: dict[str, Any] = {"__application_is_new": new, "__application_variables": {"changed": variables}}
+    given["__application_stored"] = {"changed": stored}
 
     assert holds(said.removeprefix("{{").removesuffix("}}").strip(), **given) is interrupts
 
 
 def test_a_first_start_is_by_the_hours_and_fails_where_they_cannot_be_told() -> None:
-    task = find("activate.yml", "Activate | Ask whether its hours are now")
+    task = find("application", "activate.yml", "Activate | Ask whether its hours are now")
 
     assert [holds(task["failed_when"], __application_now=given) for given in (WITHIN, OUTSIDE_NOW)] == [False, False]
     assert all(holds(task["failed_when"], __application_now=given) for given in UNANSWERED if "rc" in given)

@@ -2,12 +2,10 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 import yaml
-from tests.application.project import ROOT
-from tests.application.world import HOST, PASSWORD, World, build, changes
+from tests.application.world import HOST, World, changes
 from tests.scenarios import lab_machine
 
 from lab.testing import wait_until
@@ -16,15 +14,6 @@ __all__ = ["lab_machine"]
 pytestmark = pytest.mark.long
 TABLES = ("ticks", "raw_ticks", "holdings", "positions", "market_structure", "rt_intraday_price")
 PROBE = "import socket; socket.create_connection(('{0}', {1}), 3).close()"
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with build(ROOT, tmp_path_factory.mktemp("application")) as made:
-        first = made.play("site.yml")
-        assert changes(first) > 0
-        assert PASSWORD not in first
-        yield made
 
 
 def in_a_container(world: World, address: str, port: int) -> str:

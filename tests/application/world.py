@@ -23,6 +23,29 @@ from lab.stand_ins import MOTO_PORT
 from lab.testing import RunningLab
 from runbook.fleet.playbook import mitogen_strategies
 
+BUCKET, PASSWORD_PARAMETER = "database-backups", "/alpha-harvester/lab/database/password"
+VARIABLES_PARAMETER = "/alpha-harvester/lab/application/variables"
+ENVIRONMENT = "{{ harvester_token_agent_environment }}"
+BACKUPS: dict[str, Any] = {
+    "database_backup": {
+        "database": "mydb",
+        "place": f"s3://{BUCKET}/database/",
+        "region": "ap-south-1",
+        "days": "every",
+        "tables": [
+            {"name": "my_schema.ticks"},
+            {"name": "my_schema.holdings", "key": ["instrument_token", "run_date"]},
+            {"name": "my_schema.positions"},
+            {"name": "my_schema.market_structure", "rows": "session_date >= CURRENT_DATE - 1"},
+            {"name": "my_schema.rt_intraday_price", "rows": "price_date >= to_char(CURRENT_DATE - 1, 'YYYY-MM-DD')"},
+            {"name": "my_schema.raw_ticks", "merge": "replace_dates", "date": "run_date"},
+        ],
+    },
+    "database_backup_password_place": f"ssm:{PASSWORD_PARAMETER}",
+    "database_backup_password_region": "ap-south-1",
+    "database_backup_password_environment": ENVIRONMENT,
+    "database_backup_deliver_environment": ENVIRONMENT,
+}
 HOST, REGION, DISK_BYTES = "h1", "ap-south-1", 6 << 30
 TOKEN = "/alpha-harvester/lab/fyers/access-token"
 PASSWORD = "p$w{d} #1 of-the-lab"
@@ -41,6 +64,14 @@ class World:
     project: Path
     variables: Path
     environment: dict[str, str]
+    aws: str
+    """Address of moto."""
+    checked: "subprocess.CompletedProcess[str] | None" = None
+    """`site.yml --check --diff` on the host before anything was done to it."""
+
+    def client(self, service: str) -> Any:
+        """The SDK's client of the lab's AWS."""
+        return _client(service, self.aws)
 
     def host(self, script: str, *, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run a script on the host as root."""
@@ -72,6 +103,7 @@ class World:
             # The lab's market is open around the clock.
             "application_start": "open-5m",
             "application_stop": "close+5m",
+            **BACKUPS,
         }
         path = self.inventory / "group_vars/harvesters/application.yml"
         path.write_text(yaml.safe_dump(given | variables), encoding="utf-8")
@@ -106,7 +138,11 @@ def build(root: Path, folder: Path) -> Iterator[World]:
         claim = claims.find_lab(state)
         assert claim
         token = Tokens(StateDir(state / "exchange"), SystemClock()).mint_access_token(86_400)
-        _client("ssm", claim.address).put_parameter(Name=TOKEN, Value=token, Type="SecureString")
+        ssm = _client("ssm", claim.address)
+        for name, value in ((TOKEN, token), (PASSWORD_PARAMETER, PASSWORD)):
+            ssm.put_parameter(Name=name, Value=value, Type="SecureString")
+        location: Any = {"LocationConstraint": REGION}
+        _client("s3", claim.address).create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
         app_id = yaml.safe_load((state / "inventory.json").read_text())["all"]["vars"]["lab_app_id"]
         variables = project.write_variables(
             folder / "variables",
@@ -121,7 +157,7 @@ def build(root: Path, folder: Path) -> Iterator[World]:
         groups.mkdir()
         shutil.move(inventory / "group_vars/harvesters.yml", groups / "lab.yml")
         copy = project.copy_example(folder, claim.address)
-        world = World(root, state, lab, inventory, copy, variables, _environment(inventory, state))
+        world = World(root, state, lab, inventory, copy, variables, _environment(inventory, state), claim.address)
         world.say()
         world.host(f"mkdir -p {project.CERTIFICATES}; cat >{project.CERTIFICATES}/ca.pem <<'E'\n{_certificate(state)}E")
         with image.open("rb") as file:

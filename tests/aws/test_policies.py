@@ -371,6 +371,21 @@ def test_a_host_with_a_database_reads_its_dsn_and_counts_rows_where_their_users_
         assert [n for n, call in enumerate(counted) if evaluate([policy], call) == Decision.ALLOW] == [*allowed]
 
 
+def test_a_host_reads_the_secrets_of_an_application_where_it_is_told_so_and_no_others(tmp_path: Path) -> None:
+    known = ("application_variables", "database_password")
+
+    def readable(*secrets: str) -> set[str]:
+        found = render(tmp_path, "__aws_identity_roles", secrets=secrets)["__aws_identity_roles"]
+        [policy] = [role["policy"] for role in found if role["name"] == NAMES.role("host")]
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
+        reads = {name: Call("ssm:GetParameter", arn + NAMES.parameter(name), {}) for name in (*known, "app_secret")}
+        return {name for name, call in reads.items() if evaluate([policy], call) == Decision.ALLOW}
+
+    assert readable() == set()
+    assert readable(known[0]) == {known[0]}
+    assert readable(*known) == {*known}
+
+
 def test_a_host_reads_the_login_of_a_remote_where_it_oversees_workers_and_writes_it_never(tmp_path: Path) -> None:
     login = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{NAMES.parameter('rclone_token')}"
     for rclone in (False, True):

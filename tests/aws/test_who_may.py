@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from invoke.context import MockContext
 from invoke.exceptions import Exit
 from tests.aws.account import NAMES, ROOT, Cloud, as_account
+from tests.aws.backups import upload_backup
 from tests.aws.rendering import render
 from tests.aws.test_operator_role import ANYBODY, judged_by
 from tests.contract.test_tasks import TASKS
@@ -44,6 +45,7 @@ TABLE = [
     for cell, expected in zip(CELLS, found, strict=True)
 ]
 YES = ("cleanup", "rotate-ssh-key", "wake", "allow-me", "athena-tables", "replace-host", "destroy")
+BACKUPS = f"s3://{NAMES.bucket(ACCOUNT)}/database/"
 OPTIONS: dict[str, dict[str, Any]] = {
     "backfill": {"since": "2026-11-02", "until": "2026-11-03"},
     "run-job": {"name": "sync"},
@@ -52,6 +54,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "allow-me": {"network": "203.0.113.9/32"},
     "replace-host": {"host": NAME},
     "pull-data --from s3": {"from_": "s3"},
+    "pull-database": {"place": BACKUPS, "database": "mydb"},
+    "restore": {"place": BACKUPS, "database": "mydb", "to": "2026-11-20"},
 }
 SUNDAY_NS = midnight_ns(date(2026, 11, 22))
 REPORT = {"healthy": True, "checks": [], "status": {}, "token_version": "ssm:2"}
@@ -64,6 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     bucket: Any = {"LocationConstraint": REGION}
     made.client("s3").create_bucket(Bucket=NAMES.bucket(ACCOUNT), CreateBucketConfiguration=bucket)
     upload(made, make_lake(tmp_path_factory.mktemp("uploaded")))
+    upload_backup(made, tmp_path_factory.mktemp("backups"))
     yield made
     made.close()
 
@@ -82,7 +87,8 @@ def upload(place: Cloud, lake: Path) -> None:
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    roles = render(tmp_path_factory.mktemp("operator"), "__aws_identity_roles")["__aws_identity_roles"]
+    folder = tmp_path_factory.mktemp("operator")
+    roles = render(folder, "__aws_identity_roles", backups=["database/"])["__aws_identity_roles"]
     [found] = [role["policy"] for role in roles if role["name"] == NAMES.role("operator")]
     return found
 
@@ -197,6 +203,13 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("runbook.aws.allow.remember", lambda *_: True)
     monkeypatch.setattr(sys, "stdin", io.StringIO("a-secret"))
 
+    # The bucket's half of pull-database and restore; PostgreSQL's is in tests/database.
+    monkeypatch.setattr("runbook.database.pull.choose", lambda *_: None)
+    monkeypatch.setattr("runbook.database.pull._wanted", lambda _, backups, __: backups)
+    for step in ("_merge_all", "restore"):
+        monkeypatch.setattr(f"runbook.database.pull.{step}", lambda *_: None)
+    monkeypatch.setattr("runbook.database.pull.switch", lambda *_: "")
+
     lake = make_lake(tmp_path)
 
     def connect(host: Any) -> Any:
@@ -264,7 +277,7 @@ def test_the_table_of_commands_states_and_roles(
     options = dict(OPTIONS.get(command, {}), inventory=str(place.inventory))
     if name in YES:
         options["yes"] = True
-    if name in ("pull-data", "cleanup", "replace-host", "destroy"):
+    if name in ("pull-data", "pull-database", "restore", "cleanup", "replace-host", "destroy"):
         options["output"] = str(tmp_path / "pulled")
 
     code, said = 0, ""
@@ -280,7 +293,6 @@ def test_the_table_of_commands_states_and_roles(
 def test_the_table_has_each_command_that_acts_on_hosts_or_account() -> None:
     apart = {"bench", "calendar-update", "configure", "demo", "doctor", "export", "index-update", "lab-down", "lab-up"}
     apart |= {"mutants", "query", "test", "token-page", "verify-data"}
-    apart |= {"pull-database", "restore"}  # they need PostgreSQL (tests/database); their rights are those of a pull
     apart.add("site")  # the account's modules, not the command, ask AWS: an administrator's work (test_provision)
 
     assert {param.values[0].split()[0] for param in TABLE} == set(TASKS) - apart  # type: ignore[union-attr]

@@ -42,6 +42,8 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 UPDATES_A_MINUTE = 120
+MISSING_FROM = "17:00"
+"""An hour after a day's delivery is due (harvester.dues.deliveries)."""
 UPLOADED_AFTER = timedelta(minutes=25)
 PUSHED_AT = "07:30"
 TOKEN = NAMES.parameter("access_token")
@@ -51,6 +53,7 @@ TOKEN = NAMES.parameter("access_token")
 class Host:
     """What runs on a machine. Faults: `dead` gives no sign of life, `deaf` records nothing, `stuck` uploads nothing.
 
+    `undelivered`: deliveries of the day that are not made, from the evening on; they are missing from 17:00 on.
     `timed`: the minutes at which one of its timers for packages fired, by timer. None is persistent.
     """
 
@@ -58,6 +61,7 @@ class Host:
     dead: bool = False
     deaf: bool = False
     stuck: bool = False
+    undelivered: int = 0
     recorded: set[datetime] = field(default_factory=set)
     timed: dict[str, list[datetime]] = field(default_factory=dict)
 
@@ -144,7 +148,11 @@ class World:
         if not host.stuck:
             self._upload(host)
         updates = UPDATES_A_MINUTE if is_recording else 0
-        values = {"Heartbeat": 1, "Updates": updates, "DiskUsedPercent": 40, "MemoryUsedPercent": 60}
+        missing = host.undelivered if f"{self.now:%H:%M}" >= MISSING_FROM else 0
+        values = {
+            **{"Heartbeat": 1, "Updates": updates, "DiskUsedPercent": 40, "MemoryUsedPercent": 60},
+            **{"DuesUndelivered": host.undelivered, "DuesMissing": missing},
+        }
         for name, value in values.items():
             self._put(NAMESPACE, name, value, Environment=NAMES.stem, Host=host.name)
 

@@ -20,6 +20,7 @@ from tests.storage.lake.candles import MINUTE, bar, said
 from harvester import cli
 from harvester.base.aws_names import NAMESPACE
 from harvester.base.clock import SystemClock
+from harvester.commands.delivery_news import tell_success
 from runbook.fleet import deliveries
 from runbook.fleet.inventory import Host
 from runbook.tasks import data
@@ -84,6 +85,62 @@ def test_raw_answers_come_as_they_are_complete(host: FeedHost, harvester: Comman
     assert harvester("deliver-raw", "--date", str(DAY)) == (0, "", "")
 
 
+def messages(host: FeedHost) -> list[dict[str, str]]:
+    return [json.loads(path.read_bytes()) for path in sorted((host.root / "inbox").iterdir())]
+
+
+def test_with_tell_each_each_round_and_each_day_is_told_and_without_it_none(host: FeedHost, harvester: Command) -> None:
+    (host.root / "inbox").mkdir()
+    feed = {"name": "price-feed", "kind": "price-feed", "place": f"s3://{host.bucket}/"}
+    host.changes = {"alerts": {"inbox": str(host.root / "inbox")}}
+    recorder = host.recorder()
+    recorder.answer(5.1, "NSE:SBIN-EQ", said(bar(0)))
+    recorder.writer.sync()
+    host.clock.now_ns += 21_000_000_000
+    assert (harvester("deliver-raw")[0], messages(host)) == (0, [])
+
+    host.changes["deliveries"] = [feed | {"tell_each": True}]
+    assert (harvester("deliver-raw")[0], messages(host)) == (0, []), "nothing new came"
+    recorder.answer(10.1, "NSE:SBIN-EQ", said(bar(0), bar(5)))
+    recorder.writer.sync()
+    host.clock.now_ns += 321_000_000_000
+    harvester("deliver-raw")
+    harvester("deliver")
+    harvester("deliver")
+
+    raw, day = messages(host)
+    assert raw["text"].startswith("The candles of 2026-11-23 came\n1 raw files and ")
+    assert day["text"].startswith("The price feed is delivered\n2026-11-23: complete, 1 of 1 files verified in ")
+    assert {(each["severity"], each["source"]) for each in (raw, day)} == {("info", "delivery price-feed")}
+
+
+def test_messages_of_a_day_of_rounds_leave_the_book_of_alerts_room_for_others(host: FeedHost) -> None:
+    """Of one cause people are told once an hour, and each cause takes a place of the book for two weeks."""
+    (host.root / "inbox").mkdir()
+    feed = {"name": "price-feed", "kind": "price-feed", "place": f"s3://{host.bucket}/", "tell_each": True}
+    host.changes = {"alerts": {"inbox": str(host.root / "inbox")}, "deliveries": [feed]}
+    assert host.settings
+    minutes = range(0, 375, 5)
+    for minute in minutes:
+        tell_success(host.settings, host.settings.deliveries[0], "It came", OPEN_NS + int(minute * MINUTE))
+
+    causes = [each["cause"] for each in messages(host)]
+    assert len(causes) == 75
+    assert len(set(causes)) == 24
+    assert all(len({*causes[at : at + 13]}) == 13 for at in range(62)), "none again within an hour"
+
+
+def test_a_message_that_cannot_be_handed_in_fails_no_delivery(host: FeedHost, harvester: Command) -> None:
+    feed = {"name": "price-feed", "kind": "price-feed", "place": f"s3://{host.bucket}/", "tell_each": True}
+    host.changes = {"alerts": {"inbox": str(host.root / "nowhere")}, "deliveries": [feed]}
+    record(host)
+
+    code, output, errors = harvester("deliver")
+
+    assert (code, errors) == (0, "")
+    assert "nobody is told: " in output
+
+
 def test_what_goes_wrong_is_a_sentence(host: FeedHost, harvester: Command) -> None:
     assert harvester("deliver", "--name", "other") == (
         2, "", "harvester: --name other: there is no such delivery. harvester_settings.deliveries has price-feed.\n"
@@ -97,6 +154,10 @@ def test_what_goes_wrong_is_a_sentence(host: FeedHost, harvester: Command) -> No
         *(0, "2026-11-24: there is no session, so nothing is delivered.\n"
              f"0 of 1 days are complete in s3://{host.bucket}/\n", ""),
     )  # fmt: skip
+    for day in ("1970-06-03", "2050-01-01"):
+        code, output, errors = harvester("deliver", "--date", day)
+        assert (code, output) == (1, "")
+        assert errors.startswith(f"harvester: {day}: nothing of that day is here, and whether it had a session is")
     record(host)
     host.changes["deliveries"] = [{"name": "price-feed", "kind": "price-feed", "place": "s3://not-there/"}]
     code, _, errors = harvester("deliver")

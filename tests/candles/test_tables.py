@@ -207,7 +207,7 @@ def test_a_full_disk_is_told_and_what_was_delivered_is_found(host: FeedHost, mon
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("harvester.deliver.receipts.replace_file", full)
+        patch.setattr("harvester.deliver.receipts.replacing", full)
         with pytest.raises(HarvesterError, match="No space left on device"):
             host.deliver()
     listing = host.keys()

@@ -18,6 +18,7 @@ TOKEN = ("token-check", "token-file")
 DATED = ("sessions", "due", "close", "export", "upload", "deliver", "deliver-raw", "deliver-rows", "athena-ddl")
 WRITING = (
     "token-file",
+    "secret-file",
     "build",
     "so-far",
     "close",
@@ -160,6 +161,10 @@ RIGHTS = [
     ),
     no_rights(lambda place: place.root / "incoming", r"incoming: .*Permission denied.*mode 0600", "token-file"),
     no_rights(lambda place: place.root, r"credential: .*Permission denied.*this user's", "token-file", mode=0o500),
+    no_rights(lambda place: place.root / "credential", r"credential: .*Permission denied.*0600", "secret-file"),
+    no_rights(
+        lambda place: place.root, r"secret: it cannot be written \(Permission denied\)", "secret-file", mode=0o500
+    ),
     no_rights(lambda place: place.root, r"market_depth.*Permission denied.*--output", "export", mode=0o500),
 ]
 DAMAGE = [

@@ -143,6 +143,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "token-agent": ["token-agent"],
         "token-check": ["token-check"],
         "token-file": ["token-file", "--file", f"{place.root}/credential", "--take", f"{place.root}/incoming"],
+        "secret-file": ["secret-file", f"file:{place.root}/credential", f"{place.root}/secret", "--name", "pin"],
         "remind": ["remind"],
         "job run": ["job", "run", "copy"],
         "job ended": ["job", "ended", "copy"],

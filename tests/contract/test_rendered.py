@@ -104,7 +104,8 @@ def test_nothing_is_delivered_that_nobody_asked_for(rendered):
     }
     for unit in (DELIVER, DELIVER_RAW):
         text = (rendered / unit).read_text("utf-8")
-        assert "\nUser=harvester-deliver\n" in text and "\nReadWritePaths=/var/lib/harvester/deliveries\n" in text
+        assert "\nUser=harvester-deliver\n" in text
+        assert "\nReadWritePaths=/var/lib/harvester/deliveries -/var/spool/harvester-alert\n" in text
 
 
 def test_no_database_is_reached_that_nobody_asked_for(rendered):

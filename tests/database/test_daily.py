@@ -3,13 +3,14 @@
 import gzip
 import json
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.commands.places import no_room
-from tests.database.world import MONDAY, NAMES, TABLES, World, days
+from tests.database.world import MONDAY, NAMES, SCHEMA, TABLES, World, days
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.config.database import parse_database
@@ -278,3 +279,17 @@ def test_a_new_column_or_table_makes_a_full_backup_as_well_once(world: World) ->
 
     made = sorted(path.name for path in full.glob("*.json"))
     assert made == ["full_2026-11-23.json", "full_2026-11-25.json", "full_2026-11-27.json"]
+
+
+def test_a_database_without_an_encoding_is_backed_up_and_merged(world: World) -> None:
+    name = f"{world.database}_ascii"
+    world.run(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0", None, "postgres")
+    other = replace(world, database=name)
+    try:
+        other.run(SCHEMA)
+        other.trade(MONDAY, 10)
+        other.back_up_all(MONDAY)
+        merged = other.merge(other.back_up(MONDAY))
+        assert [merged[table].inserted for table in ("my_schema.ticks", "my_schema.raw_ticks")] == [10, 10]
+    finally:
+        world.postgres.drop_database(name)

@@ -63,6 +63,7 @@ def test_the_brokers_own_bars_are_recorded_delivered_and_due(demo: dict[str, Any
     symbols = [key.split("/")[2].removeprefix("symbol=") for key in demo["delivery"]["tables"]]
     assert symbols == ["HDFCBANK", "RELIANCE"]
     assert demo["dues"]["named"]["feed fyers-history"] in ("met", "partial")
+    assert "price-feed price-feed" in demo["dues"]["named"]
     assert not {"missing", "unknown"} & demo["dues"]["states"].keys()
 
 

@@ -26,7 +26,7 @@ SESSIONS = {
 }
 VARIABLES = {
     "HOSTS": "h1,h2", "TAGS": "Project=p,Environment=e", "STOP": "true", "LAKE_PREFIX": "lake/", "BUCKET": "b",
-    "TOPIC": "t", "ENVIRONMENT": "e",
+    "TOPIC": "t", "ENVIRONMENT": "e", "NAMESPACE": "n",
 }  # fmt: skip
 Call = Callable[[timedelta], dict[str, str]]
 
@@ -49,6 +49,23 @@ class Cloud:
         self.deleted: list[str] = []
         self.stopped: list[str] = []
         self.mails: list[str] = []
+        self.undelivered: dict[str, dict[datetime, float]] = {}
+        """What each host's metric DuesUndelivered was."""
+
+    def get_metric_data(
+        self, MetricDataQueries: list[dict[str, Any]], StartTime: datetime, EndTime: datetime
+    ) -> dict[str, Any]:
+        [query] = MetricDataQueries
+        assert (query["MetricStat"]["Stat"], query["MetricStat"]["Period"]) == ("Maximum", 60)
+        metric = query["MetricStat"]["Metric"]
+        assert (metric["Namespace"], metric["MetricName"]) == ("n", "DuesUndelivered")
+        named = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+        assert named["Environment"] == "e"
+        points = {
+            at: value for at, value in self.undelivered.get(named["Host"], {}).items() if StartTime <= at < EndTime
+        }
+        newest_first = sorted(points, reverse=True)
+        return {"MetricDataResults": [{"Timestamps": newest_first, "Values": [points[at] for at in newest_first]}]}
 
     def client(self, name: str) -> "Cloud":
         return self
@@ -262,6 +279,53 @@ def test_the_last_day_that_the_build_knew_is_known_and_the_next_is_an_error(call
     assert call(datetime.fromisoformat("2026-11-25T23:59:00+05:30") - BEGINS) == {}
     with pytest.raises(ValueError, match="2026-11-26 is after 2026-11-25"):
         call(datetime.fromisoformat("2026-11-26T00:00:00+05:30") - BEGINS)
+
+
+NOT_DELIVERED = "the day's deliveries are not all made yet"
+
+
+def test_a_host_that_delivers_goes_on_running_until_it_says_that_nothing_of_the_day_is_undelivered(
+    call: Call, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELIVERS", "h1")  # the second host delivers nothing
+    cloud.undelivered = {"h1": {BEGINS - timedelta(minutes=20): 0, BEGINS + timedelta(minutes=3): 1}}
+
+    assert call(timedelta(minutes=5)) == {"h1": NOT_DELIVERED, "h2": "stopping"}
+    assert cloud.stopped == ["h2"]
+
+    cloud.undelivered["h1"][BEGINS + timedelta(minutes=8)] = 0
+    assert call(timedelta(minutes=10))["h1"] == "stopping"
+
+    cloud.states["h1"] = "stopped"  # and says nothing any more
+    assert call(timedelta(hours=3, minutes=55))["h1"] == "done"
+    assert cloud.mails == []
+
+
+def test_what_a_host_said_long_ago_or_never_delivers_nothing(
+    call: Call, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELIVERS", "h1,h2")
+    cloud.undelivered = {"h1": {BEGINS: 0}, "h2": {BEGINS + timedelta(minutes=1): 0}}
+
+    assert call(timedelta(minutes=10, seconds=30)) == {"h1": NOT_DELIVERED, "h2": "stopping"}
+    assert call(timedelta(minutes=11, seconds=30))["h1"] == NOT_DELIVERED
+    cloud.undelivered = {}
+    assert call(timedelta(minutes=15))["h1"] == NOT_DELIVERED
+
+
+def test_people_are_told_of_an_evening_that_ends_without_the_days_deliveries(
+    call: Call, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELIVERS", "h1,h2")
+    now = timedelta(hours=3, minutes=55)
+    cloud.undelivered = {"h1": {BEGINS + now: 2}, "h2": {BEGINS + now - timedelta(minutes=1): 0}}
+
+    call(now)
+
+    [mail] = cloud.mails
+    assert mail.startswith("e: what was due on 2026-11-23 is not delivered: h1: ")
+    assert "./inv due" in mail
+    assert "h1" not in cloud.stopped
 
 
 def test_a_host_with_a_database_is_stopped_when_its_backup_is_there_as_well_and_people_are_told_that_it_is_not(

@@ -12,12 +12,14 @@ from harvester.base.clock import NS_PER_SECOND
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.config.settings import Settings
+from harvester.deliver.receipts import DayReceipt, save
 from harvester.dues import host, wording
 from harvester.dues.due import Due, Entry
 from harvester.dues.host import ENDLESS_NS, Seen, ask_systemd, sources_of
 from harvester.health.units import how_to_run
 from harvester.jobs.model import JobsFile
 from harvester.jobs.records import SINCE
+from harvester.lake.layout import Partition
 
 CALENDAR = TradingCalendar.load()
 TRUE = ["/bin/true"]
@@ -94,6 +96,29 @@ def test_people_hear_of_a_built_in_job_from_the_list_of_what_must_be_true_alone(
     told = {due.name: source.find(due).told for due in source.declare(DAY)}
     assert told["close"]
     assert not told["sync"]
+
+
+FEED = {"name": "price-feed", "kind": "price-feed", "place": "s3://b-bucket/", "at": "16:00"}
+
+
+def test_a_days_delivery_is_undelivered_until_its_receipt_is_there_and_on_the_next_day_still(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    settings = make_settings(tmp_path, feeds=["fyers-history"], deliveries=[FEED])
+    (settings.data_dir / "journal" / str(DAY)).mkdir(parents=True, exist_ok=True)
+    hour_ns = 3600 * NS_PER_SECOND
+
+    def undelivered(now_ns: int) -> list[str]:
+        return host.find_undelivered(settings, CALENDAR, now_ns)
+
+    waiting, missing, next_day = OPEN_NS, OPEN_NS + 9 * hour_ns, OPEN_NS + 24 * hour_ns
+    assert [undelivered(now) for now in (waiting, missing, next_day)] == [[f"price-feed {DAY}"]] * 3
+    assert undelivered(OPEN_NS + 48 * hour_ns) == []
+    assert host.find_undelivered(None, CALENDAR, missing) == []
+
+    receipt = DayReceipt(str(DAY), settings.host_id, FEED["place"], manifest="seal")
+    save(settings.data_dir / "deliveries/price-feed/tables", Partition(DAY, settings.host_id), receipt)
+    assert undelivered(missing) == []
 
 
 def test_the_host_ran_from_the_first_to_the_last_entry_of_each_boot_and_runs_still(program: Path) -> None:

@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from harvester.base.errors import HarvesterError
 from harvester.cli import run
+from harvester.health.facts import Facts, Overdue, write_facts
 from harvester.metrics.cloudwatch import TRIES, open_client, publish
 from harvester.metrics.measure import Metric, measure_disk, measure_memory
 
@@ -24,6 +25,8 @@ REGION, ENVIRONMENT, HOST = "ap-south-1", "alpha-harvester-test", "alpha-harvest
 DIMENSIONS = [{"Name": "Environment", "Value": ENVIRONMENT}, {"Name": "Host", "Value": HOST}]
 HOSTS_OWN = {"DiskUsedPercent", "MemoryUsedPercent"}
 PUBLISHED = HOSTS_OWN | {"Heartbeat", "Updates", "ClockOffsetSeconds"}
+DUES = {"DuesMissing", "DuesUndelivered"}
+LATE = Overdue("delivery", "price-feed", 1, "nothing of the day is verified there", "do it")
 Go = Callable[..., int]
 
 
@@ -107,6 +110,56 @@ def test_a_recorder_at_work_gives_heartbeat_updates_and_clock(go: Go, tmp_path: 
     assert found["ClockOffsetSeconds"] == [pytest.approx(2 * 2.75), 2], "half a second is the header's"
     assert found["DiskUsedPercent"] == [pytest.approx(2 * measure_disk(tmp_path).value, abs=1), 2]
     assert 0 < found["MemoryUsedPercent"][0] < 200
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the watch of this host writes what it saw."""
+    facts = tmp_path / "facts.json"
+    paths = ("root", "config", "data_dir", "status_file", "handover")
+    installed = {"host_id": HOST, "facts": str(facts), "services": [], "timers": [], "units": []}
+    (tmp_path / "installed.json").write_text(json.dumps({**installed, **{name: str(tmp_path) for name in paths}}))
+    monkeypatch.setenv("HARVESTER_INSTALLED", str(tmp_path / "installed.json"))
+    return facts
+
+
+def saw(path: Path, age_s: float, overdue: list[Overdue] | None, undelivered: list[str] | None) -> None:
+    at_ns = time.time_ns() - int(age_s * 1e9)
+    write_facts(path, Facts(at_ns=at_ns, booted_ns=0, overdue=overdue, undelivered=undelivered))
+
+
+def test_what_was_due_and_is_missing_is_counted_whether_or_not_the_recorder_is_well(go: Go, watched: Path) -> None:
+    saw(watched, 30, [LATE, LATE], ["price-feed 2026-11-20"])
+    assert go() == 0
+
+    found = seen()
+    assert set(found) == HOSTS_OWN | DUES
+    assert (found["DuesMissing"], found["DuesUndelivered"]) == ([2, 1], [1, 1])
+
+
+def test_that_nothing_is_missing_is_a_count_as_well(go: Go, watched: Path) -> None:
+    saw(watched, 0, [], [])
+    assert go() == 0
+    assert [seen()[name] for name in sorted(DUES)] == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize("age_s", [121, -121])
+def test_what_the_watch_saw_at_another_time_says_nothing_of_now(age_s: int, go: Go, watched: Path) -> None:
+    saw(watched, age_s, [], [])
+    assert go() == 0
+    assert not set(seen()) & DUES
+
+
+def test_what_the_watch_could_not_see_is_not_counted(
+    go: Go, watched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saw(watched, 0, None, [])
+    assert go() == 0
+    assert set(seen()) & DUES == {"DuesUndelivered"}
+
+    (tmp_path / "installed.json").write_text("{")
+    assert go() == 0
+    assert "no metrics of dues: " in capsys.readouterr().out
 
 
 def test_all_updates_of_a_recorder_that_started_anew_count(go: Go, tmp_path: Path) -> None:
@@ -316,5 +369,5 @@ def test_every_metric_that_is_watched_is_published(root: Path) -> None:
     [of_hosts] = map(set, judged)
     assert of_hosts <= PUBLISHED
     # Rows are counted by ticker, where a host delivers some: tests/postgres/test_metrics.py has them.
-    assert set(alarms) == PUBLISHED - of_hosts | {"HostSilent", "HostIdle", "DataPointsFetched"}
+    assert set(alarms) == PUBLISHED - of_hosts | {"HostSilent", "HostIdle", "DataPointsFetched", "DuesMissing"}
     assert set(drawn) == PUBLISHED

@@ -223,8 +223,11 @@ class World:
 
 
 @contextmanager
-def build(root: Path, folder: Path, jobs: str = JOBS) -> Iterator[World]:
-    """Boot the host, give it a token, connect its alerts with this process, and build it by site.yml."""
+def build(root: Path, folder: Path, jobs: str = JOBS, settings: str = "") -> Iterator[World]:
+    """Boot the host, give it a token, connect its alerts with this process, and build it by site.yml.
+
+    `settings`: further lines of `harvester_settings`, indented by two.
+    """
     state = folder / "lab"
     state.mkdir(mode=0o700)
     try:
@@ -235,7 +238,7 @@ def build(root: Path, folder: Path, jobs: str = JOBS) -> Iterator[World]:
         lab = RunningLab(state, {entry.host.name: entry for entry in started}, said)
         claim = claims.find_lab(state)
         assert claim
-        world = World(root, state, lab, claim.address, operator_environment(root, folder, state, jobs))
+        world = World(root, state, lab, claim.address, operator_environment(root, folder, state, settings + jobs))
         with listening(world) as channel:
             world.channel = channel
             world.make_bucket()
@@ -250,14 +253,14 @@ def build(root: Path, folder: Path, jobs: str = JOBS) -> Iterator[World]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def operator_environment(root: Path, folder: Path, state: Path, jobs: str) -> dict[str, str]:
-    """The lab's inventory with what this suite adds, and a shell that uses it."""
+def operator_environment(root: Path, folder: Path, state: Path, more: str) -> dict[str, str]:
+    """The lab's inventory with what this suite adds, and a shell that uses it; `more` follows SETTINGS."""
     inventory = folder / "inventory"
     shutil.copytree(root / "inventory/lab", inventory)
     groups = inventory / "group_vars/harvesters"
     groups.mkdir()
     shutil.move(inventory / "group_vars/harvesters.yml", groups / "lab.yml")
-    (groups / "sre.yml").write_text(SETTINGS + jobs)
+    (groups / "sre.yml").write_text(SETTINGS + more)
     mitogen = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(mitogen_strategies())}
     return {
         **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},

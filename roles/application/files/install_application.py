@@ -23,6 +23,7 @@ COMPLETE, COMPOSE, PRODUCTION = ".complete", ".compose", ".production.yml"
 DAMAGED = 3
 VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_]\w*)(:?[-?+])?|([A-Za-z_]\w*))")
 KEY = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=")
+PROCESS = re.compile(r'\(\("([^"]+)",pid=(\d+)')
 SECRET = re.compile(r"PASS(WORD|WD|PHRASE)?$")
 GUESSED = {"admin", "changeme", "default", "docker", "example", "market", "mysecretpassword", "mydb", "password"}
 GUESSED |= {"postgres", "root", "secret", "test", "user", "12345678", "123456789", "1234567890", "letmein", "qwerty"}
@@ -131,6 +132,20 @@ def judge_passwords(name: str, environment: dict[str, Any]) -> Iterator[str]:
             yield f"service {name}: {key} is a default or too short. Give it {LEAST_CHARACTERS} characters or more."
 
 
+def find_taken(services: dict[str, Any]) -> Iterator[str]:
+    """A sentence for each published port on which somebody else listens, as ss of iproute2 says."""
+    for name, said in sorted(services.items()):
+        for published in sorted({str(port["published"]) for port in said.get("ports") or () if port.get("published")}):
+            words = ["ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes", f"sport = :{published}"]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            # Docker's own are those of the release that runs; another application's go by their container.
+            others = [line for line in done.stdout.splitlines() if line.strip() and "docker-proxy" not in line]
+            if others:
+                found = PROCESS.search(others[0])
+                who = f"{found[1]} (process {found[2]})" if found else "another program"
+                yield f"service {name}: port {published} of the host is taken by {who}. Stop that, or publish another."
+
+
 def fetch_images(release: Path, project: str, env: Path, services: dict[str, Any]) -> None:
     """Build what is built, pull what is not here; the names are those that the unit starts with."""
     built = [name for name, said in services.items() if "build" in said]
@@ -172,7 +187,7 @@ def prepare(release: Path, archive: Path, project: str, env: Path) -> None:
             refuse(f"Docker Compose refuses the project: {last_words(checked)}")
         said = compose(building, project, env, "config", "--format", "json")
         services = json.loads(said.stdout)["services"]
-        if refused := list(judge(services)):
+        if refused := [*judge(services), *find_taken(services)]:
             refuse(*refused)
         fetch_images(building, project, env, services)
     except BaseException:

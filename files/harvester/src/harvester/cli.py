@@ -36,6 +36,7 @@ COMMANDS = {
     "token-agent": Command("hand new access tokens to the recorder"),
     "token-check": Command("describe the access token on standard input", False),
     "token-file": Command("replace the token file, or go back to the one before", False),
+    "secret-file": Command("write a secret of a store into a file that root alone reads", False),
     "remind": Command("ask for a login while today's session lacks a valid token", False),
     "job": Command("run a job of this host once, prove and record it", False),
     "application": Command("start, stop and check the user's application by its hours", False),

@@ -5,13 +5,15 @@ its date, one of a week at that of its Monday, one of a month at that of the fir
 broker stamps it with (00:00 UTC in the sample of its documentation).
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 
-from harvester.backfill.pending import Answer, spoken_for
+from harvester.backfill.pending import Answer, spoken_for, stretch_of
 from harvester.backfill.spool import DaySpool
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
@@ -60,7 +62,9 @@ class Taken:
             self.refused += 1
             return
         self.answers += 1
-        for day in dates_due(calendar, bars.name, *spoken_for(said)):
+        begins = read.rows[0, [0, -1]].tolist() if read.rows.size and not read.rejected else None
+        spoken = stretch_of(said, (min(begins), max(begins))) if begins else spoken_for(said)
+        for day in _dates_due(calendar, bars.name, *spoken):
             self._note(day, answer.symbol, bars).asked_ns = said.sent_ns
         for begin_s, flaw in read.rejected:
             day = to_local((begin_s or 0) * NS_PER_SECOND).date() if begin_s else said.first
@@ -83,15 +87,20 @@ class Taken:
         ordinals, rows = ordinals[order], rows[:, order]
         last = np.append(rows[0, 1:] != rows[0, :-1], True)[: rows.shape[1]]
         ordinals, rows = ordinals[last], rows[:, last]
+        matrix = _matrix(symbol, rows[0] * NS_PER_SECOND, bars.width_ns, rows[1:], place)
         days, starts = np.unique(ordinals, return_index=True)
-        for ordinal, part in zip(days.tolist(), np.split(rows, starts[1:], axis=1), strict=True):
-            day = first_day(bars.name, date.fromordinal(ordinal))
-            if over_ns(bars.name, day) > said.sent_ns:
-                self._reject(day, answer.symbol, bars, NOT_OVER, part.shape[1])
+        edges = [*starts.tolist(), len(ordinals)]
+        dates = [first_day(bars.name, date.fromordinal(ordinal)) for ordinal in days.tolist()]
+        over = bisect_right(dates, said.sent_ns, key=lambda day: over_ns(bars.name, day))
+        for number, (day, start, end) in enumerate(zip(dates, edges, edges[1:], strict=False)):
+            if number >= over:
+                self._reject(day, answer.symbol, bars, NOT_OVER, end - start)
                 continue
             self._note(day, answer.symbol, bars).asked_ns = said.sent_ns
-            begins = np.full(part.shape[1], midnight_ns(day)) if bars.is_long else part[0] * NS_PER_SECOND
-            spool.add(day, _matrix(symbol, begins, bars.width_ns, part[1:], place))
+            part = matrix[:, start:end]
+            if bars.is_long:
+                part[1 + HISTORY_TABLE.at("ts_begin")] = midnight_ns(day)
+            spool.add(day, part)
 
     def _note(self, day: date, symbol: str, bars: Resolution) -> Asked:
         return self.asked.setdefault(day, {}).setdefault((symbol, bars.name), Asked())
@@ -103,6 +112,12 @@ class Taken:
     @staticmethod
     def _number(numbers: dict[str, int], name: str) -> int:
         return numbers.setdefault(name, len(numbers))
+
+
+@lru_cache(maxsize=64)
+def _dates_due(calendar: TradingCalendar, resolution: str, since: date, until: date) -> list[date]:
+    """An order asks for the same days of each symbol."""
+    return [*dates_due(calendar, resolution, since, until)]
 
 
 _INDIA_NS = 5 * 3600 * NS_PER_SECOND + 1800 * NS_PER_SECOND

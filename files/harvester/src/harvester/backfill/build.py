@@ -19,7 +19,7 @@ from harvester.backfill.spool import DaySpool
 from harvester.base.errors import HarvesterError
 from harvester.base.release import release_id
 from harvester.calendar import TradingCalendar
-from harvester.decode.frames import Ints
+from harvester.decode.frames import Ints, keep_heap_pages
 from harvester.lake.certificate.day import encode_certificate
 from harvester.lake.day.segments import Source, read_index
 from harvester.lake.layout import CERTIFICATE, HISTORY, RAW, Partition, folder_of, history_of
@@ -67,6 +67,7 @@ class _Day:
 def build(journal: Path, lake: Path, host: str, calendars: Calendars, form: Form = Form.ZSTD) -> Built:
     """Take in all sealed segments of the backfill's journal. Raises HarvesterError, also while a close is at work."""
     built = Built()
+    keep_heap_pages()
     try:
         with locked(lake):
             segments = pending_segments(journal, lake, host)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,16 @@ def certify(
     `parts` has the rows of each symbol, as a matrix of the table.
     """
     symbols = {symbol: {**entry, "resolutions": dict(entry["resolutions"])} for symbol, entry in before.items()}
+    expected = cache(expected_bars)  # few segments and resolutions, and thousands of symbols
     for (symbol, resolution), what in asked.items():
         calendar = calendars[symbol]
         entry = symbols.setdefault(symbol, {"segment": calendar.segment, "resolutions": {}})
         former = entry["resolutions"].get(resolution, {})
+        rejected = {**former.get("rejected", {}), **what.rejected}
         entry["resolutions"][resolution] = {
-            "expected": expected_bars(calendar, resolution, partition.date),
+            "expected": expected(calendar, resolution, partition.date),
             **_count(parts.get(symbol), parse_resolution(resolution).width_ns),
-            "rejected": dict(sorted({**former.get("rejected", {}), **what.rejected}.items())),
+            "rejected": dict(sorted(rejected.items())) if rejected else {},
             "asked_ns": max(what.asked_ns, former.get("asked_ns", 0)),
         }
     for entry in symbols.values():
@@ -67,9 +70,10 @@ def certify(
 
 
 def _count(rows: Ints | None, width_ns: int) -> Json:
-    """Bars, and rows that are revisions."""
+    """Bars, which have one row of revision 0 each, and rows that are revisions."""
     if rows is None:
         return {"recorded": 0, "revised": 0}
-    begin, width, revision = (HISTORY_TABLE.at(name) for name in ("ts_begin", "resolution_ns", "revision"))
-    mine = rows[:, rows[width] == width_ns]
-    return {"recorded": len(np.unique(mine[begin])), "revised": int(np.count_nonzero(mine[revision]))}
+    width, revision = HISTORY_TABLE.at("resolution_ns"), HISTORY_TABLE.at("revision")
+    mine = rows[revision, rows[width] == width_ns]
+    revised = int(np.count_nonzero(mine))
+    return {"recorded": len(mine) - revised, "revised": revised}

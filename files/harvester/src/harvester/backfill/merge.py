@@ -56,7 +56,7 @@ def merge(before: Ints, new: Ints, symbols: Sequence[str]) -> Ints:
     same_bar = np.append(False, (rows[KEY, 1:] == rows[KEY, :-1]).all(axis=0))
     same_value = same_bar & np.append(False, (rows[VALUES, 1:] == rows[VALUES, :-1]).all(axis=0))
     kept = np.flatnonzero(~same_value)
-    rows, begins = rows[:, kept].copy(), ~same_bar[kept]
+    rows, begins = rows[:, kept], ~same_bar[kept]
     firsts = np.flatnonzero(begins)
     rows[REVISION] = np.arange(len(kept)) - firsts[np.cumsum(begins) - 1]
     return rows

@@ -43,7 +43,11 @@ def spoken_for(said: BackfillAnswer) -> tuple[date, date]:
     One that has some speaks from its first to its last: brokers cut long answers short, and some keep the new end. What
     is left at either end is asked for by itself, until an answer has nothing.
     """
-    extent = read_extent(said.body)
+    return stretch_of(said, read_extent(said.body))
+
+
+def stretch_of(said: BackfillAnswer, extent: tuple[int, int] | None) -> tuple[date, date]:
+    """The same of who has read the answer: the begins of its first and last candle, in seconds since 1970, in order."""
     if extent is None:
         return said.first, said.last
     name = parse_resolution(said.resolution).name

@@ -30,6 +30,8 @@ SECRETS = {
     "page_key": "token-page/signing-key",
     "channels": "alerts/channels",
     "postgres_dsn": "postgres/dsn",
+    "application_variables": "application/variables",
+    "database_password": "database/password",
     "rclone_token": "rclone/token",
     "reminder_state": "alerts/reminder-state",
     "feed_state": "price-feed/state",

@@ -6,6 +6,7 @@ from datetime import date
 
 from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import HarvesterError
+from harvester.commands.delivery_news import tell_success
 from harvester.config.deliveries import PRICE_FEED, choose
 from harvester.config.settings import Settings
 from harvester.deliver.protocol import DayOutcome
@@ -31,9 +32,13 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Deliver; nothing to do where no delivery is configured."""
     day = parse_date(args.date, "--date") if args.date else None
     results: list[DayResult] = []
+    clock = SystemClock()
     for each in (chosen := choose(settings.deliveries, PRICE_FEED, args.name)):
-        feed = PriceFeed(settings, each, open_place(each), SystemClock())
+        feed = PriceFeed(settings, each, open_place(each), clock)
         results += (done := _deliver_days(feed, settings, day, due=args.due))
+        for result in done:
+            if result.outcome.new:
+                tell_success(settings, each, f"The price feed is delivered\n{_say(result, feed.home)}", clock.wall_ns())
         if not args.json:
             _report(done, feed.home)
     if args.json:
@@ -64,17 +69,22 @@ def _count(settings: Settings, environment: str, counts: dict[str, int]) -> None
         print(f"not counted in CloudWatch: {error}")
 
 
+def _say(result: DayResult, home: str) -> str:
+    outcome, said = result.outcome, result.describe()
+    state = "complete" if outcome.complete else f"not complete, {len(outcome.problems)} problems"
+    return (
+        f"{said['date']}: {state}, {outcome.put} of {said['symbols_processed']} files verified in {home};"
+        f" {said['total_records']} bars, {said.get('missing', 0)} missing, {said.get('revised', 0)} revised"
+    )
+
+
 def _report(results: list[DayResult], home: str) -> None:
     """One line for each day that something happened to, and one for all the rest."""
     for result in results:
-        outcome, said = result.outcome, result.describe()
+        outcome = result.outcome
         if outcome.left_out:
-            print(f"{said['date']}: {outcome.left_out}, so nothing is delivered.")
+            print(f"{outcome.partition.date}: {outcome.left_out}, so nothing is delivered.")
         elif outcome.new or outcome.problems:
-            state = "complete" if outcome.complete else f"not complete, {len(outcome.problems)} problems"
-            print(
-                f"{said['date']}: {state}, {outcome.put} of {said['symbols_processed']} files verified in {home};"
-                f" {said['total_records']} bars, {said.get('missing', 0)} missing, {said.get('revised', 0)} revised"
-            )
+            print(_say(result, home))
     complete: list[DayOutcome] = [result.outcome for result in results if result.outcome.complete]
     print(f"{len(complete)} of {len(results)} days are complete in {home}")

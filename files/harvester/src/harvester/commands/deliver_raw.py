@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import HarvesterError
+from harvester.commands.delivery_news import tell_success
 from harvester.config.deliveries import PRICE_FEED, choose
 from harvester.config.settings import Settings
 from harvester.price_feed.folder import partition_of
@@ -35,7 +36,9 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
             outcome = deliver_raw(settings, each, bucket, day, clock)
             problems += outcome.problems
             if outcome.put:
-                print(f"{day.date}: {outcome.put} raw files and {outcome.bytes} bytes verified in {bucket.home}")
+                said = f"{outcome.put} raw files and {outcome.bytes} bytes verified in {bucket.home}"
+                print(f"{day.date}: {said}")
+                tell_success(settings, each, f"The candles of {day.date} came\n{said}", clock.wall_ns())
     if not chosen:
         print("No price feed is configured (deliveries), so nothing is delivered.")
     if problems:

@@ -4,9 +4,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import SystemClock
-from harvester.base.errors import UnhealthyError
+from harvester.base.errors import ConfigError, UnhealthyError
 from harvester.capture.status import read_status
-from harvester.health.facts import reach_file
+from harvester.health.facts import reach_file, read_facts
+from harvester.health.installed import find_installed
 from harvester.health.live_rows import live_folder, read_live
 from harvester.metrics.cloudwatch import open_client, publish, publish_rows
 from harvester.metrics.measure import (
@@ -16,6 +17,7 @@ from harvester.metrics.measure import (
     count_updates,
     keep_count,
     measure_disk,
+    measure_dues,
     measure_memory,
     measure_recorder,
     read_count,
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         print("No metrics are configured (metrics.environment), so none are published.")
         return 0
     metrics, wall_ns = [measure_disk(settings.data_dir), measure_memory()], SystemClock().wall_ns()
+    metrics += _measure_dues(wall_ns)
     counted: UpdateCount | None = None
     try:
         status = read_fresh(settings.status_file, wall_ns)
@@ -57,6 +60,16 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         keep_count(chosen.state_file, counted)
     print("published " + ", ".join(f"{metric.name} {metric.value:.4g}" for metric in metrics))
     return 0
+
+
+def _measure_dues(wall_ns: int) -> list[Metric]:
+    """None where this is no host of ours, or cannot be known as one."""
+    try:
+        installed = find_installed()
+    except ConfigError as error:
+        print(f"no metrics of dues: {error}")
+        return []
+    return [*measure_dues(read_facts(installed.facts), wall_ns)] if installed else []
 
 
 def _publish_rows(client: Any, settings: "Settings", name: str, wall_ns: int) -> list[Metric]:

@@ -7,9 +7,9 @@ from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import packaged
-from harvester.config.settings import load_settings
-from harvester.dues.host import find_overdue
-from harvester.health.facts import Overdue, write_facts
+from harvester.config.settings import Settings, load_settings
+from harvester.dues.host import find_overdue, find_undelivered
+from harvester.health.facts import write_facts
 from harvester.health.gather import look
 from harvester.health.installed import Installed, find_installed
 
@@ -24,7 +24,15 @@ def run(_: argparse.Namespace, __: None) -> int:
     if installed is None:
         raise ConfigError(f"{sys.prefix}: no release of a host, so nothing says what must be here. Deploy it first.")
     now_ns = SystemClock().wall_ns()
-    facts = look(installed, now_ns, {"overdue": lambda: _find_overdue(installed, now_ns)})
+    settings, calendar = _read_configuration(installed)
+    facts = look(
+        installed,
+        now_ns,
+        {
+            "overdue": lambda: find_overdue(installed.data_dir, settings, calendar, now_ns),
+            "undelivered": lambda: find_undelivered(settings, calendar, now_ns),
+        },
+    )
     try:
         write_facts(installed.facts, facts)
     except OSError as error:
@@ -37,11 +45,10 @@ def run(_: argparse.Namespace, __: None) -> int:
     return 0
 
 
-def _find_overdue(installed: Installed, now_ns: int) -> list[Overdue]:
-    """By the host's configuration; where that cannot be read, which is a fact of its own, by its jobs alone."""
+def _read_configuration(installed: Installed) -> tuple[Settings | None, TradingCalendar]:
+    """What is due goes by the host's configuration; where that cannot be read, a fact of its own, by jobs alone."""
     try:
         settings = load_settings(installed.config)
-        calendar = TradingCalendar.load(settings.calendar.file)
+        return settings, TradingCalendar.load(settings.calendar.file)
     except ConfigError:
-        settings, calendar = None, TradingCalendar.load(packaged())
-    return find_overdue(installed.data_dir, settings, calendar, now_ns)
+        return None, TradingCalendar.load(packaged())

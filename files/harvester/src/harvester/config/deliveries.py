@@ -34,6 +34,9 @@ class DeliverySettings(Model, frozen=True):
     """Another S3 service than Amazon's; default: $AWS_ENDPOINT_URL, else Amazon."""
     at: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")] = "16:00"
     """Market time from which on a day is delivered, once its bars have settled."""
+    tell_each: bool = False
+    """Of a price feed, whether people are told of each round of answers and each day that is there, at most one
+    message in 5 minutes; of what fails they are told in any case."""
     tables: Annotated[tuple[RowTable, ...], Meta(max_length=20)] = ()
     """Of postgres, the tables; default: equity_data and indicators."""
     live: bool = False
@@ -47,6 +50,8 @@ class DeliverySettings(Model, frozen=True):
             raise ValueError(f"place: a delivery of kind {self.kind} has {wanted}")
         if self.kind == PRICE_FEED and (self.tables or self.live or self.ca_file):
             raise ValueError("tables, live and ca_file are for deliveries of kind postgres")
+        if self.tell_each and self.kind != PRICE_FEED:
+            raise ValueError("tell_each is for deliveries of kind price-feed")
         if self.live and not all(table.is_live for table in self.row_tables):
             raise ValueError("live: bars alone are delivered so, in tables of equity_data and indicators")
 

@@ -1,5 +1,6 @@
 """The widths of bars that the broker has (Fyers API docs, history), and how much of each one request may ask for."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
@@ -40,6 +41,7 @@ class Resolution(NamedTuple):
         return WIRE.get(self.name, self.name)
 
 
+@lru_cache(maxsize=64)
 def parse_resolution(text: str) -> Resolution:
     """A resolution that a person typed, or that a record holds. Raises ConfigError."""
     name = ALIASES.get(text.strip().upper(), text.strip().upper())

@@ -53,7 +53,8 @@ class Server:
     def connect(self, database: str, *, autocommit: bool = False) -> Iterator[Connection]:
         """A session. Raises ServerError for whatever PostgreSQL refuses inside of it; nothing is committed then."""
         parts = {"host": self.host, "port": self.port or "", "user": self.user}
-        given: dict[str, Any] = {name: value for name, value in parts.items() if value}
+        # Else psycopg takes the database's own encoding, and of SQL_ASCII no text but bytes.
+        given: dict[str, Any] = {name: value for name, value in parts.items() if value} | {"client_encoding": "UTF8"}
         if self.password:
             given["password"] = self.password.get_secret_value()
         options = {"TimeZone": self.timezone, **SESSION}

@@ -5,10 +5,12 @@ paise to a millionth of one there, so rounding gives the integer that the text s
 of the recorder, candle by candle, whose answer is the same (tests/property).
 """
 
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from harvester.brokers.bars import Rejected
 from harvester.brokers.fyers.history import ANSWER_LIMIT, FIELDS, FIELDS_WITH_INTEREST, read_history
@@ -31,8 +33,20 @@ class Columns(NamedTuple):
 
 class _Answer(msgspec.Struct):
     s: str
-    candles: list[list[float]]
+    candles: list[tuple[float, float, float, float, float, float]]
     code: int | None = None
+
+
+class _AnswerWithInterest(msgspec.Struct):
+    s: str
+    candles: list[tuple[float, float, float, float, float, float, float]]
+    code: int | None = None
+
+
+_FORMS: tuple[tuple[type[_Answer | _AnswerWithInterest], int], ...] = (
+    (_Answer, FIELDS),
+    (_AnswerWithInterest, FIELDS_WITH_INTEREST),
+)
 
 
 def read_columns(status: int, body: bytes) -> Columns | Outage:
@@ -49,14 +63,21 @@ def read_columns(status: int, body: bytes) -> Columns | Outage:
 def _read_quickly(status: int, body: bytes) -> Ints | None:
     if status != 200 or len(body) > ANSWER_LIMIT:
         return None
-    try:
-        answer: Any = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    widths = {len(row) for row in answer.candles}
-    if answer.s != "ok" or answer.code or widths not in ({FIELDS}, {FIELDS_WITH_INTEREST}):
-        return None
-    values = np.array(answer.candles, np.float64)[:, :HEIGHT].T
+    for form, width in _FORMS:
+        try:
+            answer = msgspec.json.decode(body, type=form)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
+        if answer.s != "ok" or answer.code or not answer.candles:
+            return None
+        count = len(answer.candles) * width
+        values = np.fromiter(chain.from_iterable(answer.candles), np.float64, count).reshape(-1, width)[:, :HEIGHT].T
+        return _to_paise(values)
+    return None
+
+
+def _to_paise(values: NDArray[np.float64]) -> Ints | None:
+    """Exact integers of float64[6, candles]; None where not all are ordinary."""
     paise = values[1:5] * 100
     whole = np.rint(paise)
     counts = values[[0, 5]]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.errors import HarvesterError
-from harvester.base.files import make_directory, replace_file
+from harvester.base.files import make_directory, replacing
 from harvester.lake.layout import Partition
 
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VerifiedObject:
     """One file as it was seen at the place, under `key`; `checksum`, `etag` and `version_id` are the place's own."""
 
@@ -95,10 +95,15 @@ def save(folder: Path, partition: Partition, receipt: DayReceipt) -> None:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Replace a receipt as a whole, durably. Raises HarvesterError when that is refused."""
+    """Replace a receipt as a whole, durably. Raises HarvesterError when that is refused.
+
+    It goes to the file piece by piece: as one text, that of thousands of objects would be ten times its size in memory.
+    """
     try:
         make_directory(path.parent)
-        replace_file(path, json.dumps(content, indent=1) + "\n", 0o640)
+        with replacing(path, 0o640) as file:
+            file.writelines(piece.encode() for piece in json.JSONEncoder(indent=1).iterencode(content))
+            file.write(b"\n")
     except OSError as error:
         raise HarvesterError(
             f"{path}: the receipt cannot be written ({error.strerror}). Run the command as the user that owns"

@@ -1,6 +1,7 @@
 """A day brought by a delivery: what its receipt lacks, each item put and verified, and the receipt kept."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from harvester.base.errors import HarvesterError
 from harvester.deliver.protocol import DayOutcome, Delivery, ForeignError, ItemError, Kind, Plan, Sent
@@ -31,7 +32,7 @@ def deliver(delivery: Delivery[Kind, Sent], day: Partition) -> DayOutcome:
 
 
 def _bring(delivery: Delivery[Kind, Sent], plan: Plan[Kind], receipt: DayReceipt, outcome: DayOutcome) -> None:
-    before = receipt.content()
+    before = replace(receipt, files=dict(receipt.files))
     try:
         outcome.put, outcome.bytes = _bring_items(delivery, plan.items, receipt, outcome)
         if not outcome.problems:
@@ -40,7 +41,7 @@ def _bring(delivery: Delivery[Kind, Sent], plan: Plan[Kind], receipt: DayReceipt
             receipt.manifest, receipt.counts = plan.seal, plan.counts
             outcome.complete = outcome.new = True
     finally:
-        if receipt.content() != before:
+        if receipt != before:
             delivery.keep(outcome.partition, receipt)
 
 

@@ -17,10 +17,10 @@ from harvester.config.segments import calendars_of, hours_of
 from harvester.config.settings import CalendarSettings, Settings
 from harvester.dues.backups import BackupSource
 from harvester.dues.deliveries import DeliverySource
-from harvester.dues.due import Source
+from harvester.dues.due import WRONG, Source
 from harvester.dues.feeds import FeedSource
 from harvester.dues.jobs import JobFacts, JobSource, Up
-from harvester.dues.judge import overdue
+from harvester.dues.judge import ledger_of, overdue
 from harvester.dues.uploads import UploadSource
 from harvester.health.facts import Overdue, Unit
 from harvester.health.systemd import SystemdError, look_at_units
@@ -64,8 +64,7 @@ def sources_of(
         sources.append(FeedSource(settings.feeds, settings.lake_dir, settings.host_id, hours))
         if settings.upload.bucket:
             sources.append(UploadSource(data_dir, settings.host_id, hours))
-        kinds = sorted({each.kind for each in settings.deliveries})
-        sources += [DeliverySource(settings, hours, kind) for kind in kinds]
+        sources += _deliveries(settings, hours)
     if database := find_database():
         sources.append(BackupSource(database, hours))
     return sources
@@ -77,6 +76,21 @@ def find_overdue(data_dir: Path, settings: Settings | None, calendar: TradingCal
     sources = sources_of(data_dir, settings, calendar, jobs, ask_systemd(jobs))
     found = overdue(sources, days_until(to_local(now_ns).date(), LOOK_BACK), now_ns)
     return [Overdue(each.due.kind, each.due.name, each.due.due_ns, each.cause, each.due.remedy) for each in found]
+
+
+def find_undelivered(settings: Settings | None, calendar: TradingCalendar, now_ns: int) -> list[str]:
+    """Deliveries of today and yesterday that are not made: waiting, missing, or nobody knows. Raises HarvesterError.
+
+    Each as its name and day. An evening, and a session, may go on over midnight.
+    """
+    sources = _deliveries(settings, hours_by(settings, calendar)) if settings else []
+    days = days_until(to_local(now_ns).date(), 2)
+    entries = [entry for day in days for entry in ledger_of(sources, day, now_ns)]
+    return [f"{each.due.name} {each.due.period}" for each in entries if each.state in ("waiting", *WRONG)]
+
+
+def _deliveries(settings: Settings, hours: Callable[[date], Hours | None]) -> list[Source]:
+    return [DeliverySource(settings, hours, kind) for kind in sorted({each.kind for each in settings.deliveries})]
 
 
 def ask_systemd(jobs: JobsFile) -> Seen:

@@ -114,6 +114,8 @@ class Facts(msgspec.Struct, kw_only=True):
     """When the login key of each user was made."""
     overdue: list[Overdue] | None = None
     """Of what people hear from the ledger of dues alone; the watch sees it."""
+    undelivered: list[str] | None = None
+    """Deliveries of today and yesterday that are not made, be it that they are not due yet; the watch sees it."""
     unseen: dict[str, str] = {}
 
 

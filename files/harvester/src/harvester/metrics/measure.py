@@ -11,11 +11,12 @@ from harvester.base.errors import HarvesterError, UnhealthyError
 from harvester.base.files import replace_file
 from harvester.base.monitors import HALF_SECOND_NS, STALE_NS
 from harvester.capture.status import read_status
+from harvester.health.facts import Facts
 
 MEMINFO = Path("/proc/meminfo")
 START = "./inv start"
 ALERTS_NS = 120 * NS_PER_SECOND
-"""The alerts look every minute, which takes half of one where a channel hangs."""
+"""The alerts look every minute, which takes half of one where a channel hangs; so does the watch."""
 
 
 class Metric(NamedTuple):
@@ -89,6 +90,18 @@ def require_alerts(looked: Path, wall_ns: int) -> None:
         raise UnhealthyError(f"{looked}: the alerts have not looked here yet ({error.strerror}): {START}.") from error
     if not -ALERTS_NS < age_ns < ALERTS_NS:
         raise UnhealthyError(f"the alerts looked {age_ns / NS_PER_SECOND:.0f} s ago, and should every minute: {START}.")
+
+
+def measure_dues(facts: Facts | None, wall_ns: int) -> Iterator[Metric]:
+    """How much was due and did not come, and how many deliveries are not made, by what the watch saw; none if long ago.
+
+    AWS's alarm on the one tells people whom the host's own alerts do not reach; by the other its evening stops hosts.
+    """
+    if facts is None or not -ALERTS_NS < wall_ns - facts.at_ns < ALERTS_NS:
+        return
+    for name, found in (("DuesMissing", facts.overdue), ("DuesUndelivered", facts.undelivered)):
+        if found is not None:
+            yield Metric(name, len(found), "Count")
 
 
 def measure_recorder(status: dict[str, Any], last: UpdateCount | None) -> Iterator[Metric]:

@@ -65,8 +65,8 @@ class RowFeed:
     def deliver_day(self, day: Partition) -> DayResult:
         """Bring a day's rows as they are here now. Raises HarvesterError as `deliver`."""
         rows = RowDelivery(self._settings, self._calendar, self._delivery, self._folder, self._place)
-        if not self._source.settles_ns(day) and not self._source.has(day):
-            outcome = DayOutcome(day, left_out="there is no session")
+        if nothing := self._source.explain_nothing(day):
+            outcome = DayOutcome(day, left_out=nothing)
         else:
             with working(self._folder):
                 outcome = deliver(rows, day)

@@ -184,6 +184,22 @@ class Source:
         lake = self.settings.lake_dir
         return (lake / day.manifest).exists() or any(day_directory(self.settings.journal_dir, day.date).glob("*"))
 
+    def explain_nothing(self, day: Partition) -> str:
+        """Why there can be nothing to deliver of a day; empty where there may be something.
+
+        Raises HarvesterError where nobody knows, as with a clock that is years off.
+        """
+        if self.settles_ns(day) or self.has(day):
+            return ""
+        calendar = self.calendar
+        if calendar.knows(day.date):
+            return "there is no session"
+        known = f"{calendar.valid_from} to {calendar.valid_until}"
+        raise HarvesterError(
+            f"{day.date}: nothing of that day is here, and whether it had a session is unknown: the calendar's facts"
+            f" are of {known}. Name another --date, or set this host's clock right."
+        )
+
     def _open_journal(self, day: Partition) -> OpenDay:
         journal, lake = self.settings.journal_dir, self.settings.lake_dir
         sources = find_sources(day_directory(journal, day.date), lake / day.path(RAW))

@@ -70,8 +70,8 @@ class PriceFeed:
     def deliver_day(self, day: Partition) -> DayResult:
         """Bring a day's tables as they are here now. Raises HarvesterError as `deliver`."""
         tables = TableDelivery(self._source, self._folder, self._bucket, self._retries)
-        if not self._source.settles_ns(day) and not self._source.has(day):
-            return DayResult(DayOutcome(day, left_out="there is no session"), tables.receipt(day))
+        if nothing := self._source.explain_nothing(day):
+            return DayResult(DayOutcome(day, left_out=nothing), tables.receipt(day))
         with working(self._folder):
             outcome = deliver(tables, day)
         return DayResult(outcome, tables.receipt(day))

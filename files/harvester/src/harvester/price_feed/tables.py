@@ -21,6 +21,7 @@ class TableDelivery:
     def __init__(self, source: Source, folder: Path, bucket: FeedBucket, retries: Retries) -> None:
         self.source, self.folder, self.bucket = source, folder, bucket
         self._files = TableFiles(bucket, retries, source.host, AGAIN)
+        self._receipts: dict[Partition, DayReceipt] = {}
 
     def plan(self, day: Partition) -> Plan[TableItem]:
         """A file for each symbol with bars, made one by one."""
@@ -50,7 +51,10 @@ class TableDelivery:
         return self._files.verify(item, sent)
 
     def receipt(self, day: Partition) -> DayReceipt:
-        return load(self.folder, day, self.bucket.home)
+        """Read once: a day of thousands of symbols has a large one."""
+        if day not in self._receipts:
+            self._receipts[day] = load(self.folder, day, self.bucket.home)
+        return self._receipts[day]
 
     def keep(self, day: Partition, receipt: DayReceipt) -> None:
         save(self.folder, day, receipt)

@@ -21,15 +21,11 @@ def deliver(host: Host, day: str) -> None:
 
 
 def dues_of(host: Host, day: str) -> dict[str, Any]:
-    """What was due on the day so far: how many in each state, and those of feeds and deliveries by name."""
+    """What was due on the day so far: how many in each state, and all but jobs by name."""
     (answer,) = gather([host], None)
     if answer.error:
         raise HarvesterError(f"{host.name} cannot say what was due on {day}: {answer.error}")
-    named = {
-        f"{entry['kind']} {entry['name']}": entry["state"]
-        for entry in answer.entries
-        if entry["kind"] in ("feed", "delivery")
-    }
+    named = {f"{entry['kind']} {entry['name']}": entry["state"] for entry in answer.entries if entry["kind"] != "job"}
     return {"states": dict(Counter(entry["state"] for entry in answer.entries)), "named": named}
 
 

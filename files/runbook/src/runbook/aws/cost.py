@@ -18,8 +18,8 @@ TRADING_DAYS = 21
 HOURS_A_TRADING_DAY = 7.75
 SUNDAYS, HOURS_A_SUNDAY = HOURS / 24 / 7, 2.2
 """Hosts that sleep run for their upgrades in the night before each (`market.MAINTENANCE` of the functions)."""
-METRICS_A_HOST = 7
-ALARMS_A_HOST = 8
+METRICS_A_HOST = 9
+ALARMS_A_HOST = 9
 LAKE_SHARE = 0.3
 """Of what a day takes on the disk, this much is in the bucket: the built files and the compressed raw segments."""
 CHANGED_A_DAY = 0.05

@@ -102,7 +102,11 @@ def notify_test(_: Context, inventory: str | None = None, limit: str | None = No
         play("notify_test", inventory, limit)
 
 
-@operator(name="app-secret, pin, page-key, channels, postgres-dsn, rclone-token or schwab-app-secret", **WHERE)
+@operator(
+    name="app-secret, pin, page-key, channels, postgres-dsn, rclone-token, application-variables,"
+    " database-password or schwab-app-secret",
+    **WHERE,
+)
 def secret_put(_: Context, name: str, inventory: str | None = None, limit: str | None = None) -> None:
     """Store a secret that you type, or pipe in, encrypted in AWS; the value before is kept."""
     from runbook.tokens import credentials

@@ -41,6 +41,7 @@ CREDENTIALS = {
 """What each is called, and how it is renewed where it ends."""
 NEEDED = {"access_token"}
 BY_HAND = {"app_secret", "pin", "schwab_app_secret", "page_key", "channels", "postgres_dsn", "rclone_token"}
+BY_HAND |= {"application_variables", "database_password"}
 UNREADABLE = "when it ends is not known: this login may not read it"
 SOON_NS = 3 * 86_400 * NS_PER_SECOND
 

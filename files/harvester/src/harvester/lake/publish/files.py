@@ -102,11 +102,14 @@ def set_superseded_aside(lake: Path, manifest: Manifest, partition: Partition) -
     """Move built files that the manifest does not list to superseded/, where no engine looks for a table."""
     listed = {entry.path for entry in manifest.files}
     for kind in BUILT:
-        directory = lake / partition.path(kind)
-        for path in sorted(directory.glob("*")):
-            if path.name.startswith(".") or path.relative_to(lake).as_posix() in listed:
-                continue
-            _set_aside(lake, path.relative_to(lake))
+        folder = partition.path(kind)
+        try:
+            names = sorted(path.name for path in (lake / folder).iterdir())
+        except FileNotFoundError:
+            continue
+        for name in names:
+            if not name.startswith(".") and (folder / name).as_posix() not in listed:
+                _set_aside(lake, folder / name)
 
 
 def _set_aside(lake: Path, path: Path) -> None:

@@ -5,6 +5,7 @@ It must notice a disk or a library that errs, not a forger: CRC-32C, a fiftieth 
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import google_crc32c
@@ -39,10 +40,15 @@ def _parts(column: pa.Array) -> Iterator[Any]:
         yield pc.list_value_length(column).to_numpy(zero_copy_only=False)
         yield _numbers(column.flatten())
     elif pa.types.is_dictionary(column.type):
-        prints = [hashlib.sha256(text.encode()).digest()[:8] for text in column.dictionary.to_pylist()]
+        prints = map(_print, column.dictionary.to_pylist())
         yield np.frombuffer(b"".join(prints), np.int64)[column.indices.to_numpy(zero_copy_only=False)]
     else:
         yield _numbers(to_kind(column, pa.int64()))
+
+
+@lru_cache(maxsize=8192)
+def _print(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:8]
 
 
 def _numbers(column: pa.Array) -> Any:

@@ -10,6 +10,9 @@ from harvester.lake.tables.parquet import TableWriter, check_written
 MOST_GROUPS = 256
 """Row groups after which a file ends with its symbol: their footer takes 7 MiB of who writes it, 25 of who reads it."""
 
+LARGE_BYTES = 4 << 20
+"""Of a file's rows in memory: below, giving back what writing took costs more time than the memory is worth."""
+
 
 class TableFiles:
     """Writes a table symbol by symbol; each file is read back and compared as soon as it is whole."""
@@ -56,7 +59,8 @@ class TableFiles:
     def _finish(self, writer: TableWriter) -> None:
         writer.close()
         self._writer = None
-        give_back_heap()  # reading takes the same again elsewhere
+        if 8 * self._table.height * writer.rows >= LARGE_BYTES:
+            give_back_heap()  # reading takes the same again elsewhere
         check_written(writer)
         self.files.append((writer.path, writer.rows))
 
