@@ -306,3 +306,13 @@ def test_bars_that_nobody_answered_and_those_that_the_broker_lacks_are_in_the_st
     assert host.answer("QQQ")["shown"]["gaps"][1:] == [
         [opens + 240_000, opens + 360_000, "schwab-history", "no_answer"]
     ]
+
+
+def test_an_answer_after_a_bars_end_that_lacks_it_says_that_there_is_none(place: Place) -> None:
+    host, opens = us_host(place), ms(place.opens)
+    place.answer(4.1, "QQQ", [place.candle(0)])
+    place.clock.now_ns = place.opens + 6 * MINUTE_NS + 90 * NS_PER_SECOND
+    assert host.answer("QQQ")["shown"]["gaps"] == [
+        [opens + 60_000, opens + 240_000, "schwab-history", "no_data"],
+        [opens + 240_000, opens + 360_000, "schwab-history", "no_answer"],
+    ]
