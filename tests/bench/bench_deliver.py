@@ -51,7 +51,7 @@ def run(report: "Report", *, long: bool) -> None:
 
 
 def _settings(place: Path) -> Any:
-    from harvester.config.settings import parse_settings
+    from harvester.config.file import parse_settings
 
     names = [f"NSE:B{number:04}-EQ" for number in range(SYMBOLS)]
     content = {

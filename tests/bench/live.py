@@ -28,7 +28,7 @@ from exchange.sockets.sent import LENGTH, read_sent
 from exchange.state import StateDir
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.redaction import Secret
-from harvester.config.settings import PATH_VARIABLE
+from harvester.config.file import PATH_VARIABLE
 from harvester.journal import read_segment
 from harvester.journal.format import CONTROL, DATA, FYERS_HSM, Record, decode_control
 from harvester.tokens.handover import Token, write_handover

@@ -18,7 +18,8 @@ from tests.sdk.conftest import start  # noqa: F401  # a fixture: the exchange
 from tests.storage.lake.candles import CandleRecorder
 
 from harvester.calendar import TradingCalendar
-from harvester.config.settings import Settings, load_settings
+from harvester.config.file import load_settings
+from harvester.config.settings import Settings
 from harvester.lake.close import Closing, close_day, expect_day
 from harvester.lake.layout import Partition
 from harvester.price_feed.feed import DayResult, PriceFeed

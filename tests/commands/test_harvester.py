@@ -197,7 +197,7 @@ def test_whatever_a_command_raises_has_its_code_and_one_line(
         raise error
 
     arguments = next(given for given in commands(NOWHERE).values() if given[0] == command)
-    for where in (f"harvester.commands.{command.replace('-', '_')}.run", "harvester.config.settings.load_settings"):
+    for where in (f"harvester.commands.{command.replace('-', '_')}.run", "harvester.config.file.load_settings"):
         monkeypatch.setattr(where, fail)
 
     assert cli.run(arguments) == code

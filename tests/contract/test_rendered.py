@@ -13,7 +13,8 @@ from harvester.base.aws_names import Names
 from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
 from harvester.commands.renew import PAUSES_SECONDS
-from harvester.config.settings import Settings, load_settings
+from harvester.config.file import load_settings
+from harvester.config.settings import Settings
 from harvester.health.installed import Installed
 from harvester.live.bridge import SOCKET
 

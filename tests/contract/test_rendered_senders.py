@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.contract.test_rendered import ACCOUNT, ansible
 
-from harvester.config.settings import load_settings
+from harvester.config.file import load_settings
 
 FLEET = "harvesters: {hosts: {m-2: {}, m-1: {}, m-10: {}}}\n"
 ALL = ("recorder_down", "token_refused", "no_token", "token_too_short")

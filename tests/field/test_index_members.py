@@ -16,8 +16,8 @@ from tests.exchanges import serving
 from exchange.client import call_control
 from exchange.environment import client_environment
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.config.file import load_settings
 from harvester.config.rules import IndexList
-from harvester.config.settings import load_settings
 from runbook.fleet import indices
 from runbook.fleet.environment import variables_set
 

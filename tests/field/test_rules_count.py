@@ -14,8 +14,8 @@ from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
 from harvester.calendar import TradingCalendar
 from harvester.cli import run as harvester
+from harvester.config.file import load_settings
 from harvester.config.rules import MOST_STOCKS, IndexList, SymbolRule
-from harvester.config.settings import load_settings
 from runbook.aws.cost import read_configuration
 from runbook.aws.trading_days import calendars_of
 from runbook.fleet.account import account_refusal, account_shares

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from exchange.client import read_ready
 from exchange.environment import client_environment
-from harvester.config.settings import PATH_VARIABLE
+from harvester.config.file import PATH_VARIABLE
 from harvester.lake.layout import folder_of
 from lab import calendar
 from lab.demo import here

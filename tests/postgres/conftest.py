@@ -16,7 +16,8 @@ from tests.storage.lake.candles import CandleRecorder
 
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
-from harvester.config.settings import Settings, load_settings
+from harvester.config.file import load_settings
+from harvester.config.settings import Settings
 from harvester.lake.close import Closing, close_day, expect_day
 from harvester.lake.layout import Partition
 from harvester.postgres.columns import layout_of

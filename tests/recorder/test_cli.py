@@ -91,7 +91,7 @@ def test_sessions_are_printed_with_what_is_recorded(
 def laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without a host's configuration."""
     monkeypatch.delenv("HARVESTER_CONFIG", raising=False)
-    monkeypatch.setattr("harvester.config.settings.DEFAULT_PATH", str(tmp_path / "none.json"))
+    monkeypatch.setattr("harvester.config.file.DEFAULT_PATH", str(tmp_path / "none.json"))
 
 
 @pytest.mark.usefixtures("laptop")
@@ -178,7 +178,7 @@ def test_help_imports_no_command() -> None:
     probe = "import sys, harvester.cli as c\ntry: c.run(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout.split()
 
-    assert not {"msgspec", "httpx", "pyarrow", "harvester.config.settings"} & set(modules)
+    assert not {"msgspec", "httpx", "pyarrow", "harvester.config.settings", "harvester.config.file"} & set(modules)
 
 
 def test_schema_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:

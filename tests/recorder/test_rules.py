@@ -17,8 +17,8 @@ from harvester.base.validation import Refused, validate
 from harvester.brokers.fyers.resolution import concerns, explain_absent, resolve_rule
 from harvester.brokers.fyers.symbols import Listing, read_rows
 from harvester.calendar import TradingCalendar
+from harvester.config.file import load_settings
 from harvester.config.rules import IndexList, SymbolRule, find_outdated
-from harvester.config.settings import load_settings
 from harvester.lake.close import expect_day
 
 NIFTY = "101000000026000"

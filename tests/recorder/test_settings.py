@@ -10,8 +10,9 @@ from tests.recorder.fakes import APP_ID
 from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
 from harvester.cli import run
+from harvester.config.file import config_hash, load_settings
 from harvester.config.reference import describe_settings
-from harvester.config.settings import Settings, config_hash, load_settings
+from harvester.config.settings import Settings
 
 GOOD: dict[str, Any] = {"symbols": ["NSE:SBIN-EQ"], "broker": {"app_id": APP_ID}}
 MANY = [f"NSE:SYM{number}-EQ" for number in range(10_000)]

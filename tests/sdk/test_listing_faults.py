@@ -16,7 +16,7 @@ from exchange.faults import parse_faults
 from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError
 from harvester.base.market import to_local
-from harvester.config.settings import load_settings
+from harvester.config.file import load_settings
 
 SBIN, SBI = "NSE:SBIN-EQ", "NSE:SBI-EQ"
 MASTER = "https://public.fyers.in/sym_details/NSE_CM.csv"

@@ -9,8 +9,9 @@ import pytest
 from harvester.base.errors import ConfigError
 from harvester.base.market import entered, in_force
 from harvester.calendar import TradingCalendar
+from harvester.config.file import parse_settings, read_settings
 from harvester.config.segments import find_segments
-from harvester.config.settings import Settings, parse_settings, read_settings
+from harvester.config.settings import Settings
 
 APP = "AbCdEfGhIjKlMnOpQrStUvWxYz012345"
 

@@ -11,7 +11,7 @@ from tests.workers.conftest import Place
 from harvester import cli
 from harvester.alerts.inbox import take
 from harvester.base.validation import validate
-from harvester.config.settings import NotRecordingError, find_settings, load_settings
+from harvester.config.file import NotRecordingError, find_settings, load_settings
 from harvester.health.facts import Disk, Facts
 from harvester.health.installed import Installed
 from harvester.health.musts import TITLES, check_host

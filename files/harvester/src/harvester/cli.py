@@ -104,7 +104,7 @@ def _dispatch(args: argparse.Namespace) -> int:
     command = COMMANDS[args.command]
     settings = None
     if command.needs_settings:
-        from harvester.config.settings import load_settings
+        from harvester.config.file import load_settings
 
         settings = load_settings(args.config)
     code: int = _module(args.command).run(args, settings)

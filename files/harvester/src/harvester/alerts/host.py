@@ -14,8 +14,9 @@ from harvester.base.monitors import STALE_NS
 from harvester.base.redaction import Secret
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.config.alerting import AlertSettings
+from harvester.config.file import find_settings, load_settings
 from harvester.config.segments import hours_of
-from harvester.config.settings import Settings, find_settings, load_settings
+from harvester.config.settings import Settings
 from harvester.health.installed import find_installed
 from harvester.tokens.places import open_place, storing
 from harvester.tokens.stores import DeniedError

@@ -9,7 +9,7 @@ from harvester.application.model import Application, load_application
 from harvester.base.clock import SystemClock
 from harvester.base.logs import configure_logs
 from harvester.calendar import TradingCalendar
-from harvester.config.settings import find_settings
+from harvester.config.file import find_settings
 from harvester.dues.host import hours_by
 from harvester.jobs.schedule import Hours
 

@@ -15,7 +15,8 @@ from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.logs import configure_logs
 from harvester.calendar import TradingCalendar
-from harvester.config.settings import Settings, config_hash, settings_path
+from harvester.config.file import config_hash, settings_path
+from harvester.config.settings import Settings
 from harvester.journal.lock import is_locked
 
 NONE = "Nothing was ordered. Give an order first, with --since and --until."

@@ -17,10 +17,11 @@ from harvester.brokers.fyers.masters import KeptMasters, MasterFile
 from harvester.brokers.fyers.segments import MasterRow, assign_segments, find_contradictions
 from harvester.brokers.fyers.topics import topics_of
 from harvester.calendar import TradingCalendar
+from harvester.config.file import load_settings, read_settings, settings_path
 from harvester.config.reference import describe_settings
 from harvester.config.rules import FILE, Resolved, describe_outdated, find_outdated, read_resolved
 from harvester.config.segments import describe_refused, refuse_without_hours
-from harvester.config.settings import Settings, load_settings, read_settings, resolve_symbols, settings_path
+from harvester.config.settings import Settings, resolve_symbols
 from harvester.config.size import refuse_size, size_of
 from harvester.health.remedies import update_lists
 

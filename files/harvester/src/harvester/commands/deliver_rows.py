@@ -18,7 +18,8 @@ from harvester.base.redaction import Secret, register_secret
 from harvester.base.systemd import Notifier
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import POSTGRES, DeliverySettings, choose
-from harvester.config.settings import Settings, settings_path
+from harvester.config.file import settings_path
+from harvester.config.settings import Settings
 from harvester.health.live_rows import live_folder
 from harvester.postgres.columns import layout_of
 from harvester.postgres.live import Keeper, LiveDelivery

@@ -13,7 +13,7 @@ from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from harvester.base.market import to_local
 from harvester.calendar import TradingCalendar
-from harvester.config.settings import find_settings
+from harvester.config.file import find_settings
 from harvester.dues import wording
 from harvester.dues.due import WRONG, Entry, Source
 from harvester.dues.host import LOOK_BACK, ask_systemd, days_until, sources_of

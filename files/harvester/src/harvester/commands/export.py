@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harvester.base.arguments import require_directory
 from harvester.base.clock import parse_date
-from harvester.config.settings import find_lake
+from harvester.config.file import find_lake
 from harvester.reader.export import export_csv, parse_every
 
 

@@ -18,7 +18,7 @@ from harvester.base.logs import configure_logs
 from harvester.base.market import MARKETS, enter, to_local
 from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
-from harvester.config.settings import find_settings
+from harvester.config.file import find_settings
 from harvester.dues.host import hours_by
 from harvester.health.installed import Installed, find_installed
 from harvester.health.units import how_to_run

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, _: object) -> int:
 def _serve(args: argparse.Namespace) -> int:
     from harvester.base.clock import SystemClock
     from harvester.calendar import TradingCalendar
-    from harvester.config.settings import load_settings, settings_path
+    from harvester.config.file import load_settings, settings_path
     from harvester.live.due_table import DueTable
     from harvester.live.server import LiveServer, activated, listen
     from harvester.live.view import LiveView

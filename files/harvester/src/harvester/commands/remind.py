@@ -12,8 +12,9 @@ from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError, UnhealthyError
 from harvester.base.logs import configure_logs
 from harvester.capture.status import read_status
+from harvester.config.file import load_settings
 from harvester.config.segments import calendars_of
-from harvester.config.settings import Settings, load_settings
+from harvester.config.settings import Settings
 from harvester.tokens.stores import FileStore
 
 log = structlog.get_logger()

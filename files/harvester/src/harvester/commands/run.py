@@ -41,9 +41,10 @@ from harvester.capture.sink import JournalSink
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.feed import StreamFeed
 from harvester.capture.token_keeper import TokenKeeper
+from harvester.config.file import config_hash, load_settings, settings_path
 from harvester.config.rules import read_resolved
 from harvester.config.segments import Recorded, refuse_without_hours
-from harvester.config.settings import Settings, config_hash, load_settings, settings_path
+from harvester.config.settings import Settings
 from harvester.journal.format import FYERS_HSM, RunInfo
 from harvester.ledger.segments import SegmentLedgers
 from harvester.ledger.streams import StreamLedger

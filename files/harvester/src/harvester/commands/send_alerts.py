@@ -16,7 +16,8 @@ from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, UnhealthyError
 from harvester.base.logs import configure_logs
 from harvester.capture.status import read_status
-from harvester.config.settings import Settings, load_settings
+from harvester.config.file import load_settings
+from harvester.config.settings import Settings
 from harvester.health.installed import Installed, find_installed
 from harvester.tokens.stores import StoreError
 

@@ -10,8 +10,9 @@ from harvester.base.clock import NS_PER_SECOND, SystemClock, parse_date
 from harvester.base.market import to_local
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import SEGMENTS
+from harvester.config.file import find_settings, load_settings
 from harvester.config.segments import busy_at, calendars_of
-from harvester.config.settings import CalendarSettings, find_settings, load_settings
+from harvester.config.settings import CalendarSettings
 
 UNKNOWN = 1
 MINUTE_NS = 60 * NS_PER_SECOND

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from harvester.base.arguments import at_least
 from harvester.base.errors import ConfigError
-from harvester.config.settings import Settings, find_lake
+from harvester.config.file import find_lake
+from harvester.config.settings import Settings
 from harvester.lake.layout import MANIFEST
 from harvester.reader.verify import describe, verify_lake
 

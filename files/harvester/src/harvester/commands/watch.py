@@ -7,7 +7,8 @@ from harvester.base.clock import SystemClock
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.calendar import TradingCalendar
 from harvester.calendar.model import packaged
-from harvester.config.settings import Settings, load_settings
+from harvester.config.file import load_settings
+from harvester.config.settings import Settings
 from harvester.dues.host import find_overdue, find_undelivered
 from harvester.health.facts import write_facts
 from harvester.health.gather import look

@@ -1,8 +1,5 @@
-"""Application settings: the model, its defaults and its rules. The one reader of the configuration file."""
+"""Application settings: the model, its defaults and its rules."""
 
-import hashlib
-import json
-import os
 import re
 import socket
 from collections import Counter
@@ -15,8 +12,8 @@ from msgspec.structs import replace
 
 from harvester.base.aws_names import LAKE_PREFIX
 from harvester.base.errors import ConfigError
-from harvester.base.market import MarketName, enter, entered
-from harvester.base.validation import Model, Refused, validate
+from harvester.base.market import MarketName, entered
+from harvester.base.validation import Model
 from harvester.calendar import PhaseName, TradingCalendar
 from harvester.calendar.model import packaged
 from harvester.calendar.segments import guess_segment
@@ -40,11 +37,9 @@ from harvester.config.feeds import (
 )
 from harvester.config.limits import Need, RequestLimits, need_of, start_offsets
 from harvester.config.row_tables import CANDLES
-from harvester.config.rules import IndexList, SymbolRule, read_resolved, split_rules
+from harvester.config.rules import IndexList, SymbolRule
 from harvester.config.token import TokenSettings
 
-DEFAULT_PATH = Path("/etc/harvester/config.json")
-PATH_VARIABLE = "HARVESTER_CONFIG"
 DATA_DIR = Path("/var/lib/harvester")
 SCHWAB_MINUTES = (1, 5, 10, 15, 30)
 """What Schwab has of minutes (developer portal, pricehistory)."""
@@ -52,10 +47,6 @@ SCHWAB_MINUTES = (1, 5, 10, 15, 30)
 
 def _this_host() -> str:
     return re.sub(r"[^a-z0-9-]", "-", socket.gethostname().lower()).strip("-") or "host"
-
-
-class NotRecordingError(ConfigError):
-    """The configuration says `records: false`: this host watches others, and has neither symbols nor a broker."""
 
 
 class CalendarSettings(Model, frozen=True):
@@ -253,90 +244,9 @@ class Settings(Model, frozen=True, kw_only=True):
         return self.data_dir / "lake"
 
 
-def settings_path(option: Path | None = None) -> Path:
-    """The file in force: the --config option, else $HARVESTER_CONFIG, else /etc/harvester/config.json."""
-    return option or Path(os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
-
-
-def find_settings(path: Path | None = None) -> Settings | None:
-    """Like `load_settings`; None where nobody names a file and the usual one is not there, and on a host that records
-    nothing.
-    """
-    found = settings_path(path)
-    if path is None and not os.environ.get(PATH_VARIABLE) and not found.exists():
-        return None
-    try:
-        return load_settings(found)
-    except NotRecordingError:
-        return None
-
-
-def find_lake(path: Path | None = None) -> Path:
-    """The lake of this host. Raises ConfigError on a machine without a configuration."""
-    settings = find_settings(path)
-    if settings is None:
-        raise ConfigError(
-            "There is no host's configuration here. Name a lake (export: --lake DIR), or a configuration with --config."
-        )
-    return settings.lake_dir
-
-
-def load_settings(path: Path | None = None) -> Settings:
-    """Read and check the configuration file. Raises ConfigError naming file, key and rule."""
-    settings = read_settings(path)
-    kept = read_resolved(settings.master_dir) if settings.rules else None
-    return resolve_symbols(settings, kept.symbols_of(settings.rules)) if kept else settings
-
-
-def read_settings(path: Path | None = None) -> Settings:
-    """The same as it is written, without the symbols that its rules stand for. Its market is in force from here on."""
-    path = settings_path(path)
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the configuration cannot be read ({error.strerror}). Give its path with --config or in"
-            f" ${PATH_VARIABLE}, or deploy it with ./inv deploy."
-        ) from error
-    settings = parse_settings(text, path)
-    enter(settings.market)
-    return settings
-
-
-def parse_settings(text: bytes, path: Path) -> Settings:
-    """Check the bytes of a configuration file. Raises ConfigError."""
-    try:
-        data = json.loads(text, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"{path}: not valid JSON: {error}. Correct the file and run harvester config check."
-        ) from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: the file must hold one JSON object with keys such as symbols and broker.")
-    if data.get("records") is False:
-        raise NotRecordingError(f"{path}: this host records nothing (records is false), so there is nothing to go by.")
-    try:
-        return validate(Settings, split_rules(data))
-    except Refused as refused:
-        raise ConfigError(f"{path}: the configuration is refused:\n{refused}") from None
-
-
 def resolve_symbols(settings: Settings, resolved: Iterable[str]) -> Settings:
     """The settings with the symbols that their rules stand for. Raises ConfigError."""
     try:
         return replace(settings, symbols=tuple(dict.fromkeys((*settings.symbols, *resolved))))
     except ValueError as error:
         raise ConfigError(f"symbols: what the rules stand for is refused: {error}.") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    twice = {key for key in keys if keys.count(key) > 1}
-    if twice:
-        raise ValueError(f"the key {min(twice)!r} is set twice")
-    return dict(pairs)
-
-
-def config_hash(path: Path) -> str:
-    """First 12 hex digits of the SHA-256 of the file's bytes: names a configuration in status, health and journal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

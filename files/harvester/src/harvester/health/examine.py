@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from harvester.base.errors import ConfigError, UnhealthyError
 from harvester.calendar import TradingCalendar
 from harvester.capture.status import NoStatusError, read_status
+from harvester.config.file import config_hash, load_settings, settings_path
 from harvester.config.segments import calendars_of
-from harvester.config.settings import Settings, config_hash, load_settings, settings_path
+from harvester.config.settings import Settings
 from harvester.health.checks import BROKEN_CALENDAR, check_health, is_fresh
 from harvester.health.facts import complete, read_facts
 from harvester.health.gather import look

@@ -13,7 +13,7 @@ from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
-from harvester.config.settings import find_settings
+from harvester.config.file import find_settings
 from harvester.health.facts import Disk, Facts, Reach, TimeSync, reach_file, read_reach
 from harvester.health.installed import Installed
 from harvester.health.seen_days import look_at_days, recorded_days

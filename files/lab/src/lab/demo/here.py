@@ -16,7 +16,7 @@ from exchange.state import StateDir
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Secret
 from harvester.config.broker import API_URL
-from harvester.config.settings import PATH_VARIABLE
+from harvester.config.file import PATH_VARIABLE
 from harvester.tokens.login import App, begin_login, complete_login, read_redirect
 from harvester.tokens.stores import FileStore
 from lab import calendar
