@@ -103,6 +103,7 @@ def make_overseer(root: Path) -> None:
     worker = {"name": "colab", "mailbox": f"{root}/box"}
     content = {"host_id": "lab1", "data_dir": f"{root}/workers", "alert_inbox": f"{root}/inbox", "workers": [worker]}
     (root / "overseer.json").write_text(json.dumps(content), encoding="utf-8")
+    (root / "door-tokens").write_text(f"colab {'0123456789abcdef' * 4}\n", encoding="utf-8")
 
 
 def make_place(root: Path, polled: int = SLOTS) -> Place:
@@ -151,6 +152,8 @@ def commands(place: Place) -> dict[str, list[str]]:
         "job list": ["job", "list"],
         "job check": ["job", "check", f"{place.root}/jobs.json"],
         "application within": ["application", "within"],
+        "workers check": ["workers", "check", f"{place.root}/overseer.json"],
+        "workers check-tokens": ["workers", "check-tokens", f"{place.root}/door-tokens"],
         "workers look": ["workers", *overseer, "look"],
         "workers show": ["workers", *overseer, "show"],
         "workers report": ["workers", *overseer, "report", f"{place.root}/workers/infrastructure_status.json"],
@@ -158,6 +161,7 @@ def commands(place: Place) -> dict[str, list[str]]:
         "workers pause": ["workers", *overseer, "pause", "colab"],
         "workers resume": ["workers", *overseer, "resume", "colab"],
         "workers undo-repair": ["workers", *overseer, "undo-repair", "colab"],
+        "live": ["live"],
         "push-code": ["push-code", str(place.root)],
         "alert": ["alert", "--source", "script", "No space left"],
         "send-alerts": ["send-alerts"],

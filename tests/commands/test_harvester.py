@@ -45,6 +45,7 @@ UNWELL = {
     "job list": 2,
     "workers undo-repair": 1,
     "push-code": 1,
+    "live": 2,
     "notify-test": 2,
     "config topics": 1,
     "upload": 1,

@@ -18,7 +18,7 @@ from runbook.aws import allow, calendar_delivery, configure, environment
 from runbook.fleet.inventory import Host, program
 from runbook.pull import plan
 from runbook.report import query
-from runbook.tasks import aws, backfill, data, database, hosts, lab, monitoring, presentation, tokens
+from runbook.tasks import aws, backfill, data, database, hosts, lab, monitoring, presentation, tokens, workers
 
 REQUIRED = {
     "query": {"sql": "select 1"},
@@ -29,10 +29,11 @@ REQUIRED = {
     "replace-host": {"host": "h1"},
     "backfill": {"since": "2026-11-02"},
     "run-job": {"name": "close"},
+    "worker": {"name": "colab", "restart": True},
 }
 STEPS = ("hosts_of", "awake_hosts_of", "play", "store_at")
 FIRST_CALLS = [
-    *((module, name) for module in (aws, backfill, data, database, hosts, monitoring, tokens) for name in STEPS),
+    *((module, name) for module in (aws, backfill, data, database, hosts, monitoring, tokens, workers) for name in STEPS),
     (allow, "my_network"),
     (calendar_delivery, "look"),
     (calendar_delivery, "ask"),

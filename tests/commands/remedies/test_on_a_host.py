@@ -38,9 +38,10 @@ def test_a_command_runs_as_the_user_of_its_unit(command: str, tmp_path: Path) ->
     assert ask(tmp_path, *words) == [UNITS[command], *words]
 
 
-@pytest.mark.parametrize("command", ["health", "sessions", "config", "export", "alert", "due"])
+@pytest.mark.parametrize("command", ["health", "sessions", "config", "export", "alert", "due", "live --attach"])
 def test_what_only_reads_runs_as_whoever_asks(command: str, tmp_path: Path) -> None:
-    assert ask(tmp_path, command, "--json") == [command, "--json"]
+    words = [*command.split(), "--json"]
+    assert ask(tmp_path, *words) == words
 
 
 def test_units_were_found() -> None:
