@@ -100,7 +100,7 @@ def _is_secret(name: str) -> bool:
 
 
 def read_compose(source: Path) -> tuple[str, dict[str, Any]]:
-    """The name and the content of the compose file. Raises BuildError."""
+    """The name of the compose file, and its services. Raises BuildError."""
     name = next((name for name in COMPOSE if (source / name).is_file()), None)
     if name is None:
         raise BuildError(
@@ -116,15 +116,13 @@ def read_compose(source: Path) -> tuple[str, dict[str, Any]]:
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict) or not services or not all(isinstance(each, dict) for each in services.values()):
         raise BuildError(f"{name}: it has no services. It must map `services` to one service at least.")
-    return name, content
+    return name, services
 
 
 def variables(text: str) -> Iterator[tuple[int, str]]:
     """Line and name of each variable that a compose file needs: those without a default."""
     for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("#"):
-            continue
-        for found in VARIABLE.finditer(line):
+        for found in VARIABLE.finditer("" if line.lstrip().startswith("#") else line):
             name, kind = found[1] or found[3], found[2] or ""
             if name and not kind.endswith(("-", "+")):
                 yield number, name
@@ -185,17 +183,11 @@ def production(services: dict[str, Any], options: dict[str, Any], release: str) 
     moved: list[str] = []
     for name, said in services.items():
         limits = {**{key: options[key] for key in ("memory", "pids", "cpus")}, **options["services"].get(name, {})}
-        mine: dict[str, Any] = {
-            "restart": "no",
-            "init": True,
-            "mem_limit": limits["memory"],
-            "pids_limit": limits["pids"],
-        }
+        mine: dict[str, Any] = {"restart": "no", "init": True}
+        mine |= {"mem_limit": limits["memory"], "pids_limit": limits["pids"]}
         mine |= {"cpus": limits["cpus"]} if limits["cpus"] else {}
-        mine["logging"] = {
-            "driver": "journald",
-            "options": {"tag": "{{.Name}}", "labels": "com.docker.compose.project"},
-        }
+        journal = {"tag": "{{.Name}}", "labels": "com.docker.compose.project"}
+        mine["logging"] = {"driver": "journald", "options": journal}
         ports = said.get("ports") or []
         safe = [on_loopback(port) for port in ports]
         if safe != ports:
@@ -250,18 +242,14 @@ def pack(source: Path, paths: list[Path], more: dict[str, str], target: Path) ->
     Path(scratch.name).rename(target)
 
 
-def _time_of(content: bytes) -> int:
-    """Seconds since 1970, in its first 30 years; another one for another content."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8]) % 1_000_000_000
-
-
 def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
-    """A file of root, whose time stands for its content.
+    """A file of root, whose time, in the first 30 years from 1970, stands for its content.
 
     Docker's builder takes a file of the same size and time for one that it has (BuildKit transfers what differs in
     these): with one time for all, an edit that keeps the size would get the image of before.
     """
-    entry = tarfile.TarInfo(name).replace(mtime=_time_of(content), mode=mode, deep=False)
+    seconds = int.from_bytes(hashlib.sha256(content).digest()[:8]) % 1_000_000_000
+    entry = tarfile.TarInfo(name).replace(mtime=seconds, mode=mode, deep=False)
     entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
 
@@ -272,8 +260,7 @@ def build(source: Path, cache: Path, options: dict[str, Any]) -> dict[str, Any]:
             f"application_source {source} is no folder. It is the one with the compose file, on this machine."
         )
     env_file = Path(options.pop("env_file")).expanduser() if options["env_file"] else options.pop("env_file") or None
-    name, content = read_compose(source)
-    services = content["services"]
+    name, services = read_compose(source)
     unknown = sorted(set(options["services"]) - set(services))
     refused = [f"application_services names {each}, which is no service of {name}." for each in unknown]
     refused += [*find_refused(name, services), *find_missing(source / name, env_file)]
@@ -297,9 +284,7 @@ def main() -> None:
     where.add_argument("--source", type=Path, help="folder with the compose file")
     where.add_argument("--repository", help="git repository; with --commit")
     parser.add_argument("--commit", default="", help="commit id of 40 digits")
-    parser.add_argument(
-        "--cache", type=lambda text: Path(text).absolute(), required=True, help="folder of what was built before"
-    )
+    parser.add_argument("--cache", type=lambda text: Path(text).absolute(), required=True, help="where built ones are")
     given = parser.parse_args()
     options = json.load(sys.stdin)
     source = given.source.expanduser() if given.source else git_tree(given.repository, given.commit, given.cache)
