@@ -201,7 +201,7 @@ def test_seven_snapshots_are_kept(aws: None, archives: Any, tmp_path: Path, monk
     instance = ec2.describe_instances(InstanceIds=[make_host()])["Reservations"][0]["Instances"][0]
 
     for day in range(1, 12):
-        assert module.snapshot(ec2, instance, HOST, f"2026-11-{day:02d}")
+        assert module.snapshot(ec2, instance, HOST, f"2026-11-{day:02d}", module.snapshots(ec2, HOST))
 
     kept = ec2.describe_snapshots(Filters=[{"Name": "tag:Name", "Values": [HOST]}])["Snapshots"]
     days = sorted(tag["Value"] for one in kept for tag in one["Tags"] if tag["Key"] == "Day")

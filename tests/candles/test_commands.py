@@ -106,7 +106,9 @@ def test_with_tell_each_each_round_and_each_day_is_told_and_without_it_none(host
     host.clock.now_ns += 321_000_000_000
     harvester("deliver-raw")
     harvester("deliver")
-    harvester("deliver")
+    recorder.control("unanswered", feed=4, symbols=[], at_ns=host.clock.now_ns, cause="timeout", detail="")
+    recorder.writer.sync()
+    harvester("deliver")  # the journal is longer, and has no other bar
 
     raw, day = messages(host)
     assert raw["text"].startswith("The candles of 2026-11-23 came\n1 raw files and ")

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
         feed = PriceFeed(settings, each, open_place(each), clock)
         results += (done := _deliver_days(feed, settings, day, due=args.due))
         for result in done:
-            if result.outcome.new:
+            if result.outcome.new and result.outcome.put:
                 tell_success(settings, each, f"The price feed is delivered\n{_say(result, feed.home)}", clock.wall_ns())
         if not args.json:
             _report(done, feed.home)
