@@ -7,11 +7,15 @@ import time
 from tests.scenarios import changes, mitogen
 
 UNLISTED = {"harvester_settings": {"symbols": ["NSE:NOSUCH-EQ"], "broker": {"app_id": "LABLAB0000-100"}}}
-# A timer may have run its unit into the damage, where report-failure could not run either: that report stays failed.
+# A timer may have run its unit into the damage, where report-failure could not run either: that report stays failed;
+# the unit itself must be able to run again.
 RESTORED = """set -e
 rm -rf /etc/systemd/system/harvester-metrics.service.d
 systemctl daemon-reload
 systemctl reset-failed 'harvester-failure@*'
+for unit in $(systemctl list-units --failed --plain --no-legend 'harvester-*' | cut -d ' ' -f 1); do
+  systemctl start "$unit"
+done
 systemctl is-active harvester-recorder.service harvester-token-agent.service harvester-close.timer
 runuser -u harvester-recorder -g harvester -- test -w /var/lib/harvester/journal
 ! find /var/lib/harvester/journal -not -user harvester-recorder | grep .
