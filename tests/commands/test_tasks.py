@@ -33,7 +33,11 @@ REQUIRED = {
 }
 STEPS = ("hosts_of", "awake_hosts_of", "play", "store_at")
 FIRST_CALLS = [
-    *((module, name) for module in (aws, backfill, data, database, hosts, monitoring, tokens, workers) for name in STEPS),
+    *(
+        (module, name)
+        for module in (aws, backfill, data, database, hosts, monitoring, tokens, workers)
+        for name in STEPS
+    ),
     (allow, "my_network"),
     (calendar_delivery, "look"),
     (calendar_delivery, "ask"),

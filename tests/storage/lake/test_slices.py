@@ -20,11 +20,15 @@ from harvester.commands.close import describe
 from harvester.journal.format import FYERS_HSM, FYERS_REST, FYERS_TBT
 from harvester.lake import close as close_module
 from harvester.lake import slices as slices_module
+from harvester.lake.cleanup import delete_files, judge_files
 from harvester.lake.layout import folder_of
 from harvester.lake.manifest import load_manifest
+from harvester.lake.prune import delete_segments, judge_segments
+from harvester.lake.publish.receipts import Receipt
 from harvester.lake.slices import build_slices
 from harvester.lake.tables import deduplication
 from harvester.reader import open_lake
+from harvester.reader.export import export_csv
 from harvester.reader.verify import verify_lake
 from runbook.report.query import ask
 
@@ -362,3 +366,24 @@ def test_a_rebuild_takes_the_place_of_slices(streamed: StreamedPlace) -> None:
     assert one and other and one.equals(other)
     report = verify_lake(streamed.lake)
     assert report.ok and not report.unlisted
+
+
+def test_what_comes_after_the_close_takes_a_day_of_slices_as_any_other(streamed: StreamedPlace, tmp_path: Path) -> None:
+    """The export has the same lines; pruning and clean-up leave nothing of it; the day stays proven."""
+    record(streamed, lambda: slice_up(streamed))
+    plain = same_as_without(streamed)
+    for name, place in (("sliced", streamed), ("plain", plain)):
+        export_csv(place.lake, DAY, tmp_path / name, every_ns=10 * NS_PER_SECOND)
+    written, expected = sorted((tmp_path / "sliced").iterdir()), sorted((tmp_path / "plain").iterdir())
+    assert [path.read_bytes() for path in written] == [path.read_bytes() for path in expected] != []
+
+    delete_segments(judge_segments(streamed.journal, streamed.lake))
+    assert list(streamed.journal.glob("2*/*.seg")) == []
+    manifest = load_manifest(streamed.lake, streamed.partition)
+    assert manifest and is_sliced(streamed)
+    receipt = Receipt("elsewhere", {entry.path: entry.sha256 for entry in manifest.files})
+    findings = judge_files(streamed.lake, streamed.journal, receipt, 0)
+    assert {each.keep_because for each in findings} == {None}
+    delete_files(streamed.lake, findings, receipt)
+    report = verify_lake(streamed.lake)
+    assert report.ok and report.days[0].removed == len(findings) > 12
