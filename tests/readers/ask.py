@@ -8,15 +8,15 @@ from typing import Any
 Columns = dict[str, list[Any]]
 
 
-def arrow(table: Any) -> Columns:
-    """An engine's Arrow table; its moments as int64 ns, for datetime ends at microseconds."""
+def arrow(table: Any, unit: str = "ns") -> Columns:
+    """An engine's Arrow table, whose moments have that unit; as int64 ns, for datetime ends at microseconds."""
     import pyarrow
 
     def plain(column: Any) -> Any:
         if not pyarrow.types.is_timestamp(column.type):
             return column
-        assert (column.type.unit, bool(column.type.tz)) == ("ns", True), column.type
-        return column.cast(pyarrow.int64())
+        assert (column.type.unit, bool(column.type.tz)) == (unit, True), column.type
+        return column.cast(pyarrow.timestamp("ns", column.type.tz)).cast(pyarrow.int64())
 
     return {name: plain(table.column(name)).to_pylist() for name in table.column_names}
 
@@ -29,7 +29,8 @@ def moment(value: Any) -> Any:
 def duckdb(path: str) -> Columns:
     import duckdb as engine
 
-    return arrow(engine.read_parquet(path, hive_partitioning=False).to_arrow_table())
+    unit = "us" if engine.__version__.startswith("1.") else "ns"
+    return arrow(engine.read_parquet(path, hive_partitioning=False).to_arrow_table(), unit)
 
 
 def polars(path: str) -> Columns:

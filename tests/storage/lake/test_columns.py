@@ -178,13 +178,20 @@ def test_an_absent_level_has_no_price_and_zeros(place, side: str, count: int) ->
 
 
 def for_pandas(schema: pa.Schema) -> dict[str, str]:
-    """What pandas must be told; fastparquet reads no file of whose moments it is not told."""
+    """What pandas must be told; fastparquet reads no file of whose moments and dates it is not told."""
     integers = {
         field.name: {"int64": "Int64", "int32": "Int32"}[str(field.type)]
         for field in schema
         if field.nullable and pa.types.is_integer(field.type)
     }
-    return integers | {field.name: "datetime64[ns]" for field in schema if pa.types.is_timestamp(field.type)}
+    dates = {field.name: "object" for field in schema if pa.types.is_date(field.type)}
+    return integers | dates | {field.name: "datetime64[ns]" for field in schema if pa.types.is_timestamp(field.type)}
+
+
+def test_of_dates_pandas_is_told_as_well(closed) -> None:
+    schema = pq.read_schema(closed.current("instruments"))
+    told = {column["name"]: column["numpy_type"] for column in json.loads(schema.metadata[b"pandas"])["columns"]}
+    assert told == for_pandas(schema) and told["master_date"] == "object"
 
 
 def test_columns_types_and_nulls_are_the_published_ones(streamed) -> None:

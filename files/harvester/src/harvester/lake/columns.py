@@ -108,7 +108,7 @@ def with_metadata(schema: pa.Schema, version: int) -> pa.Schema:
     """The schema with ours, and with what pandas needs to read nullable integers exactly (its own metadata, version 2).
 
     Source: "Storing pandas DataFrame objects in Apache Parquet format", in pandas' developer documentation. Where that
-    metadata is there, fastparquet (2026.9) reads a file only if it has the moments, too.
+    metadata is there, fastparquet (2026.9) reads a file only if it has the moments and dates, too.
     """
     columns = [found for field in schema if (found := _for_pandas(field))]
     pandas = {"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.0.0"}
@@ -117,10 +117,12 @@ def with_metadata(schema: pa.Schema, version: int) -> pa.Schema:
 
 
 def _for_pandas(field: pa.Field) -> dict[str, Any] | None:
-    """What pandas' metadata says of a nullable integer or of a moment; None of other columns."""
+    """What pandas' metadata says of a nullable integer, a moment or a date; None of other columns."""
     kinds: tuple[str, str, dict[str, str] | None]
     if field.type == MOMENT:
         kinds = "datetimetz", "datetime64[ns]", {"timezone": field.type.tz}
+    elif field.type == pa.date32():
+        kinds = "date", "object", None
     elif field.nullable and str(field.type) in PANDAS_TYPES:
         kinds = str(field.type), PANDAS_TYPES[str(field.type)], None
     else:
