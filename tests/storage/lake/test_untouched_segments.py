@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from tests.journals import DAY
 from tests.storage.lake.conftest import StreamedPlace
 from tests.storage.lake.sockets import INFY, SBIN
@@ -16,6 +17,7 @@ from harvester.base.release import release_id
 from harvester.journal.format import HEADER, day_directory
 from harvester.lake.day import segments as segments_module
 from harvester.lake.day.segments import DayIndex, Source, find_sources, read_index
+from harvester.lake.layout import RAW
 from harvester.lake.publish import archive as archive_module
 from harvester.lake.tables import part_files
 from harvester.reader.verify import verify_lake
@@ -97,6 +99,18 @@ def test_a_copy_that_was_altered_after_it_was_made_is_made_anew(streamed: Stream
     os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     assert files(streamed) == expected
+    assert verify_lake(streamed.lake).ok
+
+
+def test_a_copy_that_is_in_the_archive_already_is_listed_with_its_own_hash(streamed: StreamedPlace) -> None:
+    """A close that was killed put it there, made otherwise than the build's, which was made again since."""
+    record(streamed, lambda: build(streamed))
+    first = journal(streamed)[0]
+    archive = streamed.lake / streamed.partition.path(RAW)
+    archive.mkdir(parents=True)
+    (archive / f"{first.name}.zst").write_bytes(zstandard.compress(first.read_bytes(), level=1))
+
+    assert streamed.close(explain="as told").outcome == "closed"
     assert verify_lake(streamed.lake).ok
 
 

@@ -88,5 +88,7 @@ def _archive(lake: Path, day: Day, form: Form, prepared: Prepared) -> list[FileE
         made, copy = archive_path(folder, source.name), source.copy
         is_proven = copy is not None and copy.name == made.name and is_still(made, copy.identity)
         path = archive_segment(source, directory, form, made, is_proven=is_proven)
-        entries.append(describe_file(lake, path, source.records, copy.sha256 if copy and is_proven else ""))
+        # Where the archive had a copy before, that one stays, and `made` is not moved.
+        known = copy.sha256 if copy and is_proven and not made.exists() else ""
+        entries.append(describe_file(lake, path, source.records, known))
     return entries
