@@ -1,6 +1,7 @@
 """What the page is told of a day, from journals that were written by hand."""
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -142,10 +143,26 @@ def test_a_segment_that_is_sealed_while_it_is_looked_at_keeps_its_place(
         if not seen:
             middle.rename(middle.with_suffix(".open"))  # its name changes after the folder was listed
         seen.append(record.seq)
-    assert seen == list(range(seen[0], seen[-1] + 1)) and seen
+    assert seen == list(range(1, seen[-1] + 1)), "one look takes all, in order: it lists the folder again"
+    assert list(tail.records()) == []
 
-    seen += [record.seq for _, record in tail.records()]
-    assert seen == sorted(seen), "what is behind it waits for it"
+
+def test_a_segment_of_the_same_tick_of_the_clock_as_the_last_look_is_found(tmp_path: Path) -> None:
+    """The kernel's clock goes in steps: the folder has the time that it had when it was listed."""
+    host = polled(tmp_path)
+    first = HandRecorder(host.settings.journal_dir, host.clock)
+    first.poll(0, SBIN)
+    first.stop()
+    folder = host.settings.journal_dir / str(DAY)
+    tail = JournalTail(folder, tmp_path / "none")
+    known = len(list(tail.records()))
+    listed = folder.stat()
+    second = HandRecorder(host.settings.journal_dir, host.clock)
+    second.poll(1, SBIN)
+    second.stop()
+    os.utime(folder, ns=(listed.st_atime_ns, listed.st_mtime_ns))
+
+    assert known and len(list(tail.records())) >= 2
 
 
 def test_what_is_the_same_is_not_sent_again_and_the_newest_bar_always(nse: LiveHost) -> None:

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harvester.base.clock import NS_PER_SECOND
 from harvester.brokers.fyers.depth import LEVELS, Depth
 from harvester.brokers.fyers.responses import read_depth
 from harvester.brokers.numbers import PAISE_PER_RUPEE
@@ -16,10 +15,8 @@ from harvester.decode.hsm_layout import DEPTH
 from harvester.journal.format import CONTROL, FEED_NAMES, FYERS_HSM, FYERS_REST, FYERS_TBT, Record, decode_poll
 from harvester.journal.reader import control_of
 from harvester.lake.day.segments import Source
-from harvester.live.quotes import QuoteMinutes
+from harvester.live.quotes import MINUTE_NS, QuoteMinutes
 
-MINUTE_NS = 60 * NS_PER_SECOND
-TBT_SCALE = PAISE_PER_RUPEE
 PARTS = ("px", "qty", "ord")
 Level = tuple[float, int, int]
 """Price in the currency, quantity in shares, number of orders."""
@@ -127,8 +124,12 @@ class Ladders:
         books, feed = received.batch.books, FEED_NAMES[FYERS_TBT]
         for row in _last_of(books.symbol[None, :]) if len(books) else ():
             symbol = received.batch.tickers[books.symbol[row]]
-            bids = _levels([part[:, row].tolist() for part in (books.bid_px, books.bid_qty, books.bid_ord)], TBT_SCALE)
-            asks = _levels([part[:, row].tolist() for part in (books.ask_px, books.ask_qty, books.ask_ord)], TBT_SCALE)
+            bids = _levels(
+                [part[:, row].tolist() for part in (books.bid_px, books.bid_qty, books.bid_ord)], PAISE_PER_RUPEE
+            )
+            asks = _levels(
+                [part[:, row].tolist() for part in (books.ask_px, books.ask_qty, books.ask_ord)], PAISE_PER_RUPEE
+            )
             moment = int(received.wall_ns[books.frame[row]])
             self._found[symbol, feed] = Ladder(feed, moment, not books.suspect[row], bids, asks)
 

@@ -1,14 +1,21 @@
 """The records of one day's journal, read on from where the last look ended."""
 
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harvester.base.clock import NS_PER_SECOND
 from harvester.journal.format import Record
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.lake.day.segments import Source, find_sources
+
+FRESH_NS = NS_PER_SECOND
+"""A folder that changed within that is listed again: a file of the same tick of the kernel's clock leaves its time."""
+LISTINGS = 3
+"""In one look, while files are sealed or archived under it."""
 
 
 @dataclass
@@ -33,16 +40,19 @@ class JournalTail:
 
     def records(self) -> Iterator[tuple[Source, Record]]:
         """What was written since the last look. Raises OSError."""
-        try:
-            changed_ns = self.journal_day.stat().st_mtime_ns
-        except FileNotFoundError:
-            return
-        if changed_ns != self._seen_ns:
-            self._sources = find_sources(self.journal_day, self.archive)
-            self._seen_ns = changed_ns
-        for source in self._sources:
-            if not (yield from self._records(source)):
-                return  # what is behind it comes after it
+        for _ in range(LISTINGS):
+            try:
+                changed_ns = self.journal_day.stat().st_mtime_ns
+            except FileNotFoundError:
+                return
+            if changed_ns != self._seen_ns or time.time_ns() - changed_ns < FRESH_NS:
+                self._sources = find_sources(self.journal_day, self.archive)
+                self._seen_ns = changed_ns
+            for source in self._sources:
+                if not (yield from self._records(source)):
+                    break  # what is behind it comes after it
+            else:
+                return
 
     def _records(self, source: Source) -> Generator[tuple[Source, Record], None, bool]:
         """Those of a segment that are new; whether it was there."""
@@ -68,6 +78,6 @@ class JournalTail:
                 read.end = max(read.end, begin + stream.valid_end)
                 read.is_whole = not source.is_open
         except FileNotFoundError:
-            self._seen_ns = -1  # it was sealed, or archived, at this moment; the next look finds it
+            self._seen_ns = -1  # it was sealed, or archived, at this moment; the next listing finds it
             return False
         return True
