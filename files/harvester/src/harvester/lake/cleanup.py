@@ -39,7 +39,8 @@ def judge_files(
     if keep_days < 0:
         raise ConfigError(f"--keep-days is {keep_days}, and must not be negative.")
     partitions = find_partitions(lake)
-    newest = set(sorted({partition.date for partition in partitions})[-keep_days:] if keep_days else []) | {today}
+    newest = set(sorted({partition.date for partition in partitions})[-keep_days:] if keep_days else [])
+    newest |= {today} if today else set()
     findings = []
     for partition in partitions:
         manifest = load_manifest(lake, partition)
@@ -62,7 +63,7 @@ def is_removable(entry: FileEntry) -> bool:
 
 
 def _why_keep(
-    lake: Path, journal: Path, partition: Partition, entry: FileEntry, receipt: Receipt, newest: set[date | None]
+    lake: Path, journal: Path, partition: Partition, entry: FileEntry, receipt: Receipt, newest: set[date]
 ) -> str | None:
     if partition.date in newest:
         return "it is of the newest days"

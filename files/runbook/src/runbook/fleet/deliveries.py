@@ -8,8 +8,8 @@ from typing import Any
 from harvester.base.errors import HarvesterError
 from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
+from runbook.fleet.status import AS_ITS_USER
 
-PROGRAM = "/usr/local/bin/harvester"
 COMMANDS = ("deliver", "deliver-rows")
 """Of price feeds, and of databases; each does nothing where there is none of its own."""
 TIMEOUT_SECONDS = 3600.0
@@ -22,7 +22,7 @@ def deliver(host: Host, day: date | None, name: str | None) -> tuple[list[dict[s
     """
     connection, found, problems = SshConnection(host), [], []
     for command in COMMANDS:
-        words = [PROGRAM, command, "--json"]
+        words = [AS_ITS_USER, command, "--json"]
         words += ["--date", day.isoformat()] if day else []
         words += ["--name", name] if name else []
         done = connection.run(words, timeout_seconds=TIMEOUT_SECONDS)

@@ -12,6 +12,8 @@ from runbook.fleet.inventory import Host
 from runbook.fleet.ssh import SshConnection
 
 PROGRAM = "/opt/harvester/current/bin/harvester"
+AS_ITS_USER = "/usr/local/bin/harvester"
+"""It becomes the user whose files the command writes."""
 ANY_RELEASE = "/opt/harvester/libexec/any-release"
 """Runs the current release, or another one where that does not work."""
 

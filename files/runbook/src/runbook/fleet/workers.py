@@ -8,11 +8,9 @@ from typing import Any
 from harvester.base.errors import ConfigError, HarvesterError
 from runbook.fleet.inventory import Host, refuse_sleepers
 from runbook.fleet.ssh import SshConnection
-from runbook.fleet.status import ask
+from runbook.fleet.status import AS_ITS_USER, ask
 
 VARIABLE = "overseer_settings"
-PROGRAM = "/usr/local/bin/harvester"
-"""It becomes the user whose files the command writes."""
 ACTIONS = ("restart", "pause", "resume", "undo-repair")
 SECONDS = 900.0
 """A verb of a mailbox may take ten minutes, and the look that is under way comes first."""
@@ -68,7 +66,7 @@ def act(hosts: Sequence[Host], name: str, action: str) -> str:
     if len(watching) > 1:
         named = ", ".join(host.name for host in watching)
         raise ConfigError(f"{named} each watch a worker {name}. Choose one with --limit.")
-    done = SshConnection(watching[0]).run([PROGRAM, "workers", action, name], timeout_seconds=SECONDS)
+    done = SshConnection(watching[0]).run([AS_ITS_USER, "workers", action, name], timeout_seconds=SECONDS)
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split()).removeprefix("harvester: ")
         raise HarvesterError(f"{watching[0].name}: {said or 'it gave no answer'}")
