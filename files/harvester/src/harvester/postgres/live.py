@@ -14,6 +14,7 @@ from pathlib import Path
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file
+from harvester.base.market import MARKETS
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.hours import DayHours
@@ -67,7 +68,8 @@ class LiveDelivery:
         self._settings, self._calendar, self._clock = settings, calendar, clock
         self._open_database = open_database
         self._layouts = [(table.rows, layout_of(table).full_name) for table in delivery.row_tables]
-        self._tickers = tickers_of(settings.symbols_of("fyers-history"))
+        self._tickers = tickers_of(settings.symbols_of(settings.history))
+        self._units = MARKETS[settings.market].units
         self._database: Database | None = None
         self._day: _Day | None = None
         self.state = LiveState(started_at_ns=clock.wall_ns())
@@ -116,7 +118,7 @@ class LiveDelivery:
 
     def _fresh(self, day: _Day, symbol: str) -> Iterator[tuple[str, list[Row]]]:
         """By table, the rows of a symbol that were not committed, or were otherwise."""
-        made = rows_of(self._tickers[symbol], day.bars.bars(symbol), day.hours.in_session(symbol))
+        made = rows_of(self._tickers[symbol], day.bars.bars(symbol), day.hours.in_session(symbol), self._units)
         for kind, table in self._layouts:
             sent = day.sent.get((table, symbol), {})
             yield table, [row for row in made[kind] if sent.get(row[1]) != hash(row)]
