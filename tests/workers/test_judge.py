@@ -264,3 +264,11 @@ def test_our_own_clock_that_is_set_back_restarts_nobody() -> None:
     world.minute -= 200
     world.run(200, lambda minute: status(START + minute * MINUTE, minute))
     assert world.restarts() == []
+
+
+def test_a_death_after_our_own_clock_was_set_back_is_noticed_as_soon() -> None:
+    world = World(minute=540)
+    world.run(60, beats())
+    world.minute -= 540
+    world.run(300, beats(until=100))
+    assert world.restarts()[0] == 190
