@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.journals import DAY, OPEN_NS, HandClock, HandRecorder
 from tests.live.conftest import INFY, MINUTE_NS, SBIN, LiveHost, settings_of, sockets
-from tests.storage.lake.sockets import book, ids_of
+from tests.storage.lake.sockets import book, ids_of, topics_of
 from tests.us.test_us_lake import Place
 
 from exchange.wire import hsm
@@ -127,6 +127,15 @@ def test_a_book_is_not_valid_from_a_missing_number_to_the_next_snapshot(nse: Liv
     assert nse.answer(SBIN)["shown"]["ladders"][0]["valid"] is False
     recorder.book50(0, SBIN, 2, snapshot=True)
     assert nse.answer(SBIN)["shown"]["ladders"][0]["valid"] is True
+
+
+def test_a_book_of_which_the_broker_has_not_said_all_is_not_valid_until_it_has(nse: LiveHost) -> None:
+    recorder = sockets(nse)
+    [name] = [name for name in topics_of([SBIN]) if name.startswith("dp")]
+    recorder.entries(0, hsm.snapshot(ids_of(SBIN)["dp"], hsm.Topic(name), [*book(1)[:-1], None]))
+    assert [each["valid"] for each in nse.answer(SBIN)["shown"]["ladders"]] == [True, False]
+    recorder.books(0, SBIN, 2)
+    assert [each["valid"] for each in nse.answer(SBIN)["shown"]["ladders"]] == [True, True]
 
 
 def test_gaps_are_those_of_the_symbol_and_last_until_they_are_closed(nse: LiveHost) -> None:
