@@ -20,7 +20,7 @@ PRIVATE = ".worker"
 """Beside the variables; Ansible reads nothing whose name begins with a dot."""
 LOGIN, TOKENS, CHANNELS = "drive-token", "door-tokens", "channels"
 ON_HOST = "/var/lib/harvester-overseer/drive-token"
-HEAD = "---\n# Written by ./inv configure --worker; git ignores it. What you edit stays, unless an answer changes it.\n"
+HEAD = "---\n# Written by configure --worker; git ignores it. What you edit stays, unless an answer changes it.\n"
 
 
 class Places(NamedTuple):
