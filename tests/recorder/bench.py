@@ -176,7 +176,7 @@ async def running(
     candle_feed = CandleFeed(context, candles, lambda: calendars.calendar) if asked else None
     recorder = Recorder(
         context,
-        feeds=[PollFeed(context), *streams, *([candle_feed] if candle_feed else [])],
+        feeds=[PollFeed(context, client), *streams, *([candle_feed] if candle_feed else [])],
         keeper=TokenKeeper(context),
         notifier=Notifier(""),
         calendars=calendars,

@@ -90,7 +90,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("journal.segment_seconds", 0, "journal.segment_seconds"),
     ("token.source", "vault", "token.source"),
     ("token.source", "ssm", "parameter"),
-    ("token.parameter", "no-slash", "token.parameter"),
+    ("token.parameter", "no-slash", "parameter must begin with /, unless source is secretsmanager"),
+    ("token.parameter", "/a b", "token.parameter"),
     ("token.region", "Mumbai", "token.region"),
     ("disk_reserve_bytes", 0, "disk_reserve_bytes"),
     # what may be a secret pasted into the wrong key is never repeated

@@ -18,7 +18,7 @@ from harvester.tokens.expiry import Opaque
 from harvester.tokens.handover import HandoverReader
 from harvester.tokens.refresh import RefreshError
 from harvester.tokens.schwab import SchwabTokens
-from harvester.tokens.schwab_file import check_access, read_file, write_file
+from harvester.tokens.schwab_file import check_access, login_end, read_file, write_file
 from harvester.tokens.schwab_renewal import AHEAD_NS, SchwabRenewer
 from harvester.tokens.stores import FileStore
 
@@ -69,7 +69,9 @@ def test_another_value_is_refused_in_a_sentence_that_quotes_nothing(value: str) 
 def test_an_access_token_is_good_until_its_end() -> None:
     end_ns = (NOW_S + 1800) * NS_PER_SECOND
 
-    assert check_access(kept(), end_ns - 1).token.get_secret_value() == "a1"
+    access = check_access(kept(), end_ns - 1)
+    assert access.token.get_secret_value() == "a1"
+    assert access.login_ends_ns == login_end(kept()) == (NOW_S + 6 * DAY) * NS_PER_SECOND
     with pytest.raises(TokenError, match="expired at 2026-11-30"):
         check_access(kept(), end_ns)
 
@@ -109,6 +111,7 @@ class World:
         self.clock.now_ns += int(seconds * NS_PER_SECOND)
         asyncio.run(self.agent.poll())
         token = self.reader.read_new()
+        self.login_ends_ns = token.login_ends_ns if token else None
         return token.access_token.get_secret_value() if token else None
 
 
@@ -119,11 +122,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_a_token_is_renewed_five_minutes_ahead_and_handed_over(world: World) -> None:
     ahead = AHEAD_NS // NS_PER_SECOND
-    assert world.poll() == "a1"
+    assert world.poll() == "a1" and world.login_ends_ns == (NOW_S + 6 * DAY) * NS_PER_SECOND
     assert world.poll(1800 - ahead - 1) is None and world.asked == []
     assert world.poll(1) == "a2" and world.asked == ["key s3cret r1 https://e"]
     assert world.poll(60) is None and len(world.asked) == 1
-    assert world.poll(1800 - ahead - 60) == "a3"
+    assert world.poll(1800 - ahead - 60) == "a3" and world.login_ends_ns == (NOW_S + 6 * DAY) * NS_PER_SECOND
 
 
 def test_one_that_ended_while_the_host_slept_is_renewed_before_it_is_judged(world: World) -> None:

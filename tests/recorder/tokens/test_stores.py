@@ -271,7 +271,7 @@ def test_a_place_opens_its_store(aws: Aws, tmp_path: Path) -> None:
 def test_a_place_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         open_place(name)
-    assert str(caught.value) == f"{name!r} names no store; write ssm:/name, secret:/name or file:/path."
+    assert str(caught.value) == f"{name!r} names no store; write ssm:/name, secret:name or file:/path."
 
 
 def test_names_follow_the_environments_rule() -> None:

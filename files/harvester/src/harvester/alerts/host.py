@@ -1,15 +1,17 @@
 """The reminders on a host: the recorder's own word for its token, the calendar, and the channels of the settings."""
 
-from collections.abc import Collection, Iterable
-from datetime import date
+from collections.abc import Callable, Collection, Iterable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
 
 from harvester.alerts.channels import Channel, SnsChannel, names_of, parse_channels
+from harvester.alerts.login_end import LoginEnd, judge_login
 from harvester.alerts.reminders import SessionHours, TokenState, judge_token
 from harvester.base.errors import ConfigError
+from harvester.base.market import MarketName
 from harvester.base.monitors import STALE_NS
 from harvester.base.redaction import Secret
 from harvester.calendar import PhaseName, TradingCalendar
@@ -23,7 +25,9 @@ from harvester.tokens.stores import DeniedError
 
 log = structlog.get_logger()
 USER = "harvester-alert"
-REMEDY = "Log in: ./inv token-push"
+REMEDY, SCHWAB_REMEDY = "Log in: ./inv token-push", "Log in: ./inv token-push --broker schwab"
+DAYS_AHEAD = 15
+"""How far the next session is looked for: no market is closed for so long."""
 RECORDER_REMEDY = "See why: ./inv status; then ./inv start, and ./inv token-push if it lacks a token"
 
 
@@ -51,6 +55,21 @@ def day_of(calendars: Iterable[TradingCalendar], day: date, phases: Collection[P
     return SessionHours(*hours) if hours else None
 
 
+def find_login(status: dict[str, Any] | None, after: Callable[[], int | None]) -> LoginEnd | None:
+    """The end of the login by which the agent renews the token, by the recorder's report; None: it renews none.
+
+    `after` finds when the next session after today's opens.
+    """
+    ends_ns = ((status or {}).get("token") or {}).get("login_ends_ns")
+    return LoginEnd(int(ends_ns), after()) if ends_ns else None
+
+
+def next_opening(calendars: Collection[TradingCalendar], day: date, phases: Collection[PhaseName]) -> int | None:
+    """When the first session after that day opens, in wall ns; None: none within 15 days."""
+    days = (day_of(calendars, day + timedelta(days=number), phases) for number in range(1, DAYS_AHEAD + 1))
+    return next((found.opens_ns for found in days if found), None)
+
+
 def read_calendar(settings: Settings) -> TradingCalendar:
     """The host's calendar; where it cannot be read, which others tell of, that of the package."""
     try:
@@ -71,12 +90,16 @@ def judge_status(status: dict[str, Any] | None, day: SessionHours | None, now_ns
         return TokenState("token_refused", f"the broker refuses the access token ({token.get('version')})")
     if token.get("expires_at_ns") is None:
         return TokenState("no_token", "the recorder has been handed no access token")
-    return judge_token(token["expires_at_ns"], day, now_ns)._replace(unproven=str(token.get("unproven") or ""))
+    state, login_ends_ns = judge_token(token["expires_at_ns"], day, now_ns), token.get("login_ends_ns")
+    if login_ends_ns and token["expires_at_ns"] > now_ns:
+        state = judge_login(login_ends_ns, day, now_ns)
+    return state._replace(unproven=str(token.get("unproven") or ""))
 
 
-def remedy_of(state: TokenState) -> str:
+def remedy_of(state: TokenState, market: MarketName = "nse") -> str:
     """What to do about it: no login makes a recorder run."""
-    return RECORDER_REMEDY if state.cause == "recorder_down" else REMEDY
+    login = SCHWAB_REMEDY if market == "us" else REMEDY
+    return RECORDER_REMEDY if state.cause == "recorder_down" else login
 
 
 def open_channels(settings: AlertSettings) -> list[Channel]:

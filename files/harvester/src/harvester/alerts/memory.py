@@ -2,7 +2,7 @@
 
 import json
 
-from harvester.alerts.reminders import ReminderMemory
+from harvester.alerts.reminders import LoginMemory, ReminderMemory
 from harvester.base.redaction import Secret
 from harvester.tokens.stores import Store
 
@@ -17,11 +17,12 @@ def read_memory(store: Store) -> ReminderMemory:
         said = {
             str(cause): (int(day), int(severity), int(at)) for cause, (day, severity, at) in content["said"].items()
         }
-        return ReminderMemory(said, bool(content["open"]))
+        ends_ns, told = content.get("login") or LoginMemory()
+        return ReminderMemory(said, bool(content["open"]), LoginMemory(int(ends_ns), tuple(map(str, told))))
     except (ValueError, KeyError, TypeError, AttributeError):
         return ReminderMemory.none()
 
 
 def write_memory(store: Store, memory: ReminderMemory) -> None:
     """Remember. Raises StoreError."""
-    store.write(Secret(json.dumps({"said": memory.said, "open": memory.open})))
+    store.write(Secret(json.dumps({"said": memory.said, "open": memory.open, "login": memory.login})))

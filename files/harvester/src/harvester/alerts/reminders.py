@@ -33,6 +33,9 @@ STEPS = (
 """08:00, 08:30, 08:50 and 09:05 on an ordinary day."""
 OTHER_TITLES = {"recorder_down": "The recorder does not run"}
 """By cause, where a login is not what is lacking."""
+LATE_TITLES = {"token_too_short": "The token ends before the session does"}
+"""By cause, from ten minutes before the opening on: where there is a token, and it works so far."""
+LATE_MINUTES = -10
 
 
 class SessionHours(NamedTuple):
@@ -53,11 +56,20 @@ class TokenState(NamedTuple):
     unproven: str = ""
 
 
+class LoginMemory(NamedTuple):
+    """Which steps were told of the login that ends then (wall ns)."""
+
+    ends_ns: int = 0
+    told: tuple[str, ...] = ()
+
+
 class ReminderMemory(NamedTuple):
     """What was said: per cause the opening of the day, the step's number and when. `open`: an all-clear is owed."""
 
     said: dict[str, tuple[int, int, int]]
     open: bool
+    login: LoginMemory = LoginMemory()
+    """Of the login's end, which is no cause of a day: it stays when the causes are over."""
 
     @classmethod
     def none(cls) -> "ReminderMemory":
@@ -81,7 +93,7 @@ def decide(
 ) -> tuple[list[Message], ReminderMemory]:
     """What to send now, and what to remember once it was sent. `remedy` makes the words on how to log in."""
     if not state.cause:
-        return ([_all_clear(state, memory)] if memory.open else []), ReminderMemory.none()
+        return ([_all_clear(state, memory)] if memory.open else []), ReminderMemory({}, False, memory.login)
     if day is None or now_ns >= day.closes_ns:
         return [], memory
     passed = sum(1 for step in STEPS if now_ns >= day.opens_ns + step.minutes * MINUTE_NS)
@@ -92,7 +104,7 @@ def decide(
         return [], memory
     said = {cause: what for cause, what in memory.said.items() if what[0] == day.opens_ns}
     said[state.cause] = (day.opens_ns, passed, now_ns)
-    return [_request(STEPS[passed - 1], state, day, remedy())], ReminderMemory(said, True)
+    return [_request(STEPS[passed - 1], state, day, remedy())], memory._replace(said=said, open=True)
 
 
 def is_step(now_ns: int, day: SessionHours) -> bool:
@@ -115,7 +127,8 @@ def _request(step: Step, state: TokenState, day: SessionHours, remedy: str) -> M
     opens = f"{to_local(day.opens_ns):%H:%M %Z}"
     verb = "opened" if step.minutes > 0 else "opens"
     body = f"The session {verb} at {opens}, and {state.detail}.\n{remedy}"
-    return Message(step.severity, state.cause, OTHER_TITLES.get(state.cause, step.title), body)
+    titles = OTHER_TITLES | (LATE_TITLES if step.minutes >= LATE_MINUTES else {})
+    return Message(step.severity, state.cause, titles.get(state.cause, step.title), body)
 
 
 def _all_clear(state: TokenState, memory: ReminderMemory) -> Message:

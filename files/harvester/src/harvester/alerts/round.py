@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from harvester.alerts.channels import Sender, SendResult, deliver
+from harvester.alerts.login_end import LoginEnd, decide_end
 from harvester.alerts.memory import read_memory, write_memory
 from harvester.alerts.message import Message
 from harvester.alerts.reminders import ReminderMemory, SessionHours, TokenState, decide, is_step
@@ -31,11 +32,13 @@ def look(
     memory: Store,
     channels: Callable[[], Sequence[Sender]],
     remedy: Callable[[], str],
+    login: LoginEnd | None = None,
 ) -> Round:
     """Send what is due. What no channel took is not remembered, so that the next run tries again.
 
-    While the memory cannot be read, messages are sent only within five minutes of a step: each is sent then, and none
-    every five minutes. Raises ConfigError when there is something to say and no channel for it.
+    `login`: its end, where it is a login that renews the token. While the memory cannot be read, messages are sent only
+    within five minutes of a step: each is sent then, and none every five minutes; of the login's end nothing is said.
+    Raises ConfigError when there is something to say and no channel for it.
     """
     trouble = ""
     try:
@@ -45,6 +48,9 @@ def look(
     messages, after = decide(now_ns, day, state, known, remedy)
     if trouble and not (day and is_step(now_ns, day)):
         messages = []
+    if login and not trouble:
+        of_login, after = decide_end(now_ns, day, login, after, remedy)
+        messages += of_login
     ready = channels() if messages else []
     deliveries = [delivery for message in messages for delivery in deliver(ready, message)]
     done = Round(messages, deliveries, trouble)

@@ -36,6 +36,13 @@ class PollResult(NamedTuple):
     server_date_ns: int | None = None
 
 
+class TokenProver(Protocol):
+    """Whoever can ask the broker whether it takes a token."""
+
+    async def prove_token(self, token: Secret) -> PollResult:
+        """Ask for what the broker gives to a valid token only; a result of no symbol and no slot."""
+
+
 class PollClient(Protocol):
     """Sends requests of a polled feed."""
 
@@ -44,9 +51,6 @@ class PollClient(Protocol):
 
     async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
         """Ask once. Never raises for what the network or the broker does; ends within the client's timeout."""
-
-    async def prove_token(self, token: Secret) -> PollResult:
-        """Ask for what the broker gives to a valid token only; a result of no symbol and no slot."""
 
 
 class CandleClient(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from harvester.base.clock import Clock
 from harvester.base.monitors import ClockMonitor
 from harvester.brokers.access import Access
-from harvester.brokers.protocol import PollClient
+from harvester.brokers.protocol import TokenProver
 from harvester.calendar import NSE_CASH, SegmentName
 from harvester.calendar.segments import in_order
 from harvester.capture.pulse import Pulse
@@ -36,7 +36,7 @@ class RecorderContext:
     settings: Settings
     run: RunInfo
     clock: Clock
-    client: PollClient
+    client: TokenProver
     sink: JournalSink
     access: Access
     watch: ClockMonitor = field(default_factory=ClockMonitor)

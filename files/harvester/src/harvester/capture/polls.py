@@ -10,7 +10,7 @@ import structlog
 
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.brokers.access import NO_TOKEN
-from harvester.brokers.protocol import PollResult
+from harvester.brokers.protocol import PollClient, PollResult
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed, SymbolCounters, Turn
 from harvester.capture.history import ReplayedFeed
@@ -64,13 +64,14 @@ class PollFeed(Feed):
     def __init__(
         self,
         context: RecorderContext,
+        client: PollClient,
         *,
         down_for: Callable[[], int] | None = None,
         observer: Observer | None = None,
     ) -> None:
         """`down_for` says for how long, in ns, the feed that polls replace as fallback has been down."""
         settings, run = context.settings, context.run
-        self.number = context.client.number
+        self.number = client.number
         self.name = FEED_NAMES[self.number]
         is_used = self.name in settings.feeds
         symbols = settings.symbols if is_used else ()
@@ -86,6 +87,7 @@ class PollFeed(Feed):
             self.ledgers[segment].others = self._ledger_of.keys() - set(share)
         self.deviations = Deviations()
         self._context = context
+        self._client = client
         self._sink = context.sink
         self._clock = context.clock
         self._down_for = down_for if is_used and not always else None
@@ -199,7 +201,7 @@ class PollFeed(Feed):
             return
         self.deviations.add(mono_ns - due_mono_ns)
         try:
-            result = await self._context.client.fetch(symbol, slot_ns, token.access_token)
+            result = await self._client.fetch(symbol, slot_ns, token.access_token)
         except asyncio.CancelledError as cancelled:
             if cancelled.args and cancelled.args[0] == OVERDUE:
                 self._miss([symbol], [slot_ns], Outage("timeout", "still unanswered when the next poll was due"))

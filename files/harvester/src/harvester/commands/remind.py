@@ -18,6 +18,8 @@ from harvester.config.settings import Settings
 from harvester.tokens.stores import FileStore
 
 log = structlog.get_logger()
+LOGIN = "token_too_short"
+"""Who tells people of this tells them of a login's end: it is the same lack, seen earlier."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +40,14 @@ def _look(settings: Settings) -> int:
     now_ns = SystemClock().wall_ns()
     calendar = host.read_calendar(settings)
     today = calendar.trading_date(now_ns)
-    day = host.day_of(calendars_of(settings, calendar), today, settings.calendar.phases)
+    calendars, phases = calendars_of(settings, calendar), settings.calendar.phases
+    day = host.day_of(calendars, today, phases)
     try:
         status = read_status(settings.status_file)
     except UnhealthyError:
         status = None
     state = host.judge_status(status, day, now_ns, settings.host_id)
+    asks = LOGIN in settings.alerts.causes
     if state.cause and state.cause not in settings.alerts.causes:
         if not is_lost(now_ns, day):
             log.info("left_to_another_sender", cause=state.cause, detail=state.detail)
@@ -55,7 +59,8 @@ def _look(settings: Settings) -> int:
         state,
         memory=FileStore(settings.alerts.memory),
         channels=lambda: [InboxChannel(settings.alerts.inbox, source="reminder", host=settings.host_id)],
-        remedy=lambda: host.remedy_of(state),
+        remedy=lambda: host.remedy_of(state, settings.market),
+        login=host.find_login(status, lambda: host.next_opening(calendars, today, phases)) if asks else None,
     )
     for message in done.messages:
         log.info("message", severity=message.severity.name.lower(), cause=message.cause, title=message.title)

@@ -11,7 +11,7 @@ from harvester.tokens.places import open_place, storing
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Run it as root. It prints changed or unchanged, and nothing of the secret."
-    parser.add_argument("place", metavar="PLACE", help="the store: ssm:/name or secret:/name")
+    parser.add_argument("place", metavar="PLACE", help="the store: ssm:/name or secret:name")
     parser.add_argument("file", type=Path, metavar="FILE", help="where it goes, mode 0600, with a line end")
     parser.add_argument("--name", required=True, help="its name where it is stored, such as database-password")
     parser.add_argument("--region", help="AWS region of the store; default: the environment's")

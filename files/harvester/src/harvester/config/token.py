@@ -29,7 +29,7 @@ class TokenSettings(Model, frozen=True):
     """Where the agent looks: a file on this host, an SSM SecureString parameter, or a secret of Secrets Manager."""
     file: Path = Path("/var/lib/harvester-token/credential")
     """The token file, when the source is `file`."""
-    parameter: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9_./-]{1,500}\Z")] | None = None
+    parameter: Annotated[str, Meta(pattern=r"^/?[A-Za-z0-9_./-]{1,500}\Z")] | None = None
     """Name of the SSM parameter or of the secret, when the source is not `file`."""
     region: AwsRegion | None = None
     """AWS region of the parameter; default: the region of the environment."""
@@ -41,6 +41,8 @@ class TokenSettings(Model, frozen=True):
     def __post_init__(self) -> None:
         if self.source != "file" and self.parameter is None:
             raise ValueError(f"source is {self.source}, so parameter must name the parameter or secret")
+        if self.parameter and self.source != "secretsmanager" and not self.parameter.startswith("/"):
+            raise ValueError("parameter must begin with /, unless source is secretsmanager")
 
     @property
     def place(self) -> str:

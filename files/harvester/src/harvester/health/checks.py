@@ -108,6 +108,8 @@ def _check_token(settings: Settings, status: dict[str, Any], calendar: TradingCa
     token = status.get("token", {})
     state = token.get("state")
     detail = f"{state}, version {token.get('version')}, good until {_when(token.get('expires_at_ns'))}"
+    if token.get("login_ends_ns"):
+        detail += f", renewed until the login ends {_when(token['login_ends_ns'])}"
     if token.get("problem"):
         return Check("token", False, token["problem"], "Restart the token agent: ./inv restart.")
     if state == "ok":

@@ -127,7 +127,7 @@ class TokenAgent:
             self._state = f"refused {stored.version}"
             return
         try:
-            write_handover(self._handover, Token(access.token, stored.version, access.expires_at_ns))
+            write_handover(self._handover, Token(access.token, stored.version, *access[1:]))
         except HarvesterError as error:
             log.error("token_not_handed_over", version=stored.version, detail=str(error))
             return

@@ -9,10 +9,14 @@ from harvester.tokens.claims import TokenError, read_claims
 
 
 class Opaque(NamedTuple):
-    """A token that says nothing about itself, and until when it was given."""
+    """A token that says nothing about itself, and until when it was given.
+
+    `login_ends_ns`: until when a login renews it; None: it is not renewed.
+    """
 
     token: Secret
     expires_at_ns: int
+    login_ends_ns: int | None = None
 
 
 def wrap(opaque: Opaque) -> Secret:

@@ -13,22 +13,27 @@ MAX_BYTES = 65_536
 
 
 class Token(NamedTuple):
-    """An access token as handed over; `version` names it in logs and status."""
+    """An access token as handed over; `version` names it in logs and status.
+
+    `login_ends_ns`: until when the agent can renew it, where it does.
+    """
 
     access_token: Secret
     version: str
     expires_at_ns: int
+    login_ends_ns: int | None = None
 
 
 def write_handover(path: Path, token: Token) -> None:
     """Replace the handover file in one step, mode 0440. Raises HarvesterError."""
-    text = json.dumps(
-        {
-            "access_token": token.access_token.get_secret_value(),
-            "version": token.version,
-            "expires_at_ns": token.expires_at_ns,
-        }
-    )
+    content: dict[str, str | int] = {
+        "access_token": token.access_token.get_secret_value(),
+        "version": token.version,
+        "expires_at_ns": token.expires_at_ns,
+    }
+    if token.login_ends_ns is not None:
+        content["login_ends_ns"] = token.login_ends_ns
+    text = json.dumps(content)
     try:
         replace_file(path, text, MODE)
     except OSError as error:
@@ -75,6 +80,8 @@ class HandoverReader:
             with self._path.open("rb") as file:
                 data = json.loads(file.read(MAX_BYTES))
             token = Token(Secret(data["access_token"]), str(data["version"]), int(data["expires_at_ns"]))
+            if "login_ends_ns" in data:
+                token = token._replace(login_ends_ns=int(data["login_ends_ns"]))
             if not isinstance(data["access_token"], str) or not data["access_token"].isascii():
                 raise ValueError("not text")
         except OSError as error:

@@ -10,15 +10,17 @@ IN_SECRETS_MANAGER = {"pin"}
 """What is worth a store of its own: with it and a refresh token anybody may log in."""
 
 
-def prefix_of(access_token: str) -> str:
-    """What the names of an environment begin with, from the name of its access token. Raises ConfigError."""
-    ending = f"/{SECRETS['access_token']}"
-    if not access_token.endswith(ending):
+def prefix_of(name: str, secret: str = "access_token", key: str = "token.parameter") -> str:  # noqa: S107
+    """What the names of an environment begin with, from the name of one of its SECRETS; `key` is the setting that has
+    it. Raises ConfigError.
+    """
+    ending = f"/{SECRETS[secret]}"
+    if not name.endswith(ending):
         raise ConfigError(
-            f"token.parameter is {access_token}, which does not end in {ending}; so where the other secrets lie cannot"
-            " be told. Name it by the rule, such as /alpha-harvester/production/fyers/access-token."
+            f"{key} is {name}, which does not end in {ending}; so where the other secrets lie cannot"
+            f" be told. Name it by the rule, such as /alpha-harvester/production{ending}."
         )
-    return access_token.removesuffix(ending)
+    return name.removesuffix(ending)
 
 
 def place(kind: str, prefix: str, secret: str) -> str:
@@ -34,10 +36,10 @@ def storing(name: str, store: Store, user: str) -> str:
 
 
 def open_place(place: str, region: str | None = None) -> Store:
-    """A store by its name: `ssm:/name`, `secret:/name`, or `file:/path`. Raises ConfigError."""
+    """A store by its name: `ssm:/name`, `secret:name`, or `file:/path`. Raises ConfigError."""
     kind, _, name = place.partition(":")
-    if not name.startswith("/") or kind not in ("ssm", "secret", "file"):
-        raise ConfigError(f"{place!r} names no store; write ssm:/name, secret:/name or file:/path.")
+    if not name or kind not in ("ssm", "secret", "file") or (kind != "secret" and not name.startswith("/")):
+        raise ConfigError(f"{place!r} names no store; write ssm:/name, secret:name or file:/path.")
     if kind == "file":
         return FileStore(Path(name))
     from harvester.tokens.aws_stores import SecretsManagerStore, SsmStore

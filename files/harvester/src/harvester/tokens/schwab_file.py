@@ -31,6 +31,11 @@ def read_file(value: Secret) -> SchwabTokens:
     return SchwabTokens(access, refresh)
 
 
+def login_end(value: Secret) -> int:
+    """When the login ends that renews the access token, in wall ns. Raises TokenError."""
+    return read_file(value).refresh.expires_at_ns
+
+
 def write_file(tokens: SchwabTokens, before: Secret | None = None) -> Secret:
     """The value to store; `before` is the one whose other keys stay. Raises TokenError where that is none."""
     kept = _parse(before) if before else {TOKEN: {"token_type": "Bearer", "scope": "api"}}
@@ -46,13 +51,13 @@ def write_file(tokens: SchwabTokens, before: Secret | None = None) -> Secret:
 
 def check_access(value: Secret, wall_ns: int) -> Opaque:
     """The access token of a stored value, good now. Raises TokenError."""
-    access = read_file(value).access
+    access, refresh = read_file(value)
     if access.expires_at_ns <= wall_ns:
         raise TokenError(
             f"The access token expired at {to_local(access.expires_at_ns):%Y-%m-%d %H:%M %Z}, and was not renewed."
             f" {AGAIN}"
         )
-    return access
+    return access._replace(login_ends_ns=refresh.expires_at_ns)
 
 
 def _parse(value: Secret) -> dict[str, Any]:

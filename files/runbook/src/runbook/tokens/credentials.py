@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from getpass import getpass
@@ -15,9 +15,10 @@ from harvester.base.errors import ConfigError
 from harvester.base.market import to_local
 from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
-from harvester.tokens.claims import check_token
+from harvester.tokens.claims import TokenError, check_token
 from harvester.tokens.expiry import expires_at_ns
 from harvester.tokens.places import open_place, storing
+from harvester.tokens.schwab_file import login_end
 from harvester.tokens.stores import DeniedError, Store
 from runbook.fleet.environment import environment_of
 from runbook.fleet.inventory import Host, refuse_sleepers
@@ -39,6 +40,13 @@ CREDENTIALS = {
     "channels": ("alert channels", ""),
 }
 """What each is called, and how it is renewed where it ends."""
+OF_SCHWAB = {
+    "access_token": ("Schwab login", f"{PUSH} --broker schwab"),
+    "schwab_app_secret": ("Schwab app secret", ""),
+    "channels": ("alert channels", ""),
+}
+"""The same of hosts of the market us, whose one token holds both of Schwab's and ends when the login does."""
+NEW_FILE = "put schwab-py's new file there"
 NEEDED = {"access_token"}
 BY_HAND = {"app_secret", "pin", "schwab_app_secret", "page_key", "channels", "postgres_dsn", "rclone_token"}
 BY_HAND |= {"application_variables", "database_password"}
@@ -74,9 +82,10 @@ def look(hosts: Sequence[Host], wall_ns: int | None = None) -> list[CredentialSt
         if places.place_of(members[0], "access_token") is None:
             found += [_on_host(host, now) for host in members]
             continue
+        kinds = OF_SCHWAB if places.is_us(members[0]) else CREDENTIALS
         with environment_of(members[0]):
-            stores = ((secret, places.store_of(members[0], secret)) for secret in CREDENTIALS)
-            found += [_stored(secret, store, now) for secret, store in stores if store]
+            stores = ((secret, places.store_of(members[0], secret)) for secret in kinds)
+            found += [_stored(secret, store, now, kinds) for secret, store in stores if store]
     return found
 
 
@@ -149,9 +158,9 @@ def _read_from_file(hosts: Sequence[Host]) -> str:
     return ""
 
 
-def _stored(secret: str, store: Store, now: int) -> CredentialStatus:
+def _stored(secret: str, store: Store, now: int, kinds: Mapping[str, tuple[str, str]]) -> CredentialStatus:
     """A value is read only where it may say when it ends, and this login may read it."""
-    name, renewal = CREDENTIALS[secret]
+    name, renewal = kinds[secret]
     found = store.look()
     if found is None:
         return CredentialStatus(
@@ -159,31 +168,36 @@ def _stored(secret: str, store: Store, now: int) -> CredentialStatus:
         )
     age = timedelta(seconds=(now - found.written_ns) // NS_PER_SECOND) if found.written_ns else None
     try:
-        ends_ns = None if secret in BY_HAND else _end_of(store)
+        ends_ns = None if secret in BY_HAND else _end_of(store, login_end if kinds is OF_SCHWAB else expires_at_ns)
     except DeniedError:
         if secret in NEEDED:
             raise
         return CredentialStatus(name, store.place, found.version, age, None, UNREADABLE, True)
+    except TokenError as error:
+        return CredentialStatus(name, store.place, found.version, age, None, str(error), False)
     return _judged(name, store.place, found.version, age, ends_ns, renewal, now)
 
 
-def _end_of(store: Store) -> int | None:
+def _end_of(store: Store, read_end: Callable[[Secret], int | None]) -> int | None:
     stored = store.read()
     if stored is None:
         return None
     register_secret(stored.value)
-    return expires_at_ns(stored.value)
+    return read_end(stored.value)
 
 
 def _on_host(host: Host, now: int) -> CredentialStatus:
     """What the service on the host says of its token; the file itself stays there."""
     answer = gather([host])[0]
     token = ((answer.report or {}).get("status") or {}).get("token") or {}
-    name, place = CREDENTIALS["access_token"][0], f"{host.name}: {places.token_settings(host).file}"
+    is_us = places.is_us(host)
+    name, renewal = (OF_SCHWAB["access_token"][0], NEW_FILE) if is_us else CREDENTIALS["access_token"]
+    place = f"{host.name}: {places.token_settings(host).file}"
     reason = "asleep: ./inv wake" if answer.asleep else answer.error
     if not token.get("version"):
-        return CredentialStatus(name, place, None, None, None, reason or PUSH, False)
-    return _judged(name, place, token["version"], None, token.get("expires_at_ns"), PUSH, now)
+        return CredentialStatus(name, place, None, None, None, reason or renewal, False)
+    ends_ns = token.get("login_ends_ns") or token.get("expires_at_ns")
+    return _judged(name, place, token["version"], None, ends_ns, renewal, now)
 
 
 def _judged(

@@ -33,7 +33,20 @@ def place_of(host: Host, secret: str) -> str | None:
         return None
     if secret == "access_token":  # noqa: S105  # the name of a secret
         return settings.place
-    return place(kind, prefix_of(name), secret)
+    if not is_us(host):
+        return place(kind, prefix_of(name), secret)
+    app_secret = settings.renew.app_secret
+    kind, _, name = app_secret.partition(":")
+    if kind == "file":
+        return None
+    if secret == "schwab_app_secret":  # noqa: S105
+        return app_secret
+    return place(kind, prefix_of(name, "schwab_app_secret", "token.renew.app_secret"), secret)
+
+
+def is_us(host: Host) -> bool:
+    """Whether the host is of the market whose broker is Schwab: its token is in the form of that broker's SDK."""
+    return "us" in (host.settings.get("market"), host.variables.get("harvester_market"))
 
 
 def channels_of(host: Host) -> str:

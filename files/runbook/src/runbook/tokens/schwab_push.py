@@ -76,18 +76,13 @@ def push_file(host: Host, path: Path) -> str:
 
 def _keep(host: Host, tokens: schwab.SchwabTokens, value: Secret) -> str:
     """Store them where the host has them; what to tell the person."""
-    if is_us(host):
+    if places.is_us(host):
         stored = _store(host, "access_token").write(value)
     else:
         refresh = _store(host, "schwab_refresh_token").write(wrap(tokens.refresh))
         stored = f"{_store(host, 'schwab_access_token').write(wrap(tokens.access))} and {refresh}"
     ends = to_local(tokens.refresh.expires_at_ns)
     return f"Stored {stored}. Next login: before {ends:%a %d %b, %H:%M %Z}, when the refresh token ends."
-
-
-def is_us(host: Host) -> bool:
-    """Whether the host is of the market whose broker is Schwab."""
-    return "us" in (host.settings.get("market"), host.variables.get("harvester_market"))
 
 
 def _store(host: Host, secret: str) -> Store:
