@@ -41,7 +41,7 @@ def outputs(cloud: Cloud, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def test_outputs_of_an_empty_account_have_every_key(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nothing = {"bucket": None, "lake": None, "topic": None, "token_page": None, "price_feed": None}
+    nothing = {"bucket": None, "lake": None, "topic": None, "token_page": None, "worker_door": None, "price_feed": None}
     none = {"functions": {}, "parameters": {}, "hosts": [], "tables": []}
     where = {"environment": NAMES.stem, "account": ACCOUNT, "region": REGION, "database": NAMES.database}
 
