@@ -167,6 +167,15 @@ def test_of_steps_that_were_slept_through_the_most_urgent_is_told_alone(tmp_path
     assert told.body == "It ends Wed 09 Dec, 18:00 EST, and with it the access token's renewal.\nLog in"
 
 
+def test_a_day_that_asks_for_a_login_itself_is_not_told_besides(tmp_path: Path) -> None:
+    memory, listener = FileStore(tmp_path / "memory"), Listener()
+    ends_ns = at("2026-12-09T12:00:00")
+    for clock in ("08:30", "08:35"):
+        see(at(f"2026-12-09T{clock}:00"), ends_ns, memory, listener)
+
+    assert [each.title for each in listener.heard] == ["Log in for today's session"]
+
+
 def test_a_new_login_begins_anew_and_one_that_came_back_is_not_told_again(tmp_path: Path) -> None:
     memory, listener = FileStore(tmp_path / "memory"), Listener()
     first_ns = at("2026-12-09T18:00:00")
