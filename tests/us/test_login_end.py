@@ -247,6 +247,8 @@ def test_the_morning_lasts_from_an_hour_before_the_opening_to_the_close() -> Non
     morning = LAST.removeprefix("WARNING ")
     assert told(day.opens_ns - HOUR - 1) == ["The login ends within 1 day"]
     assert told(day.opens_ns - HOUR) == told(day.closes_ns - 1) == [morning]
+    login = LoginEnd(day.closes_ns + HOUR, day.opens_ns + DAY)
+    assert told(day.closes_ns - 1) == [morning] and told(day.closes_ns) == ["The login ends within 1 day"]
 
 
 class Machine:
