@@ -198,6 +198,15 @@ def test_what_no_channel_took_is_told_by_the_next_look(tmp_path: Path) -> None:
     assert [each.title for each in listener.heard] == ["The login ends within 3 days"]
 
 
+def test_while_the_memory_cannot_be_read_nothing_is_said_of_the_end(tmp_path: Path) -> None:
+    """Or it would be said every five minutes for three days."""
+    listener, ends_ns = Listener(), at("2026-12-09T18:00:00")
+    (tmp_path / "memory").mkdir()  # no file
+    see(ends_ns - 2 * DAY, ends_ns, FileStore(tmp_path / "memory"), listener)
+
+    assert listener.heard == []
+
+
 def test_what_was_told_of_a_login_outlives_an_all_clear_and_the_file(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "memory")
     memory = ReminderMemory({}, True, LoginMemory(7, ("3 days", "1 day")))
