@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from tests.application.conftest import PROGRAMS
+
+from harvester.base.passwords import GUESSED
 
 DOCKER = """#!/bin/sh
 echo "$@" >>{log}
@@ -187,3 +190,8 @@ def test_a_port_that_another_program_has_is_a_sentence_and_our_own_is_none(host:
     assert "port 8000 of the host is taken by another program." in host.refused()
     host.listening(LISTENS.format("docker-proxy"))
     assert host.prepare().returncode == 0
+
+
+def test_a_password_is_a_default_here_as_in_the_package() -> None:
+    """The program runs by a host's own Python, without the package."""
+    assert runpy.run_path(str(PROGRAMS / "install_application.py"))["GUESSED"] == GUESSED

@@ -154,3 +154,28 @@ def test_a_client_older_than_the_server_is_named_before_anything_is_made(
     code, _, complaint = run("daily")
     assert code == 2 and "here pg_dump 12.9 is older. Install that version's client" in complaint
     assert not list(world.folder.rglob("*.gz"))
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [("", "is empty"), ("\n", "is empty"), ("postgres\n", "is a default"), ("NAME", "a name of the database")],
+)
+def test_a_default_or_empty_password_is_refused_by_each_job_and_at_a_deploy_and_not_shown(
+    password: str, why: str, world: World, run: Callable[..., Ending], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credential = tmp_path / "credentials/DATABASE_PASSWORD"
+    credential.parent.mkdir()
+    credential.write_text(password.replace("NAME", world.database.upper()))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credential.parent))
+    for words in (
+        ("daily",),
+        ("full",),
+        ("check", str(tmp_path / "database.json"), "--password-file", str(credential)),
+    ):
+        code, said, complaint = run(*words)
+        assert (code, said) == (2, "") and f"{credential}: the password" in complaint and why in complaint
+        assert "Set another in the database (ALTER USER ... PASSWORD)" in complaint
+        assert not password.strip() or password.strip() not in complaint
+    assert not list(world.folder.rglob("*.gz"))
+    credential.write_text("another one\n")
+    assert run("daily")[0] == 0

@@ -27,5 +27,5 @@ def test_only_days_that_are_over_can_be_missing(today: date, missing: list[date]
 
 
 def test_today_is_that_of_india(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "market_today", lambda: date(2026, 11, 24))
+    monkeypatch.setattr(verification, "market_today", lambda _: date(2026, 11, 24))
     assert list(missing_days({FRIDAY}, Selection(FRIDAY, date(2026, 12, 4)))) == [date(2026, 11, 23)]

@@ -101,12 +101,12 @@ def test_a_calendar_without_sessions_ahead_has_no_next_change(tmp_path: Path) ->
     assert calendar.next_change(midnight_ns(date(2026, 1, 6)), ("continuous",)) is None
 
 
-def test_trading_date_turns_at_half_past_six_in_the_evening_utc() -> None:
+def test_trading_date_turns_at_half_past_six_in_the_evening_utc(calendar: TradingCalendar) -> None:
     midnight = midnight_ns(date(2026, 3, 1))
 
     assert midnight // NS_PER_SECOND % 86_400 == 18 * 3600 + 30 * 60
-    assert TradingCalendar.trading_date(midnight - 1) == date(2026, 2, 28)
-    assert TradingCalendar.trading_date(midnight) == date(2026, 3, 1)
+    assert calendar.trading_date(midnight - 1) == date(2026, 2, 28)
+    assert calendar.trading_date(midnight) == date(2026, 3, 1)
 
 
 def test_days_left_counts_down_to_the_end_of_the_facts(calendar: TradingCalendar) -> None:

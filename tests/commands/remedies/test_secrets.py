@@ -141,3 +141,19 @@ def test_a_secret_in_plain_text_is_deleted_and_stored_encrypted(monkeypatch: pyt
     put(words, "k" * 64, monkeypatch)
 
     refuse_plain_text(ssm, NAMES.parameter_prefix, [name])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("database-password", "changeme\n"), ("application-variables", "A=1\nPOSTGRES_PASSWORD=postgres\n")],
+)
+def test_a_default_password_of_a_database_is_not_stored_and_not_shown(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    code, answer = invoke(["./inv", "secret-put", "--name", name])
+    assert code == 2 and "the password is a default" in answer and "Nothing was stored. Set another" in answer
+    assert "changeme" not in answer and "=postgres" not in answer
+    assert open_place(f"ssm:{NAMES.parameter(name.replace('-', '_'))}", REGION).read() is None
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text.replace("changeme", "x-92-y").replace("=postgres", "=x-92-y")))
+    assert invoke(["./inv", "secret-put", "--name", name])[0] == 0

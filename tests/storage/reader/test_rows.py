@@ -13,6 +13,7 @@ from tests.storage.lake.sockets import INFY, NIFTY, SBIN
 from tests.storage.reader.days import DAYS, FRIDAY, GAP, ITC, MONDAY, PRE_OPEN_SECONDS, SECONDS, TCS, THURSDAY, opening
 from tests.storage.reader.stored import stored
 
+from harvester.base.market import NSE
 from harvester.reader import Lake, open_lake
 from harvester.reader.arguments import parse_range
 from harvester.reader.errors import TooLargeError
@@ -198,7 +199,7 @@ def test_a_day_counts_that_the_time_asked_for_touches_and_no_other(
 ) -> None:
     """The day after is neither read nor missed: SBIN has rows on each of them."""
     bounds = {name: each for name, each in (("since", since), ("until", until)) if each is not None}
-    assert parse_range(DAYS, None, since, until, None).dates == days
+    assert parse_range(DAYS, None, since, until, None, lambda _: [NSE]).dates == days
     found = lake.depth(SBIN, session="all", **bounds).arrow()["ts_recv"].cast(pa.timestamp("ns", "Asia/Kolkata"))
     assert {moment.date() for moment in found.to_pylist()} <= {*days}
 

@@ -17,6 +17,7 @@ from harvester.backfill.merge import by_symbol, merge, read_rows
 from harvester.backfill.pending import pending_segments, read_answers
 from harvester.backfill.spool import DaySpool
 from harvester.base.errors import HarvesterError
+from harvester.base.market import in_force
 from harvester.base.release import release_id
 from harvester.calendar import TradingCalendar
 from harvester.decode.frames import Ints, keep_heap_pages
@@ -166,6 +167,7 @@ def _put_in_force(
         files=tuple(files),
         segments=segments,
         supersedes=self_hash_of(lake, partition) if before else None,
+        market=in_force().name,
     )
     write_manifest(lake, partition, manifest)
     set_superseded_aside(lake, manifest, partition)

@@ -1,7 +1,8 @@
 """The market that this process is about, and its time of day: one configuration, and so one process, is of one market.
 
 Dates and times of day, in files, settings and messages, are those of the market in force. It is `nse` until `enter`
-says otherwise, which reading a host's configuration does. Only this module knows zones by name.
+says otherwise, which reading a host's configuration does. What reads recorded days names the market that they say.
+Only this module knows zones by name.
 """
 
 from collections.abc import Iterator
@@ -89,27 +90,31 @@ def zone() -> tzinfo:
     return _Process.zone
 
 
-def to_local(wall_ns: int) -> datetime:
-    """The zone-aware market time of a wall clock reading, cut to microseconds. `%Z` writes IST, EST or EDT."""
-    second = datetime.fromtimestamp(wall_ns // NS_PER_SECOND, _Process.zone)
+def to_local(wall_ns: int, market: Market | None = None) -> datetime:
+    """The zone-aware time of a wall clock reading in a market, cut to microseconds. `%Z` writes IST, EST or EDT.
+
+    Here and below `market` is by default the one in force.
+    """
+    second = datetime.fromtimestamp(wall_ns // NS_PER_SECOND, zone_of(market) if market else _Process.zone)
     return second.replace(microsecond=wall_ns % NS_PER_SECOND // 1000)
 
 
-def moment_ns(day: date, seconds: int) -> int:
+def moment_ns(day: date, seconds: int, market: Market | None = None) -> int:
     """Wall nanoseconds at which a market clock shows so many seconds since midnight on `day`; 86400 is its end.
 
     Of a time that the clock shows twice on the day, the first; of one that it skips, as if it had not yet been set.
     """
     days, left = divmod(seconds, SECONDS_PER_DAY)
-    clock = datetime(day.year, day.month, day.day, tzinfo=_Process.zone) + timedelta(days=days, seconds=left)
+    zone = zone_of(market) if market else _Process.zone
+    clock = datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(days=days, seconds=left)
     return int(clock.timestamp()) * NS_PER_SECOND
 
 
-def midnight_ns(day: date) -> int:
+def midnight_ns(day: date, market: Market | None = None) -> int:
     """Wall nanoseconds of 00:00 market time on `day`."""
-    return moment_ns(day, 0)
+    return moment_ns(day, 0, market)
 
 
-def day_end_ns(day: date) -> int:
+def day_end_ns(day: date, market: Market | None = None) -> int:
     """Wall nanoseconds of 24:00 market time on `day`: 23 or 25 hours after its midnight where a clock is set."""
-    return moment_ns(day, SECONDS_PER_DAY)
+    return moment_ns(day, SECONDS_PER_DAY, market)

@@ -128,13 +128,18 @@ class CalendarFile(Model, frozen=True):
             raise ValueError(f"segments must not name {min(others)}, which is of another market")
 
     @property
+    def of(self) -> Market:
+        """The market whose clocks the file goes by."""
+        return next(market for market in MARKETS.values() if market.zone_name == self.timezone)
+
+    @property
     def main(self) -> SegmentName:
         """The segment that the top level is about."""
         return self._own[0]
 
     @property
     def _own(self) -> tuple[SegmentName, ...]:
-        return next(OF_MARKET[market.name] for market in MARKETS.values() if market.zone_name == self.timezone)
+        return OF_MARKET[self.of.name]
 
     def days_of(self, segment: SegmentName) -> SegmentDays | None:
         """The days of a segment with everything filled in; None when the file has no hours of it."""
@@ -156,12 +161,14 @@ def packaged(market: Market | None = None) -> Path:
     return Path(__file__).with_name(f"{(market or in_force()).name}.json")
 
 
-def read_calendar(path: Path | None = None) -> CalendarFile:
+def read_calendar(path: Path | None = None, market: Market | None = None) -> CalendarFile:
     """Check a calendar file, by default that of $HARVESTER_CALENDAR or the package's for the market in force.
 
-    Raises ConfigError naming file, key and rule.
+    Of another market by default the package's. Raises ConfigError naming file, key and rule.
     """
-    source = path or Path(os.environ.get(ENVIRONMENT) or packaged())
+    wanted = market or in_force()
+    named = os.environ.get(ENVIRONMENT) if wanted is in_force() else None
+    source = path or Path(named or packaged(wanted))
     try:
         file = validate(CalendarFile, json.loads(source.read_bytes()))
     except OSError as error:
@@ -173,11 +180,10 @@ def read_calendar(path: Path | None = None) -> CalendarFile:
         raise ConfigError(f"{source}: the trading calendar is refused:\n{refused}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: the trading calendar is not valid JSON: {error}.") from error
-    market = in_force()
-    if file.timezone != market.zone_name:
+    if file.timezone != wanted.zone_name:
         raise ConfigError(
-            f"{source}: the trading calendar is of the zone {file.timezone}, and the market {market.name} is in"
-            f" {market.zone_name}. Name a calendar of this market in calendar.file, or remove the key to use the one"
+            f"{source}: the trading calendar is of the zone {file.timezone}, and the market {wanted.name} is in"
+            f" {wanted.zone_name}. Name a calendar of this market in calendar.file, or remove the key to use the one"
             " in the package."
         )
     return file

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError
-from harvester.base.market import moment_ns, to_local
+from harvester.base.market import Market, moment_ns, to_local
 from harvester.calendar.model import CalendarFile, PhaseName, PhaseRule, Phases, read_calendar
 from harvester.calendar.segments import SEGMENTS, Hours, SegmentName
 
@@ -53,7 +53,7 @@ class TradingCalendar:
                 f"The trading calendar has no hours of the segment {segment}. Add them to the calendar file under"
                 " segments, with their source, or leave the segment's symbols out."
             )
-        self.segment = segment
+        self.segment, self.market = segment, file.of
         self.valid_from, self.valid_until = days.phase_rules[0].first, file.valid_until
         self._file = file
         self._rules = days.phase_rules
@@ -64,9 +64,12 @@ class TradingCalendar:
         self._others: dict[SegmentName, TradingCalendar] = {segment: self}
 
     @classmethod
-    def load(cls, path: Path | None = None) -> "TradingCalendar":
-        """Read a calendar file, or the one in the package. Raises ConfigError naming file, key and rule."""
-        return cls(read_calendar(path))
+    def load(cls, path: Path | None = None, market: Market | None = None) -> "TradingCalendar":
+        """Read a calendar file, or the one in the package; `market`: default: the one in force.
+
+        Raises ConfigError naming file, key and rule.
+        """
+        return cls(read_calendar(path, market))
 
     @property
     def segments(self) -> tuple[SegmentName, ...]:
@@ -83,11 +86,11 @@ class TradingCalendar:
         """The trading day, or None when the market is closed all day."""
         special = self._special.get(day)
         if special:
-            return Session(day, special.kind, _phases(day, special.phases), special.status == "provisional")
+            return Session(day, special.kind, self._phases(day, special.phases), special.status == "provisional")
         if day.weekday() >= SATURDAY or day in self._holidays:
             return None
         rule = self._rule(day)
-        return Session(day, "ordinary", _phases(day, rule.phases)) if rule else None
+        return Session(day, "ordinary", self._phases(day, rule.phases)) if rule else None
 
     def _rule(self, day: date) -> PhaseRule | None:
         return next((rule for rule in self._rules if rule.holds(day)), None)
@@ -155,7 +158,7 @@ class TradingCalendar:
 
     def longest_day_ns(self, phases: Collection[PhaseName]) -> int:
         """The time that the named phases take on the longest ordinary day of any rule."""
-        days = [_phases(rule.first, rule.phases) for rule in self._rules]
+        days = [self._phases(rule.first, rule.phases) for rule in self._rules]
         return max(sum(phase.close_ns - phase.open_ns for phase in day if phase.name in phases) for day in days)
 
     def mean_day_ns(self, counts: Mapping[SegmentName, int], phases: Collection[PhaseName]) -> int:
@@ -164,10 +167,9 @@ class TradingCalendar:
         times = (self.of(known[name]).longest_day_ns(phases) * count for name, count in counts.items())
         return sum(times) // max(1, sum(counts.values()))
 
-    @staticmethod
-    def trading_date(wall_ns: int) -> date:
+    def trading_date(self, wall_ns: int) -> date:
         """The date in the market at the moment."""
-        return to_local(wall_ns).date()
+        return to_local(wall_ns, self.market).date()
 
     def knows(self, day: date) -> bool:
         """Whether the calendar has facts of the day: elsewhere its answers are the last rule's, or none."""
@@ -185,11 +187,10 @@ class TradingCalendar:
         """Days until the calendar's facts end; negative when they have."""
         return (self.valid_until - day).days
 
-
-def _phases(day: date, phases: Phases) -> tuple[Phase, ...]:
-    spans = [
-        Phase(name, moment_ns(day, opens), moment_ns(day, closes))
-        for name, windows in phases.items()
-        for opens, closes in windows
-    ]
-    return tuple(sorted(spans, key=lambda phase: phase.open_ns))
+    def _phases(self, day: date, phases: Phases) -> tuple[Phase, ...]:
+        spans = [
+            Phase(name, moment_ns(day, opens, self.market), moment_ns(day, closes, self.market))
+            for name, windows in phases.items()
+            for opens, closes in windows
+        ]
+        return tuple(sorted(spans, key=lambda phase: phase.open_ns))

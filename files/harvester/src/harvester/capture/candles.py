@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.market import to_local
 from harvester.brokers.access import NO_TOKEN, USED_UP
 from harvester.brokers.protocol import CandleClient, PollResult
 from harvester.calendar import SegmentName, TradingCalendar
@@ -123,7 +124,7 @@ class CandleFeed(Feed):
 
     async def _ask(self, due: _Due, token: Token) -> None:
         clock, context = self._context.clock, self._context
-        day = TradingCalendar.trading_date(clock.wall_ns())
+        day = to_local(clock.wall_ns()).date()
         result = await self._client.fetch(due.symbol, day, due.due_ns, token.access_token)
         result = context.access.note_result(result, token)
         context.watch.compare(result.server_date_ns, result.wall_ns)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harvester.base.arguments import at_least
 from harvester.base.clock import SystemClock
-from harvester.calendar import TradingCalendar
+from harvester.base.market import to_local
 from harvester.config.settings import Settings
 from harvester.lake.cleanup import KEEP_DAYS, delete_files, judge_files
 from harvester.lake.publish.files import locked
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Clean up, or say what clean-up would do."""
-    today = TradingCalendar.trading_date(SystemClock().wall_ns())
+    today = to_local(SystemClock().wall_ns()).date()
     receipt = accept([load_receipt(path) for path in args.receipt], settings.upload)
     with locked(settings.lake_dir):
         findings = judge_files(settings.lake_dir, settings.journal_dir, receipt, args.keep_days, today)

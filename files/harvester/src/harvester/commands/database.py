@@ -16,7 +16,7 @@ from harvester.database.delivery import BackupDelivery
 from harvester.database.full import back_up_all, back_up_day
 from harvester.database.manifests import Backup, Kind, find, load
 from harvester.database.restore_test import run_restore_test
-from harvester.database.server import server_of
+from harvester.database.server import read_password, server_of
 from harvester.deliver.run import deliver
 from harvester.lake.layout import Partition
 from harvester.upload.retries import Retries
@@ -34,13 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("restore-test", help="restore what the bucket has into a database of its own, and count")
     check = actions.add_parser("check", help="check settings, and print them with every default")
     check.add_argument("file", type=Path, metavar="FILE", help="JSON object as database_backup of the inventory")
+    check.add_argument("--password-file", type=Path, metavar="FILE", help="check the password in it as well")
 
 
 def run(args: argparse.Namespace, _: object) -> int:
     """Raises ConfigError where no database is backed up here, HarvesterError for what failed."""
     if args.action == "check":
-        print(msgspec.json.encode(find_database(args.file), enc_hook=str).decode())
-        return 0
+        return _check(args.file, args.password_file)
     settings = find_database()
     if settings is None:
         raise ConfigError("No database is backed up here: set database_backup in the inventory, and run ./inv deploy.")
@@ -53,6 +53,15 @@ def run(args: argparse.Namespace, _: object) -> int:
         kind: Kind = "daily" if args.action == "daily" else "full"
         day = parse_date(args.date, "--date") if args.date else _day_of(settings, kind)
         _back_up(settings, kind, day, today)
+    return 0
+
+
+def _check(file: Path, password_file: Path | None) -> int:
+    checked = find_database(file)
+    assert checked is not None  # noqa: S101  # a file that is named and is not there is refused
+    if password_file:
+        read_password(password_file.expanduser(), checked)
+    print(msgspec.json.encode(checked, enc_hook=str).decode())
     return 0
 
 

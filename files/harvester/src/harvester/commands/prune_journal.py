@@ -4,7 +4,7 @@ import argparse
 
 from harvester.backfill.order import journal_of
 from harvester.base.clock import SystemClock
-from harvester.calendar import TradingCalendar
+from harvester.base.market import to_local
 from harvester.config.settings import Settings
 from harvester.lake.prune import delete_segments, judge_segments
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: "Settings") -> int:
     """Prune, or say what pruning would do."""
-    today = TradingCalendar.trading_date(SystemClock().wall_ns())
+    today = to_local(SystemClock().wall_ns()).date()
     findings = judge_segments(settings.journal_dir, settings.lake_dir, today)
     findings += judge_segments(journal_of(settings.data_dir), settings.lake_dir)
     for finding in findings:

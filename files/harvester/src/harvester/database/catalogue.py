@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Composable, Literal
 
-from harvester.database.manifests import Column
+from harvester.database.manifests import NO_ENCODING, Column
 from harvester.database.server import Connection, ServerError, listed
 
 COLUMNS = """
@@ -121,10 +121,13 @@ def row_text(columns: Sequence[str], relation: str = "") -> Composable:
 def digest_of(columns: Sequence[str], relation: str = "") -> Composable:
     """An aggregate over rows that does not depend on their order: the sum of 64 bits of each row's MD5.
 
-    MD5 guards against accidents, such as a row that was changed or lost; the dump's SHA-256 against more.
+    MD5 guards against accidents, such as a row that was changed or lost; the dump's SHA-256 against more. It is of the
+    text in UTF-8, whatever the database's encoding; of one that has none (SQL_ASCII), of the bytes as they are.
     """
-    text = row_text(columns, relation)
-    return SQL("coalesce(sum(('x' || substr(md5({}), 1, 16))::bit(64)::bigint), 0)::text").format(text)
+    content = SQL("convert_to({}, CASE getdatabaseencoding() WHEN {none} THEN {none} ELSE 'UTF8' END)").format(
+        row_text(columns, relation), none=Literal(NO_ENCODING)
+    )
+    return SQL("coalesce(sum(('x' || substr(md5({}), 1, 16))::bit(64)::bigint), 0)::text").format(content)
 
 
 def compare_in_utc(connection: Connection) -> None:

@@ -17,7 +17,7 @@ from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replacing
 from harvester.base.redaction import one_line
 from harvester.database.programs import Program
-from harvester.database.server import Server
+from harvester.database.server import OTHER_ENCODING, WITHOUT_ENCODING, Server
 
 CHUNK_BYTES = 1 << 20
 LEVEL = 6
@@ -28,6 +28,8 @@ TROUBLE = {
     "statement timeout": "somebody holds a table that is needed; run it again when they are done.",
     "No space left": "a disk is full; make room on the server's, and run it again.",
     "could not extend": "a disk is full; make room on the server's, and run it again.",
+    "has no equivalent in encoding": OTHER_ENCODING,
+    "invalid byte sequence": WITHOUT_ENCODING,
     "unsupported version": "the dump is of a newer version; install the client of that version.",
     "server version mismatch": "the server is newer; install the client of its version.",
     "Connection refused": "the server cannot be reached; start it, and run it again.",

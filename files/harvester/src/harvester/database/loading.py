@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
 from harvester.database.catalogue import compare_in_utc, count_rows
@@ -24,7 +25,7 @@ def load_rows(server: Server, database: str, connection: Connection, folder: Pat
     connection.execute(SQL("COMMENT ON SCHEMA {} IS {}").format(Identifier(SCHEMA), Literal(OURS)))
     try:
         compare(connection, backup)
-    except SpoiledError:
+    except (SpoiledError, psycopg.DataError):
         drop_export(connection)
         raise
 

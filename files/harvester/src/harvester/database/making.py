@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Literal
 
 from harvester.config.database import DatabaseSettings
 from harvester.database.dumps import Written, read_whole, write_dump
-from harvester.database.manifests import Backup, Kind, TableFacts, dump_path, keep
+from harvester.database.manifests import NO_ENCODING, Backup, Kind, TableFacts, dump_path, keep
 from harvester.database.programs import Program, choose
 from harvester.database.server import BusyError, Connection, Server
 
@@ -32,12 +32,17 @@ class Making:
     version: str
     """Of the server."""
     program: Program
+    encoding: str
+    """Of the database."""
 
     def dump(self, *options: str) -> Written:
         """Write the dump. Raises HarvesterError; then nothing has its name."""
         waits = f"--lock-wait-timeout={self.settings.lock_seconds * 1000}"
         path = self.folder / dump_path(self.kind, self.day)
-        return write_dump(self.program, self.server, self.settings.database, [*options, waits], path)
+        # PostgreSQL converts between UTF-8 and any other encoding, but not between any two.
+        encoding = NO_ENCODING if self.encoding == NO_ENCODING else "UTF8"
+        words = [*options, waits, f"--encoding={encoding}"]
+        return write_dump(self.program, self.server, self.settings.database, words, path)
 
     def finish(self, written: Written, since: date, tables: Sequence[TableFacts]) -> Backup:
         """Have pg_restore read the dump to its end, and write its manifest. Raises HarvesterError, OSError."""
@@ -53,6 +58,7 @@ class Making:
             database=self.settings.database,
             server=self.version,
             program=self.program.version,
+            encoding=self.encoding,
             made_at=datetime.now(UTC).isoformat(),
             tables=tuple(tables),
         )
@@ -73,7 +79,8 @@ def making(server: Server, settings: DatabaseSettings, folder: Path, kind: Kind,
             )
         major, version = _version(connection)
         program = choose("pg_dump", major, f"The server at {server.address}")
-        yield Making(server, settings, folder, kind, day, connection, version, program)
+        encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+        yield Making(server, settings, folder, kind, day, connection, version, program, encoding)
 
 
 def _version(connection: Connection) -> tuple[int, str]:

@@ -20,6 +20,10 @@ STEMS: dict[Kind, str] = {"daily": "daily/incremental_", "full": "weekly/full_"}
 MANIFEST = re.compile(r"^(?:daily/incremental|weekly/full)_(\d{4}-\d{2}-\d{2})\.json\Z")
 
 
+NO_ENCODING = "SQL_ASCII"
+"""PostgreSQL's name of a database's encoding that is none: any bytes are text there."""
+
+
 class Column(msgspec.Struct, frozen=True):
     """A column and its type, as PostgreSQL spells it."""
 
@@ -63,6 +67,8 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """Version of the server."""
     program: str
     """Version of pg_dump."""
+    encoding: str = "UTF8"
+    """Of the database. The dump is in UTF-8, but where that is NO_ENCODING, as it is there."""
     made_at: str
     tables: tuple[TableFacts, ...]
 

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from harvester.database import memory
 from harvester.database.catalogue import look_at
 from harvester.database.loading import compare, load_rows, restore_dump
-from harvester.database.manifests import Backup
+from harvester.database.manifests import NO_ENCODING, Backup
 from harvester.database.merge import Rules, merge
 from harvester.database.server import BusyError, Connection, Server, ServerError, qualified
 
@@ -28,7 +28,7 @@ def restore(
     Raises HarvesterError; what was made until then is dropped.
     """
     full, *daily = backups
-    create(server, name)
+    create(server, name, full.encoding)
     try:
         say(full.path)
         restore_dump(server, name, folder, full, ["--no-owner", "--no-privileges"])
@@ -56,8 +56,11 @@ def note_full(connection: Connection, full: Backup) -> None:
     memory.remember(connection, full)
 
 
-def create(server: Server, name: str) -> None:
-    """Make an empty database of ours; one that was left by a run that was killed is dropped. Raises ServerError."""
+def create(server: Server, name: str, encoding: str) -> None:
+    """Make an empty database of ours, which can hold any text of a database with that encoding. Raises ServerError.
+
+    One that was left by a run that was killed is dropped.
+    """
     if len(name.encode()) > LONGEST:
         raise ServerError(
             f"{name}: the name of a database ends at {LONGEST} bytes. Rename the database to a shorter one."
@@ -70,7 +73,14 @@ def create(server: Server, name: str) -> None:
             raise ServerError(f"There is a database {name} that no restore made. Rename it, and run it again.")
         if row is not None:
             connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-        connection.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
+        made = SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name))
+        row = connection.execute(
+            "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = 'template0'"
+        ).fetchone()
+        if row[0] != encoding and (row[0] != "UTF8" or encoding == NO_ENCODING):
+            # The locale of all others is of another encoding.
+            made += SQL(" ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'").format(Literal(encoding))
+        connection.execute(made)
         connection.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), Literal(COMMENT)))
 
 

@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.market import in_force
+from harvester.base.passwords import GuessedError, refuse_guessed
 from harvester.base.redaction import Secret, one_line, register_secret
 from harvester.config.database import DatabaseSettings
 
@@ -23,6 +24,16 @@ CONNECT_SECONDS = 10
 Connection = psycopg.Connection[tuple[Any, ...]]
 SESSION = {"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex"}
 """What the text of a value rests on: the same in each session, so that digests can be compared."""
+
+
+OTHER_ENCODING = (
+    "the encoding of the database here lacks a character that came. Have one made that has it:"
+    " ./inv pull-database --full --database NAME."
+)
+WITHOUT_ENCODING = (
+    "text that came is in no encoding (the server's database is SQL_ASCII), and the database here has one. Have one"
+    " made without, too: ./inv pull-database --full --database NAME."
+)
 
 
 class ServerError(HarvesterError):
@@ -110,6 +121,9 @@ def explain(error: psycopg.Error, where: str) -> ServerError:
         )
     if isinstance(error, (errors.DiskFull, errors.InsufficientResources)):
         return ServerError(f"{where}: {said}. Make room on the server's disk, and run it again; nothing was changed.")
+    if isinstance(error, (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter)):
+        is_none = isinstance(error, errors.CharacterNotInRepertoire)
+        return ServerError(f"{where}: {said}: {WITHOUT_ENCODING if is_none else OTHER_ENCODING} Nothing was changed.")
     if isinstance(error, (errors.InvalidPassword, errors.InvalidAuthorizationSpecification)) or "password" in said:
         return ServerError(
             f"{where}: {said}. Correct the user or the password: on a host in database_backup of the inventory, on a"
@@ -125,20 +139,31 @@ def explain(error: psycopg.Error, where: str) -> ServerError:
 
 
 def server_of(settings: DatabaseSettings) -> Server:
-    """The server that a host's settings name. Raises ConfigError where the password's file cannot be read."""
+    """The server that a host's settings name. Raises ConfigError where its password cannot be read, or is a default."""
     path = settings.password_file
     if path is None and (folder := os.environ.get("CREDENTIALS_DIRECTORY")):
         found = Path(folder) / CREDENTIAL
         path = found if found.exists() else None
-    password = None
-    if path:
-        try:
-            password = Secret(path.read_text("utf-8").rstrip("\r\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
-            raise ConfigError(f"{path}: the password cannot be read ({why}). site.yml writes it.") from None
-        register_secret(password)
+    password = read_password(path, settings) if path else None
     return Server(settings.host, settings.port, settings.user, password, settings.timezone or in_force().zone_name)
+
+
+def read_password(path: Path, settings: DatabaseSettings) -> Secret:
+    """The password in a file. Raises ConfigError where it cannot be read, or is one that everybody tries first."""
+    try:
+        password = Secret(path.read_text("utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise ConfigError(f"{path}: the password cannot be read ({why}). site.yml writes it.") from None
+    register_secret(password)
+    try:
+        refuse_guessed(password.get_secret_value(), [settings.user, settings.database], str(path))
+    except GuessedError as error:
+        raise ConfigError(
+            f"{error} Set another in the database (ALTER USER ... PASSWORD), put it where this file comes from, your"
+            " machine or SSM, and run site.yml."
+        ) from None
+    return password
 
 
 def qualified(schema: str, table: str) -> Composable:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
-from harvester.base.market import to_local
+from harvester.base.market import in_force, to_local
 from harvester.base.release import release_id
 from harvester.calendar import NSE_CASH, PhaseName, TradingCalendar
 from harvester.calendar.segments import in_order
@@ -91,6 +91,7 @@ def close_day(
     """
     with locked(lake), _explaining(partition):
         before = load_manifest(lake, partition)
+        _check_market(before, partition)
         sources = find_sources(day_directory(journal, partition.date), lake / partition.path(RAW))
         index = read_index(sources, segments_before(lake, partition.date, release_id()))
         earlier = find_earlier(journal, lake, partition, index)
@@ -120,6 +121,7 @@ def close_day(
             files=tuple(files),
             segments=_segments(day),
             supersedes=self_hash_of(lake, partition) if before else None,
+            market=in_force().name,
         )
         write_manifest(lake, partition, manifest)
         set_superseded_aside(lake, manifest, partition)
@@ -136,6 +138,15 @@ def _explaining(partition: Partition) -> Iterator[None]:
             f"{partition.date}: the day cannot be closed: {error.filename or 'a new file'}: {error.strerror}. The"
             " journal keeps everything; free disk space or correct owners and modes, then run the command again."
         ) from error
+
+
+def _check_market(before: Manifest | None, partition: Partition) -> None:
+    if before and before.market != in_force().name:
+        raise HarvesterError(
+            f"{partition.date}: the lake has this day of {partition.host}, of the market {before.market}, and this host"
+            f" records {in_force().name}. Nothing is changed. Give the host another host_id, or data_dir, in its"
+            " configuration."
+        )
 
 
 def _segments(day: Day) -> tuple[SegmentEntry, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file, write_new
+from harvester.base.market import MARKETS, NSE, MarketName
 from harvester.lake.layout import BUILT, FOLDERS, MANIFEST, SCHEMA_VERSION, Partition, table_of
 
 MANIFEST_FORMAT, REMOVALS_FORMAT = 2, 1
@@ -61,6 +62,8 @@ class Manifest:
     """Self hash of the manifest before this one, which lies beside it under its number."""
     schema: int = SCHEMA_VERSION
     """The version of the tables' columns."""
+    market: MarketName = NSE.name
+    """The market whose dates, times and currency the day has. A manifest that names none is of NSE."""
 
     def find(self, kind: str) -> list[FileEntry]:
         """The files of one kind, such as "depth" or "raw"; none of a table that the day's schema does not know."""
@@ -73,12 +76,14 @@ class Manifest:
 
 
 class NewerSchemaError(HarvesterError):
-    """A day that a newer release closed."""
+    """A day that a newer release closed, with a schema, or of a market, that this one does not know."""
 
-    def __init__(self, path: Path | PurePosixPath, schema: object) -> None:
+    def __init__(self, path: Path | PurePosixPath, schema: object, market: object = NSE.name) -> None:
+        why = f"schema {str(schema)[:20]}, and this one reads up to {SCHEMA_VERSION}"
+        if market not in MARKETS:
+            why = f"market {str(market)[:20]}, and this one knows {', '.join(MARKETS)}"
         super().__init__(
-            f"{path}: a newer release closed the day (schema {str(schema)[:20]}, and this one reads up to"
-            f" {SCHEMA_VERSION}). Update Alpha Harvester here, then run the command again."
+            f"{path}: a newer release closed the day ({why}). Update Alpha Harvester here, then run the command again."
         )
 
 
@@ -109,6 +114,8 @@ def describe_file(lake: Path, path: Path, rows: int, sha256: str = "") -> FileEn
 def encode_manifest(manifest: Manifest) -> bytes:
     """The file's bytes: JSON with the hash of its canonical form without that hash."""
     value: dict[str, Any] = {"format": MANIFEST_FORMAT, **asdict(manifest)}
+    if manifest.market == NSE.name:
+        del value["market"]  # releases of before there was another market read it
     return (json.dumps({**value, SELF: self_hash(value)}, indent=1) + "\n").encode()
 
 
@@ -185,6 +192,8 @@ def _check_format(value: dict[str, Any], partition: Partition) -> None:
         raise NewerSchemaError(partition.manifest, value["schema"])
     elif value["schema"] not in FOLDERS:
         raise ValueError(f"it states the schema {str(value['schema'])[:20]!r}, which there never was")
+    if value.get("market", NSE.name) not in MARKETS:
+        raise NewerSchemaError(partition.manifest, value["schema"], value["market"])
 
 
 def _check_path(path: str, partition: Partition) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file
+from harvester.base.market import in_force
 from harvester.base.release import release_id
 from harvester.journal.format import day_directory
 from harvester.lake.build import build_day
@@ -59,6 +60,8 @@ def build_so_far(
             so_far_ns=until_ns,
         )
         replace_file(target / SO_FAR_NAME, json.dumps({"date": partition.date.isoformat(), "until_ns": until_ns}))
-        manifest = Manifest(partition.date.isoformat(), partition.host, 1, release_id(), tuple(files), ())
+        manifest = Manifest(
+            partition.date.isoformat(), partition.host, 1, release_id(), tuple(files), (), market=in_force().name
+        )
         write_manifest(target, partition, manifest)
     return until_ns

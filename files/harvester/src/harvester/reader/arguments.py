@@ -1,17 +1,20 @@
 """What people write for times: dates, moments, ranges of them, zones, and lengths such as 5m."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC as UTC_ZONE
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.base.market import day_end_ns, in_force, midnight_ns, to_local
+from harvester.base.market import Market, day_end_ns, in_force, midnight_ns, to_local
 from harvester.reader.errors import OutsideError, QuestionError
 
 When = str | date | datetime
 DaysAsked = When | Sequence[When] | None
+Markets = Callable[[date], Collection[Market]]
+"""The markets of what was recorded on a date that is known: one, but where a lake has hosts of several."""
 UNITS_NS = {"ms": 1_000_000, "s": NS_PER_SECOND, "m": 60 * NS_PER_SECOND, "h": 3_600 * NS_PER_SECOND}
 LENGTH = re.compile(r"([1-9][0-9]*)(ms|s|m|h)", re.ASCII)
 UTC = "UTC"
@@ -51,9 +54,9 @@ def parse_zone(tz: str | None) -> str:
 
 
 def parse_range(
-    known: Sequence[date], days: DaysAsked, since: When | None, until: When | None, tz: str | None
+    known: Sequence[date], days: DaysAsked, since: When | None, until: When | None, tz: str | None, markets: Markets
 ) -> Range:
-    """The dates among `known` that are asked for. Raises QuestionError or OutsideError.
+    """The dates among `known`, ascending, that are asked for. Raises QuestionError or OutsideError.
 
     `days` is one day or several, each of which must be there; `since` and `until` are dates, the last one included, or
     moments, the last one excluded. A moment without a zone is one of `tz`, which must be given then.
@@ -63,22 +66,51 @@ def parse_range(
     if not known:
         raise OutsideError("This lake has no closed day. What a backfill brought, bars(source='broker') answers.")
     if days is not None:
-        asked = sorted({to_date(day, tz) for day in _several(days)})
+        asked = sorted({to_date(day, known, markets, tz) for day in _several(days)})
         missing = [day for day in asked if day not in known]
         if missing or not asked:
             raise OutsideError(
                 f"{missing[0] if missing else 'An empty list'} is no day of this lake: it has {say(known)}."
             )
-        return Range(asked, midnight_ns(asked[0]), day_end_ns(asked[-1]))
-    begin = midnight_ns(known[0]) if since is None else _moment(since, tz, at_end=False)
-    end = day_end_ns(known[-1]) if until is None else _moment(until, tz, at_end=True)
+        return Range(asked, _begin(asked[0], markets(asked[0])), _end(asked[-1], markets(asked[-1])))
+
+    def moment(when: When, edge: Callable[[date, Collection[Market]], int]) -> int:
+        if isinstance(day := _read(when), datetime):
+            return _wall_ns(day, known, markets, tz)
+        return edge(day, markets(_near(day, known)))
+
+    begin, end = (
+        moment(known[0] if since is None else since, _begin),
+        moment(known[-1] if until is None else until, _end),
+    )
     if begin >= end:
         raise QuestionError(f"since={since} is not before until={until}. Give the earlier moment first.")
-    first, last = to_local(begin).date(), to_local(end - 1).date()
-    inside = [day for day in known if first <= day <= last]
+    inside = [day for day in known if _reaches(begin, end, day, markets)]
     if not inside:
+        [market, *_] = markets(_near(to_local(begin).date(), known))
+        first, last = to_local(begin, market).date(), to_local(end - 1, market).date()
         raise OutsideError(f"The lake has no day from {first} to {last}: it has {say(known)}.")
     return Range(inside, begin, end)
+
+
+def _begin(day: date, markets: Collection[Market]) -> int:
+    return min(midnight_ns(day, market) for market in markets)
+
+
+def _end(day: date, markets: Collection[Market]) -> int:
+    return max(day_end_ns(day, market) for market in markets)
+
+
+def _near(day: date, known: Sequence[date]) -> date:
+    return min(known, key=lambda each: abs(each - day))
+
+
+def _reaches(begin: int, end: int, day: date, markets: Markets) -> bool:
+    """Whether a day has anything of [begin, end), in wall ns; who recorded it is asked of days near it alone."""
+    midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC_ZONE).timestamp()) * NS_PER_SECOND
+    if midnight + 2 * DAY_NS < begin or end < midnight - DAY_NS:
+        return False
+    return any(begin < day_end_ns(day, market) and midnight_ns(day, market) < end for market in markets(day))
 
 
 def say(days: Sequence[date]) -> str:
@@ -92,10 +124,12 @@ def _several(days: DaysAsked) -> Iterable[When]:
     return [days] if isinstance(days, str | date) else list(days or ())
 
 
-def to_date(day: When, tz: str | None = None) -> date:
-    """The date of a text, a date or a moment, in the market. Raises QuestionError."""
+def to_date(day: When, known: Sequence[date], markets: Markets, tz: str | None = None) -> date:
+    """The date of a text, a date, or a moment by its market's clock. Raises QuestionError."""
     if isinstance(day, datetime):
-        return to_local(_moment(day, tz, at_end=False)).date()
+        moment = _wall_ns(day, known, markets, tz)
+        here = [each for each in known if _reaches(moment, moment + 1, each, markets)]
+        return here[0] if here else to_local(moment).date()
     if isinstance(day, date):
         return day
     try:
@@ -104,23 +138,24 @@ def to_date(day: When, tz: str | None = None) -> date:
         raise QuestionError(f"{day!r} is not a date. Write it as 2026-11-23.") from None
 
 
-def _moment(when: When, tz: str | None, *, at_end: bool) -> int:
-    """Wall ns; of a date its begin in the market, or its end."""
-    if isinstance(when, str):
-        try:
-            when = datetime.fromisoformat(when) if len(when) > len("2026-11-23") else date.fromisoformat(when)
-        except ValueError:
-            raise QuestionError(
-                f"{when!r} is neither a date nor a moment. Write it as 2026-11-23 or 2026-11-23T10:00+05:30."
-            ) from None
-    if isinstance(when, datetime):
-        if when.tzinfo is None and tz is None:
-            raise QuestionError(
-                f"{when} has no time zone. Write it as 2026-11-23T10:00+05:30, or give tz={in_force().zone_name}."
-            )
-        moment = when if when.tzinfo else when.replace(tzinfo=ZoneInfo(tz or UTC))
-        whole = int(moment.replace(microsecond=0).timestamp())
-        return whole * NS_PER_SECOND + moment.microsecond * 1_000
+def _read(when: When) -> date:
+    """A date, or a moment. Raises QuestionError."""
     if isinstance(when, date):
-        return day_end_ns(when) if at_end else midnight_ns(when)
-    raise QuestionError(f"{when!r} is neither a date nor a moment. Write it as 2026-11-23 or 2026-11-23T10:00+05:30.")
+        return when
+    try:
+        return datetime.fromisoformat(when) if len(when) > len("2026-11-23") else date.fromisoformat(when)
+    except (TypeError, ValueError):
+        raise QuestionError(
+            f"{when!r} is neither a date nor a moment. Write it as 2026-11-23 or 2026-11-23T10:00+05:30."
+        ) from None
+
+
+def _wall_ns(when: datetime, known: Sequence[date], markets: Markets, tz: str | None) -> int:
+    """Raises QuestionError for a moment whose zone nobody says."""
+    if when.tzinfo is None and tz is None:
+        [market, *_] = markets(_near(when.date(), known)) if known else [in_force()]
+        raise QuestionError(
+            f"{when} has no time zone. Write it as 2026-11-23T10:00+05:30, or give tz={market.zone_name}."
+        )
+    moment = when if when.tzinfo else when.replace(tzinfo=ZoneInfo(tz or UTC))
+    return int(moment.replace(microsecond=0).timestamp()) * NS_PER_SECOND + moment.microsecond * 1_000

@@ -20,7 +20,7 @@ import pyarrow as pa
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import make_directory, replacing
-from harvester.base.market import to_local
+from harvester.base.market import Market, to_local
 from harvester.brokers.fyers.depth import LEVELS
 from harvester.lake.columns import RUPEE
 from harvester.lake.layout import CERTIFICATE, DEPTH, QUOTES
@@ -126,7 +126,7 @@ class _HostDay:
     """The books of one day of one host."""
 
     def __init__(self, lake: Lake, day: Day, every_ns: int | None) -> None:
-        self._lake, self._day = lake, day
+        self._lake, self._day, self.market = lake, day, day.market
         with day.readable(CERTIFICATE):
             self._moments = moments_of(day.certificate, every_ns)
         self._gaps = day.gaps
@@ -165,7 +165,7 @@ def _lines(days: Sequence[_HostDay], symbols: Sequence[str]) -> Iterator[tuple[i
             for time, row in day.books(symbol):
                 if time not in seen:
                     seen.add(time)
-                    yield time, _to_line(_cells(time, symbol, row))
+                    yield time, _to_line(_cells(day.market, time, symbol, row))
 
 
 def _write_by_time(lines: Iterator[tuple[int, bytes]], spool: IO[bytes], file: IO[bytes]) -> int:
@@ -187,10 +187,10 @@ def _to_line(cells: Sequence[str | int | None]) -> bytes:
     return text.getvalue().encode()
 
 
-def _cells(time: int, symbol: str, row: Row) -> list[str | int | None]:
+def _cells(market: Market, time: int, symbol: str, row: Row) -> list[str | int | None]:
     levels = [_rupees(row[name]) if "_px_" in name else row[name] for name in LEVEL_NAMES]
     totals = [row[name] for name in TOTALS]
-    return [to_local(time).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp"]), *totals, *levels]
+    return [to_local(time, market).isoformat(timespec="microseconds"), symbol, _rupees(row["ltp"]), *totals, *levels]
 
 
 def _rupees(paise: int | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harvester.base.market import MARKETS, Market
 from harvester.lake.layout import MANIFEST, Partition
 from harvester.lake.manifest import Manifest, parse_manifest, self_hash
 from harvester.lake.manifest import NewerSchemaError as NewerManifestError
@@ -54,6 +55,11 @@ class DayFiles:
                 return parse_manifest(self.place.read_manifest(self.partition), self.partition)
         except NewerManifestError as error:
             raise NewerSchemaError(f"{self.place.address}/{error}") from None
+
+    @property
+    def market(self) -> Market:
+        """The market whose dates, times and currency the day has, by its manifest, which it raises as."""
+        return MARKETS[self.manifest.market]
 
     def parquet(self, path: str) -> pq.ParquetFile:
         """A file of Parquet. Raises DamagedFileError."""

@@ -12,7 +12,7 @@ class HistoryDay(Day):
     """The partition of one day: nothing of it was recorded on the day, so its window is the whole of it."""
 
     def windows(self, segment: str) -> list[tuple[int, int]]:
-        return [(midnight_ns(self.date), day_end_ns(self.date))]
+        return [(midnight_ns(self.date, self.market), day_end_ns(self.date, self.market))]
 
     def tables(self, logical: str) -> list[Table]:
         """Its candles are those of the table history."""
@@ -24,6 +24,6 @@ class HistoryDay(Day):
         (whole,) = self.windows("")
         found = {}
         for segment in set(self.segments.values()):
-            session = calendar_of(segment).session(self.date)
+            session = calendar_of(segment, self.market).session(self.date)
             found[segment] = [tuple(phase) for phase in session.phases] if session else [(CONTINUOUS, *whole)]
         return found

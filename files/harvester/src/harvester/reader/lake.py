@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, Unpack
 
-from harvester.base.market import to_local
+from harvester.base.market import Market, to_local
 from harvester.lake.layout import BARS, CANDLES, DEPTH, DEPTH50, INDICES, QUOTES, TRADES
 from harvester.reader.arguments import DaysAsked, Range, When, parse_every, parse_range, parse_zone, say, to_date
 from harvester.reader.convert import Look, Prices, parse_prices
@@ -72,12 +72,16 @@ class Lake:
 
     def __repr__(self) -> str:
         if self.place.so_far_ns is not None:
-            return f"<so far {self.place.address}: {say(self.days())} until {to_local(self.place.so_far_ns):%H:%M:%S}>"
+            until = to_local(self.place.so_far_ns, self._all[0].market)
+            return f"<so far {self.place.address}: {say(self.days())} until {until:%H:%M:%S}>"
         return f"<lake {self.place.address}: {say(self.days())}>"
 
     @cached_property
     def _dates(self) -> list[date]:
         return sorted({day.date for day in self._all})
+
+    def _markets(self, day: date) -> set[Market]:
+        return {each.market for each in (*self._all, *self._history) if each.date == day}
 
     def history(self) -> list[Day]:
         """The days of which a backfill brought the broker's bars, each with a manifest and a certificate of its own."""
@@ -250,12 +254,12 @@ class Lake:
     ) -> tuple[Range, list[Day]]:
         """What is asked for, and the days of it; `among`: default: the closed days."""
         all_days = self._all if among is None else among
-        asked = parse_range(sorted({day.date for day in all_days}), days, since, until, tz)
+        asked = parse_range(sorted({day.date for day in all_days}), days, since, until, tz, self._markets)
         return asked, [day for day in all_days if day.date in asked.dates]
 
     def on(self, day: str | date) -> list[Day]:
         """The day as each host recorded it: manifest, certificate, tables."""
-        wanted = to_date(day)
+        wanted = to_date(day, self._dates, self._markets)
         found = [each for each in self._all if each.date == wanted]
         if not found:
             raise OutsideError(f"{wanted} is no day of this lake: it has {say(self._dates)}.")

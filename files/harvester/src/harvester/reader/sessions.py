@@ -5,7 +5,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from harvester.reader.days import CASH as NSE_CASH
+from harvester.base.market import Market
 from harvester.reader.days import Day
 from harvester.reader.errors import MissingPackageError, OutsideError, QuestionError
 
@@ -49,7 +49,7 @@ def spans_of(day: Day, segment: str, phases: tuple[str, ...]) -> list[Span]:
         return [Span(ALL, opens, closes) for opens, closes in windows]
     found = []
     recorded_with = [Span(*phase) for phase in day.phases.get(segment, ())]
-    for span in recorded_with or _phases(day.date, segment, str(day)):
+    for span in recorded_with or _phases(day.date, segment, day.market, str(day)):
         for opens, closes in windows if span.name in phases else ():
             begin, end = max(span.open_ns, opens), min(span.close_ns, closes)
             if begin < end:
@@ -58,8 +58,8 @@ def spans_of(day: Day, segment: str, phases: tuple[str, ...]) -> list[Span]:
 
 
 @lru_cache(maxsize=256)
-def _phases(day: date, segment: str, where: str) -> tuple[Span, ...]:
-    session = calendar_of(segment).session(day)
+def _phases(day: date, segment: str, market: Market, where: str) -> tuple[Span, ...]:
+    session = calendar_of(segment, market).session(day)
     if session is None:
         raise OutsideError(
             f"{where}: the calendar has no session of {segment} on that date, so nobody can say what was continuous"
@@ -68,18 +68,18 @@ def _phases(day: date, segment: str, where: str) -> tuple[Span, ...]:
     return tuple(Span(*phase) for phase in session.phases)
 
 
-def calendar_of(segment: str) -> Any:
-    """The trading calendar of a segment; NSE cash's of one without hours. Raises MissingPackageError."""
-    calendar = _calendar()
-    return calendar.of(segment if segment in calendar.segments else NSE_CASH)
+def calendar_of(segment: str, market: Market) -> Any:
+    """The trading calendar of a segment; the market's main one's of one without hours. Raises MissingPackageError."""
+    calendar = _calendar(market)
+    return calendar.of(segment if segment in calendar.segments else calendar.segment)
 
 
-@lru_cache(maxsize=1)
-def _calendar() -> Any:
+@lru_cache(maxsize=2)
+def _calendar(market: Market) -> Any:
     try:
         from harvester.calendar import TradingCalendar
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             error.name or "msgspec", 'The trading calendar, which says what is continuous (without it: session="all"),'
         ) from None
-    return TradingCalendar.load()
+    return TradingCalendar.load(market=market)

@@ -5,7 +5,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from harvester.database.catalogue import look_at
 from harvester.database.export import OURS, SCHEMA, drop_export
-from harvester.database.manifests import Backup, TableFacts
+from harvester.database.manifests import NO_ENCODING, Backup, TableFacts
 from harvester.database.merge import Merged, Rules, merge
 from harvester.database.server import Connection, Server, listed, qualified
 
@@ -25,6 +25,9 @@ def adopt_full(server: Server, database: str, scratch: str, full: Backup, rules:
         with target.transaction():
             target.execute(SQL("CREATE SCHEMA {}").format(Identifier(SCHEMA)))
             target.execute(SQL("COMMENT ON SCHEMA {} IS {}").format(Identifier(SCHEMA), Literal(OURS)))
+            if full.encoding == NO_ENCODING:
+                for each in (source, target):  # else PostgreSQL has the bytes be UTF-8
+                    each.execute(SQL("SET LOCAL client_encoding = {}").format(Literal(NO_ENCODING)))
             for table in tables:
                 _copy(source, target, table)
         return merge(target, replace(full, tables=tuple(tables)), rules)

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from harvester.base.errors import ConfigError
+from harvester.base.market import Market
 from harvester.lake.certificate.damage import tell_damage
 from harvester.lake.manifest import DamagedManifestError
 from harvester.reader import open_lake
@@ -50,12 +51,16 @@ def require_days(lake: Path, days: list[Day]) -> list[Day]:
     return days
 
 
-def files_by_schema(days: Iterable[Day], tables: Sequence[str]) -> dict[int, dict[str, list[Path]]]:
-    """The files of these tables, by the version of their schema and their name in it. Raises ReaderError."""
-    found: dict[int, dict[str, list[Path]]] = {}
+Files = dict[tuple[int, Market], dict[str, list[Path]]]
+"""The files of each table by its name, by the version of their schema and the market."""
+
+
+def files_of(days: Iterable[Day], tables: Sequence[str]) -> Files:
+    """The files of these tables. Raises ReaderError."""
+    found: Files = {}
     for day, logical in [(day, logical) for day in days for logical in tables]:
         for table in day.tables(logical):
-            files = found.setdefault(day.manifest.schema, {}).setdefault(table.source.kind, [])
+            files = found.setdefault((day.manifest.schema, day.market), {}).setdefault(table.source.kind, [])
             files += {Path(day.place.root, table.path)} - {*files}
     return found
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.journal.format import FEED_NAMES, FYERS_HISTORY, FYERS_REST
+from harvester.base.market import NSE
+from harvester.journal.format import FEED_NAMES, FYERS_REST
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import DEPTH, DEPTH50, FORMER_NAMES, INDICES
 from harvester.reader.days import Day
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 LEVELS = 5
 LINE_HEIGHT = 24
-POLLS, HISTORY = FEED_NAMES[FYERS_REST], FEED_NAMES[FYERS_HISTORY]
+POLLS = FEED_NAMES[FYERS_REST]
 CLOSED = "closed"
 """The kind of span in which nothing is due."""
 PLAIN_BOOK = "bid_px_paise[1] > 0 and ask_px_paise[1] > bid_px_paise[1]"
@@ -107,7 +108,8 @@ def _strips_of_candles(
     figures = _candles_of(day, symbol)
     if figures is None:
         return
-    gaps = [row[1:] for row in rows if row[0] == HISTORY]
+    feed = day.market.history
+    gaps = [row[1:] for row in rows if row[0] == feed]
     drawn = [
         (low, high, cause, f"{cause}: {clock(low)} to {clock(high)}, {bars} bars") for low, high, cause, bars in gaps
     ]
@@ -115,9 +117,9 @@ def _strips_of_candles(
     words = [f"{figures['recorded']:,} of {figures['expected']:,} of the broker's bars"]
     words += [f"{figures['revised']:,} revised"] if figures["revised"] else []
     words += [f"{count:,} rejected: {flaw.replace('_', ' ')}" for flaw, count in figures["rejected"].items()]
-    compared = compare_bars(connection, day, symbol)
-    words += compared.words() if compared else []
-    yield Strip(HISTORY, figures["coverage"], len(gaps), words, spans(drawn, axis.begin, axis.end))
+    if day.market is NSE and (compared := compare_bars(connection, day, symbol)):  # elsewhere are no bars of ours
+        words += compared.words()
+    yield Strip(feed, figures["coverage"], len(gaps), words, spans(drawn, axis.begin, axis.end))
 
 
 def _strip(feed: str, figures: dict[str, Any], gaps: list[tuple[Any, ...]], axis: Axis) -> Strip:

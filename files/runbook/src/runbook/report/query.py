@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harvester.base.errors import ConfigError, HarvesterError
-from harvester.base.market import NSE, in_force
+from harvester.base.market import Market, in_force
 from harvester.reader.days import Day
-from runbook.report.catalogue import files_by_schema, load_days, load_history, require_days
+from runbook.report.catalogue import files_of, load_days, load_history, require_days
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,27 +77,35 @@ def open_lake(lake: Path, *, since: date | None = None, until: date | None = Non
     days = load_days(lake, since=since, until=until)
     days = [*(days if brought else require_days(lake, days)), *brought]
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute(f"set TimeZone='{in_force().zone_name}'")
+    markets = _markets_of(days)
+    connection.execute(f"set TimeZone='{markets[0].zone_name}'")
     try:
-        _create_views(connection, days)
+        _create_views(connection, days, markets)
     except duckdb.Error as error:
         raise _damaged(lake, error) from error
     connection.register("certificate", _certificates(days))
     return connection
 
 
-def _create_views(connection: "duckdb.DuckDBPyConnection", days: Iterable[Day]) -> None:
-    """All views, also where no file stands behind them: they are empty then."""
-    from runbook.report.views import IN_RUPEES, SCHEMAS, price_feed, rupees_of, schema_of, view_of
+def _markets_of(days: Iterable[Day]) -> list[Market]:
+    """The markets of the days, that of the inventory first where it is one of them."""
+    found = {day.market for day in days}
+    return sorted(found, key=lambda market: (market != in_force(), market.name))
 
-    files = files_by_schema(days, [*SCHEMAS])
+
+def _create_views(connection: "duckdb.DuckDBPyConnection", days: Iterable[Day], markets: list[Market]) -> None:
+    """All views, also where no file stands behind them: they are empty then."""
+    from runbook.report.views import IN_RUPEES, SCHEMAS, exact_of, price_feed, schema_of, view_of
+
+    files = files_of(days, [*SCHEMAS])
     for name in SCHEMAS:
-        connection.register(f"{name}_empty", _empty(schema_of(name)))
-        connection.execute(view_of(name, files, f"{name}_empty"))
+        for market in markets:
+            connection.register(f"{name}_{market.name}_empty", _empty(schema_of(name, market)))
+        connection.execute(view_of(name, files, markets))
     for name in IN_RUPEES:
-        connection.execute(rupees_of(name))
-    if in_force() is NSE:
-        connection.execute(price_feed())
+        for statement in exact_of(name, markets):
+            connection.execute(statement)
+    connection.execute(price_feed(markets))
 
 
 def _empty(schema: Any) -> Any:

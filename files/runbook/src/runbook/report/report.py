@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from harvester.base.files import replace_file
-from harvester.base.market import zone
+from harvester.base.market import entered, zone_of
 from harvester.lake.certificate.shares import in_percent, share_of
 from harvester.ledger.outage import Cause
 from harvester.reader.days import Day
@@ -46,7 +46,10 @@ def write_report(
     newest = sorted({day.date for day in days})[-DAYS:]
     drawn = [day for day in days if day.date in newest]
     with open_lake(lake, since=since, until=until) as connection:
-        sections = [_section(connection, day, symbols) for day in reversed(drawn)]
+        sections = []
+        for day in reversed(drawn):
+            with entered(day.market.name):  # clock times on the page are those of the day's market
+                sections.append(_section(connection, day, symbols))
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     engine = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     engine.filters |= {"grouped": lambda number: f"{number:,}", "percent": in_percent}
@@ -57,7 +60,7 @@ def write_report(
         causes=sorted({cause for section in sections for panel in section["panels"] for cause in panel.causes}),
         all_causes=get_args(Cause),
         breaks=any(section["has_breaks"] for section in sections),
-        made_at=datetime.now(zone()),
+        made_at=datetime.now(zone_of(drawn[-1].market)),
         levels=LEVELS,
         line_height=LINE_HEIGHT,
     )

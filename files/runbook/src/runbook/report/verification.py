@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
-from harvester.base.market import to_local
+from harvester.base.market import Market, to_local
 from harvester.calendar import SegmentName, TradingCalendar
 from harvester.lake.certificate.shares import share_of
 from harvester.lake.layout import recorder_of
@@ -102,8 +102,12 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
         if pulled := readable.get((day.date, day.host)):
             _account(day, pulled, symbols, store.lake)
     present = {date.fromisoformat(day.date) for day in recorded}
-    missing = missing_days(present, selection, _days_by_segment(readable.values()))
-    missed = [day.isoformat() for day in missing]
+    missing = set(missing_days(present, selection)) if not here else set[date]()
+    for market in {day.market for day in here}:
+        theirs = [day for day in here if day.market == market]
+        others = {day.date for day in here} - {day.date for day in theirs}
+        missing |= set(missing_days(present - others, selection, _days_by_segment(theirs), market=market))
+    missed = [day.isoformat() for day in sorted(missing)]
     known = VerifiedFiles(store)
     ours = {path for path in report.unlisted if known.sha256(path)}
     return Verification(
@@ -115,9 +119,9 @@ def verify_store(store: LocalStore, selection: Selection, symbols: Collection[st
     )
 
 
-def market_today() -> date:
-    """The date there now."""
-    return to_local(SystemClock().wall_ns()).date()
+def market_today(market: Market | None = None) -> date:
+    """The date there now; default: in the market in force."""
+    return to_local(SystemClock().wall_ns(), market).date()
 
 
 def missing_days(
@@ -126,18 +130,20 @@ def missing_days(
     by_segment: Mapping[SegmentName, Collection[date]] | None = None,
     *,
     today: date | None = None,
+    market: Market | None = None,
 ) -> Iterator[date]:
     """Trading days of the selection before today without data; where it is open, between the first and last day here.
 
-    `by_segment`: days here that have each segment; default: all of them the main one. `today`: default: the market's.
+    `by_segment`: days here that have each segment; default: all of them the main one. `today`: default: the market's,
+    which is by default the one in force.
     """
     if not present and not (selection.since and selection.until):
         return
     day = selection.since or min(present)
-    last = min(selection.until or max(present), (today or market_today()) - timedelta(days=1))
+    last = min(selection.until or max(present), (today or market_today(market)) - timedelta(days=1))
+    known = TradingCalendar.load(market=market)
     due = [
-        _Due.make(segment, days, present)
-        for segment, days in (by_segment or {TradingCalendar.load().segment: present}).items()
+        _Due.make(known, segment, days, present) for segment, days in (by_segment or {known.segment: present}).items()
     ]
     while day <= last:
         if day not in present and any(each.first <= day <= each.last and each.calendar.session(day) for each in due):
@@ -153,9 +159,10 @@ class _Due(NamedTuple):
     last: date
 
     @classmethod
-    def make(cls, segment: SegmentName, days: Collection[date], present: Collection[date]) -> "_Due":
+    def make(
+        cls, known: TradingCalendar, segment: SegmentName, days: Collection[date], present: Collection[date]
+    ) -> "_Due":
         """From its first day here on until the next without it; what the first of all has was always recorded."""
-        known = TradingCalendar.load()
         calendar = known.of(segment) if segment in known.segments else known
         if not present:
             return cls(calendar, date.min, date.max)

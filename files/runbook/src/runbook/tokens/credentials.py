@@ -13,6 +13,7 @@ from harvester.alerts.host import USER
 from harvester.base.clock import NS_PER_SECOND, SystemClock
 from harvester.base.errors import ConfigError
 from harvester.base.market import to_local
+from harvester.base.passwords import GuessedError, refuse_stored
 from harvester.base.redaction import Secret, register_secret
 from harvester.calendar import TradingCalendar
 from harvester.tokens.claims import TokenError, check_token
@@ -144,9 +145,18 @@ def put(hosts: Sequence[Host], name: str) -> str:
     register_secret(value)
     if not value.get_secret_value():
         raise ConfigError("Nothing was typed, so nothing is stored.")
+    _refuse_guessed(name, value)
     with environment_of(hosts[0]):
         store = open_place(place, places.token_settings(hosts[0]).region)
         return f"{store.place} is {store.write(value)} now. {beside}".strip()
+
+
+def _refuse_guessed(name: str, value: Secret) -> None:
+    """Raise ConfigError for a database's password that everybody tries first: no host would take it."""
+    try:
+        refuse_stored(name, value.get_secret_value(), (), name)
+    except GuessedError as error:
+        raise ConfigError(f"{error} Nothing was stored. Set another in the database first.") from None
 
 
 def _read_from_file(hosts: Sequence[Host]) -> str:
