@@ -30,6 +30,11 @@ class Market(NamedTuple):
     history: str
     """The feed of the broker's own candles."""
 
+    @property
+    def digits(self) -> int:
+        """Decimals of such prices."""
+        return len(str(self.units)) - 1
+
 
 MARKETS: dict[str, Market] = {
     "nse": Market("nse", "Asia/Kolkata", 100, "fyers-history"),
