@@ -29,6 +29,7 @@ MEASURED = (
     "reader",
     "deliver",
     "rows",
+    "page",
     "backfill",
     "database",
 )

@@ -1,6 +1,7 @@
 """The operators' commands by docs/exit-codes.md: each failure's code and one paragraph, and no traceback."""
 
 import errno
+import os
 import runpy
 import subprocess
 from collections.abc import Callable
@@ -180,6 +181,27 @@ def test_a_mistake_on_the_command_line(words: list[str], code: int, says: str, r
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith(says)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--list"], ["--version"], ["--help", "status"]], ids=" ".join)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_list_or_help_that_cannot_be_written_ends_without_a_traceback(
+    words: list[str], buffered: bool, root: Path
+) -> None:
+    environment = os.environ | {"PYTHONUNBUFFERED": "" if buffered else "1"}
+    command = [program("runbook"), *words]
+
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as unread:
+        assert unread.stdout and unread.stderr
+        unread.stdout.close()
+        assert (unread.stderr.read(), unread.wait()) == ("", 1)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=root, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("inv: ") and done.stderr.count("\n") == 1
+    assert "standard output: No space left on device" in done.stderr
 
 
 def ending(name: str, **options: Any) -> int:

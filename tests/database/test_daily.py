@@ -3,6 +3,7 @@
 import gzip
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from harvester.database.copies import remove_old, rows_from, unproven
 from harvester.database.export import rows_since
 from harvester.database.manifests import find, parse_backup
 from harvester.database.restore_test import run_restore_test
+from lab.testing import wait_until
 
 
 def test_the_rows_of_yesterday_and_today_are_backed_up_and_no_others(world: World) -> None:
@@ -32,6 +34,27 @@ def test_the_rows_of_yesterday_and_today_are_backed_up_and_no_others(world: Worl
         "my_schema.market_structure": 4,
         "my_schema.rt_intraday_price": 2,
         "my_schema.raw_ticks": 20,
+    }
+
+
+def test_what_is_written_while_it_is_made_is_in_none_of_its_tables(world: World) -> None:
+    world.trade(MONDAY, 10)
+    waits = "run_date >= CURRENT_DATE - 1 AND pg_advisory_xact_lock_shared(7) IS NOT NULL"
+    tables = [{"name": "my_schema.ticks", "rows": waits}, {"name": "my_schema.market_structure", "rows": "true"}]
+    world.changes = {"tables": tables, "lock_seconds": 60}
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    with ThreadPoolExecutor() as pool, world.postgres.connect(world.database) as connection:
+        connection.execute("SELECT pg_advisory_lock(7)")
+        making = pool.submit(world.back_up, MONDAY)
+        assert wait_until(lambda: making.done() or world.run(waiting) == [(1,)], 120)
+        world.run("INSERT INTO my_schema.market_structure VALUES (%s, 9, 'new')", [MONDAY])
+        connection.execute("SELECT pg_advisory_unlock(7)")
+        backup = making.result()
+
+    assert {table.name: table.rows for table in backup.tables} == {
+        "my_schema.ticks": 10,
+        "my_schema.market_structure": 2,
     }
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from tests.journals import DAY, OPEN_NS, HandClock, HandRecorder
 from tests.live.conftest import INFY, MINUTE_NS, SBIN, LiveHost, settings_of, sockets
+from tests.storage.lake.sockets import book, ids_of, topics_of
 from tests.us.test_us_lake import Place
 
+from exchange.wire import hsm
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.market import entered
+from harvester.decode.hsm_layout import DEPTH
 from harvester.indicators.averages import averages_of
 from harvester.live.bars import Minute
 from harvester.live.quotes import QuoteMinutes
@@ -47,6 +50,26 @@ def test_minutes_of_last_prices_have_the_shares_since_the_minute_before() -> Non
     assert quotes.bars(INFY) == []
 
 
+def test_a_clock_that_was_set_back_comes_to_a_minute_again_and_the_order_stays() -> None:
+    quotes = QuoteMinutes()
+    for minute, price, traded in ((0, 100, 10), (2, 120, None), (1, 110, 25), (2, 121, 40), (0, 101, None)):
+        quotes.see(SBIN, OPEN_NS + minute * MINUTE_NS, price, traded)
+
+    assert quotes.bars(SBIN) == [
+        Minute(OPEN_NS, 101, 0),
+        Minute(OPEN_NS + MINUTE_NS, 110, 15),
+        Minute(OPEN_NS + 2 * MINUTE_NS, 121, 15),
+    ]
+
+
+def test_no_shares_at_all_are_a_number_and_not_a_number_that_nobody_said() -> None:
+    quotes = QuoteMinutes()
+    for minute, traded in enumerate((0, 5, None, 3)):
+        quotes.see(SBIN, OPEN_NS + minute * MINUTE_NS, 100, traded)
+
+    assert [bar.volume for bar in quotes.bars(SBIN)] == [0, 5, 0, 0], "of 3 after 5, a count that begins anew, nothing"
+
+
 def test_sockets_become_books_of_both_depths_and_a_price_in_rupees(nse: LiveHost) -> None:
     recorder = sockets(nse)
     recorder.at(30)
@@ -64,6 +87,23 @@ def test_sockets_become_books_of_both_depths_and_a_price_in_rupees(nse: LiveHost
     assert fifty["bids"][:2] == [(800.0, 15, 1), (799.95, 16, 1)] and fifty["at"] == ms(OPEN_NS + 31 * NS_PER_SECOND)
     assert (five["feed"], len(five["bids"]), five["bids"][0]) == ("fyers-hsm", 5, (799.99, 104, 1))
     assert five["asks"][0] == (800.09, 604, 6) and five["at"] == ms(OPEN_NS + 30 * NS_PER_SECOND)
+
+
+def test_a_level_without_shares_is_no_level_of_the_book(nse: LiveHost) -> None:
+    """A socket keeps the last price of a level that has gone, and says 0 shares."""
+    recorder = sockets(nse)
+    emptied = dict(zip(DEPTH.fields, book(3), strict=True)) | {"bid_qty_2": 0, "ask_qty_5": 0}
+    recorder.entries(0, hsm.update(ids_of(SBIN)["dp"], [*emptied.values()]))
+    recorder.book50(0, SBIN, -11)  # of its first two bids 10 + 1 - 11 and so on: -1 and 0 shares
+    nse.say(SBIN)
+
+    fifty, five = nse.answer(SBIN)["shown"]["ladders"]
+
+    assert [(len(five["bids"]), len(five["asks"])), [price for price, *_ in five["bids"]]] == [
+        (4, 4),
+        [799.98, 799.88, 799.83, 799.78],
+    ]
+    assert fifty["feed"] == "fyers-tbt"
 
 
 def test_an_answer_of_a_poll_is_a_book_and_a_price(tmp_path: Path) -> None:
@@ -87,6 +127,15 @@ def test_a_book_is_not_valid_from_a_missing_number_to_the_next_snapshot(nse: Liv
     assert nse.answer(SBIN)["shown"]["ladders"][0]["valid"] is False
     recorder.book50(0, SBIN, 2, snapshot=True)
     assert nse.answer(SBIN)["shown"]["ladders"][0]["valid"] is True
+
+
+def test_a_book_of_which_the_broker_has_not_said_all_is_not_valid_until_it_has(nse: LiveHost) -> None:
+    recorder = sockets(nse)
+    [name] = [name for name in topics_of([SBIN]) if name.startswith("dp")]
+    recorder.entries(0, hsm.snapshot(ids_of(SBIN)["dp"], hsm.Topic(name), [*book(1)[:-1], None]))
+    assert [each["valid"] for each in nse.answer(SBIN)["shown"]["ladders"]] == [True, False]
+    recorder.books(0, SBIN, 2)
+    assert [each["valid"] for each in nse.answer(SBIN)["shown"]["ladders"]] == [True, True]
 
 
 def test_gaps_are_those_of_the_symbol_and_last_until_they_are_closed(nse: LiveHost) -> None:
@@ -288,7 +337,7 @@ def test_schwabs_minutes_have_averages_from_the_opening_in_dollars(place: Place)
 
     shown = answer["shown"]
     points = [*shown["points"], shown["newest"]]
-    expected = averages_of((round(close * 10_000), 10 + number) for number, close in enumerate(closes))
+    expected = averages_of([(round(close * 10_000), 10 + number) for number, close in enumerate(closes)])
     assert (answer["market"], answer["zone"], answer["offset_s"], answer["date"]) == (
         "us",
         "EST",

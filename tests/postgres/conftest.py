@@ -14,6 +14,7 @@ from tests.postgres.server import Base, Server
 from tests.postgresql_server import programs
 from tests.storage.lake.candles import CandleRecorder
 
+from harvester.base.market import NSE
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.file import load_settings
@@ -90,7 +91,7 @@ class RowHost:
         delivery = self.delivery
         stored = open_place(delivery.place).read()
         assert stored
-        tables = tuple(map(layout_of, delivery.row_tables)) if delivery.live else layouts_of(delivery)
+        tables = tuple(map(layout_of, delivery.row_tables)) if delivery.live else layouts_of(delivery, NSE)
         return Database(address_of(delivery, stored.value), owner_of(self.settings, delivery), tables)
 
     def live(self) -> LiveDelivery:

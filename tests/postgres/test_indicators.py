@@ -84,6 +84,8 @@ def test_bar_by_bar_is_what_the_whole_day_gives(bars: list[tuple[int, int]]) -> 
         assert found.sma9 == Fraction(sum(last), len(last))
         assert found.vwap == (Fraction(sum(close * size for close, size in seen), volume) if volume else None)
     assert averages_of(bars) == step_by_step
+    for first in {0, 1, len(bars) // 2, len(bars)}:
+        assert averages_of(bars, first) == step_by_step[first:]
 
 
 def test_a_real_day_of_qqq_beside_exact_decimals() -> None:

@@ -1,5 +1,7 @@
 """Each bar is a row as soon as it is over: what is there after each minute, whatever came in between."""
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,8 +13,10 @@ from tests.postgres.server import Server
 from tests.storage.lake.candles import said
 
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.postgres.columns import Row
 from harvester.postgres.minutes import tickers_of
 from harvester.postgres.trouble import DatabaseError
+from lab.testing import wait_until
 
 OPENING = datetime.fromtimestamp(OPEN_NS // 10**9, UTC)
 
@@ -59,6 +63,32 @@ def test_a_revised_minute_changes_its_row_and_what_follows_from_it(host: RowHost
     assert [row[1] for row in host.rows()] == [803, 800, 800, 800]
     assert [row[1] for row in host.rows("indicators")] == [cents("803.00"), cents("801.50"), 801, cents("800.75")]
     assert host.base.run("SELECT id, created_at FROM equity_data ORDER BY id")[:3] == made, "no row was replaced"
+
+
+def test_a_revision_alone_leaves_the_watermark_at_the_newest_minute(host: RowHost) -> None:
+    recorder, live = host.recorder(), host.live()
+    recorder.answer(3.05, SBIN, said(bar(0, 800), bar(1, 800), bar(2, 800)))
+    live.turn(DAY)
+    recorder.answer(3.15, SBIN, said(bar(0, 800), bar(1, 803), bar(2, 800)))
+    live.turn(DAY)
+    assert host.rows()[1] == (at(1), 803, 100)
+    assert live.state.watermark == {"SBIN": at(2).isoformat()}
+
+
+def test_a_second_process_of_a_delivery_waits_until_the_first_has_committed(host: RowHost) -> None:
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with host.open() as first, host.open() as second, ThreadPoolExecutor() as pool:
+        first.merge({})  # the tables are made, and claimed
+        merging: list[Future[Any]] = []
+
+        def rows() -> Iterator[Row]:
+            merging.append(pool.submit(second.merge, {}))
+            assert wait_until(lambda: merging[0].done() or host.base.run(waiting) == [(1,)], 60)
+            assert not merging[0].done()
+            yield from ()
+
+        first.merge({first.tables[0].full_name: rows()})
+        assert merging[0].result().keys() == {table.full_name for table in second.tables}
 
 
 def test_a_restart_finds_what_is_there_and_uses_up_no_number_of_the_sequence(host: RowHost) -> None:

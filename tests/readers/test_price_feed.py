@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     for symbol in ("NSE:SBIN-EQ", "NSE:M&M-EQ"):
         path = tmp_path / folder_of(symbol, date(2026, 11, 23)) / file_name(BEGIN_S)
         path.parent.mkdir(parents=True)
-        path.write_bytes(gzip.compress(write_csv(symbol, BARS, "5"), mtime=0))
+        path.write_bytes(gzip.compress(write_csv(symbol, BARS, "5", 100), mtime=0))
     return tmp_path
 
 

@@ -321,6 +321,19 @@ def test_a_lack_of_next_to_nothing_is_not_rounded_away(lake: Path) -> None:
     assert (entry.proof, entry.cause) == ("generation 1, 99.99 % of it", "0.01 % is lacking: timeout 0.01 %")
 
 
+def test_a_day_that_was_closed_in_time_stays_so_when_it_is_closed_again_weeks_later(lake: Path) -> None:
+    whole = {"expected": 75, "recorded": 75, "gaps_by_cause": {}}
+    [manifest] = (lake / "lake").glob(f"manifest/date={DAY}/*/manifest.json")
+    former = manifest.with_name("manifest-1.json")
+    former.write_bytes(manifest.read_bytes())
+    os.utime(former, ns=(CLOSE_NS + HOUR_NS,) * 2)
+    os.utime(manifest, ns=(CLOSE_NS + 500 * HOUR_NS,) * 2)
+
+    entry = feed_entry(lake, "fyers-history", candles={"symbols": {"A": whole}})
+
+    assert (entry.state, entry.met_ns) == ("met", CLOSE_NS + HOUR_NS)
+
+
 def test_a_day_that_is_not_closed_is_waited_for_and_then_missing(lake: Path) -> None:
     later = DAY + timedelta(days=2)  # the day between is a holiday
     source = FeedSource(["fyers-rest"], lake / "lake", "lab1", hours)

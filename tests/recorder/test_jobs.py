@@ -22,6 +22,7 @@ from harvester.jobs.plan import plan_units
 from harvester.jobs.records import Record, Records, Running
 from harvester.jobs.run import run_job
 from harvester.jobs.unit import close_record
+from lab.testing import wait_until
 
 DAY = date(2026, 11, 23)
 HOUR_NS = 3600 * NS_PER_SECOND
@@ -148,6 +149,16 @@ def test_a_run_that_does_not_end_is_ended_with_all_that_it_started(
     assert (record.result, record.cause) == ("timeout", cause)
     child = Path(environment["HOME"], "child").read_text().strip()
     assert not is_alive(child)
+
+
+def test_what_a_run_left_behind_in_the_background_ends_with_it(records: Records, environment: dict[str, str]) -> None:
+    script = "sleep 600 >/dev/null 2>&1 & echo $! >$HOME/child; echo done"
+
+    record = ran(records, environment, job("sh", "-c", script))
+
+    assert record.result == "ok"
+    child = Path(environment["HOME"], "child").read_text().strip()
+    assert wait_until(lambda: not is_alive(child), 60)
 
 
 def is_alive(pid: str) -> bool:

@@ -13,6 +13,7 @@ from harvester.config.file import parse_settings, read_settings
 from harvester.config.segments import find_segments
 from harvester.config.settings import Settings
 
+BOOKS = {"name": "books", "rows": "depth", "columns": {"symbol": "symbol"}, "key": ["symbol"]}
 APP = "AbCdEfGhIjKlMnOpQrStUvWxYz012345"
 
 
@@ -60,8 +61,8 @@ def test_a_configuration_of_the_market_us() -> None:
             "candles of 130 symbols every 60 s need 130 requests in a minute",
         ),
         (
-            {"deliveries": [{"name": "p", "kind": "price-feed", "place": "s3://bucket/"}]},
-            "market is us, so deliveries must be empty",
+            {"deliveries": [{"name": "p", "kind": "postgres", "place": "ssm:/p", "tables": [BOOKS]}]},
+            "market is us, so no table of deliveries may have rows of depth",
         ),
     ],
 )  # fmt: skip

@@ -219,6 +219,15 @@ def test_two_overseers_do_not_both_restart() -> None:
     assert "host-2 asked it to restart" in next(act.text for _, act in world.done if act.cause == "missed")
 
 
+def test_a_signal_of_another_overseer_from_the_future_hinders_nothing() -> None:
+    world = World()
+    world.run(100, beats())
+    asked = {"requested_by": "host-2", "requested_at": stamp(START + 900 * MINUTE), "reason": "x"}
+    world.signal = json.dumps(asked).encode()
+    world.run(100, beats(until=95))
+    assert world.restarts() == [180]
+
+
 @pytest.mark.parametrize("signal", [b"", b"null", b"[]", b"{", b"\xff", b'{"requested_by": 3}'])
 def test_a_signal_that_nobody_can_read_is_cleared_and_hinders_nothing(signal: bytes) -> None:
     world = World()
@@ -264,3 +273,11 @@ def test_our_own_clock_that_is_set_back_restarts_nobody() -> None:
     world.minute -= 200
     world.run(200, lambda minute: status(START + minute * MINUTE, minute))
     assert world.restarts() == []
+
+
+def test_a_death_after_our_own_clock_was_set_back_is_noticed_as_soon() -> None:
+    world = World(minute=540)
+    world.run(60, beats())
+    world.minute -= 540
+    world.run(300, beats(until=100))
+    assert world.restarts()[0] == 190

@@ -92,6 +92,11 @@ class Names:
         """SSM parameter of one of SECRETS, such as /alpha-harvester/lab/fyers/access-token."""
         return f"{self.parameter_prefix}/{SECRETS[secret]}"
 
+    @property
+    def schwab_secret(self) -> str:
+        """Secret of Secrets Manager that may hold Schwab's login instead of a parameter, by the name users have."""
+        return f"schwab-api-token-{self.environment}"
+
     def bucket(self, account: str) -> str:
         """The bucket; account and region are in its name because bucket names are shared by the whole world."""
         if not ACCOUNT.match(account):

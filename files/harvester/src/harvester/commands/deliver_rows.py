@@ -14,6 +14,7 @@ from harvester.alerts.notice import Notice
 from harvester.base.child import ask
 from harvester.base.clock import SystemClock, parse_date
 from harvester.base.errors import ConfigError, HarvesterError
+from harvester.base.market import MARKETS
 from harvester.base.redaction import Secret, register_secret
 from harvester.base.systemd import Notifier
 from harvester.calendar import TradingCalendar
@@ -125,7 +126,7 @@ def _run_days(args: argparse.Namespace, settings: Settings, chosen: tuple[Delive
     unreached: list[str] = []
     for each in chosen:
         address = address_of(each, read_secret(each))
-        with Database(address, owner_of(settings, each), layouts_of(each)) as place:
+        with Database(address, owner_of(settings, each), layouts_of(each, MARKETS[settings.market])) as place:
             feed = RowFeed(settings, each, place, SystemClock())
             try:
                 for partition in feed.due() if args.due else [feed.partition(day)]:

@@ -172,8 +172,8 @@ class Settings(Model, frozen=True, kw_only=True):
                 raise ValueError("market is us, so symbols must name tickers: rules are for NSE")
             if self.candles.resolution not in SCHWAB_MINUTES:
                 raise ValueError("market is us, so candles.resolution must be 1, 5, 10, 15 or 30")
-            if self.deliveries:
-                raise ValueError("market is us, so deliveries must be empty: they know prices in paise alone")
+            if any(table.rows == "depth" for each in self.deliveries for table in each.tables):
+                raise ValueError("market is us, so no table of deliveries may have rows of depth: no feed has books")
 
     @property
     def history(self) -> FeedName:

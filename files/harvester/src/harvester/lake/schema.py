@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from harvester.base.errors import HarvesterError
-from harvester.base.market import NSE, in_force
+from harvester.base.market import NSE, Market
 from harvester.brokers.fyers.depth import LEVELS
 from harvester.decode.frames import Ints
 from harvester.decode.hsm_layout import INDEX as INDEX_TOPIC
@@ -190,9 +190,9 @@ SCHEMAS_OF: Mapping[int, Mapping[str, pa.Schema]] = {
 """Columns of every table by the version of the schema, and by its name."""
 
 
-def table_of_market(name: str) -> Table:
-    """The table as it is written in the market in force."""
-    return US_CANDLES_TABLE if name == CANDLES and in_force() is not NSE else TABLES[name]
+def table_of_market(name: str, market: Market) -> Table:
+    """The table as it is written in a market."""
+    return US_CANDLES_TABLE if name == CANDLES and market is not NSE else TABLES[name]
 
 
 def table_in(name: str, version: int, columns: Collection[str]) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harvester.base.market import in_force
 from harvester.calendar import NSE_CASH
 from harvester.decode.frames import Ints, give_back_heap
 from harvester.journal.format import FEED_NAMES, FYERS_HSM, FYERS_TBT, SOCKETS
@@ -184,7 +185,7 @@ class _SecondPass:
 
     def _files(self, name: str) -> TableFiles:
         path = temporary_for(self._lake, self._day.partition, folder_of(name))
-        return TableFiles(path, table_of_market(name), list(self._streams.origin.run_numbers))
+        return TableFiles(path, table_of_market(name, in_force()), list(self._streams.origin.run_numbers))
 
     def _write_symbol(self, symbol: str, writers: dict[str, TableFiles]) -> list[GapRow]:
         """Its gaps."""

@@ -137,7 +137,7 @@ class LiveDay:
 
 
 def _points(bars: list[Minute], units: int) -> list[Point]:
-    averages = averages_of((bar.close, bar.volume) for bar in bars)
+    averages = averages_of([(bar.close, bar.volume) for bar in bars])
     return [
         Point(
             bar.begin_ns,

@@ -46,7 +46,7 @@ def open_tickers(settings: Settings, now_ns: int) -> dict[str, bool]:
     """By ticker, whether rows of it must have come within a quarter of an hour, and more will."""
     calendar = TradingCalendar.load(settings.calendar.file)
     hours = DayHours(settings, calendar, calendar.trading_date(now_ns))
-    bars = {symbol: hours.of(symbol).bars for symbol in settings.symbols_of("fyers-history")}
+    bars = {symbol: hours.of(symbol).bars for symbol in settings.symbols_of(settings.history)}
     return {
         ticker_of(symbol): bool(due) and due[0].begin_ns + QUARTER_NS + LATE_NS <= now_ns < due[-1].end_ns + LATE_NS
         for symbol, due in bars.items()

@@ -21,6 +21,8 @@ class Column:
     copied: str
     is_needed: bool = True
     """Whether it never is null."""
+    digits: int = PRICE_DIGITS
+    """Of a price, the decimals that it has at most."""
 
     def accepts(self, found: str) -> bool:
         """Whether a column of this type, as format_type says it, holds every value exactly."""
@@ -29,7 +31,7 @@ class Column:
             return name in TEXTS
         if self.copied == PRICE_TYPE:
             scale = modifier.rstrip(")").partition(",")[2]
-            return name == PRICE_TYPE and (not modifier or int(scale or 0) >= PRICE_DIGITS)
+            return name == PRICE_TYPE and (not modifier or int(scale or 0) >= self.digits)
         return found in {"bigint": ("bigint", "numeric")}.get(self.copied, (self.copied,))
 
 
@@ -78,13 +80,18 @@ TYPES = {
     "name": ("text", "text"),
     "int": ("bigint", "bigint"),
     "bool": ("boolean", "boolean"),
-    "price": ("numeric(14,2)", PRICE_TYPE),
+    "price": ("numeric(14,{digits})", PRICE_TYPE),
 }
 """Of the lake's columns by their kind."""
 
 
-def layout_of(table: RowTable, kinds: dict[str, str] | None = None) -> TableLayout:
-    """A table of the settings; `kinds` has the kinds of the lake's columns, where it takes some."""
+def _type_of(kind: str, digits: int) -> tuple[str, str]:
+    name, copied = TYPES[kind]
+    return name.format(digits=digits), copied
+
+
+def layout_of(table: RowTable, kinds: dict[str, str] | None = None, digits: int = PRICE_DIGITS) -> TableLayout:
+    """A table of the settings; `kinds` has the kinds of the lake's columns, where it takes some; `digits` of prices."""
     schema, _, name = table.full_name.partition(".")
     if table.is_live:
         columns, index = _MINUTES[table.rows]
@@ -93,6 +100,7 @@ def layout_of(table: RowTable, kinds: dict[str, str] | None = None) -> TableLayo
         return TableLayout(schema, name, columns, _MINUTE_KEY, index, is_ours=True)
     kinds = kinds or {}
     chosen = tuple(
-        Column(column, *TYPES[kinds[source]], is_needed=column in table.key) for column, source in table.columns.items()
+        Column(column, *_type_of(kinds[source], digits), is_needed=column in table.key, digits=digits)
+        for column, source in table.columns.items()
     )
     return TableLayout(schema, name, chosen, table.key, f"{name[:48]}_unique")

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from harvester.base.errors import HarvesterError
+from harvester.base.market import MARKETS, Market
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.hours import DayHours
@@ -32,9 +33,10 @@ class RowItem(Item):
     rows: list[Row]
 
 
-def layouts_of(delivery: DeliverySettings) -> tuple[TableLayout, ...]:
-    """The tables of a delivery. Raises ConfigError."""
-    return tuple(layout_of(table, {} if table.is_live else kinds_of(table)) for table in delivery.row_tables)
+def layouts_of(delivery: DeliverySettings, market: Market) -> tuple[TableLayout, ...]:
+    """The tables of a delivery of a market's bars and books. Raises ConfigError."""
+    tables = delivery.row_tables
+    return tuple(layout_of(table, {} if table.is_live else kinds_of(table), market.digits) for table in tables)
 
 
 def item_of(layout: TableLayout, symbol: str, rows: Iterable[Row]) -> RowItem:
@@ -57,7 +59,7 @@ class RowDelivery:
         self._settings, self._calendar, self._delivery = settings, calendar, delivery
         self._folder, self._place = folder, place
         self._source = Source(settings, calendar, folder / ".work")
-        self._layouts = {layout.full_name: layout for layout in layouts_of(delivery)}
+        self._layouts = {layout.full_name: layout for layout in layouts_of(delivery, MARKETS[settings.market])}
 
     def plan(self, day: Partition) -> Plan[RowItem]:
         """An item for each symbol and table, made one by one."""
@@ -86,7 +88,7 @@ class RowDelivery:
         for symbol, bars in found.bars():
             tickers = tickers_of([*tickers, symbol])
             in_force = [Minute(bar.begin_ns, bar.close, bar.volume) for bar in bars]
-            rows = rows_of(tickers[symbol], in_force, hours.in_session(symbol))
+            rows = rows_of(tickers[symbol], in_force, hours.in_session(symbol), found.market.units)
             for table in tables:
                 if table.is_live and rows[table.rows]:
                     yield item_of(self._layouts[table.full_name], symbol, rows[table.rows])

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from harvester.base.clock import Clock
+from harvester.base.market import MARKETS
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
@@ -46,7 +47,7 @@ class RowFeed:
 
     def __init__(self, settings: Settings, delivery: DeliverySettings, place: Database, clock: Clock) -> None:
         self._settings, self._delivery, self._place, self._clock = settings, delivery, place, clock
-        self._calendar = TradingCalendar.load(settings.calendar.file)
+        self._calendar = TradingCalendar.load(settings.calendar.file, MARKETS[settings.market])
         self._folder = settings.data_dir / "rows" / delivery.name / "tables"
         self._source = Source(settings, self._calendar, self._folder / ".work")
 

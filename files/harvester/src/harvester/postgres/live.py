@@ -6,7 +6,8 @@ again from the journal's begin, and the merge finds what the database has of it.
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from harvester.base.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
 from harvester.base.files import make_directory, replace_file
+from harvester.base.market import MARKETS
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.hours import DayHours
@@ -21,7 +23,7 @@ from harvester.config.settings import Settings
 from harvester.health.live_rows import PATIENCE_NS, STATE, LiveState
 from harvester.journal.format import day_directory
 from harvester.lake.layout import RAW, Partition
-from harvester.live.bars import Change, LiveBars
+from harvester.live.bars import Change, LiveBars, Minute
 from harvester.live.tail import JournalTail
 from harvester.postgres.columns import Row, layout_of
 from harvester.postgres.minutes import rows_of, tickers_of
@@ -46,6 +48,8 @@ class _Day:
     bars: LiveBars
     sent: dict[tuple[str, str], dict[datetime, int]] = field(default_factory=dict)
     """By table and symbol, begin and hash of each row that was committed: whole rows take four times as much."""
+    bars_sent: "dict[str, array[int]]" = field(default_factory=dict)
+    """By symbol, the hash of each bar whose rows were committed, in their order."""
 
     def look(self) -> list[Change]:
         """Take in what was written since; the symbols whose answers came. Raises OSError."""
@@ -67,7 +71,8 @@ class LiveDelivery:
         self._settings, self._calendar, self._clock = settings, calendar, clock
         self._open_database = open_database
         self._layouts = [(table.rows, layout_of(table).full_name) for table in delivery.row_tables]
-        self._tickers = tickers_of(settings.symbols_of("fyers-history"))
+        self._tickers = tickers_of(settings.symbols_of(settings.history))
+        self._units = MARKETS[settings.market].units
         self._database: Database | None = None
         self._day: _Day | None = None
         self.state = LiveState(started_at_ns=clock.wall_ns())
@@ -111,12 +116,16 @@ class LiveDelivery:
         merged = self._database.merge(by_table)
         for place, rows in fresh.items():
             day.sent.setdefault(place, {}).update((row[1], hash(row)) for row in rows)
+        for symbol, _ in changes:
+            day.bars_sent[symbol] = array("q", map(hash, day.bars.bars(symbol)))
         self._note(changes, fresh, self._database.home)
         return sum(each.inserted + each.updated for each in merged.values())
 
     def _fresh(self, day: _Day, symbol: str) -> Iterator[tuple[str, list[Row]]]:
         """By table, the rows of a symbol that were not committed, or were otherwise."""
-        made = rows_of(self._tickers[symbol], day.bars.bars(symbol), day.hours.in_session(symbol))
+        bars = day.bars.bars(symbol)
+        first = _same(day.bars_sent.get(symbol, ()), bars)
+        made = rows_of(self._tickers[symbol], bars, day.hours.in_session(symbol), self._units, first)
         for kind, table in self._layouts:
             sent = day.sent.get((table, symbol), {})
             yield table, [row for row in made[kind] if sent.get(row[1]) != hash(row)]
@@ -131,6 +140,12 @@ class LiveDelivery:
                 state.watermark[ticker] = max(newest, state.watermark.get(ticker, ""))
                 state.latency_ms[ticker] = (now_ns - recv_ns) // NS_PER_MS
         state.home = home
+
+
+def _same(sent: Sequence[int], bars: Sequence[Minute]) -> int:
+    """How many bars from the first on are as they were when their rows were committed."""
+    pairs = enumerate(zip(sent, bars, strict=False))
+    return next((place for place, (known, bar) in pairs if known != hash(bar)), min(len(sent), len(bars)))
 
 
 class Keeper:

@@ -10,8 +10,6 @@ from harvester.indicators.averages import averages_of, round_price
 from harvester.live.bars import Minute
 from harvester.postgres.columns import Row
 
-UNITS = 100
-"""Of the lake's prices that one is: paise a rupee."""
 TICKER_LIMIT = 10
 
 
@@ -33,21 +31,28 @@ def tickers_of(symbols: Iterable[str]) -> dict[str, str]:
     return tickers
 
 
-def rows_of(ticker: str, bars: Sequence[Minute], in_session: Collection[int]) -> dict[str, list[Row]]:
+def rows_of(
+    ticker: str, bars: Sequence[Minute], in_session: Collection[int], units: int, first: int = 0
+) -> dict[str, list[Row]]:
     """A row for each bar in equity_data, and in indicators for those of the session; by what the rows are.
 
-    `in_session` has the begins of the bars from its opening: what was traded before or in an auction moves no average.
+    `units` of the bars' prices are 1 in the table, where they have two decimals. `in_session` has the begins of the
+    bars from its opening: what was traded before or in an auction moves no average. Rows are of the bars from `first`
+    on; those before it count in their averages.
     """
-    begins = {bar.begin_ns: datetime.fromtimestamp(bar.begin_ns // NS_PER_SECOND, UTC) for bar in bars}
+    begins = {bar.begin_ns: datetime.fromtimestamp(bar.begin_ns // NS_PER_SECOND, UTC) for bar in bars[first:]}
     counted = [bar for bar in bars if bar.begin_ns in in_session]
-    found = averages_of((bar.close, bar.volume) for bar in counted)
+    shown = [bar for bar in counted if bar.begin_ns in begins]
+    found = averages_of([(bar.close, bar.volume) for bar in counted], len(counted) - len(shown))
     return {
-        EQUITY_DATA: [(ticker, begins[bar.begin_ns], round_price(bar.close, UNITS), bar.volume) for bar in bars],
+        EQUITY_DATA: [
+            (ticker, begins[bar.begin_ns], round_price(bar.close, units), bar.volume) for bar in bars[first:]
+        ],
         INDICATORS: [
             (
-                *(ticker, begins[bar.begin_ns], round_price(each.sma9, UNITS)),
-                None if each.vwap is None else round_price(each.vwap, UNITS),
+                *(ticker, begins[bar.begin_ns], round_price(each.sma9, units)),
+                None if each.vwap is None else round_price(each.vwap, units),
             )
-            for bar, each in zip(counted, found, strict=True)
+            for bar, each in zip(shown, found, strict=True)
         ],
     }

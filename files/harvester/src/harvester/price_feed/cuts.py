@@ -6,12 +6,23 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harvester.base.clock import NS_PER_SECOND
-from harvester.brokers.fyers.history import judge_history
+from harvester.brokers.fyers.history import judge_history as judge_fyers
+from harvester.brokers.schwab.history import judge_history as judge_schwab
 from harvester.deliver.protocol import ItemError
-from harvester.journal.format import CONTROL, FYERS_HISTORY, CandlePoll, Record, decode_candles, decode_control
+from harvester.journal.format import (
+    CONTROL,
+    FYERS_HISTORY,
+    SCHWAB_HISTORY,
+    CandlePoll,
+    Record,
+    decode_candles,
+    decode_control,
+)
 from harvester.journal.reader import ARCHIVED, RecordStream, control_of, open_segment
 from harvester.lake.day.segments import Source
 
+JUDGES = {FYERS_HISTORY: judge_fyers, SCHWAB_HISTORY: judge_schwab}
+"""Whether an answer is data, by the feed of its record."""
 CUT_NS = 20 * NS_PER_SECOND
 LATE_NS = NS_PER_SECOND
 """For an answer that came in time and is written a moment later."""
@@ -49,7 +60,7 @@ class Cut:
 
     def add(self, event: _Event) -> None:
         poll = event.poll
-        if poll and judge_history(poll.status, poll.body) is None:
+        if poll and JUDGES[event.record.feed](poll.status, poll.body) is None:
             self.answers |= dict.fromkeys(event.symbols, (event.record.wall_ns, poll))
         else:
             self.failed += event.symbols
@@ -115,9 +126,9 @@ class CutReader:
 def _event_of(place: str, segment: Source, record: Record) -> _Event | None:
     if record.kind == CONTROL:
         value = decode_control(record.payload) or {}
-        if value.get("type") == "unanswered" and value.get("feed") == FYERS_HISTORY:
+        if value.get("type") == "unanswered" and value.get("feed") in JUDGES:
             return _Event(place, segment.run_id, record, [str(symbol) for symbol in value["symbols"]], None)
         return None
-    symbol = segment.candles.get(record.stream) if record.feed == FYERS_HISTORY else None
+    symbol = segment.candles.get(record.stream) if record.feed in JUDGES else None
     poll = decode_candles(record.payload) if symbol else None
     return _Event(place, segment.run_id, record, [symbol], poll) if symbol and poll else None

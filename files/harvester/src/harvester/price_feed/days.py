@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.errors import HarvesterError
+from harvester.base.market import MARKETS, Market
 from harvester.calendar import TradingCalendar
 from harvester.calendar.bars import bar_day
 from harvester.calendar.trading import Session
@@ -17,20 +18,21 @@ from harvester.config.settings import Settings
 from harvester.journal.format import day_directory
 from harvester.lake.candles import DayCandles
 from harvester.lake.close import expect_day
+from harvester.lake.columns import PAISE
 from harvester.lake.day.earlier import find_earlier
 from harvester.lake.day.model import Day, read_day
 from harvester.lake.day.quarantine import find_kept
 from harvester.lake.day.segments import find_sources, read_index
 from harvester.lake.layout import CANDLES, CERTIFICATE, RAW, Partition
 from harvester.lake.manifest import SELF, Manifest, load_manifest, read_removals
-from harvester.lake.schema import CANDLES_TABLE
+from harvester.lake.schema import CANDLES_TABLE, table_of_market
 from harvester.lake.tables.parquet import read_columns
 from harvester.lake.tables.poll_rows import Spool
 from harvester.price_feed.layout import FeedBar, say_resolution
 
-_BAR = ("ts_begin", "open_paise", "high_paise", "low_paise", "close_paise", "volume", "ts_recv")
-"""Columns of the table candles, as FeedBar has them."""
-_COLUMNS = ["symbol", "revision", *_BAR]
+_BAR = [CANDLES_TABLE.at(name) for name in ("ts_begin", f"open{PAISE}", f"close{PAISE}", "volume", "ts_recv")]
+_BAR[1:3] = range(_BAR[1], _BAR[2] + 1)
+"""Places of a FeedBar's values in the table candles, whose prices have other names in each market."""
 LATE_NS = 60 * NS_PER_SECOND
 """For answers that come late."""
 SymbolBars = tuple[str, list[FeedBar]]
@@ -40,6 +42,11 @@ class FeedDay(Protocol):
     """A day's bars, symbol by symbol; the counts are complete after the last."""
 
     seal: str
+
+    @property
+    def market(self) -> Market:
+        """Whose prices the bars have."""
+        ...
 
     @property
     def left_out(self) -> str:
@@ -82,6 +89,10 @@ class ClosedDay:
     section: dict[str, Any]
 
     @property
+    def market(self) -> Market:
+        return MARKETS[self.manifest.market]
+
+    @property
     def paths(self) -> list[Path]:
         return [self.lake / entry.path for entry in self.manifest.find(CANDLES)]
 
@@ -108,8 +119,10 @@ class ClosedDay:
             yield symbol, [in_force[begin][1] for begin in sorted(in_force)]
 
     def _rows(self) -> Iterator[tuple[str, int, FeedBar]]:
-        for batch in read_columns(self.paths, CANDLES, _COLUMNS):
-            columns = (batch.column(name).to_pylist() for name in _COLUMNS)
+        table = table_of_market(CANDLES, self.market)
+        names = ["symbol", "revision", *(table.columns[place].name for place in _BAR)]
+        for batch in read_columns(self.paths, CANDLES, names):
+            columns = (batch.column(name).to_pylist() for name in names)
             for symbol, revision, *bar in zip(*columns, strict=True):
                 yield symbol, revision, FeedBar(*bar)
 
@@ -122,6 +135,7 @@ class OpenDay:
     """A day that is not closed, with what its journal has so far."""
 
     day: Day
+    market: Market
     seal: str
     spool: Spool
     section: dict[str, Any] = field(default_factory=dict)
@@ -137,12 +151,11 @@ class OpenDay:
 
     def bars(self) -> Iterator[SymbolBars]:
         run_ids = dict.fromkeys(source.run_id for source in self.day.index.sources)
-        wanted = [CANDLES_TABLE.at(name) for name in _BAR]
         with self.spool as spool:
             candles = DayCandles(self.day, spool, {run_id: number for number, run_id in enumerate(run_ids)})
             for symbol in sorted(candles.symbols):
                 matrix, _ = candles.read(symbol)
-                in_force = {int(row[0]): FeedBar(*map(int, row)) for row in matrix[wanted].T}
+                in_force = {int(row[0]): FeedBar(*map(int, row)) for row in matrix[_BAR].T}
                 yield symbol, list(in_force.values())
             self.section = candles.certify()
 
@@ -210,7 +223,8 @@ class Source:
         expectation = expect_day(self.settings, self.calendar, day.date)
         earlier = find_earlier(journal, lake, day, index)
         read = read_day(day, index, expectation, earlier, find_kept(journal, day.date))
-        return OpenDay(read, f"journal {hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]}", Spool(self.work))
+        seal = f"journal {hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]}"
+        return OpenDay(read, MARKETS[self.settings.market], seal, Spool(self.work))
 
     def settles_ns(self, day: Partition) -> int:
         """From when on the day's bars are settled, and the requests that settle them are over; 0: it has no bars."""

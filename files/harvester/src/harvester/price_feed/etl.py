@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from harvester.base.market import NSE
 from harvester.deliver.protocol import DayOutcome, Plan
 from harvester.deliver.receipts import DayReceipt, VerifiedObject
 from harvester.deliver.run import deliver
@@ -28,7 +29,7 @@ class EtlDelivery:
         return Plan(seal="read", items=self._items(day))
 
     def _items(self, day: Partition) -> Iterator[TableItem]:
-        for item, bars in write_tables(self.raw.bars(), day.date, say_resolution(BAR_SECONDS)):
+        for item, bars in write_tables(self.raw.bars(), day.date, say_resolution(BAR_SECONDS), NSE.units):
             self.records += bars
             yield item
 

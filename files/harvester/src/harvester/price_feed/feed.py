@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harvester.base.clock import NS_PER_SECOND, Clock
-from harvester.base.market import zone
+from harvester.base.market import MARKETS, zone
 from harvester.calendar import TradingCalendar
 from harvester.config.deliveries import DeliverySettings
 from harvester.config.settings import Settings
@@ -51,7 +51,7 @@ class PriceFeed:
     def __init__(self, settings: Settings, delivery: DeliverySettings, bucket: FeedBucket, clock: Clock) -> None:
         self._settings, self._delivery, self._clock = settings, delivery, clock
         self._bucket, self._retries = bucket, Retries()
-        self._calendar = TradingCalendar.load(settings.calendar.file)
+        self._calendar = TradingCalendar.load(settings.calendar.file, MARKETS[settings.market])
         self._folder = folder_of_delivery(settings, delivery, "tables")
         self._source = Source(settings, self._calendar, self._folder / ".work")
 

@@ -15,7 +15,7 @@ NS = 1_000_000_000
 
 
 class FeedBar(NamedTuple):
-    """A bar in force: begin and receipt of the answer that said it first in wall ns, prices in paise, shares."""
+    """A bar in force: begin and receipt of the answer that said it first in wall ns, prices in units, shares."""
 
     begin_ns: int
     open: int
@@ -27,8 +27,8 @@ class FeedBar(NamedTuple):
 
 
 def clean(symbol: str) -> str:
-    """A symbol as keys have it: NSE:SBIN-EQ is SBIN."""
-    return symbol.replace("NSE:", "").replace("-EQ", "")
+    """A symbol as keys have it: NSE:SBIN-EQ is SBIN, and BRK/B is BRK.B, for a slash ends a folder's name."""
+    return symbol.replace("NSE:", "").replace("-EQ", "").replace("/", ".")
 
 
 def say_resolution(bar_seconds: int) -> str:
@@ -75,8 +75,8 @@ def newest(bars: Iterable[FeedBar]) -> int:
     return max(bar.recv_ns for bar in bars)
 
 
-def write_csv(symbol: str, bars: list[FeedBar], resolution: str) -> bytes:
-    """A symbol's day as CSV with a header and CRLF; the same bars give the same bytes."""
+def write_csv(symbol: str, bars: list[FeedBar], resolution: str, units: int) -> bytes:
+    """A symbol's day as CSV with a header and CRLF, of prices of which `units` are 1; the same bars, the same bytes."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -84,7 +84,7 @@ def write_csv(symbol: str, bars: list[FeedBar], resolution: str) -> bytes:
     fetched = {recv_ns: say_moment(recv_ns) for recv_ns in {bar.recv_ns for bar in bars}}
     for bar in bars:
         begin = datetime.fromtimestamp(bar.begin_ns // NS, UTC).replace(tzinfo=None)
-        prices = (price / 100 for price in (bar.open, bar.high, bar.low, bar.close))
+        prices = (price / units for price in (bar.open, bar.high, bar.low, bar.close))
         what = (symbol, short, bar.begin_ns // NS, begin.isoformat(), *prices, bar.volume, resolution)
         when = (fetched[bar.recv_ns], begin.year, begin.month, begin.day, begin.hour, processed)
         writer.writerow((*what, *when))

@@ -41,11 +41,11 @@ class RawItem(Item):
     content: bytes
 
 
-def _content_of(cut: Cut) -> bytes:
-    """The file of a cut."""
+def _content_of(cut: Cut, feed: str) -> bytes:
+    """The file of a cut of a feed's answers."""
     resolution = say_resolution(next(iter(cut.answers.values()))[1].bar_seconds)
     answers = {symbol: RawAnswer(recv_ns, poll.body) for symbol, (recv_ns, poll) in cut.answers.items()}
-    return write_raw(answers, cut.failed, cut.wall_ns, resolution)
+    return write_raw(answers, cut.failed, cut.wall_ns, resolution, feed)
 
 
 class RawDelivery:
@@ -78,7 +78,7 @@ class RawDelivery:
             if not cut.answers:
                 continue
             last_s = max(cut.wall_ns // NS_PER_SECOND, last_s + 1)
-            content = _content_of(cut)
+            content = _content_of(cut, self.settings.history)
             yield RawItem(raw_key(last_s), len(content), hashlib.sha256(content).hexdigest(), content)
         plan.seal = WHOLE if self._is_over and not reader.is_waiting else reader.place
 

@@ -14,7 +14,9 @@ _DECODER = json.JSONDecoder()
 _SPACE = " \t\r\n"
 _LENIENT = "surrogatepass"
 """As json reads bytes, so that what it takes is written as it came."""
-METHOD, HOST = "fyers-history", "api-t1.fyers.in"
+FYERS = "fyers-history"
+HOSTS = {FYERS: "api-t1.fyers.in", "schwab-history": "api.schwabapi.com"}
+"""Of brokers, by the feed of their candles."""
 
 
 class RawAnswer(NamedTuple):
@@ -24,7 +26,9 @@ class RawAnswer(NamedTuple):
     body: bytes
 
 
-def write_raw(answers: Mapping[str, RawAnswer], failed: Iterable[str], wall_ns: int, resolution: str) -> bytes:
+def write_raw(
+    answers: Mapping[str, RawAnswer], failed: Iterable[str], wall_ns: int, resolution: str, feed: str = FYERS
+) -> bytes:
     """The file of answers by symbol, and of the symbols that were asked for and have none.
 
     `wall_ns`: receipt of the first answer. `resolution` as the broker calls it.
@@ -38,8 +42,8 @@ def write_raw(answers: Mapping[str, RawAnswer], failed: Iterable[str], wall_ns: 
         "success_rate_percent": round(100 * len(answers) / requested, 2),
         "ingestion_timestamp": say_moment(wall_ns),
         "resolution": resolution,
-        "api_method": METHOD,
-        "api_endpoint": HOST,
+        "api_method": feed,
+        "api_endpoint": HOSTS[feed],
         "date_fetched": f"{datetime.fromtimestamp(wall_ns // NS, UTC):%Y-%m-%d}",
     }
     data = (_encode(symbol) + b":" + _describe(symbol, *answer, resolution) for symbol, answer in answers.items())

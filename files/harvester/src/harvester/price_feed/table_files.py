@@ -50,9 +50,9 @@ class Sent:
 
 
 def write_tables(
-    found: Iterable[tuple[str, list[FeedBar]]], day: date, resolution: str
+    found: Iterable[tuple[str, list[FeedBar]]], day: date, resolution: str, units: int
 ) -> Iterator[tuple[TableItem, int]]:
-    """The file of each symbol with bars, and how many bars it has, one by one.
+    """The file of each symbol with bars, and how many bars it has, one by one; `units` of its prices are 1.
 
     Raises ItemError where two symbols would have one name.
     """
@@ -65,7 +65,7 @@ def write_tables(
                 f"{symbol} and {other} would both be symbol={clean(symbol)} in the price feed. Leave one out of the"
                 " symbols whose candles are asked for; no file of it goes from here."
             )
-        content = write_csv(symbol, bars, resolution)
+        content = write_csv(symbol, bars, resolution, units)
         digest = hashlib.sha256(content).hexdigest()
         yield TableItem(folder_of(symbol, day), len(content), digest, content, newest(bars)), len(bars)
 

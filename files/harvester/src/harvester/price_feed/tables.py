@@ -33,7 +33,7 @@ class TableDelivery:
     def _items(self, day: Partition, found: FeedDay, plan: Plan[TableItem]) -> Iterator[TableItem]:
         records = 0
         try:
-            for item, bars in write_tables(found.bars(), day.date, found.resolution):
+            for item, bars in write_tables(found.bars(), day.date, found.resolution, found.market.units):
                 records += bars
                 yield item
         except ItemError:

@@ -12,7 +12,8 @@ from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
 from invoke.program import Program
 
-from harvester.base.endings import INTERRUPTED
+from harvester.base.endings import INTERRUPTED, describe_ending, flush_output
+from harvester.base.errors import HarvesterError
 from runbook.tasks.options import checked
 
 WRONG_USE = 2
@@ -58,9 +59,15 @@ class Runbook(Program):
         except Exit as refusal:
             if refusal.message:
                 raise Exit(f"inv: {refusal.message.removeprefix('inv: ')}", code=WRONG_USE) from None
+            try:
+                flush_output()  # a list or a help; Python's own flush would show a traceback
+            except HarvesterError as error:
+                raise _unwritten(error) from None
             raise
         except KeyboardInterrupt:
             raise Exit("inv: interrupted. Nothing was begun.", code=INTERRUPTED) from None
+        except OSError as error:
+            raise _unwritten(error) from None
 
     def _explain(self, complaint: str, context: ParserContext | None) -> str:
         task = context.name if context and context.name else ""
@@ -84,6 +91,12 @@ class Runbook(Program):
             what = f"it takes no word {word!r}." if context else f"there is no command {word!r}."
         meant = get_close_matches(word, [name for name in known if name], n=1)
         return what + (f" Did you mean {meant[0]}?" if meant else "")
+
+
+def _unwritten(error: Exception) -> Exit:
+    """How Invoke's own lists and helps end where standard output does not take them."""
+    code, message = describe_ending(error, for_traceback="Or send the answer elsewhere.")
+    return Exit(f"inv: {message}" if message else None, code=code)
 
 
 def main() -> NoReturn:
