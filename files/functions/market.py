@@ -30,6 +30,13 @@ def session_at(moment: datetime, sessions: Path = SESSIONS) -> tuple[datetime, d
     return _session_of(moment.astimezone(zone(sessions)).date(), sessions)
 
 
+def opening_after(moment: datetime, sessions: Path = SESSIONS) -> datetime | None:
+    """When the first session opens on a day after that of the moment; None: none that this archive knows."""
+    today = moment.astimezone(zone(sessions)).date().isoformat()
+    later = [day for day in _parse(sessions)["sessions"] if day > today]
+    return datetime.fromisoformat(_parse(sessions)["sessions"][min(later)][0]) if later else None
+
+
 def trading_since(moment: datetime, sessions: Path = SESSIONS) -> datetime | None:
     """When the continuous trading began in which the moment is; None: in none. ValueError as of `session_at`."""
     day = moment.astimezone(zone(sessions)).date()

@@ -39,11 +39,14 @@ def bucket_name(account: str, project: str, environment: str, region: str, overr
     return Names(environment, project, region, override).bucket(account)
 
 
-def function_statements(function: str, look: Mapping[str, Any], table: str) -> list[dict[str, Any]]:
-    """The policy of a token function, in the account that was looked at; `table` is token_permissions.json."""
+def function_statements(function: str, look: Mapping[str, Any], table: str, schwab: str = "") -> list[dict[str, Any]]:
+    """The policy of a token function, in the account that was looked at; `table` is token_permissions.json.
+
+    `schwab`: where Schwab's login is, ssm or secretsmanager; empty: there is none.
+    """
     named = look["names"]
     names = Names(named["tags"]["Environment"], named["tags"]["Project"], named["region"], named["bucket"])
-    return statements(Path(table), function, names, look["account"], look["partition"])
+    return statements(Path(table), function, names, look["account"], look["partition"], schwab)
 
 
 def alert_settings(

@@ -25,6 +25,7 @@ def render(
     feed_prefix: str = "",
     backups: Sequence[str] = (),
     secrets: Sequence[str] = (),
+    schwab: str = "",
 ) -> Any:
     """Variables of the roles, rendered by Ansible itself with a made-up look at an account."""
     look = {"account": ACCOUNT, "partition": "aws", "names": describe(NAMES, ACCOUNT), "functions": FUNCTIONS}
@@ -36,7 +37,7 @@ def render(
     extra |= {"aws_identity_rclone": rclone}
     extra |= {"aws_identity_rows_namespace": "AlphaKiteMax/RealTimeStreaming" if database else ""}
     extra["aws_functions_feed_prefix"] = feed_prefix
-    extra["aws_identity_secrets"] = list(secrets)
+    extra |= {"aws_identity_secrets": list(secrets), "aws_identity_schwab": schwab}
     extra |= {"aws_storage_backups": list(backups), "aws_storage_backup_days": 30}
     extra["aws_functions_source_dir"] = str(ROOT / "files" / "functions")
     play = [

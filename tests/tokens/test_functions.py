@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -34,6 +35,7 @@ MARKET = (
     "def session_at(now):\n"
     "    times = '2026-11-23T09:00:00+05:30', '2026-11-23T15:35:00+05:30', '2026-11-23T16:15:00+05:30'\n"
     "    return tuple(map(datetime.fromisoformat, times))\n"
+    "opening_after = zone = None\n"
 )
 RUNNER = """
 import json, sys
@@ -101,11 +103,17 @@ def letters(stocked: dict[str, str]) -> Iterator[Any]:
     yield take
 
 
-def invoke(tmp_path: Path, function: str, events: list[Any], environment: dict[str, str]) -> dict[str, Any]:
+def invoke(
+    tmp_path: Path,
+    function: str,
+    events: list[Any],
+    environment: dict[str, str],
+    beside: Mapping[str, bytes] = MappingProxyType({"market.py": MARKET.encode()}),
+) -> dict[str, Any]:
     """Run a function from its archive's files alone, in a process of its own: answers, AWS calls, foreign modules."""
     folder = tmp_path / function
     source = FUNCTIONS / f"{function.replace('-', '_')}.py"
-    for name, content in {**modules_of(source), source.name: source.read_bytes(), "market.py": MARKET.encode()}.items():
+    for name, content in {**modules_of(source), source.name: source.read_bytes(), **beside}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     start = f"import sys; sys.path.insert(0, {str(folder)!r}); sys.argv = ['', {source.stem!r}]\n{RUNNER}"
@@ -138,20 +146,20 @@ def arn(service: str, operation: str, params: dict[str, str]) -> str:
     return params["TopicArn"]
 
 
-def may(function: str, action: str, resource: str) -> bool:
+def may(function: str, action: str, resource: str, schwab: str = "") -> bool:
     """As AWS judges policies that only allow: by wildcards, and without conditions."""
     return any(
         action in statement["Action"] and any(fnmatchcase(resource, one) for one in statement["Resource"])
-        for statement in statements(TABLE, function, NAMES, ACCOUNT)
+        for statement in statements(TABLE, function, NAMES, ACCOUNT, schwab=schwab)
     )
 
 
-def check_rights(function: str, calls: list[Any]) -> None:
+def check_rights(function: str, calls: list[Any], schwab: str = "") -> None:
     """Every call that was made is allowed to exactly this function's role."""
     assert calls
     for service, operation, params in calls:
         action = f"{service}:{operation}"
-        assert may(function, action, arn(service, operation, params)), f"{function} may not {action} {params}"
+        assert may(function, action, arn(service, operation, params), schwab), f"{function} may not {action} {params}"
 
 
 def test_the_reminder_asks_with_a_link_once_and_gives_the_all_clear(

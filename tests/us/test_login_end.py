@@ -167,6 +167,15 @@ def test_of_steps_that_were_slept_through_the_most_urgent_is_told_alone(tmp_path
     assert told.body == "It ends Wed 09 Dec, 18:00 EST, and with it the access token's renewal.\nLog in"
 
 
+def test_a_day_that_asks_for_a_login_itself_is_not_told_besides(tmp_path: Path) -> None:
+    memory, listener = FileStore(tmp_path / "memory"), Listener()
+    ends_ns = at("2026-12-09T12:00:00")
+    for clock in ("08:30", "08:35"):
+        see(at(f"2026-12-09T{clock}:00"), ends_ns, memory, listener)
+
+    assert [each.title for each in listener.heard] == ["Log in for today's session"]
+
+
 def test_a_new_login_begins_anew_and_one_that_came_back_is_not_told_again(tmp_path: Path) -> None:
     memory, listener = FileStore(tmp_path / "memory"), Listener()
     first_ns = at("2026-12-09T18:00:00")
@@ -187,6 +196,15 @@ def test_what_no_channel_took_is_told_by_the_next_look(tmp_path: Path) -> None:
     see(ends_ns - 2 * DAY + 5 * MINUTE, ends_ns, memory, listener)
 
     assert [each.title for each in listener.heard] == ["The login ends within 3 days"]
+
+
+def test_while_the_memory_cannot_be_read_nothing_is_said_of_the_end(tmp_path: Path) -> None:
+    """Or it would be said every five minutes for three days."""
+    listener, ends_ns = Listener(), at("2026-12-09T18:00:00")
+    (tmp_path / "memory").mkdir()  # no file
+    see(ends_ns - 2 * DAY, ends_ns, FileStore(tmp_path / "memory"), listener)
+
+    assert listener.heard == []
 
 
 def test_what_was_told_of_a_login_outlives_an_all_clear_and_the_file(tmp_path: Path) -> None:
@@ -238,6 +256,8 @@ def test_the_morning_lasts_from_an_hour_before_the_opening_to_the_close() -> Non
     morning = LAST.removeprefix("WARNING ")
     assert told(day.opens_ns - HOUR - 1) == ["The login ends within 1 day"]
     assert told(day.opens_ns - HOUR) == told(day.closes_ns - 1) == [morning]
+    login = LoginEnd(day.closes_ns + HOUR, day.opens_ns + DAY)
+    assert told(day.closes_ns - 1) == [morning] and told(day.closes_ns) == ["The login ends within 1 day"]
 
 
 class Machine:

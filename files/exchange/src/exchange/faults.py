@@ -37,6 +37,9 @@ Action = Literal[
     "truncated_frame",
     "skip",
     "reorder",
+    "duplicate",
+    "take_over",
+    "log_out",
     "rename",
     "vanish",
     "bad_row",
@@ -51,13 +54,15 @@ Action = Literal[
 WORLD_ACTIONS = ("refuse", "restart", "revoke")
 MARKET_ACTIONS = ("halt", "circuit")
 CONNECTION_ACTIONS = ("cut", "mute", "quiet", "half_open")
-FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder")
-SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, "refuse_auth")
+FRAME_ACTIONS = ("garbage_frame", "truncated_frame", "skip", "reorder", "duplicate")
+STREAMER_ACTIONS = ("take_over", "log_out")
+"""What ends a login on Schwab's streamer with a word; no other socket knows them."""
+SOCKET_ACTIONS = (*CONNECTION_ACTIONS, *FRAME_ACTIONS, *STREAMER_ACTIONS, "refuse_auth")
 LISTING_ACTIONS = ("rename", "vanish", "bad_row", "short_master", "unlist", "wide_list")
 CANDLE_ACTIONS, CANDLE_PATHS = ("no_candles", "candle_lag"), ("/data/history", "/marketdata/v1/pricehistory")
 ELSEWHERE_ACTIONS = (*SOCKET_ACTIONS, *MARKET_ACTIONS, *LISTING_ACTIONS)
 """What an HTTP answer is not chosen for."""
-ONCE = ("cut", *FRAME_ACTIONS)
+ONCE = ("cut", *FRAME_ACTIONS, *STREAMER_ACTIONS)
 """Done once unless the script says how often or how long."""
 
 

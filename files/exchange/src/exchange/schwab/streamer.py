@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from exchange.faults import STREAMER_ACTIONS, Armed
 from exchange.market.history import HistoryRequest, candles
 from exchange.schwab.tickers import LISTED
 from exchange.sockets.connection import Connection
@@ -17,8 +18,18 @@ from harvester.base.clock import NS_PER_MS, NS_PER_SECOND
 from harvester.base.market import midnight_ns, to_local
 
 FEED = "schwab-stream"
-SUCCESS, LOGIN_DENIED, UNAVAILABLE, CLOSE_CONNECTION, NOT_LOGGED_IN, BAD_COMMAND = 0, 3, 11, 12, 20, 21
+SUCCESS, LOGIN_DENIED, UNAVAILABLE, CLOSE_CONNECTION, NOT_LOGGED_IN, BAD_COMMAND, STOP_STREAMING = (
+    0,
+    3,
+    11,
+    12,
+    20,
+    21,
+    30,
+)
 """Response codes of the portal."""
+TAKEN = CLOSE_CONNECTION, "Maximum of one streamer connection: closed for a new one"
+LOGGED_OUT = STOP_STREAMING, "Streaming is stopped by the administrator"
 SERVICE, MINUTE_NS = "CHART_EQUITY", 60 * NS_PER_SECOND
 HEARTBEAT_SECONDS = 10.0
 LOOK_SECONDS = 0.1
@@ -92,6 +103,9 @@ class StreamClient:
         return SUCCESS, f"{command} command succeeded"
 
     def _login(self, request: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[int, str]:
+        if refusals := self._faults("refuse_auth"):
+            refusals[0].used += 1
+            return LOGIN_DENIED, "Login denied: by a fault"
         grants = self._world.schwab
         customer = str(request.get("SchwabClientCustomerId", ""))
         if not grants.admits(str(parameters.get("Authorization", ""))) or customer != grants.app.customer:
@@ -105,12 +119,22 @@ class StreamClient:
         self._users.leave(self)
         return SUCCESS, "SUCCESS"
 
-    def replace(self) -> None:
-        """Another connection of the same user has logged in: say so, and close."""
-        request = {"service": "ADMIN", "command": "LOGIN", "requestid": "0"}
-        self._answer(request, CLOSE_CONNECTION, "Maximum of one streamer connection: closed for a new one")
+    def end(self, code: int, text: str) -> None:
+        """The login ends by the broker's word: say so, and close."""
+        self._answer({"service": "ADMIN", "command": "LOGIN", "requestid": "0"}, code, text)
         self._keys.clear()
-        self.connection.close_after_sending("replaced by another login")
+        self._logged_in_ns = 0
+        self._users.leave(self)
+        self.connection.close_after_sending(text)
+
+    def _faults(self, *actions: str) -> list[Armed]:
+        return self._world.faults.of_socket(actions, self.connection.path, lambda: self.symbols)
+
+    def _end_by_fault(self) -> None:
+        """A login that is to end now, as if another program had taken it, or the broker had ended it."""
+        for armed in self._faults(*STREAMER_ACTIONS)[:1] if self._logged_in_ns else ():
+            armed.used += 1
+            self.end(*(TAKEN if armed.fault.action == "take_over" else LOGGED_OUT))
 
     def _answer(self, request: Mapping[str, Any], code: int, text: str) -> None:
         response = {
@@ -129,6 +153,7 @@ class StreamClient:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             beat += LOOK_SECONDS
+            self._end_by_fault()
             if beat >= HEARTBEAT_SECONDS and self._logged_in_ns:
                 beat = 0.0
                 heartbeat = str(self._world.clock.wall_ns() // NS_PER_MS)
@@ -186,7 +211,7 @@ class Users:
         before = self._clients.get(customer)
         self._clients[customer] = client
         if before is not None and before is not client:
-            before.replace()
+            before.end(*TAKEN)
 
     def leave(self, client: StreamClient) -> None:
         """A client has logged out, or is gone."""

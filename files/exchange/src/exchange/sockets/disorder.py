@@ -41,6 +41,8 @@ class Disorder:
             return [Outgoing(os.urandom(DEFAULT_GARBAGE if size is None else size)), out]
         if armed.fault.action == "truncated_frame":
             return [out._replace(frame=out.frame[: len(out.frame) // 2 if size is None else size])]
+        if armed.fault.action == "duplicate":
+            return [out, out]
         if armed.fault.action == "reorder":
             self._held.append(out)
         else:

@@ -50,7 +50,8 @@ def look(
         messages = []
     if login and not trouble:
         of_login, after = decide_end(now_ns, day, login, after, remedy)
-        messages += of_login
+        is_asked = messages and state.cause == "token_too_short"
+        messages += [] if is_asked else of_login  # the day's own message says as much
     ready = channels() if messages else []
     deliveries = [delivery for message in messages for delivery in deliver(ready, message)]
     done = Round(messages, deliveries, trouble)

@@ -57,10 +57,13 @@ def in_force() -> Market:
     return _Process.market
 
 
-def enter(name: MarketName) -> None:
-    """Put a market in force in this process. Raises ConfigError where its zone's rules are not installed."""
+def enter(name: MarketName, rules: tzinfo | None = None) -> None:
+    """Put a market in force in this process, with its zone's rules where the caller brings them.
+
+    Raises ConfigError where they are not installed.
+    """
     market = MARKETS[name]
-    _Process.zone, _Process.market = zone_of(market), market
+    _Process.zone, _Process.market = rules or zone_of(market), market
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What the token functions find in their environment: names, never secrets, and the stores that those lead to.
 
 PREFIX of the parameters, APP_ID, ACCOUNT that records, ENVIRONMENT, TOPIC of alerts, and where there are such:
-PAGE_FUNCTION (the token page's name), API_URL of another broker than the live one, REFRESH.
+PAGE_FUNCTION (the token page's name), API_URL of another broker than the live one, REFRESH, LOGIN (store of Schwab's).
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ from harvester.tokens.stores import Store
 API_URL = "https://api-t1.fyers.in"
 CALLBACK_PATH = "/callback"
 KEPT_NS = 300 * NS_PER_SECOND
-WITHOUT_PAGE = "Log in: ./inv token-push"
+WITHOUT_PAGE, AT_SCHWAB = "Log in: ./inv token-push", "Log in: ./inv token-push --broker schwab"
 
 
 def setting(name: str) -> str:
@@ -79,6 +79,8 @@ def remedy() -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     name = os.environ.get("PAGE_FUNCTION")
+    if os.environ.get("LOGIN"):
+        return AT_SCHWAB
     if not name:
         return WITHOUT_PAGE
     try:

@@ -80,6 +80,7 @@ def describe(names: Names, account: str) -> dict[str, Any]:
         "host_log_group": names.host_log_group,
         "parameter_prefix": names.parameter_prefix,
         "parameters": {name: names.parameter(name) for name in aws_names.SECRETS},
+        "schwab_secret": names.schwab_secret,
         "schedule_group": names.schedule_group,
         "key_pair": names.key_pair,
         "security_group": names.security_group,
@@ -88,6 +89,7 @@ def describe(names: Names, account: str) -> dict[str, Any]:
         "database": names.database,
         "namespace": aws_names.NAMESPACE,
         "lake_prefix": aws_names.LAKE_PREFIX,
+        "worker_inbox": aws_names.WORKER_INBOX,
     }
 
 
