@@ -44,7 +44,7 @@ def test_a_days_rows_are_in_the_bucket_and_a_full_backup_is_restored_by_the_unit
     run_unit(world, "harvester-job-database-full.service")
     run_unit(world, "harvester-deliver-database.service")
     keys = objects(world)
-    assert [key.rpartition("/")[0] for key in keys] == ["database/daily"] * 2 + ["database/weekly"] * 2, keys
+    assert [key.rpartition("/")[0] for key in keys] == ["database/daily"] * 3 + ["database/weekly"] * 3, keys
     body = world.client("s3").get_object(Bucket=BUCKET, Key=keys[1])["Body"].read()
     rows = {table["name"]: table["rows"] for table in json.loads(body)["tables"]}
     assert {f"my_schema.{name}" for name in TABLES} == rows.keys() and min(rows.values()) > 0, rows

@@ -93,8 +93,8 @@ def test_a_folder_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path)
     with pytest.raises(HarvesterError) as caught:
         save(folder, PARTITION, receipt())
     assert str(caught.value) == (
-        f"{folder}/2026-11-19_lab1.json: the receipt cannot be written (File exists). Run the command as the"
-        f" user that owns {folder}; what was delivered stays, and is found there by the next run."
+        f"{folder}/2026-11-19_lab1.json: the receipt cannot be written (File exists). Make room there, or run the"
+        f" command as the user that owns {folder}; what was delivered stays, and is found there by the next run."
     )
 
 

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from harvester.base.errors import HarvesterError
 from harvester.config.database import DatabaseSettings
 from harvester.database.delivery import is_proven, newest_proven
-from harvester.database.manifests import find, manifest_path
+from harvester.database.manifests import find, log_path, manifest_path
 
 UNPROVEN_DAYS = 3
 """After so many days a backup that the bucket was not seen to hold is named by every run."""
@@ -25,8 +25,8 @@ def remove_old(settings: DatabaseSettings, today: date) -> list[str]:
             continue
         try:
             # The manifest first: a dump without one is no backup.
-            (settings.folder / manifest_path(backup.kind, backup.day)).unlink(missing_ok=True)
-            (settings.folder / backup.path).unlink(missing_ok=True)
+            for path in (manifest_path(*backup.name), backup.path, log_path(*backup.name)):
+                (settings.folder / path).unlink(missing_ok=True)
         except OSError as error:
             raise HarvesterError(
                 f"{error.filename}: the copy cannot be removed ({error.strerror}). Correct the folder's owner."

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harvester.config.database import DatabaseSettings
-from harvester.database.manifests import Backup, find, manifest_path
+from harvester.database.manifests import Backup, find, log_path, manifest_path
 from harvester.deliver.protocol import Item, ItemError, Plan
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, load, save
 from harvester.lake.layout import Partition
@@ -24,7 +24,7 @@ WORDS = Words(
     region="database_backup's region",
     rights="s3:PutObject and s3:GetObject below the place",
 )
-TYPES = {".gz": "application/gzip", ".json": "application/json"}
+TYPES = {".gz": "application/gzip", ".json": "application/json", ".log": "text/plain; charset=utf-8"}
 
 
 class BackupBucket(Bucket):
@@ -54,15 +54,21 @@ class BackupDelivery:
         return BackupBucket(client, self._settings.bucket, self._settings.prefix)
 
     def plan(self, day: Partition) -> Plan[FileItem]:
-        """The dumps of a day that are complete here; their manifests come last."""
+        """The dumps of a day that are complete here; their manifests come after them, and last what is said of them.
+
+        So no log ever holds up a backup.
+        """
         backups = [backup for backup in find(self._settings.folder) if backup.day == day.date]
-        manifests = [self._manifest(backup) for backup in backups]
+        manifests = [self._file(manifest_path(*backup.name)) for backup in backups]
+        logs = [
+            self._file(log) for backup in backups if (self._settings.folder / (log := log_path(*backup.name))).exists()
+        ]
         content = json.dumps([[item.path, item.sha256] for item in manifests])
         dumps = [
             FileItem(backup.path, backup.bytes, backup.sha256, self._settings.folder / backup.path)
             for backup in backups
         ]
-        return Plan(seal=hashlib.sha256(content.encode()).hexdigest(), items=dumps, last=tuple(manifests))
+        return Plan(seal=hashlib.sha256(content.encode()).hexdigest(), items=dumps, last=(*manifests, *logs))
 
     def put(self, item: FileItem) -> Fingerprint:
         """Put a file where nothing is yet. Raises ItemError where the file here is not what its manifest says."""
@@ -91,8 +97,8 @@ class BackupDelivery:
     def keep(self, day: Partition, receipt: DayReceipt) -> None:
         save(self._settings.receipts, day, receipt)
 
-    def _manifest(self, backup: Backup) -> FileItem:
-        path = manifest_path(backup.kind, backup.day)
+    def _file(self, path: str) -> FileItem:
+        """A small file as it is here."""
         source = self._settings.folder / path
         try:
             content = source.read_bytes()
@@ -109,7 +115,7 @@ def receipt_of(settings: DatabaseSettings, day: date) -> DayReceipt:
 def is_proven(settings: DatabaseSettings, backup: Backup) -> bool:
     """Whether the place was seen to hold a backup, its manifest included."""
     receipt = receipt_of(settings, backup.day)
-    return receipt.covers(backup.path, backup.sha256) and manifest_path(backup.kind, backup.day) in receipt.files
+    return receipt.covers(backup.path, backup.sha256) and manifest_path(*backup.name) in receipt.files
 
 
 def newest_proven(settings: DatabaseSettings, before: date) -> date | None:

@@ -13,6 +13,7 @@ from harvester.base.errors import ConfigError
 from harvester.base.redaction import one_line
 from harvester.config.database import DatabaseSettings, TableSettings
 from harvester.database.catalogue import FoundTable, compare_in_utc, count_rows, look_at
+from harvester.database.log import kept_log
 from harvester.database.making import making
 from harvester.database.manifests import Backup, TableFacts
 from harvester.database.server import Connection, Server, ServerError, explain, listed, qualified
@@ -25,14 +26,15 @@ TODAY = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|\b(current_date)\b", re.IGNORECAS
 
 def back_up_rows(server: Server, settings: DatabaseSettings, folder: Path, day: date, since: date) -> Backup:
     """Make the daily backup of a day, with rows as if it were `since`. Raises HarvesterError; then nothing is kept."""
-    with making(server, settings, folder, "daily", day) as made:
-        drop_export(made.connection)
-        try:
-            tables = _copy_rows(server, made.connection, settings, since)
-            written = made.dump(f"--schema={SCHEMA}", "--no-owner", "--no-privileges")
-        finally:
+    with kept_log(folder, "daily", day) as log:
+        with making(server, settings, folder, "daily", day, log) as made:
             drop_export(made.connection)
-    return made.finish(written, since, tables)
+            try:
+                tables = _copy_rows(server, made.connection, settings, since)
+                written = made.dump(f"--schema={SCHEMA}", "--no-owner", "--no-privileges")
+            finally:
+                drop_export(made.connection)
+        return made.finish(written, since, tables)
 
 
 def drop_export(connection: Connection) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from harvester.config.database import DatabaseSettings
 from harvester.database.catalogue import compare_in_utc, count_rows, look_at, user_tables
 from harvester.database.export import SCHEMA, back_up_rows, drop_export, key_of
+from harvester.database.log import kept_log
 from harvester.database.making import making
 from harvester.database.manifests import Backup, TableFacts, find, load
 from harvester.database.server import Connection, Server, qualified
@@ -40,17 +41,18 @@ def _is_outgrown(before: Sequence[Backup], daily: Backup) -> bool:
 
 def back_up_all(server: Server, settings: DatabaseSettings, folder: Path, day: date) -> Backup:
     """Make the full backup of a day. Raises HarvesterError; then nothing is kept."""
-    with making(server, settings, folder, "full", day) as made:
-        connection = made.connection
-        drop_export(connection)
-        connection.autocommit = False
-        # Other sessions, pg_dump's too, can see what this one sees: the counts are those of the dump.
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        snapshot: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
-        written = made.dump(f"--snapshot={snapshot[0]}", f"--exclude-schema={SCHEMA}")
-        tables = _count_tables(connection, settings)
-        connection.rollback()
-    return made.finish(written, day, tables)
+    with kept_log(folder, "full", day) as log:
+        with making(server, settings, folder, "full", day, log) as made:
+            connection = made.connection
+            drop_export(connection)
+            connection.autocommit = False
+            # Other sessions, pg_dump's too, can see what this one sees: the counts are those of the dump.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            snapshot: Any = connection.execute("SELECT pg_export_snapshot()").fetchone()
+            written = made.dump(f"--snapshot={snapshot[0]}", f"--exclude-schema={SCHEMA}")
+            tables = _count_tables(connection, settings)
+            connection.rollback()
+        return made.finish(written, day, tables)
 
 
 def _count_tables(connection: Connection, settings: DatabaseSettings) -> list[TableFacts]:

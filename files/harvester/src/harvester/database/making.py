@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Literal
 
 from harvester.config.database import DatabaseSettings
 from harvester.database.dumps import Written, read_whole, write_dump
+from harvester.database.log import BackupLog
 from harvester.database.manifests import NO_ENCODING, Backup, Kind, TableFacts, dump_path, keep
 from harvester.database.programs import Program, choose
 from harvester.database.server import BusyError, Connection, Server
@@ -34,6 +35,7 @@ class Making:
     program: Program
     encoding: str
     """Of the database."""
+    log: BackupLog
 
     def dump(self, *options: str) -> Written:
         """Write the dump. Raises HarvesterError; then nothing has its name."""
@@ -42,12 +44,15 @@ class Making:
         # PostgreSQL converts between UTF-8 and any other encoding, but not between any two.
         encoding = NO_ENCODING if self.encoding == NO_ENCODING else "UTF8"
         words = [*options, waits, f"--encoding={encoding}"]
-        return write_dump(self.program, self.server, self.settings.database, words, path)
+        written = write_dump(self.program, self.server, self.settings.database, words, path)
+        self.log.say(f"dumped by pg_dump {self.program.version}: {written.bytes} bytes, SHA-256 {written.sha256}")
+        return written
 
     def finish(self, written: Written, since: date, tables: Sequence[TableFacts]) -> Backup:
         """Have pg_restore read the dump to its end, and write its manifest. Raises HarvesterError, OSError."""
         path = dump_path(self.kind, self.day)
-        read_whole(choose("pg_restore", self.program.major, path), self.folder / path)
+        reader = choose("pg_restore", self.program.major, path)
+        read_whole(reader, self.folder / path)
         backup = Backup(
             kind=self.kind,
             day=self.day,
@@ -62,13 +67,19 @@ class Making:
             made_at=datetime.now(UTC).isoformat(),
             tables=tuple(tables),
         )
+        for table in tables:
+            self.log.say(f"{table.name}: {table.rows} rows")
+        self.log.say(f"complete: pg_restore {reader.version} read it to its end; rows since {since}")
         keep(self.folder, backup)
         return backup
 
 
 @contextmanager
-def making(server: Server, settings: DatabaseSettings, folder: Path, kind: Kind, day: date) -> Iterator[Making]:
+def making(
+    server: Server, settings: DatabaseSettings, folder: Path, kind: Kind, day: date, log: BackupLog
+) -> Iterator[Making]:
     """A session that alone backs up this database. Raises BusyError while another one does, HarvesterError."""
+    log.say(f"begun: database {settings.database} at {server.address}")
     with server.connect(settings.database, autocommit=True) as connection:
         connection.execute(SQL("SET lock_timeout = {}").format(Literal(settings.lock_seconds * 1000)))
         row: Any = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
@@ -80,7 +91,7 @@ def making(server: Server, settings: DatabaseSettings, folder: Path, kind: Kind,
         major, version = _version(connection)
         program = choose("pg_dump", major, f"The server at {server.address}")
         encoding = connection.info.parameter_status("server_encoding") or "UTF8"
-        yield Making(server, settings, folder, kind, day, connection, version, program, encoding)
+        yield Making(server, settings, folder, kind, day, connection, version, program, encoding, log)
 
 
 def _version(connection: Connection) -> tuple[int, str]:

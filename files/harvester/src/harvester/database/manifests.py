@@ -2,6 +2,7 @@
 
 daily/incremental_YYYY-MM-DD.dump.gz   rows of a day, in the schema harvester_export; incremental_YYYY-MM-DD.json
 weekly/full_YYYY-MM-DD.dump.gz         the whole database; full_YYYY-MM-DD.json
+The same names with .log               what the runs that made it said; delivered after the manifest
 """
 
 import re
@@ -73,6 +74,11 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     tables: tuple[TableFacts, ...]
 
     @property
+    def name(self) -> tuple[Kind, date]:
+        """What its files are called by."""
+        return self.kind, self.day
+
+    @property
     def major(self) -> int:
         """The version of PostgreSQL that is needed to restore it."""
         return int(self.program.partition(".")[0])
@@ -86,6 +92,11 @@ def dump_path(kind: Kind, day: date) -> str:
 def manifest_path(kind: Kind, day: date) -> str:
     """The same of its manifest."""
     return f"{STEMS[kind]}{day.isoformat()}.json"
+
+
+def log_path(kind: Kind, day: date) -> str:
+    """The same of its log."""
+    return f"{STEMS[kind]}{day.isoformat()}.log"
 
 
 def is_manifest(path: str) -> bool:

@@ -106,6 +106,6 @@ def write(path: Path, content: dict[str, Any]) -> None:
             file.write(b"\n")
     except OSError as error:
         raise HarvesterError(
-            f"{path}: the receipt cannot be written ({error.strerror}). Run the command as the user that owns"
-            f" {path.parent}; what was delivered stays, and is found there by the next run."
+            f"{path}: the receipt cannot be written ({error.strerror}). Make room there, or run the command as the user"
+            f" that owns {path.parent}; what was delivered stays, and is found there by the next run."
         ) from error
