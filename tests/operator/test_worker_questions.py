@@ -25,7 +25,7 @@ from runbook.fleet.inventory import Host, program
 from runbook.tasks import worker_questions
 from runbook.workers import questions
 from runbook.workers.questions import Questions
-from runbook.workers.trying import Remotes, read_login, try_mailbox
+from runbook.workers.trying import Remotes, on_host, read_login, try_mailbox
 from runbook.workers.writing import next_steps, places_for, read_known, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,7 +210,7 @@ def test_the_only_chat_that_wrote_is_taken_and_beside_a_webhook_its_number_must_
         here.ask(mailbox=str(here.box), telegram_token=here.telegram.token)
     here.ask(mailbox=str(here.box), telegram_token=here.telegram.token, telegram_chat="4711")
     lines = (here.places.private / "channels").read_text().splitlines()
-    assert (lines[0], lines[-1]) == ("mailto://me", f"tgram://{here.telegram.token}/4711")
+    assert lines == ["mailto://me", here.telegram.token, f"tgram://{here.telegram.token}/4711"]
     here.telegram.garbled = True
     with pytest.raises(ConfigError, match=r"Telegram refused getMe \(502\): its answer is not Telegram's"):
         here.ask(mailbox=str(here.box), telegram_token=here.telegram.token)
@@ -349,6 +349,9 @@ def test_a_host_that_cannot_be_asked_yet_is_said_and_accepted(here: Place) -> No
         "code /home/t/bot: h1 cannot be asked yet",
     ]
     assert here.variables["overseer_code"] == {"folder": "/home/t/bot", "user": "t"}
+    asleep = Host("h1", "192.0.2.1", variables={"harvester_asleep": True})
+    (here.root / "bin/ssh").write_text(f"#!/bin/sh\ntouch {here.root}/asked\n")
+    assert on_host(asleep, "-d", "/x") is None and not (here.root / "asked").exists()
     (here.root / "bin/ssh").write_text("#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n")
     with pytest.raises(ConfigError, match=r"mailbox: h1: sudo: a password is required\."):
         here.ask(mailbox="/data/box")

@@ -84,13 +84,16 @@ def test_a_report_waits_in_the_bucket_until_the_overseer_takes_it_once(door: Doo
     for _ in range(2):
         assert door.ask("POST", "/report_error", body) == (200, {"status": "ok", "action": "repair_triggered"})
     [key] = door.waiting()
+    kept = json.loads(door.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    assert set(kept) == set(report()), "its id is that of its content"
+    door.s3.put_object(Bucket=BUCKET, Key="workers/inbox/colab-2/x.json", Body=b"{}")
     assert key.startswith(f"{INBOX}/") and door.ask("GET", "/status")[1]["waiting"] == 1
     place.data |= {"region": REGION}
     place.data["workers"][0]["inboxes"] = [f"s3://{BUCKET}/{INBOX}"]
     place.reload()
     place.put("error_report.json", report())
     look_at(place.parts())
-    assert len(place.lines("errors/errors_*.jsonl")) == 1 and door.waiting() == []
+    assert len(place.lines("errors/errors_*.jsonl")) == 1 and door.waiting() == ["workers/inbox/colab-2/x.json"]
     assert door.ask("GET", "/status") == (200, {"status": "ok", "worker": "colab", "waiting": 0})
     door.ask("POST", "/report_error", body)
     look_at(place.parts())

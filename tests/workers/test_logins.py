@@ -154,7 +154,7 @@ def test_settings_and_tokens_are_judged_before_they_are_deployed(
     assert cli.run(["workers", "check-tokens", str(tokens)]) == 0
 
 
-def test_a_token_in_ssm_is_taken_over_in_the_region_of_the_settings(logins: Logins, aws: Aws) -> None:
+def test_a_token_in_ssm_is_taken_over_in_the_region_of_the_settings(logins: Logins, aws: Aws, tmp_path: Path) -> None:
     place = "/alpha-harvester/production/rclone/token"
     settings = RcloneSettings(config=logins.config, secrets={"drive": {"token": f"ssm:{place}"}})
     with pytest.raises(ConfigError, match=r"not stored.* \./inv secret-put --name rclone-token < FILE"):
@@ -168,6 +168,11 @@ def test_a_token_in_ssm_is_taken_over_in_the_region_of_the_settings(logins: Logi
     aws.parameters[place].append(json.dumps(TOKEN | {"refresh_token": "1//new"}))
     assert take_logins(settings, "ap-south-1") == ["drive"] and "1//new" in logins.config.read_text()
     assert set(aws.opened) == {("ssm", "ap-south-1")}
+    rclone = {"config": str(logins.config), "secrets": settings.secrets}
+    data = {"host_id": "h1", "region": "eu-west-1", "data_dir": str(tmp_path), "workers": [], "rclone": rclone}
+    (tmp_path / "overseer.json").write_text(json.dumps(data))
+    assert cli.run(["workers", "--settings", str(tmp_path / "overseer.json"), "look"]) == 0
+    assert aws.opened[-1] == ("ssm", "eu-west-1")
     aws.faults = ["AccessDeniedException"] * 2
     with pytest.raises(HarvesterError, match=r"Check the region, the credentials of this host"):
         take_logins(settings, "ap-south-1")
