@@ -14,7 +14,8 @@ from tests.candles.test_tables import record
 from tests.us.test_us_lake import HALF_DAY, MONDAY, QQQ, Place
 
 from harvester.base.errors import HarvesterError
-from harvester.base.market import MarketName, entered
+from harvester.base.market import MarketName, entered, in_force
+from harvester.calendar.model import ENVIRONMENT, packaged
 from harvester.lake.close import close_day, expect_day
 from harvester.lake.layout import Partition
 from harvester.lake.manifest import SELF, load_manifest, self_hash
@@ -106,7 +107,7 @@ def test_one_folder_may_have_days_of_both_markets(both: Path) -> None:
 
 def test_a_query_has_the_clock_and_the_units_of_the_lake(us: Path) -> None:
     sql = "select strftime(ts_begin, '%H:%M') as t, close_e4, volume from candles order by begin_ns desc limit 1"
-    assert ask(sql, us).rows == [("12:59", 6_010_625, 100)]
+    assert ask(sql, us).rows == [("12:59", 6_010_625, 100)], "whatever the inventory's market is"
     assert str(ask("select max(close) from candles_dollars", us).rows[0][0]) == "601.0625"
     feed = "select symbol_clean, max(close), count(*) from ohlcv_data group by 1"
     assert ask(feed, us).rows == [("QQQ", 601.0625, 600)]
@@ -118,10 +119,18 @@ def test_a_query_over_both_markets_keeps_their_prices_apart(both: Path) -> None:
     assert [(rows, str(most)) for rows, most in (*rupees, *dollars)] == [(144, "800.50"), (600, "601.0625")]
     prices = dict(ask("select symbol, max(close) from ohlcv_data group by 1", both).rows)
     assert (prices[SBIN], prices[QQQ]) == (800.5, 601.0625)
+    shown = "select current_setting('TimeZone')"
+    assert ask(shown, both).rows == [(in_force().zone_name,)], "that of the inventory, where the lake has it"
 
 
-def test_a_check_finds_the_missing_days_of_each_market_by_its_own_calendar(both: Path, tmp_path: Path) -> None:
-    """From 2 to 27 November New York trades on 17 days more; Thanksgiving is none. India's one day lacks nothing."""
+def test_a_check_finds_the_missing_days_of_each_market_by_its_own_calendar(
+    both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 2 to 27 November New York trades on 17 days more; Thanksgiving is none. India's one day lacks nothing.
+
+    The inventory names a calendar, which is of its own market alone.
+    """
+    monkeypatch.setenv(ENVIRONMENT, str(packaged(in_force())))
     store = LocalStore(tmp_path / "pulled")
     copytree(both, store.lake)
 
