@@ -25,7 +25,7 @@ from runbook.aws.alarms import read_alarms
 from runbook.aws.bucket import bucket_exists, read_bucket
 from runbook.aws.budget import REGION as BUDGETS_REGION
 from runbook.aws.budget import read_budget
-from runbook.aws.functions import OF_FEED, read_function
+from runbook.aws.functions import DOOR, OF_FEED, read_function
 from runbook.aws.log_groups import read_log_group
 from runbook.aws.outcome import as_tag_dict, pages
 from runbook.aws.schedules import read_group, read_schedules
@@ -37,8 +37,8 @@ from runbook.fleet.playbook import mitogen_strategies
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = "test"
 NAMES = Names(ENVIRONMENT)
-DEPLOYED = [name for name in FUNCTIONS if name not in OF_FEED]
-"""The functions of an account with hosts and no price feed."""
+DEPLOYED = [name for name in FUNCTIONS if name not in (*OF_FEED, DOOR)]
+"""The functions of an account with hosts, no price feed, and no door for workers."""
 ANSWERS = {
     "profile": "",
     "region": REGION,
@@ -174,7 +174,9 @@ class Cloud:
         ec2, logs = self.client("ec2"), self.client("logs")
         groups = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [NAMES.security_group]}])
         found = {
-            "roles": {name: read_role(self.client("iam"), NAMES.role(name)) for name in ROLES if name not in OF_FEED},
+            "roles": {
+                name: read_role(self.client("iam"), NAMES.role(name)) for name in ROLES if name not in (*OF_FEED, DOOR)
+            },
             "bucket": self._bucket(),
             "group": [
                 [_as_set(group["IpPermissions"]), _as_set(group["IpPermissionsEgress"])]

@@ -10,8 +10,9 @@ from tests.aws.account import ANSWERS
 
 from harvester.base.errors import ConfigError
 from lab.aws.server import ACCOUNT
-from runbook.aws import configure, merging
+from runbook.aws import configure
 from runbook.aws.questions import QUESTIONS
+from runbook.console import variables
 from runbook.fleet.keys import make_key
 
 EDITED = """
@@ -176,4 +177,4 @@ def test_what_is_no_yaml_is_refused_and_left(place: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"all\.yml is not YAML"):
         write(place)
-    assert merging.blocks("# a\nb: 1\n# end\n") == {"b": "# a\nb: 1\n", "": "# end\n"}
+    assert variables.blocks("# a\nb: 1\n# end\n") == {"b": "# a\nb: 1\n", "": "# end\n"}

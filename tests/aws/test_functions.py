@@ -25,7 +25,7 @@ from harvester.lake.layout import Partition
 from harvester.upload.uploader import manifest_path
 from lab.aws.server import REGION
 from runbook.aws.archives import build
-from runbook.aws.functions import OF_FEED, chosen, ensure_settings
+from runbook.aws.functions import DOOR, OF_FEED, chosen, ensure_settings
 from runbook.aws.session import Account
 from runbook.aws.trading_days import sessions_file
 
@@ -66,9 +66,10 @@ def unpacked(archive: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Mo
     """The handler's module, imported from what the archive holds and from nothing beside it."""
     zipfile.ZipFile(archive).extractall(folder)
     monkeypatch.syspath_prepend(str(folder))
-    for name in ("machines", "market", "dead_man", "evening"):
+    wanted = archive.stem.replace("-", "_")
+    for name in ("machines", "market", wanted):
         sys.modules.pop(name, None)
-    module = importlib.import_module(archive.stem.replace("-", "_"))
+    module = importlib.import_module(wanted)
     assert module.__file__ is not None and module.__file__.startswith(str(folder))
     return module
 
@@ -223,7 +224,7 @@ def test_the_evening_begins_when_every_phase_is_over() -> None:
     [
         ([], "", False, ["dead-man", "morning", "evening", "reminder"]),
         ([], "XX00000", False, ["dead-man", "morning", "evening", "token-page", "reminder"]),
-        ([], "XX00000", True, [name for name in FUNCTIONS if name not in OF_FEED]),
+        ([], "XX00000", True, [name for name in FUNCTIONS if name not in (*OF_FEED, DOOR)]),
         ([], "", True, ["dead-man", "morning", "evening", "reminder"]),
         (["reminder", "dead-man"], "XX00000", True, ["dead-man", "reminder"]),
     ],
@@ -239,6 +240,11 @@ def test_a_function_that_cannot_work_is_refused_before_anything_is_made() -> Non
         chosen(["token-refresh", "token-page"], account="", refresh=True)
     with pytest.raises(ConfigError, match="there is no function tokenpage"):
         chosen(["tokenpage"], account="XX00000", refresh=False)
+    assert chosen([], account="", refresh=False, door=True)[-1] == "worker-door"
+    with pytest.raises(
+        ConfigError, match=r"worker-door is open to the whole world\. Say aws_functions_worker_door: true"
+    ):
+        chosen(["worker-door"], account="", refresh=False)
     with pytest.raises(ConfigError, match=r"ingestion and etl are of no use alone\. Name both"):
         chosen(["etl"], account="", refresh=False, feed=True)
     with pytest.raises(ConfigError, match="Name tickers in aws_functions_feed_symbols"):

@@ -53,6 +53,10 @@ INGESTION, ETL = (f"arn:aws:lambda:{HERE}:function:{NAMES.function(name)}" for n
 INGESTION_LOGS, ETL_LOGS = (
     f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group(name)}:log-stream:x" for name in ("ingestion", "etl")
 )
+INBOX = f"{BUCKET}/workers/inbox/"
+WORKER_TOKENS = f"arn:aws:ssm:{HERE}:parameter{NAMES.parameter('worker_tokens')}"
+DOOR = f"arn:aws:lambda:{HERE}:function:{NAMES.function('worker-door')}"
+DOOR_LOGS = f"arn:aws:logs:{HERE}:log-group:{NAMES.function_log_group('worker-door')}:log-stream:x"
 RAW, TABLES = f"{BUCKET}/feed/Raw data/Prices/", f"{BUCKET}/feed/analytics/csv/"
 
 OPENING = ("GetDatabase", "CreateDatabase")
@@ -157,6 +161,13 @@ MUST: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("etl", "s3:ListBucket", BUCKET, {"s3:prefix": "feed/analytics/csv/symbol=SBIN/year=2026/"}),
     ("etl", "sns:Publish", TOPIC, {}),
     ("etl", "logs:CreateLogStream", ETL_LOGS, {}),
+    ("worker-door", "s3:PutObject", f"{INBOX}colab/x.json", {}),
+    ("worker-door", "s3:ListBucket", BUCKET, {"s3:prefix": "workers/inbox/colab/"}),
+    ("worker-door", "ssm:GetParameter", WORKER_TOKENS, {}),
+    ("worker-door", "logs:PutLogEvents", DOOR_LOGS, {}),
+    *(("host", f"s3:{action}", f"{INBOX}colab/x.json", {}) for action in ("GetObject", "DeleteObject")),
+    ("host", "s3:ListBucket", BUCKET, {"s3:prefix": "workers/inbox/colab/"}),
+    ("operator", "lambda:GetFunctionUrlConfig", DOOR, {}),
 )
 MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("host", "s3:DeleteObject", f"{LAKE}depth/x.parquet", {}),
@@ -259,6 +270,16 @@ MUST_NOT: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("etl", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/"}),
     ("etl", "ssm:GetParameter", TOKEN, {}),
     ("host", "s3:PutObject", f"{TABLES}x.csv.gz", {}),
+    *(("worker-door", f"s3:{action}", f"{INBOX}colab/x.json", {}) for action in ("GetObject", "DeleteObject")),
+    *(("worker-door", "s3:PutObject", where, {}) for where in (f"{LAKE}x", f"{BUCKET}/workers/x")),
+    ("worker-door", "s3:ListBucket", BUCKET, {"s3:prefix": "lake/"}),
+    *(("worker-door", "ssm:GetParameter", name, {}) for name in (TOKEN, SECRET, CHANNELS)),
+    ("worker-door", "ssm:PutParameter", WORKER_TOKENS, {}),
+    ("worker-door", "sns:Publish", TOPIC, {}),
+    ("host", "s3:PutObject", f"{INBOX}colab/x.json", {}),
+    ("host", "ssm:GetParameter", WORKER_TOKENS, {}),
+    ("operator", "ssm:GetParameter", WORKER_TOKENS, {}),
+    ("scheduler", "lambda:InvokeFunction", DOOR, {}),
 )
 NARROWEST = {  # actions for which AWS knows no resource: service authorization reference
     "cloudwatch:GetMetricData",

@@ -41,7 +41,7 @@ def outputs(cloud: Cloud, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 def test_outputs_of_an_empty_account_have_every_key(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nothing = {"bucket": None, "lake": None, "topic": None, "token_page": None, "price_feed": None}
+    nothing = {"bucket": None, "lake": None, "topic": None, "token_page": None, "worker_door": None, "price_feed": None}
     none = {"functions": {}, "parameters": {}, "hosts": [], "tables": []}
     where = {"environment": NAMES.stem, "account": ACCOUNT, "region": REGION, "database": NAMES.database}
 
@@ -206,9 +206,12 @@ def test_runs_that_were_killed_are_finished_by_the_next_one(
     assert wrong == []
 
 
-def test_what_the_inventory_asks_for_anew_is_changed_in_place(cloud: Cloud) -> None:
+def test_what_the_inventory_asks_for_anew_is_changed_in_place(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     [before] = find_instances(cloud.client("ec2"), NAMES)
-    different = {"aws_functions_deployed": ["dead-man"], "aws_host_elastic_ip": False, "aws_host_system_gib": 40}
+    different = {"aws_functions_deployed": ["dead-man", "worker-door"], "aws_functions_worker_door": True}
+    different |= {"aws_host_elastic_ip": False, "aws_host_system_gib": 40}
 
     asked = ("--extra-vars", json.dumps(different))
     check, run = cloud.run("--check", *asked), cloud.run(*asked)
@@ -221,10 +224,11 @@ def test_what_the_inventory_asks_for_anew_is_changed_in_place(cloud: Cloud) -> N
     assert [volume["Size"] for volume in ec2.describe_volumes()["Volumes"]] == [44]
     assert ec2.describe_addresses()["Addresses"] == []
     functions = [one["FunctionName"] for one in cloud.client("lambda").list_functions()["Functions"]]
-    assert functions == [NAMES.function("dead-man")]
+    assert sorted(functions) == [NAMES.function(name) for name in ("dead-man", "worker-door")]
     ours = {role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith(NAMES.stem)}
-    assert ours == {NAMES.role(name) for name in ("host", "dead-man", "scheduler", "operator")}
-    assert len(logs.describe_log_groups()["logGroups"]) == len(DEPLOYED) + 1
+    assert ours == {NAMES.role(name) for name in ("host", "dead-man", "worker-door", "scheduler", "operator")}
+    assert len(logs.describe_log_groups()["logGroups"]) == len(DEPLOYED) + 2
+    assert outputs(cloud, monkeypatch, capsys)["worker_door"].startswith("https://")
 
 
 def test_destroy_refuses_what_would_lose_data_then_removes_everything_and_proves_it(

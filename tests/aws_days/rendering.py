@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = Names("test")
 HOSTS = {NAMES.host(1): "i-0123456789abcdef1", NAMES.host(2): "i-0123456789abcdef2"}
 FILES = [f"roles/{role}/{kind}/main.yml" for role in ("aws_functions", "aws_watch") for kind in ("defaults", "vars")]
-WITHOUT_BROKER = [name for name in FUNCTIONS if name not in ("token-page", "token-refresh", "ingestion", "etl")]
+UNASKED = ("token-page", "token-refresh", "ingestion", "etl", "worker-door")
+WITHOUT_BROKER = [name for name in FUNCTIONS if name not in UNASKED]
 TEMPLATES = ROOT / "roles/aws_watch/templates"
 WANTED = {
     "alarms": f"lookup('ansible.builtin.template', '{TEMPLATES}/alarms.json.j2') | from_json",

@@ -32,10 +32,10 @@ def limit_of(group: str) -> Path | None:
 
 
 @contextmanager
-def watched(group: str, folder: Path) -> Iterator[Peaks]:
-    """Hold the host of this control group to a gibibyte, and look at its processes ten times a second."""
+def watched(group: str, folder: Path, limit: int = GIBIBYTE) -> Iterator[Peaks]:
+    """Hold the host of this control group to so many bytes, and look at its processes ten times a second."""
     peaks, over = Peaks(), threading.Event()
-    (folder / "memory.limit_in_bytes").write_text(str(GIBIBYTE))
+    (folder / "memory.limit_in_bytes").write_text(str(limit))
 
     def look() -> None:
         while not over.wait(PAUSE_SECONDS):

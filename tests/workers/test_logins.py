@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.recorder.tokens.conftest import aws, clients
+from tests.recorder.tokens.stand_in import Aws
 from tests.workers.conftest import Place
 
 from harvester import cli
@@ -12,6 +14,7 @@ from harvester.base.validation import Refused, validate
 from harvester.workers.logins import take_logins
 from harvester.workers.settings import OverseerSettings, RcloneSettings
 
+__all__ = ["aws", "clients"]
 TOKEN = {
     "access_token": "ya29.one",
     "token_type": "Bearer",
@@ -149,3 +152,28 @@ def test_settings_and_tokens_are_judged_before_they_are_deployed(
         assert says in capsys.readouterr().err
     tokens.write_text(f"colab {'x' * 32}\n")
     assert cli.run(["workers", "check-tokens", str(tokens)]) == 0
+
+
+def test_a_token_in_ssm_is_taken_over_in_the_region_of_the_settings(logins: Logins, aws: Aws, tmp_path: Path) -> None:
+    place = "/alpha-harvester/production/rclone/token"
+    settings = RcloneSettings(config=logins.config, secrets={"drive": {"token": f"ssm:{place}"}})
+    with pytest.raises(ConfigError, match=r"not stored.* \./inv secret-put --name rclone-token < FILE"):
+        take_logins(settings, "ap-south-1")
+    aws.parameters[place] = [json.dumps(TOKEN)]
+    assert take_logins(settings, "ap-south-1") == ["drive"]
+    assert f"token = {json.dumps(TOKEN)}\n" in logins.config.read_text()
+    refreshed = logins.config.read_text().replace("ya29.one", "ya29.two")
+    logins.config.write_text(refreshed)
+    assert take_logins(settings, "ap-south-1") == [] and logins.config.read_text() == refreshed
+    aws.parameters[place].append(json.dumps(TOKEN | {"refresh_token": "1//new"}))
+    assert take_logins(settings, "ap-south-1") == ["drive"] and "1//new" in logins.config.read_text()
+    assert set(aws.opened) == {("ssm", "ap-south-1")}
+    rclone = {"config": str(logins.config), "secrets": settings.secrets}
+    data = {"host_id": "h1", "region": "eu-west-1", "data_dir": str(tmp_path), "workers": [], "rclone": rclone}
+    (tmp_path / "overseer.json").write_text(json.dumps(data))
+    assert cli.run(["workers", "--settings", str(tmp_path / "overseer.json"), "look"]) == 0
+    assert aws.opened[-1] == ("ssm", "eu-west-1")
+    aws.faults = ["AccessDeniedException"] * 2
+    with pytest.raises(HarvesterError, match=r"Check the region, the credentials of this host"):
+        take_logins(settings, "ap-south-1")
+    assert "1//new" in logins.config.read_text()

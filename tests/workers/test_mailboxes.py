@@ -9,11 +9,14 @@ import pytest
 from moto import mock_aws
 from tests.readers.venv import making
 
+from harvester.base.clock import SystemClock
+from harvester.base.validation import validate
 from harvester.workers.bucket import BucketMailbox
 from harvester.workers.mailbox import MAX_BYTES, FolderMailbox, Mailbox, MailboxError, bounded, duplicates, take
 from harvester.workers.places import open_mailbox
 from harvester.workers.rclone import Rclone, RcloneMailbox, explain
-from harvester.workers.settings import RcloneSettings
+from harvester.workers.round import parts_of
+from harvester.workers.settings import OverseerSettings, RcloneSettings
 from lab.drive.running import Running, running
 
 
@@ -228,3 +231,22 @@ def test_bad_days_of_drive_end_well_or_are_said(rclone: str, drive: Running, tmp
         _on_drive(rclone, tmp_path, "drive:nowhere").look()
     with pytest.raises(MailboxError, match="rclone knows no remote of this name"):
         _on_drive(rclone, tmp_path, "other:box").look()
+
+
+def test_a_bucket_is_asked_in_the_region_of_the_settings(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def opened(service: str, region: str | None) -> Any:
+        asked.append((service, region))
+        return bucket
+
+    monkeypatch.setattr("harvester.tokens.aws_stores.open_client", opened)
+    worker = {"name": "colab", "mailbox": "s3://bucket/box"}
+    data = {"host_id": "h1", "region": "ap-south-1", "data_dir": str(tmp_path), "workers": [worker]}
+    settings = validate(OverseerSettings, data)
+    parts = parts_of(settings, settings.workers[0], SystemClock())
+    parts.mailbox.put("a", b"x")
+    assert asked == [("s3", "ap-south-1")]
+    assert bucket.get_object(Bucket="bucket", Key="box/a")["Body"].read() == b"x"

@@ -10,10 +10,11 @@ from tests.workers.conftest import Place
 
 from harvester import cli
 from harvester.alerts.inbox import take
+from harvester.base.errors import ConfigError
 from harvester.base.validation import validate
 from harvester.config.file import NotRecordingError, find_settings, load_settings
-from harvester.health.facts import Disk, Facts
-from harvester.health.installed import Installed
+from harvester.health.facts import Disk, Facts, Unit
+from harvester.health.installed import Installed, find_installed
 from harvester.health.musts import TITLES, check_host
 from harvester.health.view import make_view
 
@@ -99,6 +100,35 @@ def test_nothing_that_is_lost_on_it_is_lost_in_a_session(onlooker: Onlooker) -> 
     recorder = validate(Installed, onlooker.data | {"records": True})
     assert view._replace(installed=recorder).in_session
     assert {check.name for check in check_host(view._replace(installed=recorder))} == set(TITLES)
+
+
+def test_what_another_role_put_there_is_watched_as_well(onlooker: Onlooker) -> None:
+    beside = onlooker.installed.with_name("installed.d")
+    beside.mkdir()
+    units = ["harvester-workers.timer", "harvester-workers.service", "harvester-worker-door.service"]
+    timers = ["harvester-workers.timer", "harvester-worker-door.service"]
+    (beside / "overseer.json").write_text(json.dumps({"timers": timers, "units": units}))
+    installed = find_installed()
+    assert installed is not None and installed.timers == ("harvester-watch.timer", *timers)
+
+    seen = {name: Unit(present=True, active="active", sub="waiting", next_ns=9) for name in (*installed.timers, *units)}
+    stopped = seen | {
+        "harvester-workers.timer": Unit(present=True, active="inactive", sub="dead"),
+        "harvester-worker-door.service": Unit(present=True, active="failed", sub="failed"),
+    }
+
+    def say(units: dict[str, Unit]) -> str:
+        facts = Facts(at_ns=1, booted_ns=0, units=units)
+        view = make_view(installed, facts, settings=None, calendar=None, watched_ns=1, now_ns=2)
+        [check] = [check for check in check_host(view) if check.name == "timers"]
+        return check.detail
+
+    assert "does not wait (inactive)" in say(stopped) and "harvester-worker-door.service does not run" in say(stopped)
+    assert "does not" not in say(seen)
+
+    (beside / "overseer.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"overseer\.json: what must be on this host cannot be read"):
+        find_installed()
 
 
 def test_its_disk_needs_no_room_for_what_is_recorded(onlooker: Onlooker) -> None:

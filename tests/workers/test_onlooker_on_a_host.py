@@ -1,13 +1,14 @@
 """A booted host that watches and records nothing: built by site.yml with neither symbols nor a broker."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.scenarios import changes, lab_machine
-from tests.sre.world import CHANNELS, REGION, World, build, repeat_until
+from tests.sre.memory import MIB, limit_of, table, watched
+from tests.sre.world import CHANNELS, HOST, REGION, World, build, repeat_until
 
 __all__ = ["lab_machine"]
 pytestmark = pytest.mark.long
@@ -53,6 +54,37 @@ def test_a_person_sees_to_a_worker(world: World) -> None:
         "colab: restart_requested.json is in its mailbox"
     )
     assert world.here("./inv due").code in (0, 3)
+
+
+def test_a_timer_that_does_not_wait_is_told_and_start_sees_to_it(world: World) -> None:
+    world.host("systemctl stop harvester-workers.timer")
+
+    def timers() -> "dict[str, Any]":
+        said = world.host("/opt/harvester/libexec/any-release health --json", check=False).stdout
+        return next(check for check in json.loads(said)["checks"] if check["name"] == "timers")
+
+    told, _ = repeat_until(lambda: not timers()["ok"], 240)
+    assert told and "harvester-workers.timer does not wait" in timers()["detail"] and timers()["fix"] == "./inv start"
+    said = world.here("./inv start")
+    assert said.code == 0, said.output
+    assert world.host("systemctl is-active harvester-workers.timer").stdout == "active\n"
+    again, _ = repeat_until(lambda: bool(timers()["ok"]), 240)
+    assert again, timers()
+
+
+def test_all_that_it_runs_fits_a_host_of_512_mib(world: World, figure: Callable[..., None]) -> None:
+    group = world.lab.host(HOST).group
+    folder = limit_of(group)
+    if folder is None:
+        pytest.skip("this machine enforces no memory limit on a group of processes (cgroup v1, memory)")
+    with watched(group, folder, 512 * MIB) as peaks:
+        for _ in range(2):  # at once, which their timers avoid
+            world.host("systemctl start harvester-workers harvester-alert harvester-watch")
+    print(table(peaks))
+    ours = [pss for unit, (_, pss) in peaks.units.items() if unit.startswith("harvester-")]
+    figure("pss_of_our_units_mib", round(sum(ours) / MIB), bound="<= 384", unit="MiB")
+    figure("host_not_reclaimable_mib", round(peaks.host / MIB), bound="<= 512", unit="MiB")
+    assert peaks.killed == 0 and ours, table(peaks)
 
 
 def test_a_second_run_changes_nothing_and_a_check_passes(world: World) -> None:

@@ -71,6 +71,10 @@ options:
     type: list
     elements: str
     default: []
+  worker_door:
+    description: Whether there is a door for error reports of workers elsewhere.
+    type: bool
+    default: false
 author: Alpha Harvester
 """
 
@@ -104,6 +108,7 @@ def ensure(here: Any, arguments: dict[str, Any]) -> Any:
     feed = feed_of(arguments["feed_symbols"], arguments["feed_prefix"], arguments["host_feeds"])
     account, refresh = arguments["broker_account"], arguments["broker_refresh"]
     means = {"account": account, "refresh": refresh, "feed": bool(feed), "hosts": arguments["hosts"]}
+    means["door"] = arguments["worker_door"]
     functions = chosen(arguments["functions"], **means)
     found = read_account(here, names, functions=functions, **{key: arguments[key] for key in keys})
     return Outcome({}, {}, {"look": found})

@@ -18,6 +18,7 @@ from tests.recorder.fakes import make_token
 from tests.tokens.conftest import nothing_kept_between_tests  # noqa: F401
 
 from harvester.base.aws_names import Names
+from harvester.base.clock import SystemClock
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import Secret
 from harvester.page import function
@@ -26,6 +27,7 @@ from harvester.tokens import refresh as refreshes
 from harvester.tokens.login import App, LoginError
 from harvester.tokens.places import open_place
 from harvester.tokens.web import BrokerAnswer
+from harvester.workers.door.bucket import StoredTokens
 from runbook.aws.account import refuse_plain_text
 from runbook.fleet import inventory
 from runbook.fleet.inventory import Host
@@ -112,6 +114,7 @@ READERS: dict[str, tuple[Callable[[], object], str]] = {
     "app-secret of a login": (log_in, "s3cret"),
     "schwab-app-secret": (schwab, "s3cret"),
     "pin": (refresh, "4321"),
+    "worker-tokens": (lambda: StoredTokens(function.store("worker_tokens"), SystemClock()), f"colab {'t' * 64}"),
 }
 
 

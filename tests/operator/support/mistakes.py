@@ -137,6 +137,11 @@ MISTAKES = [
     Mistake("inv demo --here --summary {empty}/deeper/x.json", 2, r"--summary .*: there is no directory"),
     Mistake("inv configure --answers {empty}/nothing", 2, r"nothing cannot be read \(No such file or directory\)"),
     Mistake("inv configure --answers {file}", 2, r"file is not JSON"),
+    Mistake(
+        "inv configure --worker --output {empty}/nothing", 2, r"nothing is no directory with an inventory\. Correct"
+    ),
+    Mistake("inv configure --worker --output {file}", 2, r"file is no directory with an inventory\. Correct --output"),
+    Mistake("inv configure --host h1", 2, r"--host belongs to --worker\."),
     Mistake("inv configure --answers {empty}", 2, r"empty cannot be read \(Is a directory\)"),
     Mistake("inv deploy --inventory {empty}/nothing", 2, r"There is no inventory at .*nothing"),
     Mistake("inv stop --inventory {empty}/nothing", 2, r"There is no inventory at .*nothing"),

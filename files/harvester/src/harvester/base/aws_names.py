@@ -18,6 +18,9 @@ BUCKET = re.compile(r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]\Z")
 LAKE_PREFIX = "lake/"
 """The bucket holds the lake under this prefix, by the same relative paths, manifests included."""
 
+WORKER_INBOX = "workers/inbox/"
+"""Below it, a folder for each worker: error reports that the function worker-door took, until they are taken."""
+
 SECRETS = {
     "access_token": "fyers/access-token",
     "app_secret": "fyers/app-secret",
@@ -33,13 +36,16 @@ SECRETS = {
     "application_variables": "application/variables",
     "database_password": "database/password",
     "rclone_token": "rclone/token",
+    "worker_tokens": "workers/door-tokens",
     "reminder_state": "alerts/reminder-state",
     "feed_state": "price-feed/state",
 }
 """Secrets by what they are, and their parameters below `/<project>/<environment>/`; the states are kept like them."""
 USED_LINKS = "token-page/used/"
 """Below it, a parameter for each link and each login of the token page that was used."""
-FUNCTIONS = ("dead-man", "morning", "evening", "token-page", "token-refresh", "reminder", "ingestion", "etl")
+FUNCTIONS = (
+    "dead-man", "morning", "evening", "token-page", "token-refresh", "reminder", "ingestion", "etl", "worker-door",
+)  # fmt: skip
 ROLES = ("host", *FUNCTIONS, "scheduler", "operator")
 
 

@@ -16,7 +16,7 @@ from harvester.calendar import NSE_CASH
 from harvester.capture.candles import CandleFeed
 from harvester.capture.context import RecorderContext
 from harvester.capture.feed import Feed
-from harvester.capture.polls import Deviations, PollFeed
+from harvester.capture.polls import PollFeed
 from harvester.capture.recorder import Recorder
 from harvester.capture.sink import JournalSink
 from harvester.capture.status import write_status
@@ -42,7 +42,7 @@ class StatusPublisher:
         self,
         context: RecorderContext,
         *,
-        polls: PollFeed | None,
+        polls: PollFeed,
         streams: Sequence[StreamFeed],
         candles: CandleFeed | None = None,
         keeper: TokenKeeper,
@@ -138,7 +138,7 @@ class StatusPublisher:
             "symbols": symbols,
             "feeds": {feed.name: _describe_feed(feed) for feed in self._streams},
             **({"candles": self._candles.describe()} if self._candles else {}),
-            "polling": self._polls is not None and self._polls.next_due_ns is not None,
+            "polling": self._polls.next_due_ns is not None,
             "open_gaps": open_gaps,
             "token": {
                 "state": access.token_state(wall_ns),
@@ -150,7 +150,7 @@ class StatusPublisher:
             },
             "journal": describe_journal(self._context.sink),
             "lost_today": self._context.sink.lost.describe(today.isoformat()),
-            "deviation_ms": (self._polls.deviations if self._polls else Deviations()).describe(),
+            "deviation_ms": self._polls.deviations.describe(),
             "disk": {"free_bytes": recorder.disk.free_bytes, "full": recorder.disk.is_full},
             "calendar": {
                 "valid_until": recorder.calendar.valid_until.isoformat(),

@@ -131,12 +131,11 @@ def build_recorder(
     lookup: SymbolLookup | SchwabLookup
     if isinstance(client, SchwabRestClient):
         lookup, streams = SchwabLookup(settings.all_symbols, client, context.access, clock), list[StreamFeed]()
-        polls = None
     else:
         lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), clock)
         streams = _build_streams(context, client, lookup, tls)
-        down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
-        polls = PollFeed(context, client, down_for=down_for, observer=observer)
+    down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
+    polls = PollFeed(context, client, down_for=down_for, observer=observer)
     calendars = _build_reloader(context, calendar)
     candles = _build_candles(context, client, calendars)
     publisher = StatusPublisher(
@@ -162,7 +161,7 @@ def build_recorder(
 
     recorder = Recorder(
         context,
-        feeds=[*([polls] if polls else []), *streams, *([candles] if candles else [])],
+        feeds=[polls, *streams, *([candles] if candles else [])],
         keeper=keeper,
         notifier=Notifier(),
         calendars=calendars,

@@ -90,7 +90,7 @@ def _look(settings: OverseerSettings, clock: Clock) -> int:
     failed = []
     with alone(settings):
         try:
-            for remote in take_logins(settings.rclone):
+            for remote in take_logins(settings.rclone, settings.region):
                 print(f"the remote {remote} has the login that was stored")
         except HarvesterError as error:
             failed.append(str(error))

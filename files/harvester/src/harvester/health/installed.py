@@ -7,13 +7,17 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from harvester.base.errors import ConfigError
 from harvester.base.validation import Model, Refused, validate
 from harvester.config.alerting import AlertSettings
 
+Read = TypeVar("Read", bound=Model)
 VARIABLE = "HARVESTER_INSTALLED"
-NAME = "installed.json"
+NAME, BESIDE = "installed.json", "installed.d"
 RELEASES = "releases"
 TIMER, SERVICE = ".timer", ".service"
 
@@ -33,7 +37,7 @@ class Installed(Model, frozen=True, kw_only=True):
     services: tuple[str, ...]
     """Units that are enabled and run all the time."""
     timers: tuple[str, ...]
-    """Timers and paths that are enabled and wait."""
+    """Timers and paths that are enabled and wait, and services that, like them, run where they are chosen."""
     units: tuple[str, ...]
     """Every unit file of ours."""
     records: bool = True
@@ -46,13 +50,28 @@ class Installed(Model, frozen=True, kw_only=True):
     """How people are told where the configuration cannot be read."""
 
 
+class InstalledBeside(Model, frozen=True):
+    """A file of `installed.d` beside it: units that another role put here."""
+
+    timers: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+
 def find_installed() -> Installed | None:
-    """What is installed here; None for a release that is none of a host's. Raises ConfigError."""
+    """What is installed here, by all roles; None for a release that is none of a host's. Raises ConfigError."""
     path = _path()
     if path is None:
         return None
+    found = _read(Installed, path)
+    for beside in sorted(path.with_name(BESIDE).glob("*.json")):
+        more = _read(InstalledBeside, beside)
+        found = replace(found, timers=(*found.timers, *more.timers), units=(*found.units, *more.units))
+    return found
+
+
+def _read(kind: type[Read], path: Path) -> Read:
     try:
-        return validate(Installed, json.loads(path.read_bytes()))
+        return validate(kind, json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:  # Refused is a ValueError
         why = error.strerror if isinstance(error, OSError) else error
         what = f"\n{why}" if isinstance(error, Refused) else f" ({why})"

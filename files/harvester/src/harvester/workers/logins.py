@@ -13,7 +13,7 @@ from harvester.base.errors import ConfigError, HarvesterError
 from harvester.base.files import replace_file
 from harvester.base.redaction import register_text
 from harvester.tokens.places import open_place, storing
-from harvester.tokens.stores import StoredToken
+from harvester.tokens.stores import Store, StoredToken
 from harvester.workers.settings import RcloneSettings
 
 TAKEN = "taken.json"
@@ -23,8 +23,8 @@ SECRET_NAME = "rclone-token"  # noqa: S105  # the name by which secret-put knows
 MODE = 0o600
 
 
-def take_logins(settings: RcloneSettings) -> list[str]:
-    """Take over what was stored since; the remotes that have a new secret then.
+def take_logins(settings: RcloneSettings, region: str | None = None) -> list[str]:
+    """Take over what was stored since; the remotes that have a new secret then. `region` is of stores in AWS.
 
     Raises ConfigError for a place or secret that cannot be used and HarvesterError where it cannot be read or written;
     rclone's configuration stays as it is.
@@ -34,7 +34,7 @@ def take_logins(settings: RcloneSettings) -> list[str]:
         return []
     taken, changed = _read_taken(settings.config.with_name(TAKEN)), []
     for remote, key, place in wanted:
-        stored = _read(remote, key, place, has_one=f"{remote}.{key}" in taken)
+        stored = _read(open_place(place, region), remote, key, has_one=f"{remote}.{key}" in taken)
         if stored is None or taken.get(f"{remote}.{key}") == stored.version:
             continue
         value = _check(remote, key, stored.value.get_secret_value())
@@ -45,9 +45,8 @@ def take_logins(settings: RcloneSettings) -> list[str]:
     return changed
 
 
-def _read(remote: str, key: str, place: str, *, has_one: bool) -> StoredToken | None:
+def _read(store: Store, remote: str, key: str, *, has_one: bool) -> StoredToken | None:
     """None where nothing is stored any more, and rclone has what was."""
-    store = open_place(place)
     stored = store.read()
     if stored is None and not has_one:
         raise ConfigError(

@@ -7,8 +7,8 @@ from harvester.workers.rclone import Rclone, RcloneMailbox
 from harvester.workers.settings import RcloneSettings
 
 
-def open_mailbox(place: str, rclone: RcloneSettings) -> Mailbox:
-    """/folder, s3://bucket/prefix or remote:folder. Nothing is asked of it yet."""
+def open_mailbox(place: str, rclone: RcloneSettings, region: str | None = None) -> Mailbox:
+    """/folder, s3://bucket/prefix or remote:folder. Nothing is asked of it yet. `region` is of buckets."""
     if place.startswith("/"):
         return FolderMailbox(Path(place))
     if place.startswith("s3://"):
@@ -17,5 +17,5 @@ def open_mailbox(place: str, rclone: RcloneSettings) -> Mailbox:
         from harvester.workers.bucket import BucketMailbox
 
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        return BucketMailbox(open_client("s3", None), bucket, prefix)
+        return BucketMailbox(open_client("s3", region), bucket, prefix)
     return RcloneMailbox(place, Rclone(rclone.program, rclone.config))

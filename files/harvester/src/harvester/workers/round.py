@@ -77,7 +77,7 @@ def alone(settings: OverseerSettings) -> Iterator[None]:
 
 def parts_of(settings: OverseerSettings, worker: WorkerSettings, clock: Clock) -> Parts:
     """Open its mailbox and make its folder. Raises HarvesterError."""
-    parts = Parts(settings, worker, open_mailbox(worker.mailbox, settings.rclone), clock)
+    parts = Parts(settings, worker, open_mailbox(worker.mailbox, settings.rclone, settings.region), clock)
     try:
         make_directory(parts.folder)
     except OSError as error:
@@ -130,7 +130,7 @@ def _see(parts: Parts) -> tuple[list[Entry], Sight]:
 
 def _empty(parts: Parts, place: str, memory: Memory) -> Memory:
     """Take the reports that a door put into a place of its own."""
-    inbox = open_mailbox(place, parts.settings.rclone)
+    inbox = open_mailbox(place, parts.settings.rclone, parts.settings.region)
     try:
         names = sorted(entry.name for entry in inbox.look() if entry.name.endswith(".json"))
     except MailboxError as error:

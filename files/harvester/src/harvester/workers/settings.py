@@ -106,6 +106,8 @@ class OverseerSettings(Model, frozen=True, kw_only=True):
     workers: tuple[WorkerSettings, ...]
     data_dir: Path = Path("/var/lib/harvester/workers")
     alert_inbox: Path = Path("/var/spool/harvester-alert")
+    region: str | None = None
+    """Of mailboxes in S3 and secrets in SSM, where the environment does not say it."""
     rclone: RcloneSettings = RcloneSettings()
     door: DoorSettings = DoorSettings()
 

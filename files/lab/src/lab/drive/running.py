@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from exchange.certificates import ensure_certificates, server_context
-from lab.drive.server import HOSTS, Drive, make_server
+from lab.drive.server import HOSTS, Api, Drive, make_server
 
 REMOTE = "drive"
 
@@ -21,27 +22,26 @@ class Running(Drive):
     environment: dict[str, str]
 
     def rclone_config(self, path: Path) -> None:
-        """Write rclone's configuration with the remote `drive`, logged in as a person; its access token has expired."""
-        expired = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
-        token = {
-            "access_token": "old",
-            "token_type": "Bearer",
-            "refresh_token": self.logins.refresh_token,
-            "expiry": expired,
-        }
+        """Write rclone's configuration with the remote `drive`, logged in as a person."""
         path.write_text(
-            f"[{REMOTE}]\ntype = drive\nscope = drive\nclient_id = x\nclient_secret = y\ntoken = {json.dumps(token)}\n"
+            f"[{REMOTE}]\ntype = drive\nscope = drive\nclient_id = x\nclient_secret = y\ntoken = {self.login()}\n"
         )
         path.chmod(0o600)
 
+    def login(self) -> str:
+        """The token of a person, as `rclone authorize` prints it; its access token has expired."""
+        expired = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+        fields = {"access_token": "old", "token_type": "Bearer", "expiry": expired}
+        return json.dumps(fields | {"refresh_token": self.logins.refresh_token})
+
 
 @contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    """A Drive that is empty; its certificates are in this folder."""
+def running(folder: Path, others: Mapping[str, Api] = MappingProxyType({})) -> Iterator[Running]:
+    """A Drive that is empty, and others by their hosts besides it; its certificates are in this folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    ensure_certificates(folder, HOSTS)
+    ensure_certificates(folder, (*HOSTS, *others))
     drive = Running()
-    server = make_server(drive, server_context(folder))
+    server = make_server(drive, server_context(folder), others)
     proxy, ca = f"http://127.0.0.1:{server.server_address[1]}", str(folder / "ca.pem")
     drive.environment = {
         "HTTPS_PROXY": proxy,

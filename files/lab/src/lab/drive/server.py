@@ -4,8 +4,9 @@ import json
 import re
 import ssl
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from lab.drive import answers
@@ -18,6 +19,12 @@ from lab.drive.uploads import Sessions, UploadError, add, multipart
 HOSTS = ("www.googleapis.com", "oauth2.googleapis.com", "drive.google.com")
 PATH = re.compile(r"(?:/upload|/resumable/upload)?/drive/v3/files(?:/([^/]+))?\Z")
 PAGE = 100
+
+
+class Api(Protocol):
+    """What another host than Google's answers."""
+
+    def answer(self, method: str, address: str, headers: dict[str, str], body: bytes) -> Answer: ...
 
 
 class CutError(Exception):
@@ -154,8 +161,8 @@ class Drive:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, drive: Drive, context: ssl.SSLContext) -> None:
-        self.drive, self.context = drive, context
+    def __init__(self, drive: Drive, context: ssl.SSLContext, others: Mapping[str, Api]) -> None:
+        self.drive, self.context, self.others = drive, context, others
         super().__init__(("127.0.0.1", 0), _Handler)
 
 
@@ -163,10 +170,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
     timeout = 60
+    _api: Api
 
     def do_CONNECT(self) -> None:
         host, _, port = self.path.rpartition(":")
-        if host not in HOSTS or port != "443" or self.server.drive.mishaps.away:
+        if host not in (*HOSTS, *self.server.others) or port != "443" or self.server.drive.mishaps.away:
             self.send_error(502)
             self.close_connection = True
             return
@@ -175,6 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile = self.connection.makefile("rb")
         self.wfile = self.connection.makefile("wb", buffering=0)
         self.close_connection = False
+        self._api = self.server.others.get(host, self.server.drive)
 
     def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -195,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = self._body()
             time.sleep(self.server.drive.mishaps.slow_seconds)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = self.server.drive.answer(self.command, self.path, headers, body)
+            answer = self._api.answer(self.command, self.path, headers, body)
             self._send(answer)
         except (CutError, OSError):
             self.close_connection = True
@@ -218,6 +227,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: `mishaps.seen` has each request."""
 
 
-def make_server(drive: Drive, context: ssl.SSLContext) -> ThreadingHTTPServer:
-    """A proxy on loopback and a free port, which answers for Google itself; call serve_forever()."""
-    return _Server(drive, context)
+def make_server(drive: Drive, context: ssl.SSLContext, others: Mapping[str, Api]) -> ThreadingHTTPServer:
+    """A proxy on loopback and a free port, which answers for Google and `others` itself; call serve_forever()."""
+    return _Server(drive, context, others)

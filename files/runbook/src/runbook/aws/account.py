@@ -89,6 +89,7 @@ def describe(names: Names, account: str) -> dict[str, Any]:
         "database": names.database,
         "namespace": aws_names.NAMESPACE,
         "lake_prefix": aws_names.LAKE_PREFIX,
+        "worker_inbox": aws_names.WORKER_INBOX,
     }
 
 

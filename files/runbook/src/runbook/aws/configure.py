@@ -1,7 +1,7 @@
 """configure: answers become inventory/aws, beside what was edited there; nothing is created in AWS."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,18 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from harvester.base.aws_names import PROJECT, Names
 from harvester.base.errors import ConfigError
 from harvester.base.files import replace_file
-from runbook.aws.merging import blocks, differing, merge, read_variables
 from runbook.aws.optional import LEAVING_OUT
 from runbook.aws.questions import QUESTIONS, split
 from runbook.aws.session import Account
+from runbook.console.asking import Ask, Say, ask_until
+from runbook.console.variables import blocks, differing, merge, read_variables
 from runbook.fleet.keys import make_key
 
 AWS_KEY = "alias/aws/ebs"
 KEY = Path("~/.ssh/alpha-harvester")
 FILES = {"all.yml.j2": "group_vars/all.yml", "aws_ec2.yml.j2": "aws_ec2.yml"}
 NOTHING: Mapping[str, str] = MappingProxyType({})
-Ask = Callable[[str, str], str]
-Say = Callable[[str], None]
 
 
 STATED = {
@@ -71,13 +70,7 @@ def ask_all(ask: Ask, say: Say, *, known: Mapping[str, str] | None = None, my_ne
             say(f"{question.text}: {default}")
             answers[question.key] = default
             continue
-        while True:
-            answers[question.key] = ask(question.text, default).strip()
-            try:
-                question.check(answers[question.key], answers)
-                break
-            except ConfigError as error:
-                say(str(error))
+        answers[question.key] = ask_until(question.text, default, question.beside(answers), ask, say)
     return answers
 
 

@@ -14,7 +14,9 @@ from runbook.aws.price_feed import HOSTS, PLACE, SYMBOLS, feed_of
 
 MORNING, EVENING = "morning", "evening"
 PAGE, REFRESH, REMINDER = "token-page", "token-refresh", "reminder"
-INGESTION, ETL = "ingestion", "etl"
+INGESTION, ETL, DOOR = "ingestion", "etl", "worker-door"
+DOOR_WANTED = "aws_functions_worker_door"
+"""The variable by which an environment has a door for reports of workers elsewhere."""
 OF_HOSTS = {"dead-man", MORNING, EVENING}
 OF_FEED = {INGESTION, ETL}
 """They have a price feed where the inventory names its symbols."""
@@ -35,20 +37,33 @@ ROLE_TRIES, ROLE_SECONDS = 7, 5.0
 NOTHING = {"concurrency": None, "on_failure": None, "public_url": PRIVATE}
 
 
-def chosen(named: Iterable[str], *, account: str, refresh: bool, feed: bool = False, hosts: bool = True) -> list[str]:
+def chosen(
+    named: Iterable[str],
+    *,
+    account: str,
+    refresh: bool,
+    feed: bool = False,
+    hosts: bool = True,
+    door: bool = False,
+) -> list[str]:
     """The functions of an environment: those that are named, or without a name all that can work there.
 
     The token page needs the `account` at the broker whose token it keeps; the refresh needs it too, and an account that
     still has that flow (`refresh`); ingestion and ETL need symbols of a price feed (`feed`); dead-man, morning and
-    evening need `hosts`. ConfigError for a name that is none, and for one that lacks what it needs.
+    evening need `hosts`; the door for workers has to be wanted (`door`). ConfigError for a name that is none, and for
+    one that lacks what it needs.
     """
     without_means = {REFRESH} if not refresh else set()
-    for has, functions in ((account, NEED_ACCOUNT), (feed, OF_FEED), (hosts, OF_HOSTS)):
+    for has, functions in ((account, NEED_ACCOUNT), (feed, OF_FEED), (hosts, OF_HOSTS), (door, {DOOR})):
         without_means |= set() if has else functions
     wanted = set(named) or set(FUNCTIONS) - without_means
     unknown = sorted(wanted - set(FUNCTIONS))
     if unknown:
         raise ConfigError(f"aws_functions_deployed: there is no function {unknown[0]}. Name of {', '.join(FUNCTIONS)}.")
+    if DOOR in wanted and not door:
+        raise ConfigError(
+            f"aws_functions_deployed: {DOOR} is open to the whole world. Say {DOOR_WANTED}: true besides."
+        )
     if not hosts and (idle := sorted(wanted & OF_HOSTS)):
         raise ConfigError(
             f"aws_functions_deployed: {' and '.join(idle)} see to hosts, and harvester_count is 0. Leave them out."
@@ -79,7 +94,8 @@ def deployed(variables: Mapping[str, Any]) -> list[str]:
     place, of_hosts = str(variables.get(PLACE, "")), variables.get(HOSTS, ())
     feed = feed_of(variables.get(SYMBOLS, ()), place, of_hosts)
     named, hosts = variables["aws_functions_deployed"], bool(variables.get("aws_host_names", True))
-    return chosen(named, account=account, refresh=refresh, feed=bool(feed), hosts=hosts)
+    door = bool(variables.get(DOOR_WANTED))
+    return chosen(named, account=account, refresh=refresh, feed=bool(feed), hosts=hosts, door=door)
 
 
 def ensure_settings(

@@ -6,7 +6,7 @@ from harvester.base.aws_names import FUNCTIONS, LAKE_PREFIX, SECRETS
 from runbook.aws import glue
 from runbook.aws.account import find_instances, find_parameters
 from runbook.aws.environment import Environment
-from runbook.aws.functions import ETL
+from runbook.aws.functions import DOOR, ETL, PAGE
 from runbook.aws.outcome import pages
 from runbook.aws.price_feed import PLACE
 
@@ -27,7 +27,8 @@ def read_outputs(here: Environment, account: str, partition: str = "aws") -> dic
         "lake": bucket and f"s3://{bucket}/{LAKE_PREFIX}",
         "functions": functions,
         "price_feed": _price_feed(here, bucket) if ETL in functions else None,
-        "token_page": _token_page(here) if "token-page" in functions else None,
+        "token_page": _url(here, PAGE) if PAGE in functions else None,
+        "worker_door": _url(here, DOOR) if DOOR in functions else None,
         "topic": _topic(clients.client("sns"), f"arn:{partition}:sns:{names.region}:{account}:{names.topic}"),
         "hosts": [
             {key: host[key] for key in ("name", "id", "state", "type", "address")}
@@ -59,10 +60,10 @@ def _functions(here: Environment) -> dict[str, str]:
     return {one: arns[name] for one in FUNCTIONS if (name := here.names.function(one)) in arns}
 
 
-def _token_page(here: Environment) -> str | None:
+def _url(here: Environment, function: str) -> str | None:
     client = here.account.client("lambda")
     try:
-        return str(client.get_function_url_config(FunctionName=here.names.function("token-page"))["FunctionUrl"])
+        return str(client.get_function_url_config(FunctionName=here.names.function(function))["FunctionUrl"])
     except client.exceptions.ResourceNotFoundException:
         return None
 

@@ -37,6 +37,10 @@ class Question:
     check: Callable[[str, Answers], None]
     asked: bool = True
 
+    def beside(self, answers: Answers) -> Callable[[str], None]:
+        """The check of this answer beside those of the questions before it."""
+        return lambda value: self.check(value, answers)
+
 
 def check_profile(value: str, _: Answers) -> None:
     """The credentials work: AWS says whose they are."""

@@ -13,7 +13,7 @@ from runbook.aws import environment as environments
 from runbook.aws.account import find_instances, find_parameters
 from runbook.aws.bucket import BLOCKED, bucket_exists, read_bucket
 from runbook.aws.environment import Environment
-from runbook.aws.functions import OF_FEED, PAGE, deployed
+from runbook.aws.functions import DOOR, OF_FEED, PAGE, deployed
 from runbook.aws.glue import database_exists
 from runbook.aws.host_keys import find_keys, read_console
 from runbook.aws.schedules import read_schedules
@@ -160,6 +160,10 @@ def check_secrets(here: Environment, _: str) -> Iterator[Finding]:
         if found.get(here.names.parameter(secret)) != "SecureString":
             fix = f"./inv secret-put --name {secret.replace('_', '-')} --inventory inventory/aws"
             yield warn("token page", f"{here.names.parameter(secret)} is not stored, so no login works there", fix)
+    tokens = here.names.parameter("worker_tokens")
+    if DOOR in deployed(here.variables) and found.get(tokens) != "SecureString":
+        fix = "./inv secret-put --name worker-tokens --inventory inventory/aws < FILE"
+        yield warn("worker door", f"{tokens} is not stored, so the door lets no worker in", fix)
 
 
 def check_schedules(here: Environment, _: str) -> Iterator[Finding]:
@@ -196,22 +200,29 @@ def check_functions(here: Environment, _: str) -> Iterator[Finding]:
 
 def check_token_page(here: Environment, _: str) -> Iterator[Finding]:
     """The page answers at its public address, with 404 where the caller has no link."""
+    if PAGE in deployed(here.variables):
+        yield _check_address(here, "token page", PAGE, "", (404, "to a caller without a link"))
+
+
+def check_worker_door(here: Environment, _: str) -> Iterator[Finding]:
+    """The door answers at its public address; 503 says that no tokens are stored."""
+    if DOOR in deployed(here.variables):
+        yield _check_address(here, "worker door", DOOR, "health", (200, "to GET /health"))
+
+
+def _check_address(here: Environment, what: str, function: str, path: str, expected: tuple[int, str]) -> Finding:
     import httpx
 
-    if PAGE not in deployed(here.variables):
-        return
-    client, name = here.account.client("lambda"), here.names.function(PAGE)
-    url = client.get_function_url_config(FunctionName=name)["FunctionUrl"]
+    client, name = here.account.client("lambda"), here.names.function(function)
+    url, (code, to_whom) = client.get_function_url_config(FunctionName=name)["FunctionUrl"], expected
     try:
-        status = httpx.get(url, timeout=PAGE_SECONDS).status_code
+        status = httpx.get(f"{url}{path}", timeout=PAGE_SECONDS).status_code
     except httpx.HTTPError as error:
-        yield fail("token page", f"{url} does not answer ({error})", "Is the network up? If so: " + SITE)
-        return
-    if status == httpx.codes.NOT_FOUND:
-        yield ok("token page", f"{url} answers 404 to a caller without a link")
-    else:
-        why = "its permissions are not both there" if status == httpx.codes.FORBIDDEN else "look at its log group"
-        yield fail("token page", f"{url} answers {status}, not 404, to a caller without a link: {why}", SITE)
+        return fail(what, f"{url} does not answer ({error})", "Is the network up? If so: " + SITE)
+    if status == code:
+        return ok(what, f"{url} answers {code} {to_whom}")
+    why = "its permissions are not both there" if status == httpx.codes.FORBIDDEN else "look at its log group"
+    return fail(what, f"{url} answers {status}, not {code}, {to_whom}: {why}", SITE)
 
 
 def check_rights(here: Environment, account: str) -> Iterator[Finding]:
@@ -242,6 +253,7 @@ CHECKS = (
     check_schedules,
     check_functions,
     check_token_page,
+    check_worker_door,
     check_support,
     check_rights,
 )

@@ -51,7 +51,14 @@ OPERATOR_VARIABLES = (
     "harvester_market",
     "harvester_calendar_file",
     "harvester_index_lists_file",
-    "overseer_settings",  # of workers elsewhere: what the role overseer takes
+    "overseer_settings",  # of workers elsewhere: what the roles overseer and rclone take
+    "overseer_door",
+    "overseer_sync",
+    "overseer_champion",
+    "overseer_code",
+    "rclone_remotes",
+    "rclone_secrets",
+    "harvester_records",
     "database_backup",  # of a PostgreSQL database: what the role of that name takes
     "broker_secret_file",  # JSON with "secret" and "redirect_uri", or the bare app secret
     "broker_secret_parameter",  # or the name of an SSM parameter with it; without either, it is asked for

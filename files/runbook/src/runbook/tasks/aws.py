@@ -4,6 +4,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
+from harvester.base.errors import ConfigError
 from runbook.tasks.here import ROOT, awake_hosts_of, hosts_of, play, store_at
 from runbook.tasks.options import OUTPUT, WHERE, agree, operator
 
@@ -12,9 +13,24 @@ from runbook.tasks.options import OUTPUT, WHERE, agree, operator
     answers="JSON file with the answers instead of questions: profile, region, environment, symbols, app_id, email, "
     "cap_dollars, connection, source, hosts, client_id, redirect_uri",
     output="directory to write to (default: inventory/aws)",
+    worker="ask about a worker elsewhere instead, and its overseer, a host of the inventory in the output directory",
+    host="with --worker: the host that watches it, where the inventory has several",
 )
-def configure(_: Context, answers: str | None = None, output: str = "inventory/aws") -> None:
+def configure(
+    _: Context,
+    answers: str | None = None,
+    output: str = "inventory/aws",
+    worker: bool = False,
+    host: str | None = None,
+) -> None:
     """Ask what AWS and the login need, check each at once, write inventory/aws; creates nothing in AWS."""
+    if worker:
+        from runbook.tasks.worker_questions import configure_worker
+
+        configure_worker(answers, output, host)
+        return
+    if host:
+        raise ConfigError("--host belongs to --worker. Leave it out, or give --worker besides.")
     from runbook.aws import configure, optional
     from runbook.aws.session import Account
     from runbook.tasks import presentation

@@ -200,6 +200,7 @@ def ask_answers(known: Mapping[str, str]) -> dict[str, str]:
     """The answers of the person at the terminal; `known` ones are offered. ConfigError without a terminal."""
     from runbook.aws.allow import my_network
     from runbook.aws.configure import ask_all
+    from runbook.console.asking import type_answer
 
     if not sys.stdin.isatty():
         raise ConfigError("No terminal is here to ask at. Give the answers in a file: ./inv configure --answers FILE.")
@@ -207,11 +208,7 @@ def ask_answers(known: Mapping[str, str]) -> dict[str, str]:
         network = my_network()
     except ConfigError:
         network = ""
-    return ask_all(_ask, lambda line: console().print(line, markup=False), known=known, my_network=network)
-
-
-def _ask(text: str, default: str) -> str:
-    return input(f"{text}{f' [{default}]' if default else ''}: ") or default
+    return ask_all(type_answer, lambda line: console().print(line, markup=False), known=known, my_network=network)
 
 
 def show_configured(written: Sequence[Path], plan: Sequence[str], inventory: str, answers: Mapping[str, str]) -> None:

@@ -50,7 +50,7 @@ OF_SCHWAB = {
 NEW_FILE = "put schwab-py's new file there"
 NEEDED = {"access_token"}
 BY_HAND = {"app_secret", "pin", "schwab_app_secret", "page_key", "channels", "postgres_dsn", "rclone_token"}
-BY_HAND |= {"application_variables", "database_password"}
+BY_HAND |= {"application_variables", "database_password", "worker_tokens"}
 UNREADABLE = "when it ends is not known: this login may not read it"
 SOON_NS = 3 * 86_400 * NS_PER_SECOND
 

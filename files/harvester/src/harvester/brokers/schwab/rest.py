@@ -12,7 +12,7 @@ from harvester.brokers.rest import RestClient
 from harvester.brokers.schwab.answers import judge_failure, judge_preference
 from harvester.brokers.schwab.history import PATH, history_query, judge_history
 from harvester.config.broker import BrokerSettings
-from harvester.journal.format import CANDLES, MAX_PAYLOAD, SCHWAB_HISTORY
+from harvester.journal.format import CANDLES, FYERS_REST, MAX_PAYLOAD, SCHWAB_HISTORY
 from harvester.ledger.outage import Outage
 
 BODY_LIMIT = MAX_PAYLOAD - CANDLES.size
@@ -23,8 +23,16 @@ QUOTES = "/marketdata/v1/quotes"
 class SchwabRestClient(RestClient):
     """A pool of kept-alive TLS connections. Certificates are checked against the host's CA store."""
 
+    number = FYERS_REST
+    """Of the feed that polls depth: it has no symbols in this market, and keeps the account of its windows."""
+
     def __init__(self, broker: BrokerSettings, *, timeout_seconds: float, tls: ssl.SSLContext, clock: Clock) -> None:
         super().__init__(broker.url, _headers, timeout_seconds=timeout_seconds, tls=tls, clock=clock)
+
+    async def fetch(self, symbol: str, scheduled_ns: int, token: Secret) -> PollResult:
+        """Nothing is sent: the broker has no depth to poll, and what says so is an outage as any other."""
+        result = self._fail(self._clock.wall_ns(), "refused", "Schwab has no depth to be polled")
+        return result._replace(symbol=symbol, scheduled_ns=scheduled_ns)
 
     async def prove_token(self, token: Secret) -> PollResult:
         """Ask for the user's preferences, which the broker gives to a valid token only."""

@@ -14,7 +14,7 @@ from typing import Any
 from harvester.base.clock import NS_PER_SECOND, Clock
 from harvester.base.errors import HarvesterError
 from harvester.workers.door.limits import Limiter
-from harvester.workers.door.tokens import Tokens
+from harvester.workers.door.tokens import TokenLines
 from harvester.workers.reports import MAX_BYTES, Report, parse_report
 
 PATHS = {"/health": "GET", "/status": "GET", "/report_error": "POST"}
@@ -29,7 +29,7 @@ HEADERS = {
 class Service:
     """The parts of a door. `keep` stores a report of a worker, durably; `status` is what is known of one."""
 
-    tokens: Tokens
+    tokens: TokenLines
     limiter: Limiter
     keep: Callable[[str, Report], None]
     status: Callable[[str], dict[str, Any]]
@@ -54,7 +54,11 @@ def handle(event: dict[str, Any], service: Service) -> dict[str, Any]:
         code = 405 if path in PATHS else 404
         return _answer(service, code, {"status": "error", "reason": "no such thing"})
     if path == "/status":
-        return _answer(service, 200, service.status(worker))
+        try:
+            return _answer(service, 200, service.status(worker))
+        except HarvesterError as error:
+            service.say(f"the status of {worker} is not known: {error}")
+            return _answer(service, 500, {"status": "error", "reason": "not known; ask again"})
     return _report(event, worker, service)
 
 

@@ -10,13 +10,44 @@ LEAST = 32
 """Characters: `openssl rand -hex 32` makes 64."""
 
 
-class Tokens:
-    """Read anew whenever the file changes, so that a rotation needs no restart."""
+class TokenLines:
+    """Whose token one is, of lines that were taken from somewhere; none before that."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[str, bytes]] = []
+
+    def refresh(self) -> None:
+        """Take what is new. Raises HarvesterError; what was taken before stays in force then."""
+        raise NotImplementedError
+
+    def take(self, text: str, place: object) -> None:
+        """Know these lines from now on. Raises ConfigError for lines that are none; `place` is where they are."""
+        lines = [line.split() for line in text.splitlines() if line.strip()]
+        if not lines or any(len(words) != 2 or len(words[1]) < LEAST for words in lines):
+            raise ConfigError(
+                f"{place}: each line must be a worker's name and a token of at least {LEAST} characters. Make one"
+                " with `openssl rand -hex 32`."
+            )
+        for _, token in lines:
+            register_text(token)
+        self._known = [(name, token.encode()) for name, token in lines]
+
+    def worker_of(self, given: str) -> str | None:
+        """Whose token this is. Every known one is compared, each in constant time."""
+        found = None
+        for name, token in self._known:
+            if hmac.compare_digest(token, given.encode("utf-8", "surrogateescape")):
+                found = name
+        return found
+
+
+class Tokens(TokenLines):
+    """Those of a file, which is read anew whenever it changes, so that a rotation needs no restart."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
         self._state: tuple[int, int] | None = None
-        self._known: list[tuple[str, bytes]] = []
         self.refresh()
 
     def refresh(self) -> None:
@@ -26,24 +57,10 @@ class Tokens:
             state = (found.st_mtime_ns, found.st_ino)
             if state == self._state:
                 return
-            lines = [line.split() for line in self._path.read_text("utf-8").splitlines() if line.strip()]
+            text = self._path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{self._path}: the tokens of the workers cannot be read ({type(error).__name__})."
             ) from error
-        if not lines or any(len(words) != 2 or len(words[1]) < LEAST for words in lines):
-            raise ConfigError(
-                f"{self._path}: each line must be a worker's name and a token of at least {LEAST} characters. Make one"
-                " with `openssl rand -hex 32`."
-            )
-        for _, token in lines:
-            register_text(token)
-        self._known, self._state = [(name, token.encode()) for name, token in lines], state
-
-    def worker_of(self, given: str) -> str | None:
-        """Whose token this is. Every known one is compared, each in constant time."""
-        found = None
-        for name, token in self._known:
-            if hmac.compare_digest(token, given.encode("utf-8", "surrogateescape")):
-                found = name
-        return found
+        self.take(text, self._path)
+        self._state = state
