@@ -5,9 +5,11 @@ import gc
 import json
 import operator
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 from tests.examples import FEW, LONG, SHORT
 
@@ -31,7 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = {}
+    read_models_once()
     settings.load_profile(LONG if config.getoption("--long") else FEW if config.getoption("--few") else SHORT)
+
+
+def read_models_once() -> None:
+    """The AWS SDK reads megabytes of JSON for the first client of each session, which took seconds of every suite."""
+    load_file = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+    JSONFileLoader.load_file = lambda self, file_path: load_file(file_path)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

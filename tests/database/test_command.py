@@ -158,7 +158,7 @@ def test_a_client_older_than_the_server_is_named_before_anything_is_made(
 
 @pytest.mark.parametrize(
     ("password", "why"),
-    [("", "is empty"), ("\n", "is empty"), ("postgres\n", "is a default"), ("NAME", "a name of the database")],
+    [("", "is empty"), ("  \n", "is empty"), ("postgres\n", "is a default"), ("NAME", "a name of the database")],
 )
 def test_a_default_or_empty_password_is_refused_by_each_job_and_at_a_deploy_and_not_shown(
     password: str, why: str, world: World, run: Callable[..., Ending], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

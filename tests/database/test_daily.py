@@ -70,6 +70,7 @@ def test_what_lies_on_disk_is_a_gzip_of_a_stock_dump_that_anybody_restores(world
     assert sorted(path.name for path in (world.folder / "daily").iterdir()) == [
         "incremental_2026-11-23.dump.gz",
         "incremental_2026-11-23.json",
+        "incremental_2026-11-23.log",
     ]
 
 
@@ -94,6 +95,7 @@ def test_the_bucket_has_the_dump_and_its_manifest_and_a_receipt_says_so(world: W
     assert world.objects.keys() == {
         "database/daily/incremental_2026-11-23.dump.gz",
         "database/daily/incremental_2026-11-23.json",
+        "database/daily/incremental_2026-11-23.log",
     }
     receipt = json.loads((world.root / "deliveries/database/2026-11-23_app1.json").read_bytes())
     assert {row["path"]: row["sha256"] for row in receipt["files"]}[backup.path] == backup.sha256
@@ -207,11 +209,11 @@ def test_a_locked_table_ends_the_backup_with_a_sentence_and_leaves_nothing(world
     assert find(world.folder) == [] and list(world.folder.rglob("*.gz")) == []
 
 
-def test_a_full_disk_leaves_no_part_of_a_dump_and_the_next_run_makes_it(world: World) -> None:
+def test_a_disk_without_room_for_a_line_leaves_nothing_and_the_next_run_makes_it(world: World) -> None:
     world.trade(MONDAY)
-    with no_room(), pytest.raises(HarvesterError, match=r"the dump cannot be written \(File too large\)\. Make room"):
+    with no_room(), pytest.raises(HarvesterError, match=r"log cannot be written \(File too large\)\. Make room"):
         world.back_up(MONDAY)
-    with no_room(), pytest.raises(HarvesterError, match="the dump cannot be written"):
+    with no_room(), pytest.raises(HarvesterError, match="log cannot be written"):
         world.back_up_all(MONDAY)
     assert [path for path in world.folder.rglob("*") if path.is_file()] == []
     assert world.run("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'harvester%'") == []

@@ -103,6 +103,7 @@ def test_bytes_of_no_encoding_are_the_same_in_a_database_without_one_and_told_in
     with pytest.raises(HarvesterError, match=r"is in no encoding .*pull-database --full --database NAME"):
         world.pull()
     assert world.here("SELECT count(*) FROM my_schema.ticks") == [(0,)]
+    assert world.here("SELECT 1 FROM pg_namespace WHERE nspname = 'harvester_export'") == []
     fresh = make("UTF8", "")  # no laptop's database
     world = replace(world, laptop=fresh.laptop)
     assert [backup.kind for backup, _ in world.pull(full=True).merged] == ["full"]

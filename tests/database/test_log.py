@@ -10,8 +10,10 @@ from tests.database.world import MONDAY, World
 from harvester.base.errors import HarvesterError
 from harvester.base.redaction import forget_secrets, register_text
 from harvester.database.copies import remove_old
-from harvester.database.delivery import receipt_of
+from harvester.database.delivery import BackupDelivery, receipt_of
 from harvester.database.log import MOST_BYTES, BackupLog
+from harvester.lake.layout import Partition
+from harvester.upload.retries import Retries
 
 LOG = "daily/incremental_2026-11-23.log"
 
@@ -32,6 +34,10 @@ def test_the_log_of_a_backup_is_in_the_bucket_and_in_its_receipt_and_goes_with_i
     said = texts(world.folder / LOG)
     assert said[0] == f"begun: database {world.database} at {world.postgres.socket_folder}:5432"
     assert f"{backup.bytes} bytes, SHA-256 {backup.sha256}" in said[1] and "my_schema.ticks: 10 rows" in said
+    log, manifest = ((world.folder / LOG).with_suffix(end).stat() for end in (".log", ".json"))
+    assert log.st_mtime_ns <= manifest.st_mtime_ns, "it is whole before the backup counts"
+    planned = BackupDelivery(world.settings, Retries(0)).plan(Partition(MONDAY, "app1"))
+    assert [item.path.rpartition(".")[2] for item in (*planned.items, *planned.last)] == ["gz", "json", "log"]
     assert said[-1].startswith("complete: pg_restore ") and said[-1].endswith("rows since 2026-11-23")
     assert all(outcome.complete for outcome in world.deliver())
     assert in_bucket(world, LOG) == (world.folder / LOG).read_bytes()

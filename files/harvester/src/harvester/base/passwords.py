@@ -33,11 +33,11 @@ def refuse_guessed(password: str, names: Iterable[str], where: str) -> None:
 
 
 def refuse_variables(text: str, where: str) -> None:
-    """The same of each password of a database in a file of variables. One that is made of others is not judged here."""
+    """The same of each password of a database in a file of variables, as it is written there."""
     found = {match[1]: _plain(match[2]) for line in text.splitlines() if (match := LINE.match(line.strip()))}
     names = [value for key, value in found.items() if NAME.search(key) and value]
     for key, value in found.items():
-        if SECRET.search(key) and "$" not in value:
+        if SECRET.search(key):
             refuse_guessed(value, names, f"{where}, {key}")
 
 
