@@ -113,7 +113,7 @@ def test_a_host_of_which_all_was_seen_passes_and_is_asked_for_the_newest_closed_
 @pytest.mark.parametrize(
     ("utc", "day"),
     [
-        ("2026-11-30T13:09", "2026-11-27"),
+        ("2026-11-30T13:05", "2026-11-27"),
         ("2026-11-30T13:11", "2026-11-30"),
         ("2026-11-29T12:00", "2026-11-27"),
     ],
