@@ -43,6 +43,8 @@ class Answers:
         self.entries = [entry("feed"), entry("upload"), entry("postgres")]
         self.report: dict[str, Any] = {
             "session": {"open": True},
+            "checks": [{"name": "channels", "ok": True, "detail": "", "fix": ""}],
+            "channels": {"count": 2, "taken_ns": NOW_NS - DAY_NS},
             "status": {"window": {"open": True, "open_ns": NOW_NS - DAY_NS // 24}},
         }
         self.page: dict[str, Any] | None = {
@@ -101,7 +103,7 @@ def test_a_host_of_which_all_was_seen_passes_and_is_asked_for_the_newest_closed_
     found = findings()
 
     assert {name: each.level for name, each in found.items()} == dict.fromkeys(
-        ("recorded day", "bucket", "rows", "live page", "restored backup"), Severity.OK
+        ("recorded day", "bucket", "rows", "live page", "channels", "restored backup"), Severity.OK
     )
     assert not any(each.fix for each in found.values())
     assert found["recorded day"].detail == "2026-11-27: the feed, seen"
@@ -212,6 +214,36 @@ def test_outside_a_session_the_page_must_answer_and_its_age_says_nothing(answers
 
 
 @pytest.mark.parametrize(
+    ("channels", "level", "says", "fix"),
+    [
+        ({"taken_ns": NOW_NS - 31 * DAY_NS}, "ok", "each of 2 has taken a message since 2026-10-30 10:30 IST", ""),
+        ({"taken_ns": NOW_NS - 31 * DAY_NS - 1}, "fail", "2026-10-30 10:29 IST", "./inv notify-test"),
+        ({"taken_ns": 0}, "fail", "has taken no message yet", "./inv notify-test"),
+        ({"count": 0, "taken_ns": 0}, "fail", "no alert channel", "./inv secret-put --name channels"),
+        (None, "fail", "have not looked", "./inv logs --unit harvester-alert"),
+    ],
+    ids=["a month ago", "before", "never", "none", "unseen"],
+)
+def test_each_channel_must_have_taken_a_message_within_a_month(
+    answers: Answers, channels: dict[str, int] | None, level: str, says: str, fix: str
+) -> None:
+    answers.report["channels"] = channels and answers.report["channels"] | channels
+
+    found = findings()["channels"]
+
+    assert (found.level, says in found.detail, fix in found.fix) == (level, True, True)
+
+
+def test_a_channel_that_refuses_now_is_told_as_the_host_tells_it(answers: Answers) -> None:
+    refusal = {"name": "channels", "ok": False, "detail": "1 of 2 do not take messages", "fix": "./inv notify-test"}
+    answers.report["checks"] = [{"name": "disk", "ok": False, "detail": "full", "fix": "x"}, refusal]
+
+    found = findings()["channels"]
+
+    assert (found.level, found.detail, found.fix) == ("fail", refusal["detail"], refusal["fix"])
+
+
+@pytest.mark.parametrize(
     ("last", "level", "says"),
     [
         ({"ended_ns": NOW_NS - 8 * DAY_NS}, "ok", "2026-11-22 10:30 IST"),
@@ -263,5 +295,5 @@ def test_hosts_that_sleep_or_whose_settings_are_refused_fail_and_the_others_are_
     assert [(each.name, each.level) for each in found[:2]] == [("h1: host", "fail"), ("h2: settings", "fail")]
     assert "./inv wake" in found[0].fix
     assert [each.name for each in found[2:]] == [
-        "h3: recorded day", "h3: bucket", "h3: rows", "h3: live page", "h3: restored backup", "trail",
+        "h3: recorded day", "h3: bucket", "h3: rows", "h3: live page", "h3: channels", "h3: restored backup", "trail",
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from harvester.config.deliveries import POSTGRES
 from harvester.config.settings import Settings
 from harvester.dues.host import hours_by
 from harvester.health.days import CLOSE_NS
+from harvester.health.musts import CHANNELS
 from runbook.doctor.account import examine_account
 from runbook.doctor.finding import Finding, fail, nothing, ok
 from runbook.doctor.sessions import read_settings
@@ -26,6 +27,9 @@ from runbook.fleet.status import ask
 LOOK_BACK_DAYS = 15
 """A market may be closed for a week and the weekends around it."""
 RESTORE_TEST, RESTORED_WITHIN_NS = "database-restore-test", 8 * 24 * 3600 * NS_PER_SECOND
+TAKEN_WITHIN_NS = 31 * 24 * 3600 * NS_PER_SECOND
+NO_CHANNELS = "./inv start; then ./inv logs --unit harvester-alert says why."
+STORE_CHANNELS = "./inv secret-put --name channels stores their addresses; then ./inv notify-test sends a message."
 DUES = "./inv due shows all that was due that day."
 NEXT_DAY = "The next trading day that is recorded whole passes; ./inv due shows what of this one is lacking, and why."
 PAGE = "./inv status says whether the recorder works; ./inv logs --unit harvester-live has the page's own words."
@@ -52,6 +56,7 @@ def examine_host(host: Host, settings: Settings, calendar: TradingCalendar, now_
     """The checks of one host that is awake."""
     yield from check_day(host, settings, newest_closed(settings, calendar, now_ns))
     yield _attempt(f"{host.name}: live page", lambda: check_page(host, now_ns))
+    yield _attempt(f"{host.name}: channels", lambda: check_channels(host, now_ns))
     yield _attempt(f"{host.name}: restored backup", lambda: check_restored(host, now_ns))
 
 
@@ -126,6 +131,24 @@ def check_page(host: Host, now_ns: int) -> Finding:
     if age_ms > row["patience"]:
         return fail(name, f"{said}; its patience is {row['patience'] / 1000:.1f} s", PAGE)
     return ok(name, said)
+
+
+def check_channels(host: Host, now_ns: int) -> Finding:
+    """Each alert channel of the host took a message within a month: a notice, or that of notify-test."""
+    name, report = f"{host.name}: channels", ask(host, ["health", "--json"])
+    channels = report["channels"]
+    if refused := [each for each in report["checks"] if each["name"] == CHANNELS and not each["ok"]]:
+        return fail(name, refused[0]["detail"], refused[0]["fix"])
+    if channels is None:
+        return fail(name, "the alerts have not looked at their channels yet", NO_CHANNELS)
+    if not channels["count"]:
+        return fail(name, "no alert channel is configured, so the host itself tells nobody anything", STORE_CHANNELS)
+    if not channels["taken_ns"]:
+        return fail(name, "one of the channels has taken no message yet", "./inv notify-test sends one.")
+    since = f"{to_local(channels['taken_ns']):%Y-%m-%d %H:%M %Z}"
+    if now_ns - channels["taken_ns"] > TAKEN_WITHIN_NS:
+        return fail(name, f"one of the channels took its last message {since}", "./inv notify-test sends one.")
+    return ok(name, f"each of {channels['count']} has taken a message since {since}")
 
 
 def check_restored(host: Host, now_ns: int) -> Finding:
