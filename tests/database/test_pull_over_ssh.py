@@ -114,11 +114,18 @@ def test_a_dump_that_is_spoiled_on_the_host_is_told_and_stays_there(laptop: Lapt
     body = bytearray((world.folder / DAILY).read_bytes())
     body[len(body) // 2] ^= 1
     (world.folder / DAILY).write_bytes(body)
-    with pytest.raises(HarvesterError, match=f"app1:.*{DAILY}: what came is not what its manifest says.*./inv run-job"):
+    with pytest.raises(
+        HarvesterError, match=f"app1:.*{DAILY}: what came is not what its manifest says.*run-job --name database-full"
+    ):
         laptop.pull()
     assert not laptop.has(DAILY)
     assert world.here("SELECT count(*) FROM my_schema.ticks") == [(0,)]
     assert remove_old(world.settings, MONDAY + timedelta(days=30)) == []
+    (world.folder / DAILY).unlink()
+    (world.folder / "daily/incremental_2026-11-23.json").unlink()
+    world.back_up_all(MONDAY + timedelta(days=1))
+    laptop.pull(full=True)
+    assert world.differences() == [], "the remedy that is told works"
 
 
 def test_a_download_over_ssh_goes_on_where_it_stopped(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:

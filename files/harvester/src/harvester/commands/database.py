@@ -105,8 +105,7 @@ def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> 
 def _deliver(settings: DatabaseSettings) -> None:
     if not settings.place:
         raise ConfigError(
-            "The backups of this host have no bucket (database_backup.place). ./inv pull-database takes them, or set"
-            " it in the inventory and run ./inv deploy."
+            "The backups of this host have no bucket (database_backup.place). ./inv pull-database takes them."
         )
     delivery = BackupDelivery(settings, Retries())
     days = sorted({backup.day for backup in find(settings.folder)})

@@ -32,13 +32,11 @@ def note_copies(settings: DatabaseSettings, said: bytes) -> int:
     What is not here any more, or has other bytes here, is passed over: nothing is removed by it.
     """
     if settings.place:
-        raise ConfigError(
-            f"The backups of this host go to {settings.place}, whose receipts count. ./inv pull-database asks it."
-        )
+        raise ConfigError(f"The backups of this host go to {settings.place}, whose receipts count: nothing was noted.")
     try:
         copies = set(msgspec.json.decode(said, type=list[Copy]))
     except msgspec.MsgspecError as error:
-        raise HarvesterError(f"This is no list of copies ({error}). ./inv pull-database sends one.") from error
+        raise HarvesterError(f"This is no list of copies ({error}). Nothing was noted.") from error
     noted = 0
     for backup in find(settings.folder):
         if Copy(backup.path, backup.bytes, backup.sha256) in copies:

@@ -36,7 +36,7 @@ def check_unplaced(hosts: Sequence[Host], store_root: Path) -> Iterator[Finding]
     try:
         backups = find(BackupStore(store_root / "database").lake)
     except HarvesterError as error:
-        yield fail("backups elsewhere", str(error), "Move the file away, and run ./inv pull-database.")
+        yield fail("backups elsewhere", str(error), "Move the file away.")
         return
     if backups:
         yield ok("backups elsewhere", f"{where}; the newest here is {backups[-1].path}")
