@@ -104,7 +104,10 @@ class SshPlace:
 
     def fetch(self, backups: Sequence[Backup], store: BackupStore, progress: Progress) -> int:
         """What is wanted, and all else that lies there."""
-        remedy = "the dump is damaged there: remove it with its manifest, run `./inv run-job --name database-full`, and pull with --full."
+        remedy = (
+            "the dump is damaged there: remove it with its manifest, run `./inv run-job --name database-full`, and pull"
+            " with --full."
+        )
         wanted = {backup.path: backup for backup in [*self._there, *backups]}
         came, failed = _bring(self._transport, [*wanted.values()], store, progress)
         _refuse(failed, self.address, remedy)
