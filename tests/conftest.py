@@ -4,6 +4,7 @@ import atexit
 import gc
 import json
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import settings
-from tests.examples import FEW, LONG, SHORT
+from tests.examples import FEW, FEW_DIVISOR, LONG, SHORT
 
 from harvester.base.redaction import forget_secrets
 
@@ -25,7 +26,9 @@ Figure = Callable[..., None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--few", action="store_true", help="try a third of the examples of each property")
+    parser.addoption(
+        "--few", action="store_true", help="try a third of the examples of each property, and of alike cases"
+    )
     parser.addoption("--long", action="store_true", help="run the cases that take minutes, too")
     parser.addoption("--pictures", action="store_true", help="write the pictures that documents show into docs/")
     parser.addoption("--figures", type=Path, metavar="FILE", help="write cases, passed and figures as JSON to FILE")
@@ -44,11 +47,25 @@ def read_models_once() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--few"):
+        items[:] = sample(items)
     if config.getoption("--long"):
         return
     for item in items:
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --long"))
+
+
+def sample(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Of a test with the mark `few` every third case, the first included."""
+    alike = Counter[str]()
+    found = []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        if not item.get_closest_marker("few") or alike[test] % FEW_DIVISOR == 0:
+            found.append(item)
+        alike[test] += 1
+    return found
 
 
 def pytest_collection_finish() -> None:

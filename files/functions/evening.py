@@ -27,6 +27,24 @@ NOT_UPLOADED = "not uploaded yet"
 NOT_DELIVERED = "the day's deliveries are not all made yet"
 NOT_BACKED_UP = "the day's backup of its database is not in the bucket yet"
 FAILED = "AWS refuses: "
+UNDONE = {
+    NOT_BACKED_UP: (
+        "the backup of {day} is not in the bucket",
+        "the day's backup of the database is not in the bucket, so the host goes on running. Look with ./inv due and"
+        " ./inv logs --unit harvester-deliver-database.",
+    ),
+    NOT_DELIVERED: (
+        "what was due on {day} is not delivered",
+        "the day's deliveries are not all made, or the host does not say that they are, so it goes on running. Look"
+        " with ./inv due and ./inv status.",
+    ),
+    NOT_UPLOADED: (
+        "{day} is not in the bucket",
+        "the day {day} is not closed and uploaded, so the host goes on running. Look with ./inv status and ./inv logs"
+        " --unit harvester-close.",
+    ),
+}
+"""Subject and text of what an evening leaves undone, by what was found of a host."""
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
@@ -58,30 +76,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
 
 def tell(sns: Any, day: str, done: Mapping[str, str]) -> None:
     """Say of which hosts the evening ends undone."""
-    unsaved = sorted(name for name, what in done.items() if what == NOT_BACKED_UP)
-    if unsaved:
-        sns.publish(
-            TopicArn=os.environ["TOPIC"],
-            Subject=f"{os.environ['ENVIRONMENT']}: the backup of {day} is not in the bucket",
-            Message=f"{', '.join(unsaved)}: the day's backup of the database is not in the bucket, so the host goes on"
-            " running. Look with ./inv due and ./inv logs --unit harvester-deliver-database.",
-        )
-    undone = sorted(name for name, what in done.items() if what == NOT_DELIVERED)
-    if undone:
-        sns.publish(
-            TopicArn=os.environ["TOPIC"],
-            Subject=f"{os.environ['ENVIRONMENT']}: what was due on {day} is not delivered",
-            Message=f"{', '.join(undone)}: the day's deliveries are not all made, or the host does not say that they "
-            "are, so it goes on running. Look with ./inv due and ./inv status.",
-        )
-    late = sorted(name for name, what in done.items() if what == NOT_UPLOADED)
-    if late:
-        sns.publish(
-            TopicArn=os.environ["TOPIC"],
-            Subject=f"{os.environ['ENVIRONMENT']}: {day} is not in the bucket",
-            Message=f"{', '.join(late)}: the day {day} is not closed and uploaded, so the host goes on running. Look "
-            "with ./inv status and ./inv logs --unit harvester-close.",
-        )
+    for state, (subject, text) in UNDONE.items():
+        names = sorted(name for name, what in done.items() if what == state)
+        if names:
+            sns.publish(
+                TopicArn=os.environ["TOPIC"],
+                Subject=f"{os.environ['ENVIRONMENT']}: {subject.format(day=day)}",
+                Message=f"{', '.join(names)}: {text.format(day=day)}",
+            )
     tell_what_runs(sns, done)
 
 

@@ -293,7 +293,7 @@ def test_a_channel_that_was_down_gets_what_it_missed_as_one_and_the_others_get_n
     [joined] = down.heard
     assert joined.title == "3 messages of a time in which this channel took none"
     assert all(f"body of t{number}" in joined.body for number in range(3))
-    assert book == Book(letters=[], trials={})
+    assert book == Book(taken={"well": NOW + 40 * MINUTE, "down": NOW + 60 * MINUTE})
 
 
 def test_a_channel_that_fails_is_tried_ever_more_rarely_and_again_at_once_after_a_success() -> None:
@@ -342,7 +342,7 @@ def test_channels_that_replace_deaf_ones_get_what_nobody_took() -> None:
     outbox.send(book, [new], NOW + MINUTE, nothing)
 
     assert new.heard == [letter()]
-    assert book == Book(letters=[], trials={})
+    assert book == Book(taken={"new": NOW + MINUTE})
 
 
 def test_what_the_last_channel_took_goes_with_a_channel_that_was_removed() -> None:
@@ -353,7 +353,7 @@ def test_what_the_last_channel_took_goes_with_a_channel_that_was_removed() -> No
 
     outbox.send(book, [well], NOW + MINUTE, nothing)
 
-    assert book == Book(letters=[], trials={}) and len(well.heard) == 1
+    assert book == Book(taken={"well": NOW}) and len(well.heard) == 1
 
 
 def test_messages_are_kept_for_a_day_and_up_to_a_hundred_and_what_is_dropped_is_said(logged: Any) -> None:

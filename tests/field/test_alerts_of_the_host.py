@@ -210,13 +210,31 @@ def test_a_channel_that_refuses_is_known_until_it_takes_a_message(
     clock(NOW)
     run(["send-alerts", "--config", str(config)])
     refused = read_reach(tmp_path / "reach.json")
-    assert refused and refused.channels == 1
+    assert refused and (refused.channels, refused.taken_ns) == (1, 0)
     [refusal] = refused.refusals
     assert refusal.channel == "json" and refusal.problem
 
     monkeypatch.setattr("harvester.alerts.channels.AppriseChannel.send", lambda *_: "")
     assert run(["notify-test", "--config", str(config)]) == 0
-    assert read_reach(tmp_path / "reach.json") == Reach(NOW, 1, asked_ns=NOW)
+    assert read_reach(tmp_path / "reach.json") == Reach(NOW, 1, asked_ns=NOW, taken_ns=NOW)
+
+
+def test_people_count_as_told_since_the_channel_that_took_its_last_message_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    two = configuration(tmp_path, "json://127.0.0.1:9/a\njson://127.0.0.1:9/b")
+    config.write_text(json.dumps(two))
+    monkeypatch.setattr("harvester.alerts.channels.AppriseChannel.send", lambda *_: "")
+    clock(NOW)
+    assert run(["notify-test", "--config", str(config)]) == 0
+    clock(NOW + MINUTE)
+    refused = iter(["", "503"])
+    monkeypatch.setattr("harvester.alerts.channels.AppriseChannel.send", lambda *_: next(refused))
+    run(["notify-test", "--config", str(config)])
+
+    reach = read_reach(tmp_path / "reach.json")
+    assert reach and (reach.channels, reach.taken_ns, len(reach.refusals)) == (2, NOW, 1)
 
 
 def test_channels_that_are_gone_are_known_at_the_next_look(tmp_path: Path, clock: Callable[[int], None]) -> None:

@@ -62,6 +62,14 @@ def failing(answer: dict[str, Any]) -> dict[str, str]:
     return {check["name"]: check["detail"] for check in answer["checks"] if not check["ok"]}
 
 
+def test_who_asks_hears_since_when_people_can_be_told(host: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_reach(host / "reach.json", Reach(SystemClock().wall_ns(), 2, taken_ns=7))
+    assert health(host, capsys)["channels"] == {"count": 2, "taken_ns": 7}
+    (host / "reach.json").unlink()
+
+    assert health(host, capsys)["channels"] is None
+
+
 def look(host: Path) -> Facts:
     assert run(["watch"]) == 0
     facts = read_facts(host / "facts.json")

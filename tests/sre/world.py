@@ -223,10 +223,10 @@ class World:
 
 
 @contextmanager
-def build(root: Path, folder: Path, jobs: str = JOBS, settings: str = "") -> Iterator[World]:
+def build(root: Path, folder: Path, jobs: str = JOBS, settings: str = "", *, checked: bool = False) -> Iterator[World]:
     """Boot the host, give it a token, connect its alerts with this process, and build it by site.yml.
 
-    `settings`: further lines of `harvester_settings`, indented by two.
+    `settings`: further lines of `harvester_settings`, indented by two. `checked`: with --check before, untouched.
     """
     state = folder / "lab"
     state.mkdir(mode=0o700)
@@ -245,8 +245,9 @@ def build(root: Path, folder: Path, jobs: str = JOBS, settings: str = "") -> Ite
             world.store_secrets()
             world.client("logs").create_log_group(logGroupName=LOG_GROUP)
             world.host(RIGHTS)
-            built = world.here("ansible-playbook site.yml")
-            assert built.code == 0, built.output[-4000:] + built.errors
+            for more in (" --check --diff", "") if checked else ("",):
+                built = world.here(f"ansible-playbook site.yml{more}")
+                assert built.code == 0, built.output[-4000:] + built.errors
             yield world
     finally:
         labs.bring_down(state)

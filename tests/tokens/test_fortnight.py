@@ -141,7 +141,7 @@ class World:
             windows = calendar.windows(now.astimezone(zone()).date(), PHASES)
             return (to_local(windows[0][0]), to_local(windows[-1][1]), to_local(windows[-1][1])) if windows else None
 
-        market.session_at = session_at  # type: ignore[attr-defined]
+        vars(market).update(session_at=session_at, zone=zone, opening_after=None)  # the last: for Schwab
         monkeypatch.setitem(sys.modules, "market", market)
         monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "files" / "functions"))
         self.reminder, self.refresh, self.page = (

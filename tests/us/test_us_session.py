@@ -1,4 +1,4 @@
-"""A session of the stand-in with agent and recorder as processes: a renewal, the minutes, and the close."""
+"""A session of the stand-in with agent, recorder and rows as processes: a renewal, an outage, and the close."""
 
 import json
 import signal
@@ -7,12 +7,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from operator import mul
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.exchanges import PROGRAM
+from tests.postgres.server import Base, Server
+from tests.postgresql_server import programs
 
 from exchange.client import open_client
 from exchange.grants import Grants
@@ -30,7 +35,8 @@ API = "https://api.schwabapi.com"
 class Host:
     """A host's configuration and processes in a folder, beside a stand-in that keeps the same calendar."""
 
-    def __init__(self, folder: Path, ready: dict[str, Any], state: Path) -> None:
+    def __init__(self, folder: Path, ready: dict[str, Any], state: Path, dsn: str = "") -> None:
+        """`dsn`: of a database that gets each minute."""
         self.folder, self.state = folder, state
         with entered("us"):
             self.grants = Grants(StateDir(state), SystemClock())
@@ -49,6 +55,9 @@ class Host:
                 "renew": {"app_secret": f"file:{folder / 'secret'}"},
             },
         }  # fmt: skip
+        if dsn:
+            place = self.write("dsn", dsn)
+            settings["deliveries"] = [{"name": "rows", "kind": "postgres", "place": f"file:{place}", "live": True}]
         self.config = self.write("config.json", json.dumps(settings))
         self.environment = {"HTTPS_PROXY": ready["proxy"], "SSL_CERT_FILE": ready["ca"], "PATH": "/usr/bin:/bin"}
 
@@ -59,9 +68,9 @@ class Host:
         return path
 
     @contextmanager
-    def running(self, command: str) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, command: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """A service, ended as systemd ends it."""
-        words = [*HARVESTER, command, "--config", str(self.config)]
+        words = [*HARVESTER, command, *options, "--config", str(self.config)]
         with (self.folder / f"{command}.log").open("wb") as log:
             process = subprocess.Popen(words, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
             try:
@@ -125,6 +134,53 @@ def test_a_session_is_recorded_and_closed_as_it_was_served(tmp_path: Path, figur
         table = open_lake(tmp_path / "data/lake").bars("QQQ", opens.date(), source="broker").arrow()
     told = table.select(["open", "high", "low", "close", "volume"]).to_pylist()
     assert told == [{name: row[name] for name in ("open", "high", "low", "close", "volume")} for row in served]
+
+
+@pytest.mark.long
+def test_rows_are_what_was_served_over_an_outage_of_the_database(tmp_path: Path) -> None:
+    """The database goes after its first row and comes back when the session is over."""
+    if programs() is None:
+        pytest.skip("there is no PostgreSQL server here (requirements/apt-postgresql.txt)")
+    with entered("us"):
+        announce(tmp_path / "calendar.json", lead_seconds=12, seconds=SECONDS)
+    with exchange(tmp_path / "exchange", tmp_path / "calendar.json") as ready, Server() as server:
+        base = server.create()
+        host = Host(tmp_path, ready, tmp_path / "exchange", base.dsn)
+        with host.running("token-agent"), host.running("run"), host.running("deliver-rows", "--live") as rows:
+            wait_until(lambda: len(stored(base, "equity_data", "price, volume")) >= 1, PATIENCE)
+            server.stop()
+            wait_until(lambda: host.status().get("candles", {}).get("settled") == 3, PATIENCE)
+            server.start()
+            with open_client(host.state) as client:
+                served = ask(client, host)
+            wait_until(lambda: len(stored(base, "indicators", "sma9, vwap")) == len(served), PATIENCE)
+            memory = Path(f"/proc/{rows.pid}/status").read_text().split("VmHWM:")[1].split()[0]
+        prices, averages = stored(base, "equity_data", "price, volume"), stored(base, "indicators", "sma9, vwap")
+
+    assert len(served) > 1 and int(memory) / 1024 <= 64
+    moments = [datetime.fromtimestamp(int(row["datetime"]) / 1000, UTC) for row in served]
+    closes = [Decimal(str(row["close"])) for row in served]
+    volumes = [int(row["volume"]) for row in served]
+    assert prices == [
+        (moment, cents(close), volume) for moment, close, volume in zip(moments, closes, volumes, strict=True)
+    ]
+    turnover = [sum(map(mul, closes[:end], volumes)) for end in range(1, len(closes) + 1)]
+    assert averages == [
+        (moments[at], cents(sum(closes[: at + 1]) / (at + 1)), cents(turnover[at] / sum(volumes[: at + 1])))
+        for at in range(len(served))
+    ]
+
+
+def stored(base: Base, table: str, columns: str) -> list[tuple[Any, ...]]:
+    """Rows of QQQ in their order; none while there is no such table."""
+    if not base.run(f"SELECT 1 FROM pg_tables WHERE tablename = '{table}'"):  # noqa: S608  # names of ours
+        return []
+    query = f"SELECT timestamp, {columns} FROM {table} WHERE ticker = 'QQQ' ORDER BY 1"  # noqa: S608
+    return base.run("SET timezone = 'UTC'", query)
+
+
+def cents(price: Decimal) -> Decimal:
+    return price.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
 
 
 def ask(client: httpx.Client, host: Host) -> list[dict[str, float]]:

@@ -41,7 +41,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("overseer")
     tokens = folder.parent / "worker-tokens"
     tokens.write_text(f"folder {TOKEN}\n")
-    with build(Path(__file__).resolve().parents[2], folder, SETTINGS.format(tokens=tokens)) as world:
+    with build(Path(__file__).resolve().parents[2], folder, SETTINGS.format(tokens=tokens), checked=True) as world:
         world.host(PREPARED)
         yield world
     tokens.unlink()

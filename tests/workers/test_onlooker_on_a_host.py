@@ -21,7 +21,9 @@ overseer_settings: {{workers: [{{name: colab, mailbox: /srv/box}}]}}
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with build(Path(__file__).resolve().parents[2], tmp_path_factory.mktemp("onlooker"), SETTINGS) as world:
+    with build(
+        Path(__file__).resolve().parents[2], tmp_path_factory.mktemp("onlooker"), SETTINGS, checked=True
+    ) as world:
         world.host("mkdir -p /srv/box && chown harvester-overseer /srv/box")
         yield world
 

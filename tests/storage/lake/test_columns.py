@@ -139,6 +139,7 @@ def test_a_polled_row_has_each_value_in_its_column(place) -> None:
     }
 
 
+@pytest.mark.few
 @pytest.mark.parametrize(
     ("key", "column"),
     [
@@ -163,6 +164,7 @@ def test_what_is_no_time_is_null(place, seconds: int) -> None:
     assert [row["ts_trade"] for row in rows(place.current("quotes"))] == [OPEN_NS, None]
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("side", ["bids", "ask"])
 @pytest.mark.parametrize("count", range(6))
 def test_an_absent_level_has_no_price_and_zeros(place, side: str, count: int) -> None:
@@ -255,6 +257,7 @@ def as_stored(name: str, value: int, precision: int = 2) -> int:
     return value // 100 if name.endswith("_paise") and precision == 4 else value
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("name", QUOTE)
 def test_a_value_that_a_quote_lacks_is_null(streamed, name: str) -> None:
     values: list[int | None] = list(quote(3))
@@ -269,6 +272,7 @@ def test_a_value_that_a_quote_lacks_is_null(streamed, name: str) -> None:
     assert (depth["action"], depth["valid"]) == ("snapshot", True)
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("precision", [2, 4])
 @pytest.mark.parametrize("at", [None, *range(8)])
 def test_an_index_has_each_value_in_its_column(streamed, at: int | None, precision: int) -> None:
@@ -285,6 +289,7 @@ def test_an_index_has_each_value_in_its_column(streamed, at: int | None, precisi
     assert [row[name] for name in names] == expected
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("level", range(5))
 @pytest.mark.parametrize("side", ["bid", "ask"])
 @pytest.mark.parametrize(
@@ -319,6 +324,7 @@ def test_a_level_of_a_book_is_in_its_place_or_absent(
     assert row["valid"] == (None not in given), "each value of a valid book was given"
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("name", [name for name in QUOTE if name.endswith("_paise")])
 def test_one_price_off_the_paisa_costs_the_row_and_is_counted(streamed, name: str) -> None:
     values = [100 * value for value in quote(1) if value is not None]

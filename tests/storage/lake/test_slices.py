@@ -92,6 +92,7 @@ def is_sliced(place: StreamedPlace) -> bool:
     return len(files(place, "quotes")) > 1
 
 
+@pytest.mark.few
 @pytest.mark.parametrize("seed", range(12))
 def test_a_day_that_chance_tells_has_the_rows_of_one_without(
     streamed: StreamedPlace, monkeypatch: pytest.MonkeyPatch, seed: int

@@ -72,7 +72,7 @@ class Book(msgspec.Struct):
     """Entries by cause and source; the window in which only what is graver goes out at once; letters; failing channels.
 
     `beyond`: notices of further causes, for which there was no room. `suspects`: what was not true at the last look at
-    the host, by cause, and since when, in wall ns.
+    the host, by cause, and since when, in wall ns. `taken`: when each channel took a message last, in wall ns.
     """
 
     entries: list[Entry] = []
@@ -83,6 +83,7 @@ class Book(msgspec.Struct):
     letters: list[Letter] = []
     trials: dict[str, Trial] = {}
     suspects: dict[str, int] = {}
+    taken: dict[str, int] = {}
 
     def find(self, cause: str, source: str) -> Entry | None:
         return next((entry for entry in self.entries if (entry.cause, entry.source) == (cause, source)), None)

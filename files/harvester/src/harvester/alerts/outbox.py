@@ -49,6 +49,7 @@ def send(book: Book, channels: Sequence[Channel], now_ns: int, save: Callable[[]
         save()
     book.letters = [letter for letter in book.letters if set(letter.left or ()) & set(names)]
     book.trials = {name: trial for name, trial in book.trials.items() if name in names}
+    book.taken = {name: at_ns for name, at_ns in book.taken.items() if name in names}
     save()
     return results
 
@@ -62,6 +63,7 @@ def note_result(book: Book, channel: Channel, problem: str, now_ns: int) -> None
     """Remember how a channel took what it was sent last; after a failure it is left alone for a while."""
     if not problem:
         book.trials.pop(channel.name, None)
+        book.taken[channel.name] = now_ns
         return
     failures = book.trials[channel.name].failures + 1 if channel.name in book.trials else 1
     pause = min(RETRY_SECONDS << min(failures - 1, 10), MAX_RETRY_SECONDS)

@@ -155,7 +155,8 @@ class Teller:
             return Reach(self._now_ns, problem=str(error), asked_ns=self._now_ns)
         failing = [trial for name, trial in book.trials.items() if name in names]
         refusals = [Refusal(trial.channel, trial.problem) for trial in failing]
-        return Reach(self._now_ns, len(names), refusals=refusals, asked_ns=self._now_ns)
+        taken_ns = min((book.taken.get(name, 0) for name in names), default=0)
+        return Reach(self._now_ns, len(names), refusals=refusals, asked_ns=self._now_ns, taken_ns=taken_ns)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

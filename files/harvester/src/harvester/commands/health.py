@@ -32,6 +32,7 @@ def _describe(healthy: bool, found: Examined) -> dict[str, Any]:
         "config_hash": status.get("config_hash"),
         "token_version": status.get("token", {}).get("version"),
         "session": found.session,
+        "channels": {"count": found.reach.channels, "taken_ns": found.reach.taken_ns} if found.reach else None,
         "checks": [check._asdict() for check in found.checks],
         "status": status,
     }

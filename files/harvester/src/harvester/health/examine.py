@@ -11,7 +11,7 @@ from harvester.config.file import config_hash, load_settings, settings_path
 from harvester.config.segments import calendars_of
 from harvester.config.settings import Settings
 from harvester.health.checks import BROKEN_CALENDAR, check_health, is_fresh
-from harvester.health.facts import complete, read_facts
+from harvester.health.facts import Reach, complete, read_facts
 from harvester.health.gather import look
 from harvester.health.installed import Installed, find_installed
 from harvester.health.musts import check_host
@@ -20,11 +20,15 @@ from harvester.health.view import make_view
 
 
 class Examined(NamedTuple):
-    """`session`: whether a session is open by the calendar, and whether it is recorded; empty: not known."""
+    """`session`: whether a session is open by the calendar, and whether it is recorded; empty: not known.
+
+    `reach`: whether people can be told; None: not known.
+    """
 
     checks: list[Check]
     status: dict[str, Any]
     session: dict[str, bool]
+    reach: Reach | None = None
 
 
 def examine(config: Path | None, now_ns: int) -> Examined:
@@ -32,7 +36,8 @@ def examine(config: Path | None, now_ns: int) -> Examined:
     installed, settings, calendar, checks = find_installed(), None, None, []
     if installed and not installed.records:
         found = {"release": Path(sys.prefix).name, "config_hash": config_hash(settings_path(config))}
-        return Examined(_check_host(installed, None, None, now_ns), found, {})
+        of_host, reach = _check_host(installed, None, None, now_ns)
+        return Examined(of_host, found, {}, reach)
     try:
         settings = load_settings(config)
         calendar = TradingCalendar.load(settings.calendar.file)
@@ -51,19 +56,21 @@ def examine(config: Path | None, now_ns: int) -> Examined:
     if status and settings and calendar:
         file_hash = config_hash(settings_path(config))
         checks += check_health(settings, status, file_hash=file_hash, calendar=calendar, wall_ns=now_ns)
+    reach = None
     if installed:
-        checks += _check_host(installed, settings, calendar, now_ns)
-    return Examined(checks, status, _session(settings, calendar, status, now_ns))
+        of_host, reach = _check_host(installed, settings, calendar, now_ns)
+        checks += of_host
+    return Examined(checks, status, _session(settings, calendar, status, now_ns), reach)
 
 
 def _check_host(
     installed: Installed, settings: Settings | None, calendar: TradingCalendar | None, now_ns: int
-) -> list[Check]:
+) -> tuple[list[Check], Reach | None]:
     kept = read_facts(installed.facts)
     facts = complete(look(installed, now_ns), kept)
     watched_ns = kept.at_ns if kept else None
     view = make_view(installed, facts, settings=settings, calendar=calendar, watched_ns=watched_ns, now_ns=now_ns)
-    return list(check_host(view))
+    return list(check_host(view)), facts.reach
 
 
 def _session(

@@ -72,7 +72,8 @@ class Refusal(msgspec.Struct):
 class Reach(msgspec.Struct):
     """Whether people can be told, as the alerts found last; they write it for whoever asks.
 
-    `at_ns`: when they looked; `asked_ns`: when they read where their channels are.
+    `at_ns`: when they looked; `asked_ns`: when they read where their channels are; `taken_ns`: since when each of them
+    has taken a message, 0 where one never has.
     """
 
     at_ns: int
@@ -80,6 +81,7 @@ class Reach(msgspec.Struct):
     problem: str = ""
     refusals: list[Refusal] = []
     asked_ns: int = 0
+    taken_ns: int = 0
 
 
 class Overdue(msgspec.Struct):

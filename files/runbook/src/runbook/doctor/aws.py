@@ -55,14 +55,15 @@ def examine_aws(root: Path, inventory: str | None, *, before: bool = False) -> I
         with environments.reaching(here) as account:
             yield ok("account", f"{account}, {here.names.region}, {here.names.stem}")
             for check in BEFORE if before else CHECKS:
-                yield from _attempt(check, here, account)
+                yield from attempt(check, here, account)
     except HarvesterError as error:
         yield fail("account", str(error), "See there.")
 
 
-def _attempt(
+def attempt(
     check: Callable[[Environment, str], Iterator[Finding]], here: Environment, account: str
 ) -> Iterator[Finding]:
+    """A check's findings; that AWS refuses it is one, too."""
     name = check.__name__.removeprefix("check_").replace("_", " ")
     try:
         yield from check(here, account)

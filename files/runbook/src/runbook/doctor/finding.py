@@ -6,9 +6,10 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """ok; warn: works, or matters only for some commands; fail: something will not work."""
+    """ok; none: there is nothing here to check; warn: works, or matters only for some commands; fail: it will not."""
 
     OK = "ok"
+    NONE = "none"
     WARN = "warn"
     FAIL = "fail"
 
@@ -36,3 +37,8 @@ def warn(name: str, detail: str, fix: str) -> Finding:
 
 def fail(name: str, detail: str, fix: str) -> Finding:
     return Finding(name, Severity.FAIL, detail, fix)
+
+
+def nothing(name: str, reason: str) -> Finding:
+    """What is not there cannot be checked, and need not be."""
+    return Finding(name, Severity.NONE, reason)

@@ -1,8 +1,10 @@
 """live: a host's live page here; each connection of the browser is a command on the host, over the shared ssh."""
 
+import json
 import socket
 import subprocess
 from contextlib import closing, suppress
+from typing import Any
 
 from harvester.base.errors import ConfigError, HarvesterError
 from runbook.fleet.inventory import Host
@@ -15,11 +17,12 @@ LOOK = b"GET /state HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 WELL = b"HTTP/1.1 200 "
 
 
-def prove(host: Host) -> None:
-    """Ask for the page's state once. HarvesterError with the host's own words where it has none."""
+def prove(host: Host) -> dict[str, Any]:
+    """The page's state, asked for once. HarvesterError with the host's own words where it has none."""
     done = SshConnection(host).run(ATTACH, given=LOOK, timeout_seconds=60)
-    if done.stdout.startswith(WELL):
-        return
+    with suppress(ValueError):
+        if done.stdout.startswith(WELL):
+            return dict(json.loads(done.stdout.partition(b"\r\n\r\n")[2]))
     said = " ".join((done.stderr or done.stdout).decode(errors="replace").split())[:300]
     raise HarvesterError(
         f"{host.name} serves no live page ({said or 'no message'}). `./inv logs --unit harvester-live` says why; a"

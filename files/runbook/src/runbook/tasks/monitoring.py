@@ -140,6 +140,7 @@ def logs(
     json="print the findings as JSON",
     aws="check the account in AWS, with what no emulator can show",
     before="with --aws: check an account before anything is made in it, quotas, plan and rights to bill among it",
+    production="check what must have been seen once before the system is trusted: a recorded day, alarms, backups",
     **OUTPUT,
     **WHERE,
 )
@@ -148,19 +149,25 @@ def doctor(
     json: bool = False,
     aws: bool = False,
     before: bool = False,
+    production: bool = False,
     output: str = "pulled",
     inventory: str | None = None,
     limit: str | None = None,
 ) -> None:
     """Check everything that can be wrong, here and on the hosts, and say how to correct it."""
+    if production and (aws or before):
+        raise ConfigError("--production goes without --aws and --before: they look at other things. Give one of them.")
     from runbook.console.terminal import waiting
-    from runbook.doctor import Severity, examine, examine_aws
+    from runbook.doctor import Severity, examine, examine_aws, examine_production
     from runbook.tasks import presentation
 
     findings = []
-    rounds = iter(
-        examine_aws(ROOT, inventory, before=before) if aws or before else examine(ROOT, ROOT / output, inventory, limit)
-    )
+    if production:
+        rounds = examine_production(ROOT, hosts_of(inventory, limit), inventory)
+    elif aws or before:
+        rounds = examine_aws(ROOT, inventory, before=before)
+    else:
+        rounds = examine(ROOT, ROOT / output, inventory, limit)
 
     def look() -> "Finding | None":
         with waiting("looking"):

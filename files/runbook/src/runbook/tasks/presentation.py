@@ -184,7 +184,7 @@ def show_credentials(found: Sequence["CredentialStatus"]) -> None:
 def show_finding(finding: "Finding") -> None:
     """One finding as it comes, its fix below it."""
     out = console()
-    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.level]
+    colour = {"ok": "green", "none": "dim", "warn": "yellow", "fail": "red"}[finding.level]
     out.print(Text.assemble((f"{finding.level:4}", colour), f" {finding.name}: {finding.detail}"))
     if finding.fix:
         out.print(f"     -> {finding.fix}", markup=False)
@@ -193,7 +193,8 @@ def show_finding(finding: "Finding") -> None:
 def show_sum(findings: Sequence["Finding"]) -> None:
     """How many findings there were of each level."""
     counts = Counter(str(finding.level) for finding in findings)
-    console().print(f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} wrong.", markup=False)
+    none = f"{counts['none']} not applicable here, " if counts["none"] else ""
+    console().print(f"{counts['ok']} ok, {none}{counts['warn']} to look at, {counts['fail']} wrong.", markup=False)
 
 
 def ask_answers(known: Mapping[str, str]) -> dict[str, str]:
