@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,9 @@ class Answers:
             {"name": "close", "last": None},
             {"name": "database-restore-test", "last": record, "why": ""},
         ]
+        self.compared = [
+            {"name": "rows", "date": str(FRIDAY), "place": "db:5432", "rows": 9, "equal": 9, "left_out": ""}
+        ]
         self.asked: list[str] = []
 
     def run(self, _: SshConnection, command: Sequence[str], **__: Any) -> "subprocess.CompletedProcess[bytes]":
@@ -69,11 +72,13 @@ class Answers:
             head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
             out, error = (head + body, b"") if self.page is not None else (b"", b"there is no socket")
             return subprocess.CompletedProcess(list(command), int(not out), out, error)
-        answer: Mapping[str, Any] = {}
+        answer: Any = {}
         if " due --json" in said:
             answer = {"entries": self.entries, "settled": True}
         elif " health --json" in said:
             answer = self.report
+        elif " deliver-rows " in said:
+            answer = self.compared
         elif " job list" in said:
             answer = {"jobs": self.jobs}
         return subprocess.CompletedProcess(list(command), 0, json.dumps(answer).encode(), b"")
@@ -134,7 +139,7 @@ def test_the_day_is_the_newest_whose_close_is_over(utc: str, day: str) -> None:
         ({"state": "missing", "met_ns": None, "cause": "not there", "remedy": "do it"}, "fail", "not there", "do it"),
         ({"state": "unknown", "met_ns": None, "cause": "", "remedy": "do it"}, "fail", "unknown", "do it"),
         ({"state": "partial", "cause": "0.40 % is lacking: timeout"}, "fail", "0.40 % is lacking", "./inv due"),
-        ({"state": "late", "cause": ""}, "ok", "seen", ""),
+        ({"state": "late", "cause": ""}, "ok", "2026-11-27", ""),
         ({"state": "waiting", "met_ns": None}, "none", "time left for it until 30 Nov 10:30 IST", ""),
     ],
     ids=["missing", "unknown", "partial", "late", "waiting"],
@@ -151,6 +156,31 @@ def test_what_is_lacking_of_the_day_is_red_for_its_own_check_alone(
     assert {name for name, each in found.items() if each.level != "ok"} == {check} - (
         {check} if level == "ok" else set()
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"equal": 8}, "8 of 9 rows are as in the lake in db:5432"),
+        ({"rows": 0, "equal": 0}, "0 of 0 rows"),
+        ({"rows": 0, "equal": 0, "left_out": "it has no candles"}, "it has no candles"),
+    ],
+    ids=["one differs", "none", "left out"],
+)
+def test_rows_that_are_not_those_of_the_lake_are_told_whatever_the_receipt_says(
+    answers: Answers, changes: dict[str, Any], says: str
+) -> None:
+    assert findings()["rows"].detail == "2026-11-27: 9 of 9 rows are as in the lake in db:5432"
+    answers.compared.insert(0, answers.compared[0] | changes)
+
+    found = findings()["rows"]
+
+    assert (found.level, says in found.detail, found.fix[-27:]) == (
+        "fail",
+        True,
+        "./inv deliver --date 2026-11-27"[-27:],
+    )
+    assert "9 of 9" not in found.detail
 
 
 def test_one_of_several_that_waits_hides_none_that_is_missing(answers: Answers) -> None:

@@ -35,6 +35,7 @@ NO_ADVICE = {
     ("playbooks/application.yml", ""): "how the playbook is used",
     ("roles/application/tasks/preflight.yml", "Published on"): "what the role does",
     ("runbook/fleet/deliveries.py", "harvester deliver gave"): "what happened",
+    ("runbook/fleet/deliveries.py", "harvester deliver-rows gave"): "what happened",
     ("runbook/pull/rsync.py", "sudo -n rsync"): "an argument of rsync",
     ("runbook/doctor/hosts.py", "…@… answers"): "all is well",
     ("runbook/doctor/hosts.py", "reached as"): "what happened; its remedy names no command",

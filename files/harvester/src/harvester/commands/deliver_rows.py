@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 import threading
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,14 +42,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     choice.add_argument("--live", action="store_true", help="for the service: each bar as it ends, until stopped")
     choice.add_argument("--dsn", action="store_true", help="for the service: hand over the stored DSN through a pipe")
+    parser.add_argument(
+        "--compare", action="store_true", help="bring nothing: read a day's rows from the database, and compare them"
+    )
     parser.add_argument("--json", action="store_true", help="print what was done with each day, as a list in JSON")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Deliver; nothing to do where no delivery to a database is configured."""
+    if args.compare and (args.due or args.live or args.dsn):
+        raise ConfigError(
+            "--compare goes with --date, --name and --json alone: it looks at one day, and brings nothing."
+        )
     chosen = choose(settings.deliveries, POSTGRES, args.name)
     if args.dsn:
         return _hand_over(chosen)
+    if args.compare:
+        return _compare(args, settings, chosen)
     if args.live:
         return _run_live(args, settings, chosen)
     return _run_days(args, settings, chosen)
@@ -141,6 +151,30 @@ def _run_days(args: argparse.Namespace, settings: Settings, chosen: tuple[Delive
         print("No delivery to a database is configured (deliveries), so nothing is delivered.")
     if problems := [*unreached, *(problem for result in results for problem in result.outcome.problems)]:
         raise HarvesterError("\n".join([*problems, "The next run goes on with what is lacking."]))
+    return 0
+
+
+def _compare(args: argparse.Namespace, settings: Settings, chosen: tuple[DeliverySettings, ...]) -> int:
+    from harvester.postgres.days import layouts_of
+    from harvester.postgres.feed import RowFeed
+
+    day = parse_date(args.date, "--date") if args.date else None
+    found = []
+    for each in chosen:
+        address = address_of(each, read_secret(each))
+        with Database(address, owner_of(settings, each), layouts_of(each, MARKETS[settings.market])) as place:
+            feed = RowFeed(settings, each, place, SystemClock())
+            found.append(feed.compare_day(feed.partition(day)))
+    if args.json:
+        print(json.dumps([asdict(each) for each in found], indent=1))
+    else:
+        for compared in found:
+            said = compared.left_out or f"{compared.equal} of {compared.rows} rows are the same"
+            print(f"{compared.date}: {said} in {compared.place}")
+    if any(compared.equal < compared.rows for compared in found):
+        raise HarvesterError(
+            "not every row is there as it is here. Look at what else writes there; --date brings them."
+        )
     return 0
 
 

@@ -118,6 +118,10 @@ class RowDelivery:
         merged = f"{sent.inserted} inserted, {sent.updated} updated"
         return VerifiedObject(item.path, item.bytes, item.sha256, item.path, merged, "", None, now())
 
+    def count_equal(self, item: RowItem) -> int:
+        """How many of the rows are in the table as they are here. Raises DatabaseError."""
+        return len(set(self._place.read_back(item.layout, item.rows)) & set(item.rows))
+
     def receipt(self, day: Partition) -> DayReceipt:
         return load(self._folder, day, self._place.home)
 

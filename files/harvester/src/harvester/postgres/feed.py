@@ -42,6 +42,21 @@ class DayResult:
         }
 
 
+@dataclass(frozen=True)
+class DayComparison:
+    """How many rows a day has here, and how many of them the database has with the same values.
+
+    `left_out`: why the day has none here.
+    """
+
+    name: str
+    date: str
+    place: str
+    rows: int = 0
+    equal: int = 0
+    left_out: str = ""
+
+
 class RowFeed:
     """Delivers this host's days to one database."""
 
@@ -62,6 +77,19 @@ class RowFeed:
     def due(self) -> list[Partition]:
         """Closed days with what is delivered, and today once its bars have settled and the time has come."""
         return days_due(self._settings, self._source, self._delivery, self.partition(), self._clock)
+
+    def compare_day(self, day: Partition) -> DayComparison:
+        """Read a day's rows from the database, and bring none. Raises HarvesterError as `deliver_day`."""
+        delivery = RowDelivery(self._settings, self._calendar, self._delivery, self._folder, self._place)
+        name, when = self._delivery.name, day.date.isoformat()
+        if nothing := self._source.explain_nothing(day):
+            return DayComparison(name, when, self.home, left_out=nothing)
+        rows = equal = 0
+        with working(self._folder):
+            plan = delivery.plan(day)
+            for item in () if plan.left_out else plan.items:
+                rows, equal = rows + len(item.rows), equal + delivery.count_equal(item)
+        return DayComparison(name, when, self.home, rows, equal, plan.left_out)
 
     def deliver_day(self, day: Partition) -> DayResult:
         """Bring a day's rows as they are here now. Raises HarvesterError as `deliver`."""

@@ -17,9 +17,9 @@ from harvester.dues.host import hours_by
 from harvester.health.days import CLOSE_NS
 from harvester.health.musts import CHANNELS
 from runbook.doctor.account import examine_account
-from runbook.doctor.finding import Finding, fail, nothing, ok
+from runbook.doctor.finding import Finding, Severity, fail, nothing, ok
 from runbook.doctor.sessions import read_settings
-from runbook.fleet import dues, jobs, live_page
+from runbook.fleet import deliveries, dues, jobs, live_page
 from runbook.fleet.calendar import path_of
 from runbook.fleet.inventory import Host
 from runbook.fleet.status import ask
@@ -98,7 +98,8 @@ def check_day(host: Host, settings: Settings, day: date | None) -> Iterator[Find
     else:
         yield nothing(names[1], "this host has no bucket")
     if any(each.kind == POSTGRES for each in settings.deliveries):
-        yield _judge(names[2], day, [each for each in answer.entries if each["kind"] == POSTGRES], DUES)
+        found = _judge(names[2], day, [each for each in answer.entries if each["kind"] == POSTGRES], DUES)
+        yield found if found.level != Severity.OK else _attempt(names[2], lambda: check_rows(host, day))
     else:
         yield nothing(names[2], "no delivery to a database is configured")
 
@@ -116,6 +117,18 @@ def _judge(name: str, day: date, entries: Sequence[dict[str, Any]], otherwise: s
     said = "; ".join(f"{each['name']}: {each['cause'] or each['state']}" for each in wrong)
     remedies = [each["remedy"] for each in wrong if each["remedy"]]
     return fail(name, f"{day}: {said}", remedies[0] if remedies else otherwise)
+
+
+def check_rows(host: Host, day: date) -> Finding:
+    """The day's rows, read from the databases now, are those that the host makes of its lake."""
+    name, places = f"{host.name}: rows", deliveries.compare(host, day)
+    wrong = [each for each in places if each["left_out"] or each["equal"] < each["rows"] or not each["rows"]]
+    said = "; ".join(
+        f"{day}: {each['left_out'] or '{equal} of {rows} rows are as in the lake in {place}'.format(**each)}"
+        for each in wrong or places
+    )
+    fix = f"Look at what else writes there; then ./inv deliver --date {day}"
+    return fail(name, said, fix) if wrong else ok(name, said)
 
 
 def check_page(host: Host, now_ns: int) -> Finding:

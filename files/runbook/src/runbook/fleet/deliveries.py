@@ -35,6 +35,20 @@ def deliver(host: Host, day: date | None, name: str | None) -> tuple[list[dict[s
     return found, " ".join(problems)
 
 
+def compare(host: Host, day: date) -> list[dict[str, Any]]:
+    """What the host finds of a day's rows in each of its databases; nothing is brought.
+
+    HarvesterError when the host cannot be reached, or a database cannot be asked.
+    """
+    words = [AS_ITS_USER, "deliver-rows", "--compare", "--json", "--date", day.isoformat()]
+    done = SshConnection(host).run(words, timeout_seconds=TIMEOUT_SECONDS)
+    try:
+        return list(json.loads(done.stdout))
+    except ValueError:
+        said = done.stderr.decode(errors="replace").strip().removeprefix("harvester: ")
+        raise HarvesterError(f"{host.name}: {said or 'harvester deliver-rows gave no answer'}") from None
+
+
 def describe(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each day that a host delivered."""
     for each in results:
