@@ -185,7 +185,10 @@ def commands(place: Place) -> dict[str, list[str]]:
         "deliver-rows": ["deliver-rows", "--json"],
         "backfill": ["backfill", "--since", "2026-11-02"],
         "build-history": ["build-history"],
-        **{f"database {action}": ["database", action] for action in ("daily", "full", "deliver", "restore-test")},
+        **{
+            f"database {action}": ["database", action]
+            for action in ("daily", "full", "deliver", "pulled", "restore-test")
+        },
         "database check": ["database", "check", f"{place.root}/database.json"],
         "metrics": ["metrics"],
         "send-logs": ["send-logs"],

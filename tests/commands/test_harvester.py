@@ -49,7 +49,9 @@ UNWELL = {
     "notify-test": 2,
     "config topics": 1,
     "upload": 1,
-    **dict.fromkeys(("database daily", "database full", "database deliver", "database restore-test"), 2),
+    **dict.fromkeys(
+        ("database daily", "database full", "database deliver", "database pulled", "database restore-test"), 2
+    ),
 }
 """Exit codes of a place without recorder, channels and network, that is no host of ours; nothing else is wrong."""
 SAYS_IT_IN_ITS_ANSWER = ("sessions", "verify", "recover")

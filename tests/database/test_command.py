@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from tests.database.world import MONDAY, World
 
 from harvester import cli
 from harvester.base.clock import NS_PER_SECOND, SystemClock
+from harvester.database.pulled import say_copies
 from harvester.upload import retries
 
 SATURDAY_NS = 1_795_870_800 * NS_PER_SECOND
@@ -75,6 +77,24 @@ def test_backups_that_no_receipt_proves_for_three_days_are_told_by_each_run(
     code, said, complaint = run("daily")
     assert (code, complaint) == (0, "")
     assert "daily/incremental_2026-11-23.dump.gz: the bucket has it, and 3 days are over" in said
+
+
+def test_without_a_bucket_a_week_without_a_pull_is_told_and_a_pull_lets_the_copies_go(
+    world: World, run: Callable[..., Ending], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.changes = {"place": None}
+    world.trade(MONDAY, 10)
+    old = world.back_up(MONDAY - timedelta(days=2))
+    code, _, complaint = run("deliver")
+    assert code == 2 and "no bucket (database_backup.place). ./inv pull-database takes them" in complaint
+    code, _, complaint = run("daily")
+    assert code == 1 and f"{old.path}: no laptop has pulled them for a week" in complaint
+    assert "Run ./inv pull-database." in complaint and (world.folder / old.path).exists()
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(say_copies([old]))))
+    assert run("pulled")[:2] == (0, "1 backups here are on the laptop as well\n")
+    code, said, complaint = run("daily")
+    assert (code, complaint) == (0, "")
+    assert f"{old.path}: a laptop has it, and 3 days are over" in said and not (world.folder / old.path).exists()
 
 
 def test_a_restore_test_of_what_is_not_delivered_says_what_to_do_and_then_passes(

@@ -9,6 +9,9 @@ from tests.operator.support.made_lake import LakeMaker
 
 DAY = "2026-11-20"
 
+UNPLACED = {"database": "mydb", "tables": [{"name": "my_schema.ticks"}]}
+"""Backups that go to no bucket."""
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -30,6 +33,8 @@ def make_place(root: Path) -> None:
     hosts = {
         "dead": {"ansible_host": "127.0.0.1", "ansible_port": 9},  # nothing listens on the port of `discard`
         "here": {"ansible_connection": "local", "harvester_settings": settings},
+        "unplaced": {"ansible_host": "127.0.0.1", "ansible_port": 9, "database_backup": UNPLACED},
+        "unplaced-here": {"ansible_connection": "local", "database_backup": UNPLACED},
     }
     for name, variables in hosts.items():
         content = {"harvesters": {"hosts": {name: variables}}}
@@ -108,6 +113,9 @@ MISTAKES = [
     Mistake("inv pull-database --local mine", 2, r"--local 'mine' is none of refuse, keep, overwrite"),
     Mistake("inv pull-database --place Bad_Bucket --database x", 2, r"--place: .*bucket: must be"),
     Mistake("inv pull-database --inventory {here}", 2, r"database_backup for 0 of the chosen hosts"),
+    Mistake("inv pull-database --inventory {unplaced}", 1, r"nothing listens on its SSH port"),
+    Mistake("inv restore --to 2026-11-20 --inventory {unplaced}", 1, r"nothing listens on its SSH port"),
+    Mistake("inv pull-database --inventory {unplaced-here}", 2, r"is this very machine.*Set place to a bucket"),
     Mistake("inv restore", 2, r"restore: --to is missing\."),
     Mistake("inv restore --to yesterday", 2, r"--to 'yesterday' is not a date"),
     Mistake("inv stop --limit ''", 2, r"--limit: the value is empty"),

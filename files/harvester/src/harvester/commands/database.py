@@ -15,6 +15,7 @@ from harvester.database.copies import remove_old, rows_from, unproven
 from harvester.database.delivery import BackupDelivery
 from harvester.database.full import back_up_all, back_up_day
 from harvester.database.manifests import Backup, Kind, find, load
+from harvester.database.pulled import note_copies
 from harvester.database.restore_test import run_restore_test
 from harvester.database.server import read_password, server_of
 from harvester.deliver.run import deliver
@@ -32,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     actions.add_parser("deliver", help="bring backups to the bucket, and read them back")
     actions.add_parser("restore-test", help="restore what the bucket has into a database of its own, and count")
+    actions.add_parser(
+        "pulled", help="note what a laptop has of the backups of a host without a bucket (standard input)"
+    )
     check = actions.add_parser("check", help="check settings, and print them with every default")
     check.add_argument("file", type=Path, metavar="FILE", help="JSON object as database_backup of the inventory")
     check.add_argument("--password-file", type=Path, metavar="FILE", help="check the password in it as well")
@@ -47,6 +51,8 @@ def run(args: argparse.Namespace, _: object) -> int:
     today = to_local(SystemClock().wall_ns()).date()
     if args.action == "deliver":
         _deliver(settings)
+    elif args.action == "pulled":
+        print(f"{note_copies(settings, sys.stdin.buffer.read())} backups here are on the laptop as well")
     elif args.action == "restore-test":
         _test(settings, today)
     else:
@@ -74,7 +80,8 @@ def _day_of(settings: DatabaseSettings, kind: Kind) -> date:
 
 def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> None:
     for path in remove_old(settings, today):
-        print(f"{path}: the bucket has it, and {settings.keep_local_days} days are over; the copy here is removed.")
+        has = "the bucket" if settings.place else "a laptop"
+        print(f"{path}: {has} has it, and {settings.keep_local_days} days are over; the copy here is removed.")
     if there := load(settings.folder, kind, day):
         print(f"{there.path} is there already, made at {there.made_at}.")
     elif kind == "daily":
@@ -82,7 +89,13 @@ def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> 
             print(describe(backup))
     else:
         print(describe(back_up_all(server_of(settings), settings, settings.folder, day)))
-    if waiting := unproven(settings, today):
+    waiting = unproven(settings, today)
+    if waiting and not settings.place:
+        raise HarvesterError(
+            f"{', '.join(waiting)}: no laptop has pulled them for a week, and there is no bucket. They stay here, on"
+            " the disk of this host alone. Run ./inv pull-database."
+        )
+    if waiting:
         raise HarvesterError(
             f"{', '.join(waiting)}: the bucket was not seen to hold them for days. They stay here. Look at what"
             " `harvester database deliver` says."
@@ -90,6 +103,10 @@ def _back_up(settings: DatabaseSettings, kind: Kind, day: date, today: date) -> 
 
 
 def _deliver(settings: DatabaseSettings) -> None:
+    if not settings.place:
+        raise ConfigError(
+            "The backups of this host have no bucket (database_backup.place). ./inv pull-database takes them."
+        )
     delivery = BackupDelivery(settings, Retries())
     days = sorted({backup.day for backup in find(settings.folder)})
     outcomes = [deliver(delivery, Partition(day, settings.host_id)) for day in days]

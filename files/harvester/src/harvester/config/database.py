@@ -20,7 +20,9 @@ VARIABLE = "HARVESTER_DATABASE"
 FOLDER = "database"
 """Below the data directory: the backups that are kept here for some days."""
 RECEIPTS = "deliveries/database"
-"""Below the data directory: what the bucket was seen to hold."""
+"""Below the data directory: what the bucket was seen to hold, or a laptop has pulled."""
+LAPTOP = "laptop"
+"""The home of receipts where there is no bucket."""
 IDENTIFIER = r"[^\x00-\x1f.\"]{1,63}"
 Identifier = Annotated[str, Meta(pattern=rf"^{IDENTIFIER}\Z")]
 Qualified = Annotated[str, Meta(pattern=rf"^{IDENTIFIER}\.{IDENTIFIER}\Z")]
@@ -34,7 +36,7 @@ class TableSettings(Model, frozen=True, kw_only=True):
     name: Qualified
     """Schema and table, as PostgreSQL has them."""
     rows: Predicate = "run_date >= CURRENT_DATE - 1"
-    """Which rows, in SQL; CURRENT_DATE is the day after the last backup that the bucket has, at most the day itself."""
+    """Which rows, in SQL; CURRENT_DATE is the day after the last backup that is kept, at most the day itself."""
     merge: Literal["key", "replace_dates"] = "key"
     """By its key; or, for a table without one, each date as a whole."""
     key: tuple[Identifier, ...] = ()
@@ -72,8 +74,11 @@ class DatabaseSettings(Model, frozen=True, kw_only=True):
     """File with the password and nothing else; default: the unit's credential, else what libpq finds."""
     timezone: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_+/-]{1,64}\Z")] | None = None
     """The sessions' time zone; default: the market's."""
-    place: Annotated[str, Meta(pattern=S3_PLACE, max_length=200)]
-    """Bucket, and what the keys begin with, ending in a slash: a place of its own, which expires what is old."""
+    place: Annotated[str, Meta(pattern=S3_PLACE, max_length=200)] | None = None
+    """Bucket, and what the keys begin with, ending in a slash: a place of its own, which expires what is old.
+
+    Without one the backups lie on the host until a laptop has pulled them.
+    """
     region: AwsRegion | None = None
     """AWS region of the bucket; default: the region of the environment."""
     endpoint_url: EndpointUrl | None = None
@@ -91,7 +96,7 @@ class DatabaseSettings(Model, frozen=True, kw_only=True):
     )
     """When the weekly restore test is due."""
     keep_local_days: Annotated[int, Meta(ge=1, le=365)] = 3
-    """Days that a backup stays on the host at least, and always until the bucket was seen to hold it."""
+    """Days that a backup stays on the host at least, and always until a receipt says that it is elsewhere as well."""
     lock_seconds: Annotated[int, Meta(ge=1, le=3600)] = 60
     """Seconds that a backup waits for a table that somebody holds."""
     data_dir: Path = DATA_DIR
@@ -113,16 +118,22 @@ class DatabaseSettings(Model, frozen=True, kw_only=True):
 
     @property
     def receipts(self) -> Path:
-        """Where the receipts of the bucket lie on the host."""
+        """Where the receipts of the bucket, or of laptops, lie on the host."""
         return self.data_dir / RECEIPTS
 
     @property
+    def home(self) -> str:
+        """What the receipts name as the other place that holds the backups."""
+        return self.place or LAPTOP
+
+    @property
     def bucket(self) -> str:
-        return self.place.removeprefix("s3://").partition("/")[0]
+        """Empty where there is none."""
+        return (self.place or "").removeprefix("s3://").partition("/")[0]
 
     @property
     def prefix(self) -> str:
-        return self.place.removeprefix("s3://").partition("/")[2]
+        return (self.place or "").removeprefix("s3://").partition("/")[2]
 
 
 def parse_database(data: object, where: object) -> DatabaseSettings:

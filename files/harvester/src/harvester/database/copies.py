@@ -7,8 +7,8 @@ from harvester.config.database import DatabaseSettings
 from harvester.database.delivery import is_proven, newest_proven
 from harvester.database.manifests import find, log_path, manifest_path
 
-UNPROVEN_DAYS = 3
-"""After so many days a backup that the bucket was not seen to hold is named by every run."""
+UNPROVEN_DAYS, UNPULLED_DAYS = 3, 7
+"""After so many days a backup that the bucket was not seen to hold, or no laptop has, is named by every run."""
 
 
 def remove_old(settings: DatabaseSettings, today: date) -> list[str]:
@@ -36,11 +36,12 @@ def remove_old(settings: DatabaseSettings, today: date) -> list[str]:
 
 
 def unproven(settings: DatabaseSettings, today: date) -> list[str]:
-    """Backups that wait for the bucket for days."""
+    """Backups that wait for the bucket for days, or without one for a laptop."""
+    limit = UNPROVEN_DAYS if settings.place else UNPULLED_DAYS
     return [
         backup.path
         for backup in find(settings.folder)
-        if (today - backup.day).days >= UNPROVEN_DAYS and not is_proven(settings, backup)
+        if (today - backup.day).days >= limit and not is_proven(settings, backup)
     ]
 
 
@@ -48,10 +49,12 @@ def rows_from(settings: DatabaseSettings, day: date) -> date:
     """The CURRENT_DATE of a day's rows: the day, or the one after the last that the bucket has, whichever is earlier.
 
     So no row is ever in no backup, however many days failed. Where the bucket has none, and none waits here, it is the
-    day; the full backup has what is older.
+    day; the full backup has what is older. Without a bucket those here count: they stay until a laptop has them.
     """
+    waiting = [backup for backup in find(settings.folder) if backup.kind == "daily" and backup.day < day]
     last = newest_proven(settings, day)
+    if not settings.place:
+        last = max([*([last] if last else []), *(backup.day for backup in waiting)], default=None)
     if last is not None:
         return min(day, last + timedelta(days=1))
-    waiting = [backup.since for backup in find(settings.folder) if backup.kind == "daily" and backup.day < day]
-    return min([day, *waiting])
+    return min([day, *(backup.since for backup in waiting)])

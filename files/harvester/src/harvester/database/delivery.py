@@ -92,7 +92,7 @@ class BackupDelivery:
         return describe(item, self._bucket.key(item.path), seen)
 
     def receipt(self, day: Partition) -> DayReceipt:
-        return load(self._settings.receipts, day, self._settings.place)
+        return load(self._settings.receipts, day, self._settings.home)
 
     def keep(self, day: Partition, receipt: DayReceipt) -> None:
         save(self._settings.receipts, day, receipt)
@@ -108,18 +108,18 @@ class BackupDelivery:
 
 
 def receipt_of(settings: DatabaseSettings, day: date) -> DayReceipt:
-    """What the place was seen to hold of a day; empty where nothing is known."""
-    return load(settings.receipts, Partition(day, settings.host_id), settings.place)
+    """What the place was seen to hold of a day, or a laptop has; empty where nothing is known."""
+    return load(settings.receipts, Partition(day, settings.host_id), settings.home)
 
 
 def is_proven(settings: DatabaseSettings, backup: Backup) -> bool:
-    """Whether the place was seen to hold a backup, its manifest included."""
+    """Whether the place was seen to hold a backup, its manifest included; without a bucket, whether a laptop has it."""
     receipt = receipt_of(settings, backup.day)
     return receipt.covers(backup.path, backup.sha256) and manifest_path(*backup.name) in receipt.files
 
 
 def newest_proven(settings: DatabaseSettings, before: date) -> date | None:
-    """The last day before this one whose daily backup the place was seen to hold."""
+    """The last day before this one whose daily backup the place was seen to hold, or a laptop has."""
     days = []
     for path in settings.receipts.glob(f"*_{settings.host_id}.json"):
         try:

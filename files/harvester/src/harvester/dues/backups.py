@@ -1,5 +1,7 @@
 """The backups of a database as a source of dues: met when the bucket was seen to hold dump and manifest.
 
+On a host without a bucket one is met when it lies there, or a laptop has it; when a laptop comes, nobody can say.
+
 That a backup was made and tested is due as well, as jobs; this is what becomes of it.
 """
 
@@ -61,12 +63,14 @@ class BackupSource:
         for name, at in wanted.items():
             due_ns = int(datetime.combine(day, time.fromisoformat(at), zone()).timestamp()) * NS_PER_SECOND
             if name not in without and due_ns >= self._since_ns(KINDS[name].job):
-                dues.append(_due(name, day, due_ns))
+                dues.append(_due(name, day, due_ns, bool(self._settings.place)))
         return sorted(dues, key=lambda due: due.due_ns)
 
     def find(self, due: Due) -> Found:
         day, stem = date.fromisoformat(due.period), KINDS[due.name].stem
         dump, manifest = f"{stem}{day}.dump.gz", f"{stem}{day}.json"
+        if not self._settings.place:
+            return self._find_here(due, day)
         for later in range(KINDS[due.name].days):
             if found := self._look(day + timedelta(days=later), stem):
                 return found
@@ -78,9 +82,27 @@ class BackupSource:
             return Found(cause=f"{dump} is made, and the bucket was not seen to hold it")
         return Found(cause=f"{dump} was not made: see the job {KINDS[due.name].job}", told=True)
 
+    def _find_here(self, due: Due, day: date) -> Found:
+        """A backup of a host without a bucket: on this host, or by its receipt on a laptop."""
+        job, stem, _, days = KINDS[due.name]
+        for later in range(days):
+            name = day + timedelta(days=later)
+            dump, manifest = (self._settings.folder / f"{stem}{name}.{suffix}" for suffix in ("dump.gz", "json"))
+            try:
+                made_ns = manifest.stat().st_mtime_ns
+                dump.stat()
+                return Found(met_ns=made_ns, proof=f"{dump.name} lies on this host, which has no bucket")
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise UnseenError(f"{error.filename}: cannot be looked at ({error.strerror}).") from error
+            if self._look(name, stem):  # the copy here went after it; when it was made is not known any more
+                return Found(met_ns=due.due_ns, proof=f"{dump.name} was pulled, and its copy here is removed")
+        return Found(cause=f"{stem}{day}.dump.gz was not made: see the job {job}", told=True)
+
     def _look(self, day: date, stem: str) -> Found | None:
         """The backup of that name, where dump and manifest were seen at the place."""
-        receipt = load(self._settings.receipts, Partition(day, self._settings.host_id), self._settings.place)
+        receipt = load(self._settings.receipts, Partition(day, self._settings.host_id), self._settings.home)
         dump, manifest = f"{stem}{day}.dump.gz", receipt.files.get(f"{stem}{day}.json")
         if manifest is None or dump not in receipt.files:
             return None
@@ -94,13 +116,13 @@ class BackupSource:
             return 0
 
 
-def _due(name: str, day: date, due_ns: int) -> Due:
+def _due(name: str, day: date, due_ns: int, has_bucket: bool) -> Due:
     return Due(
         kind=BackupSource.kind,
         name=name,
         period=str(day),
         due_ns=due_ns,
         by_ns=due_ns + KINDS[name].within_ns,
-        proof="the receipt of its dump and manifest",
-        remedy=how_to_run(UNIT),
+        proof="the receipt of its dump and manifest" if has_bucket else "its dump and manifest on the host",
+        remedy=how_to_run(UNIT if has_bucket else f"harvester-job-{KINDS[name].job}"),
     )

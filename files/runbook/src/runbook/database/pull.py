@@ -14,7 +14,7 @@ from harvester.database.programs import choose
 from harvester.database.restore import drop, exists, restore, switch
 from harvester.database.server import Server
 from runbook.database.adopt import adopt_full, is_empty
-from runbook.database.place import BackupPlace, BackupStore
+from runbook.database.place import BackupStore, Place
 from runbook.pull.transport import Progress
 
 NEW = "_new"
@@ -40,12 +40,10 @@ class Target:
     database: str
 
 
-def pull(
-    place: BackupPlace, target: Target, store: BackupStore, rules: Rules, progress: Progress, *, full: bool
-) -> Pulled:
+def pull(place: Place, target: Target, store: BackupStore, rules: Rules, progress: Progress, *, full: bool) -> Pulled:
     """Fetch and merge. Raises HarvesterError; what was merged until then stays, and the next run goes on after it."""
     progress.look(place.address)
-    backups = place.backups()
+    backups = place.backups(store)
     pulled = Pulled(place.address, there=len(backups))
     with store.locked():
         if full:
@@ -54,10 +52,12 @@ def pull(
             wanted = _wanted(target, backups, pulled)
             pulled.fetched = _fetch(place, wanted, store, progress)
             _merge_all(target, store, rules, wanted, pulled)
+        if not rules.dry_run:
+            place.confirm()
     return pulled
 
 
-def _fetch(place: BackupPlace, wanted: Sequence[Backup], store: BackupStore, progress: Progress) -> int:
+def _fetch(place: Place, wanted: Sequence[Backup], store: BackupStore, progress: Progress) -> int:
     for backup in wanted:
         choose("pg_restore", backup.major, backup.path)  # before anything is fetched
     return place.fetch(wanted, store, progress)
@@ -98,7 +98,7 @@ def _merge_all(target: Target, store: BackupStore, rules: Rules, wanted: Sequenc
 
 
 def _pull_full(
-    place: BackupPlace,
+    place: Place,
     target: Target,
     store: BackupStore,
     rules: Rules,
@@ -136,10 +136,10 @@ class Restored:
     before: str
 
 
-def restore_to(place: BackupPlace, target: Target, store: BackupStore, day: date, progress: Progress) -> Restored:
+def restore_to(place: Place, target: Target, store: BackupStore, day: date, progress: Progress) -> Restored:
     """Make the database as it was backed up on a day or before it, and give it the name. Raises HarvesterError."""
     progress.look(place.address)
-    wanted = chain(place.backups(), day)
+    wanted = chain(place.backups(store), day)
     with store.locked():
         _fetch(place, wanted, store, progress)
         restore(target.server, f"{target.database}{NEW}", store.lake, wanted)

@@ -18,6 +18,7 @@ from harvester.config.size import refuse_size, size_of
 from harvester.health.remedies import update_lists
 from harvester.tokens.places import open_place
 from runbook.doctor.application import check_application
+from runbook.doctor.database import check_unplaced
 from runbook.doctor.finding import Finding, fail, ok, warn
 from runbook.doctor.machine import check_machine
 from runbook.doctor.sessions import check_sessions, read_settings
@@ -43,6 +44,7 @@ def examine(root: Path, store_root: Path, inventory: str | None = None, limit: s
         yield fail("inventory", str(error), "See there.")
         return
     yield ok("inventory", f"{len(hosts)} host{'s' if len(hosts) != 1 else ''}: {', '.join(h.name for h in hosts)}")
+    yield from check_unplaced(hosts, store_root)
     yield check_broker(hosts[0])
     for host in hosts:
         calendar, now_ns = path_of(root, inventory, [host.variables]), time.time_ns()

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +18,6 @@ from runbook.fleet.ssh import REFUSED, RemoteError, SshConnection
 from runbook.pull.transport import Fetched, Progress
 
 OPTIONS = ("--recursive", "-s", "--no-human-readable", "--chmod=Du+rwx,Fu+rw")
-MANIFESTS = ("--prune-empty-dirs", "--include=*/", f"--include={MANIFEST_NAME}", "--exclude=*")
 STEPS = "--info=progress", "--out-format=%i %n"
 SOME_FILES = 23, 24
 """Exit codes of rsync when it copied all but some files."""
@@ -34,21 +34,49 @@ REMEDIES = (
 )  # fmt: skip
 
 
-class SshTransport:
-    """A host's lake through OpenSSH and rsync."""
+@dataclass(frozen=True)
+class Layout:
+    """A kind of folder on hosts: where its manifests are, and what to say of a host that has none."""
 
-    def __init__(self, host: Host, lake: str) -> None:
+    name: str
+    manifests: str
+    """The folder in it that has the manifests; empty: they are anywhere in it."""
+    pattern: str
+    """rsync's pattern of their names."""
+    absent: str
+    """Why there may be none, and what to do."""
+    trouble: str
+    """What to do where rsync fails."""
+
+
+LAKE = Layout(
+    "lake",
+    MANIFEST,
+    MANIFEST_NAME,
+    "Either no session was closed there yet (the close job builds it after the market), or the login user is not in"
+    " group harvester and may not use sudo. `./inv status` shows the harvester's state.",
+    "Was a session closed there already? `./inv status` shows the harvester's state.",
+)
+
+
+class SshTransport:
+    """A host's lake, or another folder with manifests, through OpenSSH and rsync."""
+
+    def __init__(self, host: Host, lake: str, layout: Layout = LAKE) -> None:
         self.host = host.name
         self.lake = lake
+        self._layout = layout
         self.connection = SshConnection(host)
         self._program: str | None = None
 
     def read_manifests(self) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory(prefix="manifests-") as name:
-            folder = Path(name)
-            self._run([*MANIFESTS, self._source(MANIFEST), name])
+            folder, below = Path(name), self._layout.manifests
+            which = ["--prune-empty-dirs", "--include=*/", f"--include={self._layout.pattern}", "--exclude=*"]
+            self._run([*which, self._source(below), name])
             return {
-                f"{MANIFEST}/{path.relative_to(folder)}": path.read_bytes() for path in sorted(folder.rglob("*.json"))
+                f"{below}/{path.relative_to(folder)}".removeprefix("/"): path.read_bytes()
+                for path in sorted(folder.rglob("*.json"))
             }
 
     def list_files(self) -> dict[str, int]:
@@ -132,10 +160,7 @@ class SshTransport:
         for mark, remedy in REMEDIES:
             if re.search(mark, text):
                 return RemoteError(f"{self.host}: {remedy}")
-        return RemoteError(
-            f"{self.host}: rsync failed on {self.lake}: {_said(messages)}. Was a session closed there already? "
-            "`./inv status` shows the harvester's state."
-        )
+        return RemoteError(f"{self.host}: rsync failed on {self.lake}: {_said(messages)}. {self._layout.trouble}")
 
     def _remote_program(self) -> str:
         """How rsync is started there: by the login user's own rights where they suffice, else by sudo."""
@@ -145,16 +170,15 @@ class SshTransport:
                 "apt-get install rsync; macOS: brew install rsync) and run the command again."
             )
         if self._program is None:
-            probe = ["test", "-r", f"{self.lake}/{MANIFEST}", "-a", "-x", f"{self.lake}/{MANIFEST}"]
+            folder = f"{self.lake}/{self._layout.manifests}"
+            probe = ["test", "-r", folder, "-a", "-x", folder]
             for program in ("rsync", "sudo -n rsync"):
                 if self.connection.run([*program.split()[:-1], *probe]).returncode == 0:
                     self._program = program
                     break
             else:
                 raise RemoteError(
-                    f"{self.host} has no readable lake at {self.lake}. Either no session was closed there yet (the "
-                    "close job builds it after the market), or the login user is not in group harvester and may not "
-                    "use sudo. `./inv status` shows the harvester's state."
+                    f"{self.host} has no readable {self._layout.name} at {self.lake}. {self._layout.absent}"
                 )
         return self._program
 

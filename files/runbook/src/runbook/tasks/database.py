@@ -9,11 +9,11 @@ from runbook.tasks.here import hosts_of, store_at
 from runbook.tasks.options import OUTPUT, WHERE, operator
 
 if TYPE_CHECKING:
-    from runbook.database.place import BackupPlace, BackupStore
+    from runbook.database.place import BackupStore, Place
     from runbook.database.pull import Pulled, Target
 
 PLACE = {
-    "place": "s3://name/prefix/ that the backups are in (default: what the inventory says)",
+    "place": "s3://name/prefix/ that the backups are in (default: what the inventory says; without a bucket, the host)",
     "database": "database here, by libpq's environment and ~/.pgpass (default: of the name that it has on the host)",
 }
 LOCAL = ("refuse", "keep", "overwrite")
@@ -84,7 +84,7 @@ def restore(
 
 def _choose(
     place: str | None, database: str | None, output: str, inventory: str | None, limit: str | None
-) -> "tuple[BackupPlace, Target, BackupStore]":
+) -> "tuple[Place, Target, BackupStore]":
     """Where from and where to; the inventory is not asked where both are named."""
     from contextlib import nullcontext
 
