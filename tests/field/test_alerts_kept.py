@@ -345,6 +345,17 @@ def test_channels_that_replace_deaf_ones_get_what_nobody_took() -> None:
     assert book == Book(taken={"new": NOW + MINUTE})
 
 
+def test_when_a_channel_took_its_last_message_is_forgotten_with_the_channel() -> None:
+    book, old, new = Book(), Listener("old"), Listener("new")
+    outbox.put(book, [letter()], NOW)
+    outbox.send(book, [old], NOW, nothing)
+    outbox.put(book, [letter()], NOW + MINUTE)
+
+    outbox.send(book, [new], NOW + MINUTE, nothing)
+
+    assert book.taken == {"new": NOW + MINUTE}
+
+
 def test_what_the_last_channel_took_goes_with_a_channel_that_was_removed() -> None:
     book, well, deaf = Book(), Listener("well"), Listener("deaf")
     deaf.problem = "no"
