@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,28 @@ def host(request: pytest.FixtureRequest) -> Host:
 
 def host_of(token: dict[str, Any]) -> Host:
     return Host("us1", "192.0.2.1", variables={"harvester_settings": {"market": "us", "token": token}})
+
+
+def test_a_host_of_new_york_takes_its_login_from_schwab_unless_fyers_is_named(host: Host) -> None:
+    indian = Host("h1", "192.0.2.1", variables={"harvester_settings": {"market": "nse"}})
+
+    assert schwab_push.is_meant(host, None) and schwab_push.is_meant(host, "schwab")
+    assert (schwab_push.is_meant(indian, None), schwab_push.is_meant(indian, "schwab")) == (False, True)
+    assert not schwab_push.is_meant(indian, "fyers")
+    with pytest.raises(ConfigError, match=r"us1 is of the market us, .*--broker schwab"):
+        schwab_push.is_meant(host, "fyers")
+    with pytest.raises(ConfigError, match="no broker named 'zerodha'"):
+        schwab_push.is_meant(host, "zerodha")
+
+
+def test_a_role_that_reads_another_store_than_the_host_is_told_before_a_login(host: Host) -> None:
+    used = host.settings["token"]["source"]
+    [other] = {"ssm", "secretsmanager"} - {used}
+    schwab_push.refuse_another_store(host)
+    schwab_push.refuse_another_store(replace(host, variables={**host.variables, "aws_identity_schwab": used}))
+
+    with pytest.raises(ConfigError, match=f"aws_identity_schwab is {other}, .*source is {used}"):
+        schwab_push.refuse_another_store(replace(host, variables={**host.variables, "aws_identity_schwab": other}))
 
 
 def sdk_file(age_s: int = 0, **changes: Any) -> str:

@@ -51,6 +51,7 @@ MISTAKES = [
     Mistake("inv test --suit operator", 2, r"test: there is no option --suit\. Did you mean --suite\?"),
     Mistake("inv status everything", 2, r"status: it takes no word 'everything'\. `\./inv --help status`"),
     Mistake("inv query", 2, r"query: --sql is missing\."),
+    Mistake("inv token-push --broker schwab --stdin --inventory {here}", 2, r"--stdin and --paste are for Fyers"),
     Mistake("inv doctor --production --aws", 2, r"--production goes without --aws and --before"),
     Mistake("inv replace-host", 2, r"replace-host: --host is missing\."),
     Mistake("inv backfill", 2, r"backfill: --since is missing\."),

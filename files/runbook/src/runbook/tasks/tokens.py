@@ -14,7 +14,7 @@ from runbook.tasks.options import WHERE, operator
     stdin="read the token from standard input instead of logging in",
     secret_stdin="read the app's secret from standard input, not from where the inventory says",  # noqa: S106  # a help
     paste="paste the address after the login, where the browser runs on another machine",
-    broker="fyers or schwab",
+    broker="fyers or schwab (default: the broker of the host's market)",
     from_file="with --broker schwab: store what schwab-py keeps in this file, schwab_token.json, without a login",
     **WHERE,
 )
@@ -24,7 +24,7 @@ def token_push(
     stdin: bool = False,
     secret_stdin: bool = False,
     paste: bool = False,
-    broker: str = "fyers",
+    broker: str | None = None,
     from_file: str | None = None,
     inventory: str | None = None,
     limit: str | None = None,
@@ -34,7 +34,12 @@ def token_push(
     from runbook.tokens import schwab_push, token_push
 
     hosts, target = hosts_of(inventory, limit, named=True), target_of(inventory, limit)
-    if schwab_push.is_meant(broker):
+    if schwab_push.is_meant(hosts[0], broker):
+        if stdin or paste:
+            raise ConfigError(
+                "--stdin and --paste are for Fyers. Give Schwab's tokens with --from-file, or log in here."
+            )
+        schwab_push.refuse_another_store(hosts[0])
         file = Path(from_file).expanduser() if from_file else None
         print(schwab_push.push_file(hosts[0], file) if file else schwab_push.push(hosts[0], secret_stdin=secret_stdin))
         return

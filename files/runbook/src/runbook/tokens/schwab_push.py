@@ -24,11 +24,30 @@ from runbook.tokens.broker_login import page_opener
 BROKERS = ("fyers", "schwab")
 
 
-def is_meant(broker: str) -> bool:
-    """Whether it is Schwab. Raises ConfigError for a broker that is not known."""
-    if broker not in BROKERS:
+def is_meant(host: Host, broker: str | None) -> bool:
+    """Whether it is Schwab; None: the broker of the host's market.
+
+    Raises ConfigError for a broker that is not known, and for one whose token the host cannot use.
+    """
+    if broker not in (None, *BROKERS):
         raise ConfigError(f"There is no broker named {broker!r} here. There are: {', '.join(BROKERS)}.")
-    return broker == "schwab"
+    if broker == "fyers" and places.is_us(host):
+        raise ConfigError(
+            f"{host.name} is of the market us, which has no use for a token of Fyers. Run ./inv token-push --broker"
+            " schwab."
+        )
+    return broker == "schwab" or places.is_us(host)
+
+
+def refuse_another_store(host: Host) -> None:
+    """ConfigError where the host reads its login in one service of AWS, and its role may read the other's alone."""
+    allowed, used = host.variables.get("aws_identity_schwab"), places.token_settings(host).source
+    if places.is_us(host) and allowed and used != "file" and allowed != used:
+        raise ConfigError(
+            f"{host.name}: aws_identity_schwab is {allowed}, so its role reads the login there alone, and"
+            f" harvester_settings.token.source is {used}. Give both the same in the inventory; then ./inv site"
+            " --inventory inventory/aws."
+        )
 
 
 def push(host: Host, *, secret_stdin: bool = False) -> str:
