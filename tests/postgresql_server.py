@@ -1,30 +1,42 @@
-"""A real PostgreSQL of the distribution on a Unix socket of its own, run by a user without rights.
+"""A real PostgreSQL of the distribution, run by a user without rights.
 
-Not to be changed: a test makes a database of its own by `database()`, or boots a server by `running_server()` when it
-breaks one. Nothing is durable (fsync is off), and nobody is asked for a password unless `auth` says so.
+`PostgresServer` is on a Unix socket of its own and asks nobody for a password: not to be changed, for a test makes
+databases of its own, or boots a server by `running_server()` when it breaks one. `Server` is one that a test stops and
+starts, with TLS, passwords, and certificates that are made here. Nothing is durable: fsync is off.
 """
 
 import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from psycopg.sql import SQL, Identifier
 
 SUPERUSER = "postgres"
 WITHOUT_RIGHTS = "nobody"
 """Whom root becomes: PostgreSQL refuses to run as root."""
 READY_SECONDS = 60
+ABSENT = "no PostgreSQL server here (requirements/apt-postgresql.txt); as root: apt-get install postgresql"
+USER, PASSWORD = "harvester", "Pa ss%40/#:?&='\\ü"
+NAME_OF_SERVER = "db.example.test"
+"""What the certificate of a Server is for; a DSN reaches it by hostaddr."""
 _NUMBERS = count(1)
 
 
@@ -76,33 +88,17 @@ def running_server(auth: str = "trust", **options: str) -> Iterator[PostgresServ
     """A new server, gone afterwards. `options` are of postgresql.conf. Skips the test where there is none."""
     found = programs()
     if found is None:
-        pytest.skip("no PostgreSQL server here; as root: apt-get install postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    try:
-        as_user = []
-        if os.geteuid() == 0:
-            user = pwd.getpwnam(WITHOUT_RIGHTS)
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            as_user = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-        prefix = ["setpriv", *as_user, "--pdeathsig=INT"]
-        initdb = [str(found / "initdb"), "-D", str(folder / "data"), "-U", SUPERUSER, f"--auth={auth}"]
-        initdb += ["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
-        subprocess.run([*prefix, *initdb], check=True, capture_output=True, cwd=folder)
-        values = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off"}
-        values |= {"shared_buffers": "32MB", "max_wal_size": "1GB", "timezone": "UTC", **options}
-        settings = [word for name, value in values.items() for word in ("-c", f"{name}={value}")]
-        command = [*prefix, str(found / "postgres"), "-D", str(folder / "data"), *settings]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        pytest.skip(ABSENT)
+    with _folder() as folder:
+        _initialise(found, folder, auth, "C.UTF-8")
+        values = {"listen_addresses": "", "unix_socket_directories": str(folder), "shared_buffers": "32MB"}
+        process = _start(found, folder, values | {"max_wal_size": "1GB", "timezone": "UTC", **options})
         server = PostgresServer(found, folder, process)
         try:
-            _wait_until_ready(server)
+            _wait_until_ready(process, folder, lambda: server.connect(connect_timeout=5).close())
             yield server
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once; nothing of it is kept
-            process.wait(READY_SECONDS)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            _stop(process)
 
 
 @pytest.fixture(scope="session")
@@ -112,14 +108,174 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
 
 
-def _wait_until_ready(server: PostgresServer) -> None:
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder of the user that the server runs as; its path is short, for it has a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    try:
+        _hand_over(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hand_over(*paths: Path) -> None:
+    """To the user that the server runs as."""
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(WITHOUT_RIGHTS)
+        for path in paths:
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def _prefix() -> list[str]:
+    """Words before a program of the server: it is no root, and ends with this process."""
+    as_user = []
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(WITHOUT_RIGHTS)
+        as_user = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return ["setpriv", *as_user, "--pdeathsig=INT"]
+
+
+def _initialise(found: Path, folder: Path, auth: str, locale: str) -> None:
+    command = [str(found / "initdb"), "-D", str(folder / "data"), "-U", SUPERUSER, f"--auth={auth}"]
+    command += ["--no-sync", "--encoding=UTF8", f"--locale={locale}"]
+    subprocess.run([*_prefix(), *command], check=True, capture_output=True, cwd=folder, timeout=2 * READY_SECONDS)
+
+
+def _start(found: Path, folder: Path, values: dict[str, str]) -> "subprocess.Popen[bytes]":
+    words = [word for name, value in ({"fsync": "off"} | values).items() for word in ("-c", f"{name}={value}")]
+    with (folder / "log").open("ab") as log:
+        command = [*_prefix(), str(found / "postgres"), "-D", str(folder / "data"), *words]
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """At once, as a power cut would."""
+    process.send_signal(signal.SIGQUIT)
+    process.wait(READY_SECONDS)
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", folder: Path, ask: Callable[[], object]) -> None:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
         try:
-            server.connect(connect_timeout=5).close()
+            ask()
             return
         except psycopg.OperationalError:
-            if server.process.poll() is not None:
+            if process.poll() is not None:
                 break
             time.sleep(0.05)
-    pytest.fail(f"PostgreSQL did not start:\n{server.log}")
+    pytest.fail(f"PostgreSQL did not start:\n{(folder / 'log').read_text('utf-8', 'replace')}")
+
+
+@dataclass
+class Base:
+    """A database of its own on the server; USER owns it."""
+
+    server: "Server"
+    name: str
+
+    @property
+    def dsn(self) -> str:
+        """Through the socket, as USER."""
+        return f"host={self.server.sockets} port={self.server.port} user={USER} dbname={self.name}"
+
+    def tls(self, password: str = PASSWORD, **changes: str) -> str:
+        """Through TCP, as a server elsewhere is reached."""
+        quoted = password.replace("\\", "\\\\").replace("'", "\\'")
+        words = {"host": NAME_OF_SERVER, "hostaddr": "127.0.0.1", "port": str(self.server.port), "user": USER}
+        words |= {"dbname": self.name, "password": f"'{quoted}'"}
+        return " ".join(f"{key}={value}" for key, value in (words | changes).items() if value)
+
+    def run(self, *statements: Any, user: str = "postgres") -> list[tuple[Any, ...]]:
+        """What the last statement gives."""
+        with psycopg.connect(self.dsn.replace(f"user={USER}", f"user={user}"), autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+class Server:
+    """A server that a test stops and starts; TLS and passwords through TCP, neither through its socket."""
+
+    def __init__(self, found: Path, folder: Path, port: int) -> None:
+        self.folder, self.sockets, self.port = folder, folder / "run", port
+        self._found = found
+
+    def start(self) -> None:
+        values = {
+            "unix_socket_directories": str(self.sockets), "listen_addresses": "127.0.0.1", "port": str(self.port),
+            "ssl": "on", "ssl_cert_file": str(self.folder / "server.crt"),
+            "ssl_key_file": str(self.folder / "server.key"),
+            "shared_buffers": "16MB", "max_connections": "30", "log_min_messages": "fatal",
+        }  # fmt: skip
+        self.process = _start(self._found, self.folder, values)
+        _wait_until_ready(self.process, self.folder, lambda: self.base(SUPERUSER).run("SELECT 1"))
+
+    def stop(self) -> None:
+        """At once, as a power cut would."""
+        _stop(self.process)
+
+    def base(self, name: str) -> Base:
+        return Base(self, name)
+
+    def create(self) -> Base:
+        """A new database."""
+        name = f"base{next(_NUMBERS)}"
+        self.base(SUPERUSER).run(f"CREATE DATABASE {name} OWNER {USER}")
+        self.base(name).run(f"GRANT ALL ON SCHEMA public TO {USER}")
+        return self.base(name)
+
+
+@contextmanager
+def stoppable_server() -> Iterator[Server]:
+    """A new one with the role USER, gone afterwards. Skips the test where there is none."""
+    found = programs()
+    if found is None:
+        pytest.skip(ABSENT)
+    with _folder() as folder, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = Server(found, folder, free.getsockname()[1])
+        free.close()
+        server.sockets.mkdir()
+        make_certificates(folder)
+        _hand_over(server.sockets, *folder.glob("*.*"))
+        folder.chmod(0o755)
+        _initialise(found, folder, "trust", "C")
+        who = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+        (folder / "data/pg_hba.conf").write_text(who, "ascii")
+        server.start()
+        try:
+            quoted = PASSWORD.replace("'", "''")
+            server.base(SUPERUSER).run(f"CREATE ROLE {USER} LOGIN PASSWORD '{quoted}'")
+            yield server
+        finally:
+            _stop(server.process)
+
+
+def make_certificates(folder: Path) -> None:
+    """An authority (ca.crt), a server's certificate (server.crt, server.key), and another authority (other.crt)."""
+    authority = ec.generate_private_key(ec.SECP256R1())
+    _write(folder / "ca.crt", _certificate("the authority", authority, "the authority", authority, is_ca=True))
+    other = ec.generate_private_key(ec.SECP256R1())
+    _write(folder / "other.crt", _certificate("another", other, "another", other, is_ca=True))
+    own = ec.generate_private_key(ec.SECP256R1())
+    _write(folder / "server.crt", _certificate(NAME_OF_SERVER, own, "the authority", authority, is_ca=False))
+    plain = serialization.NoEncryption()
+    key = own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "server.key").write_bytes(key)
+    (folder / "server.key").chmod(0o600)
+
+
+def _certificate(name: str, key: Any, by: str, signer: Any, *, is_ca: bool) -> x509.Certificate:
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        *(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (by, name)),
+        key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=30),
+    )  # fmt: skip
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name.replace(" ", "-"))]), False)
+    return builder.add_extension(x509.BasicConstraints(is_ca, None), True).sign(signer, hashes.SHA256())
+
+
+def _write(path: Path, certificate: x509.Certificate) -> None:
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -25,13 +25,12 @@ LOOKED_AT = 120
 
 def run(report: "Report", *, long: bool) -> None:
     """Skips where no server is installed."""
-    from tests.postgres.server import Server
-    from tests.postgresql_server import programs
+    from tests.postgresql_server import programs, stoppable_server
 
     if programs() is None:
         print("rows: no PostgreSQL server is installed (requirements/apt-postgresql.txt), so nothing is measured")
         return
-    with tempfile.TemporaryDirectory(prefix="bench-rows-") as folder, Server() as server:
+    with tempfile.TemporaryDirectory(prefix="bench-rows-") as folder, stoppable_server() as server:
         waits, turns = _ours(Path(folder), server)
         theirs = _theirs(server)
     rows = [

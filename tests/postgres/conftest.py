@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from psycopg import sql
 from tests.journals import DAY, HandClock
-from tests.postgres.server import Base, Server
-from tests.postgresql_server import programs
+from tests.postgresql_server import Base, Server, stoppable_server
 from tests.storage.lake.candles import CandleRecorder
 
 from harvester.base.market import NSE
@@ -35,9 +34,7 @@ SBIN, INFY = "NSE:SBIN-EQ", "NSE:INFY-EQ"
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """Not to be stopped: a test that stops one has its own."""
-    if programs() is None:
-        pytest.skip("there is no PostgreSQL server here (requirements/apt-postgresql.txt)")
-    with Server() as running:
+    with stoppable_server() as running:
         yield running
 
 

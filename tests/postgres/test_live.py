@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.journals import DAY, OPEN_NS
 from tests.postgres.conftest import INFY, MINUTE_NS, SBIN, RowHost
-from tests.postgres.server import Server
+from tests.postgresql_server import stoppable_server
 from tests.storage.lake.candles import said
 
 from harvester.base.errors import ConfigError, HarvesterError
@@ -162,7 +162,7 @@ def test_averages_begin_at_the_opening_and_an_auction_moves_none(host: RowHost) 
 
 
 def test_what_was_recorded_while_the_database_was_down_comes_from_the_journal(host: RowHost) -> None:
-    with Server() as own:
+    with stoppable_server() as own:
         host.base = own.create()
         recorder, live = host.recorder(), host.live()
         recorder.answer(1.05, SBIN, said(bar(0, 800)))

@@ -16,8 +16,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from tests.journals import DAY, OPEN_NS
 from tests.postgres.conftest import MINUTE_NS, SBIN, RowHost
-from tests.postgres.server import Server
 from tests.postgres.test_live import bar
+from tests.postgresql_server import Server
 from tests.storage.lake.candles import said
 
 from harvester.alerts.message import Severity

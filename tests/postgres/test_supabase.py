@@ -4,8 +4,8 @@ import psycopg
 import pytest
 from tests.journals import DAY
 from tests.postgres.conftest import SBIN, RowHost
-from tests.postgres.server import Server
 from tests.postgres.test_live import bar
+from tests.postgresql_server import Server
 from tests.storage.lake.candles import said
 
 

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from tests.journals import DAY
 from tests.postgres.conftest import SBIN, RowHost
-from tests.postgres.server import NAME_OF_SERVER, PASSWORD, USER, Server
 from tests.postgres.test_live import bar
+from tests.postgresql_server import NAME_OF_SERVER, PASSWORD, USER, Server
 from tests.storage.lake.candles import said
 
 from harvester.base.errors import ConfigError

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.candles.conftest import REGION, client  # noqa: F401  # a fixture: S3
 from tests.postgres.conftest import base, server  # noqa: F401  # fixtures: PostgreSQL
-from tests.postgres.server import Base
+from tests.postgresql_server import Base
 from tests.us.test_us_lake import HALF_DAY, QQQ, Place
 from tests.us.test_us_settings import config
 

@@ -16,8 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.exchanges import PROGRAM
-from tests.postgres.server import Base, Server
-from tests.postgresql_server import programs
+from tests.postgresql_server import Base, programs, stoppable_server
 
 from exchange.client import open_client
 from exchange.grants import Grants
@@ -143,7 +142,7 @@ def test_rows_are_what_was_served_over_an_outage_of_the_database(tmp_path: Path)
         pytest.skip("there is no PostgreSQL server here (requirements/apt-postgresql.txt)")
     with entered("us"):
         announce(tmp_path / "calendar.json", lead_seconds=12, seconds=SECONDS)
-    with exchange(tmp_path / "exchange", tmp_path / "calendar.json") as ready, Server() as server:
+    with exchange(tmp_path / "exchange", tmp_path / "calendar.json") as ready, stoppable_server() as server:
         base = server.create()
         host = Host(tmp_path, ready, tmp_path / "exchange", base.dsn)
         with host.running("token-agent"), host.running("run"), host.running("deliver-rows", "--live") as rows:
