@@ -118,6 +118,13 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
         " symbol master: nse_fo=0915-1550 is an exchange whose calendar has changed unnoticed; may be given for several"
         f" segments of {', '.join(SEGMENTS)} (default: the hours of the calendar, segment by segment)",
     )
+    _add_book_options(parser)
+    _add_broker_options(parser)
+    _add_socket_options(parser)
+    parser.add_argument("--debug", action="store_true", help="log every request to standard error")
+
+
+def _add_book_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of the books: same seed, same market (default 1)")
     parser.add_argument(
         "--busy",
@@ -128,6 +135,9 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbols-file", type=Path, help="symbol master in the broker's CSV format, also gzipped")
     parser.add_argument("--replay", type=Path, help="serve recorded depth (.jsonl or .parquet) instead of the model")
     parser.add_argument("--faults", type=Path, help="fault script to arm at the start")
+
+
+def _add_broker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate-limits", choices=("documented", "none"), default="documented", help="(default %(default)s)"
     )
@@ -152,8 +162,6 @@ def add_market_options(parser: argparse.ArgumentParser) -> None:
         type=lifetime,
         help="life of tokens (default: until 06:30 India time)",
     )
-    _add_socket_options(parser)
-    parser.add_argument("--debug", action="store_true", help="log every request to standard error")
 
 
 def _add_socket_options(parser: argparse.ArgumentParser) -> None:

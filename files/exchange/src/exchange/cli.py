@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
     one.set_defaults(command=_run)
 
+    _add_replay(commands)
+    _add_controls(commands)
+    return parser
+
+
+def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     one = commands.add_parser(
         "replay",
         help="serve a recorded day through the real protocols, alone or around a command",
@@ -100,9 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_market_options(one)
     one.set_defaults(command=_replay, words=[])
-
-    _add_controls(commands)
-    return parser
 
 
 def _add_controls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -167,19 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    up = _add(commands, "up", _up, "make the lab, or what is missing of it")
-    up.add_argument(
-        "--name", action="append", metavar="NAME[:SUITE[:VARIANT]]", help="a host; repeatable (default: h1)"
-    )
-    up.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES, help="userland (default: %(default)s)")
-    up.add_argument("--tier", default="nspawn", choices=("nspawn", "uml"), help="container, or a kernel of its own")
-    up.add_argument("--bare", action="store_true", help="without the roles' packages, which apt finds in its cache")
-    up.add_argument("--without", action="append", default=[], choices=NAMES, help="a stand-in to leave out")
-    up.add_argument("--aws", action="store_true", help="have site.yml provision an AWS account, too, on the stand-in")
-    up.add_argument("--ssh-socket", action="store_true", help="start the SSH server by its socket, as Ubuntu does")
-    up.add_argument("--disk", metavar="PATH=BYTES", help="give each host a disk of its own, mounted at PATH")
-    up.add_argument("--json", action="store_true", help="print what was started as JSON")
-
+    _add_up(commands)
     down = _add(commands, "down", _down, "remove the lab and everything it has")
     down.add_argument("--json", action="store_true", help="print whether there was anything to remove as JSON")
 
@@ -211,6 +199,21 @@ def _parser() -> argparse.ArgumentParser:
     base.add_argument("suite", choices=SUITES)
     base.add_argument("--bare", action="store_true", help="without the roles' packages")
     return parser
+
+
+def _add_up(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    up = _add(commands, "up", _up, "make the lab, or what is missing of it")
+    up.add_argument(
+        "--name", action="append", metavar="NAME[:SUITE[:VARIANT]]", help="a host; repeatable (default: h1)"
+    )
+    up.add_argument("--suite", default=DEFAULT_SUITE, choices=SUITES, help="userland (default: %(default)s)")
+    up.add_argument("--tier", default="nspawn", choices=("nspawn", "uml"), help="container, or a kernel of its own")
+    up.add_argument("--bare", action="store_true", help="without the roles' packages, which apt finds in its cache")
+    up.add_argument("--without", action="append", default=[], choices=NAMES, help="a stand-in to leave out")
+    up.add_argument("--aws", action="store_true", help="have site.yml provision an AWS account, too, on the stand-in")
+    up.add_argument("--ssh-socket", action="store_true", help="start the SSH server by its socket, as Ubuntu does")
+    up.add_argument("--disk", metavar="PATH=BYTES", help="give each host a disk of its own, mounted at PATH")
+    up.add_argument("--json", action="store_true", help="print what was started as JSON")
 
 
 def _add_faults(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,6 +1,7 @@
 """harvester close: build the lake of closed trading days from the journal."""
 
 import argparse
+from datetime import date
 
 from harvester.alerts.inbox import post
 from harvester.alerts.message import Severity
@@ -52,17 +53,7 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     if args.due and busy_at(settings, calendar, wall_ns, NEAR_NS) is not None:
         print("A session is open, or opens soon: the day is closed after it.")
         return 0
-    today = to_local(wall_ns).date()
-    days = (
-        [parse_date(args.date)]
-        if args.date
-        else pending_days(journal, lake, host, calendars_of(settings, calendar), settings.calendar.phases, today)
-    )
-    if args.due:
-        calendars = calendars_of(settings, calendar)
-        days = [
-            day for day in days if day != today or is_due_today(lake, host, calendars, settings.calendar.phases, today)
-        ]
+    days = _wanted_days(args, settings, calendar, to_local(wall_ns).date())
     errors = []
     for day in days:
         try:
@@ -94,6 +85,17 @@ def run(args: argparse.Namespace, settings: "Settings") -> int:
     if errors:
         raise HarvesterError("\n".join(errors))
     return 0
+
+
+def _wanted_days(args: argparse.Namespace, settings: Settings, calendar: TradingCalendar, today: date) -> list[date]:
+    """The day named, or all that are not closed; with --due, today only when its time has come."""
+    lake, host, phases = settings.lake_dir, settings.host_id, settings.calendar.phases
+    calendars = calendars_of(settings, calendar)
+    if args.date:
+        days = [parse_date(args.date)]
+    else:
+        days = pending_days(settings.journal_dir, lake, host, calendars, phases, today)
+    return [day for day in days if not args.due or day != today or is_due_today(lake, host, calendars, phases, today)]
 
 
 def _tell_people(settings: Settings, closing: Closing) -> None:

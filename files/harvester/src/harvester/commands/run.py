@@ -128,12 +128,7 @@ def build_recorder(
         settings, info, clock, client, sink, Access(settings.limits), segments=what.segments, refused=what.refused
     )
     keeper = TokenKeeper(context)
-    lookup: SymbolLookup | SchwabLookup
-    if isinstance(client, SchwabRestClient):
-        lookup, streams = SchwabLookup(settings.all_symbols, client, context.access, clock), list[StreamFeed]()
-    else:
-        lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), clock)
-        streams = _build_streams(context, client, lookup, tls)
+    lookup, streams = _build_lookup(context, client, option, tls)
     down_for = next((feed.down_for for feed in streams if feed.number == FYERS_HSM), None)
     polls = PollFeed(context, client, down_for=down_for, observer=observer)
     calendars = _build_reloader(context, calendar)
@@ -168,6 +163,16 @@ def build_recorder(
         after_tick=after_tick,
     )
     return recorder, client
+
+
+def _build_lookup(
+    context: RecorderContext, client: FyersRestClient | SchwabRestClient, option: Path | None, tls: ssl.SSLContext
+) -> tuple[SymbolLookup | SchwabLookup, list[StreamFeed]]:
+    """Where symbols are looked up, and the streamed feeds, which only Fyers has here."""
+    if isinstance(client, SchwabRestClient):
+        return SchwabLookup(context.settings.all_symbols, client, context.access, context.clock), []
+    lookup = SymbolLookup(lambda: ask([*_config(option), "topics"]), context.clock)
+    return lookup, _build_streams(context, client, lookup, tls)
 
 
 def _build_reloader(context: RecorderContext, calendar: TradingCalendar) -> CalendarReloader:
