@@ -1,6 +1,7 @@
 """Tokens of workers: a file with a line `NAME TOKEN` each. Two lines of one name are a rotation: both count."""
 
 import hmac
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from harvester.base.errors import ConfigError
@@ -10,15 +11,15 @@ LEAST = 32
 """Characters: `openssl rand -hex 32` makes 64."""
 
 
-class TokenLines:
+class TokenLines(ABC):
     """Whose token one is, of lines that were taken from somewhere; none before that."""
 
     def __init__(self) -> None:
         self._known: list[tuple[str, bytes]] = []
 
+    @abstractmethod
     def refresh(self) -> None:
         """Take what is new. Raises HarvesterError; what was taken before stays in force then."""
-        raise NotImplementedError
 
     def take(self, text: str, place: object) -> None:
         """Know these lines from now on. Raises ConfigError for lines that are none; `place` is where they are."""
