@@ -233,6 +233,12 @@ def test_a_session_that_has_just_opened_has_its_patience(answers: Answers) -> No
     assert page(answers).level == "fail"
 
 
+def test_a_page_without_a_symbol_is_not_fresh(answers: Answers) -> None:
+    assert answers.page
+    answers.page["symbols"] = []
+    assert (page(answers).level, page(answers).detail) == ("fail", "it answers, and shows no symbol")
+
+
 def test_outside_a_session_the_page_must_answer_and_its_age_says_nothing(answers: Answers) -> None:
     assert answers.page
     answers.page["symbols"][0]["last"] = NOW_MS - 10**8

@@ -138,6 +138,8 @@ def check_page(host: Host, now_ns: int) -> Finding:
     if not report["session"].get("open"):
         return nothing(name, "it answers; no session is open, so how fresh it is cannot be seen")
     opened_ms = int(report["status"].get("window", {}).get("open_ns") or 0) // NS_PER_MS
+    if not state["symbols"]:
+        return fail(name, "it answers, and shows no symbol", PAGE)
     seen = [(state["now"] - max(row["last"] or 0, opened_ms), row) for row in state["symbols"]]
     age_ms, row = min(seen, key=lambda each: each[0])
     said = f"the newest point, of {row['name']}, is {age_ms / 1000:.1f} s old"
