@@ -1,6 +1,5 @@
 """configure: answers become inventory/aws, beside what was edited there; nothing is created in AWS."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +13,7 @@ from harvester.base.files import replace_file
 from runbook.aws.optional import LEAVING_OUT
 from runbook.aws.questions import QUESTIONS, split
 from runbook.aws.session import Account
-from runbook.console.asking import Ask, Say, ask_until
+from runbook.console.asking import Ask, Say, ask_until, read_object
 from runbook.console.variables import blocks, differing, merge, read_variables
 from runbook.fleet.keys import make_key
 
@@ -84,15 +83,8 @@ def read_answers(path: Path, known: Mapping[str, str] | None = None) -> dict[str
 
     ConfigError for what is missing, unknown or refused.
     """
-    try:
-        given = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}). Correct --answers.") from None
-    except ValueError as error:
-        raise ConfigError(f"{path} is not JSON: {error}. Write the answers as one JSON object.") from None
-    keys = {question.key for question in QUESTIONS}
-    if not isinstance(given, dict) or set(given) - keys:
-        unknown = ", ".join(sorted(set(given) - keys)) if isinstance(given, dict) else "its form"
+    given, keys = read_object(path), {question.key for question in QUESTIONS}
+    if unknown := ", ".join(sorted(set(given) - keys)):
         raise ConfigError(f"{path}: {unknown} is not asked for. The answers are {', '.join(sorted(keys))}.")
     defaults = {question.key: question.default for question in QUESTIONS} | dict(known or {})
     answers = {key: str(given.get(key, default)) for key, default in defaults.items()}

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from getpass import getpass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harvester.base.errors import ConfigError
 
@@ -58,13 +58,8 @@ class FileAsker:
     @classmethod
     def read(cls, path: Path) -> "FileAsker":
         """From a JSON object of texts. Raises ConfigError."""
-        try:
-            given = json.loads(path.read_bytes())
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be read ({error.strerror}). Correct --answers.") from None
-        except ValueError as error:
-            raise ConfigError(f"{path} is not JSON: {error}. Write the answers as one JSON object.") from None
-        if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        given = read_object(path)
+        if not all(isinstance(value, str) for value in given.values()):
             raise ConfigError(f"{path}: write the answers as one JSON object of texts.")
         return cls(given, path)
 
@@ -82,6 +77,19 @@ class FileAsker:
         except ConfigError as error:
             raise ConfigError(f"{self._place}: {key}: {error}") from None
         return answer if better is None else better
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of answers. Raises ConfigError."""
+    try:
+        given = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}). Correct --answers.") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}. Write the answers as one JSON object.") from None
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path}: write the answers as one JSON object.")
+    return given
 
 
 def type_answer(text: str, default: str) -> str:
