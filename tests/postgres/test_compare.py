@@ -39,6 +39,17 @@ def test_a_row_that_was_changed_or_removed_is_counted_and_nothing_is_brought(
     assert again == [whole | {"equal": whole["rows"] - 2}], "a comparison repairs nothing"
 
 
+def test_a_table_that_is_gone_is_told_and_not_made_anew(host: RowHost, capsys: pytest.CaptureFixture[str]) -> None:
+    record(host)
+    host.deliver()
+    host.base.run("DROP TABLE indicators")
+
+    code, _, error = compare(host, capsys)
+
+    assert (code, "indicators" in error, "a delivery makes" in error) == (1, True, True)
+    assert host.base.run("SELECT to_regclass('indicators')") == [(None,)]
+
+
 def test_a_day_of_which_nothing_is_here_says_why(host: RowHost, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, error = compare(host, capsys, "--json")
 

@@ -162,7 +162,8 @@ def _compare(args: argparse.Namespace, settings: Settings, chosen: tuple[Deliver
     found = []
     for each in chosen:
         address = address_of(each, read_secret(each))
-        with Database(address, owner_of(settings, each), layouts_of(each, MARKETS[settings.market])) as place:
+        tables = layouts_of(each, MARKETS[settings.market])
+        with Database(address, owner_of(settings, each), tables, is_read=True) as place:
             feed = RowFeed(settings, each, place, SystemClock())
             found.append(feed.compare_day(feed.partition(day)))
     if args.json:

@@ -20,8 +20,9 @@ from harvester.postgres.trouble import explained
 class Database:
     """The database of one delivery. Opened when it is first needed; after an error the next use opens it anew."""
 
-    def __init__(self, address: Address, owner: str, tables: tuple[TableLayout, ...]) -> None:
-        """`owner` is the delivery, as the list of deliveries in the database calls it."""
+    def __init__(self, address: Address, owner: str, tables: tuple[TableLayout, ...], *, is_read: bool = False) -> None:
+        """`owner` is the delivery, as the list of deliveries in the database calls it. `is_read`: nothing is made."""
+        self._is_read = is_read
         self.address, self.owner, self.tables = address, owner, tables
         self._connection: Connection[Any] | None = None
 
@@ -75,7 +76,8 @@ class Database:
         try:
             with connection.transaction():
                 _limit(connection)
-                prepare(connection, self.tables)
+                if not self._is_read:
+                    prepare(connection, self.tables)
         except BaseException:
             connection.close()
             raise

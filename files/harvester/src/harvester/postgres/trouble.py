@@ -56,6 +56,7 @@ STATES = {
     "23514": "A check constraint of the table refuses the row: correct the constraint.",
     "23505": "Another unique key of the table refuses the row: remove the key, or the other row.",
     "23503": "A foreign key of the table refuses the row: add the row that it refers to, or remove the key.",
+    "42P01": "Name the table that is meant as tables in harvester_settings; a delivery makes one that is missing.",
     "3D000": "Correct the database in the DSN, or create it.",
     "3F000": "Create the schema, or correct tables in harvester_settings.",
 }
