@@ -281,6 +281,15 @@ def test_a_line_that_a_power_cut_tore_costs_no_other(tmp_path: Path, records: Re
     assert records.read(DAY, DAY) == [well, well]
 
 
+def test_each_record_is_a_line_and_nothing_else_is_in_the_file(tmp_path: Path, records: Records) -> None:
+    for number in range(3):
+        records.append(Running(job="copy", began_ns=OPEN_NS + number).end(OPEN_NS + number, "ok"))
+
+    lines = (tmp_path / "copy" / f"{DAY}.jsonl").read_bytes().split(b"\n")
+    assert [json.loads(line)["began_ns"] for line in lines[:-1]] == [OPEN_NS, OPEN_NS + 1, OPEN_NS + 2]
+    assert lines[-1] == b""
+
+
 def test_records_are_kept_for_two_months(tmp_path: Path, records: Records) -> None:
     for day in ("2026-09-21", "2026-09-22"):
         (tmp_path / f"copy/{day}.jsonl").write_text("")
@@ -417,8 +426,16 @@ def test_the_command_of_a_built_in_job_records_itself(host: Path, monkeypatch: p
     monkeypatch.setenv("HARVESTER_JOB", "verify")
     assert cli.run(["verify", str(host / "no-lake")]) != 0
     monkeypatch.setenv("HARVESTER_JOB", "verify")
-    monkeypatch.setattr(cli, "_dispatch", lambda _: 0)
+    running: list[Running | None] = []
+
+    def work(_: object) -> int:
+        running.append(Records(host / "jobs/verify").running())
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", work)
     assert cli.run(["verify"]) == 0
+    assert running == [Running(job="verify", began_ns=OPEN_NS, invocation="9a")], "and is seen while it runs"
+    assert Records(host / "jobs/verify").running() is None
 
     bad, well = Records(host / "jobs/verify").read(DAY, DAY)
     assert (bad.result, well.result, well.invocation) == ("failed", "ok", "9a")
