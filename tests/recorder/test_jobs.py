@@ -469,6 +469,34 @@ def test_a_job_that_a_person_asks_for_runs_once_whatever_its_times_say(
     assert "that bad is asked for cannot be noted" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("later_ns", "runs"),
+    [
+        (0, True),
+        (600 * NS_PER_SECOND - 1, True),
+        (600 * NS_PER_SECOND, False),
+        (48 * HOUR_NS, False),
+        (-HOUR_NS, False),
+    ],
+)
+def test_a_wish_whose_start_never_came_is_not_granted_by_a_timer_days_later(
+    host: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    later_ns: int,
+    runs: bool,
+) -> None:
+    """As where systemd refused the start, or joined it to a run under way: the next timer may be a holiday's."""
+    now = [OPEN_NS]
+    monkeypatch.setattr("harvester.base.clock.SystemClock.wall_ns", lambda _: now[0])
+    assert cli.run(["job", "now", "well"]) == 0
+    now[0] += later_ns
+
+    for run in (runs, False):
+        assert cli.run(["job", "run", "well", "--if-due"]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == ("well: ok" if run else "well is not due now.")
+
+
 def test_the_list_has_each_job_with_its_newest_record(
     host: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
