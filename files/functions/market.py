@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -61,16 +61,12 @@ def evening_at(moment: datetime, length: timedelta, sessions: Path = SESSIONS) -
 def maintenance_at(
     moment: datetime, after: timedelta = timedelta(0), sessions: Path = SESSIONS
 ) -> tuple[datetime, datetime] | None:
-    """Begin and end of the weekly maintenance in which, or up to `after` its end, the moment is; None: in none.
-
-    On the Sunday on which New York skips the hour from 2 to 3 it begins at 01:50, ten minutes before the first timer.
-    """
+    """Begin and end of the weekly maintenance in which, or up to `after` its end, the moment is; None: in none."""
     here = moment.astimezone(zone(sessions))
     midnight = datetime(here.year, here.month, here.day, tzinfo=here.tzinfo)
-    begins, ends = ((midnight + since).replace(fold=1).astimezone(UTC) for since in MAINTENANCE)
-    if here.weekday() != SUNDAY or not begins <= moment < ends + after:
-        return None
-    return begins.astimezone(zone(sessions)), ends.astimezone(zone(sessions))
+    # Of a time that the clock skips in spring: as if it had been set already, so that no host is started before it.
+    begins, ends = ((midnight + since).replace(fold=1) for since in MAINTENANCE)
+    return (begins, ends) if here.weekday() == SUNDAY and begins <= here < ends + after else None
 
 
 def _session_of(date_: date, sessions: Path) -> tuple[datetime, datetime, datetime] | None:

@@ -83,7 +83,7 @@ def done(world: World) -> list[str]:
         pytest.param(
             "2027-03-12T21:00",
             "2027-03-16T00:00",
-            ["2027-03-14 01:50 start", "2027-03-14 05:02 stop", "2027-03-15 09:20 start", "2027-03-15 16:27 stop"],
+            ["2027-03-14 03:00 start", "2027-03-14 05:02 stop", "2027-03-15 09:20 start", "2027-03-15 16:27 stop"],
             id="a Sunday of 23 hours, and its Monday",
         ),
         pytest.param(
