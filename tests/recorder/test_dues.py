@@ -24,6 +24,7 @@ from harvester.dues.judge import is_settled, judge, judge_again, ledger_of, over
 from harvester.dues.settled import read_settled, settle
 from harvester.dues.uploads import UploadSource
 from harvester.health.facts import Unit
+from harvester.jobs.ask import EARLY_NS
 from harvester.jobs.model import JobsFile
 from harvester.jobs.records import Records, Result, Running
 from harvester.jobs.schedule import Hours, read_schedule
@@ -191,6 +192,23 @@ def test_each_time_of_a_job_is_met_by_a_run_of_its_own(folder: Path) -> None:
         ("12:00", "missing", "it did not start"),
         ("18:00", "waiting", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("early_ns", "meets"),
+    [(0, "12:00"), (EARLY_NS - 1, "12:00"), (EARLY_NS, "12:00"), (EARLY_NS + 1, "06:00"), (HOUR_NS, "06:00")],
+)
+def test_a_run_that_begins_before_a_time_is_of_that_one_or_of_the_one_before_and_never_of_both(
+    folder: Path, early_ns: int, meets: str
+) -> None:
+    """Timers may be some seconds early: who failed at 06:00 is not well by the run of 12:00."""
+    record(folder, midnight_ns(DAY) + 6 * HOUR_NS, "failed", cause="it ended with 1")
+    record(folder, midnight_ns(DAY) + 12 * HOUR_NS - early_ns, "ok", seconds=1)
+
+    found = states(JobSource([job("copy", "every 6h")], folder, hours), midnight_ns(DAY) + 13 * HOUR_NS)
+
+    assert [at for at, state, _ in found if state in ("met", "late")] == [meets]
+    assert found[1][2] == ("failed: it ended with 1" if meets == "12:00" else "")
 
 
 def test_of_a_run_that_failed_its_unit_told_and_of_none_the_ledger_does(folder: Path) -> None:

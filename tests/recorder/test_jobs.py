@@ -17,10 +17,10 @@ from harvester.base.validation import Refused, validate
 from harvester.calendar import TradingCalendar
 from harvester.health.facts import Unit
 from harvester.jobs import listing, process
-from harvester.jobs.model import Job, JobsFile
+from harvester.jobs.model import Job, JobsFile, Proof
 from harvester.jobs.plan import plan_units
 from harvester.jobs.records import Record, Records, Running
-from harvester.jobs.run import run_job
+from harvester.jobs.run import prove, run_job
 from harvester.jobs.unit import close_record
 from lab.testing import wait_until
 
@@ -213,6 +213,19 @@ def test_a_run_is_only_well_when_it_is_proven(
     record = ran(records, environment, job("sh", "-c", script, proof=proof))
 
     assert (record.result, record.proof or record.cause) == (result, words.format(home=home))
+
+
+@pytest.mark.parametrize(
+    ("written_ns", "result"),
+    [(OPEN_NS - 1, "unproven"), (OPEN_NS, "ok"), (OPEN_NS + 700_000_000, "ok"), (OPEN_NS + HOUR_NS, "ok")],
+)
+def test_a_file_of_the_second_in_which_the_run_began_proves_it_where_a_file_system_keeps_whole_seconds(
+    tmp_path: Path, environment: dict[str, str], written_ns: int, result: str
+) -> None:
+    (tmp_path / "out").write_text("rows")
+    os.utime(tmp_path / "out", ns=(written_ns, written_ns))
+
+    assert prove(Proof(file=tmp_path / "out"), OPEN_NS + 700_000_000, environment, str(tmp_path))[0] == result
 
 
 def test_a_run_that_is_told_to_stop_ends_its_program_and_says_so(records: Records, environment: dict[str, str]) -> None:
