@@ -32,7 +32,7 @@ NO_CHANNELS = "./inv start; then ./inv logs --unit harvester-alert says why."
 STORE_CHANNELS = "./inv secret-put --name channels stores their addresses; then ./inv notify-test sends a message."
 DUES = "./inv due shows all that was due that day."
 NEXT_DAY = "The next trading day that is recorded whole passes; ./inv due shows what of this one is lacking, and why."
-TOKEN = "./inv status says whether the broker takes the token; ./inv token-push brings a new one."
+LOGIN = "./inv status says whether the broker takes the token; ./inv token-push brings a new one."
 REVISED = "./inv query shows what was recorded of the symbol that day; the broker revises a bar now and then."
 PAGE = "./inv status says whether the recorder works; ./inv logs --unit harvester-live has the page's own words."
 
@@ -129,7 +129,7 @@ def check_bars(host: Host, day: date) -> Finding:
     """The day's last bars are what the broker says of them when it is asked once more."""
     name, symbols = f"{host.name}: last bars", deliveries.compare_candles(host, day)
     if problems := [each["problem"] for each in symbols if each["problem"]]:
-        return fail(name, f"{day}: {'; '.join(problems)}", TOKEN)
+        return fail(name, f"{day}: {'; '.join(problems)}", LOGIN)
     if wrong := [said for each in symbols for said in each["differing"]]:
         return fail(name, f"{day}: {len(wrong)} bars differ: {wrong[0]}", REVISED)
     bars = sum(each["bars"] for each in symbols)
