@@ -73,7 +73,7 @@ def test_hosts_are_maintained_in_the_markets_own_sunday_night(
 ) -> None:
     found = market.maintenance_at(datetime.fromisoformat(moment), timedelta(0), sessions)
 
-    assert (found[0] if found else None) == (datetime.fromisoformat(begins) if begins else None)
+    assert (found[0].astimezone(UTC) if found else None) == (datetime.fromisoformat(begins) if begins else None)
 
 
 @pytest.mark.parametrize("sunday", ["2027-03-07", "2027-03-14", "2027-03-21", "2026-10-25", "2026-11-01"])
