@@ -175,9 +175,11 @@ class Line:
         stale_seconds: float = 60,
         groups: Sequence[tuple[str, ...]] = (SYMBOLS,),
         opening: Callable[[Wire], None] = Wire.show,
+        is_text: bool = False,
+        has_heartbeats: bool = False,
         **plan: bool,
     ) -> None:
-        """`opening`: what the server does with each new connection; `plan` is that of each group."""
+        """`opening`: what the server does with each new connection; `plan` is that of each group; see FeedContext."""
         self.now = now
         self.began_ns = now.mono_ns
         self.wires: list[Wire] = []
@@ -203,6 +205,8 @@ class Line:
             tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # never used
             stale_ns=int(stale_seconds * NS_PER_SECOND),
             trading=self.trading,
+            is_text=is_text,
+            has_heartbeats=has_heartbeats,
         )
         self.groups = [GroupPlan(symbols, partial(self._talk, symbols), **plan) for symbols in groups]
         self.trouble: HarvesterError | None = None

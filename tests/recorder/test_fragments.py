@@ -36,11 +36,12 @@ class Frame(NamedTuple):
 class Receiver:
     """A connection without a network, and what it passes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_text_data: bool = False) -> None:
         self.messages: list[bytes] = []
         self.texts: list[str] = []
         self.oversizes: list[int] = []
-        handlers = Handlers(self._record, lambda *_: True, self.texts.append, self.oversizes.append, lambda: None)
+        heard = self.texts.append, self.oversizes.append, lambda: None
+        handlers = Handlers(self._record, lambda *_: True, *heard, is_text_data=is_text_data)
         self.socket = WebSocket(handlers)
 
     def _record(self, message: bytes, wall_ns: int, mono_ns: int) -> bool:
@@ -99,6 +100,26 @@ def test_text_in_fragments_is_heard_whole() -> None:
     receiver.take([b"po", b"", b"ng"], WSMsgType.TEXT)
 
     assert receiver.texts == ["pong"]
+
+
+@pytest.mark.parametrize(
+    "parts", [[b'{"a": "\xe2\x82\xac"}'], [b'{"a": "\xe2', b"\x82", b'\xac"}'], [b"\xff no UTF-8"]]
+)
+def test_text_that_is_data_is_journalled_byte_for_byte_in_fragments_or_not(parts: list[bytes]) -> None:
+    receiver = Receiver(is_text_data=True)
+
+    receiver.take(parts, WSMsgType.TEXT)
+
+    assert (receiver.messages, receiver.texts) == ([b"".join(parts)], [])
+    assert (receiver.socket.frames, receiver.socket.size) == (1, len(b"".join(parts)))
+
+
+def test_text_that_is_data_and_larger_than_a_record_ends_the_connection() -> None:
+    receiver = Receiver(is_text_data=True)
+
+    receiver.take([b"x" * (MAX_PAYLOAD + 1)], WSMsgType.TEXT)
+
+    assert (receiver.messages, receiver.oversizes) == ([], [MAX_PAYLOAD + 1])
 
 
 def test_work_grows_with_the_fragments_and_not_with_their_square() -> None:

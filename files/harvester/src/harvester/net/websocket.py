@@ -62,6 +62,8 @@ class Handlers(NamedTuple):
     oversize: Callable[[int], None]
     opened: Callable[[], None]
     """Called before the first message."""
+    is_text_data: bool = False
+    """The server's text messages are its data: journalled and scanned as received, and never given to `text`."""
 
 
 class WebSocket(WSListener):
@@ -201,7 +203,7 @@ class WebSocket(WSListener):
             self.end(Outage("bad_response", f"a message in more than {FRAGMENTS_LIMIT} fragments"))
         elif is_last:
             message, self._parts, self._fragments = bytes(self._parts), bytearray(), 0
-            if self._parts_kind is BINARY:
+            if self._parts_kind is BINARY or self._handlers.is_text_data:
                 self._take(message)
             else:
                 self._handlers.text(message.decode("utf-8", "backslashreplace"))

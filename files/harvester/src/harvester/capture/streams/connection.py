@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import structlog
 
-from harvester.base.redaction import redact
+from harvester.base.redaction import MASK, redact
 from harvester.brokers.protocol import NOTHING, LastState, NewSession, StreamSession, SymbolTally
 from harvester.capture.streams.context import FeedContext
 from harvester.capture.streams.liveness import LivenessMonitor
@@ -135,8 +135,10 @@ class StreamConnection:
         session = self._new_session(self._mark_live)
         session.expect(self._expected)
         address = await session.locate(token)
+        is_text = self._context.is_text
+        record = partial(self._record_text, token.access_token.get_secret_value().encode()) if is_text else self._record
         handlers = Handlers(
-            self._record, session.scan, self._hear, self._refuse_size, lambda: self._open(socket, session)
+            record, session.scan, self._hear, self._refuse_size, lambda: self._open(socket, session), is_text
         )
         socket = WebSocket(handlers)
         await connect(socket, address.url, address.headers, self._context.tls)
@@ -171,6 +173,10 @@ class StreamConnection:
 
     def _record(self, message: bytes, wall_ns: int, mono_ns: int) -> bool:
         return self._context.sink.append(self._context.feed, self.stream, message, wall_ns, mono_ns)
+
+    def _record_text(self, token: bytes, message: bytes, wall_ns: int, mono_ns: int) -> bool:
+        """As received, but for a token that the server echoes: none is ever in the journal."""
+        return self._record(message.replace(token, MASK.encode()), wall_ns, mono_ns)
 
     def _open(self, socket: WebSocket, session: StreamSession) -> None:
         """The upgrade was made; from now on the socket has an end that must be accounted for."""

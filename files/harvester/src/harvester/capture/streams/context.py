@@ -26,6 +26,11 @@ class FeedContext:
     tls: ssl.SSLContext
     stale_ns: int
     trading: TradingState
+    is_text: bool = False
+    """The server sends its data in text messages."""
+    has_heartbeats: bool = False
+    """The server shows unasked, more often than once in `stale_ns`, that a connection lives. No second connection is
+    then asked whether a silence of its data was the market's."""
     replacing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a connection is replaced: the broker allows few, so that there is one more at a time."""
 

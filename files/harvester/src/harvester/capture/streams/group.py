@@ -41,7 +41,8 @@ class ConnectionGroup:
         self._down_since_ns = self._context.clock.mono_ns()
         for connection in self.connections if self._plan.redundant else [self._sides.active]:
             connection.start()
-        self._watching = asyncio.create_task(SilenceMonitor(self._sides).run())
+        if not self._context.has_heartbeats:
+            self._watching = asyncio.create_task(SilenceMonitor(self._sides).run())
 
     async def stop(self, outage: Outage) -> None:
         """Close all connections; `outage` is why the symbols are not live from now on."""

@@ -55,10 +55,13 @@ class LivenessMonitor:
                 self._check_snapshots(now)
 
     def _check_stale(self, now: int) -> None:
-        stale_ns = self._context.stale_ns
-        if self._socket.answers_pings and now - self._socket.heard_mono_ns > stale_ns:
-            limit = f"for {stale_ns / NS_PER_SECOND:g} s"
-            self._socket.end(Outage("mute", f"nothing came {limit}, not even the answer to a ping"))
+        stale_ns, heard = self._context.stale_ns, "the answer to a ping"
+        if self._context.has_heartbeats:
+            heard = "a heartbeat"
+        elif not self._socket.answers_pings:
+            return
+        if now - self._socket.heard_mono_ns > stale_ns:
+            self._socket.end(Outage("mute", f"nothing came for {stale_ns / NS_PER_SECOND:g} s, not even {heard}"))
 
     def _check_snapshots(self, now: int) -> None:
         """Judge once what is missing: all, so the connection ends, or some symbols, which are asked for again."""
