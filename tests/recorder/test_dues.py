@@ -12,6 +12,7 @@ from tests.operator.support.made_lake import LakeMaker
 from tests.recorder.fakes import make_settings
 
 from harvester.base.clock import NS_PER_SECOND
+from harvester.base.errors import HarvesterError
 from harvester.base.market import midnight_ns
 from harvester.calendar import TradingCalendar
 from harvester.config.segments import hours_of
@@ -337,6 +338,9 @@ def test_a_lack_of_next_to_nothing_is_not_rounded_away(lake: Path) -> None:
     entry = feed_entry(lake, "fyers-rest", symbols={"A": polls})
 
     assert (entry.proof, entry.cause) == ("generation 1, 99.99 % of it", "0.01 % is lacking: timeout 0.01 %")
+    polls["gaps_by_cause"] = {"timeout": 1, "no_token": 0}
+    none = feed_entry(lake, "fyers-rest", symbols={"A": polls})
+    assert none.cause == "0.01 % is lacking: timeout 0.01 %, no_token 0 %"
 
 
 def test_a_day_that_was_closed_in_time_stays_so_when_it_is_closed_again_weeks_later(lake: Path) -> None:
@@ -388,7 +392,7 @@ def test_an_upload_is_met_by_the_receipt_of_the_manifest_in_force(lake: Path) ->
     [manifest] = (lake / "lake").glob(f"manifest/date={DAY}/*/manifest.json")
     receipt.write_text(json.dumps({"manifest": json.loads(manifest.read_text())["self_sha256"], "files": []}))
     os.utime(receipt, ns=(CLOSE_NS + 5 * HOUR_NS,) * 2)
-    assert entry().state == "met"
+    assert (entry().state, entry().proof) == ("met", "each file and the manifest are verified there")
     os.utime(receipt, ns=(CLOSE_NS + 5 * HOUR_NS + NS_PER_SECOND,) * 2)
     assert entry().state == "late"
 
@@ -415,6 +419,15 @@ def test_a_settled_day_reads_as_it_was_written(tmp_path: Path) -> None:
     assert settled
     assert settled.entries == entries
     assert read_settled(tmp_path, DAY + timedelta(days=1)) is None
+
+
+def test_a_ledger_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "dues").write_text("a file where the folder should be")
+
+    with pytest.raises(
+        HarvesterError, match=r"dues/2026-11-23.json: .* cannot be written .* Free disk space, or correct"
+    ):
+        settle(tmp_path, DAY, "h1", [], OPEN_NS)
 
 
 def test_the_ledger_in_words() -> None:

@@ -1,5 +1,6 @@
 """What becomes of a database's backups, without a database: when one is due, what meets it, what may go, what waits."""
 
+import json
 import os
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -10,6 +11,7 @@ from tests.journals import DAY
 
 from harvester.base.clock import NS_PER_SECOND
 from harvester.base.market import midnight_ns
+from harvester.calendar import TradingCalendar
 from harvester.config.database import DatabaseSettings, parse_database
 from harvester.database.copies import remove_old, rows_from, unproven
 from harvester.database.manifests import Backup, Kind, dump_path, keep, log_path, manifest_path
@@ -17,8 +19,10 @@ from harvester.database.pulled import note_copies, say_copies
 from harvester.deliver.receipts import DayReceipt, VerifiedObject, save
 from harvester.dues.backups import BackupSource
 from harvester.dues.due import UnseenError
+from harvester.dues.host import Seen, sources_of
 from harvester.dues.judge import ledger_of, overdue
 from harvester.health.units import how_to_run
+from harvester.jobs.model import JobsFile
 from harvester.jobs.records import SINCE
 from harvester.lake.layout import Partition
 
@@ -263,3 +267,17 @@ def test_rows_begin_after_the_last_day_that_is_elsewhere_so_that_none_is_in_no_b
     deliver(settings, back_up(settings, "daily", today), home=place or "laptop")
     assert rows_from(settings, today) == MONDAY + timedelta(days=3), "of the day itself nothing is over"
     assert rows_from(settings, today + timedelta(days=1)) == today + timedelta(days=1)
+
+
+def test_a_host_with_a_database_has_its_backups_among_what_is_due(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kinds() -> list[str]:
+        seen = Seen(None, None)
+        return [each.kind for each in sources_of(tmp_path, None, TradingCalendar.load(), JobsFile(), seen)]
+
+    file = tmp_path / "database.json"
+    monkeypatch.setenv("HARVESTER_DATABASE", str(file))
+    assert "backup" not in kinds()
+    file.write_text(json.dumps({"database": "trading", "tables": [{"name": "s.t"}], "data_dir": str(tmp_path)}))
+    assert "backup" in kinds()
