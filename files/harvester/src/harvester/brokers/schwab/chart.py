@@ -21,6 +21,8 @@ MINUTE_MS = 60_000
 SUCCESS, LOGIN_DENIED, CLOSE_CONNECTION, NOT_LOGGED_IN, STOP_STREAMING = 0, 3, 12, 20, 30
 DONE = frozenset({SUCCESS, 26, 28})
 """Codes of a subscription that was taken: the success of all commands, and those of SUBS and of ADD."""
+TAKEN = "another program took the streamer's connection, of which a user has one"
+"""What the recorder says of CLOSE_CONNECTION."""
 BATCH = 100
 """Tickers of one request."""
 ROUND = 1000

@@ -29,6 +29,7 @@ from harvester.brokers.schwab.chart import (
     NOT_LOGGED_IN,
     ROUND,
     STOP_STREAMING,
+    TAKEN,
     Reply,
     Streamer,
     batch_of,
@@ -47,7 +48,6 @@ from harvester.tokens.handover import Token
 
 LookUp = Callable[[Token], Awaitable[Streamer]]
 """Asks the broker where its streamer is. Raises ConnectionEnded."""
-TAKEN = "another program took the streamer's connection, of which a user has one"
 NO_ANSWER = Outage("timeout", f"the streamer: no answer to the login within {REPLY_SECONDS:g} s")
 
 
