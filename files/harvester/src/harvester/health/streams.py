@@ -10,9 +10,7 @@ from harvester.health.remedies import CAUSE_FIXES, Check
 PATIENCE_NS = 10 * NS_PER_SECOND
 """A connection that is cut is back within a second or two."""
 
-END_OTHER = (
-    "End the program that logs in with the same user, or leave schwab-stream out of feeds: history brings every bar."
-)
+END_OTHER = "End the program that logs in with the same user, or leave schwab-stream out of feeds: no bar gets lost."
 
 
 def check_streams(status: dict[str, Any], wall_ns: int) -> Iterator[Check]:
