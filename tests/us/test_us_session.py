@@ -59,6 +59,7 @@ class Host:
             settings["deliveries"] = [{"name": "rows", "kind": "postgres", "place": f"file:{place}", "live": True}]
         self.config = self.write("config.json", json.dumps(settings))
         self.environment = {"HTTPS_PROXY": ready["proxy"], "SSL_CERT_FILE": ready["ca"], "PATH": "/usr/bin:/bin"}
+        self.environment["NO_PROXY"] = "localhost"  # where the stand-in has its streamer
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
